@@ -1,0 +1,440 @@
+/**
+ * Every setting, declared once: its name, what it is for, unit, bounds, default, and the check. From here come the parsed
+ * settings, local.settings.example.json and docs/settings.md.
+ */
+import * as z from 'zod/mini'
+import { checkBaseUrl, checkIdentityEndpoint, checkInstance, checkTableServiceUri, checkVaultUrl } from './addresses.ts'
+import { refusing } from './refusing.ts'
+import type { Refusal } from './settings-error.ts'
+
+/** The sections of docs/settings.md, in its order. */
+export const sections = ['Broker', 'Identity provider', 'Credential', 'Store', 'Sign-in and session', 'Host'] as const
+
+export interface Declaration<T = unknown> {
+  readonly name: string
+  /** The older name that Microsoft.Identity.Web gave the same setting. */
+  readonly olderName?: string
+  readonly section: (typeof sections)[number]
+  /** What it is for, in one or a few sentences. */
+  readonly sentence: string
+  readonly unit?: 'seconds'
+  /** What it may be, in words. */
+  readonly bounds: string
+  /** As it would be written. Without one the setting is required, unless it says `optional`. */
+  readonly default?: string
+  readonly optional?: true
+  /** As it is written in Azure. */
+  readonly example?: string
+  /** As it is written on a laptop, where everything is in `local/`. */
+  readonly local?: string
+  /** From the text that was set to the value the broker uses. */
+  readonly schema: z.ZodMiniType<T, string>
+}
+
+const tenant = '11111111-1111-4111-8111-111111111111'
+const api = { name: 'orders', scopes: ['api://demo/orders.read'] }
+const localFrontEnds = [
+  { id: 'demo', way: 'cookie', origins: ['http://localhost:7175'], apis: [api] },
+  {
+    id: 'spa',
+    way: 'cookie',
+    origins: ['http://localhost:3000', 'http://localhost:4200', 'http://localhost:5173'],
+    apis: [api],
+  },
+]
+
+/** What the broker reads, by what it is called inside. */
+export const declarations = {
+  baseUrl: declare({
+    name: 'Broker__BaseUrl',
+    section: 'Broker',
+    sentence:
+      "The broker's own address, as browsers reach it: base of its redirect URI, and the only host that counts, whatever a Host header says.",
+    bounds: 'https without a path; http on loopback',
+    example: 'https://signin.example.com',
+    local: 'http://localhost:7071',
+    schema: parsedText(checkBaseUrl, (value) => new URL(value).origin),
+  }),
+  frontEnds: declare({
+    name: 'Broker__FrontEnds',
+    section: 'Broker',
+    sentence: 'The front ends that may send people here to sign in.',
+    bounds: 'one JSON array by front-ends.schema.json',
+    example:
+      '[{"id":"spa","origins":["https://app.example.com"],"apis":[{"name":"orders","scopes":["api://orders/orders.read"]}]}]',
+    local: JSON.stringify(localFrontEnds),
+    schema: z.string(),
+  }),
+  instance: declare({
+    name: 'AzureAd__Instance',
+    section: 'Identity provider',
+    sentence: 'Where the identity provider is: the login address of your Azure cloud, without the tenant.',
+    bounds: 'login host of an Azure cloud; https on loopback',
+    example: 'https://login.microsoftonline.com/',
+    local: 'https://localhost:7171/',
+    schema: parsedText(checkInstance, (value) => `${new URL(value).origin}/`),
+  }),
+  tenantId: declare({
+    name: 'AzureAd__TenantId',
+    section: 'Identity provider',
+    sentence: 'The one tenant whose people sign in, by its GUID.',
+    bounds: 'a GUID',
+    example: 'f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55',
+    local: tenant,
+    schema: parsedText(checkTenantId, (value) => value.toLowerCase()),
+  }),
+  clientId: declare({
+    name: 'AzureAd__ClientId',
+    section: 'Identity provider',
+    sentence: "The broker's application (client) id in that tenant.",
+    bounds: 'a GUID',
+    example: '0c7d3f52-2a54-4b5e-8c0e-5a1f6d9be310',
+    local: '22222222-2222-4222-8222-222222222222',
+    schema: parsedText(checkClientId, (value) => value.toLowerCase()),
+  }),
+  responseMode: declare({
+    name: 'Broker__ResponseMode',
+    section: 'Identity provider',
+    sentence:
+      'How the provider sends its answer to /callback. form_post keeps the code out of URLs and logs; query puts it there, and is for providers that have nothing else.',
+    bounds: '`form_post` or `query`',
+    default: 'form_post',
+    local: 'form_post',
+    schema: oneOf(['form_post', 'query']),
+  }),
+  sourceType: declare({
+    name: 'AzureAd__ClientCredentials__0__SourceType',
+    olderName: 'AzureAd__ClientCertificates__0__SourceType',
+    section: 'Credential',
+    sentence: 'Where the credential is. Key Vault signs; the private key never leaves it.',
+    bounds: '`KeyVault`',
+    example: 'KeyVault',
+    local: 'KeyVault',
+    schema: text(checkSourceType),
+  }),
+  vaultUrl: declare({
+    name: 'AzureAd__ClientCredentials__0__KeyVaultUrl',
+    olderName: 'AzureAd__ClientCertificates__0__KeyVaultUrl',
+    section: 'Credential',
+    sentence: 'The vault that holds the certificate and the wrapping key, of the same cloud as the instance.',
+    bounds: 'a Key Vault of an Azure cloud; https on loopback',
+    example: 'https://contoso-signin.vault.azure.net',
+    local: 'https://localhost:7172',
+    schema: parsedText(checkVaultUrl, (value) => new URL(value).origin),
+  }),
+  certificateName: declare({
+    name: 'AzureAd__ClientCredentials__0__KeyVaultCertificateName',
+    olderName: 'AzureAd__ClientCertificates__0__KeyVaultCertificateName',
+    section: 'Credential',
+    sentence: "The certificate's name in that vault, without a version: its newest good version signs.",
+    bounds: '1 to 127 letters, digits, hyphens',
+    example: 'broker',
+    local: 'broker',
+    schema: vaultObjectName(),
+  }),
+  wrappingKeyName: declare({
+    name: 'Broker__WrappingKeyName',
+    section: 'Credential',
+    sentence: 'The key in the same vault that wraps the key ring, which seals sessions.',
+    bounds: '1 to 127 letters, digits, hyphens',
+    default: 'broker-key-ring',
+    local: 'broker-key-ring',
+    schema: vaultObjectName(),
+  }),
+  assertionReuse: declare({
+    name: 'Broker__AssertionReuse',
+    section: 'Credential',
+    sentence:
+      'Whether a client assertion is sent again while it is fresh. Entra takes a repeated `jti`; false makes a new one for each request, for a provider that does not, at the price of a signature in the vault each time.',
+    bounds: '`true` or `false`',
+    default: 'true',
+    local: 'true',
+    schema: parsedText(
+      (value) =>
+        /^(true|false)$/i.test(value) ? undefined : { problem: 'is not a yes or no', fix: 'Write true or false.' },
+      (value) => value.toLowerCase() === 'true',
+    ),
+  }),
+  managedIdentityClientId: declare({
+    name: 'AZURE_CLIENT_ID',
+    section: 'Credential',
+    sentence:
+      'Client id of the user-assigned managed identity that reaches vault and store. Without it, the system-assigned one in Azure.',
+    bounds: 'a GUID',
+    optional: true,
+    example: '7b1f3c7e-9d39-4a3c-b0f4-2f6f2ad0c1aa',
+    local: '33333333-3333-4333-8333-333333333333',
+    schema: parsedText(
+      (value) =>
+        findFlawOfGuid(value, "Write the managed identity's client id, as its overview page in the portal shows it."),
+      (value) => value.toLowerCase(),
+    ),
+  }),
+  identityEndpoint: declare({
+    name: 'IDENTITY_ENDPOINT',
+    section: 'Credential',
+    sentence: 'Where managed identity tokens come from. Injected by Azure, never set there; on a laptop the local one.',
+    bounds: 'http on loopback or link-local',
+    optional: true,
+    local: 'http://127.0.0.1:7173/msi/token',
+    schema: text(checkIdentityEndpoint),
+  }),
+  tableServiceUri: declare({
+    name: 'Broker__TableServiceUri',
+    section: 'Store',
+    sentence: 'The table service that keeps sessions, reached by identity, of the same cloud as the instance.',
+    bounds: 'table service of an Azure cloud; loopback with a path',
+    example: 'https://contososignin.table.core.windows.net',
+    local: 'http://127.0.0.1:10002/devstoreaccount1',
+    schema: parsedText(checkTableServiceUri, (value) => new URL(value).href.replace(/\/$/, '')),
+  }),
+  tablePrefix: declare({
+    name: 'Broker__TablePrefix',
+    section: 'Store',
+    sentence: "What the names of the broker's tables begin with, so that two brokers can share an account.",
+    bounds: '1 to 32 letters and digits, a letter first',
+    default: 'broker',
+    local: 'broker',
+    schema: text((value) =>
+      /^[A-Za-z][A-Za-z0-9]{0,31}$/.test(value)
+        ? undefined
+        : { problem: 'is no beginning of a table name', fix: 'Write 1 to 32 letters and digits, a letter first.' },
+    ),
+  }),
+  signInSeconds: declareSeconds({
+    name: 'Broker__SignInSeconds',
+    sentence: 'How long a person may take from /login until the provider sends them back.',
+    default: 900,
+    least: 60,
+    most: 3600,
+  }),
+  sessionIdleSeconds: declareSeconds({
+    name: 'Broker__SessionIdleSeconds',
+    sentence: 'A session ends when no access token was asked for during this time. Reading /session does not count.',
+    default: 3600,
+    least: 300,
+    most: 86_400,
+  }),
+  sessionAbsoluteSeconds: declareSeconds({
+    name: 'Broker__SessionAbsoluteSeconds',
+    sentence: 'A session ends this long after its sign-in, whatever happens in it. Not shorter than the idle time.',
+    default: 43_200,
+    least: 600,
+    most: 604_800,
+  }),
+  sessionCacheSeconds: declareSeconds({
+    name: 'Broker__SessionCacheSeconds',
+    sentence:
+      'How long an instance may answer from a session row that it has already read. A sign-out elsewhere takes effect up to this much later; 0 reads the row each time.',
+    default: 0,
+    least: 0,
+    most: 60,
+  }),
+} as const
+
+/** What the host and Node read on a laptop. The broker doesn't, but a copy of the example must have them. */
+export const hostDeclarations: readonly Declaration[] = [
+  declare({
+    name: 'FUNCTIONS_WORKER_RUNTIME',
+    section: 'Host',
+    sentence: 'Tells Core Tools which worker to start. Must not be set on Flex Consumption.',
+    bounds: '`node`',
+    optional: true,
+    local: 'node',
+    schema: z.string(),
+  }),
+  declare({
+    name: 'AzureWebJobsStorage',
+    section: 'Host',
+    sentence:
+      "The host's own storage, on a laptop Azurite. In Azure it must not be set: AzureWebJobsStorage__accountName, __credential and __clientId take its place.",
+    bounds: 'never with a key or a signature in it',
+    optional: true,
+    local: 'UseDevelopmentStorage=true',
+    schema: z.string(),
+  }),
+  declare({
+    name: 'AzureWebJobsDisableHomepage',
+    section: 'Host',
+    sentence: "Leaves `/` to the broker instead of the host's own page.",
+    bounds: '`true`',
+    optional: true,
+    local: 'true',
+    schema: z.string(),
+  }),
+  declare({
+    name: 'IDENTITY_HEADER',
+    section: 'Host',
+    sentence: 'Proves to the identity endpoint that the caller is this app. Injected by Azure, never set there.',
+    bounds: 'any text',
+    optional: true,
+    local: 'local',
+    schema: z.string(),
+  }),
+  declare({
+    name: 'NODE_EXTRA_CA_CERTS',
+    section: 'Host',
+    sentence:
+      'The certificate authority of the local parts, made at their start. Node reads it at its own start; not for Azure.',
+    bounds: 'path of a PEM file with certificates',
+    optional: true,
+    local: '.local/ca.pem',
+    schema: z.string(),
+  }),
+]
+
+/** All of them, in the order of the page. */
+export const allDeclarations: readonly Declaration[] = [
+  ...Object.values<Declaration>(declarations),
+  ...hostDeclarations,
+]
+
+/** What to do about a required setting that isn't there. */
+export function missing({ name, sentence, example }: Declaration): Refusal {
+  return { problem: 'is missing', fix: `${sentence} For example ${name}=${example ?? ''}` }
+}
+
+function declare<T>(declaration: Declaration<T>): Declaration<T> {
+  return declaration
+}
+
+function declareSeconds(seconds: {
+  name: string
+  sentence: string
+  default: number
+  least: number
+  most: number
+}): Declaration<number> {
+  const { name, sentence, least, most } = seconds
+  const isWithin = (value: string) => /^\d{1,9}$/.test(value) && Number(value) >= least && Number(value) <= most
+  return {
+    name,
+    sentence,
+    section: 'Sign-in and session',
+    unit: 'seconds',
+    bounds: `${least} to ${most}`,
+    default: String(seconds.default),
+    local: String(seconds.default),
+    schema: parsedText(
+      (value) =>
+        isWithin(value)
+          ? undefined
+          : {
+              problem: `is not a whole number of seconds from ${least} to ${most}`,
+              fix: `Write one in digits, or remove it for ${seconds.default}.`,
+            },
+      Number,
+    ),
+  }
+}
+
+function text(check: (value: string) => Refusal | undefined): z.ZodMiniType<string, string> {
+  return z.string().check(refusing((value) => findPadding(value) ?? check(value)))
+}
+
+function parsedText<T>(check: (value: string) => Refusal | undefined, parse: (value: string) => T) {
+  return z.pipe(text(check), z.transform(parse)) as z.ZodMiniType<T, string>
+}
+
+function oneOf<const T extends string>(values: readonly T[]): z.ZodMiniType<T, string> {
+  return parsedText(
+    (value) =>
+      (values as readonly string[]).includes(value)
+        ? undefined
+        : { problem: 'is none of the values that are taken', fix: `Write ${values.join(' or ')}.` },
+    (value) => value as T,
+  )
+}
+
+function vaultObjectName() {
+  return text((value) =>
+    /^[0-9A-Za-z-]{1,127}$/.test(value)
+      ? undefined
+      : {
+          problem: 'is no name in a Key Vault',
+          fix: 'Write the name alone, without URL or version: 1 to 127 letters, digits and hyphens.',
+        },
+  )
+}
+
+function findPadding(value: string): Refusal | undefined {
+  return value === value.trim()
+    ? undefined
+    : { problem: 'has white space at its beginning or end', fix: 'Remove the white space.' }
+}
+
+function checkTenantId(value: string): Refusal | undefined {
+  const fix = "Write the tenant's GUID, as the overview page of Entra ID shows it (Tenant ID)."
+  const consumers: Refusal = {
+    problem: 'lets personal accounts in, which are of no tenant of yours',
+    fix: `${fix} Personal accounts come in as guests of that tenant.`,
+  }
+  switch (value.toLowerCase()) {
+    case 'common':
+      return {
+        problem: 'lets in accounts of every tenant and personal ones',
+        fix: `${fix} One broker serves one tenant.`,
+      }
+    case 'organizations':
+      return { problem: 'lets in accounts of every tenant', fix: `${fix} One broker serves one tenant.` }
+    case 'consumers':
+    case '9188040d-6c67-4c5b-b112-36a304b66dad': // the same, by its GUID
+      return consumers
+  }
+  if (/^[a-z0-9-]+(\.[a-z0-9-]+)+$/i.test(value)) {
+    return { problem: 'is a domain name, which can move to another tenant', fix }
+  }
+  return findFlawOfGuid(value, fix)
+}
+
+function checkClientId(value: string): Refusal | undefined {
+  return findFlawOfGuid(
+    value,
+    'Write the Application (client) ID, as the overview page of the app registration shows it.',
+  )
+}
+
+function findFlawOfGuid(value: string, fix: string): Refusal | undefined {
+  if (/^[<{[]|your|enter|placeholder|^0{8}-0{4}-0{4}-0{4}-0{12}$/i.test(value))
+    return { problem: 'is a placeholder', fix }
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)) return undefined
+  return { problem: 'is not a GUID', fix }
+}
+
+function checkSourceType(value: string): Refusal | undefined {
+  if (value === 'KeyVault') return undefined
+  const write =
+    'Write KeyVault, and name the vault and the certificate in KeyVaultUrl and KeyVaultCertificateName beside it'
+  switch (value.toLowerCase()) {
+    case 'keyvault':
+      return { problem: 'is KeyVault in other letters', fix: 'Write KeyVault.' }
+    case 'base64encoded':
+      return { problem: 'puts a private key into a setting', fix: `Import the certificate into Key Vault. ${write}.` }
+    case 'path':
+      return { problem: 'puts a private key into a file', fix: `Import the certificate into Key Vault. ${write}.` }
+    case 'storewiththumbprint':
+    case 'storewithdistinguishedname':
+      return {
+        problem: 'means a certificate store of Windows, where the process holds the private key',
+        fix: `Import the certificate into Key Vault. ${write}.`,
+      }
+    case 'clientsecret':
+      return { problem: 'means a client secret', fix: `Make a certificate in Key Vault in its place. ${write}.` }
+    case 'signedassertionfrommanagedidentity':
+      return {
+        problem: 'means a managed identity as the credential (workload identity federation)',
+        fix: `Here a certificate is the credential, and the managed identity only reaches the vault. ${write}, and the identity in AZURE_CLIENT_ID.`,
+      }
+    case 'signedassertionfilepath':
+    case 'signedassertionfromvault':
+    case 'customsignedassertion':
+      return {
+        problem: 'means an assertion that something else signs',
+        fix: `Here the broker makes it and the vault signs it. ${write}.`,
+      }
+    case 'autodecryptkeys':
+      return { problem: 'is about decrypting tokens, which the broker does not do', fix: `${write}.` }
+    default:
+      return { problem: 'is unknown', fix: `${write}.` }
+  }
+}

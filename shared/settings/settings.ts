@@ -1,0 +1,181 @@
+/** The settings of the broker: read once from the environment, or refused with everything that is wrong with them. */
+import * as z from 'zod/mini'
+import { findCloud } from './addresses.ts'
+import { allDeclarations, declarations, missing } from './declarations.ts'
+import type { Declaration } from './declarations.ts'
+import { areProblems, parseFrontEnds } from './front-ends.ts'
+import type { FrontEndSettings } from './front-ends.ts'
+import { findBadName } from './names.ts'
+import { refusalOf } from './refusing.ts'
+import { findSecret } from './secrets.ts'
+import { SettingsError } from './settings-error.ts'
+import type { Refusal, SettingProblem } from './settings-error.ts'
+
+export { SettingsError } from './settings-error.ts'
+export type { SettingProblem } from './settings-error.ts'
+export type { ApiSettings, FrontEndSettings, Prompt } from './front-ends.ts'
+
+export interface Settings {
+  /** An origin, without a slash at the end. */
+  readonly baseUrl: string
+  readonly provider: {
+    /** Ends in a slash. */
+    readonly instance: string
+    readonly tenantId: string
+    readonly clientId: string
+    readonly responseMode: 'form_post' | 'query'
+  }
+  readonly credential: {
+    /** An origin, without a slash at the end. */
+    readonly vaultUrl: string
+    readonly certificateName: string
+    readonly assertionReuse: boolean
+    readonly managedIdentityClientId: string | undefined
+    /** Whether a managed identity is there: in Azure, or beside the local identity endpoint. */
+    readonly managedIdentity: boolean
+  }
+  readonly keyRing: {
+    /** A key in the credential's vault. */
+    readonly wrappingKeyName: string
+  }
+  readonly store: {
+    /** Without a slash at the end. */
+    readonly tableServiceUri: string
+    readonly tablePrefix: string
+  }
+  readonly signIn: { readonly lifetimeSeconds: number }
+  readonly session: { readonly idleSeconds: number; readonly absoluteSeconds: number; readonly cacheSeconds: number }
+  readonly frontEnds: readonly FrontEndSettings[]
+}
+
+/**
+ * Reads the settings.
+ *
+ * @param environment as the host gives it; nothing in it is trusted. An empty value counts as not set
+ * @throws {SettingsError} with every problem at once; no value stands in it
+ */
+export function parseSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
+  const problems: SettingProblem[] = []
+  const set = new Map<string, string>()
+  for (const [name, value] of Object.entries(environment)) {
+    if (value !== undefined && value !== '') set.set(name, value)
+  }
+
+  const refused = new Set<string>() // one report a name: a secret in the wrong place is not also "not a GUID"
+  const refuse = (setting: string, { problem, fix }: Refusal) => {
+    refused.add(setting)
+    problems.push({ setting, problem, fix })
+  }
+  for (const [name, value] of set) {
+    const secret = findSecret(name, value)
+    if (secret) refuse(name, secret)
+  }
+
+  const read = <T>(declaration: Declaration<T>): T | undefined => {
+    const { name, olderName } = declaration
+    if (olderName !== undefined && set.has(name) && set.has(olderName) && set.get(name) !== set.get(olderName)) {
+      refuse(olderName, {
+        problem: `says something else than ${name}`,
+        fix: `Delete it: it is the older name of the same.`,
+      })
+    }
+    const writtenName = olderName !== undefined && !set.has(name) && set.has(olderName) ? olderName : name
+    if (refused.has(writtenName)) return undefined
+    const value = set.get(writtenName) ?? declaration.default
+    if (value === undefined) {
+      if (!declaration.optional) refuse(name, missing(declaration))
+      return undefined
+    }
+    const parsed = z.safeParse(declaration.schema, value)
+    if (parsed.success) return parsed.data
+    const [issue] = parsed.error.issues
+    refuse(
+      writtenName,
+      (issue && refusalOf(issue)) ?? { problem: 'is not what is expected', fix: declaration.sentence },
+    )
+    return undefined
+  }
+
+  const baseUrl = read(declarations.baseUrl)
+  const frontEndsJson = read(declarations.frontEnds)
+  const frontEnds = frontEndsJson === undefined ? [] : parseFrontEnds(frontEndsJson, declarations.frontEnds.name)
+  if (areProblems(frontEnds)) problems.push(...frontEnds)
+  const instance = read(declarations.instance)
+  const tenantId = read(declarations.tenantId)
+  const clientId = read(declarations.clientId)
+  const responseMode = read(declarations.responseMode)
+  read(declarations.sourceType)
+  const vaultUrl = read(declarations.vaultUrl)
+  const certificateName = read(declarations.certificateName)
+  const wrappingKeyName = read(declarations.wrappingKeyName)
+  const assertionReuse = read(declarations.assertionReuse)
+  const managedIdentityClientId = read(declarations.managedIdentityClientId)
+  const identityEndpoint = read(declarations.identityEndpoint)
+  const tableServiceUri = read(declarations.tableServiceUri)
+  const tablePrefix = read(declarations.tablePrefix)
+  const lifetimeSeconds = read(declarations.signInSeconds)
+  const idleSeconds = read(declarations.sessionIdleSeconds)
+  const absoluteSeconds = read(declarations.sessionAbsoluteSeconds)
+  const cacheSeconds = read(declarations.sessionCacheSeconds)
+
+  const cloud = instance === undefined ? undefined : findCloud(instance)
+  for (const [declaration, address] of [
+    [declarations.vaultUrl, vaultUrl],
+    [declarations.tableServiceUri, tableServiceUri],
+  ] as const) {
+    const other = address === undefined ? undefined : findCloud(address)
+    if (cloud !== undefined && other !== undefined && cloud !== other) {
+      refuse(declaration.name, {
+        problem: `is in ${other.name}, and ${declarations.instance.name} in ${cloud.name}`,
+        fix: 'Name both in the same cloud.',
+      })
+    }
+  }
+  if (idleSeconds !== undefined && absoluteSeconds !== undefined && idleSeconds > absoluteSeconds) {
+    refuse(declarations.sessionIdleSeconds.name, {
+      problem: `is longer than ${declarations.sessionAbsoluteSeconds.name}`,
+      fix: 'Write a shorter one, or a longer absolute time.',
+    })
+  }
+
+  const known = new Set(
+    allDeclarations.flatMap(({ name, olderName }) => (olderName === undefined ? [name] : [name, olderName])),
+  )
+  for (const [name, value] of set) {
+    const bad = refused.has(name) ? undefined : findBadName(name, value, known)
+    if (bad) refuse(name, bad)
+  }
+
+  if (problems.length > 0 || areProblems(frontEnds)) throw new SettingsError(problems)
+  return {
+    baseUrl: whole(baseUrl),
+    provider: {
+      instance: whole(instance),
+      tenantId: whole(tenantId),
+      clientId: whole(clientId),
+      responseMode: whole(responseMode),
+    },
+    credential: {
+      vaultUrl: whole(vaultUrl),
+      certificateName: whole(certificateName),
+      assertionReuse: whole(assertionReuse),
+      managedIdentityClientId,
+      managedIdentity: identityEndpoint !== undefined || set.has('WEBSITE_INSTANCE_ID') || set.has('WEBSITE_SITE_NAME'),
+    },
+    keyRing: { wrappingKeyName: whole(wrappingKeyName) },
+    store: { tableServiceUri: whole(tableServiceUri), tablePrefix: whole(tablePrefix) },
+    signIn: { lifetimeSeconds: whole(lifetimeSeconds) },
+    session: {
+      idleSeconds: whole(idleSeconds),
+      absoluteSeconds: whole(absoluteSeconds),
+      cacheSeconds: whole(cacheSeconds),
+    },
+    frontEnds,
+  }
+}
+
+/** A required setting without a problem has a value; a broker never starts on half of its settings. */
+function whole<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('A required setting was neither read nor refused.')
+  return value
+}
