@@ -1,0 +1,265 @@
+/** How oidc-provider is told to behave like Microsoft Entra ID. */
+import { errors, interactionPolicy } from 'oidc-provider'
+import type { ClientMetadata, Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import { parseCertificate } from './client-assertion.ts'
+import type { RegisteredCertificate } from './client-assertion.ts'
+import { EntraError } from './entra-error.ts'
+import type { GrantStore } from './grant-store.ts'
+import { errorPage, messagePage, pagePolicy, signOutPage } from './pages.ts'
+import { loginHint, pairwiseSubject, sessionId } from './people.ts'
+import type { Directory, Person } from './people.ts'
+import { allScopes, resolveScopes, splitScope } from './scopes.ts'
+import type { Api } from './scopes.ts'
+import type { SigningKeys } from './signing-keys.ts'
+
+/** An application registered at the provider. */
+export interface RegisteredClient {
+  readonly clientId: string
+  readonly name?: string
+  readonly redirectUris: Current<string>
+  readonly postLogoutRedirectUris?: Current<string>
+  readonly certificates: Current<RegisteredCertificate>
+}
+
+/** A list, or who knows it: asked at each use, so that neither a roll nor a port known later needs a restart. */
+export type Current<T> = readonly T[] | (() => readonly T[] | Promise<readonly T[]>)
+
+/** What a test may change while the provider runs. */
+export interface ProviderSettings {
+  /** 3600 at first, as in Entra. */
+  accessTokenSeconds: number
+  idTokenSeconds: number
+  refreshTokenSeconds: number
+  codeSeconds: number
+  /** Entra gives a new refresh token and goes on taking the old one; a strict provider ends the family at reuse. */
+  singleUseRefreshTokens: boolean
+  /** Entra takes a repeated `jti`; a strict provider refuses it. */
+  refuseRepeatedJti: boolean
+  /** Sends `iss` with the answer and says so in the metadata, as Entra does not. RFC 9207. */
+  announceIssuer: boolean
+  /** Which audience of a client assertion is taken. */
+  assertionAudience: 'token-endpoint' | 'issuer'
+}
+
+export interface Surroundings {
+  readonly origin: string
+  readonly tenantId: string
+  readonly paths: ProviderPaths
+  readonly keys: SigningKeys
+  readonly directory: Directory
+  readonly apis: readonly Api[]
+  readonly store: GrantStore
+  readonly settings: ProviderSettings
+  readonly cookieKeys: readonly string[]
+}
+
+export interface ProviderPaths {
+  readonly authorize: string
+  readonly token: string
+  readonly logout: string
+  readonly keys: string
+  readonly discovery: string
+  /** Followed by the id of the interaction. */
+  readonly signIn: string
+}
+
+/** Entra's own paths. */
+export function providerPaths(tenantId: string): ProviderPaths {
+  return {
+    authorize: `/${tenantId}/oauth2/v2.0/authorize`,
+    token: `/${tenantId}/oauth2/v2.0/token`,
+    logout: `/${tenantId}/oauth2/v2.0/logout`,
+    keys: `/${tenantId}/discovery/v2.0/keys`,
+    discovery: `/${tenantId}/v2.0/.well-known/openid-configuration`,
+    signIn: `/${tenantId}/login/`,
+  }
+}
+
+export async function currentCertificates({ certificates }: RegisteredClient) {
+  return (await current(certificates)).map(parseCertificate)
+}
+
+async function current<T>(list: Current<T> = []): Promise<readonly T[]> {
+  return typeof list === 'function' ? list() : list
+}
+
+/** The application as oidc-provider knows it; its keys are those of the certificates registered right now. */
+export async function clientMetadata(client: RegisteredClient): Promise<ClientMetadata> {
+  const byThumbprint = new Map((await currentCertificates(client)).map((found) => [found.fingerprint256, found]))
+  return {
+    client_id: client.clientId,
+    client_name: client.name ?? client.clientId,
+    redirect_uris: [...(await current(client.redirectUris))],
+    post_logout_redirect_uris: [...(await current(client.postLogoutRedirectUris))],
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    subject_type: 'pairwise',
+    token_endpoint_auth_method: 'private_key_jwt',
+    // The redirect URIs may have several hosts; the subject is made from the client id, so none is needed.
+    jwks: { keys: [...byThumbprint.values()].map(({ publicKey }) => publicKey.export({ format: 'jwk' })) },
+  }
+}
+
+export function providerConfiguration(around: Surroundings): Configuration {
+  const { paths, keys, directory, apis, store, settings, tenantId } = around
+
+  return {
+    adapter: store.adapter,
+    jwks: keys.privateJwkSet(),
+    routes: { authorization: paths.authorize, token: paths.token, end_session: paths.logout, jwks: paths.keys },
+    cookies: {
+      keys: [...around.cookieKeys],
+      names: { session: 'ESTSAUTH', interaction: 'ESTSWCTX', resume: 'ESTSRESUME' },
+      long: { httpOnly: true, sameSite: 'lax' },
+      short: { httpOnly: true, sameSite: 'lax' },
+    },
+    responseTypes: ['code'],
+    subjectTypes: ['pairwise'],
+    pairwiseIdentifier: (_ctx, accountId, client) => pairwiseSubject(tenantId, client.clientId, accountId),
+    clientAuthMethods: ['private_key_jwt'],
+    enabledJWA: { clientAuthSigningAlgValues: ['PS256', 'RS256'], idTokenSigningAlgValues: ['RS256'] },
+    pkce: { required: () => true },
+    scopes: allScopes(apis),
+    claims: {
+      openid: ['sub', 'tid', 'oid', 'sid', 'ver', 'nbf', 'login_hint', 'idp'],
+      profile: ['name', 'preferred_username'],
+      email: ['email'],
+      auth_time: null,
+    },
+    conformIdTokenClaims: false,
+    extraParams: {
+      claims: (ctx, value) => checkClaims(ctx, value),
+      // Named last, so that it sees what the others have passed: Entra checks scopes before it shows a page.
+      client_info: (ctx) => checkScopes(ctx, apis),
+      domain_hint: null,
+    },
+    findAccount: (_ctx, id, token) => {
+      const person = directory.findEnabled(id)
+      const sessionUid = (token as { sessionUid?: string } | undefined)?.sessionUid
+      return person && { accountId: id, claims: () => ({ sub: id, ...personClaims(person, tenantId, sessionUid) }) }
+    },
+    // Consent is part of signing in: what is asked for is granted, by a grant of each sign-in's own, so that what
+    // ends one sign-in (a code sent twice) ends no other.
+    loadExistingGrant: async (ctx) => {
+      const { account, client, provider, params } = ctx.oidc
+      if (!account || !client) return undefined
+      const grant = new provider.Grant({ accountId: account.accountId, clientId: client.clientId })
+      grant.addOIDCScope((params?.['scope'] as string | undefined) ?? '')
+      await grant.save()
+      return grant
+    },
+    interactions: { policy: policy(directory), url: (_ctx, { uid }) => `${paths.signIn}${uid}` },
+    expiresWithSession: () => false,
+    issueRefreshToken: (_ctx, _client, source) => source.scopes.has('offline_access'),
+    rotateRefreshToken: true,
+    clientBasedCORS: () => false,
+    ttl: {
+      AccessToken: () => settings.accessTokenSeconds,
+      AuthorizationCode: () => settings.codeSeconds,
+      IdToken: () => settings.idTokenSeconds,
+      RefreshToken: () => settings.refreshTokenSeconds,
+      Grant: () => 90 * 24 * 3600,
+      Interaction: 3600,
+      Session: 24 * 3600,
+    },
+    renderError: (ctx, out) => {
+      ctx.type = 'html'
+      ctx.set('content-security-policy', pagePolicy)
+      ctx.body = errorPage(out.error_description ?? out.error)
+    },
+    features: {
+      devInteractions: { enabled: false },
+      dPoP: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
+      resourceIndicators: { enabled: false },
+      userinfo: { enabled: false },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (ctx, form) => {
+          ctx.set('content-security-policy', pagePolicy)
+          ctx.body = signOutPage(form)
+        },
+        postLogoutSuccessSource: (ctx) => {
+          ctx.set('content-security-policy', pagePolicy)
+          ctx.body = messagePage('You signed out of your account', 'It’s a good idea to close all browser windows.')
+        },
+      },
+    },
+  }
+}
+
+/** The claims of a person, as Entra's v2 tokens carry them. */
+export function personClaims(person: Person, tenantId: string, sessionUid: string | undefined) {
+  const { homeTenantId } = person
+  return {
+    tid: tenantId,
+    oid: person.objectId,
+    sid: sessionUid === undefined ? undefined : sessionId(sessionUid),
+    ver: '2.0',
+    nbf: Math.floor(Date.now() / 1000),
+    login_hint: loginHint(person),
+    ...(homeTenantId === undefined ? {} : { idp: `https://sts.windows.net/${homeTenantId}/` }),
+    name: person.name,
+    preferred_username: person.username,
+    email: person.username,
+  }
+}
+
+function policy(directory: Directory) {
+  const { Check, Prompt, base } = interactionPolicy
+  const prompts = base()
+  const login = prompts.get('login')
+  const consent = prompts.get('consent')
+
+  // Signed in as one person, sent here for another: Entra asks, instead of answering with the first.
+  login?.checks.add(
+    new Check('hint_of_another', 'The hint names another person.', ({ oidc }) => {
+      const hinted = directory.findByHint(oidc.params?.['login_hint'] as string | undefined)
+      return hinted !== undefined && oidc.session?.accountId !== undefined && hinted.objectId !== oidc.session.accountId
+    }),
+  )
+  login?.checks.add(
+    new Check('account_gone', 'The account was disabled.', ({ oidc }) => {
+      return oidc.session?.accountId !== undefined && oidc.account === undefined
+    }),
+  )
+  for (const reason of ['native_client_prompt', 'op_scopes_missing', 'op_claims_missing', 'rs_scopes_missing']) {
+    consent?.checks.remove(reason)
+  }
+  prompts.add(new Prompt({ name: 'select_account', requestable: true }), 0)
+  return prompts
+}
+
+function checkClaims(ctx: KoaContextWithOIDC, value: string | undefined): void {
+  if (value === undefined) return
+  const params = ctx.oidc.params as Record<string, unknown>
+  try {
+    const parsed: unknown = JSON.parse(value)
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) {
+      // Seen and logged; oidc-provider would ask for consent to each claim that is named.
+      params['claims'] = undefined
+      return
+    }
+  } catch {
+    // Named below.
+  }
+  throw redirectable(new EntraError('claims_malformed'))
+}
+
+function checkScopes(ctx: KoaContextWithOIDC, apis: readonly Api[]): void {
+  const sent = (ctx.method === 'POST' ? ctx.oidc.body : ctx.query) as Record<string, unknown>
+  const requested = splitScope(typeof sent['scope'] === 'string' ? sent['scope'] : undefined)
+  try {
+    resolveScopes(requested, apis)
+  } catch (error) {
+    throw error instanceof EntraError ? redirectable(error) : error
+  }
+  // oidc-provider drops offline_access unless the person is asked for consent each time; Entra gives it.
+  const params = ctx.oidc.params as Record<string, unknown>
+  params['scope'] = requested.join(' ')
+}
+
+/** An error that goes back to the application: client and redirect URI have been checked where these are thrown. */
+function redirectable({ kind, message }: EntraError): Error {
+  return new errors.CustomOIDCProviderError(kind.error, message)
+}

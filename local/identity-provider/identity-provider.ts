@@ -1,0 +1,176 @@
+/** The local identity provider: oidc-provider, a certified OpenID provider, dressed as Microsoft Entra ID. Not deployed. */
+import { randomBytes } from 'node:crypto'
+import Provider from 'oidc-provider'
+import type { JWK } from 'jose'
+import { listen } from '../http-server.ts'
+import type { TlsIdentity } from '../http-server.ts'
+import { clientMetadata, providerConfiguration, providerPaths } from './configuration.ts'
+import type { ProviderSettings, RegisteredClient, Surroundings } from './configuration.ts'
+import { openDoors } from './doors.ts'
+import type { Doors, ProviderRequest } from './doors.ts'
+import type { ProviderFailure } from './entra-error.ts'
+import { Faults } from './faults.ts'
+import type { TokenError } from './faults.ts'
+import { GrantStore } from './grant-store.ts'
+import { Directory } from './people.ts'
+import type { Person } from './people.ts'
+import type { Api } from './scopes.ts'
+import { SigningKeys } from './signing-keys.ts'
+import { issuerOf } from './token-answer.ts'
+import type { ChangeTokenResponse } from './token-endpoint.ts'
+
+export type { ProviderRequest } from './doors.ts'
+export type { Api } from './scopes.ts'
+export type { Person } from './people.ts'
+export type { RegisteredClient, ProviderSettings } from './configuration.ts'
+export type { Endpoint, Fault, TokenError } from './faults.ts'
+export type { ChangeTokenResponse, TokenChange } from './token-endpoint.ts'
+
+export interface IdentityProviderOptions {
+  /** 0 takes a free one. */
+  readonly port: number
+  /** For `localhost` and `127.0.0.1`; the same port answers http. */
+  readonly tls: TlsIdentity
+  readonly tenantId: string
+  readonly clients: readonly RegisteredClient[]
+  readonly apis: readonly Api[]
+  readonly people?: readonly Person[]
+  readonly settings?: Partial<ProviderSettings>
+}
+
+export interface IdentityProvider {
+  readonly port: number
+  readonly tenantId: string
+  /** `https://localhost:PORT/TENANT/v2.0` */
+  readonly issuer: string
+  /** `https://localhost:PORT/TENANT`, as MSAL wants it. */
+  readonly authority: string
+  readonly discoveryUrl: string
+  readonly tokenUrl: string
+  readonly jwksUrl: string
+  /** `http://127.0.0.1:PORT`, where browsers go. */
+  readonly browserUrl: string
+  readonly people: readonly Person[]
+  /** Oldest first. */
+  readonly requests: readonly ProviderRequest[]
+  resetRequests(): void
+  readonly faults: Faults
+  /** May be changed at any time. */
+  readonly settings: ProviderSettings
+  /** The next token request of a known application is refused like this. */
+  nextTokenError(error: TokenError): void
+  /** Sees and replaces every good answer of the token endpoint until called without one. */
+  changeTokenResponse(change?: ChangeTokenResponse): void
+  /** Sees and replaces the key set until called without one. */
+  transformKeys(transform?: (keys: JWK[]) => unknown): void
+  rotateKeys(options?: { readonly keepOld?: boolean }): Promise<void>
+  disablePerson(username: string): void
+  enablePerson(username: string): void
+  revokeRefreshTokens(username: string): void
+  close(): Promise<void>
+}
+
+const defaultSettings: ProviderSettings = {
+  accessTokenSeconds: 3600,
+  idTokenSeconds: 3600,
+  refreshTokenSeconds: 90 * 24 * 3600,
+  codeSeconds: 600,
+  singleUseRefreshTokens: false,
+  refuseRepeatedJti: false,
+  announceIssuer: false,
+  assertionAudience: 'token-endpoint',
+}
+
+/**
+ * Starts it on loopback; keys are made here and never written down.
+ *
+ * @throws {LocalError} when the port is taken
+ */
+export async function startIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
+  const { tenantId, clients, apis } = options
+  const paths = providerPaths(tenantId)
+  const keys = await SigningKeys.create()
+  const directory = new Directory(options.people)
+  const settings: ProviderSettings = { ...defaultSettings, ...options.settings }
+  const faults = new Faults()
+  const requests: ProviderRequest[] = []
+  const failures = new WeakMap<object, ProviderFailure>()
+  let change: ChangeTokenResponse | undefined
+  let transformKeys: ((keys: JWK[]) => unknown) | undefined
+
+  const store = new GrantStore({
+    findClient: async (clientId) => {
+      const client = clients.find((candidate) => candidate.clientId === clientId)
+      return client && clientMetadata(client)
+    },
+    singleUseRefreshTokens: () => settings.singleUseRefreshTokens,
+    refuseRepeatedJti: () => settings.refuseRepeatedJti,
+  })
+
+  // The port is known once it listens, and the issuer carries the port.
+  let handle: ReturnType<Provider['callback']> | undefined
+  const server = await listen({
+    name: 'identity provider',
+    port: options.port,
+    tls: options.tls,
+    handler: (request, response) => void handle?.(request, response),
+  })
+  const origin = `https://localhost:${server.port}`
+  const browserUrl = `http://127.0.0.1:${server.port}`
+  const issuer = issuerOf(origin, tenantId)
+  const cookieKeys = [randomBytes(32).toString('base64url')]
+  const around: Surroundings = { origin, tenantId, paths, keys, directory, apis, store, settings, cookieKeys }
+  const doors: Doors = {
+    around,
+    clients,
+    faults,
+    browserUrl,
+    failures,
+    requests,
+    change: () => change,
+    transformKeys: () => transformKeys,
+  }
+
+  // Made anew when keys roll: oidc-provider reads its keys once, and all that it remembers is in the store.
+  const build = () => {
+    const provider = new Provider(origin, providerConfiguration(around))
+    // Entra's paths hang below the origin, beside the issuer's own path and not under it.
+    Object.assign(provider, { issuer })
+    openDoors(provider, doors)
+    return provider.callback()
+  }
+  handle = build()
+
+  const person = (username: string): Person => {
+    const found = directory.findByUsername(username)
+    if (!found) throw new Error(`Nobody is called ${username} here.`)
+    return found
+  }
+
+  return {
+    port: server.port,
+    tenantId,
+    issuer,
+    authority: `${origin}/${tenantId}`,
+    discoveryUrl: `${origin}${paths.discovery}`,
+    tokenUrl: `${origin}${paths.token}`,
+    jwksUrl: `${origin}${paths.keys}`,
+    browserUrl,
+    people: directory.people,
+    requests,
+    resetRequests: () => void (requests.length = 0),
+    faults,
+    settings,
+    nextTokenError: (error) => faults.addTokenError(error),
+    changeTokenResponse: (given) => void (change = given),
+    transformKeys: (given) => void (transformKeys = given),
+    rotateKeys: async ({ keepOld = true } = {}) => {
+      await keys.rotate({ keepOld })
+      handle = build()
+    },
+    disablePerson: (username) => directory.setDisabled(person(username), true),
+    enablePerson: (username) => directory.setDisabled(person(username), false),
+    revokeRefreshTokens: (username) => store.revokeRefreshTokens(person(username).objectId),
+    close: () => server.close(),
+  }
+}

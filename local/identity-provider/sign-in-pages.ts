@@ -1,0 +1,84 @@
+/** The pages between the authorization request and its answer: who are you, and may the application have this? */
+import type { InteractionResults, KoaContextWithOIDC } from 'oidc-provider'
+import type Provider from 'oidc-provider'
+import type { Surroundings } from './configuration.ts'
+import { EntraError } from './entra-error.ts'
+import { consentPage, errorPage, pagePolicy, signInPage } from './pages.ts'
+import type { SignInPage } from './pages.ts'
+import { readBody } from './request-body.ts'
+import { splitScope } from './scopes.ts'
+
+type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>
+
+export async function answerSignInPage(
+  provider: Provider,
+  ctx: KoaContextWithOIDC,
+  around: Surroundings,
+): Promise<void> {
+  ctx.set('cache-control', 'no-store')
+  const interaction = await provider.interactionDetails(ctx.req, ctx.res).catch(() => undefined)
+  if (!interaction) {
+    // Opened in another browser, finished already, or left for an hour.
+    show(ctx, 400, errorPage('AADSTS165004: This sign-in page has ended.'))
+    return
+  }
+  if (ctx.method !== 'POST') {
+    show(ctx, 200, await currentPage(provider, ctx, interaction, around))
+    return
+  }
+
+  const form = new URLSearchParams(await readBody(ctx.req))
+  if (form.has('cancel')) {
+    const { kind, message } = new EntraError('consent_declined')
+    return finish(provider, ctx, { error: kind.error, error_description: message })
+  }
+  if (interaction.prompt.name === 'consent') return finish(provider, ctx, { consent: {} })
+
+  const username = form.get('username') ?? form.get('account') ?? ''
+  const person = around.directory.findByUsername(username)
+  if (!person || around.directory.isDisabled(person)) {
+    const problem = person
+      ? { code: 'AADSTS50057', text: 'This account is disabled.' }
+      : { code: 'AADSTS50034', text: `We couldn’t find an account with that username: ${username}` }
+    show(ctx, 400, await currentPage(provider, ctx, interaction, around, { username, problem }))
+    return
+  }
+  return finish(provider, ctx, { login: { accountId: person.objectId }, select_account: {} })
+}
+
+async function currentPage(
+  provider: Provider,
+  ctx: KoaContextWithOIDC,
+  { params, prompt, session }: Interaction,
+  { directory }: Surroundings,
+  again: Partial<Pick<SignInPage, 'username' | 'problem'>> = {},
+): Promise<string> {
+  const client = await provider.Client.find(String(params['client_id']))
+  const application = client?.clientName ?? String(params['client_id'])
+  const signedIn = directory.findEnabled(session?.accountId ?? '')
+  if (prompt.name === 'consent') {
+    const scopes = splitScope(params['scope'] as string | undefined)
+    return consentPage({ action: ctx.path, application, username: signedIn?.username ?? '', scopes })
+  }
+  const hinted = directory.findByHint(params['login_hint'] as string | undefined)
+  return signInPage({
+    action: ctx.path,
+    application,
+    people: directory.people,
+    username: hinted?.username ?? (params['login_hint'] as string | undefined) ?? signedIn?.username ?? '',
+    selectAccount: prompt.name === 'select_account',
+    ...again,
+  })
+}
+
+async function finish(provider: Provider, ctx: KoaContextWithOIDC, result: InteractionResults): Promise<void> {
+  ctx.redirect(await provider.interactionResult(ctx.req, ctx.res, result))
+  ctx.status = 303
+}
+
+function show(ctx: KoaContextWithOIDC, status: number, page: string): void {
+  ctx.status = status
+  ctx.type = 'html'
+  ctx.set('content-security-policy', pagePolicy)
+  ctx.body = page
+}

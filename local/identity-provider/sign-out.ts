@@ -1,0 +1,31 @@
+/** Sign-out asked for by an application: no question when it says whom it means. OpenID Connect RP-Initiated Logout 1.0. */
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { Surroundings } from './configuration.ts'
+import { messagePage, pagePolicy } from './pages.ts'
+
+interface SignOutState {
+  readonly postLogoutRedirectUri?: string
+  readonly state?: string
+}
+
+/** oidc-provider has checked client and URL by now, and would ask the person, or post a form by script. */
+export async function answerSignOut(ctx: KoaContextWithOIDC, { directory }: Surroundings): Promise<void> {
+  const { session, params } = ctx.oidc
+  if (ctx.status !== 200 || !session) return
+  const hinted = directory.findByHint(params?.['logout_hint'] as string | undefined)
+  const nobody = session.accountId === undefined
+  if (!nobody && hinted?.objectId !== session.accountId) return
+
+  const { postLogoutRedirectUri, state } = (session.state ?? {}) as SignOutState
+  await session.destroy()
+  ctx.cookies.set(ctx.oidc.provider.cookieName('session'), null, { httpOnly: true, sameSite: 'lax', overwrite: true })
+  ctx.set('content-security-policy', pagePolicy)
+  if (postLogoutRedirectUri === undefined) {
+    ctx.body = messagePage('You signed out of your account', 'It’s a good idea to close all browser windows.')
+    return
+  }
+  const target = new URL(postLogoutRedirectUri)
+  if (state !== undefined) target.searchParams.set('state', state)
+  ctx.redirect(target.href)
+  ctx.status = 303
+}

@@ -1,0 +1,81 @@
+/** The keys the provider signs tokens with: made at start, never written down, rolled on request. */
+import { generateKeyPair, randomBytes } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { promisify } from 'node:util'
+import { SignJWT, UnsecuredJWT } from 'jose'
+import type { JWK, JWTPayload } from 'jose'
+
+export interface SigningKey {
+  readonly kid: string
+  readonly privateKey: KeyObject
+  readonly publicKey: KeyObject
+}
+
+/** Signs a payload as the provider would, or as it never would, where a test asks for that. */
+export type SignIdToken = (
+  payload: Readonly<Record<string, unknown>>,
+  header?: Readonly<Record<string, unknown>>,
+  key?: KeyObject | Uint8Array,
+) => Promise<string>
+
+export class SigningKeys {
+  #keys: readonly [SigningKey, ...SigningKey[]]
+
+  private constructor(first: SigningKey) {
+    this.#keys = [first]
+  }
+
+  static async create(): Promise<SigningKeys> {
+    return new SigningKeys(await createSigningKey())
+  }
+
+  get current(): SigningKey {
+    return this.#keys[0]
+  }
+
+  /** The key that signs comes first; earlier ones follow while they are kept. */
+  get all(): readonly SigningKey[] {
+    return this.#keys
+  }
+
+  /** A new key signs from now on; without `keepOld` the key set forgets the earlier ones. */
+  async rotate({ keepOld }: { readonly keepOld: boolean }): Promise<void> {
+    this.#keys = [await createSigningKey(), ...(keepOld ? this.#keys : [])]
+  }
+
+  /** The key set as Entra writes it: with `use` and `issuer`, without `alg`. */
+  jwkSet(issuer: string): { keys: JWK[] } {
+    return {
+      keys: this.#keys.map(({ kid, publicKey }) => ({
+        ...publicKey.export({ format: 'jwk' }),
+        use: 'sig',
+        kid,
+        issuer,
+      })),
+    }
+  }
+
+  /** What oidc-provider signs ID tokens with. */
+  privateJwkSet(): { keys: JWK[] } {
+    return {
+      keys: this.#keys.map(({ kid, privateKey }) => ({
+        ...privateKey.export({ format: 'jwk' }),
+        use: 'sig',
+        kid,
+        alg: 'RS256',
+      })),
+    }
+  }
+
+  /** RS256 with the current key; the header and the key can be replaced, and `alg: 'none'` leaves it unsigned. */
+  readonly sign: SignIdToken = (payload, header = {}, key = this.current.privateKey) => {
+    const protectedHeader = { typ: 'JWT', alg: 'RS256', kid: this.current.kid, ...header }
+    if (protectedHeader.alg === 'none') return Promise.resolve(new UnsecuredJWT(payload as JWTPayload).encode())
+    return new SignJWT(payload).setProtectedHeader(protectedHeader).sign(key)
+  }
+}
+
+export async function createSigningKey(): Promise<SigningKey> {
+  const { privateKey, publicKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 })
+  return { kid: randomBytes(20).toString('base64url'), privateKey, publicKey }
+}

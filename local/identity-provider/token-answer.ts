@@ -1,0 +1,86 @@
+/** Makes Entra's token answer from oidc-provider's: a JWT for one API, its scopes in full, `client_info`. */
+import { randomUUID } from 'node:crypto'
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import { personClaims } from './configuration.ts'
+import type { Surroundings } from './configuration.ts'
+import { pairwiseSubject } from './people.ts'
+import type { Person } from './people.ts'
+import { resolveScopes, splitScope } from './scopes.ts'
+import type { ResolvedScopes } from './scopes.ts'
+
+export type TokenAnswer = Record<string, unknown>
+
+/** The parsed form of a token request. */
+export type TokenForm = Readonly<Record<string, string>>
+
+/**
+ * The scopes of a token request: its own, or else those of the sign-in.
+ *
+ * @throws {EntraError} as {@link resolveScopes}
+ */
+export function requestedScopes(form: TokenForm, { apis }: Surroundings): ResolvedScopes | undefined {
+  const asked = splitScope(form['scope'])
+  return asked.length === 0 ? undefined : resolveScopes(asked, apis)
+}
+
+export async function entraTokenAnswer(
+  ctx: KoaContextWithOIDC,
+  form: TokenForm,
+  around: Surroundings,
+): Promise<TokenAnswer> {
+  const { entities } = ctx.oidc
+  const source = entities.AuthorizationCode ?? entities.RefreshToken
+  const person = around.directory.findEnabled(entities.Account?.accountId ?? '')
+  const clientId = entities.Client?.clientId
+  if (!source || !person || clientId === undefined) throw new Error('A token answer without a grant behind it.')
+
+  const scopes = requestedScopes(form, around) ?? resolveScopes([...source.scopes], around.apis)
+  const answer = ctx.body as TokenAnswer
+  const seconds = around.settings.accessTokenSeconds
+  return {
+    token_type: 'Bearer',
+    scope: scopes.full.join(' '),
+    expires_in: seconds,
+    ext_expires_in: seconds,
+    access_token: await accessToken({ person, clientId, scopes, sessionUid: source.sessionUid }, around),
+    ...(answer['refresh_token'] === undefined ? {} : { refresh_token: answer['refresh_token'] }),
+    ...(answer['id_token'] === undefined ? {} : { id_token: answer['id_token'] }),
+    ...(form['client_info'] === '1' ? { client_info: clientInfo(person, around.tenantId) } : {}),
+  }
+}
+
+interface AccessTokenOf {
+  readonly person: Person
+  readonly clientId: string
+  readonly scopes: ResolvedScopes
+  readonly sessionUid: string | undefined
+}
+
+function accessToken({ person, clientId, scopes, sessionUid }: AccessTokenOf, around: Surroundings): Promise<string> {
+  const { tenantId, origin, keys, settings } = around
+  const issued = Math.floor(Date.now() / 1000)
+  const { oid, tid, sid, ver, name, preferred_username } = personClaims(person, tenantId, sessionUid)
+  return keys.sign({
+    aud: scopes.audience,
+    iss: issuerOf(origin, tenantId),
+    iat: issued,
+    nbf: issued,
+    exp: issued + settings.accessTokenSeconds,
+    ...{ oid, tid, sid, ver, name, preferred_username },
+    azp: clientId,
+    // 2: the application proved itself by a certificate.
+    azpacr: '2',
+    scp: scopes.names.join(' '),
+    sub: pairwiseSubject(tenantId, scopes.audience, person.objectId),
+    uti: randomUUID(),
+  })
+}
+
+export function issuerOf(origin: string, tenantId: string): string {
+  return `${origin}/${tenantId}/v2.0`
+}
+
+/** Who, for MSAL's cache: a guest is known by the tenant that the account comes from. */
+export function clientInfo({ objectId, homeTenantId }: Person, tenantId: string): string {
+  return Buffer.from(JSON.stringify({ uid: objectId, utid: homeTenantId ?? tenantId })).toString('base64url')
+}

@@ -1,0 +1,102 @@
+/** The token endpoint: Entra's checks and words around oidc-provider's grants. RFC 6749 §3.2, §5. */
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import { checkClientAssertion } from './client-assertion.ts'
+import { currentCertificates } from './configuration.ts'
+import type { RegisteredClient, Surroundings } from './configuration.ts'
+import { EntraError, describeError, errorAnswer, nameProviderFailure } from './entra-error.ts'
+import type { ErrorAnswer, ProviderFailure } from './entra-error.ts'
+import type { Faults } from './faults.ts'
+import { replaceBody } from './request-body.ts'
+import type { SignIdToken } from './signing-keys.ts'
+import { entraTokenAnswer, issuerOf, requestedScopes } from './token-answer.ts'
+import type { TokenAnswer, TokenForm } from './token-answer.ts'
+
+/** What a test gets to spoil an answer: the answer, the request it is for, and a pen. */
+export interface TokenChange {
+  readonly answer: TokenAnswer
+  readonly form: TokenForm
+  readonly signIdToken: SignIdToken
+}
+
+/** Returns what is sent in place of the answer. */
+export type ChangeTokenResponse = (change: TokenChange) => TokenAnswer | Promise<TokenAnswer>
+
+export interface TokenEndpoint {
+  readonly around: Surroundings
+  readonly clients: readonly RegisteredClient[]
+  readonly faults: Faults
+  readonly change: () => ChangeTokenResponse | undefined
+  /** What oidc-provider refused in this request, in its own words. */
+  readonly failure: (ctx: KoaContextWithOIDC) => ProviderFailure | undefined
+}
+
+export async function answerTokenRequest(
+  endpoint: TokenEndpoint,
+  ctx: KoaContextWithOIDC,
+  form: TokenForm,
+  next: () => Promise<unknown>,
+): Promise<void> {
+  const { around, faults } = endpoint
+  try {
+    await authenticateClient(endpoint, ctx, form)
+    const scripted = faults.takeTokenError(form['grant_type'])
+    if (scripted) {
+      send(ctx, 400, describeError(scripted))
+      return
+    }
+
+    requestedScopes(form, around)
+    checkRevoked(form, around)
+    // Which API a token is for is decided here; oidc-provider refuses at refresh what the sign-in did not name.
+    const passedOn = new URLSearchParams(form)
+    passedOn.delete('scope')
+    replaceBody(ctx, passedOn.toString())
+    await next()
+
+    const failure = endpoint.failure(ctx)
+    if (ctx.status !== 200) throw new EntraError(failure ? nameProviderFailure(failure) : 'request_invalid')
+    const answer = await entraTokenAnswer(ctx, form, around)
+    const change = endpoint.change()
+    ctx.body = change ? await change({ answer, form, signIdToken: around.keys.sign }) : answer
+  } catch (error) {
+    if (!(error instanceof EntraError)) throw error
+    // A strict provider's refusal of a repeated jti has no number of Entra's: Entra takes it.
+    const repeated = endpoint.failure(ctx)?.detail.includes('must only be used once') === true
+    const described = { error: 'invalid_client', error_description: 'The client assertion was used before.' }
+    send(ctx, error.kind.status, repeated ? describeError(described) : errorAnswer(error))
+  }
+}
+
+async function authenticateClient(
+  { around, clients }: TokenEndpoint,
+  ctx: KoaContextWithOIDC,
+  form: TokenForm,
+): Promise<void> {
+  if (!ctx.secure) throw new EntraError('transport_insecure')
+  const clientId = form['client_id']
+  if (clientId === undefined) throw new EntraError('parameter_missing', "['client_id']")
+  const client = clients.find((candidate) => candidate.clientId === clientId)
+  if (!client) throw new EntraError('application_unknown', `[${clientId}]`)
+  const assertion = form['client_assertion']
+  if (assertion === undefined) throw new EntraError('assertion_missing')
+
+  const { origin, paths, settings, tenantId } = around
+  const audience = settings.assertionAudience === 'issuer' ? issuerOf(origin, tenantId) : `${origin}${paths.token}`
+  await checkClientAssertion(assertion, {
+    clientId,
+    certificates: await currentCertificates(client),
+    audiences: [audience],
+    now: Math.floor(Date.now() / 1000),
+  })
+}
+
+function checkRevoked(form: TokenForm, { store }: Surroundings): void {
+  const token = form['refresh_token']
+  if (token !== undefined && store.isRevoked(token)) throw new EntraError('refresh_token_revoked')
+}
+
+function send(ctx: KoaContextWithOIDC, status: number, body: ErrorAnswer): void {
+  ctx.status = status
+  ctx.set('cache-control', 'no-store')
+  ctx.body = body
+}
