@@ -4,6 +4,7 @@
  */
 import * as z from 'zod/mini'
 import { checkBaseUrl, checkIdentityEndpoint, checkInstance, checkTableServiceUri, checkVaultUrl } from './addresses.ts'
+import { otherSourceTypes } from './names.ts'
 import { refusing } from './refusing.ts'
 import type { Refusal } from './settings-error.ts'
 
@@ -403,38 +404,13 @@ function findFlawOfGuid(value: string, fix: string): Refusal | undefined {
 
 function checkSourceType(value: string): Refusal | undefined {
   if (value === 'KeyVault') return undefined
-  const write =
-    'Write KeyVault, and name the vault and the certificate in KeyVaultUrl and KeyVaultCertificateName beside it'
-  switch (value.toLowerCase()) {
-    case 'keyvault':
-      return { problem: 'is KeyVault in other letters', fix: 'Write KeyVault.' }
-    case 'base64encoded':
-      return { problem: 'puts a private key into a setting', fix: `Import the certificate into Key Vault. ${write}.` }
-    case 'path':
-      return { problem: 'puts a private key into a file', fix: `Import the certificate into Key Vault. ${write}.` }
-    case 'storewiththumbprint':
-    case 'storewithdistinguishedname':
-      return {
-        problem: 'means a certificate store of Windows, where the process holds the private key',
-        fix: `Import the certificate into Key Vault. ${write}.`,
-      }
-    case 'clientsecret':
-      return { problem: 'means a client secret', fix: `Make a certificate in Key Vault in its place. ${write}.` }
-    case 'signedassertionfrommanagedidentity':
-      return {
-        problem: 'means a managed identity as the credential (workload identity federation)',
-        fix: `Here a certificate is the credential, and the managed identity only reaches the vault. ${write}, and the identity in AZURE_CLIENT_ID.`,
-      }
-    case 'signedassertionfilepath':
-    case 'signedassertionfromvault':
-    case 'customsignedassertion':
-      return {
-        problem: 'means an assertion that something else signs',
-        fix: `Here the broker makes it and the vault signs it. ${write}.`,
-      }
-    case 'autodecryptkeys':
-      return { problem: 'is about decrypting tokens, which the broker does not do', fix: `${write}.` }
-    default:
-      return { problem: 'is unknown', fix: `${write}.` }
+  if (value.toLowerCase() === 'keyvault') {
+    return { problem: 'is KeyVault in other capital and small letters', fix: 'Write KeyVault.' }
   }
+  const { problem, fix } = otherSourceTypes.find(({ name }) => name.toLowerCase() === value.toLowerCase()) ?? {
+    problem: 'is unknown',
+    fix: '',
+  }
+  const write = 'Write KeyVault, and name vault and certificate in KeyVaultUrl and KeyVaultCertificateName beside it.'
+  return { problem, fix: `${fix} ${write}`.trimStart() }
 }

@@ -40,6 +40,7 @@ const scopesOfOpenId: readonly string[] = ['openid', 'profile', 'email', 'offlin
 const exampleOrigin = 'https://app.example.com'
 // Not more than checkOrigin takes; what a pattern cannot say (canonical form, real ports) the check says.
 const originPattern = String.raw`^(https://[a-z0-9._:\[\]-]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]{1,5})?)$`
+const scopePattern = String.raw`[^/]/[^/\s]+$`
 const urlPattern = String.raw`^https?://[^\s#\\@]+$`
 
 const unique = refusingMembers((members) => findRepeated(listOf(members), [], 'Name it once.'))
@@ -59,7 +60,7 @@ const api = z.strictObject({
       examples: ['orders'],
     }),
   ),
-  scopes: z.array(z.string().check(z.maxLength(256), refusing(checkScope))).check(
+  scopes: z.array(z.string().check(z.maxLength(256), refusing(checkScope), z.meta({ pattern: scopePattern }))).check(
     z.minLength(1),
     z.maxLength(20),
     unique,
@@ -178,7 +179,11 @@ export function parseFrontEnds(text: string, name: string): readonly FrontEndSet
     ]
   }
   const parsed = z.safeParse(frontEndsSchema, json)
-  if (!parsed.success) return parsed.error.issues.flatMap((issue) => describeIssue(issue, json, name))
+  if (!parsed.success) {
+    const problems = parsed.error.issues.flatMap((issue) => describeIssue(issue, json, name))
+    // One a place: what is not an array is not also "too long".
+    return problems.filter(({ setting }, index) => problems.findIndex((one) => one.setting === setting) === index)
+  }
   return parsed.data.map(({ returnUrls, signedOutUrls, ...rest }) => ({
     ...rest,
     returnUrls,

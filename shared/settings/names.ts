@@ -131,6 +131,37 @@ export const usualNames: readonly UsualName[] = [
   ]),
 ]
 
+/** Kinds of credentials that Microsoft.Identity.Web knows besides `KeyVault`: values of SourceType. */
+export const otherSourceTypes: readonly (Refusal & { readonly name: string })[] = [
+  {
+    name: 'Base64Encoded',
+    problem: 'puts a private key into a setting',
+    fix: 'Import the certificate into Key Vault.',
+  },
+  { name: 'Path', problem: 'puts a private key into a file', fix: 'Import the certificate into Key Vault.' },
+  ...['StoreWithThumbprint', 'StoreWithDistinguishedName'].map((name) => ({
+    name,
+    problem: 'means a certificate store of Windows, where the process holds the private key',
+    fix: 'Import the certificate into Key Vault.',
+  })),
+  { name: 'ClientSecret', problem: 'means a client secret', fix: 'Make a certificate in Key Vault in its place.' },
+  {
+    name: 'SignedAssertionFromManagedIdentity',
+    problem: 'means the managed identity as the credential',
+    fix: 'Here a certificate is the credential; the managed identity, named in AZURE_CLIENT_ID, only reaches the vault.',
+  },
+  ...['SignedAssertionFilePath', 'SignedAssertionFromVault', 'CustomSignedAssertion'].map((name) => ({
+    name,
+    problem: 'means an assertion that something else makes',
+    fix: 'Here the broker makes it and the vault signs it.',
+  })),
+  {
+    name: 'AutoDecryptKeys',
+    problem: 'is about encrypted tokens',
+    fix: 'The broker asks for none.',
+  },
+]
+
 /** What is said of whole groups of names. */
 export const secondCredential: Refusal = {
   problem: 'is a second credential',

@@ -56,7 +56,7 @@ function findSecretInJson(value: string): Refusal | undefined {
 function findSecretIn(value: unknown): Refusal | undefined {
   if (typeof value === 'string') {
     if (isPrivateKeyOrCertificate(value)) return keyInSetting
-    return connectionSecret.test(value) ? keyOfStorage : undefined
+    return connectionSecret.test(value) ? keyOfStorage : findSecretInJson(value)
   }
   if (typeof value !== 'object' || value === null) return undefined
   // A JSON Web Key: `d` is the private part of every kind, `k` the whole of a symmetric one.

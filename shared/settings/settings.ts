@@ -31,7 +31,7 @@ export interface Settings {
     readonly certificateName: string
     readonly assertionReuse: boolean
     readonly managedIdentityClientId: string | undefined
-    /** Whether a managed identity is there: in Azure, or beside the local identity endpoint. */
+    /** Whether a managed identity is there, in Azure or beside the local parts; otherwise it is a developer's own sign-in. */
     readonly managedIdentity: boolean
   }
   readonly keyRing: {
@@ -138,6 +138,14 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
     })
   }
 
+  const isInAzure = set.has('WEBSITE_INSTANCE_ID') || set.has('WEBSITE_SITE_NAME')
+  // Who copied the example and named a real vault in it wants their own `az` or `azd` sign-in: the local identity
+  // endpoint still stands there, and its tokens open nothing in Azure.
+  const isLocalIdentityForCloud =
+    identityEndpoint === declarations.identityEndpoint.local &&
+    vaultUrl !== undefined &&
+    findCloud(vaultUrl) !== undefined
+
   const known = new Set(
     allDeclarations.flatMap(({ name, olderName }) => (olderName === undefined ? [name] : [name, olderName])),
   )
@@ -160,7 +168,7 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
       certificateName: whole(certificateName),
       assertionReuse: whole(assertionReuse),
       managedIdentityClientId,
-      managedIdentity: identityEndpoint !== undefined || set.has('WEBSITE_INSTANCE_ID') || set.has('WEBSITE_SITE_NAME'),
+      managedIdentity: isInAzure || (identityEndpoint !== undefined && !isLocalIdentityForCloud),
     },
     keyRing: { wrappingKeyName: whole(wrappingKeyName) },
     store: { tableServiceUri: whole(tableServiceUri), tablePrefix: whole(tablePrefix) },

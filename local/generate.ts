@@ -1,0 +1,52 @@
+/**
+ * Writes the files that come from declarations in the code: `npm run generate`. With `--check` it writes nothing and
+ * exits with 1 when a file is not what the code says.
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { format, resolveConfig } from 'prettier'
+import { exampleSettings, publishedFrontEndsSchema, settingsPage } from './generated-settings.ts'
+
+export interface GeneratedFile {
+  /** From the root of the project. */
+  readonly path: string
+  readonly content: () => string
+}
+
+/** Every generated file: a row here, and the drift test knows it too. */
+export const generatedFiles: readonly GeneratedFile[] = [
+  { path: 'local.settings.example.json', content: exampleSettings },
+  { path: 'docs/settings.md', content: settingsPage },
+  { path: 'docs/front-ends.schema.json', content: publishedFrontEndsSchema },
+]
+
+const root = join(import.meta.dirname, '..')
+
+/** What must stand in the file, formatted as everything else here is. */
+export async function render({ path, content }: GeneratedFile): Promise<string> {
+  const file = join(root, path)
+  return format(content(), { ...(await resolveConfig(file)), filepath: file })
+}
+
+/** The paths whose file is missing or says something else than the code. */
+export async function findDrift(files: readonly GeneratedFile[] = generatedFiles): Promise<readonly string[]> {
+  const drifted: string[] = []
+  for (const file of files) {
+    const written = await readFile(join(root, file.path), 'utf8').catch(() => undefined)
+    if (written !== (await render(file))) drifted.push(file.path)
+  }
+  return drifted
+}
+
+if (import.meta.main) {
+  const drifted = await findDrift()
+  if (process.argv.includes('--check')) {
+    if (drifted.length > 0) {
+      console.error(`Not what the code says: ${drifted.join(', ')}. Run: npm run generate`)
+      process.exitCode = 1
+    }
+  } else {
+    for (const file of generatedFiles) await writeFile(join(root, file.path), await render(file))
+    console.log(drifted.length === 0 ? 'Nothing has changed.' : `Written: ${drifted.join(', ')}.`)
+  }
+}

@@ -1,0 +1,22 @@
+/** The settings of a laptop: every part in `local/`, on its fixed port. What `npm start` takes where nothing else is set. */
+import { allDeclarations } from '../shared/settings/declarations.ts'
+
+/** By the setting's name, in the order of docs/settings.md. */
+export const localDefaults: Readonly<Record<string, string>> = Object.fromEntries(
+  allDeclarations.flatMap(({ name, local }) => (local === undefined ? [] : [[name, local]])),
+)
+
+/**
+ * What is set, over what is built in. A setting under its older name takes the place of the built-in one under the
+ * newer name, or the two would contradict each other.
+ */
+export function withLocalDefaults(
+  environment: Readonly<Record<string, string | undefined>>,
+): Record<string, string | undefined> {
+  const defaults = allDeclarations
+    .filter(
+      ({ name, olderName }) => environment[name] === undefined && (!olderName || environment[olderName] === undefined),
+    )
+    .flatMap(({ name, local }) => (local === undefined ? [] : [[name, local] as const]))
+  return { ...environment, ...Object.fromEntries(defaults) }
+}

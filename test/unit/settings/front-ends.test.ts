@@ -1,0 +1,220 @@
+import { readFileSync } from 'node:fs'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { frontEnd, problemsOf, refusalsOf, settingsWith } from './environment.ts'
+
+const read = (path: string): unknown => JSON.parse(readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8'))
+const schema = read('docs/front-ends.schema.json') as { examples: unknown[] }
+const isPublished = new Ajv2020({ strict: true }).compile(schema)
+
+const json = (...frontEnds: unknown[]) => ({ Broker__FrontEnds: JSON.stringify(frontEnds) })
+const spa = (changes: object) => json({ ...frontEnd, ...changes })
+const place = 'Broker__FrontEnds[0]'
+
+describe('a front end', () => {
+  it('is taken with all its members', () => {
+    const whole = {
+      id: 'spa-2',
+      way: 'cookie',
+      origins: [
+        'https://app.example.com',
+        'https://app.example.com:8443',
+        'http://localhost:5173',
+        'http://[::1]:5173',
+      ],
+      returnUrls: ['https://app.example.com/signed-in?from=broker', 'http://localhost:5173/'],
+      signedOutUrls: ['https://www.example.com/goodbye'],
+      prompts: ['login'],
+      apis: [
+        { name: 'orders', scopes: ['api://orders/orders.read', 'api://orders/orders.write'] },
+        { name: 'graph', scopes: ['https://graph.microsoft.com/User.Read'] },
+        { name: 'all', scopes: ['0c7d3f52-2a54-4b5e-8c0e-5a1f6d9be310/.default'] },
+      ],
+    }
+
+    expect(settingsWith(json(whole)).frontEnds).toEqual([whole])
+    expect(isPublished([whole])).toBe(true)
+  })
+
+  it('may have no API, and there may be no front end yet', () => {
+    expect(settingsWith(json({ id: 'a', origins: ['https://a.example'] })).frontEnds[0]?.apis).toEqual([])
+    expect(settingsWith(json()).frontEnds).toEqual([])
+  })
+
+  it.each([
+    [{ id: 'SPA' }, `${place}.id is no front end id`],
+    [{ id: '' }, `${place}.id is no front end id`],
+    [{ id: 'a'.repeat(33) }, `${place}.id is no front end id`],
+    [{ id: 3 }, `${place}.id is not a string`],
+    [{ way: 'oauth' }, `${place}.way is a way that this broker does not have`],
+    [{ origins: [] }, `${place}.origins is empty`],
+    [{ origins: undefined }, `${place}.origins is missing`],
+    [{ origins: 'https://app.example.com' }, `${place}.origins is not an array`],
+    [{ origins: Array.from({ length: 21 }, (_, n) => `https://a${n}.example`) }, `${place}.origins is too long`],
+    [{ origins: ['https://a.example', 'https://a.example'] }, `${place}.origins[1] is there twice`],
+    [
+      { returnUrls: ['https://app.example.com.evil.example/'] },
+      `${place}.returnUrls[0] is on none of this front end's origins`,
+    ],
+    [{ returnUrls: ['https://app.example.com/#done'] }, `${place}.returnUrls[0] has a fragment`],
+    [{ returnUrls: ['https://app.example.com'] }, `${place}.returnUrls[0] is not written as a browser writes it`],
+    [{ returnUrls: [`https://app.example.com/${'a'.repeat(1024)}`] }, `${place}.returnUrls[0] is too long`],
+    [{ returnUrls: [] }, `${place}.returnUrls is empty`],
+    [{ signedOutUrls: ['http://www.example.com/'] }, `${place}.signedOutUrls[0] is http away from loopback`],
+    [{ signedOutUrls: ['javascript:alert(1)'] }, `${place}.signedOutUrls[0] is not a URL that begins with https://`],
+    [{ prompts: ['none'] }, `${place}.prompts[0] is none of the values that are taken`],
+    [{ prompts: ['login', 'login'] }, `${place}.prompts[1] is there twice`],
+    [{ apis: [{ name: 'a b', scopes: ['api://a/b'] }] }, `${place}.apis[0].name is no API name`],
+    [{ apis: [{ name: 'a', scopes: [] }] }, `${place}.apis[0].scopes is empty`],
+    [{ apis: [{ name: 'a', scopes: ['openid'] }] }, `${place}.apis[0].scopes[0] is no scope of an API`],
+    [
+      { apis: [{ name: 'a', scopes: ['api://a/b', 'offline_access'] }] },
+      `${place}.apis[0].scopes[1] is no scope of an API`,
+    ],
+    [{ apis: [{ name: 'a', scopes: ['User.Read'] }] }, `${place}.apis[0].scopes[0] names no resource`],
+    [
+      { apis: [{ name: 'a', scopes: ['api://a/b c'] }] },
+      `${place}.apis[0].scopes[0] has characters that a scope cannot have`,
+    ],
+    [{ apis: [{ name: 'a', scopes: ['api://a/x', 'api://b/x'] }] }, `${place}.apis[0].scopes mix resources`],
+    [
+      { apis: [{ name: 'a', scopes: ['api://a/x', 'api://a/.default'] }] },
+      `${place}.apis[0].scopes mix .default with other scopes`,
+    ],
+    [
+      {
+        apis: [
+          { name: 'a', scopes: ['api://a/x'] },
+          { name: 'a', scopes: ['api://b/x'] },
+        ],
+      },
+      `${place}.apis[1].name is there twice`,
+    ],
+    [{ apis: [{ name: 'a', scopes: ['api://a/x'], secrets: 1 }] }, `${place}.apis[0].secrets is unknown`],
+  ])('is refused where a member is bad: %j', (changes, refusal) => expect(refusalsOf(spa(changes))).toEqual([refusal]))
+
+  it('with a member that is unknown is refused, with the one that was meant', () => {
+    expect(problemsOf(spa({ returnUrl: ['https://app.example.com/'] }))).toEqual([
+      { setting: `${place}.returnUrl`, problem: 'is unknown', fix: 'Did you mean returnUrls?' },
+    ])
+  })
+
+  it('has an id of its own, and may share an origin', () => {
+    expect(refusalsOf(json(frontEnd, frontEnd))).toEqual(['Broker__FrontEnds[1].id is there twice'])
+    expect(settingsWith(json(frontEnd, { ...frontEnd, id: 'other' })).frontEnds).toHaveLength(2)
+  })
+
+  it('is told all its problems at once, those between members too', () => {
+    const changes = spa({ id: 'A', way: 'x', colour: 1, returnUrls: ['https://other.example/'], apis: 'none' })
+
+    expect(problemsOf(changes).map(({ setting }) => setting)).toEqual([
+      `${place}.id`,
+      `${place}.way`,
+      `${place}.apis`,
+      `${place}.colour`,
+      `${place}.returnUrls[0]`,
+    ])
+  })
+
+  it.each([
+    ['[{"id":"spa",}]', /^Broker__FrontEnds is not JSON/],
+    ["[{'id':'spa'}]", /^Broker__FrontEnds is not JSON/],
+    ['{"id":"spa"}', /^Broker__FrontEnds is not an array$/],
+    ['["spa"]', /^Broker__FrontEnds\[0\] is not an object$/],
+    ['[null]', /^Broker__FrontEnds\[0\] is not an object$/],
+  ])('stands in one JSON array, and not in: %s', (value, refusal) => {
+    const [found, ...more] = refusalsOf({ Broker__FrontEnds: value })
+
+    expect(found).toMatch(refusal)
+    expect(more).toEqual([])
+  })
+})
+
+describe('an origin', () => {
+  it.each([
+    ['https://app.example.com/', 'has a slash at the end'],
+    ['https://App.example.com', 'is not written as a browser writes an origin'],
+    ['https://app.example.com:443', 'is not written as a browser writes an origin'],
+    ['https://bücher.example', 'is not written as a browser writes an origin'],
+    ['https://app．example.com', 'is not written as a browser writes an origin'],
+    ['https://app.example.com/path', 'has a path, a query or a fragment'],
+    ['https://app.example.com?', 'has a path, a query or a fragment'],
+    ['https://app.example.com.', 'has a host with characters that host names do not have'],
+    ['https://*.example.com', 'is a pattern; only exact addresses are taken'],
+    ['https://a@app.example.com', 'carries a user name or a password'],
+    ['https://@app.example.com', 'carries a user name or a password'],
+    ['http://app.example.com', 'is http away from loopback'],
+    ['http://localhost.example.com', 'is http away from loopback'],
+    ['https://app.exa\tmple.com', 'has white space or a backslash in it'],
+    ['https://app.example.com\\@evil.example', 'has white space or a backslash in it'],
+    ['//app.example.com', 'is not a URL that begins with https://'],
+    ['null', 'is not a URL that begins with https://'],
+    ['*', 'is not a URL that begins with https://'],
+    ['data:text/html,x', 'is not a URL that begins with https://'],
+  ])('is written exactly as a browser sends it, and not: %s', (value, problem) =>
+    expect(refusalsOf(spa({ origins: [value] }))).toEqual([`${place}.origins[0] ${problem}`]),
+  )
+
+  it('that is taken is always its own serialization, and the published schema takes it too', () => {
+    const host = fc.oneof(
+      fc.domain(),
+      fc.ipV4(),
+      fc.constantFrom('localhost', '[::1]', '[2001:db8::1]', 'xn--bcher-kva.example'),
+    )
+    const port = fc.oneof(
+      fc.constant(''),
+      fc.integer({ min: 0, max: 70_000 }).map((number) => `:${number}`),
+    )
+    const tail = fc.constantFrom('', '', '', '/', '/a', '?', '#', '\\', '@x')
+    const written = fc
+      .tuple(fc.constantFrom('https://', 'http://', 'HTTPS://', 'ftp://', '//'), host, port, tail)
+      .map((parts) => parts.join(''))
+
+    fc.assert(
+      fc.property(fc.oneof(written, fc.webUrl(), fc.string()), (origin) => {
+        const changes = spa({ origins: [origin] })
+        let isTaken = true
+        try {
+          settingsWith(changes)
+        } catch {
+          isTaken = false
+        }
+        if (!isTaken) return
+
+        expect(new URL(origin).origin).toBe(origin)
+        expect(isPublished(JSON.parse(changes.Broker__FrontEnds))).toBe(true)
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
+
+describe('the published schema', () => {
+  const { Values } = read('local.settings.example.json') as { Values: Record<string, string> }
+
+  it('takes the example, and its own example is taken by the broker', () => {
+    expect(isPublished(JSON.parse(Values['Broker__FrontEnds']!))).toBe(true)
+    expect(schema.examples.length).toBeGreaterThan(0)
+    for (const example of schema.examples) {
+      expect(isPublished(example)).toBe(true)
+      expect(() => settingsWith({ Broker__FrontEnds: JSON.stringify(example) })).not.toThrow()
+    }
+  })
+
+  it.each([
+    { id: 'SPA' },
+    { way: 'oauth' },
+    { origins: ['https://app.example.com/'] },
+    { origins: ['http://app.example.com'] },
+    { origins: ['https://*.example.com'] },
+    { origins: [] },
+    { returnUrls: ['https://app.example.com/#x'] },
+    { prompts: ['none'] },
+    { apis: [{ name: 'a', scopes: ['openid'] }] },
+    { clientSecret: 'x' },
+  ])('refuses what a schema can see: %j', (changes) => {
+    expect(isPublished([{ ...frontEnd, ...changes }])).toBe(false)
+    expect(isPublished([frontEnd])).toBe(true)
+  })
+})

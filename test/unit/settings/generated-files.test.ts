@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { findDrift, generatedFiles } from '../../../local/generate.ts'
+import { allDeclarations } from '../../../shared/settings/declarations.ts'
+import { parseSettings } from '../../../shared/settings/settings.ts'
+
+const read = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8')
+
+describe('the generated files', () => {
+  it('say what the code says (if not: npm run generate)', async () => {
+    expect(await findDrift()).toEqual([])
+  })
+
+  it('are found out when they say something else, or are not there', async () => {
+    const [file] = generatedFiles
+    const changed = { path: file!.path, content: () => `${file!.content()} `.replace('7071', '7070') }
+    const absent = { path: 'docs/not-there.json', content: () => '{}' }
+
+    expect(await findDrift([file!, changed, absent])).toEqual([changed.path, absent.path])
+  })
+
+  it('hold an example that works when copied', () => {
+    const example = JSON.parse(read('local.settings.example.json')) as {
+      IsEncrypted: boolean
+      Values: Record<string, string>
+      Host: { LocalHttpPort: number }
+    }
+
+    expect(example.IsEncrypted).toBe(false)
+    expect(Object.keys(example.Values)).toEqual(allDeclarations.map(({ name }) => name))
+    expect(parseSettings(example.Values).baseUrl).toBe(`http://localhost:${example.Host.LocalHttpPort}`)
+  })
+
+  it('hold a page that names every setting with its default and its bounds', () => {
+    const page = read('docs/settings.md')
+
+    for (const { name, sentence, bounds, default: preset } of allDeclarations) {
+      const row = page.split('\n').find((line) => line.startsWith(`| \`${name}\``))
+      expect(row).toContain(sentence)
+      expect(row).toContain(bounds)
+      if (preset !== undefined) expect(row).toContain(`\`${preset}\``)
+    }
+  })
+
+  it('are made from examples that the settings take', () => {
+    const environment = Object.fromEntries(
+      allDeclarations.flatMap(({ name, example }) => (example === undefined ? [] : [[name, example]])),
+    )
+
+    expect(() => parseSettings(environment)).not.toThrow()
+  })
+})
