@@ -1,0 +1,24 @@
+/** POST and GET /callback: takes the identity provider's answer and redeems the code. RFC 6749 §4.1.2. */
+import { BrokerError } from '../shared/errors.ts'
+import { seeOther } from '../shared/http/answer.ts'
+import { parseCallback } from '../shared/signin/callback.ts'
+import type { Broker } from './compose.ts'
+import { cookiesOf, parseQuery, readForm } from './request.ts'
+import type { Handle } from './respond.ts'
+
+export const callbackByPost =
+  ({ signIn }: Pick<Broker, 'signIn'>): Handle =>
+  async (request) => {
+    if (parseQuery(request).size > 0) throw new BrokerError('answer_invalid', { detail: 'body and query' })
+    const answer = parseCallback(await readForm(request), 'form_post')
+    const { returnUrl, cookies } = await signIn.complete(answer, cookiesOf(request))
+    return seeOther(returnUrl, cookies)
+  }
+
+export const callbackByGet =
+  ({ signIn }: Pick<Broker, 'signIn'>): Handle =>
+  async (request) => {
+    const answer = parseCallback(parseQuery(request), 'query')
+    const { returnUrl, cookies } = await signIn.complete(answer, cookiesOf(request))
+    return seeOther(returnUrl, cookies)
+  }

@@ -1,0 +1,187 @@
+/**
+ * The composition root: settings once, adapters on first use. What varies between Azure, a laptop and a test is here
+ * and nowhere else, and so is the only look at the environment.
+ */
+import { createClientAssertions } from '../shared/credential/client-assertion.ts'
+import type { ClientAssertions } from '../shared/credential/client-assertion.ts'
+import { createSigningVersions } from '../shared/credential/signing-version.ts'
+import type { KeyVault } from '../shared/credential/vault.key-vault.ts'
+import { asBrokerError } from '../shared/errors.ts'
+import { createFrontEnds } from '../shared/frontend/front-ends.ts'
+import type { FrontEnds } from '../shared/frontend/front-ends.ts'
+import { createReadiness } from '../shared/health/readiness.ts'
+import type { Readiness } from '../shared/health/readiness.ts'
+import { createNetwork } from '../shared/http/network.ts'
+import { createAccessTokens } from '../shared/session/access-tokens.ts'
+import type { AccessTokens } from '../shared/session/access-tokens.ts'
+import { createKeyRing } from '../shared/session/key-ring.ts'
+import { createSessions } from '../shared/session/sessions.ts'
+import type { Sessions } from '../shared/session/sessions.ts'
+import { createSignOut } from '../shared/session/sign-out.ts'
+import type { SignOut } from '../shared/session/sign-out.ts'
+import type { Store } from '../shared/session/store.ts'
+import { createSweep } from '../shared/session/sweep.ts'
+import type { Sweep } from '../shared/session/sweep.ts'
+import { parseSettings, SettingsError } from '../shared/settings/settings.ts'
+import type { Settings } from '../shared/settings/settings.ts'
+import { authorityOf, createIdentityProvider, tokenEndpointOf } from '../shared/signin/identity-provider.ts'
+import type { TokenEndpoint } from '../shared/signin/redeem.ts'
+import { createSignIn } from '../shared/signin/sign-in.ts'
+import type { SignIn } from '../shared/signin/sign-in.ts'
+import { createLog, describeError } from '../shared/telemetry/log.ts'
+import type { Log, LogSink } from '../shared/telemetry/log.ts'
+
+/** The parts that the functions call. */
+export interface Broker {
+  readonly baseUrl: string
+  readonly frontEnds: FrontEnds
+  readonly signIn: SignIn
+  readonly sessions: Sessions
+  readonly accessTokens: AccessTokens
+  readonly signOut: SignOut
+  readonly readiness: Readiness
+  readonly sweep: Sweep
+  /** Fetches what the first person would wait for; never throws. */
+  warmUp(): Promise<void>
+}
+
+/** Settings that can't be used are a broker too: one that says what is wrong with them at every route. */
+export type Composed = { readonly broker: Broker } | { readonly settingsError: SettingsError }
+
+export function compose(sink: LogSink): Composed {
+  try {
+    return { broker: composeBroker(parseSettings(process.env), createLog(sink)) }
+  } catch (error) {
+    if (error instanceof SettingsError) return { settingsError: error }
+    throw error
+  }
+}
+
+function composeBroker(settings: Settings, log: Log): Broker {
+  const clock = Date.now
+  const { provider: providerSettings, credential, session, signIn: signInSettings } = settings
+  const onFault = (error: unknown) => log('warn', 'fault', describeError(asBrokerError(error)))
+
+  const azureIdentity = once(async () => {
+    const { createTokenCredential } = await import('../shared/credential/token-credential.azure-identity.ts')
+    return createTokenCredential({ ...credential, clock })
+  })
+  const keyVault = once(async () => {
+    const { createKeyVault } = await import('../shared/credential/vault.key-vault.ts')
+    return createKeyVault({
+      vaultUrl: credential.vaultUrl,
+      certificateName: credential.certificateName,
+      wrappingKeyName: settings.keyRing.wrappingKeyName,
+      credential: await azureIdentity(),
+    })
+  })
+  const tableStore = once(async () => {
+    const { createAzureTableStore } = await import('../shared/session/store.azure-table.ts')
+    return createAzureTableStore({ ...settings.store, credential: azureIdentity })
+  })
+
+  const vault = lateKeyVault(keyVault)
+  const store = lateStore(tableStore)
+  const network = createNetwork()
+  const frontEnds = createFrontEnds(settings.frontEnds)
+  const provider = createIdentityProvider({ ...providerSettings, network, clock, onFault })
+  const ring = createKeyRing({ store, wrapper: vault, clock, neededForSeconds: session.absoluteSeconds, onFault })
+  const versions = createSigningVersions({ vault, store, ...credential, clock, onFault })
+  const assertions: ClientAssertions = createClientAssertions({
+    vault,
+    versions,
+    clientId: providerSettings.clientId,
+    audience: tokenEndpointOf(providerSettings),
+    reuse: credential.assertionReuse,
+    clock,
+    onFault,
+  })
+  const tokenEndpoint = once(async (): Promise<TokenEndpoint> => {
+    const { createMsalTokenEndpoint } = await import('../shared/signin/redeem.msal.ts')
+    return createMsalTokenEndpoint({
+      authority: authorityOf(providerSettings),
+      clientId: providerSettings.clientId,
+      redirectUri: `${settings.baseUrl}/callback`,
+      provider,
+      assertions,
+      network,
+      clock,
+    })
+  })
+  const sessions = createSessions({ store, ring, clock, ...session })
+
+  return {
+    baseUrl: settings.baseUrl,
+    frontEnds,
+    sessions,
+    signIn: createSignIn({
+      frontEnds,
+      provider,
+      tokenEndpoint,
+      sessions,
+      store,
+      ring,
+      clock,
+      baseUrl: settings.baseUrl,
+      ...providerSettings,
+      ...signInSettings,
+      onFault,
+    }),
+    accessTokens: createAccessTokens({ sessions, tokenEndpoint, clock, idleSeconds: session.idleSeconds, onFault }),
+    signOut: createSignOut({
+      sessions,
+      ring,
+      provider,
+      frontEnds,
+      clientId: providerSettings.clientId,
+      postLogoutRedirectUri: `${settings.baseUrl}/logout/done`,
+      clock,
+      onFault,
+    }),
+    readiness: createReadiness({ ring, store, provider, assertions, versions, clock }),
+    sweep: createSweep({ store, clock }),
+    warmUp: async () => {
+      const faults = await Promise.allSettled([
+        ring.current(),
+        provider.metadata(),
+        provider.keysFor(undefined, 'RS256'),
+        credential.assertionReuse ? assertions.get() : versions.get(),
+        tokenEndpoint(),
+      ])
+      for (const fault of faults) if (fault.status === 'rejected') onFault(fault.reason)
+    },
+  }
+}
+
+/** Builds on first use; a failure is not kept, so that the next request tries again. */
+function once<T>(build: () => Promise<T>): () => Promise<T> {
+  let built: Promise<T> | undefined
+  return () => {
+    built ??= build().catch((error: unknown) => {
+      built = undefined
+      throw error
+    })
+    return built
+  }
+}
+
+function lateKeyVault(load: () => Promise<KeyVault>): KeyVault {
+  return {
+    listVersions: async () => (await load()).listVersions(),
+    readCertificate: async (version) => (await load()).readCertificate(version),
+    sign: async (version, digest) => (await load()).sign(version, digest),
+    wrap: async (key) => (await load()).wrap(key),
+    unwrap: async (wrapped, version) => (await load()).unwrap(wrapped, version),
+  }
+}
+
+function lateStore(load: () => Promise<Store>): Store {
+  return {
+    insert: async (table, row) => (await load()).insert(table, row),
+    find: async (table, key, columns) => (await load()).find(table, key, columns),
+    replace: async (table, row, etag) => (await load()).replace(table, row, etag),
+    remove: async (table, key, etag) => (await load()).remove(table, key, etag),
+    list: async (table, partition) => (await load()).list(table, partition),
+    listSweepable: async (table, before, limit) => (await load()).listSweepable(table, before, limit),
+  }
+}

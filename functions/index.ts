@@ -1,0 +1,61 @@
+/**
+ * Every way in, one call each. Nothing here throws while loading: one file that throws would remove every function,
+ * and the host would answer 404 without a reason. Settings that can't be used are told at each route instead.
+ */
+import { app } from '@azure/functions'
+import { isLoopbackHost } from '../shared/settings/addresses.ts'
+import { callbackByGet, callbackByPost } from './callback.ts'
+import type { LogSink } from '../shared/telemetry/log.ts'
+import { compose } from './compose.ts'
+import { word } from '../shared/http/answer.ts'
+import { ready, readyDetail } from './health.ts'
+import { home } from './home.ts'
+import { login, loginHead } from './login.ts'
+import { logoutDone } from './logout-done.ts'
+import { logout } from './logout.ts'
+import { allMethods, forLiveness, forOperators, forPeople, forProbes, forScripts } from './respond.ts'
+import { sessionToken } from './session-token.ts'
+import { session } from './session.ts'
+import { sweep, warmup } from './upkeep.ts'
+
+const log: LogSink = (level, line) => void process.stderr.write(`${level} ${line}\n`)
+const composed = compose(log)
+
+// anonymous: a browser holds no function key; each handler checks what the protocol gives it.
+const open = { authLevel: 'anonymous', methods: allMethods } as const
+
+app.http('login', { route: 'login', ...open, handler: forPeople(composed, { GET: login, HEAD: loginHead }) })
+app.http('callback', {
+  route: 'callback',
+  ...open,
+  handler: forPeople(composed, { POST: callbackByPost, GET: callbackByGet }),
+})
+app.http('session', { route: 'session', ...open, handler: forScripts(composed, { GET: session }) })
+app.http('sessionToken', { route: 'session/token', ...open, handler: forScripts(composed, { POST: sessionToken }) })
+app.http('logout', { route: 'logout', ...open, handler: forScripts(composed, { POST: logout }) })
+app.http('logoutDone', { route: 'logout/done', ...open, handler: forPeople(composed, { GET: logoutDone }) })
+app.http('health', { route: 'health', ...open, methods: ['GET', 'HEAD'], handler: forLiveness(word(200, 'alive')) })
+app.http('ready', { route: 'health/ready', ...open, handler: forProbes(composed, { GET: ready, HEAD: ready }) })
+
+// function: a handler can't see whether a key was right, so what only operators may read is a route of its own.
+app.http('readyDetail', {
+  route: 'health/detail',
+  authLevel: 'function',
+  methods: ['GET'],
+  handler: forOperators(composed, { GET: readyDetail }),
+})
+
+app.timer('sweep', { schedule: '0 17 * * * *', handler: sweep(composed) })
+app.warmup('warmup', { handler: warmup(composed) })
+
+if ('broker' in composed) {
+  // The constraint that takes nothing is how the host serves `/`; in Azure nobody needs this page.
+  if (isLoopbackHost(new URL(composed.broker.baseUrl).hostname)) {
+    app.http('home', { route: '{ignored:maxlength(0)?}', ...open, handler: forPeople(composed, { GET: home }) })
+  }
+  // While the host still indexes: what the first sign-in would wait for.
+  void composed.broker.warmUp()
+} else {
+  // Once and loudly; the message names settings and mends, never a value.
+  log('error', composed.settingsError.message)
+}

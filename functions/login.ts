@@ -1,0 +1,21 @@
+/** GET /login: begins a sign-in and sends the browser to the identity provider. RFC 6749 §4.1.1. */
+import { BrokerError } from '../shared/errors.ts'
+import { seeOther } from '../shared/http/answer.ts'
+import { parseLoginParameters } from '../shared/signin/authorization-request.ts'
+import type { Broker } from './compose.ts'
+import { callerOf, cookiesOf, parseQuery } from './request.ts'
+import type { Handle } from './respond.ts'
+
+export const login =
+  ({ signIn }: Pick<Broker, 'signIn'>): Handle =>
+  async (request) => {
+    if (/prefetch|prerender/i.test(request.headers.get('sec-purpose') ?? request.headers.get('purpose') ?? '')) {
+      throw new BrokerError('prefetch_refused')
+    }
+    const parameters = parseLoginParameters(parseQuery(request))
+    const begun = await signIn.begin(parameters, callerOf(request).origin, cookiesOf(request))
+    return seeOther(begun.authorizationUrl, begun.cookies)
+  }
+
+/** HEAD of a page that would begin something: nothing is begun. */
+export const loginHead = (): Handle => () => Promise.resolve({ status: 204 })

@@ -1,0 +1,82 @@
+/** Reading the host's request: bounds first, then text; what the values mean is decided in shared/. */
+import type { HttpRequest } from '@azure/functions'
+import { BrokerError } from '../shared/errors.ts'
+import { parseCookies } from '../shared/http/cookies.ts'
+import type { RequestCookies } from '../shared/http/cookies.ts'
+import type { CallerHeaders } from '../shared/http/same-site-guard.ts'
+
+const maxQueryLength = 12 * 1024
+const maxParameters = 50
+
+/** From the URL itself: the host's own `request.query` joins a parameter that stands twice. */
+export function parseQuery(request: HttpRequest): URLSearchParams {
+  const at = request.url.indexOf('?')
+  const query = at < 0 ? '' : request.url.slice(at + 1)
+  if (query.length > maxQueryLength) throw new BrokerError('request_too_large')
+  const parameters = new URLSearchParams(query)
+  if (parameters.size > maxParameters) throw new BrokerError('request_too_large')
+  return parameters
+}
+
+/** One parameter, at most once. */
+export function readParameter(query: URLSearchParams, name: string): string | undefined {
+  const values = query.getAll(name)
+  if (values.length > 1) throw new BrokerError('parameter_repeated', { members: { parameter: name } })
+  return values[0]
+}
+
+/** @throws {BrokerError} `request_too_large` before anything is parsed, `content_type_unsupported` */
+async function readBody(request: HttpRequest, contentType: string, maxBytes: number): Promise<string> {
+  const [type, ...parameters] = (request.headers.get('content-type') ?? '').toLowerCase().split(';')
+  const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith('charset='))
+  if (type?.trim() !== contentType || (charset !== undefined && !/^charset="?utf-8"?$/.test(charset))) {
+    throw new BrokerError('content_type_unsupported')
+  }
+  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw new BrokerError('request_too_large')
+  const body = await request.text()
+  if (Buffer.byteLength(body) > maxBytes) throw new BrokerError('request_too_large')
+  return body
+}
+
+export async function readForm(request: HttpRequest): Promise<URLSearchParams> {
+  const form = new URLSearchParams(await readBody(request, 'application/x-www-form-urlencoded', 64 * 1024))
+  if (form.size > maxParameters) throw new BrokerError('request_too_large')
+  return form
+}
+
+/** A JSON object whose members are all known texts; an empty body is an empty object. */
+export async function readJson<Name extends string>(
+  request: HttpRequest,
+  names: readonly Name[],
+): Promise<Partial<Record<Name, string>>> {
+  const text = await readBody(request, 'application/json', 8 * 1024)
+  if (text.trim() === '') return {}
+  const invalid = (parameter: string, problem: string) =>
+    new BrokerError('parameter_invalid', { members: { parameter, problem } })
+  let body: unknown
+  try {
+    body = JSON.parse(text)
+  } catch {
+    throw invalid('body', 'not JSON')
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid('body', 'not an object')
+  const members = Object.entries(body)
+  for (const [name, value] of members) {
+    if (!names.some((known) => known === name)) throw invalid('body', `takes only ${names.join(', ')}`)
+    if (typeof value !== 'string') throw invalid(name, 'not a text')
+  }
+  return Object.fromEntries(members) as Partial<Record<Name, string>>
+}
+
+export function cookiesOf(request: HttpRequest): RequestCookies {
+  return parseCookies(request.headers.get('cookie'))
+}
+
+export function callerOf(request: HttpRequest): CallerHeaders {
+  const header = (name: string) => request.headers.get(name) ?? undefined
+  return {
+    origin: header('origin'),
+    secFetchSite: header('sec-fetch-site'),
+    brokerRequest: header('broker-request'),
+  }
+}

@@ -1,0 +1,32 @@
+/** GET /session: who is signed in at this front end, until when. */
+import { BrokerError } from '../shared/errors.ts'
+import { json } from '../shared/http/answer.ts'
+import { signInUrl } from '../shared/signin/sign-in-url.ts'
+import type { Broker } from './compose.ts'
+import { callerOf, cookiesOf, parseQuery, readParameter } from './request.ts'
+import type { Handle } from './respond.ts'
+
+export const session =
+  ({ baseUrl, frontEnds, sessions }: Pick<Broker, 'baseUrl' | 'frontEnds' | 'sessions'>): Handle =>
+  async (request) => {
+    const frontEnd = frontEnds.get(readParameter(parseQuery(request), 'frontend'), callerOf(request).origin)
+    const key = sessions.keyOf(frontEnd.id, cookiesOf(request))
+    const owner = key && (await sessions.findOwner(key))
+    if (!owner) throw new BrokerError('signed_out', { members: { sign_in_url: signInUrl(baseUrl, frontEnd) } })
+
+    const { identity } = owner
+    return json(200, {
+      subject: identity.subject,
+      object_id: identity.objectId,
+      tenant_id: identity.tenantId,
+      name: identity.name,
+      username: identity.username,
+      signed_in_at: seconds(owner.signedInAt),
+      expires_at: seconds(owner.absoluteEnd),
+      idle_expires_at: seconds(owner.idleEnd),
+    })
+  }
+
+function seconds(milliseconds: number): number {
+  return Math.floor(milliseconds / 1000)
+}

@@ -1,0 +1,52 @@
+/** A version of the broker's certificate, and which of them signs. The certificate issue's roll takes this decision over. */
+import { BrokerError } from '../errors.ts'
+
+/** What the vault's list says of a version; dates are milliseconds since the epoch. */
+export interface CertificateVersion {
+  /** The vault's id of the version: 32 hex digits. */
+  readonly version: string
+  readonly enabled: boolean
+  readonly notBefore: number | undefined
+  readonly expires: number | undefined
+  readonly created: number
+}
+
+/** The version that signs, with what an assertion needs of it. */
+export interface SigningVersion {
+  readonly version: string
+  /** SHA-256 of the certificate's DER, base64url (RFC 7515 §4.1.8). */
+  readonly thumbprint: string
+  readonly notBefore: number
+  readonly expires: number
+}
+
+/**
+ * Of the enabled versions that are valid now, the newest.
+ *
+ * @throws {BrokerError} `certificate_missing`, `certificate_disabled`, `certificate_without_dates`,
+ *   `certificate_not_yet_valid`, `certificate_expired`: each has a mend of its own
+ */
+export function chooseVersion(
+  versions: readonly CertificateVersion[],
+  now: number,
+): CertificateVersion & { notBefore: number; expires: number } {
+  if (versions.length === 0) throw new BrokerError('certificate_missing')
+  const enabled = versions.filter((version) => version.enabled)
+  if (enabled.length === 0) throw new BrokerError('certificate_disabled')
+
+  // A version without dates is not skipped: nobody would learn that the renewal makes unusable versions.
+  const dated = enabled.map((version) => {
+    const { notBefore, expires } = version
+    if (notBefore === undefined || expires === undefined) {
+      throw new BrokerError('certificate_without_dates', { detail: `version ${version.version}` })
+    }
+    return { ...version, notBefore, expires }
+  })
+
+  const valid = dated.filter(({ notBefore, expires }) => notBefore <= now && now < expires)
+  const newest = valid.sort((a, b) => b.created - a.created || b.notBefore - a.notBefore)[0]
+  if (newest) return newest
+  throw new BrokerError(
+    dated.some(({ notBefore }) => notBefore > now) ? 'certificate_not_yet_valid' : 'certificate_expired',
+  )
+}

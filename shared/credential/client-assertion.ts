@@ -1,0 +1,100 @@
+/**
+ * Proves at the token endpoint who the broker is: a client assertion (RFC 7523 §2.2) that the vault signs. The private
+ * key stays in the vault; here only the text to sign is put together (RFC 7515 §5.1).
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import type { Clock } from '../timing/deadline.ts'
+import { singleFlight } from '../timing/single-flight.ts'
+import { isAboutTheVersion } from './signing-version.ts'
+import type { SigningVersions } from './signing-version.ts'
+import type { CertificateVault } from './vault.ts'
+import type { SigningVersion } from './certificate-version.ts'
+
+export interface ClientAssertions {
+  /**
+   * @returns an assertion with more life left than a call to the provider may take
+   * @throws {BrokerError} what the vault or the certificate lacks, by name
+   */
+  get(): Promise<string>
+  /** When the assertion at hand was made and ends, for the health page. */
+  state(): { readonly issuedAt: number; readonly expires: number } | undefined
+}
+
+export interface ClientAssertionOptions {
+  readonly vault: Pick<CertificateVault, 'sign'>
+  readonly versions: SigningVersions
+  readonly clientId: string
+  /** The token endpoint for Entra, the issuer for others; from settings, never from metadata. */
+  readonly audience: string
+  /** Entra takes a repeated `jti`; a provider that does not gets a new assertion each time. */
+  readonly reuse: boolean
+  readonly clock: Clock
+  readonly onFault: (error: unknown) => void
+}
+
+const lifetimeSeconds = 600
+/** No call to the provider may take longer than this, so an assertion is never sent with less life. */
+const marginSeconds = 60
+
+interface Assertion {
+  readonly jwt: string
+  readonly issuedAt: number
+  readonly expires: number
+}
+
+export function createClientAssertions(options: ClientAssertionOptions): ClientAssertions {
+  const { vault, versions, reuse, clock, onFault } = options
+  let kept: Assertion | undefined
+
+  const make = async (): Promise<Assertion> => {
+    const version = await versions.get()
+    try {
+      return await signWith(version)
+    } catch (error) {
+      if (!isAboutTheVersion(error)) throw error
+      // Disabled or deleted since it was read: the newest that is still good signs, in the same request.
+      const another = await versions.getAnew()
+      if (another.version === version.version) throw error
+      return signWith(another)
+    }
+  }
+
+  const signWith = async (version: SigningVersion): Promise<Assertion> => {
+    const issuedAt = Math.floor(clock() / 1000)
+    const expires = issuedAt + lifetimeSeconds
+    const header = { alg: 'PS256', typ: 'JWT', 'x5t#S256': version.thumbprint }
+    const claims = {
+      iss: options.clientId,
+      sub: options.clientId,
+      aud: options.audience,
+      jti: randomUUID(),
+      iat: issuedAt,
+      nbf: issuedAt,
+      exp: expires,
+    }
+    const signingInput = `${encode(header)}.${encode(claims)}`
+    const digest = createHash('sha256').update(signingInput).digest()
+    const signature = await vault.sign(version.version, digest)
+    return { jwt: `${signingInput}.${Buffer.from(signature).toString('base64url')}`, issuedAt, expires }
+  }
+
+  const renew = singleFlight(async () => (kept = await make()))
+
+  const secondsLeft = () => (kept ? kept.expires - clock() / 1000 : 0)
+  /** A clock that jumped back would keep an assertion that is not valid yet. */
+  const isUsable = () => kept !== undefined && secondsLeft() > marginSeconds && kept.issuedAt * 1000 <= clock() + 1000
+
+  return {
+    get: async () => {
+      if (!reuse) return (await make()).jwt
+      if (!kept || !isUsable()) return (await renew()).jwt
+      if (secondsLeft() < lifetimeSeconds / 3) renew().catch(onFault)
+      return kept.jwt
+    },
+    state: () => kept && { issuedAt: kept.issuedAt, expires: kept.expires },
+  }
+}
+
+function encode(part: object): string {
+  return Buffer.from(JSON.stringify(part)).toString('base64url')
+}

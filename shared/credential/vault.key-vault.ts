@@ -1,0 +1,135 @@
+/**
+ * Key Vault by its own SDK: certificates' public parts and versions, signing, wrapping. One KeyClient for every key,
+ * since each new client would pay the vault's challenge again.
+ */
+import type { TokenCredential } from '@azure/identity'
+import { CertificateClient } from '@azure/keyvault-certificates'
+import { KeyClient } from '@azure/keyvault-keys'
+import type { CryptographyClient } from '@azure/keyvault-keys'
+import { BrokerError } from '../errors.ts'
+import type { ErrorCode } from '../errors.ts'
+import type { KeyWrapper } from '../session/key-ring.ts'
+import { withDeadline } from '../timing/deadline.ts'
+import { BoundedMap } from '../timing/bounded-map.ts'
+import type { CertificateVault } from './vault.ts'
+
+export interface KeyVaultOptions {
+  /** Checked by the settings: the cloud's vault suffix, or loopback. */
+  readonly vaultUrl: string
+  readonly certificateName: string
+  readonly wrappingKeyName: string
+  readonly credential: TokenCredential
+  readonly deadlineMilliseconds?: number
+}
+
+export interface KeyVault extends CertificateVault, KeyWrapper {}
+
+export function createKeyVault(options: KeyVaultOptions): KeyVault {
+  const { vaultUrl, certificateName, wrappingKeyName, credential } = options
+  const deadline = options.deadlineMilliseconds ?? 8_000
+  const clientOptions = {
+    retryOptions: { maxRetries: 1, retryDelayInMs: 100, maxRetryDelayInMs: 500 },
+    // The challenge names the vault's public suffix, which an emulator on loopback can't have.
+    disableChallengeResourceVerification: new URL(vaultUrl).hostname === 'localhost',
+  }
+  const keys = new KeyClient(vaultUrl, credential, clientOptions)
+  const certificates = new CertificateClient(vaultUrl, credential, clientOptions)
+  const cryptography = new BoundedMap<string, CryptographyClient>(16)
+
+  const cryptographyFor = (name: string, keyVersion: string): CryptographyClient => {
+    const id = `${name}/${keyVersion}`
+    const known = cryptography.get(id)
+    if (known) return known
+    const made = keys.getCryptographyClient(name, { keyVersion })
+    cryptography.set(id, made)
+    return made
+  }
+
+  const call = async <T>(missing: ErrorCode, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+    const abort = new AbortController()
+    try {
+      return await withDeadline(work(abort.signal), deadline, () => {
+        abort.abort()
+        return new BrokerError('vault_unavailable', { detail: 'deadline' })
+      })
+    } catch (error) {
+      throw toBrokerError(error, missing)
+    }
+  }
+
+  return {
+    listVersions: () =>
+      call('certificate_missing', async (abortSignal) => {
+        const versions = []
+        for await (const listed of certificates.listPropertiesOfCertificateVersions(certificateName, { abortSignal })) {
+          versions.push({
+            version: listed.version ?? '',
+            enabled: listed.enabled === true,
+            notBefore: listed.notBefore?.getTime(),
+            expires: listed.expiresOn?.getTime(),
+            created: listed.createdOn?.getTime() ?? 0,
+          })
+        }
+        return versions
+      }),
+
+    readCertificate: (version) =>
+      call('certificate_missing', async (abortSignal) => {
+        const { cer } = await certificates.getCertificateVersion(certificateName, version, { abortSignal })
+        if (!cer) throw new BrokerError('certificate_missing', { detail: `version ${version} has no certificate` })
+        return cer
+      }),
+
+    sign: (version, digest) =>
+      call('certificate_missing', async (abortSignal) => {
+        const { result } = await cryptographyFor(certificateName, version).sign('PS256', digest, { abortSignal })
+        return result
+      }),
+
+    wrap: (key) =>
+      call('wrapping_key_missing', async (abortSignal) => {
+        // The version first: a wrap by a name alone does not say which version wrapped.
+        const { properties } = await keys.getKey(wrappingKeyName, { abortSignal })
+        const version = properties.version
+        if (!version) throw new BrokerError('wrapping_key_missing', { detail: 'the key has no version' })
+        const { result } = await cryptographyFor(wrappingKeyName, version).wrapKey('RSA-OAEP-256', key, { abortSignal })
+        return { wrapped: result, version }
+      }),
+
+    unwrap: (wrapped, version) =>
+      call('key_ring_unreadable', async (abortSignal) => {
+        // The version comes from the store, so it may only be a version, never an address.
+        if (!/^[0-9a-f]{32}$/i.test(version)) throw new BrokerError('key_ring_unreadable', { detail: 'no key version' })
+        const { result } = await cryptographyFor(wrappingKeyName, version).unwrapKey('RSA-OAEP-256', wrapped, {
+          abortSignal,
+        })
+        return result
+      }),
+  }
+}
+
+function toBrokerError(error: unknown, missing: ErrorCode): BrokerError {
+  if (error instanceof BrokerError) return error
+  const { statusCode, code, response } = (error ?? {}) as {
+    statusCode?: number
+    code?: string
+    response?: { headers?: { get(name: string): string | undefined } }
+  }
+  const options = { cause: error, detail: `vault answered ${String(statusCode ?? code)}` }
+  switch (statusCode) {
+    case 401:
+    case 403:
+      return new BrokerError('vault_forbidden', options)
+    case 404:
+      return new BrokerError(missing, options)
+    case 429: {
+      const seconds = Number(response?.headers?.get('retry-after'))
+      return new BrokerError('vault_throttled', {
+        ...options,
+        ...(Number.isFinite(seconds) && seconds > 0 ? { retryAfterSeconds: Math.min(seconds, 120) } : {}),
+      })
+    }
+    default:
+      return new BrokerError('vault_unavailable', options)
+  }
+}

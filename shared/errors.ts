@@ -1,0 +1,369 @@
+/**
+ * Every failure that leaves the broker: its stable code, HTTP status, who can mend it, and a sentence that says what
+ * to do. docs/errors.md is made from this list (`npm run generate`). Codes are part of the public contract.
+ */
+
+/** Who can do something about it. */
+export type ErrorOwner = 'person' | 'front end' | 'operator' | 'provider'
+
+interface ErrorEntry {
+  readonly status: number
+  readonly owner: ErrorOwner
+  /** What happened, for the person who sees the page. */
+  readonly title: string
+  /** What to do about it. */
+  readonly mend: string
+}
+
+const retry = 'Wait a moment and try again; you have not been signed out.'
+
+export const errorCatalogue = {
+  // The request of a front end
+  parameter_repeated: {
+    status: 400,
+    owner: 'front end',
+    title: 'The request names a parameter twice.',
+    mend: 'Send each parameter once.',
+  },
+  parameter_invalid: {
+    status: 400,
+    owner: 'front end',
+    title: 'The request has a parameter that cannot be used.',
+    mend: 'Correct the parameter that is named; docs/front-ends.md lists what each may hold.',
+  },
+  front_end_missing: {
+    status: 400,
+    owner: 'front end',
+    title: 'The request does not say which front end it is for.',
+    mend: 'Add the parameter frontend with the id that is registered in Broker__FrontEnds.',
+  },
+  front_end_unknown: {
+    status: 400,
+    owner: 'front end',
+    title: 'This front end is not registered with the broker.',
+    mend: 'Add the front end to Broker__FrontEnds; the line to add is shown.',
+  },
+  front_end_conflict: {
+    status: 400,
+    owner: 'front end',
+    title: 'The request names one front end and comes from another.',
+    mend: 'Call with the id of the front end that the page belongs to, or leave the parameter frontend out.',
+  },
+  front_end_cross_site: {
+    status: 403,
+    owner: 'front end',
+    title: 'This front end is on another site than the broker, so browsers send no session cookie.',
+    mend: 'Put the front end and the broker under one domain of your own (app.example.com, login.example.com), or use the OAuth way.',
+  },
+  return_url_invalid: {
+    status: 400,
+    owner: 'front end',
+    title: 'The return URL cannot be used.',
+    mend: 'Give an absolute URL of at most 1 KB on an origin that is registered for the front end.',
+  },
+  return_url_not_registered: {
+    status: 400,
+    owner: 'front end',
+    title: 'The return URL does not belong to this front end.',
+    mend: 'Use a URL on a registered origin, or add its origin (or the URL itself, where returnUrls is set) to the front end in Broker__FrontEnds.',
+  },
+  prompt_not_registered: {
+    status: 400,
+    owner: 'front end',
+    title: 'The sign-in asks for a prompt that this front end may not ask for.',
+    mend: 'Use a prompt that is registered for the front end, or add it to prompts in Broker__FrontEnds.',
+  },
+  scope_not_registered: {
+    status: 400,
+    owner: 'front end',
+    title: 'The request asks for a scope that is not registered for this front end.',
+    mend: 'Ask only for scopes of the APIs that are registered for the front end in Broker__FrontEnds.',
+  },
+  claims_not_allowed: {
+    status: 400,
+    owner: 'front end',
+    title: 'The claims challenge cannot be passed on.',
+    mend: 'Pass on the claims challenge exactly as the API or the broker gave it.',
+  },
+  prefetch_refused: {
+    status: 403,
+    owner: 'front end',
+    title: 'A sign-in is not begun by a prefetch.',
+    mend: 'Follow the link itself; exclude /login from prefetching.',
+  },
+  method_not_allowed: {
+    status: 405,
+    owner: 'front end',
+    title: 'This address does not take that method.',
+    mend: 'Use a method that the header Allow lists.',
+  },
+  request_too_large: {
+    status: 413,
+    owner: 'front end',
+    title: 'The request is too large.',
+    mend: 'Send less; docs/front-ends.md has the limits.',
+  },
+  content_type_unsupported: {
+    status: 415,
+    owner: 'front end',
+    title: 'The request has a content type that is not taken here.',
+    mend: 'Send application/json in UTF-8 to script routes; the callback takes application/x-www-form-urlencoded.',
+  },
+  request_not_from_front_end: {
+    status: 403,
+    owner: 'front end',
+    title: 'The request does not come from a script of the front end.',
+    mend: 'Call by fetch from a page on a registered origin, with the header Broker-Request: 1.',
+  },
+  api_unknown: {
+    status: 403,
+    owner: 'front end',
+    title: 'This API is not registered for this front end.',
+    mend: 'Name an API that is registered for the front end in Broker__FrontEnds.',
+  },
+
+  // The way back from the identity provider
+  sign_in_unknown: {
+    status: 400,
+    owner: 'person',
+    title: 'This sign-in was not begun in this browser, or it is over.',
+    mend: 'Go back to the application and sign in again.',
+  },
+  sign_in_expired: {
+    status: 400,
+    owner: 'person',
+    title: 'This sign-in took too long.',
+    mend: 'Sign in again.',
+  },
+  answer_invalid: {
+    status: 400,
+    owner: 'provider',
+    title: 'The answer of the identity provider cannot be used.',
+    mend: 'Sign in again. If it happens again, give the reference to whoever runs the broker.',
+  },
+  issuer_mismatch: {
+    status: 400,
+    owner: 'provider',
+    title: 'The answer came from another identity provider than the one that was asked.',
+    mend: 'Sign in again from the application, not from a link that somebody sent.',
+  },
+  sign_in_cancelled: {
+    status: 403,
+    owner: 'person',
+    title: 'The sign-in was cancelled.',
+    mend: 'Sign in again, or go back to the application.',
+  },
+  provider_refused: {
+    status: 403,
+    owner: 'person',
+    title: 'The identity provider did not sign you in.',
+    mend: 'Sign in again. If it happens again, ask your administrator whether you may use this application.',
+  },
+  code_refused: {
+    status: 400,
+    owner: 'person',
+    title: 'The identity provider no longer knows this sign-in.',
+    mend: 'Sign in again.',
+  },
+  id_token_refused: {
+    status: 502,
+    owner: 'provider',
+    title: 'The identity provider vouched for this sign-in in a way that cannot be trusted.',
+    mend: 'Sign in again. If it happens again, give the reference to whoever runs the broker.',
+  },
+
+  // The session
+  signed_out: {
+    status: 401,
+    owner: 'person',
+    title: 'Nobody is signed in.',
+    mend: 'Send the browser to sign_in_url, with return_url added to it.',
+  },
+  interaction_required: {
+    status: 403,
+    owner: 'person',
+    title: 'The identity provider asks for something more from the person.',
+    mend: 'Send the browser to sign_in_url, with return_url added to it; the session stays.',
+  },
+  sign_out_unknown: {
+    status: 400,
+    owner: 'person',
+    title: 'This sign-out was not begun here, or it is long over.',
+    mend: 'You can close this page.',
+  },
+
+  // The broker's own parts
+  settings_invalid: {
+    status: 503,
+    owner: 'operator',
+    title: 'The broker is not set up correctly.',
+    mend: 'Correct the settings that are named, then start the broker again.',
+  },
+  managed_identity_unavailable: {
+    status: 503,
+    owner: 'operator',
+    title: 'The broker cannot prove who it is to Azure.',
+    mend: `${retry} Operator: check that the user-assigned identity is attached and AZURE_CLIENT_ID names it (on a laptop: az login).`,
+  },
+  vault_unavailable: {
+    status: 503,
+    owner: 'operator',
+    title: 'The vault that holds the broker’s certificate does not answer.',
+    mend: `${retry} Operator: check that the vault is reachable from the function app.`,
+  },
+  vault_throttled: {
+    status: 503,
+    owner: 'operator',
+    title: 'The vault that holds the broker’s certificate has too much to do.',
+    mend: `${retry} Operator: look for other users of this vault.`,
+  },
+  vault_forbidden: {
+    status: 503,
+    owner: 'operator',
+    title: 'The vault refuses the broker.',
+    mend: `${retry} Operator: give the broker’s identity certificates get and list, and keys get, sign, wrapKey and unwrapKey.`,
+  },
+  certificate_missing: {
+    status: 503,
+    owner: 'operator',
+    title: 'The broker’s certificate is not in the vault.',
+    mend: `${retry} Operator: create the certificate that the settings name.`,
+  },
+  certificate_disabled: {
+    status: 503,
+    owner: 'operator',
+    title: 'Every version of the broker’s certificate is disabled.',
+    mend: `${retry} Operator: enable a version, or make a new one and register it.`,
+  },
+  certificate_expired: {
+    status: 503,
+    owner: 'operator',
+    title: 'The broker’s certificate has expired.',
+    mend: `${retry} Operator: make a new version of the certificate and register its public part at the identity provider.`,
+  },
+  certificate_not_yet_valid: {
+    status: 503,
+    owner: 'operator',
+    title: 'The broker’s certificate is not valid yet.',
+    mend: `${retry} Operator: check the clock and the certificate’s NotBefore.`,
+  },
+  certificate_without_dates: {
+    status: 503,
+    owner: 'operator',
+    title: 'A version of the broker’s certificate has no NotBefore or no Expires.',
+    mend: `${retry} Operator: disable that version and make a new one with both dates.`,
+  },
+  wrapping_key_missing: {
+    status: 503,
+    owner: 'operator',
+    title: 'The key that protects the broker’s sessions is not in the vault.',
+    mend: `${retry} Operator: create or recover the key that Broker__WrappingKeyName names (RSA, wrapKey and unwrapKey).`,
+  },
+  key_ring_unreadable: {
+    status: 503,
+    owner: 'operator',
+    title: 'The keys that protect the broker’s sessions cannot be read.',
+    mend: `${retry} Operator: enable the version of the wrapping key that made the key ring’s row, or remove that row (its sessions end).`,
+  },
+  store_unavailable: {
+    status: 503,
+    owner: 'operator',
+    title: 'The store that holds the sessions does not answer.',
+    mend: `${retry} Operator: check that the table service is reachable and that the identity is Storage Table Data Contributor.`,
+  },
+  client_refused: {
+    status: 503,
+    owner: 'operator',
+    title: 'The identity provider does not accept the broker’s certificate.',
+    mend: `${retry} Operator: register the certificate’s public part at the app registration; check AzureAd__ClientId and AzureAd__TenantId.`,
+  },
+  provider_unavailable: {
+    status: 503,
+    owner: 'provider',
+    title: 'The identity provider does not answer.',
+    mend: retry,
+  },
+  provider_throttled: {
+    status: 503,
+    owner: 'provider',
+    title: 'The identity provider has too much to do.',
+    mend: retry,
+  },
+  provider_answer_invalid: {
+    status: 503,
+    owner: 'provider',
+    title: 'The identity provider gave an answer that cannot be used.',
+    mend: `${retry} Operator: look at the detail in the log under the reference.`,
+  },
+  provider_metadata_untrusted: {
+    status: 503,
+    owner: 'operator',
+    title: 'The identity provider describes itself as somebody else.',
+    mend: `${retry} Operator: check AzureAd__Instance and AzureAd__TenantId against the issuer in the log.`,
+  },
+  renewal_pending: {
+    status: 503,
+    owner: 'operator',
+    title: 'The access token is being renewed and is not there yet.',
+    mend: retry,
+  },
+  internal: {
+    status: 500,
+    owner: 'operator',
+    title: 'Something went wrong in the broker.',
+    mend: 'Try again. If it happens again, give the reference to whoever runs the broker.',
+  },
+} as const satisfies Record<string, ErrorEntry>
+
+export type ErrorCode = keyof typeof errorCatalogue
+
+/** What may be told beside the code. */
+export interface ErrorOptions {
+  /** For the log only, under the reference; never what could sign someone in. */
+  readonly detail?: string
+  readonly cause?: unknown
+  /** Public members of the problem details, and what a page shows: names and addresses that the reader may see. */
+  readonly members?: Readonly<Record<string, unknown>>
+  /** For 503: when it is worth trying again. */
+  readonly retryAfterSeconds?: number
+  /** Links a page offers, most useful first. */
+  readonly waysOn?: readonly WayOn[]
+}
+
+export interface WayOn {
+  readonly text: string
+  readonly url: string
+}
+
+/** The one error class: branch on `code`, never on the message. */
+export class BrokerError extends Error {
+  readonly code: ErrorCode
+  readonly detail: string | undefined
+  readonly members: Readonly<Record<string, unknown>>
+  readonly retryAfterSeconds: number | undefined
+  readonly waysOn: readonly WayOn[]
+
+  constructor(code: ErrorCode, options: ErrorOptions = {}) {
+    super(code, { cause: options.cause })
+    this.name = 'BrokerError'
+    this.code = code
+    this.detail = options.detail
+    this.members = options.members ?? {}
+    this.retryAfterSeconds = options.retryAfterSeconds
+    this.waysOn = options.waysOn ?? []
+  }
+
+  get status(): number {
+    return errorCatalogue[this.code].status
+  }
+}
+
+/** Anything thrown, as a BrokerError: what nobody named becomes `internal`, and nothing of its message is shown. */
+export function asBrokerError(thrown: unknown): BrokerError {
+  return thrown instanceof BrokerError ? thrown : new BrokerError('internal', { cause: thrown })
+}
+
+/** True for a fault that may pass by itself, so that a caller can go on with what is still valid. */
+export function isPassingFault(error: unknown): boolean {
+  return asBrokerError(error).status >= 500
+}

@@ -1,0 +1,44 @@
+/** What the broker answers, before it is any host's response. */
+import type { Cookie } from './cookies.ts'
+
+export interface Answer {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly cookies?: readonly Cookie[]
+  readonly body?: string
+}
+
+/** On every answer: nothing is kept, framed, sniffed or told to others. */
+export const baseHeaders: Readonly<Record<string, string>> = {
+  'cache-control': 'no-store',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'strict-transport-security': 'max-age=31536000; includeSubDomains',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  // Same-site front ends read by CORS; nobody embeds.
+  'cross-origin-resource-policy': 'same-site',
+}
+
+/** 303, so that a browser that posted goes on by GET (RFC 9700 §4.12). */
+export function seeOther(location: string, cookies: readonly Cookie[] = []): Answer {
+  return { status: 303, headers: { location: toAscii(location) }, cookies }
+}
+
+export function json(status: number, body: object, headers: Readonly<Record<string, string>> = {}): Answer {
+  return {
+    status,
+    headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
+    body: JSON.stringify(body),
+  }
+}
+
+export function word(status: number, text: string): Answer {
+  return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text }
+}
+
+/** A header outside ASCII makes the host answer 500; URLs that were parsed are ASCII already. */
+function toAscii(location: string): string {
+  return new URL(location).href
+}

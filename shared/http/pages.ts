@@ -1,0 +1,114 @@
+/** Pages for people: one look, good on a phone, no script, a strict CSP that knows the one style by its hash. */
+import { createHash } from 'node:crypto'
+import { errorCatalogue } from '../errors.ts'
+import type { BrokerError } from '../errors.ts'
+import type { FrontEnd } from '../frontend/front-ends.ts'
+import type { Answer } from './answer.ts'
+import { Html, html } from './html.ts'
+import { retryAfter } from './problem.ts'
+
+const style = `
+:root { color-scheme: light dark; --text: #1b1f24; --quiet: #57606a; --back: #f6f8fa; --card: #fff; --line: #d0d7de; --link: #0550ae; }
+@media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --quiet: #9da7b1; --back: #0d1117; --card: #161b22; --line: #30363d; --link: #79b8ff; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--back); color: var(--text); font: 1rem/1.5 system-ui, sans-serif; }
+main { max-width: 34rem; margin: 8vh auto; padding: 2rem 1.5rem; background: var(--card); border: 1px solid var(--line); border-radius: .75rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.35rem; line-height: 1.3; margin: 0 0 .75rem; }
+p { margin: 0 0 1rem; }
+a { color: var(--link); }
+ul { padding-left: 1.25rem; }
+li { margin-bottom: .5rem; }
+.way { display: inline-block; min-height: 2.75rem; padding: .6rem 1.1rem; margin: 0 .5rem .5rem 0; border: 1px solid var(--link); border-radius: .5rem; text-decoration: none; }
+.way:first-child { background: var(--link); color: var(--card); }
+.quiet { color: var(--quiet); font-size: .875rem; margin: 1.5rem 0 0; padding-top: 1rem; border-top: 1px solid var(--line); }
+pre { white-space: pre-wrap; padding: .75rem; background: var(--back); border: 1px solid var(--line); border-radius: .5rem; font-size: .85rem; }
+`
+const styleHash = createHash('sha256').update(style).digest('base64')
+const styleElement = new Html(`<style>${style}</style>`)
+
+export function page(
+  status: number,
+  title: string,
+  body: Html,
+  headers: Readonly<Record<string, string>> = {},
+): Answer {
+  const text = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>${title}</title>
+        ${styleElement}
+      </head>
+      <body>
+        <main>
+          <h1>${title}</h1>
+          ${body}
+        </main>
+      </body>
+    </html>`
+  return {
+    status,
+    headers: {
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy': `default-src 'none'; style-src 'sha256-${styleHash}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`,
+      ...headers,
+    },
+    body: text.text,
+  }
+}
+
+/** A failure for a person: what happened, what to do, ways on, and the reference to give to somebody who can help. */
+export function errorPage(error: BrokerError, reference: string): Answer {
+  const { title, mend } = errorCatalogue[error.code]
+  const { registration, parameter, problem, settings } = error.members
+  const body = html`
+    <p>${mend}</p>
+    ${typeof parameter === 'string' ? html`<p>Parameter: <strong>${parameter}</strong>${typeof problem === 'string' ? `: ${problem}` : ''}</p>` : undefined}
+    ${
+      typeof registration === 'string'
+        ? html`<p>To register it, add this to the list in <strong>Broker__FrontEnds</strong>:</p>
+            <pre>${registration}</pre>`
+        : undefined
+    }
+    ${Array.isArray(settings) ? settingsList(settings) : undefined}
+    ${error.waysOn.length > 0 ? html`<p>${error.waysOn.map(({ text, url }) => html`<a class="way" href="${url}">${text}</a>`)}</p>` : undefined}
+    <p class="quiet">Code: ${error.code}<br />Reference: ${reference}</p>
+  `
+  return page(error.status, title, body, retryAfter(error))
+}
+
+function settingsList(settings: readonly unknown[]): Html {
+  const items = settings.map((one) => {
+    const { setting, problem, fix } = one as { setting: string; problem: string; fix: string }
+    return html`<li><strong>${setting}</strong>: ${problem} ${fix}</li>`
+  })
+  return html`<ul>
+    ${items}
+  </ul>`
+}
+
+/** On a laptop only: what is registered, and links to try it. */
+export function homePage(baseUrl: string, frontEnds: readonly FrontEnd[]): Answer {
+  const items = frontEnds.map(
+    ({ id, origins, apis }) => html`
+      <li>
+        <strong>${id}</strong>: <a href="${baseUrl}/login?frontend=${id}">sign in</a>,
+        <a href="${baseUrl}/session?frontend=${id}">session</a>; at
+        ${origins.map((origin) => html`<a href="${origin}/">${origin}</a> `)}
+        ${apis.length > 0 ? `APIs: ${apis.map(({ name }) => name).join(', ')}` : undefined}
+      </li>
+    `,
+  )
+  return page(
+    200,
+    'Certificate token broker',
+    html`
+      <p>Runs on this machine. This page exists locally only.</p>
+      <ul>
+        ${items}
+      </ul>
+      <p><a href="${baseUrl}/health">Health</a> and <a href="${baseUrl}/health/ready">readiness</a></p>
+    `,
+  )
+}

@@ -1,0 +1,31 @@
+/** A failure for a program: problem details (RFC 9457). */
+import { errorCatalogue } from '../errors.ts'
+import type { BrokerError } from '../errors.ts'
+import type { Answer } from './answer.ts'
+
+/** @param reference the invocation's trace id; the same stands in the log */
+export function problem(error: BrokerError, reference: string): Answer {
+  const { title, mend, owner } = errorCatalogue[error.code]
+  const { status } = error
+  return {
+    status,
+    headers: {
+      'content-type': 'application/problem+json; charset=utf-8',
+      ...retryAfter(error),
+    },
+    body: JSON.stringify({
+      type: `about:blank#${error.code}`,
+      title,
+      status,
+      detail: mend,
+      code: error.code,
+      owner,
+      reference,
+      ...error.members,
+    }),
+  }
+}
+
+export function retryAfter(error: BrokerError): Readonly<Record<string, string>> {
+  return error.status === 503 ? { 'retry-after': String(error.retryAfterSeconds ?? 5) } : {}
+}

@@ -1,0 +1,88 @@
+/** Sign-out begun by the person: ended here, then at the provider, then back to the front end. OpenID Connect RP-Initiated Logout 1.0. */
+import { BrokerError } from '../errors.ts'
+import { checkSignedOutUrl } from '../frontend/front-ends.ts'
+import type { FrontEnd, FrontEnds } from '../frontend/front-ends.ts'
+import type { IdentityProvider } from '../signin/identity-provider.ts'
+import type { Clock } from '../timing/deadline.ts'
+import type { KeyRing } from './key-ring.ts'
+import { open, seal } from './sealing.ts'
+import type { SessionKey } from './session.ts'
+import type { Sessions } from './sessions.ts'
+
+export interface SignOut {
+  /**
+   * Ends the session and deletes its tokens.
+   *
+   * @param signedOutUrl where to go afterwards; untrusted, must be registered
+   * @returns the URL to send the browser to: the provider's sign-out, or straight to the front end's page
+   */
+  begin(frontEnd: FrontEnd, key: SessionKey | undefined, signedOutUrl: string | undefined): Promise<string>
+  /**
+   * @param state as it came back; untrusted
+   * @returns the front end's page
+   * @throws {BrokerError} `sign_out_unknown`
+   */
+  complete(state: string | undefined): Promise<string>
+}
+
+export interface SignOutOptions {
+  readonly sessions: Sessions
+  readonly ring: KeyRing
+  readonly provider: IdentityProvider
+  readonly frontEnds: FrontEnds
+  readonly clientId: string
+  readonly postLogoutRedirectUri: string
+  readonly clock: Clock
+  readonly onFault: (error: unknown) => void
+}
+
+const context = 'sign-out'
+const lifetime = 60 * 60 * 1000
+
+export function createSignOut(options: SignOutOptions): SignOut {
+  const { sessions, ring, provider, clock } = options
+
+  const providerSignOut = async (
+    frontEnd: FrontEnd,
+    target: string,
+    loginHint: string | undefined,
+  ): Promise<string> => {
+    const { endSessionEndpoint } = await provider.metadata()
+    if (endSessionEndpoint === undefined) return target
+    const key = await ring.current()
+    const sealed = seal(key.transaction, JSON.stringify([frontEnd.id, target, clock()]), context)
+    const url = new URL(endSessionEndpoint)
+    url.searchParams.set('client_id', options.clientId)
+    url.searchParams.set('post_logout_redirect_uri', options.postLogoutRedirectUri)
+    url.searchParams.set('state', `${key.id}.${sealed.toString('base64url')}`)
+    if (loginHint !== undefined) url.searchParams.set('logout_hint', loginHint)
+    return url.href
+  }
+
+  return {
+    begin: async (frontEnd, key, signedOutUrl) => {
+      const target = checkSignedOutUrl(signedOutUrl, frontEnd)
+      if (!key) return target
+      const owner = await sessions.findOwner(key)
+      await sessions.end(key)
+      if (!owner) return target
+      // The session is over whatever happens now; a provider that is down only keeps its own.
+      return providerSignOut(frontEnd, target, owner.identity.loginHint).catch((error: unknown) => {
+        options.onFault(error)
+        return target
+      })
+    },
+
+    complete: async (state) => {
+      const [keyId, sealed] = (state ?? '').split('.')
+      const key = keyId && sealed && sealed.length < 4096 ? await ring.find(keyId) : undefined
+      const opened = key && open(key.transaction, Buffer.from(sealed ?? '', 'base64url'), context)
+      if (opened === undefined) throw new BrokerError('sign_out_unknown')
+      const [frontEndId, target, begunAt] = JSON.parse(opened) as [string, string, number]
+      const frontEnd = options.frontEnds.find(frontEndId)
+      // Checked again: a front end may be gone from the settings since.
+      if (!frontEnd || clock() > begunAt + lifetime) throw new BrokerError('sign_out_unknown')
+      return checkSignedOutUrl(target, frontEnd)
+    },
+  }
+}

@@ -1,0 +1,41 @@
+/** Removes what has expired: a page at a time, each delete only if the row is still what was listed. */
+import type { Store, TableName } from './store.ts'
+import type { Clock } from '../timing/deadline.ts'
+
+/** @returns how many rows were removed; a row that was used meanwhile stays */
+export type Sweep = () => Promise<number>
+
+const tables: readonly TableName[] = ['sessions', 'states', 'service']
+const pageSize = 500
+const atOnce = 10
+/** A row outlives its end by this, so that no clock's error removes what another instance would still take. */
+const graceMilliseconds = 10 * 60 * 1000
+/** Below the host's function timeout; the next run goes on. */
+const budgetMilliseconds = 4 * 60 * 1000
+
+export function createSweep({ store, clock }: { store: Store; clock: Clock }): Sweep {
+  const sweepTable = async (table: TableName, before: Date, until: number): Promise<number> => {
+    let removed = 0
+    while (clock() < until) {
+      const page = await store.listSweepable(table, before, pageSize)
+      const outcomes: boolean[] = []
+      for (let at = 0; at < page.length; at += atOnce) {
+        const some = page.slice(at, at + atOnce)
+        outcomes.push(...(await Promise.all(some.map((row) => store.remove(table, row, row.etag)))))
+      }
+      const count = outcomes.filter(Boolean).length
+      removed += count
+      // A page on which nothing could be removed comes again; the next run looks at it.
+      if (page.length < pageSize || count === 0) break
+    }
+    return removed
+  }
+
+  return async () => {
+    const before = new Date(clock() - graceMilliseconds)
+    const until = clock() + budgetMilliseconds
+    let removed = 0
+    for (const table of tables) removed += await sweepTable(table, before, until)
+    return removed
+  }
+}

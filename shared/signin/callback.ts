@@ -1,0 +1,115 @@
+/**
+ * Checks the identity provider's answer before anything is redeemed. RFC 6749 §4.1.2, RFC 9207 §2.4.
+ * The order of the checks is the security, so the types carry it: an answer that was not checked can't be taken, a
+ * code that was not taken can't be redeemed.
+ */
+import { createHash } from 'node:crypto'
+import { BrokerError } from '../errors.ts'
+import { hasControlCharacter } from '../frontend/front-ends.ts'
+import type { Store } from '../session/store.ts'
+import type { ResponseMode, Transaction } from './transaction.ts'
+
+declare const checked: unique symbol
+declare const taken: unique symbol
+
+/** A code whose answer belongs to the sign-in that this browser began. */
+export type CheckedCode = string & { readonly [checked]: true }
+/** A checked code whose state was taken: nobody else redeems it. */
+export type TakenCode = string & { readonly [taken]: true }
+
+/** What the provider may send; nothing in it is trusted. */
+export interface CallbackAnswer {
+  readonly state: string
+  readonly code: string | undefined
+  readonly issuer: string | undefined
+  readonly error: string | undefined
+  readonly subError: string | undefined
+  readonly responseMode: ResponseMode
+}
+
+const limits = { state: 128, code: 16 * 1024, iss: 512, error: 128, error_subcode: 128 } as const
+
+/**
+ * @param fields the body's, or the query's, never both
+ * @throws {BrokerError} `parameter_repeated`, `answer_invalid`
+ */
+export function parseCallback(fields: URLSearchParams, responseMode: ResponseMode): CallbackAnswer {
+  const read = (name: keyof typeof limits): string | undefined => {
+    const values = fields.getAll(name)
+    if (values.length > 1) throw new BrokerError('parameter_repeated', { members: { parameter: name } })
+    const [value] = values
+    if (value === undefined) return undefined
+    if (value === '' || value.length > limits[name] || hasControlCharacter(value)) {
+      throw new BrokerError('answer_invalid', { detail: name })
+    }
+    return value
+  }
+
+  const state = read('state')
+  if (state === undefined) throw new BrokerError('sign_in_unknown')
+  return {
+    state,
+    code: read('code'),
+    issuer: read('iss'),
+    error: read('error'),
+    subError: read('error_subcode'),
+    responseMode,
+  }
+}
+
+/**
+ * @param transaction the one that the answer's state opened
+ * @throws {BrokerError} `answer_invalid`, `issuer_mismatch`, `sign_in_cancelled`, `provider_refused`
+ */
+export function checkAnswer(answer: CallbackAnswer, transaction: Transaction): CheckedCode {
+  // A provider answers as it was asked; an answer by another way was carried here by somebody.
+  if (answer.responseMode !== transaction.responseMode)
+    throw new BrokerError('answer_invalid', { detail: 'response_mode' })
+
+  // A provider that announced `iss` and now leaves it out looks exactly like a mix-up.
+  const issuerExpected = transaction.issuerInAnswers || answer.issuer !== undefined
+  if (issuerExpected && answer.issuer !== transaction.issuer) throw new BrokerError('issuer_mismatch')
+
+  // Read late: until state and issuer agree, nobody knows who wrote this error. And before the code: error wins.
+  if (answer.error !== undefined) throw refusal(answer)
+
+  if (answer.code === undefined) throw new BrokerError('answer_invalid', { detail: 'no code' })
+  return answer.code as CheckedCode
+}
+
+function refusal({ error, subError }: CallbackAnswer): BrokerError {
+  if (error === 'access_denied' && (subError === undefined || subError === 'cancel')) {
+    return new BrokerError('sign_in_cancelled')
+  }
+  const known = new Set([
+    'access_denied',
+    'login_required',
+    'interaction_required',
+    'consent_required',
+    'invalid_request',
+  ])
+  if (error === 'temporarily_unavailable' || error === 'server_error') return new BrokerError('provider_unavailable')
+  return new BrokerError('provider_refused', { detail: known.has(error ?? '') ? (error ?? '') : 'another error' })
+}
+
+/**
+ * Takes the state, once among all instances: a code that is sent twice makes a strict provider revoke the first sign-in.
+ *
+ * @returns undefined when it was taken before
+ * @throws {BrokerError} `store_unavailable`
+ */
+export async function takeCode(
+  code: CheckedCode,
+  transaction: Transaction,
+  { store, lifetimeSeconds }: { store: Store; lifetimeSeconds: number },
+): Promise<TakenCode | undefined> {
+  const hash = createHash('sha256').update(transaction.state).digest('base64url')
+  const made = await store.insert('states', {
+    partition: hash.slice(0, 2),
+    row: hash,
+    // Twice the life, so that no clock's error lets a state be taken again while its cookie still opens.
+    sweepAfter: new Date(transaction.begunAt + 2 * lifetimeSeconds * 1000),
+    values: {},
+  })
+  return made === undefined ? undefined : (code as string as TakenCode)
+}

@@ -1,0 +1,140 @@
+/** Checks the ID token before anyone is signed in. OpenID Connect Core §3.1.3.7, RFC 8725. */
+import { createHash } from 'node:crypto'
+import { compactVerify, errors as joseErrors } from 'jose'
+import { BrokerError } from '../errors.ts'
+import type { Clock } from '../timing/deadline.ts'
+import type { IdentityProvider } from './identity-provider.ts'
+
+declare const checked: unique symbol
+
+/** Who signed in. Only `checkIdToken` makes one, and only from one can a session be made. */
+export interface Identity {
+  readonly [checked]: true
+  readonly issuer: string
+  readonly subject: string
+  readonly tenantId: string
+  /** Entra's id of the person in the tenant; with the tenant the key for a front end that keeps people. */
+  readonly objectId: string
+  /** The provider's session, where it names one: sign-outs from outside speak of it. */
+  readonly sessionId: string | undefined
+  /** For display only; both may change hands. */
+  readonly name: string | undefined
+  readonly username: string | undefined
+  /** Opaque; lets the provider sign the right person out without asking. */
+  readonly loginHint: string | undefined
+}
+
+export interface IdTokenExpectations {
+  readonly issuer: string
+  readonly clientId: string
+  readonly tenantId: string
+  readonly nonce: string
+  /** The access token that came beside it, for `at_hash`. */
+  readonly accessToken: string
+}
+
+const algorithms = ['RS256', 'PS256', 'ES256', 'RS384', 'PS384', 'ES384', 'RS512', 'PS512']
+const toleranceSeconds = 300
+const maxLength = 64 * 1024
+
+/**
+ * @param idToken from the token endpoint; nothing in it is trusted yet
+ * @throws {BrokerError} `id_token_refused` with the check that failed in its detail; `provider_…` where keys can't be had
+ */
+export async function checkIdToken(
+  idToken: string,
+  expected: IdTokenExpectations,
+  { provider, clock }: { provider: IdentityProvider; clock: Clock },
+): Promise<Identity> {
+  if (idToken.length > maxLength) throw refuse('larger than 64 KB')
+  const claims = await verifySignature(idToken, provider)
+  const now = clock() / 1000
+
+  if (claims.iss !== expected.issuer) throw refuse('iss')
+  // Shared with a stranger, it could have been made for the stranger.
+  const audience = Array.isArray(claims.aud) && claims.aud.length === 1 ? (claims.aud[0] as unknown) : claims.aud
+  if (audience !== expected.clientId) throw refuse('aud')
+  if (claims.azp !== undefined && claims.azp !== expected.clientId) throw refuse('azp')
+  if (claims.nonce !== expected.nonce) throw refuse('nonce')
+
+  if (!isTime(claims.exp) || claims.exp <= now - toleranceSeconds) throw refuse('exp')
+  if (!isTime(claims.iat) || claims.iat > now + toleranceSeconds || claims.iat < now - 86_400) throw refuse('iat')
+  if (claims.nbf !== undefined && (!isTime(claims.nbf) || claims.nbf > now + toleranceSeconds)) throw refuse('nbf')
+
+  if (claims.tid !== expected.tenantId) throw refuse('tid')
+  if (!isText(claims.sub) || claims.sub.length > 255) throw refuse('sub')
+  if (!isText(claims.oid) || claims.oid.length > 255) throw refuse('oid')
+  if (claims.at_hash !== undefined && claims.at_hash !== atHash(idToken, expected.accessToken)) throw refuse('at_hash')
+
+  return {
+    issuer: expected.issuer,
+    subject: claims.sub,
+    tenantId: claims.tid,
+    objectId: claims.oid,
+    sessionId: textOf(claims.sid),
+    name: textOf(claims.name),
+    username: textOf(claims.preferred_username),
+    loginHint: textOf(claims.login_hint),
+  } as Identity
+}
+
+async function verifySignature(
+  idToken: string,
+  provider: IdentityProvider,
+): Promise<Readonly<Record<string, unknown>>> {
+  const { kid, alg } = parseHeader(idToken)
+  if (typeof alg !== 'string' || !algorithms.includes(alg)) throw refuse('alg')
+  if (kid !== undefined && typeof kid !== 'string') throw refuse('kid')
+
+  const keys = await provider.keysFor(kid, alg)
+  if (keys.length === 0) throw refuse('no key of the provider fits')
+  for (const key of keys) {
+    try {
+      const { payload } = await compactVerify(idToken, key, { algorithms })
+      return parseJson(Buffer.from(payload).toString('utf8'))
+    } catch (error) {
+      if (error instanceof joseErrors.JWSSignatureVerificationFailed) continue
+      throw error instanceof BrokerError ? error : refuse('not a signed token')
+    }
+  }
+  throw refuse('signature')
+}
+
+function parseHeader(idToken: string): Readonly<Record<string, unknown>> {
+  const [header] = idToken.split('.')
+  return parseJson(Buffer.from(header ?? '', 'base64url').toString('utf8'))
+}
+
+function parseJson(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const parsed: unknown = JSON.parse(text)
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
+      return parsed as Record<string, unknown>
+  } catch {
+    // falls through to the refusal
+  }
+  throw refuse('not JSON')
+}
+
+/** OpenID Connect Core §3.1.3.6: the left half of the hash that belongs to the token's algorithm. */
+function atHash(idToken: string, accessToken: string): string {
+  const bits = String(parseHeader(idToken).alg).slice(2)
+  const digest = createHash(`sha${bits}`).update(accessToken).digest()
+  return digest.subarray(0, digest.length / 2).toString('base64url')
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value)
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+function textOf(value: unknown): string | undefined {
+  return isText(value) && value.length <= 1024 ? value : undefined
+}
+
+function refuse(check: string): BrokerError {
+  return new BrokerError('id_token_refused', { detail: check })
+}

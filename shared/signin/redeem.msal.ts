@@ -1,0 +1,209 @@
+/**
+ * The token endpoint by MSAL. One ConfidentialClientApplication a request: it costs microseconds, and a shared one
+ * grows dearer with every person. Decisions rest on `error`, `suberror` and `error_codes`, never on text.
+ */
+import { ConfidentialClientApplication, LogLevel } from '@azure/msal-node'
+import type { AuthenticationResult, INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
+import type { ClientAssertions } from '../credential/client-assertion.ts'
+import { BrokerError } from '../errors.ts'
+import type { Network, NetworkAnswer } from '../http/network.ts'
+import type { Clock } from '../timing/deadline.ts'
+import type { IdentityProvider } from './identity-provider.ts'
+import type { RedeemedCode, TokenEndpoint } from './redeem.ts'
+
+export interface MsalOptions {
+  readonly authority: string
+  readonly clientId: string
+  readonly redirectUri: string
+  readonly provider: IdentityProvider
+  readonly assertions: ClientAssertions
+  readonly network: Network
+  readonly clock: Clock
+}
+
+type Json = Readonly<Record<string, unknown>>
+
+/** A token that lives longer is treated as living this long: nobody's clock reaches further. */
+const longestLifeSeconds = 86_400
+
+export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint {
+  const { clientId, redirectUri } = options
+
+  /** Runs one MSAL call and reads the outcome from the wire: MSAL's error classes also read texts. */
+  const exchange = async (
+    ask: (client: ConfidentialClientApplication) => Promise<AuthenticationResult | null>,
+    read: (answer: Json) => void,
+    refuse: (answer: Json) => BrokerError,
+  ): Promise<Json> => {
+    // Before MSAL is asked, so that a vault's fault keeps its name.
+    const [metadata, assertion] = await Promise.all([options.provider.metadata(), options.assertions.get()])
+    let outcome: { answer: Json } | { failure: unknown } | undefined
+
+    const post = async (url: string, request?: NetworkRequestOptions): Promise<NetworkResponse<Json>> => {
+      try {
+        if (url.split('?')[0] !== metadata.tokenEndpoint)
+          throw new BrokerError('internal', { detail: 'unexpected address' })
+        const answer = await options.network({
+          method: 'POST',
+          url: metadata.tokenEndpoint,
+          headers: { 'content-type': 'application/x-www-form-urlencoded' },
+          body: request?.body ?? '',
+        })
+        checkStatus(answer, refuse)
+        read(answer.json)
+        outcome = { answer: answer.json }
+        return { status: answer.status, headers: { ...answer.headers }, body: answer.json }
+      } catch (failure) {
+        outcome = { failure }
+        throw failure
+      }
+    }
+    const client = new ConfidentialClientApplication({
+      auth: {
+        clientId,
+        authority: options.authority,
+        authorityMetadata: metadata.document,
+        knownAuthorities: [new URL(options.authority).host],
+        clientAssertion: () => Promise.resolve(assertion),
+      },
+      system: {
+        networkClient: { sendPostRequestAsync: post, sendGetRequestAsync: noGet } as unknown as INetworkModule,
+        loggerOptions: { logLevel: LogLevel.Error, piiLoggingEnabled: false, loggerCallback: () => undefined },
+      },
+    })
+
+    try {
+      await ask(client)
+    } catch (error) {
+      if (outcome && 'failure' in outcome) throw outcome.failure
+      throw new BrokerError('provider_answer_invalid', { detail: 'MSAL did not take the answer', cause: error })
+    }
+    if (!outcome || !('answer' in outcome)) throw new BrokerError('internal', { detail: 'MSAL asked nobody' })
+    return outcome.answer
+  }
+
+  const tokensOf = (answer: Json) => ({
+    accessToken: answer.access_token as string,
+    accessTokenExpires: options.clock() + Math.min(Number(answer.expires_in), longestLifeSeconds) * 1000,
+    scope: typeof answer.scope === 'string' ? answer.scope : '',
+    refreshToken:
+      typeof answer.refresh_token === 'string' && answer.refresh_token !== '' ? answer.refresh_token : undefined,
+  })
+
+  return {
+    redeemCode: async (code, transaction): Promise<RedeemedCode> => {
+      const answer = await exchange(
+        (client) =>
+          client.acquireTokenByCode({
+            code,
+            redirectUri,
+            scopes: [...transaction.scopes],
+            codeVerifier: transaction.codeVerifier,
+            nonce: transaction.nonce,
+          }),
+        checkSignInAnswer,
+        refusedAtSignIn,
+      )
+      return { ...tokensOf(answer), idToken: answer.id_token as string }
+    },
+
+    refresh: async (refreshToken, scopes) => {
+      const answer = await exchange(
+        (client) => client.acquireTokenByRefreshToken({ refreshToken, scopes: [...scopes], forceCache: true }),
+        checkTokenAnswer,
+        refusedAtRefresh,
+      )
+      return tokensOf(answer)
+    },
+  }
+}
+
+/** Metadata is given and the authority known: MSAL has nothing to fetch. */
+function noGet(): Promise<never> {
+  return Promise.reject(new BrokerError('internal', { detail: 'MSAL wanted to discover something' }))
+}
+
+function checkStatus(answer: NetworkAnswer, refuse: (answer: Json) => BrokerError): void {
+  if (answer.status >= 200 && answer.status < 300) return
+  if (typeof answer.json.error !== 'string') throw invalid(`status ${answer.status} without an error`)
+  throw refuse(answer.json)
+}
+
+/** RFC 6749 §5.1, strictly: MSAL would succeed with an empty token. */
+function checkTokenAnswer(answer: Json): void {
+  const { access_token, token_type, expires_in } = answer
+  if (typeof access_token !== 'string' || access_token === '' || access_token.length > 64 * 1024)
+    throw invalid('access_token')
+  if (typeof token_type !== 'string' || token_type.toLowerCase() !== 'bearer') throw invalid('token_type')
+  if (typeof expires_in !== 'number' || !Number.isFinite(expires_in) || expires_in <= 0) throw invalid('expires_in')
+}
+
+function checkSignInAnswer(answer: Json): void {
+  checkTokenAnswer(answer)
+  if (typeof answer.id_token !== 'string' || answer.id_token === '') throw invalid('id_token')
+}
+
+/** Entra's reasons that ask the person for something, under an error that would otherwise end the session. */
+const asksForSomething = new Set([
+  'basic_action',
+  'additional_action',
+  'consent_required',
+  'message_only',
+  'user_password_expired',
+])
+
+function interactionOf(answer: Json): BrokerError | undefined {
+  const { error, suberror, claims } = answer
+  const asks =
+    error === 'interaction_required' ||
+    error === 'consent_required' ||
+    error === 'login_required' ||
+    (error === 'invalid_grant' && ((typeof suberror === 'string' && asksForSomething.has(suberror)) || isText(claims)))
+  if (!asks) return undefined
+  return new BrokerError('interaction_required', {
+    detail: describe(answer),
+    ...(isText(claims) && claims.length <= 4096 ? { members: { claims } } : {}),
+  })
+}
+
+function refusedAtSignIn(answer: Json): BrokerError {
+  const interaction = interactionOf(answer)
+  if (interaction) return new BrokerError('provider_refused', { detail: describe(answer) })
+  if (answer.error === 'invalid_grant') return new BrokerError('code_refused', { detail: describe(answer) })
+  return refusedAnyway(answer)
+}
+
+function refusedAtRefresh(answer: Json): BrokerError {
+  const interaction = interactionOf(answer)
+  if (interaction) return interaction
+  if (answer.error === 'invalid_grant') return new BrokerError('signed_out', { detail: describe(answer) })
+  return refusedAnyway(answer)
+}
+
+function refusedAnyway(answer: Json): BrokerError {
+  switch (answer.error) {
+    case 'invalid_client':
+    case 'unauthorized_client':
+      return new BrokerError('client_refused', { detail: describe(answer) })
+    case 'temporarily_unavailable':
+    case 'server_error':
+      return new BrokerError('provider_unavailable', { detail: describe(answer) })
+    default:
+      return new BrokerError('provider_answer_invalid', { detail: describe(answer) })
+  }
+}
+
+/** Codes only: the provider's text may quote what was sent. */
+function describe({ error, suberror, error_codes }: Json): string {
+  const word = (value: unknown) => (typeof value === 'string' && /^[\w.-]{1,64}$/.test(value) ? value : '?')
+  const numbers = Array.isArray(error_codes) ? error_codes.filter((code) => typeof code === 'number').slice(0, 5) : []
+  return [word(error), suberror === undefined ? '' : word(suberror), numbers.join(',')].filter(Boolean).join(' ')
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+function invalid(what: string): BrokerError {
+  return new BrokerError('provider_answer_invalid', { detail: `token answer: ${what}` })
+}

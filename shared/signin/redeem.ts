@@ -1,0 +1,35 @@
+/** What redeeming gives, whoever speaks to the token endpoint; the adapter is MSAL. */
+import type { TakenCode } from './callback.ts'
+import type { Transaction } from './transaction.ts'
+
+/** Tokens as the provider gave them. The refresh token never leaves the broker. */
+export interface ProviderTokens {
+  readonly accessToken: string
+  /** Milliseconds since the epoch. */
+  readonly accessTokenExpires: number
+  /** What the access token is good for, as the provider said; space-separated. */
+  readonly scope: string
+  readonly refreshToken: string | undefined
+}
+
+export interface RedeemedCode extends ProviderTokens {
+  /** Not checked yet. */
+  readonly idToken: string
+}
+
+export interface TokenEndpoint {
+  /**
+   * RFC 6749 §4.1.3 with RFC 7636 §4.5 and RFC 7523 §2.2.
+   *
+   * @throws {BrokerError} `code_refused`, `client_refused`, `interaction_required`, `provider_…`, and what the
+   *   credential lacks
+   */
+  redeemCode(code: TakenCode, transaction: Transaction): Promise<RedeemedCode>
+  /**
+   * RFC 6749 §6.
+   *
+   * @throws {BrokerError} `signed_out` when the provider ended this person's session, `interaction_required` when it
+   *   asks for something, and as above
+   */
+  refresh(refreshToken: string, scopes: readonly string[]): Promise<ProviderTokens>
+}

@@ -1,0 +1,100 @@
+/**
+ * A sign-in under way, kept by the browser in a sealed cookie: nothing is stored for people who only began.
+ * The cookie is named for the state's beginning, so several tabs can sign in at once.
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { BrokerError } from '../errors.ts'
+import { endTransactionCookie, transactionCookie, transactionCookiePrefix } from '../http/cookies.ts'
+import type { Cookie, RequestCookies } from '../http/cookies.ts'
+import type { KeyRing, RingKey } from '../session/key-ring.ts'
+import { open, seal } from '../session/sealing.ts'
+import type { RowKey } from '../session/store.ts'
+import type { Clock } from '../timing/deadline.ts'
+
+export type ResponseMode = 'form_post' | 'query'
+
+export interface Transaction {
+  readonly state: string
+  readonly nonce: string
+  readonly codeVerifier: string
+  /** Whom the browser was sent to; an answer of somebody else is a mix-up (RFC 9700 §4.4). */
+  readonly issuer: string
+  readonly issuerInAnswers: boolean
+  readonly clientId: string
+  readonly frontEndId: string
+  readonly returnUrl: string
+  readonly responseMode: ResponseMode
+  readonly scopes: readonly string[]
+  /** The session that the new one takes the place of: its row, not its cookie. */
+  readonly replaces: RowKey | undefined
+  /** Milliseconds since the epoch. */
+  readonly begunAt: number
+}
+
+/** At most this many at once: three of the largest still fit a header. */
+const atOnce = 3
+
+/** 256 bits; also what PKCE asks of a verifier (RFC 7636 §4.1). */
+export function randomText(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+/** RFC 7636 §4.2, S256. */
+export function codeChallengeOf(codeVerifier: string): string {
+  return createHash('sha256').update(codeVerifier).digest('base64url')
+}
+
+export function transactionCookieName(state: string): string {
+  return `${transactionCookiePrefix}${state.slice(0, 8)}`
+}
+
+export function sealTransaction(transaction: Transaction, key: RingKey, lifetimeSeconds: number): Cookie {
+  const name = transactionCookieName(transaction.state)
+  const sealed = seal(key.transaction, JSON.stringify(transaction), name)
+  return transactionCookie(name, `${key.id}.${sealed.toString('base64url')}`, lifetimeSeconds)
+}
+
+/** Cookies to end so that a new sign-in is one of three: those that open no more, then the oldest. */
+export async function endOldest(cookies: RequestCookies, ring: KeyRing): Promise<readonly Cookie[]> {
+  const names = [...cookies.keys()].filter((name) => name.startsWith(transactionCookiePrefix))
+  if (names.length < atOnce) return []
+  const aged = await Promise.all(
+    names.map(async (name) => ({ name, begunAt: (await openNamed(name, cookies, ring))?.begunAt ?? 0 })),
+  )
+  aged.sort((a, b) => a.begunAt - b.begunAt)
+  return aged.slice(0, names.length - atOnce + 1).map(({ name }) => endTransactionCookie(name))
+}
+
+/**
+ * The transaction that an answer's state belongs to.
+ *
+ * @param state as the answer gave it; untrusted
+ * @throws {BrokerError} `sign_in_unknown` where this browser began no such sign-in, `sign_in_expired`
+ */
+export async function openTransaction(
+  state: string,
+  cookies: RequestCookies,
+  ring: KeyRing,
+  { lifetimeSeconds, clock }: { lifetimeSeconds: number; clock: Clock },
+): Promise<Transaction> {
+  const transaction = await openNamed(transactionCookieName(state), cookies, ring)
+  if (!transaction || !isSame(transaction.state, state)) throw new BrokerError('sign_in_unknown')
+  if (clock() > transaction.begunAt + lifetimeSeconds * 1000) {
+    throw new BrokerError('sign_in_expired', { members: { frontend: transaction.frontEndId } })
+  }
+  return transaction
+}
+
+async function openNamed(name: string, cookies: RequestCookies, ring: KeyRing): Promise<Transaction | undefined> {
+  const [keyId, sealed, ...rest] = (cookies.get(name) ?? '').split('.')
+  if (!keyId || !sealed || rest.length > 0) return undefined
+  const key = await ring.find(keyId)
+  const opened = key && open(key.transaction, Buffer.from(sealed, 'base64url'), name)
+  // Sealed by the broker and authenticated: its shape is what was put in.
+  return opened === undefined ? undefined : (JSON.parse(opened) as Transaction)
+}
+
+function isSame(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}

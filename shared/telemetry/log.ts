@@ -1,0 +1,65 @@
+/**
+ * The log, through a list of what may stand in it. Lines go to the host's own log (`context.log`), which exports them
+ * under the invocation's operation.
+ */
+import { errorCatalogue } from '../errors.ts'
+import type { BrokerError } from '../errors.ts'
+
+/** Nothing that could sign someone in, no person's name, no text from outside: ids, codes and numbers. */
+export interface LogFields {
+  readonly reference?: string | undefined
+  readonly frontEnd?: string | undefined
+  readonly code?: string
+  readonly owner?: string
+  readonly detail?: string | undefined
+  readonly removed?: number
+  readonly milliseconds?: number
+  /** Names of settings, never their values. */
+  readonly settings?: readonly string[]
+  /** The certificate's version in the vault; public. */
+  readonly certificateVersion?: string
+  readonly daysLeft?: number
+}
+
+export type LogLevel = 'info' | 'warn' | 'error'
+export type LogSink = (level: LogLevel, line: string) => void
+export type Log = (level: LogLevel, event: string, fields?: LogFields) => void
+
+const allowed: ReadonlySet<string> = new Set<keyof LogFields>([
+  'reference',
+  'frontEnd',
+  'code',
+  'owner',
+  'detail',
+  'removed',
+  'milliseconds',
+  'settings',
+  'certificateVersion',
+  'daysLeft',
+])
+
+export function createLog(sink: LogSink): Log {
+  return (level, event, fields = {}) => {
+    const kept = Object.fromEntries(
+      Object.entries(fields).filter(([name, value]) => allowed.has(name) && value !== undefined),
+    )
+    sink(level, JSON.stringify({ event, ...kept }))
+  }
+}
+
+/** What the log may say of an error: its code, whose it is, and the detail that our own code wrote. */
+export function describeError(error: BrokerError): LogFields {
+  return {
+    code: error.code,
+    owner: errorCatalogue[error.code].owner,
+    detail: error.detail ?? describeCause(error.cause),
+  }
+}
+
+/** An unknown cause is told by its kind and code only: its message may quote what somebody sent. */
+function describeCause(cause: unknown): string | undefined {
+  if (!(cause instanceof Error)) return undefined
+  const code = (cause as NodeJS.ErrnoException).code
+  const place = cause.stack?.split('\n').find((line) => line.trimStart().startsWith('at '))
+  return [cause.name, typeof code === 'string' ? code : undefined, place?.trim()].filter(Boolean).join(' ')
+}

@@ -1,0 +1,25 @@
+/** A bound on waiting, by a race with a timer: some SDK calls ignore abort signals. */
+
+/** Milliseconds since the epoch; comes in as an argument so that tests can move it. */
+export type Clock = () => number
+
+/**
+ * Waits for `work`, but not longer than `milliseconds`.
+ *
+ * @param onTimeout what to throw then; the work's own late result or error is ignored
+ */
+export async function withDeadline<T>(work: Promise<T>, milliseconds: number, onTimeout: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(onTimeout()), milliseconds)
+  })
+  try {
+    return await Promise.race([work, timeout])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+export function wait(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}
