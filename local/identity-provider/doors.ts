@@ -120,7 +120,7 @@ async function answer(
       return
     case 'logout':
       await next()
-      return answerSignOut(ctx, around)
+      return answerSignOut(ctx, failures.get(ctx), around)
     case 'keys': {
       const set = around.keys.jwkSet(issuerOf(around.origin, around.tenantId))
       const transform = doors.transformKeys()

@@ -64,6 +64,7 @@ export class GrantStore {
   }
 
   #upsert(model: string, key: string, payload: AdapterPayload, expiresIn: number | undefined): Promise<void> {
+    if (model === 'ReplayDetection' && !this.#options.refuseRepeatedJti()) return Promise.resolve()
     if (++this.#writes % writesBetweenSweeps === 0) this.#sweep()
     this.#rows.set(key, { payload, expires: expiresIn === undefined ? Infinity : Date.now() + expiresIn * 1000 })
     if (model === 'Session' && payload.uid) this.#byUid.set(payload.uid, key)

@@ -1,7 +1,9 @@
 /** Sign-out asked for by an application: no question when it says whom it means. OpenID Connect RP-Initiated Logout 1.0. */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Surroundings } from './configuration.ts'
-import { messagePage, pagePolicy } from './pages.ts'
+import { EntraError, nameProviderFailure } from './entra-error.ts'
+import type { ProviderFailure } from './entra-error.ts'
+import { errorPage, messagePage, pagePolicy } from './pages.ts'
 
 interface SignOutState {
   readonly postLogoutRedirectUri?: string
@@ -9,8 +11,17 @@ interface SignOutState {
 }
 
 /** oidc-provider has checked client and URL by now, and would ask the person, or post a form by script. */
-export async function answerSignOut(ctx: KoaContextWithOIDC, { directory }: Surroundings): Promise<void> {
+export async function answerSignOut(
+  ctx: KoaContextWithOIDC,
+  failure: ProviderFailure | undefined,
+  { directory }: Surroundings,
+): Promise<void> {
   const { session, params } = ctx.oidc
+  if (failure) {
+    ctx.type = 'html'
+    ctx.set('content-security-policy', pagePolicy)
+    ctx.body = errorPage(new EntraError(nameProviderFailure(failure), `[${failure.detail}]`).message)
+  }
   if (ctx.status !== 200 || !session) return
   const hinted = directory.findByHint(params?.['logout_hint'] as string | undefined)
   const nobody = session.accountId === undefined

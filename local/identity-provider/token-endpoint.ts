@@ -54,16 +54,18 @@ export async function answerTokenRequest(
     await next()
 
     const failure = endpoint.failure(ctx)
+    if (failure?.detail.includes('must only be used once')) {
+      // No number: Entra takes a repeated jti, so it has none for this.
+      send(ctx, 401, describeError({ error: 'invalid_client', error_description: 'The assertion was used before.' }))
+      return
+    }
     if (ctx.status !== 200) throw new EntraError(failure ? nameProviderFailure(failure) : 'request_invalid')
     const answer = await entraTokenAnswer(ctx, form, around)
     const change = endpoint.change()
     ctx.body = change ? await change({ answer, form, signIdToken: around.keys.sign }) : answer
   } catch (error) {
     if (!(error instanceof EntraError)) throw error
-    // A strict provider's refusal of a repeated jti has no number of Entra's: Entra takes it.
-    const repeated = endpoint.failure(ctx)?.detail.includes('must only be used once') === true
-    const described = { error: 'invalid_client', error_description: 'The client assertion was used before.' }
-    send(ctx, error.kind.status, repeated ? describeError(described) : errorAnswer(error))
+    send(ctx, error.kind.status, errorAnswer(error))
   }
 }
 
