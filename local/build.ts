@@ -1,0 +1,250 @@
+/** Bundles the broker into `dist/`, self-contained: what Azure gets, and what both local hosts run. docs/build.md */
+import { randomBytes } from 'node:crypto'
+import { realpathSync } from 'node:fs'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+
+import * as esbuild from 'esbuild'
+import type { BuildFailure, BuildOptions as EsbuildOptions, Metafile, OutputFile, Plugin } from 'esbuild'
+
+import { LocalError } from './http-server.ts'
+
+const root = path.join(import.meta.dirname, '..')
+
+export interface BuildOptions {
+  /** Where execution begins; `functions/index.ts` where left out. */
+  readonly entry?: string
+  /** `dist` in the project where left out. */
+  readonly outdir?: string
+  /** Linked source maps, for local runs; what is deployed has none. */
+  readonly sourcemap?: boolean
+}
+
+export interface BuildResult {
+  readonly outdir: string
+  /** The entry chunk and everything that it imports statically: what a cold start reads before it can answer. */
+  readonly entryBytes: number
+  /** All chunks, without source maps. */
+  readonly totalBytes: number
+  /** esbuild's account of what went where; not part of the folder. */
+  readonly metafile: Metafile
+}
+
+/**
+ * Builds. The folder is put in place whole and only where something changed, so that two builds at once, or a host
+ * that runs from it meanwhile, meet a complete one.
+ *
+ * @throws {LocalError} when the sources don't build; the message is esbuild's, with file and line
+ */
+export async function build(options: BuildOptions = {}): Promise<BuildResult> {
+  const result = await esbuild.build(esbuildOptions(options)).catch((error: unknown) => {
+    throw buildError(error)
+  })
+  return await put(result, options)
+}
+
+/** Removes what `build` made. */
+export async function clean(outdir: string = path.join(root, 'dist')): Promise<void> {
+  await rm(outdir, { recursive: true, force: true })
+}
+
+/**
+ * Builds, and builds again whenever a source changes.
+ *
+ * @param onBuilt called after each build with its result, or with what is wrong
+ */
+export async function watch(
+  options: BuildOptions,
+  onBuilt: (result: BuildResult | LocalError) => void | Promise<void>,
+): Promise<{ readonly close: () => Promise<void> }> {
+  let last: Promise<void> = Promise.resolve()
+  const afterwards: Plugin = {
+    name: 'put in place',
+    setup: (build) => {
+      build.onEnd((result) => {
+        last = last.then(async () => {
+          await onBuilt(
+            result.errors.length > 0
+              ? new LocalError(sentences(result.errors))
+              : await put(result as Built, options).catch((error: unknown) => error as LocalError),
+          )
+        })
+        return last
+      })
+    },
+  }
+  const base = esbuildOptions(options)
+  const context = await esbuild.context({ ...base, plugins: [...base.plugins, afterwards] })
+  await context.watch()
+  return { close: () => context.dispose() }
+}
+
+interface Built {
+  readonly outputFiles: readonly OutputFile[]
+  readonly metafile: Metafile
+}
+
+/**
+ * `@azure/functions-core` is no package but comes from the worker, which patches `require`: hence external, and
+ * hence the banner, because in ESM output esbuild's stand-in for `require` would throw.
+ */
+const banner = [
+  "import { createRequire as __createRequire } from 'node:module'",
+  'const require = __createRequire(import.meta.url)',
+  'const __filename = import.meta.filename, __dirname = import.meta.dirname',
+].join(';')
+
+function esbuildOptions({ entry, sourcemap }: BuildOptions) {
+  return {
+    entryPoints: { index: entry ?? path.join(root, 'functions/index.ts') },
+    // Only to relate paths: nothing is written by esbuild itself.
+    outdir: path.join(root, 'dist'),
+    absWorkingDir: root,
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: 'esm',
+    splitting: true,
+    platform: 'node',
+    target: 'node22',
+    // ES modules where a package has both: CommonJS can't be shaken.
+    mainFields: ['module', 'main'],
+    minify: true,
+    keepNames: false,
+    legalComments: 'none',
+    sourcemap: sourcemap ? 'linked' : false,
+    outExtension: { '.js': '.mjs' },
+    chunkNames: '[name]-[hash]',
+    assetNames: '[name]-[hash]',
+    loader: { '.node': 'copy' },
+    external: ['@azure/functions-core'],
+    banner: { js: `${banner};` },
+    logLevel: 'silent',
+    plugins: [optionalPackages],
+  } satisfies EsbuildOptions
+}
+
+/** A package that a dependency asks for and npm didn't install is an optional one: its `require` may fail at run time. */
+const optionalPackages: Plugin = {
+  name: 'optional packages stay outside',
+  setup: (build) => {
+    build.onResolve({ filter: /^[^./]/ }, async ({ path: specifier, kind, importer, resolveDir, pluginData }) => {
+      if (pluginData === asked || !importer.includes(`${path.sep}node_modules${path.sep}`)) return undefined
+      const found = await build.resolve(specifier, { kind, importer, resolveDir, pluginData: asked })
+      return found.errors.length > 0 ? { path: specifier, external: true } : undefined
+    })
+  },
+}
+const asked = Symbol('asked by optionalPackages')
+
+async function put({ outputFiles, metafile }: Built, options: BuildOptions): Promise<BuildResult> {
+  const outdir = path.resolve(options.outdir ?? path.join(root, 'dist'))
+  const files = new Map(outputFiles.map((file) => [path.basename(file.path), Buffer.from(file.contents)]))
+  files.set('package.json', Buffer.from(`${JSON.stringify({ main: 'index.mjs', type: 'module' }, null, 2)}\n`))
+  files.set('host.json', await readFile(path.join(root, 'host.json')))
+  if (!(await holds(outdir, files))) await replace(outdir, files)
+  return { outdir, ...sizes(metafile), metafile }
+}
+
+async function holds(outdir: string, files: ReadonlyMap<string, Buffer>): Promise<boolean> {
+  const there = await readdir(outdir).catch(() => [])
+  if (there.length !== files.size) return false
+  for (const [name, contents] of files) {
+    const old = await readFile(path.join(outdir, name)).catch(() => undefined)
+    if (!old?.equals(contents)) return false
+  }
+  return true
+}
+
+/** Writes beside, then renames. A folder can't be renamed over one that is there, and another build may be as far. */
+async function replace(outdir: string, files: ReadonlyMap<string, Buffer>): Promise<void> {
+  const beside = (what: string) => `${outdir}.${what}-${process.pid}-${randomBytes(4).toString('hex')}`
+  const fresh = beside('new')
+  await mkdir(fresh, { recursive: true })
+  for (const [name, contents] of files) await writeFile(path.join(fresh, name), contents)
+
+  for (let attempt = 1; ; attempt += 1) {
+    const old = beside('old')
+    await rename(outdir, old).catch(() => undefined)
+    const refused = await rename(fresh, outdir).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    await rm(old, { recursive: true, force: true })
+    if (refused === undefined) return
+    if (attempt === 20) {
+      await rm(fresh, { recursive: true, force: true })
+      throw new LocalError(`${outdir} could not be replaced: does another program hold it open?`)
+    }
+    await wait(10 * attempt)
+  }
+}
+
+function sizes({ outputs }: Metafile): Pick<BuildResult, 'entryBytes' | 'totalBytes'> {
+  const entry = Object.keys(outputs).find((file) => outputs[file]?.entryPoint !== undefined) ?? ''
+  const reached = new Set<string>()
+  const visit = (file: string): void => {
+    if (reached.has(file) || !outputs[file]) return
+    reached.add(file)
+    for (const used of outputs[file].imports) if (used.kind === 'import-statement' && !used.external) visit(used.path)
+  }
+  visit(entry)
+  const bytes = (names: Iterable<string>) => [...names].reduce((sum, name) => sum + (outputs[name]?.bytes ?? 0), 0)
+  return {
+    entryBytes: bytes(reached),
+    totalBytes: bytes(Object.keys(outputs).filter((name) => !name.endsWith('.map'))),
+  }
+}
+
+function buildError(error: unknown): unknown {
+  const { errors } = error as Partial<BuildFailure>
+  return errors ? new LocalError(sentences(errors)) : error
+}
+
+function sentences(errors: BuildFailure['errors']): string {
+  const lines = errors.map(({ text, location }) =>
+    location ? `${location.file}:${location.line}:${location.column}: ${text}` : text,
+  )
+  return `The build failed.\n${lines.join('\n')}`
+}
+
+/** One line for a person: what was built, how large. */
+export function describeBuild({ outdir, entryBytes, totalBytes }: BuildResult): string {
+  const kilobytes = (bytes: number) => `${(bytes / 1024).toFixed(1)} KB`
+  const where = path.relative(process.cwd(), outdir) || '.'
+  return `Built ${where}: ${kilobytes(entryBytes)} to start, ${kilobytes(totalBytes)} in all.`
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      clean: { type: 'boolean', default: false },
+      watch: { type: 'boolean', default: false },
+      'build-only': { type: 'boolean', default: false },
+      sourcemap: { type: 'boolean', default: false },
+      sizes: { type: 'boolean', default: false },
+    },
+  })
+  if (values.clean) {
+    await clean()
+    return
+  }
+  if (values.watch) {
+    const { watchAndServe } = await import('./functions-host/watch.ts')
+    await watchAndServe({ buildOnly: values['build-only'] })
+    return
+  }
+  const result = await build({ sourcemap: values.sourcemap })
+  console.log(describeBuild(result))
+  if (values.sizes) console.log(await esbuild.analyzeMetafile(result.metafile, { color: false }))
+}
+
+// `import.meta.main` came with Node 24.2: with an older one nothing would happen, and nothing would be said.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
+  await main().catch((error: unknown) => {
+    console.error(error instanceof LocalError ? error.message : error)
+    process.exitCode = 1
+  })
+}

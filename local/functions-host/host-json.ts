@@ -1,0 +1,72 @@
+/** host.json, as far as it decides how a request is answered. */
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import * as z from 'zod/mini'
+
+import { LocalError } from '../http-server.ts'
+
+const schema = z.object({
+  version: z.literal('2.0'),
+  functionTimeout: z.optional(z.string()),
+  logging: z.optional(z.object({ logLevel: z.optional(z.record(z.string(), z.string())) })),
+  extensions: z.optional(
+    z.object({
+      http: z.optional(
+        z.object({
+          routePrefix: z.optional(z.string()),
+          customHeaders: z.optional(z.record(z.string(), z.string())),
+        }),
+      ),
+    }),
+  ),
+})
+
+export interface HostJson {
+  /** Without slashes around it; `api` where host.json names none. */
+  readonly routePrefix: string
+  /** Added to an answer that doesn't set them itself. */
+  readonly customHeaders: Readonly<Record<string, string>>
+  readonly logLevels: Readonly<Record<string, string>>
+  /** How long a function may run before its worker ends; `undefined` where host.json names none. */
+  readonly functionTimeoutMilliseconds: number | undefined
+}
+
+/**
+ * Reads `host.json` of a built bundle. `hsts` is not looked at: loopback has no TLS to insist on.
+ *
+ * @throws {LocalError} when it is missing or isn't what the host takes
+ */
+export async function readHostJson(folder: string): Promise<HostJson> {
+  const file = path.join(folder, 'host.json')
+  const text = await readFile(file, 'utf8').catch(() => {
+    throw new LocalError(`There is no host.json in ${folder}. Build first: npm run build`)
+  })
+  const parsed = schema.safeParse(parseJson(text, file))
+  if (!parsed.success) {
+    const where = parsed.error.issues.map((issue) => issue.path.join('.') || 'the file').join(', ')
+    throw new LocalError(`${file} is not a host.json of version 2.0: look at ${where}.`)
+  }
+  const { data } = parsed
+  return {
+    routePrefix: (data.extensions?.http?.routePrefix ?? 'api').replace(/^\/+|\/+$/g, ''),
+    customHeaders: data.extensions?.http?.customHeaders ?? {},
+    logLevels: data.logging?.logLevel ?? {},
+    functionTimeoutMilliseconds: parseTimeSpan(data.functionTimeout),
+  }
+}
+
+function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new LocalError(`${file} is not JSON.`)
+  }
+}
+
+/** `hh:mm:ss`; `-1` means no end. */
+function parseTimeSpan(text: string | undefined): number | undefined {
+  const match = /^(\d+):(\d\d):(\d\d)$/.exec(text ?? '')
+  if (!match) return undefined
+  const [hours, minutes, seconds] = match.slice(1).map(Number)
+  return (((hours ?? 0) * 60 + (minutes ?? 0)) * 60 + (seconds ?? 0)) * 1000
+}

@@ -1,0 +1,133 @@
+/** From a request on the wire to what the worker is told of it, by way of what Kestrel and the host make of it. */
+import type http from 'node:http'
+
+import type { RpcHttpData } from './rpc.ts'
+
+/** The host's own limit; a request that declares more ends with 500. */
+const largestBody = 100 * 1024 * 1024
+
+/** Thrown where the real host answers by itself, before any function is asked. */
+export class RefusedRequest extends Error {
+  readonly status: 400 | 500
+
+  constructor(status: 400 | 500, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+export interface ReceivedRequest {
+  readonly method: string
+  /** Decoded except for `%2F`; this is what routes are matched with. */
+  readonly path: string
+  readonly search: string
+  /** Lower-case names; repeated ones joined by a comma. */
+  readonly headers: ReadonlyMap<string, string>
+  readonly query: ReadonlyMap<string, string>
+}
+
+/** @throws {RefusedRequest} for a path or a header that Kestrel refuses */
+export function receiveRequest(request: http.IncomingMessage): ReceivedRequest {
+  const target = (request.url ?? '/').replace(/^https?:\/\/[^/]*/i, '')
+  const queryAt = target.indexOf('?')
+  const search = queryAt < 0 ? '' : target.slice(queryAt)
+  const path = decodePath(withoutDotSegments(queryAt < 0 ? target : target.slice(0, queryAt)))
+  return {
+    method: request.method ?? 'GET',
+    path,
+    search,
+    headers: joinRepeated(headerPairs(request)),
+    query: joinRepeated(queryPairs(search)),
+  }
+}
+
+/**
+ * Builds the message that the worker gets. The body comes only with a `content-length`: without HTTP streaming the
+ * real host reads no other, so a chunked one arrives empty.
+ *
+ * @throws {RefusedRequest} when the body is larger than the host takes
+ */
+export async function toRpcHttp(
+  received: ReceivedRequest,
+  body: http.IncomingMessage,
+  parameters: Readonly<Record<string, string>>,
+): Promise<RpcHttpData> {
+  const length = Number(received.headers.get('content-length') ?? 0)
+  if (length > largestBody) throw new RefusedRequest(500, `A body of ${length} bytes: the host takes 100 MB.`)
+  return {
+    method: received.method,
+    url: `http://${received.headers.get('host') ?? ''}${encodePath(received.path)}${received.search}`,
+    nullableHeaders: nullable(received.headers),
+    nullableQuery: nullable(received.query),
+    nullableParams: nullable(new Map(Object.entries(parameters))),
+    headers: {},
+    query: {},
+    params: {},
+    ...(length > 0 ? { body: { bytes: await readBody(body) } } : {}),
+  }
+}
+
+async function readBody(request: http.IncomingMessage): Promise<Uint8Array> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
+function nullable(values: ReadonlyMap<string, string>): Record<string, { value: string }> {
+  return Object.fromEntries([...values].map(([name, value]) => [name, { value }]))
+}
+
+/** Names differ by more than their case in neither headers nor query; the first spelling stays. */
+function joinRepeated(pairs: Iterable<readonly [string, string]>): Map<string, string> {
+  const joined = new Map<string, string>()
+  const spelling = new Map<string, string>()
+  for (const [name, value] of pairs) {
+    const known = spelling.get(name.toLowerCase())
+    if (known === undefined) spelling.set(name.toLowerCase(), name)
+    const before = known === undefined ? undefined : joined.get(known)
+    joined.set(known ?? name, before === undefined ? value : `${before},${value}`)
+  }
+  return joined
+}
+
+function* headerPairs({ rawHeaders }: http.IncomingMessage): Generator<readonly [string, string]> {
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    yield [(rawHeaders[index] ?? '').toLowerCase(), utf8(rawHeaders[index + 1] ?? '')]
+  }
+}
+
+/** Kestrel reads header values as UTF-8 and refuses what isn't; Node hands them over byte by byte. */
+function utf8(latin1: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(latin1, 'latin1'))
+  } catch {
+    throw new RefusedRequest(400, 'A header value is not UTF-8.')
+  }
+}
+
+function* queryPairs(search: string): Generator<readonly [string, string]> {
+  yield* new URLSearchParams(search)
+}
+
+function withoutDotSegments(path: string): string {
+  if (!/(^|\/)(\.|%2e){1,2}(\/|$)/i.test(path)) return path
+  return new URL(`http://host${path.startsWith('/') ? path : `/${path}`}`).pathname
+}
+
+/** Percent-encoding is undone except for `%2F`, which would otherwise be taken for a separator. */
+function decodePath(path: string): string {
+  return path.replace(/(?:%(?!2f)[0-9a-f]{2})+/gi, (encoded) => {
+    try {
+      return decodeURIComponent(encoded)
+    } catch {
+      return encoded
+    }
+  })
+}
+
+/** What `decodePath` made, written as a URL again: `%2F` (and any other `%` with two hex digits) stands as it is. */
+function encodePath(path: string): string {
+  return path.replace(/%(?![0-9a-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]+/gi, (text) =>
+    encodeURIComponent(text.toWellFormed()),
+  )
+}

@@ -1,0 +1,42 @@
+/** Where log lines go: standard error, one per call, named by function and invocation. */
+import type { LogLevel } from './rpc.ts'
+
+export interface LogLine {
+  readonly level: LogLevel
+  /** Already formatted, as the worker sends it. */
+  readonly message: string
+  readonly functionName?: string | undefined
+  readonly invocationId?: string | undefined
+}
+
+export type WriteLog = (line: LogLine) => void
+
+const severity: readonly LogLevel[] = ['trace', 'debug', 'information', 'warning', 'error', 'critical', 'none']
+
+/**
+ * Writes `[time] function invocationId: message`, with the level named from `warning` up.
+ *
+ * @param levels `logging.logLevel` of host.json: the longest category that begins a line's own decides;
+ *   this host's own lines are under none but `default`
+ */
+export function createLog(
+  levels: Readonly<Record<string, string>>,
+  write: (text: string) => void = (text) => void process.stderr.write(text),
+): WriteLog {
+  return ({ level, message, functionName, invocationId }) => {
+    const category = functionName === undefined ? 'Local' : `Function.${functionName}.User`
+    if (severity.indexOf(level) < severity.indexOf(threshold(category, levels))) return
+
+    const subject = [functionName, invocationId].filter((part) => part !== undefined).join(' ')
+    const loud = severity.indexOf(level) >= severity.indexOf('warning') ? `${level}: ` : ''
+    write(`[${new Date().toISOString()}] ${subject || 'host'}: ${loud}${message}\n`)
+  }
+}
+
+function threshold(category: string, levels: Readonly<Record<string, string>>): LogLevel {
+  const [best] = Object.keys(levels)
+    .filter((prefix) => category === prefix || category.startsWith(`${prefix}.`))
+    .sort((one, other) => other.length - one.length)
+  const named = (levels[best ?? 'default'] ?? 'Information').toLowerCase()
+  return severity.find((level) => level === named) ?? 'information'
+}

@@ -1,0 +1,171 @@
+/** The functions host as a child process that comes back when its worker ends, as Azure brings a worker back. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import path from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import * as z from 'zod/mini'
+
+import { LocalError } from '../http-server.ts'
+
+export interface HostProcessOptions {
+  /** Folder of a built bundle. */
+  readonly dist: string
+  /** 0 takes a free one, and keeps it when the host comes back. */
+  readonly port: number
+  /** All that the bundle finds in `process.env`. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly masterKey?: string
+  readonly functionKey?: string
+  /** For Node itself: `--inspect=9229`, say. */
+  readonly nodeArguments?: readonly string[]
+  /** Where the host's log lines go; this process' standard error where left out. */
+  readonly write?: (text: string) => void
+}
+
+const readyLine = z.object({
+  url: z.string(),
+  port: z.number(),
+  masterKey: z.string(),
+  functionKey: z.string(),
+  functions: z.array(
+    z.object({
+      name: z.string(),
+      trigger: z.string(),
+      route: z.optional(z.string()),
+      methods: z.optional(z.array(z.string())),
+    }),
+  ),
+})
+
+/** What the host prints when it is ready. */
+export type HostReady = z.infer<typeof readyLine>
+
+export interface HostProcess extends HostReady {
+  /** Of the process that serves now. */
+  readonly pid: number | undefined
+  /** Ends it and starts it again, on the same port and with the same keys. */
+  restart(): Promise<void>
+  /** Lets requests in flight finish and ends the process. */
+  close(): Promise<void>
+}
+
+/** Azure needs about as long to bring a worker back. */
+const pauseBeforeRestart = 350
+const restartsInARow = 5
+
+/**
+ * Starts the host and waits until it serves.
+ *
+ * @throws {LocalError} when it ends before that; the message is what it said
+ */
+export async function startHostProcess(options: HostProcessOptions): Promise<HostProcess> {
+  const write = options.write ?? ((text) => void process.stderr.write(text))
+  const keys = {
+    FUNCTIONS_HOST_MASTER_KEY: options.masterKey ?? randomBytes(32).toString('base64url'),
+    FUNCTIONS_HOST_FUNCTION_KEY: options.functionKey ?? randomBytes(32).toString('base64url'),
+  }
+  const start = (port: number) => startChild({ ...options, port, env: { ...options.env, ...keys } }, write)
+
+  let current = await start(options.port)
+  const { ready } = current
+  let wanted = true
+  let failures = 0
+  /** A restart under way, so that an end in the middle of it leaves nothing running. */
+  let coming: Promise<void> = Promise.resolve()
+
+  const watchOver = (running: Running): void => {
+    const since = Date.now()
+    void running.ended.then(() => {
+      if (!wanted || current !== running) return
+      failures = Date.now() - since > 10_000 ? 1 : failures + 1
+      if (failures > restartsInARow) {
+        write(`The broker has ended ${failures} times in a row and is left alone.\n`)
+        return
+      }
+      coming = wait(pauseBeforeRestart).then(() => replace('The broker is back.\n'))
+    })
+  }
+  const replace = async (message: string): Promise<void> => {
+    if (!wanted) return
+    try {
+      current = await start(ready.port)
+      watchOver(current)
+      write(message)
+    } catch (error) {
+      write(`${(error as Error).message}\n`)
+    }
+  }
+  watchOver(current)
+
+  return {
+    ...ready,
+    get pid() {
+      return current.child.pid
+    },
+    restart: async () => {
+      const before = current
+      // No longer the current one, so that its end isn't taken for a crash.
+      current = { ...before }
+      await end(before)
+      failures = 0
+      coming = replace('')
+      await coming
+    },
+    close: async () => {
+      wanted = false
+      await coming
+      await end(current)
+    },
+  }
+}
+
+interface Running {
+  readonly child: ChildProcess
+  readonly ready: HostReady
+  readonly ended: Promise<unknown>
+}
+
+async function startChild(options: HostProcessOptions, write: (text: string) => void): Promise<Running> {
+  const child = spawn(
+    process.execPath,
+    [
+      '--enable-source-maps',
+      ...(options.nodeArguments ?? []),
+      path.join(import.meta.dirname, 'main.ts'),
+      ...['--dist', options.dist, '--port', String(options.port)],
+    ],
+    // The channel is never used: by its end the child learns that this process has ended, however it did.
+    { env: options.env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] },
+  )
+  const ended = once(child, 'close')
+  let complaint = ''
+  let started = false
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    if (!started) complaint += text
+    else write(text)
+  })
+
+  const line = await Promise.race([firstLine(child), ended.then(() => undefined)])
+  started = true
+  if (line === undefined) throw new LocalError(complaint.trim() || 'The functions host ended before it was ready.')
+  if (complaint !== '') write(complaint)
+  return { child, ready: z.parse(readyLine, JSON.parse(line)), ended }
+}
+
+function firstLine(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    let text = ''
+    child.stdout?.setEncoding('utf8').on('data', (more: string) => {
+      text += more
+      const end = text.indexOf('\n')
+      if (end >= 0) resolve(text.slice(0, end))
+    })
+  })
+}
+
+async function end({ child, ended }: Running): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+  await ended
+}

@@ -1,0 +1,41 @@
+/** `npm run watch`: builds on every change and restarts the local host, which keeps its port and its keys. */
+import { describeBuild, watch } from '../build.ts'
+import { LocalError } from '../http-server.ts'
+import { brokerEnvironment, ensureLocalParts } from '../local-parts.ts'
+import { startHostProcess } from './process.ts'
+import type { HostProcess } from './process.ts'
+
+/**
+ * Runs until Ctrl-C.
+ *
+ * @param options.buildOnly without a host: for Core Tools, which restarts by itself when `dist/` changes
+ */
+export async function watchAndServe({ buildOnly }: { readonly buildOnly: boolean }): Promise<void> {
+  const parts = buildOnly ? undefined : await ensureLocalParts()
+  const env = buildOnly ? undefined : await brokerEnvironment()
+  let host: HostProcess | undefined
+
+  const watching = await watch({ sourcemap: true }, async (result) => {
+    if (result instanceof LocalError) {
+      console.error(result.message)
+      return
+    }
+    console.error(describeBuild(result))
+    if (!env) return
+    try {
+      if (host) await host.restart()
+      else host = await startHostProcess({ dist: result.outdir, port: 7071, env })
+      console.error(`The broker runs at ${host.url}`)
+    } catch (error) {
+      console.error(error instanceof LocalError ? error.message : error)
+    }
+  })
+
+  await new Promise<void>((done) => {
+    process.once('SIGINT', done)
+    process.once('SIGTERM', done)
+  })
+  await watching.close()
+  await host?.close()
+  await parts?.close()
+}

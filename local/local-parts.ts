@@ -1,0 +1,64 @@
+/** What a broker needs around it when it isn't started by `npm start`: the local parts, and its settings. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import net from 'node:net'
+import path from 'node:path'
+
+import { LocalError } from './http-server.ts'
+import { findSettingsFile, mergeSettings } from './settings-file.ts'
+
+const root = path.join(import.meta.dirname, '..')
+/** The vault's: whoever listens there is `npm run local`, or an `npm start`. */
+const vaultPort = 7172
+
+/** The certificate of the local certificate authority, for NODE_EXTRA_CA_CERTS. */
+export const caFile = path.join(root, '.local/ca.pem')
+
+/**
+ * Starts `npm run local` when nothing listens on the vault's port.
+ *
+ * @returns what ends those parts again: nothing where they ran before
+ * @throws {LocalError} when they don't come up; what they said stands on standard error
+ */
+export async function ensureLocalParts(): Promise<{ close(): Promise<void> }> {
+  if (await isListening(vaultPort)) return { close: () => Promise.resolve() }
+
+  const child = spawn(process.execPath, [path.join(root, 'local/start.ts'), '--without-broker', '--json'], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = once(child, 'exit')
+  const ready = await Promise.race([once(child.stdout, 'data').then(() => true), ended.then(() => false)])
+  if (!ready) throw new LocalError('The local parts did not start. Run npm run local by itself to see why.')
+  return {
+    close: async () => {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+/** Environment of a broker's process: the environment over local.settings.json over the example, and the CA. */
+export async function brokerEnvironment(): Promise<Record<string, string>> {
+  return mergeSettings({
+    environment: process.env,
+    file: await findSettingsFile(path.join(root, 'local.settings.json')),
+    defaults: {
+      ...(await findSettingsFile(path.join(root, 'local.settings.example.json'))),
+      NODE_EXTRA_CA_CERTS: caFile,
+    },
+  })
+}
+
+/** Whether something accepts connections on this port of the loopback. */
+export async function isListening(port: number): Promise<boolean> {
+  const socket = net.connect({ host: '127.0.0.1', port })
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}

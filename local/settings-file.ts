@@ -1,0 +1,94 @@
+/** local.settings.json, as Core Tools defines it, and the order in which settings win. */
+import { constants } from 'node:fs'
+import { copyFile, readFile } from 'node:fs/promises'
+import path from 'node:path'
+import * as z from 'zod/mini'
+
+import { LocalError } from './http-server.ts'
+
+export type Settings = Readonly<Record<string, string>>
+
+const schema = z.object({
+  IsEncrypted: z.optional(z.boolean()),
+  Values: z.optional(z.record(z.string(), z.unknown())),
+})
+
+/** As `readSettingsFile`, but `undefined` where there is no such file. */
+export async function findSettingsFile(file: string): Promise<Settings | undefined> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    if (isErrno(error) && error.code === 'ENOENT') return undefined
+    throw new LocalError(`${file} can't be read: ${String(error)}`)
+  })
+  return text === undefined ? undefined : parseSettings(text, file)
+}
+
+/**
+ * Reads the `Values` of a local.settings.json.
+ *
+ * @throws {LocalError} when it is missing, isn't JSON, is encrypted, or has a value that isn't text
+ */
+export async function readSettingsFile(file: string): Promise<Settings> {
+  const settings = await findSettingsFile(file)
+  if (settings) return settings
+  throw new LocalError(`There is no ${file}. Copy the example: cp local.settings.example.json local.settings.json`)
+}
+
+/** The environment wins over local.settings.json, which wins over built-in defaults. */
+export function mergeSettings(sources: {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly file: Settings | undefined
+  readonly defaults: Settings
+}): Record<string, string> {
+  const merged: Record<string, string> = { ...sources.defaults, ...sources.file }
+  for (const [name, value] of Object.entries(sources.environment)) if (value !== undefined) merged[name] = value
+  return merged
+}
+
+/** Copies local.settings.example.json to local.settings.json where there is none. @returns whether it did */
+export async function copyExampleSettings(root: string): Promise<boolean> {
+  const example = path.join(root, 'local.settings.example.json')
+  return await copyFile(example, path.join(root, 'local.settings.json'), constants.COPYFILE_EXCL).then(
+    () => true,
+    (error: unknown) => {
+      if (isErrno(error) && error.code === 'EEXIST') return false
+      throw new LocalError(`${example} could not be copied to local.settings.json: ${String(error)}`)
+    },
+  )
+}
+
+function parseSettings(text: string, file: string): Settings {
+  const { IsEncrypted, Values = {} } = checkShape(parseJson(text, file), file)
+  if (IsEncrypted) {
+    throw new LocalError(
+      `${file} is encrypted, and only the machine that did it can read it. Decrypt it: func settings decrypt`,
+    )
+  }
+  return Object.fromEntries(Object.entries(Values).map(([name, value]) => [name, asText(name, value, file)]))
+}
+
+function parseJson(text: string, file: string): unknown {
+  try {
+    // Editors on Windows put a byte order mark in front, which Core Tools accepts.
+    return JSON.parse(text.replace(/^\uFEFF/, '')) as unknown
+  } catch (error) {
+    // The reason without the excerpt: what stands there may be a secret.
+    const where = /at position \d+( \(line \d+ column \d+\))?/.exec((error as Error).message)?.[0]
+    throw new LocalError(`${file} is not JSON${where === undefined ? '' : ` (${where})`}. Mind commas and comments.`)
+  }
+}
+
+function checkShape(value: unknown, file: string): z.infer<typeof schema> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new LocalError(`${file} has to be {"IsEncrypted": false, "Values": {"NAME": "text", …}}.`)
+}
+
+function asText(name: string, value: unknown, file: string): string {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  throw new LocalError(`${name} in ${file} has to be text: JSON goes into quotes, with its own quotes escaped (\\").`)
+}
+
+function isErrno(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error
+}

@@ -1,0 +1,62 @@
+/** `npm run start:func`: the same build under Azure Functions Core Tools, with the local parts around it. */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import path from 'node:path'
+
+import { build, describeBuild } from './build.ts'
+import { LocalError } from './http-server.ts'
+import { caFile, ensureLocalParts } from './local-parts.ts'
+import { copyExampleSettings } from './settings-file.ts'
+
+const root = path.join(import.meta.dirname, '..')
+
+try {
+  const func = findFunc()
+  if (await copyExampleSettings(root)) {
+    console.error('There was no local.settings.json: copied local.settings.example.json to it.')
+  }
+  const parts = await ensureLocalParts()
+  try {
+    console.error(describeBuild(await build({ sourcemap: true })))
+    process.exitCode = await runFunc(func)
+  } finally {
+    await parts.close()
+  }
+} catch (error) {
+  console.error(error instanceof LocalError ? error.message : error)
+  process.exitCode = 1
+}
+
+/** The project's own (an optional dependency, whose download may have failed), else the one on the PATH. */
+function findFunc(): string {
+  const candidates = [path.join(root, 'node_modules/.bin/func'), 'func']
+  const found = candidates.find((file) => spawnSync(file, ['--version'], { shell: isWindows }).status === 0)
+  if (found !== undefined) return found
+  throw new LocalError(
+    'Azure Functions Core Tools (func) is not here. Install it: npm install -g azure-functions-core-tools@4 --unsafe-perm true. ' +
+      'The broker runs without it as well: npm start',
+  )
+}
+
+/** A `.cmd` file runs by a shell only. */
+const isWindows = process.platform === 'win32'
+
+async function runFunc(func: string): Promise<number> {
+  const child = spawn(func, ['start', '--port', '7071'], {
+    cwd: root,
+    stdio: 'inherit',
+    shell: isWindows,
+    // Core Tools fills in from local.settings.json only what the environment leaves open.
+    env: { NODE_EXTRA_CA_CERTS: caFile, ...process.env },
+  })
+  // Ctrl-C reaches func by the terminal; a SIGTERM for this process has to be passed on.
+  const passOn = () => child.kill('SIGTERM')
+  const stay = () => undefined
+  process.on('SIGTERM', passOn).on('SIGINT', stay)
+  try {
+    const [code] = (await once(child, 'exit')) as [number | null]
+    return code ?? 0
+  } finally {
+    process.off('SIGTERM', passOn).off('SIGINT', stay)
+  }
+}

@@ -1,0 +1,67 @@
+/** local.settings.json: what is read of it, what is said when it is no good, and which setting wins. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+import { copyExampleSettings, findSettingsFile, mergeSettings, readSettingsFile } from '../../../local/settings-file.ts'
+
+let folder: string
+let file: string
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'settings-'))
+  file = path.join(folder, 'local.settings.json')
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+describe('reading local.settings.json', () => {
+  it('gives its values as text, with a byte order mark before it or not', async () => {
+    const text = JSON.stringify({ IsEncrypted: false, Values: { A: 'a', Number: 5, Flag: true }, Host: { CORS: '*' } })
+    for (const mark of ['', '\uFEFF']) {
+      await writeFile(file, mark + text)
+      expect(await readSettingsFile(file)).toEqual({ A: 'a', Number: '5', Flag: 'true' })
+    }
+  })
+
+  it.each([
+    ['{"IsEncrypted": false, "Values": {"Secret": "s3cret",}}', /is not JSON \(at position \d+/],
+    ['{"IsEncrypted": true, "Values": {"A": "x"}}', /is encrypted.*func settings decrypt/],
+    ['{"Values": {"Broker__FrontEnds": [{"id": "spa"}]}}', /Broker__FrontEnds in .* has to be text/],
+    ['[]', /has to be \{"IsEncrypted": false, "Values"/],
+  ])('refuses %s with a sentence that shows no value', async (text, sentence) => {
+    await writeFile(file, text)
+
+    await expect(readSettingsFile(file)).rejects.toThrow(sentence)
+    await expect(readSettingsFile(file)).rejects.not.toThrow(/s3cret/)
+  })
+
+  it('says how to get one where there is none', async () => {
+    await expect(readSettingsFile(file)).rejects.toThrow('cp local.settings.example.json local.settings.json')
+    expect(await findSettingsFile(file)).toBeUndefined()
+  })
+})
+
+describe('which setting wins', () => {
+  it('is the environment over the file over the defaults', () => {
+    const merged = mergeSettings({
+      environment: { A: 'environment', Unset: undefined },
+      file: { A: 'file', B: 'file', Unset: 'file' },
+      defaults: { A: 'default', B: 'default', C: 'default' },
+    })
+
+    expect(merged).toEqual({ A: 'environment', B: 'file', C: 'default', Unset: 'file' })
+  })
+})
+
+describe('the example settings', () => {
+  it('are copied where there are none, and never over a file that is there', async () => {
+    await writeFile(path.join(folder, 'local.settings.example.json'), 'example')
+
+    expect(await copyExampleSettings(folder)).toBe(true)
+    expect(await readFile(file, 'utf8')).toBe('example')
+
+    await writeFile(file, 'mine')
+    expect(await copyExampleSettings(folder)).toBe(false)
+    expect(await readFile(file, 'utf8')).toBe('mine')
+  })
+})
