@@ -1,0 +1,51 @@
+/** What the parts of the vault share: where it listens, what time it is, how keys are made; a call and its answer. */
+import { generateKeyPair } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { promisify } from 'node:util'
+import { badParameter } from './vault-error.ts'
+
+export interface KeyPair {
+  readonly publicKey: KeyObject
+  readonly privateKey: KeyObject
+}
+
+export type MakeKeyPair = (modulusLength: number) => Promise<KeyPair>
+
+export interface VaultContext {
+  /** `https://localhost:port`: what every id begins with. */
+  readonly url: () => string
+  readonly now: () => Date
+  readonly makeKeyPair: MakeKeyPair
+  /** The largest page of a list. */
+  readonly pageSize: number
+}
+
+/** One call, after its caller was found to have the permission for it. */
+export interface Call {
+  readonly name: string
+  readonly version: string | undefined
+  readonly query: URLSearchParams
+  /** Parsed JSON, unchecked; undefined when there was no body. */
+  readonly body: unknown
+}
+
+export interface Answer {
+  readonly status?: number
+  readonly body: object
+}
+
+export type Handler = (call: Call) => Answer | Promise<Answer>
+
+export const makeRsaKeyPair: MakeKeyPair = (modulusLength) => promisify(generateKeyPair)('rsa', { modulusLength })
+
+/** @throws {VaultError} 400 when the body isn't what the schema says */
+export function parseBody<Parsed>(
+  schema: {
+    safeParse(body: unknown): { success: true; data: Parsed } | { success: false; error: { issues: unknown } }
+  },
+  body: unknown,
+): Parsed {
+  const parsed = schema.safeParse(body)
+  if (parsed.success) return parsed.data
+  throw badParameter(`The request body is not what this operation takes: ${JSON.stringify(parsed.error.issues)}`)
+}

@@ -1,0 +1,91 @@
+/** What can go wrong on request: refusals, silence, garbage, lost answers, and how many times. */
+import type { ServerResponse } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import * as z from 'zod/mini'
+
+/** What a fault does, apart from where it strikes. */
+export const faultEffects = {
+  /** Answers this instead of doing the work. */
+  status: z.optional(z.int().check(z.gte(400), z.lte(599))),
+  /** `Retry-After` of that answer. */
+  retryAfterSeconds: z.optional(z.int().check(z.gte(0))),
+  /** Waits first; alone it only slows the answer down. */
+  delayMs: z.optional(z.int().check(z.gte(0))),
+  /** Takes the request and never answers. */
+  hang: z.optional(z.boolean()),
+  /** Answers 200 (or `status`) with a page of HTML. */
+  garbage: z.optional(z.boolean()),
+  /** Ends the connection before the work is done. */
+  dropConnection: z.optional(z.boolean()),
+  /** Does the work, then ends the connection. */
+  loseAnswer: z.optional(z.boolean()),
+  /** Strikes this often; until cleared when left out. */
+  times: z.optional(z.int().check(z.gte(1))),
+}
+
+export type FaultEffects = { [Name in keyof typeof faultEffects]?: z.infer<(typeof faultEffects)[Name]> }
+
+/** The faults that wait, oldest first. */
+export interface Faults<Fault extends FaultEffects> {
+  /** @returns a function that takes this one fault away again */
+  readonly add: (fault: Fault) => () => void
+  readonly clear: () => void
+  /** The oldest fault that applies, counted as having struck once. */
+  readonly take: (applies: (fault: Fault) => boolean) => Fault | undefined
+}
+
+export function createFaults<Fault extends FaultEffects>(): Faults<Fault> {
+  let waiting: { readonly fault: Fault; left: number }[] = []
+  return {
+    add: (fault) => {
+      const entry = { fault, left: fault.times ?? Number.POSITIVE_INFINITY }
+      waiting.push(entry)
+      return () => {
+        waiting = waiting.filter((other) => other !== entry)
+      }
+    },
+    clear: () => {
+      waiting = []
+    },
+    take: (applies) => {
+      const entry = waiting.find(({ fault }) => applies(fault))
+      if (entry) entry.left -= 1
+      waiting = waiting.filter(({ left }) => left > 0)
+      return entry?.fault
+    },
+  }
+}
+
+/**
+ * Lets a fault happen to one answer.
+ *
+ * @param stopping ends a delay when the server closes
+ * @param errorBody the JSON of a refusal with this status
+ * @returns what is left to do: the work and its answer, the work alone, or nothing
+ */
+export async function suffer(
+  fault: FaultEffects | undefined,
+  response: ServerResponse,
+  stopping: AbortSignal,
+  errorBody: (status: number) => object,
+): Promise<'work and answer' | 'work' | 'nothing'> {
+  if (!fault) return 'work and answer'
+  if (fault.delayMs !== undefined) await delay(fault.delayMs, undefined, { signal: stopping })
+  if (fault.hang) return 'nothing'
+  if (fault.dropConnection) {
+    response.destroy()
+    return 'nothing'
+  }
+  if (fault.retryAfterSeconds !== undefined) response.setHeader('Retry-After', fault.retryAfterSeconds)
+  if (fault.garbage) {
+    response.writeHead(fault.status ?? 200, { 'Content-Type': 'text/html' })
+    response.end('<!doctype html><title>Our services are not available right now</title>')
+    return 'nothing'
+  }
+  if (fault.status !== undefined) {
+    response.writeHead(fault.status, { 'Content-Type': 'application/json; charset=utf-8' })
+    response.end(JSON.stringify(errorBody(fault.status)))
+    return 'nothing'
+  }
+  return fault.loseAnswer ? 'work' : 'work and answer'
+}

@@ -1,0 +1,292 @@
+/**
+ * An emulator of Azure Key Vault's REST for the real CertificateClient, KeyClient and CryptographyClient, over https on
+ * loopback. The clients need `disableChallengeResourceVerification: true`, since localhost is not under vault.azure.net.
+ */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
+import * as z from 'zod/mini'
+import { listen } from '../http-server.ts'
+import type { TlsIdentity } from '../http-server.ts'
+import type { Identity, VerifyAccessToken } from '../managed-identity/access-tokens.ts'
+import { createCertificates } from './certificates.ts'
+import type {
+  Certificates,
+  CreateCertificateOptions,
+  PublicCertificate,
+  RenewOptions,
+  VersionDates,
+} from './certificates.ts'
+import { makeRsaKeyPair, parseBody } from './context.ts'
+import type { Answer, Handler, MakeKeyPair, VaultContext } from './context.ts'
+import { createFaults, faultEffects, suffer } from './faults.ts'
+import type { Faults } from './faults.ts'
+import { createKeys } from './keys.ts'
+import type { CreateKeyOptions, Keys } from './keys.ts'
+import { findOperation, operations } from './operations.ts'
+import type { Match, Operation } from './operations.ts'
+import { checkPermission } from './permissions.ts'
+import type { AccessPolicy } from './permissions.ts'
+import { createSecretHandlers } from './secrets.ts'
+import { badParameter, errorOfStatus, VaultError } from './vault-error.ts'
+import type { Attributes } from './versions.ts'
+
+export interface VaultOptions {
+  /** 0 takes a free one. */
+  readonly port: number
+  /** A certificate for `localhost`. */
+  readonly tls: TlsIdentity
+  readonly verifyAccessToken: VerifyAccessToken
+  /** What each identity may do, by client id; who isn't named may do nothing. */
+  readonly permissions: Readonly<Record<string, AccessPolicy>>
+  readonly tenantId?: string
+  /** The largest page of a list; 25 as in Azure. */
+  readonly pageSize?: number
+  readonly makeKeyPair?: MakeKeyPair
+  readonly now?: () => Date
+  /** Awaited before `createCertificate` and `renewCertificate` resolve. */
+  readonly onNewCertificateVersion?: (certificate: PublicCertificate) => void | Promise<void>
+}
+
+/**
+ * `operation`: one operation, `challenge` for requests that come without a token, or `*` (also when left out) for
+ * everything. A named operation's fault strikes only those who have shown a good token.
+ */
+const vaultFault = z.strictObject({
+  operation: z.optional(z.enum(['*', 'challenge', ...operations])),
+  ...faultEffects,
+})
+export type VaultFault = z.infer<typeof vaultFault>
+
+export interface VaultRequest {
+  readonly method: string
+  readonly operation: Operation | undefined
+  readonly name: string | undefined
+  readonly version: string | undefined
+  /** Client id of the caller; undefined without a good token. */
+  identity: string | undefined
+  /** Undefined while, or because, nothing was answered. */
+  status: number | undefined
+}
+
+export interface KeyInfo {
+  readonly name: string
+  readonly version: string
+  readonly keyId: string
+}
+
+export interface Vault {
+  readonly url: string
+  /** In the order of their arrival. */
+  readonly requests: readonly VaultRequest[]
+  resetRequests(): void
+  readonly faults: Pick<Faults<VaultFault>, 'add' | 'clear'>
+  setPermissions(clientId: string, policy: AccessPolicy): void
+
+  createCertificate(name: string, options?: CreateCertificateOptions): Promise<PublicCertificate>
+  renewCertificate(name: string, options?: RenewOptions): Promise<PublicCertificate>
+  /** All versions, oldest first. */
+  publicCertificates(name: string): PublicCertificate[]
+  /** Closes or opens a version, its key and its secret; undefined is the newest version. */
+  setCertificateEnabled(name: string, version: string | undefined, enabled: boolean): void
+  /** Changes what the vault says of the dates; the certificate itself stays as it is. Null takes the attribute away. */
+  setCertificateDates(name: string, version: string | undefined, dates: VersionDates): void
+  deleteCertificate(name: string): void
+
+  createKey(name: string, options?: CreateKeyOptions): Promise<KeyInfo>
+  rotateKey(name: string): Promise<KeyInfo>
+  setKeyEnabled(name: string, version: string | undefined, enabled: boolean): void
+  setKeyDates(name: string, version: string | undefined, dates: VersionDates): void
+  deleteKey(name: string): void
+
+  close(): Promise<void>
+}
+
+const resource = 'https://vault.azure.net'
+const faultsPath = '/local/faults'
+const largestBody = 256 * 1024
+
+export async function startVault(options: VaultOptions): Promise<Vault> {
+  const { verifyAccessToken, tenantId = '11111111-1111-4111-8111-111111111111' } = options
+  const policies = new Map(Object.entries(options.permissions))
+  const faults = createFaults<VaultFault>()
+  const stopping = new AbortController()
+  let requests: VaultRequest[] = []
+  let url = ''
+
+  const context: VaultContext = {
+    url: () => url,
+    now: options.now ?? (() => new Date()),
+    makeKeyPair: options.makeKeyPair ?? makeRsaKeyPair,
+    pageSize: options.pageSize ?? 25,
+  }
+  const keys = createKeys(context)
+  const certificates = createCertificates(context, keys, options.onNewCertificateVersion ?? (() => undefined))
+  const handlers: Partial<Record<Operation, Handler>> = {
+    ...certificates.handlers,
+    ...keys.handlers,
+    ...createSecretHandlers(context, certificates, keys),
+  }
+
+  const authenticate = async (request: IncomingMessage, response: ServerResponse): Promise<Identity> => {
+    const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    const challenge = `Bearer authorization="https://login.microsoftonline.com/${tenantId}", resource="${resource}"`
+    if (token === undefined) {
+      response.setHeader('WWW-Authenticate', challenge)
+      throw new VaultError(401, 'Unauthorized', 'AKV10000: Request is missing a Bearer or PoP token.')
+    }
+    try {
+      return await verifyAccessToken(token, resource)
+    } catch (error) {
+      response.setHeader('WWW-Authenticate', `${challenge}, error="invalid_token"`)
+      throw new VaultError(401, 'Unauthorized', `Error validating token: ${(error as Error).message}.`)
+    }
+  }
+
+  const work = async (match: Match | undefined, request: IncomingMessage, query: URLSearchParams): Promise<Answer> => {
+    if (!/^(7\.\d|20\d\d-\d\d-\d\d)(-preview(\.\d)?)?$/.test(query.get('api-version') ?? '')) {
+      throw badParameter('api-version must be specified')
+    }
+    if (!match) throw new VaultError(404, 'NotFound', 'The local vault knows no such operation.')
+    const handler = handlers[match.operation]
+    if (!handler) {
+      // Backups above all: in Azure they are sealed to the vault's geography; here they could only leak the key.
+      throw new VaultError(403, 'Forbidden', `The local vault refuses ${match.operation}.`, 'NotInLocalVault')
+    }
+    return handler({ name: match.name, version: match.version, query, body: await readJson(request) })
+  }
+
+  const serve = async (request: IncomingMessage, response: ServerResponse, target: URL) => {
+    const method = request.method ?? 'GET'
+    const match = findOperation(method, target.pathname)
+    const { operation, name, version } = match ?? {}
+    const entry: VaultRequest = { method, operation, name, version, identity: undefined, status: undefined }
+    requests.push(entry)
+    response.on('finish', () => {
+      entry.status = response.statusCode
+    })
+
+    try {
+      const anonymous = request.headers.authorization === undefined
+      const identity = anonymous ? undefined : await authenticate(request, response)
+      entry.identity = identity?.clientId
+      const here = anonymous ? 'challenge' : operation
+      const fault = faults.take((one) => one.operation === undefined || one.operation === '*' || one.operation === here)
+      const left = await suffer(fault, response, stopping.signal, errorOfStatus)
+      if (left === 'nothing') return
+
+      const caller = identity ?? (await authenticate(request, response))
+      if (match) checkPermission(policies, caller, match)
+      const { status = 200, body } = await work(match, request, target.searchParams)
+      if (left === 'work') response.destroy()
+      else sendJson(response, status, body)
+    } catch (error) {
+      if (!(error instanceof VaultError)) throw error
+      sendJson(response, error.status, error)
+    }
+  }
+
+  /** For scripts: no token, but JSON, which no page of another origin can send unasked. */
+  const administer = async (request: IncomingMessage, response: ServerResponse) => {
+    try {
+      if (request.method === 'DELETE') faults.clear()
+      else if (request.method !== 'POST')
+        throw new VaultError(405, 'MethodNotAllowed', 'POST adds a fault, DELETE clears.')
+      else if (request.headers['content-type']?.split(';')[0] !== 'application/json') {
+        throw new VaultError(415, 'UnsupportedMediaType', 'Send the fault as application/json.')
+      } else faults.add(parseBody(vaultFault, await readJson(request)))
+      response.writeHead(204).end()
+    } catch (error) {
+      if (!(error instanceof VaultError)) throw error
+      sendJson(response, error.status, error)
+    }
+  }
+
+  const handle = async (request: IncomingMessage, response: ServerResponse) => {
+    const target = new URL(`https://localhost${request.url ?? '/'}`)
+    if (target.pathname === faultsPath) await administer(request, response)
+    else if (request.socket instanceof TLSSocket) await serve(request, response, target)
+    else sendJson(response, 400, badParameter('The vault speaks https only.'))
+  }
+
+  const server = await listen({
+    name: 'Key Vault',
+    port: options.port,
+    tls: options.tls,
+    handler: (request, response) => void handle(request, response).catch(() => response.destroy()),
+  })
+  url = `https://localhost:${server.port}`
+
+  return {
+    url,
+    get requests() {
+      return requests
+    },
+    resetRequests: () => {
+      requests = []
+    },
+    faults: { add: faults.add, clear: faults.clear },
+    setPermissions: (clientId, policy) => void policies.set(clientId, policy),
+    ...control(certificates, keys, context),
+    close: () => {
+      stopping.abort()
+      return server.close()
+    },
+  }
+}
+
+/** What tests and the local start do without asking over HTTP. */
+function control(certificates: Certificates, keys: Keys, { url, now }: VaultContext) {
+  const keyInfo = ({ name, version }: { name: string; version: string }): KeyInfo => ({
+    name,
+    version,
+    keyId: `${url()}/keys/${name}/${version}`,
+  })
+  const change = (attributes: Attributes, changes: VersionDates & { enabled?: boolean }) =>
+    void Object.assign(attributes, changes, { updated: now() })
+
+  return {
+    createCertificate: certificates.create,
+    renewCertificate: certificates.renew,
+    publicCertificates: certificates.publicCertificates,
+    setCertificateEnabled: (name: string, version: string | undefined, enabled: boolean) =>
+      change(certificates.store.get(name, version).attributes, { enabled }),
+    setCertificateDates: (name: string, version: string | undefined, dates: VersionDates) =>
+      change(certificates.store.get(name, version).attributes, dates),
+    deleteCertificate: certificates.delete,
+
+    createKey: async (name: string, options?: CreateKeyOptions) => keyInfo(await keys.create(name, options)),
+    rotateKey: async (name: string) => keyInfo(await keys.rotate(name)),
+    setKeyEnabled: (name: string, version: string | undefined, enabled: boolean) =>
+      change(keys.store.get(name, version).attributes, { enabled }),
+    setKeyDates: (name: string, version: string | undefined, dates: VersionDates) =>
+      change(keys.store.get(name, version).attributes, dates),
+    deleteKey: (name: string) => void keys.store.delete(name),
+  }
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > largestBody) throw badParameter('The request body is too large.')
+    chunks.push(chunk)
+  }
+  if (length === 0) return undefined
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown
+  } catch {
+    throw badParameter('The request body is not JSON.')
+  }
+}
+
+function sendJson(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Cache-Control': 'no-cache',
+    'x-ms-keyvault-region': 'local',
+    'x-ms-request-id': randomUUID(),
+  })
+  response.end(JSON.stringify(body))
+}
