@@ -23,7 +23,7 @@ export interface CreateKeyOptions {
   /** Everything an RSA key can do, when left out. */
   readonly keyOps?: readonly KeyOperation[]
   /** Bits; 3072 when left out. */
-  readonly size?: number
+  readonly keySize?: number
   readonly notBefore?: Date | null
   readonly expires?: Date | null
 }
@@ -62,10 +62,10 @@ export function createKeys({ url, now, makeKeyPair, pageSize }: VaultContext): K
   const store = createStore<KeyVersion>('Key')
 
   const create = async (name: string, options: CreateKeyOptions & { kty?: string; enabled?: boolean } = {}) => {
-    const { keyOps = keyOperations, size = 3072, notBefore = null, expires = null } = options
+    const { keyOps = keyOperations, keySize = 3072, notBefore = null, expires = null } = options
     const { kty = 'RSA', enabled = true } = options
     checkUnmanaged(name)
-    const pair = await makeKeyPair(size)
+    const pair = await makeKeyPair(keySize)
     const attributes: Attributes = { enabled, notBefore, expires, created: now(), updated: now() }
     const key = { name, version: newVersion(), kty, keyOps, managed: false, exportable: false, attributes, ...pair }
     store.add(key)
@@ -74,7 +74,7 @@ export function createKeys({ url, now, makeKeyPair, pageSize }: VaultContext): K
 
   const rotate = (name: string) => {
     const { keyOps, kty, privateKey } = store.get(name, undefined)
-    return create(name, { keyOps, kty, size: privateKey.asymmetricKeyDetails?.modulusLength ?? 3072 })
+    return create(name, { keyOps, kty, keySize: privateKey.asymmetricKeyDetails?.modulusLength ?? 3072 })
   }
 
   const checkUnmanaged = (name: string) => {
@@ -151,12 +151,12 @@ export function createKeys({ url, now, makeKeyPair, pageSize }: VaultContext): K
       createKey: async ({ name, body }) => {
         const {
           kty,
-          key_size: size = 2048,
+          key_size: keySize = 2048,
           key_ops: keyOps = keyOperations,
           attributes = {},
         } = parseBody(createBody, body)
         const { enabled = true, nbf, exp } = attributes
-        const key = await create(name, { kty, size, keyOps, enabled, notBefore: dateOf(nbf), expires: dateOf(exp) })
+        const key = await create(name, { kty, keySize, keyOps, enabled, notBefore: dateOf(nbf), expires: dateOf(exp) })
         return { body: bundle(key) }
       },
       rotateKey: async ({ name }) => ({ body: bundle(await rotate(name)) }),

@@ -11,7 +11,7 @@ const digest = new Uint8Array(32)
 beforeAll(async () => {
   cloud = await startVaultCloud()
   await cloud.vault.createCertificate('broker', { keySize: 2048 })
-  await cloud.vault.createKey('broker-key-ring', { size: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
+  await cloud.vault.createKey('broker-key-ring', { keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
 })
 afterEach(() => {
   cloud.vault.setPermissions(broker.clientId, brokerAccessPolicy)

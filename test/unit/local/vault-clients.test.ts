@@ -11,7 +11,7 @@ const digest = new Uint8Array(32)
 beforeAll(async () => {
   cloud = await startVaultCloud()
   signing = await cloud.vault.createCertificate('broker', { keySize: 2048 })
-  ring = await cloud.vault.createKey('broker-key-ring', { size: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
+  ring = await cloud.vault.createKey('broker-key-ring', { keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
 })
 beforeEach(() => cloud.vault.resetRequests())
 afterAll(() => cloud.close())

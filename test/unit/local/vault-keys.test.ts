@@ -18,7 +18,7 @@ beforeAll(async () => {
     pageSize: 2,
     makeKeyPair: async (bits) => (lastPair = await makeRsaKeyPair(bits)),
   })
-  await cloud.vault.createKey('ring', { size: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
+  await cloud.vault.createKey('ring', { keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
 })
 afterAll(() => cloud.close())
 
@@ -38,7 +38,7 @@ describe('a signature', () => {
   })
 
   it('is verified by the vault as well', async () => {
-    const { name, version } = await cloud.vault.createKey('verifying', { size: 2048 })
+    const { name, version } = await cloud.vault.createKey('verifying', { keySize: 2048 })
     const client = cloud.keyClient(officer).getCryptographyClient(name, { keyVersion: version })
 
     const { result } = await client.sign('PS256', digest)
@@ -48,7 +48,7 @@ describe('a signature', () => {
   })
 
   it('is refused for a digest of the wrong length and for other algorithms', async () => {
-    const { name } = await cloud.vault.createKey('strict', { size: 2048 })
+    const { name } = await cloud.vault.createKey('strict', { keySize: 2048 })
     const client = cloud.keyClient().getCryptographyClient(name)
 
     await expect(client.sign('PS256', digest)).resolves.toBeDefined()
@@ -62,7 +62,7 @@ describe('wrapping', () => {
     ['RSA-OAEP-256', 'sha256'],
     ['RSA-OAEP', 'sha1'],
   ] as const)('by %s and unwrapping give back what was wrapped', async (algorithm, oaepHash) => {
-    const { name, version, keyId } = await cloud.vault.createKey(`wrapping-${oaepHash}`, { size: 2048 })
+    const { name, version, keyId } = await cloud.vault.createKey(`wrapping-${oaepHash}`, { keySize: 2048 })
     const client = cloud.keyClient().getCryptographyClient(name, { keyVersion: version })
 
     const wrapped = await client.wrapKey(algorithm, secret)
@@ -86,7 +86,7 @@ describe('wrapping', () => {
   })
 
   it('goes on with an older version after a rotation', async () => {
-    const old = await cloud.vault.createKey('turning', { size: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
+    const old = await cloud.vault.createKey('turning', { keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
     const keys = cloud.keyClient()
     const { result } = await keys
       .getCryptographyClient('turning', { keyVersion: old.version })
@@ -152,7 +152,7 @@ describe('a key outside its dates', () => {
     ['has expired', { expires: new Date(Date.now() - hour) }, 'KeyExpired'],
     ['is not valid yet', { notBefore: new Date(Date.now() + hour) }, 'KeyNotYetValid'],
   ])('that %s neither signs nor wraps; it still unwraps and verifies', async (_case, dates, code) => {
-    const { name } = await cloud.vault.createKey(`key-${code}`, { size: 2048 })
+    const { name } = await cloud.vault.createKey(`key-${code}`, { keySize: 2048 })
     cloud.vault.setPermissions(broker.clientId, { keys: ['sign', 'verify', 'wrapKey', 'unwrapKey'] })
     const client = cloud.keyClient().getCryptographyClient(name)
     const { result: signature } = await client.sign('PS256', digest)
@@ -168,7 +168,7 @@ describe('a key outside its dates', () => {
   })
 
   it('that is disabled does nothing, though it can be read', async () => {
-    const { name } = await cloud.vault.createKey('disabled', { size: 2048 })
+    const { name } = await cloud.vault.createKey('disabled', { keySize: 2048 })
     cloud.vault.setPermissions(broker.clientId, { keys: ['get', 'sign', 'wrapKey', 'unwrapKey'] })
     const client = cloud.keyClient().getCryptographyClient(name)
     const { result } = await client.wrapKey('RSA-OAEP-256', secret)
@@ -217,7 +217,7 @@ describe('keys by a client', () => {
   })
 
   it('can be used by their id alone', async () => {
-    const { keyId } = await cloud.vault.createKey('by-id', { size: 2048 })
+    const { keyId } = await cloud.vault.createKey('by-id', { keySize: 2048 })
     const key = await cloud.keyClient(officer).getKey('by-id')
 
     expect(new CryptographyClient(keyId, { getToken: () => Promise.resolve(null) }).keyID).toBe(key.id)

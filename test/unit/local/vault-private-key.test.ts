@@ -26,7 +26,7 @@ describe('a private key', () => {
       const kind = contentType.slice(-4)
       const token = await cloud.tokenFor(officer)
       const certificate = await cloud.vault.createCertificate(`certificate-${kind}`, { keySize: 2048, contentType })
-      const key = await cloud.vault.createKey(`key-${kind}`, { size: 2048 })
+      const key = await cloud.vault.createKey(`key-${kind}`, { keySize: 2048 })
 
       cloud.vault.resetRequests()
       // What removes things comes last.
