@@ -243,7 +243,8 @@ async function main(): Promise<void> {
 
 // `import.meta.main` came with Node 24.2: with an older one nothing would happen, and nothing would be said.
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
-  await main().catch((error: unknown) => {
+  // Not awaited: `--watch` imports a module that imports this one, and would wait for it for ever.
+  main().catch((error: unknown) => {
     console.error(error instanceof LocalError ? error.message : error)
     process.exitCode = 1
   })

@@ -5,6 +5,7 @@ import net from 'node:net'
 import path from 'node:path'
 
 import { LocalError } from './http-server.ts'
+import { withLocalDefaults } from './local-defaults.ts'
 import { findSettingsFile, mergeSettings } from './settings-file.ts'
 
 const root = path.join(import.meta.dirname, '..')
@@ -28,7 +29,13 @@ export async function ensureLocalParts(): Promise<{ close(): Promise<void> }> {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ended = once(child, 'exit')
+  const leave = () => {
+    child.kill('SIGTERM')
+    process.exit(130)
+  }
+  process.once('SIGINT', leave).once('SIGTERM', leave)
   const ready = await Promise.race([once(child.stdout, 'data').then(() => true), ended.then(() => false)])
+  process.off('SIGINT', leave).off('SIGTERM', leave)
   if (!ready) throw new LocalError('The local parts did not start. Run npm run local by itself to see why.')
   return {
     close: async () => {
@@ -38,16 +45,15 @@ export async function ensureLocalParts(): Promise<{ close(): Promise<void> }> {
   }
 }
 
-/** Environment of a broker's process: the environment over local.settings.json over the example, and the CA. */
-export async function brokerEnvironment(): Promise<Record<string, string>> {
-  return mergeSettings({
-    environment: process.env,
-    file: await findSettingsFile(path.join(root, 'local.settings.json')),
-    defaults: {
-      ...(await findSettingsFile(path.join(root, 'local.settings.example.json'))),
-      NODE_EXTRA_CA_CERTS: caFile,
-    },
-  })
+/** Environment of a broker's process: the environment over local.settings.json over what is built in, and the CA. */
+export async function brokerEnvironment(): Promise<Record<string, string | undefined>> {
+  return withLocalDefaults(
+    mergeSettings({
+      environment: process.env,
+      file: await findSettingsFile(path.join(root, 'local.settings.json')),
+      defaults: { NODE_EXTRA_CA_CERTS: caFile },
+    }),
+  )
 }
 
 /** Whether something accepts connections on this port of the loopback. */

@@ -9,6 +9,8 @@ import { caFile, ensureLocalParts } from './local-parts.ts'
 import { copyExampleSettings } from './settings-file.ts'
 
 const root = path.join(import.meta.dirname, '..')
+/** Where `func` is a `.cmd` file, which runs by a shell only. */
+const isWindows = process.platform === 'win32'
 
 try {
   const func = findFunc()
@@ -37,9 +39,6 @@ function findFunc(): string {
       'The broker runs without it as well: npm start',
   )
 }
-
-/** A `.cmd` file runs by a shell only. */
-const isWindows = process.platform === 'win32'
 
 async function runFunc(func: string): Promise<number> {
   const child = spawn(func, ['start', '--port', '7071'], {

@@ -132,6 +132,8 @@ async function startChild(options: HostProcessOptions, write: (text: string) => 
     process.execPath,
     [
       '--enable-source-maps',
+      // Kestrel's limit; Node's own is half of it.
+      '--max-http-header-size=32768',
       ...(options.nodeArguments ?? []),
       path.join(import.meta.dirname, 'main.ts'),
       ...['--dist', options.dist, '--port', String(options.port)],
