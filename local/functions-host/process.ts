@@ -18,6 +18,8 @@ export interface HostProcessOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly masterKey?: string
   readonly functionKey?: string
+  /** In place of the sources: what `bundleFunctionsHost` wrote, which starts in half the time. */
+  readonly hostProgram?: string
   /** For Node itself: `--inspect=9229`, say. */
   readonly nodeArguments?: readonly string[]
   /** Where the host's log lines go; this process' standard error where left out. */
@@ -135,7 +137,7 @@ async function startChild(options: HostProcessOptions, write: (text: string) => 
       // Kestrel's limit; Node's own is half of it.
       '--max-http-header-size=32768',
       ...(options.nodeArguments ?? []),
-      path.join(import.meta.dirname, 'main.ts'),
+      options.hostProgram ?? path.join(import.meta.dirname, 'main.ts'),
       ...['--dist', options.dist, '--port', String(options.port)],
     ],
     // The channel is never used: by its end the child learns that this process has ended, however it did.

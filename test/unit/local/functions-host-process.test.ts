@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 
 import { build } from '../../../local/build.ts'
 import { LocalError, listen } from '../../../local/http-server.ts'
+import { bundleFunctionsHost } from '../../../local/functions-host/bundle-host.ts'
 import { startFunctionsHost } from '../../../local/functions-host/host.ts'
 import { startHostProcess } from '../../../local/functions-host/process.ts'
 import { serve, temporaryFolder } from './fixtures/serve.ts'
@@ -206,6 +207,20 @@ describe('ending', () => {
 
     expect(await once(child, 'close')).toEqual([0, null])
     expect(output.trim().split('\n')).toHaveLength(1)
+  })
+})
+
+describe('the host as one file', () => {
+  it('serves as the sources do', async () => {
+    const dist = path.join(await folder(), 'dist')
+    await build({ entry: path.join(import.meta.dirname, 'fixtures/core-module.ts'), outdir: dist })
+    const hostProgram = path.join(await folder(), 'host.mjs')
+    await bundleFunctionsHost(hostProgram)
+
+    const host = await startHostProcess({ dist, port: 0, env: {}, hostProgram, write: () => undefined })
+    undo.push(() => host.close())
+
+    expect((await fetch(`${host.url}/core`)).status).toBe(200)
   })
 })
 
