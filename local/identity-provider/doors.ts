@@ -46,6 +46,9 @@ type Next = () => Promise<unknown>
 
 const faultsPath = '/local/faults'
 
+/** A long run of sign-ins must not fill the memory with what was asked. */
+const mostRequests = 10_000
+
 export function openDoors(provider: Provider, doors: Doors): void {
   const { around, failures, faults, requests } = doors
 
@@ -64,6 +67,7 @@ export function openDoors(provider: Provider, doors: Doors): void {
     const ctx = context as KoaContextWithOIDC
     const request = await readRequest(ctx, around)
     requests.push(request)
+    if (requests.length > mostRequests) requests.splice(0, mostRequests / 10)
     const work = () => answer(provider, ctx, request, doors, next)
     const fault = ctx.path === faultsPath ? undefined : faults.take(request.endpoint, request.grantType)
     await (fault ? commitFault(fault, ctx, work) : work())

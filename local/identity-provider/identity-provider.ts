@@ -51,7 +51,7 @@ export interface IdentityProvider {
   /** `http://127.0.0.1:PORT`, where browsers go. */
   readonly browserUrl: string
   readonly people: readonly Person[]
-  /** Oldest first. */
+  /** Oldest first; of a long run only the newest. */
   readonly requests: readonly ProviderRequest[]
   resetRequests(): void
   readonly faults: Faults

@@ -43,10 +43,11 @@ label { display: block; margin-bottom: .25rem; }
 input, button { box-sizing: border-box; width: 100%; min-height: 2.75rem; font: inherit; padding: .5rem .75rem; }
 input { margin-bottom: 1rem; border: 1px solid GrayText; border-radius: .25rem; }
 button { border: 0; border-radius: .25rem; background: #0f5ea8; color: #fff; cursor: pointer; margin-bottom: .5rem; }
-button.quiet { background: transparent; color: inherit; border: 1px solid GrayText; text-align: start; }
+button.quiet { background: transparent; color: inherit; border: 1px solid GrayText; }
+button:has(.who) { text-align: start; }
 :focus-visible { outline: 3px solid #e07b00; outline-offset: 2px; }
 [role=alert] { border-inline-start: .25rem solid #c22; padding-inline-start: .75rem; }
-.who { color: GrayText; }
+.who { display: block; opacity: .8; }
 `
 const submitScript = 'document.forms[0].submit()'
 
@@ -55,6 +56,7 @@ export const pagePolicy = [
   "default-src 'none'",
   `style-src '${hash(style)}'`,
   `script-src '${hash(submitScript)}'`,
+  'img-src data:',
   "base-uri 'none'",
   "frame-ancestors 'none'",
 ].join('; ')
@@ -67,6 +69,7 @@ function page(name: string, title: string, body: Html): string {
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${title}</title>
+        <link rel="icon" href="data:," />
         ${new Html(`<style>${style}</style>`)}
       </head>
       <body data-page="${name}">
