@@ -88,3 +88,12 @@ function bind(server: net.Server, host: string, { name, port }: ListenOptions): 
     server.listen({ port, host }, () => resolve((server.address() as AddressInfo).port))
   })
 }
+
+/** A port that was free a moment ago, for a program that can't take 0. */
+export async function freePort(): Promise<number> {
+  const server = net.createServer()
+  await new Promise<void>((resolve) => server.listen({ port: 0, host: '127.0.0.1' }, resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}

@@ -83,7 +83,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
     sign: (version, digest) =>
       call('certificate_missing', async (abortSignal) => {
         const { result } = await cryptographyFor(certificateName, version).sign('PS256', digest, { abortSignal })
-        return result
+        return checkBytes(result, 256)
       }),
 
     wrap: (key) =>
@@ -93,7 +93,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
         const version = properties.version
         if (!version) throw new BrokerError('wrapping_key_missing', { detail: 'the key has no version' })
         const { result } = await cryptographyFor(wrappingKeyName, version).wrapKey('RSA-OAEP-256', key, { abortSignal })
-        return { wrapped: result, version }
+        return { wrapped: checkBytes(result, 256), version }
       }),
 
     unwrap: (wrapped, version) =>
@@ -103,9 +103,15 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
         const { result } = await cryptographyFor(wrappingKeyName, version).unwrapKey('RSA-OAEP-256', wrapped, {
           abortSignal,
         })
-        return result
+        return checkBytes(result, 32)
       }),
   }
+}
+
+/** The SDK takes an answer without a result for a success. */
+function checkBytes(result: Uint8Array | undefined, atLeast: number): Uint8Array {
+  if (result && result.length >= atLeast) return result
+  throw new BrokerError('vault_unavailable', { detail: 'the vault’s answer has no result' })
 }
 
 function toBrokerError(error: unknown, missing: ErrorCode): BrokerError {

@@ -1,0 +1,88 @@
+/** Azurite, Microsoft's own emulator of Azure Storage, as child processes that end with this one. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { freePort, LocalError } from './http-server.ts'
+
+export type StorageService = 'blob' | 'queue' | 'table'
+
+export interface StorageEmulator {
+  readonly service: StorageService
+  readonly port: number
+  /** With the emulator's account: what a service URI setting holds. */
+  readonly url: string
+  close(): Promise<void>
+}
+
+const account = 'devstoreaccount1'
+const defaultPorts: Readonly<Record<StorageService, number>> = { blob: 10000, queue: 10001, table: 10002 }
+/** Ends the child when this process is gone, however it went. */
+const endWithParent = 'data:text/javascript,process.on("disconnect",()=>process.exit());process.channel?.unref()'
+
+/**
+ * Starts one service, all of it in memory.
+ *
+ * @param port 0 takes a free one; left out, the one that `UseDevelopmentStorage=true` means
+ * @throws {LocalError} when the port is taken
+ */
+export async function startStorageEmulator(
+  service: StorageService,
+  port: number = defaultPorts[service],
+): Promise<StorageEmulator> {
+  const chosen = port === 0 ? await freePort() : port
+  const main = path.join(
+    path.dirname(createRequire(import.meta.url).resolve('azurite/package.json')),
+    'dist/src',
+    service,
+    'main.js',
+  )
+  const child = spawn(
+    process.execPath,
+    [
+      ...[
+        '--import',
+        endWithParent,
+        main,
+        '--inMemoryPersistence',
+        '--silent',
+        '--skipApiVersionCheck',
+        '--disableTelemetry',
+      ],
+      ...[`--${service}Host`, '127.0.0.1', `--${service}Port`, String(chosen)],
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: { ...process.env, NODE_OPTIONS: '' } },
+  )
+  await started(child, service, chosen)
+  return {
+    service,
+    port: chosen,
+    url: `http://127.0.0.1:${chosen}/${account}`,
+    close: async () => {
+      const ended = once(child, 'exit')
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGKILL') // all of it is in memory, and a graceful end waits for idle connections
+        await ended
+      }
+    },
+  }
+}
+
+async function started(child: ChildProcess, service: StorageService, port: number): Promise<void> {
+  let said = ''
+  await new Promise<void>((resolve, reject) => {
+    const hear = (chunk: Buffer) => {
+      said += chunk.toString()
+      if (said.includes('successfully')) resolve()
+    }
+    child.stdout?.on('data', hear)
+    child.stderr?.on('data', hear)
+    child.once('exit', () => {
+      const sentence = said.includes('EADDRINUSE')
+        ? `Port ${port} for Azurite's ${service} service is taken. End the program that listens there (perhaps an Azurite of your own, or an earlier npm start), or run: npm start -- --port 0`
+        : `Azurite's ${service} service ended before it was ready: ${said.trim()}`
+      reject(new LocalError(sentence))
+    })
+  })
+}

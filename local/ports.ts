@@ -1,0 +1,37 @@
+/** Where the local parts listen. `local.settings.example.json` names these, so that a copy works. */
+export interface Ports {
+  readonly broker: number
+  readonly identityProvider: number
+  readonly vault: number
+  readonly managedIdentity: number
+  readonly demoFrontEnd: number
+  readonly demoApi: number
+  readonly blob: number
+  readonly queue: number
+  readonly table: number
+}
+
+export const fixedPorts: Ports = {
+  broker: 7071,
+  identityProvider: 7171,
+  vault: 7172,
+  managedIdentity: 7173,
+  demoFrontEnd: 7175,
+  demoApi: 7176,
+  blob: 10000,
+  queue: 10001,
+  table: 10002,
+}
+
+/** Every part takes what is free. */
+export const freePorts: Ports = {
+  broker: 0,
+  identityProvider: 0,
+  vault: 0,
+  managedIdentity: 0,
+  demoFrontEnd: 0,
+  demoApi: 0,
+  blob: 0,
+  queue: 0,
+  table: 0,
+}

@@ -1,0 +1,179 @@
+/** Starts the local cloud and the broker, prints the card, and ends all of it on Ctrl-C or SIGTERM. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { parseSettings, SettingsError } from '../shared/settings/settings.ts'
+import type { Settings } from '../shared/settings/settings.ts'
+import { build } from './build.ts'
+import { card, readyLine } from './card.ts'
+import { startCloud } from './cloud.ts'
+import type { Cloud, Parts } from './cloud.ts'
+import { startHostProcess } from './functions-host/process.ts'
+import type { HostProcess } from './functions-host/process.ts'
+import { freePort, LocalError } from './http-server.ts'
+import { withLocalDefaults } from './local-defaults.ts'
+import { fixedPorts, freePorts } from './ports.ts'
+import type { Ports } from './ports.ts'
+import { findSettingsFile } from './settings-file.ts'
+
+const root = path.join(import.meta.dirname, '..')
+const began = performance.now()
+
+interface Arguments {
+  readonly json: boolean
+  readonly withBroker: boolean
+  /** Undefined: where the settings say. */
+  readonly port: number | undefined
+  readonly inspect: string | undefined
+}
+
+/** Exit codes: 2 for settings that are refused, 1 for what else keeps it from starting. */
+export async function run(commandLine: readonly string[]): Promise<void> {
+  const closing: (() => Promise<unknown>)[] = []
+  const signal = new AbortController()
+  const end = async (code: number): Promise<never> => {
+    for (const close of closing.reverse()) await close().catch(() => undefined)
+    process.exit(code)
+  }
+  const onSignal = () => {
+    if (signal.signal.aborted) return
+    signal.abort()
+    void end(0)
+  }
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+
+  try {
+    const options = parseArguments(commandLine)
+    const { environment, ports, fresh } = await prepare(options)
+    const settings = parseSettings(environment)
+    const caFile = await caFileFor(fresh, closing)
+
+    const [cloud] = await Promise.all([
+      startCloudFor(settings, environment, ports, caFile, options.withBroker).then((started) => {
+        closing.push(() => started.close())
+        return started
+      }),
+      options.withBroker ? build({ sourcemap: true }) : undefined,
+    ])
+    const merged = { ...environment, ...frontEndsFor(cloud, environment, fresh), ...cloud.settings }
+    const broker = options.withBroker ? await startBroker(merged, settings, options, closing) : undefined
+    tell(options, { cloud, broker, settings: parseSettings(merged), seconds: (performance.now() - began) / 1000 })
+  } catch (error) {
+    if (signal.signal.aborted) return
+    console.error(error instanceof LocalError || error instanceof SettingsError ? error.message : error)
+    await end(error instanceof SettingsError ? 2 : 1)
+  }
+}
+
+function parseArguments(commandLine: readonly string[]): Arguments {
+  const usage = 'Known are --port N, --json, --without-broker and --inspect PORT.'
+  try {
+    const { values } = parseArgs({
+      args: [...commandLine],
+      options: {
+        port: { type: 'string' },
+        json: { type: 'boolean', default: false },
+        'without-broker': { type: 'boolean', default: false },
+        inspect: { type: 'string' },
+      },
+    })
+    const port = values.port === undefined ? undefined : Number(values.port)
+    if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65536)) {
+      throw new LocalError('--port takes a number from 0 to 65535.')
+    }
+    return { json: values.json, withBroker: !values['without-broker'], port, inspect: values.inspect }
+  } catch (error) {
+    throw error instanceof LocalError ? error : new LocalError(`${(error as Error).message}. ${usage}`)
+  }
+}
+
+/** The environment wins over local.settings.json, which wins over built-in defaults; a port given here wins over all. */
+async function prepare({ port }: Arguments) {
+  const file = await findSettingsFile(path.join(root, 'local.settings.json'))
+  const environment: Record<string, string | undefined> = withLocalDefaults({ ...file, ...process.env })
+  // The example's path is relative to the project; this process's own certificates are not the broker's matter.
+  delete environment.NODE_EXTRA_CA_CERTS
+  const fresh = port === 0
+  const brokerPort = fresh
+    ? await freePort()
+    : (port ?? (Number(new URL(environment.Broker__BaseUrl ?? '').port) || fixedPorts.broker))
+  if (port !== undefined) environment.Broker__BaseUrl = `http://localhost:${brokerPort}`
+  return { environment, fresh, ports: { ...(fresh ? freePorts : fixedPorts), broker: brokerPort } }
+}
+
+async function caFileFor(fresh: boolean, closing: (() => Promise<unknown>)[]): Promise<string> {
+  if (!fresh) return path.join(root, '.local', 'ca.pem')
+  // Beside another npm start, whose broker reads the usual file.
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-local-'))
+  closing.push(() => rm(folder, { recursive: true, force: true }))
+  return path.join(folder, 'ca.pem')
+}
+
+/** A setting that points to this machine means the local part; one that points elsewhere means the real thing. */
+function startCloudFor(
+  settings: Settings,
+  environment: Readonly<Record<string, string | undefined>>,
+  ports: Ports,
+  caFile: string,
+  withBroker: boolean,
+): Promise<Cloud> {
+  const isLocal = (url: string | undefined, port: number) =>
+    url !== undefined &&
+    ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname) &&
+    (port === 0 || Number(new URL(url).port) === port)
+  const vault = isLocal(settings.credential.vaultUrl, ports.vault)
+  const table = isLocal(settings.store.tableServiceUri, ports.table)
+  const identityProvider = isLocal(settings.provider.instance, ports.identityProvider)
+  const parts: Parts = {
+    identityProvider,
+    vault,
+    managedIdentity: vault,
+    storage: withBroker ? (table ? ['table'] : []) : ['blob', 'queue', ...(table ? (['table'] as const) : [])],
+    demo: identityProvider,
+  }
+  return startCloud({
+    ports,
+    parts,
+    caFile,
+    brokerUrls: [settings.baseUrl],
+    frontEnds: settings.frontEnds,
+    tenantId: settings.provider.tenantId,
+    clientId: settings.provider.clientId,
+    certificateName: settings.credential.certificateName,
+    wrappingKeyName: settings.keyRing.wrappingKeyName,
+    ...(environment.IDENTITY_HEADER === undefined ? {} : { identityHeader: environment.IDENTITY_HEADER }),
+  })
+}
+
+/** On free ports the demo stands elsewhere than the settings say. */
+function frontEndsFor(cloud: Cloud, environment: Readonly<Record<string, string | undefined>>, fresh: boolean) {
+  if (!fresh || !cloud.demoFrontEnd) return {}
+  const moved = environment.Broker__FrontEnds?.replaceAll(
+    `http://localhost:${fixedPorts.demoFrontEnd}`,
+    new URL(cloud.demoFrontEnd.url).origin,
+  )
+  return { Broker__FrontEnds: moved }
+}
+
+async function startBroker(
+  environment: Readonly<Record<string, string | undefined>>,
+  settings: Settings,
+  { inspect }: Arguments,
+  closing: (() => Promise<unknown>)[],
+): Promise<HostProcess> {
+  const broker = await startHostProcess({
+    dist: path.join(root, 'dist'),
+    port: Number(new URL(settings.baseUrl).port),
+    env: environment,
+    ...(inspect === undefined ? {} : { nodeArguments: [`--inspect=${inspect}`] }),
+  })
+  closing.push(() => broker.close())
+  return broker
+}
+
+function tell({ json }: Arguments, started: Parameters<typeof card>[0]): void {
+  if (json) process.stdout.write(`${JSON.stringify(readyLine(started))}\n`)
+  const print = json ? console.error : console.log
+  print(card(started))
+}

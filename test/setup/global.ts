@@ -1,0 +1,32 @@
+/** Once for all test files: the bundle that is deployed, and one Azurite. Each stack has tables of its own in it. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import type { TestProject } from 'vitest/node'
+import { startStorageEmulator } from '../../local/azurite.ts'
+import { build } from '../../local/build.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The folder of the built bundle. */
+    dist: string
+    entryBytes: number
+    totalBytes: number
+    /** Azurite's table service, with its account. */
+    tableServiceUri: string
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-test-'))
+  const dist = path.join(folder, 'dist')
+  const [built, tables] = await Promise.all([build({ outdir: dist }), startStorageEmulator('table', 0)])
+  project.provide('dist', dist)
+  project.provide('entryBytes', built.entryBytes)
+  project.provide('totalBytes', built.totalBytes)
+  project.provide('tableServiceUri', tables.url)
+  return async () => {
+    await tables.close()
+    await rm(folder, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,143 @@
+/** A whole system of its own for a test file: every real part on free ports, and one broker process or several. */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { inject } from 'vitest'
+import { allParts, startCloud } from '../../local/cloud.ts'
+import type { Cloud } from '../../local/cloud.ts'
+import { startHostProcess } from '../../local/functions-host/process.ts'
+import type { HostProcess } from '../../local/functions-host/process.ts'
+import { freePort } from '../../local/http-server.ts'
+import type { IdentityProvider } from '../../local/identity-provider/identity-provider.ts'
+import { localDefaults } from '../../local/local-defaults.ts'
+import type { ManagedIdentity } from '../../local/managed-identity/managed-identity.ts'
+import { freePorts } from '../../local/ports.ts'
+import type { Vault } from '../../local/vault/vault.ts'
+import type { FrontEndSettings } from '../../shared/settings/settings.ts'
+import { createPerson } from './person.ts'
+import type { Person } from './person.ts'
+import { startTableProxy } from './table-proxy.ts'
+import type { TableProxy } from './table-proxy.ts'
+
+export interface StackOptions {
+  /** How many brokers share the store; one where left out. */
+  readonly instances?: number
+  /** Settings over the usual ones. */
+  readonly settings?: Readonly<Record<string, string | undefined>>
+  readonly frontEnds?: readonly Registration[]
+  /** The demo front end and API, for the browser. */
+  readonly demo?: boolean
+}
+
+export type Registration = Pick<FrontEndSettings, 'id' | 'origins' | 'apis'> & Partial<FrontEndSettings>
+
+export interface Stack {
+  /** The broker's base URL, which is the first instance's. */
+  readonly url: string
+  readonly brokers: readonly HostProcess[]
+  readonly cloud: Cloud
+  readonly identityProvider: IdentityProvider
+  readonly vault: Vault
+  readonly managedIdentity: ManagedIdentity
+  readonly store: TableProxy
+  /** All that the brokers wrote to their logs. */
+  readonly log: () => string
+  /** Somebody with a browser that has no cookies yet. */
+  person(): Person
+  /** A further instance, started now; it is ended with the stack. */
+  startInstance(settings?: Readonly<Record<string, string | undefined>>): Promise<HostProcess>
+  close(): Promise<void>
+}
+
+/** Two front ends of the same site, with different APIs, so that each can ask for the other's. */
+export const shop: Registration = {
+  id: 'shop',
+  origins: ['http://localhost:3000'],
+  apis: [{ name: 'orders', scopes: ['api://demo/orders.read', 'api://demo/orders.write'] }],
+}
+export const desk: Registration = {
+  id: 'desk',
+  origins: ['http://localhost:4200'],
+  apis: [{ name: 'bills', scopes: ['api://bills/read'] }],
+}
+
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-stack-'))
+  const tablePrefix = `t${randomBytes(5).toString('hex')}`
+  const store = await startTableProxy(inject('tableServiceUri'), tablePrefix)
+  const port = await freePort()
+  const url = `http://localhost:${port}`
+  const registered = options.frontEnds ?? [shop, desk]
+  const closing: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true }), () => store.close()]
+  const close = async () => {
+    for (const end of closing.reverse()) await end()
+  }
+
+  try {
+    const cloud = await startCloud({
+      ports: freePorts,
+      parts: { ...allParts, storage: [], demo: options.demo ?? false },
+      brokerUrls: [url],
+      frontEnds: registered as readonly FrontEndSettings[],
+      tenantId: localDefaults.AzureAd__TenantId!,
+      clientId: localDefaults.AzureAd__ClientId!,
+      certificateName: localDefaults.AzureAd__ClientCredentials__0__KeyVaultCertificateName!,
+      wrappingKeyName: localDefaults.Broker__WrappingKeyName!,
+      keySize: 2048,
+      caFile: path.join(folder, 'ca.pem'),
+    })
+    closing.push(() => cloud.close())
+    const demo = cloud.demoFrontEnd
+      ? [
+          {
+            id: 'demo',
+            origins: [new URL(cloud.demoFrontEnd.url).origin],
+            apis: [{ name: 'orders', scopes: ['api://demo/orders.read'] }],
+          },
+        ]
+      : []
+
+    let log = ''
+    const brokers: HostProcess[] = []
+    const startInstance = async (settings: Readonly<Record<string, string | undefined>> = {}): Promise<HostProcess> => {
+      const broker = await startHostProcess({
+        dist: inject('dist'),
+        port: brokers.length === 0 ? port : 0,
+        write: (text) => void (log += text),
+        env: {
+          PATH: process.env.PATH,
+          ...localDefaults,
+          ...cloud.settings,
+          Broker__BaseUrl: url,
+          Broker__TableServiceUri: store.url,
+          Broker__TablePrefix: tablePrefix,
+          Broker__FrontEnds: JSON.stringify([...registered, ...demo]),
+          ...options.settings,
+          ...settings,
+        },
+      })
+      closing.push(() => broker.close())
+      brokers.push(broker)
+      return broker
+    }
+    for (let i = 0; i < (options.instances ?? 1); i++) await startInstance()
+
+    return {
+      url,
+      brokers,
+      cloud,
+      identityProvider: cloud.identityProvider!,
+      vault: cloud.vault!,
+      managedIdentity: cloud.managedIdentity!,
+      store,
+      log: () => log,
+      person: () => createPerson(url),
+      startInstance,
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
