@@ -42,6 +42,9 @@ export async function run(commandLine: readonly string[]): Promise<void> {
     void end(0)
   }
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  // npm passes a SIGTERM on to its shell, which dies of it without telling us: we only see that we are an orphan.
+  const parent = process.ppid
+  setInterval(() => process.ppid === parent || onSignal(), 300).unref()
 
   try {
     const options = parseArguments(commandLine)
