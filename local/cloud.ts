@@ -211,7 +211,7 @@ async function startDemo(
       apiName: demoApiName,
     }),
   )
-  demoOrigin = frontEnd.url
+  demoOrigin = new URL(frontEnd.url).origin
   return { api, frontEnd }
 }
 

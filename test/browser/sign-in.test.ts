@@ -1,0 +1,151 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { ada } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { describeInBrowser, openBrowser } from './chromium.ts'
+import { newVisitor, signInAtProvider, signInByDemo } from './visitor.ts'
+
+describeInBrowser('a person with a browser', () => {
+  let stack: Stack
+  let browser: Browser
+  let demo: string
+  beforeAll(async () => {
+    ;[stack, browser] = await Promise.all([startStack({ demo: true }), openBrowser()])
+    demo = stack.cloud.demoFrontEnd!.url
+  })
+  afterAll(async () => {
+    await browser.close()
+    await stack.close()
+  })
+
+  it('signs in, reads from the API, is still signed in after a reload, and signs out at the provider too', async () => {
+    const { tab, context, complaints } = await newVisitor(browser)
+    const page = await tab(demo)
+    await expectText(page, '#status', 'Signed out')
+
+    await signInByDemo(page, ada)
+    expect(page.url()).toBe(demo)
+    await expectText(page, '#name', 'Ada Lovelace')
+
+    await page.getByRole('button', { name: 'Show my orders' }).click()
+    await expectText(page, '#api-answer', /"scopes": \[\s*"orders.read"/)
+
+    await page.reload()
+    await expectText(page, '#name', 'Ada Lovelace')
+
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByRole('button', { name: 'Sign in' }).waitFor()
+    expect(page.url()).toBe(demo)
+    await expectText(page, '#status', 'Signed out')
+    expect(await cookieNames(page)).not.toContain('__Host-session-demo')
+
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    // Asked again: the provider's own session is over as well.
+    await page.getByLabel('Username').waitFor()
+    expect(complaints).toEqual([])
+    await context.close()
+  })
+
+  it('is not asked again by a provider where they are signed in', async () => {
+    const { tab, context } = await newVisitor(browser)
+    const page = await tab(demo)
+    await signInByDemo(page, ada)
+    await context.clearCookies({ name: '__Host-session-demo' })
+
+    await page.reload()
+    await page.getByRole('button', { name: 'Sign in' }).click()
+
+    await page.getByRole('button', { name: 'Sign out' }).waitFor()
+    await expectText(page, '#name', 'Ada Lovelace')
+    await context.close()
+  })
+
+  it('comes back to the very place they left, fragment included', async () => {
+    const { tab, context } = await newVisitor(browser)
+    const page = await tab(`${demo}?page=2&q=%C3%A4#order=17&tab=notes`)
+
+    await signInByDemo(page, ada)
+
+    expect(page.url()).toBe(`${demo}?page=2&q=%C3%A4#order=17&tab=notes`)
+    await context.close()
+  })
+
+  it('signs in with three tabs at once, and each ends at its own place', async () => {
+    const { tab, context } = await newVisitor(browser)
+    const places = ['#one', '#two', '#three']
+    const tabs: Page[] = []
+    for (const place of places) {
+      const page = await tab(`${demo}${place}`)
+      await page.getByRole('button', { name: 'Sign in' }).click()
+      await page.getByLabel('Username').waitFor()
+      tabs.push(page)
+    }
+
+    for (const page of tabs.toReversed()) {
+      await signInAtProvider(page, ada)
+      await page.getByRole('button', { name: 'Sign out' }).waitFor()
+    }
+
+    expect(tabs.map((page) => new URL(page.url()).hash)).toEqual(places)
+    for (const page of tabs) {
+      await page.reload()
+      await expectText(page, '#name', 'Ada Lovelace')
+    }
+    await context.close()
+  })
+
+  it('has cookies that no script reads and no other host sets', async () => {
+    const { tab, context } = await newVisitor(browser)
+    const page = await tab(demo)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByLabel('Username').waitFor()
+    const [underWay, ...others] = await context.cookies(stack.url)
+    await signInAtProvider(page, ada)
+    await page.getByRole('button', { name: 'Sign out' }).waitFor()
+    const [session, ...more] = await context.cookies(stack.url)
+
+    const flags = { domain: 'localhost', path: '/', httpOnly: true, secure: true }
+    // None: the provider's form is posted from another site.
+    expect(underWay).toMatchObject({ ...flags, sameSite: 'None' })
+    expect(underWay?.name).toMatch(/^__Host-signin-/)
+    expect(others).toEqual([])
+    expect(session).toMatchObject({ ...flags, name: '__Host-session-demo', sameSite: 'Lax', expires: -1 })
+    expect(more).toEqual([])
+    expect(await page.evaluate(() => [document.cookie, localStorage.length, sessionStorage.length])).toEqual(['', 0, 0])
+    await context.close()
+  })
+
+  it('leaves no code and no token in any address', async () => {
+    const { tab, context } = await newVisitor(browser)
+    const addresses: string[] = []
+    context.on('request', (request) => addresses.push(request.url()))
+    const page = await tab(demo)
+    await signInByDemo(page, ada)
+    await page.getByRole('button', { name: 'Show my orders' }).click()
+    await expectText(page, '#api-answer', /orders/)
+
+    expect(addresses.some((address) => address.includes('/callback'))).toBe(true)
+    expect(addresses.filter((address) => /[?&#](code|access_token|id_token)=/.test(address))).toEqual([])
+    await context.close()
+  })
+
+  it('signs in with scripts switched off, by one press more', async () => {
+    const { tab, context } = await newVisitor(browser, { javaScriptEnabled: false })
+    const page = await tab(`${stack.url}/login?frontend=demo&return_url=${encodeURIComponent(demo)}`)
+    await signInAtProvider(page, ada)
+    await page.getByRole('button', { name: 'Continue' }).click()
+
+    await page.waitForURL(demo)
+    expect(await cookieNames(page)).toEqual(['__Host-session-demo'])
+    await context.close()
+  })
+
+  async function cookieNames(page: Page): Promise<readonly string[]> {
+    return (await page.context().cookies(stack.url)).map(({ name }) => name)
+  }
+})
+
+async function expectText(page: Page, selector: string, text: string | RegExp): Promise<void> {
+  await page.locator(selector).filter({ hasText: text }).waitFor()
+}
