@@ -1,5 +1,6 @@
 /** The registered front ends: who may send people here, where they may be sent back, which APIs they may ask for. */
 import { BrokerError } from '../errors.ts'
+import { isSecureOrLoopback } from '../settings/addresses.ts'
 import type { FrontEndSettings } from '../settings/settings.ts'
 
 export type FrontEnd = FrontEndSettings
@@ -62,8 +63,9 @@ function unknown(id: string, origin: string | undefined): BrokerError {
   return new BrokerError('front_end_unknown', { members: { registration: JSON.stringify(registration) } })
 }
 
+/** One that the settings take: the line that is shown must work. */
 function isPlainOrigin(origin: string): boolean {
-  return origin.length <= 255 && URL.canParse(origin) && new URL(origin).origin === origin && origin !== 'null'
+  return origin.length <= 255 && URL.canParse(origin) && new URL(origin).origin === origin && isSecureOrLoopback(origin)
 }
 
 const maxReturnUrlBytes = 1024
@@ -85,6 +87,15 @@ export function checkReturnUrl(text: string | undefined, frontEnd: FrontEnd): st
   return url.href
 }
 
+/** @param text as it was parsed once; true where it is registered still */
+export function isReturnUrl(text: string, frontEnd: FrontEnd): boolean {
+  try {
+    return checkReturnUrl(text, frontEnd) === text
+  } catch {
+    return false
+  }
+}
+
 /** Where the browser may go after a sign-out: one of the registered pages, exactly. */
 export function checkSignedOutUrl(text: string | undefined, frontEnd: FrontEnd): string {
   if (text === undefined) return frontEnd.signedOutUrls[0] ?? `${frontEnd.origins[0] ?? ''}/`
@@ -98,6 +109,8 @@ function parseUrl(text: string): URL {
   const isPlain = Buffer.byteLength(text) <= maxReturnUrlBytes && /^https?:\/\/[^\s\\]+$/i.test(text)
   if (!isPlain || hasControlCharacter(text) || !URL.canParse(text)) throw new BrokerError('return_url_invalid')
   const url = new URL(text)
+  // Percent-encoded it may be three times as long, and it is this form that must fit a cookie.
+  if (url.href.length > maxReturnUrlBytes) throw new BrokerError('return_url_invalid')
   if (url.username !== '' || url.password !== '') throw new BrokerError('return_url_invalid')
   return url
 }

@@ -91,6 +91,12 @@ function checkScopes(text: string | undefined, frontEnd: FrontEnd): readonly str
   const scopes = (text ?? '').split(' ').filter(Boolean)
   const registered = new Set(frontEnd.apis.flatMap((api) => api.scopes))
   if (scopes.some((scope) => !registered.has(scope))) throw new BrokerError('scope_not_registered')
+  // One access token is for one API: a mixture would be refused by the provider, after the person has signed in.
+  if (scopes.length > 0 && !frontEnd.apis.some((api) => scopes.every((scope) => api.scopes.includes(scope)))) {
+    throw new BrokerError('parameter_invalid', {
+      members: { parameter: 'scope', problem: 'scopes of more than one API' },
+    })
+  }
   return scopes
 }
 

@@ -1,5 +1,6 @@
 /** Checks the ID token before anyone is signed in. OpenID Connect Core §3.1.3.7, RFC 8725. */
 import { createHash } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { compactVerify, errors as joseErrors } from 'jose'
 import { BrokerError } from '../errors.ts'
 import type { Clock } from '../timing/deadline.ts'
@@ -87,7 +88,19 @@ async function verifySignature(
   if (kid !== undefined && typeof kid !== 'string') throw refuse('kid')
 
   const keys = await provider.keysFor(kid, alg)
-  if (keys.length === 0) throw refuse('no key of the provider fits')
+  const verified = await verifyWithAny(idToken, keys)
+  if (verified) return verified
+  // A key that is known by its id has spoken. Otherwise the provider may have changed its keys since they were read.
+  if (kid !== undefined && keys.length > 0) throw refuse('signature')
+  const anew = await verifyWithAny(idToken, await provider.keysAnew(kid, alg))
+  if (anew) return anew
+  throw refuse(kid === undefined ? 'signature' : 'no key of the provider fits')
+}
+
+async function verifyWithAny(
+  idToken: string,
+  keys: readonly KeyObject[],
+): Promise<Readonly<Record<string, unknown>> | undefined> {
   for (const key of keys) {
     try {
       const { payload } = await compactVerify(idToken, key, { algorithms })
@@ -97,7 +110,7 @@ async function verifySignature(
       throw error instanceof BrokerError ? error : refuse('not a signed token')
     }
   }
-  throw refuse('signature')
+  return undefined
 }
 
 function parseHeader(idToken: string): Readonly<Record<string, unknown>> {

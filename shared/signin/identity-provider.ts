@@ -35,12 +35,14 @@ export interface IdentityProvider {
    * @returns the keys that may have signed it: one by its id, or all of the algorithm's family where there is no id
    */
   keysFor(kid: string | undefined, algorithm: string): Promise<readonly KeyObject[]>
+  /** As `keysFor`, where none of its keys would do: asks the provider again, unless it was asked for that just now. */
+  keysAnew(kid: string | undefined, algorithm: string): Promise<readonly KeyObject[]>
 }
 
 const metadataFreshFor = 24 * 60 * 60 * 1000
 const keysFreshFor = 24 * 60 * 60 * 1000
-/** An unknown `kid` costs a fetch at once, so that a rotation shows; but no more often than this. */
-const unknownKidPause = 30_000
+/** A token that no known key fits costs a fetch at once, so that a rotation shows; but no more often than this. */
+const anewPause = 30_000
 const retryPause = 5_000
 
 export function authorityOf({ instance, tenantId }: ProviderIdentity): string {
@@ -63,6 +65,7 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
   let metadata: Kept<ProviderMetadata> | undefined
   let jwksUri: string | undefined
   let keys: Kept<readonly SigningKey[]> | undefined
+  let keysMissedAt = -Infinity
 
   const fetchMetadata = singleFlight(async (): Promise<ProviderMetadata> => {
     const { status, json } = await network({ method: 'GET', url: `${authority}/.well-known/openid-configuration` })
@@ -103,15 +106,18 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     return keys.value
   }
 
+  const fitting = (list: readonly SigningKey[], kid: string | undefined, algorithm: string) =>
+    list.filter((key) => key.fits(algorithm) && (kid === undefined || key.kid === kid)).map(({ key }) => key)
+
   return {
     metadata: getMetadata,
-    keysFor: async (kid, algorithm) => {
-      const fits = (list: readonly SigningKey[]) =>
-        list.filter((key) => key.fits(algorithm) && (kid === undefined || key.kid === kid)).map(({ key }) => key)
-      const known = fits(await getKeys())
-      if (known.length > 0 || !keys || clock() - keys.triedAt < unknownKidPause) return known
-      keys.triedAt = clock()
-      return fits(await fetchKeys())
+    keysFor: async (kid, algorithm) => fitting(await getKeys(), kid, algorithm),
+    keysAnew: async (kid, algorithm) => {
+      if (clock() - keysMissedAt < anewPause) return fitting(await getKeys(), kid, algorithm)
+      const found = await fetchKeys()
+      // Only an answer counts: after a fetch that failed nobody knows whether the keys have changed.
+      keysMissedAt = clock()
+      return fitting(found, kid, algorithm)
     },
   }
 }

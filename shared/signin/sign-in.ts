@@ -1,7 +1,8 @@
 /** A sign-in from beginning to end: sends the browser to the identity provider, and makes a session of its answer. */
 import { BrokerError, asBrokerError } from '../errors.ts'
-import { checkReturnUrl } from '../frontend/front-ends.ts'
-import type { FrontEnd, FrontEnds } from '../frontend/front-ends.ts'
+import type { WayOn } from '../errors.ts'
+import { checkReturnUrl, isReturnUrl } from '../frontend/front-ends.ts'
+import type { FrontEnds } from '../frontend/front-ends.ts'
 import { endTransactionCookie, sessionCookie } from '../http/cookies.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import { accessTokenKey } from '../session/access-tokens.ts'
@@ -16,8 +17,18 @@ import type { CallbackAnswer, CheckedCode } from './callback.ts'
 import { checkIdToken } from './id-token.ts'
 import type { IdentityProvider } from './identity-provider.ts'
 import type { TokenEndpoint } from './redeem.ts'
-import { endOldest, openTransaction, randomText, sealTransaction, transactionCookieName } from './transaction.ts'
-import type { ResponseMode, Transaction } from './transaction.ts'
+import { signInUrl } from './sign-in-url.ts'
+import {
+  checkTransaction,
+  endOldest,
+  frontEndIdOf,
+  newState,
+  openTransaction,
+  randomText,
+  sealTransaction,
+  transactionCookieName,
+} from './transaction.ts'
+import type { CurrentTransaction, ResponseMode, Transaction } from './transaction.ts'
 
 export interface SignIn {
   /**
@@ -77,23 +88,23 @@ export function createSignIn(options: SignInOptions): SignIn {
   const { frontEnds, provider, sessions, ring, clock, lifetimeSeconds } = options
   const redirectUri = `${options.baseUrl}/callback`
 
-  /** Where a person goes on from a failed sign-in. Links, never a redirect: a failure that repeats itself must not loop. */
-  const waysOn = (transaction: Transaction) => [
-    {
-      text: 'Try again',
-      url: `${options.baseUrl}/login?${new URLSearchParams({ frontend: transaction.frontEndId, return_url: transaction.returnUrl }).toString()}`,
-    },
-    { text: 'Back to the application', url: transaction.returnUrl },
-  ]
-
-  const checkStillRegistered = ({ frontEndId, returnUrl }: Transaction): FrontEnd => {
+  /**
+   * Where a person goes on from a failed sign-in. Links, never a redirect: a failure that repeats itself must not loop.
+   * Registered addresses only, whatever the state or the transaction said.
+   */
+  const waysOn = (frontEndId: string, returnUrl?: string): readonly WayOn[] => {
     const frontEnd = frontEnds.find(frontEndId)
-    if (!frontEnd) throw new BrokerError('front_end_unknown')
-    checkReturnUrl(returnUrl, frontEnd)
-    return frontEnd
+    if (!frontEnd) return []
+    const again = new URL(signInUrl(options.baseUrl, frontEnd))
+    const isRegistered = returnUrl !== undefined && isReturnUrl(returnUrl, frontEnd)
+    if (isRegistered) again.searchParams.set('return_url', returnUrl)
+    return [
+      { text: 'Try again', url: again.href },
+      { text: 'Back to the application', url: isRegistered ? returnUrl : checkReturnUrl(undefined, frontEnd) },
+    ]
   }
 
-  const signIn = async (code: CheckedCode, transaction: Transaction): Promise<Cookie | undefined> => {
+  const signIn = async (code: CheckedCode, transaction: CurrentTransaction): Promise<Cookie | undefined> => {
     const taken = await takeCode(code, transaction, { store: options.store, lifetimeSeconds })
     if (!taken) return undefined
     const redeemed = await (await options.tokenEndpoint()).redeemCode(taken, transaction)
@@ -126,7 +137,7 @@ export function createSignIn(options: SignInOptions): SignIn {
 
       const [key, metadata] = await Promise.all([ring.current(), provider.metadata()])
       const transaction: Transaction = {
-        state: randomText(),
+        state: newState(frontEnd.id),
         nonce: randomText(),
         codeVerifier: randomText(),
         issuer: metadata.issuer,
@@ -146,20 +157,19 @@ export function createSignIn(options: SignInOptions): SignIn {
     },
 
     complete: async (answer, cookies) => {
-      const transaction = await openTransaction(answer.state, cookies, ring, { lifetimeSeconds, clock })
+      const { state } = answer
+      const transaction = await openTransaction(state, cookies, ring).catch((error: unknown) => {
+        throw new FailedSignIn(asBrokerError(error), [], waysOn(frontEndIdOf(state)))
+      })
+      const { returnUrl, frontEndId } = transaction
       const ended = [endTransactionCookie(transactionCookieName(transaction.state))]
       try {
-        checkStillRegistered(transaction)
-      } catch (error) {
-        throw new FailedSignIn(asBrokerError(error), ended, [])
-      }
-      try {
-        const session = await signIn(checkAnswer(answer, transaction), transaction)
-        const { returnUrl, frontEndId } = transaction
+        const current = checkTransaction(transaction, { frontEnds, lifetimeSeconds, clock })
+        const session = await signIn(checkAnswer(answer, current), current)
         // A second time: the first has signed in, or failed with a page. Nothing is set, so nothing can be planted.
         return { returnUrl, frontEndId, cookies: session ? [session, ...ended] : [] }
       } catch (error) {
-        throw new FailedSignIn(asBrokerError(error), ended, waysOn(transaction))
+        throw new FailedSignIn(asBrokerError(error), ended, waysOn(frontEndId, returnUrl))
       }
     },
   }

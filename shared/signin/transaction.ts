@@ -4,6 +4,8 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { BrokerError } from '../errors.ts'
+import { checkReturnUrl } from '../frontend/front-ends.ts'
+import type { FrontEnds } from '../frontend/front-ends.ts'
 import { endTransactionCookie, transactionCookie, transactionCookiePrefix } from '../http/cookies.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import type { KeyRing, RingKey } from '../session/key-ring.ts'
@@ -34,9 +36,27 @@ export interface Transaction {
 /** At most this many at once: three of the largest still fit a header. */
 const atOnce = 3
 
+/** What browsers keep of one cookie, name and value; a larger one is dropped without a word (RFC 6265bis §5.6). */
+const largestCookie = 4096
+
+declare const current: unique symbol
+
+/** A transaction that is young enough, and whose front end and return URL are registered still. */
+export type CurrentTransaction = Transaction & { readonly [current]: true }
+
 /** 256 bits; also what PKCE asks of a verifier (RFC 7636 §4.1). */
 export function randomText(): string {
   return randomBytes(32).toString('base64url')
+}
+
+/** Unguessable; and it names the front end, so that a page knows a way on where the transaction itself is gone. */
+export function newState(frontEndId: string): string {
+  return `${randomText()}.${frontEndId}`
+}
+
+/** @param state untrusted: good for choosing which registered page to offer, and for nothing else */
+export function frontEndIdOf(state: string): string {
+  return state.slice(state.indexOf('.') + 1)
 }
 
 /** RFC 7636 §4.2, S256. */
@@ -48,10 +68,17 @@ export function transactionCookieName(state: string): string {
   return `${transactionCookiePrefix}${state.slice(0, 8)}`
 }
 
+/** @throws {BrokerError} `parameter_invalid` where a browser would not keep it */
 export function sealTransaction(transaction: Transaction, key: RingKey, lifetimeSeconds: number): Cookie {
   const name = transactionCookieName(transaction.state)
   const sealed = seal(key.transaction, JSON.stringify(transaction), name)
-  return transactionCookie(name, `${key.id}.${sealed.toString('base64url')}`, lifetimeSeconds)
+  const value = `${key.id}.${sealed.toString('base64url')}`
+  if (name.length + value.length > largestCookie) {
+    throw new BrokerError('parameter_invalid', {
+      members: { parameter: 'scope', problem: 'too long, together with the return URL' },
+    })
+  }
+  return transactionCookie(name, value, lifetimeSeconds)
 }
 
 /** Cookies to end so that a new sign-in is one of three: those that open no more, then the oldest. */
@@ -69,20 +96,26 @@ export async function endOldest(cookies: RequestCookies, ring: KeyRing): Promise
  * The transaction that an answer's state belongs to.
  *
  * @param state as the answer gave it; untrusted
- * @throws {BrokerError} `sign_in_unknown` where this browser began no such sign-in, `sign_in_expired`
+ * @throws {BrokerError} `sign_in_unknown` where this browser began no such sign-in
  */
-export async function openTransaction(
-  state: string,
-  cookies: RequestCookies,
-  ring: KeyRing,
-  { lifetimeSeconds, clock }: { lifetimeSeconds: number; clock: Clock },
-): Promise<Transaction> {
+export async function openTransaction(state: string, cookies: RequestCookies, ring: KeyRing): Promise<Transaction> {
   const transaction = await openNamed(transactionCookieName(state), cookies, ring)
   if (!transaction || !isSame(transaction.state, state)) throw new BrokerError('sign_in_unknown')
-  if (clock() > transaction.begunAt + lifetimeSeconds * 1000) {
-    throw new BrokerError('sign_in_expired', { members: { frontend: transaction.frontEndId } })
-  }
   return transaction
+}
+
+/**
+ * What was right when the sign-in began may have passed, or been taken out of the settings.
+ *
+ * @throws {BrokerError} `sign_in_expired`, `front_end_unknown`, `return_url_not_registered`
+ */
+export function checkTransaction(
+  transaction: Transaction,
+  { frontEnds, lifetimeSeconds, clock }: { frontEnds: FrontEnds; lifetimeSeconds: number; clock: Clock },
+): CurrentTransaction {
+  checkReturnUrl(transaction.returnUrl, frontEnds.get(transaction.frontEndId, undefined))
+  if (clock() > transaction.begunAt + lifetimeSeconds * 1000) throw new BrokerError('sign_in_expired')
+  return transaction as CurrentTransaction
 }
 
 async function openNamed(name: string, cookies: RequestCookies, ring: KeyRing): Promise<Transaction | undefined> {
