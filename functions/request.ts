@@ -12,9 +12,9 @@ const maxParameters = 50
 export function parseQuery(request: HttpRequest): URLSearchParams {
   const at = request.url.indexOf('?')
   const query = at < 0 ? '' : request.url.slice(at + 1)
-  if (query.length > maxQueryLength) throw new BrokerError('request_too_large')
+  if (query.length > maxQueryLength) throw new BrokerError('query_too_large')
   const parameters = new URLSearchParams(query)
-  if (parameters.size > maxParameters) throw new BrokerError('request_too_large')
+  if (parameters.size > maxParameters) throw new BrokerError('query_too_large')
   return parameters
 }
 

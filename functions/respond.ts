@@ -87,7 +87,7 @@ function respond(composed: Composed, handlers: Handlers, format: Format): HttpHa
     const reference = referenceOf(context)
     try {
       const handler = handlers[request.method as HttpMethod]
-      if (!handler) return toResponse(notTaken(handlers, reference), reference)
+      if (!handler) throw new BrokerError('method_not_allowed')
       const faulty = settingsProblem()
       if (faulty) throw faulty
       const { broker } = composed as { broker: Broker }
@@ -96,14 +96,11 @@ function respond(composed: Composed, handlers: Handlers, format: Format): HttpHa
       const error = asBrokerError(thrown)
       log(context)(error.status >= 500 ? 'error' : 'info', 'refused', { reference, ...describeError(error) })
       const cookies = error instanceof FailedSignIn ? error.cookies : []
-      return toResponse({ ...format(error, reference, request), cookies }, reference)
+      const answer = format(error, reference, request)
+      const allow = error.code === 'method_not_allowed' ? { allow: Object.keys(handlers).join(', ') } : {}
+      return toResponse({ ...answer, headers: { ...answer.headers, ...allow }, cookies }, reference)
     }
   }
-}
-
-function notTaken(handlers: Handlers, reference: string): Answer {
-  const answer = problem(new BrokerError('method_not_allowed'), reference)
-  return { ...answer, headers: { ...answer.headers, allow: Object.keys(handlers).join(', ') } }
 }
 
 /** The invocation's trace id: the same in the host's own telemetry, in the log and on the page. */

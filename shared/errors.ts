@@ -97,6 +97,12 @@ export const errorCatalogue = {
     title: 'This address does not take that method.',
     mend: 'Use a method that the header Allow lists.',
   },
+  query_too_large: {
+    status: 414,
+    owner: 'front end',
+    title: 'The address is too long.',
+    mend: 'Send fewer and shorter parameters; docs/front-ends.md has the limits.',
+  },
   request_too_large: {
     status: 413,
     owner: 'front end',
