@@ -48,11 +48,13 @@ app.http('readyDetail', {
 app.timer('sweep', { schedule: '0 17 * * * *', handler: sweep(composed) })
 app.warmup('warmup', { handler: warmup(composed) })
 
+// The constraint that takes nothing is how the host serves `/`. In Azure nobody needs this page, unless there is a
+// problem with the settings to tell.
+if (!('broker' in composed) || isLoopbackHost(new URL(composed.broker.baseUrl).hostname)) {
+  app.http('home', { route: '{ignored:maxlength(0)?}', ...open, handler: forPeople(composed, { GET: home }) })
+}
+
 if ('broker' in composed) {
-  // The constraint that takes nothing is how the host serves `/`; in Azure nobody needs this page.
-  if (isLoopbackHost(new URL(composed.broker.baseUrl).hostname)) {
-    app.http('home', { route: '{ignored:maxlength(0)?}', ...open, handler: forPeople(composed, { GET: home }) })
-  }
   // While the host still indexes: what the first sign-in would wait for.
   void composed.broker.warmUp()
 } else {
