@@ -65,5 +65,6 @@ button:disabled { opacity: .6; cursor: progress; }
 :focus-visible { outline: 3px solid #e07b00; outline-offset: 2px; }
 [hidden] { display: none; }
 [role=alert] { color: var(--wrong); }
-pre { margin: 0; overflow: auto; font: .875rem/1.5 ui-monospace, monospace; }
+strong { white-space: nowrap; }
+pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font: .875rem/1.5 ui-monospace, monospace; }
 `

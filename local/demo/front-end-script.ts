@@ -40,7 +40,8 @@ async function showSession(): Promise<void> {
   const response = await ask('/session')
   if (response.ok) {
     const { name, username, expires_at } = (await response.json()) as Session
-    show('in', `Signed in until ${new Date(expires_at * 1000).toLocaleTimeString()} as`, name ?? username ?? '')
+    const until = new Date(expires_at * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
+    show('in', `Signed in until ${until} as`, name ?? username ?? '')
     return
   }
   const problem = await readProblem(response)

@@ -12,15 +12,17 @@ const style = `
 @media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --quiet: #9da7b1; --back: #0d1117; --card: #161b22; --line: #30363d; --link: #79b8ff; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--back); color: var(--text); font: 1rem/1.5 system-ui, sans-serif; }
-main { max-width: 34rem; margin: 8vh auto; padding: 2rem 1.5rem; background: var(--card); border: 1px solid var(--line); border-radius: .75rem; overflow-wrap: anywhere; }
+main { width: min(34rem, 100% - 2rem); margin: 8vh auto; padding: 2rem 1.5rem; background: var(--card); border: 1px solid var(--line); border-radius: .75rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.35rem; line-height: 1.3; margin: 0 0 .75rem; }
 p { margin: 0 0 1rem; }
 a { color: var(--link); }
 ul { padding-left: 1.25rem; }
 li { margin-bottom: .5rem; }
-.way { display: inline-block; min-height: 2.75rem; padding: .6rem 1.1rem; margin: 0 .5rem .5rem 0; border: 1px solid var(--link); border-radius: .5rem; text-decoration: none; }
+.ways { display: flex; flex-wrap: wrap; gap: .75rem; }
+.way { flex: 1 1 auto; min-height: 2.75rem; padding: .6rem 1.1rem; border: 1px solid var(--link); border-radius: .5rem; text-align: center; text-decoration: none; font-weight: 600; }
 .way:first-child { background: var(--link); color: var(--card); }
 .quiet { color: var(--quiet); font-size: .875rem; margin: 1.5rem 0 0; padding-top: 1rem; border-top: 1px solid var(--line); }
+:focus-visible { outline: 3px solid #e07b00; outline-offset: 2px; }
 pre { white-space: pre-wrap; padding: .75rem; background: var(--back); border: 1px solid var(--line); border-radius: .5rem; font-size: .85rem; }
 `
 const styleHash = createHash('sha256').update(style).digest('base64')
@@ -38,6 +40,7 @@ export function page(
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${title}</title>
+        <link rel="icon" href="data:," />
         ${styleElement}
       </head>
       <body>
@@ -51,7 +54,7 @@ export function page(
     status,
     headers: {
       'content-type': 'text/html; charset=utf-8',
-      'content-security-policy': `default-src 'none'; style-src 'sha256-${styleHash}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`,
+      'content-security-policy': `default-src 'none'; style-src 'sha256-${styleHash}'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`,
       ...headers,
     },
     body: text.text,
@@ -72,7 +75,7 @@ export function errorPage(error: BrokerError, reference: string): Answer {
         : undefined
     }
     ${Array.isArray(settings) ? settingsList(settings) : undefined}
-    ${error.waysOn.length > 0 ? html`<p>${error.waysOn.map(({ text, url }) => html`<a class="way" href="${url}">${text}</a>`)}</p>` : undefined}
+    ${error.waysOn.length > 0 ? html`<p class="ways">${error.waysOn.map(({ text, url }) => html`<a class="way" href="${url}">${text}</a>`)}</p>` : undefined}
     <p class="quiet">Code: ${error.code}<br />Reference: ${reference}</p>
   `
   return page(error.status, title, body, retryAfter(error))

@@ -7,7 +7,7 @@ export interface Visitor {
   readonly context: BrowserContext
   /** Messages of the browser about its content security policy, from every tab. */
   readonly complaints: readonly string[]
-  tab(url: string): Promise<Page>
+  readonly tab: (url: string) => Promise<Page>
 }
 
 const policyComplaint = /content.security.policy|refused to (load|apply|execute|connect|frame|send)/i

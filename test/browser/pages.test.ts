@@ -1,0 +1,120 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ada } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { describeInBrowser, openBrowser } from './chromium.ts'
+import { accessibilityProblems, expectToFitAPhone, newVisitor, signInAtProvider, signInByDemo } from './visitor.ts'
+
+const screens = {
+  desktop: {},
+  'phone, dark': { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, colorScheme: 'dark' },
+} as const
+
+describeInBrowser('pages', () => {
+  let stack: Stack
+  let browser: Browser
+  let demo: string
+  beforeAll(async () => {
+    ;[stack, browser] = await Promise.all([startStack({ demo: true }), openBrowser()])
+    demo = stack.cloud.demoFrontEnd!.url
+  })
+  afterAll(async () => {
+    await browser.close()
+    await stack.close()
+  })
+
+  /** Every page that a person may meet, and how they get there. */
+  const pages: Readonly<Record<string, (page: Page) => Promise<unknown>>> = {
+    'the demo, signed out': (page) => page.goto(demo).then(() => page.locator('#sign-in').waitFor()),
+    'the demo, signed in, with the answer of the API': async (page) => {
+      await page.goto(demo)
+      await signInByDemo(page, ada)
+      await page.getByRole('button', { name: 'Show my orders' }).click()
+      await page.locator('#api-answer').waitFor()
+    },
+    'the home page': (page) => page.goto(stack.url),
+    'a cancelled sign-in': async (page) => {
+      await page.goto(`${stack.url}/login?frontend=demo`)
+      await page.getByRole('button', { name: 'Cancel' }).click()
+      await page.getByRole('heading', { name: 'The sign-in was cancelled.' }).waitFor()
+    },
+    'a front end that nobody registered': (page) => page.goto(`${stack.url}/login?frontend=nobody`),
+    'a parameter that is not taken': (page) => page.goto(`${stack.url}/login?frontend=demo&colour=blue`),
+    'an answer to a sign-in that was never begun': (page) => page.goto(`${stack.url}/callback?state=nobodys&code=none`),
+    'a sign-out that was never begun': (page) => page.goto(`${stack.url}/logout/done?state=nobodys`),
+    'the sign-in page of the local identity provider': (page) => page.goto(`${stack.url}/login?frontend=demo`),
+  }
+
+  describe.each(Object.entries(screens))('on a %s', (_, screen) => {
+    it.each(Object.entries(pages))('%s: readable for everybody, within its own policy', async (_name, visit) => {
+      const { context, complaints } = await newVisitor(browser, screen)
+      const page = await context.newPage()
+
+      await visit(page)
+
+      expect(await accessibilityProblems(page)).toEqual([])
+      await expectToFitAPhone(page)
+      expect(complaints).toEqual([])
+      await context.close()
+    })
+  })
+
+  it('a policy that is broken would be noticed', async () => {
+    const { context, complaints, tab } = await newVisitor(browser)
+    const page = await tab(stack.url)
+
+    await page.evaluate(() => document.body.insertAdjacentHTML('beforeend', '<b style="color: red">planted</b>'))
+
+    await expect.poll(() => complaints.length).toBe(1)
+    await context.close()
+  })
+
+  it('a cancelled sign-in leads on: by a second try, or back to the application', async () => {
+    const { context } = await newVisitor(browser)
+    const cancelled = async () => {
+      const page = await context.newPage()
+      await page.goto(`${stack.url}/login?frontend=demo&return_url=${encodeURIComponent(`${demo}#cart`)}`)
+      await page.getByRole('button', { name: 'Cancel' }).click()
+      return page
+    }
+
+    const back = await cancelled()
+    await back.getByRole('link', { name: 'Back to the application' }).click()
+    await back.waitForURL(`${demo}#cart`)
+
+    const again = await cancelled()
+    await again.getByRole('link', { name: 'Try again' }).click()
+    await signInAtProvider(again, ada)
+    await again.waitForURL(`${demo}#cart`)
+    await again.locator('#name').filter({ hasText: 'Ada Lovelace' }).waitFor()
+    await context.close()
+  })
+
+  it('a failed sign-in says the same reference on the page and in the log', async () => {
+    const { context } = await newVisitor(browser)
+    const page = await context.newPage()
+    await page.goto(`${stack.url}/callback?state=nobodys&code=none`)
+
+    const shown = await page.locator('main').innerText()
+    const reference = /Reference: ([0-9a-f]{32})/.exec(shown)?.[1]
+
+    expect(reference).toBeDefined()
+    expect(stack.log()).toContain(reference)
+    await context.close()
+  })
+
+  it('a page that is told to sign in again keeps the person signed in until they have', async () => {
+    const { context } = await newVisitor(browser)
+    const page = await context.newPage()
+    await page.goto(demo)
+    await signInByDemo(page, ada)
+
+    await page.goto(`${stack.url}/login?frontend=demo&prompt=login&return_url=${encodeURIComponent(demo)}`)
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await page.getByRole('link', { name: 'Back to the application' }).click()
+
+    await page.locator('#name').filter({ hasText: 'Ada Lovelace' }).waitFor()
+    await context.close()
+  })
+})
