@@ -16,8 +16,12 @@ export interface AzureTableOptions {
   readonly deadlineMilliseconds?: number
 }
 
-/** A property holds 64 KiB at most; a longer value is cut into pieces named value, value_1, value_2 … */
+/**
+ * A property holds 64 KiB at most, and a text is counted as UTF-16: a longer value is cut into pieces named value,
+ * value_1, value_2 …
+ */
 const pieceBytes = 60_000
+const pieceCharacters = 30_000
 const markerName = 'marker'
 
 /** Azurite's account and key are in its documentation and open nothing but an emulator. */
@@ -171,18 +175,36 @@ function toEntity({ partition, row, sweepAfter, values }: Row, marker: string) {
     [markerName]: marker,
   }
   for (const [name, value] of Object.entries(values)) {
-    for (let piece = 0, at = 0; piece === 0 || at < value.length; piece++, at += pieceBytes) {
-      entity[piece === 0 ? name : `${name}_${piece}`] =
-        typeof value === 'string' ? value.slice(at, at + pieceBytes) : value.subarray(at, at + pieceBytes)
-    }
+    const pieces = typeof value === 'string' ? cutText(value) : cutBytes(value)
+    pieces.forEach((piece, index) => (entity[index === 0 ? name : `${name}_${index}`] = piece))
   }
   return entity
+}
+
+function cutBytes(value: Uint8Array): Uint8Array[] {
+  const pieces = [value.subarray(0, pieceBytes)]
+  for (let at = pieceBytes; at < value.length; at += pieceBytes) pieces.push(value.subarray(at, at + pieceBytes))
+  return pieces
+}
+
+/** Never between the two halves of a character: a half alone does not survive the way through UTF-8. */
+function cutText(value: string): string[] {
+  const pieces: string[] = []
+  let at = 0
+  do {
+    const isHalf = /[\ud800-\udbff]/.test(value.charAt(at + pieceCharacters - 1))
+    const end = at + pieceCharacters - (isHalf ? 1 : 0)
+    pieces.push(value.slice(at, end))
+    at = end
+  } while (at < value.length)
+  return pieces
 }
 
 function fromEntity(entity: TableEntityResult<Record<string, unknown>>): StoredRow {
   const values: Record<string, string | Uint8Array> = {}
   for (const [name, value] of Object.entries(entity)) {
-    if (reserved.has(name) || /_\d+$/.test(name)) continue
+    // What the service says of itself (`odata.metadata`) has a dot; pieces are read with the first of them.
+    if (reserved.has(name) || name.includes('.') || /_\d+$/.test(name)) continue
     const pieces: unknown[] = []
     for (let piece: unknown = value, i = 1; piece !== undefined && piece !== null; piece = entity[`${name}_${i++}`]) {
       pieces.push(piece)

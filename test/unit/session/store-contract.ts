@@ -1,0 +1,320 @@
+/**
+ * What every adapter of the store must do, told as tests. The adapter's own test file says how to open one, and how to
+ * do to its network what networks do.
+ */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Row, Store, Values } from '../../../shared/session/store.ts'
+
+export interface OpenedStore {
+  readonly store: Store
+  /** Another instance's, on the same rows. */
+  readonly other: Store
+  /** Does the next write, and loses its answer. */
+  loseNextAnswer(operation: 'insert' | 'replace' | 'remove'): void
+  /** Refuses everything until `heal`. */
+  breakDown(how: { readonly status: number } | { readonly dropConnection: true }): void
+  heal(): void
+  close(): Promise<void>
+}
+
+const later = new Date('2040-01-01T00:00:00Z')
+
+function aRow(values: Values = { text: 'one' }, more: Partial<Row> = {}): Row {
+  return { partition: 'p', row: randomUUID(), sweepAfter: later, values, ...more }
+}
+
+export function describeStore(name: string, open: () => Promise<OpenedStore>): void {
+  describe(name, () => {
+    let opened: OpenedStore
+    let store: Store
+    beforeAll(async () => {
+      opened = await open()
+      store = opened.store
+    })
+    afterEach(() => opened.heal())
+    afterAll(() => opened.close())
+
+    describe('inserts', () => {
+      it('gives a row back as it was put in', async () => {
+        const row = aRow({ text: 'Grüße 👋', bytes: randomBytes(40) })
+
+        const etag = await store.insert('sessions', row)
+
+        expect(etag).toBeTypeOf('string')
+        expect(await store.find('sessions', row)).toEqual({ ...row, etag })
+      })
+
+      it('lets the first of two rows with one key stand', async () => {
+        const row = aRow()
+        await store.insert('sessions', row)
+
+        const second = await opened.other.insert('sessions', { ...row, values: { text: 'two' } })
+
+        expect(second).toBeUndefined()
+        expect((await store.find('sessions', row))?.values).toEqual({ text: 'one' })
+      })
+
+      it('lets exactly one of many that race', async () => {
+        const row = aRow()
+        const writers = [store, opened.other, store, opened.other, store, opened.other]
+
+        const outcomes = await Promise.all(writers.map((one) => one.insert('states', row)))
+
+        expect(outcomes.filter((etag) => etag !== undefined)).toHaveLength(1)
+      })
+
+      it('recognises its own write whose answer was lost', async () => {
+        const row = aRow()
+        opened.loseNextAnswer('insert')
+
+        const etag = await store.insert('states', row)
+
+        expect(etag).toBe((await store.find('states', row))?.etag)
+        expect(await store.insert('states', row)).toBeUndefined()
+      })
+
+      it('does not take another’s row for its own when an answer was lost', async () => {
+        const row = aRow()
+        await opened.other.insert('states', row)
+        opened.loseNextAnswer('insert')
+
+        expect(await store.insert('states', row)).toBeUndefined()
+      })
+
+      it('makes the table where it is missing, also when two instances do it at once', async () => {
+        const fresh = await open()
+        try {
+          const [one, two] = await Promise.all([
+            fresh.store.insert('service', aRow()),
+            fresh.other.insert('service', aRow()),
+          ])
+
+          expect([one, two]).toEqual([expect.any(String), expect.any(String)])
+        } finally {
+          await fresh.close()
+        }
+      })
+    })
+
+    describe('finds', () => {
+      it('nothing where there is nothing, whether the table is there or not', async () => {
+        const fresh = await open()
+        try {
+          expect(await fresh.store.find('sessions', { partition: 'p', row: 'none' })).toBeUndefined()
+          expect(await fresh.store.find('sessions', { partition: 'p', row: 'none' })).toBeUndefined()
+        } finally {
+          await fresh.close()
+        }
+      })
+
+      it('only the values that are asked for', async () => {
+        const row = aRow({ wanted: 'yes', bytes: randomBytes(8), other: 'no' })
+        const etag = await store.insert('sessions', row)
+
+        const found = await store.find('sessions', row, ['wanted', 'bytes'])
+
+        expect(found).toEqual({ ...row, values: { wanted: 'yes', bytes: row.values.bytes }, etag })
+      })
+
+      it.each([
+        ['a text of 100,000 characters', 'x'.repeat(100_000)],
+        // Azurite breaks a character at each 64 KB of a request's body, so few of them take more than a byte here.
+        ['a text that a piece would cut in the middle of a character', `${'x'.repeat(29_999)}👋${'x'.repeat(40_000)}`],
+        ['a text of 31,000 characters of two bytes', 'é'.repeat(31_000)],
+        ['200 KB of bytes', randomBytes(200_000)],
+        ['bytes that fill a piece to the last', randomBytes(60_000)],
+        ['no bytes at all', Buffer.alloc(0)],
+        ['an empty text', ''],
+      ])('%s as they were put in', async (_, value) => {
+        const row = aRow({ value, after: 'there' })
+        await store.insert('sessions', row)
+
+        const found = await store.find('sessions', row)
+
+        // Compared as text: a failure would print all of it.
+        expect(Object.keys(found?.values ?? {}).sort()).toEqual(['after', 'value'])
+        expect(Buffer.from(found?.values.value ?? 'nothing').equals(Buffer.from(value))).toBe(true)
+        expect(typeof found?.values.value).toBe(typeof value)
+      })
+
+      it.each(["it's", '%2F', 'ä€👋', 'a b', "' or RowKey ne '"])('a row whose key is %s', async (key) => {
+        const row = aRow({ text: key }, { partition: key, row: key })
+        await store.insert('sessions', row)
+
+        expect((await store.find('sessions', row))?.values.text).toBe(key)
+        expect((await store.list('sessions', key)).map((found) => found.row)).toEqual([key])
+        expect(await store.remove('sessions', row)).toBe(true)
+      })
+    })
+
+    describe('replaces', () => {
+      it('the whole row where nobody wrote since, and gives the etag for the next write', async () => {
+        const row = aRow({ text: 'one', long: 'x'.repeat(130_000) })
+        const etag = await store.insert('sessions', row)
+
+        const second = await store.replace('sessions', { ...row, values: { text: 'two' } }, etag!)
+        const third = await store.replace('sessions', { ...row, values: { text: 'three' } }, second!)
+
+        expect(await store.find('sessions', row)).toEqual({ ...row, values: { text: 'three' }, etag: third })
+      })
+
+      it('nothing where another wrote since', async () => {
+        const row = aRow()
+        const etag = await store.insert('sessions', row)
+        await opened.other.replace('sessions', { ...row, values: { text: 'theirs' } }, etag!)
+
+        expect(await store.replace('sessions', { ...row, values: { text: 'mine' } }, etag!)).toBeUndefined()
+        expect((await store.find('sessions', row))?.values).toEqual({ text: 'theirs' })
+      })
+
+      it('nothing where the row is gone, and does not bring it back', async () => {
+        const row = aRow()
+        const etag = await store.insert('sessions', row)
+        await opened.other.remove('sessions', row)
+
+        expect(await store.replace('sessions', row, etag!)).toBeUndefined()
+        expect(await store.find('sessions', row)).toBeUndefined()
+      })
+
+      it('for exactly one of two that race', async () => {
+        const row = aRow()
+        const etag = await store.insert('sessions', row)
+
+        const outcomes = await Promise.all(
+          [store, opened.other].map((one) => one.replace('sessions', { ...row, values: { text: 'two' } }, etag!)),
+        )
+
+        expect(outcomes.filter((one) => one !== undefined)).toHaveLength(1)
+      })
+
+      it('and recognises its own write whose answer was lost', async () => {
+        const row = aRow()
+        const etag = await store.insert('sessions', row)
+        opened.loseNextAnswer('replace')
+
+        const second = await store.replace('sessions', { ...row, values: { text: 'two' } }, etag!)
+
+        expect(second).toBe((await store.find('sessions', row))?.etag)
+        expect(second).not.toBe(etag)
+        expect((await store.find('sessions', row))?.values).toEqual({ text: 'two' })
+      })
+
+      it('and does not take another’s write for its own when an answer was lost', async () => {
+        const row = aRow()
+        const etag = await store.insert('sessions', row)
+        await opened.other.replace('sessions', { ...row, values: { text: 'theirs' } }, etag!)
+        opened.loseNextAnswer('replace')
+
+        expect(await store.replace('sessions', { ...row, values: { text: 'mine' } }, etag!)).toBeUndefined()
+      })
+    })
+
+    describe('removes', () => {
+      it('a row once', async () => {
+        const row = aRow()
+        await store.insert('sessions', row)
+
+        expect(await store.remove('sessions', row)).toBe(true)
+        expect(await store.remove('sessions', row)).toBe(false)
+        expect(await store.find('sessions', row)).toBeUndefined()
+      })
+
+      it('only what was read, where an etag is given', async () => {
+        const row = aRow()
+        const etag = await store.insert('sessions', row)
+        const second = await opened.other.replace('sessions', row, etag!)
+
+        expect(await store.remove('sessions', row, etag)).toBe(false)
+        expect(await store.find('sessions', row)).toBeDefined()
+        expect(await store.remove('sessions', row, second)).toBe(true)
+      })
+
+      it('whatever stands there, where no etag is given', async () => {
+        const row = aRow()
+        const etag = await store.insert('sessions', row)
+        await opened.other.replace('sessions', row, etag!)
+
+        expect(await store.remove('sessions', row)).toBe(true)
+      })
+
+      it('although the answer was lost', async () => {
+        const row = aRow()
+        await store.insert('sessions', row)
+        opened.loseNextAnswer('remove')
+
+        await store.remove('sessions', row)
+
+        expect(await store.find('sessions', row)).toBeUndefined()
+      })
+    })
+
+    describe('lists', () => {
+      it('the rows of one partition and no others', async () => {
+        const mine = [aRow({ n: '1' }, { partition: 'mine' }), aRow({ n: '2' }, { partition: 'mine' })]
+        for (const row of [...mine, aRow({ n: '3' }, { partition: 'mine2' })]) await store.insert('service', row)
+
+        const listed = await store.list('service', 'mine')
+
+        expect(listed.map(({ values }) => values.n).sort()).toEqual(['1', '2'])
+        expect(listed.every(({ etag }) => etag !== '')).toBe(true)
+        expect(await store.list('service', 'nobody')).toEqual([])
+      })
+
+      it('a page of what may be swept, and the rest when that page is gone', async () => {
+        const fresh = await open()
+        try {
+          const due = new Date('2020-01-01T00:00:00Z')
+          const expired = Array.from({ length: 5 }, (_, n) => aRow({}, { partition: `p${n}`, sweepAfter: due }))
+          const live = aRow({}, { partition: 'p1' })
+          for (const row of [...expired, live]) await fresh.store.insert('states', row)
+
+          const found: string[] = []
+          const sizes: number[] = []
+          for (;;) {
+            const page = await fresh.store.listSweepable('states', new Date('2020-01-01T00:00:01Z'), 2)
+            if (page.length === 0) break
+            sizes.push(page.length)
+            for (const key of page) {
+              found.push(key.row)
+              expect(await fresh.store.remove('states', key, key.etag)).toBe(true)
+            }
+          }
+
+          expect(Math.max(...sizes)).toBe(2)
+          expect(found.sort()).toEqual(expired.map(({ row }) => row).sort())
+          expect(await fresh.store.find('states', live)).toBeDefined()
+          expect(await fresh.store.listSweepable('states', due, 2)).toEqual([])
+        } finally {
+          await fresh.close()
+        }
+      })
+    })
+
+    describe('when it is down', () => {
+      it.each([{ status: 500 }, { status: 503 }, { status: 403 }, { dropConnection: true } as const])(
+        'says so of every method, and works again afterwards (%o)',
+        async (how) => {
+          const row = aRow()
+          const etag = await store.insert('sessions', row)
+          opened.breakDown(how)
+
+          const outcomes = await Promise.allSettled([
+            store.insert('sessions', aRow()),
+            store.find('sessions', row),
+            store.replace('sessions', row, etag!),
+            store.remove('sessions', row, etag),
+            store.list('sessions', row.partition),
+            store.listSweepable('sessions', later, 1),
+          ])
+
+          expect(
+            outcomes.map((one) => (one.status === 'rejected' ? (one.reason as { code: string }).code : one)),
+          ).toEqual(Array.from({ length: 6 }, () => 'store_unavailable'))
+          opened.heal()
+          expect(await store.replace('sessions', row, etag!)).toBeDefined()
+        },
+      )
+    })
+  })
+}
