@@ -1,0 +1,95 @@
+/** The app registrations of the local tenant, and which certificates each has. */
+import { createHash, randomUUID, X509Certificate } from 'node:crypto'
+import { GraphError } from './graph-error.ts'
+
+/** A certificate at an application, as Graph's `keyCredential` has it, and since when the provider knows. */
+export interface KeyCredential {
+  readonly keyId: string
+  readonly der: Buffer
+  readonly displayName: string
+  /** Milliseconds since the epoch: what Graph has answered takes a while to reach every token endpoint. */
+  readonly effectiveAt: number
+}
+
+export interface Application {
+  /** The object id. */
+  readonly id: string
+  /** The client id. */
+  readonly appId: string
+  readonly displayName?: string
+}
+
+export class Applications {
+  readonly #applications = new Map<string, Application>()
+  readonly #keys = new Map<string, KeyCredential[]>()
+  /** Taken away at Graph, and still accepted at the provider until then. */
+  readonly #leaving: { readonly appId: string; readonly key: KeyCredential; readonly until: number }[] = []
+
+  constructor(applications: readonly Application[] = []) {
+    for (const application of applications) this.add(application)
+  }
+
+  add(application: Application): void {
+    this.#applications.set(application.id.toLowerCase(), application)
+  }
+
+  get all(): readonly Application[] {
+    return [...this.#applications.values()]
+  }
+
+  /** @throws {GraphError} 404 */
+  get(objectId: string): Application {
+    const application = this.#applications.get(objectId.toLowerCase())
+    if (application) return application
+    throw new GraphError(404, 'Request_ResourceNotFound', `Resource '${objectId}' does not exist.`)
+  }
+
+  /** In the order of their coming. */
+  keysOf({ id }: Application): readonly KeyCredential[] {
+    return this.#keys.get(id.toLowerCase()) ?? []
+  }
+
+  /** What an administrator does by hand, and a deployment. */
+  register(application: Application, der: Uint8Array, { displayName = '', effectAfterMs = 0 } = {}): KeyCredential {
+    const key = { keyId: randomUUID(), der: Buffer.from(der), displayName, effectiveAt: Date.now() + effectAfterMs }
+    this.#keys.set(application.id.toLowerCase(), [...this.keysOf(application), key])
+    return key
+  }
+
+  /** @returns false where there is no such key */
+  unregister(application: Application, keyId: string, { effectAfterMs = 0 } = {}): boolean {
+    const keys = this.keysOf(application)
+    const key = keys.find((one) => one.keyId === keyId)
+    if (!key) return false
+    this.#keys.set(
+      application.id.toLowerCase(),
+      keys.filter((one) => one !== key),
+    )
+    if (effectAfterMs > 0) this.#leaving.push({ appId: application.appId, key, until: Date.now() + effectAfterMs })
+    return true
+  }
+
+  /** What the token endpoint accepts from this application now. */
+  acceptedCertificates(appId: string): readonly Uint8Array[] {
+    const now = Date.now()
+    const application = this.all.find((one) => one.appId === appId)
+    const there = (application ? this.keysOf(application) : []).filter(({ effectiveAt }) => effectiveAt <= now)
+    const leaving = this.#leaving.filter((one) => one.appId === appId && one.until > now).map(({ key }) => key)
+    return [...there, ...leaving].map(({ der }) => der)
+  }
+}
+
+/** As Graph writes it; the certificate itself only where it was asked for. */
+export function keyCredentialJson({ keyId, der, displayName }: KeyCredential, withKey = false): object {
+  const certificate = new X509Certificate(der)
+  return {
+    customKeyIdentifier: createHash('sha1').update(der).digest('hex').toUpperCase(),
+    displayName: displayName || certificate.subject,
+    endDateTime: certificate.validToDate.toISOString(),
+    key: withKey ? der.toString('base64') : null,
+    keyId,
+    startDateTime: certificate.validFromDate.toISOString(),
+    type: 'AsymmetricX509Cert',
+    usage: 'Verify',
+  }
+}
