@@ -16,7 +16,7 @@ import { answerSignOut } from './sign-out.ts'
 import { issuerOf } from './token-answer.ts'
 import type { TokenForm } from './token-answer.ts'
 import { answerTokenRequest } from './token-endpoint.ts'
-import type { ChangeTokenResponse } from './token-endpoint.ts'
+import type { ApplicationTokens, ChangeTokenResponse } from './token-endpoint.ts'
 
 /** A request as it came in. Holds what signs people in: for tests in this process, never for a log. */
 export interface ProviderRequest {
@@ -39,6 +39,7 @@ export interface Doors {
   readonly failures: WeakMap<object, ProviderFailure>
   readonly requests: ProviderRequest[]
   readonly change: () => ChangeTokenResponse | undefined
+  readonly applicationTokens: ApplicationTokens | undefined
   readonly transformKeys: () => ((keys: JWK[]) => unknown) | undefined
 }
 

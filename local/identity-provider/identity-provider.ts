@@ -17,7 +17,7 @@ import type { Person } from './people.ts'
 import type { Api } from './scopes.ts'
 import { SigningKeys } from './signing-keys.ts'
 import { issuerOf } from './token-answer.ts'
-import type { ChangeTokenResponse } from './token-endpoint.ts'
+import type { ApplicationTokens, ChangeTokenResponse } from './token-endpoint.ts'
 
 export type { ProviderRequest } from './doors.ts'
 export type { Api } from './scopes.ts'
@@ -36,6 +36,8 @@ export interface IdentityProviderOptions {
   readonly apis: readonly Api[]
   readonly people?: readonly Person[]
   readonly settings?: Partial<ProviderSettings>
+  /** For client credentials; without it that grant is unknown. */
+  readonly applicationTokens?: ApplicationTokens
 }
 
 export interface IdentityProvider {
@@ -127,6 +129,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     browserUrl,
     failures,
     requests,
+    applicationTokens: options.applicationTokens,
     change: () => change,
     transformKeys: () => transformKeys,
   }

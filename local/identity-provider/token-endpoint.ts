@@ -21,11 +21,15 @@ export interface TokenChange {
 /** Returns what is sent in place of the answer. */
 export type ChangeTokenResponse = (change: TokenChange) => TokenAnswer | Promise<TokenAnswer>
 
+/** Makes an application's own token (client credentials) for a resource; the part that takes it checks it. */
+export type ApplicationTokens = (clientId: string, audience: string) => Promise<{ token: string; seconds: number }>
+
 export interface TokenEndpoint {
   readonly around: Surroundings
   readonly clients: readonly RegisteredClient[]
   readonly faults: Faults
   readonly change: () => ChangeTokenResponse | undefined
+  readonly applicationTokens: ApplicationTokens | undefined
   /** What oidc-provider refused in this request, in its own words. */
   readonly failure: (ctx: KoaContextWithOIDC) => ProviderFailure | undefined
 }
@@ -42,6 +46,12 @@ export async function answerTokenRequest(
     const scripted = faults.takeTokenError(form['grant_type'])
     if (scripted) {
       send(ctx, 400, describeError(scripted))
+      return
+    }
+
+    if (form['grant_type'] === 'client_credentials' && endpoint.applicationTokens) {
+      ctx.status = 200
+      ctx.body = await applicationToken(endpoint.applicationTokens, form)
       return
     }
 
@@ -67,6 +77,14 @@ export async function answerTokenRequest(
     if (!(error instanceof EntraError)) throw error
     send(ctx, error.kind.status, errorAnswer(error))
   }
+}
+
+/** RFC 6749 §4.4, for one resource's `.default` as in Entra. */
+async function applicationToken(tokens: ApplicationTokens, form: TokenForm): Promise<TokenAnswer> {
+  const resource = /^(\S+)\/\.default$/.exec(form['scope'] ?? '')?.[1]
+  if (resource === undefined) throw new EntraError('scope_unknown', `[${form['scope'] ?? ''}]`)
+  const { token, seconds } = await tokens(form['client_id'] ?? '', resource)
+  return { token_type: 'Bearer', expires_in: seconds, ext_expires_in: seconds, access_token: token }
 }
 
 async function authenticateClient(
