@@ -105,8 +105,9 @@ export function checkSignedOutUrl(text: string | undefined, frontEnd: FrontEnd):
 }
 
 function parseUrl(text: string): URL {
-  // The URL parser drops tabs and newlines and turns backslashes round; a URL that needs that was made to deceive.
-  const isPlain = Buffer.byteLength(text) <= maxReturnUrlBytes && /^https?:\/\/[^\s\\]+$/i.test(text)
+  // The URL parser drops tabs and newlines, turns backslashes round and takes any number of slashes; a URL that needs
+  // that was made to deceive.
+  const isPlain = Buffer.byteLength(text) <= maxReturnUrlBytes && /^https?:\/\/[^\s\\/][^\s\\]*$/i.test(text)
   if (!isPlain || hasControlCharacter(text) || !URL.canParse(text)) throw new BrokerError('return_url_invalid')
   const url = new URL(text)
   // Percent-encoded it may be three times as long, and it is this form that must fit a cookie.

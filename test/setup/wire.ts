@@ -1,0 +1,44 @@
+/** Requests as no client library would send them: other Hosts, absolute URIs, doubled headers, any method. */
+import net from 'node:net'
+
+export interface RawReply {
+  readonly status: number
+  /** Lower-case names; repeated ones joined by a comma. */
+  readonly headers: Headers
+  readonly text: string
+}
+
+export interface RawRequest {
+  readonly method?: string
+  /** As it stands in the request line: a path, or an absolute URI. */
+  readonly target: string
+  /** In this order and spelling; Host too is the caller's. */
+  readonly headers?: readonly (readonly [name: string, value: string])[]
+  readonly body?: string | Uint8Array
+}
+
+/** @param url of the server; only its host and port count */
+export async function sendRaw(url: string, { method = 'GET', target, headers, body }: RawRequest): Promise<RawReply> {
+  const { hostname, port, host } = new URL(url)
+  const socket = net.connect({ host: hostname, port: Number(port) })
+  const lines = (headers ?? [['Host', host]]).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.write(`${method} ${target} HTTP/1.1\r\n${lines.join('')}Connection: close\r\n\r\n`)
+  if (body !== undefined) socket.write(body)
+
+  const chunks: Buffer[] = []
+  try {
+    for await (const chunk of socket) chunks.push(chunk as Buffer)
+  } catch (error) {
+    // The server may end the connection while a large body is still on its way; what it said before counts.
+    if (chunks.length === 0) throw error
+  }
+  return parse(Buffer.concat(chunks).toString('utf8'))
+}
+
+function parse(answer: string): RawReply {
+  const end = answer.indexOf('\r\n\r\n')
+  const [statusLine = '', ...lines] = answer.slice(0, end).split('\r\n')
+  const headers = new Headers()
+  for (const line of lines) headers.append(line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim())
+  return { status: Number(statusLine.split(' ')[1]), headers, text: answer.slice(end + 4) }
+}
