@@ -9,7 +9,8 @@ import type { Handle } from './respond.ts'
 export const login =
   ({ signIn }: Pick<Broker, 'signIn'>): Handle =>
   async (request) => {
-    if (/prefetch|prerender/i.test(request.headers.get('sec-purpose') ?? request.headers.get('purpose') ?? '')) {
+    const purposes = ['sec-purpose', 'purpose', 'x-purpose', 'x-moz'].map((name) => request.headers.get(name) ?? '')
+    if (purposes.some((purpose) => /prefetch|prerender|preview/i.test(purpose))) {
       throw new BrokerError('prefetch_refused')
     }
     const parameters = parseLoginParameters(parseQuery(request))

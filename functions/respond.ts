@@ -86,10 +86,10 @@ function respond(composed: Composed, handlers: Handlers, format: Format): HttpHa
   return async (request, context) => {
     const reference = referenceOf(context)
     try {
-      const handler = handlers[request.method as HttpMethod]
-      if (!handler) throw new BrokerError('method_not_allowed')
       const faulty = settingsProblem()
       if (faulty) throw faulty
+      const handler = handlers[request.method as HttpMethod]
+      if (!handler) throw new BrokerError('method_not_allowed')
       const { broker } = composed as { broker: Broker }
       return toResponse(await handler(broker)(request, context), reference)
     } catch (thrown) {
