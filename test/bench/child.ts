@@ -1,0 +1,63 @@
+/** Child processes of the bench: each says that it is ready by one line of JSON, and ends with the bench. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import type { Usage } from './usage.ts'
+
+export interface Child<Ready> {
+  readonly ready: Ready
+  /** Only of a process with `usage.ts` preloaded. */
+  usage(): Promise<Usage>
+  /** By SIGTERM: a profile is written on the way out. */
+  end(): Promise<void>
+}
+
+const startMilliseconds = 30_000
+const answerMilliseconds = 10_000
+const endMilliseconds = 15_000
+
+/** @param argv Node's own arguments, the program and its arguments */
+export async function startChild<Ready>(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Child<Ready>> {
+  const child = spawn(process.execPath, argv, { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  let said = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => void (said = (said + text).slice(-4000)))
+  const line = await firstLine(child, () => said).catch((error: unknown) => {
+    child.kill('SIGKILL')
+    throw error
+  })
+  return {
+    ready: JSON.parse(line) as Ready,
+    usage: async () => {
+      const answered = once(child, 'message', { signal: AbortSignal.timeout(answerMilliseconds) })
+      child.send('usage')
+      return ((await answered) as [Usage])[0]
+    },
+    end: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const ended = once(child, 'exit')
+      child.kill('SIGTERM')
+      const timer = setTimeout(() => child.kill('SIGKILL'), endMilliseconds)
+      await ended
+      clearTimeout(timer)
+    },
+  }
+}
+
+function firstLine(child: ChildProcess, said: () => string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`Not ready in time.\n${said()}`)), startMilliseconds)
+    child.once('close', () => reject(new Error(`Ended before it was ready.\n${said()}`)))
+    child.once('exit', () => clearTimeout(timer))
+    let text = ''
+    child.stdout?.setEncoding('utf8').on('data', (more: string) => {
+      text += more
+      const end = text.indexOf('\n')
+      if (end < 0) return
+      clearTimeout(timer)
+      resolve(text.slice(0, end))
+    })
+  })
+}

@@ -1,0 +1,130 @@
+/** Drives load from the bench's own process: sign-ins and session reads over HTTP, each bounded in time. */
+import http from 'node:http'
+import { createVisitor } from '../../local/identity-provider/visit.ts'
+import type { Visitor } from '../../local/identity-provider/visit.ts'
+
+/** A program that signs people in: the broker or the peer. */
+export interface RelyingParty {
+  readonly name: string
+  readonly url: string
+  readonly loginPath: string
+  readonly sessionPath: string
+}
+
+/** Somebody who is signed in at the provider already, so that a sign-in costs the provider one page. */
+export interface Person {
+  readonly username: string
+  readonly visitor: Visitor
+}
+
+/** What a front end's script on the same site sends; the peer gets it too, though it looks at none of it. */
+export const frontEndOrigin = 'http://localhost:3000'
+const scriptHeaders = { origin: frontEndOrigin, 'sec-fetch-site': 'same-site', accept: 'application/json' }
+const requestMilliseconds = 20_000
+const agent = new http.Agent({ keepAlive: true, maxSockets: 16 })
+
+export function createPeople(
+  count: number,
+): readonly (Person & { readonly objectId: string; readonly name: string })[] {
+  return Array.from({ length: count }, (_, index) => ({
+    username: `person${index}@contoso.example`,
+    name: `Person ${index}`,
+    objectId: `aaaaaaaa-0000-4000-8000-${String(index).padStart(12, '0')}`,
+    visitor: createVisitor(),
+  }))
+}
+
+/**
+ * A whole sign-in with a browser that has no cookies of the relying party.
+ *
+ * @returns the cookie header of the session
+ */
+export async function signIn(party: RelyingParty, { username, visitor }: Person): Promise<string> {
+  const begun = await send(`${party.url}${party.loginPath}`)
+  if (begun.status !== 303 || !begun.location) throw unexpected(party, 'login', begun)
+  const { mode, fields } = await visitor.signIn(begun.location, username)
+  if (mode !== 'form_post') throw new Error(`${party.name}: the provider answered by ${mode}`)
+  const done = await send(`${party.url}/callback`, {
+    cookie: begun.cookie,
+    form: new URLSearchParams(fields).toString(),
+  })
+  if (done.status !== 303 || done.cookie === '') throw unexpected(party, 'callback', done)
+  return done.cookie
+}
+
+export async function readSession(party: RelyingParty, cookie: string): Promise<void> {
+  const read = await send(`${party.url}${party.sessionPath}`, { cookie, headers: scriptHeaders })
+  if (read.status !== 200 || !read.body.includes('"username"')) throw unexpected(party, 'session', read)
+}
+
+export async function get(url: string): Promise<void> {
+  const { status } = await send(url)
+  if (status !== 200) throw new Error(`${url}: ${status}`)
+}
+
+/** Does `work` so many times, a few at once. */
+export async function repeat(count: number, atOnce: number, work: (index: number) => Promise<unknown>): Promise<void> {
+  let next = 0
+  const worker = async () => {
+    while (next < count) await work(next++)
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+}
+
+interface Answer {
+  readonly status: number
+  readonly location: string | undefined
+  /** A Cookie header of the cookies that were set and not ended. */
+  readonly cookie: string
+  readonly body: string
+}
+
+interface Request {
+  readonly cookie?: string
+  readonly form?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+function send(url: string, { cookie, form, headers }: Request = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = http.request(
+      url,
+      {
+        agent,
+        method: form === undefined ? 'GET' : 'POST',
+        headers: {
+          accept: 'text/html',
+          ...headers,
+          ...(cookie ? { cookie } : {}),
+          ...(form === undefined
+            ? {}
+            : { 'content-type': 'application/x-www-form-urlencoded', 'content-length': Buffer.byteLength(form) }),
+        },
+      },
+      (response) => {
+        let body = ''
+        response.setEncoding('utf8')
+        response.on('data', (text: string) => void (body += text))
+        response.on('error', reject)
+        response.on('end', () => {
+          const { location, 'set-cookie': set = [] } = response.headers
+          resolve({ status: response.statusCode ?? 0, location, cookie: cookieHeader(set), body })
+        })
+      },
+    )
+    request.setTimeout(requestMilliseconds, () => request.destroy(new Error(`${url}: no answer in time`)))
+    request.on('error', reject)
+    request.end(form)
+  })
+}
+
+function cookieHeader(set: readonly string[]): string {
+  return set
+    .filter((cookie) => !/;\s*max-age=0\b/i.test(cookie))
+    .map((cookie) => cookie.split(';', 1)[0])
+    .join('; ')
+}
+
+function unexpected({ name }: RelyingParty, step: string, { status, body }: Answer): Error {
+  return new Error(`${name}: ${step} answered ${status}: ${body.slice(0, 300)}`)
+}

@@ -1,0 +1,139 @@
+/** What surrounds the programs under test, and how each of them is started. */
+import { generateKeyPairSync, randomBytes, randomUUID, X509Certificate } from 'node:crypto'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { startStorageEmulator } from '../../local/azurite.ts'
+import { localDefaults } from '../../local/local-defaults.ts'
+import { makeSelfSigned } from '../../local/vault/self-signed.ts'
+import { startChild } from './child.ts'
+import type { Child } from './child.ts'
+import type { CloudOptions, CloudReady } from './cloud.ts'
+import { createPeople, frontEndOrigin } from './driver.ts'
+import type { Person, RelyingParty } from './driver.ts'
+import { buildPrograms } from './programs.ts'
+
+/** A process under test that signs people in. */
+export interface Running extends Child<{ readonly url: string }>, RelyingParty {}
+
+export interface World {
+  readonly people: readonly Person[]
+  /** The broker's entry chunk with its static imports. */
+  readonly entryBytes: number
+  startBroker(options?: BrokerOptions): Promise<Running>
+  startPeer(): Promise<Running>
+  startBareFunction(): Promise<Child<{ readonly url: string }>>
+  close(): Promise<void>
+}
+
+export interface BrokerOptions {
+  readonly settings?: Readonly<Record<string, string>>
+  /** Where a CPU profile is written when the process ends. */
+  readonly profileFolder?: string
+}
+
+const root = path.join(import.meta.dirname, '..', '..')
+const apiScope = 'api://demo/orders.read'
+const returnUrl = `${frontEndOrigin}/`
+// Nobody listens there: the browser is a loop that follows no further, and instances answer for one base URL.
+const brokerBaseUrl = 'http://localhost:7071'
+const peerRedirectUri = 'http://localhost:7072/callback'
+
+export async function startWorld({ people: count }: { readonly people: number }): Promise<World> {
+  await mkdir(path.join(root, '.local'), { recursive: true })
+  const folder = await mkdtemp(path.join(root, '.local', 'bench-'))
+  const closing: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })]
+  const close = async () => {
+    for (const end of closing.splice(0).reverse()) await end()
+  }
+  const keep = <Kept extends { end(): Promise<void> }>(child: Kept): Kept => {
+    closing.push(() => child.end())
+    return child
+  }
+
+  try {
+    const people = createPeople(count)
+    const peer = { clientId: randomUUID(), redirectUri: peerRedirectUri, ...(await makePeerCertificate()) }
+    const caFile = path.join(folder, 'ca.pem')
+    const cloudOptions: CloudOptions = {
+      caFile,
+      brokerRedirectUri: `${brokerBaseUrl}/callback`,
+      peer: { clientId: peer.clientId, redirectUri: peer.redirectUri, certificate: peer.certificate },
+      people: people.map(({ username, name, objectId }) => ({ username, name, objectId })),
+    }
+    const [programs, tables, cloud] = await Promise.all([
+      buildPrograms(folder),
+      startStorageEmulator('table', 0).then((started) => {
+        closing.push(() => started.close())
+        return started
+      }),
+      startChild<CloudReady>([path.join(import.meta.dirname, 'cloud.ts'), JSON.stringify(cloudOptions)], {
+        PATH: process.env.PATH,
+      }).then(keep),
+    ])
+
+    const brokerSettings = {
+      PATH: process.env.PATH,
+      ...localDefaults,
+      ...cloud.ready.settings,
+      Broker__BaseUrl: brokerBaseUrl,
+      Broker__TableServiceUri: tables.url,
+      Broker__FrontEnds: JSON.stringify([
+        { id: 'shop', origins: [frontEndOrigin], apis: [{ name: 'orders', scopes: [apiScope] }] },
+      ]),
+    }
+    const peerSettings = {
+      PATH: process.env.PATH,
+      NODE_EXTRA_CA_CERTS: caFile,
+      // As deployed: express answers errors at length otherwise.
+      NODE_ENV: 'production',
+      ISSUER: cloud.ready.issuer,
+      CLIENT_ID: peer.clientId,
+      REDIRECT_URI: peer.redirectUri,
+      RETURN_URL: returnUrl,
+      SCOPE: `openid profile offline_access ${apiScope}`,
+      CERTIFICATE: peer.certificate,
+      PRIVATE_KEY: peer.privateKey,
+      SESSION_SECRET: randomBytes(32).toString('base64url'),
+    }
+
+    return {
+      people,
+      entryBytes: programs.entryBytes,
+      startBroker: async ({ settings = {}, profileFolder } = {}) => {
+        const profiling = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
+        const env = { ...brokerSettings, ...settings }
+        const child = keep(await startChild<{ url: string }>([...profiling, ...programs.broker], env))
+        const query = new URLSearchParams({ frontend: 'shop', return_url: returnUrl }).toString()
+        const paths = { loginPath: `/login?${query}`, sessionPath: '/session?frontend=shop' }
+        return { ...child, name: 'broker', url: child.ready.url, ...paths }
+      },
+      startPeer: async () => {
+        const child = keep(await startChild<{ url: string }>(programs.peer, peerSettings))
+        return { ...child, name: 'peer', url: child.ready.url, loginPath: '/login', sessionPath: '/session' }
+      },
+      startBareFunction: async () => keep(await startChild(programs.bare, { PATH: process.env.PATH })),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** The same size as the broker's, with the key where the peer can use it. */
+async function makePeerCertificate(): Promise<{ certificate: string; privateKey: string }> {
+  const keys = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const day = 24 * 60 * 60 * 1000
+  const der = await makeSelfSigned({
+    ...keys,
+    subject: 'CN=peer',
+    keyUsage: ['digitalSignature'],
+    extendedKeyUsage: ['1.3.6.1.5.5.7.3.2'],
+    notBefore: new Date(Date.now() - day),
+    notAfter: new Date(Date.now() + 30 * day),
+  })
+  return {
+    certificate: new X509Certificate(der).toString(),
+    privateKey: keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  }
+}
