@@ -5,6 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { format, resolveConfig } from 'prettier'
+import { errorsPage } from './generated-errors.ts'
 import { exampleSettings, publishedFrontEndsSchema, settingsPage } from './generated-settings.ts'
 
 export interface GeneratedFile {
@@ -18,6 +19,7 @@ export const generatedFiles: readonly GeneratedFile[] = [
   { path: 'local.settings.example.json', content: exampleSettings },
   { path: 'docs/settings.md', content: settingsPage },
   { path: 'docs/front-ends.schema.json', content: publishedFrontEndsSchema },
+  { path: 'docs/errors.md', content: errorsPage },
 ]
 
 const root = join(import.meta.dirname, '..')

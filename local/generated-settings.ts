@@ -6,6 +6,7 @@ import type { Declaration } from '../shared/settings/declarations.ts'
 import { frontEndsSchema } from '../shared/settings/front-ends.ts'
 import { frontEndMember, otherSourceTypes, secondCredential, usualNames } from '../shared/settings/names.ts'
 import { localDefaults } from './local-defaults.ts'
+import { table } from './markdown-table.ts'
 
 /** local.settings.example.json: complete, and works when copied to local.settings.json. */
 export function exampleSettings(): string {
@@ -142,9 +143,4 @@ interface JsonSchema {
   readonly required?: readonly string[]
   readonly properties?: Readonly<Record<string, JsonSchema>>
   readonly items?: JsonSchema
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 }
