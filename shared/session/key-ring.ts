@@ -42,6 +42,8 @@ const partition = 'key-ring'
 const format = '1'
 const rereadUnknownAfter = 30_000
 const retryAfter = 5_000
+/** How long into the next month a key may go on sealing where that month's key can't be had; its row stays for longer. */
+const overtime = 7 * 24 * 60 * 60 * 1000
 
 export interface KeyRingOptions {
   readonly store: Store
@@ -95,7 +97,7 @@ export function createKeyRing({ store, wrapper, clock, neededForSeconds, onFault
     const made = await store.insert('service', {
       partition,
       row: id,
-      sweepAfter: new Date(endOfMonth(id) + neededForSeconds * 1000),
+      sweepAfter: new Date(endOfMonth(id) + overtime + neededForSeconds * 1000),
       values: { format, wrapped, wrappingVersion: version },
     })
     const now = await readRows()
@@ -127,7 +129,8 @@ export function createKeyRing({ store, wrapper, clock, neededForSeconds, onFault
       if (ready) return ready
       const newest = [...keys.values()].sort((a, b) => b.id.localeCompare(a.id))[0]
       const loading = load(month)
-      if (newest) {
+      // An older one would be swept before what it seals now has ended.
+      if (newest && clock() < endOfMonth(newest.id) + overtime) {
         loading.catch(onFault)
         return newest
       }
@@ -139,7 +142,8 @@ export function createKeyRing({ store, wrapper, clock, neededForSeconds, onFault
       if (!/^\d{4}-\d{2}$/.test(id)) return undefined
       const ready = keys.get(id)
       if (ready) return ready
-      return (await rowFor(id)) ? load(id) : undefined
+      // Nobody can know that the month's key is not there: another instance may make it while this one looks away.
+      return id === monthOf(clock()) || (await rowFor(id)) ? load(id) : undefined
     },
     ids: async () => [...(await readRows()).keys()].sort().reverse(),
   }

@@ -1,0 +1,123 @@
+/** What sessions stand on, in this process: a vault, a managed identity, tables behind a network, and a clock to move. */
+import { randomBytes } from 'node:crypto'
+import tls from 'node:tls'
+import { inject, vi } from 'vitest'
+import { createCertificateAuthority } from '../../../local/certificate-authority.ts'
+import { localIdentity, startManagedIdentity } from '../../../local/managed-identity/managed-identity.ts'
+import { brokerAccessPolicy } from '../../../local/vault/permissions.ts'
+import { startVault } from '../../../local/vault/vault.ts'
+import { createTokenCredential } from '../../../shared/credential/token-credential.azure-identity.ts'
+import { createKeyVault } from '../../../shared/credential/vault.key-vault.ts'
+import { createKeyRing } from '../../../shared/session/key-ring.ts'
+import type { KeyRing, KeyRingOptions } from '../../../shared/session/key-ring.ts'
+import { createSessions } from '../../../shared/session/sessions.ts'
+import type { Sessions, SessionsOptions } from '../../../shared/session/sessions.ts'
+import { createAzureTableStore } from '../../../shared/session/store.azure-table.ts'
+import type { Store } from '../../../shared/session/store.ts'
+import type { Identity } from '../../../shared/signin/id-token.ts'
+import { startTableProxy } from '../../setup/table-proxy.ts'
+
+export const wrappingKeyName = 'broker-key-ring'
+
+export type SessionParts = Awaited<ReturnType<typeof startSessionParts>>
+
+/** One a file: the managed identity's client asks one endpoint a process. */
+export async function startSessionParts() {
+  const authority = await createCertificateAuthority()
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), authority.certificatePem])
+  const managedIdentity = await startManagedIdentity({ port: 0 })
+  vi.stubEnv('IDENTITY_ENDPOINT', managedIdentity.url)
+  vi.stubEnv('IDENTITY_HEADER', managedIdentity.header)
+  const vault = await startVault({
+    port: 0,
+    tls: await authority.issue(['localhost']),
+    verifyAccessToken: managedIdentity.issuer.verifyAccessToken,
+    permissions: { [localIdentity.clientId]: brokerAccessPolicy },
+  })
+  const first = await vault.createKey(wrappingKeyName, { keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
+  const keyVersions = [first.version]
+
+  const credential = createTokenCredential({
+    managedIdentity: true,
+    managedIdentityClientId: localIdentity.clientId,
+    clock: Date.now,
+  })
+  const proxies: { close(): Promise<void> }[] = []
+
+  return {
+    vault,
+    /** Tables of their own, so that each test begins with a store that has nothing. */
+    newTables: async () => {
+      const tablePrefix = `u${randomBytes(5).toString('hex')}`
+      const network = await startTableProxy(inject('tableServiceUri'), tablePrefix)
+      proxies.push(network)
+      const connect = (): Store =>
+        createAzureTableStore({
+          tableServiceUri: network.url,
+          tablePrefix,
+          credential: () => Promise.resolve(credential),
+        })
+      return { network, connect }
+    },
+    /** A new one each time, as each instance has its own. */
+    newWrapper: () => createKeyVault({ vaultUrl: vault.url, certificateName: 'broker', wrappingKeyName, credential }),
+    rotateWrappingKey: async (): Promise<string> => {
+      const { version } = await vault.rotateKey(wrappingKeyName)
+      keyVersions.push(version)
+      return version
+    },
+    setWrappingKeyEnabled: (enabled: boolean) => {
+      for (const version of keyVersions) vault.setKeyEnabled(wrappingKeyName, version, enabled)
+    },
+    /** What was asked of the vault since the last reset, without the SDK's way in. */
+    vaultOperations: () =>
+      vault.requests.filter(({ identity }) => identity !== undefined).map(({ operation }) => operation),
+    close: async () => {
+      vi.unstubAllEnvs()
+      for (const proxy of proxies) await proxy.close()
+      await vault.close()
+      await managedIdentity.close()
+    },
+  }
+}
+
+/** A clock that stands until it is moved. */
+export function createClock(start: string | number) {
+  let now = new Date(start).getTime()
+  return Object.assign(() => now, {
+    set: (time: string | number) => void (now = new Date(time).getTime()),
+    advance: (seconds: number) => void (now += seconds * 1000),
+  })
+}
+
+export const month = 31 * 24 * 60 * 60
+
+/** An instance's ring. */
+export function openRing(
+  options: Pick<KeyRingOptions, 'store' | 'wrapper' | 'clock'> & { faults?: unknown[] },
+): KeyRing {
+  return createKeyRing({
+    neededForSeconds: 12 * 3600,
+    onFault: (error) => options.faults?.push(error),
+    ...options,
+  })
+}
+
+/** An instance's sessions; an hour of idle time, twelve in all. */
+export function openSessions(
+  options: Pick<SessionsOptions, 'store' | 'ring' | 'clock'> & { cacheSeconds?: number },
+): Sessions {
+  return createSessions({ idleSeconds: 3600, absoluteSeconds: 12 * 3600, cacheSeconds: 0, ...options })
+}
+
+/** As the check of an ID token makes one; what is told of people is all made up. */
+export const somebody = {
+  issuer: 'https://localhost:7171/11111111-1111-4111-8111-111111111111/v2.0',
+  subject: 'subject-of-ada',
+  tenantId: '11111111-1111-4111-8111-111111111111',
+  objectId: 'aaaaaaaa-0001-4000-8000-000000000001',
+  sessionId: 'session-at-the-provider',
+  name: 'Ada Lovelace',
+  username: 'ada@contoso.example',
+  loginHint: 'O.hint-of-ada',
+} as unknown as Identity
