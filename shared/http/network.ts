@@ -77,6 +77,11 @@ export function createNetwork({ deadlineMilliseconds = 10_000 }: NetworkOptions 
 async function read(incoming: http.IncomingMessage): Promise<NetworkAnswer> {
   const status = incoming.statusCode ?? 0
   const headers = Object.fromEntries(Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]))
+  // Before the content is looked at: a front door's 503 is HTML, and what matters is that it will pass.
+  if (status === 429 || status >= 500) {
+    incoming.on('error', () => undefined).resume()
+    return { status, headers, json: {} }
+  }
   const chunks: Buffer[] = []
   let size = 0
   try {
@@ -91,8 +96,6 @@ async function read(incoming: http.IncomingMessage): Promise<NetworkAnswer> {
   } catch (error) {
     throw error instanceof BrokerError ? error : unavailable('answer cut off', error)
   }
-  // Before the content is looked at: a front door's 503 is HTML, and what matters is that it will pass.
-  if (status === 429 || status >= 500) return { status, headers, json: {} }
   if (status >= 300 && status < 400) throw invalid('a redirect')
   if (!/^application\/([\w.-]+\+)?json\b/i.test(headers['content-type'] ?? '')) throw invalid('not JSON')
   return { status, headers, json: parseObject(Buffer.concat(chunks).toString('utf8')) }

@@ -1,0 +1,255 @@
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createCertificateAuthority } from '../../../local/certificate-authority.ts'
+import type { TlsIdentity } from '../../../local/http-server.ts'
+import { makeSelfSigned } from '../../../local/vault/self-signed.ts'
+import { createNetwork } from '../../../shared/http/network.ts'
+import type { Network } from '../../../shared/http/network.ts'
+import { sendJson, startSecureServer, trustedAuthority } from '../../setup/secure-server.ts'
+import type { Answerer, SecureServer } from '../../setup/secure-server.ts'
+import { trust } from '../../setup/trust.ts'
+
+let server: SecureServer
+let network: Network
+beforeAll(async () => {
+  server = await startSecureServer()
+})
+beforeEach(() => {
+  network = createNetwork({ deadlineMilliseconds: 150 })
+})
+afterAll(() => server.close())
+
+const get = () => network({ method: 'GET', url: `${server.url}/keys` })
+const post = () =>
+  network({
+    method: 'POST',
+    url: `${server.url}/token`,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: 'grant_type=authorization_code&code=1',
+  })
+const good: Answerer = (_, response) => sendJson(response, { keys: [] })
+
+describe('a call to the provider', () => {
+  it('gives the status, the headers and the parsed object', async () => {
+    server.answer((_, response) => sendJson(response, { error: 'invalid_grant' }, 400, { 'x-ms-request-id': 'abc' }))
+
+    expect(await post()).toMatchObject({
+      status: 400,
+      headers: { 'x-ms-request-id': 'abc' },
+      json: { error: 'invalid_grant' },
+    })
+  })
+
+  it('sends a body with its length, and asks for JSON', async () => {
+    const seen: (string | undefined)[] = []
+    server.answer(({ headers }, response, body) => {
+      seen.push(headers.accept, headers['content-length'], headers['content-type'], body)
+      sendJson(response, {})
+    })
+
+    await post()
+
+    expect(seen).toEqual([
+      'application/json',
+      '36',
+      'application/x-www-form-urlencoded',
+      'grant_type=authorization_code&code=1',
+    ])
+  })
+
+  it('takes every content type that is JSON', async () => {
+    for (const type of ['application/json; charset=utf-8', 'application/problem+json', 'application/jwk-set+json']) {
+      server.answer((_, response) => sendJson(response, { keys: [] }, 200, { 'content-type': type }))
+      expect((await get()).json).toEqual({ keys: [] })
+    }
+  })
+
+  it.each<[string, Answerer, string]>([
+    ['HTML', (_, response) => void response.setHeader('content-type', 'text/html').end('<h1>Hello</h1>'), 'not JSON'],
+    [
+      'JSON that calls itself text',
+      (_, response) => sendJson(response, {}, 200, { 'content-type': 'text/plain' }),
+      'not JSON',
+    ],
+    ['no content type', (_, response) => void response.end('{}'), 'not JSON'],
+    [
+      'broken JSON',
+      (_, response) => void response.setHeader('content-type', 'application/json').end('{"keys":'),
+      'broken JSON',
+    ],
+    ['nothing', (_, response) => void response.setHeader('content-type', 'application/json').end(), 'broken JSON'],
+    ['a list', (_, response) => sendJson(response, []), 'JSON that is not an object'],
+    ['null', (_, response) => sendJson(response, null), 'JSON that is not an object'],
+    ['a word', (_, response) => sendJson(response, 'keys'), 'JSON that is not an object'],
+    ['more than 256 KB', (_, response) => sendJson(response, { keys: 'k'.repeat(256 * 1024) }), 'more than 256 KB'],
+    [
+      'more than 256 KB without an end',
+      (_, response) => {
+        response.setHeader('content-type', 'application/json').write('{"keys":"')
+        const more = setInterval(() => response.write('k'.repeat(64 * 1024)), 1)
+        response.on('close', () => clearInterval(more))
+      },
+      'more than 256 KB',
+    ],
+    ['a redirect', (_, response) => sendJson(response, {}, 302, { location: 'https://localhost:1/' }), 'a redirect'],
+  ])('refuses %s', async (_what, answer, detail) => {
+    server.answer(answer)
+    await expect(get()).rejects.toMatchObject({ code: 'provider_answer_invalid', detail })
+
+    server.answer(good)
+    await expect(get()).resolves.toMatchObject({ json: { keys: [] } })
+  })
+
+  it.each([301, 302, 303, 307, 308])('follows no redirect (%i), and takes nothing along', async (status) => {
+    server.answer((request, response) => {
+      if (request.url === '/token') sendJson(response, {}, status, { location: `${server.url}/elsewhere` })
+      else sendJson(response, { access_token: 'x' })
+    })
+
+    await expect(post()).rejects.toMatchObject({ code: 'provider_answer_invalid' })
+
+    expect(server.requests).toEqual(['POST /token'])
+  })
+})
+
+describe('a provider in trouble', () => {
+  it.each([500, 502, 503, 504])('is unavailable when it says %i, in whatever form', async (status) => {
+    server.answer(
+      (_, response) => void response.writeHead(status, { 'content-type': 'text/html' }).end('<h1>Sorry</h1>'),
+    )
+
+    await expect(post()).rejects.toMatchObject({ code: 'provider_unavailable', detail: `status ${status}` })
+    expect(server.requests).toHaveLength(1)
+  })
+
+  it('is unavailable and not wrong where its trouble comes with a large page', async () => {
+    server.answer((_, response) => void response.writeHead(503).end('x'.repeat(512 * 1024)))
+
+    await expect(post()).rejects.toMatchObject({ code: 'provider_unavailable' })
+  })
+
+  it.each([
+    ['17', 17],
+    ['86400', 120],
+    ['0', undefined],
+    ['soon', undefined],
+  ])('has too much to do when it says 429, and Retry-After %s is told on as %s', async (retryAfter, seconds) => {
+    server.answer((_, response) => sendJson(response, {}, 429, { 'retry-after': retryAfter }))
+
+    await expect(post()).rejects.toMatchObject({ code: 'provider_throttled', retryAfterSeconds: seconds })
+  })
+
+  it('that never answers is given up at the deadline', async () => {
+    server.answer(() => undefined)
+
+    await expect(post()).rejects.toMatchObject({ code: 'provider_unavailable' })
+
+    expect(server.requests).toEqual(['POST /token'])
+    server.answer(good)
+    await expect(get()).resolves.toMatchObject({ status: 200 })
+  })
+
+  it('that begins to answer and stops is given up at the deadline', async () => {
+    server.answer((_, response) => void response.setHeader('content-type', 'application/json').write('{"keys":'))
+
+    await expect(post()).rejects.toMatchObject({ code: 'provider_unavailable' })
+  })
+
+  it('that hangs up in the middle of an answer has not answered', async () => {
+    server.answer((_, response) => {
+      response.setHeader('content-type', 'application/json').write('{"keys":')
+      setTimeout(() => response.destroy(), 5)
+    })
+
+    await expect(post()).rejects.toMatchObject({ code: 'provider_unavailable' })
+  })
+
+  it('that hangs up before it answers is asked once more for what is only read', async () => {
+    let times = 0
+    server.answer((_, response) => {
+      if (++times === 1) response.destroy()
+      else sendJson(response, { keys: [] })
+    })
+
+    await expect(get()).resolves.toMatchObject({ json: { keys: [] } })
+    expect(server.requests).toEqual(['GET /keys', 'GET /keys'])
+  })
+
+  it('is never sent a code twice, since nobody knows whether the first one arrived', async () => {
+    server.answer((_, response) => void response.destroy())
+
+    await expect(post()).rejects.toMatchObject({ code: 'provider_unavailable' })
+
+    expect(server.requests).toEqual(['POST /token'])
+  })
+
+  it('that is not there is unavailable', async () => {
+    const gone = await startSecureServer()
+    await gone.close()
+
+    await expect(network({ method: 'GET', url: gone.url })).rejects.toMatchObject({
+      code: 'provider_unavailable',
+      detail: 'ECONNREFUSED',
+    })
+  })
+})
+
+describe('the way to the provider', () => {
+  it('is https only', async () => {
+    server.answer(good)
+
+    const plain = network({ method: 'GET', url: `${server.url.replace('https:', 'http:')}/keys` })
+
+    await expect(plain).rejects.toMatchObject({
+      code: 'provider_unavailable',
+      detail: 'http: is not spoken to a provider',
+    })
+    expect(server.requests).toEqual([])
+    await expect(get()).resolves.toMatchObject({ status: 200 })
+  })
+
+  it('ends at a certificate of another name, or of an authority that nobody knows', async () => {
+    const otherName = await startSecureServer(await (await trustedAuthority()).issue(['login.example']))
+    const unknown = await startSecureServer(await (await createCertificateAuthority()).issue(['localhost']))
+    for (const one of [otherName, unknown, server]) one.answer(good)
+
+    const refusal = { code: 'provider_unavailable', detail: 'ERR_TLS_CERT_ALTNAME_INVALID' }
+    await expect(network({ method: 'GET', url: otherName.url })).rejects.toMatchObject(refusal)
+    await expect(network({ method: 'GET', url: unknown.url })).rejects.toMatchObject({ code: 'provider_unavailable' })
+    await expect(get()).resolves.toMatchObject({ status: 200 })
+
+    expect([...otherName.requests, ...unknown.requests]).toEqual([])
+    await Promise.all([otherName.close(), unknown.close()])
+  })
+
+  it('ends at a certificate that has expired', async () => {
+    const yesterday = await startSecureServer(await selfSigned(-1))
+    const tomorrow = await startSecureServer(await selfSigned(1))
+    for (const one of [yesterday, tomorrow]) one.answer(good)
+
+    const refusal = { code: 'provider_unavailable', detail: 'CERT_HAS_EXPIRED' }
+    await expect(network({ method: 'GET', url: yesterday.url })).rejects.toMatchObject(refusal)
+    await expect(network({ method: 'GET', url: tomorrow.url })).resolves.toMatchObject({ status: 200 })
+
+    expect(yesterday.requests).toEqual([])
+    await Promise.all([yesterday.close(), tomorrow.close()])
+  })
+})
+
+/** A certificate for localhost that this process trusts as it is, until so many days from now. */
+async function selfSigned(days: number): Promise<TlsIdentity> {
+  const day = 24 * 60 * 60 * 1000
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const der = await makeSelfSigned({
+    publicKey,
+    privateKey,
+    subject: `CN=localhost, O=${days} days`,
+    keyUsage: ['digitalSignature'],
+    extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'],
+    notBefore: new Date(Date.now() - 10 * day),
+    notAfter: new Date(Date.now() + days * day),
+  })
+  const cert = new X509Certificate(der).toString()
+  trust(cert)
+  return { cert, key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }
+}
