@@ -34,6 +34,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint {
     ask: (client: ConfidentialClientApplication) => Promise<AuthenticationResult | null>,
     read: (answer: Json) => void,
     refuse: (answer: Json) => BrokerError,
+    forMsal: (answer: Json) => Json = (answer) => answer,
   ): Promise<Json> => {
     // Before MSAL is asked, so that a vault's fault keeps its name.
     const [metadata, assertion] = await Promise.all([options.provider.metadata(), options.assertions.get()])
@@ -52,7 +53,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint {
         checkStatus(answer, refuse)
         read(answer.json)
         outcome = { answer: answer.json }
-        return { status: answer.status, headers: { ...answer.headers }, body: answer.json }
+        return { status: answer.status, headers: { ...answer.headers }, body: forMsal(answer.json) }
       } catch (failure) {
         outcome = { failure }
         throw failure
@@ -75,8 +76,10 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint {
     try {
       await ask(client)
     } catch (error) {
-      if (outcome && 'failure' in outcome) throw outcome.failure
-      throw new BrokerError('provider_answer_invalid', { detail: 'MSAL did not take the answer', cause: error })
+      if (!outcome) throw new BrokerError('internal', { detail: 'MSAL asked nobody', cause: error })
+      if ('failure' in outcome) throw outcome.failure
+      // The answer itself was in order, so it is the ID token that MSAL could not read, or whose nonce is not ours.
+      throw new BrokerError('id_token_refused', { detail: `MSAL: ${codeOf(error)}`, cause: error })
     }
     if (!outcome || !('answer' in outcome)) throw new BrokerError('internal', { detail: 'MSAL asked nobody' })
     return outcome.answer
@@ -112,10 +115,21 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint {
         (client) => client.acquireTokenByRefreshToken({ refreshToken, scopes: [...scopes], forceCache: true }),
         checkTokenAnswer,
         refusedAtRefresh,
+        withoutIdToken,
       )
       return tokensOf(answer)
     },
   }
+}
+
+/** Nobody needs it at a refresh; if MSAL stumbled over it, a refresh token that was just rotated would be lost. */
+function withoutIdToken(answer: Json): Json {
+  return Object.fromEntries(Object.entries(answer).filter(([name]) => name !== 'id_token'))
+}
+
+function codeOf(error: unknown): string {
+  const { errorCode } = (error ?? {}) as { errorCode?: unknown }
+  return typeof errorCode === 'string' ? errorCode : 'unknown'
 }
 
 /** Metadata is given and the authority known: MSAL has nothing to fetch. */
