@@ -3,6 +3,7 @@
  * key stays in the vault; here only the text to sign is put together (RFC 7515 §5.1).
  */
 import { createHash, randomUUID } from 'node:crypto'
+import { BrokerError } from '../errors.ts'
 import type { Clock } from '../timing/deadline.ts'
 import { singleFlight } from '../timing/single-flight.ts'
 import { isAboutTheVersion } from './signing-version.ts'
@@ -33,6 +34,9 @@ export interface ClientAssertionOptions {
 }
 
 const lifetimeSeconds = 600
+/** A vault that gave no time of its own is asked again after this. */
+const pauseSeconds = 5
+const longestPauseSeconds = 120
 /** No call to the provider may take longer than this, so an assertion is never sent with less life. */
 const marginSeconds = 60
 
@@ -45,6 +49,24 @@ interface Assertion {
 export function createClientAssertions(options: ClientAssertionOptions): ClientAssertions {
   const { vault, versions, reuse, clock, onFault } = options
   let kept: Assertion | undefined
+  let told: { readonly error: BrokerError; readonly until: number } | undefined
+  let aheadNotBefore = -Infinity
+
+  /** A time that lies further ahead than any pause was set by a clock that has jumped back since. */
+  const isStillAhead = (time: number) => clock() < time && time <= clock() + longestPauseSeconds * 1000
+
+  /** A vault that has too much to do is left alone for as long as it said, by those in need too. */
+  const makeUnlessTold = async (): Promise<Assertion> => {
+    if (told && isStillAhead(told.until)) throw told.error
+    try {
+      return await make()
+    } catch (error) {
+      if (error instanceof BrokerError && error.code === 'vault_throttled') {
+        told = { error, until: clock() + (error.retryAfterSeconds ?? pauseSeconds) * 1000 }
+      }
+      throw error
+    }
+  }
 
   const make = async (): Promise<Assertion> => {
     const version = await versions.get()
@@ -61,7 +83,8 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
 
   const signWith = async (version: SigningVersion): Promise<Assertion> => {
     const issuedAt = Math.floor(clock() / 1000)
-    const expires = issuedAt + lifetimeSeconds
+    // Not beyond the certificate: the provider would refuse it then, and nobody would learn why.
+    const expires = Math.min(issuedAt + lifetimeSeconds, Math.floor(version.expires / 1000))
     const header = { alg: 'PS256', typ: 'JWT', 'x5t#S256': version.thumbprint }
     const claims = {
       iss: options.clientId,
@@ -78,7 +101,16 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
     return { jwt: `${signingInput}.${Buffer.from(signature).toString('base64url')}`, issuedAt, expires }
   }
 
-  const renew = singleFlight(async () => (kept = await make()))
+  const renew = singleFlight(async () => (kept = await makeUnlessTold()))
+
+  /** While the assertion at hand is still good nobody waits, so a vault in trouble is asked now and then only. */
+  const renewAhead = (): void => {
+    if (isStillAhead(aheadNotBefore)) return
+    renew().catch((error: unknown) => {
+      aheadNotBefore = clock() + pauseSeconds * 1000
+      onFault(error)
+    })
+  }
 
   const secondsLeft = () => (kept ? kept.expires - clock() / 1000 : 0)
   /** A clock that jumped back would keep an assertion that is not valid yet. */
@@ -86,9 +118,9 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
 
   return {
     get: async () => {
-      if (!reuse) return (await make()).jwt
+      if (!reuse) return (await makeUnlessTold()).jwt
       if (!kept || !isUsable()) return (await renew()).jwt
-      if (secondsLeft() < lifetimeSeconds / 3) renew().catch(onFault)
+      if (secondsLeft() < lifetimeSeconds / 3) renewAhead()
       return kept.jwt
     },
     state: () => kept && { issuedAt: kept.issuedAt, expires: kept.expires },

@@ -5,7 +5,7 @@
 import type { TokenCredential } from '@azure/identity'
 import { CertificateClient } from '@azure/keyvault-certificates'
 import { KeyClient } from '@azure/keyvault-keys'
-import type { CryptographyClient } from '@azure/keyvault-keys'
+import type { CryptographyClient, KeyClientOptions } from '@azure/keyvault-keys'
 import { BrokerError } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { KeyWrapper } from '../session/key-ring.ts'
@@ -29,6 +29,8 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
   const deadline = options.deadlineMilliseconds ?? 8_000
   const clientOptions = {
     retryOptions: { maxRetries: 1, retryDelayInMs: 100, maxRetryDelayInMs: 500 },
+    redirectOptions: { maxRetries: 0 },
+    additionalPolicies: [{ policy: plainAnswers, position: 'perRetry' as const }],
     // The challenge names the vault's public suffix, which an emulator on loopback can't have.
     disableChallengeResourceVerification: new URL(vaultUrl).hostname === 'localhost',
   }
@@ -100,12 +102,46 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
       call('key_ring_unreadable', async (abortSignal) => {
         // The version comes from the store, so it may only be a version, never an address.
         if (!/^[0-9a-f]{32}$/i.test(version)) throw new BrokerError('key_ring_unreadable', { detail: 'no key version' })
-        const { result } = await cryptographyFor(wrappingKeyName, version).unwrapKey('RSA-OAEP-256', wrapped, {
-          abortSignal,
-        })
+        const { result } = await cryptographyFor(wrappingKeyName, version)
+          .unwrapKey('RSA-OAEP-256', wrapped, { abortSignal })
+          .catch((error: unknown) => {
+            // These bytes were never wrapped by this key: it is the row that can't be read, not the vault.
+            if ((error as { statusCode?: number }).statusCode !== 400) throw error
+            throw new BrokerError('key_ring_unreadable', { cause: error, detail: 'vault answered 400' })
+          })
         return checkBytes(result, 32)
       }),
   }
+}
+
+type PipelinePolicy = NonNullable<KeyClientOptions['additionalPolicies']>[number]['policy']
+
+/**
+ * Runs inside the SDK's retries, which would sleep for as long as Retry-After says, past our deadline; and its parsers
+ * take a page of HTML for an empty answer, so that a proxy's page would read as a vault without certificates.
+ */
+const plainAnswers: PipelinePolicy = {
+  name: 'plainAnswers',
+  sendRequest: async (request, next) => {
+    const response = await next(request)
+    const { status, headers } = response
+    if (status === 429) throw passing('vault_throttled', status, headers.get('retry-after'))
+    if (status === 503 && headers.has('retry-after')) {
+      throw passing('vault_unavailable', status, headers.get('retry-after'))
+    }
+    if (status < 400 && !/^application\/json\b/i.test(headers.get('content-type') ?? '')) {
+      throw new BrokerError('vault_unavailable', { detail: `vault answered ${status} without JSON` })
+    }
+    return response
+  },
+}
+
+function passing(code: ErrorCode, status: number, retryAfter: string | undefined): BrokerError {
+  const seconds = Number(retryAfter)
+  return new BrokerError(code, {
+    detail: `vault answered ${status}`,
+    ...(Number.isFinite(seconds) && seconds > 0 ? { retryAfterSeconds: Math.min(seconds, 120) } : {}),
+  })
 }
 
 /** The SDK takes an answer without a result for a success. */
@@ -116,11 +152,7 @@ function checkBytes(result: Uint8Array | undefined, atLeast: number): Uint8Array
 
 function toBrokerError(error: unknown, missing: ErrorCode): BrokerError {
   if (error instanceof BrokerError) return error
-  const { statusCode, code, response } = (error ?? {}) as {
-    statusCode?: number
-    code?: string
-    response?: { headers?: { get(name: string): string | undefined } }
-  }
+  const { statusCode, code } = (error ?? {}) as { statusCode?: number; code?: string }
   const options = { cause: error, detail: `vault answered ${String(statusCode ?? code)}` }
   switch (statusCode) {
     case 401:
@@ -128,13 +160,6 @@ function toBrokerError(error: unknown, missing: ErrorCode): BrokerError {
       return new BrokerError('vault_forbidden', options)
     case 404:
       return new BrokerError(missing, options)
-    case 429: {
-      const seconds = Number(response?.headers?.get('retry-after'))
-      return new BrokerError('vault_throttled', {
-        ...options,
-        ...(Number.isFinite(seconds) && seconds > 0 ? { retryAfterSeconds: Math.min(seconds, 120) } : {}),
-      })
-    }
     default:
       return new BrokerError('vault_unavailable', options)
   }
