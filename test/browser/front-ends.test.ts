@@ -1,0 +1,147 @@
+import { readFileSync } from 'node:fs'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { listen } from '../../local/http-server.ts'
+import type { LocalServer } from '../../local/http-server.ts'
+import { ada } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { describeInBrowser, openBrowser } from './chromium.ts'
+import { newVisitor, signInAtProvider } from './visitor.ts'
+
+/** What the script in the README leaves in its module. */
+interface Readme {
+  readonly session: { readonly username?: string; readonly sign_in_url?: string }
+  readonly token: { readonly access_token?: string; readonly sign_in_url?: string }
+  readonly signIn: (problem: object) => void
+  readonly signOut: () => Promise<void>
+}
+
+interface Answered {
+  readonly status: number
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+describeInBrowser('a front end', () => {
+  let stack: Stack
+  let browser: Browser
+  /** Pages without a script of their own: one server, which the browser knows under several origins. */
+  let pages: LocalServer
+  let stranger: LocalServer
+  let registered: string
+  let elsewhere: string
+  beforeAll(async () => {
+    ;[pages, stranger, browser] = await Promise.all([servePages(), servePages(), openBrowser()])
+    registered = `http://localhost:${pages.port}`
+    elsewhere = `http://127.0.0.1:${pages.port}`
+    const apis = [{ name: 'orders', scopes: ['api://demo/orders.read'] }]
+    stack = await startStack({
+      demo: true,
+      frontEnds: [
+        { id: 'shop', origins: [registered], apis },
+        { id: 'far', origins: [elsewhere], apis },
+      ],
+    })
+  })
+  afterAll(async () => {
+    await browser.close()
+    await Promise.all([stack.close(), pages.close(), stranger.close()])
+  })
+
+  it('signs in, calls its API and signs out by the ten lines of the README', async () => {
+    const { tab, context, complaints } = await newVisitor(browser)
+    const page = await tab(`${registered}/#cart`)
+    await runReadme(page)
+    expect(await page.evaluate(() => (window as unknown as Readme).token.access_token)).toBeUndefined()
+
+    await page.evaluate(() => {
+      const { session, signIn } = window as unknown as Readme
+      signIn(session)
+    })
+    await signInAtProvider(page, ada)
+    await page.waitForURL(`${registered}/#cart`)
+    await runReadme(page)
+
+    expect(await page.evaluate(() => (window as unknown as Readme).session.username)).toBe(ada)
+    const api = stack.cloud.demoApi!.url
+    const called = await page.evaluate(async (url) => {
+      const { token } = window as unknown as Readme
+      const answer = await fetch(url, { headers: { authorization: `Bearer ${token.access_token ?? ''}` } })
+      return answer.status
+    }, api)
+    expect(called).toBe(200)
+
+    await page.evaluate(() => (window as unknown as Readme).signOut())
+    await page.waitForURL(`${registered}/`)
+    await runReadme(page)
+    expect(await page.evaluate(() => (window as unknown as Readme).session.username)).toBeUndefined()
+    expect(complaints).toEqual([])
+    await context.close()
+  })
+
+  it('is told why it is never signed in when it is on another site', async () => {
+    const { tab, context } = await newVisitor(browser)
+
+    const page = await tab(elsewhere)
+    expect(await ask(page, '/session')).toMatchObject({ status: 403, body: { code: 'front_end_cross_site' } })
+
+    const neighbour = await tab(registered)
+    expect(await ask(neighbour, '/session')).toMatchObject({ status: 401, body: { code: 'signed_out' } })
+    await context.close()
+  })
+
+  it('reads nothing and changes nothing where it is not registered, though on the same site', async () => {
+    const { context, tab } = await newVisitor(browser)
+    const page = await tab(registered)
+    await page.goto(`${stack.url}/login?frontend=shop&return_url=${encodeURIComponent(registered)}`)
+    await signInAtProvider(page, ada)
+    await page.waitForURL(`${registered}/`)
+
+    const other = await tab(`http://localhost:${stranger.port}`)
+    expect(await ask(other, '/session?frontend=shop')).toBe('refused by the browser')
+    expect(await ask(other, '/session/token?frontend=shop', { api: 'orders' })).toBe('refused by the browser')
+    expect(await ask(other, '/logout?frontend=shop', {})).toBe('refused by the browser')
+    // A form needs no permission of the browser.
+    await other.setContent(`<form method="post" action="${stack.url}/logout?frontend=shop"><button>Win</button></form>`)
+    await other.getByRole('button', { name: 'Win' }).click()
+    await other.waitForURL(/\/logout/)
+
+    expect(await ask(page, '/session')).toMatchObject({ status: 200, body: { username: ada } })
+    await context.close()
+  })
+
+  /** The script as it stands in the README, with the broker's address put in. */
+  async function runReadme(page: Page): Promise<void> {
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+    const script = /```js\n(.*?)```/s.exec(readme)?.[1] ?? ''
+    expect(script.trim().split('\n').length).toBeLessThanOrEqual(12)
+    const module = `${script.replace('https://login.example.com', stack.url)}
+      Object.assign(window, { session, token, signIn, signOut, ran: true })`
+    await page.addScriptTag({ type: 'module', content: module })
+    await page.waitForFunction(() => 'ran' in window)
+  }
+
+  async function ask(page: Page, path: string, body?: object): Promise<Answered | string> {
+    return page.evaluate(
+      async ([url, text]) => {
+        const headers = { 'broker-request': '1', 'content-type': 'application/json' }
+        const init = text === undefined ? {} : { method: 'POST', headers, body: text }
+        try {
+          const answer = await fetch(url, { credentials: 'include', ...init })
+          return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
+        } catch {
+          return 'refused by the browser'
+        }
+      },
+      [`${stack.url}${path}`, body && JSON.stringify(body)] as const,
+    )
+  }
+})
+
+function servePages(): Promise<LocalServer> {
+  const handler = (_: unknown, response: { setHeader(name: string, value: string): void; end(text: string): void }) => {
+    response.setHeader('content-type', 'text/html')
+    response.end('<!doctype html><title>A front end</title><link rel="icon" href="data:," />')
+  }
+  return listen({ name: 'front end', port: 0, handler })
+}
