@@ -78,7 +78,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
         await keepAlive(read)
         return token
       }
-      if (!isLeased(read)) {
+      if (!isRenewing(read, clock())) {
         const renewed = await renew(read, scopes, token)
         if (renewed) return renewed
       } else if (isValid(token)) return token
@@ -86,12 +86,6 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
       if (clock() > patience) throw new BrokerError('renewal_pending', { retryAfterSeconds: 2 })
       await wait(pollMilliseconds)
     }
-  }
-
-  const isLeased = ({ row }: ReadSession): boolean => {
-    const until = Number(typeof row.values.lease === 'string' ? row.values.lease.split(' ')[1] : 0)
-    // A lease from a clock that is far ahead would hold for ever.
-    return clock() < until && until < clock() + 2 * leaseMilliseconds
   }
 
   /** @returns undefined when another request was quicker */
@@ -105,8 +99,14 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
       if (isValid(current)) return current
       throw new BrokerError('interaction_required', { detail: 'no refresh token' })
     }
-    const lease = `${randomBytes(9).toString('base64url')} ${clock() + leaseMilliseconds}`
-    const leased = await sessions.replace(read, read.session, { lease })
+    const leaseEnd = clock() + leaseMilliseconds
+    const lease = `${randomBytes(9).toString('base64url')} ${leaseEnd}`
+    let leased: ReadSession | undefined
+    try {
+      leased = await sessions.replace(read, read.session, { lease })
+    } catch (thrown) {
+      return stillGood(current, asBrokerError(thrown))
+    }
     if (!leased) return undefined
 
     try {
@@ -117,18 +117,30 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
         obtainedAt: clock(),
         expires: tokens.accessTokenExpires,
       }
-      await keep(leased, token, accessTokenKey(scopes), tokens.refreshToken ?? refreshToken)
+      await keep(leased, {
+        token,
+        name: accessTokenKey(scopes),
+        refreshToken: tokens.refreshToken ?? refreshToken,
+        leaseEnd,
+      })
       return token
     } catch (thrown) {
       return await afterFailure(leased, asBrokerError(thrown), current)
     }
   }
 
-  /** The provider may have rotated: what it gave is written until it stands, or the session is gone. */
-  const keep = async (leased: ReadSession, token: AccessToken, name: string, refreshToken: string): Promise<void> => {
+  /** A fault that may pass is no reason to refuse a token that is still good. */
+  const stillGood = (current: AccessToken | undefined, error: BrokerError): AccessToken => {
+    if (!isPassingFault(error) || !isValid(current)) throw error
+    options.onFault(error)
+    return current
+  }
+
+  /** The provider may have rotated: what it gave is written until it stands, the session is gone, or the lease has ended. */
+  const keep = async (leased: ReadSession, renewed: Renewed): Promise<void> => {
     let read: ReadSession | undefined = leased
-    for (let attempt = 0; read && attempt < 5; attempt++) {
-      const next = sessions.touched(withToken(read.session, name, token, refreshToken))
+    for (let attempt = 0; read && attempt < 5 && clock() < renewed.leaseEnd; attempt++) {
+      const next = sessions.touched(withToken(read.session, renewed))
       const written = await sessions.replace(read, next).catch(async (error: unknown) => {
         options.onFault(error)
         await wait(pollMilliseconds * 2 ** attempt)
@@ -157,25 +169,29 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
       if (!ended) return undefined
       throw error
     }
-    await sessions.replace(leased, leased.session).catch(options.onFault)
-    if (isPassingFault(error) && isValid(current)) {
-      options.onFault(error)
-      return current
-    }
-    throw error
+    // With time left the lease stays as a pause: a provider that hangs is not waited for by every request.
+    const mayPause = isPassingFault(error) && current !== undefined && clock() < current.expires - leaseMilliseconds
+    if (!mayPause) await sessions.replace(leased, leased.session).catch(options.onFault)
+    return stillGood(current, error)
   }
 
   /** Use moves the idle end; written once a tenth of it has passed, so that most uses write nothing. */
   const keepAlive = async (read: ReadSession): Promise<void> => {
     const next = sessions.touched(read.session)
     const moved = next.owner.idleEnd - read.session.owner.idleEnd
-    if (moved < options.idleSeconds * 100 || isLeased(read)) return
+    if (moved < options.idleSeconds * 100 || isRenewing(read, clock())) return
     // A conflict means that somebody else used it, or ended it: neither is this request's matter.
     await sessions.replace(read, next).catch(options.onFault)
   }
 
   const serveOnce = singleFlight(serve, ({ key, scopes }) =>
-    JSON.stringify([key.frontEndId, key.place.row, accessTokenKey(scopes)]),
+    // The secret too: who holds another one for the same row has proved nothing.
+    JSON.stringify([
+      key.frontEndId,
+      key.place.row,
+      Buffer.from(key.secret).toString('base64url'),
+      accessTokenKey(scopes),
+    ]),
   )
 
   return {
@@ -186,7 +202,21 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   }
 }
 
-function withToken(session: Session, name: string, token: AccessToken, refreshToken: string): Session {
+interface Renewed {
+  readonly token: AccessToken
+  readonly name: string
+  readonly refreshToken: string
+  readonly leaseEnd: number
+}
+
+/** Whether a renewal is under way somewhere, whose result a write would lose. */
+export function isRenewing({ row }: ReadSession, now: number): boolean {
+  const until = Number(typeof row.values.lease === 'string' ? row.values.lease.split(' ')[1] : 0)
+  // A lease from a clock that is far ahead would hold for ever.
+  return now < until && until < now + 2 * leaseMilliseconds
+}
+
+function withToken(session: Session, { name, token, refreshToken }: Renewed): Session {
   const kept = Object.entries(session.tokens.accessTokens)
     .filter(([other]) => other !== name)
     .sort(([, a], [, b]) => b.obtainedAt - a.obtainedAt)
