@@ -113,7 +113,7 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     metadata: getMetadata,
     keysFor: async (kid, algorithm) => fitting(await getKeys(), kid, algorithm),
     keysAnew: async (kid, algorithm) => {
-      if (clock() - keysMissedAt < anewPause) return fitting(await getKeys(), kid, algorithm)
+      if (Math.abs(clock() - keysMissedAt) < anewPause) return fitting(await getKeys(), kid, algorithm)
       const found = await fetchKeys()
       // Only an answer counts: after a fetch that failed nobody knows whether the keys have changed.
       keysMissedAt = clock()
@@ -183,13 +183,12 @@ function parseKeys(json: Readonly<Record<string, unknown>>): readonly SigningKey
   const entries = json.keys.filter(
     (entry): entry is Record<string, unknown> => typeof entry === 'object' && entry !== null,
   )
-  const count = (kid: unknown) => entries.filter((entry) => entry.kid === kid).length
-  return entries.flatMap((entry) => {
+  const fit = entries.flatMap((entry): readonly SigningKey[] => {
     if (entry.use !== undefined && entry.use !== 'sig') return []
     if ('d' in entry || 'k' in entry) return []
     if (entry.kty !== 'RSA' && entry.kty !== 'EC') return []
-    // Two keys under one name: nobody can say which of them is meant.
-    if (entry.kid !== undefined && (typeof entry.kid !== 'string' || count(entry.kid) > 1)) return []
+    if (Array.isArray(entry.key_ops) && !entry.key_ops.includes('verify')) return []
+    if (entry.kid !== undefined && typeof entry.kid !== 'string') return []
     const key = importKey(entry)
     if (!key) return []
     const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {}
@@ -204,6 +203,8 @@ function parseKeys(json: Readonly<Record<string, unknown>>): readonly SigningKey
       },
     ]
   })
+  // Two keys under one name: nobody can say which of them is meant.
+  return fit.filter(({ kid }) => kid === undefined || fit.filter((other) => other.kid === kid).length === 1)
 }
 
 const ecAlgorithms: Readonly<Record<string, string>> = { prime256v1: 'ES256', secp384r1: 'ES384' }

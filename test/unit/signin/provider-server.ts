@@ -1,0 +1,84 @@
+/** An identity provider's metadata and keys from a real https server, which can be made to say anything. */
+import { generateKeyPairSync } from 'node:crypto'
+import type { JsonWebKey, KeyObject } from 'node:crypto'
+import { createNetwork } from '../../../shared/http/network.ts'
+import { createIdentityProvider } from '../../../shared/signin/identity-provider.ts'
+import type { IdentityProvider } from '../../../shared/signin/identity-provider.ts'
+import { sendJson, startSecureServer } from '../../setup/secure-server.ts'
+
+export const tenantId = '11111111-1111-4111-8111-111111111111'
+export const clientId = '22222222-2222-4222-8222-222222222222'
+
+export interface KeyPair {
+  readonly publicKey: KeyObject
+  readonly privateKey: KeyObject
+}
+
+export function rsaKey(modulusLength = 2048): KeyPair {
+  return generateKeyPairSync('rsa', { modulusLength })
+}
+
+export function ecKey(namedCurve = 'P-256'): KeyPair {
+  return generateKeyPairSync('ec', { namedCurve })
+}
+
+export function jwk({ publicKey }: KeyPair, more: Readonly<Record<string, unknown>> = {}): JsonWebKey {
+  return { ...publicKey.export({ format: 'jwk' }), use: 'sig', ...more }
+}
+
+export type ProviderServer = Awaited<ReturnType<typeof startProviderServer>>
+
+export async function startProviderServer() {
+  const server = await startSecureServer()
+  const instance = `${server.url}/`
+  const authority = `${instance}${tenantId}/v2.0`
+  const paths = { metadata: `GET /${tenantId}/v2.0/.well-known/openid-configuration`, keys: 'GET /keys' }
+  const now = { value: Date.parse('2026-01-15T12:00:00Z') }
+  const faults: unknown[] = []
+  let metadata: Readonly<Record<string, unknown>> = {}
+  let keys: unknown = []
+  let down: readonly string[] = []
+
+  const honest = {
+    issuer: authority,
+    token_endpoint: `${instance}${tenantId}/oauth2/v2.0/token`,
+    authorization_endpoint: `${instance}${tenantId}/oauth2/v2.0/authorize`,
+    end_session_endpoint: `${instance}${tenantId}/oauth2/v2.0/logout`,
+    jwks_uri: `${instance}keys`,
+  }
+  server.answer((request, response) => {
+    const asked = `${request.method ?? ''} ${request.url ?? ''}`
+    if (down.includes(asked)) response.writeHead(503).end()
+    else if (asked === paths.metadata) sendJson(response, metadata)
+    else if (asked === paths.keys) sendJson(response, { keys })
+    else response.writeHead(404).end()
+  })
+
+  return {
+    ...server,
+    instance,
+    authority,
+    honest,
+    paths,
+    faults,
+    now,
+    /** As an instance of the broker that has just started knows it: nothing yet. */
+    cold: (): IdentityProvider => {
+      metadata = honest
+      down = []
+      faults.length = 0
+      return createIdentityProvider({
+        instance,
+        tenantId,
+        network: createNetwork({ deadlineMilliseconds: 500 }),
+        clock: () => now.value,
+        onFault: (error) => void faults.push(error),
+      })
+    },
+    saysOfItself: (changes: Readonly<Record<string, unknown>>) => void (metadata = { ...honest, ...changes }),
+    publishes: (...published: readonly unknown[]) => void (keys = published),
+    isDown: (...asked: readonly string[]) => void (down = asked),
+    asked: (path: string) => server.requests.filter((one) => one === path).length,
+    later: (milliseconds: number) => void (now.value += milliseconds),
+  }
+}
