@@ -11,14 +11,14 @@ export const callbackByPost =
   async (request) => {
     if (parseQuery(request).size > 0) throw new BrokerError('answer_invalid', { detail: 'body and query' })
     const answer = parseCallback(await readForm(request), 'form_post')
-    const { returnUrl, cookies } = await signIn.complete(answer, cookiesOf(request))
-    return seeOther(returnUrl, cookies)
+    const { redirectTo, cookies } = await signIn.complete(answer, cookiesOf(request))
+    return seeOther(redirectTo, cookies)
   }
 
 export const callbackByGet =
   ({ signIn }: Pick<Broker, 'signIn'>): Handle =>
   async (request) => {
     const answer = parseCallback(parseQuery(request), 'query')
-    const { returnUrl, cookies } = await signIn.complete(answer, cookiesOf(request))
-    return seeOther(returnUrl, cookies)
+    const { redirectTo, cookies } = await signIn.complete(answer, cookiesOf(request))
+    return seeOther(redirectTo, cookies)
   }

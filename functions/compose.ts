@@ -7,8 +7,12 @@ import type { ClientAssertions } from '../shared/credential/client-assertion.ts'
 import { createSigningVersions } from '../shared/credential/signing-version.ts'
 import type { KeyVault } from '../shared/credential/vault.key-vault.ts'
 import { asBrokerError } from '../shared/errors.ts'
+import { createAuthorizationServer } from '../shared/frontend/authorization-server.ts'
+import type { AuthorizationServer } from '../shared/frontend/authorization-server.ts'
+import { createCodes } from '../shared/frontend/codes.ts'
 import { createFrontEnds } from '../shared/frontend/front-ends.ts'
 import type { FrontEnds } from '../shared/frontend/front-ends.ts'
+import { createRefreshHandles } from '../shared/frontend/refresh-handles.ts'
 import { createReadiness } from '../shared/health/readiness.ts'
 import type { Readiness } from '../shared/health/readiness.ts'
 import { createNetwork } from '../shared/http/network.ts'
@@ -39,6 +43,7 @@ export interface Broker {
   readonly sessions: Sessions
   readonly accessTokens: AccessTokens
   readonly signOut: SignOut
+  readonly authorizationServer: AuthorizationServer
   readonly readiness: Readiness
   readonly sweep: Sweep
   /** Fetches what the first person would wait for; never throws. */
@@ -109,6 +114,18 @@ function composeBroker(settings: Settings, log: Log): Broker {
     })
   })
   const sessions = createSessions({ store, ring, clock, ...session })
+  const codes = createCodes({ store, ring, clock, endSession: (place) => sessions.end({ place }) })
+  const accessTokens = createAccessTokens({ sessions, tokenEndpoint, clock, idleSeconds: session.idleSeconds, onFault })
+  const signOut = createSignOut({
+    sessions,
+    ring,
+    provider,
+    frontEnds,
+    clientId: providerSettings.clientId,
+    postLogoutRedirectUri: `${settings.baseUrl}/logout/done`,
+    clock,
+    onFault,
+  })
 
   return {
     baseUrl: settings.baseUrl,
@@ -121,22 +138,24 @@ function composeBroker(settings: Settings, log: Log): Broker {
       sessions,
       store,
       ring,
+      codes,
       clock,
+      absoluteSeconds: session.absoluteSeconds,
       baseUrl: settings.baseUrl,
       ...providerSettings,
       ...signInSettings,
       onFault,
     }),
-    accessTokens: createAccessTokens({ sessions, tokenEndpoint, clock, idleSeconds: session.idleSeconds, onFault }),
-    signOut: createSignOut({
-      sessions,
-      ring,
-      provider,
+    accessTokens,
+    signOut,
+    authorizationServer: createAuthorizationServer({
+      issuer: settings.baseUrl,
       frontEnds,
-      clientId: providerSettings.clientId,
-      postLogoutRedirectUri: `${settings.baseUrl}/logout/done`,
+      codes,
+      handles: createRefreshHandles({ store, ring, sessions, accessTokens, clock }),
+      sessions,
+      signOut,
       clock,
-      onFault,
     }),
     readiness: createReadiness({ ring, store, provider, assertions, versions, clock }),
     sweep: createSweep({ store, clock }),

@@ -4,6 +4,7 @@
  */
 import { app } from '@azure/functions'
 import { isLoopbackHost } from '../shared/settings/addresses.ts'
+import { authorizationServerMetadata } from './authorization-server-metadata.ts'
 import { callbackByGet, callbackByPost } from './callback.ts'
 import type { LogSink } from '../shared/telemetry/log.ts'
 import { compose } from './compose.ts'
@@ -13,9 +14,11 @@ import { home } from './home.ts'
 import { login, loginHead } from './login.ts'
 import { logoutDone } from './logout-done.ts'
 import { logout } from './logout.ts'
-import { allMethods, forLiveness, forOperators, forPeople, forProbes, forScripts } from './respond.ts'
+import { allMethods, forClients, forLiveness, forOperators, forPeople, forProbes, forScripts } from './respond.ts'
+import { revoke } from './revoke.ts'
 import { sessionToken } from './session-token.ts'
 import { session } from './session.ts'
+import { token } from './token.ts'
 import { sweep, warmup } from './upkeep.ts'
 
 const log: LogSink = (level, line) => void process.stderr.write(`${level} ${line}\n`)
@@ -32,6 +35,15 @@ app.http('callback', {
 })
 app.http('session', { route: 'session', ...open, handler: forScripts(composed, { GET: session }) })
 app.http('sessionToken', { route: 'session/token', ...open, handler: forScripts(composed, { POST: sessionToken }) })
+// The OAuth way: public clients, held to PKCE, exact redirect URIs and handles that are used once.
+app.http('token', { route: 'token', ...open, handler: forClients(composed, { POST: token }) })
+app.http('revoke', { route: 'revoke', ...open, handler: forClients(composed, { POST: revoke }) })
+app.http('authorizationServerMetadata', {
+  route: '.well-known/oauth-authorization-server',
+  ...open,
+  handler: forClients(composed, { GET: authorizationServerMetadata }),
+})
+
 app.http('logout', { route: 'logout', ...open, handler: forScripts(composed, { POST: logout }) })
 app.http('logoutDone', { route: 'logout/done', ...open, handler: forPeople(composed, { GET: logoutDone }) })
 app.http('health', { route: 'health', ...open, methods: ['GET', 'HEAD'], handler: forLiveness(word(200, 'alive')) })

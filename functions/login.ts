@@ -1,7 +1,6 @@
 /** GET /login: begins a sign-in and sends the browser to the identity provider. RFC 6749 §4.1.1. */
 import { BrokerError } from '../shared/errors.ts'
 import { seeOther } from '../shared/http/answer.ts'
-import { parseLoginParameters } from '../shared/signin/authorization-request.ts'
 import type { Broker } from './compose.ts'
 import { callerOf, cookiesOf, parseQuery } from './request.ts'
 import type { Handle } from './respond.ts'
@@ -13,8 +12,7 @@ export const login =
     if (purposes.some((purpose) => /prefetch|prerender|preview/i.test(purpose))) {
       throw new BrokerError('prefetch_refused')
     }
-    const parameters = parseLoginParameters(parseQuery(request))
-    const begun = await signIn.begin(parameters, callerOf(request).origin, cookiesOf(request))
+    const begun = await signIn.begin(parseQuery(request), callerOf(request).origin, cookiesOf(request))
     return seeOther(begun.authorizationUrl, begun.cookies)
   }
 

@@ -5,11 +5,20 @@ import type { Broker } from './compose.ts'
 import { callerOf, cookiesOf, parseQuery, readJson, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
 
+type Parts = Pick<Broker, 'frontEnds' | 'sessions' | 'signOut' | 'authorizationServer'>
+
 export const logout =
-  ({ frontEnds, sessions, signOut }: Pick<Broker, 'frontEnds' | 'sessions' | 'signOut'>): Handle =>
+  ({ frontEnds, sessions, signOut, authorizationServer }: Parts): Handle =>
   async (request) => {
-    const frontEnd = frontEnds.get(readParameter(parseQuery(request), 'frontend'), callerOf(request).origin)
-    const { return_url: signedOutUrl } = await readJson(request, ['return_url'])
+    const id = readParameter(parseQuery(request), 'frontend')
+    const { return_url: signedOutUrl, refresh_token: refreshToken } = await readJson(request, [
+      'return_url',
+      'refresh_token',
+    ])
+    if (refreshToken !== undefined) {
+      return json(200, { url: await authorizationServer.signOut(id ?? '', refreshToken, signedOutUrl) })
+    }
+    const frontEnd = frontEnds.get(id, callerOf(request).origin)
     const url = await signOut.begin(frontEnd, sessions.keyOf(frontEnd.id, cookiesOf(request)), signedOutUrl)
     return { ...json(200, { url }), cookies: [endSessionCookie(frontEnd.id)] }
   }

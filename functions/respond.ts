@@ -4,13 +4,15 @@
  */
 import type { HttpHandler, HttpMethod, HttpRequest, HttpResponseInit, InvocationContext } from '@azure/functions'
 import { asBrokerError, BrokerError } from '../shared/errors.ts'
-import { baseHeaders, word } from '../shared/http/answer.ts'
+import { baseHeaders, seeOther, word } from '../shared/http/answer.ts'
 import type { Answer } from '../shared/http/answer.ts'
 import type { Cookie } from '../shared/http/cookies.ts'
 import { errorPage } from '../shared/http/pages.ts'
 import { problem } from '../shared/http/problem.ts'
 import { checkSameSite, checkStateChange, corsHeaders, preflightHeaders } from '../shared/http/same-site-guard.ts'
 import { FailedSignIn } from '../shared/signin/sign-in.ts'
+import { AuthorizationError } from '../shared/frontend/authorization-request.ts'
+import { oauthProblem } from '../shared/http/oauth-problem.ts'
 import { createLog, describeError } from '../shared/telemetry/log.ts'
 import type { Broker, Composed } from './compose.ts'
 import { callerOf } from './request.ts'
@@ -53,18 +55,27 @@ export function forScripts(composed: Composed, handlers: Handlers): HttpHandler 
   const guarded = Object.fromEntries(
     Object.entries(handlers).map(([method, handler]) => [method, guard(method, handler)]),
   ) as Handlers
+  return withCors(composed, guarded, problem)
+}
+
+function withCors(composed: Composed, handlers: Handlers, format: Format): HttpHandler {
   const methods = Object.keys(handlers)
   const preflight =
     (broker: Broker): Handle =>
     (request) =>
       Promise.resolve({ status: 204, headers: preflightHeaders(callerOf(request).origin, broker.frontEnds, methods) })
-  const answerScript = respond(composed, { ...guarded, OPTIONS: preflight }, problem)
+  const answerScript = respond(composed, { ...handlers, OPTIONS: preflight }, format)
   return async (request, context) => {
     const response = (await answerScript(request, context)) as HttpResponseInit
     if ('settingsError' in composed || request.method === 'OPTIONS') return response
     const cors = corsHeaders(callerOf(request).origin, composed.broker.frontEnds)
     return { ...response, headers: { ...(response.headers as Record<string, string>), ...cors } }
   }
+}
+
+/** For OAuth clients: CORS for their origins, without cookies; a failure in OAuth's own form. */
+export function forClients(composed: Composed, handlers: Handlers): HttpHandler {
+  return withCors(composed, handlers, oauthProblem)
 }
 
 function guard(method: string, handler: (broker: Broker) => Handle): (broker: Broker) => Handle {
@@ -96,6 +107,9 @@ function respond(composed: Composed, handlers: Handlers, format: Format): HttpHa
       const error = asBrokerError(thrown)
       log(context)(error.status >= 500 ? 'error' : 'info', 'refused', { reference, ...describeError(error) })
       const cookies = error instanceof FailedSignIn ? error.cookies : []
+      const toClient =
+        error instanceof FailedSignIn || error instanceof AuthorizationError ? error.redirectTo : undefined
+      if (toClient !== undefined) return toResponse(seeOther(toClient, cookies), reference)
       const answer = format(error, reference, request)
       const allow = error.code === 'method_not_allowed' ? { allow: Object.keys(handlers).join(', ') } : {}
       return toResponse({ ...answer, headers: { ...answer.headers, ...allow }, cookies }, reference)

@@ -13,6 +13,8 @@ interface ErrorEntry {
   readonly title: string
   /** What to do about it. */
   readonly mend: string
+  /** How an OAuth client is told (RFC 6749 §4.1.2.1 and §5.2); `server_error` or `invalid_request` by status otherwise. */
+  readonly oauth?: string
 }
 
 const retry = 'Wait a moment and try again; you have not been signed out.'
@@ -49,6 +51,12 @@ export const errorCatalogue = {
     title: 'The request names one front end and comes from another.',
     mend: 'Call with the id of the front end that the page belongs to, or leave the parameter frontend out.',
   },
+  front_end_other_way: {
+    status: 400,
+    owner: 'front end',
+    title: 'This front end is registered for the OAuth way, which has no session cookie.',
+    mend: 'Use /login with client_id, and /token; or register the front end with way cookie.',
+  },
   front_end_cross_site: {
     status: 403,
     owner: 'front end',
@@ -78,6 +86,7 @@ export const errorCatalogue = {
     owner: 'front end',
     title: 'The request asks for a scope that is not registered for this front end.',
     mend: 'Ask only for scopes of the APIs that are registered for the front end in Broker__FrontEnds.',
+    oauth: 'invalid_scope',
   },
   claims_not_allowed: {
     status: 400,
@@ -128,6 +137,57 @@ export const errorCatalogue = {
     mend: 'Name an API that is registered for the front end in Broker__FrontEnds.',
   },
 
+  // The OAuth way
+  client_unknown: {
+    status: 400,
+    owner: 'front end',
+    title: 'This OAuth client is not registered with the broker.',
+    mend: 'Use the id of a front end whose way is oauth as client_id, or register it in Broker__FrontEnds.',
+    oauth: 'invalid_client',
+  },
+  redirect_uri_not_registered: {
+    status: 400,
+    owner: 'front end',
+    title: 'The redirect URI is not registered for this OAuth client.',
+    mend: 'Send redirect_uri exactly as it stands in redirectUris in Broker__FrontEnds, or add it there.',
+    oauth: 'invalid_request',
+  },
+  response_type_unsupported: {
+    status: 400,
+    owner: 'front end',
+    title: 'The authorization request asks for something else than a code.',
+    mend: 'Send response_type=code; answers come in the query.',
+    oauth: 'unsupported_response_type',
+  },
+  code_challenge_missing: {
+    status: 400,
+    owner: 'front end',
+    title: 'The authorization request has no code challenge that is taken.',
+    mend: 'Send code_challenge with code_challenge_method=S256 (PKCE, RFC 7636).',
+    oauth: 'invalid_request',
+  },
+  grant_type_unsupported: {
+    status: 400,
+    owner: 'front end',
+    title: 'The token request has a grant type that is not taken here.',
+    mend: 'Send grant_type=authorization_code or grant_type=refresh_token.',
+    oauth: 'unsupported_grant_type',
+  },
+  grant_invalid: {
+    status: 400,
+    owner: 'front end',
+    title: 'The code or refresh token is not good, or not any more.',
+    mend: 'Begin a new authorization request; a code and a refresh token are used once, by the client and with the values they were made for.',
+    oauth: 'invalid_grant',
+  },
+  login_required: {
+    status: 400,
+    owner: 'person',
+    title: 'Nobody can be signed in without being asked.',
+    mend: 'Send the authorization request again without prompt=none.',
+    oauth: 'login_required',
+  },
+
   // The way back from the identity provider
   sign_in_unknown: {
     status: 400,
@@ -158,12 +218,14 @@ export const errorCatalogue = {
     owner: 'person',
     title: 'The sign-in was cancelled.',
     mend: 'Sign in again, or go back to the application.',
+    oauth: 'access_denied',
   },
   provider_refused: {
     status: 403,
     owner: 'person',
     title: 'The identity provider did not sign you in.',
     mend: 'Sign in again. If it happens again, ask your administrator whether you may use this application.',
+    oauth: 'access_denied',
   },
   code_refused: {
     status: 400,
@@ -184,12 +246,14 @@ export const errorCatalogue = {
     owner: 'person',
     title: 'Nobody is signed in.',
     mend: 'Send the browser to sign_in_url, with return_url added to it.',
+    oauth: 'invalid_grant',
   },
   interaction_required: {
     status: 403,
     owner: 'person',
     title: 'The identity provider asks for something more from the person.',
     mend: 'Send the browser to sign_in_url, with return_url added to it; the session stays.',
+    oauth: 'interaction_required',
   },
   sign_out_unknown: {
     status: 400,
@@ -322,6 +386,14 @@ export const errorCatalogue = {
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorCatalogue
+
+/** The error's name for an OAuth client. */
+export function oauthErrorOf(code: ErrorCode): string {
+  const { oauth, status }: ErrorEntry = errorCatalogue[code]
+  if (oauth !== undefined) return oauth
+  if (status === 503) return 'temporarily_unavailable'
+  return status >= 500 ? 'server_error' : 'invalid_request'
+}
 
 /** What may be told beside the code. */
 export interface ErrorOptions {

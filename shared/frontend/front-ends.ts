@@ -1,7 +1,7 @@
 /** The registered front ends: who may send people here, where they may be sent back, which APIs they may ask for. */
 import { BrokerError } from '../errors.ts'
 import { isSecureOrLoopback } from '../settings/addresses.ts'
-import type { FrontEndSettings } from '../settings/settings.ts'
+import type { FrontEndSettings, Way } from '../settings/settings.ts'
 
 export type FrontEnd = FrontEndSettings
 
@@ -11,12 +11,13 @@ export interface FrontEnds {
    *
    * @param id the parameter `frontend`; untrusted
    * @param origin the header Origin; untrusted
-   * @throws {BrokerError} `front_end_missing`, `front_end_unknown`, `front_end_conflict`
+   * @returns one of the cookie way; the OAuth way names its client in each request
+   * @throws {BrokerError} `front_end_missing`, `front_end_unknown`, `front_end_conflict`, `front_end_other_way`
    */
   get(id: string | undefined, origin: string | undefined): FrontEnd
   find(id: string): FrontEnd | undefined
-  /** True where any front end has this origin: its scripts may read answers (CORS). */
-  hasOrigin(origin: string): boolean
+  /** True where any front end, or one of this way, has this origin: its scripts may read answers (CORS). */
+  hasOrigin(origin: string, way?: Way): boolean
   readonly all: readonly FrontEnd[]
 }
 
@@ -30,6 +31,7 @@ export function createFrontEnds(all: readonly FrontEnd[]): FrontEnds {
   const named = (id: string, origin: string | undefined): FrontEnd => {
     const frontEnd = byId.get(id)
     if (!frontEnd) throw unknown(id, origin)
+    if (frontEnd.way !== 'cookie') throw new BrokerError('front_end_other_way')
     // An origin that nobody registered is the guard's matter; one of another front end is a mix-up.
     if (origin !== undefined && byOrigin.has(origin) && !frontEnd.origins.includes(origin)) {
       throw new BrokerError('front_end_conflict')
@@ -40,11 +42,12 @@ export function createFrontEnds(all: readonly FrontEnd[]): FrontEnds {
   return {
     all,
     find: (id) => byId.get(id),
-    hasOrigin: (origin) => byOrigin.has(origin),
+    hasOrigin: (origin, way) =>
+      (byOrigin.get(origin) ?? []).some((frontEnd) => way === undefined || frontEnd.way === way),
     get: (id, origin) => {
       if (id !== undefined) return named(id, origin)
       const ofOrigin = origin === undefined ? [] : (byOrigin.get(origin) ?? [])
-      const [only, ...others] = ofOrigin.length > 0 ? ofOrigin : all
+      const [only, ...others] = (ofOrigin.length > 0 ? ofOrigin : all).filter(({ way }) => way === 'cookie')
       if (!only || others.length > 0) throw new BrokerError('front_end_missing')
       return only
     },

@@ -29,8 +29,10 @@ export function parseCookies(header: string | null | undefined): RequestCookies 
   return cookies
 }
 
+export const sessionCookiePrefix = '__Host-session-'
+
 export function sessionCookieName(frontEndId: string): string {
-  return `__Host-session-${frontEndId}`
+  return `${sessionCookiePrefix}${frontEndId}`
 }
 
 /** Lax: fetch from the front end's own site carries it, and so does a link; another site's form does not. */

@@ -18,6 +18,8 @@ export interface CallerHeaders {
  */
 export function checkSameSite({ origin, secFetchSite }: CallerHeaders, frontEnds: FrontEnds): void {
   if (secFetchSite !== 'cross-site') return
+  // The OAuth way needs no cookie, so it works from any site.
+  if (origin !== undefined && frontEnds.hasOrigin(origin, 'oauth')) return
   if (origin !== undefined && frontEnds.hasOrigin(origin)) throw new BrokerError('front_end_cross_site')
   throw new BrokerError('request_not_from_front_end')
 }
@@ -32,7 +34,8 @@ export function checkStateChange(caller: CallerHeaders, frontEnds: FrontEnds): v
     // Browsers send Origin with every POST.
     origin !== undefined &&
     frontEnds.hasOrigin(origin) &&
-    (secFetchSite === undefined || secFetchSite === 'same-site' || secFetchSite === 'same-origin')
+    // Another site got here only where it is an OAuth client's, which comes without a cookie.
+    (secFetchSite === undefined || ['same-site', 'same-origin', 'cross-site'].includes(secFetchSite))
   if (!isOwnScript) throw new BrokerError('request_not_from_front_end')
 }
 
@@ -42,7 +45,7 @@ export function corsHeaders(origin: string | undefined, frontEnds: FrontEnds): R
   return {
     vary: 'Origin',
     'access-control-allow-origin': origin,
-    'access-control-allow-credentials': 'true',
+    ...(frontEnds.hasOrigin(origin, 'cookie') ? { 'access-control-allow-credentials': 'true' } : {}),
     'access-control-expose-headers': 'Broker-Reference, Retry-After, WWW-Authenticate',
   }
 }

@@ -11,6 +11,8 @@ export interface SessionOwner {
   readonly signedInAt: number
   readonly idleEnd: number
   readonly absoluteEnd: number
+  /** The OAuth way: what was granted; a refresh may ask for these or fewer (RFC 6749 §6). Empty in the cookie way. */
+  readonly grantedScopes: readonly string[]
 }
 
 export interface AccessToken {
@@ -49,12 +51,15 @@ const secretBytes = 24
 /** Which values of a row hold what; `/session` reads the owner's alone. */
 export const ownerColumns = ['format', 'ringKey', 'absoluteEnd', 'owner'] as const
 
+/** Found again by the provider's session (or, without one, by the person), so that a sign-out there reads one partition. */
+export function partitionOf(identity: Identity, ringKey: RingKey): string {
+  return ringKey.locate(JSON.stringify([identity.issuer, identity.sessionId ?? identity.subject]))
+}
+
 /** A fresh, random key: what a browser had before opens nothing of it. */
 export function newSessionKey(frontEndId: string, identity: Identity, ringKey: RingKey): SessionKey {
-  // Found again by the provider's session (or, without one, by the person), so that a sign-out there reads one partition.
-  const partition = ringKey.locate(JSON.stringify([identity.issuer, identity.sessionId ?? identity.subject]))
   const secret = randomBytes(secretBytes)
-  return { frontEndId, place: { partition, row: rowOf(secret) }, secret }
+  return { frontEndId, place: { partition: partitionOf(identity, ringKey), row: rowOf(secret) }, secret }
 }
 
 export function toCookieValue({ place, secret }: SessionKey): string {

@@ -28,6 +28,13 @@ export interface ReadSession {
 export interface Sessions {
   /** @returns the value of the session cookie; random, so nothing a browser had before opens it */
   begin(frontEndId: string, identity: Identity, tokens: SessionTokens): Promise<string>
+  /** The OAuth way: a session at a place and under a secret that are given. */
+  beginGrant(
+    key: SessionKey,
+    identity: Identity,
+    tokens: SessionTokens,
+    grantedScopes: readonly string[],
+  ): Promise<void>
   /** @param cookies of the request @returns the session's key, where the browser holds one that can be one */
   keyOf(frontEndId: string, cookies: RequestCookies): SessionKey | undefined
   /** Who is signed in; may be as old as the cache allows. undefined: nobody. */
@@ -77,18 +84,23 @@ export function createSessions(options: SessionsOptions): Sessions {
     return owner && isLive(owner) ? { owner, ringKey } : undefined
   }
 
+  const insert: Sessions['beginGrant'] = async (key, identity, tokens, grantedScopes) => {
+    const absoluteEnd = clock() + options.absoluteSeconds * 1000
+    const owner = { identity, signedInAt: clock(), idleEnd: idleEndFrom(absoluteEnd), absoluteEnd, grantedScopes }
+    const made = await store.insert('sessions', toRow({ key, owner, tokens }, await ring.current()))
+    if (made === undefined) throw new BrokerError('store_unavailable', { detail: 'a fresh row was already there' })
+  }
+
   const idleEndFrom = (absoluteEnd: number) => Math.min(clock() + options.idleSeconds * 1000, absoluteEnd)
 
   return {
     begin: async (frontEndId, identity, tokens) => {
-      const ringKey = await ring.current()
-      const key = newSessionKey(frontEndId, identity, ringKey)
-      const absoluteEnd = clock() + options.absoluteSeconds * 1000
-      const owner = { identity, signedInAt: clock(), idleEnd: idleEndFrom(absoluteEnd), absoluteEnd }
-      const made = await store.insert('sessions', toRow({ key, owner, tokens }, ringKey))
-      if (made === undefined) throw new BrokerError('store_unavailable', { detail: 'a fresh row was already there' })
+      const key = newSessionKey(frontEndId, identity, await ring.current())
+      await insert(key, identity, tokens, [])
       return toCookieValue(key)
     },
+
+    beginGrant: insert,
 
     keyOf: (frontEndId, cookies) => fromCookieValue(cookies.get(sessionCookieName(frontEndId)), frontEndId),
 
@@ -103,7 +115,7 @@ export function createSessions(options: SessionsOptions): Sessions {
 
     replace: async (read, next, extra = {}) => {
       // Sealed with the month's key again: a session in use does not keep an old one alive.
-      const row = toRow(next, await ring.current(), extra)
+      const row = toRow(next, await ring.current(), { ...carriedOver(read.row.values), ...extra })
       const etag = await store.replace('sessions', row, read.row.etag)
       cache.delete(next.key.place.row)
       return etag === undefined ? undefined : { session: next, row: { ...row, etag } }
@@ -119,4 +131,9 @@ export function createSessions(options: SessionsOptions): Sessions {
       return store.remove('sessions', place, etag)
     },
   }
+}
+
+/** What a refresh handle keeps beside the session stays through every write; a lease does not. */
+function carriedOver(values: Values): Values {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => name.startsWith('handle')))
 }

@@ -3,8 +3,8 @@
  * was lost is recognised as one's own: the adapter marks each write, since its client repeats writes by itself.
  */
 
-/** `sessions` and `states` grow with people; `service` has a handful of rows (key ring, certificate). */
-export type TableName = 'sessions' | 'states' | 'service'
+/** All but `service` grow with people; that has a handful of rows (key ring, certificate). */
+export type TableName = 'sessions' | 'states' | 'codes' | 'service'
 
 export interface RowKey {
   readonly partition: string

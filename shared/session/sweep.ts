@@ -5,7 +5,7 @@ import type { Clock } from '../timing/deadline.ts'
 /** @returns how many rows were removed; a row that was used meanwhile stays */
 export type Sweep = () => Promise<number>
 
-const tables: readonly TableName[] = ['sessions', 'states', 'service']
+const tables: readonly TableName[] = ['sessions', 'states', 'codes', 'service']
 const pageSize = 500
 const atOnce = 10
 /** A row outlives its end by this, so that no clock's error removes what another instance would still take. */

@@ -9,23 +9,30 @@ import { refusalOf, refusing, refusingMembers } from './refusing.ts'
 import type { Refusal, SettingProblem } from './settings-error.ts'
 
 /** What /login may be asked to pass on as `prompt`. OpenID Connect Core §3.1.2.1. */
-export type Prompt = 'login' | 'select_account' | 'consent'
+export type Prompt = 'login' | 'select_account' | 'consent' | 'none'
 
 /** A front end as the broker knows it: parsed, defaults filled in. */
 export interface FrontEndSettings {
-  /** Also in the name of its cookie: `__Host-session-ID`. */
+  /** The client id of the OAuth way; in the cookie way part of its cookie's name, `__Host-session-ID`. */
   readonly id: string
   /** How it gets its tokens. */
-  readonly way: 'cookie'
+  readonly way: Way
   /** Exact serialized origins; two front ends may share one. */
   readonly origins: readonly string[]
   /** Where a sign-in may end; `undefined` means any path of the origins. */
   readonly returnUrls: readonly string[] | undefined
+  /** The OAuth way's redirect URIs; none in the cookie way. */
+  readonly redirectUris: readonly string[]
+  /** The OAuth way: whether a browser that signed in at another front end is signed in here without a question. */
+  readonly singleSignOn: boolean
   /** Where the browser may go after a sign-out. */
   readonly signedOutUrls: readonly string[]
   readonly prompts: readonly Prompt[]
   readonly apis: readonly ApiSettings[]
 }
+
+/** cookie: a session cookie, on the broker's own site. oauth: codes and refresh handles, on any site. */
+export type Way = 'cookie' | 'oauth'
 
 /** An API that a front end may get access tokens for. */
 export interface ApiSettings {
@@ -34,7 +41,11 @@ export interface ApiSettings {
   readonly scopes: readonly string[]
 }
 
-const allPrompts: readonly Prompt[] = ['login', 'select_account', 'consent']
+/** `none` is an OAuth client's question; in the cookie way GET /session is the same question. */
+const promptsOf: Readonly<Record<Way, readonly Prompt[]>> = {
+  cookie: ['login', 'select_account', 'consent'],
+  oauth: ['login', 'select_account', 'consent', 'none'],
+}
 const scopesOfOpenId: readonly string[] = ['openid', 'profile', 'email', 'offline_access']
 
 const exampleOrigin = 'https://app.example.com'
@@ -79,13 +90,17 @@ const frontEnd = z
     id: z.string().check(
       z.regex(/^[a-z0-9][a-z0-9-]{0,31}$/),
       z.meta({
-        description: 'Its name: the parameter `frontend`, and part of its cookie, __Host-session-ID.',
+        description:
+          'Its name. In the cookie way the parameter `frontend`, and part of its cookie, __Host-session-ID; in the OAuth way its `client_id`.',
         examples: ['spa'],
       }),
     ),
-    way: z
-      ._default(z.enum(['cookie']), 'cookie')
-      .check(z.meta({ description: 'How it gets its tokens. cookie: it shares a site with the broker.' })),
+    way: z._default(z.enum(['cookie', 'oauth']), 'cookie').check(
+      z.meta({
+        description:
+          'How it gets its tokens. cookie: a session cookie; it shares a site with the broker. oauth: authorization code and refresh token, as a public OAuth client; on any site.',
+      }),
+    ),
     origins: z.array(origin).check(
       z.minLength(1),
       z.maxLength(20),
@@ -110,6 +125,25 @@ const frontEnd = z
         }),
       ),
     ),
+    redirectUris: z.optional(
+      z.array(url([`${exampleOrigin}/callback`])).check(
+        z.minLength(1),
+        z.maxLength(50),
+        unique,
+        z.meta({
+          uniqueItems: true,
+          description:
+            'The OAuth way: its redirect URIs, compared exactly; https, or http on loopback. The port of http://127.0.0.1 and http://[::1] is free (RFC 8252 §7.3).',
+          examples: [[`${exampleOrigin}/callback`]],
+        }),
+      ),
+    ),
+    singleSignOn: z._default(z.boolean(), false).check(
+      z.meta({
+        description:
+          'The OAuth way: true signs a browser in silently that has signed in at another front end of this broker. Otherwise the person chooses the account first.',
+      }),
+    ),
     signedOutUrls: z.optional(
       z.array(url([`${exampleOrigin}/goodbye`])).check(
         z.minLength(1),
@@ -122,16 +156,20 @@ const frontEnd = z
         }),
       ),
     ),
-    prompts: z
-      ._default(z.array(z.enum(allPrompts)).check(unique), [...allPrompts])
-      .check(z.meta({ uniqueItems: true, description: 'Values of `prompt` that GET /login passes on.' })),
+    prompts: z.optional(z.array(z.enum(promptsOf.oauth)).check(unique)).check(
+      z.meta({
+        uniqueItems: true,
+        description:
+          'Values of `prompt` that GET /login passes on; all of them where it is left out. none: OAuth way only.',
+      }),
+    ),
     apis: z._default(z.array(api).check(z.maxLength(50), refusingMembers(checkNamesOnce)), []).check(
       z.meta({
         description: 'APIs that it may get access tokens for. May be empty: then it only learns who is signed in.',
       }),
     ),
   })
-  .check(refusingMembers(checkReturnUrlsOnOrigins))
+  .check(refusingMembers(checkReturnUrlsOnOrigins), refusingMembers(checkWay))
 
 /** What may stand in `Broker__FrontEnds`. */
 export const frontEndsSchema = z.array(frontEnd).check(
@@ -149,6 +187,13 @@ export const frontEndsSchema = z.array(frontEnd).check(
           returnUrls: [`${exampleOrigin}/signed-in`],
           signedOutUrls: [`${exampleOrigin}/goodbye`],
           prompts: ['select_account'],
+          apis: [{ name: 'orders', scopes: ['api://orders/orders.read'] }],
+        },
+        {
+          id: 'partner-app',
+          way: 'oauth',
+          origins: ['https://app.example.net'],
+          redirectUris: ['https://app.example.net/callback'],
           apis: [{ name: 'orders', scopes: ['api://orders/orders.read'] }],
         },
       ],
@@ -184,9 +229,11 @@ export function parseFrontEnds(text: string, name: string): readonly FrontEndSet
     // One a place: what is not an array is not also "too long".
     return problems.filter(({ setting }, index) => problems.findIndex((one) => one.setting === setting) === index)
   }
-  return parsed.data.map(({ returnUrls, signedOutUrls, ...rest }) => ({
+  return parsed.data.map(({ returnUrls, redirectUris, signedOutUrls, prompts, ...rest }) => ({
     ...rest,
     returnUrls,
+    redirectUris: redirectUris ?? [],
+    prompts: prompts ?? promptsOf[rest.way],
     signedOutUrls: signedOutUrls ?? rest.origins.map((origin) => `${origin}/`),
   }))
 }
@@ -284,6 +331,35 @@ function checkReturnUrlsOnOrigins(frontEnd: unknown) {
   )
 }
 
+/** Members that belong to the other way would be without effect, and somebody would believe in them. */
+function checkWay(frontEnd: unknown) {
+  const has = (member: string) => memberOf(frontEnd, member) !== undefined
+  const refuse = (member: string, problem: string, fix: string) => [{ path: [member], problem, fix }]
+  const remove = 'Remove it, or change the way.'
+  if (memberOf(frontEnd, 'way') === 'oauth') {
+    return [
+      ...(has('redirectUris')
+        ? []
+        : refuse('redirectUris', 'is missing', 'Register where codes are sent: https://app.example.com/callback.')),
+      ...(has('returnUrls') ? refuse('returnUrls', 'belongs to the cookie way', 'Write redirectUris instead.') : []),
+      ...(listOf(memberOf(frontEnd, 'apis')).length > 0
+        ? []
+        : refuse('apis', 'is empty', 'Name an API: the OAuth way hands out access tokens and nothing else.')),
+    ]
+  }
+  return [
+    ...(has('redirectUris') ? refuse('redirectUris', 'belongs to the OAuth way', remove) : []),
+    ...(memberOf(frontEnd, 'singleSignOn') === true ? refuse('singleSignOn', 'belongs to the OAuth way', remove) : []),
+    ...(listOf(memberOf(frontEnd, 'prompts')).includes('none')
+      ? refuse(
+          'prompts',
+          'has none, which belongs to the OAuth way',
+          'Remove none; GET /session answers the same question.',
+        )
+      : []),
+  ]
+}
+
 function findRepeated(values: readonly unknown[], member: string[], fix: string) {
   return values.flatMap((value, index) =>
     value === undefined || values.indexOf(value) === index
@@ -320,7 +396,7 @@ function describeIssue(issue: z.core.$ZodIssue, json: unknown, name: string): Se
         : say(`is not ${withArticle(issue.expected)}`, 'docs/front-ends.schema.json shows how it is written.')
     case 'invalid_value':
       return issue.path.at(-1) === 'way'
-        ? say('is a way that this broker does not have', 'Write "cookie", or leave it out.')
+        ? say('is a way that this broker does not have', 'Write "cookie" or "oauth".')
         : say(
             'is none of the values that are taken',
             `Write ${issue.values.map((value) => `"${String(value)}"`).join(', ')}.`,

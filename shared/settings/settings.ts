@@ -13,7 +13,7 @@ import type { Refusal, SettingProblem } from './settings-error.ts'
 
 export { SettingsError } from './settings-error.ts'
 export type { SettingProblem } from './settings-error.ts'
-export type { ApiSettings, FrontEndSettings, Prompt } from './front-ends.ts'
+export type { ApiSettings, FrontEndSettings, Prompt, Way } from './front-ends.ts'
 
 export interface Settings {
   /** An origin, without a slash at the end. */

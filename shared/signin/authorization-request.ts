@@ -152,6 +152,11 @@ export function signInScopes(frontEnd: FrontEnd, extraScopes: readonly string[])
   return ['openid', 'profile', 'offline_access', ...wanted]
 }
 
+/** Of the scopes of a sign-in, those of the API. */
+export function apiScopesOf(scopes: readonly string[]): readonly string[] {
+  return scopes.filter((scope) => !['openid', 'profile', 'offline_access'].includes(scope))
+}
+
 /** @returns the URL to send the browser to; each parameter once, with our values */
 export function authorizationUrl(
   metadata: ProviderMetadata,

@@ -87,6 +87,7 @@ function refusal({ error, subError }: CallbackAnswer): BrokerError {
     'invalid_request',
   ])
   if (error === 'temporarily_unavailable' || error === 'server_error') return new BrokerError('provider_unavailable')
+  if (error === 'login_required') return new BrokerError('login_required', { detail: error })
   return new BrokerError('provider_refused', { detail: known.has(error ?? '') ? (error ?? '') : 'another error' })
 }
 

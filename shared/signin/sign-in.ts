@@ -5,18 +5,26 @@ import { checkReturnUrl, isReturnUrl } from '../frontend/front-ends.ts'
 import type { FrontEnds } from '../frontend/front-ends.ts'
 import { endTransactionCookie, sessionCookie } from '../http/cookies.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
+import { answerUrl, AuthorizationError } from '../frontend/authorization-request.ts'
+import type { Codes } from '../frontend/codes.ts'
+import { isRegisteredRedirectUri } from '../frontend/redirect-uri.ts'
+import { newGrantRow } from '../frontend/refresh-handles.ts'
 import { accessTokenKey } from '../session/access-tokens.ts'
 import type { KeyRing } from '../session/key-ring.ts'
+import { partitionOf } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Store } from '../session/store.ts'
 import type { Clock } from '../timing/deadline.ts'
-import { authorizationUrl, checkHints, signInScopes } from './authorization-request.ts'
-import type { LoginParameters } from './authorization-request.ts'
+import { apiScopesOf, authorizationUrl } from './authorization-request.ts'
 import { checkAnswer, takeCode } from './callback.ts'
 import type { CallbackAnswer, CheckedCode } from './callback.ts'
 import { checkIdToken } from './id-token.ts'
+import type { Identity } from './id-token.ts'
 import type { IdentityProvider } from './identity-provider.ts'
-import type { TokenEndpoint } from './redeem.ts'
+import { askAsRegistered, knownBrowserCookie } from './known-browser.ts'
+import type { RedeemedCode, TokenEndpoint } from './redeem.ts'
+import { parseSignInRequest } from './sign-in-request.ts'
+import type { SignInRequest } from './sign-in-request.ts'
 import { signInUrl } from './sign-in-url.ts'
 import {
   checkTransaction,
@@ -32,31 +40,37 @@ import type { CurrentTransaction, ResponseMode, Transaction } from './transactio
 
 export interface SignIn {
   /**
-   * @param parameters of `/login`, parsed
+   * @param query of `/login`; untrusted
    * @param origin the header Origin, where a browser sent one
    * @returns where to send the browser, and the cookies to set
-   * @throws {BrokerError} what is wrong with the request, before anything is begun
+   * @throws {BrokerError} what is wrong with the request, before anything is begun; AuthorizationError where it is for
+   *   an OAuth client to know
    */
   begin(
-    parameters: LoginParameters,
+    query: URLSearchParams,
     origin: string | undefined,
     cookies: RequestCookies,
   ): Promise<{ authorizationUrl: string; cookies: readonly Cookie[] }>
   /**
-   * @returns the front end's return URL, and the cookies to set: none for an answer that comes a second time
+   * @returns where the browser goes: the front end's return URL, or the OAuth client's redirect URI with the answer;
+   *   and the cookies to set: none for an answer that comes a second time
    * @throws {FailedSignIn} with the transaction's cookie to end, where there is one
    */
-  complete(
-    answer: CallbackAnswer,
-    cookies: RequestCookies,
-  ): Promise<{ returnUrl: string; cookies: readonly Cookie[]; frontEndId: string }>
+  complete(answer: CallbackAnswer, cookies: RequestCookies): Promise<CompletedSignIn>
+}
+
+export interface CompletedSignIn {
+  readonly redirectTo: string
+  readonly cookies: readonly Cookie[]
 }
 
 /** A sign-in that failed after it was recognised: its cookie ends, and the page knows the way on. */
 export class FailedSignIn extends BrokerError {
   readonly cookies: readonly Cookie[]
+  /** An OAuth client is told there; a person of the cookie way sees a page. */
+  readonly redirectTo: string | undefined
 
-  constructor(error: BrokerError, cookies: readonly Cookie[], waysOn: BrokerError['waysOn']) {
+  constructor(error: BrokerError, cookies: readonly Cookie[], waysOn: BrokerError['waysOn'], redirectTo?: string) {
     super(error.code, {
       members: error.members,
       waysOn,
@@ -65,6 +79,7 @@ export class FailedSignIn extends BrokerError {
       ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds }),
     })
     this.cookies = cookies
+    this.redirectTo = redirectTo
   }
 }
 
@@ -75,12 +90,15 @@ export interface SignInOptions {
   readonly sessions: Sessions
   readonly store: Store
   readonly ring: KeyRing
+  readonly codes: Codes
   readonly clock: Clock
   readonly baseUrl: string
   readonly clientId: string
   readonly tenantId: string
   readonly responseMode: ResponseMode
   readonly lifetimeSeconds: number
+  /** How long a browser that signed in is known again. */
+  readonly absoluteSeconds: number
   readonly onFault: (error: unknown) => void
 }
 
@@ -95,6 +113,8 @@ export function createSignIn(options: SignInOptions): SignIn {
   const waysOn = (frontEndId: string, returnUrl?: string): readonly WayOn[] => {
     const frontEnd = frontEnds.find(frontEndId)
     if (!frontEnd) return []
+    // An OAuth client begins with a state and a challenge of its own: only its page can begin again.
+    if (frontEnd.way === 'oauth') return [{ text: 'Back to the application', url: `${frontEnd.origins[0] ?? ''}/` }]
     const again = new URL(signInUrl(options.baseUrl, frontEnd))
     const isRegistered = returnUrl !== undefined && isReturnUrl(returnUrl, frontEnd)
     if (isRegistered) again.searchParams.set('return_url', returnUrl)
@@ -104,7 +124,8 @@ export function createSignIn(options: SignInOptions): SignIn {
     ]
   }
 
-  const signIn = async (code: CheckedCode, transaction: CurrentTransaction): Promise<Cookie | undefined> => {
+  /** @returns undefined where the answer came before */
+  const signIn = async (code: CheckedCode, transaction: CurrentTransaction): Promise<CompletedSignIn | undefined> => {
     const taken = await takeCode(code, transaction, { store: options.store, lifetimeSeconds })
     if (!taken) return undefined
     const redeemed = await (await options.tokenEndpoint()).redeemCode(taken, transaction)
@@ -119,40 +140,80 @@ export function createSignIn(options: SignInOptions): SignIn {
       },
       { provider, clock },
     )
+    return finish(transaction, identity, redeemed)
+  }
+
+  /** One session model: a cookie that opens it, or a code that will. */
+  const finish = async (
+    transaction: CurrentTransaction,
+    identity: Identity,
+    redeemed: RedeemedCode,
+  ): Promise<CompletedSignIn> => {
     const { accessToken: token, accessTokenExpires: expires, scope, refreshToken } = redeemed
-    const apiScopes = transaction.scopes.filter((name) => !['openid', 'profile', 'offline_access'].includes(name))
+    const scopes = apiScopesOf(transaction.scopes)
     const accessTokens =
-      apiScopes.length > 0 ? { [accessTokenKey(apiScopes)]: { token, scope, obtainedAt: clock(), expires } } : {}
-    const value = await sessions.begin(transaction.frontEndId, identity, { refreshToken, accessTokens })
+      scopes.length > 0 ? { [accessTokenKey(scopes)]: { token, scope, obtainedAt: clock(), expires } } : {}
+    const tokens = { refreshToken, accessTokens }
+    const { frontEndId, client, returnUrl } = transaction
+
+    if (client) {
+      const { redirectUri, codeChallenge } = client
+      const place = { partition: partitionOf(identity, await ring.current()), row: newGrantRow() }
+      const grant = { clientId: frontEndId, redirectUri, codeChallenge, scopes, identity, tokens, place }
+      const oneTimeCode = await options.codes.issue(grant)
+      const until = clock() + options.absoluteSeconds * 1000
+      return {
+        redirectTo: answerUrl(client, options.baseUrl, { code: oneTimeCode }),
+        cookies: [await knownBrowserCookie({ frontEndId, loginHint: identity.loginHint, until }, ring)],
+      }
+    }
+    const value = await sessions.begin(frontEndId, identity, tokens)
     // The one it takes the place of; that it may outlive this by a fault is no reason to fail a sign-in.
     if (transaction.replaces) await sessions.end({ place: transaction.replaces }).catch(options.onFault)
-    return sessionCookie(transaction.frontEndId, value)
+    return { redirectTo: returnUrl, cookies: [sessionCookie(frontEndId, value)] }
+  }
+
+  const beginFor = async (request: SignInRequest, cookies: RequestCookies) => {
+    const { frontEnd, returnUrl, scopes, client } = request
+    const [key, metadata] = await Promise.all([ring.current(), provider.metadata()])
+    const hints = client ? await askAsRegistered(request.hints, frontEnd, cookies, ring, clock()) : request.hints
+    const transaction: Transaction = {
+      state: newState(frontEnd.id),
+      nonce: randomText(),
+      codeVerifier: randomText(),
+      issuer: metadata.issuer,
+      issuerInAnswers: metadata.issuerInAnswers,
+      clientId: options.clientId,
+      frontEndId: frontEnd.id,
+      returnUrl,
+      responseMode: options.responseMode,
+      scopes,
+      ...(client ? { client } : {}),
+      replaces: client ? undefined : sessions.keyOf(frontEnd.id, cookies)?.place,
+      begunAt: clock(),
+    }
+    return {
+      authorizationUrl: authorizationUrl(metadata, transaction, redirectUri, hints),
+      cookies: [...(await endOldest(cookies, ring)), sealTransaction(transaction, key, lifetimeSeconds)],
+    }
+  }
+
+  /** What an OAuth client is told of a failure; nothing where its redirect URI is not registered any more. */
+  const clientAnswer = (transaction: Transaction, error: BrokerError): string | undefined => {
+    const { client, frontEndId } = transaction
+    const frontEnd = frontEnds.find(frontEndId)
+    if (!client || !frontEnd || !isRegisteredRedirectUri(client.redirectUri, frontEnd)) return undefined
+    return new AuthorizationError(error, client, options.baseUrl).redirectTo
   }
 
   return {
-    begin: async (parameters, origin, cookies) => {
-      const frontEnd = frontEnds.get(parameters.frontend, origin)
-      const returnUrl = checkReturnUrl(parameters.return_url, frontEnd)
-      const hints = checkHints(parameters, frontEnd)
-
-      const [key, metadata] = await Promise.all([ring.current(), provider.metadata()])
-      const transaction: Transaction = {
-        state: newState(frontEnd.id),
-        nonce: randomText(),
-        codeVerifier: randomText(),
-        issuer: metadata.issuer,
-        issuerInAnswers: metadata.issuerInAnswers,
-        clientId: options.clientId,
-        frontEndId: frontEnd.id,
-        returnUrl,
-        responseMode: options.responseMode,
-        scopes: signInScopes(frontEnd, hints.extraScopes),
-        replaces: sessions.keyOf(frontEnd.id, cookies)?.place,
-        begunAt: clock(),
-      }
-      return {
-        authorizationUrl: authorizationUrl(metadata, transaction, redirectUri, hints),
-        cookies: [...(await endOldest(cookies, ring)), sealTransaction(transaction, key, lifetimeSeconds)],
+    begin: async (query, origin, cookies) => {
+      const request = parseSignInRequest(query, origin, frontEnds, options.baseUrl)
+      try {
+        return await beginFor(request, cookies)
+      } catch (error) {
+        if (!request.client) throw error
+        throw new AuthorizationError(asBrokerError(error), request.client, options.baseUrl)
       }
     },
 
@@ -165,11 +226,14 @@ export function createSignIn(options: SignInOptions): SignIn {
       const ended = [endTransactionCookie(transactionCookieName(transaction.state))]
       try {
         const current = checkTransaction(transaction, { frontEnds, lifetimeSeconds, clock })
-        const session = await signIn(checkAnswer(answer, current), current)
+        const completed = await signIn(checkAnswer(answer, current), current)
+        if (completed) return { ...completed, cookies: [...completed.cookies, ...ended] }
         // A second time: the first has signed in, or failed with a page. Nothing is set, so nothing can be planted.
-        return { returnUrl, frontEndId, cookies: session ? [session, ...ended] : [] }
-      } catch (error) {
-        throw new FailedSignIn(asBrokerError(error), ended, waysOn(frontEndId, returnUrl))
+        const cameBefore = new BrokerError('sign_in_unknown', { detail: 'the answer came before' })
+        return { redirectTo: clientAnswer(transaction, cameBefore) ?? returnUrl, cookies: [] }
+      } catch (thrown) {
+        const error = asBrokerError(thrown)
+        throw new FailedSignIn(error, ended, waysOn(frontEndId, returnUrl), clientAnswer(transaction, error))
       }
     },
   }

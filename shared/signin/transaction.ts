@@ -4,8 +4,10 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { BrokerError } from '../errors.ts'
+import type { ClientRequest } from '../frontend/authorization-request.ts'
 import { checkReturnUrl } from '../frontend/front-ends.ts'
 import type { FrontEnds } from '../frontend/front-ends.ts'
+import { isRegisteredRedirectUri } from '../frontend/redirect-uri.ts'
 import { endTransactionCookie, transactionCookie, transactionCookiePrefix } from '../http/cookies.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import type { KeyRing, RingKey } from '../session/key-ring.ts'
@@ -27,6 +29,8 @@ export interface Transaction {
   readonly returnUrl: string
   readonly responseMode: ResponseMode
   readonly scopes: readonly string[]
+  /** The OAuth way: what the answer to the client needs. */
+  readonly client?: ClientRequest
   /** The session that the new one takes the place of: its row, not its cookie. */
   readonly replaces: RowKey | undefined
   /** Milliseconds since the epoch. */
@@ -113,7 +117,12 @@ export function checkTransaction(
   transaction: Transaction,
   { frontEnds, lifetimeSeconds, clock }: { frontEnds: FrontEnds; lifetimeSeconds: number; clock: Clock },
 ): CurrentTransaction {
-  checkReturnUrl(transaction.returnUrl, frontEnds.get(transaction.frontEndId, undefined))
+  const frontEnd = frontEnds.find(transaction.frontEndId)
+  if (!frontEnd) throw new BrokerError('front_end_unknown')
+  if (!transaction.client) checkReturnUrl(transaction.returnUrl, frontEnd)
+  else if (!isRegisteredRedirectUri(transaction.client.redirectUri, frontEnd)) {
+    throw new BrokerError('redirect_uri_not_registered')
+  }
   if (clock() > transaction.begunAt + lifetimeSeconds * 1000) throw new BrokerError('sign_in_expired')
   return transaction as CurrentTransaction
 }

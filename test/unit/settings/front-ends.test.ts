@@ -33,7 +33,7 @@ describe('a front end', () => {
       ],
     }
 
-    expect(settingsWith(json(whole)).frontEnds).toEqual([whole])
+    expect(settingsWith(json(whole)).frontEnds).toEqual([{ ...whole, redirectUris: [], singleSignOn: false }])
     expect(isPublished([whole])).toBe(true)
   })
 
@@ -47,7 +47,7 @@ describe('a front end', () => {
     [{ id: '' }, `${place}.id is no front end id`],
     [{ id: 'a'.repeat(33) }, `${place}.id is no front end id`],
     [{ id: 3 }, `${place}.id is not a string`],
-    [{ way: 'oauth' }, `${place}.way is a way that this broker does not have`],
+    [{ way: 'device' }, `${place}.way is a way that this broker does not have`],
     [{ origins: [] }, `${place}.origins is empty`],
     [{ origins: undefined }, `${place}.origins is missing`],
     [{ origins: 'https://app.example.com' }, `${place}.origins is not an array`],
@@ -63,7 +63,7 @@ describe('a front end', () => {
     [{ returnUrls: [] }, `${place}.returnUrls is empty`],
     [{ signedOutUrls: ['http://www.example.com/'] }, `${place}.signedOutUrls[0] is http away from loopback`],
     [{ signedOutUrls: ['javascript:alert(1)'] }, `${place}.signedOutUrls[0] is not a URL that begins with https://`],
-    [{ prompts: ['none'] }, `${place}.prompts[0] is none of the values that are taken`],
+    [{ prompts: ['none'] }, `${place}.prompts has none, which belongs to the OAuth way`],
     [{ prompts: ['login', 'login'] }, `${place}.prompts[1] is there twice`],
     [{ apis: [{ name: 'a b', scopes: ['api://a/b'] }] }, `${place}.apis[0].name is no API name`],
     [{ apis: [{ name: 'a', scopes: [] }] }, `${place}.apis[0].scopes is empty`],
@@ -93,6 +93,27 @@ describe('a front end', () => {
     ],
     [{ apis: [{ name: 'a', scopes: ['api://a/x'], secrets: 1 }] }, `${place}.apis[0].secrets is unknown`],
   ])('is refused where a member is bad: %j', (changes, refusal) => expect(refusalsOf(spa(changes))).toEqual([refusal]))
+
+  it('of the OAuth way has redirect URIs and APIs, and nothing of the cookie way', () => {
+    const client = {
+      id: 'app',
+      way: 'oauth',
+      origins: ['https://app.example.net'],
+      redirectUris: ['https://app.example.net/callback', 'http://127.0.0.1/callback'],
+      apis: [{ name: 'orders', scopes: ['api://orders/orders.read'] }],
+    }
+
+    expect(settingsWith(json(client)).frontEnds).toMatchObject([
+      { ...client, singleSignOn: false, prompts: ['login', 'select_account', 'consent', 'none'] },
+    ])
+    const refused = (changes: object, refusal: string) =>
+      expect(refusalsOf(json({ ...client, ...changes }))).toEqual([refusal])
+    refused({ redirectUris: undefined }, `${place}.redirectUris is missing`)
+    refused({ apis: [] }, `${place}.apis is empty`)
+    refused({ returnUrls: ['https://app.example.net/'] }, `${place}.returnUrls belongs to the cookie way`)
+    refused({ redirectUris: ['http://app.example.net/'] }, `${place}.redirectUris[0] is http away from loopback`)
+    refused({ way: 'cookie' }, `${place}.redirectUris belongs to the OAuth way`)
+  })
 
   it('with a member that is unknown is refused, with the one that was meant', () => {
     expect(problemsOf(spa({ returnUrl: ['https://app.example.com/'] }))).toEqual([
@@ -204,13 +225,13 @@ describe('the published schema', () => {
 
   it.each([
     { id: 'SPA' },
-    { way: 'oauth' },
+    { way: 'device' },
     { origins: ['https://app.example.com/'] },
     { origins: ['http://app.example.com'] },
     { origins: ['https://*.example.com'] },
     { origins: [] },
     { returnUrls: ['https://app.example.com/#x'] },
-    { prompts: ['none'] },
+    { prompts: ['silent'] },
     { apis: [{ name: 'a', scopes: ['openid'] }] },
     { clientSecret: 'x' },
   ])('refuses what a schema can see: %j', (changes) => {

@@ -34,6 +34,8 @@ describe('settings', () => {
           way: 'cookie',
           origins: ['https://app.example.com'],
           returnUrls: undefined,
+          redirectUris: [],
+          singleSignOn: false,
           signedOutUrls: ['https://app.example.com/'],
           prompts: ['login', 'select_account', 'consent'],
           apis: [{ name: 'orders', scopes: ['api://orders/orders.read'] }],

@@ -1,0 +1,9 @@
+/** GET /.well-known/oauth-authorization-server: how an OAuth client configures itself. RFC 8414. */
+import { json } from '../shared/http/answer.ts'
+import type { Broker } from './compose.ts'
+import type { Handle } from './respond.ts'
+
+export const authorizationServerMetadata =
+  ({ authorizationServer }: Pick<Broker, 'authorizationServer'>): Handle =>
+  () =>
+    Promise.resolve(json(200, authorizationServer.metadata()))

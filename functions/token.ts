@@ -1,0 +1,12 @@
+/** POST /token: a code or a refresh token for an access token, in the OAuth way. RFC 6749 §4.1.3 and §6. */
+import { json } from '../shared/http/answer.ts'
+import type { Broker } from './compose.ts'
+import { callerOf, readForm } from './request.ts'
+import type { Handle } from './respond.ts'
+
+export const token =
+  ({ authorizationServer }: Pick<Broker, 'authorizationServer'>): Handle =>
+  async (request) => {
+    const form = { fields: await readForm(request), origin: callerOf(request).origin }
+    return json(200, await authorizationServer.token(form), { pragma: 'no-cache' })
+  }

@@ -1,0 +1,168 @@
+/**
+ * An OAuth client's authorization request at `/login` (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 9207). Until client and
+ * redirect URI are beyond doubt an error is a page; afterwards it goes to the client.
+ */
+import { BrokerError, oauthErrorOf } from '../errors.ts'
+import { checkHints } from '../signin/authorization-request.ts'
+import type { Hints } from '../signin/authorization-request.ts'
+import { hasControlCharacter } from './front-ends.ts'
+import type { FrontEnd, FrontEnds } from './front-ends.ts'
+import { isRegisteredRedirectUri } from './redirect-uri.ts'
+
+/** What the answer to the client needs, kept in the transaction. */
+export interface ClientRequest {
+  readonly redirectUri: string
+  readonly state: string | undefined
+  readonly codeChallenge: string
+}
+
+export interface AuthorizationRequest {
+  readonly frontEnd: FrontEnd
+  readonly client: ClientRequest
+  /** Of one API of the front end. */
+  readonly scopes: readonly string[]
+  readonly hints: Hints
+}
+
+const limits: Readonly<Record<string, number>> = {
+  client_id: 64,
+  redirect_uri: 1024,
+  response_type: 32,
+  response_mode: 32,
+  state: 1024,
+  scope: 2048,
+  code_challenge: 128,
+  code_challenge_method: 16,
+  prompt: 64,
+  login_hint: 512,
+  domain_hint: 255,
+  claims: 4096,
+  ui_locales: 100,
+  // Taken and without effect: no ID token goes to the client, and the provider gets a nonce of the broker's.
+  nonce: 512,
+}
+
+/** An error that the client is told at its redirect URI. */
+export class AuthorizationError extends BrokerError {
+  readonly redirectTo: string
+
+  constructor(
+    error: BrokerError,
+    client: Pick<ClientRequest, 'redirectUri' | 'state'>,
+    issuer: string,
+    oauthError?: string,
+  ) {
+    super(error.code, {
+      members: error.members,
+      cause: error.cause,
+      ...(error.detail === undefined ? {} : { detail: error.detail }),
+    })
+    this.redirectTo = answerUrl(client, issuer, {
+      error: oauthError ?? oauthErrorOf(error.code),
+      error_description: error.code,
+    })
+  }
+}
+
+/** RFC 6749 §4.1.2 with RFC 9207: `state` and `iss` are in every answer. */
+export function answerUrl(
+  { redirectUri, state }: Pick<ClientRequest, 'redirectUri' | 'state'>,
+  issuer: string,
+  parameters: Readonly<Record<string, string>>,
+): string {
+  const url = new URL(redirectUri)
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+  if (state !== undefined) url.searchParams.set('state', state)
+  url.searchParams.set('iss', issuer)
+  return url.href
+}
+
+/**
+ * @param query of `/login`; untrusted
+ * @param issuer the broker's own
+ * @throws {BrokerError} while client or redirect URI are in doubt: `client_unknown`, `redirect_uri_not_registered`, …
+ * @throws {AuthorizationError} for everything else
+ */
+export function parseAuthorizationRequest(
+  query: URLSearchParams,
+  frontEnds: FrontEnds,
+  issuer: string,
+): AuthorizationRequest {
+  const clientId = one(query, 'client_id')
+  const redirectUri = one(query, 'redirect_uri')
+  const frontEnd = frontEnds.find(clientId ?? '')
+  if (frontEnd?.way !== 'oauth') throw new BrokerError('client_unknown')
+  // Left out, it would have to be guessed; and an answer goes only to what is beyond doubt.
+  if (redirectUri === undefined || !isRegisteredRedirectUri(redirectUri, frontEnd)) {
+    throw new BrokerError('redirect_uri_not_registered')
+  }
+  const states = query.getAll('state')
+  const state = states.length === 1 && isSound('state', states[0] ?? '') ? states[0] : undefined
+
+  try {
+    return { frontEnd, ...checkRequest(query, frontEnd, redirectUri, state) }
+  } catch (error) {
+    throw error instanceof BrokerError ? new AuthorizationError(error, { redirectUri, state }, issuer) : error
+  }
+}
+
+function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, redirectUri: string, state: string | undefined) {
+  const parameters: Record<string, string> = {}
+  for (const name of new Set(query.keys())) {
+    if (!(name in limits)) throw invalid(/^[\w.-]{1,40}$/.test(name) ? name : 'an unknown one', 'not taken by /login')
+    const value = one(query, name)
+    if (value !== undefined) parameters[name] = value
+  }
+
+  if (parameters.response_type !== 'code') throw new BrokerError('response_type_unsupported')
+  if (parameters.response_mode !== undefined && parameters.response_mode !== 'query') {
+    throw new BrokerError('response_type_unsupported')
+  }
+  const { code_challenge: codeChallenge, code_challenge_method: method } = parameters
+  // RFC 7636 §4.2: the base64url of a SHA-256. `plain` protects nothing that TLS does not.
+  if (codeChallenge === undefined || method !== 'S256' || !/^[\w-]{43}$/.test(codeChallenge)) {
+    throw new BrokerError('code_challenge_missing')
+  }
+  const scopes = scopesOfOneApi(frontEnd, parameters.scope)
+  const { login_hint, domain_hint, claims, ui_locales, prompt } = parameters
+  const hints = checkHints(
+    Object.fromEntries(
+      Object.entries({ login_hint, domain_hint, claims, ui_locales, prompt }).filter(
+        ([, value]) => value !== undefined,
+      ),
+    ),
+    frontEnd,
+  )
+  return { client: { redirectUri, state, codeChallenge }, scopes, hints }
+}
+
+/**
+ * Scopes of one registered API; those of the first where none are named.
+ *
+ * @throws {BrokerError} `scope_not_registered`; nothing is widened or dropped in silence (RFC 6749 §3.3)
+ */
+export function scopesOfOneApi(frontEnd: FrontEnd, scope: string | undefined): readonly string[] {
+  const wanted = [...new Set((scope ?? '').split(' ').filter(Boolean))]
+  const api =
+    wanted.length === 0
+      ? frontEnd.apis[0]
+      : frontEnd.apis.find(({ scopes }) => wanted.every((one) => scopes.includes(one)))
+  if (!api) throw new BrokerError('scope_not_registered')
+  return wanted.length === 0 ? api.scopes : wanted
+}
+
+function one(query: URLSearchParams, name: string): string | undefined {
+  const values = query.getAll(name)
+  if (values.length > 1) throw new BrokerError('parameter_repeated', { members: { parameter: name } })
+  const [value] = values
+  if (value !== undefined && !isSound(name, value)) throw invalid(name, 'too long, or with control characters')
+  return value
+}
+
+function isSound(name: string, value: string): boolean {
+  return value.length <= (limits[name] ?? 0) && !hasControlCharacter(value)
+}
+
+function invalid(parameter: string, problem: string): BrokerError {
+  return new BrokerError('parameter_invalid', { members: { parameter, problem } })
+}

@@ -1,0 +1,197 @@
+/**
+ * Refresh tokens of the OAuth way: opaque handles of a session, each good for one use (RFC 9700 §4.14.2). Using one
+ * seals the session anew under the next one's secret, so a used handle opens nothing; within a short grace it still
+ * gives the same next handle, since an answer can be lost; after that its use ends the session.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { BrokerError } from '../errors.ts'
+import { isRenewing } from '../session/access-tokens.ts'
+import type { AccessTokens } from '../session/access-tokens.ts'
+import type { KeyRing } from '../session/key-ring.ts'
+import { deriveKey, open, seal } from '../session/sealing.ts'
+import { ringKeyIdOf } from '../session/session.ts'
+import type { AccessToken, SessionKey } from '../session/session.ts'
+import type { ReadSession, Sessions } from '../session/sessions.ts'
+import type { Store, StoredRow } from '../session/store.ts'
+import { wait } from '../timing/deadline.ts'
+import type { Clock } from '../timing/deadline.ts'
+
+export interface UsedHandle {
+  readonly token: AccessToken
+  /** The next one. */
+  readonly handle: string
+}
+
+export interface RefreshHandles {
+  /** The first handle of a session. */
+  first(key: SessionKey): string
+  /**
+   * @param handle as the client sent it; untrusted
+   * @param scopes what was granted or fewer of it; all of it where left out (RFC 6749 §6)
+   * @returns an access token and the next handle: the same one for a repeat within the grace
+   * @throws {BrokerError} `grant_invalid`, `scope_not_registered`, and what `AccessTokens` throws
+   */
+  use(handle: string, frontEndId: string, scopes: readonly string[] | undefined): Promise<UsedHandle>
+  /** The session of a handle, used or not, of this front end; undefined for anything else. RFC 7009 §2.2. */
+  findKey(handle: string, frontEndId: string): Promise<SessionKey | undefined>
+}
+
+export interface RefreshHandlesOptions {
+  readonly store: Store
+  readonly ring: KeyRing
+  readonly sessions: Sessions
+  readonly accessTokens: AccessTokens
+  readonly clock: Clock
+}
+
+const graceMilliseconds = 30_000
+const pollMilliseconds = 100
+/** A handle that was used this many times ago is still recognised as used. */
+const remembered = 200
+const [partitionBytes, rowBytes, secretBytes] = [12, 16, 24]
+
+export function newGrantRow(): string {
+  return randomBytes(rowBytes).toString('base64url')
+}
+
+export function newGrantSecret(): Buffer {
+  return randomBytes(secretBytes)
+}
+
+export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHandles {
+  const { store, ring, sessions, accessTokens, clock } = options
+
+  /** @returns undefined when another request rotated first */
+  const rotate = async (read: ReadSession): Promise<string | undefined> => {
+    const { key } = read.session
+    const next = { ...key, secret: newGrantSecret() }
+    const ringKey = await ring.current()
+    const successor = seal(
+      successorKey(ringKey.session, key),
+      Buffer.from(next.secret).toString('base64url'),
+      contextOf(key, ringKey.id),
+    )
+    const used = [hashOf(key), ...usedHashes(read.row)].slice(0, remembered)
+    const written = await sessions.replace(read, sessions.touched({ ...read.session, key: next }), {
+      handleUsed: used.join(' '),
+      handleSuccessor: successor,
+      handleGraceEnd: String(clock() + graceMilliseconds),
+    })
+    return written && toHandle(next)
+  }
+
+  /** The handle that followed this one, while it may still be told. */
+  const successorOf = async (row: StoredRow, key: SessionKey): Promise<SessionKey | undefined> => {
+    const { handleSuccessor, handleGraceEnd } = row.values
+    if (usedHashes(row)[0] !== hashOf(key) || !(handleSuccessor instanceof Uint8Array)) return undefined
+    if (clock() >= Number(handleGraceEnd)) return undefined
+    const ringKey = await ring.find(ringKeyIdOf(row))
+    const secret = ringKey && open(successorKey(ringKey.session, key), handleSuccessor, contextOf(key, ringKey.id))
+    return secret === undefined ? undefined : { ...key, secret: Buffer.from(secret, 'base64url') }
+  }
+
+  /** For a handle that does not open its session: a repeat, a theft, or nothing that was ever given out. */
+  const afterUse = async (key: SessionKey, scopes: readonly string[] | undefined): Promise<UsedHandle> => {
+    const row = await store.find('sessions', key.place)
+    if (!row || !usedHashes(row).includes(hashOf(key))) throw invalid('unknown, or its session is over')
+    const successor = await successorOf(row, key)
+    const read = successor && (await sessions.find(successor))
+    if (!read) {
+      await sessions.end(key)
+      throw invalid('used before: its session is ended')
+    }
+    const { token } = await tokenFor(read, scopes)
+    return { token, handle: toHandle(successor) }
+  }
+
+  const tokenFor = async (read: ReadSession, scopes: readonly string[] | undefined) => {
+    const { key, owner } = read.session
+    const wanted = scopes ?? owner.grantedScopes
+    if (wanted.some((one) => !owner.grantedScopes.includes(one))) throw new BrokerError('scope_not_registered')
+    return { token: await accessTokens.get(key, wanted) }
+  }
+
+  const useCurrent = async (
+    key: SessionKey,
+    scopes: readonly string[] | undefined,
+  ): Promise<UsedHandle | undefined> => {
+    let read = await sessions.find(key)
+    if (!read) return undefined
+    const { token } = await tokenFor(read, scopes)
+    for (let attempt = 0; read && attempt < 50; attempt++) {
+      if (isRenewing(read, clock())) await wait(pollMilliseconds)
+      const next = isRenewing(read, clock()) ? undefined : await rotate(read)
+      if (next !== undefined) return { token, handle: next }
+      // Somebody wrote in between: a renewal, or a use of the same handle, after which it opens nothing.
+      read = await sessions.find(key)
+    }
+    return undefined
+  }
+
+  return {
+    first: toHandle,
+
+    use: async (handle, frontEndId, scopes) => {
+      const key = fromHandle(handle, frontEndId)
+      if (!key) throw invalid('not a refresh token')
+      try {
+        return (await useCurrent(key, scopes)) ?? (await afterUse(key, scopes))
+      } catch (error) {
+        const isOver = error instanceof BrokerError && error.code === 'signed_out'
+        throw isOver ? invalid('its session is over') : error
+      }
+    },
+
+    findKey: async (handle, frontEndId) => {
+      const key = fromHandle(handle, frontEndId)
+      if (!key) return undefined
+      if (await sessions.findOwner(key)) return key
+      const row = await store.find('sessions', key.place)
+      return row && usedHashes(row).includes(hashOf(key)) ? key : undefined
+    },
+  }
+}
+
+function toHandle({ place, secret }: SessionKey): string {
+  return Buffer.concat([
+    Buffer.from(place.partition, 'base64url'),
+    Buffer.from(place.row, 'base64url'),
+    secret,
+  ]).toString('base64url')
+}
+
+function fromHandle(handle: string, frontEndId: string): SessionKey | undefined {
+  const bytes = Buffer.from(handle, 'base64url')
+  const isHandle = bytes.length === partitionBytes + rowBytes + secretBytes && bytes.toString('base64url') === handle
+  if (!isHandle) return undefined
+  return {
+    frontEndId,
+    place: {
+      partition: bytes.subarray(0, partitionBytes).toString('base64url'),
+      row: bytes.subarray(partitionBytes, partitionBytes + rowBytes).toString('base64url'),
+    },
+    secret: bytes.subarray(partitionBytes + rowBytes),
+  }
+}
+
+/** Of the front end too: a handle in another client's hands is nothing. */
+function hashOf({ frontEndId, secret }: SessionKey): string {
+  return createHash('sha256').update(frontEndId).update('\0').update(secret).digest('base64url').slice(0, 22)
+}
+
+function usedHashes(row: StoredRow): readonly string[] {
+  const { handleUsed } = row.values
+  return typeof handleUsed === 'string' && handleUsed !== '' ? handleUsed.split(' ') : []
+}
+
+function successorKey(root: Parameters<typeof deriveKey>[0], { secret }: SessionKey) {
+  return deriveKey(root, secret, 'successor')
+}
+
+function contextOf({ frontEndId, place }: SessionKey, ringKeyId: string): string {
+  return JSON.stringify(['1', 'successor', ringKeyId, place.partition, place.row, frontEndId])
+}
+
+function invalid(detail: string): BrokerError {
+  return new BrokerError('grant_invalid', { detail })
+}

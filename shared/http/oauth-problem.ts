@@ -1,0 +1,14 @@
+/** A failure for an OAuth client: RFC 6749 §5.2, with our own code and reference beside it. */
+import { errorCatalogue, oauthErrorOf } from '../errors.ts'
+import type { BrokerError } from '../errors.ts'
+import type { Answer } from './answer.ts'
+import { json } from './answer.ts'
+import { retryAfter } from './problem.ts'
+
+export function oauthProblem(error: BrokerError, reference: string): Answer {
+  const { code, status, members } = error
+  const body = { error: oauthErrorOf(code), error_description: errorCatalogue[code].mend, code, reference, ...members }
+  // What the request says about its grant, client or scope is 400 whatever a page would answer.
+  const oauthStatus = status >= 500 || [405, 413, 415].includes(status) ? status : 400
+  return json(oauthStatus, body, retryAfter(error))
+}

@@ -1,0 +1,44 @@
+/** What `/login` is asked for, by either way, checked before anything is begun. */
+import { parseAuthorizationRequest } from '../frontend/authorization-request.ts'
+import type { ClientRequest } from '../frontend/authorization-request.ts'
+import { checkReturnUrl } from '../frontend/front-ends.ts'
+import type { FrontEnd, FrontEnds } from '../frontend/front-ends.ts'
+import { checkHints, parseLoginParameters, signInScopes } from './authorization-request.ts'
+import type { Hints } from './authorization-request.ts'
+
+export interface SignInRequest {
+  readonly frontEnd: FrontEnd
+  /** Where the browser ends: the return URL, or the OAuth client's redirect URI. */
+  readonly returnUrl: string
+  readonly hints: Hints
+  readonly scopes: readonly string[]
+  /** Only in the OAuth way. */
+  readonly client?: ClientRequest
+}
+
+/**
+ * @param query of `/login`; untrusted. With `client_id` it is an OAuth client's
+ * @param origin the header Origin, where a browser sent one
+ * @param issuer the broker's own, for an OAuth client's answer
+ * @throws {BrokerError} for a page; {AuthorizationError} for what an OAuth client is told
+ */
+export function parseSignInRequest(
+  query: URLSearchParams,
+  origin: string | undefined,
+  frontEnds: FrontEnds,
+  issuer: string,
+): SignInRequest {
+  if (query.has('client_id')) {
+    const { frontEnd, client, scopes, hints } = parseAuthorizationRequest(query, frontEnds, issuer)
+    return { frontEnd, client, hints, returnUrl: client.redirectUri, scopes: signInScopes(frontEnd, scopes) }
+  }
+  const parameters = parseLoginParameters(query)
+  const frontEnd = frontEnds.get(parameters.frontend, origin)
+  const hints = checkHints(parameters, frontEnd)
+  return {
+    frontEnd,
+    returnUrl: checkReturnUrl(parameters.return_url, frontEnd),
+    hints,
+    scopes: signInScopes(frontEnd, hints.extraScopes),
+  }
+}
