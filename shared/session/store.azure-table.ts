@@ -1,7 +1,7 @@
 /** The store's contract on Azure Table Storage (and Azurite, which is Azure Table Storage on loopback). */
 import { randomBytes } from 'node:crypto'
 import { AzureNamedKeyCredential, TableClient, odata } from '@azure/data-tables'
-import type { TableEntityResult } from '@azure/data-tables'
+import type { TableEntityResult, TableServiceClientOptions } from '@azure/data-tables'
 import type { TokenCredential } from '@azure/identity'
 import { BrokerError } from '../errors.ts'
 import { withDeadline } from '../timing/deadline.ts'
@@ -36,7 +36,11 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
 
   const connect = async (table: TableName): Promise<TableClient> => {
     const name = `${options.tablePrefix}${table}`
-    const clientOptions = { retryOptions: { maxRetries: 1, retryDelayInMs: 50, maxRetryDelayInMs: 200 } }
+    const clientOptions = {
+      retryOptions: { maxRetries: 1, retryDelayInMs: 50, maxRetryDelayInMs: 200 },
+      redirectOptions: { maxRetries: 0 },
+      additionalPolicies: [{ policy: plainAnswers, position: 'perRetry' as const }],
+    }
     return isLoopback(options.tableServiceUri)
       ? new TableClient(options.tableServiceUri, name, new AzureNamedKeyCredential(emulator.account, emulator.key), {
           ...clientOptions,
@@ -92,7 +96,7 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
         try {
           return etagOf(await client.createEntity(toEntity(row, marker)))
         } catch (error) {
-          if (statusOf(error) !== 409) throw error
+          if (codeOf(error) !== 'EntityAlreadyExists') throw error
           return isOwnWrite(client, row, marker)
         }
       }),
@@ -106,6 +110,10 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
             columns ? { queryOptions: { select: ['PartitionKey', 'RowKey', 'sweepAfter', ...columns] } } : {},
           )
           .catch(unlessStatus(404))
+        // An answer about nothing is not an answer that there is nothing: that would sign people out.
+        if (entity && (entity.partitionKey !== key.partition || entity.rowKey !== key.row)) {
+          throw new BrokerError('store_unavailable', { detail: `${table}: an answer without the row` })
+        }
         return entity && fromEntity(entity)
       }),
 
@@ -157,6 +165,23 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
         return []
       }),
   }
+}
+
+type PipelinePolicy = NonNullable<TableServiceClientOptions['additionalPolicies']>[number]['policy']
+
+/**
+ * The SDK's parsers take a proxy's page for an answer without content: an empty list, a missing row. And inside its
+ * retries: it would sleep for as long as Retry-After says, past our deadline.
+ */
+const plainAnswers: PipelinePolicy = {
+  name: 'plainAnswers',
+  sendRequest: async (request, next) => {
+    const response = await next(request)
+    const { status, headers } = response
+    const isPlain = status === 204 || /^application\/json\b/i.test(headers.get('content-type') ?? '')
+    if (isPlain && !headers.has('retry-after')) return response
+    throw new BrokerError('store_unavailable', { detail: `the store answered ${status}` })
+  },
 }
 
 function isLoopback(uri: string): boolean {
@@ -240,8 +265,10 @@ function codeOf(error: unknown): string | undefined {
 
 function unlessStatus(...expected: number[]) {
   return (error: unknown): undefined => {
-    // A missing table is not a missing row: `call` makes it and asks again.
-    if (codeOf(error) === 'TableNotFound' || !expected.includes(statusOf(error) ?? 0)) throw error
+    const status = statusOf(error) ?? 0
+    if (!expected.includes(status)) throw error
+    // A missing table is not a missing row (`call` makes it and asks again), and neither is a 404 of somebody else.
+    if (status === 404 && codeOf(error) !== 'ResourceNotFound') throw error
     return undefined
   }
 }
