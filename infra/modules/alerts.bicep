@@ -1,0 +1,155 @@
+metadata name = 'Alerts'
+metadata description = 'Who is told, and of what: the vault is unavailable, the broker is not ready. What the certificate says stands in events.bicep.'
+
+import { tags, resourceNames } from 'types.bicep'
+
+@description('Names of all resources.')
+param names resourceNames
+
+@description('Azure region.')
+@minLength(1)
+param location string
+
+@description('Tags of every resource.')
+param resourceTags tags
+
+@description('Who gets the alerts by mail.')
+param emails string[]
+
+@description('Where browsers reach the broker.')
+@minLength(1)
+param baseUrl string
+
+@description('Which of the two passes this is: before the second one nothing answers at /health/ready.')
+param deploymentPass 'first' | 'second'
+
+@description('Regions that the web test asks from, by their names in Application Insights.')
+@minLength(3)
+@maxLength(16)
+param webTestLocations string[]
+
+var isSecondPass = deploymentPass == 'second'
+
+resource vault 'Microsoft.KeyVault/vaults@2026-05-15' existing = {
+  name: names.vault
+}
+
+resource component 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: names.component
+}
+
+resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: names.actionGroup
+  location: 'global'
+  tags: resourceTags
+  properties: {
+    enabled: true
+    groupShortName: 'broker'
+    emailReceivers: [
+      for (email, index) in emails: {
+        name: 'mail-${index}'
+        emailAddress: email
+        useCommonAlertSchema: true
+      }
+    ]
+  }
+}
+
+resource vaultUnavailable 'Microsoft.Insights/metricAlerts@2026-01-01' = {
+  name: '${names.vault}-unavailable'
+  location: 'global'
+  tags: resourceTags
+  properties: {
+    description: 'Key Vault does not answer as it should. Sessions go on; new sign-ins need a signature within minutes.'
+    enabled: true
+    severity: 1
+    scopes: [vault.id]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    autoMitigate: true
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        {
+          name: 'availability'
+          criterionType: 'StaticThresholdCriterion'
+          metricNamespace: 'Microsoft.KeyVault/vaults'
+          metricName: 'Availability'
+          timeAggregation: 'Average'
+          operator: 'LessThan'
+          threshold: 95
+        }
+      ]
+    }
+    actions: [
+      {
+        actionGroupId: actionGroup.id
+      }
+    ]
+  }
+}
+
+resource readyTest 'Microsoft.Insights/webtests@2022-06-15' = if (isSecondPass) {
+  name: '${names.functionApp}-ready'
+  location: location
+  tags: union(resourceTags, {
+    // How Application Insights knows that the test is its own.
+    'hidden-link:${component.id}': 'Resource'
+  })
+  kind: 'standard'
+  properties: {
+    SyntheticMonitorId: '${names.functionApp}-ready'
+    Name: '${names.functionApp}-ready'
+    Description: 'Asks /health/ready: settings, key ring, store, provider and certificate.'
+    Kind: 'standard'
+    Enabled: true
+    Frequency: 300
+    Timeout: 30
+    RetryEnabled: true
+    Locations: [
+      for place in webTestLocations: {
+        Id: place
+      }
+    ]
+    Request: {
+      RequestUrl: '${baseUrl}/health/ready'
+      HttpVerb: 'GET'
+      FollowRedirects: false
+      ParseDependentRequests: false
+    }
+    ValidationRules: {
+      ExpectedHttpStatusCode: 200
+      SSLCheck: true
+      SSLCertRemainingLifetimeCheck: 7
+    }
+  }
+}
+
+resource notReady 'Microsoft.Insights/metricAlerts@2026-01-01' = if (isSecondPass) {
+  name: '${names.functionApp}-not-ready'
+  location: 'global'
+  tags: resourceTags
+  properties: {
+    description: 'The broker is not ready, seen from two places at once. /health/detail names the check that fails.'
+    enabled: true
+    severity: 0
+    scopes: [readyTest.id, component.id]
+    evaluationFrequency: 'PT1M'
+    windowSize: 'PT5M'
+    autoMitigate: true
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.WebtestLocationAvailabilityCriteria'
+      webTestId: readyTest.id
+      componentId: component.id
+      failedLocationCount: 2
+    }
+    actions: [
+      {
+        actionGroupId: actionGroup.id
+      }
+    ]
+  }
+}
+
+@description('Action group that the alerts go to.')
+output actionGroupId string = actionGroup.id

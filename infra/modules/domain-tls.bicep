@@ -1,0 +1,32 @@
+metadata name = 'Domain with TLS'
+metadata description = 'The binding of the domain to its certificate.'
+
+@description('Name of the function app.')
+@minLength(2)
+@maxLength(60)
+param functionAppName string
+
+@description('The domain.')
+@minLength(4)
+@maxLength(253)
+param domain string
+
+@description('Thumbprint of its certificate.')
+@minLength(1)
+param thumbprint string
+
+resource site 'Microsoft.Web/sites@2025-03-01' existing = {
+  name: functionAppName
+}
+
+resource binding 'Microsoft.Web/sites/hostNameBindings@2025-03-01' = {
+  parent: site
+  name: domain
+  properties: {
+    siteName: functionAppName
+    hostNameType: 'Verified'
+    customHostNameDnsRecordType: 'CName'
+    sslState: 'SniEnabled'
+    thumbprint: thumbprint
+  }
+}
