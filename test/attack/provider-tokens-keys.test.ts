@@ -1,0 +1,175 @@
+import { decodeJwt } from 'jose'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import https from 'node:https'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { jwk, rsaKey } from '../unit/signin/provider-server.ts'
+import type { KeyPair } from '../unit/signin/provider-server.ts'
+import { attemptAnew, isSignedIn, toShop } from './attempt.ts'
+
+let stack: Stack
+beforeAll(async () => {
+  stack = await startStack()
+})
+afterEach(() => {
+  stack.identityProvider.changeTokenResponse()
+  stack.identityProvider.transformKeys()
+  stack.identityProvider.faults.clear()
+  stack.identityProvider.resetRequests()
+})
+afterAll(() => stack.close())
+
+const fetched = () => stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'keys').length
+
+/** The provider signs with this key, under this name (or none). */
+function signWith({ privateKey }: KeyPair, kid: string | undefined): void {
+  stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => ({
+    ...answer,
+    id_token: await signIdToken(decodeJwt(answer.id_token as string), { kid }, privateKey),
+  }))
+}
+
+/** An instance that has no key yet, nor may it fetch one while it starts. */
+async function coldInstance(): Promise<string> {
+  stack.identityProvider.faults.add({ endpoint: 'keys', status: 503, times: 1 })
+  const { url } = await stack.startInstance()
+  await expect.poll(fetched).toBe(1)
+  return url
+}
+
+describe('the keys of the provider', () => {
+  it.each([true, false])('may change between sign-ins (the old one kept: %s), which go on', async (keepOld) => {
+    const { url } = await stack.startInstance()
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+    stack.identityProvider.resetRequests()
+
+    await stack.identityProvider.rotateKeys({ keepOld })
+
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+    expect(fetched()).toBe(1)
+  })
+
+  it('are fetched once for a name that is unknown, and the sign-in is refused', async () => {
+    const { url } = await stack.startInstance()
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+    stack.identityProvider.resetRequests()
+
+    signWith(rsaKey(), 'unknown')
+    for (let i = 0; i < 3; i++) expect((await attemptAnew(stack, url)).json).toMatchObject({ code: 'id_token_refused' })
+
+    expect(fetched()).toBe(1)
+    stack.identityProvider.changeTokenResponse()
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+  })
+
+  it('need no name: any that verifies will do', async () => {
+    const [known, strange] = [rsaKey(), rsaKey()]
+    stack.identityProvider.transformKeys((keys) => [...keys, jwk(known)])
+    const url = await coldInstance()
+
+    signWith(strange, undefined)
+    expect((await attemptAnew(stack, url)).json).toMatchObject({ code: 'id_token_refused' })
+    signWith(known, undefined)
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+  })
+
+  it('serve only where they are fit to: doubled, symmetric, for encryption, private, weak', async () => {
+    const named: Readonly<Record<string, KeyPair>> = {
+      fit: rsaKey(),
+      doubled: rsaKey(),
+      encrypting: rsaKey(),
+      exposed: rsaKey(),
+      weak: rsaKey(1024),
+    }
+    const key = (name: string) => named[name]!
+    stack.identityProvider.transformKeys((keys) => [
+      ...keys,
+      jwk(key('fit'), { kid: 'fit' }),
+      jwk(key('doubled'), { kid: 'doubled' }),
+      jwk(rsaKey(), { kid: 'doubled' }),
+      jwk(key('encrypting'), { kid: 'encrypting', use: 'enc' }),
+      { ...key('exposed').privateKey.export({ format: 'jwk' }), kid: 'exposed', use: 'sig' },
+      jwk(key('weak'), { kid: 'weak' }),
+      { kty: 'oct', k: Buffer.alloc(32).toString('base64url'), kid: 'symmetric', use: 'sig' },
+      'not a key',
+    ])
+    const url = await coldInstance()
+
+    for (const name of ['doubled', 'encrypting', 'exposed']) {
+      signWith(key(name), name)
+      expect((await attemptAnew(stack, url)).json, name).toMatchObject({ code: 'id_token_refused' })
+    }
+    signWith(key('fit'), 'fit')
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+    stack.identityProvider.changeTokenResponse()
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+  })
+
+  it('that cannot be had at the first sign-in give a page with a way on, and nothing bad is kept', async () => {
+    const url = await coldInstance()
+    stack.identityProvider.faults.add({ endpoint: 'keys', status: 503 })
+
+    const page = await stack.person().signIn(toShop, undefined, { at: url })
+
+    expect(page.status).toBe(503)
+    expect(page.text).toContain('provider_unavailable')
+    expect(page.text).toContain('Try again')
+    stack.identityProvider.faults.clear()
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+  })
+
+  it('that are known serve on while the provider’s keys cannot be had', async () => {
+    const { url } = await stack.startInstance()
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+    stack.identityProvider.faults.add({ endpoint: 'keys', dropConnection: true })
+
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+  })
+
+  it('that are all withdrawn sign nobody in', async () => {
+    stack.identityProvider.transformKeys(() => [])
+    const url = await coldInstance()
+    expect((await attemptAnew(stack, url)).json).toMatchObject({ code: 'id_token_refused' })
+
+    stack.identityProvider.transformKeys()
+    const { url: another } = await stack.startInstance()
+    expect(isSignedIn(await attemptAnew(stack, another))).toBe(true)
+  })
+})
+
+describe('metadata of the provider that names somebody else', () => {
+  it.each<[string, string, string]>([
+    ['issuer', '/v2.0', '/v1.0'],
+    ['token_endpoint', '/token', '/token2'],
+    ['jwks_uri', 'https://localhost', 'https://login.example'],
+  ])('in %s is not used: nobody signs in, and ready is red', async (member, from, to) => {
+    const honest = await readJson(stack.identityProvider.discoveryUrl, stack.cloud.ca)
+    const lie = { ...honest, [member]: String(honest[member]).replace(from, to) }
+    expect(lie[member]).not.toBe(honest[member])
+    stack.identityProvider.faults.add({ endpoint: 'discovery', body: lie })
+    const { url } = await stack.startInstance()
+    const person = stack.person()
+
+    const refused = await person.begin(toShop, { at: url, headers: { accept: 'application/json' } })
+    expect(refused.status).toBe(503)
+    expect(refused.json).toMatchObject({ code: 'provider_metadata_untrusted' })
+    const ready = await person.open('/health/ready', { at: url })
+    expect([ready.status, ready.text]).toEqual([503, 'provider'])
+
+    stack.identityProvider.faults.clear()
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+  })
+})
+
+function readJson(url: string, ca: string): Promise<Record<string, unknown>> {
+  return new Promise((resolve, reject) => {
+    https
+      .get(url, { ca, agent: false }, (response) => {
+        let text = ''
+        response.setEncoding('utf8').on('data', (part: string) => (text += part))
+        response.on('end', () => resolve(JSON.parse(text) as Record<string, unknown>))
+      })
+      .on('error', reject)
+  })
+}
