@@ -12,7 +12,11 @@ export const login =
     if (purposes.some((purpose) => /prefetch|prerender|preview/i.test(purpose))) {
       throw new BrokerError('prefetch_refused')
     }
-    const begun = await signIn.begin(parseQuery(request), callerOf(request).origin, cookiesOf(request))
+    const begun = await signIn.begin(parseQuery(request), {
+      origin: callerOf(request).origin,
+      cookies: cookiesOf(request),
+      framed: /^i?frame$|^embed$|^object$/.test(request.headers.get('sec-fetch-dest') ?? ''),
+    })
     return seeOther(begun.authorizationUrl, begun.cookies)
   }
 

@@ -86,16 +86,18 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       return answer(used.token, used.handle)
     } catch (error) {
       if (!(error instanceof BrokerError) || error.code !== 'interaction_required') throw error
-      throw withAuthorizationUrl(error, client, scopes ?? [])
+      throw withAuthorizationUrl(error, client)
     }
   }
 
   /** The request that asks for just what is missing; the client adds its own state, challenge and redirect URI. */
-  const withAuthorizationUrl = (error: BrokerError, client: FrontEnd, scopes: readonly string[]): BrokerError => {
+  const withAuthorizationUrl = (error: BrokerError, client: FrontEnd): BrokerError => {
     const url = new URL(`${issuer}/login`)
     url.searchParams.set('client_id', client.id)
-    if (scopes.length > 0) url.searchParams.set('scope', scopes.join(' '))
-    if (typeof error.members.claims === 'string') url.searchParams.set('claims', error.members.claims)
+    for (const name of ['scope', 'claims']) {
+      const value = error.members[name]
+      if (typeof value === 'string') url.searchParams.set(name, value)
+    }
     return new BrokerError('interaction_required', {
       cause: error,
       ...(error.detail === undefined ? {} : { detail: error.detail }),

@@ -100,7 +100,8 @@ export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHan
       await sessions.end(key)
       throw invalid('used before: its session is ended')
     }
-    const { token } = await tokenFor(read, scopes)
+    const { token } = await tokenFor(read, scopes).catch(unlessSignedOut)
+    if (!token) throw invalid('its session is over')
     return { token, handle: toHandle(successor) }
   }
 
@@ -108,17 +109,24 @@ export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHan
     const { key, owner } = read.session
     const wanted = scopes ?? owner.grantedScopes
     if (wanted.some((one) => !owner.grantedScopes.includes(one))) throw new BrokerError('scope_not_registered')
-    return { token: await accessTokens.get(key, wanted) }
+    try {
+      return { token: await accessTokens.get(key, wanted) }
+    } catch (error) {
+      if (!(error instanceof BrokerError) || error.code !== 'interaction_required') throw error
+      // Which scopes it was about is known here only, where the client named none.
+      throw new BrokerError(error.code, { cause: error, members: { ...error.members, scope: wanted.join(' ') } })
+    }
   }
 
+  /** @returns undefined where the handle opens nothing, perhaps since a moment ago */
   const useCurrent = async (
     key: SessionKey,
     scopes: readonly string[] | undefined,
   ): Promise<UsedHandle | undefined> => {
     let read = await sessions.find(key)
     if (!read) return undefined
-    const { token } = await tokenFor(read, scopes)
-    for (let attempt = 0; read && attempt < 50; attempt++) {
+    const { token } = await tokenFor(read, scopes).catch(unlessSignedOut)
+    for (let attempt = 0; token && read && attempt < 50; attempt++) {
       if (isRenewing(read, clock())) await wait(pollMilliseconds)
       const next = isRenewing(read, clock()) ? undefined : await rotate(read)
       if (next !== undefined) return { token, handle: next }
@@ -134,12 +142,7 @@ export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHan
     use: async (handle, frontEndId, scopes) => {
       const key = fromHandle(handle, frontEndId)
       if (!key) throw invalid('not a refresh token')
-      try {
-        return (await useCurrent(key, scopes)) ?? (await afterUse(key, scopes))
-      } catch (error) {
-        const isOver = error instanceof BrokerError && error.code === 'signed_out'
-        throw isOver ? invalid('its session is over') : error
-      }
+      return (await useCurrent(key, scopes)) ?? (await afterUse(key, scopes))
     },
 
     findKey: async (handle, frontEndId) => {
@@ -150,6 +153,12 @@ export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHan
       return row && usedHashes(row).includes(hashOf(key)) ? key : undefined
     },
   }
+}
+
+/** Signed out, or sealed under the next handle meanwhile: looked at again. */
+function unlessSignedOut(error: unknown): { token: undefined } {
+  if (error instanceof BrokerError && error.code === 'signed_out') return { token: undefined }
+  throw error
 }
 
 function toHandle({ place, secret }: SessionKey): string {

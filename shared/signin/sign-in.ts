@@ -41,15 +41,14 @@ import type { CurrentTransaction, ResponseMode, Transaction } from './transactio
 export interface SignIn {
   /**
    * @param query of `/login`; untrusted
-   * @param origin the header Origin, where a browser sent one
+   * @param browser what the request's headers say of the browser; untrusted
    * @returns where to send the browser, and the cookies to set
    * @throws {BrokerError} what is wrong with the request, before anything is begun; AuthorizationError where it is for
    *   an OAuth client to know
    */
   begin(
     query: URLSearchParams,
-    origin: string | undefined,
-    cookies: RequestCookies,
+    browser: BrowserRequest,
   ): Promise<{ authorizationUrl: string; cookies: readonly Cookie[] }>
   /**
    * @returns where the browser goes: the front end's return URL, or the OAuth client's redirect URI with the answer;
@@ -57,6 +56,14 @@ export interface SignIn {
    * @throws {FailedSignIn} with the transaction's cookie to end, where there is one
    */
   complete(answer: CallbackAnswer, cookies: RequestCookies): Promise<CompletedSignIn>
+}
+
+export interface BrowserRequest {
+  /** The header Origin, where there is one. */
+  readonly origin: string | undefined
+  readonly cookies: RequestCookies
+  /** In a frame a browser keeps the cookies of another site back, and nobody sees what is asked. */
+  readonly framed: boolean
 }
 
 export interface CompletedSignIn {
@@ -207,9 +214,10 @@ export function createSignIn(options: SignInOptions): SignIn {
   }
 
   return {
-    begin: async (query, origin, cookies) => {
+    begin: async (query, { origin, cookies, framed }) => {
       const request = parseSignInRequest(query, origin, frontEnds, options.baseUrl)
       try {
+        if (framed) throw new BrokerError('login_required', { detail: 'in a frame' })
         return await beginFor(request, cookies)
       } catch (error) {
         if (!request.client) throw error
