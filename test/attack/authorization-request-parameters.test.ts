@@ -1,0 +1,277 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Reply } from '../setup/person.ts'
+import { expectBegun, expectNothingBegun } from '../setup/refusals.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Registration, Stack } from '../setup/stack.ts'
+
+const orders = ['api://demo/orders.read', 'api://demo/orders.write']
+const shop: Registration = {
+  id: 'shop',
+  origins: ['http://localhost:3000'],
+  prompts: ['select_account'],
+  apis: [
+    { name: 'orders', scopes: orders },
+    { name: 'bills', scopes: ['api://bills/read'] },
+  ],
+}
+const desk: Registration = {
+  id: 'desk',
+  origins: ['http://localhost:4200'],
+  prompts: [],
+  apis: [{ name: 'mail', scopes: ['api://mail/read'] }],
+}
+
+let stack: Stack
+beforeAll(async () => {
+  stack = await startStack({ frontEnds: [shop, desk] })
+})
+afterAll(() => stack.close())
+afterEach(() => {
+  // Whatever was sent: a start asks nobody and stores nothing.
+  expect(stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token')).toEqual([])
+  expect(stack.store.requests.filter(({ table }) => /^(states|sessions)$/.test(table))).toEqual([])
+})
+
+/** `/login` for the shop, with more parameters. */
+function start(...more: [string, string][]): Promise<Reply> {
+  const query = new URLSearchParams([
+    ['frontend', 'shop'],
+    ['return_url', 'http://localhost:3000/a'],
+  ])
+  for (const [name, value] of more) query.append(name, value)
+  return stack.person().open(`/login?${query.toString()}`)
+}
+
+describe('a parameter of /login', () => {
+  it.each([
+    ['frontend', 'shop'],
+    ['return_url', 'http://localhost:3000/a'],
+    ['prompt', 'select_account'],
+    ['login_hint', 'ada@contoso.example'],
+    ['domain_hint', 'contoso.example'],
+    ['claims', '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'],
+    ['ui_locales', 'de en'],
+    ['scope', orders[0]!],
+  ])('%s is taken once, and refused when it stands there twice, the same or not', async (name, value) => {
+    const isGiven = name === 'frontend' || name === 'return_url'
+    const once: [string, string][] = isGiven ? [] : [[name, value]]
+
+    expectBegun(await start(...once))
+    for (const second of [value, 'other', '']) {
+      const refused = await start(...once, [name, second])
+      expectNothingBegun(refused, 'parameter_repeated')
+      expect(refused.text).toContain(`<strong>${name}</strong>`)
+    }
+  })
+
+  it('is told from its like in another spelling, which is not taken', async () => {
+    for (const name of ['Return_Url', 'return_url[]', 'return_url ', 'return%5furl', 'FRONTEND']) {
+      expectNothingBegun(await start([name, 'http://localhost:3000/a']), 'parameter_invalid')
+    }
+    expectBegun(await start())
+  })
+
+  it.each([
+    ['response_type', 'token'],
+    ['response_mode', 'fragment'],
+    ['redirect_uri', 'https://evil.example/'],
+    ['client_id', 'evil'],
+    ['state', 'chosen'],
+    ['nonce', 'chosen'],
+    ['code_challenge', 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'],
+    ['code_challenge_method', 'plain'],
+    ['request', 'eyJhbGciOiJub25lIn0.e30.'],
+    ['request_uri', 'https://evil.example/request'],
+    ['max_age', '0'],
+    ['acr_values', 'c1'],
+    ['id_token_hint', 'eyJhbGciOiJub25lIn0.e30.'],
+    ['resource', 'https://graph.microsoft.com'],
+    ['code', 'a'],
+    ['_method', 'POST'],
+    ['__proto__', 'a'],
+    ['constructor', 'a'],
+  ])('%s is not one: it is refused by name and reaches nobody', async (name, value) => {
+    const refused = await start([name, value])
+
+    // These belong to the standard authorization request, which is the other way to begin; here they change nothing.
+    expectNothingBegun(refused, 'parameter_invalid')
+    expect(refused.text).toContain(`<strong>${name}</strong>`)
+    expect(refused.text).not.toContain('evil')
+    expectBegun(await start())
+  })
+
+  it('that is markup is refused without being repeated', async () => {
+    const refused = await start(['"><script>alert(1)</script>', 'a'])
+
+    expectNothingBegun(refused, 'parameter_invalid')
+    expect(refused.text).not.toContain('alert')
+    expect(stack.log()).not.toContain('alert')
+  })
+
+  it.each(['login_hint', 'domain_hint', 'ui_locales', 'prompt', 'scope', 'claims', 'frontend'])(
+    '%s of 8 KB is refused by name',
+    async (name) => {
+      const query = new URLSearchParams({ frontend: 'shop', [name]: 'a'.repeat(8192) })
+      const refused = await stack.person().open(`/login?${query.toString()}`)
+
+      expectNothingBegun(refused, 'parameter_invalid')
+      expect(refused.text).toContain(`<strong>${name}</strong>: too long`)
+      expectBegun(await start())
+    },
+  )
+
+  it('of 16 KB is refused by its size, and one of 64 KB by the host before it', async () => {
+    expectNothingBegun(await start(['login_hint', 'a'.repeat(16 * 1024)]), 'query_too_large')
+
+    const refused = await start(['login_hint', 'a'.repeat(64 * 1024)])
+    expect([400, 414, 431]).toContain(refused.status)
+    expect(refused.cookies).toEqual([])
+    expectBegun(await start(['login_hint', 'a'.repeat(512)]))
+  })
+
+  it('among 200 others is refused by their number', async () => {
+    const many = Array.from({ length: 200 }, (_, i): [string, string] => [`p${i}`, '1'])
+
+    expectNothingBegun(await start(...many), 'query_too_large')
+  })
+
+  it('with a control character is refused by name, and no raw line reaches the log', async () => {
+    for (const name of ['login_hint', 'domain_hint', 'ui_locales', 'prompt', 'scope', 'claims', 'frontend']) {
+      for (const character of ['\r\nSet-Cookie: a=b', '\n[error] forged', '\0', '\t', '\u001b[31m', '\u0085']) {
+        const query = new URLSearchParams({ frontend: 'shop', [name]: `a${character}` })
+        const refused = await stack.person().open(`/login?${query.toString()}`)
+        expectNothingBegun(refused, 'parameter_invalid')
+        expect(refused.text).toContain(`<strong>${name}</strong>`)
+      }
+    }
+    expect(stack.log()).not.toMatch(/^\[error\] forged/m)
+    expect(stack.log()).not.toContain('\u001b')
+    expect(stack.log()).not.toContain('\0')
+    expectBegun(await start(['login_hint', 'a b']))
+  })
+})
+
+describe('the provider’s URL', () => {
+  it('has each parameter once, with the broker’s values, whatever the hints carry', async () => {
+    const inside = '&prompt=none&redirect_uri=https://evil.example/&state=chosen&nonce=chosen#&client_id=evil'
+
+    const asked = expectBegun(
+      await start(
+        ['login_hint', `ada@contoso.example${inside}`],
+        ['claims', `{"access_token":{"acrs":{"value":"c1${inside}"}}}`],
+      ),
+    )
+
+    expect(asked.get('login_hint')).toBe(`ada@contoso.example${inside}`)
+    expect(asked.get('claims')).toBe(`{"access_token":{"acrs":{"value":"c1${inside}"}}}`)
+    expect(asked.get('redirect_uri')).toBe(`${stack.url}/callback`)
+    expect(asked.get('client_id')).toBe('22222222-2222-4222-8222-222222222222')
+    expect(asked.has('prompt')).toBe(false)
+    expect(asked.get('state')).toMatch(/^[\w-]{43}\.shop$/)
+    expect(asked.get('nonce')).toMatch(/^[\w-]{43}$/)
+  })
+
+  it('takes no second encoding for the first', async () => {
+    const asked = expectBegun(await start(['login_hint', 'ada%26prompt%3Dnone%23']))
+
+    expect(asked.get('login_hint')).toBe('ada%26prompt%3Dnone%23')
+    expect(asked.has('prompt')).toBe(false)
+  })
+
+  it('asks for a code by form_post with PKCE, the scopes of the first API, and nothing that was not asked for', async () => {
+    const asked = expectBegun(await start())
+
+    expect(Object.fromEntries(asked)).toEqual({
+      client_id: '22222222-2222-4222-8222-222222222222',
+      response_type: 'code',
+      response_mode: 'form_post',
+      redirect_uri: `${stack.url}/callback`,
+      scope: `openid profile offline_access ${orders.join(' ')}`,
+      state: expect.any(String) as string,
+      nonce: expect.any(String) as string,
+      code_challenge: expect.stringMatching(/^[\w-]{43}$/) as string,
+      code_challenge_method: 'S256',
+    })
+  })
+
+  it('is another one each time', async () => {
+    const [one, other] = [expectBegun(await start()), expectBegun(await start())]
+
+    for (const name of ['state', 'nonce', 'code_challenge']) expect(one.get(name)).not.toBe(other.get(name))
+  })
+})
+
+describe('a hint', () => {
+  it('of a domain is one name, and of languages a list of tags', async () => {
+    for (const domain of ['a b', 'a&b=c', 'evil.example/path', 'a@b', '', 'ä.example']) {
+      const refused = await start(['domain_hint', domain])
+      expectNothingBegun(refused, 'parameter_invalid')
+      expect(refused.text).toContain('<strong>domain_hint</strong>')
+    }
+    for (const locales of ['de;en', 'de&prompt=none', '<b>', '']) {
+      const refused = await start(['ui_locales', locales])
+      expectNothingBegun(refused, 'parameter_invalid')
+      expect(refused.text).toContain('<strong>ui_locales</strong>')
+    }
+
+    const asked = expectBegun(await start(['domain_hint', 'contoso.example'], ['ui_locales', 'de-CH fr']))
+    expect(asked.get('domain_hint')).toBe('contoso.example')
+    expect(asked.get('ui_locales')).toBe('de-CH fr')
+  })
+
+  it.each(['none', 'login', 'consent', 'create', 'SELECT_ACCOUNT', 'select_account login', ''])(
+    'of the prompt “%s” is refused where it is not registered',
+    async (prompt) => {
+      expectNothingBegun(await start(['prompt', prompt]), 'prompt_not_registered')
+      expect(expectBegun(await start(['prompt', 'select_account'])).get('prompt')).toBe('select_account')
+    },
+  )
+
+  it('of a scope is refused unless it is registered for this front end', async () => {
+    for (const scope of [
+      'api://mail/read', // the other front end's
+      'api://demo/orders.delete',
+      'API://demo/orders.read',
+      'api://demo/.default',
+      'https://graph.microsoft.com/Directory.ReadWrite.All',
+      'openid email',
+      `${orders[0]} api://mail/read`,
+      `${orders[0]}\u00a0${orders[1]}`,
+    ]) {
+      expectNothingBegun(await start(['scope', scope]), 'scope_not_registered')
+    }
+
+    const asked = expectBegun(await start(['scope', orders[0]!]))
+    expect(asked.get('scope')).toBe(`openid profile offline_access ${orders[0]}`)
+  })
+
+  it('of scopes is for one API, as an access token is', async () => {
+    const mixed = await start(['scope', `${orders[0]} api://bills/read`])
+
+    expectNothingBegun(mixed, 'parameter_invalid')
+    expect(mixed.text).toContain('<strong>scope</strong>')
+    expect(expectBegun(await start(['scope', 'api://bills/read'])).get('scope')).toContain('api://bills/read')
+    expect(expectBegun(await start(['scope', orders.join(' ')])).get('scope')).toContain(orders.join(' '))
+  })
+
+  it.each([
+    ['not JSON', '{'],
+    ['a list', '[]'],
+    ['a text', '"a"'],
+    ['about the ID token', '{"id_token":{"email":null}}'],
+    ['about the person', '{"userinfo":{"email":null}}'],
+    ['about a claim that no challenge asks for', '{"access_token":{"email":{"essential":true}}}'],
+    ['with an unknown member', '{"access_token":{"acrs":{"essential":true,"evil":1}}}'],
+    ['with a value that is no text', '{"access_token":{"acrs":{"value":{"a":1}}}}'],
+    ['with a long value', `{"access_token":{"acrs":{"value":"${'a'.repeat(513)}"}}}`],
+    ['with 21 values', `{"access_token":{"acrs":{"values":${JSON.stringify(Array(21).fill('c1'))}}}}`],
+    ['with a prototype', '{"access_token":{"__proto__":{"essential":true}}}'],
+  ])('of claims is refused when it is %s', async (_, claims) => {
+    const refused = await start(['claims', claims])
+
+    expectNothingBegun(refused, 'claims_not_allowed')
+    expect(refused.text).not.toContain(claims.length > 2 ? claims : 'no such text')
+    const challenge = '{"access_token":{"acrs":{"essential":true,"value":"c1"},"xms_cc":{"values":["cp1"]}}}'
+    expect(expectBegun(await start(['claims', challenge])).get('claims')).toBe(challenge)
+  })
+})

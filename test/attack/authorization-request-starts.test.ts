@@ -1,0 +1,201 @@
+import { readFile } from 'node:fs/promises'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { parseFrontEnds } from '../../shared/settings/front-ends.ts'
+import { shopPage } from '../setup/person.ts'
+import { expectBegun, expectNothingBegun, expectSafeHeaders, unescapeHtml } from '../setup/refusals.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { sendRaw } from '../setup/wire.ts'
+
+const returnUrl = 'http://localhost:3000/a'
+const start = `/login?frontend=shop&return_url=${encodeURIComponent(returnUrl)}`
+
+let stack: Stack
+beforeAll(async () => {
+  stack = await startStack()
+  expectBegun(await stack.person().open(start))
+})
+afterAll(() => stack.close())
+beforeEach(() => {
+  stack.store.resetRequests()
+  stack.identityProvider.resetRequests()
+})
+
+function expectNobodyAsked(): void {
+  expect(stack.store.requests).toEqual([])
+  expect(stack.identityProvider.requests).toEqual([])
+}
+
+describe('a sign-in is begun by nothing but GET', () => {
+  it('HEAD learns that the address is there', async () => {
+    const head = await stack.person().open(start, { method: 'HEAD' })
+
+    expect(head.status).toBe(204)
+    expect(head.cookies).toEqual([])
+    expect(head.location).toBeNull()
+    expectNobodyAsked()
+    expectBegun(await stack.person().open(start))
+  })
+
+  it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])('%s is told what is taken', async (method) => {
+    const body = method === 'OPTIONS' ? {} : { body: new URLSearchParams({ frontend: 'shop', return_url: returnUrl }) }
+    const refused = await stack.person().open(start, { method, ...body })
+
+    expectNothingBegun(refused, 'method_not_allowed')
+    expect(refused.headers.get('allow')).toBe('GET, HEAD')
+    expectNobodyAsked()
+  })
+
+  it.each(['TRACE', 'PROPFIND', 'BREW'])('%s meets nobody', async (method) => {
+    const refused = await sendRaw(stack.url, { method, target: start })
+
+    expect([400, 404, 405, 501]).toContain(refused.status)
+    expect(refused.headers.get('set-cookie')).toBeNull()
+    expect(refused.text).not.toContain('frontend=shop')
+    expectNobodyAsked()
+  })
+
+  it.each([
+    ['Sec-Purpose', 'prefetch'],
+    ['Sec-Purpose', 'prefetch;prerender'],
+    ['Purpose', 'prefetch'],
+    ['X-Moz', 'prefetch'],
+    ['X-Purpose', 'preview'],
+  ])('a browser that only fetches ahead (%s: %s) begins nothing', async (name, value) => {
+    const refused = await stack.person().open(start, { headers: { [name]: value } })
+
+    expectNothingBegun(refused, 'prefetch_refused')
+    expectNobodyAsked()
+    expectBegun(await stack.person().open(start))
+  })
+
+  it.each([
+    ['X-HTTP-Method-Override', 'GET'],
+    ['X-HTTP-Method', 'GET'],
+    ['X-Method-Override', 'GET'],
+  ])('%s turns a POST into nothing else', async (name, value) => {
+    const refused = await stack.person().open(start, { method: 'POST', headers: { [name]: value } })
+
+    expectNothingBegun(refused, 'method_not_allowed')
+    expectNobodyAsked()
+  })
+})
+
+describe('500 starts from one address', () => {
+  it('store nothing, ask nobody, and keep nothing in memory', async () => {
+    const rounds = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        const begun = await Promise.all(Array.from({ length: 20 }, () => stack.person().open(start)))
+        for (const one of begun) expectBegun(one)
+      }
+    }
+    await rounds(5)
+    stack.store.resetRequests()
+    stack.identityProvider.resetRequests()
+    const before = await memoryOf(stack.brokers[0]?.pid)
+
+    await rounds(25)
+
+    expectNobodyAsked()
+    // Garbage that waits for its collector is no leak; 500 transactions that were kept would be in the open for minutes.
+    expect((await memoryOf(stack.brokers[0]?.pid)) - before).toBeLessThan(64 * 1024 * 1024)
+    const other = await stack.person().signIn({ frontend: 'shop', return_url: returnUrl })
+    expect(other.location).toBe(returnUrl)
+  })
+})
+
+describe('a start while somebody is signed in', () => {
+  it('leaves the session until a new sign-in has succeeded, which takes its place', async () => {
+    const person = stack.person()
+    await person.signIn({ frontend: 'shop', return_url: returnUrl })
+    const before = (await person.cookies())['__Host-session-shop']
+
+    // From an attacker's link: another person's hint, and an answer that is an error.
+    const begun = await person.begin({ frontend: 'shop', return_url: returnUrl, login_hint: 'mallory@evil.example' })
+    expectBegun(begun)
+    expect((await person.cookies())['__Host-session-shop']).toBe(before)
+    const cancelled = await stack
+      .person()
+      .atProvider(begun.location ?? '', 'grace@contoso.example', { cancelAt: 'sign-in' })
+    expect((await person.callback(cancelled)).status).toBe(403)
+    const still = await person.script(shopPage, '/session')
+    expect(still.json).toMatchObject({ username: 'ada@contoso.example' })
+
+    const thief = stack.person()
+    await thief.jar.setCookie(`__Host-session-shop=${before}; Path=/; Secure`, stack.url)
+    expect((await thief.script(shopPage, '/session')).status).toBe(200)
+    await person.visitor.jar.removeAllCookies()
+    await person.signIn({ frontend: 'shop', return_url: returnUrl }, 'grace@contoso.example')
+    const now = await person.script(shopPage, '/session')
+    expect(now.json).toMatchObject({ username: 'grace@contoso.example' })
+    expect((await person.cookies())['__Host-session-shop']).not.toBe(before)
+    expect((await thief.script(shopPage, '/session')).status).toBe(401)
+  })
+})
+
+describe('a front end that nobody registered', () => {
+  it('gets a page with the line to add, which the settings take', async () => {
+    const refused = await stack.person().begin({ frontend: 'my-shop', return_url: 'https://my-shop.example.com/' })
+
+    expectNothingBegun(refused, 'front_end_unknown')
+    const line = unescapeHtml(/<pre>([^<]*)<\/pre>/.exec(refused.text)?.[1] ?? '')
+    expect(parseFrontEnds(`[${line}]`, 'Broker__FrontEnds')).toMatchObject([{ id: 'my-shop' }])
+    expect(refused.text).not.toContain('my-shop.example.com')
+    expectBegun(await stack.person().begin({ frontend: 'shop', return_url: returnUrl }))
+  })
+
+  it.each([
+    ['http://localhost:9999', 'http://localhost:9999'],
+    ['https://my-shop.example.com', 'https://my-shop.example.com'],
+    ['http://my-shop.example.com', 'https://app.example.com'],
+    ['null', 'https://app.example.com'],
+    ['https://"><b>', 'https://app.example.com'],
+    ['chrome-extension://abcdef', 'https://app.example.com'],
+  ])('is shown a line for its origin %s where that can be registered', async (origin, shown) => {
+    const refused = await stack.person().open('/login?frontend=my-shop', { headers: { origin } })
+
+    expectNothingBegun(refused, 'front_end_unknown')
+    const line = unescapeHtml(/<pre>([^<]*)<\/pre>/.exec(refused.text)?.[1] ?? '')
+    expect(parseFrontEnds(`[${line}]`, 'Broker__FrontEnds')).toMatchObject([{ origins: [shown] }])
+  })
+
+  it.each(['<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', '{{7*7}}', 'SHOP', 'shop ', '../shop', ''])(
+    'and is called %s is shown none of it',
+    async (frontend) => {
+      const refused = await stack.person().begin({ frontend, return_url: 'javascript:alert(1)' })
+
+      expectNothingBegun(refused, 'front_end_unknown')
+      expect(refused.text).not.toContain('alert')
+      expect(refused.text).not.toContain('7*7')
+      expect(stack.log()).not.toContain('alert')
+    },
+  )
+
+  it('gets problem details where it asks as a program, with the same line', async () => {
+    const refused = await stack.person().call('/login?frontend=my-shop', { headers: { accept: 'application/json' } })
+
+    expect(refused.status).toBe(400)
+    expect(refused.headers.get('content-type')).toBe('application/problem+json; charset=utf-8')
+    expectSafeHeaders(refused)
+    expect(refused.json).toMatchObject({ code: 'front_end_unknown', owner: 'front end' })
+    expect(refused.json.reference).toBe(refused.headers.get('broker-reference'))
+    expect(JSON.parse(String(refused.json.registration))).toMatchObject({ id: 'my-shop' })
+  })
+
+  it('is not guessed where several are registered', async () => {
+    expectNothingBegun(await stack.person().begin({ return_url: returnUrl }), 'front_end_missing')
+    expectNothingBegun(
+      await stack.person().open(start, { headers: { origin: 'http://localhost:4200' } }),
+      'front_end_conflict',
+    )
+    expectBegun(await stack.person().open(start, { headers: { origin: 'http://localhost:3000' } }))
+    const byOrigin = `/login?return_url=${encodeURIComponent(returnUrl)}`
+    expectBegun(await stack.person().open(byOrigin, { headers: { origin: 'http://localhost:3000' } }))
+  })
+})
+
+/** What of the process is in memory, in bytes. */
+async function memoryOf(pid: number | undefined): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024
+}
