@@ -6,6 +6,7 @@ import type { Stack } from '../setup/stack.ts'
 
 /** The library as its documentation has it; only plain http is said, since the broker is on loopback here. */
 describe('oauth4webapi, unmodified', () => {
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- so marked to stand out; for loopback it is meant
   const overHttp = { [oauth.allowInsecureRequests]: true }
   const client: oauth.Client = { client_id: 'app' }
   const clientAuth = oauth.None()

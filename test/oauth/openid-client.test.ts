@@ -12,6 +12,7 @@ describe('openid-client, unmodified', () => {
     stack = await startStack({ frontEnds: [app] })
     config = await client.discovery(new URL(stack.url), 'app', undefined, client.None(), {
       algorithm: 'oauth2',
+      // eslint-disable-next-line @typescript-eslint/no-deprecated -- so marked to stand out; for loopback it is meant
       execute: [client.allowInsecureRequests],
     })
   })
