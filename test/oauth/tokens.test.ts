@@ -188,7 +188,7 @@ describe('an OAuth client', () => {
 
       expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
       expect(new Set(answers.map(({ json }) => json.refresh_token)).size).toBe(1)
-      expect(answers[0]?.json.access_token).not.toBe(accessToken)
+      expect(answers[0].json.access_token).not.toBe(accessToken)
       expect(stack.identityProvider.requests.filter(({ grantType }) => grantType === 'refresh_token')).toHaveLength(1)
     })
 

@@ -1,0 +1,322 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  app,
+  authorizationRequest,
+  authorize,
+  newPkce,
+  ordersRead,
+  post,
+  redeem,
+  redirectUri,
+  refresh,
+  send,
+  signInByCode,
+} from '../setup/client.ts'
+import { desk, shop, startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+
+const native = {
+  ...app,
+  id: 'native',
+  redirectUris: ['http://127.0.0.1/callback', 'http://[::1]:9000/callback', 'http://localhost:8000/callback'],
+}
+
+describe('the authorization server', () => {
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await startStack({ frontEnds: [shop, desk, app, native] })
+  })
+  afterAll(() => stack.close())
+
+  const ask = (changes: Readonly<Record<string, string | undefined>>) =>
+    stack.person().begin(authorizationRequest(newPkce(), changes))
+  /** What the client is told at its redirect URI. */
+  const told = (location: string | null) => {
+    const url = new URL(location ?? 'about:blank')
+    return { at: `${url.origin}${url.pathname}`, ...Object.fromEntries(url.searchParams) }
+  }
+
+  it('sends a good request on to the provider, with its own values only', async () => {
+    const begun = await ask({ nonce: 'of-the-client', login_hint: 'ada@contoso.example' })
+
+    const sent = new URL(begun.location!)
+    expect(sent.origin).toBe(stack.identityProvider.browserUrl)
+    expect(sent.searchParams.getAll('state')).toHaveLength(1)
+    expect(sent.searchParams.get('state')).not.toContain('state-of-the-client')
+    expect(sent.searchParams.get('nonce')).not.toBe('of-the-client')
+    expect(sent.searchParams.get('redirect_uri')).toBe(`${stack.url}/callback`)
+    expect(sent.searchParams.get('login_hint')).toBe('ada@contoso.example')
+  })
+
+  describe('shows a page and goes nowhere while client or redirect URI are in doubt:', () => {
+    it.each([
+      ['an unknown client', { client_id: 'nobody' }],
+      ['a front end of the cookie way', { client_id: 'shop' }],
+      ['markup for a client', { client_id: '<script>alert(1)</script>' }],
+      ['no redirect URI', { redirect_uri: undefined }],
+      ['a slash more', { redirect_uri: `${redirectUri}/` }],
+      ['a query more', { redirect_uri: `${redirectUri}?a=1` }],
+      ['a fragment', { redirect_uri: `${redirectUri}#a` }],
+      ['another path', { redirect_uri: 'http://127.0.0.1:5173/callback/../admin' }],
+      ['a registered query left out', { redirect_uri: 'https://app.example.net/callback' }],
+      ['a port of https', { redirect_uri: 'https://app.example.net:444/callback?tenant=a' }],
+      ['another case', { redirect_uri: 'https://APP.example.net/callback?tenant=a' }],
+      ['user information', { redirect_uri: 'http://x@127.0.0.1:5173/callback' }],
+      ['http for https', { redirect_uri: 'http://app.example.net/callback?tenant=a' }],
+      ['localhost for 127.0.0.1', { redirect_uri: 'http://localhost:5173/callback' }],
+      ['a sibling host', { redirect_uri: 'https://app.example.net.evil.example/callback?tenant=a' }],
+      ['a script', { redirect_uri: 'javascript:alert(1)' }],
+    ])('%s', async (_, changes) => {
+      const refused = await ask(changes)
+
+      expect([refused.status, refused.location, refused.cookies]).toEqual([400, null, []])
+      expect(refused.headers.get('content-type')).toContain('text/html')
+      expect(refused.text).not.toContain('alert(1)')
+      expect(refused.text).not.toContain('evil')
+    })
+
+    it('either of them twice', async () => {
+      const query = new URLSearchParams(authorizationRequest(newPkce()))
+      for (const name of ['client_id', 'redirect_uri']) {
+        const doubled = new URLSearchParams(query)
+        doubled.append(name, query.get(name)!)
+
+        const refused = await stack.person().open(`/login?${doubled.toString()}`)
+
+        expect([refused.status, refused.location]).toEqual([400, null])
+      }
+    })
+  })
+
+  it.each([
+    ['http://127.0.0.1:49152/callback', 303],
+    ['http://127.0.0.1/callback', 303],
+    ['http://[::1]:1234/callback', 303],
+    ['http://localhost:8000/callback', 303],
+    ['http://localhost:8001/callback', 400],
+    ['http://127.0.0.1:0/callback', 400],
+    ['http://127.0.0.1:99999/callback', 400],
+    ['http://127.0.0.1:8000/other', 400],
+    ['http://127.0.0.2:8000/callback', 400],
+    ['http://127.0.0.1:80@evil.example/callback', 400],
+  ])('leaves the port of a loopback address free, and nothing else: %s is answered %i', async (uri, status) => {
+    expect((await ask({ client_id: 'native', redirect_uri: uri })).status).toBe(status)
+  })
+
+  describe('tells the client, with its state and the issuer:', () => {
+    it.each([
+      ['no response type', { response_type: undefined }, 'unsupported_response_type'],
+      ['a token for a response type', { response_type: 'token' }, 'unsupported_response_type'],
+      ['an ID token', { response_type: 'code id_token' }, 'unsupported_response_type'],
+      ['an answer in the fragment', { response_mode: 'fragment' }, 'unsupported_response_type'],
+      ['no challenge', { code_challenge: undefined }, 'invalid_request'],
+      ['a plain challenge', { code_challenge_method: 'plain' }, 'invalid_request'],
+      ['a challenge without its method', { code_challenge_method: undefined }, 'invalid_request'],
+      ['a challenge of another length', { code_challenge: 'a'.repeat(42) }, 'invalid_request'],
+      ['a scope that is not registered', { scope: 'api://demo/admin' }, 'invalid_scope'],
+      ['a wider scope', { scope: `${ordersRead} openid` }, 'invalid_scope'],
+      ['scopes of two APIs', { scope: `${ordersRead} api://bills/read` }, 'invalid_scope'],
+      ['an unknown prompt', { prompt: 'create' }, 'invalid_request'],
+      ['claims about a person', { claims: '{"id_token":{"email":null}}' }, 'invalid_request'],
+      ['a request object', { request: 'eyJhbGciOiJub25lIn0.e30.' }, 'invalid_request'],
+      ['a request URI', { request_uri: 'https://evil.example/' }, 'invalid_request'],
+      ['max_age', { max_age: '0' }, 'invalid_request'],
+      ['a hint of 8 KB', { login_hint: 'a'.repeat(8192) }, 'invalid_request'],
+      ['control characters', { login_hint: 'a\r\nset-cookie: b' }, 'invalid_request'],
+    ])('%s', async (_, changes, error) => {
+      const refused = await ask(changes)
+
+      expect(refused.status).toBe(303)
+      expect(told(refused.location)).toMatchObject({
+        at: redirectUri,
+        error,
+        state: 'state-of-the-client',
+        iss: stack.url,
+      })
+      expect(refused.cookies).toEqual([])
+      expect(refused.location).not.toContain('evil')
+    })
+
+    it('a parameter twice', async () => {
+      const query = new URLSearchParams(authorizationRequest(newPkce()))
+      query.append('scope', ordersRead)
+
+      const refused = await stack.person().open(`/login?${query.toString()}`)
+
+      expect(told(refused.location)).toMatchObject({ error: 'invalid_request', iss: stack.url })
+    })
+
+    it('that the person did not want to, and in no words of the provider', async () => {
+      const person = stack.person()
+      const begun = await person.begin(authorizationRequest(newPkce()))
+
+      const done = await person.callback(await person.atProvider(begun.location!, undefined, { cancelAt: 'sign-in' }))
+
+      expect(told(done.location)).toEqual({
+        at: redirectUri,
+        error: 'access_denied',
+        error_description: 'sign_in_cancelled',
+        state: 'state-of-the-client',
+        iss: stack.url,
+      })
+    })
+
+    it('that the provider is down, when it is', async () => {
+      stack.identityProvider.faults.add({ endpoint: 'token', status: 503, times: 1 })
+
+      const answer = await authorize(stack.person(), authorizationRequest(newPkce()))
+
+      expect(Object.fromEntries(answer)).toMatchObject({
+        error: 'temporarily_unavailable',
+        state: 'state-of-the-client',
+      })
+      expect(answer.has('code')).toBe(false)
+    })
+  })
+
+  it('answers an answer of the provider that comes twice with an error, and without a second code', async () => {
+    const person = stack.person()
+    const begun = await person.begin(authorizationRequest(newPkce()))
+    const answer = await person.atProvider(begun.location!)
+    const cookie = await person.jar.getCookieString(stack.url)
+
+    const first = await person.callback(answer)
+    const second = await person.callback(answer, { headers: { cookie } })
+
+    expect(told(first.location)).toHaveProperty('code')
+    expect(told(second.location)).not.toHaveProperty('code')
+    expect(second.cookies).toEqual([])
+  })
+
+  describe('with prompt=none', () => {
+    it('signs in silently whoever is signed in at the provider', async () => {
+      const person = stack.person()
+      await signInByCode(person, stack.url)
+
+      const begun = await person.begin(authorizationRequest(newPkce(), { prompt: 'none' }))
+      const done = await person.callback(await person.visitor.signIn(begun.location!, 'nobody'))
+
+      expect(told(done.location)).toHaveProperty('code')
+    })
+
+    it('says login_required where nobody is, to the registered redirect URI only', async () => {
+      const person = stack.person()
+
+      const begun = await person.begin(authorizationRequest(newPkce(), { prompt: 'none' }))
+      const done = await person.callback(await person.visitor.signIn(begun.location!, 'nobody'))
+
+      expect(told(done.location)).toMatchObject({
+        at: redirectUri,
+        error: 'login_required',
+        state: 'state-of-the-client',
+      })
+    })
+
+    it('says login_required in a frame at once, where no cookie would come along', async () => {
+      const person = stack.person()
+      await signInByCode(person, stack.url)
+
+      const framed = await person.begin(authorizationRequest(newPkce(), { prompt: 'none' }), {
+        headers: { 'sec-fetch-dest': 'iframe' },
+      })
+
+      expect(told(framed.location)).toMatchObject({ at: redirectUri, error: 'login_required' })
+      expect(framed.cookies).toEqual([])
+    })
+  })
+
+  describe('at the token endpoint', () => {
+    it.each([
+      ['no grant type', { grant_type: undefined }, 'invalid_request'],
+      ['another grant type', { grant_type: 'password' }, 'unsupported_grant_type'],
+      ['client credentials', { grant_type: 'client_credentials' }, 'unsupported_grant_type'],
+      ['no client', { client_id: undefined }, 'invalid_request'],
+      ['an unknown client', { client_id: 'nobody' }, 'invalid_client'],
+      ['a client of the cookie way', { client_id: 'shop' }, 'invalid_client'],
+      ['a secret', { client_secret: 'x' }, 'invalid_client'],
+      ['no refresh token', { refresh_token: undefined }, 'invalid_request'],
+      ['a refresh token of 64 KB', { refresh_token: 'a'.repeat(60_000) }, 'invalid_request'],
+      ['a made-up refresh token', { refresh_token: Buffer.alloc(52, 7).toString('base64url') }, 'invalid_grant'],
+      ['a code that nobody gave out', { grant_type: 'authorization_code', code: 'a'.repeat(43) }, 'invalid_grant'],
+      ['a code that can be none', { grant_type: 'authorization_code', code: '../service' }, 'invalid_grant'],
+    ])('%s is refused in OAuth’s own form', async (_, changes, error) => {
+      const { refreshToken } = await signInByCode(stack.person(), stack.url)
+
+      const refused = await refresh(stack.url, refreshToken, changes)
+
+      expect([refused.status, refused.json.error]).toEqual([400, error])
+      expect(refused.headers.get('content-type')).toContain('application/json')
+      expect(refused.headers.get('cache-control')).toBe('no-store')
+      expect(refused.json.reference).toBe(refused.headers.get('broker-reference'))
+      expect((await refresh(stack.url, refreshToken)).status).toBe(200)
+    })
+
+    it('refuses JSON, a doubled parameter, another origin and other methods', async () => {
+      const { refreshToken } = await signInByCode(stack.person(), stack.url)
+      const form = `grant_type=refresh_token&client_id=app&refresh_token=${refreshToken}`
+
+      const json = await send('/token', '{}', { url: stack.url, headers: { 'content-type': 'application/json' } })
+      const doubled = await send('/token', `${form}&client_id=app`, { url: stack.url })
+      const foreign = await send('/token', form, { url: stack.url, headers: { origin: 'https://evil.example' } })
+      const got = await fetch(`${stack.url}/token?${form}`)
+
+      expect([json.status, doubled.json.error, foreign.json.error, got.status]).toEqual([
+        415,
+        'invalid_request',
+        'invalid_request',
+        405,
+      ])
+      expect(foreign.headers.get('access-control-allow-origin')).toBeNull()
+      expect((await send('/token', form, { url: stack.url })).status).toBe(200)
+    })
+
+    it('looks 300 wrong codes up by hash, one read each, while others go on', async () => {
+      const pkce = newPkce()
+      const code = (await authorize(stack.person(), authorizationRequest(pkce))).get('code')!
+      stack.store.resetRequests()
+
+      const wrong = await Promise.all(
+        Array.from({ length: 300 }, (_, i) => redeem(stack.url, `${i}`.padStart(43, 'x'), pkce)),
+      )
+      const reads = stack.store.requests.length
+      const right = await redeem(stack.url, code, pkce)
+
+      expect(new Set(wrong.map(({ json }) => json.error))).toEqual(new Set(['invalid_grant']))
+      expect(reads).toBe(300)
+      expect(right.status).toBe(200)
+    })
+  })
+
+  it('says the same of itself whatever Host says, and advertises nothing that fails', async () => {
+    const url = `${stack.url}/.well-known/oauth-authorization-server`
+    const metadata = (await (await fetch(url, { headers: { 'x-forwarded-host': 'evil.example' } })).json()) as Record<
+      string,
+      unknown
+    >
+
+    expect(metadata).toMatchObject({
+      issuer: stack.url,
+      response_types_supported: ['code'],
+      code_challenge_methods_supported: ['S256'],
+      token_endpoint_auth_methods_supported: ['none'],
+      authorization_response_iss_parameter_supported: true,
+    })
+    const endpoints = Object.entries(metadata).filter(([name]) => name.endsWith('_endpoint'))
+    expect(endpoints.map(([, address]) => new URL(address as string).origin)).toEqual(endpoints.map(() => stack.url))
+    expect((await post('/token', {}, { url: stack.url })).status).toBe(400)
+    expect((await post('/revoke', { client_id: 'app', token: 'x' }, { url: stack.url })).status).toBe(200)
+    expect((await ask({})).status).toBe(303)
+    if (metadata.jwks_uri !== undefined) expect((await fetch(metadata.jwks_uri as string)).status).toBe(200)
+  })
+
+  it('gives no cookie way to an OAuth front end, and no OAuth way to a cookie front end', async () => {
+    const person = stack.person()
+
+    const login = await person.begin({ frontend: 'app' })
+    const session = await person.script({ id: 'app', origin: app.origins[0]! }, '/session')
+
+    expect([login.status, session.status]).toEqual([400, 400])
+    expect(session.json.code).toBe('front_end_other_way')
+    expect((await person.begin({ frontend: 'shop' })).status).toBe(303)
+  })
+})
