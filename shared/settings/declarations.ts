@@ -93,6 +93,20 @@ export const declarations = {
     local: '22222222-2222-4222-8222-222222222222',
     schema: parsedText(checkClientId, (value) => value.toLowerCase()),
   }),
+  applicationObjectId: declare({
+    name: 'Broker__ApplicationObjectId',
+    section: 'Identity provider',
+    sentence:
+      "Object id of the same app registration (not of its service principal), for registering the certificate's next version there. Without it, somebody has to register each version by hand.",
+    bounds: 'a GUID',
+    optional: true,
+    example: '5d2f8c1e-7a3b-4e6d-9f10-2b4c6d8e0a12',
+    local: '55555555-5555-4555-8555-555555555555',
+    schema: parsedText(
+      (value) => findFlawOfGuid(value, 'Write the Object ID, as the overview page of the app registration shows it.'),
+      (value) => value.toLowerCase(),
+    ),
+  }),
   responseMode: declare({
     name: 'Broker__ResponseMode',
     section: 'Identity provider',

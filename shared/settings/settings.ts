@@ -23,6 +23,8 @@ export interface Settings {
     readonly instance: string
     readonly tenantId: string
     readonly clientId: string
+    /** Of the app registration; undefined where its keys are changed by hand. */
+    readonly applicationObjectId: string | undefined
     readonly responseMode: 'form_post' | 'query'
   }
   readonly credential: {
@@ -103,6 +105,7 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
   const instance = read(declarations.instance)
   const tenantId = read(declarations.tenantId)
   const clientId = read(declarations.clientId)
+  const applicationObjectId = read(declarations.applicationObjectId)
   const responseMode = read(declarations.responseMode)
   read(declarations.sourceType)
   const vaultUrl = read(declarations.vaultUrl)
@@ -161,6 +164,7 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
       instance: whole(instance),
       tenantId: whole(tenantId),
       clientId: whole(clientId),
+      applicationObjectId,
       responseMode: whole(responseMode),
     },
     credential: {
