@@ -23,6 +23,8 @@ export interface AzureTableOptions {
 const pieceBytes = 60_000
 const pieceCharacters = 30_000
 const markerName = 'marker'
+/** The sweep looks at every row of a table, a thousand at a time; nobody waits for it. */
+const scanMilliseconds = 60_000
 
 /** Azurite's account and key are in its documentation and open nothing but an emulator. */
 const emulator = {
@@ -59,7 +61,11 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
   }
 
   /** Runs one call under the deadline; makes the table where it is missing, since only a new deployment meets that. */
-  const call = async <T>(table: TableName, work: (client: TableClient) => Promise<T>): Promise<T> => {
+  const call = async <T>(
+    table: TableName,
+    work: (client: TableClient) => Promise<T>,
+    milliseconds = deadline,
+  ): Promise<T> => {
     const run = async () => {
       const client = await clientFor(table)
       try {
@@ -71,7 +77,7 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
       }
     }
     try {
-      return await withDeadline(run(), deadline, () => new BrokerError('store_unavailable', { detail: 'deadline' }))
+      return await withDeadline(run(), milliseconds, () => new BrokerError('store_unavailable', { detail: 'deadline' }))
     } catch (error) {
       if (error instanceof BrokerError) throw error
       throw new BrokerError('store_unavailable', {
@@ -146,24 +152,28 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
       }),
 
     listSweepable: (table, before, limit) =>
-      call(table, async (client) => {
-        const pages = client
-          .listEntities({
-            queryOptions: { filter: odata`sweepAfter lt ${before}`, select: ['PartitionKey', 'RowKey'] },
-          })
-          .byPage({ maxPageSize: Math.min(limit, 1000) })
-        // A page may be empty and still have a next one: the service scans for a bounded time.
-        for await (const page of pages) {
-          if (page.length > 0) {
-            return page.map(({ partitionKey, rowKey, etag }) => ({
-              partition: partitionKey ?? '',
-              row: rowKey ?? '',
-              etag,
-            }))
+      call(
+        table,
+        async (client) => {
+          const pages = client
+            .listEntities({
+              queryOptions: { filter: odata`sweepAfter lt ${before}`, select: ['PartitionKey', 'RowKey'] },
+            })
+            .byPage({ maxPageSize: Math.min(limit, 1000) })
+          // A page may be empty and still have a next one: the service scans for a bounded time.
+          for await (const page of pages) {
+            if (page.length > 0) {
+              return page.map(({ partitionKey, rowKey, etag }) => ({
+                partition: partitionKey ?? '',
+                row: rowKey ?? '',
+                etag,
+              }))
+            }
           }
-        }
-        return []
-      }),
+          return []
+        },
+        scanMilliseconds,
+      ),
   }
 }
 
