@@ -75,7 +75,6 @@ describe('a parameter of /login', () => {
     ['response_type', 'token'],
     ['response_mode', 'fragment'],
     ['redirect_uri', 'https://evil.example/'],
-    ['client_id', 'evil'],
     ['state', 'chosen'],
     ['nonce', 'chosen'],
     ['code_challenge', 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'],
@@ -93,10 +92,16 @@ describe('a parameter of /login', () => {
   ])('%s is not one: it is refused by name and reaches nobody', async (name, value) => {
     const refused = await start([name, value])
 
-    // These belong to the standard authorization request, which is the other way to begin; here they change nothing.
     expectNothingBegun(refused, 'parameter_invalid')
     expect(refused.text).toContain(`<strong>${name}</strong>`)
     expect(refused.text).not.toContain('evil')
+    expectBegun(await start())
+  })
+
+  it('client_id turns the request into one of the other way, in which a front end of this one is no client', async () => {
+    for (const clientId of ['shop', 'desk', '22222222-2222-4222-8222-222222222222', 'evil', '']) {
+      expectNothingBegun(await start(['client_id', clientId]), 'client_unknown')
+    }
     expectBegun(await start())
   })
 

@@ -1,0 +1,325 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { SignInAnswer } from '../../local/identity-provider/visit.ts'
+import { ada, shopPage } from '../setup/person.ts'
+import type { Person, Reply } from '../setup/person.ts'
+import { expectNothingBegun, expectPage, linksOf } from '../setup/refusals.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+
+const returnUrl = 'http://localhost:3000/a'
+
+let stack: Stack
+/** An instance that has read from the metadata that answers carry `iss`. */
+let announced: string
+beforeAll(async () => {
+  stack = await startStack()
+  await stack.person().signIn({ frontend: 'shop', return_url: returnUrl })
+  stack.identityProvider.settings.announceIssuer = true
+  announced = (await stack.startInstance()).url
+  await stack.person().signIn({ frontend: 'shop', return_url: returnUrl }, ada, { at: announced })
+})
+afterAll(() => stack.close())
+beforeEach(() => {
+  stack.store.resetRequests()
+  stack.identityProvider.resetRequests()
+})
+
+interface Begun {
+  readonly person: Person
+  readonly answer: SignInAnswer
+  readonly fields: Readonly<Record<string, string>>
+}
+
+async function almostSignedIn(at = stack.url): Promise<Begun> {
+  stack.identityProvider.settings.announceIssuer = at === announced
+  const person = stack.person()
+  const begun = await person.begin({ frontend: 'shop', return_url: returnUrl }, { at })
+  const answer = await person.atProvider(begun.location ?? '')
+  return { person, answer, fields: answer.fields }
+}
+
+/** Fields as pairs, so that one can stand twice. */
+function post(person: Person, fields: readonly (readonly [string, string])[], at = stack.url): Promise<Reply> {
+  return person.open('/callback', {
+    method: 'POST',
+    body: new URLSearchParams(fields.map(([name, value]) => [name, value])),
+    headers: { 'sec-fetch-site': 'cross-site', origin: stack.identityProvider.browserUrl },
+    at,
+  })
+}
+
+function expectNothingTaken(): void {
+  expect(stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token')).toEqual([])
+  expect(stack.store.requests.filter(({ table }) => table === 'states' || table === 'sessions')).toEqual([])
+}
+
+describe('the issuer in an answer', () => {
+  it('is there and right where the provider announced it', async () => {
+    const { person, answer, fields } = await almostSignedIn(announced)
+
+    expect(fields.iss).toBe(stack.identityProvider.issuer)
+    expect((await person.callback(answer, { at: announced })).location).toBe(returnUrl)
+  })
+
+  it.each([
+    ['of another provider', 'https://evil.example/'],
+    ['with a slash', (issuer: string) => `${issuer}/`],
+    ['without its last character', (issuer: string) => issuer.slice(0, -1)],
+    ['in another case', (issuer: string) => issuer.replace('https://localhost', 'HTTPS://LOCALHOST')],
+    ['with a port that says the same to a URL parser', (issuer: string) => issuer.replace('/v2.0', '/./v2.0')],
+    ['that is encoded', (issuer: string) => encodeURIComponent(issuer)],
+    ['of another tenant', (issuer: string) => issuer.replace('11111111', '99999999')],
+  ])('%s is refused before the code is redeemed, announced or not', async (_, wrong) => {
+    for (const at of [announced, stack.url]) {
+      const { person, fields } = await almostSignedIn(at)
+      const iss = typeof wrong === 'string' ? wrong : wrong(stack.identityProvider.issuer)
+
+      const refused = await post(person, Object.entries({ ...fields, iss }), at)
+
+      expectPage(refused, 'issuer_mismatch')
+      expectNothingTaken()
+      expect(refused.text).not.toContain('evil')
+    }
+  })
+
+  it('is refused when it stands there twice', async () => {
+    for (const second of [stack.identityProvider.issuer, 'https://evil.example/']) {
+      const { person, answer, fields } = await almostSignedIn(announced)
+
+      expectNothingBegun(
+        await post(person, [...Object.entries(fields), ['iss', second]], announced),
+        'parameter_repeated',
+      )
+      expectNothingTaken()
+      expect((await person.callback(answer, { at: announced })).location).toBe(returnUrl)
+      stack.store.resetRequests()
+      stack.identityProvider.resetRequests()
+    }
+  })
+
+  it('is missed where it was announced', async () => {
+    const { person, fields } = await almostSignedIn(announced)
+    const { iss: _, ...without } = fields
+
+    expectPage(await post(person, Object.entries(without), announced), 'issuer_mismatch')
+    expectNothingTaken()
+  })
+
+  it('is compared before an error is read: nobody else chooses what a person is told', async () => {
+    const { person, fields } = await almostSignedIn()
+    const forged = { state: fields.state ?? '', error: 'access_denied', iss: 'https://evil.example/' }
+
+    expectPage(await post(person, Object.entries(forged)), 'issuer_mismatch')
+  })
+})
+
+describe('an answer by another way than was asked for', () => {
+  it('is refused by the query, and its code is not redeemed', async () => {
+    const { person, fields } = await almostSignedIn()
+
+    const refused = await person.open(`/callback?${new URLSearchParams(fields).toString()}`)
+
+    expectPage(refused, 'answer_invalid')
+    expectNothingTaken()
+  })
+
+  it('is nothing to us in a fragment: the page that it leads to knows no sign-in', async () => {
+    const { person, answer } = await almostSignedIn()
+
+    expectNothingBegun(await person.open('/callback'), 'sign_in_unknown')
+    expect((await person.callback(answer)).location).toBe(returnUrl)
+  })
+
+  it('is refused in the body and the query together', async () => {
+    const { person, answer, fields } = await almostSignedIn()
+    for (const query of ['?x=1', `?state=${fields.state}`, `?code=${fields.code}`, '?error=access_denied']) {
+      const refused = await person.open(`/callback${query}`, { method: 'POST', body: new URLSearchParams(fields) })
+      expectNothingBegun(refused, 'answer_invalid')
+    }
+    expectNothingTaken()
+    expect((await person.callback(answer)).location).toBe(returnUrl)
+  })
+
+  it('is refused in another content type', async () => {
+    const { person, answer, fields } = await almostSignedIn()
+    const form = new URLSearchParams(fields).toString()
+    for (const [type, body] of [
+      ['text/plain', form],
+      ['application/json', JSON.stringify(fields)],
+      ['multipart/form-data; boundary=a', form],
+      ['application/x-www-form-urlencoded; charset=utf-16', form],
+      ['application/x-www-form-urlencoded; charset=iso-8859-1', form],
+      ['', form],
+    ] as const) {
+      const refused = await person.open('/callback', { method: 'POST', body, headers: { 'content-type': type } })
+      expectNothingBegun(refused, 'content_type_unsupported')
+    }
+    expectNothingTaken()
+    const type = { 'content-type': 'application/x-www-form-urlencoded; charset=UTF-8' }
+    expect((await person.callback(answer, { headers: type })).location).toBe(returnUrl)
+  })
+})
+
+describe('the fields of an answer', () => {
+  it.each(['state', 'code', 'error', 'session_state', 'unknown'])('%s is refused twice', async (name) => {
+    const { person, answer, fields } = await almostSignedIn()
+    const once = { [name]: 'a', ...fields }
+
+    expectNothingBegun(await post(person, [...Object.entries(once), [name, 'a']]), 'parameter_repeated')
+    expectNothingTaken()
+    expect((await person.callback(answer)).location).toBe(returnUrl)
+  })
+
+  it.each([
+    ['of 64 KB', 'a'.repeat(64 * 1024), 'request_too_large'],
+    ['of 16 KB and one', 'a'.repeat(16 * 1024 + 1), 'answer_invalid'],
+    ['that is empty', '', 'answer_invalid'],
+    ['that is binary', '\u0000\u0001\u0002', 'answer_invalid'],
+    ['with a line end', 'a\r\nSet-Cookie: a=b', 'answer_invalid'],
+    ['of other letters', 'ä', 'answer_invalid'],
+  ] as const)('a code %s is refused, and nobody is asked', async (_, code, error) => {
+    const { person, answer, fields } = await almostSignedIn()
+
+    expectNothingBegun(await post(person, Object.entries({ ...fields, code })), error)
+    expectNothingTaken()
+    expect((await person.callback(answer)).location).toBe(returnUrl)
+  })
+
+  it('that are not text are refused', async () => {
+    const { person, answer, fields } = await almostSignedIn()
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+
+    const refused = await person.open('/callback', {
+      method: 'POST',
+      body: `state=${fields.state}&code=%ff%fe`,
+      headers,
+    })
+
+    expectNothingBegun(refused, 'answer_invalid')
+    expectNothingTaken()
+    expect((await person.callback(answer)).location).toBe(returnUrl)
+  })
+
+  it('may hold a code of 4 KB, which is the provider’s to judge', async () => {
+    const { person, fields } = await almostSignedIn()
+
+    expectPage(await post(person, Object.entries({ ...fields, code: 'a'.repeat(4096) })), 'code_refused')
+  })
+
+  it('without a code and without an error are refused', async () => {
+    const { person, fields } = await almostSignedIn()
+
+    expectPage(await post(person, [['state', fields.state ?? '']]), 'answer_invalid')
+    expectNothingTaken()
+  })
+
+  it('may hold an ID token that nobody asked for, and nobody reads it', async () => {
+    const { person, fields } = await almostSignedIn()
+    const claims = Buffer.from(JSON.stringify({ sub: 'mallory', preferred_username: 'mallory@evil.example' }))
+    const idToken = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${claims.toString('base64url')}.`
+
+    const done = await post(person, Object.entries({ ...fields, id_token: idToken, access_token: 'evil' }))
+
+    expect(done.location).toBe(returnUrl)
+    expect((await person.script(shopPage, '/session')).json).toMatchObject({ username: ada })
+  })
+})
+
+describe('an error of the provider', () => {
+  it('beside a code wins: the code is not redeemed', async () => {
+    const { person, fields } = await almostSignedIn()
+
+    expectPage(await post(person, Object.entries({ ...fields, error: 'access_denied' })), 'sign_in_cancelled')
+    expectNothingTaken()
+  })
+
+  it.each([
+    ['access_denied', undefined, 'sign_in_cancelled'],
+    ['access_denied', 'cancel', 'sign_in_cancelled'],
+    ['access_denied', 'other', 'provider_refused'],
+    ['consent_required', undefined, 'provider_refused'],
+    ['interaction_required', undefined, 'provider_refused'],
+    ['login_required', undefined, 'login_required'],
+    ['invalid_request', undefined, 'provider_refused'],
+    ['invalid_scope', undefined, 'provider_refused'],
+    ['temporarily_unavailable', undefined, 'provider_unavailable'],
+    ['server_error', undefined, 'provider_unavailable'],
+    ['<script>alert(1)</script>', undefined, 'provider_refused'],
+    ['something new', undefined, 'provider_refused'],
+  ] as const)('%s (%s) is told in our own words', async (error, subError, code) => {
+    const { person, fields } = await almostSignedIn()
+    const words = 'AADSTS50105: <b>Call +1 555 0100</b> to <a href="https://evil.example/">verify</a>'
+    const answer = {
+      state: fields.state ?? '',
+      error,
+      ...(subError === undefined ? {} : { error_subcode: subError }),
+      error_description: words,
+      error_uri: 'https://evil.example/',
+    }
+
+    const refused = await post(person, Object.entries(answer))
+
+    expectPage(refused, code)
+    for (const text of [refused.text, stack.log()]) {
+      expect(text).not.toMatch(/alert|evil|555|AADSTS50105/)
+    }
+    expect(linksOf(refused)).toEqual([
+      `${stack.url}/login?frontend=shop&return_url=${encodeURIComponent(returnUrl)}`,
+      returnUrl,
+    ])
+    expect(await person.cookies()).toEqual({})
+    expectNothingTaken()
+  })
+
+  it('that a person caused by pressing “Cancel” leads back by links, and the next sign-in works', async () => {
+    const person = stack.person()
+    stack.identityProvider.settings.announceIssuer = false
+    const begun = await person.begin({ frontend: 'shop', return_url: returnUrl })
+
+    const cancelled = await person.callback(await person.atProvider(begun.location ?? '', ada, { cancelAt: 'sign-in' }))
+
+    expectPage(cancelled, 'sign_in_cancelled')
+    const again = await person.open(linksOf(cancelled)[0] ?? '')
+    const done = await person.callback(await person.atProvider(again.location ?? ''))
+    expect(done.location).toBe(returnUrl)
+  })
+
+  it('without our state is nobody’s', async () => {
+    const refused = await post(stack.person(), [
+      ['error', 'access_denied'],
+      ['error_description', 'evil words'],
+    ])
+
+    expectNothingBegun(refused, 'sign_in_unknown')
+    expect(refused.text).not.toContain('evil')
+    expectNothingTaken()
+  })
+
+  it('that comes again and again never sends the browser anywhere by itself', async () => {
+    const person = stack.person()
+    for (let i = 0; i < 5; i++) {
+      const begun = await person.begin({ frontend: 'shop', return_url: returnUrl })
+      const state = new URL(begun.location ?? '').searchParams.get('state') ?? ''
+      expectPage(await post(person, Object.entries({ state, error: 'server_error' })), 'provider_unavailable')
+    }
+  })
+})
+
+describe('the form that comes from the provider’s site', () => {
+  it('finds the one cookie that comes along, and is answered by 303', async () => {
+    const person = stack.person()
+    const begun = await person.begin({ frontend: 'shop', return_url: returnUrl })
+    const done = await person.callback(await person.atProvider(begun.location ?? ''))
+
+    expect(begun.cookies).toHaveLength(1)
+    expect(begun.cookies[0]).toMatch(
+      /^__Host-signin-[\w-]{8}=[\w.-]+; max-age=\d+; path=\/; secure; samesite=none; httponly$/i,
+    )
+    expect(done.status).toBe(303)
+    const [session = '', ended = ''] = done.cookies
+    expect(done.cookies).toHaveLength(2)
+    expect(session).toMatch(/^__Host-session-shop=[\w-]{48}; path=\/; secure; samesite=lax; httponly$/i)
+    expect(ended).toMatch(/^__Host-signin-[\w-]{8}=; max-age=0; path=\/; secure; samesite=none; httponly$/i)
+    expect(ended.slice(0, 22)).toBe(begun.cookies[0]?.slice(0, 22))
+  })
+})

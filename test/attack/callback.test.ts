@@ -1,0 +1,279 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { SignInAnswer } from '../../local/identity-provider/visit.ts'
+import { ada, shopPage } from '../setup/person.ts'
+import type { Person, Reply } from '../setup/person.ts'
+import { expectNothingBegun, expectPage, linksOf } from '../setup/refusals.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+
+const returnUrl = 'http://localhost:3000/a'
+
+let stack: Stack
+beforeAll(async () => {
+  stack = await startStack()
+  await stack.person().signIn({ frontend: 'shop', return_url: returnUrl })
+})
+afterAll(() => stack.close())
+beforeEach(() => {
+  stack.store.resetRequests()
+  stack.identityProvider.resetRequests()
+  stack.identityProvider.changeTokenResponse()
+})
+
+interface Begun {
+  readonly person: Person
+  readonly answer: SignInAnswer
+  readonly state: string
+}
+
+/** Somebody who has signed in at the provider, and whose answer is still on its way. */
+async function almostSignedIn(username = ada): Promise<Begun> {
+  const person = stack.person()
+  const begun = await person.begin({ frontend: 'shop', return_url: returnUrl })
+  const answer = await person.atProvider(begun.location ?? '', username)
+  return { person, answer, state: answer.fields.state ?? '' }
+}
+
+function post(person: Person, fields: Readonly<Record<string, string>>): Promise<Reply> {
+  return person.callback({ mode: 'form_post', fields })
+}
+
+function tokenRequests(): number {
+  return stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token').length
+}
+
+function expectNothingTaken(): void {
+  expect(tokenRequests()).toBe(0)
+  expect(stack.store.requests.filter(({ table }) => table === 'states' || table === 'sessions')).toEqual([])
+}
+
+async function expectSignedIn({ person, answer }: Begun): Promise<void> {
+  const done = await person.callback(answer)
+  expect(done.status, done.text).toBe(303)
+  expect(done.location).toBe(returnUrl)
+  expect((await person.script(shopPage, '/session')).json).toMatchObject({ username: ada })
+}
+
+describe('a state', () => {
+  it.each([
+    ['of nobody', () => `${'A'.repeat(43)}.shop`],
+    ['cut at its end', (state: string) => state.slice(0, -1)],
+    ['cut to the name of its cookie', (state: string) => state.slice(0, 8)],
+    ['without the front end', (state: string) => state.slice(0, 43)],
+    ['of another front end', (state: string) => state.replace('.shop', '.desk')],
+    ['in the other case', (state: string) => state.slice(0, 8) + swapCase(state.slice(8))],
+    ['in the other case from its beginning', (state: string) => swapCase(state)],
+    ['with something behind it', (state: string) => `${state}x`],
+    ['with one character changed', (state: string) => `${state.slice(0, 20)}${flip(state[20])}${state.slice(21)}`],
+  ])('%s is refused before anybody is asked', async (_, change) => {
+    const begun = await almostSignedIn()
+
+    const refused = await post(begun.person, { ...begun.answer.fields, state: change(begun.state) })
+
+    expectNothingBegun(refused, 'sign_in_unknown')
+    expectNothingTaken()
+    await expectSignedIn(begun)
+  })
+
+  it('that is missing is refused, with an error beside it or not', async () => {
+    const begun = await almostSignedIn()
+    const { state: _, ...stateless } = begun.answer.fields
+
+    for (const fields of [stateless, { ...stateless, error: 'access_denied' }, {}]) {
+      expectNothingBegun(await post(begun.person, fields), 'sign_in_unknown')
+    }
+    expectNothingTaken()
+    await expectSignedIn(begun)
+  })
+
+  it('of another browser is refused there, and good in its own', async () => {
+    const begun = await almostSignedIn()
+    const stranger = stack.person()
+    await stranger.begin({ frontend: 'shop', return_url: returnUrl })
+
+    const refused = await post(stranger, begun.answer.fields)
+
+    expectNothingBegun(refused, 'sign_in_unknown')
+    expectNothingTaken()
+    await expectSignedIn(begun)
+  })
+
+  it('that is unknown comes with ways on to the front end that it names, where that is registered', async () => {
+    const person = stack.person()
+
+    const known = await post(person, { state: `${'A'.repeat(43)}.shop`, code: 'a' })
+    const strangers = await post(person, { state: 'A.https://evil.example/', code: 'a' })
+
+    expect(linksOf(known)).toEqual([`${stack.url}/login?frontend=shop`, `${shopPage.origin}/`])
+    expect(linksOf(strangers)).toEqual([])
+    expect(strangers.text).not.toContain('evil')
+  })
+})
+
+describe('a stolen code', () => {
+  it('in the thief’s own transaction is refused by PKCE', async () => {
+    const victim = await almostSignedIn()
+    const thief = await almostSignedIn('grace@contoso.example')
+
+    const refused = await post(thief.person, { ...thief.answer.fields, code: victim.answer.fields.code ?? '' })
+
+    expectPage(refused, 'code_refused')
+    expect((await thief.person.cookies())['__Host-session-shop']).toBeUndefined()
+    await expectSignedIn(await almostSignedIn())
+  })
+
+  it('is refused by the nonce where a provider forgot about PKCE', async () => {
+    const thief = await almostSignedIn()
+    stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => ({
+      ...answer,
+      id_token: await signIdToken({ ...payloadOf(answer.id_token), nonce: 'of the victim' }),
+    }))
+
+    expectPage(await post(thief.person, thief.answer.fields), 'id_token_refused')
+    expect((await thief.person.cookies())['__Host-session-shop']).toBeUndefined()
+    stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => ({
+      ...answer,
+      id_token: await signIdToken(payloadOf(answer.id_token)),
+    }))
+    await expectSignedIn(await almostSignedIn())
+  })
+
+  it('without any transaction opens nothing', async () => {
+    const victim = await almostSignedIn()
+
+    expectNothingBegun(await post(stack.person(), victim.answer.fields), 'sign_in_unknown')
+    expectNothingTaken()
+    await expectSignedIn(victim)
+  })
+})
+
+describe('a stolen transaction', () => {
+  it('opens nothing without the answer that belongs to it', async () => {
+    const victim = await almostSignedIn()
+    const thief = await almostSignedIn('grace@contoso.example')
+    for (const [name, value] of Object.entries(await victim.person.cookies())) {
+      await thief.person.jar.setCookie(`${name}=${value}; Path=/; Secure; SameSite=None`, stack.url)
+    }
+
+    // The thief's own code under the victim's state, or under their own: a login for somebody else, or their own.
+    const refused = await post(thief.person, { ...thief.answer.fields, state: victim.state })
+
+    expectPage(refused, 'code_refused')
+    expect((await thief.person.cookies())['__Host-session-shop']).toBeUndefined()
+  })
+
+  it.each([
+    ['changed by a byte at its end', (value: string) => value.slice(0, -2) + flip(value.at(-2)) + value.slice(-1)],
+    ['changed by a byte at its beginning', (value: string) => value.replace(/\.(.)/, (_, c: string) => `.${flip(c)}`)],
+    ['cut', (value: string) => value.slice(0, -8)],
+    ['emptied', () => ''],
+    ['without its key’s name', (value: string) => value.split('.')[1] ?? ''],
+    ['under the name of another key', (value: string) => value.replace(/^\d{4}/, '2019')],
+    ['under a key’s name that is none', (value: string) => value.replace(/^[\d-]+/, '../x')],
+    ['in another encoding', (value: string) => `${value}%3D`],
+    ['with something behind it', (value: string) => `${value}.x`],
+  ])('%s is refused, with a way to start again', async (_, change) => {
+    const begun = await almostSignedIn()
+    const [[name = '', value = ''] = []] = Object.entries(await begun.person.cookies())
+    const set = (text: string) =>
+      begun.person.jar.setCookie(`${name}=${text}; Path=/; Secure; SameSite=None`, stack.url)
+    await set(change(value))
+
+    const refused = await post(begun.person, begun.answer.fields)
+
+    expectNothingBegun(refused, 'sign_in_unknown')
+    expect(linksOf(refused)).toContain(`${stack.url}/login?frontend=shop`)
+    expectNothingTaken()
+    await set(value)
+    await expectSignedIn(begun)
+  })
+
+  it('under another transaction’s name opens nothing', async () => {
+    const begun = await almostSignedIn()
+    const other = await almostSignedIn()
+    const [[name = ''] = []] = Object.entries(await begun.person.cookies())
+    const [[, value = ''] = []] = Object.entries(await other.person.cookies())
+    await begun.person.jar.setCookie(`${name}=${value}; Path=/; Secure; SameSite=None`, stack.url)
+
+    expectNothingBegun(await post(begun.person, begun.answer.fields), 'sign_in_unknown')
+    expectNothingBegun(await post(begun.person, other.answer.fields), 'sign_in_unknown')
+    expectNothingTaken()
+    await expectSignedIn(other)
+  })
+
+  it('of another deployment, sealed with another key, opens nothing', async () => {
+    const elsewhere = await startStack()
+    try {
+      const person = elsewhere.person()
+      const begun = await person.begin({ frontend: 'shop', return_url: returnUrl })
+      const fields = { state: new URL(begun.location ?? '').searchParams.get('state') ?? '', code: 'a' }
+      const here = stack.person()
+      for (const [name, value] of Object.entries(await person.cookies())) {
+        await here.jar.setCookie(`${name}=${value}; Path=/; Secure; SameSite=None`, stack.url)
+      }
+
+      expectNothingBegun(await post(here, fields), 'sign_in_unknown')
+      expectNothingTaken()
+      expectPage(await post(person, fields), 'code_refused')
+    } finally {
+      await elsewhere.close()
+    }
+  })
+})
+
+describe('a session cookie planted before the sign-in', () => {
+  it('opens nothing, before and after, and is not what the person gets', async () => {
+    const mallory = stack.person()
+    await mallory.signIn({ frontend: 'shop', return_url: returnUrl }, 'grace@contoso.example')
+    const theirs = (await mallory.cookies())['__Host-session-shop'] ?? ''
+    for (const planted of ['A'.repeat(48), theirs]) {
+      const begun = await almostSignedIn()
+      await begun.person.jar.setCookie(`__Host-session-shop=${planted}; Path=/; Secure`, stack.url)
+
+      await expectSignedIn(begun)
+
+      expect((await begun.person.cookies())['__Host-session-shop']).not.toBe(planted)
+    }
+    expect((await mallory.script(shopPage, '/session')).json).toMatchObject({ username: 'grace@contoso.example' })
+    const guesser = stack.person()
+    await guesser.jar.setCookie(`__Host-session-shop=${'A'.repeat(48)}; Path=/; Secure`, stack.url)
+    expect((await guesser.script(shopPage, '/session')).status).toBe(401)
+  })
+})
+
+describe('two cookies of one name', () => {
+  it('count for nothing, the transaction’s and the session’s, in either order', async () => {
+    const begun = await almostSignedIn()
+    const [[name = '', value = ''] = []] = Object.entries(await begun.person.cookies())
+    const post = (cookie: string) => stack.person().callback(begun.answer, { headers: { cookie } })
+    for (const cookie of [`${name}=${value}; ${name}=x`, `${name}=x; ${name}=${value}`]) {
+      expectNothingBegun(await post(cookie), 'sign_in_unknown')
+    }
+    expectNothingTaken()
+    expect((await post(`a=b; ${name}=${value}; c=d`)).location).toBe(returnUrl)
+
+    const signedIn = stack.person()
+    await signedIn.signIn({ frontend: 'shop', return_url: returnUrl })
+    const session = (await signedIn.cookies())['__Host-session-shop'] ?? ''
+    const ask = (cookie: string) => stack.person().script(shopPage, '/session', { headers: { cookie } })
+    const one = `__Host-session-shop=${session}`
+    expect((await ask(`${one}; __Host-session-shop=x`)).status).toBe(401)
+    expect((await ask(`__Host-session-shop=x; ${one}`)).status).toBe(401)
+    expect((await ask(`${one}; ${one}`)).status).toBe(401)
+    expect((await ask(`a=b; ${one}; __host-session-shop=x`)).status).toBe(200)
+  })
+})
+
+function swapCase(text: string): string {
+  return text.replace(/[a-z]/gi, (letter) =>
+    letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase(),
+  )
+}
+
+function flip(character = 'A'): string {
+  return character === 'A' ? 'B' : 'A'
+}
+
+function payloadOf(idToken: unknown): Record<string, unknown> {
+  return JSON.parse(Buffer.from(String(idToken).split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>
+}
