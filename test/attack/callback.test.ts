@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { SignInAnswer } from '../../local/identity-provider/visit.ts'
+import { plant, transactionOf, without } from '../setup/answers.ts'
 import { ada, shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
 import { expectNothingBegun, expectPage, linksOf } from '../setup/refusals.ts'
@@ -77,7 +78,7 @@ describe('a state', () => {
 
   it('that is missing is refused, with an error beside it or not', async () => {
     const begun = await almostSignedIn()
-    const { state: _, ...stateless } = begun.answer.fields
+    const stateless = without(begun.answer.fields, 'state')
 
     for (const fields of [stateless, { ...stateless, error: 'access_denied' }, {}]) {
       expectNothingBegun(await post(begun.person, fields), 'sign_in_unknown')
@@ -151,9 +152,7 @@ describe('a stolen transaction', () => {
   it('opens nothing without the answer that belongs to it', async () => {
     const victim = await almostSignedIn()
     const thief = await almostSignedIn('grace@contoso.example')
-    for (const [name, value] of Object.entries(await victim.person.cookies())) {
-      await thief.person.jar.setCookie(`${name}=${value}; Path=/; Secure; SameSite=None`, stack.url)
-    }
+    await plant(thief.person, stack.url, await transactionOf(victim.person))
 
     // The thief's own code under the victim's state, or under their own: a login for somebody else, or their own.
     const refused = await post(thief.person, { ...thief.answer.fields, state: victim.state })
@@ -174,26 +173,24 @@ describe('a stolen transaction', () => {
     ['with something behind it', (value: string) => `${value}.x`],
   ])('%s is refused, with a way to start again', async (_, change) => {
     const begun = await almostSignedIn()
-    const [[name = '', value = ''] = []] = Object.entries(await begun.person.cookies())
-    const set = (text: string) =>
-      begun.person.jar.setCookie(`${name}=${text}; Path=/; Secure; SameSite=None`, stack.url)
-    await set(change(value))
+    const { name, value } = await transactionOf(begun.person)
+    await plant(begun.person, stack.url, { name, value: change(value) })
 
     const refused = await post(begun.person, begun.answer.fields)
 
     expectNothingBegun(refused, 'sign_in_unknown')
     expect(linksOf(refused)).toContain(`${stack.url}/login?frontend=shop`)
     expectNothingTaken()
-    await set(value)
+    await plant(begun.person, stack.url, { name, value })
     await expectSignedIn(begun)
   })
 
   it('under another transaction’s name opens nothing', async () => {
     const begun = await almostSignedIn()
     const other = await almostSignedIn()
-    const [[name = ''] = []] = Object.entries(await begun.person.cookies())
-    const [[, value = ''] = []] = Object.entries(await other.person.cookies())
-    await begun.person.jar.setCookie(`${name}=${value}; Path=/; Secure; SameSite=None`, stack.url)
+    const { name } = await transactionOf(begun.person)
+    const { value } = await transactionOf(other.person)
+    await plant(begun.person, stack.url, { name, value })
 
     expectNothingBegun(await post(begun.person, begun.answer.fields), 'sign_in_unknown')
     expectNothingBegun(await post(begun.person, other.answer.fields), 'sign_in_unknown')
@@ -208,9 +205,7 @@ describe('a stolen transaction', () => {
       const begun = await person.begin({ frontend: 'shop', return_url: returnUrl })
       const fields = { state: new URL(begun.location ?? '').searchParams.get('state') ?? '', code: 'a' }
       const here = stack.person()
-      for (const [name, value] of Object.entries(await person.cookies())) {
-        await here.jar.setCookie(`${name}=${value}; Path=/; Secure; SameSite=None`, stack.url)
-      }
+      await plant(here, stack.url, await transactionOf(person))
 
       expectNothingBegun(await post(here, fields), 'sign_in_unknown')
       expectNothingTaken()
@@ -228,7 +223,7 @@ describe('a session cookie planted before the sign-in', () => {
     const theirs = (await mallory.cookies())['__Host-session-shop'] ?? ''
     for (const planted of ['A'.repeat(48), theirs]) {
       const begun = await almostSignedIn()
-      await begun.person.jar.setCookie(`__Host-session-shop=${planted}; Path=/; Secure`, stack.url)
+      await plant(begun.person, stack.url, { name: '__Host-session-shop', value: planted })
 
       await expectSignedIn(begun)
 
@@ -236,7 +231,7 @@ describe('a session cookie planted before the sign-in', () => {
     }
     expect((await mallory.script(shopPage, '/session')).json).toMatchObject({ username: 'grace@contoso.example' })
     const guesser = stack.person()
-    await guesser.jar.setCookie(`__Host-session-shop=${'A'.repeat(48)}; Path=/; Secure`, stack.url)
+    await plant(guesser, stack.url, { name: '__Host-session-shop', value: 'A'.repeat(48) })
     expect((await guesser.script(shopPage, '/session')).status).toBe(401)
   })
 })
@@ -244,7 +239,7 @@ describe('a session cookie planted before the sign-in', () => {
 describe('two cookies of one name', () => {
   it('count for nothing, the transaction’s and the session’s, in either order', async () => {
     const begun = await almostSignedIn()
-    const [[name = '', value = ''] = []] = Object.entries(await begun.person.cookies())
+    const { name, value } = await transactionOf(begun.person)
     const post = (cookie: string) => stack.person().callback(begun.answer, { headers: { cookie } })
     for (const cookie of [`${name}=${value}; ${name}=x`, `${name}=x; ${name}=${value}`]) {
       expectNothingBegun(await post(cookie), 'sign_in_unknown')
