@@ -189,6 +189,7 @@ function lateKeyVault(load: () => Promise<KeyVault>): KeyVault {
     listVersions: async () => (await load()).listVersions(),
     readCertificate: async (version) => (await load()).readCertificate(version),
     sign: async (version, digest) => (await load()).sign(version, digest),
+    signRs256: async (version, digest) => (await load()).signRs256(version, digest),
     wrap: async (key) => (await load()).wrap(key),
     unwrap: async (wrapped, version) => (await load()).unwrap(wrapped, version),
   }

@@ -347,6 +347,18 @@ export const errorCatalogue = {
     title: 'The identity provider does not accept the broker’s certificate.',
     mend: `${retry} Operator: register the certificate’s public part at the app registration; check AzureAd__ClientId and AzureAd__TenantId.`,
   },
+  registration_refused: {
+    status: 503,
+    owner: 'operator',
+    title: 'Microsoft Graph does not let the broker register its certificate.',
+    mend: 'Check Broker__ApplicationObjectId (the app registration, not its service principal). Where a policy forbids it, register the new version by hand; docs/certificate.md says how.',
+  },
+  certificate_version_unknown: {
+    status: 404,
+    owner: 'operator',
+    title: 'The broker knows no such version of its certificate.',
+    mend: 'Name a version that npm run certificate -- status lists, by its 32 hex digits.',
+  },
   provider_unavailable: {
     status: 503,
     owner: 'provider',

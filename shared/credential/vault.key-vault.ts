@@ -1,17 +1,17 @@
 /**
- * Key Vault by its own SDK: certificates' public parts and versions, signing, wrapping. One KeyClient for every key,
- * since each new client would pay the vault's challenge again.
+ * Key Vault by its own SDK: certificates' public parts and versions, signing, wrapping. One client for each key that is
+ * used, since each new one pays the vault's challenge again.
  */
 import type { TokenCredential } from '@azure/identity'
 import { CertificateClient } from '@azure/keyvault-certificates'
-import { KeyClient } from '@azure/keyvault-keys'
-import type { CryptographyClient, KeyClientOptions } from '@azure/keyvault-keys'
+import { CryptographyClient, KeyClient } from '@azure/keyvault-keys'
+import type { KeyClientOptions } from '@azure/keyvault-keys'
 import { BrokerError } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { KeyWrapper } from '../session/key-ring.ts'
 import { withDeadline } from '../timing/deadline.ts'
 import { BoundedMap } from '../timing/bounded-map.ts'
-import type { CertificateVault } from './vault.ts'
+import type { RollVault } from './vault.ts'
 
 export interface KeyVaultOptions {
   /** Checked by the settings: the cloud's vault suffix, or loopback. */
@@ -22,7 +22,7 @@ export interface KeyVaultOptions {
   readonly deadlineMilliseconds?: number
 }
 
-export interface KeyVault extends CertificateVault, KeyWrapper {}
+export interface KeyVault extends RollVault, KeyWrapper {}
 
 export function createKeyVault(options: KeyVaultOptions): KeyVault {
   const { vaultUrl, certificateName, wrappingKeyName, credential } = options
@@ -42,7 +42,11 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
     const id = `${name}/${keyVersion}`
     const known = cryptography.get(id)
     if (known) return known
-    const made = keys.getCryptographyClient(name, { keyVersion })
+    // Given a key without dates and parts, the client leaves every decision to the vault. Given only an id, it would read
+    // the key first and judge its dates by our clock: for unwrapping too, which the vault allows after a key's end, and
+    // for as long as the client lives, whatever an operator has mended since.
+    const key = { id: `${vaultUrl}/keys/${id}`, name, properties: { vaultUrl, name, version: keyVersion } }
+    const made = new CryptographyClient(key, credential, { ...clientOptions })
     cryptography.set(id, made)
     return made
   }
@@ -58,6 +62,12 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
       throw toBrokerError(error, missing)
     }
   }
+
+  const sign = (algorithm: 'PS256' | 'RS256', version: string, digest: Uint8Array) =>
+    call('certificate_missing', async (abortSignal) => {
+      const { result } = await cryptographyFor(certificateName, version).sign(algorithm, digest, { abortSignal })
+      return checkBytes(result, 256)
+    })
 
   return {
     listVersions: () =>
@@ -82,11 +92,9 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
         return cer
       }),
 
-    sign: (version, digest) =>
-      call('certificate_missing', async (abortSignal) => {
-        const { result } = await cryptographyFor(certificateName, version).sign('PS256', digest, { abortSignal })
-        return checkBytes(result, 256)
-      }),
+    sign: (version, digest) => sign('PS256', version, digest),
+
+    signRs256: (version, digest) => sign('RS256', version, digest),
 
     wrap: (key) =>
       call('wrapping_key_missing', async (abortSignal) => {

@@ -12,3 +12,9 @@ export interface CertificateVault {
   /** @param digest SHA-256 of what is signed @returns the PS256 signature (RFC 7518 §3.5) */
   sign(version: string, digest: Uint8Array): Promise<Uint8Array>
 }
+
+/** What the certificate's roll asks for on top. */
+export interface RollVault extends CertificateVault {
+  /** @param digest SHA-256 of what is signed @returns the RS256 signature (RFC 7518 §3.3), for Graph's proof alone */
+  signRs256(version: string, digest: Uint8Array): Promise<Uint8Array>
+}

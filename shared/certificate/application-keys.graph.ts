@@ -1,0 +1,73 @@
+/**
+ * addKey and removeKey of Microsoft Graph: an application needs no directory permission to roll its own keys, only a
+ * token of its own and a proof that it has one of the keys.
+ */
+import type { RollVault } from '../credential/vault.ts'
+import { BrokerError } from '../errors.ts'
+import type { Network, NetworkAnswer } from '../http/network.ts'
+import type { Clock } from '../timing/deadline.ts'
+import type { ApplicationKeys, ProvingVersion } from './application-keys.ts'
+import { signProof } from './proof.ts'
+
+export interface GraphApplicationKeysOptions {
+  /** Checked by the settings: Graph of the cloud, or loopback. Without a slash at the end. */
+  readonly graphUrl: string
+  readonly objectId: string
+  readonly vault: Pick<RollVault, 'readCertificate' | 'signRs256'>
+  readonly network: Network
+  /** The application's own token for Graph, got by this version. */
+  readonly token: (by: ProvingVersion) => Promise<string>
+  readonly clock: Clock
+}
+
+/** Microsoft's documentation has said both; the first is what its older pages and the service's own error texts say. */
+const proofAudiences = ['00000002-0000-0000-c000-000000000000', '00000003-0000-0000-c000-000000000000']
+const keyIdForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+export function createGraphApplicationKeys(options: GraphApplicationKeysOptions): ApplicationKeys {
+  const { graphUrl, objectId, vault, network, clock } = options
+
+  const call = async (action: string, by: ProvingVersion, members: object): Promise<NetworkAnswer> => {
+    const token = await options.token(by)
+    let answer: NetworkAnswer | undefined
+    for (const audience of proofAudiences) {
+      const proof = await signProof(vault, by, { objectId, audience, now: clock() })
+      answer = await network({
+        method: 'POST',
+        url: `${graphUrl}/v1.0/applications/${objectId}/${action}`,
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ ...members, proof }),
+      })
+      // Only a refusal of the proof is worth another one.
+      if (answer.status !== 401 && answer.status !== 403) return answer
+    }
+    return answer as NetworkAnswer
+  }
+
+  return {
+    add: async (certificate, by) => {
+      const key = Buffer.from(certificate).toString('base64')
+      const keyCredential = { type: 'AsymmetricX509Cert', usage: 'Verify', key }
+      const answer = await call('addKey', by, { keyCredential, passwordCredential: null })
+      if (answer.status < 200 || answer.status >= 300) throw refusal('addKey', answer)
+      const { keyId } = answer.json
+      if (typeof keyId === 'string' && keyIdForm.test(keyId)) return keyId
+      throw new BrokerError('provider_answer_invalid', { detail: 'addKey answered without a keyId' })
+    },
+
+    remove: async (keyId, by) => {
+      const answer = await call('removeKey', by, { keyId })
+      if (answer.status >= 200 && answer.status < 300) return
+      // Gone already: an earlier run did it and its answer was lost, or a person did.
+      if (answer.status === 404 || answer.status === 400) return
+      throw refusal('removeKey', answer)
+    },
+  }
+}
+
+/** Graph's own code, which is a word; its message may quote what was sent. */
+function refusal(action: string, { status, json }: NetworkAnswer): BrokerError {
+  const { code } = (json.error ?? {}) as { code?: unknown }
+  const word = typeof code === 'string' && /^[\w.-]{1,64}$/.test(code) ? code : '?'
+  return new BrokerError('registration_refused', { detail: `${action} answered ${status} ${word}` })
+}

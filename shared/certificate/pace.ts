@@ -1,0 +1,56 @@
+/** How fast the roll goes: every duration follows from two settings, so that none can contradict another. */
+
+/** In milliseconds. */
+export interface Pace {
+  /** After this an instance looks into the row again. */
+  readonly read: number
+  /** How long the old certificate stays at the application after the switch. */
+  readonly overlap: number
+  /** A step that nobody has finished by then counts as interrupted. Longer than a step may take. */
+  readonly lease: number
+  /** What one step may take. */
+  readonly step: number
+  /** Between the first acceptance and the one that counts: a provider has many instances, and one of them is no proof. */
+  readonly settle: number
+  /** The pause after the first failure; it doubles … */
+  readonly firstPause: number
+  /** … up to this. */
+  readonly longestPause: number
+  /** A roll that takes longer is told to the operator. */
+  readonly stuckAfter: number
+  /** A version that was added and is not accepted by then is added again: somebody may have taken it away. */
+  readonly forgetAfter: number
+  /** How long others may cache /.well-known/jwks.json. */
+  readonly publishedCache: number
+  /** How long a key is published before it signs, where the provider follows by that. */
+  readonly publishedAhead: number
+}
+
+export interface PaceSettings {
+  readonly readSeconds: number
+  readonly overlapSeconds: number
+}
+
+const minute = 60_000
+
+export function paceOf({ readSeconds, overlapSeconds }: PaceSettings): Pace {
+  const read = readSeconds * 1000
+  const lease = Math.min(minute, read + 5_000)
+  return {
+    read,
+    overlap: overlapSeconds * 1000,
+    lease,
+    step: lease - 1_000,
+    settle: Math.min(minute, read / 2),
+    firstPause: Math.min(15_000, read / 2),
+    longestPause: Math.min(30 * minute, read * 6),
+    stuckAfter: 60 * minute,
+    forgetAfter: 6 * 60 * minute,
+    publishedCache: read,
+    publishedAhead: 3 * read,
+  }
+}
+
+export function pauseAfter({ firstPause, longestPause }: Pace, attempts: number): number {
+  return Math.min(longestPause, firstPause * 2 ** Math.min(Math.max(attempts - 1, 0), 20))
+}

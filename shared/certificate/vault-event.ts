@@ -1,0 +1,39 @@
+/**
+ * What Event Grid says about the certificate. An event is a reason to look, never a fact: the vault is read anyway, so
+ * a forged, doubled or late one changes nothing.
+ */
+export type CertificateNews = 'new version' | 'near expiry'
+
+export interface WatchedCertificate {
+  readonly vaultUrl: string
+  readonly certificateName: string
+}
+
+const kinds: Readonly<Record<string, CertificateNews>> = {
+  'Microsoft.KeyVault.CertificateNewVersionCreated': 'new version',
+  'Microsoft.KeyVault.CertificateNearExpiry': 'near expiry',
+  'Microsoft.KeyVault.CertificateExpired': 'near expiry',
+}
+
+/**
+ * @param event in either of Event Grid's schemas; untrusted
+ * @returns undefined for what is not about this certificate of this vault
+ */
+export function readVaultEvent(event: unknown, watched: WatchedCertificate): CertificateNews | undefined {
+  if (typeof event !== 'object' || event === null) return undefined
+  const { eventType, type, data } = event as Record<string, unknown>
+  const kind = typeof eventType === 'string' ? eventType : type
+  if (typeof kind !== 'string' || typeof data !== 'object' || data === null) return undefined
+  const { Id: id } = data as Record<string, unknown>
+  if (typeof id !== 'string' || !URL.canParse(id)) return undefined
+
+  const { origin, pathname } = new URL(id)
+  const [area, name, version, ...more] = pathname.slice(1).split('/')
+  const isOurs =
+    origin === new URL(watched.vaultUrl).origin &&
+    area === 'certificates' &&
+    name?.toLowerCase() === watched.certificateName.toLowerCase() &&
+    /^[0-9a-f]{32}$/i.test(version ?? '') &&
+    more.length === 0
+  return isOurs && Object.hasOwn(kinds, kind) ? kinds[kind] : undefined
+}
