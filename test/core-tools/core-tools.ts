@@ -1,0 +1,97 @@
+/** Azure Functions Core Tools as a process beside the stack: the same bundle, served by the real host. */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { describe } from 'vitest'
+import { freePort } from '../../local/http-server.ts'
+
+const isWindows = process.platform === 'win32'
+const func = spawnSync('func', ['--version'], { shell: isWindows }).status === 0
+
+/** A story under `func start`; without Core Tools it is skipped, and says so. */
+export function describeUnderCoreTools(name: string, tell: () => void): void {
+  if (!func) console.warn(`Skipped, no func on the PATH: ${name}. Install Azure Functions Core Tools 4 to run it.`)
+  describe.skipIf(!func)(name, tell)
+}
+
+export interface CoreTools {
+  readonly url: string
+  close(): Promise<void>
+}
+
+/** A first start may have to unpack itself. */
+const patienceMilliseconds = 120_000
+
+/**
+ * @param dist the built bundle; a copy is served, since Core Tools wants a settings file beside it
+ * @throws {Error} with what `func` said, where it ends or doesn't answer
+ */
+export async function startCoreTools(
+  dist: string,
+  settings: Readonly<Record<string, string | undefined>>,
+): Promise<CoreTools> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-func-'))
+  const port = await freePort()
+  await cp(dist, folder, { recursive: true })
+  await writeSettings(folder)
+  await leaveOutExtensions(path.join(folder, 'host.json'))
+
+  let said = ''
+  const child = spawn('func', ['start', '--port', String(port)], {
+    cwd: folder,
+    shell: isWindows,
+    // A group of its own: `func` may be a script around the program that serves.
+    detached: !isWindows,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, FUNCTIONS_CORE_TOOLS_TELEMETRY_OPTOUT: '1', ...settings },
+  })
+  const ended = once(child, 'exit')
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  const close = async () => {
+    if (child.exitCode === null && child.signalCode === null) kill(child.pid)
+    await ended
+    await rm(folder, { recursive: true, force: true })
+  }
+
+  const url = `http://localhost:${port}`
+  const patience = Date.now() + patienceMilliseconds
+  while (!(await answers(url))) {
+    if (child.exitCode !== null || Date.now() > patience) {
+      await close()
+      throw new Error(`Core Tools did not serve the broker: ${said.slice(-4000)}`)
+    }
+    await wait(250)
+  }
+  return { url, close }
+}
+
+/** The runtime, from which Core Tools knows the worker; and no timers, which would want a storage account. */
+async function writeSettings(folder: string): Promise<void> {
+  const timers = ['sweep', 'rollCertificate'].map((name) => [`AzureWebJobs.${name}.Disabled`, 'true'])
+  const values = { FUNCTIONS_WORKER_RUNTIME: 'node', ...Object.fromEntries(timers) }
+  await writeFile(path.join(folder, 'local.settings.json'), JSON.stringify({ IsEncrypted: false, Values: values }))
+}
+
+/** HTTP is the host's own; the bundle of extensions would only be downloaded. */
+async function leaveOutExtensions(file: string): Promise<void> {
+  const host = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>
+  delete host.extensionBundle
+  await writeFile(file, JSON.stringify(host))
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/health`)).ok
+  } catch {
+    return false
+  }
+}
+
+function kill(pid: number | undefined): void {
+  if (pid === undefined) return
+  if (isWindows) spawnSync('taskkill', ['/pid', String(pid), '/t', '/f'])
+  else process.kill(-pid, 'SIGTERM')
+}
