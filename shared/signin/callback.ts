@@ -30,11 +30,11 @@ const limits = { state: 128, code: 16 * 1024, iss: 512, error: 128, error_subcod
 
 /**
  * @param fields the body's, or the query's, never both
- * @throws {BrokerError} `parameter_repeated`, `answer_invalid`
+ * @throws {BrokerError} `answer_invalid`, `sign_in_unknown` without a state
  */
 export function parseCallback(fields: URLSearchParams, responseMode: ResponseMode): CallbackAnswer {
   // RFC 6749 §3.1; also those that nobody here reads: who sends one twice is not the provider.
-  if (new Set(fields.keys()).size < fields.size) throw new BrokerError('parameter_repeated')
+  if (new Set(fields.keys()).size < fields.size) throw new BrokerError('answer_invalid', { detail: 'a field twice' })
 
   const read = (name: keyof typeof limits): string | undefined => {
     const value = fields.get(name)
