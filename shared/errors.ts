@@ -43,7 +43,7 @@ export const errorCatalogue = {
     status: 400,
     owner: 'front end',
     title: 'This front end is not registered with the broker.',
-    mend: 'Add the front end to Broker__FrontEnds; the line to add is shown.',
+    mend: 'Add the front end to Broker__FrontEnds.',
   },
   front_end_conflict: {
     status: 400,
