@@ -1,0 +1,284 @@
+import { X509Certificate } from 'node:crypto'
+import { compactVerify, decodeJwt, decodeProtectedHeader } from 'jose'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { audience, certificateName, clientId, startVaultParts } from './vault-parts.ts'
+import type { VaultParts } from './vault-parts.ts'
+
+let parts: VaultParts
+beforeAll(async () => {
+  parts = await startVaultParts()
+  // Begun long ago, so that a clock can jump.
+  const notBefore = new Date(parts.now() - 30 * 86_400_000)
+  await parts.vault.createCertificate(certificateName, { keySize: 2048, notBefore })
+})
+beforeEach(() => parts.reset())
+afterAll(() => parts.close())
+
+const signatures = () => parts.operations().filter((operation) => operation === 'sign 200').length
+const asked = () => parts.operations().filter((operation) => operation.startsWith('sign ')).length
+const seconds = () => Math.floor(parts.now() / 1000)
+
+describe('a client assertion', () => {
+  it('is signed by the vault with the certificate, for one audience, for ten minutes, once', async () => {
+    const jwt = await parts.instance().assertions.get()
+
+    const certificate = parts.vault.publicCertificates(certificateName)[0]!
+    await compactVerify(jwt, new X509Certificate(certificate.der).publicKey, { algorithms: ['PS256'] })
+    expect(decodeProtectedHeader(jwt)).toEqual({ alg: 'PS256', typ: 'JWT', 'x5t#S256': certificate.x5tS256 })
+    const { jti, ...claims } = decodeJwt(jwt)
+    expect(claims).toEqual({
+      iss: clientId,
+      sub: clientId,
+      aud: audience,
+      iat: seconds(),
+      nbf: seconds(),
+      exp: seconds() + 600,
+    })
+    expect(jti).toMatch(/^[0-9a-f-]{36}$/)
+  })
+
+  it('is made once for all who wait, and reused while it is fresh', async () => {
+    const { assertions } = parts.instance()
+
+    const all = await Promise.all(Array.from({ length: 20 }, () => assertions.get()))
+    parts.later(390)
+    all.push(await assertions.get())
+
+    expect(new Set(all).size).toBe(1)
+    expect(signatures()).toBe(1)
+    expect(assertions.state()).toEqual({ issuedAt: seconds() - 390, expires: seconds() + 210 })
+  })
+
+  it('is renewed ahead when less than a third of its life is left: nobody waits, and never twice at once', async () => {
+    const { assertions } = parts.instance()
+    const first = await assertions.get()
+    parts.vault.faults.add({ operation: 'sign', delayMs: 50, times: 1 })
+
+    parts.later(401)
+    expect(await Promise.all(Array.from({ length: 20 }, () => assertions.get()))).toEqual(Array(20).fill(first))
+
+    await expect.poll(() => assertions.get()).not.toBe(first)
+    expect(signatures()).toBe(2)
+  })
+
+  it('is never sent with less life than a call to the provider may take', async () => {
+    const { assertions } = parts.instance()
+    const first = await assertions.get()
+
+    parts.later(541)
+    const second = await assertions.get()
+
+    expect(second).not.toBe(first)
+    expect(decodeJwt(second).exp! - seconds()).toBe(600)
+  })
+
+  it('is a new one each time for a provider that takes each once', async () => {
+    const { assertions } = parts.instance({ reuse: false })
+
+    const all = await Promise.all([assertions.get(), assertions.get(), assertions.get()])
+
+    expect(new Set(all.map((jwt) => decodeJwt(jwt).jti)).size).toBe(3)
+    expect(signatures()).toBe(3)
+  })
+
+  it('does not outlive its certificate', async () => {
+    const { vault, versions } = parts.instance()
+    const expires = parts.now() + 300_000
+    const { assertions } = parts.instance({
+      vault,
+      versions: { ...versions, get: async () => ({ ...(await versions.get()), expires }) },
+    })
+
+    expect(decodeJwt(await assertions.get()).exp).toBe(Math.floor(expires / 1000))
+  })
+})
+
+describe('a clock that jumps', () => {
+  it.each([-3600, 3600, -300, 300])('by %i seconds gives an assertion that is valid by the new time', async (jump) => {
+    const { assertions } = parts.instance()
+    await assertions.get()
+
+    parts.later(jump)
+    const { nbf, exp } = decodeJwt(await assertions.get())
+    expect(nbf).toBeLessThanOrEqual(seconds())
+    expect(exp).toBeGreaterThan(seconds() + 60)
+
+    parts.later(-jump)
+    const back = decodeJwt(await assertions.get())
+    expect(back.nbf).toBeLessThanOrEqual(seconds())
+  })
+
+  it('does not make a pause for ever of what a vault once asked for', async () => {
+    const { assertions } = parts.instance()
+    parts.later(3600)
+    parts.vault.faults.add({ operation: 'sign', status: 429, retryAfterSeconds: 60, times: 1 })
+    await expect(assertions.get()).rejects.toMatchObject({ code: 'vault_throttled' })
+
+    parts.later(-3600)
+
+    await expect(assertions.get()).resolves.toBeDefined()
+  })
+})
+
+describe('a vault in trouble', () => {
+  it('changes nothing while the assertion is fresh, and is asked now and then only', async () => {
+    const { assertions } = parts.instance()
+    const first = await assertions.get()
+    parts.vault.faults.add({ operation: 'sign', status: 500 })
+    parts.later(450)
+
+    expect(await assertions.get()).toBe(first)
+    await expect.poll(() => parts.faults).toMatchObject([{ code: 'vault_unavailable' }])
+    const before = asked()
+    for (let i = 0; i < 5; i++) expect(await assertions.get()).toBe(first)
+    expect(asked()).toBe(before)
+
+    parts.vault.faults.clear()
+    parts.later(6)
+    await assertions.get()
+    await expect.poll(() => assertions.get()).not.toBe(first)
+  })
+
+  it('is told by its code when no assertion is left, and the next call after it mends', async () => {
+    const { assertions } = parts.instance()
+    await assertions.get()
+    parts.later(700)
+    parts.vault.faults.add({ operation: 'sign', dropConnection: true })
+
+    await expect(assertions.get()).rejects.toMatchObject({ code: 'vault_unavailable' })
+
+    parts.vault.faults.clear()
+    await expect(assertions.get()).resolves.toBeDefined()
+  })
+
+  it('that hangs is given up at the deadline', async () => {
+    const { assertions } = parts.instance()
+    parts.vault.faults.add({ operation: 'sign', hang: true })
+
+    await expect(assertions.get()).rejects.toMatchObject({ code: 'vault_unavailable', detail: 'deadline' })
+
+    parts.vault.faults.clear()
+    await expect(assertions.get()).resolves.toBeDefined()
+  })
+
+  it.each([true, false])('that has too much to do is left alone as long as it says (reuse: %s)', async (reuse) => {
+    const { assertions } = parts.instance({ reuse })
+    parts.vault.faults.add({ operation: 'sign', status: 429, retryAfterSeconds: 30, times: 1 })
+
+    for (let i = 0; i < 3; i++) {
+      await expect(assertions.get()).rejects.toMatchObject({ code: 'vault_throttled', retryAfterSeconds: 30 })
+    }
+    expect(asked()).toBe(1)
+
+    parts.later(31)
+    await expect(assertions.get()).resolves.toBeDefined()
+  })
+
+  it('that has too much to do ahead of need is left alone too, and signs before there is need', async () => {
+    const { assertions } = parts.instance()
+    const first = await assertions.get()
+    parts.vault.faults.add({ operation: 'sign', status: 429, retryAfterSeconds: 30, times: 1 })
+
+    parts.later(401)
+    expect(await assertions.get()).toBe(first)
+    await expect.poll(() => parts.faults).toMatchObject([{ code: 'vault_throttled' }])
+    parts.later(10)
+    expect(await assertions.get()).toBe(first)
+    expect(asked()).toBe(2)
+
+    parts.later(25)
+    await assertions.get()
+    await expect.poll(() => assertions.get()).not.toBe(first)
+    expect(asked()).toBe(3)
+  })
+
+  it('that answers garbage has not answered', async () => {
+    const { assertions } = parts.instance()
+    parts.vault.faults.add({ operation: 'sign', garbage: true })
+
+    await expect(assertions.get()).rejects.toMatchObject({ code: 'vault_unavailable' })
+
+    parts.vault.faults.clear()
+    await expect(assertions.get()).resolves.toBeDefined()
+  })
+
+  it('whose answer is lost once signs once more in the same call', async () => {
+    const { assertions } = parts.instance()
+    parts.vault.faults.add({ operation: 'sign', loseAnswer: true, times: 1 })
+
+    await expect(assertions.get()).resolves.toBeDefined()
+  })
+})
+
+describe('a version that no longer signs', () => {
+  it('makes way for the next good one in the same call', async () => {
+    const certificate = `two-${Date.now()}`
+    const older = await parts.vault.createCertificate(certificate, { keySize: 2048 })
+    parts.later(2)
+    const newer = await parts.vault.renewCertificate(certificate)
+    const { assertions } = parts.instance({ certificate })
+    expect(decodeProtectedHeader(await assertions.get())['x5t#S256']).toBe(newer.x5tS256)
+
+    parts.vault.setCertificateEnabled(certificate, newer.version, false)
+    parts.later(700)
+
+    expect(decodeProtectedHeader(await assertions.get())['x5t#S256']).toBe(older.x5tS256)
+  })
+
+  it.each<[string, (name: string) => void, string, (name: string) => void]>([
+    [
+      'is disabled',
+      (name) => parts.vault.setCertificateEnabled(name, undefined, false),
+      'certificate_disabled',
+      (name) => parts.vault.setCertificateEnabled(name, undefined, true),
+    ],
+    [
+      'has expired',
+      (name) => parts.vault.setCertificateDates(name, undefined, { expires: new Date(parts.now() - 1000) }),
+      'certificate_expired',
+      (name) => parts.vault.setCertificateDates(name, undefined, { expires: new Date(parts.now() + 86_400_000) }),
+    ],
+    [
+      'is not valid yet',
+      (name) => parts.vault.setCertificateDates(name, undefined, { notBefore: new Date(parts.now() + 3_600_000) }),
+      'certificate_not_yet_valid',
+      (name) => parts.vault.setCertificateDates(name, undefined, { notBefore: new Date(parts.now() - 3_600_000) }),
+    ],
+    [
+      'may no longer be used',
+      () => parts.vault.setPermissions(parts.identity, { certificates: ['get', 'list'], keys: ['get'] }),
+      'vault_forbidden',
+      () => parts.reset(),
+    ],
+    [
+      'may no longer be seen',
+      () => parts.vault.setPermissions(parts.identity, {}),
+      'vault_forbidden',
+      () => parts.reset(),
+    ],
+  ])('since it %s is told by its own code, and signs again once that is mended', async (_what, spoil, code, mend) => {
+    const certificate = `one-${Math.random().toString(36).slice(2)}`
+    await parts.vault.createCertificate(certificate, { keySize: 2048 })
+    const { assertions } = parts.instance({ certificate })
+    await assertions.get()
+
+    spoil(certificate)
+    parts.later(700)
+    await expect(assertions.get()).rejects.toMatchObject({ code })
+
+    mend(certificate)
+    await expect(assertions.get()).resolves.toBeDefined()
+  })
+
+  it('since it was deleted is missing', async () => {
+    const certificate = 'deleted'
+    await parts.vault.createCertificate(certificate, { keySize: 2048 })
+    const { assertions } = parts.instance({ certificate })
+    await assertions.get()
+
+    parts.vault.deleteCertificate(certificate)
+    parts.later(700)
+
+    await expect(assertions.get()).rejects.toMatchObject({ code: 'certificate_missing' })
+  })
+})
