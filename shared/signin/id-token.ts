@@ -1,7 +1,6 @@
 /** Checks the ID token before anyone is signed in. OpenID Connect Core §3.1.3.7, RFC 8725. */
-import { createHash } from 'node:crypto'
+import { constants, createHash, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { compactVerify, errors as joseErrors } from 'jose'
 import { BrokerError } from '../errors.ts'
 import type { Clock } from '../timing/deadline.ts'
 import type { IdentityProvider } from './identity-provider.ts'
@@ -83,34 +82,55 @@ async function verifySignature(
   idToken: string,
   provider: IdentityProvider,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const { kid, alg } = parseHeader(idToken)
+  const { kid, alg, crit } = parseHeader(idToken)
   if (typeof alg !== 'string' || !algorithms.includes(alg)) throw refuse('alg')
   if (kid !== undefined && typeof kid !== 'string') throw refuse('kid')
+  const token = parseCompact(idToken)
+  // RFC 7515 §4.1.11: nothing that has to be understood is understood here.
+  if (!token || crit !== undefined) throw refuse('not a signed token')
 
   const keys = await provider.keysFor(kid, alg)
-  const verified = await verifyWithAny(idToken, keys)
-  if (verified) return verified
+  if (isSignedByAny(token, alg, keys)) return parseJson(token.payload)
   // A key that is known by its id has spoken. Otherwise the provider may have changed its keys since they were read.
   if (kid !== undefined && keys.length > 0) throw refuse('signature')
-  const anew = await verifyWithAny(idToken, await provider.keysAnew(kid, alg))
-  if (anew) return anew
+  if (isSignedByAny(token, alg, await provider.keysAnew(kid, alg))) return parseJson(token.payload)
   throw refuse(kid === undefined ? 'signature' : 'no key of the provider fits')
 }
 
-async function verifyWithAny(
-  idToken: string,
-  keys: readonly KeyObject[],
-): Promise<Readonly<Record<string, unknown>> | undefined> {
-  for (const key of keys) {
-    try {
-      const { payload } = await compactVerify(idToken, key, { algorithms })
-      return parseJson(Buffer.from(payload).toString('utf8'))
-    } catch (error) {
-      if (error instanceof joseErrors.JWSSignatureVerificationFailed) continue
-      throw error instanceof BrokerError ? error : refuse('not a signed token')
-    }
+interface CompactToken {
+  /** What was signed: header and payload as they stand in the token. RFC 7515 §5.1. */
+  readonly signingInput: Buffer
+  readonly payload: string
+  readonly signature: Buffer
+}
+
+/** @returns undefined unless it has three parts of base64url */
+function parseCompact(token: string): CompactToken | undefined {
+  const [, signingInput, payload, signature] = /^([\w-]+\.([\w-]+))\.([\w-]+)$/.exec(token) ?? []
+  if (signingInput === undefined || payload === undefined || signature === undefined) return undefined
+  return {
+    signingInput: Buffer.from(signingInput),
+    payload: Buffer.from(payload, 'base64url').toString('utf8'),
+    signature: Buffer.from(signature, 'base64url'),
   }
-  return undefined
+}
+
+/**
+ * RFC 7515 §5.2, with node:crypto: a third of the CPU time of WebCrypto, which a library for tokens would use.
+ *
+ * @param keys that fit the algorithm, as `keysFor` chose them
+ */
+function isSignedByAny({ signingInput, signature }: CompactToken, alg: string, keys: readonly KeyObject[]): boolean {
+  return keys.some((key) => verify(`sha${alg.slice(2)}`, signingInput, { key, ...schemeOf(alg) }, signature))
+}
+
+/** RFC 7518 §3.3 to §3.5. */
+function schemeOf(alg: string) {
+  if (alg.startsWith('ES')) return { dsaEncoding: 'ieee-p1363' } as const
+  if (alg.startsWith('PS')) {
+    return { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+  }
+  return { padding: constants.RSA_PKCS1_PADDING }
 }
 
 function parseHeader(idToken: string): Readonly<Record<string, unknown>> {
