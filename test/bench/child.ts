@@ -8,6 +8,8 @@ export interface Child<Ready> {
   readonly ready: Ready
   /** Only of a process with `usage.ts` preloaded. */
   usage(): Promise<Usage>
+  /** The last that it wrote to its log. */
+  log(): string
   /** By SIGTERM: a profile is written on the way out. */
   end(): Promise<void>
 }
@@ -35,6 +37,7 @@ export async function startChild<Ready>(
       child.send('usage')
       return ((await answered) as [Usage])[0]
     },
+    log: () => said,
     end: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return
       const ended = once(child, 'exit')

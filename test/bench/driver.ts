@@ -9,6 +9,8 @@ export interface RelyingParty {
   readonly url: string
   readonly loginPath: string
   readonly sessionPath: string
+  /** The last that it wrote to its log. */
+  log(): string
 }
 
 /** Somebody who is signed in at the provider already, so that a sign-in costs the provider one page. */
@@ -125,6 +127,6 @@ function cookieHeader(set: readonly string[]): string {
     .join('; ')
 }
 
-function unexpected({ name }: RelyingParty, step: string, { status, body }: Answer): Error {
-  return new Error(`${name}: ${step} answered ${status}: ${body.slice(0, 300)}`)
+function unexpected(party: RelyingParty, step: string, { status, body }: Answer): Error {
+  return new Error(`${party.name}: ${step} answered ${status}: ${body.slice(0, 300)}\n${party.log()}`)
 }
