@@ -4,6 +4,7 @@ import { ada } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import { describeInBrowser, openBrowser } from './chromium.ts'
+import { pictures, takePicture } from './pictures.ts'
 import { accessibilityProblems, expectToFitAPhone, newVisitor, signInAtProvider, signInByDemo } from './visitor.ts'
 
 const screens = {
@@ -59,6 +60,11 @@ describeInBrowser('pages', () => {
       await context.close()
     })
   })
+
+  // Only when asked for: UPDATE_SCREENSHOTS=1 npx vitest run test/browser/pages.test.ts
+  if (process.env.UPDATE_SCREENSHOTS === '1') {
+    it.each(pictures)('$file is taken for the README', async (picture) => takePicture(picture, browser, stack))
+  }
 
   it('a policy that is broken would be noticed', async () => {
     const { context, complaints, tab } = await newVisitor(browser)

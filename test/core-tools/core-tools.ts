@@ -70,8 +70,11 @@ export async function startCoreTools(
 
 /** The runtime, from which Core Tools knows the worker; and no timers, which would want a storage account. */
 async function writeSettings(folder: string): Promise<void> {
-  const timers = ['sweep', 'rollCertificate'].map((name) => [`AzureWebJobs.${name}.Disabled`, 'true'])
-  const values = { FUNCTIONS_WORKER_RUNTIME: 'node', ...Object.fromEntries(timers) }
+  const values = {
+    FUNCTIONS_WORKER_RUNTIME: 'node',
+    'AzureWebJobs.sweep.Disabled': 'true',
+    'AzureWebJobs.rollCertificate.Disabled': 'true',
+  }
   await writeFile(path.join(folder, 'local.settings.json'), JSON.stringify({ IsEncrypted: false, Values: values }))
 }
 
