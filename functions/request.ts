@@ -44,11 +44,13 @@ export async function readForm(request: HttpRequest): Promise<URLSearchParams> {
   return form
 }
 
-/** A JSON object whose members are all known texts; an empty body is an empty object. */
+/** A JSON object whose members are all known texts; no body, or an empty one, is an empty object. */
 export async function readJson<Name extends string>(
   request: HttpRequest,
   names: readonly Name[],
 ): Promise<Partial<Record<Name, string>>> {
+  // What fetch sends where it is given no body.
+  if (!request.headers.has('content-type') && Number(request.headers.get('content-length') ?? 0) === 0) return {}
   const text = await readBody(request, 'application/json', 8 * 1024)
   if (text.trim() === '') return {}
   const invalid = (parameter: string, problem: string) =>

@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { deskPage, shopPage } from '../setup/person.ts'
+import type { Person, Reply } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+
+const routes = [
+  { path: '/session', method: 'GET' },
+  { path: '/session/token', method: 'POST' },
+  { path: '/logout', method: 'POST' },
+]
+const strangers = [
+  'https://evil.example',
+  'null',
+  'http://localhost:3001',
+  'http://localhost',
+  'https://localhost:3000',
+  'http://localhost:3000.evil.example',
+  'http://evil.localhost:3000',
+  'http://LOCALHOST:3000',
+  'http://localhost:3000/',
+  '*',
+]
+
+describe('another origin’s script', () => {
+  let stack: Stack
+  let person: Person
+  beforeAll(async () => {
+    stack = await startStack()
+    person = stack.person()
+    await person.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/' })
+  })
+  afterAll(() => stack.close())
+
+  const preflight = (path: string, origin: string, method: string): Promise<Reply> =>
+    stack.person().call(`${path}?frontend=shop`, {
+      method: 'OPTIONS',
+      headers: {
+        origin,
+        'access-control-request-method': method,
+        'access-control-request-headers': 'broker-request,content-type',
+      },
+    })
+  const corsOf = ({ headers }: Reply) => [...headers.keys()].filter((name) => name.startsWith('access-control-'))
+
+  describe.each(routes)('of $path', ({ path, method }) => {
+    it.each(strangers)('may not ask from %s, and could not read an answer', async (origin) => {
+      const asked = await preflight(path, origin, method)
+      const answered = await person.call(`${path}?frontend=shop`, { method, headers: { origin } })
+
+      for (const reply of [asked, answered]) {
+        expect(corsOf(reply)).toEqual([])
+        expect(reply.headers.get('vary')).toBe('Origin')
+      }
+      expect(asked.status).toBe(204)
+    })
+
+    it.each([shopPage, deskPage])('may ask from $origin, which is echoed as it is', async ({ origin }) => {
+      const { status, headers } = await preflight(path, origin, method)
+
+      expect(status).toBe(204)
+      expect(headers.get('access-control-allow-origin')).toBe(origin)
+      expect(headers.get('access-control-allow-credentials')).toBe('true')
+      expect(headers.get('access-control-allow-methods')).toBe(method)
+      expect(headers.get('access-control-allow-headers')?.toLowerCase()).toMatch(/broker-request, content-type/)
+      expect(headers.get('access-control-allow-headers')).not.toContain('*')
+      expect(headers.get('vary')).toBe('Origin')
+    })
+
+    it('may read a refusal as it may read an answer, where it is a front end’s', async () => {
+      const refused = await stack.person().call(`${path}?frontend=shop`, {
+        method,
+        headers: { origin: shopPage.origin },
+      })
+
+      expect(refused.status).toBeGreaterThanOrEqual(400)
+      expect(refused.headers.get('access-control-allow-origin')).toBe(shopPage.origin)
+      expect(refused.headers.get('access-control-allow-credentials')).toBe('true')
+      expect(refused.headers.get('access-control-expose-headers')).toContain('Broker-Reference')
+      expect(refused.headers.get('vary')).toBe('Origin')
+    })
+
+    it('may read why a method is not taken', async () => {
+      const refused = await person.call(`${path}?frontend=shop`, {
+        method: 'PUT',
+        headers: { origin: shopPage.origin },
+        body: '{}',
+      })
+
+      expect(refused.status).toBe(405)
+      expect(refused.headers.get('access-control-allow-origin')).toBe(shopPage.origin)
+    })
+  })
+
+  it('never meets a wildcard, whoever asks for what', async () => {
+    const replies = [
+      await person.script(shopPage, '/session'),
+      await person.sessionToken(shopPage, { api: 'orders' }),
+      await person.call('/session?frontend=shop'),
+      await person.call('/health'),
+      await person.call('/login?frontend=shop', { headers: { origin: shopPage.origin } }),
+    ]
+
+    for (const { headers } of replies) expect(headers.get('access-control-allow-origin')).not.toBe('*')
+    // A page that people visit is for nobody's script.
+    expect(corsOf(replies[4]!)).toEqual([])
+  })
+
+  it('does what a preflight asks about only after the preflight', async () => {
+    stack.store.resetRequests()
+
+    for (const { path, method } of routes) await preflight(path, shopPage.origin, method)
+
+    expect(stack.store.requests).toEqual([])
+    expect((await person.script(shopPage, '/session')).status).toBe(200)
+  })
+})

@@ -1,0 +1,213 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { deskPage, shopPage } from '../setup/person.ts'
+import type { Call, Person, Reply } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+
+/** What a script of the front end's own page sends; each attack changes one thing of it. */
+const own = {
+  origin: shopPage.origin,
+  'sec-fetch-site': 'same-site',
+  'broker-request': '1',
+  'content-type': 'application/json',
+}
+const without = (name: keyof typeof own) => Object.fromEntries(Object.entries(own).filter(([other]) => other !== name))
+
+const routes = [
+  { path: '/session/token?frontend=shop', body: '{"api":"orders"}' },
+  { path: '/logout?frontend=shop', body: '{}' },
+]
+
+describe('what changes something', () => {
+  let stack: Stack
+  let person: Person
+  let cookie: string
+  beforeAll(async () => {
+    stack = await startStack()
+  })
+  beforeEach(async () => {
+    person = stack.person()
+    await person.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/' })
+    cookie = `__Host-session-shop=${(await person.cookies())['__Host-session-shop']!}`
+  })
+  afterAll(() => stack.close())
+
+  /** The cookie goes along, as if the browser had been talked into it: what refuses must be the guard. */
+  const send = (path: string, { headers, ...call }: Call): Promise<Reply> =>
+    stack.person().call(path, { method: 'POST', ...call, headers: { cookie, ...headers } })
+  const isStillSignedIn = async () => (await person.script(shopPage, '/session')).status === 200
+
+  const attacks: readonly [string, Readonly<Record<string, string>>][] = [
+    ['without the header', without('broker-request')],
+    ['with another value in the header', { ...own, 'broker-request': '0' }],
+    ['with the header twice', { ...own, 'broker-request': '1, 1' }],
+    ['with an empty header', { ...own, 'broker-request': '' }],
+    ['without Origin', without('origin')],
+    ['from a foreign origin', { ...own, origin: 'https://evil.example' }],
+    ['from the foreign origin null', { ...own, origin: 'null' }],
+    ['from a registered origin with another port', { ...own, origin: 'http://localhost:3001' }],
+    ['from a registered origin with another scheme', { ...own, origin: 'https://localhost:3000' }],
+    ['from a registered origin with a slash', { ...own, origin: 'http://localhost:3000/' }],
+    ['from a registered origin in upper case', { ...own, origin: 'HTTP://LOCALHOST:3000' }],
+    ['from a host that begins like a registered one', { ...own, origin: 'http://localhost:3000.evil.example' }],
+    ['from two origins', { ...own, origin: 'http://localhost:3000, https://evil.example' }],
+    ['from a foreign page of another site', { ...own, origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }],
+    ['from no page at all', { ...own, 'sec-fetch-site': 'none' }],
+    ['from a site of an unknown kind', { ...own, 'sec-fetch-site': 'friendly' }],
+    [
+      'by a form that looks like JSON',
+      { origin: shopPage.origin, 'sec-fetch-site': 'same-site', 'content-type': 'text/plain' },
+    ],
+    [
+      'by a plain form',
+      {
+        origin: 'https://evil.example',
+        'sec-fetch-site': 'cross-site',
+        'content-type': 'application/x-www-form-urlencoded',
+      },
+    ],
+    [
+      'by a form of a sandboxed frame',
+      { origin: 'null', 'sec-fetch-site': 'cross-site', 'content-type': 'text/plain' },
+    ],
+  ]
+
+  describe.each(routes)('$path', ({ path, body }) => {
+    it.each(attacks)('is refused %s, and nothing is changed', async (_, headers) => {
+      const reply = await send(path, { headers, body })
+
+      expect(reply.status).toBe(403)
+      expect(reply.json).toMatchObject({ code: 'request_not_from_front_end' })
+      expect(reply.cookies).toEqual([])
+      expect(reply.headers.get('cache-control')).toBe('no-store')
+      expect(await isStillSignedIn()).toBe(true)
+    })
+
+    it.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/xml'])(
+      'takes no body of the type %s even from its own script',
+      async (type) => {
+        const reply = await send(path, { headers: { ...own, 'content-type': type }, body })
+
+        expect(reply.status).toBe(415)
+        expect(await isStillSignedIn()).toBe(true)
+      },
+    )
+
+    it.each(['application/json; charset=utf-16', 'application/json; charset=utf-7'])('takes no %s', async (type) => {
+      expect((await send(path, { headers: { ...own, 'content-type': type }, body })).status).toBe(415)
+    })
+
+    it.each([
+      ['a list', '[]'],
+      ['null', 'null'],
+      ['a text', '"api"'],
+      ['a member it does not know', '{"api":"orders","admin":"yes"}'],
+      ['a member that is no text', '{"return_url":{"a":1},"api":{"a":1}}'],
+      ['half of an object', '{"api":'],
+      ['9 KB', JSON.stringify({ api: 'x'.repeat(9000) })],
+    ])('takes no body that is %s', async (_, wrong) => {
+      const reply = await send(path, { headers: own, body: wrong })
+
+      expect([400, 413]).toContain(reply.status)
+      expect(await isStillSignedIn()).toBe(true)
+    })
+
+    it.each(['GET', 'PUT', 'PATCH', 'DELETE', 'HEAD'])('is not done by %s', async (method) => {
+      const reply = await send(path, {
+        method,
+        headers: own,
+        ...(method === 'GET' || method === 'HEAD' ? {} : { body }),
+      })
+
+      expect(reply.status).toBe(405)
+      expect(reply.headers.get('allow')).toContain('POST')
+      expect(reply.cookies).toEqual([])
+      expect(await isStillSignedIn()).toBe(true)
+    })
+
+    it.each(['x-http-method-override', 'x-http-method', 'x-method-override'])(
+      'is not done by a GET that says POST in %s',
+      async (name) => {
+        const reply = await send(`${path}&_method=POST`, { method: 'GET', headers: { ...own, [name]: 'POST' } })
+
+        expect(reply.status).toBe(405)
+        expect(await isStillSignedIn()).toBe(true)
+      },
+    )
+
+    it('is not done by a link that somebody opens', async () => {
+      const reply = await person.open(path, { headers: { 'sec-fetch-site': 'cross-site' } })
+
+      expect(reply.status).toBe(405)
+      expect(await isStillSignedIn()).toBe(true)
+    })
+
+    it('names the problem where a registered front end is on another site than the broker', async () => {
+      const reply = await send(path, { headers: { ...own, 'sec-fetch-site': 'cross-site' }, body })
+
+      expect(reply.status).toBe(403)
+      expect(reply.json).toMatchObject({ code: 'front_end_cross_site', owner: 'front end' })
+      expect(reply.json.detail).toMatch(/domain of your own.*OAuth way/)
+      // Its own script must be able to read why.
+      expect(reply.headers.get('access-control-allow-origin')).toBe(shopPage.origin)
+    })
+
+    it('is done for the front end’s own script', async () => {
+      for (const site of ['same-site', 'same-origin']) {
+        expect((await send(path, { headers: { ...own, 'sec-fetch-site': site }, body })).status).not.toBe(403)
+      }
+      const reply = await send(path, { headers: own, body })
+      expect([200, 401]).toContain(reply.status) // the second sign-out finds nobody, the second token does not matter
+    })
+
+    it('is done for a browser that sends no Sec-Fetch-Site', async () => {
+      expect((await send(path, { headers: without('sec-fetch-site'), body })).status).toBe(200)
+    })
+
+    it('says of a parameter that stands twice that it does', async () => {
+      const reply = await send(`${path}&frontend=desk`, { headers: own, body })
+
+      expect(reply.status).toBe(400)
+      expect(reply.json.code).toBe('parameter_repeated')
+      expect(await isStillSignedIn()).toBe(true)
+    })
+  })
+
+  describe('GET /session', () => {
+    const ask = (headers: Readonly<Record<string, string>>) =>
+      send('/session?frontend=shop', { method: 'GET', headers })
+
+    it('is told to the front end’s own script, and to nobody’s of another site', async () => {
+      const fromOwn = await ask({ origin: shopPage.origin, 'sec-fetch-site': 'same-site' })
+      const fromOther = await ask({ origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' })
+      const fromImage = await ask({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' })
+
+      expect([fromOwn.status, fromOther.status, fromImage.status]).toEqual([200, 403, 403])
+      expect(fromOther.text).not.toContain('Ada')
+    })
+
+    it('names the problem where a registered front end is on another site than the broker', async () => {
+      const reply = await ask({ origin: shopPage.origin, 'sec-fetch-site': 'cross-site' })
+
+      expect(reply.status).toBe(403)
+      expect(reply.json.code).toBe('front_end_cross_site')
+      expect(reply.headers.get('access-control-allow-origin')).toBe(shopPage.origin)
+    })
+
+    it.each(['POST', 'PUT', 'DELETE', 'HEAD'])('is not taken as %s', async (method) => {
+      expect((await send('/session?frontend=shop', { method, headers: own })).status).toBe(405)
+    })
+  })
+
+  it('answers one person’s ETag with another’s cookie by the other’s session', async () => {
+    const grace = stack.person()
+    await grace.signIn({ frontend: 'desk', return_url: 'http://localhost:4200/' }, 'grace@contoso.example')
+
+    const reply = await grace.script(deskPage, '/session', {
+      headers: { 'if-none-match': '*', 'if-modified-since': new Date().toUTCString() },
+    })
+
+    expect(reply.status).toBe(200)
+    expect(reply.json.username).toBe('grace@contoso.example')
+  })
+})
