@@ -1,0 +1,215 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { SignInAnswer } from '../../local/identity-provider/visit.ts'
+import { shopPage } from '../setup/person.ts'
+import type { Person } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+
+const returnUrl = 'http://localhost:3000/a'
+const query = { frontend: 'shop', return_url: returnUrl }
+
+/** How often each thing was asked for, by its name. */
+function tally(names: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
+  return counts
+}
+
+/** What the sign-in cost: not what the person's browser asked the provider for, which is the person's way. */
+function counted(stack: Stack) {
+  const browsers = new Set(['authorize', 'sign-in', 'other', 'logout'])
+  const asked = stack.identityProvider.requests.map(({ endpoint }) => endpoint)
+  return {
+    provider: tally(asked.filter((endpoint) => !browsers.has(endpoint))),
+    store: tally(stack.store.requests.map(({ operation, table }) => `${operation} ${table}`)),
+    vault: tally(
+      // The SDK's first request carries no token, and learns by the 401 where to get one.
+      stack.vault.requests
+        .filter(({ identity }) => identity !== undefined)
+        .map(({ operation }) => operation ?? 'other'),
+    ),
+  }
+}
+
+function reset(stack: Stack): void {
+  stack.identityProvider.resetRequests()
+  stack.store.resetRequests()
+  stack.vault.resetRequests()
+}
+
+const warmSignIn = {
+  provider: { token: 1 },
+  store: { 'insert states': 1, 'insert sessions': 1 },
+  vault: {},
+}
+
+describe('a warm instance asks for', () => {
+  let stack: Stack
+  let person: Person
+  beforeAll(async () => {
+    stack = await startStack()
+    person = stack.person()
+    await person.signIn(query)
+  })
+  afterAll(() => stack.close())
+  afterEach(() => reset(stack))
+
+  it('one thing of the provider, two of the store and nothing of the vault at each sign-in', async () => {
+    reset(stack)
+    await stack.person().signIn(query)
+    expect(counted(stack)).toEqual(warmSignIn)
+
+    for (let i = 0; i < 4; i++) await stack.person().signIn(query)
+    expect(counted(stack)).toEqual({
+      provider: { token: 5 },
+      store: { 'insert states': 5, 'insert sessions': 5 },
+      vault: {},
+    })
+  })
+
+  it('one thing more of the store where the sign-in takes the place of a session', async () => {
+    const again = stack.person()
+    await again.signIn(query)
+    reset(stack)
+
+    await again.signIn(query)
+
+    expect(counted(stack)).toEqual({ ...warmSignIn, store: { ...warmSignIn.store, 'remove sessions': 1 } })
+  })
+
+  it('nothing at a start', async () => {
+    await stack.person().begin(query)
+
+    expect(counted(stack)).toEqual({ provider: {}, store: {}, vault: {} })
+  })
+
+  it('one thing of the store at each look at the session, and nothing else', async () => {
+    for (let i = 1; i <= 3; i++) {
+      expect((await person.script(shopPage, '/session')).status).toBe(200)
+      expect(counted(stack)).toEqual({ provider: {}, store: { 'find sessions': i }, vault: {} })
+    }
+  })
+
+  it('nothing at all for somebody who has no session, or a cookie that can be none', async () => {
+    const nobody = stack.person()
+    expect((await nobody.script(shopPage, '/session')).status).toBe(401)
+    await nobody.jar.setCookie('__Host-session-shop=short; Path=/; Secure', stack.url)
+    expect((await nobody.script(shopPage, '/session')).status).toBe(401)
+
+    expect(counted(stack)).toEqual({ provider: {}, store: {}, vault: {} })
+  })
+
+  it('one thing of the store for an access token that it has', async () => {
+    expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
+
+    expect(counted(stack)).toEqual({ provider: {}, store: { 'find sessions': 1 }, vault: {} })
+  })
+
+  it('one thing of the provider and three of the store for an access token that must be renewed', async () => {
+    stack.identityProvider.settings.accessTokenSeconds = 5
+    const short = stack.person()
+    await short.signIn(query)
+    stack.identityProvider.settings.accessTokenSeconds = 3600
+    reset(stack)
+
+    expect((await short.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
+
+    expect(counted(stack)).toEqual({
+      provider: { token: 1 },
+      store: { 'find sessions': 1, 'replace sessions': 2 },
+      vault: {},
+    })
+  })
+})
+
+describe('a cold instance', () => {
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await startStack()
+    await stack.person().signIn(query)
+  })
+  afterAll(() => stack.close())
+
+  /** Twenty browsers that stand before the callback, their starts served by the instance that is warm. */
+  async function waiting(): Promise<readonly { person: Person; answer: SignInAnswer }[]> {
+    return Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const person = stack.person()
+        const begun = await person.begin(query)
+        return { person, answer: await person.atProvider(begun.location ?? '') }
+      }),
+    )
+  }
+
+  it('asks for one unwrap, one signature and no certificate, whatever its load', async () => {
+    const crowd = await waiting()
+    reset(stack)
+    const cold = await stack.startInstance()
+
+    const done = await Promise.all(crowd.map(({ person, answer }) => person.callback(answer, { at: cold.url })))
+
+    expect(done.map(({ location }) => location)).toEqual(Array(20).fill(returnUrl))
+    const { provider, store, vault } = counted(stack)
+    // Which version signs, and its thumbprint, stand in the store.
+    expect(vault).toEqual({ unwrapkey: 1, sign: 1 })
+    expect(provider).toEqual({ token: 20, discovery: 1, keys: 1 })
+    expect(store).toEqual({ 'list service': 1, 'find service': 1, 'insert states': 20, 'insert sessions': 20 })
+  })
+
+  it('costs the provider and the store no more for a person than a warm one', async () => {
+    const cold = await stack.startInstance()
+    reset(stack)
+
+    expect((await stack.person().signIn(query, undefined, { at: cold.url })).location).toBe(returnUrl)
+
+    const { provider, store } = counted(stack)
+    expect(provider.token).toBe(1)
+    expect(store['insert states']).toBe(1)
+    expect(store['insert sessions']).toBe(1)
+    reset(stack)
+    await stack.person().signIn(query, undefined, { at: cold.url })
+    expect(counted(stack)).toEqual(warmSignIn)
+  })
+})
+
+describe('the first instance of all', () => {
+  it('makes the key ring and reads which version signs, once, before twenty people at the same moment', async () => {
+    const stack = await startStack()
+    try {
+      const done = await Promise.all(Array.from({ length: 20 }, () => stack.person().signIn(query)))
+
+      expect(done.map(({ location }) => location)).toEqual(Array(20).fill(returnUrl))
+      const { provider, vault } = counted(stack)
+      expect(provider).toEqual({ token: 20, discovery: 1, keys: 1 })
+      // The wrapping key by its name, for its newest version; the certificate's list and its public part.
+      expect(vault).toEqual({ getKey: 1, wrapkey: 1, listVersions: 1, getCertificate: 1, sign: 1 })
+      // A table is made when it is missed, once in its life; what asked too early asks again.
+      const inserted = stack.store.requests.filter(({ operation, status }) => operation === 'insert' && status < 300)
+      const written = tally(inserted.map(({ table }) => table))
+      expect(written).toEqual({ service: 2, states: 20, sessions: 20 })
+    } finally {
+      await stack.close()
+    }
+  })
+})
+
+describe('an assertion', () => {
+  it('is signed for each sign-in where the provider takes none twice, and still nothing else is asked of the vault', async () => {
+    const stack = await startStack({ settings: { Broker__AssertionReuse: 'false' } })
+    try {
+      stack.identityProvider.settings.refuseRepeatedJti = true
+      await stack.person().signIn(query)
+      reset(stack)
+
+      for (let i = 0; i < 3; i++) expect((await stack.person().signIn(query)).location).toBe(returnUrl)
+
+      expect(counted(stack)).toEqual({
+        provider: { token: 3 },
+        store: { 'insert states': 3, 'insert sessions': 3 },
+        vault: { sign: 3 },
+      })
+    } finally {
+      await stack.close()
+    }
+  })
+})
