@@ -1,0 +1,107 @@
+import type { TokenCredential } from '@azure/identity'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { localIdentity, startManagedIdentity } from '../../../local/managed-identity/managed-identity.ts'
+import type { ManagedIdentity } from '../../../local/managed-identity/managed-identity.ts'
+import type { FaultEffects } from '../../../local/vault/faults.ts'
+import { createTokenCredential } from '../../../shared/credential/token-credential.azure-identity.ts'
+
+/** Shorter than MSAL keeps a token for, so that each call of ours is one of its own. */
+const tokenLifetimeSeconds = 200
+const scope = 'https://vault.azure.net/.default'
+
+let identity: ManagedIdentity
+/** How far the broker's clock is behind: to it, a token of 200 s lives longer by this. */
+let behind: number
+const clock = () => Date.now() - behind * 1000
+
+beforeAll(async () => {
+  identity = await startManagedIdentity({ port: 0, tokenLifetimeSeconds })
+  vi.stubEnv('IDENTITY_ENDPOINT', identity.url)
+  vi.stubEnv('IDENTITY_HEADER', identity.header)
+})
+afterEach(() => {
+  identity.failWith(undefined)
+  identity.resetRequests()
+})
+afterAll(async () => {
+  vi.unstubAllEnvs()
+  await identity.close()
+})
+
+function cold(): TokenCredential {
+  behind = 1000
+  return createTokenCredential({
+    managedIdentity: true,
+    managedIdentityClientId: localIdentity.clientId,
+    clock,
+  })
+}
+
+describe('the broker’s own identity', () => {
+  it('is asked for once for all who wait, and kept', async () => {
+    const credential = cold()
+
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => credential.getToken(scope)))
+    tokens.push(await credential.getToken([scope]))
+
+    expect(new Set(tokens.map((token) => token?.token)).size).toBe(1)
+    expect(identity.requests).toMatchObject([
+      { clientId: localIdentity.clientId, resource: 'https://vault.azure.net', status: 200 },
+    ])
+  })
+
+  it('is kept apart by what it is for', async () => {
+    const credential = cold()
+
+    const [vault, storage] = await Promise.all([
+      credential.getToken(scope),
+      credential.getToken('https://storage.azure.com/.default'),
+    ])
+
+    expect(vault?.token).not.toBe(storage?.token)
+    expect(identity.requests).toHaveLength(2)
+  })
+
+  it('is renewed five minutes ahead, and goes on with what it has where that fails', async () => {
+    const credential = cold()
+    const first = await credential.getToken(scope)
+    behind = 0
+
+    identity.failWith({ status: 400 })
+    expect((await credential.getToken(scope))?.token).toBe(first?.token)
+
+    identity.failWith(undefined)
+    expect((await credential.getToken(scope))?.token).not.toBe(first?.token)
+  })
+
+  it('is no longer good after its end', async () => {
+    const credential = cold()
+    await credential.getToken(scope)
+    behind = -300
+
+    identity.failWith({ status: 400 })
+    await expect(credential.getToken(scope)).rejects.toMatchObject({ code: 'managed_identity_unavailable' })
+
+    identity.failWith(undefined)
+    await expect(credential.getToken(scope)).resolves.toBeDefined()
+  })
+
+  it.each<[string, FaultEffects]>([
+    ['refuses', { status: 400 }],
+    ['forbids', { status: 403 }],
+    ['has too much to do', { status: 429, retryAfterSeconds: 60 }],
+    ['breaks', { status: 500 }],
+    ['answers garbage', { garbage: true }],
+    ['hangs up', { dropConnection: true }],
+    ['loses its answer', { loseAnswer: true }],
+    ['hangs', { hang: true }],
+  ])('cannot be had while its endpoint %s, for a bounded time, and can right after', async (_what, fault) => {
+    const credential = cold()
+    identity.failWith(fault)
+
+    await expect(credential.getToken(scope)).rejects.toMatchObject({ code: 'managed_identity_unavailable' })
+
+    identity.failWith(undefined)
+    await expect(credential.getToken(scope)).resolves.toMatchObject({ token: expect.any(String) as string })
+  })
+})
