@@ -347,6 +347,12 @@ export const errorCatalogue = {
     title: 'The identity provider does not accept the broker’s certificate.',
     mend: `${retry} Operator: register the certificate’s public part at the app registration; check AzureAd__ClientId and AzureAd__TenantId.`,
   },
+  certificate_refused: {
+    status: 503,
+    owner: 'operator',
+    title: 'The identity provider does not accept this version of the broker’s certificate.',
+    mend: 'Wait: a version that was just registered is accepted after some minutes. Otherwise register it; docs/certificate.md says how.',
+  },
   registration_refused: {
     status: 503,
     owner: 'operator',

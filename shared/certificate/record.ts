@@ -110,7 +110,7 @@ export function observe(
       ...version,
       enabled: found?.enabled === true && dated,
       ...(dated ? { notBefore: found.notBefore, expires: found.expires } : {}),
-    } as RecordedVersion
+    }
   })
   const added = listed.flatMap((version): RecordedVersion[] => {
     const { notBefore, expires, created, enabled } = version
@@ -127,8 +127,14 @@ export function observe(
   const undated = listed.find(
     ({ enabled, notBefore, expires }) => enabled && (notBefore === undefined || expires === undefined),
   )
-  const { undated: _before, ...rest } = known
-  return { ...rest, readAt: now, versions, ...(undated ? { undated: undated.version } : {}) }
+  const { underWay, told } = known
+  return {
+    readAt: now,
+    versions,
+    ...(underWay ? { underWay } : {}),
+    ...(undated ? { undated: undated.version } : {}),
+    told,
+  }
 }
 
 /** The versions that the record does not know and that could matter: their certificates have to be read. */

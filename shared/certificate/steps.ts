@@ -110,8 +110,8 @@ export function finishStep(
   outcome: Outcome,
   context: StepContext,
 ): CertificateRecord {
-  const { underWay: _over, ...rest } = record
-  return changeVersion(rest, step.version.version, (version) => apply(version, record, outcome, context))
+  const over: CertificateRecord = { ...record, underWay: undefined }
+  return changeVersion(over, step.version.version, (version) => apply(version, record, outcome, context))
 }
 
 function apply(
@@ -121,7 +121,7 @@ function apply(
   context: StepContext,
 ): RecordedVersion {
   const { now, pace } = context
-  const { cause: _mended, ...clean } = version
+  const clean: RecordedVersion = { ...version, cause: undefined }
   const failed = (code: ErrorCode, retryAfterSeconds = 0): RecordedVersion => {
     const attempts = version.attempts + 1
     const pause = Math.max(retryAfterSeconds * 1000, pauseAfter(pace, attempts))
@@ -166,16 +166,18 @@ function accept(version: RecordedVersion, record: CertificateRecord, context: St
   return { ...withStatus(version, 'accepted', now), accepts, attempts: 0, nextAt: 0 }
 }
 
-/** The provider refused a version at a sign-in that it was known to accept: it is asked again before it signs again. */
+/** The provider refused a version at a sign-in: it has to be seen to be accepted before it signs again. */
 export function demote(record: CertificateRecord, thumbprint: string, code: ErrorCode, now: number): CertificateRecord {
-  return {
-    ...record,
-    versions: record.versions.map((version) =>
-      version.thumbprint === thumbprint && version.status === 'accepted'
-        ? { ...withStatus(version, 'registered', now), accepts: 0, attempts: 0, nextAt: now, cause: code }
-        : version,
-    ),
-  }
+  const found = record.versions.find((version) => version.thumbprint === thumbprint)
+  if (found?.status !== 'accepted' && found?.status !== 'new') return record
+  const next = found.status === 'accepted' ? 'registered' : 'unregistered'
+  return changeVersion(record, found.version, (version) => ({
+    ...withStatus(version, next, now),
+    accepts: 0,
+    attempts: 0,
+    nextAt: now,
+    cause: code,
+  }))
 }
 
 /** An operator says that the provider has it: it still has to be seen to be accepted before it signs. */

@@ -1,4 +1,7 @@
-/** A version of the broker's certificate, and which of them signs. The certificate issue's roll takes this decision over. */
+/**
+ * A version of the broker's certificate, and which of them signs while nothing is known of the provider; what is known
+ * decides otherwise (shared/certificate/record.ts).
+ */
 import { BrokerError } from '../errors.ts'
 
 /** What the vault's list says of a version; dates are milliseconds since the epoch. */
@@ -34,7 +37,8 @@ export function chooseVersion(
   const enabled = versions.filter((version) => version.enabled)
   if (enabled.length === 0) throw new BrokerError('certificate_disabled')
 
-  // A version without dates is not skipped: nobody would learn that the renewal makes unusable versions.
+  // A version without dates is not skipped: nobody would learn that the renewal makes unusable versions. (While another
+  // is accepted, sign-ins go on with that, and the operator is told.)
   const dated = enabled.map((version) => {
     const { notBefore, expires } = version
     if (notBefore === undefined || expires === undefined) {
@@ -44,9 +48,14 @@ export function chooseVersion(
   })
 
   const valid = dated.filter(({ notBefore, expires }) => notBefore <= now && now < expires)
-  const newest = valid.sort((a, b) => b.created - a.created || b.notBefore - a.notBefore)[0]
+  const newest = valid.sort(byAgeOfListed)[0]
   if (newest) return newest
   throw new BrokerError(
     dated.some(({ notBefore }) => notBefore > now) ? 'certificate_not_yet_valid' : 'certificate_expired',
   )
+}
+
+/** Newest first. */
+export function byAgeOfListed(a: CertificateVersion, b: CertificateVersion): number {
+  return b.created - a.created || (b.notBefore ?? 0) - (a.notBefore ?? 0)
 }

@@ -17,6 +17,14 @@ export interface ClientAssertions {
    * @throws {BrokerError} what the vault or the certificate lacks, by name
    */
   get(): Promise<string>
+  /**
+   * The provider refused an assertion for its certificate.
+   *
+   * @returns one by the next good version, for the same request; undefined when there is none
+   */
+  another(refused: string): Promise<string | undefined>
+  /** The provider took an assertion. */
+  accepted(taken: string): void
   /** When the assertion at hand was made and ends, for the health page. */
   state(): { readonly issuedAt: number; readonly expires: number } | undefined
 }
@@ -42,6 +50,8 @@ const marginSeconds = 60
 
 interface Assertion {
   readonly jwt: string
+  /** Of the version that signed. */
+  readonly thumbprint: string
   readonly issuedAt: number
   readonly expires: number
 }
@@ -81,35 +91,28 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
     }
   }
 
-  const signWith = async (version: SigningVersion): Promise<Assertion> => {
-    const issuedAt = Math.floor(clock() / 1000)
-    // Not beyond the certificate: the provider would refuse it then, and nobody would learn why.
-    const expires = Math.min(issuedAt + lifetimeSeconds, Math.floor(version.expires / 1000))
-    const header = { alg: 'PS256', typ: 'JWT', 'x5t#S256': version.thumbprint }
-    const claims = {
-      iss: options.clientId,
-      sub: options.clientId,
-      aud: options.audience,
-      jti: randomUUID(),
-      iat: issuedAt,
-      nbf: issuedAt,
-      exp: expires,
-    }
-    const signingInput = `${encode(header)}.${encode(claims)}`
-    const digest = createHash('sha256').update(signingInput).digest()
-    const signature = await vault.sign(version.version, digest)
-    return { jwt: `${signingInput}.${Buffer.from(signature).toString('base64url')}`, issuedAt, expires }
-  }
+  const signWith = (version: SigningVersion): Promise<Assertion> =>
+    signAssertion(vault, version, { clientId: options.clientId, audience: options.audience, now: clock() })
 
   const renew = singleFlight(async () => (kept = await makeUnlessTold()))
 
   /** While the assertion at hand is still good nobody waits, so a vault in trouble is asked now and then only. */
   const renewAhead = (): void => {
-    if (isStillAhead(aheadNotBefore)) return
-    renew().catch((error: unknown) => {
-      aheadNotBefore = clock() + pauseSeconds * 1000
-      onFault(error)
-    })
+    if (isStillAhead(aheadNotBefore) || (told && isStillAhead(told.until))) return
+    aheadNotBefore = clock() + pauseSeconds * 1000
+    renew().catch(onFault)
+  }
+
+  /** By one version, for all whose assertion was refused: never twice at once. */
+  const renewWith = singleFlight(
+    async (version: SigningVersion): Promise<Assertion> => (kept = await signWith(version)),
+    ({ version }) => version,
+  )
+
+  /** After a roll the old version is good for a while, so nobody waits for the first signature of the new one. */
+  const isReplaced = () => {
+    const thumbprint = versions.known()?.thumbprint
+    return thumbprint !== undefined && thumbprint !== kept?.thumbprint
   }
 
   const secondsLeft = () => (kept ? kept.expires - clock() / 1000 : 0)
@@ -120,11 +123,64 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
     get: async () => {
       if (!reuse) return (await makeUnlessTold()).jwt
       if (!kept || !isUsable()) return (await renew()).jwt
-      if (secondsLeft() < lifetimeSeconds / 3) renewAhead()
+      if (secondsLeft() < lifetimeSeconds / 3 || isReplaced()) renewAhead()
       return kept.jwt
     },
+    another: async (refused) => {
+      const thumbprint = thumbprintOf(refused)
+      if (reuse && kept && isUsable() && kept.thumbprint !== thumbprint) return kept.jwt
+      try {
+        const version = await versions.getOther(thumbprint)
+        if (!version) return undefined
+        return (await (reuse ? renewWith(version) : signWith(version))).jwt
+      } catch (error) {
+        // The refusal stays the answer: what went wrong on the way to another version is for the log.
+        onFault(error)
+        return undefined
+      }
+    },
+    accepted: (taken) => versions.accepted(thumbprintOf(taken)),
     state: () => kept && { issuedAt: kept.issuedAt, expires: kept.expires },
   }
+}
+
+export interface AssertionClaims {
+  readonly clientId: string
+  readonly audience: string
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+/** One assertion by one version, whichever signs otherwise. RFC 7523 §3. */
+export async function signAssertion(
+  vault: Pick<CertificateVault, 'sign'>,
+  version: Pick<SigningVersion, 'version' | 'thumbprint' | 'expires'>,
+  { clientId, audience, now }: AssertionClaims,
+): Promise<Assertion> {
+  const issuedAt = Math.floor(now / 1000)
+  // Not beyond the certificate: the provider would refuse it then, and nobody would learn why.
+  const expires = Math.min(issuedAt + lifetimeSeconds, Math.floor(version.expires / 1000))
+  const header = { alg: 'PS256', typ: 'JWT', 'x5t#S256': version.thumbprint }
+  const claims = {
+    iss: clientId,
+    sub: clientId,
+    aud: audience,
+    jti: randomUUID(),
+    iat: issuedAt,
+    nbf: issuedAt,
+    exp: expires,
+  }
+  const signingInput = `${encode(header)}.${encode(claims)}`
+  const digest = createHash('sha256').update(signingInput).digest()
+  const signature = await vault.sign(version.version, digest)
+  const jwt = `${signingInput}.${Buffer.from(signature).toString('base64url')}`
+  return { jwt, thumbprint: version.thumbprint, issuedAt, expires }
+}
+
+/** Of an assertion that was made here. */
+function thumbprintOf(jwt: string): string {
+  const header = JSON.parse(Buffer.from(jwt.split('.')[0] ?? '', 'base64url').toString()) as Record<string, unknown>
+  return String(header['x5t#S256'])
 }
 
 function encode(part: object): string {

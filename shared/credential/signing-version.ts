@@ -1,14 +1,23 @@
 /**
- * Which version signs, kept in memory and in the store, so that a cold sign-in reads no certificate and a new version
- * reaches every instance within a bounded time.
+ * Which version signs, for the request path: from what the roll has written down (shared/certificate/), kept in memory
+ * for a bounded time, so that a cold sign-in reads no certificate and a roll reaches every instance. Where nothing is
+ * written, the newest valid version signs, and what the provider says about it is learned.
  */
 import { createHash } from 'node:crypto'
+import { paceOf } from '../certificate/pace.ts'
+import type { Pace } from '../certificate/pace.ts'
+import { chooseRecorded, emptyRecord, observe, unknownVersions } from '../certificate/record.ts'
+import type { CertificateRecord, RecordedVersion } from '../certificate/record.ts'
+import { createCertificateRecords } from '../certificate/records.ts'
+import type { CertificateRecords } from '../certificate/records.ts'
+import { demote } from '../certificate/steps.ts'
 import { BrokerError } from '../errors.ts'
 import type { Store } from '../session/store.ts'
+import { BoundedMap } from '../timing/bounded-map.ts'
 import type { Clock } from '../timing/deadline.ts'
 import { singleFlight } from '../timing/single-flight.ts'
-import { chooseVersion } from './certificate-version.ts'
-import type { SigningVersion } from './certificate-version.ts'
+import { byAgeOfListed, chooseVersion } from './certificate-version.ts'
+import type { CertificateVersion, SigningVersion } from './certificate-version.ts'
 import type { CertificateVault } from './vault.ts'
 
 export interface SigningVersions {
@@ -16,8 +25,23 @@ export interface SigningVersions {
   get(): Promise<SigningVersion>
   /** What is known was wrong (the vault refused to sign with it): look in the vault again. */
   getAnew(): Promise<SigningVersion>
-  /** What is known without asking anyone. */
+  /**
+   * The provider refused a version.
+   *
+   * @param thumbprint of the refused version
+   * @returns the next good one; undefined when there is none, or when it was asked too often in a minute
+   */
+  getOther(thumbprint: string): Promise<SigningVersion | undefined>
+  /** The provider took a version. */
+  accepted(thumbprint: string): void
+  /** The version that signs, as far as memory knows; looks into the row again, without waiting, when it is time. */
   known(): SigningVersion | undefined
+  /** Everything that is known, for the health page and the published keys. */
+  record(): CertificateRecord | undefined
+  /** The roll, in this process, has just written this. */
+  learn(record: CertificateRecord): void
+  /** Whether the provider has refused every version, and none since was accepted. */
+  isRefused(): boolean
 }
 
 export interface SigningVersionOptions {
@@ -27,99 +51,165 @@ export interface SigningVersionOptions {
   readonly vaultUrl: string
   readonly clock: Clock
   readonly onFault: (error: unknown) => void
+  readonly records?: CertificateRecords
+  readonly pace?: Pace
+  /** The provider refuses every version: told once, not once a request. */
+  readonly onRefused?: (version: string | undefined) => void
 }
 
-const partition = 'certificate'
-const format = '1'
-/** A disabled version stops being used, and a new one begins to be, within this time. */
-const readAgainAfter = 60 * 60 * 1000
+/** When nobody's timer has read the vault for this long, the instances do it themselves. */
+const readVaultAfter = 60 * 60 * 1000
+/** A refused version is left alone this long, where another is good. */
+const refusedFor = 5 * 60 * 1000
+/** Looks into row and vault, in a minute, because of refusals. */
+const recoveriesAMinute = 4
 
-interface Read {
-  readonly version: SigningVersion
-  readonly readAt: number
+interface Kept {
+  readonly record: CertificateRecord
+  readonly at: number
 }
 
 export function createSigningVersions(options: SigningVersionOptions): SigningVersions {
-  const { vault, store, clock, onFault } = options
-  const row = createHash('sha256').update(`${options.vaultUrl} ${options.certificateName}`).digest('base64url')
-  let kept: Read | undefined
+  const { vault, clock, onFault } = options
+  const records = options.records ?? createCertificateRecords(options)
+  const pace = options.pace ?? paceOf({ readSeconds: 300, overlapSeconds: 86_400 })
+  const refusals = new BoundedMap<string, number>(32)
+  let recoveries: readonly number[] = []
+  let kept: Kept | undefined
+  let refused = false
 
-  const isValid = ({ version: { notBefore, expires } }: Read) => notBefore <= clock() && clock() < expires
-  const isFresh = ({ readAt }: Read) => Math.abs(clock() - readAt) < readAgainAfter
-
-  const readStore = async (): Promise<Read | undefined> => {
-    const found = await store.find('service', { partition, row })
-    return found && parseRead(found.values)
+  const keep = (record: CertificateRecord) => {
+    kept = { record, at: clock() }
   }
+  /** A row that is older than what the vault has just said must not hide it. */
+  const keepUnlessOlder = (record: CertificateRecord) =>
+    keep(kept && record.readAt < kept.record.readAt ? kept.record : record)
 
-  /** The row is a hint that spares others the vault: two instances that write it at once write the same. */
-  const writeStore = async ({ version, readAt }: Read): Promise<void> => {
-    const next = {
-      partition,
-      row,
-      sweepAfter: new Date(version.expires),
-      values: { format, read: JSON.stringify({ ...version, readAt }) },
-    }
-    const there = await store.find('service', { partition, row }, ['format'])
-    if (there) await store.replace('service', next, there.etag)
-    else await store.insert('service', next)
-  }
+  const isRefusedNow = ({ thumbprint }: RecordedVersion) => (refusals.get(thumbprint) ?? 0) > clock()
+  const chooseGood = () => kept && chooseRecorded(kept.record, clock(), isRefusedNow)
+  const choose = () => chooseGood() ?? (kept && chooseRecorded(kept.record, clock()))
+  const isTimeToLook = () => kept === undefined || Math.abs(clock() - kept.at) >= pace.read
 
-  const readVault = singleFlight(async (): Promise<SigningVersion> => {
-    const { version, notBefore, expires } = chooseVersion(await vault.listVersions(), clock())
-    const thumbprint =
-      kept?.version.version === version ? kept.version.thumbprint : thumbprintOf(await vault.readCertificate(version))
-    const read = { version: { version, thumbprint, notBefore, expires }, readAt: clock() }
-    kept = read
-    // Signing does not wait for a row that only spares others a read.
-    writeStore(read).catch(onFault)
-    return read.version
+  const readRow = singleFlight(async (): Promise<void> => {
+    const { record, etag } = await records.load()
+    if (etag !== undefined) keepUnlessOlder(record)
   })
 
-  const readStoreOrVault = singleFlight(async (): Promise<SigningVersion> => {
-    const stored = await readStore().catch((error: unknown) => {
-      onFault(error)
-      return undefined
-    })
-    if (stored && isValid(stored)) {
-      kept = stored
-      if (!isFresh(stored)) readVault().catch(onFault)
-      return stored.version
+  const readVersions = async (all: boolean): Promise<void> => {
+    const listed = await vault.listVersions()
+    const before = kept?.record ?? emptyRecord
+    const thumbprints = new Map<string, string>()
+    for (const version of versionsToRead(before, listed, all)) {
+      thumbprints.set(version, thumbprintOf(await vault.readCertificate(version)))
     }
-    return readVault()
+    const seen = (record: CertificateRecord) => observe(record, listed, thumbprints, clock())
+    keep(seen(kept?.record ?? emptyRecord))
+    // Signing does not wait for a row that only spares others a read.
+    records.update(seen).then(({ record }) => keepUnlessOlder(record), onFault)
+    if (!choose()) {
+      chooseVersion(listed, clock()) // names what is wrong
+      throw new BrokerError('certificate_missing', { detail: 'the versions in the vault were taken out of use' })
+    }
+  }
+
+  /** A certificate is read only where it matters: on a request's way that is the one that will sign. */
+  const versionsToRead = (before: CertificateRecord, listed: readonly CertificateVersion[], all: boolean) => {
+    const unknown = unknownVersions(before, listed, clock())
+    if (all) return unknown
+    const chosen = chooseRecorded(observe(before, listed, new Map(), clock()), clock())
+    if (chosen?.status === 'accepted') return []
+    const newest = listed
+      .filter(({ version, notBefore }) => unknown.includes(version) && (notBefore ?? Infinity) <= clock())
+      .sort(byAgeOfListed)[0]
+    return newest && (!chosen || newest.created > chosen.created) ? [newest.version] : []
+  }
+  const readVault = singleFlight(readVersions)
+
+  const lookAgain = (): void => {
+    readRow()
+      .then(async () => {
+        if (kept && clock() - kept.record.readAt > readVaultAfter) await readVault(false)
+      })
+      .catch((error: unknown) => {
+        // Not again at the next request: what is kept is still good.
+        if (kept) keep(kept.record)
+        onFault(error)
+      })
+  }
+
+  const readRowOrVault = singleFlight(async (): Promise<SigningVersion> => {
+    await readRow().catch(onFault)
+    if (!choose()) await readVault(false)
+    return toSigning(choose())
+  })
+
+  const mayRecover = () => {
+    recoveries = recoveries.filter((at) => at > clock() - 60_000 && at <= clock())
+    if (recoveries.length >= recoveriesAMinute) return false
+    recoveries = [...recoveries, clock()]
+    return true
+  }
+
+  /** Once for all requests whose assertion was refused. */
+  const recover = singleFlight(async (thumbprint: string): Promise<RecordedVersion | undefined> => {
+    if (mayRecover()) {
+      await readRow().catch(onFault)
+      if (chooseGood()?.status !== 'accepted') await readVault(true).catch(onFault)
+    }
+    const other = chooseGood()
+    if (other) {
+      // Every instance learns it; the roll finds out when the provider takes that version again.
+      const learned = (record: CertificateRecord) => demote(record, thumbprint, 'client_refused', clock())
+      if (kept) keep(learned(kept.record))
+      records.update(learned).catch(onFault)
+      return other
+    }
+    if (!refused) {
+      refused = true
+      options.onRefused?.(kept && chooseRecorded(kept.record, clock())?.version)
+    }
+    return undefined
   })
 
   return {
     get: async () => {
-      if (!kept || !isValid(kept)) return readStoreOrVault()
-      if (!isFresh(kept)) readVault().catch(onFault)
-      return kept.version
+      const chosen = choose()
+      if (!chosen) return readRowOrVault()
+      if (isTimeToLook()) lookAgain()
+      return toSigning(chosen)
     },
-    getAnew: () => readVault(),
-    known: () => kept?.version,
+    getAnew: async () => {
+      await readVault(false)
+      return toSigning(choose())
+    },
+    getOther: async (thumbprint) => {
+      refusals.set(thumbprint, clock() + refusedFor)
+      const other = await recover(thumbprint)
+      return other && toSigning(other)
+    },
+    accepted: (thumbprint) => {
+      refused = false
+      refusals.delete(thumbprint)
+    },
+    known: () => {
+      const chosen = choose()
+      if (chosen && isTimeToLook()) lookAgain()
+      return chosen && toSigning(chosen)
+    },
+    record: () => kept?.record,
+    learn: keepUnlessOlder,
+    isRefused: () => refused,
   }
+}
+
+function toSigning(chosen: RecordedVersion | undefined): SigningVersion {
+  if (!chosen) throw new BrokerError('certificate_missing')
+  const { version, thumbprint, notBefore, expires } = chosen
+  return { version, thumbprint, notBefore, expires }
 }
 
 function thumbprintOf(certificate: Uint8Array): string {
   return createHash('sha256').update(certificate).digest('base64url')
-}
-
-function parseRead(values: Readonly<Record<string, string | Uint8Array>>): Read | undefined {
-  if (values.format !== format || typeof values.read !== 'string') return undefined
-  try {
-    const { version, thumbprint, notBefore, expires, readAt } = JSON.parse(values.read) as Record<string, unknown>
-    const isSound =
-      typeof version === 'string' &&
-      /^[0-9a-f]{32}$/i.test(version) &&
-      typeof thumbprint === 'string' &&
-      /^[\w-]{43}$/.test(thumbprint) &&
-      typeof notBefore === 'number' &&
-      typeof expires === 'number' &&
-      typeof readAt === 'number'
-    return isSound ? { version: { version, thumbprint, notBefore, expires }, readAt } : undefined
-  } catch {
-    return undefined
-  }
 }
 
 /** For the vault's answers that speak of one version: another may still do. */

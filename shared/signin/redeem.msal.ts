@@ -4,11 +4,12 @@
  */
 import { ConfidentialClientApplication, LogLevel } from '@azure/msal-node'
 import type { AuthenticationResult, INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
+import { isAboutCertificate } from '../certificate/refusal-codes.ts'
 import type { ClientAssertions } from '../credential/client-assertion.ts'
 import { BrokerError } from '../errors.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
 import type { Clock } from '../timing/deadline.ts'
-import type { IdentityProvider } from './identity-provider.ts'
+import type { IdentityProvider, ProviderMetadata } from './identity-provider.ts'
 import type { RedeemedCode, TokenEndpoint } from './redeem.ts'
 
 export interface MsalOptions {
@@ -26,18 +27,45 @@ type Json = Readonly<Record<string, unknown>>
 /** A token that lives longer is treated as living this long: nobody's clock reaches further. */
 const longestLifeSeconds = 86_400
 
-export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint {
-  const { clientId, redirectUri } = options
+/** The application's own tokens, by one version of the certificate: for the roll, never on a person's way. */
+export interface ClientCredentials {
+  /**
+   * RFC 6749 §4.4.
+   *
+   * @param assertion by the version that is meant
+   * @throws {BrokerError} `certificate_refused` where the provider does not accept that version, and as redeeming does
+   */
+  clientToken(scope: string, assertion: string): Promise<string>
+}
 
-  /** Runs one MSAL call and reads the outcome from the wire: MSAL's error classes also read texts. */
-  const exchange = async (
-    ask: (client: ConfidentialClientApplication) => Promise<AuthenticationResult | null>,
-    read: (answer: Json) => void,
-    refuse: (answer: Json) => BrokerError,
-    forMsal: (answer: Json) => Json = (answer) => answer,
-  ): Promise<Json> => {
+export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & ClientCredentials {
+  const { clientId, redirectUri } = options
+  const aboutCertificate = new WeakSet<object>()
+
+  /** When the provider refuses the certificate: once more with another version, in the same request. */
+  const exchange = async (...call: Call): Promise<Json> => {
     // Before MSAL is asked, so that a vault's fault keeps its name.
     const [metadata, assertion] = await Promise.all([options.provider.metadata(), options.assertions.get()])
+    try {
+      const answer = await exchangeBy(metadata, assertion, ...call)
+      options.assertions.accepted(assertion)
+      return answer
+    } catch (error) {
+      const other = isRefusal(error) ? await options.assertions.another(assertion) : undefined
+      if (other === undefined) throw error
+      const answer = await exchangeBy(metadata, other, ...call)
+      options.assertions.accepted(other)
+      return answer
+    }
+  }
+  const isRefusal = (error: unknown) => error instanceof BrokerError && aboutCertificate.has(error)
+
+  /** Runs one MSAL call and reads the outcome from the wire: MSAL's error classes also read texts. */
+  const exchangeBy = async (
+    metadata: ProviderMetadata,
+    assertion: string,
+    ...[ask, read, refuse, forMsal = (answer) => answer]: Call
+  ): Promise<Json> => {
     let outcome: { answer: Json } | { failure: unknown } | undefined
 
     const post = async (url: string, request?: NetworkRequestOptions): Promise<NetworkResponse<Json>> => {
@@ -50,7 +78,11 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint {
           headers: { 'content-type': 'application/x-www-form-urlencoded' },
           body: request?.body ?? '',
         })
-        checkStatus(answer, refuse)
+        checkStatus(answer, (json) => {
+          const refusal = refuse(json)
+          if (isAboutCertificate(json)) aboutCertificate.add(refusal)
+          return refusal
+        })
         read(answer.json)
         outcome = { answer: answer.json }
         return { status: answer.status, headers: { ...answer.headers }, body: forMsal(answer.json) }
@@ -119,8 +151,32 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint {
       )
       return tokensOf(answer)
     },
+
+    clientToken: async (scope, assertion) => {
+      const metadata = await options.provider.metadata()
+      try {
+        const answer = await exchangeBy(
+          metadata,
+          assertion,
+          (client) => client.acquireTokenByClientCredential({ scopes: [scope] }),
+          checkTokenAnswer,
+          refusedAnyway,
+        )
+        return answer.access_token as string
+      } catch (error) {
+        throw isRefusal(error) ? new BrokerError('certificate_refused', { cause: error }) : error
+      }
+    },
   }
 }
+
+/** What one exchange asks of MSAL, and how its answer is read. */
+type Call = readonly [
+  ask: (client: ConfidentialClientApplication) => Promise<AuthenticationResult | null>,
+  read: (answer: Json) => void,
+  refuse: (answer: Json) => BrokerError,
+  forMsal?: (answer: Json) => Json,
+]
 
 /** Nobody needs it at a refresh; if MSAL stumbled over it, a refresh token that was just rotated would be lost. */
 function withoutIdToken(answer: Json): Json {

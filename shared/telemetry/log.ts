@@ -19,6 +19,8 @@ export interface LogFields {
   /** The certificate's version in the vault; public. */
   readonly certificateVersion?: string
   readonly daysLeft?: number
+  /** Of the certificate's roll. */
+  readonly step?: string
 }
 
 export type LogLevel = 'info' | 'warn' | 'error'
@@ -36,6 +38,7 @@ const allowed: ReadonlySet<string> = new Set<keyof LogFields>([
   'settings',
   'certificateVersion',
   'daysLeft',
+  'step',
 ])
 
 export function createLog(sink: LogSink): Log {

@@ -1,0 +1,209 @@
+/**
+ * Does the roll's steps, one after the other, as far as its time goes: each is written down before it is begun, and the
+ * conditional write decides which instance does it. What is left is done by the next run.
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import { signAssertion } from '../credential/client-assertion.ts'
+import type { RollVault } from '../credential/vault.ts'
+import { asBrokerError, BrokerError } from '../errors.ts'
+import type { Log } from '../telemetry/log.ts'
+import { withDeadline } from '../timing/deadline.ts'
+import type { Clock } from '../timing/deadline.ts'
+import type { ApplicationKeys } from './application-keys.ts'
+import type { Pace } from './pace.ts'
+import { changeVersion, chooseRecorded, observe, unknownVersions } from './record.ts'
+import type { CertificateRecord } from './record.ts'
+import type { CertificateRecords, KeptRecord } from './records.ts'
+import { beginStep, finishStep, nextStep } from './steps.ts'
+import type { Outcome, Step, StepContext, Work } from './steps.ts'
+import { daysLeft, untold, warningsOf } from './warnings.ts'
+
+export interface CertificateRoll {
+  /**
+   * Reads the vault and goes on with the roll.
+   *
+   * @param budgetMilliseconds how long it may wait for a provider that learns late; steps under way are finished
+   * @throws {BrokerError} when vault or store can't be read: nothing was begun
+   */
+  run(budgetMilliseconds: number): Promise<RollReport>
+  /** What a run would do now; nothing is written, and nobody but vault and store is asked. */
+  plan(): Promise<RollReport>
+}
+
+export interface RollReport {
+  readonly record: CertificateRecord
+  /** What was done, in words. */
+  readonly done: readonly string[]
+  readonly next: Step
+}
+
+export interface RollOptions {
+  readonly vault: RollVault
+  readonly records: CertificateRecords
+  /** Undefined where the application's keys can't be changed here. */
+  readonly applicationKeys: ApplicationKeys | undefined
+  /** Asks the token endpoint for the application's own token. @throws {BrokerError} `certificate_refused` */
+  readonly clientToken: (assertion: string) => Promise<string>
+  readonly clientId: string
+  readonly audience: string
+  readonly pace: Pace
+  readonly clock: Clock
+  readonly wait: (milliseconds: number) => Promise<void>
+  /** This process' own instance need not wait until it looks into the row. */
+  readonly onRecord: (record: CertificateRecord) => void
+  readonly log: Log
+}
+
+/** Far more than a roll has; a run never goes round for ever. */
+const mostSteps = 60
+
+export function createCertificateRoll(options: RollOptions): CertificateRoll {
+  const { vault, records, applicationKeys, pace, clock, log } = options
+  const canRegister = applicationKeys !== undefined
+
+  /** What the vault lists, taken into a record. */
+  const lookIntoVault = async (): Promise<(record: CertificateRecord) => CertificateRecord> => {
+    const [listed, { record }] = await Promise.all([vault.listVersions(), records.load()])
+    const thumbprints = new Map<string, string>()
+    for (const version of unknownVersions(record, listed, clock())) {
+      const der = await vault.readCertificate(version)
+      thumbprints.set(version, createHash('sha256').update(der).digest('base64url'))
+    }
+    return (before) => observe(before, listed, thumbprints, clock())
+  }
+
+  const perform = async (step: Work): Promise<Outcome> => {
+    try {
+      return await withDeadline(work(step), pace.step, () => new BrokerError('provider_unavailable'))
+    } catch (thrown) {
+      const { code, retryAfterSeconds } = asBrokerError(thrown)
+      if (step.kind === 'probe' && code === 'certificate_refused') return { kind: 'refused', code }
+      return { kind: 'failed', code, retryAfterSeconds }
+    }
+  }
+
+  const work = async (step: Work): Promise<Outcome> => {
+    const { version } = step
+    if (step.kind === 'probe') {
+      const { clientId, audience } = options
+      const { jwt } = await signAssertion(vault, version, { clientId, audience, now: clock() })
+      await options.clientToken(jwt)
+      return { kind: 'accepted' }
+    }
+    if (!applicationKeys) throw new BrokerError('registration_refused')
+    if (step.kind === 'register') {
+      const certificate = await vault.readCertificate(version.version)
+      return { kind: 'registered', keyId: await applicationKeys.add(certificate, step.by) }
+    }
+    if (version.keyId !== undefined) await applicationKeys.remove(version.keyId, step.by)
+    return { kind: 'removed' }
+  }
+
+  const finish = (step: Work, outcome: Outcome, context: StepContext): Promise<KeptRecord> =>
+    records.update((record) => {
+      if (record.underWay?.by === context.by) return finishStep(record, step, outcome, { ...context, now: clock() })
+      // Too late: another run has taken over. What only this one knows is the key's id, by which it can be removed.
+      if (outcome.kind !== 'registered') return record
+      return changeVersion(record, step.version.version, (one) => ({ keyId: outcome.keyId, ...one }))
+    })
+
+  const tellOutcome = (before: CertificateRecord, after: CertificateRecord, step: Work, outcome: Outcome) => {
+    const failure = outcome.kind === 'failed' || outcome.kind === 'refused' ? { code: outcome.code } : {}
+    const certificateVersion = step.version.version
+    log('info', 'certificate step', { step: `${step.kind}: ${outcome.kind}`, certificateVersion, ...failure })
+    const [old, now] = [chooseRecorded(before, clock()), chooseRecorded(after, clock())]
+    if (old && now && now.version !== old.version && now.status === 'accepted' && old.status === 'accepted') {
+      const left = daysLeft(now.expires, clock())
+      log('info', 'certificate rolled', { certificateVersion: now.version, daysLeft: left, detail: old.version })
+    }
+  }
+
+  /** Every run says how long the certificate lasts; what needs somebody is said once a day. */
+  const warn = async (): Promise<CertificateRecord> => {
+    let due: ReturnType<typeof untold>['warnings'] = []
+    const { record } = await records.update((before) => {
+      const told = untold(before, warningsOf(before, clock(), pace), clock())
+      due = told.warnings
+      return told.record
+    })
+    for (const { event, level, version, code, detail, ...more } of due) {
+      log(level, event, {
+        ...more,
+        ...(version === undefined ? {} : { certificateVersion: version }),
+        ...(code === undefined ? {} : { code }),
+        ...(detail === undefined ? {} : { detail }),
+      })
+    }
+    const signing = chooseRecorded(record, clock())
+    if (signing) {
+      const left = daysLeft(signing.expires, clock())
+      log('info', 'certificate days left', { certificateVersion: signing.version, daysLeft: left })
+    }
+    return record
+  }
+
+  return {
+    run: async (budgetMilliseconds) => {
+      const by = randomUUID()
+      const until = clock() + budgetMilliseconds
+      const context = (): StepContext => ({ now: clock(), pace, canRegister, by })
+      const done: string[] = []
+      let kept = await records.update(await lookIntoVault())
+      options.onRecord(kept.record)
+
+      for (let steps = 0; steps < mostSteps; steps++) {
+        const step = nextStep(kept.record, context())
+        if (step.kind === 'done') break
+        if (step.kind === 'wait') {
+          if (step.until > until) break
+          await options.wait(Math.max(step.until - clock(), 0) + 20)
+          kept = await records.load()
+          continue
+        }
+        const begun = await records.save(beginStep(kept.record, step, context()), kept)
+        if (!begun) {
+          // Somebody came first; what there is to do is seen from what they wrote.
+          kept = await records.load()
+          continue
+        }
+        const outcome = await perform(step)
+        const after = await finish(step, outcome, context())
+        tellOutcome(kept.record, after.record, step, outcome)
+        done.push(describeWork(step, outcome))
+        kept = after
+        options.onRecord(kept.record)
+      }
+      const record = await warn()
+      options.onRecord(record)
+      return { record, done, next: nextStep(record, context()) }
+    },
+
+    plan: async () => {
+      const observed = (await lookIntoVault())((await records.load()).record)
+      const next = nextStep(observed, { now: clock(), pace, canRegister, by: '' })
+      return { record: observed, done: [], next }
+    },
+  }
+}
+
+function describeWork(step: Work, outcome: Outcome): string {
+  const result =
+    outcome.kind === 'failed' || outcome.kind === 'refused' ? `${outcome.kind} (${outcome.code})` : outcome.kind
+  return `${step.kind} ${step.version.version}: ${result}`
+}
+
+/** The next step for a person. */
+export function describeStep(step: Step): string {
+  switch (step.kind) {
+    case 'done':
+      return 'nothing to do'
+    case 'wait':
+      return `waits until ${new Date(step.until).toISOString()}: ${step.why}`
+    case 'probe':
+      return `asks the token endpoint whether it accepts version ${step.version.version}`
+    case 'register':
+      return `adds version ${step.version.version} to the application, proved by version ${step.by.version}`
+    case 'remove':
+      return `takes version ${step.version.version} from the application`
+  }
+}
