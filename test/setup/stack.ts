@@ -41,6 +41,8 @@ export interface Stack {
   readonly vault: Vault
   readonly managedIdentity: ManagedIdentity
   readonly store: TableProxy
+  /** Before the names of this stack's tables. */
+  readonly tablePrefix: string
   /** All that the brokers wrote to their logs. */
   readonly log: () => string
   /** Somebody with a browser that has no cookies yet. */
@@ -131,6 +133,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       vault: cloud.vault!,
       managedIdentity: cloud.managedIdentity!,
       store,
+      tablePrefix,
       log: () => log,
       person: () => createPerson(url),
       startInstance,

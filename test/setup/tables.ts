@@ -1,0 +1,54 @@
+/** The store as those see it who have the storage account: past the broker, past the proxy, every byte of every row. */
+import { AzureNamedKeyCredential, TableClient, TableServiceClient } from '@azure/data-tables'
+import { inject } from 'vitest'
+import { createAzureTableStore } from '../../shared/session/store.azure-table.ts'
+import type { Store, StoredRow, TableName } from '../../shared/session/store.ts'
+import type { Stack } from './stack.ts'
+
+export interface Tables {
+  /** Reads and writes as an instance does, on the same rows; not counted. */
+  readonly store: Store
+  /** All rows of one table. */
+  rows(table: TableName): Promise<readonly StoredRow[]>
+  /** Every name and value of every row of every table, as bytes. */
+  dump(): Promise<Buffer>
+}
+
+export function openTables({ tablePrefix }: Pick<Stack, 'tablePrefix'>): Tables {
+  const tableServiceUri = inject('tableServiceUri')
+  const credential = new AzureNamedKeyCredential('devstoreaccount1', emulatorKey)
+  const options = { allowInsecureConnection: true }
+  const store = createAzureTableStore({
+    tableServiceUri,
+    tablePrefix,
+    credential: () => Promise.reject(new Error('not asked for on loopback')),
+  })
+  const entities = (name: string) => new TableClient(tableServiceUri, name, credential, options).listEntities()
+
+  return {
+    store,
+    rows: async (table) => {
+      const rows: StoredRow[] = []
+      for await (const { partitionKey, rowKey } of entities(`${tablePrefix}${table}`)) {
+        const row = await store.find(table, { partition: partitionKey ?? '', row: rowKey ?? '' })
+        if (row) rows.push(row)
+      }
+      return rows
+    },
+    dump: async () => {
+      const pieces: (string | Uint8Array)[] = []
+      for await (const { name = '' } of new TableServiceClient(tableServiceUri, credential, options).listTables()) {
+        if (!name.startsWith(tablePrefix)) continue
+        for await (const entity of entities(name)) {
+          for (const [property, value] of Object.entries(entity)) {
+            pieces.push(`\n${name} ${property}: `, value instanceof Uint8Array ? value : JSON.stringify(value))
+          }
+        }
+      }
+      return Buffer.concat(pieces.map((piece) => Buffer.from(piece)))
+    },
+  }
+}
+
+/** Azurite's key is in its documentation and opens nothing but an emulator. */
+const emulatorKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
