@@ -1,0 +1,190 @@
+import { decodeProtectedHeader } from 'jose'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { localIdentity } from '../../local/managed-identity/managed-identity.ts'
+import { brokerAccessPolicy } from '../../local/vault/permissions.ts'
+import type { VaultFault } from '../../local/vault/vault.ts'
+import { shopPage } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { attempt, attemptAnew, isSignedIn, toShop } from './attempt.ts'
+
+let stack: Stack
+/** Signs for each request, so that it has never an assertion left. */
+let empty: string
+beforeAll(async () => {
+  stack = await startStack()
+  empty = (await stack.startInstance({ Broker__AssertionReuse: 'false' })).url
+})
+afterEach(() => {
+  stack.vault.faults.clear()
+  stack.vault.resetRequests()
+  stack.identityProvider.resetRequests()
+  stack.vault.setPermissions(localIdentity.clientId, brokerAccessPolicy)
+})
+afterAll(() => stack.close())
+
+const day = 86_400_000
+const thumbprints = () =>
+  stack.identityProvider.requests.flatMap(({ form }) =>
+    form?.client_assertion === undefined ? [] : [decodeProtectedHeader(form.client_assertion)['x5t#S256']],
+  )
+/** An instance that has nothing in memory, and finds nothing in the store. */
+const newcomer = async (tablePrefix: string) =>
+  (await stack.startInstance({ Broker__AssertionReuse: 'false', Broker__TablePrefix: tablePrefix })).url
+
+describe('a vault that is down', () => {
+  it('is not missed while an assertion is fresh', async () => {
+    expect(isSignedIn(await attemptAnew(stack))).toBe(true)
+    stack.vault.faults.add({ dropConnection: true })
+
+    expect(isSignedIn(await attemptAnew(stack))).toBe(true)
+    const ready = await stack.person().open('/health/ready')
+    expect([ready.status, ready.text]).toEqual([200, 'ready'])
+  })
+
+  it('is told on a page where no assertion is left; sessions stay, and ready says certificate', async () => {
+    const person = stack.person()
+    expect(isSignedIn(await attempt(person, empty))).toBe(true)
+    stack.vault.faults.add({ dropConnection: true })
+
+    const page = await stack.person().signIn(toShop, undefined, { at: empty })
+    expect(page.status).toBe(503)
+    expect(page.headers.get('retry-after')).toMatch(/^\d+$/)
+    expect(page.text).toContain('vault_unavailable')
+    expect(page.text).toContain('Try again')
+
+    expect((await person.script(shopPage, '/session', { at: empty })).status).toBe(200)
+    expect((await person.sessionToken(shopPage, { api: 'orders' }, { at: empty })).status).toBe(200)
+    const renewed = await person.sessionToken(
+      shopPage,
+      { api: 'orders', scope: 'api://demo/orders.read' },
+      { at: empty },
+    )
+    expect(renewed.status).toBe(503)
+    expect(renewed.json).toMatchObject({ code: 'vault_unavailable' })
+    expect(renewed.cookies).toEqual([])
+    const ready = await person.open('/health/ready', { at: empty })
+    expect([ready.status, ready.text]).toEqual([503, 'certificate'])
+
+    stack.vault.faults.clear()
+    expect(isSignedIn(await attempt(person, empty))).toBe(true)
+  })
+})
+
+describe('a vault that refuses', () => {
+  it.each<[string, VaultFault, string]>([
+    ['breaks', { status: 500 }, 'vault_unavailable'],
+    ['is busy for long', { status: 503, retryAfterSeconds: 60 }, 'vault_unavailable'],
+    ['answers garbage', { garbage: true }, 'vault_unavailable'],
+    ['loses every answer', { loseAnswer: true }, 'vault_unavailable'],
+    ['finds nothing', { status: 404 }, 'certificate_missing'],
+    ['forbids', { status: 403 }, 'vault_forbidden'],
+  ])('and %s is told by its own code, and the next sign-in after it works', async (_what, fault, code) => {
+    stack.vault.faults.add({ operation: 'sign', ...fault })
+    const refused = await attemptAnew(stack, empty)
+
+    expect(refused.status).toBe(503)
+    expect(refused.json).toMatchObject({ code, owner: 'operator' })
+    expect(refused.headers.get('retry-after')).toMatch(/^\d+$/)
+    expect(stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token')).toEqual([])
+
+    stack.vault.faults.clear()
+    expect(isSignedIn(await attemptAnew(stack, empty))).toBe(true)
+  })
+
+  it('and loses one answer has signed all the same', async () => {
+    stack.vault.faults.add({ operation: 'sign', loseAnswer: true, times: 1 })
+
+    expect(isSignedIn(await attemptAnew(stack, empty))).toBe(true)
+  })
+
+  it('since it has too much to do is left alone as long as it says', async () => {
+    stack.vault.faults.add({ operation: 'sign', status: 429, retryAfterSeconds: 2, times: 1 })
+
+    const refused = await attemptAnew(stack, empty)
+    expect(refused.status).toBe(503)
+    expect(refused.json).toMatchObject({ code: 'vault_throttled' })
+    expect(refused.headers.get('retry-after')).toBe('2')
+    expect((await attemptAnew(stack, empty)).json).toMatchObject({ code: 'vault_throttled' })
+    expect(stack.vault.requests.filter(({ operation }) => operation === 'sign')).toHaveLength(1)
+
+    await expect.poll(async () => isSignedIn(await attemptAnew(stack, empty)), { timeout: 10_000 }).toBe(true)
+  })
+})
+
+describe('a certificate that cannot sign', () => {
+  it.each<[string, string, () => void, () => void]>([
+    [
+      'is disabled',
+      'certificate_disabled',
+      () => stack.vault.setCertificateEnabled('broker', undefined, false),
+      () => stack.vault.setCertificateEnabled('broker', undefined, true),
+    ],
+    [
+      'has expired',
+      'certificate_expired',
+      () => stack.vault.setCertificateDates('broker', undefined, { expires: new Date(Date.now() - day) }),
+      () => stack.vault.setCertificateDates('broker', undefined, { expires: new Date(Date.now() + 90 * day) }),
+    ],
+    [
+      'is not valid yet',
+      'certificate_not_yet_valid',
+      () => stack.vault.setCertificateDates('broker', undefined, { notBefore: new Date(Date.now() + day) }),
+      () => stack.vault.setCertificateDates('broker', undefined, { notBefore: new Date(Date.now() - day) }),
+    ],
+    [
+      'may not be used',
+      'vault_forbidden',
+      () => stack.vault.setPermissions(localIdentity.clientId, { ...brokerAccessPolicy, keys: ['get'] }),
+      () => stack.vault.setPermissions(localIdentity.clientId, brokerAccessPolicy),
+    ],
+  ])('since it %s is told as %s, and signs once that is mended', async (_what, code, spoil, mend) => {
+    expect(isSignedIn(await attemptAnew(stack, empty))).toBe(true)
+
+    spoil()
+    const refused = await attemptAnew(stack, empty)
+    mend()
+
+    expect(refused.status).toBe(503)
+    expect(refused.json).toMatchObject({ code, owner: 'operator' })
+    expect(refused.json.detail).toContain('Operator:')
+    expect(isSignedIn(await attemptAnew(stack, empty))).toBe(true)
+  })
+
+  it('since it has no dates is told to whoever begins with it', async () => {
+    stack.vault.setCertificateDates('broker', undefined, { expires: null })
+    const url = await newcomer('tnodates')
+
+    expect((await attemptAnew(stack, url)).json).toMatchObject({ code: 'certificate_without_dates' })
+
+    stack.vault.setCertificateDates('broker', undefined, { expires: new Date(Date.now() + 90 * day) })
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+  })
+
+  it('makes way for the next good version, in the same request', async () => {
+    const [older] = stack.vault.publicCertificates('broker')
+    // Versions are told apart by the second in which they were made.
+    const begun = Math.floor(older!.attributes.created.getTime() / 1000)
+    await expect.poll(() => Math.floor(Date.now() / 1000), { timeout: 3000 }).toBeGreaterThan(begun)
+    const newer = await stack.vault.renewCertificate('broker')
+    const url = await newcomer('ttwo')
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+    expect(thumbprints()).toEqual([newer.x5tS256])
+
+    stack.vault.setCertificateEnabled('broker', newer.version, false)
+
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+    expect(thumbprints()).toEqual([newer.x5tS256, older!.x5tS256])
+  })
+
+  it('since there is none of that name is missing', async () => {
+    const url = (
+      await stack.startInstance({
+        Broker__AssertionReuse: 'false',
+        AzureAd__ClientCredentials__0__KeyVaultCertificateName: 'nowhere',
+      })
+    ).url
+
+    expect((await attemptAnew(stack, url)).json).toMatchObject({ code: 'certificate_missing', status: 503 })
+  })
+})
