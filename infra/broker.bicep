@@ -192,7 +192,7 @@ var resourceTags = {
 }
 
 var tablePrefix = 'broker'
-var tables = map(['sessions', 'states', 'service'], table => '${tablePrefix}${table}')
+var tables = map(['sessions', 'states', 'codes', 'service'], table => '${tablePrefix}${table}')
 
 module identity 'modules/identity.bicep' = {
   params: {

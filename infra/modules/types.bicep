@@ -128,7 +128,7 @@ type frontEnd = {
   id: string
 
   @description('How it gets its tokens.')
-  way: 'cookie'?
+  way: ('cookie' | 'oauth')?
 
   @description('Its origins, exactly as a browser sends them.')
   @minLength(1)
@@ -138,11 +138,17 @@ type frontEnd = {
   @description('Where a sign-in may end, exactly.')
   returnUrls: string[]?
 
+  @description('The OAuth way: its redirect URIs, compared exactly.')
+  redirectUris: string[]?
+
+  @description('The OAuth way: whether a browser that signed in at another front end is signed in here silently.')
+  singleSignOn: bool?
+
   @description('Where the browser may go after a sign-out, exactly.')
   signedOutUrls: string[]?
 
   @description('Values of prompt that /login passes on.')
-  prompts: ('login' | 'select_account' | 'consent')[]?
+  prompts: ('login' | 'select_account' | 'consent' | 'none')[]?
 
   @description('APIs that it may get access tokens for.')
   apis: frontEndApi[]?

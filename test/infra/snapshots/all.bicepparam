@@ -1,0 +1,59 @@
+// Every parameter that has a default says something else than it.
+using '../../../infra/main.bicep'
+
+param location = 'westeurope'
+param tenantId = 'f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55'
+param clientId = '0c7d3f52-2a54-4b5e-8c0e-5a1f6d9be310'
+param applicationObjectId = '5d2f8c1e-7a3b-4e6d-9f10-2b4c6d8e0a12'
+param principalId = '8a4c2e60-1b3d-4f5a-8c7e-9d0b1a2c3e4f'
+param resourceToken = 'k7m2p4q6r8s3t'
+param environmentName = 'shop-dev'
+param resourceGroupName = 'signin'
+param frontEnds = [
+  {
+    id: 'spa'
+    way: 'cookie'
+    origins: ['https://app.example.com']
+    apis: [
+      {
+        name: 'orders'
+        scopes: ['api://orders/orders.read']
+      }
+    ]
+  }
+]
+param responseMode = 'query'
+param signInSeconds = 600
+param sessionIdleSeconds = 1800
+param sessionAbsoluteSeconds = 28800
+param sessionCacheSeconds = 5
+param deploymentPass = 'second'
+param nodeVersion = '24'
+param instanceMemoryMB = 512
+param maximumInstances = 60
+param alwaysReadyInstances = 2
+param domain = 'signin.example.com'
+param domainIsBound = true
+param vaultAuthorization = 'accessPolicies'
+param vaultName = 'contoso-signin'
+param vaultSku = 'premium'
+param recoverVault = true
+param vaultSoftDeleteDays = 30
+param certificateName = 'signin'
+param wrappingKeyName = 'signin-ring'
+param principalType = 'ServicePrincipal'
+param certificateOfficerId = '1f3e5d7c-9b8a-4c6e-8d0f-2a4b6c8d0e1f'
+param developerIds = [
+  '2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f'
+]
+param otherVaultAccess = [
+  {
+    objectId: '3c5e7f91-2b4d-4f60-8182-9bacbdcedfe0'
+    certificates: ['get', 'list']
+  }
+]
+param assignRoles = true
+param alertEmails = ['operations@example.com']
+param webTestLocations = ['emea-nl-ams-azr', 'emea-gb-db3-azr', 'emea-se-sto-edge', 'us-va-ash-azr']
+param logRetentionDays = 90
+param softDeleteDays = 14

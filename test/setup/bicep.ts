@@ -1,0 +1,162 @@
+/** The Bicep compiler: where it is, how to get it, and one process of it that answers many questions. */
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+
+export const root = path.join(import.meta.dirname, '..', '..')
+
+/** A resource as ARM would get it; what is known only after deployment is a text that begins with `[`. */
+export interface PredictedResource {
+  readonly id: string
+  readonly type: string
+  readonly name: string
+  readonly apiVersion: string
+  readonly location?: string
+  readonly tags?: Readonly<Record<string, string>>
+  readonly [member: string]: unknown
+}
+
+export interface Snapshot {
+  readonly predictedResources: readonly PredictedResource[]
+  readonly diagnostics: readonly unknown[]
+  readonly outputs: Readonly<Record<string, unknown>>
+}
+
+export interface Bicep {
+  /** Evaluates a parameter file. @throws with the compiler's words, those of `fail()` included */
+  snapshot(parameterFile: string): Promise<Snapshot>
+  /** The file as the formatter would write it. */
+  format(file: string): Promise<string>
+  close(): void
+}
+
+const packagesFolder = process.env.NUGET_PACKAGES ?? path.join(os.homedir(), '.nuget', 'packages')
+const executable = process.platform === 'win32' ? 'bicep.exe' : 'bicep'
+
+/** On the PATH, where az or azd puts it, or where infra/get-bicep.sh does. */
+export function findBicep(): string | undefined {
+  const folders = [
+    ...(process.env.PATH ?? '').split(path.delimiter),
+    path.join(os.homedir(), '.azure', 'bin'),
+    path.join(os.homedir(), '.azd', 'bin'),
+    ...['linux-x64', 'linux-arm64', 'osx-x64', 'osx-arm64'].map((platform) =>
+      path.join(packagesFolder, `azure.bicep.commandline.${platform}`, '0.49.2', 'tools'),
+    ),
+  ]
+  return folders.map((folder) => path.join(folder, executable)).find((file) => existsSync(file))
+}
+
+export const bicepPath = findBicep()
+
+/** CI has the compiler (.ci/run gets it), so there a missing one is a failure and not a reason to skip. */
+export const skipsWithoutBicep = bicepPath === undefined && process.env.CI === undefined
+if (bicepPath === undefined) {
+  console.warn(
+    'Skipped: the tests of infra/ need the Bicep compiler, and there is none. Get it by infra/get-bicep.sh (needs dotnet), or: az bicep install',
+  )
+}
+
+/** Runs one command of the compiler and waits for it. */
+export function runBicep(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  if (bicepPath === undefined) throw new Error('There is no Bicep compiler. Run infra/get-bicep.sh')
+  const { status, stdout, stderr } = spawnSync(bicepPath, args, {
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, HOME: os.homedir(), ...env },
+  })
+  return { status, stdout, stderr }
+}
+
+/** One process for all questions: the first costs two seconds, each further one a third of a second. */
+export function startBicep(): Bicep {
+  if (bicepPath === undefined) throw new Error('There is no Bicep compiler. Run infra/get-bicep.sh')
+  const child = spawn(bicepPath, ['jsonrpc', '--stdio'], { stdio: ['pipe', 'pipe', 'ignore'] })
+  const waiting = new Map<number, (message: RpcMessage) => void>()
+  let received = Buffer.alloc(0)
+  let id = 0
+
+  child.stdout.on('data', (chunk: Buffer) => {
+    received = Buffer.concat([received, chunk])
+    for (;;) {
+      const head = received.indexOf('\r\n\r\n')
+      if (head < 0) return
+      const length = Number(/Content-Length: (\d+)/i.exec(received.subarray(0, head).toString())?.[1])
+      if (received.length < head + 4 + length) return
+      const message = JSON.parse(received.subarray(head + 4, head + 4 + length).toString()) as RpcMessage
+      received = received.subarray(head + 4 + length)
+      waiting.get(message.id)?.(message)
+      waiting.delete(message.id)
+    }
+  })
+
+  const call = (method: string, parameters: object) =>
+    new Promise<RpcMessage>((resolve) => {
+      id += 1
+      waiting.set(id, resolve)
+      const body = JSON.stringify({ jsonrpc: '2.0', id, method, params: [parameters] })
+      child.stdin.write(`Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+    })
+
+  return {
+    snapshot: async (parameterFile) => {
+      const { result, error } = await call('bicep/getSnapshot', {
+        path: parameterFile,
+        metadata: {
+          tenantId: 'f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55',
+          subscriptionId: 'aaaaaaaa-1111-4111-8111-111111111111',
+          resourceGroup: null,
+          location: 'westeurope',
+          deploymentName: 'broker',
+        },
+        externalInputs: [],
+      })
+      if (result?.snapshot === undefined) throw new Error(error?.message ?? 'no snapshot')
+      return JSON.parse(result.snapshot) as Snapshot
+    },
+    format: async (file) => {
+      const { result, error } = await call('bicep/format', { path: file })
+      if (result?.contents === undefined) throw new Error(error?.message ?? 'not formatted')
+      return result.contents
+    },
+    close: () => void child.kill(),
+  }
+}
+
+interface RpcMessage {
+  readonly id: number
+  readonly result?: { readonly snapshot?: string; readonly contents?: string }
+  readonly error?: { readonly message: string }
+}
+
+/** A copy of infra/ and its parameter files that a test may change. */
+export async function copyInfra(): Promise<{
+  readonly folder: string
+  parameterFile(name: string): string
+  /** Replaces a text in a file of infra/. @throws when it isn't there, since a change that changes nothing shows nothing */
+  replace(file: string, text: string | RegExp, by: string): Promise<void>
+  /** Puts every file back. */
+  restore(): Promise<void>
+  remove(): Promise<void>
+}> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-infra-'))
+  const restore = async () => {
+    await cp(path.join(root, 'infra'), path.join(folder, 'infra'), { recursive: true })
+    const parameters = path.join('test', 'infra', 'snapshots')
+    await cp(path.join(root, parameters), path.join(folder, parameters), { recursive: true })
+  }
+  await restore()
+  return {
+    folder,
+    parameterFile: (name) => path.join(folder, 'test', 'infra', 'snapshots', `${name}.bicepparam`),
+    replace: async (file, text, by) => {
+      const full = path.join(folder, file)
+      const before = await readFile(full, 'utf8')
+      const after = before.replace(text, by)
+      if (after === before) throw new Error(`${file} has no ${String(text)}`)
+      await writeFile(full, after)
+    },
+    restore,
+    remove: () => rm(folder, { recursive: true, force: true }),
+  }
+}
