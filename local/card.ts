@@ -35,6 +35,7 @@ export function card(started: Started): string {
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['Broker', broker ? settings.baseUrl : `not started; Core Tools serves it at ${settings.baseUrl}`],
     ['Demo front end', cloud.demoFrontEnd?.url],
+    ['Demo, other site', cloud.demoOtherSite?.url],
     ['Demo API', cloud.demoApi && cloud.demoApi.url],
     [
       'Identity provider',

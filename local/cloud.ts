@@ -10,6 +10,7 @@ import type { StorageEmulator, StorageService } from './azurite.ts'
 import { createCertificateAuthority } from './certificate-authority.ts'
 import { startDemoApi } from './demo/api.ts'
 import { startDemoFrontEnd } from './demo/front-end.ts'
+import { startOtherSiteDemo } from './demo/other-site.ts'
 import { startIdentityProvider } from './identity-provider/identity-provider.ts'
 import type { Api, IdentityProvider } from './identity-provider/identity-provider.ts'
 import { localIdentity, startManagedIdentity } from './managed-identity/managed-identity.ts'
@@ -61,6 +62,8 @@ export interface Cloud {
   readonly managedIdentity: ManagedIdentity | undefined
   readonly storage: readonly StorageEmulator[]
   readonly demoFrontEnd: { readonly url: string } | undefined
+  /** The demo front end that shares no site with the broker. */
+  readonly demoOtherSite: { readonly url: string; readonly redirectUri: string } | undefined
   readonly demoApi: { readonly url: string } | undefined
   readonly ca: string
   readonly caFile: string
@@ -71,6 +74,7 @@ export interface Cloud {
 
 export const demoApiName = 'orders'
 export const demoFrontEndId = 'demo'
+export const demoOtherSiteId = 'demo-oauth'
 const demoApiAudience = 'api://demo'
 const demoApis: readonly Api[] = [{ audience: demoApiAudience, scopes: ['orders.read', 'orders.write'] }]
 
@@ -160,6 +164,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       managedIdentity,
       storage: emulators,
       demoFrontEnd: demo?.frontEnd,
+      demoOtherSite: demo?.otherSite,
       demoApi: demo?.api,
       ca: authority.certificatePem,
       caFile: options.caFile,
@@ -191,7 +196,7 @@ async function startDemo(
   keep: <T extends { close(): Promise<void> }>(part: T) => T,
 ) {
   const origins = frontEnds.flatMap((frontEnd) => frontEnd.origins)
-  let demoOrigin = ''
+  const demoOrigins: string[] = []
   const api = keep(
     await startDemoApi({
       port: ports.demoApi,
@@ -199,7 +204,7 @@ async function startDemo(
       jwksUrl: provider.jwksUrl,
       ca,
       audience: demoApiAudience,
-      corsOrigins: () => [...origins, demoOrigin],
+      corsOrigins: () => [...origins, ...demoOrigins],
     }),
   )
   const frontEnd = keep(
@@ -211,8 +216,17 @@ async function startDemo(
       apiName: demoApiName,
     }),
   )
-  demoOrigin = new URL(frontEnd.url).origin
-  return { api, frontEnd }
+  const otherSite = keep(
+    await startOtherSiteDemo({
+      port: ports.demoOtherSite,
+      brokerUrl: brokerUrls[0] ?? '',
+      apiUrl: api.url,
+      clientId: demoOtherSiteId,
+      scope: `${demoApiAudience}/orders.read`,
+    }),
+  )
+  demoOrigins.push(new URL(frontEnd.url).origin, new URL(otherSite.url).origin)
+  return { api, frontEnd, otherSite }
 }
 
 /** The APIs that the front ends name: the resource is what stands before a scope's last slash. */

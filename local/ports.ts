@@ -6,6 +6,7 @@ export interface Ports {
   readonly managedIdentity: number
   readonly demoFrontEnd: number
   readonly demoApi: number
+  readonly demoOtherSite: number
   readonly blob: number
   readonly queue: number
   readonly table: number
@@ -18,6 +19,7 @@ export const fixedPorts: Ports = {
   managedIdentity: 7173,
   demoFrontEnd: 7175,
   demoApi: 7176,
+  demoOtherSite: 7177,
   blob: 10000,
   queue: 10001,
   table: 10002,
@@ -31,6 +33,7 @@ export const freePorts: Ports = {
   managedIdentity: 0,
   demoFrontEnd: 0,
   demoApi: 0,
+  demoOtherSite: 0,
   blob: 0,
   queue: 0,
   table: 0,

@@ -151,11 +151,11 @@ function startCloudFor(
 
 /** On free ports the demo stands elsewhere than the settings say. */
 function frontEndsFor(cloud: Cloud, environment: Readonly<Record<string, string | undefined>>, fresh: boolean) {
-  if (!fresh || !cloud.demoFrontEnd) return {}
+  if (!fresh || !cloud.demoFrontEnd || !cloud.demoOtherSite) return {}
   const moved = environment.Broker__FrontEnds?.replaceAll(
     `http://localhost:${fixedPorts.demoFrontEnd}`,
     new URL(cloud.demoFrontEnd.url).origin,
-  )
+  ).replaceAll(`http://127.0.0.1:${fixedPorts.demoOtherSite}`, new URL(cloud.demoOtherSite.url).origin)
   return { Broker__FrontEnds: moved }
 }
 

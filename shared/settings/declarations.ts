@@ -42,6 +42,14 @@ const localFrontEnds = [
     origins: ['http://localhost:3000', 'http://localhost:4200', 'http://localhost:5173'],
     apis: [api],
   },
+  // On another site: 127.0.0.1, where the broker is localhost.
+  {
+    id: 'demo-oauth',
+    way: 'oauth',
+    origins: ['http://127.0.0.1:7177'],
+    redirectUris: ['http://127.0.0.1:7177/callback'],
+    apis: [api],
+  },
 ]
 
 /** What the broker reads, by what it is called inside. */

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { inject } from 'vitest'
-import { allParts, startCloud } from '../../local/cloud.ts'
+import { allParts, demoOtherSiteId, startCloud } from '../../local/cloud.ts'
 import type { Cloud } from '../../local/cloud.ts'
 import { startHostProcess } from '../../local/functions-host/process.ts'
 import type { HostProcess } from '../../local/functions-host/process.ts'
@@ -26,7 +26,7 @@ export interface StackOptions {
   /** Settings over the usual ones. */
   readonly settings?: Readonly<Record<string, string | undefined>>
   readonly frontEnds?: readonly Registration[]
-  /** The demo front end and API, for the browser. */
+  /** The demo front ends and API, for the browser. */
   readonly demo?: boolean
 }
 
@@ -95,6 +95,13 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
           {
             id: 'demo',
             origins: [new URL(cloud.demoFrontEnd.url).origin],
+            apis: [{ name: 'orders', scopes: ['api://demo/orders.read'] }],
+          },
+          {
+            id: demoOtherSiteId,
+            way: 'oauth',
+            origins: [new URL(cloud.demoOtherSite!.url).origin],
+            redirectUris: [cloud.demoOtherSite!.redirectUri],
             apis: [{ name: 'orders', scopes: ['api://demo/orders.read'] }],
           },
         ]

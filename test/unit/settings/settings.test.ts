@@ -54,6 +54,7 @@ describe('settings', () => {
       'http://localhost:3000',
       'http://localhost:4200',
       'http://localhost:5173',
+      'http://127.0.0.1:7177',
     ])
   })
 

@@ -1,0 +1,210 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { demoOtherSiteId } from '../../local/cloud.ts'
+import { app } from '../setup/client.ts'
+import { ada } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Registration, Stack } from '../setup/stack.ts'
+import { describeInBrowser, openBrowser } from './chromium.ts'
+import { accessibilityProblems, expectToFitAPhone, newVisitor, signInAtProvider, signInByDemo } from './visitor.ts'
+import type * as library from 'oidc-client-ts'
+
+const everywhere: Registration = { ...app, id: 'everywhere', singleSignOn: true, prompts: ['none'] }
+
+describeInBrowser('a front end on another site, by oidc-client-ts', () => {
+  let stack: Stack
+  let browser: Browser
+  let demo: string
+  beforeAll(async () => {
+    ;[stack, browser] = await Promise.all([startStack({ demo: true, frontEnds: [everywhere] }), openBrowser()])
+    demo = stack.cloud.demoOtherSite!.url
+  })
+  afterAll(async () => {
+    await browser.close()
+    await stack.close()
+  })
+
+  it('signs a person in across sites, calls the API, renews, and signs out at the provider too', async () => {
+    const { tab, context, complaints } = await newVisitor(browser)
+    const page = await tab(`${demo}?page=2#order=17`)
+    await expectText(page, '#status', 'Signed out')
+
+    await signInByDemo(page, ada)
+    expect(page.url()).toBe(`${demo}?page=2#order=17`)
+    await expectText(page, '#status', 'Signed in')
+    await expectText(page, '#scopes', 'api://demo/orders.read')
+
+    await page.getByRole('button', { name: 'Show my orders' }).click()
+    await expectText(page, '#api-answer', /Ada Lovelace/)
+
+    const before = await refreshTokenOf(page)
+    await page.getByRole('button', { name: 'Renew' }).click()
+    await expect.poll(() => refreshTokenOf(page)).not.toBe(before)
+    await page.reload()
+    await page.getByRole('button', { name: 'Show my orders' }).click()
+    await expectText(page, '#api-answer', /Ada Lovelace/)
+
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByRole('button', { name: 'Sign in' }).waitFor()
+    expect(page.url()).toBe(demo)
+    expect(await refreshTokenOf(page)).toBeUndefined()
+    expect(await context.cookies(stack.url)).toEqual([])
+
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    // Asked again: the provider's own session is over as well.
+    await page.getByLabel('Username').waitFor()
+    expect(complaints).toEqual([])
+    await context.close()
+  })
+
+  it('is told why nobody was signed in, and goes on from there', async () => {
+    const { tab, context } = await newVisitor(browser)
+    const page = await tab(demo)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByRole('button', { name: 'Cancel' }).click()
+
+    await expectText(page, '#problem', /access_denied/)
+    expect(page.url()).toBe(demo)
+    await signInByDemo(page, ada)
+    await context.close()
+  })
+
+  it('is signed out where its session was ended elsewhere, and says so at the renewal', async () => {
+    const { tab, context } = await newVisitor(browser)
+    const page = await tab(demo)
+    await signInByDemo(page, ada)
+    const token = (await refreshTokenOf(page))!
+    await fetch(`${stack.url}/revoke`, {
+      method: 'POST',
+      body: new URLSearchParams({ client_id: 'demo-oauth', token }),
+    })
+
+    await page.getByRole('button', { name: 'Renew' }).click()
+
+    await expectText(page, '#problem', /invalid_grant/)
+    await page.getByRole('button', { name: 'Sign in' }).waitFor()
+    await context.close()
+  })
+
+  it('learns in a hidden frame that somebody must be asked, in one round and without a loop', async () => {
+    const { tab, context } = await newVisitor(browser)
+    const page = await tab(demo)
+    await signInByDemo(page, ada)
+    const asked: string[] = []
+    context.on('request', (request) => asked.push(new URL(request.url()).pathname))
+
+    const error = await page.evaluate(async ({ authority, clientId }) => {
+      const { oidc } = window as unknown as { oidc: typeof library }
+      const redirectUri = `${location.origin}/callback`
+      const manager = new oidc.UserManager({
+        authority,
+        metadataUrl: `${authority}/.well-known/oauth-authorization-server`,
+        client_id: clientId,
+        redirect_uri: redirectUri,
+        silent_redirect_uri: redirectUri,
+        scope: 'api://demo/orders.read',
+      })
+      return manager.signinSilent({ forceIframeAuth: true }).then(
+        () => 'signed in',
+        (thrown: unknown) => (thrown as { error?: string }).error ?? String(thrown),
+      )
+    }, silentClient())
+
+    expect(error).toBe('login_required')
+    expect(asked.filter((path) => path === '/login')).toHaveLength(1)
+    expect(asked.filter((path) => path === '/callback')).toHaveLength(1)
+    await expect.poll(() => page.frames().length).toBe(1)
+    await context.close()
+  })
+
+  it('asks which account, where the browser signed in at another front end', async () => {
+    const { tab, context } = await newVisitor(browser)
+    await signInByDemo(await tab(stack.cloud.demoFrontEnd!.url), ada)
+
+    const page = await tab(demo)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+
+    await page.getByLabel('Username').waitFor()
+    await signInAtProvider(page, ada)
+    await expectText(page, '#status', 'Signed in')
+    await context.close()
+  })
+
+  it('signs in without a question, where its registration has single sign-on', async () => {
+    const { tab, context } = await newVisitor(browser)
+    await signInByDemo(await tab(stack.cloud.demoFrontEnd!.url), ada)
+
+    for (const prompt of [undefined, 'none']) {
+      const page = await tab(authorizationUrl('everywhere', prompt))
+      await page.waitForURL(/\/callback\?/)
+      expect(new URL(page.url()).searchParams.has('code')).toBe(true)
+    }
+    await context.close()
+  })
+
+  it('is told login_required for prompt=none, where a question is owed', async () => {
+    const { tab, context } = await newVisitor(browser)
+    await signInByDemo(await tab(stack.cloud.demoFrontEnd!.url), ada)
+
+    const page = await tab('about:blank')
+    const answer = page.waitForRequest(/\/callback\?/)
+    await page.goto(authorizationUrl(demoOtherSiteId, 'none'))
+
+    const { searchParams } = new URL((await answer).url())
+    expect(Object.fromEntries(searchParams)).toMatchObject({
+      error: 'login_required',
+      state: 'chosen',
+      iss: stack.url,
+    })
+    await page.waitForURL(demo)
+    await context.close()
+  })
+
+  it('has a page that reads well by screen reader and on a phone', async () => {
+    const { tab, context } = await newVisitor(browser, { viewport: { width: 360, height: 640 } })
+    const page = await tab(demo)
+    await expectText(page, '#status', 'Signed out')
+    expect(await accessibilityProblems(page)).toEqual([])
+
+    await signInByDemo(page, ada)
+    await page.getByRole('button', { name: 'Show my orders' }).click()
+    await expectText(page, '#api-answer', /orders/)
+
+    expect(await accessibilityProblems(page)).toEqual([])
+    await expectToFitAPhone(page)
+    await context.close()
+  })
+
+  function silentClient() {
+    return { authority: stack.url, clientId: demoOtherSiteId }
+  }
+
+  /** A link as a library makes it; the challenge's verifier is of no matter here. */
+  function authorizationUrl(clientId: string, prompt?: string): string {
+    const url = new URL('/login', stack.url)
+    const parameters = {
+      client_id: clientId,
+      redirect_uri: stack.cloud.demoOtherSite!.redirectUri,
+      response_type: 'code',
+      scope: 'api://demo/orders.read',
+      state: 'chosen',
+      code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+      code_challenge_method: 'S256',
+      ...(prompt === undefined ? {} : { prompt }),
+    }
+    for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+    return url.href
+  }
+})
+
+/** What the library keeps in this tab. */
+function refreshTokenOf(page: Page): Promise<string | undefined> {
+  return page.evaluate(() => {
+    const kept = Object.entries(sessionStorage).find(([name]) => name.startsWith('oidc.user:'))
+    return kept && (JSON.parse(String(kept[1])) as { refresh_token?: string }).refresh_token
+  })
+}
+
+async function expectText(page: Page, selector: string, text: string | RegExp): Promise<void> {
+  await page.locator(selector).filter({ hasText: text }).waitFor()
+}
