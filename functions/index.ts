@@ -67,8 +67,10 @@ if (!('broker' in composed) || isLoopbackHost(new URL(composed.broker.baseUrl).h
 }
 
 if ('broker' in composed) {
-  // While the host still indexes: what the first sign-in would wait for.
-  void composed.broker.warmUp()
+  // While the host still indexes: what the first sign-in would wait for. A turn later, because import() reads and
+  // compiles before it returns: the host would learn of our functions only after all of the SDKs.
+  const { broker } = composed
+  setImmediate(() => void broker.warmUp())
 } else {
   // Once and loudly; the message names settings and mends, never a value.
   log('error', composed.settingsError.message)
