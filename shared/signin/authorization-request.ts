@@ -100,8 +100,8 @@ function checkScopes(text: string | undefined, frontEnd: FrontEnd): readonly str
   return scopes
 }
 
-/** Claims about the access token that a conditional access challenge may ask for. */
-const claimNames = new Set(['acrs', 'xms_cc', 'xms_rp_ipaddr', 'nbf', 'polids', 'cnf', 'deviceid'])
+/** Claims about the access token that a conditional access challenge may ask for; Entra itself asks by `capolids`. */
+const claimNames = new Set(['acrs', 'xms_cc', 'xms_rp_ipaddr', 'nbf', 'capolids', 'polids', 'cnf', 'deviceid'])
 
 /**
  * A claims challenge (OpenID Connect Core §5.5), by an allow-list: a forged one could ask for anything about a person.
@@ -120,7 +120,8 @@ function checkClaims(text: string): string {
       const isSound =
         (member === 'essential' && typeof value === 'boolean') ||
         (member === 'value' && isShortText(value)) ||
-        (member === 'values' && Array.isArray(value) && value.length <= 20 && value.every(isShortText))
+        // Entra's documentation spells it both ways.
+        (/^[vV]alues$/.test(member) && Array.isArray(value) && value.length <= 20 && value.every(isShortText))
       if (!isSound) throw refuse()
     }
   }
