@@ -1,0 +1,165 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Fault } from '../../local/identity-provider/identity-provider.ts'
+import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/attempt.ts'
+import { shopPage } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { expectPassingFault, expectSignedIn } from './calm.ts'
+
+type Effect = Omit<Fault, 'endpoint'>
+
+let stack: Stack
+beforeAll(async () => {
+  stack = await startStack()
+})
+afterEach(() => {
+  stack.identityProvider.faults.clear()
+  stack.identityProvider.resetRequests()
+  stack.identityProvider.settings.singleUseRefreshTokens = false
+})
+afterAll(() => stack.close())
+
+const faults: readonly (readonly [what: string, effect: Effect, code: string])[] = [
+  ['hangs up', { dropConnection: true }, 'provider_unavailable'],
+  ['says 429', { status: 429, retryAfterSeconds: 17, body: {} }, 'provider_throttled'],
+  ['says 500', { status: 500, body: {} }, 'provider_unavailable'],
+  ['says 503 with a page', { status: 503, body: '<h1>Sorry</h1>', contentType: 'text/html' }, 'provider_unavailable'],
+  ['answers garbage', { body: '<h1>Hello</h1>', contentType: 'text/html' }, 'provider_answer_invalid'],
+  ['loses its answer', { loseAnswer: true }, 'provider_unavailable'],
+]
+const asked = (endpoint: Fault['endpoint']) =>
+  stack.identityProvider.requests.filter((request) => request.endpoint === endpoint).length
+const narrower = { api: 'orders', scope: 'api://demo/orders.read' }
+
+describe('a token endpoint that', () => {
+  it.each(faults)(
+    '%s at a code gets it once, nobody is signed out, and the next sign-in works',
+    async (_what, effect, code) => {
+      const person = stack.person()
+      await attempt(person)
+      const begun = await person.begin(toShop)
+      const answer = await person.atProvider(begun.location!)
+      stack.identityProvider.resetRequests()
+      stack.identityProvider.faults.add({ endpoint: 'token', ...effect })
+
+      const failed = await person.callback(answer, { headers: { accept: 'application/json' } })
+
+      expectPassingFault(failed, code)
+      if (effect.retryAfterSeconds !== undefined) expect(failed.headers.get('retry-after')).toBe('17')
+      await expectSignedIn(person)
+      // A reload of the page posts the form again: with the transaction gone it is nobody's.
+      stack.identityProvider.faults.clear()
+      const again = await person.callback(answer, { headers: { accept: 'application/json' } })
+      expect(again.cookies).toEqual([])
+      expect(asked('token')).toBe(1)
+      await expectSignedIn(person)
+      expect(isSignedIn(await attempt(person))).toBe(true)
+    },
+  )
+
+  it('loses its answer is not sent the code again by a browser that kept its cookies', async () => {
+    const person = stack.person()
+    const begun = await person.begin(toShop)
+    const answer = await person.atProvider(begun.location!)
+    const kept = await person.jar.getCookieString(stack.url)
+    stack.identityProvider.resetRequests()
+    stack.identityProvider.faults.add({ endpoint: 'token', loseAnswer: true, times: 1 })
+    await person.callback(answer)
+
+    const again = await person.callback(answer, { headers: { cookie: kept } })
+
+    expect(again.status).toBe(303)
+    expect(again.location).toBe(toShop.return_url)
+    expect(again.cookies).toEqual([])
+    expect(asked('token')).toBe(1)
+  })
+
+  it.each(faults)('%s at a refresh leaves the session, and the next refresh works', async (_what, effect, code) => {
+    const person = stack.person()
+    await attempt(person)
+    stack.identityProvider.resetRequests()
+    stack.identityProvider.faults.add({ endpoint: 'token', ...effect })
+
+    expectPassingFault(await person.sessionToken(shopPage, narrower), code)
+
+    expect(asked('token')).toBe(1)
+    // What is still good is served.
+    expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
+    await expectSignedIn(person)
+    stack.identityProvider.faults.clear()
+    expect((await person.sessionToken(shopPage, narrower)).status).toBe(200)
+  })
+
+  it('takes its time is waited for', async () => {
+    stack.identityProvider.faults.add({ endpoint: 'token', delayMs: 400 })
+
+    expect(isSignedIn(await attemptAnew(stack))).toBe(true)
+    expect(asked('token')).toBe(1)
+  })
+
+  it('had rotated when its answer was lost: a strict one ends the session cleanly, with a way on', async () => {
+    stack.identityProvider.settings.singleUseRefreshTokens = true
+    const person = stack.person()
+    await attempt(person)
+    stack.identityProvider.faults.add({ endpoint: 'token', loseAnswer: true, times: 1 })
+    expectPassingFault(await person.sessionToken(shopPage, narrower), 'provider_unavailable')
+
+    const ended = await person.sessionToken(shopPage, narrower)
+
+    expect(ended.status).toBe(401)
+    expect(ended.json).toMatchObject({ code: 'signed_out', sign_in_url: `${stack.url}/login?frontend=shop` })
+    expect(isSignedIn(await attempt(person))).toBe(true)
+    expect((await person.sessionToken(shopPage, narrower)).status).toBe(200)
+  })
+})
+
+describe('metadata that cannot be had', () => {
+  it('is told at the start of a sign-in, and nothing of it is kept', async () => {
+    stack.identityProvider.faults.add({ endpoint: 'discovery', dropConnection: true })
+    const { url } = await stack.startInstance()
+    const person = stack.person()
+
+    for (const [, effect, code] of faults) {
+      stack.identityProvider.faults.clear()
+      stack.identityProvider.faults.add({ endpoint: 'discovery', ...effect })
+      const refused = await person.begin(toShop, { at: url, headers: { accept: 'application/json' } })
+      expectPassingFault(refused, code)
+      // Nothing was begun, so nothing is left behind.
+      expect(refused.cookies).toEqual([])
+    }
+    const page = await person.begin(toShop, { at: url })
+    expect(page.status).toBe(503)
+    expect(page.headers.get('content-type')).toContain('text/html')
+    const ready = await person.open('/health/ready', { at: url })
+    expect([ready.status, ready.text]).toEqual([503, 'provider'])
+
+    stack.identityProvider.faults.clear()
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+  })
+
+  it('is not missed by those who have it', async () => {
+    stack.identityProvider.faults.add({ endpoint: 'discovery', dropConnection: true })
+    stack.identityProvider.faults.add({ endpoint: 'keys', dropConnection: true })
+
+    expect(isSignedIn(await attemptAnew(stack))).toBe(true)
+    expect(asked('discovery') + asked('keys')).toBe(0)
+  })
+})
+
+describe('keys that cannot be had', () => {
+  it('are told at the first sign-in, and the code is not sent twice', async () => {
+    stack.identityProvider.faults.add({ endpoint: 'keys', dropConnection: true })
+    const { url } = await stack.startInstance()
+
+    for (const [what, effect, code] of faults.filter(([what]) => what !== 'loses its answer')) {
+      stack.identityProvider.faults.clear()
+      stack.identityProvider.resetRequests()
+      stack.identityProvider.faults.add({ endpoint: 'keys', ...effect })
+      expectPassingFault(await attemptAnew(stack, url), code)
+      expect(asked('token'), what).toBe(1)
+    }
+
+    stack.identityProvider.faults.clear()
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+  })
+})
