@@ -24,7 +24,7 @@ export const caFile = path.join(root, '.local/ca.pem')
 export async function ensureLocalParts(): Promise<{ close(): Promise<void> }> {
   if (await isListening(vaultPort)) return { close: () => Promise.resolve() }
 
-  const child = spawn(process.execPath, [path.join(root, 'local/start.ts'), '--without-broker', '--json'], {
+  const child = spawn(process.execPath, [path.join(root, 'local/start.js'), '--without-broker', '--json'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -94,10 +94,9 @@ function settingsList(settings: readonly unknown[]): Html {
 /** On a laptop only: what is registered, and links to try it. */
 export function homePage(baseUrl: string, frontEnds: readonly FrontEnd[]): Answer {
   const items = frontEnds.map(
-    ({ id, origins, apis }) => html`
+    ({ id, way, origins, apis }) => html`
       <li>
-        <strong>${id}</strong>: <a href="${baseUrl}/login?frontend=${id}">sign in</a>,
-        <a href="${baseUrl}/session?frontend=${id}">session</a>; at
+        <strong>${id}</strong>: ${way === 'cookie' ? cookieLinks(baseUrl, id) : 'an OAuth client'} at
         ${origins.map((origin) => html`<a href="${origin}/">${origin}</a> `)}
         ${apis.length > 0 ? `APIs: ${apis.map(({ name }) => name).join(', ')}` : undefined}
       </li>
@@ -111,7 +110,15 @@ export function homePage(baseUrl: string, frontEnds: readonly FrontEnd[]): Answe
       <ul>
         ${items}
       </ul>
-      <p><a href="${baseUrl}/health">Health</a> and <a href="${baseUrl}/health/ready">readiness</a></p>
+      <p>
+        <a href="${baseUrl}/health">Health</a> and <a href="${baseUrl}/health/ready">readiness</a>,
+        <a href="${baseUrl}/.well-known/oauth-authorization-server">OAuth metadata</a>
+      </p>
     `,
   )
+}
+
+function cookieLinks(baseUrl: string, id: string): Html {
+  return html`<a href="${baseUrl}/login?frontend=${id}">sign in</a>,
+    <a href="${baseUrl}/session?frontend=${id}">session</a>;`
 }

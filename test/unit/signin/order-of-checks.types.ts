@@ -1,0 +1,46 @@
+/**
+ * Not run, only compiled: each line that skips or reorders a check must be an error, or the type check fails here
+ * ("Unused '@ts-expect-error' directive").
+ */
+import type { CallbackAnswer, CheckedCode, TakenCode } from '../../../shared/signin/callback.ts'
+import { checkAnswer, takeCode } from '../../../shared/signin/callback.ts'
+import type { Identity, IdTokenExpectations } from '../../../shared/signin/id-token.ts'
+import { checkIdToken } from '../../../shared/signin/id-token.ts'
+import type { IdentityProvider } from '../../../shared/signin/identity-provider.ts'
+import type { RedeemedCode, TokenEndpoint } from '../../../shared/signin/redeem.ts'
+import type { CurrentTransaction, Transaction } from '../../../shared/signin/transaction.ts'
+import type { Sessions } from '../../../shared/session/sessions.ts'
+import type { Store } from '../../../shared/session/store.ts'
+
+export interface Parts {
+  readonly answer: CallbackAnswer & { readonly code: string }
+  readonly opened: Transaction
+  readonly current: CurrentTransaction
+  readonly endpoint: TokenEndpoint
+  readonly sessions: Sessions
+  readonly store: Store
+  readonly provider: IdentityProvider
+  readonly expected: IdTokenExpectations
+}
+
+export async function inOrder(parts: Parts): Promise<void> {
+  const { answer, current, endpoint, sessions, store, provider, expected } = parts
+  const checked: CheckedCode = checkAnswer(answer, current)
+  const taken: TakenCode | undefined = await takeCode(checked, current, { store, lifetimeSeconds: 900 })
+  if (!taken) return
+  const redeemed: RedeemedCode = await endpoint.redeemCode(taken, current)
+  const identity: Identity = await checkIdToken(redeemed.idToken, expected, { provider, clock: Date.now })
+  await sessions.begin('shop', identity, { refreshToken: undefined, accessTokens: {} })
+}
+
+export async function outOfOrder(parts: Parts, checked: CheckedCode): Promise<void> {
+  const { answer, opened, current, endpoint, sessions, store } = parts
+  // @ts-expect-error -- a transaction whose age and front end were not checked
+  checkAnswer(answer, opened)
+  // @ts-expect-error -- a code straight from the answer
+  await takeCode(answer.code, current, { store, lifetimeSeconds: 900 })
+  // @ts-expect-error -- a code whose state was not taken
+  await endpoint.redeemCode(checked, current)
+  // @ts-expect-error -- somebody whom no ID token vouched for
+  await sessions.begin('shop', { issuer: 'a', subject: 'b' }, { refreshToken: undefined, accessTokens: {} })
+}
