@@ -28,6 +28,7 @@ export interface ReceivedRequest {
 
 /** @throws {RefusedRequest} for a path or a header that Kestrel refuses */
 export function receiveRequest(request: http.IncomingMessage): ReceivedRequest {
+  checkHost(request)
   const target = (request.url ?? '/').replace(/^https?:\/\/[^/]*/i, '')
   const queryAt = target.indexOf('?')
   const search = queryAt < 0 ? '' : target.slice(queryAt)
@@ -39,6 +40,13 @@ export function receiveRequest(request: http.IncomingMessage): ReceivedRequest {
     headers: joinRepeated(headerPairs(request)),
     query: joinRepeated(queryPairs(search)),
   }
+}
+
+/** Kestrel takes one Host, of these characters (RFC 3986's without `*+,;=%`), and answers the rest by itself. */
+function checkHost({ headersDistinct }: http.IncomingMessage): void {
+  const hosts = headersDistinct.host ?? []
+  const isSound = /^([A-Za-z0-9!$&'()._~-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/.test(hosts[0] ?? '')
+  if (hosts.length !== 1 || !isSound) throw new RefusedRequest(400, 'A request names one host.')
 }
 
 /**

@@ -1,0 +1,325 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { shopPage } from '../setup/person.ts'
+import type { Person } from '../setup/person.ts'
+import { expectBegun, expectNothingBegun, expectSafeHeaders } from '../setup/refusals.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { sendRaw } from '../setup/wire.ts'
+
+const returnUrl = 'http://localhost:3000/a'
+const start = `/login?frontend=shop&return_url=${encodeURIComponent(returnUrl)}`
+
+let stack: Stack
+let signedIn: Person
+beforeAll(async () => {
+  stack = await startStack()
+  signedIn = stack.person()
+  await signedIn.signIn({ frontend: 'shop', return_url: returnUrl })
+})
+afterAll(() => stack.close())
+
+describe('the host that a request names', () => {
+  const hosts = () => new URL(stack.url).host
+
+  it.each([
+    ['another Host', [['Host', 'evil.example']]],
+    ['a Host with another port', [['Host', 'localhost:1']]],
+    ['a Host with a user', [['Host', 'localhost@evil.example']]],
+    [
+      'X-Forwarded-Host',
+      [
+        ['Host', 'HERE'],
+        ['X-Forwarded-Host', 'evil.example'],
+        ['X-Forwarded-Proto', 'https'],
+      ],
+    ],
+    [
+      'Forwarded',
+      [
+        ['Host', 'HERE'],
+        ['Forwarded', 'host=evil.example;proto=https'],
+      ],
+    ],
+    [
+      'X-Original-Host',
+      [
+        ['Host', 'HERE'],
+        ['X-Original-Host', 'evil.example'],
+        ['X-Host', 'evil.example'],
+      ],
+    ],
+  ] as const)('by %s changes no redirect URI and no link', async (_, headers) => {
+    const written = headers.map(([name, value]) => [name, value === 'HERE' ? hosts() : value] as const)
+
+    const begun = await sendRaw(stack.url, { target: start, headers: written })
+    const page = await sendRaw(stack.url, { target: `/callback?state=${'A'.repeat(43)}.shop`, headers: written })
+    const session = await sendRaw(stack.url, { target: '/session?frontend=shop', headers: written })
+
+    // What a Host cannot be may be refused; what is answered is answered with the settings' own address.
+    if (begun.status !== 400) {
+      expect(begun.status).toBe(303)
+      const asked = new URL(begun.headers.get('location') ?? '').searchParams
+      expect(asked.get('redirect_uri')).toBe(`${stack.url}/callback`)
+      expect(page.text).toContain(`${stack.url}/login?frontend=shop`)
+      expect(session.status).toBe(401)
+      expect(session.text).toContain(`${stack.url}/login?frontend=shop`)
+    }
+    for (const { text, headers: answered } of [begun, page, session]) {
+      expect(text + JSON.stringify([...answered])).not.toContain('evil')
+    }
+  })
+
+  it('by an absolute URI changes nothing either', async () => {
+    const begun = await sendRaw(stack.url, { target: `http://evil.example${start}` })
+
+    expect(begun.status).toBe(303)
+    const asked = new URL(begun.headers.get('location') ?? '').searchParams
+    expect(asked.get('redirect_uri')).toBe(`${stack.url}/callback`)
+    expect(JSON.stringify([...begun.headers])).not.toContain('evil')
+  })
+
+  it('twice is refused or ignored', async () => {
+    const answers = await Promise.all(
+      [
+        [
+          ['Host', hosts()],
+          ['Host', 'evil.example'],
+        ],
+        [
+          ['Host', 'evil.example'],
+          ['Host', hosts()],
+        ],
+      ].map((headers) => sendRaw(stack.url, { target: start, headers: headers as [string, string][] })),
+    )
+
+    for (const { status, text, headers } of answers) {
+      expect([303, 400]).toContain(status)
+      expect(text + JSON.stringify([...headers])).not.toContain('evil')
+    }
+  })
+
+  it('is not missed where it is missing', async () => {
+    const refused = await sendRaw(stack.url, { target: start, headers: [] })
+
+    expect(refused.status).toBe(400)
+    expect(refused.headers.get('set-cookie')).toBeNull()
+  })
+})
+
+describe('a path', () => {
+  it.each(['/LOGIN', '/login/', '/Login'])('%s is the same route with the same checks', async (path) => {
+    const person = stack.person()
+
+    expectBegun(await person.open(start.replace('/login', path)))
+    expectNothingBegun(
+      await person.open(`${path}?frontend=shop&return_url=https://evil.example/`),
+      'return_url_not_registered',
+    )
+  })
+
+  it.each(['//login', '/login%2f', '/login/x', '/login%00', '/session/../admin/host/keys', '/.env', '/dist/index.mjs'])(
+    '%s leads nowhere',
+    async (path) => {
+      const refused = await sendRaw(stack.url, { target: `${path}?frontend=shop` })
+
+      expect([400, 401, 404]).toContain(refused.status)
+      expect(refused.headers.get('set-cookie')).toBeNull()
+    },
+  )
+
+  it.each(['X-Original-URL', 'X-Rewrite-URL', 'X-HTTP-Path-Override'])('in the header %s is ignored', async (name) => {
+    const reply = await stack.person().open('/health', { headers: { [name]: '/health/detail' } })
+
+    expect(reply.status).toBe(200)
+    expect(reply.text).toBe('alive')
+  })
+})
+
+describe('what only operators may read', () => {
+  const detail = '/health/detail'
+  const ask = (headers: Record<string, string>, path = detail) => stack.person().call(path, { headers })
+
+  it.each([
+    ['without a key', {}],
+    ['with a wrong one', { 'x-functions-key': 'AAAA' }],
+    ['with an empty one', { 'x-functions-key': '' }],
+    ['for a probe of the platform', { 'user-agent': 'AlwaysOn' }],
+    ['for the health check', { 'user-agent': 'HealthCheck/1.0' }],
+    ['for the kubelet', { 'user-agent': 'kube-probe/1.30' }],
+    ['from this machine by its own word', { 'x-forwarded-for': '127.0.0.1', 'x-real-ip': '127.0.0.1' }],
+    ['with the platform’s own headers', { 'x-ms-request-id': '1', 'x-arr-ssl': '1', 'x-site-deployment-id': 'a' }],
+    [
+      'with a principal that somebody wrote',
+      { 'x-ms-client-principal': 'eyJ9', 'x-ms-client-principal-name': 'admin' },
+    ],
+  ] as const)('is not read %s', async (_, headers) => {
+    expect((await ask(headers)).status).toBe(401)
+    const [broker] = stack.brokers
+    const told = await ask({ ...headers, 'x-functions-key': broker?.functionKey ?? '' })
+    expect(told.status).toBe(200)
+    expect(told.json.checks).toBeInstanceOf(Array)
+  })
+
+  it.each(['/admin/host/keys', '/admin/functions/sweep', '/runtime/webhooks/eventgrid?functionName=certificateEvent'])(
+    'nor is %s reached without the host’s own key',
+    async (path) => {
+      for (const headers of [{}, { 'x-functions-key': stack.brokers[0]?.functionKey ?? '' }]) {
+        const refused = await stack.person().call(path, { method: 'POST', headers, body: '{}' })
+        expect([401, 403, 404]).toContain(refused.status)
+      }
+    },
+  )
+
+  it('is not part of what everybody may read', async () => {
+    const ready = await stack.person().call('/health/ready')
+
+    expect(ready.text).toBe('ready')
+    expect(ready.status).toBe(200)
+    expectSafeHeaders(ready)
+    expect((await stack.person().call('/health')).text).toBe('alive')
+  })
+})
+
+describe('a method', () => {
+  const routes = [
+    ['/login', 'GET, HEAD'],
+    ['/callback', 'POST, GET'],
+    ['/session', 'GET, OPTIONS'],
+    ['/session/token', 'POST, OPTIONS'],
+    ['/logout', 'POST, OPTIONS'],
+    ['/logout/done', 'GET'],
+    ['/health/ready', 'GET, HEAD'],
+  ] as const
+
+  it.each(routes)('that %s does not take gets 405 with those that it does', async (path, allowed) => {
+    for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']) {
+      if (allowed.includes(method)) continue
+      const refused = await signedIn.call(path, { method, headers: { accept: 'application/json' } })
+
+      expect(refused.status, `${method} ${path}`).toBe(405)
+      expect(refused.headers.get('allow')).toBe(allowed)
+      expect(refused.headers.get('content-type')).toBe('application/problem+json; charset=utf-8')
+      expect(refused.json).toMatchObject({ code: 'method_not_allowed' })
+      expectSafeHeaders(refused)
+      expect(refused.cookies).toEqual([])
+    }
+    expect((await signedIn.script(shopPage, '/session')).status).toBe(200)
+  })
+
+  it.each(routes)('that nobody knows meets nobody at %s', async (path) => {
+    for (const method of ['TRACE', 'CONNECT_', 'PROPFIND', 'get', 'GETX']) {
+      const refused = await sendRaw(stack.url, { method, target: path })
+      expect([400, 404, 405, 501], `${method} ${path}`).toContain(refused.status)
+      expect(refused.headers.get('set-cookie')).toBeNull()
+    }
+  })
+
+  it.each([
+    ['X-HTTP-Method-Override', 'POST'],
+    ['X-HTTP-Method', 'POST'],
+    ['X-Method-Override', 'POST'],
+  ])('in the header %s does not make a sign-out of a GET', async (name, value) => {
+    const refused = await signedIn.script(shopPage, '/logout', { headers: { [name]: value, 'broker-request': '1' } })
+    expect(refused.status).toBe(405)
+    const asField = await signedIn.script(shopPage, '/session?_method=DELETE')
+    expect(asField.status).toBe(200)
+    expect((await signedIn.script(shopPage, '/session')).status).toBe(200)
+  })
+})
+
+describe('a body', () => {
+  const form = 'application/x-www-form-urlencoded'
+  const json = { 'content-type': 'application/json' }
+
+  it('of 1 MB is refused before it is parsed, everywhere', async () => {
+    const large = 'a'.repeat(1024 * 1024)
+    const callback = await stack.person().open('/callback', {
+      method: 'POST',
+      body: `state=${large}`,
+      headers: { 'content-type': form },
+    })
+    expectNothingBegun(callback, 'request_too_large')
+
+    for (const path of ['/session/token', '/logout']) {
+      const refused = await signedIn.script(shopPage, path, {
+        method: 'POST',
+        body: `{"api":"${large}"}`,
+        headers: json,
+      })
+      expect(refused.status).toBe(413)
+      expect(refused.json).toMatchObject({ code: 'request_too_large' })
+    }
+    expect((await signedIn.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
+  })
+
+  it('that only claims to be 100 MB is refused without being waited for', async () => {
+    const refused = await sendRaw(stack.url, {
+      method: 'POST',
+      target: '/callback',
+      headers: [
+        ['Host', new URL(stack.url).host],
+        ['Content-Type', form],
+        ['Content-Length', String(101 * 1024 * 1024)],
+      ],
+      body: 'state=a',
+    })
+
+    // The host's own limit answers 500 without a body: no line of ours runs, and nothing of ours is said.
+    expect([413, 500]).toContain(refused.status)
+    expect(refused.text).toBe('')
+    expect((await stack.person().call('/health')).status).toBe(200)
+  })
+
+  it('in another charset or content type is refused, and in UTF-8 read', async () => {
+    for (const type of [
+      'application/json; charset=utf-16',
+      'application/json; charset=iso-8859-1',
+      'text/json',
+      'text/plain',
+      form,
+    ]) {
+      const refused = await signedIn.script(shopPage, '/session/token', {
+        method: 'POST',
+        body: '{"api":"orders"}',
+        headers: { 'content-type': type },
+      })
+      expect(refused.status, type).toBe(415)
+      expect(refused.json).toMatchObject({ code: 'content_type_unsupported' })
+    }
+    for (const type of ['application/json', 'application/json; charset=utf-8', 'Application/JSON;charset="UTF-8"']) {
+      const read = await signedIn.script(shopPage, '/session/token', {
+        method: 'POST',
+        body: '{"api":"orders"}',
+        headers: { 'content-type': type },
+      })
+      expect(read.status, type).toBe(200)
+    }
+  })
+
+  it('with 51 fields is refused by their number', async () => {
+    const fields = Object.fromEntries(Array.from({ length: 51 }, (_, i) => [`f${i}`, '1']))
+
+    const refused = await stack.person().callback({ mode: 'form_post', fields })
+
+    expectNothingBegun(refused, 'request_too_large')
+  })
+
+  it.each([
+    '',
+    '[]',
+    '"a"',
+    '1',
+    'null',
+    '{',
+    '{"api":1}',
+    '{"api":"orders","evil":"x"}',
+    '{"api":{"a":1}}',
+    '{"__proto__":"x"}',
+  ])('that is %s and no request is refused', async (body) => {
+    const refused = await signedIn.script(shopPage, '/session/token', { method: 'POST', body, headers: json })
+
+    expect(refused.status).toBe(400)
+    expect(refused.json).toMatchObject({ code: 'parameter_invalid' })
+    expect(refused.text).not.toContain('evil')
+  })
+})
