@@ -42,6 +42,17 @@ const limits: Readonly<Record<string, number>> = {
   nonce: 512,
 }
 
+/** Known, and asking for something that the answer would then lack: refused, since dropping it would look like a yes. */
+const notDone: ReadonlySet<string> = new Set([
+  'request',
+  'request_uri',
+  'max_age',
+  'acr_values',
+  'resource',
+  'authorization_details',
+  'dpop_jkt',
+])
+
 /** An error that the client is told at its redirect URI. */
 export class AuthorizationError extends BrokerError {
   readonly redirectTo: string
@@ -109,7 +120,10 @@ export function parseAuthorizationRequest(
 function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, redirectUri: string, state: string | undefined) {
   const parameters: Record<string, string> = {}
   for (const name of new Set(query.keys())) {
-    if (!(name in limits)) throw invalid(/^[\w.-]{1,40}$/.test(name) ? name : 'an unknown one', 'not taken by /login')
+    if (notDone.has(name)) throw invalid(name, 'not taken by /login')
+    if (query.getAll(name).length > 1) throw new BrokerError('parameter_repeated')
+    // RFC 6749 §3.1: what nobody here knows is ignored, or a library that adds a parameter of its own would be shut out.
+    if (!Object.hasOwn(limits, name)) continue
     const value = one(query, name)
     if (value !== undefined) parameters[name] = value
   }

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest'
+import { BrokerError, errorCatalogue } from '../../../shared/errors.ts'
+import type { ErrorCode } from '../../../shared/errors.ts'
+import { oauthProblem } from '../../../shared/http/oauth-problem.ts'
+
+const codes = Object.keys(errorCatalogue) as ErrorCode[]
+const told = (code: ErrorCode, options?: ConstructorParameters<typeof BrokerError>[1]) => {
+  const { body, ...answer } = oauthProblem(new BrokerError(code, options), 'reference')
+  return { ...answer, json: JSON.parse(body ?? '') as Record<string, string> }
+}
+
+describe('a failure for an OAuth client', () => {
+  it.each(codes)('keeps to the characters of RFC 6749 §5.2: %s', (code) => {
+    const { json } = told(code)
+
+    expect(json.error).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/)
+    expect(json.error_description).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/)
+  })
+
+  it('is 400 for what is wrong with the request, and 503 with a time for what may pass', () => {
+    expect(told('grant_invalid')).toMatchObject({
+      status: 400,
+      json: { error: 'invalid_grant', reference: 'reference' },
+    })
+    expect(told('signed_out')).toMatchObject({ status: 400, json: { error: 'invalid_grant' } })
+    expect(told('store_unavailable', { retryAfterSeconds: 7 })).toMatchObject({
+      status: 503,
+      headers: { 'retry-after': '7' },
+      json: { error: 'temporarily_unavailable' },
+    })
+  })
+})
