@@ -23,6 +23,9 @@ export interface AzureTableOptions {
 const pieceBytes = 60_000
 const pieceCharacters = 30_000
 const markerName = 'marker'
+
+/** Steps of the SDK's that do nothing for small JSON rows, and cost an eighth of each call's CPU time. */
+const unneededPolicies = ['tracingPolicy', 'logPolicy', 'multipartPolicy', 'formDataPolicy', 'decompressResponsePolicy']
 /** The sweep looks at every row of a table, a thousand at a time; nobody waits for it. */
 const scanMilliseconds = 60_000
 
@@ -43,12 +46,14 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
       redirectOptions: { maxRetries: 0 },
       additionalPolicies: [{ policy: plainAnswers, position: 'perRetry' as const }],
     }
-    return isLoopback(options.tableServiceUri)
+    const client = isLoopback(options.tableServiceUri)
       ? new TableClient(options.tableServiceUri, name, new AzureNamedKeyCredential(emulator.account, emulator.key), {
           ...clientOptions,
           allowInsecureConnection: true,
         })
       : new TableClient(options.tableServiceUri, name, await options.credential(), clientOptions)
+    for (const policy of unneededPolicies) client.pipeline.removePolicy({ name: policy })
+    return client
   }
 
   const clientFor = (table: TableName): Promise<TableClient> => {
@@ -129,7 +134,7 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
         try {
           return etagOf(await client.updateEntity(toEntity(row, marker), 'Replace', { etag }))
         } catch (error) {
-          if (statusOf(error) === 404) return undefined
+          if (codeOf(error) === 'ResourceNotFound') return undefined
           if (statusOf(error) !== 412) throw error
           return isOwnWrite(client, row, marker)
         }
