@@ -119,6 +119,8 @@ export function providerConfiguration(around: Surroundings): Configuration {
     clientAuthMethods: ['private_key_jwt'],
     enabledJWA: { clientAuthSigningAlgValues: ['PS256', 'RS256'], idTokenSigningAlgValues: ['RS256'] },
     pkce: { required: () => true },
+    // Of client assertions, as Entra allows it; what is older or newer was refused before.
+    clockTolerance: 300,
     scopes: allScopes(apis),
     claims: {
       openid: ['sub', 'tid', 'oid', 'sid', 'ver', 'nbf', 'login_hint', 'idp'],
