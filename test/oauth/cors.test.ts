@@ -1,0 +1,105 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { app, post, refresh, signInByCode } from '../setup/client.ts'
+import { desk, startStack } from '../setup/stack.ts'
+import type { Registration, Stack } from '../setup/stack.ts'
+
+const native: Registration = { ...app, id: 'native', origins: ['https://native.example.org'] }
+const [origin] = app.origins as [string]
+const metadata = '/.well-known/oauth-authorization-server'
+const routes = [
+  ['/token', 'POST'],
+  ['/revoke', 'POST'],
+  [metadata, 'GET'],
+] as const
+
+const others = [
+  ['of nobody here', 'https://evil.example'],
+  ['that only begins like one', `${origin}.evil.example`],
+  ['that only ends like one', 'https://evil-native.example.org'],
+  ['of another port', 'http://127.0.0.1:5174'],
+  ['of another scheme', 'https://127.0.0.1:5173'],
+  ['of another spelling', 'http://127.1:5173'],
+  ['of a sandbox or a file', 'null'],
+  ['of the broker itself', 'broker'],
+] as const
+
+describe('CORS for OAuth clients', () => {
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await startStack({ frontEnds: [app, native, desk] })
+  })
+  afterAll(() => stack.close())
+
+  const call = (path: string, headers: Readonly<Record<string, string>>, method = 'OPTIONS') =>
+    fetch(`${stack.url}${path}`, { method, headers })
+  const corsOf = (headers: Headers) => [...headers.keys()].filter((name) => name.startsWith('access-control-'))
+  const listed = (headers: Headers, name: string) => (headers.get(name) ?? '').toLowerCase().split(', ')
+
+  describe.each(routes)('at %s', (path, method) => {
+    it('answers the preflight of a registered origin, to be kept for two hours', async () => {
+      const answer = await call(path, {
+        origin,
+        'access-control-request-method': method,
+        'access-control-request-headers': 'content-type,traceparent,tracestate,request-id',
+      })
+
+      expect(answer.status).toBe(204)
+      expect(answer.headers.get('access-control-allow-origin')).toBe(origin)
+      expect(listed(answer.headers, 'access-control-allow-methods')).toContain(method.toLowerCase())
+      expect(listed(answer.headers, 'access-control-allow-headers')).toEqual(
+        expect.arrayContaining(['content-type', 'traceparent', 'tracestate', 'request-id']),
+      )
+      expect(answer.headers.get('access-control-max-age')).toBe('7200')
+      expect(answer.headers.get('vary')).toContain('Origin')
+    })
+
+    it.each(others)('allows nothing to an origin %s', async (_, foreign) => {
+      const from = foreign === 'broker' ? stack.url : foreign
+
+      const preflight = await call(path, { origin: from, 'access-control-request-method': method })
+      const answer = await call(path, { origin: from }, method)
+
+      expect(corsOf(preflight.headers)).toEqual([])
+      expect(corsOf(answer.headers)).toEqual([])
+      for (const { headers } of [preflight, answer]) expect(headers.get('vary')).toContain('Origin')
+    })
+
+    it('sends no credentials along, and lets a script read what helps it', async () => {
+      const answer = await call(path, { origin: 'https://native.example.org' }, method)
+
+      expect(answer.headers.get('access-control-allow-origin')).toBe('https://native.example.org')
+      expect(answer.headers.has('access-control-allow-credentials')).toBe(false)
+      expect(listed(answer.headers, 'access-control-expose-headers').sort()).toEqual([
+        'broker-reference',
+        'retry-after',
+        'www-authenticate',
+      ])
+    })
+  })
+
+  it('lets a client read its tokens, and why it got none', async () => {
+    const { refreshToken } = await signInByCode(stack.person(), stack.url)
+
+    const good = await refresh(stack.url, refreshToken)
+    const refused = await refresh(stack.url, 'nothing')
+    stack.store.addFault({ table: 'sessions', status: 503 })
+    const down = await refresh(stack.url, refreshToken)
+    stack.store.clearFaults()
+
+    expect([good.status, refused.status, down.status]).toEqual([200, 400, 503])
+    for (const { headers } of [good, refused, down]) expect(headers.get('access-control-allow-origin')).toBe(origin)
+    expect(down.headers.get('retry-after')).toMatch(/^\d+$/)
+  })
+
+  it('gives a client’s tokens to no other registered origin, and tells that origin so', async () => {
+    const { refreshToken } = await signInByCode(stack.person(), stack.url)
+    const form = { grant_type: 'refresh_token', client_id: 'app', refresh_token: refreshToken }
+
+    const foreign = await post('/token', form, { url: stack.url, headers: { origin: native.origins[0]! } })
+    const own = await post('/token', form, { url: stack.url, headers: {} })
+
+    expect([foreign.status, foreign.json.code]).toEqual([400, 'request_not_from_front_end'])
+    expect(foreign.headers.get('access-control-allow-origin')).toBe(native.origins[0])
+    expect(own.status).toBe(200)
+  })
+})
