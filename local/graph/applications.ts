@@ -33,6 +33,11 @@ export class Applications {
     this.#applications.set(application.id.toLowerCase(), application)
   }
 
+  remove(objectId: string): void {
+    this.#applications.delete(objectId.toLowerCase())
+    this.#keys.delete(objectId.toLowerCase())
+  }
+
   get all(): readonly Application[] {
     return [...this.#applications.values()]
   }

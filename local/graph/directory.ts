@@ -1,0 +1,184 @@
+/**
+ * What a deployment does at Microsoft Graph: applications by their unique name, service principals, the APIs of others.
+ * Which keys an application has stands in applications.ts; the rest of its properties here.
+ */
+import { randomUUID } from 'node:crypto'
+import { keyCredentialJson } from './applications.ts'
+import type { Application, Applications } from './applications.ts'
+import type { GraphAnswer, GraphCall, GraphRoute } from './graph.ts'
+import { GraphError } from './graph-error.ts'
+
+export type Properties = Record<string, unknown>
+
+export interface ServicePrincipal {
+  readonly id: string
+  readonly appId: string
+  readonly servicePrincipalNames?: readonly string[]
+  readonly oauth2PermissionScopes?: readonly { readonly id: string; readonly value: string }[]
+}
+
+export interface Directory {
+  readonly routes: (applications: Applications) => readonly GraphRoute[]
+  /** What an application has beside its keys, by its object id. */
+  readonly properties: Map<string, Properties>
+  readonly servicePrincipals: ServicePrincipal[]
+  /** Delegated permissions that were consented to, as Graph lists them. */
+  readonly grants: Properties[]
+  /** May be changed at any time. */
+  readonly settings: {
+    /** Whether callers may make app registrations. */
+    mayCreate: boolean
+    /** Whether callers may change those that are there. */
+    mayChange: boolean
+  }
+}
+
+const denied = () =>
+  new GraphError(403, 'Authorization_RequestDenied', 'Insufficient privileges to complete the operation.')
+
+export function createDirectory(): Directory {
+  const properties = new Map<string, Properties>()
+  const servicePrincipals: ServicePrincipal[] = []
+  const grants: Properties[] = []
+  const settings = { mayCreate: true, mayChange: true }
+
+  const routes = (applications: Applications): readonly GraphRoute[] => {
+    /** By object id, client id or unique name; whatever the path has. */
+    const find = (key: string): Application | undefined => {
+      const [, alternate, value] = /^\((appId|uniqueName)='([^']*)'\)$/.exec(key) ?? []
+      return applications.all.find((one) => {
+        if (alternate === 'appId') return one.appId === value
+        if (alternate === 'uniqueName') return properties.get(one.id)?.['uniqueName'] === value
+        return `/${one.id}` === key
+      })
+    }
+    const get = (key: string): Application => {
+      const application = find(key)
+      if (application) return application
+      throw new GraphError(404, 'Request_ResourceNotFound', `Resource '${key}' does not exist.`)
+    }
+
+    const applicationJson = (application: Application, query: URLSearchParams): Properties => {
+      const selected = query.get('$select')?.split(',')
+      const whole: Properties = {
+        ...properties.get(application.id),
+        id: application.id,
+        appId: application.appId,
+        // Without being asked for by name they come back empty.
+        keyCredentials: selected?.includes('keyCredentials')
+          ? applications.keysOf(application).map((key) => keyCredentialJson(key, true))
+          : [],
+      }
+      return Object.fromEntries(Object.entries(whole).filter(([name]) => selected?.includes(name) ?? true))
+    }
+
+    const change = (application: Application, body: Properties) => {
+      const { keyCredentials, ...rest } = body
+      properties.set(application.id, { ...properties.get(application.id), ...rest })
+      if (keyCredentials !== undefined) replaceKeys(application, keyCredentials as Properties[])
+    }
+
+    /** The list that comes is the whole list: a key that isn't in it is gone. */
+    const replaceKeys = (application: Application, keys: readonly Properties[]) => {
+      const before = applications.keysOf(application)
+      const kept = new Set(keys.map(({ keyId }) => keyId).filter((keyId) => keyId !== undefined))
+      for (const key of before) if (!kept.has(key.keyId)) applications.unregister(application, key.keyId)
+      for (const { keyId, key, displayName } of keys) {
+        if (before.some((one) => one.keyId === keyId)) continue
+        if (typeof key !== 'string') throw new GraphError(400, 'Request_BadRequest', 'A new key needs its certificate.')
+        applications.register(application, Buffer.from(key, 'base64'), { displayName: String(displayName ?? '') })
+      }
+    }
+
+    const changeOrMake = ({ parameters, headers, body }: GraphCall): GraphAnswer => {
+      const key = parameters[0] ?? ''
+      const application = find(key)
+      if (application) {
+        if (!settings.mayChange) throw denied()
+        change(application, body as Properties)
+        return { status: 204 }
+      }
+      const uniqueName = /^\(uniqueName='([^']*)'\)$/.exec(key)?.[1]
+      if (uniqueName === undefined || headers.prefer !== 'create-if-missing') return { status: 404, body: get(key) }
+      if (!settings.mayCreate) throw denied()
+      const made = { id: randomUUID(), appId: randomUUID() }
+      applications.add(made)
+      change(made, { ...(body as Properties), uniqueName })
+      return { status: 201, body: applicationJson(made, new URLSearchParams()) }
+    }
+
+    const principal = (appId: string) => servicePrincipals.find((one) => one.appId === appId)
+
+    return [
+      {
+        operation: 'getApplication',
+        method: 'GET',
+        path: /^\/applications(\/[\da-f-]{36}|\([^)]*\))$/i,
+        handle: ({ parameters, query }) => ({ status: 200, body: applicationJson(get(parameters[0] ?? ''), query) }),
+      },
+      {
+        operation: 'changeApplication',
+        method: 'PATCH',
+        path: /^\/applications(\/[\da-f-]{36}|\([^)]*\))$/i,
+        handle: changeOrMake,
+      },
+      {
+        operation: 'deleteApplication',
+        method: 'DELETE',
+        path: /^\/applications(\/[\da-f-]{36})$/i,
+        handle: ({ parameters }) => {
+          const application = get(parameters[0] ?? '')
+          if (!settings.mayChange) throw denied()
+          applications.remove(application.id)
+          properties.delete(application.id)
+          return { status: 204 }
+        },
+      },
+      {
+        operation: 'getServicePrincipal',
+        method: 'GET',
+        path: /^\/servicePrincipals\(appId='([^']*)'\)$/i,
+        handle: ({ parameters }) => {
+          const found = principal(parameters[0] ?? '')
+          if (found) return { status: 200, body: found }
+          throw new GraphError(404, 'Request_ResourceNotFound', 'Resource does not exist.')
+        },
+      },
+      {
+        operation: 'listGrants',
+        method: 'GET',
+        path: /^\/servicePrincipals\(appId='([^']*)'\)\/oauth2PermissionGrants$/i,
+        handle: () => ({ status: 200, body: { value: grants } }),
+      },
+      {
+        operation: 'findServicePrincipals',
+        method: 'GET',
+        path: /^\/servicePrincipals$/i,
+        handle: ({ query }) => {
+          const name = /^servicePrincipalNames\/any\(n:n eq '([^']*)'\)$/.exec(query.get('$filter') ?? '')?.[1]
+          const value = servicePrincipals.filter(({ servicePrincipalNames }) =>
+            servicePrincipalNames?.includes(name ?? ''),
+          )
+          return { status: 200, body: { value } }
+        },
+      },
+      {
+        operation: 'createServicePrincipal',
+        method: 'POST',
+        path: /^\/servicePrincipals$/i,
+        handle: ({ body }) => {
+          const { appId } = body as { appId: string }
+          if (!settings.mayCreate) throw denied()
+          if (principal(appId))
+            throw new GraphError(409, 'Request_MultipleObjectsWithSameKeyValue', 'It exists already.')
+          get(`(appId='${appId}')`)
+          const made = { id: randomUUID(), appId }
+          servicePrincipals.push(made)
+          return { status: 201, body: made }
+        },
+      },
+    ]
+  }
+
+  return { routes, properties, servicePrincipals, grants, settings }
+}

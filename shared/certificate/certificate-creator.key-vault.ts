@@ -1,0 +1,113 @@
+/** Creating a certificate by Key Vault's own SDK. */
+import type { TokenCredential } from '@azure/identity'
+import { CertificateClient } from '@azure/keyvault-certificates'
+import type { CertificatePolicy as SdkPolicy } from '@azure/keyvault-certificates'
+import { CertificateRefused } from './create.ts'
+import type { CertificateCreator, CertificatePolicy } from './create.ts'
+
+export interface CertificateCreatorOptions {
+  /** Checked: the cloud's vault suffix, or loopback. */
+  readonly vaultUrl: string
+  readonly credential: TokenCredential
+  /** Between two looks at what the vault is doing. */
+  readonly intervalMilliseconds?: number
+}
+
+export function createKeyVaultCertificateCreator(options: CertificateCreatorOptions): CertificateCreator {
+  const { vaultUrl, credential, intervalMilliseconds = 2_000 } = options
+  const client = new CertificateClient(vaultUrl, credential, {
+    // The challenge names the vault's public suffix, which an emulator on loopback can't have.
+    disableChallengeResourceVerification: new URL(vaultUrl).hostname === 'localhost',
+  })
+
+  const may = async <T>(permission: string, work: Promise<T>): Promise<T> => {
+    try {
+      return await work
+    } catch (error) {
+      if (statusOf(error) === 403) throw new CertificateRefused(permission, vaultUrl, { cause: error })
+      throw error
+    }
+  }
+
+  const waitForPending = async (name: string): Promise<void> => {
+    const poller = await client.getCertificateOperation(name, { intervalInMs: intervalMilliseconds })
+    await poller.pollUntilDone()
+  }
+
+  return {
+    findPolicy: async (name) => {
+      try {
+        const found = await may('get', client.getCertificate(name))
+        // A request that isn't done yet: no policy to compare, but one to wait for.
+        return found.cer && found.cer.length > 0 ? fromSdk(found.policy ?? {}) : undefined
+      } catch (error) {
+        if (statusOf(error) === 404) return undefined
+        throw error
+      }
+    },
+
+    create: async (name, policy) => {
+      try {
+        const poller = await may(
+          'create',
+          client.beginCreateCertificate(name, toSdk(policy), { intervalInMs: intervalMilliseconds }),
+        )
+        await may('get', poller.pollUntilDone())
+      } catch (error) {
+        // An earlier run asked for it and was interrupted.
+        if (statusOf(error) !== 409) throw error
+        await may('get', waitForPending(name))
+      }
+    },
+
+    updatePolicy: async (name, policy) => {
+      await may('update', client.updateCertificatePolicy(name, toSdk(policy)))
+    },
+
+    newestVersion: async (name) => {
+      const { properties, cer } = await may('get', client.getCertificate(name))
+      if (!cer || !properties.version) throw new Error(`The vault has no certificate ${name} to read.`)
+      const { version, notBefore, expiresOn } = properties
+      return { version, der: cer, notBefore, expires: expiresOn }
+    },
+  }
+}
+
+function toSdk(policy: CertificatePolicy): SdkPolicy {
+  const { renewDaysBeforeEnd } = policy
+  return {
+    issuerName: policy.issuer,
+    subject: policy.subject,
+    keyType: policy.keyType,
+    keySize: policy.keySize,
+    exportable: policy.exportable,
+    reuseKey: policy.reuseKey,
+    keyUsage: policy.keyUsage as NonNullable<SdkPolicy['keyUsage']>,
+    // Client authentication: it proves who the client is, and is no server's.
+    enhancedKeyUsage: ['1.3.6.1.5.5.7.3.2'],
+    contentType: 'application/x-pkcs12',
+    validityInMonths: policy.validityMonths,
+    lifetimeActions:
+      renewDaysBeforeEnd === undefined ? [] : [{ action: 'AutoRenew', daysBeforeExpiry: renewDaysBeforeEnd }],
+  }
+}
+
+function fromSdk(policy: Partial<SdkPolicy>): CertificatePolicy {
+  const renewal = policy.lifetimeActions?.find(({ action }) => action === 'AutoRenew')
+  return {
+    subject: policy.subject ?? '',
+    keyType: policy.keyType === 'RSA-HSM' ? 'RSA-HSM' : 'RSA',
+    keySize: (policy.keySize ?? 2048) as CertificatePolicy['keySize'],
+    // What isn't said counts as Key Vault's own default, which is the worse one.
+    exportable: policy.exportable ?? true,
+    reuseKey: policy.reuseKey ?? true,
+    keyUsage: policy.keyUsage ?? [],
+    validityMonths: policy.validityInMonths ?? 12,
+    renewDaysBeforeEnd: renewal?.daysBeforeExpiry,
+    issuer: policy.issuerName ?? 'Unknown',
+  }
+}
+
+function statusOf(error: unknown): number | undefined {
+  return (error as { statusCode?: number } | undefined)?.statusCode
+}
