@@ -2,7 +2,17 @@
  * The composition root: settings once, adapters on first use. What varies between Azure, a laptop and a test is here
  * and nowhere else, and so is the only look at the environment.
  */
-import { createClientAssertions } from '../shared/credential/client-assertion.ts'
+import { paceOf } from '../shared/certificate/pace.ts'
+import { createPublishedKeys } from '../shared/certificate/published-keys.ts'
+import type { PublishedKeys } from '../shared/certificate/published-keys.ts'
+import { emptyRecord } from '../shared/certificate/record.ts'
+import { createCertificateRecords } from '../shared/certificate/records.ts'
+import type { NotedRegistration } from '../shared/certificate/registered.ts'
+import type { CertificateRoll } from '../shared/certificate/roll.ts'
+import { readVaultEvent } from '../shared/certificate/vault-event.ts'
+import type { CertificateNews } from '../shared/certificate/vault-event.ts'
+import type { ProvingVersion } from '../shared/certificate/application-keys.ts'
+import { createClientAssertions, signAssertion } from '../shared/credential/client-assertion.ts'
 import type { ClientAssertions } from '../shared/credential/client-assertion.ts'
 import { createSigningVersions } from '../shared/credential/signing-version.ts'
 import type { KeyVault } from '../shared/credential/vault.key-vault.ts'
@@ -26,14 +36,17 @@ import type { SignOut } from '../shared/session/sign-out.ts'
 import type { Store } from '../shared/session/store.ts'
 import { createSweep } from '../shared/session/sweep.ts'
 import type { Sweep } from '../shared/session/sweep.ts'
+import { isLoopbackHost } from '../shared/settings/addresses.ts'
 import { parseSettings, SettingsError } from '../shared/settings/settings.ts'
 import type { Settings } from '../shared/settings/settings.ts'
 import { authorityOf, createIdentityProvider, tokenEndpointOf } from '../shared/signin/identity-provider.ts'
+import type { ClientCredentials } from '../shared/signin/redeem.msal.ts'
 import type { TokenEndpoint } from '../shared/signin/redeem.ts'
 import { createSignIn } from '../shared/signin/sign-in.ts'
 import type { SignIn } from '../shared/signin/sign-in.ts'
 import { createLog, describeError } from '../shared/telemetry/log.ts'
 import type { Log, LogSink } from '../shared/telemetry/log.ts'
+import { wait } from '../shared/timing/deadline.ts'
 
 /** The parts that the functions call. */
 export interface Broker {
@@ -46,6 +59,11 @@ export interface Broker {
   readonly authorizationServer: AuthorizationServer
   readonly readiness: Readiness
   readonly sweep: Sweep
+  readonly roll: CertificateRoll
+  /** What an event says about our certificate; undefined where it is about another. */
+  readVaultEvent(event: unknown): CertificateNews | undefined
+  noteRegistered(version: string): Promise<NotedRegistration>
+  publishedKeys(): Promise<PublishedKeys>
   /** Fetches what the first person would wait for; never throws. */
   warmUp(): Promise<void>
 }
@@ -91,7 +109,20 @@ function composeBroker(settings: Settings, log: Log): Broker {
   const frontEnds = createFrontEnds(settings.frontEnds)
   const provider = createIdentityProvider({ ...providerSettings, network, clock, onFault })
   const ring = createKeyRing({ store, wrapper: vault, clock, neededForSeconds: session.absoluteSeconds, onFault })
-  const versions = createSigningVersions({ vault, store, ...credential, clock, onFault })
+  const pace = paceOf(credential)
+  const records = createCertificateRecords({ store, ...credential })
+  const onRefused = (version: string | undefined) =>
+    log('error', 'certificate refused', { code: 'client_refused', ...(version ? { certificateVersion: version } : {}) })
+  const versions = createSigningVersions({
+    vault,
+    store,
+    ...credential,
+    clock,
+    onFault,
+    records,
+    pace,
+    onRefused,
+  })
   const assertions: ClientAssertions = createClientAssertions({
     vault,
     versions,
@@ -101,7 +132,7 @@ function composeBroker(settings: Settings, log: Log): Broker {
     clock,
     onFault,
   })
-  const tokenEndpoint = once(async (): Promise<TokenEndpoint> => {
+  const tokenEndpoint = once(async (): Promise<TokenEndpoint & ClientCredentials> => {
     const { createMsalTokenEndpoint } = await import('../shared/signin/redeem.msal.ts')
     return createMsalTokenEndpoint({
       authority: authorityOf(providerSettings),
@@ -113,6 +144,38 @@ function composeBroker(settings: Settings, log: Log): Broker {
       clock,
     })
   })
+  const certificateRoll = once(async () => {
+    const { createCertificateRoll } = await import('../shared/certificate/roll.ts')
+    const { applicationObjectId: objectId, graphUrl, clientId } = providerSettings
+    const audience = tokenEndpointOf(providerSettings)
+    // An emulator of Graph is asked with tokens for Graph's own name.
+    const graph = graphUrl === undefined || isLoopbackHost(new URL(graphUrl).hostname) ? publicGraph : graphUrl
+    const clientToken = async (assertion: string) => (await tokenEndpoint()).clientToken(`${graph}/.default`, assertion)
+    const token = async (by: ProvingVersion) =>
+      clientToken((await signAssertion(vault, by, { clientId, audience, now: clock() })).jwt)
+    const { createGraphApplicationKeys } = await import('../shared/certificate/application-keys.graph.ts')
+    const applicationKeys =
+      objectId !== undefined && graphUrl !== undefined
+        ? createGraphApplicationKeys({ graphUrl, objectId, vault, network, token, clock })
+        : undefined
+    return createCertificateRoll({
+      vault,
+      records,
+      applicationKeys,
+      clientToken,
+      clientId,
+      audience,
+      pace,
+      clock,
+      wait,
+      onRecord: (record) => versions.learn(record),
+      log,
+    })
+  })
+  const roll: CertificateRoll = {
+    run: async (budgetMilliseconds) => (await certificateRoll()).run(budgetMilliseconds),
+    plan: async () => (await certificateRoll()).plan(),
+  }
   const sessions = createSessions({ store, ring, clock, ...session })
   const codes = createCodes({ store, ring, clock, endSession: (place) => sessions.end({ place }) })
   const accessTokens = createAccessTokens({ sessions, tokenEndpoint, clock, idleSeconds: session.idleSeconds, onFault })
@@ -157,8 +220,23 @@ function composeBroker(settings: Settings, log: Log): Broker {
       signOut,
       clock,
     }),
-    readiness: createReadiness({ ring, store, provider, assertions, versions, clock }),
+    readiness: createReadiness({ ring, store, provider, assertions, versions, pace, clock }),
     sweep: createSweep({ store, clock }),
+    roll,
+    readVaultEvent: (event) => readVaultEvent(event, credential),
+    noteRegistered: async (version) => {
+      const { createNoteRegistered } = await import('../shared/certificate/registered.ts')
+      return createNoteRegistered({ roll, records, clock })(version)
+    },
+    publishedKeys: createPublishedKeys({
+      vault,
+      record: async () => {
+        if (!versions.record()) await versions.get()
+        return versions.record() ?? emptyRecord
+      },
+      pace,
+      clock,
+    }),
     warmUp: async () => {
       const faults = await Promise.allSettled([
         ring.current(),
@@ -171,6 +249,9 @@ function composeBroker(settings: Settings, log: Log): Broker {
     },
   }
 }
+
+/** What Graph's tokens are for in the public cloud. */
+const publicGraph = 'https://graph.microsoft.com'
 
 /** Builds on first use; a failure is not kept, so that the next request tries again. */
 function once<T>(build: () => Promise<T>): () => Promise<T> {

@@ -7,15 +7,19 @@ import { isLoopbackHost } from '../shared/settings/addresses.ts'
 import { authorizationServerMetadata } from './authorization-server-metadata.ts'
 import { callbackByGet, callbackByPost } from './callback.ts'
 import type { LogSink } from '../shared/telemetry/log.ts'
+import { certificateEvent } from './certificate-event.ts'
+import { certificateRegistered } from './certificate-registered.ts'
 import { compose } from './compose.ts'
 import { word } from '../shared/http/answer.ts'
 import { ready, readyDetail } from './health.ts'
 import { home } from './home.ts'
+import { jwks } from './jwks.ts'
 import { login, loginHead } from './login.ts'
 import { logoutDone } from './logout-done.ts'
 import { logout } from './logout.ts'
 import { allMethods, forClients, forLiveness, forOperators, forPeople, forProbes, forScripts } from './respond.ts'
 import { revoke } from './revoke.ts'
+import { rollCertificate } from './roll-certificate.ts'
 import { sessionToken } from './session-token.ts'
 import { session } from './session.ts'
 import { token } from './token.ts'
@@ -43,6 +47,7 @@ app.http('authorizationServerMetadata', {
   ...open,
   handler: forClients(composed, { GET: authorizationServerMetadata }),
 })
+app.http('jwks', { route: '.well-known/jwks.json', ...open, handler: forProbes(composed, { GET: jwks }) })
 
 app.http('logout', { route: 'logout', ...open, handler: forScripts(composed, { POST: logout }) })
 app.http('logoutDone', { route: 'logout/done', ...open, handler: forPeople(composed, { GET: logoutDone }) })
@@ -56,7 +61,16 @@ app.http('readyDetail', {
   methods: ['GET'],
   handler: forOperators(composed, { GET: readyDetail }),
 })
+app.http('certificateRegistered', {
+  route: 'certificate/{version}/registered',
+  authLevel: 'function',
+  methods: ['POST'],
+  handler: forOperators(composed, { POST: certificateRegistered }),
+})
 
+app.timer('rollCertificate', { schedule: '0 */5 * * * *', handler: rollCertificate(composed) })
+// The host lets nobody but Event Grid in, by a key of its own; which vault an event is about is checked here.
+app.eventGrid('certificateEvent', { handler: certificateEvent(composed) })
 app.timer('sweep', { schedule: '0 17 * * * *', handler: sweep(composed) })
 app.warmup('warmup', { handler: warmup(composed) })
 

@@ -42,6 +42,7 @@ export function card(started: Started): string {
       provider ? `${provider.issuer} (pages on ${provider.browserUrl})` : settings.provider.instance,
     ],
     ['Key Vault', `${settings.credential.vaultUrl} (certificate ${settings.credential.certificateName})`],
+    ['Microsoft Graph', cloud.graph?.url],
     ['Managed identity', cloud.managedIdentity?.url ?? 'your own az or azd sign-in'],
     ['Table storage', settings.store.tableServiceUri],
     ...cloud.storage

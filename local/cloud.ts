@@ -2,6 +2,7 @@
  * The laptop's cloud: everything that the broker speaks to, on loopback, and the settings that name it. `npm start`
  * and the tests start the same parts.
  */
+import { randomUUID } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { FrontEndSettings } from '../shared/settings/settings.ts'
@@ -11,11 +12,15 @@ import { createCertificateAuthority } from './certificate-authority.ts'
 import { startDemoApi } from './demo/api.ts'
 import { startDemoFrontEnd } from './demo/front-end.ts'
 import { startOtherSiteDemo } from './demo/other-site.ts'
+import { startGraph } from './graph/graph.ts'
+import type { Graph } from './graph/graph.ts'
 import { startIdentityProvider } from './identity-provider/identity-provider.ts'
 import type { Api, IdentityProvider } from './identity-provider/identity-provider.ts'
+import { createAccessTokenIssuer } from './managed-identity/access-tokens.ts'
 import { localIdentity, startManagedIdentity } from './managed-identity/managed-identity.ts'
 import type { ManagedIdentity } from './managed-identity/managed-identity.ts'
 import { brokerAccessPolicy } from './vault/permissions.ts'
+import type { PublicCertificate } from './vault/certificates.ts'
 import { startVault } from './vault/vault.ts'
 import type { Vault } from './vault/vault.ts'
 import type { Ports } from './ports.ts'
@@ -25,6 +30,8 @@ export interface Parts {
   readonly identityProvider: boolean
   readonly vault: boolean
   readonly managedIdentity: boolean
+  /** Beside the identity provider: which certificates that accepts is Graph's to say. */
+  readonly graph: boolean
   readonly storage: readonly StorageService[]
   readonly demo: boolean
 }
@@ -33,6 +40,7 @@ export const allParts: Parts = {
   identityProvider: true,
   vault: true,
   managedIdentity: true,
+  graph: true,
   storage: ['table'],
   demo: true,
 }
@@ -46,6 +54,7 @@ export interface CloudOptions {
   readonly frontEnds: readonly FrontEndSettings[]
   readonly tenantId: string
   readonly clientId: string
+  readonly applicationObjectId?: string | undefined
   readonly certificateName: string
   readonly wrappingKeyName: string
   /** Of the broker's identity. */
@@ -54,12 +63,15 @@ export interface CloudOptions {
   readonly keySize?: 2048 | 3072
   /** Where the certificate of the local certificate authority is written. */
   readonly caFile: string
+  /** The vault has made a version after the first: what Event Grid would be told. */
+  readonly onNewCertificateVersion?: (certificate: PublicCertificate) => void
 }
 
 export interface Cloud {
   readonly identityProvider: IdentityProvider | undefined
   readonly vault: Vault | undefined
   readonly managedIdentity: ManagedIdentity | undefined
+  readonly graph: Graph | undefined
   readonly storage: readonly StorageEmulator[]
   readonly demoFrontEnd: { readonly url: string } | undefined
   /** The demo front end that shares no site with the broker. */
@@ -119,13 +131,35 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
               verifyAccessToken: (token, audience) => managedIdentity.issuer.verifyAccessToken(token, audience),
               permissions: { [localIdentity.clientId]: brokerAccessPolicy },
               tenantId: options.tenantId,
+              onNewCertificateVersion: (certificate) => {
+                // As Event Grid does it: nobody waits for the delivery. The first version is no news.
+                if (certificate.name === certificateName && isRegistered) options.onNewCertificateVersion?.(certificate)
+              },
             }),
           )
         : undefined
+    const application = { id: options.applicationObjectId ?? randomUUID(), appId: options.clientId }
+    const issuer = managedIdentity?.issuer ?? (await createAccessTokenIssuer(options.tenantId))
+    const graph = parts.graph
+      ? keep(
+          await startGraph({
+            port: ports.graph,
+            tls,
+            verifyAccessToken: issuer.verifyAccessToken,
+            applications: [application],
+          }),
+        )
+      : undefined
+    let isRegistered = false
+    /** Whoever deploys registers the first version; the later ones are the broker's to register. */
+    const registerFirst = ({ der }: PublicCertificate) => {
+      graph?.applications.register(application, der, { displayName: 'registered at deployment' })
+      isRegistered = true
+    }
     const keys =
       vault &&
       Promise.all([
-        vault.createCertificate(certificateName, { keySize }),
+        vault.createCertificate(certificateName, { keySize }).then(registerFirst),
         vault.createKey(wrappingKeyName, { keySize, keyOps: ['wrapKey', 'unwrapKey'] }),
       ])
     keys?.catch(() => undefined)
@@ -143,9 +177,20 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
                 name: 'Certificate token broker',
                 redirectUris: options.brokerUrls.map((url) => `${url}/callback`),
                 postLogoutRedirectUris: options.brokerUrls.map((url) => `${url}/logout/done`),
-                certificates: () => vault?.publicCertificates(certificateName).map(({ der }) => der) ?? [],
+                certificates: () => graph?.applications.acceptedCertificates(options.clientId) ?? [],
               },
             ],
+            applicationTokens: async (clientId, audience) => {
+              const seconds = 3600
+              const principalId = application.id
+              const issued = await issuer.issueAccessToken({
+                clientId,
+                principalId,
+                audience,
+                lifetimeSeconds: seconds,
+              })
+              return { token: issued.token, seconds }
+            },
           }),
         )
       : undefined
@@ -162,6 +207,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       identityProvider,
       vault,
       managedIdentity,
+      graph,
       storage: emulators,
       demoFrontEnd: demo?.frontEnd,
       demoOtherSite: demo?.otherSite,
@@ -171,6 +217,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       settings: {
         ...(identityProvider ? { AzureAd__Instance: `${new URL(identityProvider.issuer).origin}/` } : {}),
         ...(vault ? { AzureAd__ClientCredentials__0__KeyVaultUrl: vault.url } : {}),
+        ...(graph ? { Broker__GraphUrl: graph.url, Broker__ApplicationObjectId: application.id } : {}),
         ...(managedIdentity
           ? {
               IDENTITY_ENDPOINT: managedIdentity.url,

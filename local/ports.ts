@@ -4,6 +4,7 @@ export interface Ports {
   readonly identityProvider: number
   readonly vault: number
   readonly managedIdentity: number
+  readonly graph: number
   readonly demoFrontEnd: number
   readonly demoApi: number
   readonly demoOtherSite: number
@@ -17,6 +18,7 @@ export const fixedPorts: Ports = {
   identityProvider: 7171,
   vault: 7172,
   managedIdentity: 7173,
+  graph: 7174,
   demoFrontEnd: 7175,
   demoApi: 7176,
   demoOtherSite: 7177,
@@ -31,6 +33,7 @@ export const freePorts: Ports = {
   identityProvider: 0,
   vault: 0,
   managedIdentity: 0,
+  graph: 0,
   demoFrontEnd: 0,
   demoApi: 0,
   demoOtherSite: 0,

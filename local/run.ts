@@ -132,6 +132,7 @@ function startCloudFor(
     identityProvider,
     vault,
     managedIdentity: vault,
+    graph: identityProvider,
     storage: withBroker ? (table ? ['table'] : []) : ['blob', 'queue', ...(table ? (['table'] as const) : [])],
     demo: identityProvider,
   }
@@ -143,6 +144,7 @@ function startCloudFor(
     frontEnds: settings.frontEnds,
     tenantId: settings.provider.tenantId,
     clientId: settings.provider.clientId,
+    applicationObjectId: settings.provider.applicationObjectId,
     certificateName: settings.credential.certificateName,
     wrappingKeyName: settings.keyRing.wrappingKeyName,
     ...(environment.IDENTITY_HEADER === undefined ? {} : { identityHeader: environment.IDENTITY_HEADER }),

@@ -4,6 +4,7 @@
 export interface ProvingVersion {
   readonly version: string
   readonly thumbprint: string
+  readonly expires: number
 }
 
 /** Every method throws BrokerError: `registration_refused`, `provider_…`, and what the vault lacks. */

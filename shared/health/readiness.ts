@@ -1,7 +1,11 @@
 /** Whether this instance can sign people in, part by part, from what it needs anyway; asked at most every few seconds. */
+import type { Pace } from '../certificate/pace.ts'
+import { chooseRecorded } from '../certificate/record.ts'
+import { daysLeft, warningsOf } from '../certificate/warnings.ts'
+import type { CertificateEvent } from '../certificate/warnings.ts'
 import type { ClientAssertions } from '../credential/client-assertion.ts'
 import type { SigningVersions } from '../credential/signing-version.ts'
-import { asBrokerError, errorCatalogue } from '../errors.ts'
+import { asBrokerError, BrokerError, errorCatalogue } from '../errors.ts'
 import type { KeyRing } from '../session/key-ring.ts'
 import type { Store } from '../session/store.ts'
 import type { IdentityProvider } from '../signin/identity-provider.ts'
@@ -18,6 +22,23 @@ export interface Check {
   readonly mend?: string
   readonly certificateVersion?: string
   readonly daysLeft?: number
+  /** Every version that is known, newest first, and how far its roll is. */
+  readonly certificateVersions?: readonly CertificateVersionState[]
+  /** What the operator was told. */
+  readonly warnings?: readonly CertificateEvent[]
+}
+
+export interface CertificateVersionState {
+  readonly version: string
+  readonly signs: boolean
+  readonly enabled: boolean
+  readonly status: string
+  readonly since: string
+  readonly daysLeft: number
+  /** Code of the last failure of its roll. */
+  readonly cause?: string
+  /** When the roll goes on with it. */
+  readonly next?: string
 }
 
 export interface Readiness {
@@ -31,13 +52,22 @@ export interface ReadinessOptions {
   readonly provider: IdentityProvider
   readonly assertions: ClientAssertions
   readonly versions: SigningVersions
+  readonly pace: Pace
   readonly clock: Clock
 }
 
 /** A probe that anyone may call must not become a load. */
 const keptFor = 5_000
 
-export function createReadiness({ ring, store, provider, assertions, versions, clock }: ReadinessOptions): Readiness {
+export function createReadiness({
+  ring,
+  store,
+  provider,
+  assertions,
+  versions,
+  pace,
+  clock,
+}: ReadinessOptions): Readiness {
   let kept: { checks: readonly Check[]; at: number } | undefined
 
   const look = singleFlight(async (): Promise<readonly Check[]> => {
@@ -45,16 +75,37 @@ export function createReadiness({ ring, store, provider, assertions, versions, c
       check('key ring', () => ring.current()),
       check('store', () => store.find('service', { partition: 'health', row: 'none' })),
       check('provider', () => provider.metadata()),
-      check('certificate', () => assertions.get(), aboutCertificate),
+      check('certificate', checkCertificate, aboutCertificate),
     ])
     kept = { checks, at: clock() }
     return checks
   })
 
+  const checkCertificate = async () => {
+    await assertions.get()
+    if (versions.isRefused()) throw new BrokerError('client_refused')
+  }
+
   const aboutCertificate = (): Partial<Check> => {
-    const version = versions.known()
-    if (!version) return {}
-    return { certificateVersion: version.version, daysLeft: Math.floor((version.expires - clock()) / 86_400_000) }
+    versions.known() // looks into the row again when it is time
+    const record = versions.record()
+    if (!record) return {}
+    const now = clock()
+    const signing = chooseRecorded(record, now)
+    return {
+      ...(signing ? { certificateVersion: signing.version, daysLeft: daysLeft(signing.expires, now) } : {}),
+      certificateVersions: record.versions.map(({ version, enabled, status, since, expires, cause, nextAt }) => ({
+        version,
+        signs: version === signing?.version,
+        enabled,
+        status,
+        since: new Date(since).toISOString(),
+        daysLeft: daysLeft(expires, now),
+        ...(cause === undefined ? {} : { cause }),
+        ...(nextAt > now ? { next: new Date(nextAt).toISOString() } : {}),
+      })),
+      warnings: warningsOf(record, now, pace).map(({ event }) => event),
+    }
   }
 
   return {
@@ -72,6 +123,6 @@ async function check(
     return { ...told(), part, ok: true }
   } catch (thrown) {
     const { code } = asBrokerError(thrown)
-    return { part, ok: false, code, mend: errorCatalogue[code].mend }
+    return { ...told(), part, ok: false, code, mend: errorCatalogue[code].mend }
   }
 }

@@ -10,6 +10,8 @@ export interface Cloud {
   readonly loginHost: string
   readonly vaultSuffix: string
   readonly tableSuffix: string
+  /** The first is the usual one. */
+  readonly graphHosts: readonly [string, ...string[]]
 }
 
 export const clouds: readonly Cloud[] = [
@@ -18,18 +20,21 @@ export const clouds: readonly Cloud[] = [
     loginHost: 'login.microsoftonline.com',
     vaultSuffix: '.vault.azure.net',
     tableSuffix: '.table.core.windows.net',
+    graphHosts: ['graph.microsoft.com'],
   },
   {
     name: 'Azure operated by 21Vianet',
     loginHost: 'login.partner.microsoftonline.cn',
     vaultSuffix: '.vault.azure.cn',
     tableSuffix: '.table.core.chinacloudapi.cn',
+    graphHosts: ['microsoftgraph.chinacloudapi.cn'],
   },
   {
     name: 'Azure Government',
     loginHost: 'login.microsoftonline.us',
     vaultSuffix: '.vault.usgovcloudapi.net',
     tableSuffix: '.table.core.usgovcloudapi.net',
+    graphHosts: ['graph.microsoft.us', 'dod-graph.microsoft.us'],
   },
 ]
 
@@ -42,8 +47,11 @@ export function isLoopbackHost(hostname: string): boolean {
 export function findCloud(address: string): Cloud | undefined {
   const { hostname } = new URL(address)
   return clouds.find(
-    ({ loginHost, vaultSuffix, tableSuffix }) =>
-      hostname === loginHost || hostname.endsWith(vaultSuffix) || hostname.endsWith(tableSuffix),
+    ({ loginHost, vaultSuffix, tableSuffix, graphHosts }) =>
+      hostname === loginHost ||
+      graphHosts.includes(hostname) ||
+      hostname.endsWith(vaultSuffix) ||
+      hostname.endsWith(tableSuffix),
   )
 }
 
@@ -75,6 +83,16 @@ export function checkVaultUrl(value: string): Refusal | undefined {
     isHost: (hostname) => hasSuffix(hostname, 'vaultSuffix', /^[a-z](?:-?[a-z0-9]){2,23}$/),
     host: 'no Key Vault of an Azure cloud',
     fix,
+  })
+}
+
+/** Microsoft Graph of a cloud, or https on loopback: the application's token and the proofs of its keys go there. */
+export function checkGraphUrl(value: string): Refusal | undefined {
+  return check(value, {
+    loopback: ['https:'],
+    isHost: (hostname) => clouds.some(({ graphHosts }) => graphHosts.includes(hostname)),
+    host: 'no Microsoft Graph of an Azure cloud',
+    fix: 'Delete it, or write your cloud’s Graph without a path: https://graph.microsoft.com; on a laptop https://localhost:7174.',
   })
 }
 

@@ -3,7 +3,14 @@
  * settings, local.settings.example.json and docs/settings.md.
  */
 import * as z from 'zod/mini'
-import { checkBaseUrl, checkIdentityEndpoint, checkInstance, checkTableServiceUri, checkVaultUrl } from './addresses.ts'
+import {
+  checkBaseUrl,
+  checkGraphUrl,
+  checkIdentityEndpoint,
+  checkInstance,
+  checkTableServiceUri,
+  checkVaultUrl,
+} from './addresses.ts'
 import { otherSourceTypes } from './names.ts'
 import { refusing } from './refusing.ts'
 import type { Refusal } from './settings-error.ts'
@@ -115,6 +122,17 @@ export const declarations = {
       (value) => value.toLowerCase(),
     ),
   }),
+  graphUrl: declare({
+    name: 'Broker__GraphUrl',
+    section: 'Identity provider',
+    sentence:
+      "Microsoft Graph, where the certificate's next version is registered. The one of the instance's cloud where it is left out.",
+    bounds: 'Graph of an Azure cloud; https on loopback',
+    optional: true,
+    example: 'https://graph.microsoft.com',
+    local: 'https://localhost:7174',
+    schema: parsedText(checkGraphUrl, (value) => new URL(value).origin),
+  }),
   responseMode: declare({
     name: 'Broker__ResponseMode',
     section: 'Identity provider',
@@ -177,6 +195,24 @@ export const declarations = {
         /^(true|false)$/i.test(value) ? undefined : { problem: 'is not a yes or no', fix: 'Write true or false.' },
       (value) => value.toLowerCase() === 'true',
     ),
+  }),
+  certificateReadSeconds: declareSeconds({
+    name: 'Broker__CertificateReadSeconds',
+    section: 'Credential',
+    sentence:
+      'How long an instance may sign without looking which version of the certificate should. A version that is disabled in the vault stops being used within this and the five minutes of the timer that reads the vault.',
+    default: 300,
+    least: 1,
+    most: 3600,
+  }),
+  certificateOverlapSeconds: declareSeconds({
+    name: 'Broker__CertificateOverlapSeconds',
+    section: 'Credential',
+    sentence:
+      'How long a replaced version of the certificate stays registered at the identity provider. Not shorter than twice the time above, or an instance could still sign with it.',
+    default: 86_400,
+    least: 2,
+    most: 2_592_000,
   }),
   managedIdentityClientId: declare({
     name: 'AZURE_CLIENT_ID',
@@ -323,17 +359,18 @@ function declare<T>(declaration: Declaration<T>): Declaration<T> {
 
 function declareSeconds(seconds: {
   name: string
+  section?: Declaration['section']
   sentence: string
   default: number
   least: number
   most: number
 }): Declaration<number> {
-  const { name, sentence, least, most } = seconds
+  const { name, section = 'Sign-in and session', sentence, least, most } = seconds
   const isWithin = (value: string) => /^\d{1,9}$/.test(value) && Number(value) >= least && Number(value) <= most
   return {
     name,
     sentence,
-    section: 'Sign-in and session',
+    section,
     unit: 'seconds',
     bounds: `${least} to ${most}`,
     default: String(seconds.default),

@@ -25,6 +25,8 @@ export interface Settings {
     readonly clientId: string
     /** Of the app registration; undefined where its keys are changed by hand. */
     readonly applicationObjectId: string | undefined
+    /** An origin; undefined where the provider has no Graph. */
+    readonly graphUrl: string | undefined
     readonly responseMode: 'form_post' | 'query'
   }
   readonly credential: {
@@ -32,6 +34,8 @@ export interface Settings {
     readonly vaultUrl: string
     readonly certificateName: string
     readonly assertionReuse: boolean
+    readonly readSeconds: number
+    readonly overlapSeconds: number
     readonly managedIdentityClientId: string | undefined
     /** Whether a managed identity is there, in Azure or beside the local parts; otherwise it is a developer's own sign-in. */
     readonly managedIdentity: boolean
@@ -106,12 +110,15 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
   const tenantId = read(declarations.tenantId)
   const clientId = read(declarations.clientId)
   const applicationObjectId = read(declarations.applicationObjectId)
+  const graphUrl = read(declarations.graphUrl)
   const responseMode = read(declarations.responseMode)
   read(declarations.sourceType)
   const vaultUrl = read(declarations.vaultUrl)
   const certificateName = read(declarations.certificateName)
   const wrappingKeyName = read(declarations.wrappingKeyName)
   const assertionReuse = read(declarations.assertionReuse)
+  const readSeconds = read(declarations.certificateReadSeconds)
+  const overlapSeconds = read(declarations.certificateOverlapSeconds)
   const managedIdentityClientId = read(declarations.managedIdentityClientId)
   const identityEndpoint = read(declarations.identityEndpoint)
   const tableServiceUri = read(declarations.tableServiceUri)
@@ -125,6 +132,7 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
   for (const [declaration, address] of [
     [declarations.vaultUrl, vaultUrl],
     [declarations.tableServiceUri, tableServiceUri],
+    [declarations.graphUrl, graphUrl],
   ] as const) {
     const other = address === undefined ? undefined : findCloud(address)
     if (cloud !== undefined && other !== undefined && cloud !== other) {
@@ -138,6 +146,13 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
     refuse(declarations.sessionIdleSeconds.name, {
       problem: `is longer than ${declarations.sessionAbsoluteSeconds.name}`,
       fix: 'Write a shorter one, or a longer absolute time.',
+    })
+  }
+
+  if (readSeconds !== undefined && overlapSeconds !== undefined && overlapSeconds < 2 * readSeconds) {
+    refuse(declarations.certificateOverlapSeconds.name, {
+      problem: `is shorter than twice ${declarations.certificateReadSeconds.name}`,
+      fix: 'Write a longer one, or a shorter time between looks.',
     })
   }
 
@@ -165,12 +180,19 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
       tenantId: whole(tenantId),
       clientId: whole(clientId),
       applicationObjectId,
+      // Who copied the example and named a real tenant in it means that cloud's Graph.
+      graphUrl:
+        cloud && (graphUrl === undefined || graphUrl === declarations.graphUrl.local)
+          ? `https://${cloud.graphHosts[0]}`
+          : graphUrl,
       responseMode: whole(responseMode),
     },
     credential: {
       vaultUrl: whole(vaultUrl),
       certificateName: whole(certificateName),
       assertionReuse: whole(assertionReuse),
+      readSeconds: whole(readSeconds),
+      overlapSeconds: whole(overlapSeconds),
       managedIdentityClientId,
       managedIdentity: isInAzure || (identityEndpoint !== undefined && !isLocalIdentityForCloud),
     },

@@ -8,6 +8,7 @@ import { allParts, demoOtherSiteId, startCloud } from '../../local/cloud.ts'
 import type { Cloud } from '../../local/cloud.ts'
 import { startHostProcess } from '../../local/functions-host/process.ts'
 import type { HostProcess } from '../../local/functions-host/process.ts'
+import type { Graph } from '../../local/graph/graph.ts'
 import { freePort } from '../../local/http-server.ts'
 import type { IdentityProvider } from '../../local/identity-provider/identity-provider.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
@@ -40,6 +41,7 @@ export interface Stack {
   readonly identityProvider: IdentityProvider
   readonly vault: Vault
   readonly managedIdentity: ManagedIdentity
+  readonly graph: Graph
   readonly store: TableProxy
   /** Before the names of this stack's tables. */
   readonly tablePrefix: string
@@ -84,6 +86,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       frontEnds: registered as readonly FrontEndSettings[],
       tenantId: localDefaults.AzureAd__TenantId!,
       clientId: localDefaults.AzureAd__ClientId!,
+      applicationObjectId: localDefaults.Broker__ApplicationObjectId,
       certificateName: localDefaults.AzureAd__ClientCredentials__0__KeyVaultCertificateName!,
       wrappingKeyName: localDefaults.Broker__WrappingKeyName!,
       keySize: 2048,
@@ -139,6 +142,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       identityProvider: cloud.identityProvider!,
       vault: cloud.vault!,
       managedIdentity: cloud.managedIdentity!,
+      graph: cloud.graph!,
       store,
       tablePrefix,
       log: () => log,

@@ -1,0 +1,25 @@
+/** Event Grid: the vault has made a new version, or says that one is near its end. A reason to look; nothing is taken from it. */
+import type { InvocationContext } from '@azure/functions'
+import { createLog } from '../shared/telemetry/log.ts'
+import type { Composed } from './compose.ts'
+import { referenceOf } from './respond.ts'
+
+/** Event Grid waits 30 s for an answer; the timer does what is left. */
+const budgetMilliseconds = 15_000
+
+/** A run that fails throws, and the event is delivered again. */
+export const certificateEvent =
+  (composed: Composed) =>
+  async (event: unknown, context: InvocationContext): Promise<void> => {
+    if (!('broker' in composed)) return
+    const log = createLog((level, line) => context[level === 'info' ? 'log' : level](line))
+    const reference = referenceOf(context)
+    const news = composed.broker.readVaultEvent(event)
+    if (!news) {
+      log('warn', 'certificate event ignored', { reference })
+      return
+    }
+    // The policy renews long before that: the vault's own warning means that the renewal failed.
+    if (news === 'near expiry') log('error', 'certificate renewal failed', { reference })
+    await composed.broker.roll.run(budgetMilliseconds)
+  }

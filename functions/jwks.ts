@@ -1,0 +1,14 @@
+/** GET /.well-known/jwks.json: the public half of the certificate, for providers that follow it by jwks_uri. RFC 7517. */
+import type { Broker } from './compose.ts'
+import type { Handle } from './respond.ts'
+
+export const jwks =
+  ({ publishedKeys }: Pick<Broker, 'publishedKeys'>): Handle =>
+  async () => {
+    const { keys, cacheSeconds } = await publishedKeys()
+    return {
+      status: 200,
+      headers: { 'content-type': 'application/jwk-set+json', 'cache-control': `public, max-age=${cacheSeconds}` },
+      body: JSON.stringify({ keys }),
+    }
+  }

@@ -1,0 +1,77 @@
+/** The keys that /.well-known/jwks.json publishes: before they sign, while they do, and for the overlap after that. */
+import { createHash, X509Certificate } from 'node:crypto'
+import type { CertificateVault } from '../credential/vault.ts'
+import { BoundedMap } from '../timing/bounded-map.ts'
+import type { Clock } from '../timing/deadline.ts'
+import type { Pace } from './pace.ts'
+import { byAge, chooseRecorded } from './record.ts'
+import type { CertificateRecord } from './record.ts'
+
+/** A public key with its certificate. RFC 7517 §4, RFC 7518 §6.3.1. */
+export type PublishedKey = Readonly<Record<string, unknown>>
+
+export interface PublishedKeys {
+  readonly keys: readonly PublishedKey[]
+  readonly cacheSeconds: number
+}
+
+export interface PublishedKeysOptions {
+  readonly vault: Pick<CertificateVault, 'readCertificate'>
+  readonly record: () => Promise<CertificateRecord>
+  readonly pace: Pace
+  readonly clock: Clock
+}
+
+export function createPublishedKeys({
+  vault,
+  record,
+  pace,
+  clock,
+}: PublishedKeysOptions): () => Promise<PublishedKeys> {
+  const made = new BoundedMap<string, PublishedKey>(32)
+
+  /** A certificate never changes, so each is read once in an instance's life, whoever asks however often. */
+  const keyOf = async (version: string): Promise<PublishedKey> => {
+    const known = made.get(version)
+    if (known) return known
+    const key = toKey(await vault.readCertificate(version))
+    made.set(version, key)
+    return key
+  }
+
+  return async () => {
+    const versions = publishedVersions(await record(), clock(), pace)
+    return {
+      keys: await Promise.all(versions.map(keyOf)),
+      cacheSeconds: Math.max(1, Math.floor(pace.publishedCache / 1000)),
+    }
+  }
+}
+
+/** Newest first. Pure. */
+export function publishedVersions(known: CertificateRecord, now: number, pace: Pace): readonly string[] {
+  const signing = chooseRecorded(known, now)
+  return [...known.versions]
+    .filter(({ enabled, expires }) => enabled && now < expires)
+    .filter((version) => {
+      const isReplaced = signing !== undefined && byAge(signing, version) < 0
+      return !isReplaced || now < signing.since + pace.overlap
+    })
+    .sort(byAge)
+    .map(({ version }) => version)
+}
+
+function toKey(certificate: Uint8Array): PublishedKey {
+  const { n, e, kty } = new X509Certificate(certificate).publicKey.export({ format: 'jwk' })
+  const thumbprint = createHash('sha256').update(certificate).digest('base64url')
+  return {
+    kty,
+    use: 'sig',
+    alg: 'PS256',
+    kid: thumbprint,
+    n,
+    e,
+    'x5t#S256': thumbprint,
+    x5c: [Buffer.from(certificate).toString('base64')],
+  }
+}
