@@ -6,6 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { format, resolveConfig } from 'prettier'
 import { errorsPage } from './generated-errors.ts'
+import { openApi } from './openapi/document.ts'
 import { exampleSettings, publishedFrontEndsSchema, settingsPage } from './generated-settings.ts'
 
 export interface GeneratedFile {
@@ -20,6 +21,7 @@ export const generatedFiles: readonly GeneratedFile[] = [
   { path: 'docs/settings.md', content: settingsPage },
   { path: 'docs/front-ends.schema.json', content: publishedFrontEndsSchema },
   { path: 'docs/errors.md', content: errorsPage },
+  { path: 'docs/openapi.json', content: openApi },
 ]
 
 const root = join(import.meta.dirname, '..')

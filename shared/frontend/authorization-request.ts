@@ -24,7 +24,8 @@ export interface AuthorizationRequest {
   readonly hints: Hints
 }
 
-const limits: Readonly<Record<string, number>> = {
+/** What is understood, and how long each may be; docs/openapi.json says the same. */
+export const clientParameterLimits = {
   client_id: 64,
   redirect_uri: 1024,
   response_type: 32,
@@ -40,7 +41,9 @@ const limits: Readonly<Record<string, number>> = {
   ui_locales: 100,
   // Taken and without effect: no ID token goes to the client, and the provider gets a nonce of the broker's.
   nonce: 512,
-}
+} as const
+
+const limits: Readonly<Record<string, number>> = clientParameterLimits
 
 /** Known, and asking for something that the answer would then lack: refused, since dropping it would look like a yes. */
 const notDone: ReadonlySet<string> = new Set([

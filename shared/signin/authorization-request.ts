@@ -30,7 +30,8 @@ const loginParameters = [
 ] as const
 export type LoginParameters = Readonly<Partial<Record<(typeof loginParameters)[number], string>>>
 
-const limits: Readonly<Record<string, number>> = {
+/** How long each may be; docs/openapi.json says the same. */
+export const loginParameterLimits: Readonly<Record<(typeof loginParameters)[number], number>> = {
   frontend: 64,
   return_url: 4096,
   prompt: 32,
@@ -54,7 +55,7 @@ export function parseLoginParameters(query: URLSearchParams): LoginParameters {
         members: { parameter: shown(name), problem: 'not taken by /login' },
       })
     if (parameters[known] !== undefined) throw new BrokerError('parameter_repeated', { members: { parameter: known } })
-    if (value.length > (limits[known] ?? 0)) {
+    if (value.length > loginParameterLimits[known]) {
       throw new BrokerError('parameter_invalid', { members: { parameter: known, problem: 'too long' } })
     }
     if (hasControlCharacter(value)) {

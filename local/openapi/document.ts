@@ -1,0 +1,217 @@
+/** docs/openapi.json: every route that a front end calls, in OpenAPI 3.1. */
+import * as z from 'zod/mini'
+import { clientParameterLimits } from '../../shared/frontend/authorization-request.ts'
+import { loginParameterLimits } from '../../shared/signin/authorization-request.ts'
+import { requests, schemas } from './schemas.ts'
+
+type SchemaName = keyof typeof schemas
+type RequestName = keyof typeof requests
+type Members = Readonly<Record<string, unknown>>
+
+const ref = (name: SchemaName | RequestName) => ({ $ref: `#/components/schemas/${name}` })
+const answer = (description: string, type: string, name: SchemaName): Members => ({
+  description,
+  headers: { 'Broker-Reference': { $ref: '#/components/headers/Broker-Reference' } },
+  content: { [type]: { schema: ref(name) } },
+})
+const json = (description: string, name: SchemaName) => answer(description, 'application/json', name)
+const problem = (description: string) => answer(description, 'application/problem+json', 'Problem')
+const oauthError = (description: string) => answer(description, 'application/json', 'OAuthError')
+const page = (description: string) => ({ description, content: { 'text/html': { schema: { type: 'string' } } } })
+const passing = (response: Members): Members => ({
+  ...response,
+  headers: { ...(response.headers as Members), 'Retry-After': { $ref: '#/components/headers/Retry-After' } },
+})
+
+const frontend = {
+  name: 'frontend',
+  in: 'query',
+  description: 'The front end’s id; may be left out where the header Origin names it, or only one is registered.',
+  schema: { type: 'string', maxLength: loginParameterLimits.frontend },
+}
+const brokerRequest = {
+  name: 'Broker-Request',
+  in: 'header',
+  required: true,
+  description: 'No form and no image can send it.',
+  schema: { const: '1' },
+}
+
+const parameterTexts: Readonly<Record<string, string>> = {
+  frontend: 'Cookie way: the front end’s id.',
+  return_url: 'Cookie way: where to come back to; an absolute URL on a registered origin, at most 1 KB.',
+  client_id: 'OAuth way: the front end’s id.',
+  redirect_uri: 'OAuth way: exactly as registered; the port of http://127.0.0.1 and http://[::1] is free.',
+  response_type: 'OAuth way: `code`.',
+  response_mode: 'OAuth way: `query`, or left out.',
+  state: 'OAuth way: comes back with the answer.',
+  code_challenge: 'OAuth way: RFC 7636 §4.2.',
+  code_challenge_method: 'OAuth way: `S256`.',
+  nonce: 'OAuth way: taken and without effect, since no ID token is given out.',
+  scope: 'Registered scopes of one API, separated by spaces; those of the first API where it is left out.',
+  prompt: 'What `prompts` of the front end has. `none` in the OAuth way only.',
+  login_hint: 'Whom to suggest.',
+  domain_hint: 'A domain.',
+  claims: 'A claims challenge, as the broker or the API gave it.',
+  ui_locales: 'Language tags, separated by spaces.',
+}
+
+function loginParameters(): readonly object[] {
+  const limits: Readonly<Record<string, number>> = { ...loginParameterLimits, ...clientParameterLimits }
+  return Object.entries(parameterTexts).map(([name, description]) => ({
+    name,
+    in: 'query',
+    description,
+    schema: { type: 'string', maxLength: limits[name] },
+  }))
+}
+
+function body(type: string, name: RequestName, required = true): object {
+  return { required, content: { [type]: { schema: ref(name) } } }
+}
+
+const form = (name: RequestName) => body('application/x-www-form-urlencoded', name)
+
+const scriptErrors = {
+  '400': problem('The request cannot be used; `code` says why.'),
+  '403': problem('It does not come from a script of the front end, or from another site: `front_end_cross_site`.'),
+  '503': passing(problem('It may pass; nobody was signed out.')),
+}
+const clientErrors = {
+  '400': oauthError('RFC 6749 §5.2. `interaction_required` comes with sign_in_url; the session stays.'),
+  '413': oauthError('More than 64 KB.'),
+  '415': oauthError('Not a form.'),
+  '503': passing(oauthError('It may pass: try again with the same values.')),
+}
+
+function paths(): Members {
+  return {
+    '/login': {
+      get: {
+        operationId: 'login',
+        summary: 'Begins a sign-in; the browser goes here by itself.',
+        description:
+          'With client_id it is the OAuth authorization endpoint (RFC 6749 §4.1.1): until client and redirect URI are beyond doubt an error is a page, afterwards it goes to the redirect URI. Without, it begins a sign-in of the cookie way.',
+        parameters: loginParameters(),
+        responses: {
+          '303': {
+            description: 'To the identity provider, or with an error to the redirect URI.',
+            headers: { Location: { schema: { type: 'string', format: 'uri' } } },
+          },
+          '400': page('What is wrong with the request, for the person and the developer.'),
+          '403': page('Begun by a prefetch.'),
+          '414': page('More than 12 KB.'),
+          '503': page('It may pass.'),
+        },
+      },
+    },
+    '/session': {
+      get: {
+        operationId: 'session',
+        summary: 'Who is signed in at the front end, by its cookie.',
+        parameters: [frontend],
+        security: [{ sessionCookie: [] }],
+        responses: {
+          '200': json('Somebody is.', 'Session'),
+          '401': problem('Nobody is; sign_in_url says where to go.'),
+          ...scriptErrors,
+        },
+      },
+    },
+    '/session/token': {
+      post: {
+        operationId: 'sessionToken',
+        summary: 'An access token for an API of the front end, by its cookie.',
+        parameters: [frontend, brokerRequest],
+        security: [{ sessionCookie: [] }],
+        requestBody: body('application/json', 'SessionTokenRequest'),
+        responses: {
+          '200': json('Here it is; ask again rather than keep it.', 'SessionToken'),
+          '401': problem('Nobody is signed in; sign_in_url says where to go.'),
+          ...scriptErrors,
+          '403': problem('Also `interaction_required`: sign_in_url asks for what is missing; the session stays.'),
+          '413': problem('More than 8 KB.'),
+          '415': problem('Not JSON.'),
+        },
+      },
+    },
+    '/logout': {
+      post: {
+        operationId: 'logout',
+        summary: 'Ends the session here; the browser then ends it at the provider.',
+        parameters: [frontend, brokerRequest],
+        security: [{ sessionCookie: [] }, {}],
+        requestBody: body('application/json', 'LogoutRequest', false),
+        responses: {
+          '200': json('It is ended, or there was none.', 'SignOut'),
+          ...scriptErrors,
+          '413': problem('More than 8 KB.'),
+          '415': problem('Not JSON.'),
+        },
+      },
+    },
+    '/token': {
+      post: {
+        operationId: 'token',
+        summary: 'OAuth way: a code or a refresh token for an access token.',
+        requestBody: form('TokenRequest'),
+        responses: { '200': json('RFC 6749 §5.1.', 'Token'), ...clientErrors },
+      },
+    },
+    '/revoke': {
+      post: {
+        operationId: 'revoke',
+        summary: 'OAuth way: ends the session of a refresh token (RFC 7009).',
+        requestBody: form('RevocationRequest'),
+        responses: { '200': { description: 'It is ended, or there was none.' }, ...clientErrors },
+      },
+    },
+    '/.well-known/oauth-authorization-server': {
+      get: {
+        operationId: 'authorizationServerMetadata',
+        summary: 'How an OAuth client configures itself (RFC 8414).',
+        responses: { '200': json('The same whatever Host says.', 'Metadata') },
+      },
+    },
+  }
+}
+
+export function openApi(): string {
+  return JSON.stringify({
+    openapi: '3.1.0',
+    info: {
+      title: 'Certificate token broker',
+      version: '1',
+      description:
+        'What front ends call. docs/front-ends.md says which way to choose, docs/errors.md what each code means.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: 'http://localhost:7071', description: 'On a laptop' }],
+    security: [],
+    paths: paths(),
+    components: {
+      securitySchemes: {
+        sessionCookie: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: '__Host-session-ID',
+          description: 'ID is the front end’s.',
+        },
+      },
+      headers: {
+        'Broker-Reference': { description: 'To look it up in the log.', schema: { type: 'string' } },
+        'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer', minimum: 1 } },
+      },
+      schemas: Object.fromEntries(
+        Object.entries({ ...schemas, ...requests }).map(([name, schema]) => [name, jsonSchema(schema)]),
+      ),
+    },
+  })
+}
+
+function jsonSchema(schema: z.ZodMiniType): object {
+  const written = z.toJSONSchema(schema, { target: 'draft-2020-12', io: 'output' })
+  // Each schema of OpenAPI 3.1 is of this draft already.
+  delete written.$schema
+  return written
+}
