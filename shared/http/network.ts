@@ -97,6 +97,8 @@ async function read(incoming: http.IncomingMessage): Promise<NetworkAnswer> {
     throw error instanceof BrokerError ? error : unavailable('answer cut off', error)
   }
   if (status >= 300 && status < 400) throw invalid('a redirect')
+  // Graph's answer to a removal; whoever expects something in an answer misses it there.
+  if (status === 204) return { status, headers, json: {} }
   if (!/^application\/([\w.-]+\+)?json\b/i.test(headers['content-type'] ?? '')) throw invalid('not JSON')
   return { status, headers, json: parseObject(Buffer.concat(chunks).toString('utf8')) }
 }

@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { PublicCertificate } from '../../local/vault/certificates.ts'
+import type { Stack } from '../setup/stack.ts'
+import * as rolling from './rolling.ts'
+
+const { certificateName, fire, runRoll, signIn, until, versionsAt } = rolling
+
+describe('a roll while people sign in', () => {
+  let stack: Stack
+  let first: PublicCertificate
+  beforeAll(async () => {
+    stack = await rolling.startRollingStack({ instances: 2 })
+    first = stack.vault.publicCertificates(certificateName)[0]!
+  })
+  afterAll(() => stack.close())
+
+  it('begins with the version that the deployment registered, which the provider is asked about', async () => {
+    expect(await runRoll(stack.brokers[0]!)).toBe(202)
+
+    const versions = await versionsAt(stack.brokers[0]!)
+    expect(versions[first.version]).toMatchObject({ status: 'accepted', signs: true })
+  })
+
+  it('goes from the event to the old key taken away, with no sign-in failing and none waiting for it', async () => {
+    const [timerInstance, other] = stack.brokers
+    const outcomes: { status: number; location: string | null; thumbprint: string | undefined }[] = []
+    let going = true
+    const people = [undefined, other!.url].map(async (at) => {
+      while (going) {
+        const { status, location } = await signIn(stack, at)
+        outcomes.push({ status, location, thumbprint: rolling.usedThumbprint(stack) })
+      }
+    })
+
+    const second = await stack.vault.renewCertificate(certificateName)
+    const event = rolling.newVersionEvent(stack.vault.url, second)
+    expect(await fire(timerInstance!, 'certificateEvent', event)).toBe(202)
+    const signs = async () => (await versionsAt(other!))[second.version]
+    await until(signs, (version) => version?.signs === true)
+    await until(
+      () => rolling.usedThumbprint(stack),
+      (thumbprint) => thumbprint === second.x5tS256,
+    )
+
+    // The first certificate was registered by the deployment: it is not the broker's to take away. The second is.
+    const third = await stack.vault.renewCertificate(certificateName)
+    await runRoll(timerInstance!)
+    await until(
+      async () => {
+        await runRoll(timerInstance!)
+        return rolling.isAtApplication(stack, second)
+      },
+      (is) => !is,
+    )
+    going = false
+    await Promise.all(people)
+
+    expect(outcomes.length).toBeGreaterThan(5)
+    expect(outcomes.filter(({ location }) => location !== 'http://localhost:3000/')).toEqual([])
+    expect(rolling.isAtApplication(stack, first)).toBe(true)
+    expect(rolling.isAtApplication(stack, third)).toBe(true)
+    expect((await versionsAt(timerInstance!))[second.version]).toMatchObject({ status: 'removed', signs: false })
+    expect(rolling.logged(stack, 'certificate rolled').map(({ certificateVersion }) => certificateVersion)).toEqual([
+      second.version,
+      third.version,
+    ])
+  })
+
+  it('has done each step once', () => {
+    const operations = stack.graph.requests.map(({ operation, status }) => `${operation ?? ''} ${status ?? ''}`)
+    expect(operations).toEqual(['addKey 200', 'addKey 200', 'removeKey 204'])
+    // Graph is never asked for anything else, and the application has no permission there.
+    expect(new Set(stack.graph.requests.map(({ caller }) => caller)).size).toBe(1)
+  })
+})

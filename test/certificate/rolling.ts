@@ -1,0 +1,101 @@
+/** What the stories about a roll share: a stack whose roll takes seconds, events and timer fired by hand, the versions as an operator sees them. */
+import type { HostProcess } from '../../local/functions-host/process.ts'
+import type { PublicCertificate } from '../../local/vault/certificates.ts'
+import type { CertificateVersionState } from '../../shared/health/readiness.ts'
+import { ada } from '../setup/person.ts'
+import type { Reply } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack, StackOptions } from '../setup/stack.ts'
+
+export const certificateName = 'broker'
+
+/** Instances look into the row every second, and the overlap is over after three. */
+export const quickly = { Broker__CertificateReadSeconds: '1', Broker__CertificateOverlapSeconds: '3' }
+
+export function startRollingStack(options: StackOptions = {}): Promise<Stack> {
+  return startStack({ ...options, settings: { ...quickly, ...options.settings } })
+}
+
+/** By the host's admin route, which answers when the function has ended: 202, or 500 when it failed. */
+export async function fire({ url, masterKey }: HostProcess, name: string, input?: unknown): Promise<number> {
+  const { status } = await fetch(`${url}/admin/functions/${name}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-functions-key': masterKey },
+    body: JSON.stringify({ input }),
+  })
+  return status
+}
+
+export const runRoll = (broker: HostProcess) => fire(broker, 'rollCertificate')
+
+/** As Event Grid delivers it. */
+export function newVersionEvent(vaultUrl: string, { name, version }: Pick<PublicCertificate, 'name' | 'version'>) {
+  return {
+    id: crypto.randomUUID(),
+    topic: '/subscriptions/0/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/local',
+    subject: name,
+    eventType: 'Microsoft.KeyVault.CertificateNewVersionCreated',
+    eventTime: new Date().toISOString(),
+    dataVersion: '1',
+    metadataVersion: '1',
+    data: {
+      Id: `${vaultUrl}/certificates/${name}/${version}`,
+      VaultName: 'local',
+      ObjectType: 'Certificate',
+      ObjectName: name,
+      Version: version,
+      NBF: null,
+      EXP: null,
+    },
+  }
+}
+
+/** Every version that the operator sees, by its id. */
+export async function versionsAt({ url, functionKey }: HostProcess): Promise<Record<string, CertificateVersionState>> {
+  const response = await fetch(`${url}/health/detail`, { headers: { 'x-functions-key': functionKey } })
+  const { checks } = (await response.json()) as {
+    checks: { part: string; certificateVersions?: CertificateVersionState[] }[]
+  }
+  const found = checks.find(({ part }) => part === 'certificate')?.certificateVersions ?? []
+  return Object.fromEntries(found.map((one) => [one.version, one]))
+}
+
+/** Ids of the keys at the application, with the thumbprints of their certificates. */
+export function keysAtApplication({ graph }: Stack): readonly { keyId: string; der: Buffer }[] {
+  return graph.applications.keysOf(graph.applications.all[0]!)
+}
+
+export function isAtApplication(stack: Stack, { der }: PublicCertificate): boolean {
+  return keysAtApplication(stack).some((key) => key.der.equals(der))
+}
+
+/** A whole sign-in of somebody new. */
+export async function signIn(stack: Stack, at?: string): Promise<Reply> {
+  const query = { frontend: 'shop', return_url: 'http://localhost:3000/' }
+  return stack.person().signIn(query, ada, at === undefined ? {} : { at })
+}
+
+/** `x5t#S256` of the assertion that the newest token request of a person carried. */
+export function usedThumbprint({ identityProvider }: Stack): string | undefined {
+  const request = identityProvider.requests.filter(({ grantType }) => grantType === 'authorization_code').at(-1)
+  const header = request?.form?.client_assertion?.split('.')[0]
+  return header && (JSON.parse(Buffer.from(header, 'base64url').toString()) as Record<string, string>)['x5t#S256']
+}
+
+/** Lines of one event in the brokers' logs. */
+export function logged({ log }: Pick<Stack, 'log'>, event: string): readonly Record<string, unknown>[] {
+  return [...log().matchAll(/\{"event":.*?\}(?=\s|$)/g)]
+    .map(([line]) => JSON.parse(line) as Record<string, unknown>)
+    .filter((line) => line.event === event)
+}
+
+/** Repeats until it is so; tells the last answer when it never is. */
+export async function until<T>(look: () => Promise<T> | T, isSo: (seen: T) => boolean, seconds = 20): Promise<T> {
+  const end = Date.now() + seconds * 1000
+  for (;;) {
+    const seen = await look()
+    if (isSo(seen)) return seen
+    if (Date.now() > end) throw new Error(`Not so after ${seconds} s; the last was ${JSON.stringify(seen)}`)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
