@@ -25,17 +25,21 @@ const machine = {
 }
 const startedAt = Date.now()
 
-// Children end with this process, so that a run that hangs leaves nothing behind.
-setTimeout(() => {
-  tell(`Not finished after ${plan.minutes} minutes, and so given up.`)
-  process.exit(1)
-}, plan.minutes * 60_000).unref()
-
 const profileFolder = values.profile === undefined ? undefined : path.resolve(values.profile)
 if (profileFolder !== undefined) await mkdir(profileFolder, { recursive: true })
 
 tell('building, and starting the provider, the vault and the store')
-const world = await startWorld(plan)
+const starting = startWorld(plan)
+// Children end with this process in any case; the folder goes only by this.
+const giveUp = (why: string) => {
+  tell(why)
+  void starting.then((started) => started.close()).finally(() => process.exit(1))
+}
+setTimeout(() => giveUp(`Not finished after ${plan.minutes} minutes, and so given up.`), plan.minutes * 60_000).unref()
+process.once('SIGINT', () => giveUp('Ended.'))
+process.once('SIGTERM', () => giveUp('Ended.'))
+
+const world = await starting
 try {
   const measuring = { world, plan, tell, ...(profileFolder === undefined ? {} : { profileFolder }) }
   const cold = await measureCold(measuring)

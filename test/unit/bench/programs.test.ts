@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createPeople, readSession, repeat, signIn } from '../../bench/driver.ts'
+import { startWorld } from '../../bench/world.ts'
+import type { Running, World } from '../../bench/world.ts'
+
+describe('the programs of the bench', () => {
+  let world: World
+  let parties: readonly Running[]
+  beforeAll(async () => {
+    world = await startWorld({ people: 2 })
+    parties = await Promise.all([world.startBroker(), world.startPeer()])
+  })
+  afterAll(() => world.close())
+
+  it('sign the same person in at the same provider, and each knows its session', async () => {
+    for (const party of parties) {
+      const cookie = await signIn(party, world.people[0]!)
+
+      await expect(readSession(party, cookie)).resolves.toBeUndefined()
+      await expect(readSession(party, '')).rejects.toThrow(`${party.name}: session answered 401`)
+    }
+  })
+
+  it('say what they have used of CPU and memory, and what they had when they were ready', async () => {
+    for (const party of parties) {
+      const before = await party.usage()
+      await signIn(party, world.people[1]!)
+      const after = await party.usage()
+
+      expect(before.cpuAtReady).toBeGreaterThan(0)
+      expect(before.cpu).toBeGreaterThanOrEqual(before.cpuAtReady)
+      expect(after.cpu).toBeGreaterThan(before.cpu)
+      expect(after.cpuAtReady).toBe(before.cpuAtReady)
+      expect(after.rss).toBeGreaterThan(1024 * 1024)
+    }
+  })
+
+  it('end when they are asked to', async () => {
+    const bare = await world.startBareFunction()
+
+    await bare.end()
+
+    await expect(fetch(`${bare.ready.url}/hello`)).rejects.toThrow()
+  })
+})
+
+describe('the load', () => {
+  it('is as much as was asked for, and no more than so many at once', async () => {
+    let running = 0
+    let most = 0
+    const done: number[] = []
+
+    await repeat(10, 3, async (index) => {
+      most = Math.max(most, ++running)
+      await new Promise((resolve) => setImmediate(resolve))
+      running--
+      done.push(index)
+    })
+
+    expect(done.sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    expect(most).toBe(3)
+  })
+
+  it('comes from different people', () => {
+    const people = createPeople(3)
+
+    expect(new Set(people.map(({ objectId }) => objectId)).size).toBe(3)
+  })
+})
