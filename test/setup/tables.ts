@@ -29,6 +29,7 @@ export function openTables({ tablePrefix }: Pick<Stack, 'tablePrefix'>): Tables 
     store,
     rows: async (table) => {
       const rows: StoredRow[] = []
+      await store.list(table, 'nobody') // makes the table where nobody has written yet
       for await (const { partitionKey, rowKey } of entities(`${tablePrefix}${table}`)) {
         const row = await store.find(table, { partition: partitionKey ?? '', row: rowKey ?? '' })
         if (row) rows.push(row)

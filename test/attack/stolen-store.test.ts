@@ -1,0 +1,222 @@
+import { randomBytes } from 'node:crypto'
+import { decodeJwt } from 'jose'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { StoredRow } from '../../shared/session/store.ts'
+import { clockAhead } from '../setup/clock.ts'
+import { deskPage, shopPage } from '../setup/person.ts'
+import type { Person } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { openTables } from '../setup/tables.ts'
+import type { Tables } from '../setup/tables.ts'
+
+const toShop = { frontend: 'shop', return_url: 'http://localhost:3000/' }
+const grace = 'grace@contoso.example'
+
+describe('whoever has the session store', () => {
+  let stack: Stack
+  let tables: Tables
+  let person: Person
+  beforeAll(async () => {
+    stack = await startStack({ instances: 2 })
+    tables = openTables(stack)
+  })
+  beforeEach(async () => {
+    for (const row of await tables.rows('sessions')) await tables.store.remove('sessions', row)
+    person = stack.person()
+    await person.signIn(toShop)
+  })
+  afterAll(() => stack.close())
+
+  const session = (somebody = person, page = shopPage) => somebody.script(page, '/session')
+  const onlyRow = async (): Promise<StoredRow> => (await tables.rows('sessions'))[0]!
+  const elsewhere = () => ({ at: stack.brokers[1]!.url })
+
+  it('reads in it no token, no name, no id, no cookie and no key of a whole run', async () => {
+    stack.identityProvider.resetRequests()
+    const given: Record<string, unknown>[] = []
+    stack.identityProvider.changeTokenResponse(({ answer }) => {
+      given.push(answer)
+      return answer
+    })
+    const somebody = stack.person()
+    const begun = await somebody.begin(toShop)
+    const transactions = Object.values(await somebody.cookies())
+    const answer = await somebody.atProvider(begun.location!, grace)
+    await somebody.callback(answer)
+    await somebody.signIn({ frontend: 'desk', return_url: 'http://localhost:4200/' }, grace)
+    const tokens = [
+      await somebody.sessionToken(shopPage, { api: 'orders' }),
+      await somebody.sessionToken(shopPage, { api: 'orders', scope: 'api://demo/orders.read' }),
+    ]
+    const who = (await session(somebody)).json
+    stack.identityProvider.changeTokenResponse()
+
+    const dump = await tables.dump()
+
+    const forms = stack.identityProvider.requests.map(({ form }) => form ?? {})
+    const claims = decodeJwt(given[0]!.id_token as string)
+    const secrets: Record<string, unknown> = {
+      ...Object.fromEntries(transactions.map((value, n) => [`transaction ${n}`, value])),
+      ...Object.fromEntries(Object.entries(await somebody.cookies())),
+      ...Object.fromEntries(
+        given.flatMap((one, n) => Object.entries(one).map(([name, value]) => [`${name} ${n}`, value])),
+      ),
+      ...Object.fromEntries(
+        forms.flatMap((one, n) => Object.entries(one).map(([name, value]) => [`sent ${name} ${n}`, value])),
+      ),
+      ...Object.fromEntries(tokens.map(({ json }, n) => [`access token ${n}`, json.access_token])),
+      ...Object.fromEntries(
+        ['state', 'nonce', 'code_challenge'].map((name) => [name, new URL(begun.location!).searchParams.get(name)]),
+      ),
+      ...answer.fields,
+      ...who,
+      sid: claims.sid,
+      login_hint: claims.login_hint,
+      scope: 'api://demo/orders.read',
+      'front end': 'shop',
+      origin: 'localhost:3000',
+    }
+    const searched = Object.entries(secrets).filter(
+      ([name, value]) =>
+        typeof value === 'string' &&
+        value.length > 3 &&
+        !/grant_type|expires|token_type|x-client|x-ms|client_info|assertion_type/.test(name),
+    )
+    expect(searched.length).toBeGreaterThan(25)
+    expect(dump.includes('key-ring') && dump.includes((await onlyRow()).row)).toBe(true)
+    for (const [name, value] of searched) {
+      for (const form of formsOf(value as string)) expect(dump.includes(form), name).toBe(false)
+    }
+  })
+
+  it('makes no session of the row’s own name and place', async () => {
+    const { partition, row } = await onlyRow()
+    const place = Buffer.from(partition, 'base64url')
+
+    const guesses = [
+      Buffer.concat([place, Buffer.from(row, 'base64url').subarray(0, 24)]),
+      Buffer.concat([place, Buffer.from(row, 'base64url').subarray(8)]),
+      Buffer.concat([place, Buffer.alloc(24)]),
+      Buffer.concat([place, randomBytes(24)]),
+    ]
+
+    for (const guess of guesses) {
+      const cookie = `__Host-session-shop=${guess.toString('base64url')}`
+      expect((await stack.person().script(shopPage, '/session', { headers: { cookie } })).status).toBe(401)
+    }
+    expect((await session()).status).toBe(200)
+  })
+
+  it('can end a session, and that is all', async () => {
+    await tables.store.remove('sessions', await onlyRow())
+
+    expect((await session()).status).toBe(401)
+    expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(401)
+    expect((await person.signIn(toShop)).status).toBe(303)
+    expect((await session()).status).toBe(200)
+  })
+
+  it.each<[string, (row: StoredRow) => StoredRow['values']]>([
+    ['a changed byte', ({ values }) => ({ ...values, owner: flip(values.owner as Uint8Array) })],
+    ['a changed byte in the tokens', ({ values }) => ({ ...values, tokens: flip(values.tokens as Uint8Array) })],
+    ['an end in another year', ({ values }) => ({ ...values, absoluteEnd: '4000000000000' })],
+    ['a format of tomorrow', ({ values }) => ({ ...values, format: '9' })],
+    ['another month’s key', ({ values }) => ({ ...values, ringKey: '2019-01' })],
+    ['plain text', ({ values }) => ({ ...values, owner: '{"identity":{}}', tokens: '{}' })],
+    ['nothing in it', () => ({})],
+  ])('makes it no session by %s', async (_, change) => {
+    const row = await onlyRow()
+    const etag = await tables.store.replace('sessions', { ...row, values: change(row) }, row.etag)
+
+    const token = await person.sessionToken(shopPage, { api: 'orders' })
+    expect(token.status).toBe(401)
+
+    await tables.store.replace('sessions', row, etag!)
+    expect((await session()).status).toBe(200)
+  })
+
+  it('cannot put one person’s session into another’s row', async () => {
+    const [mine] = await tables.rows('sessions')
+    const other = stack.person()
+    await other.signIn(toShop, grace)
+    const theirs = (await tables.rows('sessions')).find(({ row }) => row !== mine!.row)!
+
+    await tables.store.replace('sessions', { ...mine!, values: theirs.values }, mine!.etag)
+
+    expect((await session()).status).toBe(401)
+    expect((await session(other)).json.username).toBe(grace)
+  })
+
+  it('cannot move a session to another front end', async () => {
+    await person.signIn({ frontend: 'desk', return_url: 'http://localhost:4200/' })
+    const rows = await tables.rows('sessions')
+
+    for (const row of rows) {
+      const other = rows.find((one) => one.row !== row.row)!
+      await tables.store.replace('sessions', { ...row, values: other.values }, row.etag)
+    }
+
+    expect((await session()).status).toBe(401)
+    expect((await session(person, deskPage)).status).toBe(401)
+  })
+
+  it('cannot make the ring take another key in place of one that was wrapped', async () => {
+    const [row] = await tables.store.list('service', 'key-ring')
+    const forged = { ...row!, values: { ...row!.values, wrapped: randomBytes(256) } }
+    const etag = await tables.store.replace('service', forged, row!.etag)
+    const cold = await stack.startInstance()
+
+    const reply = await person.script(shopPage, '/session', { at: cold.url })
+    expect(reply.status).toBe(503)
+    expect(reply.json.code).toBe('key_ring_unreadable')
+    expect((await session()).status).toBe(200) // warm instances go on
+
+    await tables.store.replace('service', row!, etag!)
+  })
+
+  it('cannot have the key unwrapped anywhere but in the broker’s vault', async () => {
+    const [row] = await tables.store.list('service', 'key-ring')
+    const values = { ...row!.values, wrappingVersion: 'https://evil.example/keys/k/0123' }
+    const etag = await tables.store.replace('service', { ...row!, values }, row!.etag)
+    const cold = await stack.startInstance()
+
+    expect((await person.script(shopPage, '/session', { at: cold.url })).json.code).toBe('key_ring_unreadable')
+
+    await tables.store.replace('service', row!, etag!)
+  })
+
+  describe('and a cookie too', () => {
+    it('brings an ended session back, until the absolute end that is sealed in it', async () => {
+      const cookie = `__Host-session-shop=${(await person.cookies())['__Host-session-shop']!}`
+      const withCookie = (at?: string) =>
+        stack.person().script(shopPage, '/session', { headers: { cookie }, ...(at === undefined ? {} : { at }) })
+      const old = await onlyRow()
+      await person.script(shopPage, '/logout', { method: 'POST' })
+      expect((await withCookie()).status).toBe(401)
+
+      await tables.store.insert('sessions', { ...old, sweepAfter: new Date('2040-01-01') })
+
+      expect((await withCookie()).status).toBe(200)
+      expect((await withCookie(elsewhere().at)).status).toBe(200)
+      const later = await stack.startInstance(clockAhead(43_201))
+      expect((await withCookie(later.url)).status).toBe(401)
+    })
+  })
+})
+
+function flip(bytes: Uint8Array): Uint8Array {
+  const changed = Buffer.from(bytes)
+  changed[20]! ^= 1
+  return changed
+}
+
+/** As it is, as base64url says it, and what it decodes to. */
+function formsOf(value: string): readonly Buffer[] {
+  const decoded = Buffer.from(value, 'base64url')
+  return [
+    Buffer.from(value),
+    Buffer.from(Buffer.from(value).toString('base64url')),
+    ...(decoded.length > 8 && decoded.toString('base64url') === value ? [decoded] : []),
+  ]
+}

@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { TableName } from '../../shared/session/store.ts'
+import { shopPage } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { openTables } from '../setup/tables.ts'
+import type { Tables } from '../setup/tables.ts'
+
+const toShop = { frontend: 'shop', return_url: 'http://localhost:3000/' }
+const longAgo = new Date(Date.now() - 3600_000)
+
+describe('the sweep on its timer', () => {
+  let stack: Stack
+  let tables: Tables
+  beforeAll(async () => {
+    stack = await startStack({ instances: 2 })
+    tables = openTables(stack)
+  })
+  afterAll(() => stack.close())
+
+  const fire = async (instance = 0) => {
+    const { url, masterKey } = stack.brokers[instance]!
+    const reply = await fetch(`${url}/admin/functions/sweep`, {
+      method: 'POST',
+      headers: { 'x-functions-key': masterKey, 'content-type': 'application/json' },
+      body: '{}',
+    })
+    return reply.status
+  }
+  const putExpired = async (count: number, table: TableName = 'sessions') => {
+    for (let n = 0; n < count; n += 20) {
+      await Promise.all(
+        Array.from({ length: Math.min(20, count - n) }, () =>
+          tables.store.insert(table, { partition: 'expired', row: randomUUID(), sweepAfter: longAgo, values: {} }),
+        ),
+      )
+    }
+  }
+  const expired = async (table: TableName = 'sessions') => (await tables.store.list(table, 'expired')).length
+
+  it('removes what has expired, page after page, and nobody who is signed in notices', async () => {
+    const person = stack.person()
+    await person.signIn(toShop)
+    await putExpired(520)
+    await putExpired(5, 'states')
+    const serviceRows = (await tables.rows('service')).length
+
+    expect(await fire()).toBe(202)
+
+    expect([await expired(), await expired('states')]).toEqual([0, 0])
+    expect((await tables.rows('service')).length).toBe(serviceRows)
+    expect((await person.script(shopPage, '/session')).status).toBe(200)
+    expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
+    expect(stack.log()).toMatch(/"event":"swept".*"removed":525/)
+  })
+
+  it('is harmless when two instances do it at once', async () => {
+    const person = stack.person()
+    await person.signIn(toShop)
+    await putExpired(80)
+
+    expect(await Promise.all([fire(0), fire(1)])).toEqual([202, 202])
+    await fire()
+
+    expect(await expired()).toBe(0)
+    expect((await person.script(shopPage, '/session')).status).toBe(200)
+  })
+
+  it('that meets a store which is down says so in the log, and the next one finishes it', async () => {
+    await putExpired(10)
+    stack.store.addFault({ operation: 'remove', status: 503 })
+    await fire()
+    stack.store.clearFaults()
+
+    expect(stack.log()).toMatch(/"event":"sweep failed".*"code":"store_unavailable"/)
+    await fire()
+    expect(await expired()).toBe(0)
+  })
+
+  it('that is killed in the middle is finished by the next', async () => {
+    const person = stack.person()
+    await person.signIn(toShop)
+    await putExpired(100)
+    const victim = await stack.startInstance()
+    stack.store.addFault({ operation: 'remove', delayMs: 250 })
+    const killed = fetch(`${victim.url}/admin/functions/sweep`, {
+      method: 'POST',
+      headers: { 'x-functions-key': victim.masterKey, 'content-type': 'application/json' },
+      body: '{}',
+    })
+    await expect.poll(() => expired(), { interval: 20, timeout: 10_000 }).toBeLessThan(100)
+    process.kill(victim.pid!, 'SIGKILL')
+    await expect(killed).rejects.toThrow()
+    stack.store.clearFaults()
+
+    expect(await expired()).toBeGreaterThan(0)
+    expect(await fire()).toBe(202)
+    expect(await expired()).toBe(0)
+    expect((await person.script(shopPage, '/session')).status).toBe(200)
+  })
+
+  it('is fired by nobody without the key', async () => {
+    const { url, functionKey } = stack.brokers[0]!
+    const keys = [undefined, 'wrong', functionKey]
+    await putExpired(1)
+
+    for (const key of keys) {
+      const reply = await fetch(`${url}/admin/functions/sweep`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(key === undefined ? {} : { 'x-functions-key': key }) },
+        body: '{}',
+      })
+      expect([401, 403]).toContain(reply.status)
+    }
+    expect(await expired()).toBe(1)
+  })
+})
