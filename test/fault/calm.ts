@@ -1,7 +1,9 @@
 /** What a fault may never do to a person, looked at from their browser. */
 import { expect } from 'vitest'
+import { attemptAnew, isSignedIn } from '../attack/attempt.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
+import type { Stack } from '../setup/stack.ts'
 
 /** 503 with its own code and a time to come back; nothing is said of a sign-out, and no session cookie is touched. */
 export function expectPassingFault(reply: Reply, code: string): void {
@@ -17,4 +19,16 @@ export async function expectSignedIn(person: Person, at?: string): Promise<void>
     status: 200,
     username: 'ada@contoso.example',
   })
+}
+
+/** Within what a failed look at the key ring is remembered for. */
+export async function allComeRound(stack: Stack, signedIn: Person, urls: readonly string[]): Promise<void> {
+  expect(urls).not.toEqual([])
+  const comesRound = async (url: string) => {
+    await expect
+      .poll(async () => isSignedIn(await attemptAnew(stack, url)), { timeout: 15_000, interval: 500 })
+      .toBe(true)
+    await expectSignedIn(signedIn, url)
+  }
+  await Promise.all(urls.map(comesRound))
 }
