@@ -34,7 +34,7 @@ export function createNetwork({ deadlineMilliseconds = 10_000 }: NetworkOptions 
   const agentOptions = { keepAlive: true, timeout: 20_000, maxFreeSockets: 32 }
   const secure = new https.Agent(agentOptions)
 
-  const send = (request: NetworkRequest): Promise<NetworkAnswer> =>
+  const send = (request: NetworkRequest, until: number): Promise<NetworkAnswer> =>
     new Promise((resolve, reject) => {
       const url = new URL(request.url)
       // Plain http never leaves this machine.
@@ -55,17 +55,20 @@ export function createNetwork({ deadlineMilliseconds = 10_000 }: NetworkOptions 
         },
         (incoming) => void read(incoming).then(resolve, reject),
       )
-      const timer = setTimeout(() => outgoing.destroy(new Error('deadline')), deadlineMilliseconds)
+      const timer = setTimeout(() => outgoing.destroy(new Error('deadline')), until - performance.now())
       outgoing.on('error', (error: NodeJS.ErrnoException) => reject(unavailable(error.code ?? error.message, error)))
       outgoing.on('close', () => clearTimeout(timer))
       outgoing.end(request.body)
     })
 
   return async (request) => {
-    const answer = await send(request).catch((error: unknown) => {
-      // A read may be repeated once; whoever sends a code or a refresh token may not know whether it arrived.
-      if (request.method === 'GET' && error instanceof BrokerError && error.code === 'provider_unavailable')
-        return send(request)
+    const until = performance.now() + deadlineMilliseconds
+    const answer = await send(request, until).catch((error: unknown) => {
+      // A read may be repeated once, in what time is left; whoever sends a code or a refresh token may not know whether
+      // it arrived.
+      const isUnavailable = error instanceof BrokerError && error.code === 'provider_unavailable'
+      const isTimeLeft = until - performance.now() > deadlineMilliseconds / 10
+      if (request.method === 'GET' && isUnavailable && isTimeLeft) return send(request, until)
       throw error
     })
     if (answer.status === 429) throw new BrokerError('provider_throttled', retryAfterOf(answer.headers))

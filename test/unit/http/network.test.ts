@@ -149,6 +149,14 @@ describe('a provider in trouble', () => {
     await expect(get()).resolves.toMatchObject({ status: 200 })
   })
 
+  it('that never answers a read is not given its time twice', async () => {
+    server.answer(() => undefined)
+
+    await expect(get()).rejects.toMatchObject({ code: 'provider_unavailable', detail: 'deadline' })
+
+    expect(server.requests).toEqual(['GET /keys'])
+  })
+
   it('that begins to answer and stops is given up at the deadline', async () => {
     server.answer((_, response) => void response.setHeader('content-type', 'application/json').write('{"keys":'))
 
