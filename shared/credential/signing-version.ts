@@ -77,6 +77,8 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
   let recoveries: readonly number[] = []
   let kept: Kept | undefined
   let refused = false
+  let writing: Promise<void> = Promise.resolve()
+  let unwritten = 0
 
   const keep = (record: CertificateRecord) => {
     kept = { record, at: clock() }
@@ -90,9 +92,27 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
   const choose = () => chooseGood() ?? (kept && chooseRecorded(kept.record, clock()))
   const isTimeToLook = () => kept === undefined || Math.abs(clock() - kept.at) >= pace.read
 
+  /** Into memory at once, and into the row in the background, one after the other: nobody waits for a row. */
+  const learnAndWrite = (change: (record: CertificateRecord) => CertificateRecord): void => {
+    keep(change(kept?.record ?? emptyRecord))
+    unwritten += 1
+    writing = writing
+      .then(() => records.update(change))
+      .then(
+        ({ record }) => {
+          unwritten -= 1
+          if (unwritten === 0) keepUnlessOlder(record)
+        },
+        (error: unknown) => {
+          unwritten -= 1
+          onFault(error)
+        },
+      )
+  }
+
   const readRow = singleFlight(async (): Promise<void> => {
     const { record, etag } = await records.load()
-    if (etag !== undefined) keepUnlessOlder(record)
+    if (etag !== undefined && unwritten === 0) keepUnlessOlder(record)
   })
 
   const readVersions = async (all: boolean): Promise<void> => {
@@ -102,10 +122,7 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
     for (const version of versionsToRead(before, listed, all)) {
       thumbprints.set(version, thumbprintOf(await vault.readCertificate(version)))
     }
-    const seen = (record: CertificateRecord) => observe(record, listed, thumbprints, clock())
-    keep(seen(kept?.record ?? emptyRecord))
-    // Signing does not wait for a row that only spares others a read.
-    records.update(seen).then(({ record }) => keepUnlessOlder(record), onFault)
+    learnAndWrite((record) => observe(record, listed, thumbprints, clock()))
     if (!choose()) {
       chooseVersion(listed, clock()) // names what is wrong
       throw new BrokerError('certificate_missing', { detail: 'the versions in the vault were taken out of use' })
@@ -159,9 +176,7 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
     const other = chooseGood()
     if (other) {
       // Every instance learns it; the roll finds out when the provider takes that version again.
-      const learned = (record: CertificateRecord) => demote(record, thumbprint, 'client_refused', clock())
-      if (kept) keep(learned(kept.record))
-      records.update(learned).catch(onFault)
+      learnAndWrite((record) => demote(record, thumbprint, 'client_refused', clock()))
       return other
     }
     if (!refused) {
