@@ -14,6 +14,7 @@ export function problem(error: BrokerError, reference: string): Answer {
       ...retryAfter(error),
     },
     body: JSON.stringify({
+      ...error.members,
       type: `about:blank#${error.code}`,
       title,
       status,
@@ -21,7 +22,6 @@ export function problem(error: BrokerError, reference: string): Answer {
       code: error.code,
       owner,
       reference,
-      ...error.members,
     }),
   }
 }

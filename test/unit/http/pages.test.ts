@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { BrokerError, errorCatalogue } from '../../../shared/errors.ts'
+import type { ErrorCode } from '../../../shared/errors.ts'
+import { baseHeaders, seeOther } from '../../../shared/http/answer.ts'
+import { html, Html } from '../../../shared/http/html.ts'
+import { errorPage, homePage } from '../../../shared/http/pages.ts'
+import { problem } from '../../../shared/http/problem.ts'
+import { parseFrontEnds } from '../../../shared/settings/front-ends.ts'
+import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
+
+const reference = '4bf92f3577b34da6a3ce929d0e0e4736'
+const codes = Object.keys(errorCatalogue) as ErrorCode[]
+const markup = '"><script>alert(1)</script>\'&<img src=x onerror=alert(1)>'
+
+describe('a template', () => {
+  it('escapes whatever it is given, in text and in attributes', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const made = html`<a href="${text}">${text}</a>`.text
+        const inside = made.slice('<a href="'.length, -'</a>'.length)
+
+        expect(inside.replace('">', '')).not.toMatch(/[<>"']/)
+        expect(inside.replace('">', '').replace(/&#\d+;/g, '')).not.toContain('&')
+      }),
+    )
+  })
+
+  it('leaves what the same template made, lists of it, and says nothing for what is not there', () => {
+    const items = [html`<li>${'<'}</li>`, html`<li>${2}</li>`]
+
+    expect(
+      html`<ul>
+        ${items}${undefined}
+      </ul>`.text.replace(/\s/g, ''),
+    ).toBe('<ul><li>&#60;</li><li>2</li></ul>')
+    expect(html`${new Html('<b>')}`.text).toBe('<b>')
+  })
+})
+
+describe('a page of an error', () => {
+  it.each(codes)('says for %s what happened, what to do, whom to tell what; without script, frame or form', (code) => {
+    const answer = errorPage(new BrokerError(code), reference)
+    const { title, mend, status } = errorCatalogue[code]
+    const body = answer.body ?? ''
+
+    expect(answer.status).toBe(status)
+    for (const text of [title, mend]) expect(body).toContain(html`${text}`.text)
+    expect(body).toContain(`Code: ${code}`)
+    expect(body).toContain(`Reference: ${reference}`)
+    expect(body).toMatch(/^<!doctype html>\s*<html lang="en">/)
+    expect(body).toContain('name="viewport"')
+    expect(body).not.toMatch(/<script|<form|<iframe|http-equiv| style=| on\w+=/i)
+    expect(answer.headers?.['retry-after']).toBe(status === 503 ? '5' : undefined)
+  })
+
+  it('has a policy that allows its own style, by the hash of what stands there', () => {
+    const { body = '', headers } = errorPage(new BrokerError('internal'), reference)
+    const style = /<style>([\s\S]*)<\/style>/.exec(body)?.[1] ?? ''
+    const hash = createHash('sha256').update(style).digest('base64')
+
+    expect(headers?.['content-security-policy']).toContain(`style-src 'sha256-${hash}'`)
+    expect(headers?.['content-security-policy']).not.toContain('unsafe')
+    expect(headers?.['content-security-policy']).toContain("frame-ancestors 'none'")
+  })
+
+  it('escapes everything that an error may show, and shows nothing that is for the log', () => {
+    const error = new BrokerError('parameter_invalid', {
+      detail: 'for the log only',
+      cause: new Error('a cause for the log only'),
+      members: {
+        parameter: markup,
+        problem: markup,
+        registration: markup,
+        settings: [{ setting: markup, problem: markup, fix: markup }],
+        unknown: 'not for a page',
+      },
+      waysOn: [{ text: markup, url: `https://app.example.com/?${markup}` }],
+    })
+    const { body = '' } = errorPage(error, reference)
+
+    expect(body).not.toContain('<script')
+    expect(body).not.toContain('<img')
+    expect(body).not.toContain('log only')
+    expect(body).not.toContain('not for a page')
+    expect(body.match(/&#60;script&#62;/g)).toHaveLength(8)
+  })
+})
+
+describe('problem details', () => {
+  it.each(codes)('for %s say the same as its page', (code) => {
+    const { title, mend, status, owner } = errorCatalogue[code]
+    const answer = problem(new BrokerError(code, { detail: 'for the log only' }), reference)
+
+    expect(answer.status).toBe(status)
+    expect(answer.headers?.['content-type']).toBe('application/problem+json; charset=utf-8')
+    expect(JSON.parse(answer.body ?? '')).toMatchObject({ title, detail: mend, status, code, owner, reference })
+    expect(answer.body).not.toContain('for the log only')
+    expect(answer.headers?.['retry-after']).toBe(status === 503 ? '5' : undefined)
+  })
+
+  it('carry what the reader may see beside the code, and when to come again', () => {
+    const error = new BrokerError('provider_throttled', { retryAfterSeconds: 17, members: { frontend: 'shop' } })
+    const answer = problem(error, reference)
+
+    expect(answer.headers?.['retry-after']).toBe('17')
+    expect(JSON.parse(answer.body ?? '')).toMatchObject({ frontend: 'shop' })
+  })
+
+  it('keep their own members whatever is beside them', () => {
+    const error = new BrokerError('signed_out', { members: { code: 'other', status: 200, reference: 'x', title: 'x' } })
+
+    expect(JSON.parse(problem(error, reference).body ?? '')).toMatchObject({
+      code: 'signed_out',
+      status: 401,
+      reference,
+      title: errorCatalogue.signed_out.title,
+    })
+  })
+})
+
+describe('the page on a laptop', () => {
+  it('links to each front end’s sign-in, and escapes what was registered', () => {
+    const frontEnds = parseFrontEnds(
+      JSON.stringify([
+        { id: 'shop', origins: ['http://localhost:3000'], apis: [{ name: 'orders', scopes: ['api://o/r'] }] },
+      ]),
+      'Broker__FrontEnds',
+    ) as readonly FrontEndSettings[]
+    const hostile = { ...frontEnds[0]!, apis: [{ name: markup, scopes: [] }] }
+    const { body = '', status } = homePage('http://localhost:7071', [...frontEnds, hostile])
+
+    expect(status).toBe(200)
+    expect(body).toContain('href="http://localhost:7071/login?frontend=shop"')
+    expect(body).not.toContain('<script')
+  })
+})
+
+describe('every answer', () => {
+  it('is not kept, framed, sniffed or told to others', () => {
+    expect(baseHeaders).toMatchObject({
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer',
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+    })
+    expect(baseHeaders['content-security-policy']).toMatch(/^default-src 'none'; frame-ancestors 'none'/)
+    expect(baseHeaders['strict-transport-security']).toMatch(/^max-age=31536000/)
+  })
+
+  it('that sends a browser on does so by GET, in ASCII', () => {
+    expect(seeOther('https://app.example.com/grüße?ä#ö')).toMatchObject({
+      status: 303,
+      headers: { location: 'https://app.example.com/gr%C3%BC%C3%9Fe?%C3%A4#%C3%B6' },
+    })
+  })
+})
