@@ -63,6 +63,9 @@ export function describeError(error: BrokerError): LogFields {
 function describeCause(cause: unknown): string | undefined {
   if (!(cause instanceof Error)) return undefined
   const code = (cause as NodeJS.ErrnoException).code
-  const place = cause.stack?.split('\n').find((line) => line.trimStart().startsWith('at '))
+  // After the message, which may have lines that look like places too.
+  const message = cause.stack?.indexOf(cause.message) ?? -1
+  const places = message < 0 ? undefined : cause.stack?.slice(message + cause.message.length)
+  const place = places?.split('\n').find((line) => line.trimStart().startsWith('at '))
   return [cause.name, typeof code === 'string' ? code : undefined, place?.trim()].filter(Boolean).join(' ')
 }
