@@ -31,7 +31,7 @@ export const errorCatalogue = {
     status: 400,
     owner: 'front end',
     title: 'The request has a parameter that cannot be used.',
-    mend: 'Correct the parameter that is named; docs/front-ends.md lists what each may hold.',
+    mend: 'Correct the parameter that is named; docs/front-ends.md and docs/oauth.md list what each may hold.',
   },
   front_end_missing: {
     status: 400,
@@ -122,13 +122,13 @@ export const errorCatalogue = {
     status: 415,
     owner: 'front end',
     title: 'The request has a content type that is not taken here.',
-    mend: 'Send application/json in UTF-8 to script routes; the callback takes application/x-www-form-urlencoded.',
+    mend: 'Send application/json in UTF-8 to script routes; /token, /revoke and the callback take application/x-www-form-urlencoded.',
   },
   request_not_from_front_end: {
     status: 403,
     owner: 'front end',
     title: 'The request does not come from a script of the front end.',
-    mend: 'Call by fetch from a page on a registered origin, with the header Broker-Request: 1.',
+    mend: 'Call by fetch from a page on an origin that is registered for the front end; /session/token and /logout also want the header Broker-Request: 1.',
   },
   api_unknown: {
     status: 403,
@@ -252,7 +252,7 @@ export const errorCatalogue = {
     status: 403,
     owner: 'person',
     title: 'The identity provider asks for something more from the person.',
-    mend: 'Send the browser to sign_in_url, with return_url added to it; the session stays.',
+    mend: 'Send the browser to sign_in_url, with return_url added to it (an OAuth client adds redirect_uri, state and its challenge); the session stays.',
     oauth: 'interaction_required',
   },
   sign_out_unknown: {

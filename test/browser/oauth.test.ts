@@ -1,13 +1,17 @@
+import { readFileSync } from 'node:fs'
+import type { User } from 'oidc-client-ts'
+import type * as library from 'oidc-client-ts'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { demoOtherSiteId } from '../../local/cloud.ts'
+import { startPageServer } from '../../local/demo/page-server.ts'
+import type { LocalServer } from '../../local/http-server.ts'
 import { app } from '../setup/client.ts'
 import { ada } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Registration, Stack } from '../setup/stack.ts'
 import { describeInBrowser, openBrowser } from './chromium.ts'
 import { accessibilityProblems, expectToFitAPhone, newVisitor, signInAtProvider, signInByDemo } from './visitor.ts'
-import type * as library from 'oidc-client-ts'
 
 const everywhere: Registration = { ...app, id: 'everywhere', singleSignOn: true, prompts: ['none'] }
 
@@ -15,13 +19,37 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
   let stack: Stack
   let browser: Browser
   let demo: string
+  /** A front end of the reader of docs/front-ends.md: a page with the library and nothing else. */
+  let shop: LocalServer
   beforeAll(async () => {
-    ;[stack, browser] = await Promise.all([startStack({ demo: true, frontEnds: [everywhere] }), openBrowser()])
+    const page = () => ({ type: 'text/html', body: shopPage(`${demo}oidc-client-ts.js`) }) as const
+    const files = { '/': page, '/cart': page, '/callback': page }
+    shop = await startPageServer({ name: 'shop', port: 0, contentPolicy: () => "base-uri 'none'", files })
+    const origin = `http://127.0.0.1:${shop.port}`
+    const registered = { ...app, id: 'shop', origins: [origin], redirectUris: [`${origin}/callback`] }
+    const frontEnds = [everywhere, registered]
+    ;[stack, browser] = await Promise.all([startStack({ demo: true, frontEnds }), openBrowser()])
     demo = stack.cloud.demoOtherSite!.url
   })
   afterAll(async () => {
     await browser.close()
-    await stack.close()
+    await Promise.all([stack.close(), shop.close()])
+  })
+
+  it('signs in by the ten lines of docs/front-ends.md, and is back where it was', async () => {
+    const { tab, context } = await newVisitor(browser)
+    const page = await tab(`http://127.0.0.1:${shop.port}/cart#item-7`)
+    await runDocs(page)
+    expect(await page.evaluate(() => (window as unknown as Docs).user)).toBeNull()
+
+    await page.evaluate(() => void (window as unknown as Docs).signIn())
+    await signInAtProvider(page, ada)
+    await page.waitForURL(/\/callback\?/)
+    await runDocs(page)
+
+    expect(page.url()).toBe(`http://127.0.0.1:${shop.port}/cart#item-7`)
+    expect(await page.evaluate(() => (window as unknown as Docs).user?.scope)).toBe('api://demo/orders.read')
+    await context.close()
   })
 
   it('signs a person in across sites, calls the API, renews, and signs out at the provider too', async () => {
@@ -175,6 +203,20 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await context.close()
   })
 
+  /** The script as it stands there, with the broker's address put in, and the library as a page without a build has it. */
+  async function runDocs(page: Page): Promise<void> {
+    const docs = readFileSync(new URL('../../docs/front-ends.md', import.meta.url), 'utf8')
+    const script = /```js\n(import \{ UserManager \}.*?)```/s.exec(docs)?.[1] ?? ''
+    const content = script
+      .replace(/^import .*$/m, 'const { UserManager } = oidc')
+      .replace(/https:\/\/[\w.-]+\.azurewebsites\.net/, stack.url)
+    await page.addScriptTag({
+      type: 'module',
+      content: `${content}\nObject.assign(window, { user, signIn, ran: true })`,
+    })
+    await page.waitForFunction(() => 'ran' in window)
+  }
+
   function silentClient() {
     return { authority: stack.url, clientId: demoOtherSiteId }
   }
@@ -196,6 +238,16 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     return url.href
   }
 })
+
+/** What the script in docs/front-ends.md leaves in its module. */
+interface Docs {
+  readonly user: User | null
+  readonly signIn: () => Promise<void>
+}
+
+function shopPage(libraryUrl: string): string {
+  return `<!doctype html><title>Shop</title><link rel="icon" href="data:," /><script src="${libraryUrl}"></script>`
+}
 
 /** What the library keeps in this tab. */
 function refreshTokenOf(page: Page): Promise<string | undefined> {
