@@ -146,6 +146,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       authorization_endpoint: `${issuer}/login`,
       token_endpoint: `${issuer}/token`,
       revocation_endpoint: `${issuer}/revoke`,
+      jwks_uri: `${issuer}/.well-known/jwks.json`,
       response_types_supported: ['code'],
       response_modes_supported: ['query'],
       grant_types_supported: ['authorization_code', 'refresh_token'],
