@@ -23,7 +23,9 @@ export const baseHeaders: Readonly<Record<string, string>> = {
 
 /** 303, so that a browser that posted goes on by GET (RFC 9700 §4.12). */
 export function seeOther(location: string, cookies: readonly Cookie[] = []): Answer {
-  return { status: 303, headers: { location: toAscii(location) }, cookies }
+  // There is no page here to keep openers from, and the library that opened a popup has to find it again.
+  const headers = { location: toAscii(location), 'cross-origin-opener-policy': 'unsafe-none' }
+  return { status: 303, headers, cookies }
 }
 
 export function json(status: number, body: object, headers: Readonly<Record<string, string>> = {}): Answer {

@@ -136,12 +136,41 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
         () => 'signed in',
         (thrown: unknown) => (thrown as { error?: string }).error ?? String(thrown),
       )
-    }, silentClient())
+    }, client())
 
     expect(error).toBe('login_required')
     expect(asked.filter((path) => path === '/login')).toHaveLength(1)
     expect(asked.filter((path) => path === '/callback')).toHaveLength(1)
     await expect.poll(() => page.frames().length).toBe(1)
+    await context.close()
+  })
+
+  it('signs in by a popup, which finds its opener again', async () => {
+    const { tab, context } = await newVisitor(browser)
+    const page = await tab(demo)
+    const opened = context.waitForEvent('page')
+
+    const signedIn = page.evaluate(async ({ authority, clientId }) => {
+      const { oidc } = window as unknown as { oidc: typeof library }
+      const redirectUri = `${location.origin}/callback`
+      const manager = new oidc.UserManager({
+        authority,
+        metadataUrl: `${authority}/.well-known/oauth-authorization-server`,
+        client_id: clientId,
+        redirect_uri: redirectUri,
+        popup_redirect_uri: redirectUri,
+        scope: 'api://demo/orders.read',
+      })
+      return (await manager.signinPopup()).scope
+    }, client())
+    const popup = await opened
+    await popup.getByLabel('Username').waitFor()
+    // Not all libraries have another way to find it.
+    expect(await popup.evaluate(() => window.opener !== null)).toBe(true)
+    await signInAtProvider(popup, ada)
+
+    expect(await signedIn).toBe('api://demo/orders.read')
+    expect(context.pages()).toHaveLength(1)
     await context.close()
   })
 
@@ -217,7 +246,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await page.waitForFunction(() => 'ran' in window)
   }
 
-  function silentClient() {
+  function client() {
     return { authority: stack.url, clientId: demoOtherSiteId }
   }
 
