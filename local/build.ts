@@ -183,7 +183,8 @@ async function replace(outdir: string, files: ReadonlyMap<string, Buffer>): Prom
 }
 
 function sizes({ outputs }: Metafile): Pick<BuildResult, 'entryBytes' | 'totalBytes'> {
-  const entry = Object.keys(outputs).find((file) => outputs[file]?.entryPoint !== undefined) ?? ''
+  // By its name: chunks that are imported on first use have an entry point of their own.
+  const entry = Object.keys(outputs).find((file) => path.basename(file) === 'index.mjs') ?? ''
   const reached = new Set<string>()
   const visit = (file: string): void => {
     if (reached.has(file) || !outputs[file]) return

@@ -97,6 +97,12 @@ describe('sizes', () => {
     expect(totalBytes - entryBytes).toBeGreaterThan(150_000)
     expect(Object.keys(metafile.inputs).some((file) => file.includes('msal'))).toBe(true)
   })
+
+  it('take index.mjs for the entry, whatever the chunks of the broker are called', async () => {
+    const { entryBytes } = await build({ outdir })
+
+    expect(entryBytes).toBeGreaterThanOrEqual((await stat(path.join(outdir, 'index.mjs'))).size)
+  })
 })
 
 describe('what is bundled', () => {
