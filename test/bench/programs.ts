@@ -10,6 +10,8 @@ export interface Programs {
   /** The functions host with one function that does nothing. */
   readonly bare: readonly string[]
   readonly peer: readonly string[]
+  /** node:http alone. */
+  readonly plain: readonly string[]
   /** The broker's entry chunk with its static imports. */
   readonly entryBytes: number
 }
@@ -23,7 +25,7 @@ export async function buildPrograms(folder: string): Promise<Programs> {
     build({ entry: source('bare-function/index.ts'), outdir: file('bare') }),
     bundleFunctionsHost(file('host.mjs')),
     esbuild.build({
-      entryPoints: [source('peer.ts'), source('usage.ts')],
+      entryPoints: [source('peer.ts'), source('plain.ts'), source('usage.ts')],
       outdir: folder,
       outExtension: { '.js': '.mjs' },
       bundle: true,
@@ -40,6 +42,7 @@ export async function buildPrograms(folder: string): Promise<Programs> {
     broker: hosted('broker'),
     bare: hosted('bare'),
     peer: [...usage, file('peer.mjs')],
+    plain: [...usage, file('plain.mjs')],
     entryBytes: broker.entryBytes,
   }
 }

@@ -22,6 +22,7 @@ export interface World {
   startBroker(options?: BrokerOptions): Promise<Running>
   startPeer(): Promise<Running>
   startBareFunction(): Promise<Child<{ readonly url: string }>>
+  startPlainServer(): Promise<Child<{ readonly url: string }>>
   close(): Promise<void>
 }
 
@@ -112,6 +113,7 @@ export async function startWorld({ people: count }: { readonly people: number })
         return { ...child, name: 'peer', url: child.ready.url, loginPath: '/login', sessionPath: '/session' }
       },
       startBareFunction: async () => keep(await startChild(programs.bare, { PATH: process.env.PATH })),
+      startPlainServer: async () => keep(await startChild(programs.plain, { PATH: process.env.PATH })),
       close,
     }
   } catch (error) {
