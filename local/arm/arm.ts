@@ -108,12 +108,17 @@ export async function startArm(options: ArmOptions): Promise<Arm> {
       () => true,
       () => false,
     )
-    if (!isKnown) return void send(response, 401, errorBody('AuthenticationFailed'))
+    if (!isKnown) {
+      send(response, 401, errorBody('AuthenticationFailed'))
+      return
+    }
     const fault = faults.take((one) => one.path === undefined || path.includes(one.path))
     const left = await suffer(fault, response, stopping.signal, () => errorBody('AuthorizationFailed'))
     if (left === 'nothing') return
-    if (!target.searchParams.has('api-version'))
-      return void send(response, 400, errorBody('MissingApiVersionParameter'))
+    if (!target.searchParams.has('api-version')) {
+      send(response, 400, errorBody('MissingApiVersionParameter'))
+      return
+    }
     const { status, body } = answer(method, path, await readJson(request))
     send(response, status, body)
   }

@@ -120,5 +120,6 @@ function comparePolicies(present: CertificatePolicy, wanted: CertificatePolicy):
 }
 
 function show(value: CertificatePolicy[keyof CertificatePolicy]): string {
-  return Array.isArray(value) ? value.join(', ') : value === undefined ? 'not set' : `${value}`
+  if (value === undefined) return 'not set'
+  return typeof value === 'object' ? value.join(', ') : String(value)
 }

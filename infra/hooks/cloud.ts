@@ -1,0 +1,138 @@
+/** Requests to Azure Resource Manager and Microsoft Graph with the deploying person's sign-in, patient where it helps. */
+import { createDeployerCredential } from '../../shared/certificate/deployer-credential.azure-identity.ts'
+import { isLoopbackHost } from '../../shared/settings/addresses.ts'
+import { wait } from '../../shared/timing/deadline.ts'
+import { HookStop } from './stop.ts'
+
+export interface CloudAnswer {
+  readonly status: number
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+export interface CloudCall {
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  readonly body?: object
+  readonly headers?: Readonly<Record<string, string>>
+  /** Answers that pass while permissions and copies spread: waited for, as long as patience lasts. */
+  readonly passing?: readonly number[]
+}
+
+export interface Cloud {
+  arm(path: string, call?: CloudCall): Promise<CloudAnswer>
+  graph(path: string, call?: CloudCall): Promise<CloudAnswer>
+}
+
+export interface Endpoints {
+  readonly arm: string
+  readonly graph: string
+}
+
+const clouds: Readonly<Record<string, Endpoints>> = {
+  AzureCloud: { arm: 'https://management.azure.com', graph: 'https://graph.microsoft.com' },
+  AzureUSGovernment: { arm: 'https://management.usgovcloudapi.net', graph: 'https://graph.microsoft.us' },
+  AzureChinaCloud: { arm: 'https://management.chinacloudapi.cn', graph: 'https://microsoftgraph.chinacloudapi.cn' },
+}
+
+/** Of role assignments the documentation says ten minutes at most; it is sometimes more. */
+const defaultPatienceSeconds = 900
+const longestPause = 30_000
+const requestDeadline = 60_000
+
+/** How long what spreads is waited for. */
+export function patienceOf(environment: Readonly<Record<string, string | undefined>>): number {
+  const seconds = Number(environment['BROKER_HOOK_PATIENCE_SECONDS'] ?? defaultPatienceSeconds)
+  return (Number.isFinite(seconds) ? seconds : defaultPatienceSeconds) * 1000
+}
+
+/** Where the requests go: the endpoints of a known cloud, or loopback for tests; nowhere else can be set. */
+export function endpointsOf(environment: Readonly<Record<string, string | undefined>>): Endpoints {
+  const name = environment['BROKER_CLOUD'] ?? 'AzureCloud'
+  const cloud = clouds[name]
+  if (!cloud) throw new HookStop(`BROKER_CLOUD is none of ${Object.keys(clouds).join(', ')}.`)
+  const local = (variable: string, address: string) => {
+    const value = environment[variable]
+    if (value === undefined) return address
+    if (URL.canParse(value) && isLoopbackHost(new URL(value).hostname)) return new URL(value).origin
+    throw new HookStop(`${variable} is not on loopback. Delete it: tokens go to ${name} only.`)
+  }
+  return { arm: local('BROKER_LOCAL_ARM', cloud.arm), graph: local('BROKER_LOCAL_GRAPH', cloud.graph) }
+}
+
+export function createCloud(environment: Readonly<Record<string, string | undefined>>): Cloud {
+  const endpoints = endpointsOf(environment)
+  const audiences = clouds[environment['BROKER_CLOUD'] ?? 'AzureCloud'] ?? endpoints
+  const patience = patienceOf(environment)
+  const credential = createDeployerCredential()
+  const tokens = new Map<string, { readonly token: string; readonly expiresOnTimestamp: number }>()
+
+  const tokenFor = async (audience: string): Promise<string> => {
+    const kept = tokens.get(audience)
+    if (kept && kept.expiresOnTimestamp > Date.now() + 300_000) return kept.token
+    try {
+      const fetched = await credential.getToken(`${audience}/.default`)
+      if (!fetched) throw new Error('no token')
+      tokens.set(audience, fetched)
+      return fetched.token
+    } catch (cause) {
+      throw new HookStop(`There is no sign-in for ${audience}. Run: azd auth login`, { cause })
+    }
+  }
+
+  const send = async (url: string, audience: string, call: CloudCall): Promise<CloudAnswer & { pause?: number }> => {
+    const response = await fetch(url, {
+      method: call.method ?? 'GET',
+      // A redirect would carry the token to somewhere else.
+      redirect: 'error',
+      signal: AbortSignal.timeout(requestDeadline),
+      headers: {
+        authorization: `Bearer ${await tokenFor(audience)}`,
+        accept: 'application/json',
+        ...(call.body ? { 'content-type': 'application/json' } : {}),
+        ...call.headers,
+      },
+      ...(call.body ? { body: JSON.stringify(call.body) } : {}),
+    })
+    const text = await response.text()
+    const body: unknown = text === '' ? {} : parseJson(text)
+    const pause = Number(response.headers.get('retry-after'))
+    return {
+      status: response.status,
+      body: (typeof body === 'object' && body !== null ? body : {}) as CloudAnswer['body'],
+      ...(pause > 0 ? { pause: pause * 1000 } : {}),
+    }
+  }
+
+  const patiently = async (base: string, audience: string, path: string, call: CloudCall): Promise<CloudAnswer> => {
+    const until = Date.now() + patience
+    for (let attempt = 0; ; attempt++) {
+      const last = await send(`${base}${path}`, audience, call).catch((error: unknown) => {
+        if (error instanceof HookStop) throw error
+        return error as Error
+      })
+      const isPassing =
+        last instanceof Error
+          ? attempt < 5
+          : last.status === 429 || (last.status >= 500 && attempt < 5) || (call.passing?.includes(last.status) ?? false)
+      const pause = Math.min((last instanceof Error ? undefined : last.pause) ?? 500 * 2 ** attempt, longestPause)
+      if (isPassing && Date.now() + pause <= until) {
+        await wait(pause)
+        continue
+      }
+      if (last instanceof Error) throw new HookStop(`${new URL(base).hostname} could not be reached.`, { cause: last })
+      return last
+    }
+  }
+
+  return {
+    arm: (path, call = {}) => patiently(endpoints.arm, audiences.arm, path, call),
+    graph: (path, call = {}) => patiently(`${endpoints.graph}/v1.0`, audiences.graph, path, call),
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return {}
+  }
+}

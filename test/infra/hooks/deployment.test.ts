@@ -1,0 +1,221 @@
+import { X509Certificate } from 'node:crypto'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { parseSettings } from '../../../shared/settings/settings.ts'
+import { readerPolicy, deployer, startDeployment, subscriptionId } from '../../setup/deployment.ts'
+import type { Deployment } from '../../setup/deployment.ts'
+
+const frontEnds = JSON.stringify([
+  { id: 'spa', origins: ['https://app.example.com'], apis: [{ name: 'orders', scopes: ['api://orders/orders.read'] }] },
+])
+const api = {
+  id: 'c3b1e0a2-5d4f-4c8e-9a7b-0e1d2c3b4a50',
+  appId: 'c3b1e0a2-5d4f-4c8e-9a7b-0e1d2c3b4a51',
+  servicePrincipalNames: ['api://orders'],
+  oauth2PermissionScopes: [{ id: 'c3b1e0a2-5d4f-4c8e-9a7b-0e1d2c3b4a52', value: 'orders.read' }],
+}
+
+/** All that a deployment leaves behind, for comparing one with another. */
+async function outcome({ graph, directory, vault, variables }: Deployment) {
+  const [application, ...others] = graph.applications.all
+  const properties = { ...directory.properties.get(application!.id) }
+  return {
+    applications: 1 + others.length,
+    uris: (properties['web'] as { redirectUris: string[] }).redirectUris,
+    logoutUrl: (properties['web'] as { logoutUrl: string }).logoutUrl,
+    claims: (properties['optionalClaims'] as { idToken: { name: string }[] }).idToken.map(({ name }) => name),
+    version: (properties['api'] as { requestedAccessTokenVersion: number }).requestedAccessTokenVersion,
+    roles: (properties['appRoles'] as { value: string }[]).map(({ value }) => value),
+    access: properties['requiredResourceAccess'],
+    keys: graph.applications.keysOf(application!).length,
+    servicePrincipals: directory.servicePrincipals.filter(({ appId }) => appId === application!.appId).length,
+    versions: vault.publicCertificates('broker').length,
+    isCurrent: (await variables())['BROKER_CLIENT_ID'] === application!.appId,
+    hasObjectId: (await variables())['BROKER_APPLICATION_OBJECT_ID'] === application!.id,
+  }
+}
+
+const whole = (baseUrl: string) => ({
+  applications: 1,
+  uris: [`${baseUrl}/callback`, `${baseUrl}/logout/done`],
+  logoutUrl: `${baseUrl}/logout/frontchannel`,
+  claims: ['login_hint', 'sid'],
+  version: 2,
+  roles: ['Broker.Operator'],
+  access: [{ resourceAppId: api.appId, resourceAccess: [{ id: api.oauth2PermissionScopes[0]!.id, type: 'Scope' }] }],
+  keys: 1,
+  servicePrincipals: 1,
+  versions: 1,
+  isCurrent: true,
+  hasObjectId: true,
+})
+
+describe('a deployment', () => {
+  let deployment: Deployment
+
+  beforeEach(async () => {
+    deployment = await startDeployment()
+    deployment.directory.servicePrincipals.push(api)
+    await deployment.set({ BROKER_FRONT_ENDS: frontEnds })
+  })
+  afterEach(() => deployment.close())
+
+  const upTo = async (deploy: Deployment) => {
+    const before = await deploy.hook('preprovision')
+    await deploy.provisioned()
+    const after = await deploy.hook('postprovision')
+    return { before, after, codes: [before.code, after.code] }
+  }
+
+  it('makes registration and certificate, and says what it did and what is left to do', async () => {
+    const { before, after, codes } = await upTo(deployment)
+
+    expect(codes, before.output + after.output).toEqual([0, 0])
+    expect(await outcome(deployment)).toEqual(whole(deployment.baseUrl))
+    expect(before.output).toMatch(/App registration +made: /)
+    expect(before.output).toMatch(/Pass +first/)
+    expect(after.output).toMatch(/Certificate +made: broker, valid until \d{4}-/)
+    expect(after.output).toContain(`az ad app permission admin-consent --id`)
+  })
+
+  it('leaves a client id and an object id that the broker takes', async () => {
+    await upTo(deployment)
+    const variables = await deployment.variables()
+
+    const { provider } = parseSettings({
+      AzureAd__Instance: 'https://login.microsoftonline.com/',
+      AzureAd__TenantId: variables['AZURE_TENANT_ID'],
+      AzureAd__ClientId: variables['BROKER_CLIENT_ID'],
+      Broker__ApplicationObjectId: variables['BROKER_APPLICATION_OBJECT_ID'],
+      AzureAd__ClientCredentials__0__SourceType: 'KeyVault',
+      AzureAd__ClientCredentials__0__KeyVaultUrl: 'https://contoso.vault.azure.net',
+      AzureAd__ClientCredentials__0__KeyVaultCertificateName: 'broker',
+      Broker__BaseUrl: variables['BROKER_BASE_URL'],
+      Broker__FrontEnds: variables['BROKER_FRONT_ENDS'],
+      Broker__TableServiceUri: 'https://contoso.table.core.windows.net',
+    })
+
+    expect(provider.applicationObjectId).toBe(deployment.graph.applications.all[0]!.id)
+  })
+
+  it('registers a certificate that can only sign, whose key stays in the vault', async () => {
+    await upTo(deployment)
+
+    const [version] = deployment.vault.publicCertificates('broker')
+    const [key] = deployment.graph.applications.keysOf(deployment.graph.applications.all[0]!)
+    expect(key!.der.equals(version!.der)).toBe(true)
+    expect(new X509Certificate(key!.der).publicKey.asymmetricKeyDetails?.modulusLength).toBe(3072)
+  })
+
+  it('changes nothing the second time, when who deploys may only read certificates', async () => {
+    await upTo(deployment)
+    const writes = await deployment.writes()
+    deployment.vault.setPermissions(deployer.clientId, readerPolicy)
+    const site = 'resourceGroups/rg-shop-test/providers/Microsoft.Web/sites'
+    const { BROKER_RESOURCE_TOKEN: token } = await deployment.variables()
+    deployment.arm.state.resources.set(
+      `/subscriptions/${subscriptionId}/${site}/func-broker-${token ?? ''}/functions/certificateEvent`,
+      {},
+    )
+
+    const { before, after, codes } = await upTo(deployment)
+
+    expect(codes, before.output + after.output).toEqual([0, 0])
+    expect(await outcome(deployment)).toEqual(whole(deployment.baseUrl))
+    expect(before.output).toMatch(/Pass +second/)
+    expect(after.output).toMatch(/App registration +is as it should be/)
+    // The pass, and nothing else.
+    expect(await deployment.writes()).toBe(writes + 1)
+  })
+
+  it('keeps the keys, addresses, claims and roles that others gave the application', async () => {
+    await deployment.hook('preprovision')
+    await deployment.provisioned()
+    const [application] = deployment.graph.applications.all
+    const foreign = await deployment.vault.createCertificate('foreign')
+    const key = deployment.graph.applications.register(application!, foreign.der, { displayName: 'of somebody else' })
+    Object.assign(deployment.directory.properties.get(application!.id)!, {
+      web: { redirectUris: ['https://other.example.com/callback'], homePageUrl: 'https://other.example.com' },
+      optionalClaims: { idToken: [{ name: 'email' }], accessToken: [{ name: 'ipaddr' }] },
+      appRoles: [{ value: 'Other.Role', id: 'c3b1e0a2-5d4f-4c8e-9a7b-0e1d2c3b4a53' }],
+    })
+
+    await deployment.hook('postprovision')
+
+    expect(deployment.graph.applications.keysOf(application!)).toHaveLength(2)
+    expect(deployment.graph.applications.keysOf(application!)[0]).toEqual(key)
+    expect(deployment.directory.properties.get(application!.id)).toMatchObject({
+      web: {
+        redirectUris: expect.arrayContaining(['https://other.example.com/callback']) as string[],
+        homePageUrl: 'https://other.example.com',
+      },
+      optionalClaims: { idToken: [{ name: 'email' }, { name: 'login_hint' }, { name: 'sid' }], accessToken: [{}] },
+      appRoles: [{ value: 'Other.Role' }, { value: 'Broker.Operator' }],
+    })
+  })
+
+  it('waits while permissions spread, and no longer than it must', async () => {
+    await deployment.hook('preprovision')
+    await deployment.provisioned()
+    deployment.vault.faults.add({ operation: 'createCertificate', status: 403, times: 2 })
+    deployment.graph.faults.add({ operation: 'getApplication', status: 404, times: 1 })
+
+    const { code, output } = await deployment.hook('postprovision')
+
+    expect(code, output).toBe(0)
+    expect(await outcome(deployment)).toEqual(whole(deployment.baseUrl))
+  })
+
+  it('says which permission is missing, and the command, when it does not come', async () => {
+    await deployment.hook('preprovision')
+    await deployment.provisioned()
+    await deployment.set({ BROKER_HOOK_PATIENCE_SECONDS: '1' })
+    deployment.vault.setPermissions(deployer.clientId, readerPolicy)
+
+    const { code, output } = await deployment.hook('postprovision')
+
+    expect(code).toBe(1)
+    expect(output).toContain('You may not "create" certificates')
+    expect(output).toContain('az keyvault set-policy')
+  })
+
+  it('waits as long as it is told when it is throttled, and gets over a server error and a lost answer', async () => {
+    deployment.graph.faults.add({ operation: 'getApplication', status: 429, retryAfterSeconds: 1, times: 1 })
+    deployment.graph.faults.add({ operation: 'changeApplication', loseAnswer: true, times: 1 })
+    deployment.arm.faults.add({ status: 503, times: 1 })
+
+    const { before, after, codes } = await upTo(deployment)
+
+    expect(codes, before.output + after.output).toEqual([0, 0])
+    expect(await outcome(deployment)).toEqual(whole(deployment.baseUrl))
+  })
+
+  it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
+    'that is killed after its write number %i is finished by a repetition',
+    async (count) => {
+      const killAfterWrites = async (name: string) => {
+        let isOver = false
+        const run = deployment.hook(name, (kill) => {
+          const look = async () => {
+            while (!isOver) {
+              if ((await deployment.writes()) >= count) return kill()
+              await new Promise((resolve) => setTimeout(resolve, 3))
+            }
+          }
+          void look()
+        })
+        const { code } = await run
+        isOver = true
+        return code
+      }
+
+      if ((await killAfterWrites('preprovision')) === 0) {
+        await deployment.provisioned()
+        await killAfterWrites('postprovision')
+      }
+      const { before, after, codes } = await upTo(deployment)
+
+      expect(codes, before.output + after.output).toEqual([0, 0])
+      expect(await outcome(deployment)).toEqual(whole(deployment.baseUrl))
+    },
+  )
+})

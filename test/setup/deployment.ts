@@ -1,0 +1,172 @@
+/** What the deployment's hooks speak to, on loopback: vault, Graph, Resource Manager, and an azd that keeps an environment. */
+import { spawn } from 'node:child_process'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { startArm } from '../../local/arm/arm.ts'
+import type { Arm } from '../../local/arm/arm.ts'
+import { createCertificateAuthority } from '../../local/certificate-authority.ts'
+import { createDirectory } from '../../local/graph/directory.ts'
+import type { Directory } from '../../local/graph/directory.ts'
+import { startGraph } from '../../local/graph/graph.ts'
+import type { Graph } from '../../local/graph/graph.ts'
+import { createAccessTokenIssuer } from '../../local/managed-identity/access-tokens.ts'
+import { startVault } from '../../local/vault/vault.ts'
+import type { Vault } from '../../local/vault/vault.ts'
+import { root } from './bicep.ts'
+
+export const subscriptionId = 'aaaaaaaa-1111-4111-8111-111111111111'
+const tenantId = '11111111-1111-4111-8111-111111111111'
+/** Who deploys: azd's sign-in. */
+export const deployer = {
+  clientId: '66666666-6666-4666-8666-666666666666',
+  principalId: '8a4c2e60-1b3d-4f5a-8c7e-9d0b1a2c3e4f',
+}
+/** What the template gives the deploying person in the first pass. */
+export const officerPolicy = { certificates: ['get', 'list', 'create', 'update'] }
+export const readerPolicy = { certificates: ['get', 'list'] }
+
+export interface Run {
+  readonly code: number | null
+  readonly output: string
+}
+
+export interface Deployment {
+  readonly vault: Vault
+  readonly graph: Graph
+  readonly directory: Directory
+  readonly arm: Arm
+  readonly baseUrl: string
+  /** The azd environment as it is now. */
+  variables(): Promise<Record<string, string>>
+  set(variables: Readonly<Record<string, string>>): Promise<void>
+  /** What the template's outputs would leave in the environment. */
+  provisioned(): Promise<void>
+  /** Runs a hook as azd does. @param onStart gets a function that kills it */
+  hook(name: string, onStart?: (kill: () => void) => void): Promise<Run>
+  /** Runs a script of the project with azd's sign-in. */
+  node(script: string, ...args: readonly string[]): Promise<Run>
+  /** How many things were written, in the environment, at Graph and in the vault. */
+  writes(): Promise<number>
+  close(): Promise<void>
+}
+
+export async function startDeployment(environmentName = 'shop-test'): Promise<Deployment> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-deployment-'))
+  const authority = await createCertificateAuthority()
+  const tls = await authority.issue(['localhost'])
+  const issuer = await createAccessTokenIssuer(tenantId)
+  const { verifyAccessToken } = issuer
+  const directory = createDirectory()
+  const [vault, graph, arm] = await Promise.all([
+    startVault({ port: 0, tls, verifyAccessToken, permissions: { [deployer.clientId]: officerPolicy }, tenantId }),
+    startGraph({ port: 0, tls, verifyAccessToken, routes: directory.routes }),
+    startArm({ port: 0, tls, verifyAccessToken }),
+  ])
+  const baseUrl = 'https://func-broker-local.azurewebsites.net'
+
+  const stateFile = path.join(folder, 'environment.json')
+  const tokens: Record<string, object> = {}
+  for (const audience of ['https://vault.azure.net', 'https://graph.microsoft.com', 'https://management.azure.com']) {
+    const { token } = await issuer.issueAccessToken({ ...deployer, audience })
+    tokens[audience] = { token, expiresOn: new Date(Date.now() + 3_600_000).toISOString() }
+  }
+  await writeFile(path.join(folder, 'tokens.json'), JSON.stringify(tokens))
+  await writeFile(path.join(folder, 'azd.mjs'), azd)
+  await writeFile(path.join(folder, 'azd'), `#!/bin/sh\nexec "${process.execPath}" "${folder}/azd.mjs" "$@"\n`)
+  await chmod(path.join(folder, 'azd'), 0o755)
+  await writeFile(path.join(folder, 'ca.pem'), authority.certificatePem)
+  await writeFile(
+    stateFile,
+    JSON.stringify({
+      count: 0,
+      values: {
+        AZURE_ENV_NAME: environmentName,
+        AZURE_LOCATION: 'westeurope',
+        AZURE_SUBSCRIPTION_ID: subscriptionId,
+        AZURE_TENANT_ID: tenantId,
+        BROKER_LOCAL_ARM: arm.url,
+        BROKER_LOCAL_GRAPH: graph.url,
+        BROKER_HOOK_PATIENCE_SECONDS: '20',
+      },
+    }),
+  )
+
+  const state = async () =>
+    JSON.parse(await readFile(stateFile, 'utf8')) as { count: number; values: Record<string, string> }
+  const set = async (variables: Readonly<Record<string, string>>) => {
+    const { count, values } = await state()
+    await writeFile(stateFile, JSON.stringify({ count, values: { ...values, ...variables } }))
+  }
+
+  const run = (args: readonly string[], onStart?: (kill: () => void) => void) =>
+    new Promise<Run>((resolve) => {
+      const child = spawn(process.execPath, args, {
+        cwd: root,
+        env: {
+          PATH: `${folder}${path.delimiter}/usr/bin${path.delimiter}/bin`,
+          HOME: folder,
+          AZURE_ENV_NAME: environmentName,
+          NODE_EXTRA_CA_CERTS: path.join(folder, 'ca.pem'),
+          AZD_STATE: folder,
+        },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      let output = ''
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += String(chunk)))
+      child.on('close', (code) => resolve({ code, output }))
+      onStart?.(() => void child.kill('SIGKILL'))
+    })
+
+  const isWrite = ({ method, status }: { method: string; status: number | undefined }) =>
+    method !== 'GET' && status !== undefined && status < 300
+
+  return {
+    vault,
+    graph,
+    directory,
+    arm,
+    baseUrl,
+    variables: async () => (await state()).values,
+    set,
+    provisioned: () =>
+      set({
+        AZURE_RESOURCE_GROUP: `rg-${environmentName}`,
+        BROKER_BASE_URL: baseUrl,
+        BROKER_VAULT_URL: vault.url,
+        BROKER_CERTIFICATE_NAME: 'broker',
+        BROKER_IDENTITY_PRINCIPAL_ID: '33333333-3333-4333-8333-000000000001',
+      }),
+    hook: (name, onStart) => run(['infra/hooks/start.mjs', name], onStart),
+    node: (script, ...args) => run([script, ...args]),
+    writes: async () =>
+      (await state()).count + graph.requests.filter(isWrite).length + vault.requests.filter(isWrite).length,
+    close: async () => {
+      await Promise.all([vault.close(), graph.close(), arm.close()])
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The part of azd that hooks and the Azure SDK call; its environment is a file. */
+const azd = `
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+const folder = process.env.AZD_STATE
+const args = process.argv.slice(2)
+const file = folder + '/environment.json'
+if (args[0] === 'auth' && args[1] === 'token') {
+  const audience = args[args.indexOf('--scope') + 1].replace(/\\/\\.default$/, '')
+  const token = JSON.parse(readFileSync(folder + '/tokens.json', 'utf8'))[audience]
+  if (!token) { console.error('not logged in, run azd auth login to login'); process.exit(1) }
+  console.log(JSON.stringify(token))
+} else if (args[0] === 'env' && args[1] === 'get-values') {
+  console.log(JSON.stringify(JSON.parse(readFileSync(file, 'utf8')).values))
+} else if (args[0] === 'env' && args[1] === 'set') {
+  const { count, values } = JSON.parse(readFileSync(file, 'utf8'))
+  writeFileSync(file + '.new', JSON.stringify({ count: count + 1, values: { ...values, [args[2]]: args[3] } }))
+  renameSync(file + '.new', file)
+} else {
+  console.error('azd knows no ' + args.join(' '))
+  process.exit(1)
+}
+`
