@@ -265,7 +265,7 @@ function refusedAnyway(answer: Json): BrokerError {
 
 /** Codes only: the provider's text may quote what was sent. */
 function describe({ error, suberror, error_codes }: Json): string {
-  const word = (value: unknown) => (typeof value === 'string' && /^[\w.-]{1,64}$/.test(value) ? value : '?')
+  const word = (value: unknown) => (typeof value === 'string' && /^[a-z_]{1,40}$/.test(value) ? value : '?')
   const numbers = Array.isArray(error_codes) ? error_codes.filter((code) => typeof code === 'number').slice(0, 5) : []
   return [word(error), suberror === undefined ? '' : word(suberror), numbers.join(',')].filter(Boolean).join(' ')
 }
