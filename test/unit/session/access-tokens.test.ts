@@ -1,0 +1,322 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { BrokerError } from '../../../shared/errors.ts'
+import { accessTokenKey, createAccessTokens } from '../../../shared/session/access-tokens.ts'
+import type { AccessTokens } from '../../../shared/session/access-tokens.ts'
+import type { AccessToken, SessionKey } from '../../../shared/session/session.ts'
+import type { Sessions } from '../../../shared/session/sessions.ts'
+import type { Store } from '../../../shared/session/store.ts'
+import type { ProviderTokens } from '../../../shared/signin/redeem.ts'
+import type { TableProxy } from '../../setup/table-proxy.ts'
+import { createClock, openRing, openSessions, somebody, startSessionParts } from './parts.ts'
+import type { SessionParts } from './parts.ts'
+
+const start = '2031-05-10T12:00:00.000Z'
+const scopes = ['api://demo/orders.read']
+const name = accessTokenKey(scopes)
+
+/** The provider is made up here, so that its clock is the test's; with a real one it is told in test/session. */
+describe('access tokens', () => {
+  let parts: SessionParts
+  let network: TableProxy
+  let store: Store
+  let clock: ReturnType<typeof createClock>
+  let sessions: Sessions
+  let accessTokens: AccessTokens
+  let faults: unknown[]
+  let refreshed: string[]
+  let refresh: () => Promise<Partial<ProviderTokens>>
+  let key: SessionKey
+
+  beforeAll(async () => {
+    parts = await startSessionParts()
+  })
+  beforeEach(async () => {
+    const tables = await parts.newTables()
+    network = tables.network
+    store = tables.connect()
+    clock = createClock(start)
+    sessions = openSessions({ store, clock, ring: openRing({ store, wrapper: parts.newWrapper(), clock }) })
+    faults = []
+    refreshed = []
+    refresh = () => Promise.resolve({})
+    accessTokens = open()
+    key = await begin({ [name]: aToken('first', 3600) })
+    network.resetRequests()
+  })
+  afterAll(() => parts.close())
+
+  const open = (by = sessions): AccessTokens =>
+    createAccessTokens({
+      sessions: by,
+      clock,
+      idleSeconds: 3600,
+      onFault: (error) => faults.push(error),
+      tokenEndpoint: () =>
+        Promise.resolve({
+          redeemCode: () => Promise.reject(new Error('not asked for')),
+          refresh: async (refreshToken) => {
+            refreshed.push(refreshToken)
+            const n = refreshed.length
+            return {
+              accessToken: `renewed-${n}`,
+              accessTokenExpires: clock() + 3600_000,
+              scope: name,
+              refreshToken: `refresh-${n}`,
+              ...(await refresh()),
+            }
+          },
+        }),
+    })
+  const aToken = (token: string, seconds: number): AccessToken => ({
+    token,
+    scope: name,
+    obtainedAt: clock(),
+    expires: clock() + seconds * 1000,
+  })
+  const begin = async (tokens: Record<string, AccessToken>, refreshToken: string | undefined = 'refresh-0') => {
+    const cookie = await sessions.begin('shop', somebody, { refreshToken, accessTokens: tokens })
+    return sessions.keyOf('shop', new Map([['__Host-session-shop', cookie]]))!
+  }
+  const get = async (by = accessTokens) => (await by.get(key, scopes)).token
+  const writes = () => network.requests.filter(({ operation }) => operation === 'replace').length
+  const kept = async () => (await sessions.find(key))!.session
+
+  it('are served until five minutes before their end, and then renewed', async () => {
+    clock.advance(3300 - 1)
+    expect(await get()).toBe('first')
+    clock.advance(2)
+    expect(await get()).toBe('renewed-1')
+    expect(refreshed).toEqual(['refresh-0'])
+  })
+
+  it('of a short life are renewed in the last fifth of it', async () => {
+    key = await begin({ [name]: aToken('short', 100) })
+
+    clock.advance(79)
+    expect(await get()).toBe('short')
+    clock.advance(2)
+    expect(await get()).toBe('renewed-1')
+  })
+
+  it('are renewed by the newest refresh token each time, or by the last where none came', async () => {
+    for (const n of [1, 2, 3]) {
+      clock.advance(3400)
+      expect(await get()).toBe(`renewed-${n}`)
+      refresh = () => Promise.resolve(n === 1 ? { refreshToken: undefined } : {})
+    }
+
+    expect(refreshed).toEqual(['refresh-0', 'refresh-1', 'refresh-1'])
+  })
+
+  describe('keep the session alive', () => {
+    it('by a write each tenth of the idle time, and not by each use', async () => {
+      for (let minute = 0; minute < 5; minute++) {
+        clock.advance(60)
+        await get()
+      }
+      expect(writes()).toBe(0)
+
+      clock.advance(61)
+      await get()
+      await get()
+      expect(writes()).toBe(1)
+      expect((await kept()).owner.idleEnd).toBe(clock() + 3600_000)
+    })
+
+    it('never past the absolute end', async () => {
+      for (let hour = 0; hour < 12; hour += 0.5) {
+        await get()
+        clock.advance(1800)
+      }
+
+      await expect(get()).rejects.toMatchObject({ code: 'signed_out' })
+    })
+
+    it('not against somebody who wrote meanwhile', async () => {
+      clock.advance(600)
+      const other: Sessions = {
+        ...sessions,
+        replace: async (read, ...rest) => {
+          await sessions.end(key)
+          return sessions.replace(read, ...rest)
+        },
+      }
+
+      expect(await get(open(other))).toBe('first')
+      await expect(get()).rejects.toMatchObject({ code: 'signed_out' })
+    })
+  })
+
+  describe('while another instance renews', () => {
+    const lease = async (until: number) => {
+      const read = (await sessions.find(key))!
+      await sessions.replace(read, read.session, { lease: `somebody ${until}` })
+    }
+
+    it('are served as long as they are good', async () => {
+      clock.advance(3400)
+      await lease(clock() + 15_000)
+
+      expect(await get()).toBe('first')
+      expect(refreshed).toEqual([])
+    })
+
+    it('are renewed after all when its time is over', async () => {
+      clock.advance(3400)
+      await lease(clock() + 15_000)
+      clock.advance(16)
+
+      expect(await get()).toBe('renewed-1')
+    })
+
+    it('are not waited for when its clock is far ahead', async () => {
+      clock.advance(3400)
+      await lease(clock() + 3_600_000)
+
+      expect(await get()).toBe('renewed-1')
+    })
+
+    it.each(['', 'x', 'somebody', 'somebody NaN', 'somebody Infinity', ' '])(
+      'are not held up by what is no lease: "%s"',
+      async (text) => {
+        clock.advance(3400)
+        const read = (await sessions.find(key))!
+        await sessions.replace(read, read.session, { lease: text })
+
+        expect(await get()).toBe('renewed-1')
+      },
+    )
+
+    it('are what it got, where they were over', async () => {
+      clock.advance(3599)
+      await lease(clock() + 15_000)
+      const waiting = get()
+      const read = (await sessions.find(key))!
+      await sessions.replace(read, {
+        ...read.session,
+        tokens: { refreshToken: 'theirs', accessTokens: { [name]: aToken('theirs', 3600) } },
+      })
+
+      expect(await waiting).toBe('theirs')
+      expect(refreshed).toEqual([])
+    })
+  })
+
+  describe('when the provider fails', () => {
+    const fault = new BrokerError('provider_unavailable')
+
+    it('are served as long as they are good, and the provider is left alone for a while', async () => {
+      refresh = () => Promise.reject(fault)
+      clock.advance(3400)
+
+      expect([await get(), await get(), await get()]).toEqual(['first', 'first', 'first'])
+      expect(refreshed).toHaveLength(1)
+      expect(faults).toEqual([fault])
+
+      refresh = () => Promise.resolve({})
+      clock.advance(16)
+      expect(await get()).toBe('renewed-2')
+    })
+
+    it('are refused when they are over, and asked for again by the next call', async () => {
+      refresh = () => Promise.reject(fault)
+      clock.advance(3599)
+
+      await expect(get()).rejects.toBe(fault)
+      refresh = () => Promise.resolve({})
+      expect(await get()).toBe('renewed-2')
+    })
+
+    it('in a way that nobody named are served all the same', async () => {
+      refresh = () => Promise.reject(new TypeError('a bug'))
+      clock.advance(3400)
+
+      expect(await get()).toBe('first')
+      expect(faults).toMatchObject([{ code: 'internal' }])
+    })
+  })
+
+  it('that the provider’s word has ended leave another’s newer tokens alone', async () => {
+    clock.advance(3400)
+    refresh = async () => {
+      const read = (await sessions.find(key))!
+      await sessions.replace(read, {
+        ...read.session,
+        tokens: { refreshToken: 'theirs', accessTokens: { [name]: aToken('theirs', 3600) } },
+      })
+      throw new BrokerError('signed_out')
+    }
+
+    expect(await get()).toBe('theirs')
+    expect((await kept()).tokens.refreshToken).toBe('theirs')
+  })
+
+  it('that could be fetched but not written are handed out, and somebody is told', async () => {
+    clock.advance(3400)
+    refresh = () => {
+      network.addFault({ operation: 'replace', status: 503 })
+      return Promise.resolve({})
+    }
+
+    expect(await get()).toBe('renewed-1')
+    network.clearFaults()
+
+    expect(faults.at(-1)).toMatchObject({
+      code: 'store_unavailable',
+      detail: expect.stringContaining('renewed') as string,
+    })
+  })
+
+  it('are written although others write all the time', async () => {
+    clock.advance(3400)
+    let others = 3
+    const crowded: Sessions = {
+      ...sessions,
+      replace: async (read, next, extra) => {
+        if (refreshed.length > 0 && others-- > 0) {
+          const theirs = (await sessions.find(key))!
+          await sessions.replace(theirs, sessions.touched(theirs.session))
+        }
+        return sessions.replace(read, next, extra)
+      },
+    }
+
+    expect(await get(open(crowded))).toBe('renewed-1')
+    expect((await kept()).tokens.refreshToken).toBe('refresh-1')
+  })
+
+  it('are kept for sixteen sets of scopes, and the newest stay', async () => {
+    for (let n = 0; n < 20; n++) {
+      clock.advance(1)
+      await accessTokens.get(key, [`api://demo/${n}`])
+    }
+
+    const names = Object.keys((await kept()).tokens.accessTokens)
+    expect(names).toHaveLength(16)
+    expect(names).toContain('api://demo/19')
+    expect(names).not.toContain('api://demo/0')
+  })
+
+  it('without a refresh token are served until their end, and then the person is asked', async () => {
+    const cookie = await sessions.begin('shop', somebody, {
+      refreshToken: undefined,
+      accessTokens: { [name]: aToken('only', 3600) },
+    })
+    key = sessions.keyOf('shop', new Map([['__Host-session-shop', cookie]]))!
+
+    clock.advance(3590)
+    expect(await get()).toBe('only')
+    clock.advance(9)
+    await expect(get()).rejects.toMatchObject({ code: 'interaction_required' })
+    expect(await sessions.findOwner(key)).toBeDefined()
+  })
+
+  it('are given to nobody without a session', async () => {
+    await expect(accessTokens.get(undefined, scopes)).rejects.toMatchObject({ code: 'signed_out' })
+    await expect(accessTokens.get({ ...key, frontEndId: 'desk' }, scopes)).rejects.toMatchObject({ code: 'signed_out' })
+    await expect(accessTokens.get({ ...key, secret: Buffer.alloc(24) }, scopes)).rejects.toMatchObject({
+      code: 'signed_out',
+    })
+    expect(await get()).toBe('first')
+  })
+})
