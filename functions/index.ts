@@ -17,7 +17,7 @@ import { jwks } from './jwks.ts'
 import { login, loginHead } from './login.ts'
 import { logoutDone } from './logout-done.ts'
 import { logout } from './logout.ts'
-import { allMethods, forClients, forLiveness, forOperators, forPeople, forProbes, forScripts } from './respond.ts'
+import { allMethods, forClients, forLiveness, forPeople, forProbes, forPrograms, forScripts } from './respond.ts'
 import { revoke } from './revoke.ts'
 import { rollCertificate } from './roll-certificate.ts'
 import { sessionToken } from './session-token.ts'
@@ -47,7 +47,7 @@ app.http('authorizationServerMetadata', {
   ...open,
   handler: forClients(composed, { GET: authorizationServerMetadata }),
 })
-app.http('jwks', { route: '.well-known/jwks.json', ...open, handler: forProbes(composed, { GET: jwks }) })
+app.http('jwks', { route: '.well-known/jwks.json', ...open, handler: forPrograms(composed, { GET: jwks }) })
 
 app.http('logout', { route: 'logout', ...open, handler: forScripts(composed, { POST: logout }) })
 app.http('logoutDone', { route: 'logout/done', ...open, handler: forPeople(composed, { GET: logoutDone }) })
@@ -59,13 +59,13 @@ app.http('readyDetail', {
   route: 'health/detail',
   authLevel: 'function',
   methods: ['GET'],
-  handler: forOperators(composed, { GET: readyDetail }),
+  handler: forPrograms(composed, { GET: readyDetail }),
 })
 app.http('certificateRegistered', {
   route: 'certificate/{version}/registered',
   authLevel: 'function',
   methods: ['POST'],
-  handler: forOperators(composed, { POST: certificateRegistered }),
+  handler: forPrograms(composed, { POST: certificateRegistered }),
 })
 
 app.timer('rollCertificate', { schedule: '0 */5 * * * *', handler: rollCertificate(composed) })

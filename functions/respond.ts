@@ -33,8 +33,8 @@ export function forPeople(composed: Composed, handlers: Handlers): HttpHandler {
   )
 }
 
-/** For operators: problem details with everything. */
-export function forOperators(composed: Composed, handlers: Handlers): HttpHandler {
+/** For programs without a page: problem details. */
+export function forPrograms(composed: Composed, handlers: Handlers): HttpHandler {
   return respond(composed, handlers, problem)
 }
 
