@@ -18,7 +18,7 @@ import type { Clock } from '../timing/deadline.ts'
 
 export interface UsedHandle {
   readonly token: AccessToken
-  /** The next one. */
+  /** The next one; the same one where a renewal stands in the way of a change. */
   readonly handle: string
 }
 
@@ -46,6 +46,8 @@ export interface RefreshHandlesOptions {
 
 const graceMilliseconds = 30_000
 const pollMilliseconds = 100
+/** How often a write is tried against somebody else's. */
+const patience = 20
 /** A handle that was used this many times ago is still recognised as used. */
 const remembered = 200
 const [partitionBytes, rowBytes, secretBytes] = [12, 16, 24]
@@ -126,14 +128,16 @@ export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHan
     let read = await sessions.find(key)
     if (!read) return undefined
     const { token } = await tokenFor(read, scopes).catch(unlessSignedOut)
-    for (let attempt = 0; token && read && attempt < 50; attempt++) {
+    for (let attempt = 0; token && read && attempt < patience; attempt++) {
       if (isRenewing(read, clock())) await wait(pollMilliseconds)
       const next = isRenewing(read, clock()) ? undefined : await rotate(read)
       if (next !== undefined) return { token, handle: next }
       // Somebody wrote in between: a renewal, or a use of the same handle, after which it opens nothing.
       read = await sessions.find(key)
     }
-    return undefined
+    // Still held by a renewal that hangs, or by the pause after one that failed: this handle stays the current one. That
+    // is no reuse, and a fault signs nobody out.
+    return token && read ? { token, handle: toHandle(key) } : undefined
   }
 
   return {
