@@ -68,12 +68,13 @@ export async function startCoreTools(
   return { url, close }
 }
 
-/** The runtime, from which Core Tools knows the worker; and no timers, which would want a storage account. */
+/** The runtime, from which Core Tools knows the worker; without what wants a storage account or an extension. */
 async function writeSettings(folder: string): Promise<void> {
   const values = {
     FUNCTIONS_WORKER_RUNTIME: 'node',
     'AzureWebJobs.sweep.Disabled': 'true',
     'AzureWebJobs.rollCertificate.Disabled': 'true',
+    'AzureWebJobs.certificateEvent.Disabled': 'true',
   }
   await writeFile(path.join(folder, 'local.settings.json'), JSON.stringify({ IsEncrypted: false, Values: values }))
 }

@@ -35,7 +35,12 @@ beforeAll(async () => {
     clientId,
     redirectUri: 'http://localhost:7071/callback',
     provider: { metadata: () => Promise.resolve({ tokenEndpoint, document }) } as unknown as IdentityProvider,
-    assertions: { get: () => assertion() } as unknown as ClientAssertions,
+    assertions: {
+      get: () => assertion(),
+      another: () => Promise.resolve(undefined),
+      accepted: () => undefined,
+      state: () => undefined,
+    } satisfies ClientAssertions,
     network: createNetwork({ deadlineMilliseconds: 200 }),
     clock: () => now,
   })
