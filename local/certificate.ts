@@ -1,4 +1,4 @@
-/** `npm run certificate -- create`: makes the certificate in the vault, with the sign-in of azd or az. */
+/** `npm run certificate -- create|status|roll`: the certificate in the vault, with the sign-in of azd or az. */
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { createKeyVaultCertificateCreator } from '../shared/certificate/certificate-creator.key-vault.ts'
@@ -12,12 +12,21 @@ import type { CertificatePolicy } from '../shared/certificate/create.ts'
 import { createDeployerCredential } from '../shared/certificate/deployer-credential.azure-identity.ts'
 import { checkVaultUrl } from '../shared/settings/addresses.ts'
 import { declarations } from '../shared/settings/declarations.ts'
+import { rollNow, showStatus } from './certificate-status.ts'
 import { LocalError } from './http-server.ts'
+import { localDefaults } from './local-defaults.ts'
+import { isListening } from './local-parts.ts'
+import { fixedPorts } from './ports.ts'
 import { findSettingsFile } from './settings-file.ts'
 
-const usage = `npm run certificate -- create [options]
+const usage = `npm run certificate -- status [--json]
+npm run certificate -- roll --now
+npm run certificate -- create [options]
 
-Makes the broker's certificate in Key Vault: self-signed, its key not exportable, renewed by the vault. Where there is
+status draws the versions on a time line: validity, which one signs, which the provider knows, what happens next.
+roll --now has the vault make a new version at once, for emergencies; the broker registers it and goes over to it.
+
+create makes the broker's certificate in Key Vault: self-signed, its key not exportable, renewed by the vault. Where there is
 one already, nothing changes; what differs is shown, and changed with --change.
 
   --vault URL            the vault; otherwise as the broker's settings say
@@ -47,9 +56,14 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(usage)
     return values.help === true ? 0 : 2
   }
-  if (command !== 'create') throw new LocalError(`There is no command ${command}. Write: npm run certificate -- create`)
+  const { vaultUrl, name, setting } = await findVault(values)
+  if (command === 'status') return showStatus({ vaultUrl, name, setting }, values.json === true)
+  if (command === 'roll') {
+    if (values.now !== true) throw new LocalError('The broker rolls by itself; for a new version at once add --now.')
+    return rollNow({ vaultUrl, name, setting })
+  }
+  if (command !== 'create') throw new LocalError(`There is no command ${command}: create, status or roll.`)
 
-  const { vaultUrl, name } = await findVault(values)
   const policy: CertificatePolicy = {
     ...defaultPolicy,
     ...(values.subject === undefined ? {} : { subject: values.subject }),
@@ -100,6 +114,7 @@ function parse(args: readonly string[]) {
         'renew-days': { type: 'string' },
         hsm: { type: 'boolean' },
         change: { type: 'boolean' },
+        now: { type: 'boolean' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -114,7 +129,13 @@ function parse(args: readonly string[]) {
 /** What was asked, or else the environment, or else local.settings.json. */
 async function findVault(asked: { vault?: string | undefined; name?: string | undefined }) {
   const file = (await findSettingsFile(path.join(import.meta.dirname, '..', 'local.settings.json'))) ?? {}
-  const setting = (name: string) => process.env[name] ?? file[name]
+  const named = (name: string) => process.env[name] ?? file[name]
+  // Beside npm start, which runs by what is built in where nothing is set.
+  const isLaptop =
+    asked.vault === undefined &&
+    named(declarations.vaultUrl.name) === undefined &&
+    (await isListening(fixedPorts.vault))
+  const setting = (name: string) => named(name) ?? (isLaptop ? localDefaults[name] : undefined)
   const vaultUrl = asked.vault ?? setting(declarations.vaultUrl.name)
   if (vaultUrl === undefined) {
     throw new LocalError(
@@ -127,5 +148,5 @@ async function findVault(asked: { vault?: string | undefined; name?: string | un
   if (!/^[0-9A-Za-z-]{1,127}$/.test(name)) {
     throw new LocalError('The name of a certificate is 1 to 127 letters, digits and hyphens.')
   }
-  return { vaultUrl: new URL(vaultUrl).origin, name }
+  return { vaultUrl: new URL(vaultUrl).origin, name, setting }
 }

@@ -9,6 +9,8 @@ import { build } from './build.ts'
 import { card, readyLine } from './card.ts'
 import { startCloud } from './cloud.ts'
 import type { Cloud, Parts } from './cloud.ts'
+import { createEventGrid } from './event-grid.ts'
+import type { EventGrid } from './event-grid.ts'
 import { startHostProcess } from './functions-host/process.ts'
 import type { HostProcess } from './functions-host/process.ts'
 import { freePort, LocalError } from './http-server.ts'
@@ -51,9 +53,11 @@ export async function run(commandLine: readonly string[]): Promise<void> {
     const { environment, ports, fresh } = await prepare(options)
     const settings = parseSettings(environment)
     const caFile = await caFileFor(fresh, closing)
+    const eventGrid = createEventGrid()
+    closing.push(() => eventGrid.close())
 
     const [cloud] = await Promise.all([
-      startCloudFor(settings, environment, ports, caFile, options.withBroker).then((started) => {
+      startCloudFor(settings, environment, ports, caFile, options.withBroker, eventGrid).then((started) => {
         closing.push(() => started.close())
         return started
       }),
@@ -61,6 +65,9 @@ export async function run(commandLine: readonly string[]): Promise<void> {
     ])
     const merged = { ...environment, ...frontEndsFor(cloud, environment, fresh), ...cloud.settings }
     const broker = options.withBroker ? await startBroker(merged, settings, options, closing) : undefined
+    // Core Tools has timers of its own.
+    if (broker) eventGrid.connect(broker)
+    else eventGrid.connect({ url: settings.baseUrl }, { timer: false })
     tell(options, { cloud, broker, settings: parseSettings(merged), seconds: (performance.now() - began) / 1000 })
   } catch (error) {
     if (signal.signal.aborted) return
@@ -120,6 +127,7 @@ function startCloudFor(
   ports: Ports,
   caFile: string,
   withBroker: boolean,
+  eventGrid: EventGrid,
 ): Promise<Cloud> {
   const isLocal = (url: string | undefined, port: number) =>
     url !== undefined &&
@@ -147,6 +155,7 @@ function startCloudFor(
     applicationObjectId: settings.provider.applicationObjectId,
     certificateName: settings.credential.certificateName,
     wrappingKeyName: settings.keyRing.wrappingKeyName,
+    onNewCertificateVersion: (certificate) => eventGrid.newVersion(certificate),
     ...(environment.IDENTITY_HEADER === undefined ? {} : { identityHeader: environment.IDENTITY_HEADER }),
   })
 }

@@ -104,6 +104,8 @@ export interface Vault {
 
 const resource = 'https://vault.azure.net'
 const faultsPath = '/local/faults'
+const renewPath = '/local/renew'
+const renewBody = z.strictObject({ name: z.string() })
 const largestBody = 256 * 1024
 
 export async function startVault(options: VaultOptions): Promise<Vault> {
@@ -187,14 +189,19 @@ export async function startVault(options: VaultOptions): Promise<Vault> {
   }
 
   /** For scripts: no token, but JSON, which no page of another origin can send unasked. */
-  const administer = async (request: IncomingMessage, response: ServerResponse) => {
+  const administer = async (request: IncomingMessage, response: ServerResponse, path: string) => {
     try {
+      if (path === renewPath) {
+        checkJsonPost(request)
+        const { version } = await certificates.renew(parseBody(renewBody, await readJson(request)).name)
+        sendJson(response, 200, { version })
+        return
+      }
       if (request.method === 'DELETE') faults.clear()
-      else if (request.method !== 'POST')
-        throw new VaultError(405, 'MethodNotAllowed', 'POST adds a fault, DELETE clears.')
-      else if (request.headers['content-type']?.split(';')[0] !== 'application/json') {
-        throw new VaultError(415, 'UnsupportedMediaType', 'Send the fault as application/json.')
-      } else faults.add(parseBody(vaultFault, await readJson(request)))
+      else {
+        checkJsonPost(request)
+        faults.add(parseBody(vaultFault, await readJson(request)))
+      }
       response.writeHead(204).end()
     } catch (error) {
       if (!(error instanceof VaultError)) throw error
@@ -204,8 +211,9 @@ export async function startVault(options: VaultOptions): Promise<Vault> {
 
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     const target = new URL(`https://localhost${request.url ?? '/'}`)
-    if (target.pathname === faultsPath) await administer(request, response)
-    else if (request.socket instanceof TLSSocket) await serve(request, response, target)
+    if (target.pathname === faultsPath || target.pathname === renewPath) {
+      await administer(request, response, target.pathname)
+    } else if (request.socket instanceof TLSSocket) await serve(request, response, target)
     else sendJson(response, 400, badParameter('The vault speaks https only.'))
   }
 
@@ -263,6 +271,12 @@ function control(certificates: Certificates, keys: Keys, { url, now }: VaultCont
       change(keys.store.get(name, version).attributes, dates),
     deleteKey: (name: string) => void keys.store.delete(name),
   }
+}
+
+function checkJsonPost({ method, headers }: IncomingMessage): void {
+  if (method !== 'POST') throw new VaultError(405, 'MethodNotAllowed', 'POST is taken here, and DELETE clears faults.')
+  if (headers['content-type']?.split(';')[0] === 'application/json') return
+  throw new VaultError(415, 'UnsupportedMediaType', 'Send it as application/json.')
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {

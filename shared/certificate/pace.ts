@@ -35,7 +35,7 @@ const minute = 60_000
 
 export function paceOf({ readSeconds, overlapSeconds }: PaceSettings): Pace {
   const read = readSeconds * 1000
-  const lease = Math.min(minute, read + 5_000)
+  const lease = Math.min(minute, 2 * read + 2_000)
   return {
     read,
     overlap: overlapSeconds * 1000,

@@ -1,0 +1,66 @@
+/** The versions on a time line, for a terminal. Pure. */
+import type { Pace } from './pace.ts'
+import { byAge, chooseRecorded } from './record.ts'
+import type { CertificateRecord, RecordedVersion } from './record.ts'
+import { daysLeft, warningsOf } from './warnings.ts'
+
+const width = 48
+const day = 24 * 60 * 60 * 1000
+
+const statusWords: Readonly<Record<RecordedVersion['status'], string>> = {
+  new: 'the provider has not been asked',
+  unregistered: 'the provider does not know it',
+  registering: 'being registered',
+  registered: 'registered, not accepted yet',
+  accepted: 'accepted',
+  removing: 'being taken away',
+  removed: 'taken away',
+}
+
+export interface TimelineOptions {
+  readonly now: number
+  readonly pace: Pace
+  /** What happens next, in words. */
+  readonly next: string
+  /** Whether anything is known of the provider. */
+  readonly isProviderKnown: boolean
+}
+
+/** One line a version, newest first, on one scale; `|` is now. */
+export function drawTimeline(record: CertificateRecord, options: TimelineOptions): readonly string[] {
+  const { now, pace, isProviderKnown } = options
+  const versions = [...record.versions].sort(byAge)
+  if (versions.length === 0) return ['No version of the certificate is known.']
+  const from = Math.min(now, ...versions.map(({ notBefore }) => notBefore))
+  const to = Math.max(now, ...versions.map(({ expires }) => expires))
+  const column = (time: number) => Math.round(((time - from) / Math.max(to - from, day)) * (width - 1))
+  const signing = chooseRecorded(record, now)
+
+  const lines = versions.map((version) => {
+    const { version: id, notBefore, expires, enabled, status, cause } = version
+    const bar = Array.from({ length: width }, (_, at) =>
+      at === column(now) ? '|' : at >= column(notBefore) && at <= column(expires) ? (enabled ? '=' : '-') : '.',
+    )
+    const left = daysLeft(expires, now)
+    const notes = [
+      left >= 0 ? `${left} days left` : `ended ${-left} days ago`,
+      ...(enabled ? [] : ['disabled']),
+      ...(isProviderKnown ? [statusWords[status]] : []),
+      ...(cause === undefined || status === 'accepted' ? [] : [cause]),
+    ]
+    return `${version === signing ? '>' : ' '} ${id}  ${bar.join('')}  ${notes.join(', ')}`
+  })
+  const warnings = warningsOf(record, now, pace).map(({ event }) => event)
+  return [
+    `  ${''.padEnd(32)}  ${date(from)}${date(to).padStart(width - 10)}`,
+    ...lines,
+    '',
+    '> signs.  = valid  - disabled  | now',
+    `Next: ${options.next}.`,
+    ...(warnings.length > 0 ? [`Look at: ${warnings.join(', ')}.`] : []),
+  ]
+}
+
+function date(time: number): string {
+  return new Date(time).toISOString().slice(0, 10)
+}
