@@ -69,6 +69,18 @@ describe('a sign-in is begun by nothing but GET', () => {
     expectBegun(await stack.person().open(start))
   })
 
+  it.each(['iframe', 'frame', 'embed', 'object'])(
+    'a page that holds it in an %s begins nothing',
+    async (destination) => {
+      const headers = { 'sec-fetch-dest': destination, 'sec-fetch-site': 'cross-site' }
+      const refused = await stack.person().open(start, { headers })
+
+      expectNothingBegun(refused, 'login_required')
+      expectNobodyAsked()
+      expectBegun(await stack.person().open(start, { headers: { ...headers, 'sec-fetch-dest': 'document' } }))
+    },
+  )
+
   it.each([
     ['X-HTTP-Method-Override', 'GET'],
     ['X-HTTP-Method', 'GET'],
