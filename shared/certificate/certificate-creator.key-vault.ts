@@ -14,7 +14,7 @@ export interface CertificateCreatorOptions {
 }
 
 export function createKeyVaultCertificateCreator(options: CertificateCreatorOptions): CertificateCreator {
-  const { vaultUrl, credential, intervalMilliseconds = 2_000 } = options
+  const { vaultUrl, credential, intervalMilliseconds = 500 } = options
   const client = new CertificateClient(vaultUrl, credential, {
     // The challenge names the vault's public suffix, which an emulator on loopback can't have.
     disableChallengeResourceVerification: new URL(vaultUrl).hostname === 'localhost',

@@ -1,6 +1,6 @@
 /** What the deployment's hooks speak to, on loopback: vault, Graph, Resource Manager, and an azd that keeps an environment. */
 import { spawn } from 'node:child_process'
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { startArm } from '../../local/arm/arm.ts'
@@ -11,6 +11,8 @@ import type { Directory } from '../../local/graph/directory.ts'
 import { startGraph } from '../../local/graph/graph.ts'
 import type { Graph } from '../../local/graph/graph.ts'
 import { createAccessTokenIssuer } from '../../local/managed-identity/access-tokens.ts'
+import { makeRsaKeyPair } from '../../local/vault/context.ts'
+import type { KeyPair } from '../../local/vault/context.ts'
 import { startVault } from '../../local/vault/vault.ts'
 import type { Vault } from '../../local/vault/vault.ts'
 import { root } from './bicep.ts'
@@ -25,6 +27,9 @@ export const deployer = {
 /** What the template gives the deploying person in the first pass. */
 export const officerPolicy = { certificates: ['get', 'list', 'create', 'update'] }
 export const readerPolicy = { certificates: ['get', 'list'] }
+
+/** One of each size: making them is what takes long. */
+const keyPairs: Record<number, Promise<KeyPair>> = {}
 
 export interface Run {
   readonly code: number | null
@@ -43,7 +48,7 @@ export interface Deployment {
   /** What the template's outputs would leave in the environment. */
   provisioned(): Promise<void>
   /** Runs a hook as azd does. @param onStart gets a function that kills it */
-  hook(name: string, onStart?: (kill: () => void) => void): Promise<Run>
+  hook(name: string, onStart?: (kill: () => void) => void, environment?: Readonly<Record<string, string>>): Promise<Run>
   /** Runs a script of the project with azd's sign-in. */
   node(script: string, ...args: readonly string[]): Promise<Run>
   /** How many things were written, in the environment, at Graph and in the vault. */
@@ -59,47 +64,53 @@ export async function startDeployment(environmentName = 'shop-test'): Promise<De
   const { verifyAccessToken } = issuer
   const directory = createDirectory()
   const [vault, graph, arm] = await Promise.all([
-    startVault({ port: 0, tls, verifyAccessToken, permissions: { [deployer.clientId]: officerPolicy }, tenantId }),
+    startVault({
+      port: 0,
+      tls,
+      verifyAccessToken,
+      permissions: { [deployer.clientId]: officerPolicy },
+      tenantId,
+      makeKeyPair: (size) => (keyPairs[size] ??= makeRsaKeyPair(size)),
+    }),
     startGraph({ port: 0, tls, verifyAccessToken, routes: directory.routes }),
     startArm({ port: 0, tls, verifyAccessToken }),
   ])
   const baseUrl = 'https://func-broker-local.azurewebsites.net'
 
-  const stateFile = path.join(folder, 'environment.json')
-  const tokens: Record<string, object> = {}
-  for (const audience of ['https://vault.azure.net', 'https://graph.microsoft.com', 'https://management.azure.com']) {
-    const { token } = await issuer.issueAccessToken({ ...deployer, audience })
-    tokens[audience] = { token, expiresOn: new Date(Date.now() + 3_600_000).toISOString() }
+  await Promise.all(['tokens', 'values'].map((name) => mkdir(path.join(folder, name))))
+  for (const host of ['vault.azure.net', 'graph.microsoft.com', 'management.azure.com']) {
+    const { token } = await issuer.issueAccessToken({ ...deployer, audience: `https://${host}` })
+    const answer = { token, expiresOn: new Date(Date.now() + 3_600_000).toISOString() }
+    await writeFile(path.join(folder, 'tokens', host), JSON.stringify(answer))
   }
-  await writeFile(path.join(folder, 'tokens.json'), JSON.stringify(tokens))
-  await writeFile(path.join(folder, 'azd.mjs'), azd)
-  await writeFile(path.join(folder, 'azd'), `#!/bin/sh\nexec "${process.execPath}" "${folder}/azd.mjs" "$@"\n`)
+  await writeFile(path.join(folder, 'azd'), azd)
   await chmod(path.join(folder, 'azd'), 0o755)
+  await writeFile(path.join(folder, 'log'), '')
   await writeFile(path.join(folder, 'ca.pem'), authority.certificatePem)
-  await writeFile(
-    stateFile,
-    JSON.stringify({
-      count: 0,
-      values: {
-        AZURE_ENV_NAME: environmentName,
-        AZURE_LOCATION: 'westeurope',
-        AZURE_SUBSCRIPTION_ID: subscriptionId,
-        AZURE_TENANT_ID: tenantId,
-        BROKER_LOCAL_ARM: arm.url,
-        BROKER_LOCAL_GRAPH: graph.url,
-        BROKER_HOOK_PATIENCE_SECONDS: '20',
-      },
-    }),
-  )
 
-  const state = async () =>
-    JSON.parse(await readFile(stateFile, 'utf8')) as { count: number; values: Record<string, string> }
   const set = async (variables: Readonly<Record<string, string>>) => {
-    const { count, values } = await state()
-    await writeFile(stateFile, JSON.stringify({ count, values: { ...values, ...variables } }))
+    for (const [name, value] of Object.entries(variables)) await writeFile(path.join(folder, 'values', name), value)
   }
+  const variables = async () => {
+    const names = await readdir(path.join(folder, 'values'))
+    const values = await Promise.all(names.map((name) => readFile(path.join(folder, 'values', name), 'utf8')))
+    return Object.fromEntries(names.map((name, index) => [name, values[index] ?? '']))
+  }
+  await set({
+    AZURE_ENV_NAME: environmentName,
+    AZURE_LOCATION: 'westeurope',
+    AZURE_SUBSCRIPTION_ID: subscriptionId,
+    AZURE_TENANT_ID: tenantId,
+    BROKER_LOCAL_ARM: arm.url,
+    BROKER_LOCAL_GRAPH: graph.url,
+    BROKER_HOOK_PATIENCE_SECONDS: '20',
+  })
 
-  const run = (args: readonly string[], onStart?: (kill: () => void) => void) =>
+  const run = (
+    args: readonly string[],
+    onStart?: (kill: () => void) => void,
+    environment: Readonly<Record<string, string>> = {},
+  ) =>
     new Promise<Run>((resolve) => {
       const child = spawn(process.execPath, args, {
         cwd: root,
@@ -109,6 +120,8 @@ export async function startDeployment(environmentName = 'shop-test'): Promise<De
           AZURE_ENV_NAME: environmentName,
           NODE_EXTRA_CA_CERTS: path.join(folder, 'ca.pem'),
           AZD_STATE: folder,
+          AZD_NODE: process.execPath,
+          ...environment,
         },
         stdio: ['ignore', 'pipe', 'pipe'],
       })
@@ -127,7 +140,7 @@ export async function startDeployment(environmentName = 'shop-test'): Promise<De
     directory,
     arm,
     baseUrl,
-    variables: async () => (await state()).values,
+    variables,
     set,
     provisioned: () =>
       set({
@@ -137,10 +150,13 @@ export async function startDeployment(environmentName = 'shop-test'): Promise<De
         BROKER_CERTIFICATE_NAME: 'broker',
         BROKER_IDENTITY_PRINCIPAL_ID: '33333333-3333-4333-8333-000000000001',
       }),
-    hook: (name, onStart) => run(['infra/hooks/start.mjs', name], onStart),
+    hook: (name, onStart, environment) => run(['infra/hooks/start.mjs', name], onStart, environment),
     node: (script, ...args) => run([script, ...args]),
     writes: async () =>
-      (await state()).count + graph.requests.filter(isWrite).length + vault.requests.filter(isWrite).length,
+      (await readFile(path.join(folder, 'log'), 'utf8')).split('\n').length -
+      1 +
+      graph.requests.filter(isWrite).length +
+      vault.requests.filter(isWrite).length,
     close: async () => {
       await Promise.all([vault.close(), graph.close(), arm.close()])
       await rm(folder, { recursive: true, force: true })
@@ -148,25 +164,27 @@ export async function startDeployment(environmentName = 'shop-test'): Promise<De
   }
 }
 
-/** The part of azd that hooks and the Azure SDK call; its environment is a file. */
-const azd = `
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-const folder = process.env.AZD_STATE
-const args = process.argv.slice(2)
-const file = folder + '/environment.json'
-if (args[0] === 'auth' && args[1] === 'token') {
-  const audience = args[args.indexOf('--scope') + 1].replace(/\\/\\.default$/, '')
-  const token = JSON.parse(readFileSync(folder + '/tokens.json', 'utf8'))[audience]
-  if (!token) { console.error('not logged in, run azd auth login to login'); process.exit(1) }
-  console.log(JSON.stringify(token))
-} else if (args[0] === 'env' && args[1] === 'get-values') {
-  console.log(JSON.stringify(JSON.parse(readFileSync(file, 'utf8')).values))
-} else if (args[0] === 'env' && args[1] === 'set') {
-  const { count, values } = JSON.parse(readFileSync(file, 'utf8'))
-  writeFileSync(file + '.new', JSON.stringify({ count: count + 1, values: { ...values, [args[2]]: args[3] } }))
-  renameSync(file + '.new', file)
-} else {
-  console.error('azd knows no ' + args.join(' '))
-  process.exit(1)
-}
+/** The part of azd that hooks and the Azure SDK call, in sh because it is called often; a variable is a file. */
+const azd = `#!/bin/sh
+case "$1 $2" in
+  'auth token')
+    while [ "$1" != --scope ]; do shift; done
+    host="\${2#https://}"
+    cat "$AZD_STATE/tokens/\${host%/.default}"
+    ;;
+  'env set')
+    printf '%s' "$4" >"$AZD_STATE/$3.new" && mv "$AZD_STATE/$3.new" "$AZD_STATE/values/$3" && echo "$3" >>"$AZD_STATE/log"
+    ;;
+  'env get-values')
+    exec "$AZD_NODE" -e '
+      const { readdirSync, readFileSync } = require("node:fs")
+      const folder = process.env.AZD_STATE + "/values"
+      const entries = readdirSync(folder).map((name) => [name, readFileSync(folder + "/" + name, "utf8")])
+      console.log(JSON.stringify(Object.fromEntries(entries)))'
+    ;;
+  *)
+    echo "azd knows no $*" >&2
+    exit 1
+    ;;
+esac
 `

@@ -1,70 +1,17 @@
 import { X509Certificate } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parseSettings } from '../../../shared/settings/settings.ts'
-import { readerPolicy, deployer, startDeployment, subscriptionId } from '../../setup/deployment.ts'
+import { readerPolicy, deployer, subscriptionId } from '../../setup/deployment.ts'
 import type { Deployment } from '../../setup/deployment.ts'
-
-const frontEnds = JSON.stringify([
-  { id: 'spa', origins: ['https://app.example.com'], apis: [{ name: 'orders', scopes: ['api://orders/orders.read'] }] },
-])
-const api = {
-  id: 'c3b1e0a2-5d4f-4c8e-9a7b-0e1d2c3b4a50',
-  appId: 'c3b1e0a2-5d4f-4c8e-9a7b-0e1d2c3b4a51',
-  servicePrincipalNames: ['api://orders'],
-  oauth2PermissionScopes: [{ id: 'c3b1e0a2-5d4f-4c8e-9a7b-0e1d2c3b4a52', value: 'orders.read' }],
-}
-
-/** All that a deployment leaves behind, for comparing one with another. */
-async function outcome({ graph, directory, vault, variables }: Deployment) {
-  const [application, ...others] = graph.applications.all
-  const properties = { ...directory.properties.get(application!.id) }
-  return {
-    applications: 1 + others.length,
-    uris: (properties['web'] as { redirectUris: string[] }).redirectUris,
-    logoutUrl: (properties['web'] as { logoutUrl: string }).logoutUrl,
-    claims: (properties['optionalClaims'] as { idToken: { name: string }[] }).idToken.map(({ name }) => name),
-    version: (properties['api'] as { requestedAccessTokenVersion: number }).requestedAccessTokenVersion,
-    roles: (properties['appRoles'] as { value: string }[]).map(({ value }) => value),
-    access: properties['requiredResourceAccess'],
-    keys: graph.applications.keysOf(application!).length,
-    servicePrincipals: directory.servicePrincipals.filter(({ appId }) => appId === application!.appId).length,
-    versions: vault.publicCertificates('broker').length,
-    isCurrent: (await variables())['BROKER_CLIENT_ID'] === application!.appId,
-    hasObjectId: (await variables())['BROKER_APPLICATION_OBJECT_ID'] === application!.id,
-  }
-}
-
-const whole = (baseUrl: string) => ({
-  applications: 1,
-  uris: [`${baseUrl}/callback`, `${baseUrl}/logout/done`],
-  logoutUrl: `${baseUrl}/logout/frontchannel`,
-  claims: ['login_hint', 'sid'],
-  version: 2,
-  roles: ['Broker.Operator'],
-  access: [{ resourceAppId: api.appId, resourceAccess: [{ id: api.oauth2PermissionScopes[0]!.id, type: 'Scope' }] }],
-  keys: 1,
-  servicePrincipals: 1,
-  versions: 1,
-  isCurrent: true,
-  hasObjectId: true,
-})
+import { outcome, startShop, upTo, whole } from './shop.ts'
 
 describe('a deployment', () => {
   let deployment: Deployment
 
   beforeEach(async () => {
-    deployment = await startDeployment()
-    deployment.directory.servicePrincipals.push(api)
-    await deployment.set({ BROKER_FRONT_ENDS: frontEnds })
+    deployment = await startShop()
   })
   afterEach(() => deployment.close())
-
-  const upTo = async (deploy: Deployment) => {
-    const before = await deploy.hook('preprovision')
-    await deploy.provisioned()
-    const after = await deploy.hook('postprovision')
-    return { before, after, codes: [before.code, after.code] }
-  }
 
   it('makes registration and certificate, and says what it did and what is left to do', async () => {
     const { before, after, codes } = await upTo(deployment)
@@ -188,34 +135,4 @@ describe('a deployment', () => {
     expect(codes, before.output + after.output).toEqual([0, 0])
     expect(await outcome(deployment)).toEqual(whole(deployment.baseUrl))
   })
-
-  it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
-    'that is killed after its write number %i is finished by a repetition',
-    async (count) => {
-      const killAfterWrites = async (name: string) => {
-        let isOver = false
-        const run = deployment.hook(name, (kill) => {
-          const look = async () => {
-            while (!isOver) {
-              if ((await deployment.writes()) >= count) return kill()
-              await new Promise((resolve) => setTimeout(resolve, 3))
-            }
-          }
-          void look()
-        })
-        const { code } = await run
-        isOver = true
-        return code
-      }
-
-      if ((await killAfterWrites('preprovision')) === 0) {
-        await deployment.provisioned()
-        await killAfterWrites('postprovision')
-      }
-      const { before, after, codes } = await upTo(deployment)
-
-      expect(codes, before.output + after.output).toEqual([0, 0])
-      expect(await outcome(deployment)).toEqual(whole(deployment.baseUrl))
-    },
-  )
 })
