@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { deployer, officerPolicy, readerPolicy, startDeployment } from '../setup/deployment.ts'
+import type { Deployment } from '../setup/deployment.ts'
+
+describe('npm run certificate -- create', () => {
+  let deployment: Deployment
+  const create = (...args: string[]) =>
+    deployment.node('local/certificate.ts', 'create', '--vault', deployment.vault.url, ...args)
+
+  beforeAll(async () => {
+    deployment = await startDeployment()
+  })
+  afterAll(() => deployment.close())
+
+  it('makes a certificate that signs and nothing else, whose key cannot be exported', async () => {
+    const { code, output } = await create('--json')
+
+    expect(code, output).toBe(0)
+    expect(output).toContain('"outcome":"created"')
+    const created = deployment.vault.requests.find(({ operation }) => operation === 'createCertificate')
+    expect(created?.identity).toBe(deployer.clientId)
+    expect(deployment.vault.publicCertificates('broker')).toHaveLength(1)
+  })
+
+  it('changes nothing the second time', async () => {
+    const { code, output } = await create('--json')
+
+    expect(code, output).toBe(0)
+    expect(output).toContain('"outcome":"unchanged","differences":[]')
+    expect(deployment.vault.publicCertificates('broker')).toHaveLength(1)
+  })
+
+  it('shows a policy that differs, and changes it on request only', async () => {
+    const shown = await create('--validity-months', '6', '--renew-days', '45')
+    expect(shown.code, shown.output).toBe(3)
+    expect(shown.output).toContain('validityMonths is 12 and not 6')
+    expect(shown.output).toContain('renewDaysBeforeEnd is 60 and not 45')
+
+    const changed = await create('--validity-months', '6', '--renew-days', '45', '--change')
+    expect(changed.code, changed.output).toBe(0)
+    const again = await create('--validity-months', '6', '--renew-days', '45', '--json')
+    expect(again.output).toContain('"outcome":"unchanged"')
+    expect(deployment.vault.publicCertificates('broker')).toHaveLength(1)
+  })
+
+  it('without the permission says which one, and the command that gives it', async () => {
+    deployment.vault.setPermissions(deployer.clientId, readerPolicy)
+    const { code, output } = await create('--name', 'other')
+    deployment.vault.setPermissions(deployer.clientId, officerPolicy)
+
+    expect(code).toBe(1)
+    expect(output).toContain('You may not "create" certificates')
+    expect(output).toContain('--certificate-permissions get list create update')
+    expect((await create('--name', 'other')).code).toBe(0)
+  })
+
+  it.each([
+    [['--renew-days', '20'], 'Renewal 20 days before the end'],
+    [['--validity-months', '60'], '1 to 24 whole months'],
+    [['--key-size', '1024'], 'none of 2048, 3072, 4096'],
+    [['--subject', 'broker'], 'write CN=name'],
+    [['--name', 'a/b'], 'letters, digits and hyphens'],
+    [['--vault', 'https://vault.example.com'], 'no Key Vault of an Azure cloud'],
+    [['--colour', 'red'], '--help'],
+  ])('refuses %j before it asks the vault', async (args, sentence) => {
+    deployment.vault.resetRequests()
+
+    const { code, output } = await create(...args)
+
+    expect(code).toBe(2)
+    expect(output).toContain(sentence)
+    expect(deployment.vault.requests).toEqual([])
+  })
+})
