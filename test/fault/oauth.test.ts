@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { app, authorizationRequest, authorize, newPkce, redeem, refresh, signInByCode } from '../setup/client.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+
+describe('an OAuth client, when a part fails,', () => {
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await startStack({ frontEnds: [app] })
+  })
+  beforeEach(() => stack.store.clearFaults())
+  afterAll(() => stack.close())
+
+  const newCode = async () => {
+    const pkce = newPkce()
+    return { pkce, code: (await authorize(stack.person(), authorizationRequest(pkce))).get('code')! }
+  }
+
+  it.each([
+    ['its code was marked as used', { operation: 'replace', table: 'codes' }],
+    ['its session was written', { operation: 'insert', table: 'sessions' }],
+  ] as const)('gets its tokens though the store’s answer is lost after %s', async (_, place) => {
+    const { code, pkce } = await newCode()
+    stack.store.addFault({ ...place, loseAnswer: true, times: 1 })
+
+    const answer = await redeem(stack.url, code, pkce)
+
+    expect(answer.status).toBe(200)
+    expect((await refresh(stack.url, answer.json.refresh_token as string)).status).toBe(200)
+  })
+
+  it('gets its next refresh token though the store’s answer is lost after it was written', async () => {
+    const { refreshToken } = await signInByCode(stack.person(), stack.url)
+    stack.store.addFault({ operation: 'replace', table: 'sessions', loseAnswer: true, times: 1 })
+
+    const answer = await refresh(stack.url, refreshToken)
+
+    expect(answer.status).toBe(200)
+    expect((await refresh(stack.url, answer.json.refresh_token as string)).status).toBe(200)
+  })
+
+  it.each([
+    ['reads nothing', { operation: 'find', table: 'sessions' }],
+    ['writes nothing', { operation: 'replace', table: 'sessions' }],
+  ] as const)('is told to wait, and is still signed in, while the store %s', async (_, place) => {
+    const { refreshToken } = await signInByCode(stack.person(), stack.url)
+    stack.store.addFault({ ...place, status: 503, times: 20 })
+
+    const down = await refresh(stack.url, refreshToken)
+    stack.store.clearFaults()
+
+    expect([down.status, down.json.error]).toEqual([503, 'temporarily_unavailable'])
+    expect(down.headers.get('retry-after')).toMatch(/^\d+$/)
+    expect((await refresh(stack.url, refreshToken)).status).toBe(200)
+  })
+
+  it('keeps its code while the store cannot be read', async () => {
+    const { code, pkce } = await newCode()
+    stack.store.addFault({ operation: 'find', table: 'codes', status: 503, times: 20 })
+
+    const down = await redeem(stack.url, code, pkce)
+    stack.store.clearFaults()
+
+    expect([down.status, down.json.error]).toEqual([503, 'temporarily_unavailable'])
+    expect((await redeem(stack.url, code, pkce)).status).toBe(200)
+  })
+
+  it('is still signed in after the provider was down at a renewal, or took the broker for somebody else', async () => {
+    stack.identityProvider.settings.accessTokenSeconds = 4
+    const { refreshToken } = await signInByCode(stack.person(), stack.url)
+    stack.identityProvider.settings.accessTokenSeconds = 3600
+    stack.identityProvider.faults.add({ endpoint: 'token', status: 503, times: 1 })
+
+    const down = await refresh(stack.url, refreshToken)
+    stack.identityProvider.nextTokenError({
+      error: 'invalid_client',
+      error_codes: [700027],
+      grantType: 'refresh_token',
+    })
+    const refused = await refresh(stack.url, refreshToken)
+
+    expect([down, refused].map(({ status, json }) => [status, json.error])).toEqual([
+      [503, 'temporarily_unavailable'],
+      [503, 'temporarily_unavailable'],
+    ])
+    expect((await refresh(stack.url, refreshToken)).status).toBe(200)
+  })
+})
