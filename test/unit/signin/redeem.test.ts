@@ -18,6 +18,8 @@ let server: SecureServer
 let tokens: TokenEndpoint
 let forms: Record<string, string>[]
 let assertion: () => Promise<string>
+let another: () => Promise<string | undefined>
+let accepted: string[]
 const now = Date.parse('2026-01-15T12:00:00Z')
 
 beforeAll(async () => {
@@ -37,8 +39,8 @@ beforeAll(async () => {
     provider: { metadata: () => Promise.resolve({ tokenEndpoint, document }) } as unknown as IdentityProvider,
     assertions: {
       get: () => assertion(),
-      another: () => Promise.resolve(undefined),
-      accepted: () => undefined,
+      another: () => another(),
+      accepted: (taken) => void accepted.push(taken),
       state: () => undefined,
     } satisfies ClientAssertions,
     network: createNetwork({ deadlineMilliseconds: 200 }),
@@ -47,7 +49,9 @@ beforeAll(async () => {
 })
 beforeEach(() => {
   forms = []
+  accepted = []
   assertion = () => Promise.resolve('the.client.assertion')
+  another = () => Promise.resolve(undefined)
 })
 afterAll(() => server.close())
 
@@ -240,6 +244,47 @@ describe('a refusal', () => {
     expect(error).toMatchObject({ code: 'client_refused', detail: 'invalid_client 700027' })
     says({ error: 'what <the.client.assertion>', suberror: 'a b', error_codes: ['x', 7] }, 400)
     await expect(redeem()).rejects.toMatchObject({ detail: '? ? 7' })
+  })
+})
+
+describe('a certificate that the provider does not know', () => {
+  const refusal = { error: 'invalid_client', error_codes: [700027] }
+  const onlyTakes = (good_assertion: string) =>
+    answers((_, response) => {
+      const isGood = forms.at(-1)?.client_assertion === good_assertion
+      sendJson(response, isGood ? good() : refusal, isGood ? 200 : 401)
+    })
+
+  it('makes way for another version, once, in the same request', async () => {
+    another = () => Promise.resolve('by.another.version')
+    onlyTakes('by.another.version')
+
+    await expect(redeem()).resolves.toMatchObject({ accessToken: 'an.access.token' })
+
+    expect(forms.map(({ code, client_assertion }) => [code, client_assertion])).toEqual([
+      ['the-code', 'the.client.assertion'],
+      ['the-code', 'by.another.version'],
+    ])
+    expect(accepted).toEqual(['by.another.version'])
+  })
+
+  it('is told where no other version does either, and nobody tries for ever', async () => {
+    another = () => Promise.resolve('by.another.version')
+    onlyTakes('by.nobody')
+
+    await expect(redeem()).rejects.toMatchObject({ code: 'client_refused' })
+
+    expect(server.requests).toHaveLength(2)
+    expect(accepted).toEqual([])
+  })
+
+  it('is not what a text says that speaks of one', async () => {
+    another = () => Promise.resolve('by.another.version')
+    says({ error: 'invalid_grant', error_description: 'AADSTS700027: certificate', error_codes: [54005] }, 400)
+
+    await expect(redeem()).rejects.toMatchObject({ code: 'code_refused' })
+
+    expect(server.requests).toHaveLength(1)
   })
 })
 
