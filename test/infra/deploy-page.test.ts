@@ -1,0 +1,103 @@
+import { existsSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { root } from '../setup/bicep.ts'
+import type { Snapshot } from '../setup/bicep.ts'
+import { propertiesOf, resources } from './assertions.ts'
+
+const page = readFileSync(path.join(root, 'docs/deploy.md'), 'utf8')
+const read = (...parts: string[]) => readFileSync(path.join(root, ...parts), 'utf8')
+const rows = page
+  .split('\n')
+  .filter((line) => line.startsWith('|'))
+  .map((line) =>
+    line
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim()),
+  )
+
+describe('docs/deploy.md', () => {
+  it('names every parameter with its variable and what it is for', () => {
+    const parameters = [...read('infra/main.bicep').matchAll(/^param (\w+) /gm)].map(([, name]) => name)
+    const values = read('infra/main.bicepparam').split(/^param /m)
+
+    for (const name of parameters) {
+      const row = rows.find(([first]) => first === `\`${name}\``)
+      expect(row, name).toBeDefined()
+      const written = values.find((value) => value.startsWith(`${name} =`)) ?? ''
+      const variables = [...written.matchAll(/readEnvironmentVariable\(\s*'(\w+)'/g)].map(
+        ([, variable]) => `\`${variable!}\``,
+      )
+      expect(row![1], name).toBe(variables.join(', '))
+      expect(row![3]!.length, name).toBeGreaterThan(10)
+    }
+    expect(rows.filter(([first = '']) => parameters.includes(first.slice(1, -1)))).toHaveLength(parameters.length)
+  })
+
+  it('explains every variable that the hooks read', () => {
+    const hooks = [
+      'check-variables',
+      'app-registration',
+      'preprovision',
+      'postprovision',
+      'down',
+      'cloud',
+      'domain',
+      'names',
+    ]
+    const variables = hooks.flatMap(
+      (hook) => read('infra/hooks', `${hook}.ts`).match(/(?<=['"])BROKER_[A-Z_]+(?=['"])/g) ?? [],
+    )
+    // What the template or a hook itself leaves there, and what only tests set.
+    const own = /^BROKER_(BASE_URL|VAULT_URL|IDENTITY_PRINCIPAL_ID|APP_UNIQUE_NAME|LOCAL_ARM|LOCAL_GRAPH|DNS_SERVER)$/
+
+    const missing = [...new Set(variables)].filter((name) => !own.test(name) && !page.includes(`\`${name}`))
+
+    expect(missing).toEqual([])
+  })
+
+  it('says in its second paragraph what the default host name means for front ends', () => {
+    const [, , second] = page.split('\n\n')
+
+    expect(second).toMatch(/default host name/)
+    expect(second).toMatch(/public suffix/)
+  })
+
+  it('says of the checkers’ rules only what is so', () => {
+    const snapshot = JSON.parse(read('test/infra/snapshots/default-second.snapshot.json')) as Snapshot
+    const checked = rows.filter(([rule = '']) => /Azure\.\w+\.|CKV/.test(rule))
+    expect(checked.length).toBeGreaterThan(20)
+
+    for (const [rule, verdict, how = ''] of checked) {
+      if (verdict === 'not') {
+        expect(how.length, rule).toBeGreaterThan(20)
+        continue
+      }
+      expect(verdict, rule).toBe('met')
+      const [type = '', property = '', value] = [...how.matchAll(/`([^`]+)`/g)].map(([, text]) => text)
+      const found = resources(snapshot, type)
+      expect(found.length, type).toBeGreaterThan(0)
+      for (const resource of found) {
+        const is = property
+          .split('.')
+          .reduce<unknown>((inner, member) => (inner as Record<string, unknown>)[member], propertiesOf(resource))
+        expect(String(is), `${rule!}: ${property}`).toBe(value)
+      }
+    }
+  })
+
+  it('lists as least privilege what the template gives', () => {
+    const vault = read('infra/modules/vault.bicep')
+    const granted = /var brokerPermissions = \{([\s\S]*?)\n\}/.exec(vault)?.[1]?.match(/(?<=')\w+(?=')/g) ?? []
+    const section = page.split('## Least privilege')[1]!.split('\n## ')[0]!
+
+    for (const permission of granted) expect(section).toContain(`\`${permission}\``)
+  })
+
+  it('points at nothing that is not there', () => {
+    for (const [, target] of page.matchAll(/\]\(([^)#]+)[^)]*\)/g)) {
+      expect(existsSync(path.join(root, 'docs', target!)), target).toBe(true)
+    }
+  })
+})
