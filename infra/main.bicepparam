@@ -8,7 +8,9 @@ param resourceToken = readEnvironmentVariable('BROKER_RESOURCE_TOKEN', '')
 param tenantId = readEnvironmentVariable('BROKER_TENANT_ID', readEnvironmentVariable('AZURE_TENANT_ID', ''))
 param clientId = readEnvironmentVariable('BROKER_CLIENT_ID', '')
 param applicationObjectId = readEnvironmentVariable('BROKER_APPLICATION_OBJECT_ID', '')
-param frontEnds = json(readEnvironmentVariable('BROKER_FRONT_ENDS', '[]'))
+param frontEnds = json(empty(readEnvironmentVariable('BROKER_FRONT_ENDS', ''))
+  ? '[]'
+  : readEnvironmentVariable('BROKER_FRONT_ENDS', ''))
 param responseMode = readEnvironmentVariable('BROKER_RESPONSE_MODE', 'form_post')
 param signInSeconds = int(readEnvironmentVariable('BROKER_SIGN_IN_SECONDS', '900'))
 param sessionIdleSeconds = int(readEnvironmentVariable('BROKER_SESSION_IDLE_SECONDS', '3600'))
@@ -40,7 +42,9 @@ param developerIds = filter(
   map(split(readEnvironmentVariable('BROKER_DEVELOPER_IDS', ''), ','), one => trim(one)),
   one => !empty(one)
 )
-param otherVaultAccess = json(readEnvironmentVariable('BROKER_VAULT_ACCESS', '[]'))
+param otherVaultAccess = json(empty(readEnvironmentVariable('BROKER_VAULT_ACCESS', ''))
+  ? '[]'
+  : readEnvironmentVariable('BROKER_VAULT_ACCESS', ''))
 param assignRoles = bool(readEnvironmentVariable('BROKER_ASSIGN_ROLES', 'true'))
 param alertEmails = filter(
   map(split(readEnvironmentVariable('BROKER_ALERT_EMAILS', ''), ','), one => trim(one)),

@@ -4,8 +4,9 @@ import { promisify } from 'node:util'
 import { HookStop } from './stop.ts'
 
 export interface AzdEnvironment {
+  /** What azd keeps, or else what the machine says, which is where a pipeline has its variables. */
   get(name: string): string | undefined
-  /** All variables that azd keeps, without those of the machine. */
+  /** All variables that azd keeps, and those of the machine that are meant for it. */
   entries(): readonly (readonly [string, string])[]
   set(name: string, value: string): Promise<void>
 }
@@ -33,12 +34,16 @@ export async function readAzdEnvironment(): Promise<AzdEnvironment> {
   ) as Map<string, string>
 
   return {
-    get: (name) => values.get(name) || undefined,
-    entries: () => [...values],
+    get: (name) => values.get(name) || process.env[name] || undefined,
+    entries: () => [...Object.entries(process.env).filter(isOurs), ...values],
     set: async (name, value) => {
       if (values.get(name) === value) return
       await azd('env', 'set', name, value)
       values.set(name, value)
     },
   }
+}
+
+function isOurs(variable: [string, string | undefined]): variable is [string, string] {
+  return /^(AZURE|BROKER)_/.test(variable[0]) && variable[1] !== undefined && variable[1] !== ''
 }

@@ -111,6 +111,8 @@ describe.skipIf(skipsWithoutBicep)('a parameter', () => {
         BROKER_DEVELOPER_IDS: ` ${guid} , ${guid},`,
         BROKER_INSTANCE_MEMORY_MB: '512',
         BROKER_DEPLOYMENT_PASS: 'second',
+        // A pipeline has empty ones for what it doesn't say.
+        BROKER_VAULT_ACCESS: '',
       },
     )
 

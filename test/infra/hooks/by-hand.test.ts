@@ -51,6 +51,18 @@ describe('an app registration', () => {
     expect(after.output).toContain('az ad app credential reset')
   })
 
+  it('is named by a variable of the machine too, which is where a pipeline has its variables', async () => {
+    deployment.graph.applications.add(given)
+
+    const { code, output } = await deployment.hook('preprovision', undefined, {
+      BROKER_CLIENT_ID: given.appId,
+      GITHUB_ACTIONS: 'true',
+    })
+
+    expect(code, output).toBe(0)
+    expect((await deployment.variables())['BROKER_APPLICATION_OBJECT_ID']).toBe(given.id)
+  })
+
   it('of a development environment has the local callback too', async () => {
     await upTo(deployment)
 

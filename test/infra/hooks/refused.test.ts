@@ -1,10 +1,14 @@
 import { createSocket } from 'node:dgram'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { generateKeyPairSync } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { root } from '../../setup/bicep.ts'
+import type { Snapshot } from '../../setup/bicep.ts'
 import type { AzdEnvironment } from '../../../infra/hooks/azd.ts'
 import { checkVariables } from '../../../infra/hooks/check-variables.ts'
 import { endpointsOf } from '../../../infra/hooks/cloud.ts'
-import { isDevelopment, isProduction } from '../../../infra/hooks/names.ts'
+import { isDevelopment, isProduction, namesOf } from '../../../infra/hooks/names.ts'
 import { startDeployment } from '../../setup/deployment.ts'
 import type { Deployment } from '../../setup/deployment.ts'
 
@@ -95,6 +99,21 @@ describe('the variables of a deployment', () => {
         BROKER_VAULT_URL: 'https://contoso.vault.azure.net/',
       }),
     ).toEqual([])
+  })
+
+  it('make the names that the template makes of the same token', () => {
+    const file = path.join(root, 'test/infra/snapshots/default.snapshot.json')
+    const snapshot = JSON.parse(readFileSync(file, 'utf8')) as Snapshot
+    const nameOf = (type: string) => snapshot.predictedResources.find((resource) => resource.type === type)?.name
+    const values: Record<string, string> = { ...good, BROKER_RESOURCE_TOKEN: 'k7m2p4q6r8s3t' }
+
+    const names = namesOf({ get: (name) => values[name], entries: () => [], set: () => Promise.resolve() })
+
+    expect(names).toMatchObject({
+      resourceGroup: nameOf('Microsoft.Resources/resourceGroups'),
+      vault: nameOf('Microsoft.KeyVault/vaults'),
+      functionApp: nameOf('Microsoft.Web/sites'),
+    })
   })
 
   it('name an environment by its parts', () => {
