@@ -1,6 +1,6 @@
 #!/bin/sh
-# Gets the Bicep compiler by `dotnet restore` (NuGet) and
-# prints where it is. Not needed where `bicep` is on the PATH, or in the place where az or azd puts it.
+# Gets the Bicep compiler by `dotnet restore` (NuGet) and prints where it is. Not needed where `bicep` is on the PATH, or
+# where az or azd has put it.
 set -eu
 
 version=0.49.2

@@ -86,7 +86,9 @@ export function createDirectory(): Directory {
       for (const { keyId, key, displayName } of keys) {
         if (before.some((one) => one.keyId === keyId)) continue
         if (typeof key !== 'string') throw new GraphError(400, 'Request_BadRequest', 'A new key needs its certificate.')
-        applications.register(application, Buffer.from(key, 'base64'), { displayName: typeof displayName === 'string' ? displayName : '' })
+        applications.register(application, Buffer.from(key, 'base64'), {
+          displayName: typeof displayName === 'string' ? displayName : '',
+        })
       }
     }
 
