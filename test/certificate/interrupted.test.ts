@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { PublicCertificate } from '../../local/vault/certificates.ts'
+import type { Stack } from '../setup/stack.ts'
+import * as rolling from './rolling.ts'
+
+const { certificateName, fire, runRoll, signIn, until, versionsAt } = rolling
+
+describe('a roll whose instance is killed', () => {
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await rolling.startRollingStack({ instances: 2 })
+    await runRoll(stack.brokers[0]!)
+  })
+  afterAll(() => stack.close())
+
+  const killed = () => stack.brokers[0]!
+  const other = () => stack.brokers[1]!
+
+  /** SIGKILL, at once; the host brings the process back, as Azure does. */
+  const kill = () => void process.kill(killed().pid!, 'SIGKILL')
+  const isBack = () =>
+    until(
+      () =>
+        fetch(`${killed().url}/health`).then(
+          ({ ok }) => ok,
+          () => false,
+        ),
+      (ok) => ok,
+    )
+  const graphCalls = (operation: string, status: number | undefined) =>
+    stack.graph.requests.filter((request) => request.operation === operation && request.status === status).length
+  const probes = () => stack.identityProvider.requests.filter(({ grantType }) => grantType === 'client_credentials')
+
+  const finish = async ({ version }: PublicCertificate) => {
+    await until(
+      async () => {
+        await runRoll(other())
+        return (await versionsAt(other()))[version]
+      },
+      (seen) => seen?.status === 'accepted' && seen.signs,
+    )
+    expect((await signIn(stack, other().url)).location).toBe('http://localhost:3000/')
+  }
+
+  it.each<[string, (stack: Stack) => void, (stack: Stack) => boolean]>([
+    [
+      'while it asks the token endpoint',
+      ({ identityProvider }) =>
+        identityProvider.faults.add({ endpoint: 'token', grantType: 'client_credentials', hang: true, times: 1 }),
+      () => probes().length > 0,
+    ],
+    [
+      'before Graph has added the key',
+      ({ graph }) => void graph.faults.add({ operation: 'addKey', hang: true, times: 1 }),
+      () => graphCalls('addKey', undefined) > 0,
+    ],
+    [
+      'after Graph has added the key, and before anybody has written its id down',
+      ({ graph }) => void graph.faults.add({ operation: 'addKey', delayMs: 300, times: 1 }),
+      ({ store }) => {
+        if (graphCalls('addKey', undefined) > 0) store.addFault({ operation: 'replace', table: 'service', hang: true })
+        return graphCalls('addKey', 200) > 0
+      },
+    ],
+  ])('%s is finished by another, and nobody notices', async (_when, arrange, isThere) => {
+    stack.graph.resetRequests()
+    stack.identityProvider.resetRequests()
+    arrange(stack)
+    const next = await stack.vault.renewCertificate(certificateName)
+    const event = rolling.newVersionEvent(stack.vault.url, next)
+    const lost = fire(killed(), 'certificateEvent', event).catch(() => 0)
+
+    await until(
+      () => isThere(stack),
+      (is) => is,
+    )
+    kill()
+    stack.store.clearFaults()
+    stack.identityProvider.faults.clear()
+    stack.graph.faults.clear()
+    await lost
+    expect((await signIn(stack, other().url)).location).toBe('http://localhost:3000/')
+
+    await finish(next)
+    await isBack()
+    expect(rolling.isAtApplication(stack, next)).toBe(true)
+    expect((await signIn(stack)).location).toBe('http://localhost:3000/')
+  })
+
+  it('while it takes a key away is finished by another: the key is gone, and nothing else', async () => {
+    const foreign = stack.graph.applications.register(
+      stack.graph.applications.all[0]!,
+      (await stack.vault.createCertificate('of-somebody-else', { keySize: 2048 })).der,
+    )
+    const replaced = await stack.vault.renewCertificate(certificateName)
+    await finish(replaced)
+    await stack.vault.renewCertificate(certificateName)
+    stack.graph.resetRequests()
+    stack.graph.faults.add({ operation: 'removeKey', delayMs: 300, times: 1 })
+    // One run goes through the whole overlap here.
+    const lost = runRoll(killed()).catch(() => 0)
+    await until(
+      () => graphCalls('removeKey', undefined),
+      (count) => count > 0,
+    )
+    kill()
+    await lost
+    await isBack()
+
+    await until(
+      async () => {
+        await runRoll(other())
+        return (await versionsAt(other()))[replaced.version]
+      },
+      (seen) => seen?.status === 'removed',
+    )
+    expect(rolling.isAtApplication(stack, replaced)).toBe(false)
+    expect(rolling.keysAtApplication(stack).map(({ keyId }) => keyId)).toContain(foreign.keyId)
+    expect((await signIn(stack)).location).toBe('http://localhost:3000/')
+  })
+})
+
+describe('two instances that hear of a version at the same time', () => {
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await rolling.startRollingStack({ instances: 3 })
+    await runRoll(stack.brokers[0]!)
+  })
+  afterAll(() => stack.close())
+
+  it('register it once, whatever is delivered twice or comes by the timer', async () => {
+    const next = await stack.vault.renewCertificate(certificateName)
+    const event = rolling.newVersionEvent(stack.vault.url, next)
+
+    const outcomes = await Promise.all(
+      stack.brokers.flatMap((broker) => [fire(broker, 'certificateEvent', event), runRoll(broker)]),
+    )
+
+    expect(outcomes).toEqual(Array(6).fill(202))
+    expect(stack.graph.requests.filter(({ operation }) => operation === 'addKey')).toHaveLength(1)
+    const [versions] = await Promise.all([versionsAt(stack.brokers[2]!), signIn(stack)])
+    expect(versions[next.version]).toMatchObject({ status: 'accepted' })
+    expect(rolling.logged(stack, 'certificate rolled')).toHaveLength(1)
+  })
+})
