@@ -31,7 +31,18 @@ export async function startStorageEmulator(
   service: StorageService,
   port: number = defaultPorts[service],
 ): Promise<StorageEmulator> {
-  const chosen = port === 0 ? await freePort() : port
+  if (port !== 0) return startOn(service, port)
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOn(service, await freePort())
+    } catch (error) {
+      // A port that was free a moment ago may be somebody else's by the time Azurite binds it.
+      if (attempt === 3) throw error
+    }
+  }
+}
+
+async function startOn(service: StorageService, chosen: number): Promise<StorageEmulator> {
   const main = path.join(
     path.dirname(createRequire(import.meta.url).resolve('azurite/package.json')),
     'dist/src',
