@@ -1,0 +1,143 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { PublicCertificate } from '../../local/vault/certificates.ts'
+import type { Stack } from '../setup/stack.ts'
+import * as rolling from './rolling.ts'
+
+const { certificateName, fire, runRoll, signIn, until, versionsAt } = rolling
+
+let stack: Stack
+beforeAll(async () => {
+  stack = await rolling.startRollingStack()
+  await runRoll(stack.brokers[0]!)
+})
+beforeEach(() => {
+  stack.graph.resetRequests()
+  stack.graph.settings.effectAfterMs = 0
+  stack.graph.settings.refuseDuplicates = false
+})
+afterAll(() => stack.close())
+
+const broker = () => stack.brokers[0]!
+const graphCalls = () => stack.graph.requests.map(({ operation, status }) => `${operation ?? ''} ${status ?? 'lost'}`)
+const steps = () => rolling.logged(stack, 'certificate step').map(({ step, code }) => `${String(step)} ${String(code)}`)
+
+async function rolled({ version }: PublicCertificate): Promise<void> {
+  await until(
+    async () => {
+      expect((await signIn(stack)).location).toBe('http://localhost:3000/')
+      await runRoll(broker())
+      return (await versionsAt(broker()))[version]
+    },
+    (seen) => seen?.signs === true && seen.status === 'accepted',
+    25,
+  )
+}
+
+describe('an event', () => {
+  it.each([
+    ['about another vault', (id: string) => id.replace('https://localhost', 'https://elsewhere.vault.azure.net')],
+    ['about another certificate', (id: string) => id.replace('/certificates/broker/', '/certificates/other/')],
+    ['about a key', (id: string) => id.replace('/certificates/', '/keys/')],
+    ['without an id', () => ''],
+  ])('%s is ignored, and one that is ours begins a look into the vault', async (_what, forge) => {
+    const [certificate] = stack.vault.publicCertificates(certificateName)
+    const event = rolling.newVersionEvent(stack.vault.url, certificate!)
+    const listed = () => stack.vault.requests.filter(({ operation }) => operation === 'listVersions').length
+    stack.vault.resetRequests()
+
+    expect(
+      await fire(broker(), 'certificateEvent', { ...event, data: { ...event.data, Id: forge(event.data.Id) } }),
+    ).toBe(202)
+    expect(listed()).toBe(0)
+    expect(await fire(broker(), 'certificateEvent', event)).toBe(202)
+    expect(listed()).toBeGreaterThan(0)
+  })
+
+  it('that is lost is made up for by the timer', async () => {
+    await rolled(await stack.vault.renewCertificate(certificateName))
+
+    expect(graphCalls()).toContain('addKey 200')
+  })
+})
+
+describe('a Graph in trouble', () => {
+  it.each<[string, { status?: number; retryAfterSeconds?: number; dropConnection?: boolean }, string]>([
+    ['is throttled', { status: 429, retryAfterSeconds: 1 }, 'register: failed provider_throttled'],
+    ['is down', { status: 503 }, 'register: failed provider_unavailable'],
+    ['refuses', { status: 403 }, 'register: failed registration_refused'],
+    ['drops the connection', { dropConnection: true }, 'register: failed provider_unavailable'],
+  ])('that %s for a while is asked again; the old version signs meanwhile', async (_what, fault, step) => {
+    stack.graph.faults.add({ operation: 'addKey', ...fault, times: fault.status === 403 ? 2 : 1 })
+
+    await rolled(await stack.vault.renewCertificate(certificateName))
+
+    expect(steps()).toContain(step)
+    expect(graphCalls().filter((call) => call === 'addKey 200')).toHaveLength(1)
+  })
+
+  it('that loses its answer has added the key: the provider is asked before it is added again', async () => {
+    stack.graph.faults.add({ operation: 'addKey', loseAnswer: true, times: 1 })
+    const next = await stack.vault.renewCertificate(certificateName)
+
+    await rolled(next)
+
+    expect(graphCalls().filter((call) => call.startsWith('addKey'))).toHaveLength(1)
+    expect(rolling.keysAtApplication(stack).filter(({ der }) => der.equals(next.der))).toHaveLength(1)
+  })
+
+  it('whose word reaches the provider late is waited for', async () => {
+    stack.graph.settings.effectAfterMs = 2_500
+    const next = await stack.vault.renewCertificate(certificateName)
+
+    await rolled(next)
+
+    expect(graphCalls().filter((call) => call.startsWith('addKey'))).toEqual(['addKey 200'])
+    expect(steps()).toContain('probe: refused certificate_refused')
+  })
+})
+
+describe('a part of the broker in trouble', () => {
+  it('the vault, down when the event comes, is read again later', async () => {
+    const next = await stack.vault.renewCertificate(certificateName)
+    stack.vault.faults.add({ operation: 'listVersions', status: 503 })
+
+    // The event is delivered again by Event Grid, since its function failed.
+    expect(await fire(broker(), 'certificateEvent', rolling.newVersionEvent(stack.vault.url, next))).toBe(500)
+    expect((await signIn(stack)).location).toBe('http://localhost:3000/')
+    stack.vault.faults.clear()
+
+    await rolled(next)
+  })
+
+  it('the store, down in the middle, delays the roll and breaks nothing', async () => {
+    const next = await stack.vault.renewCertificate(certificateName)
+    stack.store.addFault({ operation: 'replace', table: 'service', status: 503, times: 4 })
+    await runRoll(broker())
+
+    await rolled(next)
+  })
+
+  it('a broker that is told of a registration by hand asks the provider at once; a version nobody knows is refused', async () => {
+    const tell = (version: string, key: string = broker().functionKey) =>
+      fetch(`${stack.url}/certificate/${version}/registered`, { method: 'POST', headers: { 'x-functions-key': key } })
+    const [first] = stack.vault.publicCertificates(certificateName)
+
+    expect((await tell('0'.repeat(32))).status).toBe(404)
+    expect((await tell(first!.version, 'wrong')).status).toBe(401)
+    const told = await tell(first!.version)
+    expect(told.status).toBe(202)
+    expect(await told.json()).toMatchObject({ version: first!.version, status: 'accepted' })
+  })
+
+  it('publishes the public halves of what signs and has signed, and nothing private', async () => {
+    const answer = await fetch(`${stack.url}/.well-known/jwks.json`)
+
+    expect(answer.status).toBe(200)
+    const { keys } = (await answer.json()) as { keys: Record<string, unknown>[] }
+    const newest = stack.vault.publicCertificates(certificateName).at(-1)!
+    expect(keys.map((key) => key['x5t#S256'])).toContain(newest.x5tS256)
+    for (const key of keys) {
+      expect(Object.keys(key).sort()).toEqual(['alg', 'e', 'kid', 'kty', 'n', 'use', 'x5c', 'x5t#S256'])
+    }
+  })
+})
