@@ -17,7 +17,18 @@ const zodWhole = {
 }
 
 export default defineConfig(
-  { ignores: ['eslint.config.js', 'local/start.js', 'infra/hooks/start.mjs', 'dist', 'coverage', 'node_modules', '.local', 'test/artifacts'] },
+  {
+    ignores: [
+      'eslint.config.js',
+      'local/start.js',
+      'infra/hooks/start.mjs',
+      'dist',
+      'coverage',
+      'node_modules',
+      '.local',
+      'test/artifacts',
+    ],
+  },
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   {

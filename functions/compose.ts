@@ -33,6 +33,8 @@ import { createSessions } from '../shared/session/sessions.ts'
 import type { Sessions } from '../shared/session/sessions.ts'
 import { createSignOut } from '../shared/session/sign-out.ts'
 import type { SignOut } from '../shared/session/sign-out.ts'
+import { createSignOutElsewhere } from '../shared/session/sign-out-elsewhere.ts'
+import type { SignOutElsewhere } from '../shared/session/sign-out-elsewhere.ts'
 import type { Store } from '../shared/session/store.ts'
 import { createSweep } from '../shared/session/sweep.ts'
 import type { Sweep } from '../shared/session/sweep.ts'
@@ -56,6 +58,7 @@ export interface Broker {
   readonly sessions: Sessions
   readonly accessTokens: AccessTokens
   readonly signOut: SignOut
+  readonly signOutElsewhere: SignOutElsewhere
   readonly authorizationServer: AuthorizationServer
   readonly readiness: Readiness
   readonly sweep: Sweep
@@ -211,6 +214,7 @@ function composeBroker(settings: Settings, log: Log): Broker {
     }),
     accessTokens,
     signOut,
+    signOutElsewhere: createSignOutElsewhere({ store, ring, provider, clientId: providerSettings.clientId, clock }),
     authorizationServer: createAuthorizationServer({
       issuer: settings.baseUrl,
       frontEnds,
@@ -283,6 +287,7 @@ function lateStore(load: () => Promise<Store>): Store {
     replace: async (table, row, etag) => (await load()).replace(table, row, etag),
     remove: async (table, key, etag) => (await load()).remove(table, key, etag),
     list: async (table, partition) => (await load()).list(table, partition),
+    listWhere: async (table, name, value) => (await load()).listWhere(table, name, value),
     listSweepable: async (table, before, limit) => (await load()).listSweepable(table, before, limit),
   }
 }

@@ -15,7 +15,9 @@ import { ready, readyDetail } from './health.ts'
 import { home } from './home.ts'
 import { jwks } from './jwks.ts'
 import { login, loginHead } from './login.ts'
+import { logoutBackchannel } from './logout-backchannel.ts'
 import { logoutDone } from './logout-done.ts'
+import { logoutFrontchannel } from './logout-frontchannel.ts'
 import { logout } from './logout.ts'
 import { allMethods, forClients, forLiveness, forPeople, forProbes, forPrograms, forScripts } from './respond.ts'
 import { revoke } from './revoke.ts'
@@ -50,6 +52,17 @@ app.http('authorizationServerMetadata', {
 app.http('jwks', { route: '.well-known/jwks.json', ...open, handler: forPrograms(composed, { GET: jwks }) })
 
 app.http('logout', { route: 'logout', ...open, handler: forScripts(composed, { POST: logout }) })
+// Sign-outs that begin at the provider: by a frame in its page, or server to server.
+app.http('logoutFrontchannel', {
+  route: 'logout/frontchannel',
+  ...open,
+  handler: forPeople(composed, { GET: logoutFrontchannel }),
+})
+app.http('logoutBackchannel', {
+  route: 'logout/backchannel',
+  ...open,
+  handler: forPrograms(composed, { POST: logoutBackchannel }),
+})
 app.http('logoutDone', { route: 'logout/done', ...open, handler: forPeople(composed, { GET: logoutDone }) })
 app.http('health', { route: 'health', ...open, methods: ['GET', 'HEAD'], handler: forLiveness(word(200, 'alive')) })
 app.http('ready', { route: 'health/ready', ...open, handler: forProbes(composed, { GET: ready, HEAD: ready }) })

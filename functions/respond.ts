@@ -4,7 +4,7 @@
  */
 import type { HttpHandler, HttpMethod, HttpRequest, HttpResponseInit, InvocationContext } from '@azure/functions'
 import { asBrokerError, BrokerError } from '../shared/errors.ts'
-import { baseHeaders, seeOther, word } from '../shared/http/answer.ts'
+import { baseHeaders, framedHeaders, seeOther, word } from '../shared/http/answer.ts'
 import type { Answer } from '../shared/http/answer.ts'
 import type { Cookie } from '../shared/http/cookies.ts'
 import { errorPage } from '../shared/http/pages.ts'
@@ -128,10 +128,10 @@ function wantsHtml(request: HttpRequest): boolean {
   return accept === '' || /text\/html|\*\/\*/.test(accept)
 }
 
-function toResponse({ status, headers, cookies, body }: Answer, reference: string): HttpResponseInit {
+function toResponse({ status, headers, cookies, body, framedBy }: Answer, reference: string): HttpResponseInit {
   return {
     status,
-    headers: { ...baseHeaders, 'broker-reference': reference, ...headers },
+    headers: { ...(framedBy ? framedHeaders(framedBy) : baseHeaders), 'broker-reference': reference, ...headers },
     ...(cookies && cookies.length > 0 ? { cookies: cookies.map(toHostCookie) } : {}),
     ...(body === undefined ? {} : { body }),
   }

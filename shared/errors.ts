@@ -262,6 +262,13 @@ export const errorCatalogue = {
     mend: 'You can close this page.',
   },
 
+  logout_token_refused: {
+    status: 400,
+    owner: 'provider',
+    title: 'The logout token cannot be used.',
+    mend: 'Send one logout token that the identity provider signed for this application a moment ago, once.',
+  },
+
   // The broker's own parts
   settings_invalid: {
     status: 503,

@@ -6,6 +6,18 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>
   readonly cookies?: readonly Cookie[]
   readonly body?: string
+  /** Origins whose pages may frame it; nobody's where it is left out. */
+  readonly framedBy?: readonly string[]
+}
+
+/** The headers of an answer that these origins may frame: an older header would forbid it to all. */
+export function framedHeaders(origins: readonly string[]): Readonly<Record<string, string>> {
+  const policy = baseHeaders['content-security-policy'] ?? ''
+  const headers = Object.entries(baseHeaders).filter(([name]) => name !== 'x-frame-options')
+  return {
+    ...Object.fromEntries(headers),
+    'content-security-policy': policy.replace("frame-ancestors 'none'", `frame-ancestors ${origins.join(' ')}`),
+  }
 }
 
 /** On every answer: nothing is kept, framed, sniffed or told to others. */

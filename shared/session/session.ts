@@ -52,8 +52,16 @@ const secretBytes = 24
 export const ownerColumns = ['format', 'ringKey', 'absoluteEnd', 'owner'] as const
 
 /** Found again by the provider's session (or, without one, by the person), so that a sign-out there reads one partition. */
-export function partitionOf(identity: Identity, ringKey: RingKey): string {
-  return ringKey.locate(JSON.stringify([identity.issuer, identity.sessionId ?? identity.subject]))
+export function partitionOf(
+  { issuer, sessionId, subject }: Pick<Identity, 'issuer' | 'sessionId' | 'subject'>,
+  ringKey: RingKey,
+): string {
+  return ringKey.locate(JSON.stringify([issuer, sessionId ?? subject]))
+}
+
+/** All sessions of a person carry this; unreadable, and another each month. */
+export function personOf({ issuer, subject }: Pick<Identity, 'issuer' | 'subject'>, ringKey: RingKey): string {
+  return ringKey.locate(JSON.stringify(['person', issuer, subject]))
 }
 
 /** A fresh, random key: what a browser had before opens nothing of it. */
@@ -101,6 +109,7 @@ export function toRow({ key, owner, tokens }: Session, ringKey: RingKey, extra: 
       format,
       ringKey: ringKey.id,
       absoluteEnd,
+      person: personOf(owner.identity, ringKey),
       owner: sealed('owner', owner),
       tokens: sealed('tokens', tokens),
     },

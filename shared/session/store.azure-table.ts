@@ -156,6 +156,21 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
         return rows
       }),
 
+    listWhere: (table, name, value) =>
+      call(
+        table,
+        async (client) => {
+          const rows: RowKey[] = []
+          const filter = `${name} eq '${value.replaceAll("'", "''")}'`
+          const queryOptions = { filter, select: ['PartitionKey', 'RowKey'] }
+          for await (const { partitionKey, rowKey } of client.listEntities({ queryOptions })) {
+            rows.push({ partition: partitionKey ?? '', row: rowKey ?? '' })
+          }
+          return rows
+        },
+        scanMilliseconds,
+      ),
+
     listSweepable: (table, before, limit) =>
       call(
         table,

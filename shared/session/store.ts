@@ -35,6 +35,8 @@ export interface Store {
   remove(table: TableName, key: RowKey, etag?: string): Promise<boolean>
   /** All rows of one partition. */
   list(table: TableName, partition: string): Promise<readonly StoredRow[]>
+  /** Keys of all rows in which this value stands; it looks at the whole table. */
+  listWhere(table: TableName, name: string, value: string): Promise<readonly RowKey[]>
   /** One page of rows that the sweep may remove, keys and etags only. */
   listSweepable(table: TableName, before: Date, limit: number): Promise<readonly (RowKey & { etag: string })[]>
 }

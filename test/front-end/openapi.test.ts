@@ -39,6 +39,8 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
 const notForFrontEnds = [
   'callback',
   'logout/done',
+  'logout/frontchannel',
+  'logout/backchannel',
   '.well-known/jwks.json',
   'health',
   'health/ready',

@@ -1,0 +1,15 @@
+/** POST /logout/backchannel: the provider says, server to server, that somebody signed out. Back-Channel Logout 1.0 §2.5. */
+import { BrokerError } from '../shared/errors.ts'
+import type { Broker } from './compose.ts'
+import { readForm } from './request.ts'
+import type { Handle } from './respond.ts'
+
+export const logoutBackchannel =
+  ({ signOutElsewhere }: Pick<Broker, 'signOutElsewhere'>): Handle =>
+  async (request) => {
+    const [token, ...others] = (await readForm(request)).getAll('logout_token')
+    if (token === undefined || others.length > 0)
+      throw new BrokerError('logout_token_refused', { detail: 'not one token' })
+    await signOutElsewhere.byToken(token)
+    return { status: 200 }
+  }

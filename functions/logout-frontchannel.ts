@@ -1,0 +1,12 @@
+/** GET /logout/frontchannel: the provider's sign-out page says, in a frame, that its session ends. Front-Channel Logout 1.0 §3. */
+import type { Broker } from './compose.ts'
+import { parseQuery, readParameter } from './request.ts'
+import type { Handle } from './respond.ts'
+
+export const logoutFrontchannel =
+  ({ signOutElsewhere }: Pick<Broker, 'signOutElsewhere'>): Handle =>
+  async (request) => {
+    const query = parseQuery(request)
+    const framedBy = await signOutElsewhere.byFrame(readParameter(query, 'iss'), readParameter(query, 'sid'))
+    return { status: 200, framedBy }
+  }

@@ -1,0 +1,81 @@
+/**
+ * Sign-outs that begin elsewhere: the provider says that its session, or a person, is signed out, and every session
+ * here that came of it ends, of the cookie way and of the OAuth way alike.
+ */
+import type { IdentityProvider } from '../signin/identity-provider.ts'
+import { checkLogoutToken } from '../signin/logout-token.ts'
+import type { Clock } from '../timing/deadline.ts'
+import type { KeyRing, RingKey } from './key-ring.ts'
+import { partitionOf, personOf } from './session.ts'
+import type { RowKey, Store } from './store.ts'
+
+export interface SignOutElsewhere {
+  /**
+   * By the browser, in a frame of the provider's sign-out page. A session that is guessed wrongly ends nothing, and the
+   * answer does not tell.
+   *
+   * @param issuer untrusted; Entra leaves it out, which is taken since there is one provider
+   * @param sessionId untrusted
+   * @returns the origins that may frame the answer
+   */
+  byFrame(issuer: string | undefined, sessionId: string | undefined): Promise<readonly string[]>
+  /**
+   * By the provider itself.
+   *
+   * @param token untrusted
+   * @throws {BrokerError} `logout_token_refused`; nothing has ended then
+   */
+  byToken(token: string): Promise<void>
+}
+
+export interface SignOutElsewhereOptions {
+  readonly store: Store
+  readonly ring: KeyRing
+  readonly provider: IdentityProvider
+  readonly clientId: string
+  readonly clock: Clock
+}
+
+export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOutElsewhere {
+  const { store, ring, provider } = options
+
+  /** Rows are found by keyed hashes, a key a month: each month that may have sealed a live session is looked at. */
+  const ringKeys = async (): Promise<readonly RingKey[]> => {
+    const keys = await Promise.all((await ring.ids()).map((id) => ring.find(id)))
+    return keys.filter((key) => key !== undefined)
+  }
+
+  const remove = (rows: readonly RowKey[]) => Promise.all(rows.map((row) => store.remove('sessions', row)))
+
+  const endProviderSession = async (issuer: string, sessionId: string): Promise<void> => {
+    const partitions = (await ringKeys()).map((key) => partitionOf({ issuer, sessionId, subject: '' }, key))
+    const rows = await Promise.all(partitions.map((partition) => store.list('sessions', partition)))
+    await remove(rows.flat())
+  }
+
+  /** A scan, and rare: an index of people would cost every sign-in a write. */
+  const endPerson = async (issuer: string, subject: string): Promise<void> => {
+    const people = (await ringKeys()).map((key) => personOf({ issuer, subject }, key))
+    const rows = await Promise.all(people.map((person) => store.listWhere('sessions', 'person', person)))
+    await remove(rows.flat())
+  }
+
+  return {
+    byFrame: async (issuer, sessionId) => {
+      const metadata = await provider.metadata()
+      const isOurs = issuer === undefined || issuer === metadata.issuer
+      if (isOurs && sessionId !== undefined && /^[\w.~-]{8,255}$/.test(sessionId)) {
+        await endProviderSession(metadata.issuer, sessionId)
+      }
+      const pages = [metadata.issuer, metadata.authorizationEndpoint, metadata.endSessionEndpoint ?? metadata.issuer]
+      return [...new Set(pages.map((page) => new URL(page).origin))]
+    },
+
+    byToken: async (token) => {
+      const { issuer } = await provider.metadata()
+      const { sessionId, subject } = await checkLogoutToken(token, { ...options, issuer })
+      if (sessionId !== undefined) await endProviderSession(issuer, sessionId)
+      else if (subject !== undefined) await endPerson(issuer, subject)
+    },
+  }
+}

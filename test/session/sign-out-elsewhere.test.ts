@@ -1,0 +1,184 @@
+import { decodeJwt } from 'jose'
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { TokenChange } from '../../local/identity-provider/identity-provider.ts'
+import { app, refresh, send, signInByCode } from '../setup/client.ts'
+import { ada, deskPage, shopPage } from '../setup/person.ts'
+import type { Person } from '../setup/person.ts'
+import { desk, shop, startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+
+const event = 'http://schemas.openid.net/event/backchannel-logout'
+const grace = 'grace@contoso.example'
+
+describe('a sign-out that begins at the provider', () => {
+  let stack: Stack
+  let here: string
+  let there: string
+  let idToken: { sid: string; sub: string; aud: string }
+  let signIdToken: TokenChange['signIdToken']
+  beforeAll(async () => {
+    stack = await startStack({ instances: 2, frontEnds: [shop, desk, app] })
+    ;[here, there] = stack.brokers.map(({ url }) => url) as [string, string]
+  })
+  afterAll(() => stack.close())
+
+  /** Signs somebody in and remembers who the provider says it is. */
+  const signIn = async (person: Person, frontend: string, username = ada) => {
+    stack.identityProvider.changeTokenResponse((change) => {
+      idToken = decodeJwt(change.answer.id_token as string)
+      signIdToken = change.signIdToken
+      return change.answer
+    })
+    await person.signIn({ frontend }, username)
+    return { ...idToken }
+  }
+  const isSignedIn = async (person: Person, page = shopPage, at = here) =>
+    (await person.script(page, '/session', { at })).status === 200
+
+  const logoutToken = (
+    changes: object = {},
+    header: Parameters<TokenChange['signIdToken']>[1] = { typ: 'logout+jwt' },
+  ) =>
+    signIdToken(
+      {
+        iss: stack.identityProvider.issuer,
+        aud: idToken.aud,
+        iat: Math.floor(Date.now() / 1000),
+        jti: randomUUID(),
+        events: { [event]: {} },
+        ...changes,
+      },
+      header,
+    )
+  const post = async (token: string | Promise<string>, at = there) =>
+    send('/logout/backchannel', new URLSearchParams({ logout_token: await token }), { url: at })
+
+  describe('by a frame', () => {
+    it('ends every session of the provider’s session, of both ways and on every instance, and no other', async () => {
+      const [person, other] = [stack.person(), stack.person()]
+      await signIn(other, 'shop')
+      await signIn(person, 'shop')
+      const { sid } = await signIn(person, 'desk')
+      const { refreshToken } = await signInByCode(person, here)
+
+      const framed = await person.open(`/logout/frontchannel?sid=${sid}`, { at: there })
+
+      expect([framed.status, framed.text]).toEqual([200, ''])
+      expect(await isSignedIn(person)).toBe(false)
+      expect(await isSignedIn(person, deskPage)).toBe(false)
+      expect((await refresh(here, refreshToken)).json.error).toBe('invalid_grant')
+      expect(await isSignedIn(other)).toBe(true)
+    })
+
+    it('is an answer that the provider’s pages may frame, and nobody else’s', async () => {
+      const framed = await stack.person().open('/logout/frontchannel?sid=11111111-0000')
+
+      const policy = framed.headers.get('content-security-policy')
+      expect(policy).toContain(
+        `frame-ancestors ${new URL(stack.identityProvider.issuer).origin} ${stack.identityProvider.browserUrl};`,
+      )
+      expect(framed.headers.get('x-frame-options')).toBeNull()
+      expect((await stack.person().open('/login')).headers.get('x-frame-options')).toBe('DENY')
+    })
+
+    it.each([
+      ['another issuer', (sid: string) => `iss=https://evil.example/&sid=${sid}`],
+      ['a guessed session', () => 'sid=00000000-0000-0000-0000-000000000000'],
+      ['an empty session', () => 'sid='],
+      ['no session', () => ''],
+      ['filter syntax', () => `sid=${encodeURIComponent("' or PartitionKey ne '")}`],
+      ['the session twice', (sid: string) => `sid=${sid}&sid=${sid}`],
+    ])('with %s ends nothing', async (_, query) => {
+      const person = stack.person()
+      const { sid } = await signIn(person, 'shop')
+
+      await person.open(`/logout/frontchannel?${query(sid)}`)
+
+      expect(await isSignedIn(person)).toBe(true)
+      await person.open(`/logout/frontchannel?iss=${encodeURIComponent(stack.identityProvider.issuer)}&sid=${sid}`)
+      expect(await isSignedIn(person)).toBe(false)
+    })
+  })
+
+  describe('by a logout token', () => {
+    it('with a session ends that session’s, and no other of the person', async () => {
+      const [person, elsewhere] = [stack.person(), stack.person()]
+      await signIn(elsewhere, 'shop')
+      const { sid, sub } = await signIn(person, 'shop')
+
+      const answer = await post(logoutToken({ sid, sub }))
+
+      expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'no-store'])
+      expect(await isSignedIn(person)).toBe(false)
+      expect(await isSignedIn(elsewhere)).toBe(true)
+    })
+
+    it('with a person alone ends all sessions of that person, and nobody else’s', async () => {
+      const [person, elsewhere, other] = [stack.person(), stack.person(), stack.person()]
+      await signIn(other, 'shop', grace)
+      await signIn(elsewhere, 'desk')
+      const { refreshToken } = await signInByCode(person, here)
+      const { sub } = await signIn(person, 'shop')
+
+      expect((await post(logoutToken({ sub }))).status).toBe(200)
+
+      expect(await isSignedIn(person)).toBe(false)
+      expect(await isSignedIn(elsewhere, deskPage)).toBe(false)
+      expect((await refresh(here, refreshToken)).json.error).toBe('invalid_grant')
+      expect(await isSignedIn(other)).toBe(true)
+    })
+
+    it('is taken once', async () => {
+      const { sid } = await signIn(stack.person(), 'shop')
+      const token = await logoutToken({ sid })
+
+      const answers = [await post(token), await post(token, here)]
+
+      expect(answers.map(({ status }) => status)).toEqual([200, 400])
+      expect(answers[1]!.json.code).toBe('logout_token_refused')
+    })
+
+    const now = () => Math.floor(Date.now() / 1000)
+    it.each<[string, (sid: string) => object, Parameters<TokenChange['signIdToken']>[1]?]>([
+      ['no signature', (sid) => ({ sid }), { alg: 'none' }],
+      ['the type of another token', (sid) => ({ sid }), { typ: 'at+jwt' }],
+      ['another issuer', (sid) => ({ sid, iss: 'https://evil.example' })],
+      ['another audience', (sid) => ({ sid, aud: 'another' })],
+      ['an audience beside ours', (sid) => ({ sid, aud: [idToken.aud, 'another'] })],
+      ['no event', (sid) => ({ sid, events: undefined })],
+      ['another event', (sid) => ({ sid, events: { 'https://example.com/event': {} } })],
+      ['a nonce, as an ID token has', (sid) => ({ sid, nonce: 'n' })],
+      ['neither session nor person', () => ({})],
+      ['no id', (sid) => ({ sid, jti: undefined })],
+      ['no time', (sid) => ({ sid, iat: undefined })],
+      ['a time long ago', (sid) => ({ sid, iat: now() - 3600 })],
+      ['a time to come', (sid) => ({ sid, iat: now() + 3600 })],
+      ['an end that has passed', (sid) => ({ sid, exp: now() - 3600 })],
+    ])('with %s ends nothing', async (_, changes, header) => {
+      const person = stack.person()
+      const { sid } = await signIn(person, 'shop')
+
+      const refused = await post(logoutToken(changes(sid), header))
+
+      expect([refused.status, refused.json.code]).toEqual([400, 'logout_token_refused'])
+      expect(await isSignedIn(person)).toBe(true)
+      expect((await post(logoutToken({ sid }))).status).toBe(200)
+      expect(await isSignedIn(person)).toBe(false)
+    })
+
+    it('that is an ID token, or none at all, ends nothing', async () => {
+      await signIn(stack.person(), 'shop')
+
+      const answers = await Promise.all([
+        post('nothing'),
+        post(signIdToken({ ...idToken })),
+        send('/logout/backchannel', 'logout_token=a&logout_token=b', { url: here }),
+        send('/logout/backchannel', '', { url: here }),
+        send('/logout/backchannel', '{}', { url: here, headers: { 'content-type': 'application/json' } }),
+      ])
+
+      expect(answers.map(({ status }) => status)).toEqual([400, 400, 400, 400, 415])
+    })
+  })
+})
