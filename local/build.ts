@@ -247,6 +247,6 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.me
   // Not awaited: `--watch` imports a module that imports this one, and would wait for it for ever.
   main().catch((error: unknown) => {
     console.error(error instanceof LocalError ? error.message : error)
-    process.exitCode = 1
+    process.exitCode = error instanceof LocalError ? error.exitCode : 1
   })
 }

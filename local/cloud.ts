@@ -63,6 +63,8 @@ export interface CloudOptions {
   readonly keySize?: 2048 | 3072
   /** Where the certificate of the local certificate authority is written. */
   readonly caFile: string
+  /** PEM that goes into the same file, since Node reads one only: whom the broker trusts besides. */
+  readonly trusted?: string | undefined
   /** The vault has made a version after the first: what Event Grid would be told. */
   readonly onNewCertificateVersion?: (certificate: PublicCertificate) => void
 }
@@ -105,7 +107,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   try {
     const authority = await createCertificateAuthority()
     await mkdir(path.dirname(options.caFile), { recursive: true })
-    await writeFile(options.caFile, authority.certificatePem)
+    await writeFile(options.caFile, [authority.certificatePem, options.trusted ?? ''].join('\n'))
     const tls = await authority.issue(['localhost', '127.0.0.1', '::1'])
 
     const storage = Promise.all(

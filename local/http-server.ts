@@ -5,7 +5,15 @@ import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 
 /** Thrown for a mistake of the person at the keyboard: the message is a sentence that says what to do. */
-export class LocalError extends Error {}
+export class LocalError extends Error {
+  /** What a program that it reaches the top of ends with: 2 where its settings are refused. */
+  readonly exitCode: number
+
+  constructor(message: string, exitCode = 1) {
+    super(message)
+    this.exitCode = exitCode
+  }
+}
 
 /** A certificate and its key, PEM. */
 export interface TlsIdentity {

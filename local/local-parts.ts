@@ -12,7 +12,7 @@ const root = path.join(import.meta.dirname, '..')
 /** The vault's: whoever listens there is `npm run local`, or an `npm start`. */
 const vaultPort = 7172
 
-/** The certificate of the local certificate authority, for NODE_EXTRA_CA_CERTS. */
+/** For NODE_EXTRA_CA_CERTS: the local certificate authority, and whom this machine trusts besides. */
 export const caFile = path.join(root, '.local/ca.pem')
 
 /**
@@ -36,7 +36,8 @@ export async function ensureLocalParts(): Promise<{ close(): Promise<void> }> {
   process.once('SIGINT', leave).once('SIGTERM', leave)
   const ready = await Promise.race([once(child.stdout, 'data').then(() => true), ended.then(() => false)])
   process.off('SIGINT', leave).off('SIGTERM', leave)
-  if (!ready) throw new LocalError('The local parts did not start. Run npm run local by itself to see why.')
+  // They have said why, on our standard error.
+  if (!ready) throw new LocalError('The local parts did not start.', child.exitCode ?? 1)
   return {
     close: async () => {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
@@ -45,15 +46,16 @@ export async function ensureLocalParts(): Promise<{ close(): Promise<void> }> {
   }
 }
 
-/** Environment of a broker's process: the environment over local.settings.json over what is built in, and the CA. */
+/**
+ * Environment of a broker's process: the environment over local.settings.json over what is built in. The certificate
+ * authority over all of them: a machine behind a company's proxy names a file of its own, without ours.
+ */
 export async function brokerEnvironment(): Promise<Record<string, string | undefined>> {
-  return withLocalDefaults(
-    mergeSettings({
-      environment: process.env,
-      file: await findSettingsFile(path.join(root, 'local.settings.json')),
-      defaults: { NODE_EXTRA_CA_CERTS: caFile },
-    }),
-  )
+  const file = await findSettingsFile(path.join(root, 'local.settings.json'))
+  return {
+    ...withLocalDefaults(mergeSettings({ environment: process.env, file, defaults: {} })),
+    NODE_EXTRA_CA_CERTS: caFile,
+  }
 }
 
 /** Whether something accepts connections on this port of the loopback. */

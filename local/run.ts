@@ -1,5 +1,5 @@
 /** Starts the local cloud and the broker, prints the card, and ends all of it on Ctrl-C or SIGTERM. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -9,6 +9,7 @@ import { build } from './build.ts'
 import { card, readyLine } from './card.ts'
 import { startCloud } from './cloud.ts'
 import type { Cloud, Parts } from './cloud.ts'
+import { onEnd } from './ending.ts'
 import { createEventGrid } from './event-grid.ts'
 import type { EventGrid } from './event-grid.ts'
 import { startHostProcess } from './functions-host/process.ts'
@@ -43,10 +44,7 @@ export async function run(commandLine: readonly string[]): Promise<void> {
     signal.abort()
     void end(0)
   }
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
-  // npm passes a SIGTERM on to its shell, which dies of it without telling us: we only see that we are an orphan.
-  const parent = process.ppid
-  setInterval(() => process.ppid === parent || onSignal(), 300).unref()
+  onEnd(onSignal)
 
   try {
     const options = parseArguments(commandLine)
@@ -72,7 +70,7 @@ export async function run(commandLine: readonly string[]): Promise<void> {
   } catch (error) {
     if (signal.signal.aborted) return
     console.error(error instanceof LocalError || error instanceof SettingsError ? error.message : error)
-    await end(error instanceof SettingsError ? 2 : 1)
+    await end(error instanceof SettingsError ? 2 : error instanceof LocalError ? error.exitCode : 1)
   }
 }
 
@@ -102,7 +100,7 @@ function parseArguments(commandLine: readonly string[]): Arguments {
 async function prepare({ port }: Arguments) {
   const file = await findSettingsFile(path.join(root, 'local.settings.json'))
   const environment: Record<string, string | undefined> = withLocalDefaults({ ...file, ...process.env })
-  // The example's path is relative to the project; this process's own certificates are not the broker's matter.
+  // The example's path is relative to the project; whom this machine trusts is added to the file that the broker reads.
   delete environment.NODE_EXTRA_CA_CERTS
   const fresh = port === 0
   const brokerPort = fresh
@@ -120,8 +118,16 @@ async function caFileFor(fresh: boolean, closing: (() => Promise<unknown>)[]): P
   return path.join(folder, 'ca.pem')
 }
 
+/** PEM of whom this machine trusts on top of Node's own list: a real vault may stand behind a company's proxy. */
+async function trustedHere(caFile: string): Promise<string | undefined> {
+  const file = process.env.NODE_EXTRA_CA_CERTS
+  if (file === undefined || file === '' || path.resolve(file) === caFile) return undefined
+  // Node only warns of a file that it can't read, and so it does of this one.
+  return await readFile(file, 'utf8').catch(() => undefined)
+}
+
 /** A setting that points to this machine means the local part; one that points elsewhere means the real thing. */
-function startCloudFor(
+async function startCloudFor(
   settings: Settings,
   environment: Readonly<Record<string, string | undefined>>,
   ports: Ports,
@@ -148,6 +154,7 @@ function startCloudFor(
     ports,
     parts,
     caFile,
+    trusted: await trustedHere(caFile),
     brokerUrls: [settings.baseUrl],
     frontEnds: settings.frontEnds,
     tenantId: settings.provider.tenantId,

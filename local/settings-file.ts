@@ -61,6 +61,7 @@ function parseSettings(text: string, file: string): Settings {
   if (IsEncrypted) {
     throw new LocalError(
       `${file} is encrypted, and only the machine that did it can read it. Decrypt it: func settings decrypt`,
+      2,
     )
   }
   return Object.fromEntries(Object.entries(Values).map(([name, value]) => [name, asText(name, value, file)]))
@@ -73,20 +74,23 @@ function parseJson(text: string, file: string): unknown {
   } catch (error) {
     // The reason without the excerpt: what stands there may be a secret.
     const where = /at position \d+( \(line \d+ column \d+\))?/.exec((error as Error).message)?.[0]
-    throw new LocalError(`${file} is not JSON${where === undefined ? '' : ` (${where})`}. Mind commas and comments.`)
+    throw new LocalError(`${file} is not JSON${where === undefined ? '' : ` (${where})`}. Mind commas and comments.`, 2)
   }
 }
 
 function checkShape(value: unknown, file: string): z.infer<typeof schema> {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  throw new LocalError(`${file} has to be {"IsEncrypted": false, "Values": {"NAME": "text", …}}.`)
+  throw new LocalError(`${file} has to be {"IsEncrypted": false, "Values": {"NAME": "text", …}}.`, 2)
 }
 
 function asText(name: string, value: unknown, file: string): string {
   if (typeof value === 'string') return value
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  throw new LocalError(`${name} in ${file} has to be text: JSON goes into quotes, with its own quotes escaped (\\").`)
+  throw new LocalError(
+    `${name} in ${file} has to be text: JSON goes into quotes, with its own quotes escaped (\\").`,
+    2,
+  )
 }
 
 function isErrno(error: unknown): error is NodeJS.ErrnoException {

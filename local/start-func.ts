@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import path from 'node:path'
 
 import { build, describeBuild } from './build.ts'
+import { onOrphaned } from './ending.ts'
 import { LocalError } from './http-server.ts'
 import { caFile, ensureLocalParts } from './local-parts.ts'
 import { copyExampleSettings } from './settings-file.ts'
@@ -26,7 +27,7 @@ try {
   }
 } catch (error) {
   console.error(error instanceof LocalError ? error.message : error)
-  process.exitCode = 1
+  process.exitCode = error instanceof LocalError ? error.exitCode : 1
 }
 
 /** The project's own (an optional dependency, whose download may have failed), else the one on the PATH. */
@@ -45,13 +46,15 @@ async function runFunc(func: string): Promise<number> {
     cwd: root,
     stdio: 'inherit',
     shell: isWindows,
-    // Core Tools fills in from local.settings.json only what the environment leaves open.
-    env: { NODE_EXTRA_CA_CERTS: caFile, ...process.env },
+    // Core Tools fills in from local.settings.json only what the environment leaves open. The file has in it whom this
+    // machine trusts besides, so it wins over the machine's own.
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: caFile },
   })
   // Ctrl-C reaches func by the terminal; a SIGTERM for this process has to be passed on.
   const passOn = () => child.kill('SIGTERM')
   const stay = () => undefined
   process.on('SIGTERM', passOn).on('SIGINT', stay)
+  onOrphaned(passOn)
   try {
     const [code] = (await once(child, 'exit')) as [number | null]
     return code ?? 0

@@ -4,8 +4,9 @@
  *
  * Plain JavaScript, because an older Node would end at the first type with an error that says nothing to anybody.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 const sentence = whatIsMissing()
 if (sentence !== undefined) {
@@ -17,13 +18,27 @@ await run(process.argv.slice(2))
 
 /** What is missing in a half-installed tree would otherwise be a stack before the first line. */
 function whatIsMissing() {
-  const root = path.join(import.meta.dirname ?? '.', '..')
-  const packages = ['node', '@azure/functions', 'azurite', 'esbuild', 'oidc-provider', 'zod', '@peculiar/x509']
-  const missing = packages.filter((name) => !existsSync(path.join(root, 'node_modules', name, 'package.json')))
-  if (missing.length > 0) return `Not installed, or only half: ${missing.join(', ')} missing. Run: npm ci`
+  // No import.meta.dirname: an older Node has none.
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  const missing = installed(root).filter((folder) => !existsSync(path.join(root, folder, 'package.json')))
+  if (missing.length > 0) {
+    const [first, ...others] = missing.map((folder) => folder.replace(/^.*node_modules\//, ''))
+    return `Not installed, or only half: ${first}${others.length > 0 ? ` and ${others.length} more` : ''} missing. Run: npm ci`
+  }
   if (!existsSync(path.join(root, 'node_modules/node/bin'))) {
     return 'The package node has no binary: its install script did not run. Run npm ci again; if npm is told to ignore scripts, allow them for this project.'
   }
   if (Number(process.versions.node.split('.')[0]) >= 24) return undefined
   return `This is Node ${process.versions.node}, and the project runs on 24. Start it by npm start, which takes the Node 24 that npm ci installed.`
+}
+
+/** Folders of packages: what npm wrote down at the end of an installation, otherwise at least what the project names. */
+function installed(root) {
+  const read = (file) => JSON.parse(readFileSync(path.join(root, file), 'utf8'))
+  try {
+    return Object.keys(read('node_modules/.package-lock.json').packages)
+  } catch {
+    const { dependencies, devDependencies } = read('package.json')
+    return Object.keys({ ...dependencies, ...devDependencies }).map((name) => `node_modules/${name}`)
+  }
 }

@@ -1,5 +1,6 @@
 /** `npm run watch`: builds on every change and restarts the local host, which keeps its port and its keys. */
 import { describeBuild, watch } from '../build.ts'
+import { onEnd } from '../ending.ts'
 import { LocalError } from '../http-server.ts'
 import { brokerEnvironment, ensureLocalParts } from '../local-parts.ts'
 import { startHostProcess } from './process.ts'
@@ -31,10 +32,7 @@ export async function watchAndServe({ buildOnly }: { readonly buildOnly: boolean
     }
   })
 
-  await new Promise<void>((done) => {
-    process.once('SIGINT', done)
-    process.once('SIGTERM', done)
-  })
+  await new Promise<void>(onEnd)
   await watching.close()
   await host?.close()
   await parts?.close()

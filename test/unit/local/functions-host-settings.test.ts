@@ -33,6 +33,8 @@ describe('reading local.settings.json', () => {
 
     await expect(readSettingsFile(file)).rejects.toThrow(sentence)
     await expect(readSettingsFile(file)).rejects.not.toThrow(/s3cret/)
+    // As for any settings that are refused.
+    await expect(readSettingsFile(file)).rejects.toMatchObject({ exitCode: 2 })
   })
 
   it('says how to get one where there is none', async () => {
