@@ -56,7 +56,9 @@ export function partitionOf(
   { issuer, sessionId, subject }: Pick<Identity, 'issuer' | 'sessionId' | 'subject'>,
   ringKey: RingKey,
 ): string {
-  return ringKey.locate(JSON.stringify([issuer, sessionId ?? subject]))
+  // The two apart: otherwise a person's subject, which is no secret, would pass for a session in an unsigned sign-out.
+  const parts = sessionId === undefined ? ['without session', issuer, subject] : [issuer, sessionId]
+  return ringKey.locate(JSON.stringify(parts))
 }
 
 /** All sessions of a person carry this; unreadable, and another each month. */

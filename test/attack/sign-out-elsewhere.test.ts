@@ -1,0 +1,57 @@
+import { decodeJwt } from 'jose'
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { TokenChange } from '../../local/identity-provider/identity-provider.ts'
+import { send } from '../setup/client.ts'
+import { shopPage } from '../setup/person.ts'
+import type { Person } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+
+describe('a sign-out from elsewhere', () => {
+  let stack: Stack
+  let sign: TokenChange['signIdToken']
+  beforeAll(async () => {
+    stack = await startStack()
+  })
+  afterAll(() => stack.close())
+
+  /** As many providers do, and Entra where nobody asked for it: the ID token names no session. */
+  const signIn = async (person: Person, withSession: boolean) => {
+    let claims: Record<string, unknown> = {}
+    stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => {
+      sign = signIdToken
+      claims = decodeJwt(answer.id_token as string)
+      if (withSession) return answer
+      delete claims.sid
+      return { ...answer, id_token: await signIdToken(claims) }
+    })
+    await person.signIn({ frontend: 'shop' })
+    return claims as { sid?: string; sub: string; aud: string }
+  }
+  const isSignedIn = async (person: Person) => (await person.script(shopPage, '/session')).status === 200
+  const logoutToken = (changes: object) =>
+    sign(
+      {
+        iss: stack.identityProvider.issuer,
+        iat: Math.floor(Date.now() / 1000),
+        jti: randomUUID(),
+        events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
+        ...changes,
+      },
+      { typ: 'logout+jwt' },
+    )
+  const post = (token: string) =>
+    send('/logout/backchannel', new URLSearchParams({ logout_token: token }), { url: stack.url })
+
+  it('by a frame does not take a person’s subject for a session, where the provider names no session', async () => {
+    const person = stack.person()
+    const { sub, aud } = await signIn(person, false)
+
+    await stack.person().open(`/logout/frontchannel?sid=${sub}`)
+
+    expect(await isSignedIn(person)).toBe(true)
+    expect((await post(await logoutToken({ sub, aud }))).status).toBe(200)
+    expect(await isSignedIn(person)).toBe(false)
+  })
+})
