@@ -73,9 +73,10 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
 
     byToken: async (token) => {
       const { issuer } = await provider.metadata()
-      const { sessionId, subject } = await checkLogoutToken(token, { ...options, issuer })
+      const { sessionId, subject, remember } = await checkLogoutToken(token, { ...options, issuer })
       if (sessionId !== undefined) await endProviderSession(issuer, sessionId)
       else if (subject !== undefined) await endPerson(issuer, subject)
+      await remember()
     },
   }
 }

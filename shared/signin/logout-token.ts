@@ -1,7 +1,7 @@
 /** A logout token: the provider says, server to server, that a session or a person is signed out. Back-Channel Logout 1.0 §2.6. */
 import { createHash } from 'node:crypto'
 import { BrokerError } from '../errors.ts'
-import type { Store } from '../session/store.ts'
+import type { RowKey, Store } from '../session/store.ts'
 import type { Clock } from '../timing/deadline.ts'
 import type { IdentityProvider } from './identity-provider.ts'
 import { verifySignedToken } from './signed-token.ts'
@@ -11,6 +11,8 @@ export interface SignedOut {
   readonly issuer: string
   readonly sessionId: string | undefined
   readonly subject: string | undefined
+  /** To be called once what the token says is done: the same token is refused then. */
+  remember(): Promise<void>
 }
 
 export interface LogoutTokenOptions {
@@ -49,19 +51,25 @@ export async function checkLogoutToken(token: string, options: LogoutTokenOption
   const subject = textOf(claims.sub)
   if (sessionId === undefined && subject === undefined) throw refuse('neither sid nor sub')
   if (typeof claims.jti !== 'string' || claims.jti === '' || claims.jti.length > 512) throw refuse('jti')
-  if (!(await isFirst(claims.jti, options))) throw refuse('jti came before')
-  return { issuer: options.issuer, sessionId, subject }
+  const key = keyOf(claims.jti, options.issuer)
+  if (await options.store.find('states', key)) throw refuse('jti came before')
+  return { issuer: options.issuer, sessionId, subject, remember: () => remember(key, options) }
 }
 
-/** Taken like a state: once among all instances, for as long as the token would pass. */
-async function isFirst(jti: string, { store, clock, issuer }: LogoutTokenOptions): Promise<boolean> {
+function keyOf(jti: string, issuer: string): RowKey {
   const hash = createHash('sha256')
     .update(JSON.stringify(['logout', issuer, jti]))
     .digest('base64url')
+  return { partition: hash.slice(0, 2), row: hash }
+}
+
+/**
+ * For as long as the token would pass. Afterwards and not before: a provider repeats a token that a fault met here, and
+ * it must not be refused with the sessions still there. Ending them twice, where two are checked at once, does no harm.
+ */
+async function remember(key: RowKey, { store, clock }: LogoutTokenOptions): Promise<void> {
   const sweepAfter = new Date(clock() + 2 * (oldAfterSeconds + toleranceSeconds) * 1000)
-  return (
-    (await store.insert('states', { partition: hash.slice(0, 2), row: hash, sweepAfter, values: {} })) !== undefined
-  )
+  await store.insert('states', { ...key, sweepAfter, values: {} })
 }
 
 function isTime(value: unknown): value is number {

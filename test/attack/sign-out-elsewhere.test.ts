@@ -54,4 +54,20 @@ describe('a sign-out from elsewhere', () => {
     expect((await post(await logoutToken({ sub, aud }))).status).toBe(200)
     expect(await isSignedIn(person)).toBe(false)
   })
+
+  it('by a token that a fault met halfway is not lost: the same token ends the session, once', async () => {
+    const person = stack.person()
+    const { sid, aud } = await signIn(person, true)
+    const token = await logoutToken({ sid, aud })
+
+    stack.store.addFault({ operation: 'list', table: 'sessions', status: 500 })
+    const failed = await post(token)
+    stack.store.clearFaults()
+
+    expect(failed.status).toBe(503)
+    expect(await isSignedIn(person)).toBe(true)
+    expect((await post(token)).status).toBe(200)
+    expect(await isSignedIn(person)).toBe(false)
+    expect((await post(token)).status).toBe(400)
+  })
 })
