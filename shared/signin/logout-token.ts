@@ -12,7 +12,7 @@ export interface SignedOut {
   readonly sessionId: string | undefined
   readonly subject: string | undefined
   /** To be called once what the token says is done: the same token is refused then. */
-  remember(): Promise<void>
+  readonly remember: () => Promise<void>
 }
 
 export interface LogoutTokenOptions {
