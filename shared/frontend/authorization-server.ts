@@ -82,7 +82,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     const scope = optional(fields, 'scope')
     const scopes = scope === undefined ? undefined : scopesOfOneApi(client, scope)
     try {
-      const used = await handles.use(required(fields, 'refresh_token'), client.id, scopes)
+      const used = await handles.use(required(fields, 'refresh_token'), client, scopes)
       return answer(used.token, used.handle)
     } catch (error) {
       if (!(error instanceof BrokerError) || error.code !== 'interaction_required') throw error

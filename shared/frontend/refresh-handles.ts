@@ -15,6 +15,7 @@ import type { ReadSession, Sessions } from '../session/sessions.ts'
 import type { Store, StoredRow } from '../session/store.ts'
 import { wait } from '../timing/deadline.ts'
 import type { Clock } from '../timing/deadline.ts'
+import type { FrontEnd } from './front-ends.ts'
 
 export interface UsedHandle {
   readonly token: AccessToken
@@ -22,16 +23,26 @@ export interface UsedHandle {
   readonly handle: string
 }
 
+/** The part of a front end's registration that its handles depend on. */
+export type Client = Pick<FrontEnd, 'id' | 'apis'>
+
+/** What a handle is used for. */
+interface Use {
+  readonly client: Client
+  readonly scopes: readonly string[] | undefined
+}
+
 export interface RefreshHandles {
   /** The first handle of a session. */
   first(key: SessionKey): string
   /**
    * @param handle as the client sent it; untrusted
+   * @param client whose request it is, as it is registered now: what it no longer has is not given, granted or not
    * @param scopes what was granted or fewer of it; all of it where left out (RFC 6749 §6)
    * @returns an access token and the next handle: the same one for a repeat within the grace
    * @throws {BrokerError} `grant_invalid`, `scope_not_registered`, and what `AccessTokens` throws
    */
-  use(handle: string, frontEndId: string, scopes: readonly string[] | undefined): Promise<UsedHandle>
+  use(handle: string, client: Client, scopes: readonly string[] | undefined): Promise<UsedHandle>
   /** The session of a handle, used or not, of this front end; undefined for anything else. RFC 7009 §2.2. */
   findKey(handle: string, frontEndId: string): Promise<SessionKey | undefined>
 }
@@ -93,7 +104,7 @@ export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHan
   }
 
   /** For a handle that does not open its session: a repeat, a theft, or nothing that was ever given out. */
-  const afterUse = async (key: SessionKey, scopes: readonly string[] | undefined): Promise<UsedHandle> => {
+  const afterUse = async (key: SessionKey, wanted: Use): Promise<UsedHandle> => {
     const row = await store.find('sessions', key.place)
     if (!row || !usedHashes(row).includes(hashOf(key))) throw invalid('unknown, or its session is over')
     const successor = await successorOf(row, key)
@@ -102,15 +113,18 @@ export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHan
       await sessions.end(key)
       throw invalid('used before: its session is ended')
     }
-    const { token } = await tokenFor(read, scopes).catch(unlessSignedOut)
+    const { token } = await tokenFor(read, wanted).catch(unlessSignedOut)
     if (!token) throw invalid('its session is over')
     return { token, handle: toHandle(successor) }
   }
 
-  const tokenFor = async (read: ReadSession, scopes: readonly string[] | undefined) => {
+  const tokenFor = async (read: ReadSession, { client, scopes }: Use) => {
     const { key, owner } = read.session
     const wanted = scopes ?? owner.grantedScopes
-    if (wanted.some((one) => !owner.grantedScopes.includes(one))) throw new BrokerError('scope_not_registered')
+    // Also what was granted, since it may have been taken out of the settings meanwhile.
+    const isRegistered = client.apis.some((api) => wanted.every((one) => api.scopes.includes(one)))
+    if (!isRegistered || wanted.some((one) => !owner.grantedScopes.includes(one)))
+      throw new BrokerError('scope_not_registered')
     try {
       return { token: await accessTokens.get(key, wanted) }
     } catch (error) {
@@ -121,13 +135,10 @@ export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHan
   }
 
   /** @returns undefined where the handle opens nothing, perhaps since a moment ago */
-  const useCurrent = async (
-    key: SessionKey,
-    scopes: readonly string[] | undefined,
-  ): Promise<UsedHandle | undefined> => {
+  const useCurrent = async (key: SessionKey, wanted: Use): Promise<UsedHandle | undefined> => {
     let read = await sessions.find(key)
     if (!read) return undefined
-    const { token } = await tokenFor(read, scopes).catch(unlessSignedOut)
+    const { token } = await tokenFor(read, wanted).catch(unlessSignedOut)
     for (let attempt = 0; token && read && attempt < patience; attempt++) {
       if (isRenewing(read, clock())) await wait(pollMilliseconds)
       const next = isRenewing(read, clock()) ? undefined : await rotate(read)
@@ -143,10 +154,11 @@ export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHan
   return {
     first: toHandle,
 
-    use: async (handle, frontEndId, scopes) => {
-      const key = fromHandle(handle, frontEndId)
+    use: async (handle, client, scopes) => {
+      const key = fromHandle(handle, client.id)
       if (!key) throw invalid('not a refresh token')
-      return (await useCurrent(key, scopes)) ?? (await afterUse(key, scopes))
+      const wanted = { client, scopes }
+      return (await useCurrent(key, wanted)) ?? (await afterUse(key, wanted))
     },
 
     findKey: async (handle, frontEndId) => {

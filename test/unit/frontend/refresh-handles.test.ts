@@ -54,7 +54,8 @@ describe('a refresh handle', () => {
   })
   afterAll(() => parts.close())
 
-  const use = (handle: string, by = 'app') => handles.use(handle, by, undefined)
+  const use = (handle: string, by = 'app') =>
+    handles.use(handle, { id: by, apis: [{ name: 'orders', scopes }] }, undefined)
   const outcome = (handle: string) =>
     use(handle).then(
       ({ handle: next }) => next,
