@@ -1,6 +1,6 @@
 /** The registered front ends: who may send people here, where they may be sent back, which APIs they may ask for. */
 import { BrokerError } from '../errors.ts'
-import { isSecureOrLoopback } from '../settings/addresses.ts'
+import { isLoopbackHost, isSecureOrLoopback } from '../settings/addresses.ts'
 import type { FrontEndSettings, Way } from '../settings/settings.ts'
 
 export type FrontEnd = FrontEndSettings
@@ -11,10 +11,11 @@ export interface FrontEnds {
    *
    * @param id the parameter `frontend`; untrusted
    * @param origin the header Origin; untrusted
+   * @param returnUrl where the browser wants to go back to; untrusted, and only for what an unknown one is shown
    * @returns one of the cookie way; the OAuth way names its client in each request
    * @throws {BrokerError} `front_end_missing`, `front_end_unknown`, `front_end_conflict`, `front_end_other_way`
    */
-  get(id: string | undefined, origin: string | undefined): FrontEnd
+  get(id: string | undefined, origin: string | undefined, returnUrl?: string): FrontEnd
   find(id: string): FrontEnd | undefined
   /** True where any front end, or one of this way, has this origin: its scripts may read answers (CORS). */
   hasOrigin(origin: string, way?: Way): boolean
@@ -28,9 +29,9 @@ export function createFrontEnds(all: readonly FrontEnd[]): FrontEnds {
     for (const origin of frontEnd.origins) byOrigin.set(origin, [...(byOrigin.get(origin) ?? []), frontEnd])
   }
 
-  const named = (id: string, origin: string | undefined): FrontEnd => {
+  const named = (id: string, origin: string | undefined, returnUrl: string | undefined): FrontEnd => {
     const frontEnd = byId.get(id)
-    if (!frontEnd) throw unknown(id, origin)
+    if (!frontEnd) throw unknown(id, origin ?? loopbackOrigin(returnUrl))
     if (frontEnd.way !== 'cookie') throw new BrokerError('front_end_other_way')
     // An origin that nobody registered is the guard's matter; one of another front end is a mix-up.
     if (origin !== undefined && byOrigin.has(origin) && !frontEnd.origins.includes(origin)) {
@@ -44,8 +45,8 @@ export function createFrontEnds(all: readonly FrontEnd[]): FrontEnds {
     find: (id) => byId.get(id),
     hasOrigin: (origin, way) =>
       (byOrigin.get(origin) ?? []).some((frontEnd) => way === undefined || frontEnd.way === way),
-    get: (id, origin) => {
-      if (id !== undefined) return named(id, origin)
+    get: (id, origin, returnUrl) => {
+      if (id !== undefined) return named(id, origin, returnUrl)
       const ofOrigin = origin === undefined ? [] : (byOrigin.get(origin) ?? [])
       const [only, ...others] = (ofOrigin.length > 0 ? ofOrigin : all).filter(({ way }) => way === 'cookie')
       if (!only || others.length > 0) throw new BrokerError('front_end_missing')
@@ -64,6 +65,16 @@ function unknown(id: string, origin: string | undefined): BrokerError {
     apis: [],
   }
   return new BrokerError('front_end_unknown', { members: { registration: JSON.stringify(registration) } })
+}
+
+/**
+ * A browser that is sent to `/login` has no Origin to tell, so that a developer's line would never be theirs. Of the
+ * return URL only loopback is believed: any other may be a stranger's link, and nobody should be shown it to register.
+ */
+function loopbackOrigin(returnUrl: string | undefined): string | undefined {
+  if (returnUrl === undefined || !URL.canParse(returnUrl)) return undefined
+  const { origin, hostname, protocol } = new URL(returnUrl)
+  return isLoopbackHost(hostname) && /^https?:$/.test(protocol) ? origin : undefined
 }
 
 /** One that the settings take: the line that is shown must work. */

@@ -97,8 +97,9 @@ export function homePage(baseUrl: string, frontEnds: readonly FrontEnd[]): Answe
     ({ id, way, origins, apis }) => html`
       <li>
         <strong>${id}</strong>: ${way === 'cookie' ? cookieLinks(baseUrl, id) : 'an OAuth client'} at
-        ${origins.map((origin) => html`<a href="${origin}/">${origin}</a> `)}
-        ${apis.length > 0 ? `APIs: ${apis.map(({ name }) => name).join(', ')}` : undefined}
+        ${origins.map((origin, index) => html`${index > 0 ? ', ' : ''}<a href="${origin}/">${origin}</a>`)}${
+          apis.length > 0 ? `; APIs: ${apis.map(({ name }) => name).join(', ')}` : undefined
+        }
       </li>
     `,
   )
@@ -120,5 +121,5 @@ export function homePage(baseUrl: string, frontEnds: readonly FrontEnd[]): Answe
 
 function cookieLinks(baseUrl: string, id: string): Html {
   return html`<a href="${baseUrl}/login?frontend=${id}">sign in</a>,
-    <a href="${baseUrl}/session?frontend=${id}">session</a>;`
+    <a href="${baseUrl}/session?frontend=${id}">session</a>,`
 }

@@ -33,7 +33,7 @@ export function parseSignInRequest(
     return { frontEnd, client, hints, returnUrl: client.redirectUri, scopes: signInScopes(frontEnd, scopes) }
   }
   const parameters = parseLoginParameters(query)
-  const frontEnd = frontEnds.get(parameters.frontend, origin)
+  const frontEnd = frontEnds.get(parameters.frontend, origin, parameters.return_url)
   const hints = checkHints(parameters, frontEnd)
   return {
     frontEnd,

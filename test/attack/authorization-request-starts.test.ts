@@ -171,6 +171,21 @@ describe('a front end that nobody registered', () => {
     expect(parseFrontEnds(`[${line}]`, 'Broker__FrontEnds')).toMatchObject([{ origins: [shown] }])
   })
 
+  it.each([
+    ['http://localhost:9999/cart?x=1', 'http://localhost:9999'],
+    ['http://127.0.0.1:9999/', 'http://127.0.0.1:9999'],
+    ['https://my-shop.example.com/', 'https://app.example.com'],
+    ['http://localhost.example.com/', 'https://app.example.com'],
+    ['http://localhost@example.com/', 'https://app.example.com'],
+    ['javascript://localhost/', 'https://app.example.com'],
+  ])('is shown a line for its return URL %s where that is on its own machine', async (return_url, shown) => {
+    const refused = await stack.person().begin({ frontend: 'my-shop', return_url })
+
+    expectNothingBegun(refused, 'front_end_unknown')
+    const line = unescapeHtml(/<pre>([^<]*)<\/pre>/.exec(refused.text)?.[1] ?? '')
+    expect(parseFrontEnds(`[${line}]`, 'Broker__FrontEnds')).toMatchObject([{ origins: [shown] }])
+  })
+
   it.each(['<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', '{{7*7}}', 'SHOP', 'shop ', '../shop', ''])(
     'and is called %s is shown none of it',
     async (frontend) => {
