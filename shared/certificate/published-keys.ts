@@ -3,6 +3,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import type { CertificateVault } from '../credential/vault.ts'
 import { BoundedMap } from '../timing/bounded-map.ts'
 import type { Clock } from '../timing/deadline.ts'
+import { singleFlight } from '../timing/single-flight.ts'
 import type { Pace } from './pace.ts'
 import { byAge, chooseRecorded } from './record.ts'
 import type { CertificateRecord } from './record.ts'
@@ -22,6 +23,9 @@ export interface PublishedKeysOptions {
   readonly clock: Clock
 }
 
+/** Anyone may ask: what the vault or the store has just refused is not asked for again by each of them. */
+const pauseAfterFailure = 5_000
+
 export function createPublishedKeys({
   vault,
   record,
@@ -29,6 +33,7 @@ export function createPublishedKeys({
   clock,
 }: PublishedKeysOptions): () => Promise<PublishedKeys> {
   const made = new BoundedMap<string, PublishedKey>(32)
+  let failed: { readonly error: unknown; readonly at: number } | undefined
 
   /** A certificate never changes, so each is read once in an instance's life, whoever asks however often. */
   const keyOf = async (version: string): Promise<PublishedKey> => {
@@ -39,12 +44,22 @@ export function createPublishedKeys({
     return key
   }
 
-  return async () => {
-    const versions = publishedVersions(await record(), clock(), pace)
-    return {
-      keys: await Promise.all(versions.map(keyOf)),
-      cacheSeconds: Math.max(1, Math.floor(pace.publishedCache / 1000)),
+  const publish = singleFlight(async (): Promise<PublishedKeys> => {
+    try {
+      const versions = publishedVersions(await record(), clock(), pace)
+      return {
+        keys: await Promise.all(versions.map(keyOf)),
+        cacheSeconds: Math.max(1, Math.floor(pace.publishedCache / 1000)),
+      }
+    } catch (error) {
+      failed = { error, at: clock() }
+      throw error
     }
+  })
+
+  return async () => {
+    if (failed && Math.abs(clock() - failed.at) < pauseAfterFailure) throw failed.error
+    return publish()
   }
 }
 
