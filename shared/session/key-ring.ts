@@ -44,6 +44,8 @@ const rereadUnknownAfter = 30_000
 const retryAfter = 5_000
 /** How long into the next month a key may go on sealing where that month's key can't be had; its row stays for longer. */
 const overtime = 7 * 24 * 60 * 60 * 1000
+/** By how much another instance's clock may be ahead: there the next month has begun, and its key seals. */
+const clockTolerance = 5 * 60 * 1000
 
 export interface KeyRingOptions {
   readonly store: Store
@@ -107,13 +109,15 @@ export function createKeyRing({ store, wrapper, clock, neededForSeconds, onFault
     return unwrapRow(theirs)
   }
 
+  const hasBegunSomewhere = (id: string) => id === monthOf(clock()) || id === monthOf(clock() + clockTolerance)
+
   const load = singleFlight(async (id: string): Promise<RingKey | undefined> => {
     const failed = failures.get(id)
     if (failed && clock() < failed.until) throw failed.error
     try {
       const row = await rowFor(id)
       if (row) return await unwrapRow(row)
-      if (id !== monthOf(clock())) return undefined
+      if (!hasBegunSomewhere(id)) return undefined
       // Nobody has made this month's row as far as this instance knows; insert-if-absent decides.
       return await makeRow(id)
     } catch (error) {
@@ -143,7 +147,7 @@ export function createKeyRing({ store, wrapper, clock, neededForSeconds, onFault
       const ready = keys.get(id)
       if (ready) return ready
       // Nobody can know that the month's key is not there: another instance may make it while this one looks away.
-      return id === monthOf(clock()) || (await rowFor(id)) ? load(id) : undefined
+      return hasBegunSomewhere(id) || (await rowFor(id)) ? load(id) : undefined
     },
     ids: async () => [...(await readRows()).keys()].sort().reverse(),
   }

@@ -211,6 +211,21 @@ describe('the key ring', () => {
       },
     )
 
+    it('finds the key of a month that has begun by another instance’s clock', async () => {
+      clock.set('2031-05-31T23:59:00Z')
+      const ahead = createClock('2031-06-01T00:00:30Z')
+      const here = newInstance()
+      const there = openRing({ store, wrapper: parts.newWrapper(), clock: ahead, faults })
+      await here.current()
+      await here.find('2019-01') // reads the list, and need not read it again for 30 seconds
+
+      const june = await there.current()
+
+      expectSameKey(june, (await here.find('2031-06'))!)
+      expect((await here.current()).id).toBe('2031-05')
+      expect(await here.find('2031-07')).toBeUndefined()
+    })
+
     it('finds the month’s key that another instance made a moment ago', async () => {
       clock.set('2031-05-31T23:59:59Z')
       const [here, there] = [newInstance(), newInstance()]
