@@ -43,6 +43,8 @@ const atOnce = 3
 /** What browsers keep of one cookie, name and value; a larger one is dropped without a word (RFC 6265bis §5.6). */
 const largestCookie = 4096
 
+const ownName = new RegExp(`^${transactionCookiePrefix}[\\w-]{8}$`)
+
 declare const current: unique symbol
 
 /** A transaction that is young enough, and whose front end and return URL are registered still. */
@@ -87,7 +89,8 @@ export function sealTransaction(transaction: Transaction, key: RingKey, lifetime
 
 /** Cookies to end so that a new sign-in is one of three: those that open no more, then the oldest. */
 export async function endOldest(cookies: RequestCookies, ring: KeyRing): Promise<readonly Cookie[]> {
-  const names = [...cookies.keys()].filter((name) => name.startsWith(transactionCookiePrefix))
+  // A name goes back into a header, so only one that was given out here; a host answers 500 for some of the others.
+  const names = [...cookies.keys()].filter((name) => ownName.test(name))
   if (names.length < atOnce) return []
   const aged = await Promise.all(
     names.map(async (name) => ({ name, begunAt: (await openNamed(name, cookies, ring))?.begunAt ?? 0 })),

@@ -210,4 +210,18 @@ describe('a browser with sign-ins left lying about', () => {
     expect(await ended(last, broken, next, session)).toEqual([broken[0]])
     expect(await ended(next, last, oldest, broken, session)).toEqual([broken[0], oldest[0]])
   })
+
+  it('repeats no name that was not given out here', async () => {
+    const planted = ['', 'a b c d e', 'a(b)c{d}', '<script>', 'AAAAAAAAA'].map((name): [string, string] => [
+      `__Host-signin-${name}`,
+      '2026-11.AAAA',
+    ])
+    const own: [string, string][] = ['AAAAAAAA', 'BBBBBBBB', '--__--__'].map((name) => [
+      `__Host-signin-${name}`,
+      '2026-11.AAAA',
+    ])
+
+    expect(await endOldest(cookies(...planted), ring)).toEqual([])
+    expect(await endOldest(cookies(...planted, ...own), ring)).toMatchObject([{ name: '__Host-signin-AAAAAAAA' }])
+  })
 })
