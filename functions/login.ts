@@ -15,7 +15,8 @@ export const login =
     const begun = await signIn.begin(parseQuery(request), {
       origin: callerOf(request).origin,
       cookies: cookiesOf(request),
-      framed: /^i?frame$|^embed$|^object$/.test(request.headers.get('sec-fetch-dest') ?? ''),
+      // Older browsers don't say.
+      isNavigation: (request.headers.get('sec-fetch-dest') ?? 'document') === 'document',
     })
     return seeOther(begun.authorizationUrl, begun.cookies)
   }

@@ -62,8 +62,11 @@ export interface BrowserRequest {
   /** The header Origin, where there is one. */
   readonly origin: string | undefined
   readonly cookies: RequestCookies
-  /** In a frame a browser keeps the cookies of another site back, and nobody sees what is asked. */
-  readonly framed: boolean
+  /**
+   * The page itself goes there. In a frame a browser keeps the cookies of another site back, and nobody sees what is
+   * asked; and what a page loads (an image, a fetch) would only push out the sign-ins that are under way.
+   */
+  readonly isNavigation: boolean
 }
 
 export interface CompletedSignIn {
@@ -214,10 +217,10 @@ export function createSignIn(options: SignInOptions): SignIn {
   }
 
   return {
-    begin: async (query, { origin, cookies, framed }) => {
+    begin: async (query, { origin, cookies, isNavigation }) => {
       const request = parseSignInRequest(query, origin, frontEnds, options.baseUrl)
       try {
-        if (framed) throw new BrokerError('login_required', { detail: 'in a frame' })
+        if (!isNavigation) throw new BrokerError('login_required', { detail: 'no navigation' })
         return await beginFor(request, cookies)
       } catch (error) {
         if (!request.client) throw error

@@ -69,8 +69,8 @@ describe('a sign-in is begun by nothing but GET', () => {
     expectBegun(await stack.person().open(start))
   })
 
-  it.each(['iframe', 'frame', 'embed', 'object'])(
-    'a page that holds it in an %s begins nothing',
+  it.each(['iframe', 'frame', 'embed', 'object', 'image', 'script', 'empty'])(
+    'a page that holds or loads it as %s begins nothing, and ends no sign-in that is under way',
     async (destination) => {
       const headers = { 'sec-fetch-dest': destination, 'sec-fetch-site': 'cross-site' }
       const refused = await stack.person().open(start, { headers })
