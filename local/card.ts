@@ -33,7 +33,7 @@ export function card(started: Started): string {
   const { cloud, broker, settings, seconds } = started
   const provider = cloud.identityProvider
   const rows: readonly (readonly [string, string | undefined])[] = [
-    ['Broker', broker ? settings.baseUrl : `not started; Core Tools serves it at ${settings.baseUrl}`],
+    ['Broker', broker ? settings.baseUrl : `not started here; its place is ${settings.baseUrl}`],
     ['Demo front end', cloud.demoFrontEnd?.url],
     ['Demo, other site', cloud.demoOtherSite?.url],
     ['Demo API', cloud.demoApi && cloud.demoApi.url],

@@ -35,6 +35,19 @@ describe('the documentation', () => {
     expect([...ways, ...others].filter((way) => !table.includes(way))).toEqual([])
   })
 
+  it('leads from the README to every page, and names every command that there is', () => {
+    const readme = read('README.md')
+    const scripts = Object.keys((JSON.parse(read('package.json')) as { scripts: Record<string, string> }).scripts)
+    const commands = readme.slice(readme.indexOf('## Commands'), readme.indexOf('## Read on'))
+    // The check is CI's own.
+    const owed = scripts.filter((name) => name !== 'format:check')
+
+    expect(pages.filter((page) => page !== 'README.md' && !readme.includes(`](${page})`))).toEqual(['SECURITY.md'])
+    expect(owed.filter((name) => !new RegExp(`\\b${name}\\b`).test(commands))).toEqual([])
+    const named = pages.flatMap((page) => [...read(page).matchAll(/npm run ([\w:]+)/g)].map(([, name]) => name!))
+    expect(named.filter((name) => !scripts.includes(name))).toEqual([])
+  })
+
   it('names settings as they are', () => {
     const settings = Object.values(declarations).map(({ name }) => name)
     const named = pages
