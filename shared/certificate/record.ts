@@ -82,13 +82,11 @@ export function parseRecord(text: string): CertificateRecord | undefined {
   }
 }
 
-/** Newest first. */
-export function byAge(
-  a: { readonly created: number; readonly notBefore: number },
-  b: { readonly created: number; readonly notBefore: number },
-): number {
-  return b.created - a.created || b.notBefore - a.notBefore
+/** Newest first. The vault's dates are whole seconds: of two versions of one second the one that was seen later is newer. */
+export function byAge(a: Aged, b: Aged): number {
+  return b.created - a.created || b.notBefore - a.notBefore || b.seen - a.seen
 }
+type Aged = Pick<RecordedVersion, 'created' | 'notBefore' | 'seen'>
 
 /**
  * Takes in what the vault lists.

@@ -150,6 +150,16 @@ describe('a roll', () => {
     expect(roll.signs()).toBe(newId)
   })
 
+  it('is begun for a version that the vault made in the same second as the one before it', () => {
+    const roll = machine(emptyRecord)
+    roll.see(listed(oldId, start))
+    roll.does({ kind: 'accepted' })
+    roll.later(400)
+    roll.see(listed(oldId, start), listed(newId, start))
+
+    expect(roll.next()).toMatchObject({ kind: 'probe', version: { version: newId } })
+  })
+
   it('asks about every version in its turn while the provider accepts none', () => {
     const roll = machine(emptyRecord)
     roll.see(listed(oldId, start - 300 * day), listed(newId, start))
