@@ -115,6 +115,14 @@ describe('a page', () => {
     expect(home.text).toContain(`${stack.url}/login?frontend=shop`)
     expect(home.cookies).toEqual([])
   })
+
+  it('says nothing of that where its address is not this machine’s', async () => {
+    const deployed = await startStack({ settings: { Broker__BaseUrl: 'https://login.example.com' } })
+    const { url } = deployed.brokers[0]!
+    const home = await fetch(url).finally(() => deployed.close())
+
+    expect([home.status, await home.text()]).toEqual([204, ''])
+  })
 })
 
 describe('a reference', () => {
