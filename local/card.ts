@@ -49,6 +49,7 @@ export function card(started: Started): string {
       .filter(({ service }) => service !== 'table')
       .map(({ service, url }) => [`Azurite ${service}`, url] as const),
     ['Operator key', broker && `${broker.functionKey} (header x-functions-key, for /health/detail)`],
+    ['Master key', broker && `${broker.masterKey} (the same header, for /admin/functions/NAME: fires a timer)`],
   ]
   const shown = rows.filter((row): row is readonly [string, string] => row[1] !== undefined)
   const lines = shown.map(([name, value]) => `  ${name.padEnd(18)} ${value}`)

@@ -247,7 +247,7 @@ async function answerBuiltIn(
 function fireAtStart(host: Host, bundle: LoadedBundle, work: InFlight): void {
   const unfired = bundle.functions.filter((fn) => !fn.http).map(({ name }) => name)
   if (unfired.length > 0) {
-    const message = `Nothing fires ${unfired.join(', ')} by itself here: POST /admin/functions/NAME does, with the master key.`
+    const message = `The host fires no ${unfired.join(', ')} by itself: POST /admin/functions/NAME does, with the master key.`
     host.write({ level: 'information', message })
   }
   for (const fn of bundle.functions) {

@@ -100,6 +100,24 @@ describe('everything on free ports', () => {
     expect(program.stderr()).toContain(`Open               ${line.frontEnds.demo ?? ''}`)
   })
 
+  it('prints the keys that an operator and a timer need', async () => {
+    const program = start(['--port', '0', '--json'])
+    const { broker } = await ready(program)
+    const keyOf = (name: string) => new RegExp(`${name} +([\\w-]+) `).exec(program.stderr())?.[1] ?? ''
+    const detail = (key: string) => fetch(`${broker}/health/detail`, { headers: { 'x-functions-key': key } })
+    const sweep = (key: string) =>
+      fetch(`${broker}/admin/functions/sweep`, {
+        method: 'POST',
+        headers: { 'x-functions-key': key, 'content-type': 'application/json' },
+        body: '{"input": {}}',
+      })
+
+    expect([(await detail(keyOf('Operator key'))).status, (await sweep(keyOf('Master key'))).status]).toEqual([
+      200, 202,
+    ])
+    expect([(await detail('wrong')).status, (await sweep(keyOf('Operator key'))).status]).toEqual([401, 401])
+  })
+
   it.each(['SIGINT', 'SIGTERM'] as const)('ends on %s with code 0, and nothing of it is left', async (signal) => {
     const program = start(['--port', '0', '--json'])
     const line = await ready(program)
