@@ -310,7 +310,7 @@ describe('what no request triggers', () => {
   const fired = async () => (await (await get('/fired')).json()) as unknown[]
 
   it('is said to be fired by the admin route', () => {
-    expect(host.log()).toMatch(/certificateEvent, nightly, warmup by itself here: POST \/admin\/functions\/NAME/)
+    expect(host.log()).toMatch(/certificateEvent, nightly, warmup by itself: POST \/admin\/functions\/NAME/)
   })
 
   it('runs appStart hooks and timers with runOnStartup by itself', async () => {
