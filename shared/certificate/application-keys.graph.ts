@@ -65,9 +65,9 @@ export function createGraphApplicationKeys(options: GraphApplicationKeysOptions)
   }
 }
 
-/** Graph's own code, which is a word; its message may quote what was sent. */
+/** Graph's own code, which is letters: nothing with a token's digits and dots passes. Its message may quote what was sent. */
 function refusal(action: string, { status, json }: NetworkAnswer): BrokerError {
   const { code } = (json.error ?? {}) as { code?: unknown }
-  const word = typeof code === 'string' && /^[\w.-]{1,64}$/.test(code) ? code : '?'
+  const word = typeof code === 'string' && /^[A-Za-z_]{1,60}$/.test(code) ? code : '?'
   return new BrokerError('registration_refused', { detail: `${action} answered ${status} ${word}` })
 }
