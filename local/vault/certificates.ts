@@ -113,6 +113,12 @@ export function createCertificates(
       notAfter,
     })
 
+    // A real vault takes seconds to make a version, so that no two of them share one: dates are whole seconds.
+    const newest = Math.max(
+      0,
+      ...(store.has(name) ? store.versions(name) : []).map(({ attributes }) => attributes.created.getTime()),
+    )
+    const created = new Date(Math.max(now().getTime(), newest + 1000))
     const certificate: CertificateVersion = {
       name,
       version: newVersion(),
@@ -121,8 +127,8 @@ export function createCertificates(
         enabled: options.enabled ?? true,
         notBefore: options.notBefore === null ? null : notBefore,
         expires: options.expires === null ? null : notAfter,
-        created: now(),
-        updated: now(),
+        created,
+        updated: created,
       },
     }
     const { version, attributes } = certificate
