@@ -212,7 +212,8 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
       return chosen && toSigning(chosen)
     },
     record: () => kept?.record,
-    learn: keepUnlessOlder,
+    // It is what stands in the row now; a clock that is behind would take it for older than what it was told before.
+    learn: keep,
     isRefused: () => refused,
   }
 }
