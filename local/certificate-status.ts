@@ -1,64 +1,35 @@
 /** `npm run certificate -- status` and `roll --now`: the versions as vault and store know them, and a new one at once. */
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import https from 'node:https'
-import tls from 'node:tls'
-import type { TokenCredential } from '@azure/identity'
 import { createKeyVaultCertificateCreator } from '../shared/certificate/certificate-creator.key-vault.ts'
 import { createDeployerCredential } from '../shared/certificate/deployer-credential.azure-identity.ts'
-import { paceOf } from '../shared/certificate/pace.ts'
 import { byAge, chooseRecorded, emptyRecord, observe } from '../shared/certificate/record.ts'
 import type { CertificateRecord } from '../shared/certificate/record.ts'
-import { createCertificateRecords } from '../shared/certificate/records.ts'
+import type { CertificateRecords } from '../shared/certificate/records.ts'
 import { describeStep } from '../shared/certificate/roll.ts'
 import { nextStep } from '../shared/certificate/steps.ts'
 import { drawTimeline } from '../shared/certificate/timeline.ts'
 import { daysLeft } from '../shared/certificate/warnings.ts'
-import { createTokenCredential } from '../shared/credential/token-credential.azure-identity.ts'
-import { createKeyVault } from '../shared/credential/vault.key-vault.ts'
-import { createAzureTableStore } from '../shared/session/store.azure-table.ts'
 import { declarations } from '../shared/settings/declarations.ts'
+import { isLocal, localCa, openAccess, storeIsSilent } from './certificate-access.ts'
+import type { NamedCertificate } from './certificate-access.ts'
 import { LocalError } from './http-server.ts'
-import { caFile } from './local-parts.ts'
-
-export interface NamedCertificate {
-  readonly vaultUrl: string
-  readonly name: string
-  /** By its name; undefined where it isn't set. */
-  readonly setting: (name: string) => string | undefined
-}
 
 /** Prints the time line. @returns the exit code: 0, or 3 when something needs a look */
 export async function showStatus(certificate: NamedCertificate, json: boolean): Promise<number> {
-  const { vaultUrl, name, setting } = certificate
-  const credential = await credentialFor(vaultUrl)
-  const keyVault = createKeyVault({
-    vaultUrl,
-    certificateName: name,
-    wrappingKeyName: 'none',
-    credential,
-    deadlineMilliseconds: 30_000,
-  })
-  const listed = await keyVault.listVersions()
-  const { known, problem } = await findRecord(certificate, credential)
+  const { vaultUrl, name } = certificate
+  const { vault, records, pace, canRegister } = await openAccess(certificate)
+  const listed = await vault.listVersions()
+  const { known, problem } = await findRecord(records)
 
   const thumbprints = new Map<string, string>()
   for (const { version } of listed) {
     if (known?.versions.some((one) => one.version === version)) continue
-    const certificateDer = await keyVault.readCertificate(version)
+    const certificateDer = await vault.readCertificate(version)
     thumbprints.set(version, createHash('sha256').update(certificateDer).digest('base64url'))
   }
   const now = Date.now()
   const record = observe(known ?? emptyRecord, listed, thumbprints, now)
-  const pace = paceOf({
-    readSeconds: Number(
-      setting(declarations.certificateReadSeconds.name) ?? declarations.certificateReadSeconds.default,
-    ),
-    overlapSeconds: Number(
-      setting(declarations.certificateOverlapSeconds.name) ?? declarations.certificateOverlapSeconds.default,
-    ),
-  })
-  const canRegister = setting(declarations.applicationObjectId.name) !== undefined
   const step = nextStep(record, { now, pace, canRegister, by: '' })
   const next = problem === undefined ? describeStep(step) : 'not known without the store'
 
@@ -91,7 +62,7 @@ async function renewInVault(vaultUrl: string, name: string): Promise<string> {
 
 /** The local vault has no person who may create: it has a route for that. */
 async function renewLocally(vaultUrl: string, name: string): Promise<string> {
-  const ca = await localCa()
+  const ca = await localCa(vaultUrl)
   const body = JSON.stringify({ name })
   return new Promise((resolve, reject) => {
     const request = https.request(
@@ -114,26 +85,16 @@ async function renewLocally(vaultUrl: string, name: string): Promise<string> {
 }
 
 async function findRecord(
-  { vaultUrl, name, setting }: NamedCertificate,
-  credential: TokenCredential,
+  records: CertificateRecords | undefined,
 ): Promise<{ known?: CertificateRecord; problem?: string }> {
-  const tableServiceUri = setting(declarations.tableServiceUri.name)
-  if (tableServiceUri === undefined) return { problem: `set ${declarations.tableServiceUri.name}` }
+  if (!records) return { problem: `set ${declarations.tableServiceUri.name}` }
   try {
-    const store = createAzureTableStore({
-      tableServiceUri,
-      tablePrefix: setting(declarations.tablePrefix.name) ?? declarations.tablePrefix.default ?? 'broker',
-      credential: () => Promise.resolve(credential),
-    })
-    const { record, etag } = await createCertificateRecords({ store, vaultUrl, certificateName: name }).load()
+    const { record, etag } = await records.load()
     return etag === undefined
       ? { known: record, problem: 'the broker has not written anything yet' }
       : { known: record }
   } catch {
-    return {
-      problem:
-        'the store does not answer you. Your account needs Storage Table Data Reader; the broker tells the same on /health/detail',
-    }
+    return { problem: storeIsSilent }
   }
 }
 
@@ -172,27 +133,4 @@ function printHandOver(record: CertificateRecord): void {
   console.log(
     `- then tell the broker: POST /certificate/${waiting.version}/registered with the header x-functions-key.`,
   )
-}
-
-/** On a laptop the broker's own identity, which may read; elsewhere the person's sign-in. */
-async function credentialFor(vaultUrl: string): Promise<TokenCredential> {
-  if (!isLocal(vaultUrl)) return createDeployerCredential()
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), await localCa()])
-  process.env.IDENTITY_ENDPOINT ??= declarations.identityEndpoint.local ?? ''
-  process.env.IDENTITY_HEADER ??= 'local'
-  return createTokenCredential({
-    managedIdentity: true,
-    managedIdentityClientId: declarations.managedIdentityClientId.local,
-    clock: Date.now,
-  })
-}
-
-function localCa(): Promise<string> {
-  return readFile(caFile, 'utf8').catch(() => {
-    throw new LocalError('The local parts have not been started here: run npm start, and this in another terminal.')
-  })
-}
-
-function isLocal(vaultUrl: string): boolean {
-  return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(vaultUrl).hostname)
 }

@@ -12,6 +12,7 @@ import type { CertificatePolicy } from '../shared/certificate/create.ts'
 import { createDeployerCredential } from '../shared/certificate/deployer-credential.azure-identity.ts'
 import { checkVaultUrl } from '../shared/settings/addresses.ts'
 import { declarations } from '../shared/settings/declarations.ts'
+import { dryRun } from './certificate-dry-run.ts'
 import { rollNow, showStatus } from './certificate-status.ts'
 import { LocalError } from './http-server.ts'
 import { localDefaults } from './local-defaults.ts'
@@ -20,11 +21,12 @@ import { fixedPorts } from './ports.ts'
 import { findSettingsFile } from './settings-file.ts'
 
 const usage = `npm run certificate -- status [--json]
-npm run certificate -- roll --now
+npm run certificate -- roll --now | --dry-run [--json]
 npm run certificate -- create [options]
 
 status draws the versions on a time line: validity, which one signs, which the provider knows, what happens next.
 roll --now has the vault make a new version at once, for emergencies; the broker registers it and goes over to it.
+roll --dry-run says step by step what a roll would do, and writes nothing; with --now, as if the vault had made a version.
 
 create makes the broker's certificate in Key Vault: self-signed, its key not exportable, renewed by the vault. Where there is
 one already, nothing changes; what differs is shown, and changed with --change.
@@ -59,9 +61,16 @@ async function main(args: readonly string[]): Promise<number> {
   const { vaultUrl, name, setting } = await findVault(values)
   if (command === 'status') return showStatus({ vaultUrl, name, setting }, values.json === true)
   if (command === 'roll') {
-    if (values.now !== true) throw new LocalError('The broker rolls by itself; for a new version at once add --now.')
+    const now = values.now === true
+    if (values['dry-run'] === true) return dryRun({ vaultUrl, name, setting }, { now, json: values.json === true })
+    if (!now) {
+      throw new LocalError(
+        'The broker rolls by itself; for a new version at once add --now, to see what it would do --dry-run.',
+      )
+    }
     return rollNow({ vaultUrl, name, setting })
   }
+  if (values['dry-run'] === true) throw new LocalError('Only roll has a --dry-run.')
   if (command !== 'create') throw new LocalError(`There is no command ${command}: create, status or roll.`)
 
   const policy: CertificatePolicy = {
@@ -115,6 +124,7 @@ function parse(args: readonly string[]) {
         hsm: { type: 'boolean' },
         change: { type: 'boolean' },
         now: { type: 'boolean' },
+        'dry-run': { type: 'boolean' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },

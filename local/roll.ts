@@ -19,7 +19,7 @@ import { localDefaults } from './local-defaults.ts'
 import { freePorts } from './ports.ts'
 
 /** Seconds instead of minutes, and of a day. */
-const quickly = { Broker__CertificateReadSeconds: '2', Broker__CertificateOverlapSeconds: '5' }
+const quickly = { Broker__CertificateReadSeconds: '1', Broker__CertificateOverlapSeconds: '3' }
 const longest = 90_000
 const frontEnd = { id: 'rehearsal', origins: ['http://localhost:3000'], returnUrl: 'http://localhost:3000/' }
 

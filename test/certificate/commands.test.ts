@@ -1,0 +1,164 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { localDefaults } from '../../local/local-defaults.ts'
+import type { Stack } from '../setup/stack.ts'
+import * as rolling from './rolling.ts'
+
+const { certificateName, runRoll, until, versionsAt } = rolling
+/** /health/detail is as old as a few seconds. */
+const signs = (stack: Stack, version: string) =>
+  until(
+    () => versionsAt(stack.brokers[0]!),
+    (versions) => versions[version]?.status === 'accepted' && versions[version].signs,
+  )
+const root = path.join(import.meta.dirname, '../..')
+
+async function run(program: string, args: readonly string[], env: Readonly<Record<string, string | undefined>> = {}) {
+  const child = spawn(process.execPath, [program, ...args], { cwd: root, env: { PATH: process.env.PATH, ...env } })
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, stdout, stderr }
+}
+
+describe('npm run certificate', () => {
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await rolling.startRollingStack()
+    await runRoll(stack.brokers[0]!)
+  })
+  afterAll(() => stack.close())
+
+  const certificate = (...args: string[]) =>
+    run('local/certificate.ts', args, {
+      ...localDefaults,
+      ...stack.cloud.settings,
+      ...rolling.quickly,
+      Broker__TableServiceUri: stack.store.url,
+      Broker__TablePrefix: stack.tablePrefix,
+    })
+  const first = () => stack.vault.publicCertificates(certificateName)[0]!
+  interface Foreseen {
+    readonly begins: string
+    readonly steps: readonly { readonly step: string; readonly version?: string; readonly expected?: string }[]
+  }
+  const dryRun = async (...args: string[]) => {
+    const { code, stdout, stderr } = await certificate('roll', '--dry-run', '--json', ...args)
+    expect([code, stderr]).toEqual([0, ''])
+    return JSON.parse(stdout) as Foreseen
+  }
+
+  it('status --json says in one line what the broker knows: which version signs, until when, and what is next', async () => {
+    const { code, stdout, stderr } = await certificate('status', '--json')
+
+    expect([code, stderr]).toEqual([0, ''])
+    const { versions, next } = JSON.parse(stdout) as { versions: Record<string, unknown>[]; next: string }
+    expect(versions).toEqual([
+      {
+        version: first().version,
+        signs: true,
+        enabled: true,
+        notBefore: expect.any(String) as string,
+        expires: expect.any(String) as string,
+        daysLeft: expect.any(Number) as number,
+        provider: 'accepted',
+        addedByBroker: false,
+      },
+    ])
+    expect(next).toBe('nothing to do')
+  })
+
+  it('status draws the same for a person', async () => {
+    const drawn = await certificate('status')
+    expect(drawn.code).toBe(0)
+    expect(drawn.stdout).toContain(`> ${first().version}`)
+    expect(drawn.stdout).toContain('Next: nothing to do.')
+  })
+
+  it('roll --dry-run tells how the next version will fare where there is nothing to do, and writes nothing', async () => {
+    stack.store.resetRequests()
+    stack.vault.resetRequests()
+    stack.graph.resetRequests()
+    stack.identityProvider.resetRequests()
+
+    const { begins, steps } = await dryRun()
+
+    expect(begins).toBe('with a new version')
+    expect(steps.map(({ step, version }) => `${step} ${version ?? ''}`.trim())).toEqual([
+      ...['probe new', 'register new', 'probe new', 'wait', 'probe new'],
+    ])
+    expect(stack.vault.publicCertificates(certificateName)).toHaveLength(1)
+    expect(stack.store.requests.filter(({ operation }) => ['insert', 'replace', 'remove'].includes(operation))).toEqual(
+      [],
+    )
+    expect(stack.vault.requests.filter(({ operation }) => operation === 'sign')).toEqual([])
+    expect([stack.graph.requests, stack.identityProvider.requests]).toEqual([[], []])
+  })
+
+  it('roll --now --dry-run does the same, and asks the vault for nothing; roll alone is explained', async () => {
+    expect((await dryRun('--now')).begins).toBe('with a new version')
+    const said = await certificate('roll', '--now', '--dry-run')
+    expect(said.stdout).toContain('The vault would make a new version')
+    expect(stack.vault.publicCertificates(certificateName)).toHaveLength(1)
+
+    const alone = await certificate('roll')
+    expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining('--dry-run') as string])
+    const other = await certificate('create', '--dry-run')
+    expect([other.code, other.stderr.trim()]).toEqual([2, 'Only roll has a --dry-run.'])
+  })
+
+  it('roll --dry-run says what a run does then, where the vault has made a version', async () => {
+    const next = await stack.vault.renewCertificate(certificateName)
+    const { begins, steps } = await dryRun()
+    expect(begins).toBe('now')
+    const foreseen = steps.filter(({ step }) => step !== 'wait').map(({ step, version }) => `${step} ${version ?? ''}`)
+
+    await runRoll(stack.brokers[0]!)
+
+    await signs(stack, next.version)
+    const done = rolling
+      .logged(stack, 'certificate step')
+      .map(({ step, certificateVersion }) => `${String(step).split(':')[0] ?? ''} ${String(certificateVersion)}`)
+      .filter((line) => line.endsWith(next.version))
+    expect(foreseen).toEqual(done)
+  })
+
+  it('roll --now has the vault make a version, and the next run of the broker goes over to it', async () => {
+    const before = stack.vault.publicCertificates(certificateName)
+    const { code, stdout } = await certificate('roll', '--now')
+
+    expect(code).toBe(0)
+    const made = stack.vault.publicCertificates(certificateName)
+    expect(made).toHaveLength(before.length + 1)
+    const { version } = made.find((one) => !before.some((known) => known.version === one.version))!
+    expect(stdout).toContain(version)
+    await runRoll(stack.brokers[0]!)
+    await signs(stack, version)
+  })
+})
+
+describe('npm run roll', () => {
+  it('rehearses two rolls while people sign in, prints each step, and ends with 0 when no sign-in failed', async () => {
+    const { code, stdout, stderr } = await run('local/roll.ts', [])
+
+    expect(code, stderr + stdout).toBe(0)
+    const order = [
+      'Starting the identity provider',
+      'it was registered at deployment',
+      'People sign in',
+      'and Event Grid says so',
+      'the provider does not accept it yet',
+      'added to the application through Graph',
+      'signs from now on',
+      'The switch is done',
+      'taken away from the application',
+      'At the application are 2 keys',
+      'none failed',
+    ].map((step) => stdout.indexOf(step))
+    expect(order).not.toContain(-1)
+    expect(order).toEqual([...order].sort((a, b) => a - b))
+  })
+})
