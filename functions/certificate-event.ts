@@ -1,8 +1,7 @@
 /** Event Grid: the vault has made a new version, or says that one is near its end. A reason to look; nothing is taken from it. */
 import type { InvocationContext } from '@azure/functions'
-import { createLog } from '../shared/telemetry/log.ts'
 import type { Composed } from './compose.ts'
-import { referenceOf } from './respond.ts'
+import { logOf, referenceOf } from './respond.ts'
 
 /** Event Grid waits 30 s for an answer; the timer does what is left. */
 const budgetMilliseconds = 15_000
@@ -12,7 +11,7 @@ export const certificateEvent =
   (composed: Composed) =>
   async (event: unknown, context: InvocationContext): Promise<void> => {
     if (!('broker' in composed)) return
-    const log = createLog((level, line) => context[level === 'info' ? 'log' : level](line))
+    const log = logOf(context)
     const reference = referenceOf(context)
     const news = composed.broker.readVaultEvent(event)
     if (!news) {

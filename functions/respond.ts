@@ -14,6 +14,7 @@ import { FailedSignIn } from '../shared/signin/sign-in.ts'
 import { AuthorizationError } from '../shared/frontend/authorization-request.ts'
 import { oauthProblem } from '../shared/http/oauth-problem.ts'
 import { createLog, describeError } from '../shared/telemetry/log.ts'
+import type { Log } from '../shared/telemetry/log.ts'
 import type { Broker, Composed } from './compose.ts'
 import { callerOf } from './request.ts'
 
@@ -87,8 +88,6 @@ function guard(method: string, handler: (broker: Broker) => Handle): (broker: Br
 }
 
 function respond(composed: Composed, handlers: Handlers, format: Format): HttpHandler {
-  const log = (context: InvocationContext) =>
-    createLog((level, line) => context[level === 'info' ? 'log' : level](line))
   const settingsProblem = () => {
     if (!('settingsError' in composed)) return undefined
     return new BrokerError('settings_invalid', { members: { settings: composed.settingsError.problems } })
@@ -105,7 +104,7 @@ function respond(composed: Composed, handlers: Handlers, format: Format): HttpHa
       return toResponse(await handler(broker)(request, context), reference)
     } catch (thrown) {
       const error = asBrokerError(thrown)
-      log(context)(error.status >= 500 ? 'error' : 'info', 'refused', { reference, ...describeError(error) })
+      logOf(context)(error.status >= 500 ? 'error' : 'info', 'refused', { reference, ...describeError(error) })
       const cookies = error instanceof FailedSignIn ? error.cookies : []
       const toClient =
         error instanceof FailedSignIn || error instanceof AuthorizationError ? error.redirectTo : undefined
@@ -115,6 +114,11 @@ function respond(composed: Composed, handlers: Handlers, format: Format): HttpHa
       return toResponse({ ...answer, headers: { ...answer.headers, ...allow }, cookies }, reference)
     }
   }
+}
+
+/** The log of one invocation, in the host's own. */
+export function logOf(context: InvocationContext): Log {
+  return createLog((level, line) => context[level === 'info' ? 'log' : level](line))
 }
 
 /** The invocation's trace id: the same in the host's own telemetry, in the log and on the page. */

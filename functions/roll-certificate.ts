@@ -1,9 +1,9 @@
 /** Timer: reads the vault and goes on with the certificate's roll; for when events are lost, and for what takes hours. */
 import type { InvocationContext, Timer } from '@azure/functions'
 import { asBrokerError } from '../shared/errors.ts'
-import { createLog, describeError } from '../shared/telemetry/log.ts'
+import { describeError } from '../shared/telemetry/log.ts'
 import type { Composed } from './compose.ts'
-import { referenceOf } from './respond.ts'
+import { logOf, referenceOf } from './respond.ts'
 
 /** Well below the host's function timeout. */
 const budgetMilliseconds = 90_000
@@ -12,7 +12,7 @@ export const rollCertificate =
   (composed: Composed) =>
   async (_: Timer, context: InvocationContext): Promise<void> => {
     if (!('broker' in composed)) return
-    const log = createLog((level, line) => context[level === 'info' ? 'log' : level](line))
+    const log = logOf(context)
     try {
       await composed.broker.roll.run(budgetMilliseconds)
     } catch (error) {

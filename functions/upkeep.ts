@@ -1,15 +1,15 @@
 /** What the platform calls by itself: the sweep on its timer, the warm-up before a new instance takes requests. */
 import type { InvocationContext, Timer } from '@azure/functions'
 import { asBrokerError } from '../shared/errors.ts'
-import { createLog, describeError } from '../shared/telemetry/log.ts'
+import { describeError } from '../shared/telemetry/log.ts'
 import type { Composed } from './compose.ts'
-import { referenceOf } from './respond.ts'
+import { logOf, referenceOf } from './respond.ts'
 
 export const sweep =
   (composed: Composed) =>
   async (_: Timer, context: InvocationContext): Promise<void> => {
     if (!('broker' in composed)) return
-    const log = createLog((level, line) => context[level === 'info' ? 'log' : level](line))
+    const log = logOf(context)
     const reference = referenceOf(context)
     try {
       log('info', 'swept', { reference, removed: await composed.broker.sweep() })

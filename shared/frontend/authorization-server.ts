@@ -4,6 +4,8 @@ import { accessTokenKey } from '../session/access-tokens.ts'
 import type { AccessToken } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { SignOut } from '../session/sign-out.ts'
+import { tokenAnswer } from '../session/token-answer.ts'
+import type { TokenAnswer } from '../session/token-answer.ts'
 import type { Clock } from '../timing/deadline.ts'
 import { scopesOfOneApi } from './authorization-request.ts'
 import type { Codes } from './codes.ts'
@@ -11,15 +13,6 @@ import { hasControlCharacter } from './front-ends.ts'
 import type { FrontEnd, FrontEnds } from './front-ends.ts'
 import { newGrantSecret } from './refresh-handles.ts'
 import type { RefreshHandles } from './refresh-handles.ts'
-
-/** RFC 6749 §5.1. */
-export interface TokenAnswer {
-  readonly access_token: string
-  readonly token_type: 'Bearer'
-  readonly expires_in: number
-  readonly scope: string
-  readonly refresh_token?: string
-}
 
 /** A request of a client, parsed as far as the form goes; nothing in it is trusted. */
 export interface ClientForm {
@@ -54,13 +47,7 @@ const longest = 4096
 export function createAuthorizationServer(options: AuthorizationServerOptions): AuthorizationServer {
   const { issuer, frontEnds, codes, handles, sessions, clock } = options
 
-  const answer = ({ token, expires, scope }: AccessToken, refreshToken?: string): TokenAnswer => ({
-    access_token: token,
-    token_type: 'Bearer',
-    expires_in: Math.max(0, Math.floor((expires - clock()) / 1000)),
-    scope,
-    ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
-  })
+  const answer = (token: AccessToken, refreshToken?: string) => tokenAnswer(token, clock(), refreshToken)
 
   const byCode = async (fields: URLSearchParams, client: FrontEnd): Promise<TokenAnswer> => {
     const { grant, wasReused } = await codes.take({

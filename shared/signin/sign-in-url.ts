@@ -1,4 +1,5 @@
 /** Where a front end sends the browser to sign in; it adds the `return_url` itself, which only it knows. */
+import { BrokerError } from '../errors.ts'
 import type { FrontEnd } from '../frontend/front-ends.ts'
 
 export interface Missing {
@@ -13,4 +14,21 @@ export function signInUrl(baseUrl: string, frontEnd: FrontEnd, missing: Missing 
   if (missing.claims !== undefined) url.searchParams.set('claims', missing.claims)
   if (missing.scopes && missing.scopes.length > 0) url.searchParams.set('scope', missing.scopes.join(' '))
   return url.href
+}
+
+/** Tells where to go for what is missing: everything, or only what the provider asked for. */
+export function withSignInUrl(
+  error: BrokerError,
+  baseUrl: string,
+  frontEnd: FrontEnd,
+  scopes: readonly string[],
+): BrokerError {
+  const { code, detail, cause, members } = error
+  const more = detail === undefined ? { cause } : { cause, detail }
+  if (code === 'signed_out') {
+    return new BrokerError(code, { ...more, members: { sign_in_url: signInUrl(baseUrl, frontEnd) } })
+  }
+  if (code !== 'interaction_required') return error
+  const claims = typeof members.claims === 'string' ? members.claims : undefined
+  return new BrokerError(code, { ...more, members: { sign_in_url: signInUrl(baseUrl, frontEnd, { claims, scopes }) } })
 }

@@ -1,0 +1,21 @@
+/** An access token as it is answered, in both ways. RFC 6749 §5.1. */
+import type { AccessToken } from './session.ts'
+
+export interface TokenAnswer {
+  readonly access_token: string
+  readonly token_type: 'Bearer'
+  readonly expires_in: number
+  readonly scope: string
+  readonly refresh_token?: string
+}
+
+/** @param now milliseconds since the epoch @param refreshToken in the OAuth way */
+export function tokenAnswer({ token, expires, scope }: AccessToken, now: number, refreshToken?: string): TokenAnswer {
+  return {
+    access_token: token,
+    token_type: 'Bearer',
+    expires_in: Math.max(0, Math.floor((expires - now) / 1000)),
+    scope,
+    ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
+  }
+}
