@@ -16,7 +16,15 @@ import { refusing } from './refusing.ts'
 import type { Refusal } from './settings-error.ts'
 
 /** The sections of docs/settings.md, in its order. */
-export const sections = ['Broker', 'Identity provider', 'Credential', 'Store', 'Sign-in and session', 'Host'] as const
+export const sections = [
+  'Broker',
+  'Identity provider',
+  'Credential',
+  'Store',
+  'Sign-in and session',
+  'Telemetry',
+  'Host',
+] as const
 
 export interface Declaration<T = unknown> {
   readonly name: string
@@ -289,6 +297,29 @@ export const declarations = {
     least: 0,
     most: 60,
   }),
+  telemetryConnection: declare({
+    name: 'APPLICATIONINSIGHTS_CONNECTION_STRING',
+    section: 'Telemetry',
+    sentence:
+      'The Application Insights resource that the host and the broker report to. Without it nothing is reported, and nothing else changes.',
+    bounds: '`InstrumentationKey=…;IngestionEndpoint=…`, https',
+    optional: true,
+    example:
+      'InstrumentationKey=3f1b6c2e-8a4d-4c57-9b0e-d2a7f5e81c90;IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/',
+    local: 'InstrumentationKey=66666666-6666-4666-8666-666666666666;IngestionEndpoint=https://localhost:7178/',
+    schema: text(checkTelemetryConnection),
+  }),
+  telemetryAuthentication: declare({
+    name: 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING',
+    section: 'Telemetry',
+    sentence:
+      'How the host and the broker prove to that resource who they are: by a managed identity. Without it, by the instrumentation key alone.',
+    bounds: '`Authorization=AAD`, with `ClientId=…` for a user-assigned identity',
+    optional: true,
+    example: 'Authorization=AAD;ClientId=7b1f3c7e-9d39-4a3c-b0f4-2f6f2ad0c1aa',
+    local: 'Authorization=AAD;ClientId=33333333-3333-4333-8333-333333333333',
+    schema: parsedText(checkTelemetryAuthentication, (value) => ({ clientId: partsOf(value).get('clientid') })),
+  }),
 } as const
 
 /** What the host and Node read on a laptop. The broker doesn't, but a copy of the example must have them. */
@@ -459,6 +490,41 @@ function findFlawOfGuid(value: string, fix: string): Refusal | undefined {
     return { problem: 'is a placeholder', fix }
   if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)) return undefined
   return { problem: 'is not a GUID', fix }
+}
+
+/** `Name=value;Name=value`, as Azure writes its connection strings; names in small letters. */
+function partsOf(text: string): ReadonlyMap<string, string> {
+  return new Map(
+    text
+      .split(';')
+      .filter(Boolean)
+      .map((part) => {
+        const at = part.indexOf('=')
+        return [part.slice(0, at).trim().toLowerCase(), part.slice(at + 1).trim()] as const
+      }),
+  )
+}
+
+function checkTelemetryConnection(value: string): Refusal | undefined {
+  const parts = partsOf(value)
+  const fix = 'Copy the connection string from the overview page of the Application Insights resource.'
+  if (findFlawOfGuid(parts.get('instrumentationkey') ?? '', fix)) {
+    return { problem: 'has no instrumentation key', fix }
+  }
+  const endpoint = parts.get('ingestionendpoint')
+  // A token of the managed identity goes there.
+  if (endpoint !== undefined && URL.parse(endpoint)?.protocol !== 'https:') {
+    return { problem: 'names an ingestion endpoint that is not https', fix }
+  }
+  return undefined
+}
+
+function checkTelemetryAuthentication(value: string): Refusal | undefined {
+  const parts = partsOf(value)
+  const fix = 'Write Authorization=AAD;ClientId=… with the client id of the managed identity.'
+  if (parts.get('authorization')?.toUpperCase() !== 'AAD') return { problem: 'asks for no managed identity', fix }
+  const clientId = parts.get('clientid')
+  return clientId === undefined ? undefined : findFlawOfGuid(clientId, fix)
 }
 
 function checkSourceType(value: string): Refusal | undefined {

@@ -51,7 +51,16 @@ export interface Settings {
   }
   readonly signIn: { readonly lifetimeSeconds: number }
   readonly session: { readonly idleSeconds: number; readonly absoluteSeconds: number; readonly cacheSeconds: number }
+  /** undefined: nothing is reported. */
+  readonly telemetry: TelemetrySettings | undefined
   readonly frontEnds: readonly FrontEndSettings[]
+}
+
+/** Of Application Insights; neither value is a secret. */
+export interface TelemetrySettings {
+  readonly connectionString: string
+  /** Proves who reports by a managed identity: its client id, or the system-assigned one. */
+  readonly managedIdentity: { readonly clientId: string | undefined } | undefined
 }
 
 /**
@@ -127,6 +136,8 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
   const idleSeconds = read(declarations.sessionIdleSeconds)
   const absoluteSeconds = read(declarations.sessionAbsoluteSeconds)
   const cacheSeconds = read(declarations.sessionCacheSeconds)
+  const telemetryConnection = read(declarations.telemetryConnection)
+  const telemetryAuthentication = read(declarations.telemetryAuthentication)
 
   const cloud = instance === undefined ? undefined : findCloud(instance)
   for (const [declaration, address] of [
@@ -204,6 +215,10 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
       absoluteSeconds: whole(absoluteSeconds),
       cacheSeconds: whole(cacheSeconds),
     },
+    telemetry:
+      telemetryConnection === undefined
+        ? undefined
+        : { connectionString: telemetryConnection, managedIdentity: telemetryAuthentication },
     frontEnds,
   }
 }
