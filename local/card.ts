@@ -20,6 +20,7 @@ export function readyLine({ cloud, broker, settings }: Started): object {
     vault: cloud.vault?.url ?? settings.credential.vaultUrl,
     managedIdentity: cloud.managedIdentity?.url ?? null,
     tables: settings.store.tableServiceUri,
+    telemetry: cloud.ingestion?.url ?? null,
     frontEnds: Object.fromEntries(
       settings.frontEnds.map((frontEnd) => [frontEnd.id, checkReturnUrl(undefined, frontEnd)]),
     ),
@@ -45,6 +46,7 @@ export function card(started: Started): string {
     ['Microsoft Graph', cloud.graph?.url],
     ['Managed identity', cloud.managedIdentity?.url ?? 'your own az or azd sign-in'],
     ['Table storage', settings.store.tableServiceUri],
+    ['Telemetry', cloud.ingestion && `${cloud.ingestion.url} (what the broker reports)`],
     ...cloud.storage
       .filter(({ service }) => service !== 'table')
       .map(({ service, url }) => [`Azurite ${service}`, url] as const),

@@ -16,6 +16,8 @@ import { startGraph } from './graph/graph.ts'
 import type { Graph } from './graph/graph.ts'
 import { startIdentityProvider } from './identity-provider/identity-provider.ts'
 import type { Api, IdentityProvider } from './identity-provider/identity-provider.ts'
+import { startIngestion } from './ingestion/ingestion.ts'
+import type { Ingestion } from './ingestion/ingestion.ts'
 import { createAccessTokenIssuer } from './managed-identity/access-tokens.ts'
 import { localIdentity, startManagedIdentity } from './managed-identity/managed-identity.ts'
 import type { ManagedIdentity } from './managed-identity/managed-identity.ts'
@@ -33,6 +35,8 @@ export interface Parts {
   /** Beside the identity provider: which certificates that accepts is Graph's to say. */
   readonly graph: boolean
   readonly storage: readonly StorageService[]
+  /** Application Insights; only beside the managed identity, whose tokens it asks for. */
+  readonly ingestion: boolean
   readonly demo: boolean
 }
 
@@ -42,6 +46,7 @@ export const allParts: Parts = {
   managedIdentity: true,
   graph: true,
   storage: ['table'],
+  ingestion: true,
   demo: true,
 }
 
@@ -74,6 +79,7 @@ export interface Cloud {
   readonly vault: Vault | undefined
   readonly managedIdentity: ManagedIdentity | undefined
   readonly graph: Graph | undefined
+  readonly ingestion: Ingestion | undefined
   readonly storage: readonly StorageEmulator[]
   readonly demoFrontEnd: { readonly url: string } | undefined
   /** The demo front end that shares no site with the broker. */
@@ -152,6 +158,17 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
           }),
         )
       : undefined
+    const ingestion =
+      parts.ingestion && managedIdentity
+        ? keep(
+            await startIngestion({
+              port: ports.ingestion,
+              tls,
+              verifyAccessToken: managedIdentity.issuer.verifyAccessToken,
+              publishers: [localIdentity.clientId],
+            }),
+          )
+        : undefined
     let isRegistered = false
     /** Whoever deploys registers the first version; the later ones are the broker's to register. */
     const registerFirst = ({ der }: PublicCertificate) => {
@@ -210,6 +227,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       vault,
       managedIdentity,
       graph,
+      ingestion,
       storage: emulators,
       demoFrontEnd: demo?.frontEnd,
       demoOtherSite: demo?.otherSite,
@@ -228,6 +246,12 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
             }
           : {}),
         ...(table ? { Broker__TableServiceUri: table.url } : {}),
+        ...(ingestion
+          ? {
+              APPLICATIONINSIGHTS_CONNECTION_STRING: ingestion.connectionString,
+              APPLICATIONINSIGHTS_AUTHENTICATION_STRING: `Authorization=AAD;ClientId=${localIdentity.clientId}`,
+            }
+          : {}),
         NODE_EXTRA_CA_CERTS: options.caFile,
       },
       close,

@@ -8,6 +8,7 @@ export interface Ports {
   readonly demoFrontEnd: number
   readonly demoApi: number
   readonly demoOtherSite: number
+  readonly ingestion: number
   readonly blob: number
   readonly queue: number
   readonly table: number
@@ -22,6 +23,7 @@ export const fixedPorts: Ports = {
   demoFrontEnd: 7175,
   demoApi: 7176,
   demoOtherSite: 7177,
+  ingestion: 7178,
   blob: 10000,
   queue: 10001,
   table: 10002,
@@ -37,6 +39,7 @@ export const freePorts: Ports = {
   demoFrontEnd: 0,
   demoApi: 0,
   demoOtherSite: 0,
+  ingestion: 0,
   blob: 0,
   queue: 0,
   table: 0,

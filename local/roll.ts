@@ -97,6 +97,7 @@ async function startAll() {
   const url = `http://localhost:${port}`
   const settings = {
     ...localDefaults,
+    APPLICATIONINSIGHTS_CONNECTION_STRING: '',
     ...quickly,
     Broker__BaseUrl: url,
     Broker__FrontEnds: JSON.stringify([
@@ -109,7 +110,7 @@ async function startAll() {
   const [cloud] = await Promise.all([
     startCloud({
       ports: freePorts,
-      parts: { ...allParts, demo: false },
+      parts: { ...allParts, ingestion: false, demo: false },
       brokerUrls: [url],
       frontEnds,
       tenantId: provider.tenantId,

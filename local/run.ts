@@ -61,7 +61,12 @@ export async function run(commandLine: readonly string[]): Promise<void> {
       }),
       options.withBroker ? build({ sourcemap: true }) : undefined,
     ])
-    const merged = { ...environment, ...frontEndsFor(cloud, environment, fresh), ...cloud.settings }
+    const merged = {
+      ...environment,
+      ...frontEndsFor(cloud, environment, fresh),
+      ...withoutIngestion(cloud, settings),
+      ...cloud.settings,
+    }
     const broker = options.withBroker ? await startBroker(merged, settings, options, closing) : undefined
     // Core Tools has timers of its own.
     if (broker) eventGrid.connect(broker)
@@ -136,18 +141,18 @@ async function startCloudFor(
   eventGrid: EventGrid,
 ): Promise<Cloud> {
   const isLocal = (url: string | undefined, port: number) =>
-    url !== undefined &&
-    ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname) &&
-    (port === 0 || Number(new URL(url).port) === port)
+    url !== undefined && isLoopback(url) && (port === 0 || Number(new URL(url).port) === port)
   const vault = isLocal(settings.credential.vaultUrl, ports.vault)
   const table = isLocal(settings.store.tableServiceUri, ports.table)
   const identityProvider = isLocal(settings.provider.instance, ports.identityProvider)
+  const ingestion = isLocal(ingestionEndpointOf(settings), ports.ingestion)
   const parts: Parts = {
     identityProvider,
     vault,
     managedIdentity: vault,
     graph: identityProvider,
     storage: withBroker ? (table ? ['table'] : []) : ['blob', 'queue', ...(table ? (['table'] as const) : [])],
+    ingestion,
     demo: identityProvider,
   }
   return startCloud({
@@ -165,6 +170,21 @@ async function startCloudFor(
     onNewCertificateVersion: (certificate) => eventGrid.newVersion(certificate),
     ...(environment.IDENTITY_HEADER === undefined ? {} : { identityHeader: environment.IDENTITY_HEADER }),
   })
+}
+
+function isLoopback(url: string): boolean {
+  return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname)
+}
+
+/** Where the vault is a real one there is no local identity, and so nobody from whom the local ingestion would take anything. */
+function withoutIngestion(cloud: Cloud, settings: Settings): Readonly<Record<string, string>> {
+  const endpoint = ingestionEndpointOf(settings)
+  const isNobody = endpoint !== undefined && isLoopback(endpoint) && !cloud.ingestion
+  return isNobody ? { APPLICATIONINSIGHTS_CONNECTION_STRING: '' } : {}
+}
+
+function ingestionEndpointOf({ telemetry }: Settings): string | undefined {
+  return /(?:^|;)\s*IngestionEndpoint\s*=\s*([^;\s]+)/i.exec(telemetry?.connectionString ?? '')?.[1]
 }
 
 /** On free ports the demo stands elsewhere than the settings say. */

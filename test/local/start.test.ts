@@ -46,6 +46,7 @@ const readyLine = z.object({
   vault: z.string(),
   managedIdentity: z.string(),
   tables: z.string(),
+  telemetry: z.string(),
   frontEnds: z.record(z.string(), z.string()),
   api: z.object({ name: z.string(), url: z.string() }),
   people: z.array(z.object({ name: z.string(), username: z.string() })),
@@ -78,7 +79,7 @@ const processesOf = ({ pid }: Program) =>
     .filter((row) => Number.parseInt(row) === pid && !/^\s*\d+\s+Z/.test(row))
 
 const addresses = (line: z.infer<typeof readyLine>) => [
-  ...[line.broker, line.identityProvider, line.vault, line.managedIdentity, line.tables, line.api.url],
+  ...[line.broker, line.identityProvider, line.vault, line.managedIdentity, line.tables, line.telemetry, line.api.url],
   ...['demo', 'demo-oauth'].map((id) => line.frontEnds[id] ?? ''),
 ]
 
@@ -88,7 +89,7 @@ describe('everything on free ports', () => {
     const line = await ready(program)
 
     expect(program.stdout().trim().split('\n')).toHaveLength(1)
-    expect(await Promise.all(addresses(line).map(isTaken))).toEqual(Array(8).fill(true))
+    expect(await Promise.all(addresses(line).map(isTaken))).toEqual(Array(9).fill(true))
     expect(await (await fetch(`${line.broker}/health`)).text()).toContain('alive')
     const back = encodeURIComponent(line.frontEnds.demo ?? '')
     const login = await fetch(`${line.broker}/login?frontend=demo&return_url=${back}`, { redirect: 'manual' })
@@ -125,7 +126,7 @@ describe('everything on free ports', () => {
     process.kill(program.pid, signal)
 
     expect(await program.ended).toBe(0)
-    expect(await Promise.all(addresses(line).map(isTaken))).toEqual(Array(8).fill(false))
+    expect(await Promise.all(addresses(line).map(isTaken))).toEqual(Array(9).fill(false))
     await expect(readFile(line.ca, 'utf8')).rejects.toThrow('ENOENT')
     await vi.waitFor(() => expect(processesOf(program)).toEqual([]), 5000)
   })
@@ -137,7 +138,7 @@ describe('everything on free ports', () => {
     process.kill(program.pid, 'SIGTERM')
 
     await program.ended
-    expect(await Promise.all(addresses(line).map(isTaken))).toEqual(Array(8).fill(false))
+    expect(await Promise.all(addresses(line).map(isTaken))).toEqual(Array(9).fill(false))
   })
 
   it('lets the broker trust whom this machine trusts besides, in the file that it names', async () => {

@@ -10,6 +10,7 @@ import { startHostProcess } from '../../local/functions-host/process.ts'
 import type { HostProcess } from '../../local/functions-host/process.ts'
 import type { Graph } from '../../local/graph/graph.ts'
 import { freePort } from '../../local/http-server.ts'
+import type { Ingestion } from '../../local/ingestion/ingestion.ts'
 import type { IdentityProvider } from '../../local/identity-provider/identity-provider.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
 import type { ManagedIdentity } from '../../local/managed-identity/managed-identity.ts'
@@ -29,6 +30,8 @@ export interface StackOptions {
   readonly frontEnds?: readonly Registration[]
   /** The demo front ends and API, for the browser. */
   readonly demo?: boolean
+  /** The brokers report to `stack.ingestion`; without it they report nothing. */
+  readonly telemetry?: boolean
 }
 
 export type Registration = Pick<FrontEndSettings, 'id' | 'origins' | 'apis'> & Partial<FrontEndSettings>
@@ -42,6 +45,8 @@ export interface Stack {
   readonly vault: Vault
   readonly managedIdentity: ManagedIdentity
   readonly graph: Graph
+  /** What the brokers reported; only with `telemetry`. */
+  readonly ingestion: Ingestion
   readonly store: TableProxy
   /** Before the names of this stack's tables. */
   readonly tablePrefix: string
@@ -81,7 +86,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   try {
     const cloud = await startCloud({
       ports: freePorts,
-      parts: { ...allParts, storage: [], demo: options.demo ?? false },
+      parts: { ...allParts, storage: [], ingestion: options.telemetry ?? false, demo: options.demo ?? false },
       brokerUrls: [url],
       frontEnds: registered as readonly FrontEndSettings[],
       tenantId: localDefaults.AzureAd__TenantId!,
@@ -120,6 +125,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         env: {
           PATH: process.env.PATH,
           ...localDefaults,
+          APPLICATIONINSIGHTS_CONNECTION_STRING: '',
           ...cloud.settings,
           Broker__BaseUrl: url,
           Broker__TableServiceUri: store.url,
@@ -143,6 +149,10 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       vault: cloud.vault!,
       managedIdentity: cloud.managedIdentity!,
       graph: cloud.graph!,
+      get ingestion() {
+        if (cloud.ingestion) return cloud.ingestion
+        throw new Error('Ask for it: startStack({ telemetry: true }).')
+      },
       store,
       tablePrefix,
       log: () => log,
