@@ -75,6 +75,7 @@ export async function startWorld({ people: count }: { readonly people: number })
     const brokerSettings = {
       PATH: process.env.PATH,
       ...localDefaults,
+      APPLICATIONINSIGHTS_CONNECTION_STRING: '',
       ...cloud.ready.settings,
       Broker__BaseUrl: brokerBaseUrl,
       Broker__TableServiceUri: tables.url,

@@ -15,6 +15,7 @@ describeUnderCoreTools('the broker under Core Tools', () => {
     stack = await startStack({ demo: true })
     coreTools = await startCoreTools(inject('dist'), {
       ...localDefaults,
+      APPLICATIONINSIGHTS_CONNECTION_STRING: '',
       ...stack.cloud.settings,
       // The provider knows this broker by the address of the local host.
       Broker__BaseUrl: stack.url,
