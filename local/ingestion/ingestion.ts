@@ -4,8 +4,6 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { TLSSocket } from 'node:tls'
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
 import { listen } from '../http-server.ts'
 import type { LocalServer, TlsIdentity } from '../http-server.ts'
 import type { VerifyAccessToken } from '../managed-identity/access-tokens.ts'
@@ -15,6 +13,7 @@ import { createNewest } from './newest.ts'
 import { operationsPage, pageHeaders } from './pages.ts'
 import { parseEnvelope, toTelemetryItem } from './telemetry-item.ts'
 import type { TelemetryItem } from './telemetry-item.ts'
+import { inflate, parseBody, readBody, Refused } from './track-body.ts'
 
 export interface IngestionOptions {
   /** 0 takes a free one. */
@@ -77,18 +76,6 @@ export const localInstrumentationKey = '66666666-6666-4666-8666-666666666666'
 export const ingestionAudience = 'https://monitor.azure.com'
 
 const trackPaths = ['/v2.1/track', '/v2/track']
-const largestBody = 4 * 1024 * 1024
-const largestInflated = 32 * 1024 * 1024
-const unzip = promisify(gunzip)
-
-/** An answer that isn't 200 or 206. */
-class Refused extends Error {
-  readonly status: number
-  constructor(status: number, message: string) {
-    super(message)
-    this.status = status
-  }
-}
 
 /** @throws {LocalError} when the port is taken */
 export async function startIngestion(options: IngestionOptions): Promise<Ingestion> {
@@ -231,46 +218,6 @@ function statusOf({ itemsReceived, itemsAccepted, errors }: TrackAnswer): number
 
 function refusal(statusCode: number, message: string): TrackAnswer {
   return { itemsReceived: 0, itemsAccepted: 0, errors: [{ index: 0, statusCode, message }] }
-}
-
-async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > largestBody) throw new Refused(413, 'The post is too large.')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
-}
-
-async function inflate(body: Buffer, encoding: string | undefined): Promise<Buffer> {
-  if (encoding === undefined || encoding === 'identity') return body
-  if (encoding !== 'gzip') throw new Refused(415, 'Content-Encoding is gzip or nothing.')
-  return await unzip(body, { maxOutputLength: largestInflated }).catch(() => {
-    throw new Refused(400, 'The body is not the gzip that it claims to be, or too large.')
-  })
-}
-
-/** One array, one envelope, or an envelope a line (`application/x-json-stream`). */
-function parseBody(text: string): readonly unknown[] {
-  const parsed =
-    parseJson(text) ??
-    text
-      .split('\n')
-      .filter((line) => line.trim() !== '')
-      .map(parseJson)
-  const sent: readonly unknown[] = Array.isArray(parsed) ? parsed : [parsed]
-  if (sent.length > 0) return sent
-  throw new Refused(400, 'The post holds no envelope.')
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    return undefined
-  }
 }
 
 function sendJson(response: ServerResponse, status: number, body: object): void {

@@ -95,6 +95,7 @@ describe('everything on free ports', () => {
     const login = await fetch(`${line.broker}/login?frontend=demo&return_url=${back}`, { redirect: 'manual' })
     expect(login.status).toBe(303)
     expect((await fetch(line.api.url)).status).toBe(401)
+    expect(await (await fetch(line.telemetry)).text()).toContain('What the broker reports')
     expect(await readFile(line.ca, 'utf8')).toContain('BEGIN CERTIFICATE')
     for (const { username } of line.people) expect(program.stderr()).toContain(username)
     expect(program.stderr()).toMatch(/ready in [\d.]+ s/)
@@ -139,6 +140,18 @@ describe('everything on free ports', () => {
 
     await program.ended
     expect(await Promise.all(addresses(line).map(isTaken))).toEqual(Array(9).fill(false))
+  })
+
+  it('starts no ingestion where the setting names one elsewhere', async () => {
+    const elsewhere = 'https://westeurope-5.in.applicationinsights.azure.com/'
+    // Nobody is there to report to it.
+    const program = start(['--port', '0', '--json', '--without-broker'], {
+      APPLICATIONINSIGHTS_CONNECTION_STRING: `InstrumentationKey=3f1b6c2e-8a4d-4c57-9b0e-d2a7f5e81c90;IngestionEndpoint=${elsewhere}`,
+    })
+    await vi.waitFor(() => expect(program.stdout()).toContain('}\n'), 20_000)
+
+    expect(JSON.parse(program.stdout())).toMatchObject({ broker: null, telemetry: null })
+    expect(program.stderr()).not.toContain('Telemetry')
   })
 
   it('lets the broker trust whom this machine trusts besides, in the file that it names', async () => {
