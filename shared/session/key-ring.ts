@@ -7,6 +7,7 @@
 import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { BrokerError } from '../errors.ts'
+import { BoundedMap } from '../timing/bounded-map.ts'
 import type { Clock } from '../timing/deadline.ts'
 import { singleFlight } from '../timing/single-flight.ts'
 import { deriveKey } from './sealing.ts'
@@ -21,7 +22,10 @@ export interface KeyWrapper {
 
 /** One month's keys, each for one purpose. */
 export interface RingKey {
-  /** The month, `2026-11`; stands in clear beside what it sealed. */
+  /**
+   * The month, and what tells this key from another of the same month, `2026-11-5f0c2a91`; stands in clear beside what
+   * it sealed. Where a row was lost and made anew, nobody takes what the other key sealed for a forgery.
+   */
   readonly id: string
   readonly transaction: KeyObject
   readonly session: KeyObject
@@ -34,8 +38,8 @@ export interface KeyRing {
   current(): Promise<RingKey>
   /** The key that sealed something; undefined when no such key is in the ring. */
   find(id: string): Promise<RingKey | undefined>
-  /** Ids of all keys in the ring, newest first; those that can't be needed any more are the sweep's to remove. */
-  ids(): Promise<readonly string[]>
+  /** Every key that may have sealed what still opens here: the ring's, and lost ones that this instance has in memory. */
+  keys(): Promise<readonly RingKey[]>
 }
 
 const partition = 'key-ring'
@@ -58,7 +62,10 @@ export interface KeyRingOptions {
 }
 
 export function createKeyRing({ store, wrapper, clock, neededForSeconds, onFault }: KeyRingOptions): KeyRing {
-  const keys = new Map<string, RingKey>()
+  /** By month, what its row holds. */
+  const current = new Map<string, { readonly key: RingKey; readonly etag: string }>()
+  /** By id, whatever this instance has ever had. */
+  const had = new BoundedMap<string, RingKey>(64)
   const failures = new Map<string, { error: unknown; until: number }>()
   let rows: ReadonlyMap<string, StoredRow> | undefined
   let rowsReadAt = -Infinity
@@ -70,10 +77,12 @@ export function createKeyRing({ store, wrapper, clock, neededForSeconds, onFault
     return rows
   })
 
-  const rowFor = async (id: string): Promise<StoredRow | undefined> => {
-    const known = (rows ?? (await readRows())).get(id)
-    if (known || clock() - rowsReadAt < rereadUnknownAfter) return known
-    return (await readRows()).get(id)
+  /** @param not the etag of a row that is known and was not the one */
+  const rowFor = async (month: string, not?: string): Promise<StoredRow | undefined> => {
+    const known = (rows ?? (await readRows())).get(month)
+    // Either way: a clock that jumped back must not make the pause an hour long.
+    const isFresh = Math.abs(clock() - rowsReadAt) < rereadUnknownAfter
+    return isFresh || (known && known.etag !== not) ? known : (await readRows()).get(month)
   }
 
   const unwrapRow = async (row: StoredRow): Promise<RingKey> => {
@@ -81,83 +90,101 @@ export function createKeyRing({ store, wrapper, clock, neededForSeconds, onFault
     if (row.values.format !== format || !(wrapped instanceof Uint8Array) || typeof wrappingVersion !== 'string') {
       throw new BrokerError('key_ring_unreadable', { detail: `row ${row.row} has a format that is not known here` })
     }
-    return keep(row.row, await wrapper.unwrap(wrapped, wrappingVersion))
+    return keep(row.row, await wrapper.unwrap(wrapped, wrappingVersion), row.etag)
   }
 
-  const keep = (id: string, secret: Uint8Array): RingKey => {
+  const keep = (month: string, secret: Uint8Array, etag: string): RingKey => {
     if (secret.length !== 32)
-      throw new BrokerError('key_ring_unreadable', { detail: `row ${id} has a key of a wrong size` })
-    const key = toRingKey(id, secret)
-    keys.set(id, key)
+      throw new BrokerError('key_ring_unreadable', { detail: `row ${month} has a key of a wrong size` })
+    const key = toRingKey(month, secret)
+    current.set(month, { key, etag })
+    had.set(key.id, key)
     return key
   }
 
   /** Makes the month's row, or takes the one that another instance made first. */
-  const makeRow = async (id: string): Promise<RingKey> => {
+  const makeRow = async (month: string): Promise<RingKey> => {
     const secret = randomBytes(32)
     const { wrapped, version } = await wrapper.wrap(secret)
     const made = await store.insert('service', {
       partition,
-      row: id,
-      sweepAfter: new Date(endOfMonth(id) + overtime + neededForSeconds * 1000),
+      row: month,
+      sweepAfter: new Date(neededUntil(month)),
       values: { format, wrapped, wrappingVersion: version },
     })
     const now = await readRows()
-    if (made !== undefined) return keep(id, secret)
-    const theirs = now.get(id)
+    if (made !== undefined) return keep(month, secret, made)
+    const theirs = now.get(month)
     if (!theirs) throw new BrokerError('store_unavailable', { detail: 'the key ring’s row came and went' })
     return unwrapRow(theirs)
   }
 
-  const hasBegunSomewhere = (id: string) => id === monthOf(clock()) || id === monthOf(clock() + clockTolerance)
+  const neededUntil = (month: string) => endOfMonth(month) + overtime + neededForSeconds * 1000
+  const hasBegunSomewhere = (month: string) => month === monthOf(clock()) || month === monthOf(clock() + clockTolerance)
 
-  const load = singleFlight(async (id: string): Promise<RingKey | undefined> => {
-    const failed = failures.get(id)
-    if (failed && clock() < failed.until) throw failed.error
+  /** The month's key by its row: the first time, or again where another one than the one at hand is asked for. */
+  const load = singleFlight(async (month: string): Promise<RingKey | undefined> => {
+    const failed = failures.get(month)
+    if (failed && clock() < failed.until && failed.until <= clock() + retryAfter) throw failed.error
+    const loaded = current.get(month)
     try {
-      const row = await rowFor(id)
-      if (row) return await unwrapRow(row)
-      if (!hasBegunSomewhere(id)) return undefined
-      // Nobody has made this month's row as far as this instance knows; insert-if-absent decides.
-      return await makeRow(id)
+      const row = await rowFor(month, loaded?.etag)
+      if (row) return row.etag === loaded?.etag ? loaded.key : await unwrapRow(row)
+      if (!loaded) return hasBegunSomewhere(month) ? await makeRow(month) : undefined
+      // Who has the key of a lost row goes on with it, until somebody who has not makes the month's row anew.
+      if (clock() < neededUntil(month)) {
+        onFault(new BrokerError('key_ring_unreadable', { detail: `row ${month} is not there any more` }))
+      }
+      return loaded.key
     } catch (error) {
-      failures.set(id, { error, until: clock() + retryAfter })
+      failures.set(month, { error, until: clock() + retryAfter })
+      // What was read may be what is wrong, and mended meanwhile.
+      rows = undefined
       throw error
     }
   })
 
+  const isInRing = async (month: string) => hasBegunSomewhere(month) || (await rowFor(month)) !== undefined
+
   return {
     current: async () => {
       const month = monthOf(clock())
-      const ready = keys.get(month)
-      if (ready) return ready
-      const newest = [...keys.values()].sort((a, b) => b.id.localeCompare(a.id))[0]
+      const ready = current.get(month)
+      if (ready) return ready.key
+      const newest = [...current].sort(([a], [b]) => b.localeCompare(a))[0]
       const loading = load(month)
       // An older one would be swept before what it seals now has ended.
-      if (newest && clock() < endOfMonth(newest.id) + overtime) {
+      if (newest && clock() < endOfMonth(newest[0]) + overtime) {
         loading.catch(onFault)
-        return newest
+        return newest[1].key
       }
       const key = await loading
       if (!key) throw new BrokerError('key_ring_unreadable', { detail: 'the month changed while its key was made' })
       return key
     },
     find: async (id) => {
-      if (!/^\d{4}-\d{2}$/.test(id)) return undefined
-      const ready = keys.get(id)
+      const ready = had.get(id)
       if (ready) return ready
+      const [, month] = /^(\d{4}-\d{2})-[0-9a-f]{8}$/.exec(id) ?? []
       // Nobody can know that the month's key is not there: another instance may make it while this one looks away.
-      return hasBegunSomewhere(id) || (await rowFor(id)) ? load(id) : undefined
+      if (month === undefined || !(current.has(month) || (await isInRing(month)))) return undefined
+      await load(month)
+      return had.get(id)
     },
-    ids: async () => [...(await readRows()).keys()].sort().reverse(),
+    keys: async () => {
+      const there = await readRows()
+      await Promise.all([...there.keys()].map(load))
+      const isNeeded = (month: string) => there.has(month) || clock() < neededUntil(month)
+      return [...had.values()].filter(({ id }) => isNeeded(id.slice(0, 7)))
+    },
   }
 }
 
-function toRingKey(id: string, secret: Uint8Array): RingKey {
+function toRingKey(month: string, secret: Uint8Array): RingKey {
   const root = createSecretKey(secret)
   const locator = deriveKey(root, '', 'locator')
   return {
-    id,
+    id: `${month}-${deriveKey(root, '', 'name').export().subarray(0, 4).toString('hex')}`,
     transaction: deriveKey(root, '', 'transaction'),
     session: deriveKey(root, '', 'session'),
     locate: (text) => createHmac('sha256', locator).update(text).digest().subarray(0, 12).toString('base64url'),
@@ -168,7 +195,7 @@ function monthOf(now: number): string {
   return new Date(now).toISOString().slice(0, 7)
 }
 
-function endOfMonth(id: string): number {
-  const [year, month] = id.split('-').map(Number)
+function endOfMonth(of: string): number {
+  const [year, month] = of.split('-').map(Number)
   return Date.UTC(year ?? 0, month ?? 0, 1)
 }

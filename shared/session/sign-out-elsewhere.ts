@@ -40,10 +40,7 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
   const { store, ring, provider } = options
 
   /** Rows are found by keyed hashes, a key a month: each month that may have sealed a live session is looked at. */
-  const ringKeys = async (): Promise<readonly RingKey[]> => {
-    const keys = await Promise.all((await ring.ids()).map((id) => ring.find(id)))
-    return keys.filter((key) => key !== undefined)
-  }
+  const ringKeys = (): Promise<readonly RingKey[]> => ring.keys()
 
   const remove = (rows: readonly RowKey[]) => Promise.all(rows.map((row) => store.remove('sessions', row)))
 

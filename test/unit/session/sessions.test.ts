@@ -124,11 +124,11 @@ describe('a session', () => {
     const key = await begin()
     clock.set('2031-06-01T00:15:00Z')
     await ring.current()
-    await expect.poll(async () => (await ring.current()).id).toBe('2031-06')
+    await expect.poll(async () => (await ring.current()).id).toMatch(/^2031-06-/)
 
     await use(key)
 
-    expect((await store.find('sessions', key.place))?.values.ringKey).toBe('2031-06')
+    expect((await store.find('sessions', key.place))?.values.ringKey).toMatch(/^2031-06-/)
     expect((await sessions.findOwner(key))?.identity).toEqual(somebody)
     // Another instance, which knows neither month's key yet.
     const elsewhere = openSessions({ store, ring: openRing({ store, wrapper: parts.newWrapper(), clock }), clock })
