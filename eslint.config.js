@@ -10,6 +10,7 @@ const azureSdks = [
   '@azure/core-*',
   '@azure/msal-*',
   'applicationinsights',
+  '@opentelemetry/*',
 ]
 const zodWhole = {
   name: 'zod',
@@ -77,6 +78,7 @@ export default defineConfig(
       'shared/**/*.key-vault.ts',
       'shared/**/*.msal.ts',
       'shared/**/*.azure-identity.ts',
+      'shared/**/*.application-insights.ts',
     ],
     rules: {
       'no-restricted-imports': [

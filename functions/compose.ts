@@ -6,6 +6,7 @@ import { paceOf } from '../shared/certificate/pace.ts'
 import { createPublishedKeys } from '../shared/certificate/published-keys.ts'
 import type { PublishedKeys } from '../shared/certificate/published-keys.ts'
 import { emptyRecord } from '../shared/certificate/record.ts'
+import { daysLeftOf } from '../shared/certificate/warnings.ts'
 import { createCertificateRecords } from '../shared/certificate/records.ts'
 import type { NotedRegistration } from '../shared/certificate/registered.ts'
 import type { CertificateRoll } from '../shared/certificate/roll.ts'
@@ -35,7 +36,7 @@ import { createSignOut } from '../shared/session/sign-out.ts'
 import type { SignOut } from '../shared/session/sign-out.ts'
 import { createSignOutElsewhere } from '../shared/session/sign-out-elsewhere.ts'
 import type { SignOutElsewhere } from '../shared/session/sign-out-elsewhere.ts'
-import type { Store } from '../shared/session/store.ts'
+import type { RowKey, Store } from '../shared/session/store.ts'
 import { createSweep } from '../shared/session/sweep.ts'
 import type { Sweep } from '../shared/session/sweep.ts'
 import { isLoopbackHost } from '../shared/settings/addresses.ts'
@@ -46,6 +47,18 @@ import type { ClientCredentials } from '../shared/signin/redeem.msal.ts'
 import type { TokenEndpoint } from '../shared/signin/redeem.ts'
 import { createSignIn } from '../shared/signin/sign-in.ts'
 import type { SignIn } from '../shared/signin/sign-in.ts'
+import { createCourier } from '../shared/telemetry/courier.ts'
+import { createFunnel } from '../shared/telemetry/funnel.ts'
+import {
+  observeAccessTokens,
+  observeAssertions,
+  observeNetwork,
+  observeStore,
+  observeVault,
+} from '../shared/telemetry/observed.ts'
+import { startReportWorker } from '../shared/telemetry/report-worker.ts'
+import { createTelemetry, noTelemetry } from '../shared/telemetry/telemetry.ts'
+import type { Telemetry } from '../shared/telemetry/telemetry.ts'
 import { createLog, describeError } from '../shared/telemetry/log.ts'
 import type { Log, LogSink } from '../shared/telemetry/log.ts'
 import { wait } from '../shared/timing/deadline.ts'
@@ -63,6 +76,7 @@ export interface Broker {
   readonly readiness: Readiness
   readonly sweep: Sweep
   readonly roll: CertificateRoll
+  readonly telemetry: Telemetry
   /** What an event says about our certificate; undefined where it is about another. */
   readVaultEvent(event: unknown): CertificateNews | undefined
   noteRegistered(version: string): Promise<NotedRegistration>
@@ -106,10 +120,12 @@ function composeBroker(settings: Settings, log: Log): Broker {
     return createAzureTableStore({ ...settings.store, credential: azureIdentity })
   })
 
-  const vault = lateKeyVault(keyVault)
-  const store = lateStore(tableStore)
-  const network = createNetwork()
+  const telemetry = composeTelemetry(settings, clock, log)
+  const vault = observeVault(lateKeyVault(keyVault), telemetry, new URL(credential.vaultUrl).host)
+  const store = observeStore(lateStore(tableStore), telemetry, new URL(settings.store.tableServiceUri).host)
+  const network = observeNetwork(createNetwork(), telemetry)
   const frontEnds = createFrontEnds(settings.frontEnds)
+  const funnel = createFunnel({ telemetry, clock, isFrontEnd: (id) => frontEnds.find(id) !== undefined })
   const provider = createIdentityProvider({ ...providerSettings, network, clock, onFault })
   const ring = createKeyRing({ store, wrapper: vault, clock, neededForSeconds: session.absoluteSeconds, onFault })
   const pace = paceOf(credential)
@@ -126,7 +142,7 @@ function composeBroker(settings: Settings, log: Log): Broker {
     pace,
     onRefused,
   })
-  const assertions: ClientAssertions = createClientAssertions({
+  const signedAssertions = createClientAssertions({
     vault,
     versions,
     clientId: providerSettings.clientId,
@@ -135,6 +151,7 @@ function composeBroker(settings: Settings, log: Log): Broker {
     clock,
     onFault,
   })
+  const assertions: ClientAssertions = observeAssertions(signedAssertions, telemetry, clock)
   const tokenEndpoint = once(async (): Promise<TokenEndpoint & ClientCredentials> => {
     const { createMsalTokenEndpoint } = await import('../shared/signin/redeem.msal.ts')
     return createMsalTokenEndpoint({
@@ -171,7 +188,11 @@ function composeBroker(settings: Settings, log: Log): Broker {
       pace,
       clock,
       wait,
-      onRecord: (record) => versions.learn(record),
+      onRecord: (record) => {
+        versions.learn(record)
+        const left = daysLeftOf(record, clock())
+        if (left !== undefined) telemetry.latest('broker.certificate.days_left', left)
+      },
       log,
     })
   })
@@ -180,8 +201,19 @@ function composeBroker(settings: Settings, log: Log): Broker {
     plan: async () => (await certificateRoll()).plan(),
   }
   const sessions = createSessions({ store, ring, clock, ...session })
-  const codes = createCodes({ store, ring, clock, endSession: (place) => sessions.end({ place }) })
-  const accessTokens = createAccessTokens({ sessions, tokenEndpoint, clock, idleSeconds: session.idleSeconds, onFault })
+  const endForReuse = (place: RowKey) =>
+    funnel.track('sign_out', { by: 'reuse' }, async (step) =>
+      step.about({ sessions: (await sessions.end({ place })) ? 1 : 0 }),
+    )
+  const codes = createCodes({ store, ring, clock, endSession: endForReuse })
+  const accessTokens = createAccessTokens({
+    sessions,
+    tokenEndpoint,
+    clock,
+    idleSeconds: session.idleSeconds,
+    funnel,
+    onFault,
+  })
   const signOut = createSignOut({
     sessions,
     ring,
@@ -190,6 +222,7 @@ function composeBroker(settings: Settings, log: Log): Broker {
     clientId: providerSettings.clientId,
     postLogoutRedirectUri: `${settings.baseUrl}/logout/done`,
     clock,
+    funnel,
     onFault,
   })
 
@@ -206,22 +239,31 @@ function composeBroker(settings: Settings, log: Log): Broker {
       ring,
       codes,
       clock,
+      funnel,
       absoluteSeconds: session.absoluteSeconds,
       baseUrl: settings.baseUrl,
       ...providerSettings,
       ...signInSettings,
       onFault,
     }),
-    accessTokens,
+    accessTokens: observeAccessTokens(accessTokens, funnel),
     signOut,
-    signOutElsewhere: createSignOutElsewhere({ store, ring, provider, clientId: providerSettings.clientId, clock }),
+    signOutElsewhere: createSignOutElsewhere({
+      store,
+      ring,
+      provider,
+      clientId: providerSettings.clientId,
+      funnel,
+      clock,
+    }),
     authorizationServer: createAuthorizationServer({
       issuer: settings.baseUrl,
       frontEnds,
       codes,
-      handles: createRefreshHandles({ store, ring, sessions, accessTokens, clock }),
+      handles: createRefreshHandles({ store, ring, sessions, accessTokens, funnel, clock }),
       sessions,
       signOut,
+      funnel,
       clock,
     }),
     readiness: createReadiness({ ring, store, provider, assertions, versions, pace, clock }),
@@ -241,17 +283,48 @@ function composeBroker(settings: Settings, log: Log): Broker {
       pace,
       clock,
     }),
-    warmUp: async () => {
-      const faults = await Promise.allSettled([
-        ring.current(),
-        provider.metadata(),
-        provider.keysFor(undefined, 'RS256'),
-        credential.assertionReuse ? assertions.get() : versions.get(),
-        tokenEndpoint(),
-      ])
-      for (const fault of faults) if (fault.status === 'rejected') onFault(fault.reason)
-    },
+    telemetry,
+    warmUp: () =>
+      telemetry.own('start of an instance', async () => {
+        const faults = await Promise.allSettled([
+          ring.current(),
+          provider.metadata(),
+          provider.keysFor(undefined, 'RS256'),
+          credential.assertionReuse ? assertions.get() : versions.get(),
+          tokenEndpoint(),
+        ])
+        for (const fault of faults) if (fault.status === 'rejected') onFault(fault.reason)
+      }),
   }
+}
+
+/** What the telemetry's thread may see of the environment: its identity, its name on the map, its own pace. */
+const telemetryNames = [
+  'IDENTITY_ENDPOINT',
+  'IDENTITY_HEADER',
+  'WEBSITE_SITE_NAME',
+  'WEBSITE_INSTANCE_ID',
+  'OTEL_METRIC_EXPORT_INTERVAL',
+  'OTEL_BSP_SCHEDULE_DELAY',
+  'OTEL_BLRP_SCHEDULE_DELAY',
+]
+
+function composeTelemetry(settings: Settings, clock: () => number, log: Log): Telemetry {
+  const { telemetry } = settings
+  if (!telemetry) return noTelemetry
+  const environment = Object.fromEntries(
+    telemetryNames.flatMap((name) => {
+      const value = process.env[name]
+      return value === undefined ? [] : [[name, value] as const]
+    }),
+  )
+  // Beside this file in the build.
+  const file = new URL('./telemetry-worker.mjs', import.meta.url)
+  const courier = createCourier({
+    start: (onGone) => startReportWorker({ ...telemetry, environment, file }, onGone),
+    onFault: (error) => log('warn', 'telemetry fault', describeError(asBrokerError(error))),
+  })
+  return createTelemetry({ courier, clock })
 }
 
 /** What Graph's tokens are for in the public cloud. */

@@ -98,6 +98,8 @@ if ('broker' in composed) {
   // compiles before it returns: the host would learn of our functions only after all of the SDKs.
   const { broker } = composed
   setImmediate(() => void broker.warmUp())
+  // What the last requests told would be lost with the instance.
+  app.hook.appTerminate(() => broker.telemetry.flush())
 } else {
   // Once and loudly; the message names settings and mends, never a value.
   log('error', composed.settingsError.message)

@@ -93,7 +93,7 @@ function respond(composed: Composed, handlers: Handlers, format: Format): HttpHa
     return new BrokerError('settings_invalid', { members: { settings: composed.settingsError.problems } })
   }
 
-  return async (request, context) => {
+  const answer: HttpHandler = async (request, context) => {
     const reference = referenceOf(context)
     try {
       const faulty = settingsProblem()
@@ -105,14 +105,31 @@ function respond(composed: Composed, handlers: Handlers, format: Format): HttpHa
     } catch (thrown) {
       const error = asBrokerError(thrown)
       logOf(context)(error.status >= 500 ? 'error' : 'info', 'refused', { reference, ...describeError(error) })
+      if (error.status >= 500 && 'broker' in composed) composed.broker.telemetry.fail()
       const cookies = error instanceof FailedSignIn ? error.cookies : []
       const toClient =
         error instanceof FailedSignIn || error instanceof AuthorizationError ? error.redirectTo : undefined
       if (toClient !== undefined) return toResponse(seeOther(toClient, cookies), reference)
-      const answer = format(error, reference, request)
+      const formatted = format(error, reference, request)
       const allow = error.code === 'method_not_allowed' ? { allow: Object.keys(handlers).join(', ') } : {}
-      return toResponse({ ...answer, headers: { ...answer.headers, ...allow }, cookies }, reference)
+      return toResponse({ ...formatted, headers: { ...formatted.headers, ...allow }, cookies }, reference)
     }
+  }
+  if (!('broker' in composed)) return answer
+  const { telemetry } = composed.broker
+  return (request, context) =>
+    telemetry.invocation(context.traceContext?.traceParent, async () => answer(request, context))
+}
+
+/** What a timer or an event begins: nothing where the settings can't be used, which every route tells. */
+export function asJob<T>(
+  composed: Composed,
+  work: (broker: Broker, trigger: T, context: InvocationContext) => Promise<void>,
+): (trigger: T, context: InvocationContext) => Promise<void> {
+  return async (trigger, context) => {
+    if (!('broker' in composed)) return
+    const { broker } = composed
+    await broker.telemetry.invocation(context.traceContext?.traceParent, () => work(broker, trigger, context), 'job')
   }
 }
 

@@ -1,20 +1,18 @@
 /** Timer: reads the vault and goes on with the certificate's roll; for when events are lost, and for what takes hours. */
-import type { InvocationContext, Timer } from '@azure/functions'
+import type { Timer } from '@azure/functions'
 import { asBrokerError } from '../shared/errors.ts'
 import { describeError } from '../shared/telemetry/log.ts'
 import type { Composed } from './compose.ts'
-import { logOf, referenceOf } from './respond.ts'
+import { asJob, logOf, referenceOf } from './respond.ts'
 
 /** Well below the host's function timeout. */
 const budgetMilliseconds = 90_000
 
-export const rollCertificate =
-  (composed: Composed) =>
-  async (_: Timer, context: InvocationContext): Promise<void> => {
-    if (!('broker' in composed)) return
+export const rollCertificate = (composed: Composed) =>
+  asJob(composed, async (broker, _: Timer, context) => {
     const log = logOf(context)
     try {
-      await composed.broker.roll.run(budgetMilliseconds)
+      await broker.roll.run(budgetMilliseconds)
     } catch (error) {
       // The next run goes on; a failed invocation would only be repeated sooner.
       log('error', 'certificate roll failed', {
@@ -22,4 +20,4 @@ export const rollCertificate =
         ...describeError(asBrokerError(error)),
       })
     }
-  }
+  })

@@ -7,11 +7,17 @@ import { callerOf, cookiesOf, parseQuery, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
 
 export const session =
-  ({ baseUrl, frontEnds, sessions }: Pick<Broker, 'baseUrl' | 'frontEnds' | 'sessions'>): Handle =>
+  ({
+    baseUrl,
+    frontEnds,
+    sessions,
+    telemetry,
+  }: Pick<Broker, 'baseUrl' | 'frontEnds' | 'sessions' | 'telemetry'>): Handle =>
   async (request) => {
     const frontEnd = frontEnds.get(readParameter(parseQuery(request), 'frontend'), callerOf(request).origin)
     const key = sessions.keyOf(frontEnd.id, cookiesOf(request))
     const owner = key && (await sessions.findOwner(key))
+    telemetry.count('broker.session.reads', { front_end: frontEnd.id, outcome: owner ? 'signed_in' : 'signed_out' })
     if (!owner) throw new BrokerError('signed_out', { members: { sign_in_url: signInUrl(baseUrl, frontEnd) } })
 
     const { identity } = owner

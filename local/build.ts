@@ -26,8 +26,10 @@ export interface BuildResult {
   readonly outdir: string
   /** The entry chunk and everything that it imports statically: what a cold start reads before it can answer. */
   readonly entryBytes: number
-  /** All chunks, without source maps. */
+  /** All chunks, without source maps and without the telemetry's thread. */
   readonly totalBytes: number
+  /** The telemetry's thread, which is read after the first answer. */
+  readonly telemetryBytes: number
   /** esbuild's account of what went where; not part of the folder. */
   readonly metafile: Metafile
 }
@@ -39,10 +41,13 @@ export interface BuildResult {
  * @throws {LocalError} when the sources don't build; the message is esbuild's, with file and line
  */
 export async function build(options: BuildOptions = {}): Promise<BuildResult> {
-  const result = await esbuild.build(esbuildOptions(options)).catch((error: unknown) => {
+  const results = await Promise.all([
+    esbuild.build(esbuildOptions(options)),
+    ...(options.entry === undefined ? [esbuild.build(workerOptions(options))] : []),
+  ]).catch((error: unknown) => {
     throw buildError(error)
   })
-  return await put(result, options)
+  return await put(results, options)
 }
 
 /** Removes what `build` made. */
@@ -68,7 +73,10 @@ export async function watch(
           await onBuilt(
             result.errors.length > 0
               ? new LocalError(sentences(result.errors))
-              : await put(result as Built, options).catch((error: unknown) => error as LocalError),
+              : await esbuild
+                  .build(workerOptions(options))
+                  .then((worker) => put([result as Built, worker], options))
+                  .catch((error: unknown) => buildError(error) as LocalError),
           )
         })
         return last
@@ -126,6 +134,18 @@ function esbuildOptions({ entry, sourcemap }: BuildOptions) {
   } satisfies EsbuildOptions
 }
 
+/**
+ * The telemetry's thread, by itself and in one file: it shares no chunk with the functions, so that what they read at
+ * their start doesn't grow by what only the exporter needs.
+ */
+function workerOptions(options: BuildOptions) {
+  return {
+    ...esbuildOptions(options),
+    entryPoints: { 'telemetry-worker': path.join(root, 'shared/telemetry/report-thread.ts') },
+    splitting: false,
+  } satisfies EsbuildOptions
+}
+
 /** A package that a dependency asks for and npm didn't install is an optional one: its `require` may fail at run time. */
 const optionalPackages: Plugin = {
   name: 'optional packages stay outside',
@@ -139,8 +159,13 @@ const optionalPackages: Plugin = {
 }
 const asked = Symbol('asked by optionalPackages')
 
-async function put({ outputFiles, metafile }: Built, options: BuildOptions): Promise<BuildResult> {
+async function put(built: readonly Built[], options: BuildOptions): Promise<BuildResult> {
   const outdir = path.resolve(options.outdir ?? path.join(root, 'dist'))
+  const outputFiles = built.flatMap((one) => one.outputFiles)
+  const metafile: Metafile = {
+    inputs: Object.assign({}, ...built.map((one) => one.metafile.inputs)) as Metafile['inputs'],
+    outputs: Object.assign({}, ...built.map((one) => one.metafile.outputs)) as Metafile['outputs'],
+  }
   const files = new Map(outputFiles.map((file) => [path.basename(file.path), Buffer.from(file.contents)]))
   files.set('package.json', Buffer.from(`${JSON.stringify({ main: 'index.mjs', type: 'module' }, null, 2)}\n`))
   files.set('host.json', await readFile(path.join(root, 'host.json')))
@@ -182,7 +207,7 @@ async function replace(outdir: string, files: ReadonlyMap<string, Buffer>): Prom
   }
 }
 
-function sizes({ outputs }: Metafile): Pick<BuildResult, 'entryBytes' | 'totalBytes'> {
+function sizes({ outputs }: Metafile): Pick<BuildResult, 'entryBytes' | 'totalBytes' | 'telemetryBytes'> {
   // By its name: chunks that are imported on first use have an entry point of their own.
   const entry = Object.keys(outputs).find((file) => path.basename(file) === 'index.mjs') ?? ''
   const reached = new Set<string>()
@@ -193,9 +218,12 @@ function sizes({ outputs }: Metafile): Pick<BuildResult, 'entryBytes' | 'totalBy
   }
   visit(entry)
   const bytes = (names: Iterable<string>) => [...names].reduce((sum, name) => sum + (outputs[name]?.bytes ?? 0), 0)
+  const chunks = Object.keys(outputs).filter((name) => !name.endsWith('.map'))
+  const isTelemetry = (name: string) => path.basename(name) === 'telemetry-worker.mjs'
   return {
     entryBytes: bytes(reached),
-    totalBytes: bytes(Object.keys(outputs).filter((name) => !name.endsWith('.map'))),
+    totalBytes: bytes(chunks.filter((name) => !isTelemetry(name))),
+    telemetryBytes: bytes(chunks.filter(isTelemetry)),
   }
 }
 
@@ -212,10 +240,10 @@ function sentences(errors: BuildFailure['errors']): string {
 }
 
 /** One line for a person: what was built, how large. */
-export function describeBuild({ outdir, entryBytes, totalBytes }: BuildResult): string {
+export function describeBuild({ outdir, entryBytes, totalBytes, telemetryBytes }: BuildResult): string {
   const kilobytes = (bytes: number) => `${(bytes / 1024).toFixed(1)} KB`
   const where = path.relative(process.cwd(), outdir) || '.'
-  return `Built ${where}: ${kilobytes(entryBytes)} to start, ${kilobytes(totalBytes)} in all.`
+  return `Built ${where}: ${kilobytes(entryBytes)} to start, ${kilobytes(totalBytes)} in all, ${kilobytes(telemetryBytes)} for telemetry.`
 }
 
 async function main(): Promise<void> {

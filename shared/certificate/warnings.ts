@@ -32,11 +32,21 @@ export function daysLeft(expires: number, now: number): number {
   return Math.floor((expires - now) / day)
 }
 
+/** Of the version that was made last: when the certificate ends unless the vault renews it. */
+export function daysLeftOf(record: CertificateRecord, now: number): number | undefined {
+  const newest = newestOf(record)
+  return newest && daysLeft(newest.expires, now)
+}
+
+function newestOf({ versions }: CertificateRecord) {
+  return versions.filter(({ enabled }) => enabled).sort(byAge)[0]
+}
+
 /** Everything that is worth a look now. */
 export function warningsOf(record: CertificateRecord, now: number, pace: Pace): readonly Warning[] {
   const warnings: Warning[] = []
   const signing = chooseRecorded(record, now)
-  const newest = record.versions.filter(({ enabled }) => enabled).sort(byAge)[0]
+  const newest = newestOf(record)
 
   if (record.undated) {
     warnings.push({

@@ -6,6 +6,7 @@ import type { Sessions } from '../session/sessions.ts'
 import type { SignOut } from '../session/sign-out.ts'
 import { tokenAnswer } from '../session/token-answer.ts'
 import type { TokenAnswer } from '../session/token-answer.ts'
+import type { Funnel } from '../telemetry/funnel.ts'
 import type { Clock } from '../timing/deadline.ts'
 import { scopesOfOneApi } from './authorization-request.ts'
 import type { Codes } from './codes.ts'
@@ -39,13 +40,14 @@ export interface AuthorizationServerOptions {
   readonly handles: RefreshHandles
   readonly sessions: Sessions
   readonly signOut: SignOut
+  readonly funnel: Funnel
   readonly clock: Clock
 }
 
 const longest = 4096
 
 export function createAuthorizationServer(options: AuthorizationServerOptions): AuthorizationServer {
-  const { issuer, frontEnds, codes, handles, sessions, clock } = options
+  const { issuer, frontEnds, codes, handles, sessions, funnel, clock } = options
 
   const answer = (token: AccessToken, refreshToken?: string) => tokenAnswer(token, clock(), refreshToken)
 
@@ -59,7 +61,9 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     const token = grant.tokens.accessTokens[accessTokenKey(grant.scopes)]
     if (!token) throw new BrokerError('internal', { detail: 'a code without its access token' })
     const key = { frontEndId: client.id, place: grant.place, secret: newGrantSecret() }
-    await sessions.beginGrant(key, grant.identity, grant.tokens, grant.scopes)
+    await funnel.track('session', { frontEnd: client.id, by: 'authorization_code' }, () =>
+      sessions.beginGrant(key, grant.identity, grant.tokens, grant.scopes),
+    )
     // Whoever used the code again found no session to end yet: it ends now, and the client learns at its first refresh.
     if (await wasReused()) await sessions.end(key)
     return answer(token, grant.tokens.refreshToken === undefined ? undefined : handles.first(key))
@@ -106,20 +110,18 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
   return {
     token: async (form) => {
       const client = clientOf(form)
-      switch (required(form.fields, 'grant_type')) {
-        case 'authorization_code':
-          return byCode(form.fields, client)
-        case 'refresh_token':
-          return byRefreshToken(form.fields, client)
-        default:
-          throw new BrokerError('grant_type_unsupported')
-      }
+      const by = required(form.fields, 'grant_type')
+      const grant = by === 'authorization_code' ? byCode : by === 'refresh_token' ? byRefreshToken : undefined
+      if (!grant) throw new BrokerError('grant_type_unsupported')
+      return funnel.track('token', { frontEnd: client.id, by }, () => grant(form.fields, client))
     },
 
     revoke: async (form) => {
       const client = clientOf(form)
-      const key = await handles.findKey(required(form.fields, 'token'), client.id)
-      if (key) await sessions.end(key)
+      await funnel.track('sign_out', { frontEnd: client.id, by: 'revocation' }, async (step) => {
+        const key = await handles.findKey(required(form.fields, 'token'), client.id)
+        step.about({ sessions: key && (await sessions.end(key)) ? 1 : 0 })
+      })
     },
 
     signOut: async (clientId, refreshToken, signedOutUrl) => {

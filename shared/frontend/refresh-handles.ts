@@ -13,6 +13,7 @@ import { ringKeyIdOf } from '../session/session.ts'
 import type { AccessToken, SessionKey } from '../session/session.ts'
 import type { ReadSession, Sessions } from '../session/sessions.ts'
 import type { Store, StoredRow } from '../session/store.ts'
+import type { Funnel } from '../telemetry/funnel.ts'
 import { wait } from '../timing/deadline.ts'
 import type { Clock } from '../timing/deadline.ts'
 import type { FrontEnd } from './front-ends.ts'
@@ -52,6 +53,7 @@ export interface RefreshHandlesOptions {
   readonly ring: KeyRing
   readonly sessions: Sessions
   readonly accessTokens: AccessTokens
+  readonly funnel: Funnel
   readonly clock: Clock
 }
 
@@ -103,6 +105,11 @@ export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHan
     return secret === undefined ? undefined : { ...key, secret: Buffer.from(secret, 'base64url') }
   }
 
+  const endForReuse = (key: SessionKey): Promise<void> =>
+    options.funnel.track('sign_out', { frontEnd: key.frontEndId, by: 'reuse' }, async (step) =>
+      step.about({ sessions: (await sessions.end(key)) ? 1 : 0 }),
+    )
+
   /** For a handle that does not open its session: a repeat, a theft, or nothing that was ever given out. */
   const afterUse = async (key: SessionKey, wanted: Use): Promise<UsedHandle> => {
     const row = await store.find('sessions', key.place)
@@ -110,7 +117,7 @@ export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHan
     const successor = await successorOf(row, key)
     const read = successor && (await sessions.find(successor))
     if (!read) {
-      await sessions.end(key)
+      await endForReuse(key)
       throw invalid('used before: its session is ended')
     }
     const { token } = await tokenFor(read, wanted).catch(unlessSignedOut)

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { BrokerError, asBrokerError, isPassingFault } from '../errors.ts'
 import type { FrontEnd } from '../frontend/front-ends.ts'
 import type { TokenEndpoint } from '../signin/redeem.ts'
+import type { Funnel } from '../telemetry/funnel.ts'
 import { wait } from '../timing/deadline.ts'
 import type { Clock } from '../timing/deadline.ts'
 import { singleFlight } from '../timing/single-flight.ts'
@@ -26,6 +27,7 @@ export interface AccessTokensOptions {
   readonly tokenEndpoint: () => Promise<TokenEndpoint>
   readonly clock: Clock
   readonly idleSeconds: number
+  readonly funnel: Funnel
   readonly onFault: (error: unknown) => void
 }
 
@@ -109,6 +111,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     }
     if (!leased) return undefined
 
+    const step = options.funnel.begin('renewal', { frontEnd: read.session.key.frontEndId })
     try {
       const tokens = await (await options.tokenEndpoint()).refresh(refreshToken, scopes)
       const token = {
@@ -123,9 +126,10 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
         refreshToken: tokens.refreshToken ?? refreshToken,
         leaseEnd,
       })
+      step.end()
       return token
     } catch (thrown) {
-      return await afterFailure(leased, asBrokerError(thrown), current)
+      return await afterFailure(leased, asBrokerError(step.fail(thrown)), current)
     }
   }
 

@@ -4,6 +4,7 @@
  */
 import type { IdentityProvider } from '../signin/identity-provider.ts'
 import { checkLogoutToken } from '../signin/logout-token.ts'
+import type { Funnel } from '../telemetry/funnel.ts'
 import type { Clock } from '../timing/deadline.ts'
 import type { KeyRing, RingKey } from './key-ring.ts'
 import { partitionOf, personOf } from './session.ts'
@@ -33,47 +34,53 @@ export interface SignOutElsewhereOptions {
   readonly ring: KeyRing
   readonly provider: IdentityProvider
   readonly clientId: string
+  readonly funnel: Funnel
   readonly clock: Clock
 }
 
 export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOutElsewhere {
-  const { store, ring, provider } = options
+  const { store, ring, provider, funnel } = options
 
   /** Rows are found by keyed hashes, a key a month: each month that may have sealed a live session is looked at. */
   const ringKeys = (): Promise<readonly RingKey[]> => ring.keys()
 
-  const remove = (rows: readonly RowKey[]) => Promise.all(rows.map((row) => store.remove('sessions', row)))
+  /** @returns how many of them were still there */
+  const remove = async (rows: readonly RowKey[]): Promise<number> => {
+    const removed = await Promise.all(rows.map((row) => store.remove('sessions', row)))
+    return removed.filter(Boolean).length
+  }
 
-  const endProviderSession = async (issuer: string, sessionId: string): Promise<void> => {
+  const endProviderSession = async (issuer: string, sessionId: string): Promise<number> => {
     const partitions = (await ringKeys()).map((key) => partitionOf({ issuer, sessionId, subject: '' }, key))
     const rows = await Promise.all(partitions.map((partition) => store.list('sessions', partition)))
-    await remove(rows.flat())
+    return remove(rows.flat())
   }
 
   /** A scan, and rare: an index of people would cost every sign-in a write. */
-  const endPerson = async (issuer: string, subject: string): Promise<void> => {
+  const endPerson = async (issuer: string, subject: string): Promise<number> => {
     const people = (await ringKeys()).map((key) => personOf({ issuer, subject }, key))
     const rows = await Promise.all(people.map((person) => store.listWhere('sessions', 'person', person)))
-    await remove(rows.flat())
+    return remove(rows.flat())
   }
 
   return {
-    byFrame: async (issuer, sessionId) => {
-      const metadata = await provider.metadata()
-      const isOurs = issuer === undefined || issuer === metadata.issuer
-      if (isOurs && sessionId !== undefined && /^[\w.~-]{8,255}$/.test(sessionId)) {
-        await endProviderSession(metadata.issuer, sessionId)
-      }
-      const pages = [metadata.issuer, metadata.authorizationEndpoint, metadata.endSessionEndpoint ?? metadata.issuer]
-      return [...new Set(pages.map((page) => new URL(page).origin))]
-    },
+    byFrame: (issuer, sessionId) =>
+      funnel.track('sign_out', { by: 'frame' }, async (step) => {
+        const metadata = await provider.metadata()
+        const isOurs = issuer === undefined || issuer === metadata.issuer
+        const isOne = sessionId !== undefined && /^[\w.~-]{8,255}$/.test(sessionId)
+        step.about({ sessions: isOurs && isOne ? await endProviderSession(metadata.issuer, sessionId) : 0 })
+        const pages = [metadata.issuer, metadata.authorizationEndpoint, metadata.endSessionEndpoint ?? metadata.issuer]
+        return [...new Set(pages.map((page) => new URL(page).origin))]
+      }),
 
-    byToken: async (token) => {
-      const { issuer } = await provider.metadata()
-      const { sessionId, subject, remember } = await checkLogoutToken(token, { ...options, issuer })
-      if (sessionId !== undefined) await endProviderSession(issuer, sessionId)
-      else if (subject !== undefined) await endPerson(issuer, subject)
-      await remember()
-    },
+    byToken: (token) =>
+      funnel.track('sign_out', { by: 'logout_token' }, async (step) => {
+        const { issuer } = await provider.metadata()
+        const { sessionId, subject, remember } = await checkLogoutToken(token, { ...options, issuer })
+        if (sessionId !== undefined) step.about({ sessions: await endProviderSession(issuer, sessionId) })
+        else if (subject !== undefined) step.about({ sessions: await endPerson(issuer, subject) })
+        await remember()
+      }),
   }
 }

@@ -3,6 +3,7 @@ import { BrokerError } from '../errors.ts'
 import { checkSignedOutUrl } from '../frontend/front-ends.ts'
 import type { FrontEnd, FrontEnds } from '../frontend/front-ends.ts'
 import type { IdentityProvider } from '../signin/identity-provider.ts'
+import type { Funnel } from '../telemetry/funnel.ts'
 import type { Clock } from '../timing/deadline.ts'
 import type { KeyRing } from './key-ring.ts'
 import { open, seal } from './sealing.ts'
@@ -33,6 +34,7 @@ export interface SignOutOptions {
   readonly clientId: string
   readonly postLogoutRedirectUri: string
   readonly clock: Clock
+  readonly funnel: Funnel
   readonly onFault: (error: unknown) => void
 }
 
@@ -40,7 +42,7 @@ const context = 'sign-out'
 const lifetime = 60 * 60 * 1000
 
 export function createSignOut(options: SignOutOptions): SignOut {
-  const { sessions, ring, provider, clock } = options
+  const { sessions, ring, provider, funnel, clock } = options
 
   const providerSignOut = async (
     frontEnd: FrontEnd,
@@ -63,8 +65,11 @@ export function createSignOut(options: SignOutOptions): SignOut {
     begin: async (frontEnd, key, signedOutUrl) => {
       const target = checkSignedOutUrl(signedOutUrl, frontEnd)
       if (!key) return target
-      const owner = await sessions.findOwner(key)
-      await sessions.end(key)
+      const owner = await funnel.track('sign_out', { frontEnd: frontEnd.id, by: 'person' }, async (step) => {
+        const found = await sessions.findOwner(key)
+        step.about({ sessions: (await sessions.end(key)) ? 1 : 0 })
+        return found
+      })
       if (!owner) return target
       // The session is over whatever happens now; a provider that is down only keeps its own.
       return providerSignOut(frontEnd, target, owner.identity.loginHint).catch((error: unknown) => {

@@ -14,10 +14,11 @@ import type { KeyRing } from '../session/key-ring.ts'
 import { partitionOf } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Store } from '../session/store.ts'
+import type { Funnel } from '../telemetry/funnel.ts'
 import type { Clock } from '../timing/deadline.ts'
 import { apiScopesOf, authorizationUrl } from './authorization-request.ts'
 import { checkAnswer, takeCode } from './callback.ts'
-import type { CallbackAnswer, CheckedCode } from './callback.ts'
+import type { CallbackAnswer, TakenCode } from './callback.ts'
 import { checkIdToken } from './id-token.ts'
 import type { Identity } from './id-token.ts'
 import type { IdentityProvider } from './identity-provider.ts'
@@ -109,11 +110,12 @@ export interface SignInOptions {
   readonly lifetimeSeconds: number
   /** How long a browser that signed in is known again. */
   readonly absoluteSeconds: number
+  readonly funnel: Funnel
   readonly onFault: (error: unknown) => void
 }
 
 export function createSignIn(options: SignInOptions): SignIn {
-  const { frontEnds, provider, sessions, ring, clock, lifetimeSeconds } = options
+  const { frontEnds, provider, sessions, ring, funnel, clock, lifetimeSeconds } = options
   const redirectUri = `${options.baseUrl}/callback`
 
   /**
@@ -134,10 +136,10 @@ export function createSignIn(options: SignInOptions): SignIn {
     ]
   }
 
-  /** @returns undefined where the answer came before */
-  const signIn = async (code: CheckedCode, transaction: CurrentTransaction): Promise<CompletedSignIn | undefined> => {
-    const taken = await takeCode(code, transaction, { store: options.store, lifetimeSeconds })
-    if (!taken) return undefined
+  const redeem = async (
+    taken: TakenCode,
+    transaction: CurrentTransaction,
+  ): Promise<{ identity: Identity; redeemed: RedeemedCode }> => {
     const redeemed = await (await options.tokenEndpoint()).redeemCode(taken, transaction)
     const identity = await checkIdToken(
       redeemed.idToken,
@@ -150,7 +152,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       },
       { provider, clock },
     )
-    return finish(transaction, identity, redeemed)
+    return { identity, redeemed }
   }
 
   /** One session model: a cookie that opens it, or a code that will. */
@@ -217,33 +219,50 @@ export function createSignIn(options: SignInOptions): SignIn {
   }
 
   return {
-    begin: async (query, { origin, cookies, isNavigation }) => {
-      const request = parseSignInRequest(query, origin, frontEnds, options.baseUrl)
-      try {
-        if (!isNavigation) throw new BrokerError('login_required', { detail: 'no navigation' })
-        return await beginFor(request, cookies)
-      } catch (error) {
-        if (!request.client) throw error
-        throw new AuthorizationError(asBrokerError(error), request.client, options.baseUrl)
-      }
-    },
+    begin: (query, { origin, cookies, isNavigation }) =>
+      funnel.track('started', {}, async (step) => {
+        const request = parseSignInRequest(query, origin, frontEnds, options.baseUrl)
+        step.about({ frontEnd: request.frontEnd.id })
+        try {
+          if (!isNavigation) throw new BrokerError('login_required', { detail: 'no navigation' })
+          return await beginFor(request, cookies)
+        } catch (error) {
+          if (!request.client) throw error
+          throw new AuthorizationError(asBrokerError(error), request.client, options.baseUrl)
+        }
+      }),
 
     complete: async (answer, cookies) => {
       const { state } = answer
+      let step = funnel.begin('returned', { frontEnd: frontEndIdOf(state) })
       const transaction = await openTransaction(state, cookies, ring).catch((error: unknown) => {
-        throw new FailedSignIn(asBrokerError(error), [], waysOn(frontEndIdOf(state)))
+        throw step.fail(new FailedSignIn(asBrokerError(error), [], waysOn(frontEndIdOf(state))))
       })
       const { returnUrl, frontEndId } = transaction
+      const about = { frontEnd: frontEndId, begunAt: transaction.begunAt }
+      step.about(about)
       const ended = [endTransactionCookie(transactionCookieName(transaction.state))]
       try {
         const current = checkTransaction(transaction, { frontEnds, lifetimeSeconds, clock })
-        const completed = await signIn(checkAnswer(answer, current), current)
-        if (completed) return { ...completed, cookies: [...completed.cookies, ...ended] }
-        // A second time: the first has signed in, or failed with a page. Nothing is set, so nothing can be planted.
-        const cameBefore = new BrokerError('sign_in_unknown', { detail: 'the answer came before' })
-        return { redirectTo: clientAnswer(transaction, cameBefore) ?? returnUrl, cookies: [] }
+        const taken = await takeCode(checkAnswer(answer, current), current, { store: options.store, lifetimeSeconds })
+        step.end(taken ? undefined : 'repeated')
+        if (!taken) {
+          // A second time: the first has signed in, or failed with a page. Nothing is set, so nothing can be planted.
+          const cameBefore = new BrokerError('sign_in_unknown', { detail: 'the answer came before' })
+          return { redirectTo: clientAnswer(transaction, cameBefore) ?? returnUrl, cookies: [] }
+        }
+        step = funnel.begin('redeemed', about)
+        const { identity, redeemed } = await redeem(taken, current)
+        // An OAuth client's session begins when it brings its code.
+        if (!current.client) {
+          step.end()
+          step = funnel.begin('session', { ...about, by: 'cookie' })
+        }
+        const completed = await finish(current, identity, redeemed)
+        step.end()
+        return { ...completed, cookies: [...completed.cookies, ...ended] }
       } catch (thrown) {
-        const error = asBrokerError(thrown)
+        const error = asBrokerError(step.fail(thrown))
         throw new FailedSignIn(error, ended, waysOn(frontEndId, returnUrl), clientAnswer(transaction, error))
       }
     },

@@ -8,6 +8,7 @@ import type { Store } from '../../../shared/session/store.ts'
 import type { TokenEndpoint } from '../../../shared/signin/redeem.ts'
 import { createClock, openRing, openSessions, somebody, startSessionParts } from '../session/parts.ts'
 import type { SessionParts } from '../session/parts.ts'
+import { noFunnel } from '../../../shared/telemetry/funnel.ts'
 
 const start = '2031-05-10T12:00:00.000Z'
 const hour = 3600
@@ -39,9 +40,10 @@ describe('a refresh handle', () => {
       tokenEndpoint: () => Promise.resolve(tokenEndpoint),
       clock,
       idleSeconds: hour,
+      funnel: noFunnel,
       onFault: () => undefined,
     })
-    handles = createRefreshHandles({ store, ring, sessions, accessTokens, clock })
+    handles = createRefreshHandles({ store, ring, sessions, accessTokens, funnel: noFunnel, clock })
     begin = async (accessTokenSeconds = 12 * hour) => {
       const place = { partition: partitionOf(somebody, await ring.current()), row: newGrantRow() }
       const key = { frontEndId: 'app', place, secret: newGrantSecret() }

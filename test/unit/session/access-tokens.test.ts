@@ -9,6 +9,7 @@ import type { ProviderTokens } from '../../../shared/signin/redeem.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
 import { createClock, openRing, openSessions, somebody, startSessionParts } from './parts.ts'
 import type { SessionParts } from './parts.ts'
+import { noFunnel } from '../../../shared/telemetry/funnel.ts'
 
 const start = '2031-05-10T12:00:00.000Z'
 const scopes = ['api://demo/orders.read']
@@ -50,6 +51,7 @@ describe('access tokens', () => {
       sessions: by,
       clock,
       idleSeconds: 3600,
+      funnel: noFunnel,
       onFault: (error) => faults.push(error),
       tokenEndpoint: () =>
         Promise.resolve({

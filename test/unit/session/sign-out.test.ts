@@ -4,6 +4,7 @@ import { createSignOut } from '../../../shared/session/sign-out.ts'
 import type { IdentityProvider } from '../../../shared/signin/identity-provider.ts'
 import { createClock, openRing, openSessions, somebody, startSessionParts } from './parts.ts'
 import type { SessionParts } from './parts.ts'
+import { noFunnel } from '../../../shared/telemetry/funnel.ts'
 
 const page = 'http://localhost:3000/bye'
 const provider = {
@@ -43,6 +44,7 @@ describe('a sign-out that comes back late', () => {
       clientId: 'client',
       postLogoutRedirectUri: 'http://localhost:7071/logout/done',
       clock,
+      funnel: noFunnel,
       onFault: () => undefined,
     })
     const cookie = await sessions.begin('shop', somebody, { refreshToken: 'r', accessTokens: {} })

@@ -1,0 +1,127 @@
+/**
+ * Reports as Application Insights takes them. Everything that the package would collect by itself is off: its HTTP
+ * instrumentation writes codes and states into telemetry, and the rest measures a thread that does nothing else.
+ */
+import { ManagedIdentityCredential } from '@azure/identity'
+import { metrics, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api'
+import type { Attributes, Context, Counter, Gauge } from '@opentelemetry/api'
+import { logs } from '@opentelemetry/api-logs'
+import { flushAzureMonitor, useAzureMonitor } from 'applicationinsights'
+import type { TelemetrySettings } from '../settings/settings.ts'
+import type { EventReport, MetricReport, OperationParent, Report, SpanReport } from './report.ts'
+
+export interface Exporter {
+  /** Takes it over; it goes out in the package's own time. */
+  export(report: Report): void
+  flush(): Promise<void>
+}
+
+const off = { enabled: false }
+const scope = 'broker'
+
+/** @param settings checked; the connection string's endpoint is https */
+export function createExporter({ connectionString, managedIdentity }: TelemetrySettings): Exporter {
+  useAzureMonitor({
+    azureMonitorExporterOptions: {
+      connectionString,
+      ...(managedIdentity ? { credential: credentialOf(managedIdentity.clientId) } : {}),
+      // Nothing that was reported stands in a file.
+      disableOfflineStorage: true,
+    },
+    // What is told was decided before; the package's own limit loses the first sign-in of an instance.
+    tracesPerSecond: 0,
+    samplingRatio: 1,
+    enableTraceBasedSamplingForLogs: false,
+    enableLiveMetrics: false,
+    enablePerformanceCounters: false,
+    enableStandardMetrics: false,
+    enableAutoCollectExceptions: false,
+    enableAutoCollectPerformance: false,
+    instrumentationOptions: {
+      http: off,
+      azureSdk: off,
+      mongoDb: off,
+      mySql: off,
+      postgreSql: off,
+      redis: off,
+      redis4: off,
+      bunyan: off,
+      winston: off,
+      console: off,
+    },
+  })
+  const tracer = trace.getTracer(scope)
+  const logger = logs.getLogger(scope)
+  const meter = metrics.getMeter(scope)
+  const counters = new Map<string, Counter>()
+  const gauges = new Map<string, Gauge>()
+
+  /** Under the host's request, or under a span of its own. */
+  const contextOf = (parent: OperationParent): Context => {
+    if (parent.kind === 'host') return remoteContext(parent.traceParent)
+    const { name, startedAt, milliseconds } = parent
+    const span = tracer.startSpan(name, { kind: SpanKind.SERVER, startTime: startedAt }, ROOT_CONTEXT)
+    span.end(startedAt + milliseconds)
+    return trace.setSpan(ROOT_CONTEXT, span)
+  }
+
+  const exportSpan = (report: SpanReport, context: Context) => {
+    const { name, startedAt, milliseconds, succeeded } = report
+    const attributes = { ...attributesOf(report), ...report.fields }
+    const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, startTime: startedAt, attributes }, context)
+    if (!succeeded) span.setStatus({ code: SpanStatusCode.ERROR })
+    span.end(startedAt + milliseconds)
+  }
+
+  const exportEvent = ({ name, at, fields, measurements }: EventReport, context: Context) =>
+    logger.emit({
+      timestamp: at,
+      context,
+      attributes: {
+        ...fields,
+        'microsoft.custom_event.name': name,
+        'microsoft.custom_measurements': JSON.stringify(measurements),
+      },
+    })
+
+  const exportMetric = ({ name, kind, value, fields }: MetricReport) => {
+    if (kind === 'sum') madeOnce(counters, name, () => meter.createCounter(name)).add(value, fields)
+    else madeOnce(gauges, name, () => meter.createGauge(name)).record(value, fields)
+  }
+
+  return {
+    export: ({ operations, metrics: reported }) => {
+      for (const { parent, spans, events } of operations) {
+        const context = contextOf(parent)
+        for (const span of spans) exportSpan(span, context)
+        for (const event of events) exportEvent(event, context)
+      }
+      for (const metric of reported) exportMetric(metric)
+    },
+    flush: () => flushAzureMonitor(),
+  }
+}
+
+function credentialOf(clientId: string | undefined): ManagedIdentityCredential {
+  return clientId === undefined ? new ManagedIdentityCredential() : new ManagedIdentityCredential({ clientId })
+}
+
+function remoteContext(traceParent: string): Context {
+  const [, traceId = '', spanId = ''] = traceParent.split('-')
+  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true })
+}
+
+/** By the names from which the package makes a dependency's type, target and result. */
+function attributesOf({ name, type, target }: SpanReport): Attributes {
+  if (type !== 'HTTP') return { 'db.system.name': type, 'db.operation.name': name, 'server.address': target }
+  const [method = '', path = ''] = name.split(' ')
+  return { 'http.request.method': method, 'url.full': `https://${target}${path}`, 'server.address': target }
+}
+
+function madeOnce<T>(made: Map<string, T>, name: string, make: () => T): T {
+  const there = made.get(name)
+  if (there !== undefined) return there
+  const fresh = make()
+  made.set(name, fresh)
+  return fresh
+}
