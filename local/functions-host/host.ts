@@ -35,6 +35,8 @@ export interface FunctionsHostOptions {
   readonly write?: (text: string) => void
   /** Called when the real worker would end: a function ran past `functionTimeout`. Ends the process where left out. */
   readonly endProcess?: (reason: string) => void
+  /** How long the `appTerminate` hooks may take, in milliseconds; as long as the real host waits where left out. */
+  readonly terminateWithin?: number
 }
 
 export interface FunctionsHost {
@@ -43,7 +45,7 @@ export interface FunctionsHost {
   readonly masterKey: string
   readonly functionKey: string
   readonly functions: readonly ServedFunction[]
-  /** Lets requests in flight finish, runs the `appTerminate` hooks, and frees the port. */
+  /** Lets requests in flight finish, then runs the `appTerminate` hooks, waits for neither for ever, and frees the port. */
   close(): Promise<void>
 }
 
@@ -98,7 +100,7 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
     functions: bundle.functions.map(describe),
     close: async () => {
       await work.drain(10_000)
-      await terminate(bundle, write)
+      await terminate(bundle, write, options.terminateWithin ?? terminationGrace)
       bundle.unload()
       await server.close()
     },
@@ -256,10 +258,16 @@ function fireAtStart(host: Host, bundle: LoadedBundle, work: InFlight): void {
   }
 }
 
-async function terminate({ app }: LoadedBundle, write: WriteLog): Promise<void> {
+/** The real host ends a worker that has not ended by itself five seconds after it was told to. */
+const terminationGrace = 5_000
+
+async function terminate({ app }: LoadedBundle, write: WriteLog, milliseconds: number): Promise<void> {
   const context = hookContext({ hookData: app.appLevelHookData, appHookData: app.appHookData })
-  await app.runHooks('appTerminate', context).catch((error: unknown) => {
+  const hooks = app.runHooks('appTerminate', context).catch((error: unknown) => {
     write({ level: 'error', message: `An appTerminate hook failed: ${inspect(error)}` })
+  })
+  await within(milliseconds, hooks, () => {
+    write({ level: 'error', message: `The appTerminate hooks took longer than ${milliseconds} ms: the worker ends.` })
   })
 }
 
@@ -276,11 +284,15 @@ class InFlight {
 
   async drain(milliseconds: number): Promise<void> {
     this.draining = true
-    let deadline: NodeJS.Timeout | undefined
-    const late = new Promise<void>((done) => (deadline = setTimeout(done, milliseconds)))
-    await Promise.race([Promise.allSettled([...this.#running]), late])
-    clearTimeout(deadline)
+    await within(milliseconds, Promise.allSettled([...this.#running]))
   }
+}
+
+async function within(milliseconds: number, work: Promise<unknown>, onLate?: () => void): Promise<void> {
+  let deadline: NodeJS.Timeout | undefined
+  const late = new Promise<void>((done) => (deadline = setTimeout(done, milliseconds))).then(onLate)
+  await Promise.race([work, late])
+  clearTimeout(deadline)
 }
 
 function describe({ name, trigger, http }: LoadedFunction): ServedFunction {
