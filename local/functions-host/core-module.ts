@@ -64,6 +64,11 @@ export class App {
     Disposable,
   }
 
+  /** So that a caller need not build a context that nobody looks at. */
+  hasHooks(name: HookName): boolean {
+    return this.#hooks[name].length > 0
+  }
+
   /** Runs the hooks in the order in which they were registered; one that throws stops the rest. */
   async runHooks(name: HookName, context: object): Promise<void> {
     for (const hook of this.#hooks[name]) await hook(context)

@@ -18,6 +18,7 @@ import { loadBundle } from './load-bundle.ts'
 import type { LoadedBundle, LoadedFunction } from './load-bundle.ts'
 import { createLog } from './log.ts'
 import type { WriteLog } from './log.ts'
+import { splitPath } from './route-template.ts'
 import type { RpcInvocationResponse } from './rpc.ts'
 
 export interface FunctionsHostOptions {
@@ -197,9 +198,10 @@ function findFunction(
 ): { fn: LoadedFunction; parameters: Record<string, string> } | undefined {
   const prefix = routePrefix === '' ? '' : `/${routePrefix}`
   if (!path.toLowerCase().startsWith(`${prefix.toLowerCase()}/`)) return undefined
+  const segments = splitPath(path.slice(prefix.length))
   for (const fn of bundle.functions) {
     if (!fn.http?.methods.includes(method)) continue
-    const parameters = fn.http.template.match(path.slice(prefix.length))
+    const parameters = fn.http.template.match(segments)
     if (parameters) return { fn, parameters }
   }
   return undefined

@@ -43,9 +43,9 @@ export function receiveRequest(request: http.IncomingMessage): ReceivedRequest {
 }
 
 /** Kestrel takes one Host, of these characters (RFC 3986's without `*+,;=%`), and answers the rest by itself. */
-function checkHost({ headersDistinct }: http.IncomingMessage): void {
-  const hosts = headersDistinct.host ?? []
-  const isSound = /^([A-Za-z0-9!$&'()._~-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/.test(hosts[0] ?? '')
+function checkHost({ headers, rawHeaders }: http.IncomingMessage): void {
+  const isSound = /^([A-Za-z0-9!$&'()._~-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/.test(headers.host ?? '')
+  const hosts = rawHeaders.filter((text, index) => index % 2 === 0 && /^host$/i.test(text))
   if (hosts.length !== 1 || !isSound) throw new RefusedRequest(400, 'A request names one host.')
 }
 
@@ -75,10 +75,14 @@ export async function toRpcHttp(
   }
 }
 
-async function readBody(request: http.IncomingMessage): Promise<Uint8Array> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks)
+/** By events: an iterator over the stream costs three times as much for the one chunk that a form is. */
+function readBody(request: http.IncomingMessage): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => void chunks.push(chunk))
+    request.on('end', () => resolve(Buffer.concat(chunks)))
+    request.on('error', reject)
+  })
 }
 
 function nullable(values: ReadonlyMap<string, string>): Record<string, { value: string }> {
@@ -90,10 +94,14 @@ function joinRepeated(pairs: Iterable<readonly [string, string]>): Map<string, s
   const joined = new Map<string, string>()
   const spelling = new Map<string, string>()
   for (const [name, value] of pairs) {
-    const known = spelling.get(name.toLowerCase())
-    if (known === undefined) spelling.set(name.toLowerCase(), name)
-    const before = known === undefined ? undefined : joined.get(known)
-    joined.set(known ?? name, before === undefined ? value : `${before},${value}`)
+    const lower = name.toLowerCase()
+    const known = spelling.get(lower)
+    if (known === undefined) {
+      spelling.set(lower, name)
+      joined.set(name, value)
+    } else {
+      joined.set(known, `${joined.get(known) ?? ''},${value}`)
+    }
   }
   return joined
 }
@@ -106,6 +114,8 @@ function* headerPairs({ rawHeaders }: http.IncomingMessage): Generator<readonly 
 
 /** Kestrel reads header values as UTF-8 and refuses what isn't; Node hands them over byte by byte. */
 function utf8(latin1: string): string {
+  // eslint-disable-next-line no-control-regex -- ASCII is the same in both
+  if (/^[\x00-\x7f]*$/.test(latin1)) return latin1
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(latin1, 'latin1'))
   } catch {

@@ -18,11 +18,15 @@ export interface Invocation {
   readonly traceContext?: RpcTraceContext
 }
 
-/** What both kinds of invocation hook may look at and not replace. */
-interface Hooked {
-  readonly hookData: Record<string, unknown>
-  readonly appHookData: Record<string, unknown>
-  readonly invocationContext: unknown
+/** What hooks may replace, beside what both kinds of them may only look at. */
+interface Before {
+  functionCallback: FunctionCallback
+  inputs: unknown[]
+}
+interface After {
+  readonly inputs: unknown[]
+  result: unknown
+  error: unknown
 }
 
 /** @throws whatever the function, a hook or the conversion of its answer throws */
@@ -39,7 +43,7 @@ export async function invoke(
       invocationId,
       functionId: fn.metadata.functionId ?? fn.name,
       inputData: [{ name: fn.triggerName, data: input }],
-      triggerMetadata: { ...triggerMetadata, sys: systemMetadata(fn.name) },
+      triggerMetadata: { ...triggerMetadata, sys: new SystemMetadata(fn.name) },
       traceContext,
     },
     metadata: fn.metadata,
@@ -50,24 +54,15 @@ export async function invoke(
   const { context, inputs } = await model.getArguments()
   logged.context = context
 
-  const before: Hooked & { functionCallback: FunctionCallback; inputs: unknown[] } = Object.assign(
-    hookContext({ hookData, appHookData: app.appHookData, invocationContext: context }),
-    {
-      functionCallback: fn.callback,
-      inputs,
-    },
-  )
+  const hooked = { hookData, appHookData: app.appHookData, invocationContext: context }
+  let before: Before = { functionCallback: fn.callback, inputs }
   core.state = 'preInvocationHooks'
-  await app.runHooks('preInvocation', before)
+  if (app.hasHooks('preInvocation')) {
+    before = Object.assign(hookContext(hooked), before)
+    await app.runHooks('preInvocation', before)
+  }
 
-  const after: Hooked & { inputs: unknown[]; result: unknown; error: unknown } = Object.assign(
-    hookContext({ hookData, appHookData: app.appHookData, invocationContext: context }),
-    {
-      inputs: before.inputs,
-      result: null,
-      error: null,
-    },
-  )
+  let after: After = { inputs: before.inputs, result: null, error: null }
   core.state = 'invocation'
   try {
     after.result = await model.invokeFunction(context, before.inputs, before.functionCallback)
@@ -75,7 +70,10 @@ export async function invoke(
     after.error = error ?? new Error('Unknown error')
   }
   core.state = 'postInvocationHooks'
-  await app.runHooks('postInvocation', after)
+  if (app.hasHooks('postInvocation')) {
+    after = Object.assign(hookContext(hooked), after)
+    await app.runHooks('postInvocation', after)
+  }
   core.state = undefined
 
   if (after.error !== null && after.error !== undefined) throw after.error as Error
@@ -90,20 +88,39 @@ const validTraceParent = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0
  */
 export function newTraceContext(traceParent?: string, traceState = ''): RpcTraceContext {
   const [, traceId, flags] = validTraceParent.exec(traceParent ?? '') ?? []
-  const span = randomBytes(8).toString('hex')
   return {
-    traceParent: `00-${traceId ?? randomBytes(16).toString('hex')}-${span}-${flags ?? '01'}`,
+    traceParent: `00-${traceId ?? randomHex(16)}-${randomHex(8)}-${flags ?? '01'}`,
     traceState: traceId === undefined ? '' : traceState,
     attributes: {},
   }
 }
 
-function systemMetadata(name: string): RpcTypedData {
-  return {
-    json: JSON.stringify({
-      MethodName: name,
+/** Drawn in advance, as `randomUUID` does: each call of the generator costs as much as 4 KB of it. */
+const pool = { bytes: Buffer.alloc(0), used: 0 }
+
+function randomHex(bytes: number): string {
+  if (pool.used + bytes > pool.bytes.length) {
+    pool.bytes = randomBytes(4096)
+    pool.used = 0
+  }
+  return pool.bytes.toString('hex', pool.used, (pool.used += bytes))
+}
+
+/** Written when it is read: the host makes it outside the worker, and the library looks at it for no HTTP function. */
+class SystemMetadata implements RpcTypedData {
+  readonly #name: string
+  #json: string | undefined
+
+  constructor(name: string) {
+    this.#name = name
+  }
+
+  get json(): string {
+    this.#json ??= JSON.stringify({
+      MethodName: this.#name,
       UtcNow: new Date().toISOString(),
       RandGuid: randomUUID(),
-    }),
+    })
+    return this.#json
   }
 }

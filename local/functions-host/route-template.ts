@@ -10,23 +10,51 @@ interface Parameter {
 
 type Part = string | Parameter
 
+interface Segment {
+  readonly parts: readonly Part[]
+  readonly parameters: readonly Parameter[]
+  /** A group for each parameter. */
+  readonly pattern: RegExp
+}
+
 export interface RouteTemplate {
   readonly text: string
   /**
-   * Matches a request's path, decoded except for `%2F`, without regard to case or one trailing slash.
+   * Matches a request's path without regard to case.
    *
+   * @param path what `splitPath` made of it
    * @returns the parameters that have a value, or `undefined` where the path isn't this route's
    */
-  match(path: string): Record<string, string> | undefined
+  match(path: readonly string[]): Record<string, string> | undefined
+}
+
+/** The segments of a path that is decoded except for `%2F`, without one trailing slash. */
+export function splitPath(path: string): readonly string[] {
+  const segments = path.replace(/^\//, '').replace(/\/$/, '').split('/')
+  return segments.length === 1 && segments[0] === '' ? [] : segments
 }
 
 /** @throws {Error} for a template that the real host refuses when it loads the function */
 export function parseRouteTemplate(text: string): RouteTemplate {
   const segments = splitOutsideBraces(text.replace(/^\/|\/$/g, ''), '/').filter((segment) => segment !== '')
-  const parsed = segments.map(parseSegment)
-  const names = parsed.flat().flatMap((part) => (typeof part === 'string' ? [] : [part.name.toLowerCase()]))
+  const parsed = segments.map((segment) => compileSegment(parseSegment(segment)))
+  const names = parsed.flatMap(({ parameters }) => parameters.map(({ name }) => name.toLowerCase()))
   if (new Set(names).size !== names.length) throw new Error(`The route template "${text}" names a parameter twice.`)
-  return { text, match: (path) => matchSegments(parsed, path) }
+  const takesAll = parsed.some(
+    ({ parts: [only, ...more] }) => typeof only === 'object' && only.catchAll && more.length === 0,
+  )
+  const most = takesAll ? Infinity : parsed.length
+  return { text, match: (path) => (path.length > most ? undefined : matchSegments(parsed, path)) }
+}
+
+/** Once for each template: every request is held against every route until one fits. */
+function compileSegment(parts: readonly Part[]): Segment {
+  const pattern = parts.map((part) => (typeof part === 'string' ? escapeRegExp(part) : '(.+)')).join('')
+  return {
+    parts,
+    parameters: parts.filter((part) => typeof part === 'object'),
+    pattern: new RegExp(`^${pattern}$`, 'is'),
+  }
 }
 
 function parseSegment(segment: string): Part[] {
@@ -102,12 +130,10 @@ function parseConstraint(text: string): (value: string) => boolean {
   }
 }
 
-function matchSegments(template: readonly Part[][], path: string): Record<string, string> | undefined {
-  const segments = path.replace(/^\//, '').replace(/\/$/, '').split('/')
-  if (segments.length === 1 && segments[0] === '') segments.pop()
-
+function matchSegments(template: readonly Segment[], segments: readonly string[]): Record<string, string> | undefined {
   const values: Record<string, string> = {}
-  for (const [index, parts] of template.entries()) {
+  for (const [index, segment] of template.entries()) {
+    const { parts } = segment
     const [only] = parts
     const parameter = parts.length === 1 && typeof only === 'object' ? only : undefined
     const value = parameter?.catchAll ? segments.slice(index).join('/') : segments[index]
@@ -116,7 +142,7 @@ function matchSegments(template: readonly Part[][], path: string): Record<string
       if (parameter.fallback !== undefined) values[parameter.name] = parameter.fallback
       // An empty segment in the middle (`a//b`) is no absent one.
       if (value === '' && !parameter.catchAll && index < segments.length - 1) return undefined
-    } else if (!matchParts(parts, value, values)) return undefined
+    } else if (!matchParts(segment, value, values)) return undefined
     if (parameter?.catchAll) return values
   }
   return segments.length > template.length ? undefined : values
@@ -126,11 +152,9 @@ function mayBeAbsent(parameter: Parameter): boolean {
   return parameter.optional || parameter.catchAll || parameter.fallback !== undefined
 }
 
-function matchParts(parts: readonly Part[], segment: string, values: Record<string, string>): boolean {
-  const pattern = parts.map((part) => (typeof part === 'string' ? escapeRegExp(part) : '(.+)')).join('')
-  const found = new RegExp(`^${pattern}$`, 'is').exec(segment)
+function matchParts({ pattern, parameters }: Segment, text: string, values: Record<string, string>): boolean {
+  const found = pattern.exec(text)
   if (!found) return false
-  const parameters = parts.filter((part) => typeof part === 'object')
   return parameters.every((parameter, index) => {
     const value = found[index + 1] ?? ''
     values[parameter.name] = value

@@ -1,7 +1,7 @@
 /** Route templates, for what the served fixture does not show. */
 import { describe, expect, it } from 'vitest'
 
-import { parseRouteTemplate } from '../../../local/functions-host/route-template.ts'
+import { parseRouteTemplate, splitPath } from '../../../local/functions-host/route-template.ts'
 
 describe('a route template', () => {
   it.each([
@@ -19,12 +19,12 @@ describe('a route template', () => {
     ['{ignored:maxlength(0)?}', '/', '/x'],
     ['a/{b?}', '/a', '/a//c'],
   ])('%s takes %s and not %s', (template, taken, refused) => {
-    expect(parseRouteTemplate(template).match(taken)).toBeDefined()
-    expect(parseRouteTemplate(template).match(refused)).toBeUndefined()
+    expect(parseRouteTemplate(template).match(splitPath(taken))).toBeDefined()
+    expect(parseRouteTemplate(template).match(splitPath(refused))).toBeUndefined()
   })
 
   it('gives several parameters of one segment', () => {
-    expect(parseRouteTemplate('{name}.{kind}').match('/a.b.json')).toEqual({ name: 'a.b', kind: 'json' })
+    expect(parseRouteTemplate('{name}.{kind}').match(splitPath('/a.b.json'))).toEqual({ name: 'a.b', kind: 'json' })
   })
 
   it.each(['{a', '{}', 'a/{id}/{ID}', 'a/{id:colour}'])('is refused where it is none: %s', (template) => {
