@@ -52,6 +52,10 @@ export function operationsPage(items: readonly TelemetryItem[], dropped: number)
       the page again for what is new.
     </p>
     <h2>Operations</h2>
+    <p>
+      One for each request, under the reference that pages and problems carry. The requests themselves are the host's to
+      report, which it does in Azure only; here stands what the broker did within them.
+    </p>
     ${newest.length === 0 ? html`<p>None yet. The broker sends a few seconds after a request.</p>` : newest.map(operation)}
     ${operations.length > newest.length ? html`<p>And ${operations.length - newest.length} older ones.</p>` : undefined}
     <h2>Metrics</h2>
@@ -100,9 +104,10 @@ function operation({ id, items, last }: { id: string; items: readonly TelemetryI
 
 function line(item: TelemetryItem): Html {
   const { type, kind, name, target, duration, success, resultCode, severity } = item
-  const facts = [target, duration === undefined ? undefined : `${duration.toFixed(1)} ms`, severity, resultCode].filter(
-    (fact) => fact !== undefined && fact !== '',
-  )
+  const milliseconds = duration === undefined ? undefined : `${duration.toFixed(1)} ms`
+  // The exporter writes 0 where there is none.
+  const result = resultCode === '0' ? undefined : resultCode
+  const facts = [target, milliseconds, severity, result].filter((fact) => fact !== undefined && fact !== '')
   return html`<span class="type">${kind ?? type}</span> <strong>${short(name)}</strong> ${short(facts.join(' · '))}
     ${success === false ? html`<span class="failed">failed</span>` : undefined}
     ${pairs({ ...item.properties, ...item.measurements })}`
@@ -140,11 +145,11 @@ function metrics(items: readonly TelemetryItem[]): Html {
   return html`<table>
     <thead>
       <tr>
-        <th>Metric</th>
-        <th class="number">Last value</th>
-        <th class="number">Sum</th>
-        <th class="number">Reports</th>
-        <th>Last report</th>
+        <th scope="col">Metric</th>
+        <th scope="col" class="number">Last value</th>
+        <th scope="col" class="number">Sum</th>
+        <th scope="col" class="number">Reports</th>
+        <th scope="col">Last report</th>
       </tr>
     </thead>
     <tbody>
