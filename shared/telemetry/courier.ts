@@ -49,7 +49,7 @@ const usualPace: Pace = {
   giveUpAfter: 30_000,
   flushWithin: 4_000,
 }
-const mostOperations = 1_000
+const mostOperations = 500
 /** Of different fields; more than front ends × codes ever gives. */
 const mostMetrics = 1_000
 

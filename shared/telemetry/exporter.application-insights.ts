@@ -8,6 +8,7 @@ import type { Attributes, Context, Counter, Gauge } from '@opentelemetry/api'
 import { logs } from '@opentelemetry/api-logs'
 import { flushAzureMonitor, useAzureMonitor } from 'applicationinsights'
 import type { TelemetrySettings } from '../settings/settings.ts'
+import { BoundedMap } from '../timing/bounded-map.ts'
 import type { EventReport, MetricReport, OperationParent, Report, SpanReport } from './report.ts'
 
 export interface Exporter {
@@ -53,16 +54,21 @@ export function createExporter({ connectionString, managedIdentity }: TelemetryS
   const tracer = trace.getTracer(scope)
   const logger = logs.getLogger(scope)
   const meter = metrics.getMeter(scope)
+  const own = new BoundedMap<number, Context>(100)
   const counters = new Map<string, Counter>()
   const gauges = new Map<string, Gauge>()
 
   /** Under the host's request, or under a span of its own. */
   const contextOf = (parent: OperationParent): Context => {
     if (parent.kind === 'host') return remoteContext(parent.traceParent)
+    const there = own.get(parent.id)
+    if (there) return there
     const { name, startedAt, milliseconds } = parent
     const span = tracer.startSpan(name, { kind: SpanKind.SERVER, startTime: startedAt }, ROOT_CONTEXT)
     span.end(startedAt + milliseconds)
-    return trace.setSpan(ROOT_CONTEXT, span)
+    const context = trace.setSpan(ROOT_CONTEXT, span)
+    own.set(parent.id, context)
+    return context
   }
 
   const exportSpan = (report: SpanReport, context: Context) => {

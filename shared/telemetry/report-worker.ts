@@ -17,13 +17,16 @@ export interface ReportWorkerOptions extends TelemetrySettings {
  * What the exporter would do by itself and must not: report about itself to somebody else, name the host it runs on,
  * take settings from places that nobody of ours looks at.
  */
-const switchedOff = {
+const fixedByUs = {
   APPLICATION_INSIGHTS_NO_STATSBEAT: 'true',
   APPLICATIONINSIGHTS_STATSBEAT_DISABLED: 'true',
   APPLICATIONINSIGHTS_SDKSTATS_DISABLED: 'true',
   APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED: 'true',
   APPLICATIONINSIGHTS_CONFIGURATION_CONTENT: '{}',
   OTEL_NODE_RESOURCE_DETECTORS: 'none',
+  // What waited for the thread comes all at once.
+  OTEL_BSP_MAX_QUEUE_SIZE: '8192',
+  OTEL_BLRP_MAX_QUEUE_SIZE: '8192',
 }
 
 /** Far above what the exporter needs; a leak in it ends its thread, and not the broker. */
@@ -38,7 +41,7 @@ export function startReportWorker(options: ReportWorkerOptions, onGone: (reason:
   const { connectionString, managedIdentity } = options
   const worker = new Worker(options.file, {
     workerData: { connectionString, managedIdentity },
-    env: { ...options.environment, ...switchedOff, OTEL_SERVICE_NAME: roleOf(options) },
+    env: { ...options.environment, ...fixedByUs, OTEL_SERVICE_NAME: roleOf(options) },
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: mostMegabytes },
     // What the exporter says about itself is no line of ours; the host would take it for an error of the app.

@@ -36,7 +36,14 @@ export interface OperationReport {
 
 export type OperationParent =
   | { readonly kind: 'host'; /** W3C Trace Context §3.2 */ readonly traceParent: string }
-  | { readonly kind: 'own'; readonly name: string; readonly startedAt: number; readonly milliseconds: number }
+  /** `id`: what comes later belongs to the same. */
+  | {
+      readonly kind: 'own'
+      readonly id: number
+      readonly name: string
+      readonly startedAt: number
+      readonly milliseconds: number
+    }
 
 /** A counter's growth, or a gauge's newest value. */
 export interface MetricReport {

@@ -59,10 +59,11 @@ const mostNotes = 64
  * How many operations a second an instance tells whole. The sums count all of them; under a load that is higher, this
  * many are enough to see how calls go, and the cost stays what it is.
  */
-const wholePerSecond = { succeeded: 20, failed: 100 }
+const wholePerSecond = { succeeded: 10, failed: 50 }
 
 export function createTelemetry({ courier, clock }: TelemetryOptions): Telemetry {
   const current = new AsyncLocalStorage<Notes>()
+  let lastOwn = 0
   let second = 0
   let left = { ...wholePerSecond }
 
@@ -129,7 +130,7 @@ export function createTelemetry({ courier, clock }: TelemetryOptions): Telemetry
       const started = performance.now()
       return run(notes, work, () =>
         notes.spans.length + notes.events.length > 0
-          ? { kind: 'own', name, startedAt, milliseconds: performance.now() - started }
+          ? { kind: 'own', id: ++lastOwn, name, startedAt, milliseconds: performance.now() - started }
           : undefined,
       )
     },
