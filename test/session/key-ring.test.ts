@@ -1,0 +1,205 @@
+import { decodeJwt } from 'jose'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { HostProcess } from '../../local/functions-host/process.ts'
+import { localDefaults } from '../../local/local-defaults.ts'
+import { expectPassingFault } from '../fault/calm.ts'
+import { app, refresh, signInByCode } from '../setup/client.ts'
+import { openInside } from '../setup/inside.ts'
+import type { Inside } from '../setup/inside.ts'
+import { deskPage, shopPage } from '../setup/person.ts'
+import type { Person } from '../setup/person.ts'
+import { shiftDate } from '../setup/shifted-date.ts'
+import { desk, shop, startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { openTables } from '../setup/tables.ts'
+import type { Tables } from '../setup/tables.ts'
+
+const toShop = { frontend: 'shop', return_url: 'http://localhost:3000/' }
+const wrappingKeyName = localDefaults.Broker__WrappingKeyName!
+/** One minute before the end of this month, for the local cloud too; seconds from now. */
+const [thisMonth, nextMonth, lastMinute] = (() => {
+  const now = new Date()
+  const end = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1)
+  const nameOf = (time: number) => new Date(time).toISOString().slice(0, 7)
+  return [nameOf(now.getTime()), nameOf(end), (end - now.getTime()) / 1000 - 60] as const
+})()
+const day = 24 * 60 * 60
+const moveHere = shiftDate()
+
+interface Instance extends HostProcess {
+  readonly inside: Inside
+}
+
+let stack: Stack
+let tables: Tables
+let here: Instance
+let there: Instance
+
+const startInstance = async (seconds: number): Promise<Instance> => {
+  const inside = await openInside(seconds)
+  return Object.assign(await stack.startInstance(inside.settings), { inside })
+}
+const moveAll = async (seconds: number, instances: readonly Instance[]) => {
+  moveHere(seconds)
+  for (const { inside } of instances) await inside.moveClock(seconds)
+}
+beforeAll(async () => {
+  stack = await startStack({ instances: 0, frontEnds: [shop, desk, app] })
+  // Not before: certificates of tomorrow would be refused today, by what knows the time better.
+  moveHere(lastMinute)
+  tables = openTables(stack)
+  here = await startInstance(lastMinute)
+  there = await startInstance(lastMinute)
+})
+afterEach(() => stack.identityProvider.changeTokenResponse())
+afterAll(async () => {
+  moveHere(0)
+  await stack.close()
+})
+
+const begin = async (at: string) => {
+  const person = stack.person()
+  return { person, answer: await person.atProvider((await person.begin(toShop, { at })).location!) }
+}
+const signIn = async (at: string): Promise<Person> => {
+  const person = stack.person()
+  expect((await person.signIn(toShop, undefined, { at })).location).toBe(toShop.return_url)
+  return person
+}
+const statusAt = async (person: Person, at: string) => (await person.script(shopPage, '/session', { at })).status
+const ringRows = async () => (await tables.store.list('service', 'key-ring')).map(({ row }) => row).sort()
+const wrappedBy = async () =>
+  (await tables.store.list('service', 'key-ring')).map(({ values }) => values.wrappingVersion as string)
+/** The months whose keys have sealed the sessions that are there. */
+const sealedIn = async () => {
+  const months = (await tables.rows('sessions')).map(({ values }) => String(values.ringKey).slice(0, 7))
+  return [...new Set(months)].sort()
+}
+
+describe('the turn of a month', () => {
+  it('is no end of a sign-in under way, nor of a session, nor of a refresh token; on any instance', async () => {
+    const underWay = [await begin(here.url), await begin(there.url)]
+    const before = await signIn(here.url)
+    const { refreshToken } = await signInByCode(stack.person(), stack.url)
+    expect(await ringRows()).toEqual([thisMonth])
+
+    // Only one of them is there yet: what it seals with the new key opens on the other, which has the old ring.
+    await there.inside.moveClock(lastMinute + 70)
+    const ahead = await begin(there.url)
+    await expect.poll(ringRows).toEqual([thisMonth, nextMonth])
+    const early = await signIn(there.url)
+    expect(await statusAt(early, here.url)).toBe(200)
+    expect((await ahead.person.callback(ahead.answer, { at: here.url })).location).toBe(toShop.return_url)
+
+    await moveAll(lastMinute + 120, [here, there])
+    const cold = await startInstance(lastMinute + 120)
+    const [first, second] = underWay
+    expect((await first!.person.callback(first!.answer, { at: there.url })).location).toBe(toShop.return_url)
+    expect((await second!.person.callback(second!.answer, { at: cold.url })).location).toBe(toShop.return_url)
+    for (const { url } of [here, there, cold]) {
+      expect(await statusAt(before, url)).toBe(200)
+      expect(await statusAt(first!.person, url)).toBe(200)
+    }
+    const refreshed = await refresh(cold.url, refreshToken)
+    expect(refreshed.status).toBe(200)
+    expect((await refresh(here.url, refreshed.json.refresh_token as string)).status).toBe(200)
+    expect(await ringRows()).toEqual([thisMonth, nextMonth])
+    expect(await sealedIn()).toEqual([thisMonth, nextMonth])
+  })
+
+  it('hides no session from a sign-out at the provider', async () => {
+    let sid = ''
+    stack.identityProvider.changeTokenResponse(({ answer }) => {
+      sid = decodeJwt(answer.id_token as string).sid as string
+      return answer
+    })
+    await moveAll(lastMinute, [here, there])
+    const [person, other] = [await signIn(here.url), await signIn(there.url)]
+    await moveAll(lastMinute + 120, [here, there])
+    await person.signIn({ frontend: 'desk' }, undefined, { at: there.url })
+    expect(await sealedIn()).toEqual([thisMonth, nextMonth])
+    const { url } = await startInstance(lastMinute + 120)
+
+    await fetch(`${url}/logout/frontchannel?sid=${sid}`)
+
+    expect(await statusAt(person, here.url)).toBe(401)
+    expect((await person.script(deskPage, '/session')).status).toBe(401)
+    expect(await statusAt(other, here.url)).toBe(200)
+  })
+})
+
+describe('the wrapping key', () => {
+  it('may be rotated: what the old version wrapped is unwrapped by it, and what comes after by the new one', async () => {
+    const person = await signIn(here.url)
+    const { version } = await stack.vault.rotateKey(wrappingKeyName)
+
+    const cold = await startInstance(lastMinute + 120)
+
+    expect(await statusAt(person, cold.url)).toBe(200)
+    expect(await wrappedBy()).not.toContain(version)
+    // An instance of its own: what it gets then is of no use to one that goes back.
+    moveHere(lastMinute + 40 * day)
+    await signIn((await startInstance(lastMinute + 40 * day)).url)
+    moveHere(lastMinute + 120)
+    expect(await wrappedBy()).toContain(version)
+  })
+
+  it('of an old version that was taken away is missed by new instances alone, which say so and make no key', async () => {
+    const person = await signIn(here.url)
+    const [old] = await wrappedBy()
+    const before = await ringRows()
+    stack.vault.setKeyEnabled(wrappingKeyName, old, false)
+
+    const cold = await startInstance(lastMinute + 120)
+
+    expectPassingFault(await person.script(shopPage, '/session', { at: cold.url }), 'vault_forbidden')
+    expect(await statusAt(person, here.url)).toBe(200)
+    expect(await ringRows()).toEqual(before)
+    stack.vault.setKeyEnabled(wrappingKeyName, old, true)
+    await cold.inside.moveClock(lastMinute + 126)
+    expect(await statusAt(person, cold.url)).toBe(200)
+  })
+})
+
+describe('a row that somebody', () => {
+  it('damaged stops new instances, which say so, until it is put right; the others serve and sign in', async () => {
+    const person = await signIn(here.url)
+    const good = (await tables.store.list('service', 'key-ring')).find(({ row }) => row === nextMonth)!
+    const bad = { ...good, values: { ...good.values, wrapped: Buffer.alloc(256, 1) } }
+    const etag = await tables.store.replace('service', bad, good.etag)
+
+    const cold = await startInstance(lastMinute + 120)
+
+    expectPassingFault(await person.script(shopPage, '/session', { at: cold.url }), 'key_ring_unreadable')
+    const ready = await person.open('/health/ready', { at: cold.url })
+    expect([ready.status, ready.text]).toEqual([503, 'key ring'])
+    expect(await statusAt(person, here.url)).toBe(200)
+    await signIn(there.url)
+    await tables.store.replace('service', good, etag!)
+    await cold.inside.moveClock(lastMinute + 126)
+    expect(await statusAt(person, cold.url)).toBe(200)
+  })
+
+  it('removed is made once by those that miss it, and every instance comes to use that one', async () => {
+    const before = await signIn(here.url)
+    const good = (await tables.store.list('service', 'key-ring')).find(({ row }) => row === nextMonth)!
+    await tables.store.remove('service', good)
+    stack.store.resetRequests()
+    const cold = await Promise.all([startInstance(lastMinute + 120), startInstance(lastMinute + 120)])
+
+    const begun = await Promise.all(cold.map(({ url }) => begin(url)))
+
+    const inserts = stack.store.requests.filter(({ operation, table }) => operation === 'insert' && table === 'service')
+    expect(inserts.filter(({ status }) => status < 300)).toHaveLength(1)
+    // Whoever has the lost key still serves what it sealed; elsewhere that is over, and says where to sign in.
+    expect(await statusAt(before, there.url)).toBe(200)
+    expect((await before.script(shopPage, '/session', { at: cold[0].url })).json).toMatchObject({ code: 'signed_out' })
+    // What each of the new ones began ends on the others, the warm ones among them.
+    await moveAll(lastMinute + 160, [here, there, ...cold])
+    const [first, second] = begun
+    expect((await first!.person.callback(first!.answer, { at: here.url })).location).toBe(toShop.return_url)
+    expect((await second!.person.callback(second!.answer, { at: cold[0].url })).location).toBe(toShop.return_url)
+    for (const { url } of [here, there, ...cold]) expect([url, await statusAt(first!.person, url)]).toEqual([url, 200])
+    expect(await statusAt(await signIn(there.url), cold[1].url)).toBe(200)
+  })
+})

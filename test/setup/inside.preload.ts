@@ -1,0 +1,29 @@
+/** Runs in a broker's process before anything else: its clock, and what it holds, for the test that started it. */
+import http from 'node:http'
+import { isMainThread } from 'node:worker_threads'
+import { shiftDate } from './shifted-date.ts'
+
+if (isMainThread) {
+  const given = new URL(import.meta.url).searchParams
+  const moveClock = shiftDate()
+  moveClock(Number(given.get('ahead')))
+  const server = http.createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://127.0.0.1')
+    if (url.searchParams.has('ahead')) moveClock(Number(url.searchParams.get('ahead')))
+    response.setHeader('connection', 'close')
+    if (url.pathname !== '/usage') {
+      response.end()
+      return
+    }
+    // Twice: what a finalizer lets go of is free after the second.
+    globalThis.gc?.()
+    setImmediate(() => {
+      globalThis.gc?.()
+      const { heapUsed, external, rss } = process.memoryUsage()
+      const resources: Record<string, number> = {}
+      for (const name of process.getActiveResourcesInfo()) resources[name] = (resources[name] ?? 0) + 1
+      response.end(JSON.stringify({ heapUsed, external, rss, resources }))
+    })
+  })
+  server.listen(Number(given.get('port')), '127.0.0.1').unref()
+}

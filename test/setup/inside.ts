@@ -1,0 +1,37 @@
+/** The inside of a broker's process, as far as a test moves it or looks at it: its clock, its memory, what it holds open. */
+import { freePort } from '../../local/http-server.ts'
+
+export interface Usage {
+  /** Bytes, after a full collection. */
+  readonly heapUsed: number
+  readonly external: number
+  readonly rss: number
+  /** What keeps the process alive, by kind: sockets, timers, … */
+  readonly resources: Readonly<Record<string, number>>
+}
+
+export interface Inside {
+  /** For `startInstance`. */
+  readonly settings: Readonly<Record<string, string>>
+  /** Lets the clock of the running process jump. @param seconds ahead of the real one, or behind it */
+  moveClock(seconds: number): Promise<void>
+  usage(): Promise<Usage>
+}
+
+/**
+ * One for each instance.
+ *
+ * @param seconds by which its clock is ahead from the start
+ */
+export async function openInside(seconds = 0): Promise<Inside> {
+  const port = await freePort()
+  const preload = new URL(`./inside.preload.ts?port=${port}&ahead=${seconds}`, import.meta.url)
+  const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
+  return {
+    settings: { NODE_OPTIONS: `--expose-gc --import=${preload.href}` },
+    moveClock: async (seconds) => {
+      await ask(`/?ahead=${seconds}`)
+    },
+    usage: async () => (await (await ask('/usage')).json()) as Usage,
+  }
+}
