@@ -1,10 +1,10 @@
 /**
- * Calls to the identity provider: node:https with one keep-alive agent (a third of fetch's cost), no redirects, JSON
- * only, bounded in time and size.
+ * Calls to the identity provider and Graph: https with connections that are kept, no redirects, JSON only, bounded in
+ * time and size.
  */
-import type http from 'node:http'
-import https from 'node:https'
 import { BrokerError } from '../errors.ts'
+import { createExchange, ExchangeError, readObject } from './exchange.ts'
+import type { Answered } from './exchange.ts'
 
 export interface NetworkRequest {
   readonly method: 'GET' | 'POST'
@@ -31,35 +31,16 @@ export interface NetworkOptions {
 
 export function createNetwork({ deadlineMilliseconds = 10_000 }: NetworkOptions = {}): Network {
   // A free connection is given up before a provider's front door would: a POST on a dead one could not be repeated.
-  const agentOptions = { keepAlive: true, timeout: 20_000, maxFreeSockets: 32 }
-  const secure = new https.Agent(agentOptions)
+  const exchange = createExchange({ maxBytes, idleMilliseconds: 20_000 })
 
-  const send = (request: NetworkRequest, until: number): Promise<NetworkAnswer> =>
-    new Promise((resolve, reject) => {
-      const url = new URL(request.url)
-      // Plain http never leaves this machine.
-      if (url.protocol !== 'https:') {
-        reject(unavailable(`${url.protocol} is not spoken to a provider`))
-        return
-      }
-      const outgoing = https.request(
-        url,
-        {
-          agent: secure,
-          method: request.method,
-          headers: {
-            accept: 'application/json',
-            ...request.headers,
-            ...(request.body === undefined ? {} : { 'content-length': Buffer.byteLength(request.body) }),
-          },
-        },
-        (incoming) => void read(incoming).then(resolve, reject),
-      )
-      const timer = setTimeout(() => outgoing.destroy(new Error('deadline')), until - performance.now())
-      outgoing.on('error', (error: NodeJS.ErrnoException) => reject(unavailable(error.code ?? error.message, error)))
-      outgoing.on('close', () => clearTimeout(timer))
-      outgoing.end(request.body)
-    })
+  const send = async ({ method, url, headers, body }: NetworkRequest, until: number): Promise<NetworkAnswer> => {
+    const address = new URL(url)
+    // Plain http never leaves this machine.
+    if (address.protocol !== 'https:') throw unavailable(`${address.protocol} is not spoken to a provider`)
+    const path = `${address.pathname}${address.search}`
+    const asked = { method, path, headers: { accept: 'application/json', ...headers }, body }
+    return read(await exchange(address, asked, until).catch(refuse))
+  }
 
   return async (request) => {
     const until = performance.now() + deadlineMilliseconds
@@ -77,45 +58,22 @@ export function createNetwork({ deadlineMilliseconds = 10_000 }: NetworkOptions 
   }
 }
 
-async function read(incoming: http.IncomingMessage): Promise<NetworkAnswer> {
-  const status = incoming.statusCode ?? 0
-  const headers = Object.fromEntries(Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]))
-  // Before the content is looked at: a front door's 503 is HTML, and what matters is that it will pass.
-  if (status === 429 || status >= 500) {
-    incoming.on('error', () => undefined).resume()
-    return { status, headers, json: {} }
-  }
-  const chunks: Buffer[] = []
-  let size = 0
-  try {
-    for await (const chunk of incoming as AsyncIterable<Buffer>) {
-      size += chunk.length
-      if (size > maxBytes) {
-        incoming.destroy()
-        throw invalid('more than 256 KB')
-      }
-      chunks.push(chunk)
-    }
-  } catch (error) {
-    throw error instanceof BrokerError ? error : unavailable('answer cut off', error)
-  }
-  if (status >= 300 && status < 400) throw invalid('a redirect')
-  // Graph's answer to a removal; whoever expects something in an answer misses it there.
-  if (status === 204) return { status, headers, json: {} }
-  if (!/^application\/([\w.-]+\+)?json\b/i.test(headers['content-type'] ?? '')) throw invalid('not JSON')
-  return { status, headers, json: parseObject(Buffer.concat(chunks).toString('utf8')) }
+function refuse(error: unknown): never {
+  const reason = error instanceof ExchangeError ? error.reason : 'no request'
+  if (reason === 'too large') throw invalid('more than 256 KB')
+  throw unavailable(reason, error)
 }
 
-function parseObject(text: string): Readonly<Record<string, unknown>> {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch {
-    throw invalid('broken JSON')
-  }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-    throw invalid('JSON that is not an object')
-  return parsed as Readonly<Record<string, unknown>>
+function read(answered: Answered): NetworkAnswer {
+  const { status } = answered
+  const headers = Object.fromEntries(Object.entries(answered.headers).map(([name, value]) => [name, String(value)]))
+  // Before the content is looked at: a front door's 503 is HTML, and what matters is that it will pass. And 204 is
+  // Graph's answer to a removal; whoever expects something in an answer misses it there.
+  if (status === 429 || status >= 500 || status === 204) return { status, headers, json: {} }
+  if (status >= 300 && status < 400) throw invalid('a redirect')
+  const json = readObject(answered)
+  if (typeof json === 'string') throw invalid(json)
+  return { status, headers, json }
 }
 
 function unavailable(detail: string, cause?: unknown): BrokerError {
