@@ -19,6 +19,11 @@ export interface RegisteredClient {
   readonly redirectUris: Current<string>
   readonly postLogoutRedirectUris?: Current<string>
   readonly certificates: Current<RegisteredCertificate>
+  /**
+   * Its assertions are checked by RFC 7523 alone. Entra takes no such application: for the bench, whose other libraries
+   * can neither name the certificate nor say the token endpoint for an audience.
+   */
+  readonly plainAssertions?: boolean
 }
 
 /** A list, or who knows it: asked at each use, so that neither a roll nor a port known later needs a restart. */

@@ -99,6 +99,7 @@ async function authenticateClient(
   if (!client) throw new EntraError('application_unknown', `[${clientId}]`)
   const assertion = form['client_assertion']
   if (assertion === undefined) throw new EntraError('assertion_missing')
+  if (client.plainAssertions) return
 
   const { origin, paths, settings, tenantId } = around
   const audience = settings.assertionAudience === 'issuer' ? issuerOf(origin, tenantId) : `${origin}${paths.token}`

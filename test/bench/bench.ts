@@ -3,9 +3,15 @@ import { mkdir } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { entryRow, measureCold, measureWarm } from './measure.ts'
-import { fullPlan, quickPlan } from './plan.ts'
+import { coldTable, countColdStart } from './cold-counts.ts'
+import { measureCold, sizeRows } from './measure-cold.ts'
+import { measureGrowth } from './measure-growth.ts'
+import { measurePause } from './measure-pause.ts'
+import { measureWarm } from './measure-warm.ts'
+import { fullPlan, partNames, quickPlan } from './plan.ts'
+import type { PartName } from './plan.ts'
 import { describeMachine, describeMisses, failures, table, verdictOf } from './report.ts'
+import type { Row } from './report.ts'
 import { startWorld } from './world.ts'
 
 const { values } = parseArgs({
@@ -13,10 +19,17 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
+    only: { type: 'string' },
     profile: { type: 'string' },
   },
 })
 const plan = values.quick ? quickPlan : fullPlan
+const unknown = values.only?.split(',').find((name) => !partNames.some((part) => part === name))
+if (unknown !== undefined) {
+  process.stderr.write(`--only takes ${partNames.join(', ')}, not "${unknown}".\n`)
+  process.exit(2)
+}
+const isAsked = (part: PartName) => values.only === undefined || values.only.split(',').includes(part)
 const tell = (step: string) => void process.stderr.write(`${step}\n`)
 const machine = {
   node: process.version,
@@ -29,7 +42,7 @@ const profileFolder = values.profile === undefined ? undefined : path.resolve(va
 if (profileFolder !== undefined) await mkdir(profileFolder, { recursive: true })
 
 tell('building, and starting the provider, the vault and the store')
-const starting = startWorld(plan)
+const starting = startWorld({ guests: plan.guests, people: plan.guests + plan.strangers })
 // Children end with this process in any case; the folder goes only by this.
 const giveUp = (why: string) => {
   tell(why)
@@ -42,20 +55,50 @@ process.once('SIGTERM', () => giveUp('Ended.'))
 const world = await starting
 try {
   const measuring = { world, plan, tell, ...(profileFolder === undefined ? {} : { profileFolder }) }
-  const cold = await measureCold(measuring)
-  const warm = await measureWarm(measuring)
-  const rows = [...warm, ...cold, entryRow(world)].sort((a, b) => (a.number ?? 99) - (b.number ?? 99))
-  const seconds = Math.round((Date.now() - startedAt) / 1000)
+  const took: string[] = []
+  const run = async <Result>(part: PartName, work: () => Promise<Result>): Promise<Result | undefined> => {
+    if (!isAsked(part)) return undefined
+    const began = Date.now()
+    const result = await work()
+    took.push(`${part} ${secondsSince(began)} s`)
+    return result
+  }
+  // Counts first: they are the same on a busy machine, and leave the store as the second instance finds it.
+  const counts = await run('counts', () => countColdStart(world))
+  const cold = await run('cold', () => measureCold(measuring))
+  const warm = await run('warm', () => measureWarm(measuring))
+  const growth = await run('growth', () => measureGrowth(measuring))
+  const pause = await run('pause', () => measurePause(measuring))
+  const parts: readonly (readonly Row[])[] = [warm, growth, cold, sizeRows(world), pause].map((rows) => rows ?? [])
+  const rows = sortByGoal(parts)
+  const seconds = secondsSince(startedAt)
 
   if (values.json) {
-    const report = { machine, plan, seconds, rows: rows.map((row) => ({ ...row, result: verdictOf(row) })) }
+    const report = { machine, plan, seconds, counts, rows: rows.map((row) => ({ ...row, result: verdictOf(row) })) }
     process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
   } else {
     const how = `${plan.rounds} rounds in turns after ${plan.warmUpSignIns.toLocaleString('en')} sign-ins`
-    const lines = [`${describeMachine(machine)}; ${how}; ${seconds} s.`, '', table(rows), '', ...describeMisses(rows)]
+    const lines = [
+      ...[`${describeMachine(machine)}; ${how}; ${seconds} s (${took.join(', ')}).`, '', table(rows), ''],
+      ...(counts ? [coldTable(counts), ''] : []),
+      ...describeMisses(rows),
+    ]
     process.stdout.write(`${lines.join('\n')}\n`)
   }
   if (values.check && failures(rows).length > 0) process.exitCode = 1
 } finally {
   await world.close()
+}
+
+/** By number; a row without one stays below the one that it belongs to, or goes to the end where its part has none. */
+function sortByGoal(parts: readonly (readonly Row[])[]): readonly Row[] {
+  const groups = parts.flatMap((rows) => {
+    let number = 99
+    return rows.map((row) => ({ row, number: (number = row.number ?? number) }))
+  })
+  return groups.sort((a, b) => a.number - b.number).map(({ row }) => row)
+}
+
+function secondsSince(began: number): number {
+  return Math.round((Date.now() - began) / 1000)
 }

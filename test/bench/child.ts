@@ -2,12 +2,16 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import type { Usage } from './usage.ts'
+import type { Pause, Question, Usage } from './usage.ts'
 
 export interface Child<Ready> {
   readonly ready: Ready
   /** Only of a process with `usage.ts` preloaded. */
   usage(): Promise<Usage>
+  /** The same; the first call begins to watch, each further one tells of the time since the last. */
+  pause(): Promise<Pause>
+  /** Whatever else the program answers by its channel, one question at a time. */
+  ask(question: object): Promise<unknown>
   /** The last that it wrote to its log. */
   log(): string
   /** By SIGTERM: a profile is written on the way out. */
@@ -15,7 +19,7 @@ export interface Child<Ready> {
 }
 
 const startMilliseconds = 30_000
-const answerMilliseconds = 10_000
+const answerMilliseconds = 20_000
 const endMilliseconds = 15_000
 
 /** @param argv Node's own arguments, the program and its arguments */
@@ -30,13 +34,16 @@ export async function startChild<Ready>(
     child.kill('SIGKILL')
     throw error
   })
+  const ask = async (question: Question | object): Promise<unknown> => {
+    const answered = once(child, 'message', { signal: AbortSignal.timeout(answerMilliseconds) })
+    child.send(question)
+    return ((await answered) as [unknown])[0]
+  }
   return {
     ready: JSON.parse(line) as Ready,
-    usage: async () => {
-      const answered = once(child, 'message', { signal: AbortSignal.timeout(answerMilliseconds) })
-      child.send('usage')
-      return ((await answered) as [Usage])[0]
-    },
+    usage: async () => (await ask('usage')) as Usage,
+    pause: async () => (await ask('pause')) as Pause,
+    ask,
     log: () => said,
     end: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return

@@ -1,21 +1,30 @@
 /**
  * Identity provider, vault and managed identity, in a process of their own so that their CPU time is not counted.
- * `npm start` starts the same parts; here the provider knows a second application, the peer.
+ * `npm start` starts the same parts; here the provider knows further applications, the peers.
  */
 import { writeFileSync } from 'node:fs'
 import { createCertificateAuthority } from '../../local/certificate-authority.ts'
+import { startIngestion } from '../../local/ingestion/ingestion.ts'
 import { startIdentityProvider } from '../../local/identity-provider/identity-provider.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
 import { localIdentity, startManagedIdentity } from '../../local/managed-identity/managed-identity.ts'
 import { brokerAccessPolicy } from '../../local/vault/permissions.ts'
 import { startVault } from '../../local/vault/vault.ts'
+import { createPeople } from './driver.ts'
 
 export interface CloudOptions {
   /** Where the certificate authority's certificate is written. */
   readonly caFile: string
   readonly brokerRedirectUri: string
-  readonly peer: { readonly clientId: string; readonly redirectUri: string; readonly certificate: string }
-  readonly people: readonly { readonly username: string; readonly name: string; readonly objectId: string }[]
+  readonly peers: readonly {
+    readonly clientId: string
+    readonly redirectUri: string
+    readonly certificate: string
+    /** Its library can say neither which certificate it has nor what Entra wants for an audience. */
+    readonly plainAssertions: boolean
+  }[]
+  /** How many there are. */
+  readonly people: number
 }
 
 /** What is printed when all of it listens. */
@@ -23,9 +32,11 @@ export interface CloudReady {
   readonly issuer: string
   /** For the broker. */
   readonly settings: Readonly<Record<string, string>>
+  /** With these on top it reports to the local ingestion. */
+  readonly telemetrySettings: Readonly<Record<string, string>>
 }
 
-const { caFile, brokerRedirectUri, peer, people } = JSON.parse(process.argv[2] ?? '') as CloudOptions
+const { caFile, brokerRedirectUri, peers, people } = JSON.parse(process.argv[2] ?? '') as CloudOptions
 const tenantId = localDefaults.AzureAd__TenantId!
 const certificateName = localDefaults.AzureAd__ClientCredentials__0__KeyVaultCertificateName!
 process.on('disconnect', () => process.exit())
@@ -48,7 +59,7 @@ const provider = await startIdentityProvider({
   port: 0,
   tls,
   tenantId,
-  people,
+  people: createPeople(people),
   apis: [{ audience: 'api://demo', scopes: ['orders.read'] }],
   clients: [
     {
@@ -56,8 +67,23 @@ const provider = await startIdentityProvider({
       redirectUris: [brokerRedirectUri],
       certificates: () => vault.publicCertificates(certificateName).map(({ der }) => der),
     },
-    { clientId: peer.clientId, redirectUris: [peer.redirectUri], certificates: [peer.certificate] },
+    ...peers.map(({ clientId, redirectUri, certificate, plainAssertions }) => ({
+      clientId,
+      redirectUris: [redirectUri],
+      certificates: [certificate],
+      plainAssertions,
+    })),
   ],
+})
+
+// It keeps every request for tests to look at; here nobody looks, and ten thousand people make fifty thousand.
+setInterval(() => provider.resetRequests(), 1000).unref()
+
+const ingestion = await startIngestion({
+  port: 0,
+  tls,
+  verifyAccessToken: (token, audience) => managedIdentity.issuer.verifyAccessToken(token, audience),
+  publishers: [localIdentity.clientId],
 })
 
 const ready: CloudReady = {
@@ -69,6 +95,10 @@ const ready: CloudReady = {
     IDENTITY_HEADER: managedIdentity.header,
     AZURE_CLIENT_ID: localIdentity.clientId,
     NODE_EXTRA_CA_CERTS: caFile,
+  },
+  telemetrySettings: {
+    APPLICATIONINSIGHTS_CONNECTION_STRING: ingestion.connectionString,
+    APPLICATIONINSIGHTS_AUTHENTICATION_STRING: `Authorization=AAD;ClientId=${localIdentity.clientId}`,
   },
 }
 process.stdout.write(`${JSON.stringify(ready)}\n`)

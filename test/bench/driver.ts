@@ -13,8 +13,15 @@ export interface RelyingParty {
   log(): string
 }
 
-/** Somebody who is signed in at the provider already, so that a sign-in costs the provider one page. */
+/** Somebody whom the provider knows. */
 export interface Person {
+  readonly username: string
+  readonly name: string
+  readonly objectId: string
+}
+
+/** A person with a browser, which is signed in at the provider from the second time on: that costs the provider one page. */
+export interface Guest {
   readonly username: string
   readonly visitor: Visitor
 }
@@ -25,15 +32,17 @@ const scriptHeaders = { origin: frontEndOrigin, 'sec-fetch-site': 'same-site', a
 const requestMilliseconds = 20_000
 const agent = new http.Agent({ keepAlive: true, maxSockets: 16 })
 
-export function createPeople(
-  count: number,
-): readonly (Person & { readonly objectId: string; readonly name: string })[] {
+/** The same for the same number, in whichever process they are made. */
+export function createPeople(count: number): readonly Person[] {
   return Array.from({ length: count }, (_, index) => ({
     username: `person${index}@contoso.example`,
     name: `Person ${index}`,
     objectId: `aaaaaaaa-0000-4000-8000-${String(index).padStart(12, '0')}`,
-    visitor: createVisitor(),
   }))
+}
+
+export function withBrowser({ username }: Person): Guest {
+  return { username, visitor: createVisitor() }
 }
 
 /**
@@ -41,17 +50,23 @@ export function createPeople(
  *
  * @returns the cookie header of the session
  */
-export async function signIn(party: RelyingParty, { username, visitor }: Person): Promise<string> {
+export async function signIn(party: RelyingParty, { username, visitor }: Guest): Promise<string> {
   const begun = await send(`${party.url}${party.loginPath}`)
-  if (begun.status !== 303 || !begun.location) throw unexpected(party, 'login', begun)
-  const { mode, fields } = await visitor.signIn(begun.location, username)
+  if (!isRedirect(begun) || !begun.location) throw unexpected(party, 'login', begun)
+  // Its pages are on both, and this browser has no certificates.
+  const page = begun.location.replace(/^https:\/\/127\.0\.0\.1:/, 'http://127.0.0.1:')
+  const { mode, fields } = await visitor.signIn(page, username)
   if (mode !== 'form_post') throw new Error(`${party.name}: the provider answered by ${mode}`)
   const done = await send(`${party.url}/callback`, {
     cookie: begun.cookie,
     form: new URLSearchParams(fields).toString(),
   })
-  if (done.status !== 303 || done.cookie === '') throw unexpected(party, 'callback', done)
+  if (!isRedirect(done) || done.cookie === '') throw unexpected(party, 'callback', done)
   return done.cookie
+}
+
+function isRedirect({ status }: Answer): boolean {
+  return status === 303 || status === 302
 }
 
 export async function readSession(party: RelyingParty, cookie: string): Promise<void> {
@@ -122,7 +137,7 @@ function send(url: string, { cookie, form, headers }: Request = {}): Promise<Ans
 
 function cookieHeader(set: readonly string[]): string {
   return set
-    .filter((cookie) => !/;\s*max-age=0\b/i.test(cookie))
+    .filter((cookie) => !/;\s*(max-age=0\b|expires=Thu, 01 Jan 1970)/i.test(cookie))
     .map((cookie) => cookie.split(';', 1)[0])
     .join('; ')
 }

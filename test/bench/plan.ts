@@ -9,7 +9,14 @@ export interface Plan {
   readonly reads: number
   /** At once. */
   readonly inFlight: number
-  readonly people: number
+  /** Who signs in again and again. */
+  readonly guests: number
+  /** Different people, each of whom signs in once: 0 measures no growth. */
+  readonly strangers: number
+  /** Few enough in a second that telemetry tells each of them whole. */
+  readonly slowSignIns: { readonly rounds: number; readonly perSecond: number; readonly seconds: number }
+  /** Fresh processes that are watched for how long their event loop stands. */
+  readonly pauseRounds: number
   /** The whole run ends after this, finished or not. */
   readonly minutes: number
 }
@@ -18,12 +25,15 @@ export const fullPlan: Plan = {
   rounds: 7,
   coldRounds: 7,
   warmUpSignIns: 1500,
-  warmUpReads: 3000,
+  warmUpReads: 10_000,
   signIns: 500,
   reads: 2000,
   inFlight: 4,
-  people: 100,
-  minutes: 8,
+  guests: 100,
+  strangers: 10_000,
+  slowSignIns: { rounds: 3, perSecond: 10, seconds: 8 },
+  pauseRounds: 5,
+  minutes: 20,
 }
 
 /** Enough to see that something became twice as dear, on a laptop or in CI; not enough for the goals. */
@@ -32,9 +42,16 @@ export const quickPlan: Plan = {
   rounds: 3,
   coldRounds: 3,
   warmUpSignIns: 300,
-  warmUpReads: 1000,
+  warmUpReads: 2000,
   signIns: 150,
   reads: 1000,
-  people: 20,
-  minutes: 3,
+  guests: 20,
+  strangers: 0,
+  slowSignIns: { rounds: 1, perSecond: 10, seconds: 5 },
+  pauseRounds: 1,
+  minutes: 6,
 }
+
+/** What `--only` names. */
+export const partNames = ['cold', 'counts', 'warm', 'growth', 'pause'] as const
+export type PartName = (typeof partNames)[number]

@@ -2,30 +2,48 @@
 import path from 'node:path'
 import * as esbuild from 'esbuild'
 import { build } from '../../local/build.ts'
+import type { BuildResult } from '../../local/build.ts'
 import { bundleFunctionsHost } from '../../local/functions-host/bundle-host.ts'
+
+export type PeerName = 'openid-client' | 'express-openid-connect'
 
 export interface Programs {
   /** The functions host with the broker's bundle. */
   readonly broker: readonly string[]
   /** The functions host with one function that does nothing. */
   readonly bare: readonly string[]
-  readonly peer: readonly string[]
+  readonly peers: Readonly<Record<PeerName, readonly string[]>>
+  /** Loads the broker's bundle bare, and counts. */
+  readonly coldStart: readonly string[]
+  /** The Functions library on node:http, with the same function. */
+  readonly library: readonly string[]
   /** node:http alone. */
   readonly plain: readonly string[]
-  /** The broker's entry chunk with its static imports. */
-  readonly entryBytes: number
+  readonly sizes: Pick<BuildResult, 'entryBytes' | 'totalBytes' | 'telemetryBytes'>
 }
 
-/** @param folder inside the project, so that the peer finds its packages: they are not bundled, as nobody does for express */
+/** @param folder inside the project, so that the peers find their packages: these are not bundled, as nobody does for express */
 export async function buildPrograms(folder: string): Promise<Programs> {
   const file = (name: string) => path.join(folder, name)
   const source = (name: string) => path.join(import.meta.dirname, name)
+  const sources = {
+    ...{
+      'openid-client': source('peer.openid-client.ts'),
+      'express-openid-connect': source('peer.express-openid-connect.ts'),
+    },
+    ...{
+      library: source('library.ts'),
+      plain: source('plain.ts'),
+      usage: source('usage.ts'),
+      'cold-start': source('cold-start.ts'),
+    },
+  }
   const [broker] = await Promise.all([
     build({ outdir: file('broker') }),
     build({ entry: source('bare-function/index.ts'), outdir: file('bare') }),
     bundleFunctionsHost(file('host.mjs')),
     esbuild.build({
-      entryPoints: [source('peer.ts'), source('plain.ts'), source('usage.ts')],
+      entryPoints: sources,
       outdir: folder,
       outExtension: { '.js': '.mjs' },
       bundle: true,
@@ -41,8 +59,13 @@ export async function buildPrograms(folder: string): Promise<Programs> {
   return {
     broker: hosted('broker'),
     bare: hosted('bare'),
-    peer: [...usage, file('peer.mjs')],
+    peers: {
+      'openid-client': [...usage, file('openid-client.mjs')],
+      'express-openid-connect': [...usage, file('express-openid-connect.mjs')],
+    },
+    coldStart: [file('cold-start.mjs'), file('broker')],
+    library: [...usage, file('library.mjs'), file('bare')],
     plain: [...usage, file('plain.mjs')],
-    entryBytes: broker.entryBytes,
+    sizes: broker,
   }
 }

@@ -7,7 +7,7 @@ export interface Spread {
 
 export interface Goal {
   readonly must: number
-  readonly stretch: number
+  readonly stretch?: number
 }
 
 /** One line of the table. The ratio of each round is taken before the median, since rounds are paired. */
@@ -21,6 +21,8 @@ export interface Row {
   /** What is held against the goal: the paired ratio, or the figure itself. */
   readonly figure: Spread
   readonly goal?: Goal
+  /** The figure is no ratio, but the broker's own. */
+  readonly isAbsolute?: boolean
 }
 
 export interface Machine {
@@ -57,9 +59,23 @@ export function compare(
   }
 }
 
+/** The broker's own figure against its goal; the other one stands beside it, to be compared by the reader. */
+export function figureOf({
+  values,
+  other,
+  ...row
+}: Pick<Row, 'number' | 'what' | 'unit' | 'goal'> & {
+  readonly values: readonly number[]
+  readonly other?: readonly [name: string, values: readonly number[]]
+}): Row {
+  const spread = spreadOf(values)
+  const beside = other ? { other: { name: other[0], value: spreadOf(other[1]) } } : {}
+  return { ...row, ...beside, broker: spread, figure: spread, isAbsolute: true }
+}
+
 export function verdictOf({ figure, goal }: Row): Verdict {
   if (!goal) return undefined
-  if (figure.median <= goal.stretch) return 'stretch'
+  if (goal.stretch !== undefined && figure.median <= goal.stretch) return 'stretch'
   return figure.median <= goal.must ? 'must' : 'missed'
 }
 
@@ -86,9 +102,9 @@ export function table(rows: readonly Row[]): string {
     row.what,
     `${round(row.broker.median)} ${row.unit}`,
     row.other ? `${row.other.name} ${round(row.other.value.median)} ${row.unit}` : '',
-    row.other ? withRange(row.figure) : '',
+    row.other || row.figure.low !== row.figure.high ? withRange(row) : '',
     row.goal ? String(row.goal.must) : '',
-    row.goal ? String(row.goal.stretch) : '',
+    row.goal?.stretch === undefined ? '' : String(row.goal.stretch),
     verdictOf(row) ?? '',
   ])
   const widths = head.map((title, column) => Math.max(title.length, ...lines.map((line) => line[column]?.length ?? 0)))
@@ -100,8 +116,10 @@ export function describeMachine({ node, cpu, cores }: Machine): string {
   return `Node ${node} on ${cores} cores (${cpu})`
 }
 
-function withRange({ median, low, high }: Spread): string {
-  return `${median.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`
+function withRange({ figure: { median, low, high }, isAbsolute, unit }: Row): string {
+  return isAbsolute
+    ? `${round(median)} ${unit} (${round(low)}–${round(high)})`
+    : `${median.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`
 }
 
 function round(value: number): string {

@@ -8,26 +8,35 @@ import { makeSelfSigned } from '../../local/vault/self-signed.ts'
 import { startChild } from './child.ts'
 import type { Child } from './child.ts'
 import type { CloudOptions, CloudReady } from './cloud.ts'
-import { createPeople, frontEndOrigin } from './driver.ts'
-import type { Person, RelyingParty } from './driver.ts'
+import { createPeople, frontEndOrigin, withBrowser } from './driver.ts'
+import type { Guest, Person, RelyingParty } from './driver.ts'
 import { buildPrograms } from './programs.ts'
+import type { PeerName, Programs } from './programs.ts'
 
 /** A process under test that signs people in. */
 export interface Running extends Child<{ readonly url: string }>, RelyingParty {}
 
 export interface World {
+  /** Those who come again and again. */
+  readonly guests: readonly Guest[]
+  /** Everybody whom the provider knows, the guests among them. */
   readonly people: readonly Person[]
-  /** The broker's entry chunk with its static imports. */
-  readonly entryBytes: number
+  readonly sizes: Programs['sizes']
   startBroker(options?: BrokerOptions): Promise<Running>
-  startPeer(): Promise<Running>
+  startPeer(name: PeerName): Promise<Running>
+  /** The broker's bundle without a host, which tells what it has loaded. */
+  startColdStart(): Promise<Child<unknown>>
   startBareFunction(): Promise<Child<{ readonly url: string }>>
+  /** The Functions library without our host. */
+  startLibrary(): Promise<Child<{ readonly url: string }>>
   startPlainServer(): Promise<Child<{ readonly url: string }>>
   close(): Promise<void>
 }
 
 export interface BrokerOptions {
   readonly settings?: Readonly<Record<string, string>>
+  /** It reports to an ingestion in the other process. */
+  readonly telemetry?: boolean
   /** Where a CPU profile is written when the process ends. */
   readonly profileFolder?: string
 }
@@ -38,8 +47,16 @@ const returnUrl = `${frontEndOrigin}/`
 // Nobody listens there: the browser is a loop that follows no further, and instances answer for one base URL.
 const brokerBaseUrl = 'http://localhost:7071'
 const peerRedirectUri = 'http://localhost:7072/callback'
+const loginQuery = new URLSearchParams({ frontend: 'shop', return_url: returnUrl }).toString()
+export const brokerPaths = { loginPath: `/login?${loginQuery}`, sessionPath: '/session?frontend=shop' }
 
-export async function startWorld({ people: count }: { readonly people: number }): Promise<World> {
+export interface WorldOptions {
+  readonly guests: number
+  /** Of whom the guests are the first; as many as these where left out. */
+  readonly people?: number
+}
+
+export async function startWorld({ guests, people = guests }: WorldOptions): Promise<World> {
   await mkdir(path.join(root, '.local'), { recursive: true })
   const folder = await mkdtemp(path.join(root, '.local', 'bench-'))
   const closing: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })]
@@ -52,14 +69,22 @@ export async function startWorld({ people: count }: { readonly people: number })
   }
 
   try {
-    const people = createPeople(count)
-    const peer = { clientId: randomUUID(), redirectUri: peerRedirectUri, ...(await makePeerCertificate()) }
+    const everybody = createPeople(people)
+    const peers = {
+      'openid-client': await registerPeer({ plainAssertions: false }),
+      'express-openid-connect': await registerPeer({ plainAssertions: true }),
+    }
     const caFile = path.join(folder, 'ca.pem')
     const cloudOptions: CloudOptions = {
       caFile,
       brokerRedirectUri: `${brokerBaseUrl}/callback`,
-      peer: { clientId: peer.clientId, redirectUri: peer.redirectUri, certificate: peer.certificate },
-      people: people.map(({ username, name, objectId }) => ({ username, name, objectId })),
+      peers: Object.values(peers).map(({ clientId, redirectUri, certificate, plainAssertions }) => ({
+        clientId,
+        redirectUri,
+        certificate,
+        plainAssertions,
+      })),
+      people,
     }
     const [programs, tables, cloud] = await Promise.all([
       buildPrograms(folder),
@@ -83,37 +108,38 @@ export async function startWorld({ people: count }: { readonly people: number })
         { id: 'shop', origins: [frontEndOrigin], apis: [{ name: 'orders', scopes: [apiScope] }] },
       ]),
     }
-    const peerSettings = {
+    const peerSettings = (name: PeerName) => ({
       PATH: process.env.PATH,
       NODE_EXTRA_CA_CERTS: caFile,
       // As deployed: express answers errors at length otherwise.
       NODE_ENV: 'production',
       ISSUER: cloud.ready.issuer,
-      CLIENT_ID: peer.clientId,
-      REDIRECT_URI: peer.redirectUri,
+      CLIENT_ID: peers[name].clientId,
+      REDIRECT_URI: peers[name].redirectUri,
       RETURN_URL: returnUrl,
       SCOPE: `openid profile offline_access ${apiScope}`,
-      CERTIFICATE: peer.certificate,
-      PRIVATE_KEY: peer.privateKey,
+      CERTIFICATE: peers[name].certificate,
+      PRIVATE_KEY: peers[name].privateKey,
       SESSION_SECRET: randomBytes(32).toString('base64url'),
-    }
+    })
 
     return {
-      people,
-      entryBytes: programs.entryBytes,
-      startBroker: async ({ settings = {}, profileFolder } = {}) => {
+      guests: everybody.slice(0, guests).map(withBrowser),
+      people: everybody,
+      sizes: programs.sizes,
+      startBroker: async ({ settings = {}, telemetry = false, profileFolder } = {}) => {
         const profiling = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
-        const env = { ...brokerSettings, ...settings }
+        const env = { ...brokerSettings, ...(telemetry ? cloud.ready.telemetrySettings : {}), ...settings }
         const child = keep(await startChild<{ url: string }>([...profiling, ...programs.broker], env))
-        const query = new URLSearchParams({ frontend: 'shop', return_url: returnUrl }).toString()
-        const paths = { loginPath: `/login?${query}`, sessionPath: '/session?frontend=shop' }
-        return { ...child, name: 'broker', url: child.ready.url, ...paths }
+        return { ...child, name: 'broker', url: child.ready.url, ...brokerPaths }
       },
-      startPeer: async () => {
-        const child = keep(await startChild<{ url: string }>(programs.peer, peerSettings))
-        return { ...child, name: 'peer', url: child.ready.url, loginPath: '/login', sessionPath: '/session' }
+      startPeer: async (name) => {
+        const child = keep(await startChild<{ url: string }>(programs.peers[name], peerSettings(name)))
+        return { ...child, name, url: child.ready.url, loginPath: '/login', sessionPath: '/session' }
       },
       startBareFunction: async () => keep(await startChild(programs.bare, { PATH: process.env.PATH })),
+      startColdStart: async () => keep(await startChild(programs.coldStart, brokerSettings)),
+      startLibrary: async () => keep(await startChild(programs.library, { PATH: process.env.PATH })),
       startPlainServer: async () => keep(await startChild(programs.plain, { PATH: process.env.PATH })),
       close,
     }
@@ -121,6 +147,10 @@ export async function startWorld({ people: count }: { readonly people: number })
     await close()
     throw error
   }
+}
+
+async function registerPeer({ plainAssertions }: { readonly plainAssertions: boolean }) {
+  return { clientId: randomUUID(), redirectUri: peerRedirectUri, plainAssertions, ...(await makePeerCertificate()) }
 }
 
 /** The same size as the broker's, with the key where the peer can use it. */

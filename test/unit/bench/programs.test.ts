@@ -7,14 +7,18 @@ describe('the programs of the bench', () => {
   let world: World
   let parties: readonly Running[]
   beforeAll(async () => {
-    world = await startWorld({ people: 2 })
-    parties = await Promise.all([world.startBroker(), world.startPeer()])
+    world = await startWorld({ guests: 2 })
+    parties = await Promise.all([
+      world.startBroker(),
+      world.startPeer('openid-client'),
+      world.startPeer('express-openid-connect'),
+    ])
   })
   afterAll(() => world.close())
 
   it('sign the same person in at the same provider, and each knows its session', async () => {
     for (const party of parties) {
-      const cookie = await signIn(party, world.people[0]!)
+      const cookie = await signIn(party, world.guests[0]!)
 
       await expect(readSession(party, cookie)).resolves.toBeUndefined()
       await expect(readSession(party, '')).rejects.toThrow(`${party.name}: session answered 401`)
@@ -24,7 +28,7 @@ describe('the programs of the bench', () => {
   it('say what they have used of CPU and memory, and what they had when they were ready', async () => {
     for (const party of parties) {
       const before = await party.usage()
-      await signIn(party, world.people[1]!)
+      await signIn(party, world.guests[1]!)
       const after = await party.usage()
 
       expect(before.cpuAtReady).toBeGreaterThan(0)
@@ -35,8 +39,26 @@ describe('the programs of the bench', () => {
     }
   })
 
+  it('say for how long their event loop stood, since they were last asked', async () => {
+    for (const party of parties) {
+      await party.pause()
+      await signIn(party, world.guests[1]!)
+      const pause = await party.pause()
+
+      expect(pause.cpu).toBeGreaterThan(0)
+      expect(pause.wall).toBeGreaterThan(0)
+    }
+  })
+
+  it('that do nothing answer the same, with the host, with the library alone, and without either', async () => {
+    const servers = await Promise.all([world.startBareFunction(), world.startLibrary(), world.startPlainServer()])
+
+    for (const { ready } of servers) expect(await (await fetch(`${ready.url}/hello`)).text()).toBe('hello')
+  })
+
   it('end when they are asked to', async () => {
     const bare = await world.startBareFunction()
+    await expect(fetch(`${bare.ready.url}/hello`)).resolves.toMatchObject({ status: 200 })
 
     await bare.end()
 

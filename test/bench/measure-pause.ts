@@ -1,0 +1,50 @@
+/** For how long the event loop of a fresh broker stands still while telemetry is loaded beside it, and works. */
+import { setTimeout as wait } from 'node:timers/promises'
+import { signIn } from './driver.ts'
+import { guestAt } from './measure.ts'
+import type { Measuring } from './measure.ts'
+import { figureOf } from './report.ts'
+import type { Row } from './report.ts'
+import type { Pause } from './usage.ts'
+import type { Running } from './world.ts'
+
+/** Telemetry begins two seconds after the first answer, and sends once a second. */
+const watchedMilliseconds = 6000
+const betweenSignIns = 250
+
+export async function measurePause({ world, plan, tell }: Measuring): Promise<readonly Row[]> {
+  const without: Pause[] = []
+  const reporting: Pause[] = []
+  for (let round = 1; round <= plan.pauseRounds; round++) {
+    tell(`watching event loops, ${round} of ${plan.pauseRounds}`)
+    const watched = async (running: Running): Promise<Pause> => {
+      // What the first sign-in itself loads is not what is looked for.
+      await signIn(running, guestAt(world, round))
+      await running.pause()
+      const end = performance.now() + watchedMilliseconds
+      while (performance.now() < end) {
+        await signIn(running, guestAt(world, round))
+        await wait(betweenSignIns)
+      }
+      const pause = await running.pause()
+      await running.end()
+      return pause
+    }
+    // At once: the same machine, as busy with the one as with the other.
+    const brokers = await Promise.all([world.startBroker(), world.startBroker({ telemetry: true })])
+    const [one, other] = await Promise.all([watched(brokers[0]), watched(brokers[1])])
+    without.push(one)
+    reporting.push(other)
+  }
+  const of = (pauses: readonly Pause[], what: keyof Pause) => pauses.map((pause) => pause[what])
+  return [
+    figureOf({
+      ...{ number: 12, what: 'longest pause while telemetry loads and works', unit: 'ms', goal: { must: 50 } },
+      ...{ values: of(reporting, 'wall'), other: ['without', of(without, 'wall')] },
+    }),
+    figureOf({
+      ...{ what: 'of it the main thread itself computing', unit: 'ms' },
+      ...{ values: of(reporting, 'cpu'), other: ['without', of(without, 'cpu')] },
+    }),
+  ]
+}
