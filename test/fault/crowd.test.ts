@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { HostProcess } from '../../local/functions-host/process.ts'
+import { attemptAnew, isSignedIn, toShop } from '../attack/attempt.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { expectSignedIn } from './calm.ts'
+
+const instances = 20
+const people = 200
+/** Processes that start at the same moment, on a machine with two cores. */
+const startedAtOnce = 4
+
+let stack: Stack
+beforeAll(async () => {
+  stack = await startStack()
+  expect(isSignedIn(await attemptAnew(stack))).toBe(true)
+})
+afterAll(() => stack.close())
+
+/** In parallel, but no more than so many at once. */
+async function inParallel<T>(count: number, atOnce: number, work: (n: number) => Promise<T>): Promise<readonly T[]> {
+  const results: T[] = []
+  let next = 0
+  const worker = async () => {
+    while (next < count) {
+      const n = next++
+      results[n] = await work(n)
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  return results
+}
+
+const done = (operation: string) =>
+  stack.vault.requests.filter((request) => request.operation === operation && request.status === 200).length
+
+describe('twenty cold instances', () => {
+  it('serve two hundred sign-ins at once, for one unwrap, one signature and one identity token each', async () => {
+    const begun = await inParallel(people, 8, async () => {
+      const person = stack.person()
+      return { person, answer: await person.atProvider((await person.begin(toShop)).location!) }
+    })
+    stack.vault.resetRequests()
+    stack.managedIdentity.resetRequests()
+    stack.store.resetRequests()
+    stack.identityProvider.resetRequests()
+    const cold: readonly HostProcess[] = await inParallel(instances, startedAtOnce, () => stack.startInstance())
+
+    const replies = await Promise.all(
+      begun.map(({ person, answer }, n) => person.callback(answer, { at: cold[n % instances]!.url })),
+    )
+
+    expect(replies.filter(isSignedIn)).toHaveLength(people)
+    // Each of them needs one, so that as many in all are one each.
+    expect({ unwrap: done('unwrapkey'), sign: done('sign'), wrap: done('wrapkey') }).toEqual({
+      unwrap: instances,
+      sign: instances,
+      wrap: 0,
+    })
+    expect(done('listVersions') + done('getCertificate')).toBe(0)
+    expect(stack.managedIdentity.requests).toHaveLength(instances)
+    const asked = (endpoint: string) => stack.identityProvider.requests.filter((one) => one.endpoint === endpoint)
+    expect(asked('token').map(({ status }) => status)).toEqual(Array(people).fill(200))
+    expect([asked('discovery').length, asked('keys').length]).toEqual([instances, instances])
+    const written = (table: string) =>
+      stack.store.requests.filter((one) => one.operation === 'insert' && one.table === table).length
+    expect([written('states'), written('sessions'), written('service')]).toEqual([people, people, 0])
+
+    // And each knows the people of the others.
+    for (let n = 0; n < instances; n++) await expectSignedIn(begun[n]!.person, cold[(n + 7) % instances]!.url)
+  }, 90_000)
+})
