@@ -159,7 +159,34 @@ function rpc(method: string, path: string, headers: Readonly<Record<string, stri
   }
 }
 
-/** A line for each step, as Markdown. */
+/** What a request is for; an address has a port and a row's name, which differ from run to run. */
+export function purposeOf(request: string): string {
+  const [purpose] = purposes.find(([, pattern]) => pattern.test(request)) ?? [request]
+  return purpose
+}
+
+const purposes: readonly (readonly [purpose: string, pattern: RegExp])[] = [
+  ["the provider's metadata", /^GET .*\/\.well-known\/openid-configuration$/],
+  ["the provider's keys", /^GET .*\/discovery\/v2\.0\/keys$/],
+  ['the key ring', /^GET .*service\(\)\?\$filter=PartitionKey%20eq%20'key-ring'$/],
+  ["the certificate's record", /^GET .*service\(PartitionKey='certificate',/],
+  ['an identity token', /^GET .*\/msi\/token\?/],
+  ['unwrapping the ring', /^POST .*\/unwrapkey\?/],
+  ['signing the assertion', /^POST .*\/sign\?/],
+  ['taking the state', /^POST .*states$/],
+  ['redeeming the code', /^POST .*\/oauth2\/v2\.0\/token$/],
+  ['keeping the session', /^POST .*sessions$/],
+  ['reading the session', /^GET .*sessions\(PartitionKey=/],
+]
+
+/** How often each was asked for, in the order of the first time. */
+export function countPurposes({ requests }: Counts): Readonly<Record<string, number>> {
+  const counted: Record<string, number> = {}
+  for (const request of requests) counted[purposeOf(request)] = (counted[purposeOf(request)] ?? 0) + 1
+  return counted
+}
+
+/** A line for each step, as Markdown, and what was asked of others. */
 export function coldTable(cold: ColdStart): string {
   const steps: readonly (readonly [string, Counts])[] = [
     ['the functions are registered', cold.registered],
@@ -179,8 +206,12 @@ export function coldTable(cold: ColdStart): string {
       `${requests.length}`,
     ].join(' | '),
   )
-  const head = 'until … | files | read | compiled since called | modules of Node | requests'
-  return [head, head.replaceAll(/[^|]+/g, ' --- '), ...lines].map((line) => `| ${line.trim()} |`).join('\n')
+  const head = 'until … | files | read | compiled, since called | modules of Node | requests'
+  const table = [head, head.replaceAll(/[^|]+/g, ' --- '), ...lines].map((line) => `| ${line.trim()} |`)
+  const asked = Object.entries(countPurposes(cold.settled)).map(([what, count]) =>
+    count === 1 ? what : `${count} × ${what}`,
+  )
+  return [...table, '', `The ${cold.settled.requests.length} requests: ${asked.join(', ')}.`].join('\n')
 }
 
 function kilobytes(bytes: number): string {

@@ -29,13 +29,14 @@ registerHooks({
   },
 })
 
-// Whatever else is read while it runs; Node's own reading of modules does not come by here.
+// Whatever else is read while it runs.
 const otherFiles: string[] = []
 for (const name of ['readFileSync', 'readFile', 'openSync', 'open'] as const) {
   const read = fs[name] as (...given: unknown[]) => unknown
   Object.assign(fs, {
     [name]: (...given: unknown[]) => {
-      otherFiles.push(String(given[0]))
+      const file = String(given[0])
+      if (!file.startsWith(distUrl) && !otherFiles.includes(file)) otherFiles.push(file)
       return read.apply(fs, given)
     },
   })

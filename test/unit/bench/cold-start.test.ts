@@ -1,0 +1,65 @@
+/** Bounds for what a fresh instance loads and asks for: whoever makes a cold start dearer has to raise one of them. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { countColdStart, countPurposes } from '../../bench/cold-counts.ts'
+import type { ColdStart, Counts } from '../../bench/cold-counts.ts'
+import { startWorld } from '../../bench/world.ts'
+import type { World } from '../../bench/world.ts'
+
+const bytesRead = ({ modules }: Counts) => modules.reduce((sum, { bytes }) => sum + bytes, 0)
+const kilobyte = 1024
+
+describe('a fresh instance of the built bundle', () => {
+  let world: World
+  let cold: ColdStart
+  beforeAll(async () => {
+    world = await startWorld({ guests: 1 })
+    cold = await countColdStart(world)
+  })
+  afterAll(() => world.close())
+
+  it('registers its functions from the entry chunk alone, and asks nobody', () => {
+    expect(bytesRead(cold.registered)).toBeLessThan(300 * kilobyte)
+    expect(bytesRead(cold.registered)).toBeGreaterThan(100 * kilobyte)
+    expect(cold.registered.modules.length).toBeLessThanOrEqual(10)
+    expect(cold.registered.calledBytes).toBeLessThan(140 * kilobyte)
+    expect(cold.registered.requests).toEqual([])
+  })
+
+  it.each(['health', 'login', 'session', 'signedIn', 'settled'] as const)(
+    'has read no more than 900 KB of its bundle until %s, and nothing of telemetry',
+    (step) => {
+      expect(bytesRead(cold[step])).toBeLessThan(900 * kilobyte)
+      expect(cold[step].modules.length).toBeLessThanOrEqual(20)
+      expect(cold[step].calledBytes).toBeLessThan(450 * kilobyte)
+      expect(cold[step].modules.filter(({ name }) => name.includes('telemetry'))).toEqual([])
+    },
+  )
+
+  it('reads no files beside its bundle', () => {
+    expect(cold.settled.otherFiles).toEqual([])
+  })
+
+  it('asks for the same twelve things until its first sign-in is done, one unwrap and one signature among them', () => {
+    expect(countPurposes(cold.settled)).toEqual({
+      "the provider's metadata": 1,
+      "the provider's keys": 1,
+      'the key ring': 1,
+      "the certificate's record": 1,
+      'an identity token': 1,
+      // Either is answered 401 the first time, with where to get a token.
+      'unwrapping the ring': 2,
+      'signing the assertion': 2,
+      'taking the state': 1,
+      'redeeming the code': 1,
+      'keeping the session': 1,
+    })
+  })
+
+  it('redeems nothing and keeps nothing for somebody who signed in at another instance', () => {
+    const asked = countPurposes(cold.session)
+
+    expect(asked['reading the session']).toBe(1)
+    expect(asked).not.toHaveProperty('redeeming the code')
+    expect(asked).not.toHaveProperty('keeping the session')
+  })
+})
