@@ -143,7 +143,26 @@ function workerOptions(options: BuildOptions) {
     ...esbuildOptions(options),
     entryPoints: { 'telemetry-worker': path.join(root, 'shared/telemetry/report-thread.ts') },
     splitting: false,
+    plugins: [optionalPackages, noRemoteConfiguration],
   } satisfies EsbuildOptions
+}
+
+/**
+ * The exporter asks a service of its maker's for configuration, every few minutes, and has no switch for that: the class
+ * that asks is left out. What we report to is named in the settings, and nobody else is told that we exist.
+ */
+const noRemoteConfiguration: Plugin = {
+  name: 'no remote configuration',
+  setup: (build) => {
+    let found = false
+    build.onLoad({ filter: /monitor-opentelemetry-exporter.dist.\w+._configuration.configurationWorker\.js$/ }, () => {
+      found = true
+      return { contents: 'exports.ConfigurationWorker = class { shutdown() {} }', loader: 'js' }
+    })
+    build.onEnd(() =>
+      found ? undefined : { errors: [{ text: 'The class that asks for remote configuration is not where it was.' }] },
+    )
+  },
 }
 
 /** A package that a dependency asks for and npm didn't install is an optional one: its `require` may fail at run time. */

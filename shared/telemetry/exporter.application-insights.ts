@@ -3,6 +3,8 @@
  * instrumentation writes codes and states into telemetry, and the rest measures a thread that does nothing else.
  */
 import { ManagedIdentityCredential } from '@azure/identity'
+import { createDefaultHttpClient } from '@azure/core-rest-pipeline'
+import type { HttpClient } from '@azure/core-rest-pipeline'
 import { metrics, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api'
 import type { Attributes, Context, Counter, Gauge } from '@opentelemetry/api'
 import { logs } from '@opentelemetry/api-logs'
@@ -19,6 +21,7 @@ export interface Exporter {
 
 const off = { enabled: false }
 const scope = 'broker'
+const deadlineMilliseconds = 5_000
 
 /** @param settings checked; the connection string's endpoint is https */
 export function createExporter({ connectionString, managedIdentity }: TelemetrySettings): Exporter {
@@ -28,6 +31,7 @@ export function createExporter({ connectionString, managedIdentity }: TelemetryS
       ...(managedIdentity ? { credential: credentialOf(managedIdentity.clientId) } : {}),
       // Nothing that was reported stands in a file.
       disableOfflineStorage: true,
+      httpClient: httpClientWithDeadline(),
     },
     // What is told was decided before; the package's own limit loses the first sign-in of an instance.
     tracesPerSecond: 0,
@@ -64,8 +68,8 @@ export function createExporter({ connectionString, managedIdentity }: TelemetryS
     const there = own.get(parent.id)
     if (there) return there
     const { name, startedAt, milliseconds } = parent
-    const span = tracer.startSpan(name, { kind: SpanKind.SERVER, startTime: startedAt }, ROOT_CONTEXT)
-    span.end(startedAt + milliseconds)
+    const span = tracer.startSpan(name, { kind: SpanKind.SERVER, startTime: timeOf(startedAt) }, ROOT_CONTEXT)
+    span.end(timeOf(startedAt + milliseconds))
     const context = trace.setSpan(ROOT_CONTEXT, span)
     own.set(parent.id, context)
     return context
@@ -74,14 +78,14 @@ export function createExporter({ connectionString, managedIdentity }: TelemetryS
   const exportSpan = (report: SpanReport, context: Context) => {
     const { name, startedAt, milliseconds, succeeded } = report
     const attributes = { ...attributesOf(report), ...report.fields }
-    const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, startTime: startedAt, attributes }, context)
+    const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, startTime: timeOf(startedAt), attributes }, context)
     if (!succeeded) span.setStatus({ code: SpanStatusCode.ERROR })
-    span.end(startedAt + milliseconds)
+    span.end(timeOf(startedAt + milliseconds))
   }
 
   const exportEvent = ({ name, at, fields, measurements }: EventReport, context: Context) =>
     logger.emit({
-      timestamp: at,
+      timestamp: timeOf(at),
       context,
       attributes: {
         ...fields,
@@ -110,6 +114,23 @@ export function createExporter({ connectionString, managedIdentity }: TelemetryS
 
 function credentialOf(clientId: string | undefined): ManagedIdentityCredential {
   return clientId === undefined ? new ManagedIdentityCredential() : new ManagedIdentityCredential({ clientId })
+}
+
+/** The package sets none, and an ingestion that never answers would gather requests. */
+function httpClientWithDeadline(): HttpClient {
+  const client = createDefaultHttpClient()
+  return {
+    sendRequest: (request) => {
+      request.timeout = deadlineMilliseconds
+      return client.sendRequest(request)
+    },
+  }
+}
+
+/** Seconds and nanoseconds: a plain number before this thread's own start would be taken as relative to it. */
+function timeOf(milliseconds: number): [number, number] {
+  const seconds = Math.floor(milliseconds / 1000)
+  return [seconds, Math.round((milliseconds - seconds * 1000) * 1e6)]
 }
 
 function remoteContext(traceParent: string): Context {

@@ -56,27 +56,15 @@ interface Notes {
 /** No operation has more: a loop must not fill the memory. */
 const mostNotes = 64
 /**
- * How many operations a second an instance tells whole. The sums count all of them; under a load that is higher, this
- * many are enough to see how calls go, and the cost stays what it is.
+ * How many operations an instance tells whole: a burst, and so many a second. The sums count all of them; under a load
+ * that is higher, this many are enough to see how calls go, and the cost stays what it is.
  */
-const wholePerSecond = { succeeded: 10, failed: 50 }
+const whole = { succeeded: { burst: 200, perSecond: 10 }, failed: { burst: 500, perSecond: 50 } }
 
 export function createTelemetry({ courier, clock }: TelemetryOptions): Telemetry {
   const current = new AsyncLocalStorage<Notes>()
   let lastOwn = 0
-  let second = 0
-  let left = { ...wholePerSecond }
-
-  const isWithinRate = (outcome: keyof typeof wholePerSecond): boolean => {
-    const now = Math.floor(performance.now() / 1000)
-    if (now !== second) {
-      second = now
-      left = { ...wholePerSecond }
-    }
-    if (left[outcome] > 0) left[outcome] -= 1
-    else return false
-    return true
-  }
+  const isWithinRate = { succeeded: createAllowance(whole.succeeded), failed: createAllowance(whole.failed) }
 
   const tell = (notes: Notes, parent: OperationParent) => {
     notes.told = parent
@@ -85,8 +73,8 @@ export function createTelemetry({ courier, clock }: TelemetryOptions): Telemetry
 
   /** Requests in which no step happened, reads of sessions above all, are in the sums only. */
   const isTold = (notes: Notes): boolean => {
-    if (notes.failed) return isWithinRate('failed')
-    return notes.events.length > 0 && notes.sampled && isWithinRate('succeeded')
+    if (notes.failed) return isWithinRate.failed()
+    return notes.events.length > 0 && notes.sampled && isWithinRate.succeeded()
   }
 
   const note = (add: (notes: Notes) => void) => {
@@ -167,6 +155,20 @@ export function createTelemetry({ courier, clock }: TelemetryOptions): Telemetry
     count: (name, fields = {}) => courier.sum(name, 1, fields),
     latest: (name, value) => courier.latest(name, value),
     flush: () => courier.flush(),
+  }
+}
+
+/** @returns whether there is one more to spend; it grows again with time */
+function createAllowance({ burst, perSecond }: { burst: number; perSecond: number }): () => boolean {
+  let left = burst
+  let since = performance.now()
+  return () => {
+    const now = performance.now()
+    left = Math.min(burst, left + ((now - since) / 1000) * perSecond)
+    since = now
+    if (left < 1) return false
+    left -= 1
+    return true
   }
 }
 

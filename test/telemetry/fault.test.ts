@@ -1,0 +1,129 @@
+import { readdir } from 'node:fs/promises'
+import os from 'node:os'
+import { pathToFileURL } from 'node:url'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest'
+import type { IngestionFault } from '../../local/ingestion/ingestion.ts'
+import type { OperationReport } from '../../shared/telemetry/report.ts'
+import { startReportWorker } from '../../shared/telemetry/report-worker.ts'
+import { shopPage } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+
+const query = { frontend: 'shop', return_url: 'http://localhost:3000/a' }
+/** The exporter's own pace, so that nobody waits for its seconds. */
+const quick = { OTEL_BSP_SCHEDULE_DELAY: '100', OTEL_BLRP_SCHEDULE_DELAY: '100', OTEL_METRIC_EXPORT_INTERVAL: '1000' }
+
+const filesOfExporter = async () =>
+  (await readdir(os.tmpdir())).filter((name) => /AzureMonitor|appInsights/i.test(name))
+
+describe('telemetry that does not get through', () => {
+  let stack: Stack
+  let filesBefore: readonly string[]
+  beforeAll(async () => {
+    filesBefore = await filesOfExporter()
+    stack = await startStack({ telemetry: true, settings: quick })
+    // The exporter is loaded, and has a token.
+    await expectSignIn()
+    await vi.waitUntil(() => stack.ingestion.received().length > 0, { timeout: 20_000 })
+  })
+  afterEach(async () => {
+    stack.ingestion.faults.clear()
+    await stack.ingestion.startListening()
+  })
+  afterAll(() => stack.close())
+
+  /** All of a sign-in and of what follows, as if nothing were. @returns the reference of its callback */
+  const expectSignIn = async (): Promise<string> => {
+    const person = stack.person()
+    const done = await person.signIn(query)
+    expect({ status: done.status, location: done.location }).toEqual({ status: 303, location: query.return_url })
+    expect((await person.script(shopPage, '/session')).status).toBe(200)
+    expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
+    expect((await person.script(shopPage, '/logout', { method: 'POST', body: '{}' })).status).toBe(200)
+    return done.headers.get('broker-reference')!
+  }
+
+  const expectTold = async () => {
+    const reference = await expectSignIn()
+    const told = () => stack.ingestion.received().filter(({ operationId }) => operationId === reference).length
+    await expect.poll(told, { timeout: 25_000, interval: 100 }).toBe(6)
+  }
+
+  const faults: readonly (readonly [string, IngestionFault])[] = [
+    ['answers 429', { status: 429, retryAfterSeconds: 1 }],
+    ['answers 503', { status: 503 }],
+    ['answers 401', { status: 401 }],
+    ['answers what is no JSON', { garbage: true }],
+    ['takes one item of many', { refuseItems: 429 }],
+    ['breaks the connection', { dropConnection: true }],
+    ['never answers', { hang: true }],
+  ]
+  it.each(faults)('is noticed by nobody where the ingestion %s, and goes on afterwards', async (_, fault) => {
+    const logBefore = stack.log().length
+    const before = stack.ingestion.requests.length
+    const undo = stack.ingestion.faults.add(fault)
+
+    await expectSignIn()
+    await expect.poll(() => stack.ingestion.requests.length, { timeout: 20_000 }).toBeGreaterThan(before)
+    await expectSignIn()
+
+    undo()
+    await expectTold()
+    expect(stack.log().slice(logBefore)).not.toMatch(/^(warn|error)/m)
+  })
+
+  it('is noticed by nobody where nothing listens, and goes on afterwards', async () => {
+    await stack.ingestion.stopListening()
+    await expectSignIn()
+    await expectSignIn()
+
+    await stack.ingestion.startListening()
+    await expectTold()
+  })
+
+  it('does not hold up an instance that ends', async () => {
+    stack.ingestion.faults.add({ hang: true })
+    const other = await stack.startInstance()
+    const done = await stack.person().signIn(query, undefined, { at: other.url })
+    expect(done.status).toBe(303)
+
+    await other.close()
+
+    expect(() => process.kill(other.pid!, 0)).toThrow()
+  })
+
+  it('leaves nothing on the disk', async () => {
+    expect(await filesOfExporter()).toEqual(filesBefore)
+  })
+})
+
+describe('a worker whose ingestion never answers', () => {
+  it('takes what comes and drops what it cannot keep', async () => {
+    const stack = await startStack({ telemetry: true, instances: 0 })
+    stack.ingestion.faults.add({ hang: true })
+    const gone: unknown[] = []
+    const worker = startReportWorker(
+      {
+        connectionString: stack.ingestion.connectionString,
+        managedIdentity: undefined,
+        environment: {},
+        file: pathToFileURL(`${inject('dist')}/telemetry-worker.mjs`),
+      },
+      (reason) => gone.push(reason),
+    )
+    const span = { name: 'find sessions', type: 'Azure table', target: 't', succeeded: true, fields: {} } as const
+    const operation = (i: number): OperationReport => ({
+      parent: { kind: 'host', traceParent: `00-${String(i).padStart(32, '1')}-${'2'.repeat(16)}-01` },
+      spans: Array.from({ length: 4 }, () => ({ ...span, startedAt: Date.now(), milliseconds: 1 })),
+      events: [{ name: 'broker.session', at: Date.now(), fields: { step: 'session' }, measurements: {} }],
+    })
+    const report = () => ({ operations: Array.from({ length: 500 }, (_, i) => operation(i)), metrics: [] })
+
+    // 400,000 spans and events, twice of what the thread's memory would hold.
+    for (let i = 0; i < 160; i++) await worker.take(report())
+
+    expect(gone).toEqual([])
+    worker.stop()
+    await stack.close()
+  })
+})
