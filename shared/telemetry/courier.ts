@@ -84,7 +84,12 @@ export function createCourier({ start, onFault, pace }: CourierOptions): Courier
   /** One report at a time: a worker that is slow makes the queue grow to its bound, and no further. */
   const send = async (): Promise<void> => {
     if (!hasSome() || performance.now() < notBefore) return
-    worker ??= start(onGone)
+    try {
+      worker ??= start(onGone)
+    } catch (error) {
+      onGone(error)
+      return
+    }
     const report: Report = { operations, metrics: [...metrics.values()] }
     operations = []
     metrics = new Map()

@@ -1,0 +1,180 @@
+import { describe, expect, it } from 'vitest'
+import { BrokerError } from '../../../shared/errors.ts'
+import type { Courier } from '../../../shared/telemetry/courier.ts'
+import { createFunnel } from '../../../shared/telemetry/funnel.ts'
+import type { Fields, OperationReport } from '../../../shared/telemetry/report.ts'
+import { createTelemetry } from '../../../shared/telemetry/telemetry.ts'
+
+const traceParent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
+const call = { name: 'find sessions', type: 'Azure table', target: 'store' } as const
+
+function parts() {
+  const operations: OperationReport[] = []
+  const sums: { name: string; fields: Fields }[] = []
+  const courier: Courier = {
+    operation: (report) => operations.push(report),
+    sum: (name, _, fields) => sums.push({ name, fields }),
+    latest: () => undefined,
+    wake: () => undefined,
+    flush: () => Promise.resolve(),
+  }
+  let now = 1_000_000
+  const telemetry = createTelemetry({ courier, clock: () => now++ })
+  const funnel = createFunnel({ telemetry, clock: () => now, isFrontEnd: (id) => id === 'shop' })
+  return { operations, sums, telemetry, funnel }
+}
+
+describe('an invocation', () => {
+  it('is told whole where a step happened in it, with the calls of whoever worked for it', async () => {
+    const { operations, telemetry } = parts()
+    await telemetry.invocation(traceParent, async () => {
+      await Promise.all([telemetry.span(call, () => Promise.resolve()), telemetry.span(call, () => Promise.resolve())])
+      telemetry.event('broker.session', {}, {})
+    })
+    expect(operations).toMatchObject([{ parent: { kind: 'host', traceParent }, spans: [call, call] }])
+  })
+
+  it('is in the sums only where none did', async () => {
+    const { operations, telemetry } = parts()
+    await telemetry.invocation(traceParent, () => telemetry.span(call, () => Promise.resolve()))
+    expect(operations).toEqual([])
+  })
+
+  it('keeps its calls apart from those of another at the same time', async () => {
+    const { operations, telemetry } = parts()
+    const other = traceParent.replace('aaaa', 'cccc')
+    await Promise.all(
+      [traceParent, other].map((parent, i) =>
+        telemetry.invocation(parent, async () => {
+          await telemetry.span({ ...call, name: `call ${i}` }, () => new Promise((done) => setTimeout(done, 5)))
+          telemetry.event('broker.session', {}, {})
+        }),
+      ),
+    )
+    expect(operations.map(({ parent, spans }) => [parent, spans.map(({ name }) => name)])).toEqual([
+      [{ kind: 'host', traceParent }, ['call 0']],
+      [{ kind: 'host', traceParent: other }, ['call 1']],
+    ])
+  })
+
+  it('has what goes on after its answer told under the same request', async () => {
+    const { operations, telemetry } = parts()
+    let late: Promise<void> | undefined
+    await telemetry.invocation(traceParent, () => {
+      telemetry.event('broker.session', {}, {})
+      late = telemetry.span(call, () => new Promise<void>((done) => setTimeout(done, 5)))
+      return Promise.resolve()
+    })
+    await late
+    expect(operations.map(({ parent, events, spans }) => [parent, events.length, spans.length])).toEqual([
+      [{ kind: 'host', traceParent }, 1, 0],
+      [{ kind: 'host', traceParent }, 0, 1],
+    ])
+  })
+
+  it('is not told where the host does not keep it, unless it failed', async () => {
+    const { operations, telemetry, funnel } = parts()
+    const unsampled = traceParent.replace(/01$/, '00')
+    await telemetry.invocation(unsampled, () => funnel.track('session', {}, () => Promise.resolve()))
+    expect(operations).toEqual([])
+
+    const failing = telemetry.invocation(unsampled, () =>
+      funnel.track('session', {}, () => Promise.reject(new BrokerError('store_unavailable'))),
+    )
+    await expect(failing).rejects.toThrow()
+    expect(operations).toHaveLength(1)
+  })
+
+  it.each([
+    undefined,
+    '',
+    'nonsense',
+    `00-${'0'.repeat(32)}-${'b'.repeat(16)}-01`,
+    `${traceParent}\r\nx: y`,
+    `ff-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+  ])('of which the host says %j is told under no request, and works all the same', async (received) => {
+    const { operations, telemetry } = parts()
+    const result = await telemetry.invocation(received, () => {
+      telemetry.event('broker.session', {}, {})
+      return Promise.resolve('done')
+    })
+    expect(result).toBe('done')
+    expect(operations).toEqual([])
+  })
+
+  it('that makes calls without end does not fill the memory', async () => {
+    const { operations, telemetry } = parts()
+    await telemetry.invocation(traceParent, async () => {
+      telemetry.event('broker.session', {}, {})
+      for (let i = 0; i < 1000; i++) await telemetry.span(call, () => Promise.resolve())
+    })
+    expect(operations[0]!.spans.length).toBeLessThan(100)
+  })
+
+  it('is one of so many a second that are told, and of more that failed', async () => {
+    const { operations, telemetry, funnel } = parts()
+    const one = (work: () => Promise<void>) =>
+      telemetry.invocation(traceParent, () => funnel.track('session', {}, work)).catch(() => undefined)
+    for (let i = 0; i < 1000; i++) await one(() => Promise.resolve())
+    const succeeded = operations.length
+    for (let i = 0; i < 400; i++) await one(() => Promise.reject(new BrokerError('store_unavailable')))
+
+    expect(succeeded).toBeLessThan(400)
+    expect(operations.length - succeeded).toBe(400)
+  })
+})
+
+describe('a call', () => {
+  it('that fails is told by a code of ours, and never by a message', async () => {
+    const { operations, telemetry } = parts()
+    const secret = 'what-somebody-sent'
+    await telemetry.invocation(traceParent, async () => {
+      telemetry.event('broker.session', {}, {})
+      const failing = (error: Error) => telemetry.span(call, () => Promise.reject(error)).catch(() => undefined)
+      await failing(new BrokerError('store_unavailable', { detail: secret }))
+      await failing(Object.assign(new Error(secret), { code: `${secret} ${secret}` }))
+    })
+    expect(operations[0]!.spans).toMatchObject([
+      { succeeded: false, fields: { code: 'store_unavailable' } },
+      { succeeded: false, fields: { code: 'unknown' } },
+    ])
+    expect(JSON.stringify(operations)).not.toContain(secret)
+  })
+
+  it('throws what it threw', async () => {
+    const { telemetry } = parts()
+    const error = new BrokerError('store_unavailable')
+    const work = telemetry.invocation(traceParent, () => telemetry.span(call, () => Promise.reject(error)))
+    await expect(work).rejects.toBe(error)
+  })
+})
+
+describe('a step', () => {
+  it('names registered front ends, and no other', async () => {
+    const { sums, telemetry, funnel } = parts()
+    for (const frontEnd of ['shop', 'what-somebody-sent']) {
+      await telemetry.invocation(traceParent, () => funnel.track('token', { frontEnd }, () => Promise.resolve()))
+    }
+    expect(sums.map(({ fields }) => fields.front_end)).toEqual(['shop', undefined])
+  })
+
+  it('is cold until it was done once', async () => {
+    const { sums, funnel } = parts()
+    await funnel.track('token', {}, () => Promise.reject(new BrokerError('internal'))).catch(() => undefined)
+    await funnel.track('token', {}, () => Promise.resolve())
+    await funnel.track('token', {}, () => Promise.resolve())
+    await funnel.track('session', {}, () => Promise.resolve())
+    expect(sums.map(({ fields }) => fields.instance)).toEqual(['cold', 'cold', 'warm', 'cold'])
+  })
+
+  it('that fails says whose it is, also for what nobody thought of', async () => {
+    const { sums, funnel } = parts()
+    for (const error of [new BrokerError('signed_out'), new TypeError('x')]) {
+      await funnel.track('token', {}, () => Promise.reject(error)).catch(() => undefined)
+    }
+    expect(sums.map(({ fields: { code, owner, outcome } }) => ({ code, owner, outcome }))).toEqual([
+      { code: 'signed_out', owner: 'person', outcome: 'failed' },
+      { code: 'internal', owner: 'operator', outcome: 'failed' },
+    ])
+  })
+})
