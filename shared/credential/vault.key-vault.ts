@@ -1,17 +1,18 @@
 /**
- * Key Vault by its own SDK: certificates' public parts and versions, signing, wrapping. One client for each key that is
- * used, since each new one pays the vault's challenge again.
+ * Key Vault: signing, wrapping and unwrapping by its own REST, certificates by its SDK. Asked by the SDK, the first
+ * signature of an instance is four requests (token, challenge, key, signature); by its REST it is two.
  */
-import type { TokenCredential } from '@azure/identity'
-import { CertificateClient } from '@azure/keyvault-certificates'
-import { CryptographyClient, KeyClient } from '@azure/keyvault-keys'
-import type { KeyClientOptions } from '@azure/keyvault-keys'
+import type { TokenCredential } from '@azure/core-auth'
 import { BrokerError } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
+import { askTwice, createExchange, ExchangeError, readObject } from '../http/exchange.ts'
+import type { Answered } from '../http/exchange.ts'
 import type { KeyWrapper } from '../session/key-ring.ts'
+import { vaultResourceOf } from '../settings/addresses.ts'
 import { withDeadline } from '../timing/deadline.ts'
-import { BoundedMap } from '../timing/bounded-map.ts'
+import type { createKeyVaultCertificates } from './certificates.key-vault.ts'
 import type { RollVault } from './vault.ts'
+import { passing, refusal } from './vault-refusals.ts'
 
 export interface KeyVaultOptions {
   /** Checked by the settings: the cloud's vault suffix, or loopback. */
@@ -24,151 +25,149 @@ export interface KeyVaultOptions {
 
 export interface KeyVault extends RollVault, KeyWrapper {}
 
+type Json = Readonly<Record<string, unknown>>
+
+const apiVersion = '2025-07-01'
+const maxBytes = 256 * 1024
+
 export function createKeyVault(options: KeyVaultOptions): KeyVault {
-  const { vaultUrl, certificateName, wrappingKeyName, credential } = options
-  const deadline = options.deadlineMilliseconds ?? 8_000
-  const clientOptions = {
-    retryOptions: { maxRetries: 1, retryDelayInMs: 100, maxRetryDelayInMs: 500 },
-    redirectOptions: { maxRetries: 0 },
-    additionalPolicies: [{ policy: plainAnswers, position: 'perRetry' as const }],
-    // The challenge names the vault's public suffix, which an emulator on loopback can't have.
-    disableChallengeResourceVerification: new URL(vaultUrl).hostname === 'localhost',
-  }
-  const keys = new KeyClient(vaultUrl, credential, clientOptions)
-  const certificates = new CertificateClient(vaultUrl, credential, clientOptions)
-  const cryptography = new BoundedMap<string, CryptographyClient>(16)
+  const { certificateName, wrappingKeyName, credential } = options
+  const deadlineMilliseconds = options.deadlineMilliseconds ?? 8_000
+  const address = new URL(options.vaultUrl)
+  if (address.protocol !== 'https:') throw new BrokerError('internal', { detail: 'a vault by http' })
+  // Known before, so no challenge is asked for, and none is followed: a token goes to the vault that it is for.
+  const scope = `${vaultResourceOf(options.vaultUrl)}/.default`
+  const exchange = createExchange({ maxBytes })
 
-  const cryptographyFor = (name: string, keyVersion: string): CryptographyClient => {
-    const id = `${name}/${keyVersion}`
-    const known = cryptography.get(id)
-    if (known) return known
-    // Given a key without dates and parts, the client leaves every decision to the vault. Given only an id, it would read
-    // the key first and judge its dates by our clock: for unwrapping too, which the vault allows after a key's end, and
-    // for as long as the client lives, whatever an operator has mended since.
-    const key = { id: `${vaultUrl}/keys/${id}`, name, properties: { vaultUrl, name, version: keyVersion } }
-    const made = new CryptographyClient(key, credential, { ...clientOptions })
-    cryptography.set(id, made)
-    return made
-  }
+  const untilDeadline = () => performance.now() + deadlineMilliseconds
+  const late = () => new BrokerError('vault_unavailable', { detail: 'deadline' })
 
-  const call = async <T>(missing: ErrorCode, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
-    const abort = new AbortController()
-    try {
-      return await withDeadline(work(abort.signal), deadline, () => {
-        abort.abort()
-        return new BrokerError('vault_unavailable', { detail: 'deadline' })
-      })
-    } catch (error) {
-      throw toBrokerError(error, missing)
+  /**
+   * @param key what follows `/keys/`, escaped
+   * @param missing what it means that there is no such key
+   * @param body for what is asked by POST
+   */
+  const ask = async (key: string, missing: ErrorCode, until: number, body?: object): Promise<Json> => {
+    const token = await withDeadline(credential.getToken(scope), until - performance.now(), late)
+    if (!token) throw new BrokerError('managed_identity_unavailable', { detail: 'no token for the vault' })
+    const asked = {
+      method: body === undefined ? 'GET' : 'POST',
+      path: `/keys/${key}?api-version=${apiVersion}`,
+      headers: {
+        accept: 'application/json',
+        authorization: `Bearer ${token.token}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      body: body === undefined ? undefined : JSON.stringify(body),
     }
+    const answered = await askTwice(() => exchange(address, asked, until), until).catch((error: unknown) => {
+      const reason = error instanceof ExchangeError ? error.reason : 'no request'
+      throw reason === 'deadline' ? late() : refusal(reason, missing, error)
+    })
+    return read(answered, missing)
   }
 
-  const sign = (algorithm: 'PS256' | 'RS256', version: string, digest: Uint8Array) =>
-    call('certificate_missing', async (abortSignal) => {
-      const { result } = await cryptographyFor(certificateName, version).sign(algorithm, digest, { abortSignal })
-      return checkBytes(result, 256)
-    })
+  /** The version comes from the store, so it may only be a version, never an address. */
+  const operate = async (
+    operation: Operation,
+    { name, version }: KeyVersion,
+    value: Uint8Array,
+    until = untilDeadline(),
+  ): Promise<Uint8Array> => {
+    const { path, algorithm, missing, atLeast } = operation
+    if (!/^[0-9a-f]{32}$/i.test(version)) throw new BrokerError(missing, { detail: 'no key version' })
+    const body = { alg: algorithm, value: Buffer.from(value).toString('base64url') }
+    const { value: result } = await ask(`${encodeURIComponent(name)}/${version}/${path}`, missing, until, body)
+    const bytes = Buffer.from(typeof result === 'string' ? result : '', 'base64url')
+    if (bytes.length >= atLeast) return bytes
+    throw new BrokerError('vault_unavailable', { detail: 'the vault’s answer has no result' })
+  }
+
+  // For the roll, and for an instance that finds nothing in the store.
+  let certificates: Promise<ReturnType<typeof createKeyVaultCertificates>> | undefined
+  const loadCertificates = async () => {
+    const { createKeyVaultCertificates } = await import('./certificates.key-vault.ts')
+    return createKeyVaultCertificates({ ...options, deadlineMilliseconds })
+  }
+  const loaded = () =>
+    (certificates ??= loadCertificates().catch((error: unknown) => {
+      certificates = undefined
+      throw error
+    }))
 
   return {
-    listVersions: () =>
-      call('certificate_missing', async (abortSignal) => {
-        const versions = []
-        for await (const listed of certificates.listPropertiesOfCertificateVersions(certificateName, { abortSignal })) {
-          versions.push({
-            version: listed.version ?? '',
-            enabled: listed.enabled === true,
-            notBefore: listed.notBefore?.getTime(),
-            expires: listed.expiresOn?.getTime(),
-            created: listed.createdOn?.getTime() ?? 0,
-          })
-        }
-        return versions
-      }),
+    listVersions: async () => (await loaded()).listVersions(),
 
-    readCertificate: (version) =>
-      call('certificate_missing', async (abortSignal) => {
-        const { cer } = await certificates.getCertificateVersion(certificateName, version, { abortSignal })
-        if (!cer) throw new BrokerError('certificate_missing', { detail: `version ${version} has no certificate` })
-        return cer
-      }),
+    readCertificate: async (version) => (await loaded()).readCertificate(version),
 
-    sign: (version, digest) => sign('PS256', version, digest),
+    sign: (version, digest) => operate(signPs256, { name: certificateName, version }, digest),
 
-    signRs256: (version, digest) => sign('RS256', version, digest),
+    signRs256: (version, digest) => operate(signRs256, { name: certificateName, version }, digest),
 
-    wrap: (key) =>
-      call('wrapping_key_missing', async (abortSignal) => {
-        // The version first: a wrap by a name alone does not say which version wrapped.
-        const { properties } = await keys.getKey(wrappingKeyName, { abortSignal })
-        const version = properties.version
-        if (!version) throw new BrokerError('wrapping_key_missing', { detail: 'the key has no version' })
-        const { result } = await cryptographyFor(wrappingKeyName, version).wrapKey('RSA-OAEP-256', key, { abortSignal })
-        return { wrapped: checkBytes(result, 256), version }
-      }),
+    wrap: async (key) => {
+      const until = untilDeadline()
+      // The version first: a wrap by a name alone does not say which version wrapped.
+      const { key: found } = await ask(encodeURIComponent(wrappingKeyName), 'wrapping_key_missing', until)
+      const version = versionOf(found)
+      if (!version) throw new BrokerError('wrapping_key_missing', { detail: 'the key has no version' })
+      return { wrapped: await operate(wrapKey, { name: wrappingKeyName, version }, key, until), version }
+    },
 
-    unwrap: (wrapped, version) =>
-      call('key_ring_unreadable', async (abortSignal) => {
-        // The version comes from the store, so it may only be a version, never an address.
-        if (!/^[0-9a-f]{32}$/i.test(version)) throw new BrokerError('key_ring_unreadable', { detail: 'no key version' })
-        const { result } = await cryptographyFor(wrappingKeyName, version)
-          .unwrapKey('RSA-OAEP-256', wrapped, { abortSignal })
-          .catch((error: unknown) => {
-            // These bytes were never wrapped by this key: it is the row that can't be read, not the vault.
-            if ((error as { statusCode?: number }).statusCode !== 400) throw error
-            throw new BrokerError('key_ring_unreadable', { cause: error, detail: 'vault answered 400' })
-          })
-        return checkBytes(result, 32)
-      }),
+    unwrap: (wrapped, version) => operate(unwrapKey, { name: wrappingKeyName, version }, wrapped),
   }
 }
 
-type PipelinePolicy = NonNullable<KeyClientOptions['additionalPolicies']>[number]['policy']
-
-/**
- * Runs inside the SDK's retries, which would sleep for as long as Retry-After says, past our deadline; and its parsers
- * take a page of HTML for an empty answer, so that a proxy's page would read as a vault without certificates.
- */
-const plainAnswers: PipelinePolicy = {
-  name: 'plainAnswers',
-  sendRequest: async (request, next) => {
-    const response = await next(request)
-    const { status, headers } = response
-    if (status === 429) throw passing('vault_throttled', status, headers.get('retry-after'))
-    if (status === 503 && headers.has('retry-after')) {
-      throw passing('vault_unavailable', status, headers.get('retry-after'))
-    }
-    if (status < 400 && !/^application\/json\b/i.test(headers.get('content-type') ?? '')) {
-      throw new BrokerError('vault_unavailable', { detail: `vault answered ${status} without JSON` })
-    }
-    return response
-  },
+interface KeyVersion {
+  readonly name: string
+  readonly version: string
 }
 
-function passing(code: ErrorCode, status: number, retryAfter: string | undefined): BrokerError {
-  const seconds = Number(retryAfter)
-  return new BrokerError(code, {
-    detail: `vault answered ${status}`,
-    ...(Number.isFinite(seconds) && seconds > 0 ? { retryAfterSeconds: Math.min(seconds, 120) } : {}),
-  })
+interface Operation {
+  readonly path: string
+  readonly algorithm: string
+  readonly missing: ErrorCode
+  /** An answer with fewer bytes is none. */
+  readonly atLeast: number
 }
 
-/** The SDK takes an answer without a result for a success. */
-function checkBytes(result: Uint8Array | undefined, atLeast: number): Uint8Array {
-  if (result && result.length >= atLeast) return result
-  throw new BrokerError('vault_unavailable', { detail: 'the vault’s answer has no result' })
+const signPs256: Operation = { path: 'sign', algorithm: 'PS256', missing: 'certificate_missing', atLeast: 256 }
+const signRs256: Operation = { ...signPs256, algorithm: 'RS256' }
+const wrapKey: Operation = {
+  path: 'wrapkey',
+  algorithm: 'RSA-OAEP-256',
+  missing: 'wrapping_key_missing',
+  atLeast: 256,
+}
+const unwrapKey: Operation = { ...wrapKey, path: 'unwrapkey', missing: 'key_ring_unreadable', atLeast: 32 }
+
+function read(answered: Answered, missing: ErrorCode): Json {
+  const { status, headers } = answered
+  const passes = passing(status, headers['retry-after'])
+  if (passes) throw passes
+  const content = readObject(answered)
+  if (status !== 200) throw refused(status, content, missing)
+  if (typeof content === 'object') return content
+  throw new BrokerError('vault_unavailable', { detail: `vault answered ${status}: ${content}` })
 }
 
-function toBrokerError(error: unknown, missing: ErrorCode): BrokerError {
-  if (error instanceof BrokerError) return error
-  const { statusCode, code } = (error ?? {}) as { statusCode?: number; code?: string }
-  const options = { cause: error, detail: `vault answered ${String(statusCode ?? code)}` }
-  switch (statusCode) {
-    case 401:
-    case 403:
-      return new BrokerError('vault_forbidden', options)
-    case 404:
-      return new BrokerError(missing, options)
-    default:
-      return new BrokerError('vault_unavailable', options)
+function refused(status: number, content: Json | string, missing: ErrorCode): BrokerError {
+  const reason = typeof content === 'object' ? reasonOf(content) : undefined
+  // These bytes were never wrapped by this key: it is the row that can't be read, not the vault.
+  if (status === 400 && missing === 'key_ring_unreadable') {
+    return new BrokerError(missing, { detail: ['vault answered 400', reason].filter(Boolean).join(' ') })
   }
+  return refusal(status, missing, undefined, reason)
+}
+
+/** The vault's own word for it (`ForbiddenByPolicy`, `KeyDisabled`), never its text. */
+function reasonOf({ error }: Json): string | undefined {
+  const { code, innererror } = (error ?? {}) as { code?: unknown; innererror?: { code?: unknown } | null }
+  const word = innererror?.code ?? code
+  return typeof word === 'string' && /^[a-z]{1,40}$/i.test(word) ? word : undefined
+}
+
+/** RFC 7517 §4.5; a key's id in the vault is its address, which ends with the version. */
+function versionOf(key: unknown): string | undefined {
+  const { kid } = (key ?? {}) as { kid?: unknown }
+  return typeof kid === 'string' ? /\/keys\/[^/]+\/([0-9a-f]{32})$/i.exec(kid)?.[1] : undefined
 }

@@ -14,14 +14,16 @@ export interface Cloud {
   readonly graphHosts: readonly [string, ...string[]]
 }
 
+const publicCloud: Cloud = {
+  name: 'Azure',
+  loginHost: 'login.microsoftonline.com',
+  vaultSuffix: '.vault.azure.net',
+  tableSuffix: '.table.core.windows.net',
+  graphHosts: ['graph.microsoft.com'],
+}
+
 export const clouds: readonly Cloud[] = [
-  {
-    name: 'Azure',
-    loginHost: 'login.microsoftonline.com',
-    vaultSuffix: '.vault.azure.net',
-    tableSuffix: '.table.core.windows.net',
-    graphHosts: ['graph.microsoft.com'],
-  },
+  publicCloud,
   {
     name: 'Azure operated by 21Vianet',
     loginHost: 'login.partner.microsoftonline.cn',
@@ -55,6 +57,18 @@ export function findCloud(address: string): Cloud | undefined {
   )
 }
 
+/**
+ * What a token for a vault is for: the vaults of its cloud. Loopback belongs to no cloud, and an emulator there takes
+ * what the public one's vaults take.
+ *
+ * @param vaultUrl as it passed its check
+ */
+export function vaultResourceOf(vaultUrl: string): string {
+  const cloud = isLoopbackHost(new URL(vaultUrl).hostname) ? publicCloud : findCloud(vaultUrl)
+  if (!cloud) throw new Error('The vault belongs to no cloud.')
+  return `https://${cloud.vaultSuffix.slice(1)}`
+}
+
 /** `Broker__BaseUrl`: https, or http on loopback; no path. */
 export function checkBaseUrl(value: string): Refusal | undefined {
   const fix =
@@ -72,6 +86,37 @@ export function checkInstance(value: string): Refusal | undefined {
     host: 'no login host of an Azure cloud',
     fix: `Write the login address of your cloud, without the tenant: ${clouds.map(({ loginHost }) => `https://${loginHost}/`).join(', ')}; on a laptop https://localhost:7171/.`,
   })
+}
+
+/** `Broker__Authority`: an issuer (OpenID Connect Discovery 1.0 §3), compared as text, so taken as it is written. */
+export function checkAuthority(value: string): Refusal | undefined {
+  const fix =
+    'Write the issuer as the provider’s own metadata spells it, to the last slash: https://login.example.com/realms/staff.'
+  if (/\.well-known\//i.test(value)) {
+    return { problem: 'is the address of the metadata', fix: `Leave out what follows the issuer. ${fix}` }
+  }
+  const entra = clouds.find(({ loginHost }) => URL.parse(value)?.hostname === loginHost)
+  if (entra) {
+    return { problem: 'is Entra ID', fix: 'Delete it, and write AzureAd__Instance and AzureAd__TenantId.' }
+  }
+  const problem = findFlaw(value) ?? findUnsafe(value)
+  return problem === undefined ? undefined : { problem, fix }
+}
+
+/** `Broker__AssertionAudience`: a URL of the provider, compared there as text. */
+export function checkAssertionAudience(value: string): Refusal | undefined {
+  const problem = findFlaw(value) ?? findUnsafe(value)
+  const fix = 'Delete it for the issuer, or write the token endpoint where the provider wants that.'
+  return problem === undefined ? undefined : { problem, fix }
+}
+
+/** MSAL and the broker's own calls speak https alone, also on loopback; and nobody's metadata service is a provider. */
+function findUnsafe(value: string): string | undefined {
+  const { protocol, hostname } = new URL(value)
+  if (/[?#]/.test(value)) return 'has a query or a fragment'
+  if (isMetadataHost(hostname)) return 'is a metadata address'
+  if (isAddress(hostname) && !isLoopbackHost(hostname)) return 'is an IP address'
+  return protocol === 'https:' ? undefined : 'is http; on loopback too it is https'
 }
 
 /** A vault's address: its name and the suffix of a cloud, or https on loopback. */
@@ -119,6 +164,16 @@ export function checkIdentityEndpoint(value: string): Refusal | undefined {
   }
 }
 
+/** Where clouds tell a machine its own secrets. */
+export function isMetadataHost(hostname: string): boolean {
+  return /^169\.254\.|^\[fd00:ec2::254\]$|^metadata\./.test(hostname)
+}
+
+/** An IP address, as the URL parser writes it. */
+export function isAddress(hostname: string): boolean {
+  return /^[\d.]+$|^\[/.test(hostname)
+}
+
 /** True for https anywhere and for http on loopback. */
 export function isSecureOrLoopback(address: string): boolean {
   const { protocol, hostname } = new URL(address)
@@ -161,8 +216,8 @@ function check(value: string, { loopback, loopbackPath, isHost, host, fix }: Add
       if (!loopback.includes(url.protocol)) return 'is http; on loopback too it is https'
       return loopbackPath ? undefined : findPath(value)
     }
-    if (/^169\.254\.|^\[fd00:ec2::254\]$|^metadata\./.test(url.hostname)) return 'is a metadata address'
-    if (/^[\d.]+$|^\[/.test(url.hostname)) return 'is an IP address'
+    if (isMetadataHost(url.hostname)) return 'is a metadata address'
+    if (isAddress(url.hostname)) return 'is an IP address'
     if (url.protocol !== 'https:') return 'is not https'
     if (!isHost(url.hostname)) return `is ${host}`
     if (url.port !== '') return 'has a port'

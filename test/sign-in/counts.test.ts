@@ -23,10 +23,9 @@ function counted(stack: Stack) {
     provider: tally(asked.filter((endpoint) => !browsers.has(endpoint))),
     store: tally(stack.store.requests.map(({ operation, table }) => `${operation} ${table}`)),
     vault: tally(
-      // The SDK's first request carries no token, and learns by the 401 where to get one.
-      stack.vault.requests
-        .filter(({ identity }) => identity !== undefined)
-        .map(({ operation }) => operation ?? 'other'),
+      stack.vault.requests.map(
+        ({ operation, identity }) => `${operation ?? 'other'}${identity === undefined ? ' without a token' : ''}`,
+      ),
     ),
   }
 }
@@ -35,6 +34,7 @@ function reset(stack: Stack): void {
   stack.identityProvider.resetRequests()
   stack.store.resetRequests()
   stack.vault.resetRequests()
+  stack.managedIdentity.resetRequests()
 }
 
 const warmSignIn = {
@@ -150,8 +150,9 @@ describe('a cold instance', () => {
 
     expect(done.map(({ location }) => location)).toEqual(Array(20).fill(returnUrl))
     const { provider, store, vault } = counted(stack)
-    // Which version signs, and its thumbprint, stand in the store.
+    // Which version signs, and its thumbprint, stand in the store; and what a token for the vault is for, in its name.
     expect(vault).toEqual({ unwrapkey: 1, sign: 1 })
+    expect(stack.managedIdentity.requests).toHaveLength(1)
     expect(provider).toEqual({ token: 20, discovery: 1, keys: 1 })
     expect(store).toEqual({ 'list service': 1, 'find service': 1, 'insert states': 20, 'insert sessions': 20 })
   })
@@ -181,8 +182,16 @@ describe('the first instance of all', () => {
       expect(done.map(({ location }) => location)).toEqual(Array(20).fill(returnUrl))
       const { provider, vault } = counted(stack)
       expect(provider).toEqual({ token: 20, discovery: 1, keys: 1 })
-      // The wrapping key by its name, for its newest version; the certificate's list and its public part.
-      expect(vault).toEqual({ getKey: 1, wrapkey: 1, listVersions: 1, getCertificate: 1, sign: 1 })
+      // The wrapping key by its name, for its newest version; the certificate's list and its public part, by the SDK,
+      // whose first request carries no token and learns by the 401 where to get one.
+      expect(vault).toEqual({
+        getKey: 1,
+        wrapkey: 1,
+        'listVersions without a token': 1,
+        listVersions: 1,
+        getCertificate: 1,
+        sign: 1,
+      })
       // A table is made when it is missed, once in its life; what asked too early asks again.
       const inserted = stack.store.requests.filter(({ operation, status }) => operation === 'insert' && status < 300)
       const written = tally(inserted.map(({ table }) => table))

@@ -48,13 +48,14 @@ describe('the vault', () => {
     expect(Buffer.from(await keyVault.unwrap(wrapped.wrapped, wrapped.version))).toEqual(secret)
   })
 
-  it('is asked to sign and to unwrap by one request each, after the way in', async () => {
+  it('is asked to sign and to unwrap by one request each, and for no challenge first', async () => {
     const cold = parts.connect()
 
     await Promise.all([cold.sign(version, digest), cold.unwrap(wrapped.wrapped, wrapped.version)])
     await cold.sign(version, digest)
 
     expect(parts.operations().sort()).toEqual(['sign 200', 'sign 200', 'unwrapkey 200'])
+    expect(parts.vault.requests).toHaveLength(3)
   })
 
   it('unwraps with an earlier version of the key, also after that one’s end', async () => {
@@ -85,6 +86,7 @@ describe('the vault', () => {
       'g'.repeat(32),
     ]) {
       await expect(keyVault.unwrap(wrapped.wrapped, strange)).rejects.toMatchObject({ code: 'key_ring_unreadable' })
+      await expect(keyVault.sign(strange, digest)).rejects.toMatchObject({ code: 'certificate_missing' })
     }
     expect(parts.vault.requests).toEqual([])
   })
@@ -152,6 +154,20 @@ describe.each(calls)('a vault in trouble at %s', (operation, ask, missing) => {
   })
 })
 
+describe('the identity that lets into the vault', () => {
+  it('that has no token, or none in time, is told apart from a vault in trouble', async () => {
+    const without = parts.connect({ credential: { getToken: () => Promise.resolve(null) } })
+    await expect(without.sign(version, digest)).rejects.toMatchObject({ code: 'managed_identity_unavailable' })
+
+    const silent = { getToken: () => new Promise<never>(() => undefined) }
+    const waiting = parts.connect({ credential: silent, deadlineMilliseconds: 50 })
+    await expect(waiting.sign(version, digest)).rejects.toMatchObject({ code: 'vault_unavailable', detail: 'deadline' })
+
+    expect(parts.vault.requests).toEqual([])
+    await expect(keyVault.sign(version, digest)).resolves.toBeDefined()
+  })
+})
+
 describe('something else where the vault should be', () => {
   let other: SecureServer
   beforeAll(async () => {
@@ -166,6 +182,32 @@ describe('something else where the vault should be', () => {
     await expect(there().sign(version, digest)).rejects.toMatchObject({ code: 'vault_unavailable' })
 
     expect(parts.vault.requests).toEqual([])
+  })
+
+  it.each([
+    'Bearer authorization="https://login.microsoftonline.com/x", resource="https://elsewhere.example"',
+    'Bearer authorization="https://elsewhere.example/x", resource="https://vault.azure.net"',
+  ])('gets no token by a challenge of its own: %s', async (challenge) => {
+    const scopes: unknown[] = []
+    const getToken = (scope: unknown) => {
+      scopes.push(scope)
+      return Promise.resolve({ token: 'token', expiresOnTimestamp: Date.now() + 60_000 })
+    }
+    other.answer((_, response) => sendJson(response, {}, 401, { 'www-authenticate': challenge }))
+
+    const refused = parts.connect({ vaultUrl: other.url, credential: { getToken } }).sign(version, digest)
+
+    await expect(refused).rejects.toMatchObject({ code: 'vault_forbidden' })
+    expect(scopes).toEqual(['https://vault.azure.net/.default'])
+    expect(other.requests).toEqual([`POST /keys/${certificateName}/${version}/sign?api-version=2025-07-01`])
+  })
+
+  it('is not believed to have wrapped by a version that it doesn’t name', async () => {
+    for (const kid of [undefined, `${other.url}/keys/${wrappingKeyName}`, `${other.url}/keys/x/../../secrets/y`]) {
+      other.answer((_, response) => sendJson(response, { key: { kid }, value: 'A'.repeat(400) }))
+      await expect(there().wrap(secret)).rejects.toMatchObject({ code: 'wrapping_key_missing' })
+      expect(other.requests).toHaveLength(1)
+    }
   })
 
   it('is not believed an answer without a result, nor one that is too short', async () => {
