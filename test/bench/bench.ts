@@ -1,12 +1,13 @@
 /** `npm run bench`: the broker's CPU time and memory beside a bare relying party's, in one run. docs/performance.md */
-import { mkdir } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { coldTable, countColdStart } from './cold-counts.ts'
 import { measureCold, sizeRows } from './measure-cold.ts'
 import { measureGrowth } from './measure-growth.ts'
+import type { Measuring } from './measure.ts'
 import { measurePause } from './measure-pause.ts'
+import { measureProfile } from './measure-profile.ts'
 import { measureWarm } from './measure-warm.ts'
 import { fullPlan, partNames, quickPlan } from './plan.ts'
 import type { PartName } from './plan.ts'
@@ -38,11 +39,12 @@ const machine = {
 }
 const startedAt = Date.now()
 
-const profileFolder = values.profile === undefined ? undefined : path.resolve(values.profile)
-if (profileFolder !== undefined) await mkdir(profileFolder, { recursive: true })
-
 tell('building, and starting the provider, the vault and the store')
-const starting = startWorld({ guests: plan.guests, people: plan.guests + plan.strangers })
+const starting = startWorld({
+  guests: plan.guests,
+  people: plan.guests + plan.strangers,
+  sourcemap: values.profile !== undefined,
+})
 // Children end with this process in any case; the folder goes only by this.
 const giveUp = (why: string) => {
   tell(why)
@@ -54,7 +56,14 @@ process.once('SIGTERM', () => giveUp('Ended.'))
 
 const world = await starting
 try {
-  const measuring = { world, plan, tell, ...(profileFolder === undefined ? {} : { profileFolder }) }
+  const measuring = { world, plan, tell }
+  if (values.profile === undefined) await measureAll(measuring)
+  else process.stdout.write(`${await measureProfile(measuring, path.resolve(values.profile))}\n`)
+} finally {
+  await world.close()
+}
+
+async function measureAll(measuring: Measuring): Promise<void> {
   const took: string[] = []
   const run = async <Result>(part: PartName, work: () => Promise<Result>): Promise<Result | undefined> => {
     if (!isAsked(part)) return undefined
@@ -86,8 +95,6 @@ try {
     process.stdout.write(`${lines.join('\n')}\n`)
   }
   if (values.check && failures(rows).length > 0) process.exitCode = 1
-} finally {
-  await world.close()
 }
 
 /** By number; a row without one stays below the one that it belongs to, or goes to the end where its part has none. */

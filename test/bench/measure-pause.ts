@@ -9,7 +9,7 @@ import type { Pause } from './usage.ts'
 import type { Running } from './world.ts'
 
 /** Telemetry begins two seconds after the first answer, and sends once a second. */
-const watchedMilliseconds = 6000
+const watchedMilliseconds = 5000
 const betweenSignIns = 250
 
 export async function measurePause({ world, plan, tell }: Measuring): Promise<readonly Row[]> {
@@ -30,11 +30,9 @@ export async function measurePause({ world, plan, tell }: Measuring): Promise<re
       await running.end()
       return pause
     }
-    // At once: the same machine, as busy with the one as with the other.
-    const brokers = await Promise.all([world.startBroker(), world.startBroker({ telemetry: true })])
-    const [one, other] = await Promise.all([watched(brokers[0]), watched(brokers[1])])
-    without.push(one)
-    reporting.push(other)
+    // In turns: each would take the core from the other.
+    without.push(await watched(await world.startBroker()))
+    reporting.push(await watched(await world.startBroker({ telemetry: true })))
   }
   const of = (pauses: readonly Pause[], what: keyof Pause) => pauses.map((pause) => pause[what])
   return [

@@ -10,8 +10,8 @@ import type { Running } from './world.ts'
 type Hello = Child<{ readonly url: string }>
 
 export async function measureWarm(measuring: Measuring): Promise<readonly Row[]> {
-  const { world, plan, tell, profileFolder } = measuring
-  const broker = await world.startBroker(profileFolder === undefined ? {} : { profileFolder })
+  const { world, plan, tell } = measuring
+  const broker = await world.startBroker()
   const reporting = await world.startBroker({ telemetry: true })
   const caching = await world.startBroker({ settings: { Broker__SessionCacheSeconds: '60' } })
   const peer = await world.startPeer('openid-client')

@@ -8,7 +8,6 @@ import type { Running, World } from './world.ts'
 export interface Measuring {
   readonly world: World
   readonly plan: Plan
-  readonly profileFolder?: string
   /** Told to whoever waits. */
   readonly tell: (step: string) => void
 }

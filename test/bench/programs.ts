@@ -22,24 +22,23 @@ export interface Programs {
   readonly sizes: Pick<BuildResult, 'entryBytes' | 'totalBytes' | 'telemetryBytes'>
 }
 
-/** @param folder inside the project, so that the peers find their packages: these are not bundled, as nobody does for express */
-export async function buildPrograms(folder: string): Promise<Programs> {
+/**
+ * @param folder inside the project, so that the peers find their packages: these are not bundled, as nobody does for express
+ * @param sourcemap of the broker's bundle, for reading profiles
+ */
+export async function buildPrograms(folder: string, sourcemap = false): Promise<Programs> {
   const file = (name: string) => path.join(folder, name)
   const source = (name: string) => path.join(import.meta.dirname, name)
   const sources = {
-    ...{
-      'openid-client': source('peer.openid-client.ts'),
-      'express-openid-connect': source('peer.express-openid-connect.ts'),
-    },
-    ...{
-      library: source('library.ts'),
-      plain: source('plain.ts'),
-      usage: source('usage.ts'),
-      'cold-start': source('cold-start.ts'),
-    },
+    'openid-client': source('peer.openid-client.ts'),
+    'express-openid-connect': source('peer.express-openid-connect.ts'),
+    library: source('library.ts'),
+    plain: source('plain.ts'),
+    usage: source('usage.ts'),
+    'cold-start': source('cold-start.ts'),
   }
   const [broker] = await Promise.all([
-    build({ outdir: file('broker') }),
+    build({ outdir: file('broker'), sourcemap }),
     build({ entry: source('bare-function/index.ts'), outdir: file('bare') }),
     bundleFunctionsHost(file('host.mjs')),
     esbuild.build({

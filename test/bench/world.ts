@@ -54,9 +54,11 @@ export interface WorldOptions {
   readonly guests: number
   /** Of whom the guests are the first; as many as these where left out. */
   readonly people?: number
+  /** Of the broker's bundle, for reading profiles. */
+  readonly sourcemap?: boolean
 }
 
-export async function startWorld({ guests, people = guests }: WorldOptions): Promise<World> {
+export async function startWorld({ guests, people = guests, sourcemap = false }: WorldOptions): Promise<World> {
   await mkdir(path.join(root, '.local'), { recursive: true })
   const folder = await mkdtemp(path.join(root, '.local', 'bench-'))
   const closing: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })]
@@ -87,7 +89,7 @@ export async function startWorld({ guests, people = guests }: WorldOptions): Pro
       people,
     }
     const [programs, tables, cloud] = await Promise.all([
-      buildPrograms(folder),
+      buildPrograms(folder, sourcemap),
       startStorageEmulator('table', 0).then((started) => {
         closing.push(() => started.close())
         return started
@@ -128,7 +130,10 @@ export async function startWorld({ guests, people = guests }: WorldOptions): Pro
       people: everybody,
       sizes: programs.sizes,
       startBroker: async ({ settings = {}, telemetry = false, profileFolder } = {}) => {
-        const profiling = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
+        const profiling =
+          profileFolder === undefined
+            ? []
+            : ['--cpu-prof', '--cpu-prof-interval', '500', `--cpu-prof-dir=${profileFolder}`]
         const env = { ...brokerSettings, ...(telemetry ? cloud.ready.telemetrySettings : {}), ...settings }
         const child = keep(await startChild<{ url: string }>([...profiling, ...programs.broker], env))
         return { ...child, name: 'broker', url: child.ready.url, ...brokerPaths }

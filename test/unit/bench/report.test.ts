@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { compare, describeMisses, failures, spreadOf, table, verdictOf } from '../../bench/report.ts'
+import { compare, describeMisses, failures, figureOf, spreadOf, table, verdictOf } from '../../bench/report.ts'
 import type { Row } from '../../bench/report.ts'
 
 const goal = { must: 1, stretch: 0.8 }
@@ -44,6 +44,16 @@ describe('a goal', () => {
       'Missed: goal 1, warm sign-in: 1.50 where 1 is allowed, 50 % too much.',
     ])
     expect(describeMisses([row([80], [100])])).toEqual(['Every goal that was measured is reached.'])
+  })
+
+  it('may be a figure of the broker alone, with another beside it to be compared by the reader', () => {
+    const pause = (values: readonly number[]) =>
+      figureOf({ what: 'pause', unit: 'ms', goal: { must: 50 }, values, other: ['without', [40]] })
+
+    expect(verdictOf(pause([10, 50, 90]))).toBe('must')
+    expect(verdictOf(pause([10, 51, 90]))).toBe('missed')
+    expect(table([pause([10, 50, 90])])).toContain('| 50.0 ms (10.0–90.0) |')
+    expect(table([pause([10, 50, 90])])).toContain('| without 40.0 ms |')
   })
 
   it('is not asked of what is only told', () => {

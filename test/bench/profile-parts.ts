@@ -1,0 +1,103 @@
+/** Whose work a CPU profile shows: by package, through the source maps of the bundles. */
+import { readFileSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { SourceMap } from 'node:module'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** What `--cpu-prof` writes, as far as it is read here. */
+interface Profile {
+  readonly nodes: readonly {
+    readonly id: number
+    readonly callFrame: {
+      readonly functionName: string
+      readonly url: string
+      readonly lineNumber: number
+      readonly columnNumber: number
+    }
+  }[]
+  readonly samples: readonly number[]
+  readonly timeDeltas: readonly number[]
+}
+
+export interface Part {
+  readonly name: string
+  /** Of all that was not idle, from 0 to 1. */
+  readonly share: number
+}
+
+/** The newest profile of a folder, largest part first. */
+export async function readParts(folder: string): Promise<readonly Part[]> {
+  const files = (await readdir(folder)).filter((file) => file.endsWith('.cpuprofile')).sort()
+  const newest = files.at(-1)
+  if (newest === undefined) throw new Error(`There is no profile in ${folder}.`)
+  return partsOf(JSON.parse(await readFile(path.join(folder, newest), 'utf8')) as Profile)
+}
+
+/**
+ * A sample stands for the time since the one before it, at most for twice the usual: a thread that lost its core to
+ * another process is sampled when it comes back, and would be charged with all that the others did meanwhile. On few
+ * cores that is what makes writing to a socket, which wakes somebody, look so dear.
+ */
+export function partsOf({ nodes, samples, timeDeltas }: Profile): readonly Part[] {
+  const names = new Map(nodes.map((node) => [node.id, partOf(node.callFrame)]))
+  const usual = [...timeDeltas].sort((a, b) => a - b)[Math.floor(timeDeltas.length / 2)] ?? 0
+  const spent = new Map<string, number>()
+  let all = 0
+  samples.forEach((id, index) => {
+    const name = names.get(id)
+    if (name === undefined) return
+    const microseconds = Math.min(timeDeltas[index] ?? 0, 2 * usual)
+    spent.set(name, (spent.get(name) ?? 0) + microseconds)
+    all += microseconds
+  })
+  return [...spent].map(([name, cpu]) => ({ name, share: cpu / all })).sort((a, b) => b.share - a.share)
+}
+
+function partOf({ functionName, url, lineNumber, columnNumber }: Profile['nodes'][number]['callFrame']) {
+  if (url === '') {
+    if (functionName === '(idle)' || functionName === '(root)') return undefined
+    if (functionName === '(garbage collector)') return 'garbage collection'
+    return /^write|^writev$/i.test(functionName) ? 'Node: writing to sockets' : 'Node itself'
+  }
+  if (url.startsWith('node:')) {
+    if (url.startsWith('node:internal/deps/undici')) return 'Request and Response (undici)'
+    return 'Node itself'
+  }
+  return nameSource(originOf(url, lineNumber, columnNumber) ?? url)
+}
+
+function nameSource(source: string): string {
+  const [, inPackage] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(source) ?? []
+  if (inPackage !== undefined) return inPackage
+  if (source.includes('/local/functions-host/') || source.endsWith('/host.mjs')) return 'the functions host'
+  const [, folder] = /\/(functions|shared\/[^/]+)\//.exec(source) ?? []
+  return folder ?? 'others'
+}
+
+const maps = new Map<string, SourceMap | undefined>()
+
+function originOf(url: string, line: number, column: number): string | undefined {
+  if (!maps.has(url)) maps.set(url, readMap(url))
+  const found = maps.get(url)?.findEntry(line, column)
+  return found && 'originalSource' in found ? `/${found.originalSource}` : undefined
+}
+
+function readMap(url: string): SourceMap | undefined {
+  try {
+    const text = readFileSync(`${fileURLToPath(url)}.map`, 'utf8')
+    return new SourceMap(JSON.parse(text) as ConstructorParameters<typeof SourceMap>[0])
+  } catch {
+    return undefined
+  }
+}
+
+/** Markdown; what is smaller than one in a hundred stands together. */
+export function partsTable(parts: readonly Part[]): string {
+  const large = parts.filter(({ share }) => share >= 0.01)
+  const rest = parts.filter(({ share }) => share < 0.01).reduce((sum, { share }) => sum + share, 0)
+  const lines = [...large, { name: 'smaller ones together', share: rest }].map(
+    ({ name, share }) => `| ${name} | ${(share * 100).toFixed(1)} % |`,
+  )
+  return ['| part | share |', '| --- | --- |', ...lines].join('\n')
+}
