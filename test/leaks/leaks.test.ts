@@ -18,7 +18,7 @@ describe('what signs somebody in', () => {
   let witness: Witness
   let secrets: ReadonlyMap<string, string>
   beforeAll(async () => {
-    stack = await startStack({ instances: 2, frontEnds: [shop, desk, app] })
+    stack = await startStack({ instances: 2, frontEnds: [shop, desk, app], telemetry: true })
     witness = watch(stack)
     await signInsThatWork()
     await theOAuthWay()
@@ -28,6 +28,8 @@ describe('what signs somebody in', () => {
     await faults()
     await upkeep()
     secrets = witness.secrets()
+    // What is still waiting to be told goes out when an instance ends.
+    for (const broker of stack.brokers) await broker.close()
   })
   afterAll(async () => {
     witness.end()
@@ -252,6 +254,24 @@ describe('what signs somebody in', () => {
     expect(find(log)).toEqual([])
     expect(log).not.toMatch(/eyJ[\w-]{8,}\./)
     expect(log).not.toMatch(/-----BEGIN|PRIVATE KEY|[?&](code|state)=/)
+  })
+
+  it('stands in nothing that is reported', () => {
+    const reported = Buffer.concat(stack.ingestion.rawBodies).toString()
+    const told = stack.ingestion.received()
+
+    // Successes and failures of every step, and calls to everything that the broker speaks to.
+    const steps = new Set(told.filter(({ type }) => type === 'event').map(({ name }) => name.replace('broker.', '')))
+    const calls = new Set(told.filter(({ kind }) => kind === 'dependency').map(({ target }) => target))
+    expect([...steps].sort()).toEqual(['redeemed', 'renewal', 'returned', 'session', 'sign_out', 'started', 'token'])
+    expect(told.filter(({ properties }) => properties.outcome === 'failed').length).toBeGreaterThan(40)
+    expect(calls.size).toBeGreaterThanOrEqual(3)
+
+    expect(find(reported)).toEqual([])
+    expect(reported).not.toMatch(/eyJ[\w-]{8,}\.|-----BEGIN|PRIVATE KEY|[?&](code|state|sid)=/)
+    for (const person of stack.identityProvider.people) {
+      for (const one of [person.username, person.name, person.objectId]) expect(reported).not.toContain(one)
+    }
   })
 
   it('is not joined in the log by anybody’s name, address or id', () => {
