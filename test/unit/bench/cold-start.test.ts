@@ -39,16 +39,15 @@ describe('a fresh instance of the built bundle', () => {
     expect(cold.settled.otherFiles).toEqual([])
   })
 
-  it('asks for the same twelve things until its first sign-in is done, one unwrap and one signature among them', () => {
+  it('asks for the same ten things until its first sign-in is done, one unwrap and one signature among them', () => {
     expect(countPurposes(cold.settled)).toEqual({
       "the provider's metadata": 1,
       "the provider's keys": 1,
       'the key ring': 1,
       "the certificate's record": 1,
       'an identity token': 1,
-      // Either is answered 401 the first time, with where to get a token.
-      'unwrapping the ring': 2,
-      'signing the assertion': 2,
+      'unwrapping the ring': 1,
+      'signing the assertion': 1,
       'taking the state': 1,
       'redeeming the code': 1,
       'keeping the session': 1,
