@@ -48,6 +48,25 @@ describe('the documentation', () => {
     expect(named.filter((name) => !scripts.includes(name))).toEqual([])
   })
 
+  it('explains to operators every step, sum and property that is reported, and no other', () => {
+    const page = read('docs/operations.md')
+    const sources = ['shared/telemetry/funnel.ts', 'shared/telemetry/observed.ts', 'shared/telemetry/courier.ts']
+    const code = [...sources, 'functions/compose.ts', 'functions/session.ts'].map(read).join('\n')
+    const steps = /export type StepName = (.*)/
+      .exec(code)![1]!
+      .match(/\w+/g)!
+      .map((name) => `broker.${name}`)
+    const metrics = [...code.matchAll(/'(broker\.[\w.]+)'/g)].map(([, name]) => name!)
+    const fields = [...code.matchAll(/\b(front_end|duration_ms|since_start_ms|instance|by|outcome)\b/g)].map(
+      ([one]) => one,
+    )
+
+    expect(metrics.length).toBeGreaterThan(5)
+    expect([...steps, ...metrics, ...fields].filter((name) => !page.includes(`\`${name}\``))).toEqual([])
+    const named = [...page.matchAll(/`(broker\.[a-z_.]+)`/g)].map(([, name]) => name!)
+    expect(named.filter((name) => ![...steps, ...metrics].includes(name))).toEqual([])
+  })
+
   it('names settings as they are', () => {
     const settings = Object.values(declarations).map(({ name }) => name)
     const named = pages
