@@ -13,8 +13,8 @@ import type { CertificateRoll } from '../shared/certificate/roll.ts'
 import { readVaultEvent } from '../shared/certificate/vault-event.ts'
 import type { CertificateNews } from '../shared/certificate/vault-event.ts'
 import type { ProvingVersion } from '../shared/certificate/application-keys.ts'
-import { createClientAssertions, signAssertion } from '../shared/credential/client-assertion.ts'
-import type { ClientAssertions } from '../shared/credential/client-assertion.ts'
+import { createClientAssertions, entraForm, signAssertion } from '../shared/credential/client-assertion.ts'
+import type { AssertionForm, ClientAssertions } from '../shared/credential/client-assertion.ts'
 import { createSigningVersions } from '../shared/credential/signing-version.ts'
 import type { KeyVault } from '../shared/credential/vault.key-vault.ts'
 import { asBrokerError } from '../shared/errors.ts'
@@ -42,7 +42,8 @@ import type { Sweep } from '../shared/session/sweep.ts'
 import { isLoopbackHost } from '../shared/settings/addresses.ts'
 import { parseSettings, SettingsError } from '../shared/settings/settings.ts'
 import type { Settings } from '../shared/settings/settings.ts'
-import { authorityOf, createIdentityProvider, tokenEndpointOf } from '../shared/signin/identity-provider.ts'
+import { createIdentityProvider } from '../shared/signin/identity-provider.ts'
+import { assertionAudienceOf, isEntra, issuerOf } from '../shared/signin/provider-metadata.ts'
 import type { ClientCredentials } from '../shared/signin/redeem.msal.ts'
 import type { TokenEndpoint } from '../shared/signin/redeem.ts'
 import { createSignIn } from '../shared/signin/sign-in.ts'
@@ -126,7 +127,20 @@ function composeBroker(settings: Settings, log: Log): Broker {
   const network = observeNetwork(createNetwork(), telemetry)
   const frontEnds = createFrontEnds(settings.frontEnds)
   const funnel = createFunnel({ telemetry, clock, isFrontEnd: (id) => frontEnds.find(id) !== undefined })
-  const provider = createIdentityProvider({ ...providerSettings, network, clock, onFault })
+  const { identity, clientId } = providerSettings
+  const tenantId = isEntra(identity) ? identity.tenantId : undefined
+  const { assertionAlgorithm } = credential
+  const provider = createIdentityProvider({
+    ...identity,
+    ...providerSettings,
+    assertionAlgorithm,
+    network,
+    clock,
+    onFault,
+  })
+  const audience = assertionAudienceOf(identity, credential.assertionAudience)
+  const assertionForm = async (): Promise<AssertionForm> =>
+    isEntra(identity) ? entraForm : { algorithm: (await provider.metadata()).assertionAlgorithm, keyId: true }
   const ring = createKeyRing({ store, wrapper: vault, clock, neededForSeconds: session.absoluteSeconds, onFault })
   const pace = paceOf(credential)
   const records = createCertificateRecords({ store, ...credential })
@@ -145,9 +159,10 @@ function composeBroker(settings: Settings, log: Log): Broker {
   const signedAssertions = createClientAssertions({
     vault,
     versions,
-    clientId: providerSettings.clientId,
-    audience: tokenEndpointOf(providerSettings),
+    clientId,
+    audience,
     reuse: credential.assertionReuse,
+    form: assertionForm,
     clock,
     onFault,
   })
@@ -155,8 +170,9 @@ function composeBroker(settings: Settings, log: Log): Broker {
   const tokenEndpoint = once(async (): Promise<TokenEndpoint & ClientCredentials> => {
     const { createMsalTokenEndpoint } = await import('../shared/signin/redeem.msal.ts')
     return createMsalTokenEndpoint({
-      authority: authorityOf(providerSettings),
-      clientId: providerSettings.clientId,
+      authority: issuerOf(identity),
+      isEntra: isEntra(identity),
+      clientId,
       redirectUri: `${settings.baseUrl}/callback`,
       provider,
       assertions,
@@ -166,13 +182,17 @@ function composeBroker(settings: Settings, log: Log): Broker {
   })
   const certificateRoll = once(async () => {
     const { createCertificateRoll } = await import('../shared/certificate/roll.ts')
-    const { applicationObjectId: objectId, graphUrl, clientId } = providerSettings
-    const audience = tokenEndpointOf(providerSettings)
+    const { applicationObjectId: objectId, graphUrl } = providerSettings
     // An emulator of Graph is asked with tokens for Graph's own name.
     const graph = graphUrl === undefined || isLoopbackHost(new URL(graphUrl).hostname) ? publicGraph : graphUrl
     const clientToken = async (assertion: string) => (await tokenEndpoint()).clientToken(`${graph}/.default`, assertion)
-    const token = async (by: ProvingVersion) =>
-      clientToken((await signAssertion(vault, by, { clientId, audience, now: clock() })).jwt)
+    const sign = async (by: ProvingVersion) =>
+      (await signAssertion(vault, by, { ...(await assertionForm()), clientId, audience, now: clock() })).jwt
+    const token = async (by: ProvingVersion) => clientToken(await sign(by))
+    const probe = async (by: ProvingVersion): Promise<unknown> => {
+      if (isEntra(identity)) return token(by)
+      return (await tokenEndpoint()).probe(await sign(by))
+    }
     const { createGraphApplicationKeys } = await import('../shared/certificate/application-keys.graph.ts')
     const applicationKeys =
       objectId !== undefined && graphUrl !== undefined
@@ -182,9 +202,7 @@ function composeBroker(settings: Settings, log: Log): Broker {
       vault,
       records,
       applicationKeys,
-      clientToken,
-      clientId,
-      audience,
+      probe,
       pace,
       clock,
       wait,
@@ -219,7 +237,7 @@ function composeBroker(settings: Settings, log: Log): Broker {
     ring,
     provider,
     frontEnds,
-    clientId: providerSettings.clientId,
+    clientId,
     postLogoutRedirectUri: `${settings.baseUrl}/logout/done`,
     clock,
     funnel,
@@ -242,7 +260,9 @@ function composeBroker(settings: Settings, log: Log): Broker {
       funnel,
       absoluteSeconds: session.absoluteSeconds,
       baseUrl: settings.baseUrl,
-      ...providerSettings,
+      clientId,
+      tenantId,
+      responseMode: providerSettings.responseMode,
       ...signInSettings,
       onFault,
     }),
@@ -252,7 +272,7 @@ function composeBroker(settings: Settings, log: Log): Broker {
       store,
       ring,
       provider,
-      clientId: providerSettings.clientId,
+      clientId,
       funnel,
       clock,
     }),
@@ -280,6 +300,7 @@ function composeBroker(settings: Settings, log: Log): Broker {
         if (!versions.record()) await versions.get()
         return versions.record() ?? emptyRecord
       },
+      algorithm: isEntra(identity) ? entraForm.algorithm : assertionAlgorithm,
       pace,
       clock,
     }),

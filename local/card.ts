@@ -1,6 +1,7 @@
 /** What `npm start` says once everything runs: for people a card, for programs one line of JSON. */
 import { checkReturnUrl } from '../shared/frontend/front-ends.ts'
 import type { Settings } from '../shared/settings/settings.ts'
+import { issuerOf } from '../shared/signin/provider-metadata.ts'
 import { demoApiName } from './cloud.ts'
 import type { Cloud } from './cloud.ts'
 import type { HostProcess } from './functions-host/process.ts'
@@ -16,7 +17,7 @@ export interface Started {
 export function readyLine({ cloud, broker, settings }: Started): object {
   return {
     broker: broker ? settings.baseUrl : null,
-    identityProvider: cloud.identityProvider?.issuer ?? settings.provider.instance,
+    identityProvider: cloud.identityProvider?.issuer ?? issuerOf(settings.provider.identity),
     vault: cloud.vault?.url ?? settings.credential.vaultUrl,
     managedIdentity: cloud.managedIdentity?.url ?? null,
     tables: settings.store.tableServiceUri,
@@ -40,7 +41,7 @@ export function card(started: Started): string {
     ['Demo API', cloud.demoApi && cloud.demoApi.url],
     [
       'Identity provider',
-      provider ? `${provider.issuer} (pages on ${provider.browserUrl})` : settings.provider.instance,
+      provider ? `${provider.issuer} (pages on ${provider.browserUrl})` : issuerOf(settings.provider.identity),
     ],
     ['Key Vault', `${settings.credential.vaultUrl} (certificate ${settings.credential.certificateName})`],
     ['Microsoft Graph', cloud.graph?.url],

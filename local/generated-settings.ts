@@ -113,7 +113,8 @@ function isNotOlder({ name }: { name: string }): boolean {
 
 function defaultOf(declaration: Declaration): string {
   if (declaration.default !== undefined) return `\`${declaration.default}\``
-  return declaration.optional ? '' : '**required**'
+  if (declaration.optional) return ''
+  return declaration.about === undefined ? '**required**' : `**required** for ${declaration.about}`
 }
 
 function frontEndsExample(): unknown {

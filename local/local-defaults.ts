@@ -1,5 +1,5 @@
 /** The settings of a laptop: every part in `local/`, on its fixed port. What `npm start` takes where nothing else is set. */
-import { allDeclarations } from '../shared/settings/declarations.ts'
+import { allDeclarations, declarations } from '../shared/settings/declarations.ts'
 
 /** By the setting's name, in the order of docs/settings.md. */
 export const localDefaults: Readonly<Record<string, string>> = Object.fromEntries(
@@ -8,12 +8,14 @@ export const localDefaults: Readonly<Record<string, string>> = Object.fromEntrie
 
 /**
  * What is set, over what is built in. A setting under its older name takes the place of the built-in one under the
- * newer name, or the two would contradict each other.
+ * newer name, or the two would contradict each other; another provider, that of all that is about Entra ID.
  */
 export function withLocalDefaults(
   environment: Readonly<Record<string, string | undefined>>,
 ): Record<string, string | undefined> {
+  const isOther = (environment[declarations.authority.name] ?? '') !== ''
   const defaults = allDeclarations
+    .filter(({ about }) => !isOther || about !== 'Entra ID')
     .filter(
       ({ name, olderName }) => environment[name] === undefined && (!olderName || environment[olderName] === undefined),
     )

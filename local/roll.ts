@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { declarations } from '../shared/settings/declarations.ts'
 import { parseSettings } from '../shared/settings/settings.ts'
 import { build } from './build.ts'
 import { allParts, startCloud } from './cloud.ts'
@@ -113,7 +114,7 @@ async function startAll() {
       parts: { ...allParts, ingestion: false, demo: false },
       brokerUrls: [url],
       frontEnds,
-      tenantId: provider.tenantId,
+      tenantId: declarations.tenantId.local ?? '',
       clientId: provider.clientId,
       applicationObjectId: provider.applicationObjectId,
       certificateName: credential.certificateName,

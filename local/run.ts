@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { declarations } from '../shared/settings/declarations.ts'
 import { parseSettings, SettingsError } from '../shared/settings/settings.ts'
 import type { Settings } from '../shared/settings/settings.ts'
 import { build } from './build.ts'
@@ -144,7 +145,8 @@ async function startCloudFor(
     url !== undefined && isLoopback(url) && (port === 0 || Number(new URL(url).port) === port)
   const vault = isLocal(settings.credential.vaultUrl, ports.vault)
   const table = isLocal(settings.store.tableServiceUri, ports.table)
-  const identityProvider = isLocal(settings.provider.instance, ports.identityProvider)
+  const { identity } = settings.provider
+  const identityProvider = 'instance' in identity && isLocal(identity.instance, ports.identityProvider)
   const ingestion = isLocal(ingestionEndpointOf(settings), ports.ingestion)
   const parts: Parts = {
     identityProvider,
@@ -162,7 +164,7 @@ async function startCloudFor(
     trusted: await trustedHere(caFile),
     brokerUrls: [settings.baseUrl],
     frontEnds: settings.frontEnds,
-    tenantId: settings.provider.tenantId,
+    tenantId: 'tenantId' in identity ? identity.tenantId : (declarations.tenantId.local ?? ''),
     clientId: settings.provider.clientId,
     applicationObjectId: settings.provider.applicationObjectId,
     certificateName: settings.credential.certificateName,

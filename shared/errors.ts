@@ -352,7 +352,7 @@ export const errorCatalogue = {
     status: 503,
     owner: 'operator',
     title: 'The identity provider does not accept the broker’s certificate.',
-    mend: `${retry} Operator: register the certificate’s public part at the app registration; check AzureAd__ClientId and AzureAd__TenantId.`,
+    mend: `${retry} Operator: register the certificate’s public part at the provider; check AzureAd__ClientId and the tenant or Broker__Authority.`,
   },
   certificate_refused: {
     status: 503,
@@ -394,7 +394,13 @@ export const errorCatalogue = {
     status: 503,
     owner: 'operator',
     title: 'The identity provider describes itself as somebody else.',
-    mend: `${retry} Operator: check AzureAd__Instance and AzureAd__TenantId against the issuer in the log.`,
+    mend: `${retry} Operator: check AzureAd__Instance and AzureAd__TenantId, or Broker__Authority, against the issuer in the log.`,
+  },
+  provider_unsuitable: {
+    status: 503,
+    owner: 'operator',
+    title: 'The identity provider does not offer what the broker needs.',
+    mend: `${retry} Operator: the log says what is missing; docs/providers.md has the setting for it.`,
   },
   renewal_pending: {
     status: 503,

@@ -19,6 +19,8 @@ export interface PublishedKeys {
 export interface PublishedKeysOptions {
   readonly vault: Pick<CertificateVault, 'readCertificate'>
   readonly record: () => Promise<CertificateRecord>
+  /** That the keys are for; undefined where the provider's metadata decides, and may decide otherwise another day. */
+  readonly algorithm: 'PS256' | 'RS256' | undefined
   readonly pace: Pace
   readonly clock: Clock
 }
@@ -29,6 +31,7 @@ const pauseAfterFailure = 5_000
 export function createPublishedKeys({
   vault,
   record,
+  algorithm,
   pace,
   clock,
 }: PublishedKeysOptions): () => Promise<PublishedKeys> {
@@ -39,7 +42,7 @@ export function createPublishedKeys({
   const keyOf = async (version: string): Promise<PublishedKey> => {
     const known = made.get(version)
     if (known) return known
-    const key = toKey(await vault.readCertificate(version))
+    const key = toKey(await vault.readCertificate(version), algorithm)
     made.set(version, key)
     return key
   }
@@ -76,13 +79,13 @@ export function publishedVersions(known: CertificateRecord, now: number, pace: P
     .map(({ version }) => version)
 }
 
-function toKey(certificate: Uint8Array): PublishedKey {
+function toKey(certificate: Uint8Array, algorithm: string | undefined): PublishedKey {
   const { n, e, kty } = new X509Certificate(certificate).publicKey.export({ format: 'jwk' })
   const thumbprint = createHash('sha256').update(certificate).digest('base64url')
   return {
     kty,
     use: 'sig',
-    alg: 'PS256',
+    ...(algorithm === undefined ? {} : { alg: algorithm }),
     kid: thumbprint,
     n,
     e,

@@ -3,13 +3,12 @@
  * conditional write decides which instance does it. What is left is done by the next run.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { signAssertion } from '../credential/client-assertion.ts'
 import type { RollVault } from '../credential/vault.ts'
 import { asBrokerError, BrokerError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import { withDeadline } from '../timing/deadline.ts'
 import type { Clock } from '../timing/deadline.ts'
-import type { ApplicationKeys } from './application-keys.ts'
+import type { ApplicationKeys, ProvingVersion } from './application-keys.ts'
 import type { Pace } from './pace.ts'
 import { changeVersion, chooseRecorded, observe, unknownVersions } from './record.ts'
 import type { CertificateRecord } from './record.ts'
@@ -42,10 +41,8 @@ export interface RollOptions {
   readonly records: CertificateRecords
   /** Undefined where the application's keys can't be changed here. */
   readonly applicationKeys: ApplicationKeys | undefined
-  /** Asks the token endpoint for the application's own token. @throws {BrokerError} `certificate_refused` */
-  readonly clientToken: (assertion: string) => Promise<string>
-  readonly clientId: string
-  readonly audience: string
+  /** Asks the token endpoint whether it takes a version. @throws {BrokerError} `certificate_refused` */
+  readonly probe: (by: ProvingVersion) => Promise<unknown>
   readonly pace: Pace
   readonly clock: Clock
   readonly wait: (milliseconds: number) => Promise<void>
@@ -85,9 +82,7 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
   const work = async (step: Work): Promise<Outcome> => {
     const { version } = step
     if (step.kind === 'probe') {
-      const { clientId, audience } = options
-      const { jwt } = await signAssertion(vault, version, { clientId, audience, now: clock() })
-      await options.clientToken(jwt)
+      await options.probe(version)
       return { kind: 'accepted' }
     }
     if (!applicationKeys) throw new BrokerError('registration_refused')

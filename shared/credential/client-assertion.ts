@@ -8,7 +8,7 @@ import type { Clock } from '../timing/deadline.ts'
 import { singleFlight } from '../timing/single-flight.ts'
 import { isAboutTheVersion } from './signing-version.ts'
 import type { SigningVersions } from './signing-version.ts'
-import type { CertificateVault } from './vault.ts'
+import type { RollVault } from './vault.ts'
 import type { SigningVersion } from './certificate-version.ts'
 
 export interface ClientAssertions {
@@ -29,17 +29,31 @@ export interface ClientAssertions {
   state(): { readonly issuedAt: number; readonly expires: number } | undefined
 }
 
+/** How a provider wants assertions. */
+export interface AssertionForm {
+  readonly algorithm: 'PS256' | 'RS256'
+  /** Whether the header names the key as /.well-known/jwks.json does, for a provider that reads the keys there. */
+  readonly keyId: boolean
+}
+
+/** As Entra wants them. */
+export const entraForm: AssertionForm = { algorithm: 'PS256', keyId: false }
+
 export interface ClientAssertionOptions {
-  readonly vault: Pick<CertificateVault, 'sign'>
+  readonly vault: AssertionVault
   readonly versions: SigningVersions
   readonly clientId: string
   /** The token endpoint for Entra, the issuer for others; from settings, never from metadata. */
   readonly audience: string
   /** Entra takes a repeated `jti`; a provider that does not gets a new assertion each time. */
   readonly reuse: boolean
+  /** `entraForm` where it is left out. */
+  readonly form?: () => Promise<AssertionForm>
   readonly clock: Clock
   readonly onFault: (error: unknown) => void
 }
+
+export type AssertionVault = Pick<RollVault, 'sign' | 'signRs256'>
 
 const lifetimeSeconds = 600
 /** A vault that gave no time of its own is asked again after this. */
@@ -91,8 +105,15 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
     }
   }
 
-  const signWith = (version: SigningVersion): Promise<Assertion> =>
-    signAssertion(vault, version, { clientId: options.clientId, audience: options.audience, now: clock() })
+  const signWith = async (version: SigningVersion): Promise<Assertion> => {
+    const form = options.form ? await options.form() : entraForm
+    return signAssertion(vault, version, {
+      ...form,
+      clientId: options.clientId,
+      audience: options.audience,
+      now: clock(),
+    })
+  }
 
   const renew = singleFlight(async () => (kept = await makeUnlessTold()))
 
@@ -144,7 +165,7 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
   }
 }
 
-export interface AssertionClaims {
+export interface AssertionClaims extends AssertionForm {
   readonly clientId: string
   readonly audience: string
   /** Milliseconds since the epoch. */
@@ -153,14 +174,15 @@ export interface AssertionClaims {
 
 /** One assertion by one version, whichever signs otherwise. RFC 7523 §3. */
 export async function signAssertion(
-  vault: Pick<CertificateVault, 'sign'>,
+  vault: AssertionVault,
   version: Pick<SigningVersion, 'version' | 'thumbprint' | 'expires'>,
-  { clientId, audience, now }: AssertionClaims,
+  { clientId, audience, now, algorithm, keyId }: AssertionClaims,
 ): Promise<Assertion> {
   const issuedAt = Math.floor(now / 1000)
   // Not beyond the certificate: the provider would refuse it then, and nobody would learn why.
   const expires = Math.min(issuedAt + lifetimeSeconds, Math.floor(version.expires / 1000))
-  const header = { alg: 'PS256', typ: 'JWT', 'x5t#S256': version.thumbprint }
+  const key = { ...(keyId ? { kid: version.thumbprint } : {}), 'x5t#S256': version.thumbprint }
+  const header = { alg: algorithm, typ: 'JWT', ...key }
   const claims = {
     iss: clientId,
     sub: clientId,
@@ -172,7 +194,9 @@ export async function signAssertion(
   }
   const signingInput = `${encode(header)}.${encode(claims)}`
   const digest = createHash('sha256').update(signingInput).digest()
-  const signature = await vault.sign(version.version, digest)
+  const signature = await (algorithm === 'PS256'
+    ? vault.sign(version.version, digest)
+    : vault.signRs256(version.version, digest))
   const jwt = `${signingInput}.${Buffer.from(signature).toString('base64url')}`
   return { jwt, thumbprint: version.thumbprint, issuedAt, expires }
 }

@@ -15,6 +15,6 @@ export interface CertificateVault {
 
 /** What the certificate's roll asks for on top. */
 export interface RollVault extends CertificateVault {
-  /** @param digest SHA-256 of what is signed @returns the RS256 signature (RFC 7518 §3.3), for Graph's proof alone */
+  /** @param digest SHA-256 of what is signed @returns the RS256 signature (RFC 7518 §3.3): for Graph, and providers that take no other */
   signRs256(version: string, digest: Uint8Array): Promise<Uint8Array>
 }

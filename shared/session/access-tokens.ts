@@ -113,7 +113,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
 
     const step = options.funnel.begin('renewal', { frontEnd: read.session.key.frontEndId })
     try {
-      const tokens = await (await options.tokenEndpoint()).refresh(refreshToken, scopes)
+      const tokens = await (await options.tokenEndpoint()).refresh(refreshToken, scopes, read.session.owner.identity)
       const token = {
         token: tokens.accessToken,
         scope: tokens.scope,

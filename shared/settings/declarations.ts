@@ -4,6 +4,8 @@
  */
 import * as z from 'zod/mini'
 import {
+  checkAssertionAudience,
+  checkAuthority,
   checkBaseUrl,
   checkGraphUrl,
   checkIdentityEndpoint,
@@ -39,6 +41,8 @@ export interface Declaration<T = unknown> {
   /** As it would be written. Without one the setting is required, unless it says `optional`. */
   readonly default?: string
   readonly optional?: true
+  /** The kind of provider that it is about; refused beside another. Both where left out. */
+  readonly about?: 'Entra ID' | 'other providers'
   /** As it is written in Azure. */
   readonly example?: string
   /** As it is written on a laptop, where everything is in `local/`. */
@@ -92,6 +96,7 @@ export const declarations = {
   instance: declare({
     name: 'AzureAd__Instance',
     section: 'Identity provider',
+    about: 'Entra ID',
     sentence: 'Where the identity provider is: the login address of your Azure cloud, without the tenant.',
     bounds: 'login host of an Azure cloud; https on loopback',
     example: 'https://login.microsoftonline.com/',
@@ -101,6 +106,7 @@ export const declarations = {
   tenantId: declare({
     name: 'AzureAd__TenantId',
     section: 'Identity provider',
+    about: 'Entra ID',
     sentence: 'The one tenant whose people sign in, by its GUID.',
     bounds: 'a GUID',
     example: 'f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55',
@@ -110,15 +116,39 @@ export const declarations = {
   clientId: declare({
     name: 'AzureAd__ClientId',
     section: 'Identity provider',
-    sentence: "The broker's application (client) id in that tenant.",
-    bounds: 'a GUID',
+    sentence: "The broker's application (client) id in that tenant, or its client id at another provider.",
+    bounds: 'a GUID; other text for another provider',
     example: '0c7d3f52-2a54-4b5e-8c0e-5a1f6d9be310',
     local: '22222222-2222-4222-8222-222222222222',
-    schema: parsedText(checkClientId, (value) => value.toLowerCase()),
+    // What it may be depends on the provider: settings.ts looks again.
+    schema: text(checkAnyClientId),
+  }),
+  authority: declare({
+    name: 'Broker__Authority',
+    section: 'Identity provider',
+    about: 'other providers',
+    sentence:
+      'The issuer of any other OpenID provider, in place of AzureAd__Instance and AzureAd__TenantId. Its metadata is read from there, and must name the same issuer, to the last slash. docs/providers.md has the settings of each.',
+    bounds: 'https, without a query',
+    optional: true,
+    example: 'https://login.example.com/realms/staff',
+    schema: text(checkAuthority),
+  }),
+  offlineAccess: declare({
+    name: 'Broker__OfflineAccess',
+    section: 'Identity provider',
+    about: 'other providers',
+    sentence:
+      'Whether the scope offline_access is asked for, by which a provider gives a refresh token. Where it is left out, when the provider’s metadata lists it.',
+    bounds: '`true` or `false`',
+    optional: true,
+    example: 'true',
+    schema: yesOrNo(),
   }),
   applicationObjectId: declare({
     name: 'Broker__ApplicationObjectId',
     section: 'Identity provider',
+    about: 'Entra ID',
     sentence:
       "Object id of the same app registration (not of its service principal), for registering the certificate's next version there. Without it, somebody has to register each version by hand.",
     bounds: 'a GUID',
@@ -133,6 +163,7 @@ export const declarations = {
   graphUrl: declare({
     name: 'Broker__GraphUrl',
     section: 'Identity provider',
+    about: 'Entra ID',
     sentence:
       "Microsoft Graph, where the certificate's next version is registered. The one of the instance's cloud where it is left out.",
     bounds: 'Graph of an Azure cloud; https on loopback',
@@ -190,19 +221,37 @@ export const declarations = {
     local: 'broker-key-ring',
     schema: vaultObjectName(),
   }),
+  assertionAudience: declare({
+    name: 'Broker__AssertionAudience',
+    section: 'Credential',
+    about: 'other providers',
+    sentence:
+      'Whom a client assertion is for: the issuer, where it is left out. For a provider that wants its token endpoint named instead.',
+    bounds: 'https, without a query',
+    optional: true,
+    example: 'https://login.example.com/oauth2/token',
+    schema: text(checkAssertionAudience),
+  }),
+  assertionAlgorithm: declare({
+    name: 'Broker__AssertionAlgorithm',
+    section: 'Credential',
+    about: 'other providers',
+    sentence:
+      'How the vault signs a client assertion. Where it is left out, PS256, and RS256 where the provider’s metadata lists that alone.',
+    bounds: '`PS256` or `RS256`',
+    optional: true,
+    example: 'RS256',
+    schema: oneOf(['PS256', 'RS256']),
+  }),
   assertionReuse: declare({
     name: 'Broker__AssertionReuse',
     section: 'Credential',
     sentence:
-      'Whether a client assertion is sent again while it is fresh. Entra takes a repeated `jti`; false makes a new one for each request, for a provider that does not, at the price of a signature in the vault each time.',
+      'Whether a client assertion is sent again while it is fresh. Entra ID takes a repeated `jti`, so that it is true there where it is left out. With another provider it is false: a new one for each request, at the price of a signature in the vault each time.',
     bounds: '`true` or `false`',
-    default: 'true',
-    local: 'true',
-    schema: parsedText(
-      (value) =>
-        /^(true|false)$/i.test(value) ? undefined : { problem: 'is not a yes or no', fix: 'Write true or false.' },
-      (value) => value.toLowerCase() === 'true',
-    ),
+    optional: true,
+    example: 'true',
+    schema: yesOrNo(),
   }),
   certificateReadSeconds: declareSeconds({
     name: 'Broker__CertificateReadSeconds',
@@ -437,6 +486,14 @@ function oneOf<const T extends string>(values: readonly T[]): z.ZodMiniType<T, s
   )
 }
 
+function yesOrNo(): z.ZodMiniType<boolean, string> {
+  return parsedText(
+    (value) =>
+      /^(true|false)$/i.test(value) ? undefined : { problem: 'is not a yes or no', fix: 'Write true or false.' },
+    (value) => value.toLowerCase() === 'true',
+  )
+}
+
 function vaultObjectName() {
   return text((value) =>
     /^[0-9A-Za-z-]{1,127}$/.test(value)
@@ -478,7 +535,14 @@ function checkTenantId(value: string): Refusal | undefined {
   return findFlawOfGuid(value, fix)
 }
 
-function checkClientId(value: string): Refusal | undefined {
+function checkAnyClientId(value: string): Refusal | undefined {
+  // RFC 6749, appendix A.1.
+  if (/^[\x20-\x7e]{1,255}$/.test(value)) return undefined
+  return { problem: 'is no client id', fix: 'Write it as the provider shows it: up to 255 visible characters.' }
+}
+
+/** At Entra ID it is a GUID. */
+export function checkEntraClientId(value: string): Refusal | undefined {
   return findFlawOfGuid(
     value,
     'Write the Application (client) ID, as the overview page of the app registration shows it.',

@@ -45,12 +45,7 @@ export const usualNames: readonly UsualName[] = [
   {
     name: 'AzureAd__Authority',
     problem: 'says two things in one',
-    fix: 'Delete it, and write AzureAd__Instance and AzureAd__TenantId.',
-  },
-  {
-    name: 'Broker__Authority',
-    problem: 'is not there yet',
-    fix: 'Delete it, and write AzureAd__Instance and AzureAd__TenantId: so far the provider is Entra ID.',
+    fix: 'Delete it, and write AzureAd__Instance and AzureAd__TenantId, or Broker__Authority where the provider is not Entra ID.',
   },
   { name: 'AzureAd__ResponseMode', problem: 'has another name here', fix: 'Write Broker__ResponseMode.' },
   { name: 'AzureAd__ResponseType', takenAs: 'code', problem: 'is fixed', fix: 'Delete it: it is always code.' },
@@ -90,7 +85,7 @@ export const usualNames: readonly UsualName[] = [
   {
     name: 'AzureAd__SignUpSignInPolicyId',
     problem: 'is about Azure AD B2C',
-    fix: 'Delete it: the broker signs in at a tenant of Entra ID.',
+    fix: 'Delete it: the broker signs in at a tenant of Entra ID, or at the provider that Broker__Authority names.',
   },
   {
     name: 'AzureAd__ClientCredentials',

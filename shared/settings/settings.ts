@@ -1,7 +1,7 @@
 /** The settings of the broker: read once from the environment, or refused with everything that is wrong with them. */
 import * as z from 'zod/mini'
 import { findCloud } from './addresses.ts'
-import { allDeclarations, declarations, missing } from './declarations.ts'
+import { allDeclarations, checkEntraClientId, declarations, missing } from './declarations.ts'
 import type { Declaration } from './declarations.ts'
 import { areProblems, parseFrontEnds } from './front-ends.ts'
 import type { FrontEndSettings } from './front-ends.ts'
@@ -19,21 +19,24 @@ export interface Settings {
   /** An origin, without a slash at the end. */
   readonly baseUrl: string
   readonly provider: {
-    /** Ends in a slash. */
-    readonly instance: string
-    readonly tenantId: string
+    readonly identity: ProviderIdentity
     readonly clientId: string
     /** Of the app registration; undefined where its keys are changed by hand. */
     readonly applicationObjectId: string | undefined
     /** An origin; undefined where the provider has no Graph. */
     readonly graphUrl: string | undefined
     readonly responseMode: 'form_post' | 'query'
+    /** undefined: as the provider's metadata says. */
+    readonly offlineAccess: boolean | undefined
   }
   readonly credential: {
     /** An origin, without a slash at the end. */
     readonly vaultUrl: string
     readonly certificateName: string
     readonly assertionReuse: boolean
+    /** undefined: what the kind of provider usually wants. */
+    readonly assertionAudience: string | undefined
+    readonly assertionAlgorithm: 'PS256' | 'RS256' | undefined
     readonly readSeconds: number
     readonly overlapSeconds: number
     readonly managedIdentityClientId: string | undefined
@@ -55,6 +58,15 @@ export interface Settings {
   readonly telemetry: TelemetrySettings | undefined
   readonly frontEnds: readonly FrontEndSettings[]
 }
+
+/** Entra ID, by a tenant; or any other provider, by its issuer. */
+export type ProviderIdentity =
+  | {
+      /** Ends in a slash. */
+      readonly instance: string
+      readonly tenantId: string
+    }
+  | { readonly authority: string }
 
 /** Of Application Insights; neither value is a secret. */
 export interface TelemetrySettings {
@@ -86,8 +98,13 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
     if (secret) refuse(name, secret)
   }
 
+  const isEntra = !set.has(declarations.authority.name)
   const read = <T>(declaration: Declaration<T>): T | undefined => {
-    const { name, olderName } = declaration
+    const { name, olderName, about } = declaration
+    if (about === (isEntra ? 'other providers' : 'Entra ID')) {
+      if (set.has(name) && !refused.has(name)) refuse(name, aboutAnother(about))
+      return undefined
+    }
     if (olderName !== undefined && set.has(name) && set.has(olderName) && set.get(name) !== set.get(olderName)) {
       refuse(olderName, {
         problem: `says something else than ${name}`,
@@ -117,7 +134,11 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
   if (areProblems(frontEnds)) problems.push(...frontEnds)
   const instance = read(declarations.instance)
   const tenantId = read(declarations.tenantId)
+  const authority = read(declarations.authority)
   const clientId = read(declarations.clientId)
+  const badClientId = isEntra && clientId !== undefined ? checkEntraClientId(clientId) : undefined
+  if (badClientId) refuse(declarations.clientId.name, badClientId)
+  const offlineAccess = read(declarations.offlineAccess)
   const applicationObjectId = read(declarations.applicationObjectId)
   const graphUrl = read(declarations.graphUrl)
   const responseMode = read(declarations.responseMode)
@@ -125,6 +146,8 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
   const vaultUrl = read(declarations.vaultUrl)
   const certificateName = read(declarations.certificateName)
   const wrappingKeyName = read(declarations.wrappingKeyName)
+  const assertionAudience = read(declarations.assertionAudience)
+  const assertionAlgorithm = read(declarations.assertionAlgorithm)
   const assertionReuse = read(declarations.assertionReuse)
   const readSeconds = read(declarations.certificateReadSeconds)
   const overlapSeconds = read(declarations.certificateOverlapSeconds)
@@ -139,7 +162,9 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
   const telemetryConnection = read(declarations.telemetryConnection)
   const telemetryAuthentication = read(declarations.telemetryAuthentication)
 
-  const cloud = instance === undefined ? undefined : findCloud(instance)
+  // Beside another provider it is the vault's cloud that the rest belongs to.
+  const [home, homeUrl] = isEntra ? [declarations.instance, instance] : [declarations.vaultUrl, vaultUrl]
+  const cloud = homeUrl === undefined ? undefined : findCloud(homeUrl)
   for (const [declaration, address] of [
     [declarations.vaultUrl, vaultUrl],
     [declarations.tableServiceUri, tableServiceUri],
@@ -148,7 +173,7 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
     const other = address === undefined ? undefined : findCloud(address)
     if (cloud !== undefined && other !== undefined && cloud !== other) {
       refuse(declaration.name, {
-        problem: `is in ${other.name}, and ${declarations.instance.name} in ${cloud.name}`,
+        problem: `is in ${other.name}, and ${home.name} in ${cloud.name}`,
         fix: 'Name both in the same cloud.',
       })
     }
@@ -187,21 +212,23 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
   return {
     baseUrl: whole(baseUrl),
     provider: {
-      instance: whole(instance),
-      tenantId: whole(tenantId),
-      clientId: whole(clientId),
+      identity: isEntra ? { instance: whole(instance), tenantId: whole(tenantId) } : { authority: whole(authority) },
+      clientId: isEntra ? whole(clientId).toLowerCase() : whole(clientId),
       applicationObjectId,
       // Who copied the example and named a real tenant in it means that cloud's Graph.
       graphUrl:
-        cloud && (graphUrl === undefined || graphUrl === declarations.graphUrl.local)
+        isEntra && cloud && (graphUrl === undefined || graphUrl === declarations.graphUrl.local)
           ? `https://${cloud.graphHosts[0]}`
           : graphUrl,
       responseMode: whole(responseMode),
+      offlineAccess,
     },
     credential: {
       vaultUrl: whole(vaultUrl),
       certificateName: whole(certificateName),
-      assertionReuse: whole(assertionReuse),
+      assertionReuse: assertionReuse ?? isEntra,
+      assertionAudience,
+      assertionAlgorithm,
       readSeconds: whole(readSeconds),
       overlapSeconds: whole(overlapSeconds),
       managedIdentityClientId,
@@ -221,6 +248,14 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
         : { connectionString: telemetryConnection, managedIdentity: telemetryAuthentication },
     frontEnds,
   }
+}
+
+/** One broker signs people in at one provider. */
+function aboutAnother(about: 'Entra ID' | 'other providers'): Refusal {
+  const { name } = declarations.authority
+  return about === 'Entra ID'
+    ? { problem: `is about Entra ID, and ${name} names another provider`, fix: 'Delete one of the two.' }
+    : { problem: `is about other providers, and none is named`, fix: `Delete it, or name the provider in ${name}.` }
 }
 
 /** A required setting without a problem has a value; a broker never starts on half of its settings. */

@@ -12,9 +12,9 @@ export interface Identity {
   readonly [checked]: true
   readonly issuer: string
   readonly subject: string
-  readonly tenantId: string
-  /** Entra's id of the person in the tenant; with the tenant the key for a front end that keeps people. */
-  readonly objectId: string
+  /** Entra's tenant, and its id of the person in it: together the key for a front end that keeps people. */
+  readonly tenantId: string | undefined
+  readonly objectId: string | undefined
   /** The provider's session, where it names one: sign-outs from outside speak of it. */
   readonly sessionId: string | undefined
   /** For display only; both may change hands. */
@@ -27,7 +27,8 @@ export interface Identity {
 export interface IdTokenExpectations {
   readonly issuer: string
   readonly clientId: string
-  readonly tenantId: string
+  /** Of Entra ID; undefined with another provider, where issuer and subject say who it is. */
+  readonly tenantId: string | undefined
   readonly nonce: string
   /** The access token that came beside it, for `at_hash`. */
   readonly accessToken: string
@@ -58,19 +59,21 @@ export async function checkIdToken(
   if (!isTime(claims.iat) || claims.iat > now + toleranceSeconds || claims.iat < now - 86_400) throw refuse('iat')
   if (claims.nbf !== undefined && (!isTime(claims.nbf) || claims.nbf > now + toleranceSeconds)) throw refuse('nbf')
 
-  if (claims.tid !== expected.tenantId) throw refuse('tid')
+  const isEntra = expected.tenantId !== undefined
+  if (isEntra && claims.tid !== expected.tenantId) throw refuse('tid')
   if (!isText(claims.sub) || claims.sub.length > 255) throw refuse('sub')
-  if (!isText(claims.oid) || claims.oid.length > 255) throw refuse('oid')
+  if (isEntra && (!isText(claims.oid) || claims.oid.length > 255)) throw refuse('oid')
   if (claims.at_hash !== undefined && claims.at_hash !== atHash(idToken, expected.accessToken)) throw refuse('at_hash')
 
   return {
     issuer: expected.issuer,
     subject: claims.sub,
-    tenantId: claims.tid,
-    objectId: claims.oid,
+    // Another provider's claims of these names mean whatever it likes.
+    tenantId: expected.tenantId,
+    objectId: isEntra ? claims.oid : undefined,
     sessionId: textOf(claims.sid),
     name: textOf(claims.name),
-    username: textOf(claims.preferred_username),
+    username: textOf(claims.preferred_username) ?? textOf(claims.upn),
     loginHint: textOf(claims.login_hint),
   } as Identity
 }

@@ -7,28 +7,18 @@ import type { KeyObject } from 'node:crypto'
 import { BrokerError } from '../errors.ts'
 import type { Network } from '../http/network.ts'
 import type { Clock } from '../timing/deadline.ts'
+import { withBackOff } from '../timing/back-off.ts'
 import { singleFlight } from '../timing/single-flight.ts'
+import { checkMetadata, metadataUrlOf } from './provider-metadata.ts'
+import type { ProviderIdentity, ProviderMetadata, ProviderWishes } from './provider-metadata.ts'
 
-export interface ProviderMetadata {
-  readonly issuer: string
-  readonly authorizationEndpoint: string
-  readonly tokenEndpoint: string
-  readonly endSessionEndpoint: string | undefined
-  /** RFC 9207 §3: the provider puts `iss` into every answer, so a missing one is an attack. */
-  readonly issuerInAnswers: boolean
-  /** The document itself, which MSAL wants to have. */
-  readonly document: string
-}
-
-/** What the settings say of the provider; metadata may not contradict it. */
-export interface ProviderIdentity {
-  /** Entra's cloud, with a slash at its end. */
-  readonly instance: string
-  readonly tenantId: string
-}
+export type { ProviderMetadata } from './provider-metadata.ts'
 
 export interface IdentityProvider {
-  /** @throws {BrokerError} `provider_unavailable`, `provider_metadata_untrusted`, … while nothing is kept */
+  /**
+   * @throws {BrokerError} `provider_unavailable`, `provider_metadata_untrusted`, `provider_unsuitable`, … while nothing
+   *   is kept
+   */
   metadata(): Promise<ProviderMetadata>
   /**
    * @param kid as the ID token names it; untrusted
@@ -41,19 +31,17 @@ export interface IdentityProvider {
 
 const metadataFreshFor = 24 * 60 * 60 * 1000
 const keysFreshFor = 24 * 60 * 60 * 1000
-/** A token that no known key fits costs a fetch at once, so that a rotation shows; but no more often than this. */
+/**
+ * A token that no known key fits costs a fetch at once, so that a rotation shows: once a name, and a few times in all,
+ * in this time, so that a flood of made-up names is none of fetches.
+ */
 const anewPause = 30_000
+const anewFetches = 3
 const retryPause = 5_000
 
-export function authorityOf({ instance, tenantId }: ProviderIdentity): string {
-  return `${instance}${tenantId}/v2.0`
-}
+export type IdentityProviderOptions = ProviderIdentity & IdentityProviderParts
 
-export function tokenEndpointOf({ instance, tenantId }: ProviderIdentity): string {
-  return `${instance}${tenantId}/oauth2/v2.0/token`
-}
-
-export interface IdentityProviderOptions extends ProviderIdentity {
+export interface IdentityProviderParts extends ProviderWishes {
   readonly network: Network
   readonly clock: Clock
   readonly onFault: (error: unknown) => void
@@ -61,20 +49,23 @@ export interface IdentityProviderOptions extends ProviderIdentity {
 
 export function createIdentityProvider(options: IdentityProviderOptions): IdentityProvider {
   const { network, clock, onFault } = options
-  const authority = authorityOf(options)
   let metadata: Kept<ProviderMetadata> | undefined
-  let jwksUri: string | undefined
   let keys: Kept<readonly SigningKey[]> | undefined
-  let keysMissedAt = -Infinity
+  let missed: readonly { readonly name: string; readonly at: number }[] = []
 
-  const fetchMetadata = singleFlight(async (): Promise<ProviderMetadata> => {
-    const { status, json } = await network({ method: 'GET', url: `${authority}/.well-known/openid-configuration` })
-    if (status !== 200) throw new BrokerError('provider_answer_invalid', { detail: `metadata: status ${status}` })
-    const checked = checkMetadata(json, options)
-    jwksUri = checked.jwksUri
-    metadata = { value: checked.metadata, at: clock(), triedAt: clock() }
-    return checked.metadata
-  })
+  const isDue = (kept: Kept<unknown>, freshFor: number) =>
+    clock() - kept.at > freshFor && clock() - kept.triedAt > retryPause
+
+  // Anybody may begin a sign-in, so a provider that is down is asked now and then only.
+  const fetchMetadata = singleFlight(
+    withBackOff(async (): Promise<ProviderMetadata> => {
+      const { status, json } = await network({ method: 'GET', url: metadataUrlOf(options) })
+      if (status !== 200) throw new BrokerError('provider_answer_invalid', { detail: `metadata: status ${status}` })
+      const value = checkMetadata(json, options, options)
+      metadata = { value, at: clock(), triedAt: clock() }
+      return value
+    }, clock),
+  )
 
   const getMetadata = async (): Promise<ProviderMetadata> => {
     if (!metadata) return fetchMetadata()
@@ -85,17 +76,16 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     return metadata.value
   }
 
-  const fetchKeys = singleFlight(async (): Promise<readonly SigningKey[]> => {
-    await getMetadata()
-    const { status, json } = await network({ method: 'GET', url: jwksUri ?? '' })
-    if (status !== 200) throw new BrokerError('provider_answer_invalid', { detail: `keys: status ${status}` })
-    const value = parseKeys(json)
-    keys = { value, at: clock(), triedAt: clock() }
-    return value
-  })
-
-  const isDue = (kept: Kept<unknown>, freshFor: number) =>
-    clock() - kept.at > freshFor && clock() - kept.triedAt > retryPause
+  const fetchKeys = singleFlight(
+    withBackOff(async (): Promise<readonly SigningKey[]> => {
+      const { jwksUri } = await getMetadata()
+      const { status, json } = await network({ method: 'GET', url: jwksUri })
+      if (status !== 200) throw new BrokerError('provider_answer_invalid', { detail: `keys: status ${status}` })
+      const value = parseKeys(json)
+      keys = { value, at: clock(), triedAt: clock() }
+      return value
+    }, clock),
+  )
 
   const getKeys = async (): Promise<readonly SigningKey[]> => {
     if (!keys) return fetchKeys()
@@ -113,11 +103,15 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     metadata: getMetadata,
     keysFor: async (kid, algorithm) => fitting(await getKeys(), kid, algorithm),
     keysAnew: async (kid, algorithm) => {
-      if (Math.abs(clock() - keysMissedAt) < anewPause) return fitting(await getKeys(), kid, algorithm)
-      const found = await fetchKeys()
+      const name = JSON.stringify([kid, algorithm])
+      missed = missed.filter(({ at }) => Math.abs(clock() - at) < anewPause)
+      if (missed.length >= anewFetches || missed.some((one) => one.name === name)) {
+        return fitting(await getKeys(), kid, algorithm)
+      }
+      const found = fitting(await fetchKeys(), kid, algorithm)
       // Only an answer counts: after a fetch that failed nobody knows whether the keys have changed.
-      keysMissedAt = clock()
-      return fitting(found, kid, algorithm)
+      missed = [...missed, { name, at: clock() }]
+      return found
     },
   }
 }
@@ -126,49 +120,6 @@ interface Kept<T> {
   readonly value: T
   readonly at: number
   triedAt: number
-}
-
-function checkMetadata(
-  json: Readonly<Record<string, unknown>>,
-  identity: ProviderIdentity,
-): { metadata: ProviderMetadata; jwksUri: string } {
-  const untrusted = (detail: string) => new BrokerError('provider_metadata_untrusted', { detail })
-  const endpoint = (name: string): string => {
-    const value = json[name]
-    if (typeof value !== 'string' || !isEndpoint(value, identity))
-      throw untrusted(`${name} is not an address of ${identity.instance}`)
-    return value
-  }
-
-  if (json.issuer !== authorityOf(identity)) throw untrusted(`issuer is not ${authorityOf(identity)}`)
-  // The assertion's audience and the code's destination come from the settings; metadata may only agree.
-  if (json.token_endpoint !== tokenEndpointOf(identity))
-    throw untrusted(`token_endpoint is not ${tokenEndpointOf(identity)}`)
-
-  return {
-    jwksUri: endpoint('jwks_uri'),
-    metadata: {
-      issuer: authorityOf(identity),
-      authorizationEndpoint: endpoint('authorization_endpoint'),
-      tokenEndpoint: tokenEndpointOf(identity),
-      endSessionEndpoint: json.end_session_endpoint === undefined ? undefined : endpoint('end_session_endpoint'),
-      issuerInAnswers: json.authorization_response_iss_parameter_supported === true,
-      document: JSON.stringify(json),
-    },
-  }
-}
-
-/** On the provider's own host; or, for the provider on a laptop, anywhere on loopback. */
-function isEndpoint(value: string, { instance }: ProviderIdentity): boolean {
-  if (!URL.canParse(value)) return false
-  const url = new URL(value)
-  const home = new URL(instance)
-  if (isLoopback(home)) return isLoopback(url)
-  return url.origin === home.origin && url.username === '' && url.password === ''
-}
-
-function isLoopback({ hostname }: URL): boolean {
-  return hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]'
 }
 
 interface SigningKey {

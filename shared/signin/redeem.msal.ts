@@ -2,7 +2,8 @@
  * The token endpoint by MSAL. One ConfidentialClientApplication a request: it costs microseconds, and a shared one
  * grows dearer with every person. Decisions rest on `error`, `suberror` and `error_codes`, never on text.
  */
-import { ConfidentialClientApplication, LogLevel } from '@azure/msal-node'
+import { randomBytes } from 'node:crypto'
+import { ConfidentialClientApplication, LogLevel, ProtocolMode } from '@azure/msal-node'
 import type { AuthenticationResult, INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
 import { isAboutCertificate } from '../certificate/refusal-codes.ts'
 import type { ClientAssertions } from '../credential/client-assertion.ts'
@@ -10,10 +11,14 @@ import { BrokerError } from '../errors.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
 import type { Clock } from '../timing/deadline.ts'
 import type { IdentityProvider, ProviderMetadata } from './identity-provider.ts'
+import type { Identity } from './id-token.ts'
+import { readClaims } from './signed-token.ts'
 import type { RedeemedCode, TokenEndpoint } from './redeem.ts'
 
 export interface MsalOptions {
   readonly authority: string
+  /** Entra speaks more than the protocol; to another provider nothing beyond it is sent. */
+  readonly isEntra: boolean
   readonly clientId: string
   readonly redirectUri: string
   readonly provider: IdentityProvider
@@ -36,10 +41,17 @@ export interface ClientCredentials {
    * @throws {BrokerError} `certificate_refused` where the provider does not accept that version, and as redeeming does
    */
   clientToken(scope: string, assertion: string): Promise<string>
+  /**
+   * Whether the provider takes an assertion, where it may give the application no tokens of its own: by a code that
+   * cannot be one, which is looked at after the client has been authenticated (RFC 6749 §3.2.1, §4.1.3).
+   *
+   * @throws {BrokerError} as `clientToken`
+   */
+  probe(assertion: string): Promise<void>
 }
 
 export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & ClientCredentials {
-  const { clientId, redirectUri } = options
+  const { clientId, redirectUri, isEntra } = options
   const aboutCertificate = new WeakSet<object>()
 
   /** When the provider refuses the certificate: once more with another version, in the same request. */
@@ -70,17 +82,18 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
 
     const post = async (url: string, request?: NetworkRequestOptions): Promise<NetworkResponse<Json>> => {
       try {
-        if (url.split('?')[0] !== metadata.tokenEndpoint)
+        if (withoutQuery(url) !== withoutQuery(metadata.tokenEndpoint))
           throw new BrokerError('internal', { detail: 'unexpected address' })
         const answer = await options.network({
           method: 'POST',
           url: metadata.tokenEndpoint,
           headers: { 'content-type': 'application/x-www-form-urlencoded' },
-          body: request?.body ?? '',
+          body: isEntra ? (request?.body ?? '') : onlyNamed(request?.body ?? '', metadata),
         })
         checkStatus(answer, (json) => {
           const refusal = refuse(json)
-          if (isAboutCertificate(json)) aboutCertificate.add(refusal)
+          // Another provider has no codes of its own: it does not know the client by this key, and that is all it says.
+          if (isEntra ? isAboutCertificate(json) : json.error === 'invalid_client') aboutCertificate.add(refusal)
           return refusal
         })
         read(answer.json)
@@ -100,6 +113,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
         clientAssertion: () => Promise.resolve(assertion),
       },
       system: {
+        protocolMode: isEntra ? ProtocolMode.AAD : ProtocolMode.OIDC,
         networkClient: { sendPostRequestAsync: post, sendGetRequestAsync: noGet } as unknown as INetworkModule,
         loggerOptions: { logLevel: LogLevel.Error, piiLoggingEnabled: false, loggerCallback: () => undefined },
       },
@@ -142,11 +156,11 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
       return { ...tokensOf(answer), idToken: answer.id_token as string }
     },
 
-    refresh: async (refreshToken, scopes) => {
+    refresh: async (refreshToken, scopes, of) => {
       const answer = await exchange(
         (client) => client.acquireTokenByRefreshToken({ refreshToken, scopes: [...scopes], forceCache: true }),
-        checkTokenAnswer,
-        refusedAtRefresh,
+        (read) => checkRefreshAnswer(read, of),
+        (refusal) => refusedAtRefresh(refusal, isEntra),
         withoutIdToken,
       )
       return tokensOf(answer)
@@ -167,6 +181,18 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
         throw isRefusal(error) ? new BrokerError('certificate_refused', { cause: error }) : error
       }
     },
+
+    probe: async (assertion) => {
+      const [code, codeVerifier] = [randomText(), randomText()]
+      const ask = (client: ConfidentialClientApplication) =>
+        client.acquireTokenByCode({ code, redirectUri, scopes: ['openid'], codeVerifier })
+      try {
+        await exchangeBy(await options.provider.metadata(), assertion, ask, checkSignInAnswer, refusedAtSignIn)
+      } catch (error) {
+        if (error instanceof BrokerError && error.code === 'code_refused') return
+        throw isRefusal(error) ? new BrokerError('certificate_refused', { cause: error }) : error
+      }
+    },
   }
 }
 
@@ -181,6 +207,35 @@ type Call = readonly [
 /** Nobody needs it at a refresh; if MSAL stumbled over it, a refresh token that was just rotated would be lost. */
 function withoutIdToken(answer: Json): Json {
   return Object.fromEntries(Object.entries(answer).filter(([name]) => name !== 'id_token'))
+}
+
+/** RFC 6749 §4.1.3 and §6, RFC 7636 §4.5, RFC 7523 §2.2. */
+const named = ['grant_type', 'client_id', 'client_assertion_type', 'client_assertion']
+const namedOf: Readonly<Record<string, readonly string[]>> = {
+  authorization_code: [...named, 'code', 'redirect_uri', 'code_verifier'],
+  refresh_token: [...named, 'refresh_token', 'scope'],
+}
+
+/** MSAL says who it is and how it fares, and asks for `offline_access` where nobody did. */
+function onlyNamed(body: string, { offlineAccess }: ProviderMetadata): string {
+  const asked = new URLSearchParams(body)
+  const names = namedOf[asked.get('grant_type') ?? ''] ?? named
+  const sent = new URLSearchParams()
+  for (const name of names) {
+    const value = asked.get(name)
+    if (value !== null) sent.set(name, value)
+  }
+  const scopes = sent.get('scope')?.split(' ')
+  if (scopes && !offlineAccess) sent.set('scope', scopes.filter((scope) => scope !== 'offline_access').join(' '))
+  return sent.toString()
+}
+
+function withoutQuery(url: string): string {
+  return url.split('?')[0] ?? ''
+}
+
+function randomText(): string {
+  return randomBytes(32).toString('base64url')
 }
 
 function codeOf(error: unknown): string {
@@ -213,6 +268,18 @@ function checkSignInAnswer(answer: Json): void {
   if (typeof answer.id_token !== 'string' || answer.id_token === '') throw invalid('id_token')
 }
 
+/**
+ * OpenID Connect Core §12.2: an ID token of somebody else would make their tokens this session's. Its signature says no
+ * more than the connection that it came by (§3.1.3.7, 6). One that can't be read names nobody, and nobody reads it.
+ */
+function checkRefreshAnswer(answer: Json, of: Pick<Identity, 'issuer' | 'subject'>): void {
+  checkTokenAnswer(answer)
+  const claims = typeof answer.id_token === 'string' ? readClaims(answer.id_token) : undefined
+  if (!claims) return
+  if (claims.iss !== of.issuer) throw new BrokerError('id_token_refused', { detail: 'refresh: iss' })
+  if (claims.sub !== of.subject) throw new BrokerError('id_token_refused', { detail: 'refresh: sub' })
+}
+
 /** Entra's reasons that ask the person for something, under an error that would otherwise end the session. */
 const asksForSomething = new Set([
   'basic_action',
@@ -243,9 +310,13 @@ function refusedAtSignIn(answer: Json): BrokerError {
   return refusedAnyway(answer)
 }
 
-function refusedAtRefresh(answer: Json): BrokerError {
+function refusedAtRefresh(answer: Json, isEntra: boolean): BrokerError {
   const interaction = interactionOf(answer)
   if (interaction) return interaction
+  // RFC 6749 §6: not what was granted, so the person has to grant it. At Entra it is a scope that nobody defined.
+  if (answer.error === 'invalid_scope' && !isEntra) {
+    return new BrokerError('interaction_required', { detail: describe(answer) })
+  }
   if (answer.error === 'invalid_grant') return new BrokerError('signed_out', { detail: describe(answer) })
   return refusedAnyway(answer)
 }

@@ -1,4 +1,5 @@
 /** What redeeming gives, whoever speaks to the token endpoint; the adapter is MSAL. */
+import type { Identity } from './id-token.ts'
 import type { TakenCode } from './callback.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -26,10 +27,15 @@ export interface TokenEndpoint {
    */
   redeemCode(code: TakenCode, transaction: Transaction): Promise<RedeemedCode>
   /**
-   * RFC 6749 §6.
+   * RFC 6749 §6, OpenID Connect Core §12.2.
    *
+   * @param of whose session it is: an ID token that comes along has to be about them
    * @throws {BrokerError} `signed_out` when the provider ended this person's session, `interaction_required` when it
-   *   asks for something, and as above
+   *   asks for something, `id_token_refused`, and as above
    */
-  refresh(refreshToken: string, scopes: readonly string[]): Promise<ProviderTokens>
+  refresh(
+    refreshToken: string,
+    scopes: readonly string[],
+    of: Pick<Identity, 'issuer' | 'subject'>,
+  ): Promise<ProviderTokens>
 }

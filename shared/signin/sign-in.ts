@@ -105,7 +105,8 @@ export interface SignInOptions {
   readonly clock: Clock
   readonly baseUrl: string
   readonly clientId: string
-  readonly tenantId: string
+  /** Of Entra ID; undefined with another provider. */
+  readonly tenantId: string | undefined
   readonly responseMode: ResponseMode
   readonly lifetimeSeconds: number
   /** How long a browser that signed in is known again. */
@@ -199,7 +200,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       frontEndId: frontEnd.id,
       returnUrl,
       responseMode: options.responseMode,
-      scopes,
+      scopes: metadata.offlineAccess ? scopes : scopes.filter((scope) => scope !== 'offline_access'),
       ...(client ? { client } : {}),
       replaces: client ? undefined : sessions.keyOf(frontEnd.id, cookies)?.place,
       begunAt: clock(),

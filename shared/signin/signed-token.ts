@@ -83,6 +83,12 @@ export function parseHeader(token: string): Json | undefined {
   return parseJson(Buffer.from(header ?? '', 'base64url').toString('utf8'))
 }
 
+/** @returns what it says, with nothing of it checked; undefined where it can't be read */
+export function readClaims(token: string): Json | undefined {
+  const compact = parseCompact(token)
+  return compact && parseJson(compact.payload)
+}
+
 function parseJson(text: string): Json | undefined {
   try {
     const parsed: unknown = JSON.parse(text)

@@ -12,8 +12,7 @@ describe('settings', () => {
     expect(settingsWith()).toEqual({
       baseUrl: 'https://signin.example.com',
       provider: {
-        instance: 'https://login.microsoftonline.com/',
-        tenantId: environment.AzureAd__TenantId,
+        identity: { instance: 'https://login.microsoftonline.com/', tenantId: environment.AzureAd__TenantId },
         clientId: environment.AzureAd__ClientId,
         graphUrl: 'https://graph.microsoft.com',
         responseMode: 'form_post',
@@ -187,7 +186,7 @@ describe('the identity provider', () => {
     ['https://login.microsoftonline.com', 'https://login.microsoftonline.com/'],
     ['https://localhost:7171', 'https://localhost:7171/'],
   ])('is taken at a login host of a cloud or on loopback, with a slash at its end: %s', (value, instance) =>
-    expect(settingsWith({ AzureAd__Instance: value }).provider.instance).toBe(instance),
+    expect(settingsWith({ AzureAd__Instance: value }).provider.identity).toMatchObject({ instance }),
   )
 
   it.each([
@@ -217,7 +216,9 @@ describe('the identity provider', () => {
   it('takes a GUID in capitals, and compares it in small letters', () => {
     const tenant = environment.AzureAd__TenantId.toUpperCase()
 
-    expect(settingsWith({ AzureAd__TenantId: tenant }).provider.tenantId).toBe(environment.AzureAd__TenantId)
+    expect(settingsWith({ AzureAd__TenantId: tenant }).provider.identity).toMatchObject({
+      tenantId: environment.AzureAd__TenantId,
+    })
   })
 
   it('knows the broker by a client id that is a GUID and no placeholder', () => {

@@ -34,7 +34,10 @@ const metadata: ProviderMetadata = {
   authorizationEndpoint: 'https://login.example.com/authorize?p=policy&state=fixed',
   tokenEndpoint: 'https://login.example.com/token',
   endSessionEndpoint: undefined,
+  jwksUri: 'https://login.example.com/keys',
   issuerInAnswers: false,
+  offlineAccess: true,
+  assertionAlgorithm: 'PS256',
   document: '{}',
 }
 

@@ -34,6 +34,7 @@ beforeAll(async () => {
   })
   tokens = createMsalTokenEndpoint({
     authority,
+    isEntra: true,
     clientId,
     redirectUri: 'http://localhost:7071/callback',
     provider: { metadata: () => Promise.resolve({ tokenEndpoint, document }) } as unknown as IdentityProvider,
@@ -81,7 +82,7 @@ const redeem = () =>
       scopes: ['openid', 'profile', 'offline_access', 'api://demo/orders.read'],
     } as unknown as Transaction,
   )
-const refresh = () => tokens.refresh('a-refresh-token', ['api://demo/orders.read'])
+const refresh = () => tokens.refresh('a-refresh-token', ['api://demo/orders.read'], { issuer: 'x', subject: 'subject' })
 
 describe('a code that is redeemed', () => {
   it('goes to the token endpoint once, with verifier, redirect URI and assertion', async () => {
