@@ -1,7 +1,14 @@
 /** Runs in a broker's process before anything else: its clock, and what it holds, for the test that started it. */
+import { subscribe } from 'node:diagnostics_channel'
 import http from 'node:http'
 import { isMainThread } from 'node:worker_threads'
 import { shiftDate } from './shifted-date.ts'
+
+/** About 200 bytes each: what a look at the memory has to find. */
+function leakEachRequest(): void {
+  const kept: number[][] = []
+  subscribe('http.server.request.start', () => void kept.push(new Array<number>(22).fill(kept.length)))
+}
 
 if (isMainThread) {
   const given = new URL(import.meta.url).searchParams
@@ -10,6 +17,7 @@ if (isMainThread) {
   const server = http.createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1')
     if (url.searchParams.has('ahead')) moveClock(Number(url.searchParams.get('ahead')))
+    if (url.pathname === '/leak') leakEachRequest()
     response.setHeader('connection', 'close')
     if (url.pathname !== '/usage') {
       response.end()

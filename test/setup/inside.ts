@@ -16,6 +16,8 @@ export interface Inside {
   /** Lets the clock of the running process jump. @param seconds ahead of the real one, or behind it */
   moveClock(seconds: number): Promise<void>
   usage(): Promise<Usage>
+  /** From now on each request leaves some 200 bytes behind. */
+  leak(): Promise<void>
 }
 
 /**
@@ -31,6 +33,9 @@ export async function openInside(seconds = 0): Promise<Inside> {
     settings: { NODE_OPTIONS: `--expose-gc --import=${preload.href}` },
     moveClock: async (seconds) => {
       await ask(`/?ahead=${seconds}`)
+    },
+    leak: async () => {
+      await ask('/leak')
     },
     usage: async () => (await (await ask('/usage')).json()) as Usage,
   }

@@ -1,0 +1,203 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { app } from '../setup/client.ts'
+import { openInside } from '../setup/inside.ts'
+import type { Inside, Usage } from '../setup/inside.ts'
+import { shopPage } from '../setup/person.ts'
+import type { Person } from '../setup/person.ts'
+import { desk, shop, startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { openTables } from '../setup/tables.ts'
+import { createLoad } from './load.ts'
+import type { Ask, Load } from './load.ts'
+
+const toShop = { frontend: 'shop', return_url: 'http://localhost:3000/' }
+const navigation = { accept: 'text/html', 'sec-fetch-mode': 'navigate' }
+const script = { origin: shopPage.origin, 'sec-fetch-site': 'same-site', accept: 'application/json' }
+const form = { 'content-type': 'application/x-www-form-urlencoded' }
+const random = (bytes: number) => randomBytes(bytes).toString('base64url')
+const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
+
+const session = (cookie: string): Ask => ({ path: '/session?frontend=shop', headers: { ...script, cookie } })
+const post = (path: string, fields: Readonly<Record<string, string>>, headers: Ask['headers'] = {}): Ask => ({
+  method: 'POST',
+  path,
+  headers: { ...form, ...headers },
+  body: new URLSearchParams(fields).toString(),
+})
+const token = (fields: Readonly<Record<string, string>>) =>
+  post('/token', { client_id: 'app', ...fields }, { origin: app.origins[0]! })
+
+interface Kind {
+  readonly what: string
+  readonly count: number
+  readonly ask: (n: number) => Ask
+  readonly status: number
+}
+
+const kinds: readonly Kind[] = [
+  { what: 'looks at a session', count: 7_000, ask: (n) => session(live[n % live.length]!), status: 200 },
+  {
+    what: 'session cookies of nobody',
+    count: 6_000,
+    ask: () => session(`__Host-session-shop=${random(36)}`),
+    status: 401,
+  },
+  {
+    what: 'cookies that are none',
+    count: 16_000,
+    ask: (n) => session(`__Host-session-shop=${random(n % 90)}; ${random(8)}=${random(30)}`),
+    status: 401,
+  },
+  {
+    what: 'starts',
+    count: 10_000,
+    ask: (n) => ({ path: `/login?frontend=shop&return_url=http://localhost:3000/${n}`, headers: navigation }),
+    status: 303,
+  },
+  {
+    what: 'callbacks of nobody, sealed by keys of nobody',
+    count: 12_000,
+    ask: (n) => {
+      const state = `${random(32)}.shop`
+      const ringKey = `20${String(n % 80).padStart(2, '0')}-05-${randomBytes(4).toString('hex')}`
+      const cookie = `__Host-signin-${state.slice(0, 8)}=${ringKey}.${random(300)}`
+      return post('/callback', { state, code: random(40) }, { ...navigation, origin: 'http://127.0.0.1:1', cookie })
+    },
+    status: 400,
+  },
+  {
+    what: 'codes of nobody',
+    count: 3_000,
+    ask: () =>
+      token({
+        grant_type: 'authorization_code',
+        code: random(32),
+        redirect_uri: app.redirectUris![0]!,
+        code_verifier: random(32),
+      }),
+    status: 400,
+  },
+  {
+    what: 'refresh tokens of nobody',
+    count: 3_000,
+    ask: () => token({ grant_type: 'refresh_token', refresh_token: random(52) }),
+    status: 400,
+  },
+  {
+    what: 'logout tokens by keys of nobody',
+    count: 9_000,
+    ask: () => {
+      const parts = [encoded({ alg: 'RS256', kid: random(9) }), encoded({ jti: random(9) }), random(256)]
+      return post('/logout/backchannel', { logout_token: parts.join('.') })
+    },
+    status: 400,
+  },
+  {
+    what: 'paths that are not there',
+    count: 16_000,
+    ask: (n) => ({ path: `/${random(12)}/${n}`, headers: navigation }),
+    status: 404,
+  },
+]
+/** Of each kind, before anything is measured: until code is compiled, and caches are full. */
+const beforehand = 2_000
+/** To this many requests one somebody signs in, looks and signs out. */
+const requestsPerSignIn = 250
+
+let stack: Stack
+let inside: Inside
+let load: Load
+let live: readonly string[]
+let warm: Usage
+
+const signInAndOut = async (): Promise<Person> => {
+  const person = stack.person()
+  expect((await person.signIn(toShop)).location).toBe(toShop.return_url)
+  expect((await person.script(shopPage, '/session')).status).toBe(200)
+  expect((await person.script(shopPage, '/logout', { method: 'POST' })).status).toBe(200)
+  return person
+}
+const send = async ({ ask }: Kind, count: number) => {
+  const signIns = async () => {
+    for (let n = 0; n < count / requestsPerSignIn; n++) await signInAndOut()
+  }
+  const [statuses] = await Promise.all([load.send(count, ask), signIns()])
+  return statuses
+}
+
+/** So much may be noise; a leak of 200 bytes a request is more than this. */
+const allowed = (count: number) => 200_000 + 100 * count
+const grown = (before: Usage, after: Usage) => after.heapUsed + after.external - before.heapUsed - before.external
+
+beforeAll(async () => {
+  stack = await startStack({ instances: 0, frontEnds: [shop, desk, app] })
+  inside = await openInside()
+  await stack.startInstance(inside.settings)
+  load = createLoad(stack.url)
+  live = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const person = stack.person()
+      await person.signIn(toShop)
+      return `__Host-session-shop=${(await person.cookies())['__Host-session-shop']!}`
+    }),
+  )
+  for (let round = 0; round < 2; round++) for (const kind of kinds) await send(kind, beforehand / 2)
+  warm = await inside.usage()
+}, 120_000)
+afterAll(async () => {
+  load.close()
+  await stack.close()
+})
+
+describe('one hundred thousand requests leave nothing in memory, no socket and no timer:', () => {
+  it.each(kinds)('$count $what', { timeout: 90_000 }, async (kind) => {
+    const before = await inside.usage()
+
+    const statuses = await send(kind, kind.count)
+
+    const after = await inside.usage()
+    expect(statuses).toEqual({ [kind.status]: kind.count })
+    expect(grown(before, after)).toBeLessThan(allowed(kind.count))
+  })
+
+  it('and all of them together', async () => {
+    const after = await inside.usage()
+    const count = kinds.reduce((sum, kind) => sum + kind.count, 0)
+
+    expect(count + kinds.length * beforehand).toBe(100_000)
+    expect(grown(warm, after)).toBeLessThan(allowed(count) / 4)
+    expect(after.rss - warm.rss).toBeLessThan(100 * 1024 * 1024)
+    expect(after.resources.TCPSocketWrap).toBeLessThan(100)
+    expect(after.resources.Timeout ?? 0).toBeLessThan(100)
+  })
+
+  it('and ask for no more than is bounded by time: keys of the provider, of the ring, signatures', () => {
+    const asked = (endpoint: string) =>
+      stack.identityProvider.requests.filter((one) => one.endpoint === endpoint).length
+    const listed = stack.store.requests.filter(({ operation, table }) => operation === 'list' && table === 'service')
+    const done = (operation: string) => stack.vault.requests.filter((one) => one.operation === operation).length
+
+    expect(asked('discovery')).toBe(1)
+    // Once in half a minute each.
+    expect(asked('keys')).toBeLessThan(12)
+    expect(listed.length).toBeLessThan(12)
+    expect(done('unwrapkey') + done('wrapkey')).toBeLessThanOrEqual(1)
+    expect(done('sign')).toBeLessThan(4)
+  })
+
+  it('and leave nobody signed in who signed out, and nobody out who did not', async () => {
+    expect(await openTables(stack).rows('sessions')).toHaveLength(live.length)
+    await signInAndOut()
+  })
+
+  it('and it would be seen if each left 200 bytes', async () => {
+    await inside.leak()
+    const kind = kinds.find(({ what }) => what === 'paths that are not there')!
+    const before = await inside.usage()
+
+    await send(kind, 5_000)
+
+    expect(grown(before, await inside.usage())).toBeGreaterThan(allowed(5_000))
+  })
+})
