@@ -13,6 +13,6 @@ export const ready =
 export const readyDetail =
   ({ readiness }: Pick<Broker, 'readiness'>): Handle =>
   async () => {
-    const checks = await readiness.checks()
+    const checks = await readiness.checksNow()
     return json(checks.every(({ ok }) => ok) ? 200 : 503, { checks })
   }

@@ -1,4 +1,4 @@
-/** Whether this instance can sign people in, part by part, from what it needs anyway; asked at most every few seconds. */
+/** Whether this instance can sign people in, part by part, from what it needs anyway. */
 import type { Pace } from '../certificate/pace.ts'
 import { chooseRecorded } from '../certificate/record.ts'
 import { daysLeft, warningsOf } from '../certificate/warnings.ts'
@@ -42,8 +42,10 @@ export interface CertificateVersionState {
 }
 
 export interface Readiness {
-  /** Never throws: what fails is a check that is not ok. */
+  /** As of the last few seconds, whoever asks. Never throws: what fails is a check that is not ok. */
   checks(): Promise<readonly Check[]>
+  /** As of now: for those who hold a key, and have perhaps just mended something. */
+  checksNow(): Promise<readonly Check[]>
 }
 
 export interface ReadinessOptions {
@@ -109,7 +111,8 @@ export function createReadiness({
   }
 
   return {
-    checks: async () => (kept && clock() - kept.at < keptFor ? kept.checks : look()),
+    checks: async () => (kept && Math.abs(clock() - kept.at) < keptFor ? kept.checks : look()),
+    checksNow: look,
   }
 }
 

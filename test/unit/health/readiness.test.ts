@@ -82,6 +82,28 @@ describe('readiness', () => {
     expect(asked).toHaveLength(8)
   })
 
+  it('tells those who hold a key what is so now, and everybody else from then on', async () => {
+    const readiness = open()
+    await readiness.checks()
+    broken.set('store', new BrokerError('store_unavailable'))
+
+    const now = await Promise.all([readiness.checksNow(), readiness.checksNow()])
+
+    for (const checks of now) expect(checks.find(({ part }) => part === 'store')?.ok).toBe(false)
+    expect(await readiness.checks()).toBe(now[0])
+    expect(asked).toHaveLength(8)
+  })
+
+  it('asks again after a clock that jumped back', async () => {
+    const readiness = open()
+    await readiness.checks()
+
+    clock.advance(-3600)
+    await readiness.checks()
+
+    expect(asked).toHaveLength(8)
+  })
+
   it('sees within five seconds that a part is ill, and that it is well again', async () => {
     const readiness = open()
     const isWell = async () => (await readiness.checks()).every(({ ok }) => ok)
