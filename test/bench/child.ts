@@ -10,6 +10,8 @@ export interface Child<Ready> {
   usage(): Promise<Usage>
   /** The same; the first call begins to watch, each further one tells of the time since the last. */
   pause(): Promise<Pause>
+  /** Bytes on the heap, garbage collected before. */
+  heap(): Promise<number>
   /** Whatever else the program answers by its channel, one question at a time. */
   ask(question: object): Promise<unknown>
   /** The last that it wrote to its log. */
@@ -43,6 +45,7 @@ export async function startChild<Ready>(
     ready: JSON.parse(line) as Ready,
     usage: async () => (await ask('usage')) as Usage,
     pause: async () => (await ask('pause')) as Pause,
+    heap: async () => (await ask('heap')) as number,
     ask,
     log: () => said,
     end: async () => {

@@ -16,7 +16,7 @@ export async function measureGrowth(measuring: Measuring): Promise<readonly Row[
   await signInGuests(measuring, broker, 2 * plan.warmUpSignIns)
 
   const strangers = world.people.slice(-plan.strangers)
-  const memoryBefore = (await broker.usage()).rss
+  const heapBefore = await broker.heap()
   const costs: number[] = []
   for (let begin = 0; begin < strangers.length; begin += atATime) {
     if (begin % 1000 === 0) tell(`people ${begin.toLocaleString('en')} to ${(begin + 1000).toLocaleString('en')}`)
@@ -25,7 +25,7 @@ export async function measureGrowth(measuring: Measuring): Promise<readonly Row[
     const work = () => repeat(some.length, plan.inFlight, (index) => signIn(broker, withBrowser(some[index]!)))
     costs.push(await perUnit(broker, some.length, work))
   }
-  const memoryAfter = (await broker.usage()).rss
+  const heapAfter = await broker.heap()
   await broker.end()
 
   const megabytes = (bytes: number) => [bytes / 1024 / 1024]
@@ -41,9 +41,6 @@ export async function measureGrowth(measuring: Measuring): Promise<readonly Row[
       costs.slice(-few),
       ['the first 1,000', costs.slice(0, few)],
     ),
-    compare({ what: 'memory after all of them', unit: 'MB' }, megabytes(memoryAfter), [
-      'before',
-      megabytes(memoryBefore),
-    ]),
+    compare({ what: 'heap after all of them', unit: 'MB' }, megabytes(heapAfter), ['before', megabytes(heapBefore)]),
   ]
 }

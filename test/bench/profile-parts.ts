@@ -15,6 +15,7 @@ interface Profile {
       readonly lineNumber: number
       readonly columnNumber: number
     }
+    readonly children?: readonly number[]
   }[]
   readonly samples: readonly number[]
   readonly timeDeltas: readonly number[]
@@ -35,36 +36,44 @@ export async function readParts(folder: string): Promise<readonly Part[]> {
 }
 
 /**
- * A sample stands for the time since the one before it, at most for twice the usual: a thread that lost its core to
- * another process is sampled when it comes back, and would be charged with all that the others did meanwhile. On few
- * cores that is what makes writing to a socket, which wakes somebody, look so dear.
+ * A sample that came late is left out: a thread that lost its core to another process is sampled when it comes back,
+ * and would be charged with all that the others did meanwhile. On few cores that is what makes writing to a socket,
+ * which wakes somebody up, look twice as dear as it is.
  */
 export function partsOf({ nodes, samples, timeDeltas }: Profile): readonly Part[] {
-  const names = new Map(nodes.map((node) => [node.id, partOf(node.callFrame)]))
+  const callers = new Map(nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node.callFrame.url])))
+  const names = new Map(nodes.map((node) => [node.id, partOf(node.callFrame, callers.get(node.id) ?? '')]))
   const usual = [...timeDeltas].sort((a, b) => a - b)[Math.floor(timeDeltas.length / 2)] ?? 0
   const spent = new Map<string, number>()
   let all = 0
   samples.forEach((id, index) => {
     const name = names.get(id)
-    if (name === undefined) return
-    const microseconds = Math.min(timeDeltas[index] ?? 0, 2 * usual)
+    const microseconds = timeDeltas[index] ?? 0
+    if (name === undefined || microseconds > 1.5 * usual) return
     spent.set(name, (spent.get(name) ?? 0) + microseconds)
     all += microseconds
   })
   return [...spent].map(([name, cpu]) => ({ name, share: cpu / all })).sort((a, b) => b.share - a.share)
 }
 
-function partOf({ functionName, url, lineNumber, columnNumber }: Profile['nodes'][number]['callFrame']) {
-  if (url === '') {
-    if (functionName === '(idle)' || functionName === '(root)') return undefined
-    if (functionName === '(garbage collector)') return 'garbage collection'
-    return /^write|^writev$/i.test(functionName) ? 'Node: writing to sockets' : 'Node itself'
-  }
-  if (url.startsWith('node:')) {
-    if (url.startsWith('node:internal/deps/undici')) return 'Request and Response (undici)'
-    return 'Node itself'
-  }
-  return nameSource(originOf(url, lineNumber, columnNumber) ?? url)
+type Frame = Profile['nodes'][number]['callFrame']
+
+function partOf({ functionName, url, lineNumber, columnNumber }: Frame, caller: string): string | undefined {
+  if (url !== '')
+    return url.startsWith('node:') ? nameOfNode(url) : nameSource(originOf(url, lineNumber, columnNumber) ?? url)
+  if (functionName === '(idle)' || functionName === '(root)') return undefined
+  if (functionName === '(garbage collector)') return 'garbage collection'
+  if (/^write/.test(functionName)) return 'Node: writing to sockets'
+  // Written in C++: it belongs to who called it.
+  return nameOfNode(caller)
+}
+
+function nameOfNode(url: string): string {
+  if (url.startsWith('node:internal/deps/undici')) return 'Request and Response (undici)'
+  if (url.startsWith('node:internal/crypto')) return 'Node: cryptography'
+  if (/^node:(_http|_tls|http|https|net|tls|internal\/(http|tls|net|stream|timers))/.test(url))
+    return 'Node: HTTP and TLS'
+  return 'Node: everything else'
 }
 
 function nameSource(source: string): string {

@@ -3,7 +3,10 @@
  * (getrusage), when it is asked by the parent's channel, and what it had used when it wrote its first line, which is
  * how each of them says that it is ready. From the first `pause` on it also watches for how long its event loop stands.
  */
-export type Question = 'usage' | 'pause'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+export type Question = 'usage' | 'pause' | 'heap'
 
 export interface Usage {
   /** Microseconds of user and system time since the process began. */
@@ -30,10 +33,13 @@ process.stdout.write = ((...line: Parameters<typeof write>) => {
   return write(...line)
 }) as typeof process.stdout.write
 
+const answers = {
+  usage: (): Usage => ({ cpu: cpuNow(), cpuAtReady, rss: process.memoryUsage.rss() }),
+  pause: longestPause,
+  heap: heapInUse,
+}
 process.on('message', (question: Question) => {
-  const answer: Usage | Pause =
-    question === 'pause' ? longestPause() : { cpu: cpuNow(), cpuAtReady, rss: process.memoryUsage.rss() }
-  process.send?.(answer)
+  process.send?.(answers[question]())
 })
 // The bench is gone, however it ended.
 process.on('disconnect', () => process.exit())
@@ -67,6 +73,15 @@ function longestPause(): Pause {
   return pause
 }
 
+/** Bytes that are left when all garbage has been collected. */
+function heapInUse(): number {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+  return process.memoryUsage().heapUsed
+}
+
+/** Linux counts at its ticks and when threads change places: good for milliseconds, not for a single call. */
 function threadCpuNow(): number {
   const { user, system } = process.threadCpuUsage()
   return (user + system) / 1000

@@ -12,6 +12,8 @@ const nodes = [
   node(4, 'serve', 'file:///app/host.mjs'),
   node(5, '(garbage collector)', ''),
   node(6, 'seal', 'file:///app/shared/session/sealing.ts'),
+  { ...node(7, 'hkdf', 'node:internal/crypto/hkdf'), children: [8] },
+  node(8, 'run', ''),
 ]
 
 describe('the parts of a CPU profile', () => {
@@ -27,12 +29,16 @@ describe('the parts of a CPU profile', () => {
     ])
   })
 
-  it('are not charged with the time in which another process had the core', () => {
-    const parts = partsOf({ nodes, samples: [2, 2, 3], timeDeltas: [100, 100, 5000] })
+  it('have what is written in C++ where it was called from', () => {
+    expect(partsOf({ nodes, samples: [8], timeDeltas: [100] })).toEqual([{ name: 'Node: cryptography', share: 1 }])
+  })
 
-    expect(parts.map(({ name, share }) => [name, share])).toEqual([
-      ['@azure/msal-node', 0.5],
-      ['Node: writing to sockets', 0.5],
+  it('are not charged with the time in which another process had the core', () => {
+    const parts = partsOf({ nodes, samples: [2, 3, 2, 3], timeDeltas: [100, 100, 120, 5000] })
+
+    expect(parts.map(({ name, share }) => [name, Math.round(share * 100) / 100])).toEqual([
+      ['@azure/msal-node', 0.69],
+      ['Node: writing to sockets', 0.31],
     ])
   })
 
