@@ -1,5 +1,5 @@
 metadata name = 'Alerts'
-metadata description = 'Who is told, and of what: the vault is unavailable, the broker is not ready. What the certificate says stands in events.bicep.'
+metadata description = 'Who is told, and of what: the vault is unavailable, the broker is not ready, people cannot sign in, the certificate needs somebody. What the vault itself says of the certificate stands in events.bicep.'
 
 import { tags, resourceNames } from 'types.bicep'
 
@@ -36,6 +36,10 @@ resource vault 'Microsoft.KeyVault/vaults@2026-05-15' existing = {
 
 resource component 'Microsoft.Insights/components@2020-02-02' existing = {
   name: names.component
+}
+
+resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' existing = {
+  name: names.workspace
 }
 
 resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
@@ -148,6 +152,114 @@ resource notReady 'Microsoft.Insights/metricAlerts@2026-01-01' = if (isSecondPas
         actionGroupId: actionGroup.id
       }
     ]
+  }
+}
+
+// The sums count every step, also under a load at which events are sampled (shared/telemetry/funnel.ts).
+var failedSteps = '''
+AppMetrics
+| where Name == 'broker.steps'
+| extend step = tostring(Properties.step), outcome = tostring(Properties.outcome), owner = tostring(Properties.owner), code = tostring(Properties.code)
+| where outcome == 'failed' and owner in ('operator', 'provider')
+| where step in ('started', 'returned', 'redeemed', 'session', 'token', 'renewal')
+| project TimeGenerated, code, failures = Sum
+'''
+
+// By extract() and not parse_json(): a line that no invocation wrote has its level before the JSON.
+var certificateLines = '''
+AppTraces
+| where Message has 'certificate'
+| extend event = extract('"event":"([a-z ]+)"', 1, Message)
+| where event in ('certificate renewal failed', 'certificate roll stuck', 'certificate refused', 'certificate without dates', 'certificate unusable')
+| project TimeGenerated, event
+'''
+
+// No identity of their own: the rules ask with the rights that who deploys has at that moment, and go on when they leave.
+resource signInFails 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (isSecondPass) {
+  name: '${names.functionApp}-sign-in-fails'
+  location: location
+  tags: resourceTags
+  kind: 'LogAlert'
+  properties: {
+    displayName: '${names.functionApp}: people cannot sign in'
+    description: 'More than five sign-ins, tokens or renewals failed in 15 minutes by the same code, and no person and no front end can mend it. docs/errors.md says of each code what to do.'
+    enabled: true
+    severity: 1
+    scopes: [workspace.id]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    autoMitigate: true
+    // The table is there once something was reported; a first deployment comes before that.
+    skipQueryValidation: true
+    criteria: {
+      allOf: [
+        {
+          query: failedSteps
+          timeAggregation: 'Total'
+          metricMeasureColumn: 'failures'
+          // An alert for each code, which stands in the mail.
+          dimensions: [
+            {
+              name: 'code'
+              operator: 'Include'
+              values: ['*']
+            }
+          ]
+          operator: 'GreaterThan'
+          threshold: 5
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: [actionGroup.id]
+    }
+  }
+}
+
+resource certificateNeedsSomebody 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (isSecondPass) {
+  name: '${names.functionApp}-certificate'
+  location: location
+  tags: resourceTags
+  kind: 'LogAlert'
+  properties: {
+    displayName: '${names.functionApp}: the certificate needs somebody'
+    description: 'The certificate does not roll by itself, or nothing can sign. docs/certificate.md says of each event what to do.'
+    enabled: true
+    severity: 1
+    scopes: [workspace.id]
+    evaluationFrequency: 'PT15M'
+    // Each is told once a day while it lasts: with less, the alert would end between two lines.
+    windowSize: 'P1D'
+    autoMitigate: true
+    skipQueryValidation: true
+    criteria: {
+      allOf: [
+        {
+          query: certificateLines
+          timeAggregation: 'Count'
+          dimensions: [
+            {
+              name: 'event'
+              operator: 'Include'
+              values: ['*']
+            }
+          ]
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: [actionGroup.id]
+    }
   }
 }
 

@@ -364,6 +364,58 @@ export const rules: readonly Rule[] = [
       return compareOneOf('event subscriptions', kinds, [always, [...always, later]])
     },
   },
+  {
+    name: 'every alert is on, ends by itself and tells the action group',
+    violations: (snapshot) => {
+      const told = (group: unknown) => /\/actionGroups\/ag-broker-\w+$/.test(String(group))
+      return [
+        ...resources(snapshot, 'Microsoft.Insights/metricAlerts').map((alert) => ({
+          alert,
+          groups: objects(propertiesOf(alert)['actions']).map(({ actionGroupId }) => actionGroupId),
+        })),
+        ...resources(snapshot, 'Microsoft.Insights/scheduledQueryRules').map((alert) => ({
+          alert,
+          groups: list((propertiesOf(alert)['actions'] as Json | undefined)?.['actionGroups']),
+        })),
+      ].flatMap(({ alert, groups }) => [
+        ...expectMembers(alert.name, propertiesOf(alert), { enabled: true, autoMitigate: true }),
+        ...(groups.some(told) ? [] : [`${alert.name} tells nobody`]),
+        ...(String(propertiesOf(alert)['description']).length > 20 ? [] : [`${alert.name} does not say what it means`]),
+      ])
+    },
+  },
+  {
+    name: 'the log alerts come with the code, ask the workspace, and say in the mail which code or event it is',
+    violations: (snapshot) => {
+      const isSecond = resources(snapshot, 'Microsoft.Insights/webtests').length > 0
+      const alerts = resources(snapshot, 'Microsoft.Insights/scheduledQueryRules')
+      const described = alerts.map((alert) => {
+        const { evaluationFrequency, windowSize, severity } = propertiesOf(alert)
+        const dimensions = conditionsOf(alert).flatMap((condition) => objects(condition['dimensions']))
+        const split = dimensions.map(({ name, operator, values }) => [name, operator, ...list(values)].join(' '))
+        const [, kind] = /^func-broker-[a-z0-9]+-([a-z-]+)$/.exec(alert.name) ?? []
+        return [kind, severity, evaluationFrequency, windowSize, ...split].join(', ')
+      })
+      return [
+        ...compare(
+          'log alerts',
+          described,
+          isSecond
+            ? ['sign-in-fails, 1, PT5M, PT15M, code Include *', 'certificate, 1, PT15M, P1D, event Include *']
+            : [],
+        ),
+        ...alerts.flatMap((alert) => [
+          // A table is there once something was reported: validated, the first deployment fails.
+          ...expectMembers(alert.name, propertiesOf(alert), { skipQueryValidation: true }),
+          ...unknownOf(
+            list(propertiesOf(alert)['scopes']).map((scope) => scope.split('/').at(-2) ?? ''),
+            ['workspaces'],
+            'scope',
+          ),
+        ]),
+      ]
+    },
+  },
 ]
 
 /** What the broker reads in Azure: the template's settings, with what ARM would fill in. */
@@ -376,7 +428,7 @@ export function settingsAsDeployed(snapshot: Snapshot): Record<string, string> {
     [/\.primaryEndpoints\.table\]$/, `https://st${token}.table.core.windows.net/`],
     [
       /\.ConnectionString\]$/,
-      'InstrumentationKey=00000000-0000-0000-0000-000000000000;IngestionEndpoint=https://a.example/',
+      'InstrumentationKey=9d1c3b5a-7f2e-4c68-a0d4-6b8e1f3a5c7d;IngestionEndpoint=https://a.example/',
     ],
     [
       /^\[format\('https:\/\/\{0\}', reference\(.*\)\.defaultHostName\)\]$/,
@@ -401,6 +453,11 @@ export function resources({ predictedResources }: Snapshot, type: string): reado
 
 export function propertiesOf(resource: PredictedResource | undefined): Json {
   return (resource?.['properties'] ?? {}) as Json
+}
+
+/** What an alert compares: the members of its condition, and the query of a log alert. */
+export function conditionsOf(alert: PredictedResource | undefined): readonly Json[] {
+  return objects((propertiesOf(alert)['criteria'] as Json | undefined)?.['allOf'])
 }
 
 function settingsOf(snapshot: Snapshot): Readonly<Record<string, string>> {

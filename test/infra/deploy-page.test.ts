@@ -87,6 +87,29 @@ describe('docs/deploy.md', () => {
     }
   })
 
+  it('lists every alert with its severity', () => {
+    const snapshot = JSON.parse(read('test/infra/snapshots/default-second.snapshot.json')) as Snapshot
+    const rules = ['metricAlerts', 'scheduledQueryRules'].flatMap((type) =>
+      resources(snapshot, `Microsoft.Insights/${type}`).map((alert) => {
+        const { displayName = alert.name, severity } = propertiesOf(alert)
+        return `\`${String(displayName).replace(/-k7m2p4q6r8s3t/, '-…')}\` ${String(severity)}`
+      }),
+    )
+    const fromVault = resources(snapshot, 'Microsoft.EventGrid/systemTopics/eventSubscriptions').flatMap((alert) => {
+      const { properties } = propertiesOf(alert)['destination'] as { properties: { severity?: string } }
+      const name = alert.name.split('/').at(-1) ?? ''
+      return properties.severity ? [`\`${name}\` ${properties.severity.replace('Sev', '')}`] : []
+    })
+    const section = page.split('## Who is told')[1]!.split('\n## ')[0]!
+
+    const listed = rows
+      .filter(([name = '', severity = '']) => section.includes(`| ${name} `) && /^\d$/.test(severity))
+      .map(([name, severity]) => `${name!} ${severity!}`)
+
+    expect(rules).toHaveLength(4)
+    expect([...listed].sort()).toEqual([...rules, ...fromVault].sort())
+  })
+
   it('lists as least privilege what the template gives', () => {
     const vault = read('infra/modules/vault.bicep')
     const granted = /var brokerPermissions = \{([\s\S]*?)\n\}/.exec(vault)?.[1]?.match(/(?<=')\w+(?=')/g) ?? []

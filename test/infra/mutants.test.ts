@@ -20,12 +20,15 @@ const storage = 'infra/modules/storage.bicep'
 const site = 'infra/modules/function-app.bicep'
 const monitoring = 'infra/modules/monitoring.bicep'
 const events = 'infra/modules/events.bicep'
+const alerts = 'infra/modules/alerts.bicep'
 
 const ofBroker = 'the identity of the broker may do'
 const ofOthers = 'nobody else has more in the vault'
 const ofSettings = 'the app settings are these'
 const secrets = 'no setting and no output is a secret'
 const assignments = 'the role assignments are exactly these'
+const ofAlerts = 'every alert is on'
+const ofLogAlerts = 'the log alerts come with the code'
 
 const mutants: readonly Mutant[] = [
   {
@@ -242,6 +245,52 @@ const mutants: readonly Mutant[] = [
     file: events,
     text: "resource expired 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {",
     by: "resource expired 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = if (deploymentPass == 'second') {",
+  },
+  {
+    change: 'an alert that is off',
+    seenBy: [ofAlerts],
+    file: alerts,
+    text: 'enabled: true\n    severity: 1',
+    by: 'enabled: false\n    severity: 1',
+  },
+  {
+    change: 'log alerts that tell nobody',
+    seenBy: [ofAlerts],
+    file: alerts,
+    text: /actionGroups: \[actionGroup\.id\]/g,
+    by: 'actionGroups: []',
+    parameters: 'default-second',
+  },
+  {
+    change: 'a log alert before there is code',
+    seenBy: [ofLogAlerts],
+    file: alerts,
+    text: "resource signInFails 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (isSecondPass) {",
+    by: "resource signInFails 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {",
+  },
+  {
+    change: 'a log alert that is checked against tables that are not there yet',
+    seenBy: [ofLogAlerts],
+    file: alerts,
+    text: 'skipQueryValidation: true',
+    by: 'skipQueryValidation: false',
+    parameters: 'default-second',
+  },
+  {
+    change: 'a mail that does not say which code it is',
+    seenBy: [ofLogAlerts],
+    file: alerts,
+    text: "values: ['*']",
+    by: "values: ['internal']",
+    parameters: 'default-second',
+  },
+  {
+    change: 'a certificate alert that ends before its line is written again',
+    seenBy: [ofLogAlerts],
+    file: alerts,
+    text: "windowSize: 'P1D'",
+    by: "windowSize: 'PT6H'",
+    parameters: 'default-second',
   },
 ]
 

@@ -1,0 +1,171 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { BrokerError, errorCatalogue } from '../../shared/errors.ts'
+import type { ErrorCode } from '../../shared/errors.ts'
+import { createFunnel } from '../../shared/telemetry/funnel.ts'
+import type { StepName } from '../../shared/telemetry/funnel.ts'
+import { createLog } from '../../shared/telemetry/log.ts'
+import type { LogLevel } from '../../shared/telemetry/log.ts'
+import { noTelemetry } from '../../shared/telemetry/telemetry.ts'
+import { root } from '../setup/bicep.ts'
+import type { Snapshot } from '../setup/bicep.ts'
+import { conditionsOf, resources } from './assertions.ts'
+
+type Row = Readonly<Record<string, unknown>>
+
+const read = (file: string) => readFileSync(path.join(root, file), 'utf8')
+const reviewed = JSON.parse(read('test/infra/snapshots/default-second.snapshot.json')) as Snapshot
+const stepNames = /type StepName = (.*)/.exec(read('shared/telemetry/funnel.ts'))![1]!.match(/\w+/g) as StepName[]
+const codes = Object.keys(errorCatalogue) as ErrorCode[]
+const time = '2026-11-25T03:00:00Z'
+
+describe('the alert that people cannot sign in', () => {
+  const condition = conditionOf('sign-in-fails')
+
+  it('counts by code what the operator or the provider has to mend, at every step but a sign-out', () => {
+    const rows = metricsOf((funnel) => {
+      for (const name of stepNames) for (const code of codes) funnel.begin(name).fail(new BrokerError(code))
+    })
+
+    const counted = run(condition, 'AppMetrics', rows)
+
+    const theirs = codes.filter((code) => ['operator', 'provider'].includes(errorCatalogue[code].owner))
+    expect(theirs).toContain('client_refused')
+    expect(stepNames).toContain('sign_out')
+    expect(counted).toEqual(
+      stepNames
+        .filter((name) => name !== 'sign_out')
+        .flatMap(() => theirs.map((code) => ({ TimeGenerated: time, code, failures: 1 }))),
+    )
+    expect(sumOf(condition, counted)).toEqual(new Map(theirs.map((code) => [code, stepNames.length - 1])))
+  })
+
+  it('adds up what an instance has summed, and is silent about what went well', () => {
+    const rows = metricsOf((funnel) => {
+      for (let count = 0; count < 6; count++) funnel.begin('redeemed').fail(new BrokerError('provider_unavailable'))
+      for (let count = 0; count < 9; count++) funnel.begin('redeemed').end()
+      funnel.begin('returned').end('repeated')
+    })
+
+    const sums = sumOf(condition, run(condition, 'AppMetrics', rows))
+
+    expect([...sums]).toEqual([['provider_unavailable', 6]])
+    expect(condition).toMatchObject({ operator: 'GreaterThan', threshold: 5, timeAggregation: 'Total' })
+  })
+
+  it('takes an error that nobody named for one of the operator', () => {
+    const rows = metricsOf((funnel) => funnel.begin('session').fail(new TypeError('nobody expected this')))
+
+    expect(run(condition, 'AppMetrics', rows)).toEqual([{ TimeGenerated: time, code: 'internal', failures: 1 }])
+  })
+})
+
+describe('the alert that the certificate needs somebody', () => {
+  const condition = conditionOf('certificate')
+  const events = [...read('docs/certificate.md').matchAll(/^\| `(certificate [a-z ]+)` +\| (info|warn|error) /gm)].map(
+    ([, event, level]) => ({ event: event!, level: level as LogLevel }),
+  )
+  const errors = events.filter(({ level }) => level === 'error').map(({ event }) => event)
+
+  it('is raised by every event that docs/certificate.md calls an error, and by no other', () => {
+    const lines = events.flatMap(({ event, level }) => linesOf((log) => log(level, event, { daysLeft: 20 })))
+
+    const raised = run(condition, 'AppTraces', lines)
+
+    expect(errors.length).toBeGreaterThan(3)
+    expect(events.length).toBeGreaterThan(errors.length)
+    expect(raised.map(({ event }) => event)).toEqual(errors)
+    expect(condition).toMatchObject({ operator: 'GreaterThan', threshold: 0, timeAggregation: 'Count' })
+  })
+
+  it('knows them in a line of the process too, which has its level before the JSON', () => {
+    const lines = events.flatMap(({ event, level }) => linesOf((log) => log(level, event), `${level} `))
+
+    expect(run(condition, 'AppTraces', lines).map(({ event }) => event)).toEqual(errors)
+  })
+
+  it('is not raised by a line that only repeats such a text', () => {
+    const detail = '{"event":"certificate unusable"}'
+    const lines = linesOf((log) => log('warn', 'fault', { detail }))
+
+    expect(lines[0]!['Message']).toContain('certificate unusable')
+    expect(run(condition, 'AppTraces', lines)).toEqual([])
+    expect(run(condition, 'AppTraces', [{ TimeGenerated: time, Message: detail }])).toHaveLength(1)
+  })
+})
+
+/** The one condition of a log alert, as it was reviewed. */
+function conditionOf(alert: string): Row {
+  const found = resources(reviewed, 'Microsoft.Insights/scheduledQueryRules').find(({ name }) => name.endsWith(alert))
+  const [condition] = conditionsOf(found)
+  if (!condition) throw new Error(`There is no log alert ${alert}.`)
+  return condition
+}
+
+/** What the broker counts, as rows of the table that the exporter's sums get into. */
+function metricsOf(happens: (funnel: ReturnType<typeof createFunnel>) => void): Row[] {
+  const sums = new Map<string, { Name: string; Sum: number; Properties: Row; TimeGenerated: string }>()
+  const count = (name: string, fields: Row = {}) => {
+    const key = JSON.stringify([name, fields])
+    const before = sums.get(key)
+    sums.set(key, { TimeGenerated: time, Name: name, Properties: fields, Sum: (before?.Sum ?? 0) + 1 })
+  }
+  happens(createFunnel({ telemetry: { ...noTelemetry, count }, clock: Date.now, isFrontEnd: () => true }))
+  return [...sums.values()]
+}
+
+/** What the broker logs, as rows of the table that the host's log gets into. */
+function linesOf(happens: (log: ReturnType<typeof createLog>) => void, before = ''): Row[] {
+  const rows: Row[] = []
+  happens(createLog((_, line) => rows.push({ TimeGenerated: time, Message: before + line })))
+  return rows
+}
+
+/** As the rule adds up: one number for each value of its dimension. */
+function sumOf({ metricMeasureColumn, dimensions }: Row, rows: readonly Row[]): Map<unknown, number> {
+  const [{ name }] = dimensions as [{ name: string }]
+  const sums = new Map<unknown, number>()
+  for (const row of rows) {
+    sums.set(row[name], (sums.get(row[name]) ?? 0) + Number(row[String(metricMeasureColumn)]))
+  }
+  return sums
+}
+
+/** As much of the query language as the alerts use; whatever else stands in a query is an error. */
+function run({ query }: Row, table: string, rows: readonly Row[]): Row[] {
+  const [from, ...operators] = String(query).trim().split('\n')
+  expect(from).toBe(table)
+  return operators.reduce<Row[]>(
+    (left, line) => {
+      const [, operator, rest = ''] = /^\| (\w+) (.*)$/.exec(line) ?? []
+      if (operator === 'where') return left.filter((row) => rest.split(' and ').every((clause) => holds(clause, row)))
+      const columns = rest.split(/, (?![^(]*\))/)
+      const made = (row: Row) => Object.fromEntries(columns.map((column) => columnOf(column, row)))
+      if (operator === 'extend') return left.map((row) => ({ ...row, ...made(row) }))
+      if (operator === 'project') return left.map(made)
+      throw new Error(`Nobody knows what this does: ${line}`)
+    },
+    [...rows],
+  )
+}
+
+function holds(clause: string, row: Row): boolean {
+  const [, column = '', operator, operand = ''] = /^(\w+) (==|in|has) (.+)$/.exec(clause) ?? []
+  if (!(column in row)) throw new Error(`There is no column ${column}.`)
+  const values: string[] = operand.match(/(?<=')\w[^']*(?=')/g) ?? []
+  const value = String(row[column])
+  if (operator === 'has') return values.every((word) => new RegExp(`(?<!\\w)${word}(?!\\w)`, 'i').test(value))
+  return values.includes(value)
+}
+
+function columnOf(column: string, row: Row): [string, unknown] {
+  const [name = '', expression = name] = column.split(' = ')
+  const property = /^tostring\(Properties\.(\w+)\)$/.exec(expression)?.[1]
+  // A property that isn't there is an empty text.
+  if (property !== undefined) return [name, (row['Properties'] as Record<string, string>)[property] ?? '']
+  const [, pattern, group, from] = /^extract\('(.+)', (\d), (\w+)\)$/.exec(expression) ?? []
+  if (pattern !== undefined) return [name, new RegExp(pattern).exec(String(row[from!]))?.[Number(group)] ?? '']
+  if (!(expression in row)) throw new Error(`There is no column ${expression}.`)
+  return [name, row[expression]]
+}
