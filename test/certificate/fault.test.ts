@@ -3,7 +3,7 @@ import type { PublicCertificate } from '../../local/vault/certificates.ts'
 import type { Stack } from '../setup/stack.ts'
 import * as rolling from './rolling.ts'
 
-const { certificateName, fire, runRoll, signIn, until, versionsAt } = rolling
+const { certificateName, fire, rollUntil, runRoll, signIn, versionsAt } = rolling
 
 let stack: Stack
 beforeAll(async () => {
@@ -22,10 +22,10 @@ const graphCalls = () => stack.graph.requests.map(({ operation, status }) => `${
 const steps = () => rolling.logged(stack, 'certificate step').map(({ step, code }) => `${String(step)} ${String(code)}`)
 
 async function rolled({ version }: PublicCertificate): Promise<void> {
-  await until(
+  await rollUntil(
+    broker(),
     async () => {
       expect((await signIn(stack)).location).toBe('http://localhost:3000/')
-      await runRoll(broker())
       return (await versionsAt(broker()))[version]
     },
     (seen) => seen?.signs === true && seen.status === 'accepted',

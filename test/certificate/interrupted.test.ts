@@ -3,7 +3,7 @@ import type { PublicCertificate } from '../../local/vault/certificates.ts'
 import type { Stack } from '../setup/stack.ts'
 import * as rolling from './rolling.ts'
 
-const { certificateName, fire, runRoll, signIn, until, versionsAt } = rolling
+const { certificateName, fire, rollUntil, runRoll, signIn, until, versionsAt } = rolling
 
 describe('a roll whose instance is killed', () => {
   let stack: Stack
@@ -32,11 +32,9 @@ describe('a roll whose instance is killed', () => {
   const probes = () => stack.identityProvider.requests.filter(({ grantType }) => grantType === 'client_credentials')
 
   const finish = async ({ version }: PublicCertificate) => {
-    await until(
-      async () => {
-        await runRoll(other())
-        return (await versionsAt(other()))[version]
-      },
+    await rollUntil(
+      other(),
+      async () => (await versionsAt(other()))[version],
       (seen) => seen?.status === 'accepted' && seen.signs,
     )
     expect((await signIn(stack, other().url)).location).toBe('http://localhost:3000/')
@@ -107,11 +105,9 @@ describe('a roll whose instance is killed', () => {
     await lost
     await isBack()
 
-    await until(
-      async () => {
-        await runRoll(other())
-        return (await versionsAt(other()))[replaced.version]
-      },
+    await rollUntil(
+      other(),
+      async () => (await versionsAt(other()))[replaced.version],
       (seen) => seen?.status === 'removed',
     )
     expect(rolling.isAtApplication(stack, replaced)).toBe(false)

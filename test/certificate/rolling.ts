@@ -28,6 +28,29 @@ export async function fire({ url, masterKey }: HostProcess, name: string, input?
 
 export const runRoll = (broker: HostProcess) => fire(broker, 'rollCertificate')
 
+/**
+ * Fires the timer again and again, one run at a time, until it is so. A run is not waited for: here it goes through the
+ * whole overlap before it answers.
+ */
+export async function rollUntil<T>(
+  broker: HostProcess,
+  look: () => Promise<T>,
+  isSo: (seen: T) => boolean,
+  seconds?: number,
+): Promise<T> {
+  let run: Promise<unknown> | undefined
+  return until(
+    () => {
+      run ??= runRoll(broker)
+        .catch(() => 0)
+        .then(() => (run = undefined))
+      return look()
+    },
+    isSo,
+    seconds,
+  )
+}
+
 /** As Event Grid delivers it. */
 export function newVersionEvent(vaultUrl: string, { name, version }: Pick<PublicCertificate, 'name' | 'version'>) {
   return {
