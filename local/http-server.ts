@@ -49,7 +49,8 @@ export async function listen(options: ListenOptions): Promise<LocalServer> {
   const sockets = new Set<net.Socket>()
 
   const front = () =>
-    net.createServer((socket) => {
+    // As Kestrel and a server of node:http have it; one of node:net holds small writes back (Nagle).
+    net.createServer({ noDelay: true }, (socket) => {
       sockets.add(socket)
       socket.on('close', () => sockets.delete(socket))
       socket.on('error', () => socket.destroy())
