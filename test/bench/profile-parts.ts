@@ -77,7 +77,8 @@ function nameOfNode(url: string): string {
 }
 
 function nameSource(source: string): string {
-  const [, inPackage] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(source) ?? []
+  // A package may itself be a bundle, whose own map names it.
+  const [, inPackage] = /.*(?:node_modules\/|webpack:\/\/)((?:@[^/]+\/)?[^/]+)\//.exec(source) ?? []
   if (inPackage !== undefined) return inPackage
   if (source.includes('/local/functions-host/') || source.endsWith('/host.mjs')) return 'the functions host'
   const [, folder] = /\/(functions|shared\/[^/]+)\//.exec(source) ?? []
