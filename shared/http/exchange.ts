@@ -57,7 +57,11 @@ export function createExchange({ maxBytes, idleMilliseconds }: ExchangeOptions):
   const secure = new https.Agent(agentOptions)
   let plain: http.Agent | undefined
 
-  const begin = ({ protocol, hostname, port }: URL, { method, path, headers }: Asked): http.ClientRequest => {
+  const begin = (
+    { protocol, hostname, port }: URL,
+    { method, path }: Asked,
+    headers: Asked['headers'],
+  ): http.ClientRequest => {
     // An address in brackets is for URLs alone.
     const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
     const options = { host, port, method, path, headers }
@@ -69,9 +73,9 @@ export function createExchange({ maxBytes, idleMilliseconds }: ExchangeOptions):
   return (origin, asked, until) =>
     new Promise((resolve, reject) => {
       const { body } = asked
-      const headers =
-        body === undefined ? asked.headers : { ...asked.headers, 'content-length': String(Buffer.byteLength(body)) }
-      const outgoing = begin(origin, { ...asked, headers })
+      const length = body === undefined ? 0 : Buffer.byteLength(body)
+      const headers = body === undefined ? asked.headers : { ...asked.headers, 'content-length': String(length) }
+      const outgoing = begin(origin, asked, headers)
 
       let isSettled = false
       const fail = (reason: string, cause?: unknown) => {
@@ -108,7 +112,8 @@ export function createExchange({ maxBytes, idleMilliseconds }: ExchangeOptions):
           if (!isSettled) succeed(incoming, chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] ?? nothing))
         })
       })
-      outgoing.end(body)
+      // ASCII goes out as it is, without a look at each character.
+      outgoing.end(body, length === body?.length ? 'latin1' : 'utf8')
     })
 }
 

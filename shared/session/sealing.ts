@@ -20,9 +20,10 @@ export function open(key: KeyObject, sealed: Uint8Array, context: string): strin
   decipher.setAAD(Buffer.from(context))
   decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes))
   try {
-    return (
-      decipher.update(sealed.subarray(ivBytes, sealed.length - tagBytes), undefined, 'utf8') + decipher.final('utf8')
-    )
+    // All of it at once; nothing is left for `final` but to check the tag.
+    const opened = decipher.update(sealed.subarray(ivBytes, sealed.length - tagBytes))
+    decipher.final()
+    return opened.toString('utf8')
   } catch {
     return undefined
   }

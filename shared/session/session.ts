@@ -1,5 +1,5 @@
 /** A session: what it holds, and the sealed row that it is kept in. */
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import type { Identity } from '../signin/id-token.ts'
 import type { RingKey } from './key-ring.ts'
 import { deriveKey, open, seal } from './sealing.ts'
@@ -87,7 +87,7 @@ export function fromCookieValue(value: string | undefined, frontEndId: string): 
 
 /** A reader of the store learns the row's name, which does not give the secret. */
 function rowOf(secret: Uint8Array): string {
-  return createHash('sha256').update(secret).digest('base64url')
+  return hash('sha256', secret, 'base64url')
 }
 
 type Part = 'owner' | 'tokens'

@@ -1,5 +1,5 @@
 /** The store's contract on Azure Table Storage (and Azurite, which is Azure Table Storage on loopback). */
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { TokenCredential } from '@azure/core-auth'
 import { BrokerError } from '../errors.ts'
 import { isLoopbackHost } from '../settings/addresses.ts'
@@ -130,7 +130,7 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
 }
 
 function newMarker(): string {
-  return randomBytes(9).toString('base64url')
+  return randomUUID()
 }
 
 function filterOf(condition: string): string {

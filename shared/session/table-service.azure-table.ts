@@ -37,8 +37,14 @@ export interface TableAnswer {
  */
 export type TableService = (request: TableRequest, until: number) => Promise<TableAnswer>
 
-/** @param path of the address, escaped @returns headers that let a request in */
-export type Authorize = (path: string) => Promise<Readonly<Record<string, string>>>
+/**
+ * @param path of the address, escaped
+ * @param until by `performance.now()`
+ * @returns headers that let a request in
+ */
+export type Authorize = (path: string, until: number) => Headers | Promise<Headers>
+
+type Headers = Readonly<Record<string, string>>
 
 export interface TableServiceOptions {
   readonly tableServiceUri: string
@@ -58,7 +64,6 @@ export function createTableService({ tableServiceUri, authorize }: TableServiceO
     throw new BrokerError('internal', { detail: 'a store by http' })
   const root = address.pathname.replace(/\/$/, '')
   const exchange = createExchange({ maxBytes })
-  const late = () => new BrokerError('store_unavailable', { detail: 'deadline' })
 
   return async ({ method, resource, query, ifMatch, body }, until) => {
     const path = `${root}/${resource}`
@@ -72,7 +77,7 @@ export function createTableService({ tableServiceUri, authorize }: TableServiceO
         dataserviceversion: '3.0',
         ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
         ...(body === undefined ? {} : written),
-        ...(await withDeadline(authorize(path), until - performance.now(), late)),
+        ...(await authorize(path, until)),
       },
       body: body === undefined ? undefined : JSON.stringify(body),
     }
@@ -88,8 +93,10 @@ export function createTableService({ tableServiceUri, authorize }: TableServiceO
 
 /** @param credential may wait for what it is made of */
 export function bearerToken(credential: () => Promise<TokenCredential>): Authorize {
-  return async () => {
-    const token = await (await credential()).getToken(scope)
+  const late = () => new BrokerError('store_unavailable', { detail: 'deadline' })
+  const getToken = async () => (await credential()).getToken(scope)
+  return async (_path, until) => {
+    const token = await withDeadline(getToken(), until - performance.now(), late)
     if (!token) throw new BrokerError('managed_identity_unavailable', { detail: 'no token for the store' })
     return { authorization: `Bearer ${token.token}` }
   }
@@ -139,5 +146,5 @@ const emulator = {
 export const emulatorKey: Authorize = (path) => {
   const date = new Date().toUTCString()
   const signature = createHmac('sha256', emulator.key).update(`${date}\n/${emulator.account}${path}`).digest('base64')
-  return Promise.resolve({ 'x-ms-date': date, authorization: `SharedKeyLite ${emulator.account}:${signature}` })
+  return { 'x-ms-date': date, authorization: `SharedKeyLite ${emulator.account}:${signature}` }
 }

@@ -3,7 +3,7 @@
  * The order of the checks is the security, so the types carry it: an answer that was not checked can't be taken, a
  * code that was not taken can't be redeemed.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { BrokerError } from '../errors.ts'
 import type { Store } from '../session/store.ts'
 import type { CurrentTransaction, ResponseMode } from './transaction.ts'
@@ -102,10 +102,10 @@ export async function takeCode(
   transaction: CurrentTransaction,
   { store, lifetimeSeconds }: { store: Store; lifetimeSeconds: number },
 ): Promise<TakenCode | undefined> {
-  const hash = createHash('sha256').update(transaction.state).digest('base64url')
+  const name = hash('sha256', transaction.state, 'base64url')
   const made = await store.insert('states', {
-    partition: hash.slice(0, 2),
-    row: hash,
+    partition: name.slice(0, 2),
+    row: name,
     // Twice the life, so that no clock's error lets a state be taken again while its cookie still opens.
     sweepAfter: new Date(transaction.begunAt + 2 * lifetimeSeconds * 1000),
     values: {},

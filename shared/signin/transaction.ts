@@ -2,7 +2,7 @@
  * A sign-in under way, kept by the browser in a sealed cookie: nothing is stored for people who only began.
  * The cookie is named for the state's beginning, so several tabs can sign in at once.
  */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { BrokerError } from '../errors.ts'
 import type { ClientRequest } from '../frontend/authorization-request.ts'
 import { checkReturnUrl } from '../frontend/front-ends.ts'
@@ -67,7 +67,7 @@ export function frontEndIdOf(state: string): string {
 
 /** RFC 7636 §4.2, S256. */
 export function codeChallengeOf(codeVerifier: string): string {
-  return createHash('sha256').update(codeVerifier).digest('base64url')
+  return hash('sha256', codeVerifier, 'base64url')
 }
 
 export function transactionCookieName(state: string): string {
