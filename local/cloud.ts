@@ -14,6 +14,7 @@ import { startDemoFrontEnd } from './demo/front-end.ts'
 import { startOtherSiteDemo } from './demo/other-site.ts'
 import { startGraph } from './graph/graph.ts'
 import type { Graph } from './graph/graph.ts'
+import type { TlsIdentity } from './http-server.ts'
 import { startIdentityProvider } from './identity-provider/identity-provider.ts'
 import type { Api, IdentityProvider } from './identity-provider/identity-provider.ts'
 import { startIngestion } from './ingestion/ingestion.ts'
@@ -86,6 +87,8 @@ export interface Cloud {
   readonly demoOtherSite: { readonly url: string; readonly redirectUri: string } | undefined
   readonly demoApi: { readonly url: string } | undefined
   readonly ca: string
+  /** What the parts serve https by, on loopback: for one more part beside them. */
+  readonly tls: TlsIdentity
   readonly caFile: string
   /** What the broker's settings must say to find these parts. */
   readonly settings: Readonly<Record<string, string>>
@@ -233,6 +236,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       demoOtherSite: demo?.otherSite,
       demoApi: demo?.api,
       ca: authority.certificatePem,
+      tls,
       caFile: options.caFile,
       settings: {
         ...(identityProvider ? { AzureAd__Instance: `${new URL(identityProvider.issuer).origin}/` } : {}),

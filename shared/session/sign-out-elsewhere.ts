@@ -50,10 +50,20 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
     return removed.filter(Boolean).length
   }
 
-  const endProviderSession = async (issuer: string, sessionId: string): Promise<number> => {
-    const partitions = (await ringKeys()).map((key) => partitionOf({ issuer, sessionId, subject: '' }, key))
+  const endProviderSession = (issuer: string, sessionId: string): Promise<number> =>
+    endPartitions({ issuer, sessionId, subject: '' })
+
+  const endPartitions = async (of: Parameters<typeof partitionOf>[0]): Promise<number> => {
+    const partitions = (await ringKeys()).map((key) => partitionOf(of, key))
     const rows = await Promise.all(partitions.map((partition) => store.list('sessions', partition)))
     return remove(rows.flat())
+  }
+
+  /** Where none was known by this name, it may be one whose ID token named none: those of the person are meant. */
+  const endNamed = async (issuer: string, sessionId: string, subject: string | undefined): Promise<number> => {
+    const ended = await endProviderSession(issuer, sessionId)
+    if (ended > 0 || subject === undefined) return ended
+    return endPartitions({ issuer, sessionId: undefined, subject })
   }
 
   /** A scan, and rare: an index of people would cost every sign-in a write. */
@@ -78,7 +88,7 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
       funnel.track('sign_out', { by: 'logout_token' }, async (step) => {
         const { issuer } = await provider.metadata()
         const { sessionId, subject, remember } = await checkLogoutToken(token, { ...options, issuer })
-        if (sessionId !== undefined) step.about({ sessions: await endProviderSession(issuer, sessionId) })
+        if (sessionId !== undefined) step.about({ sessions: await endNamed(issuer, sessionId, subject) })
         else if (subject !== undefined) step.about({ sessions: await endPerson(issuer, subject) })
         await remember()
       }),

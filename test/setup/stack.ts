@@ -28,10 +28,17 @@ export interface StackOptions {
   /** Settings over the usual ones. */
   readonly settings?: Readonly<Record<string, string | undefined>>
   readonly frontEnds?: readonly Registration[]
+  /** Another provider beside the local one, and the settings that name it. */
+  readonly provider?: (cloud: Cloud, brokerUrl: string) => Promise<BesideProvider>
   /** The demo front ends and API, for the browser. */
   readonly demo?: boolean
   /** The brokers report to `stack.ingestion`; without it they report nothing. */
   readonly telemetry?: boolean
+}
+
+export interface BesideProvider {
+  readonly settings: Readonly<Record<string, string>>
+  close(): Promise<void>
 }
 
 export type Registration = Pick<FrontEndSettings, 'id' | 'origins' | 'apis'> & Partial<FrontEndSettings>
@@ -115,6 +122,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         ]
       : []
 
+    const beside = await options.provider?.(cloud, url)
+    if (beside) closing.push(() => beside.close())
+
     let log = ''
     const brokers: HostProcess[] = []
     const startInstance = async (settings: Readonly<Record<string, string | undefined>> = {}): Promise<HostProcess> => {
@@ -131,6 +141,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
           Broker__TableServiceUri: store.url,
           Broker__TablePrefix: tablePrefix,
           Broker__FrontEnds: JSON.stringify([...registered, ...demo]),
+          ...beside?.settings,
           ...options.settings,
           ...settings,
         },

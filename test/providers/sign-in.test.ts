@@ -1,0 +1,211 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { HostProcess } from '../../local/functions-host/process.ts'
+import { clientId, mockProvider } from '../setup/mock-provider.ts'
+import type { MockProvider } from '../setup/mock-provider.ts'
+import { shopPage } from '../setup/person.ts'
+import { expectBegun, expectPage } from '../setup/refusals.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+
+const mock = mockProvider()
+let stack: Stack
+let provider: MockProvider
+const instances: HostProcess[] = []
+beforeAll(async () => {
+  stack = await startStack({ provider: mock.start })
+  provider = mock.get()
+})
+beforeEach(() => provider.reset())
+afterEach(() => Promise.all(instances.splice(0).map((instance) => instance.close())))
+afterAll(() => stack.close())
+
+const returnUrl = 'http://localhost:3000/orders'
+const query = { frontend: 'shop', return_url: returnUrl }
+const lastOf = (endpoint: 'authorize' | 'token') => provider.requests.findLast((one) => one.endpoint === endpoint)!
+/** Another instance, which has not read the metadata yet. @returns its address */
+const coldInstance = async (settings: Readonly<Record<string, string>> = {}) => {
+  const started = await stack.startInstance(settings)
+  instances.push(started)
+  provider.resetRequests()
+  return started.url
+}
+const begins = async (at: string) => (await stack.person().begin(query, { at })).status === 303
+const scopesAskedFor = async (at: string) =>
+  expectBegun(await stack.person().begin(query, { at }))
+    .get('scope')
+    ?.split(' ')
+
+describe('a sign-in at another provider', () => {
+  it('signs a person in by issuer and subject, whatever else the token calls them', async () => {
+    provider.behaviour.person = { sub: 'person-1', name: 'Grace Hopper', oid: 'an-oid', tid: 'a-tid', upn: 'grace' }
+    const person = stack.person()
+
+    const done = await person.signIn(query)
+
+    expect(done.location).toBe(returnUrl)
+    const { json } = await person.script(shopPage, '/session')
+    expect(json).toMatchObject({ subject: 'person-1', name: 'Grace Hopper', username: 'grace' })
+    expect(json).not.toHaveProperty('object_id')
+    expect(json).not.toHaveProperty('tenant_id')
+  })
+
+  it('costs one request to the provider and two to the store', async () => {
+    await stack.person().signIn(query)
+    const person = stack.person()
+    const answer = await person.atProvider((await person.begin(query)).location ?? '')
+    provider.resetRequests()
+    stack.store.resetRequests()
+
+    await person.callback(answer)
+
+    expect(provider.requests.map(({ endpoint }) => endpoint)).toEqual(['token'])
+    expect(stack.store.requests.map(({ operation }) => operation)).toEqual(['insert', 'insert'])
+  })
+
+  it('sends what RFC 6749, 7636, 7523 and OpenID Connect name, and nothing else', async () => {
+    await stack.person().signIn(query)
+
+    const asked = Object.keys(lastOf('authorize').parameters).sort()
+    expect(asked).toEqual([
+      'client_id',
+      'code_challenge',
+      'code_challenge_method',
+      'nonce',
+      'redirect_uri',
+      'response_mode',
+      'response_type',
+      'scope',
+      'state',
+    ])
+    const redeemed = Object.keys(lastOf('token').parameters).sort()
+    expect(redeemed).toEqual([
+      'client_assertion',
+      'client_assertion_type',
+      'client_id',
+      'code',
+      'code_verifier',
+      'grant_type',
+      'redirect_uri',
+    ])
+  })
+
+  it('is refused where the ID token is for somebody else’s application', async () => {
+    provider.behaviour.person = { sub: 'person-1', aud: 'another' }
+    expectPage(await stack.person().signIn(query), 'id_token_refused')
+
+    provider.behaviour.person = { sub: 'person-1' }
+    expect((await stack.person().signIn(query)).location).toBe(returnUrl)
+  })
+
+  it.each(['RS256', 'PS256', 'ES256', 'ES384'])('takes ID tokens that are signed by %s', async (algorithm) => {
+    await provider.rotateKeys(algorithm)
+    const at = await coldInstance()
+
+    expect((await stack.person().signIn(query, undefined, { at })).location).toBe(returnUrl)
+  })
+
+  it('takes none that is signed by an algorithm of no kept key', async () => {
+    await provider.rotateKeys('EdDSA')
+    expectPage(await stack.person().signIn(query, undefined, { at: await coldInstance() }), 'id_token_refused')
+
+    await provider.rotateKeys('RS256')
+    expect((await stack.person().signIn(query, undefined, { at: await coldInstance() })).location).toBe(returnUrl)
+  })
+})
+
+describe('a client assertion for another provider', () => {
+  it('names the issuer and nobody else, and its key as the published keys do', async () => {
+    await stack.person().signIn(query)
+
+    const { header, claims } = lastOf('token').assertion!
+    expect(claims).toMatchObject({ iss: clientId, sub: clientId, aud: provider.issuer })
+    const published = await stack.person().open('/.well-known/jwks.json')
+    expect(published.json).toMatchObject({ keys: [{ kid: header.kid, 'x5t#S256': header['x5t#S256'] }] })
+  })
+
+  it('is a new one each time, for a provider that takes each once', async () => {
+    for (let i = 0; i < 3; i++) expect((await stack.person().signIn(query)).location).toBe(returnUrl)
+    const jtis = provider.requests.flatMap(({ assertion }) => (assertion ? [assertion.claims.jti] : []))
+    expect(new Set(jtis).size).toBe(3)
+
+    // Its neighbour, which was told to send them again.
+    const at = await coldInstance({ Broker__AssertionReuse: 'true' })
+    expect((await stack.person().signIn(query, undefined, { at })).location).toBe(returnUrl)
+    expectPage(await stack.person().signIn(query, undefined, { at }), 'client_refused')
+  })
+
+  it('says what a setting says, where the provider wants its token endpoint named', async () => {
+    provider.behaviour.assertion = { audience: `${provider.issuer}/token` }
+    expectPage(await stack.person().signIn(query), 'client_refused')
+
+    const at = await coldInstance({ Broker__AssertionAudience: `${provider.issuer}/token` })
+    expect((await stack.person().signIn(query, undefined, { at })).location).toBe(returnUrl)
+  })
+
+  it('keeps its audience when the metadata names another token endpoint', async () => {
+    const elsewhere = provider.issuer.replace('localhost', '127.0.0.1')
+    provider.behaviour.metadata = { token_endpoint: `${elsewhere}/token` }
+
+    const at = await coldInstance()
+    expect((await stack.person().signIn(query, undefined, { at })).location).toBe(returnUrl)
+
+    expect(lastOf('token').assertion?.claims.aud).toBe(provider.issuer)
+  })
+
+  const algorithms = 'token_endpoint_auth_signing_alg_values_supported'
+  it.each<[string, readonly string[] | undefined, Readonly<Record<string, string>>, string]>([
+    ['RS256 where nothing else is taken', ['RS256'], {}, 'RS256'],
+    ['PS256 where both are', ['RS256', 'PS256'], {}, 'PS256'],
+    ['PS256 where nobody says', undefined, {}, 'PS256'],
+    ['what a setting says', undefined, { Broker__AssertionAlgorithm: 'RS256' }, 'RS256'],
+  ])('is signed by %s', async (_, taken, settings, algorithm) => {
+    provider.behaviour.metadata = { [algorithms]: taken }
+    provider.behaviour.assertion = { algorithms: [algorithm] }
+
+    const at = await coldInstance(settings)
+
+    expect((await stack.person().signIn(query, undefined, { at })).location).toBe(returnUrl)
+    expect(lastOf('token').assertion?.header.alg).toBe(algorithm)
+  })
+})
+
+describe('what a provider does not offer', () => {
+  it.each<[string, Readonly<Record<string, unknown>>, Readonly<Record<string, string>>]>([
+    ['form_post', {}, { Broker__ResponseMode: 'form_post' }],
+    ['codes', { response_types_supported: ['id_token'] }, {}],
+    ['PKCE by S256', { code_challenge_methods_supported: ['plain'] }, {}],
+    ['private_key_jwt', { token_endpoint_auth_methods_supported: ['client_secret_basic'] }, {}],
+    ['an algorithm of the vault', { token_endpoint_auth_signing_alg_values_supported: ['ES256'] }, {}],
+  ])('%s is said before anybody is sent there, and ready is red', async (_, metadata, settings) => {
+    provider.behaviour.metadata = metadata
+    const at = await coldInstance(settings)
+
+    expectPage(await stack.person().begin(query, { at }), 'provider_unsuitable')
+    const ready = await stack.person().open('/health/ready', { at })
+    expect([ready.status, ready.text]).toEqual([503, 'provider'])
+
+    provider.reset()
+    expect(await begins(await coldInstance())).toBe(true)
+  })
+
+  it('is not asked for: form_post where it is there, and query only by a setting', async () => {
+    provider.behaviour.metadata = { response_modes_supported: ['query', 'form_post'] }
+    const modeAt = async (settings: Readonly<Record<string, string>>) => {
+      const begun = await stack.person().begin(query, { at: await coldInstance(settings) })
+      return expectBegun(begun).get('response_mode')
+    }
+
+    expect(await modeAt({ Broker__ResponseMode: 'form_post' })).toBe('form_post')
+    expect(await modeAt({})).toBe('query')
+  })
+
+  it('is not asked for: offline_access only where it is listed, or by a setting', async () => {
+    expect(await scopesAskedFor(await coldInstance())).not.toContain('offline_access')
+    expect(await scopesAskedFor(await coldInstance({ Broker__OfflineAccess: 'true' }))).toContain('offline_access')
+
+    provider.behaviour.metadata = { scopes_supported: ['openid', 'offline_access'] }
+    expect(await scopesAskedFor(await coldInstance())).toContain('offline_access')
+    const never = await coldInstance({ Broker__OfflineAccess: 'false' })
+    expect(await scopesAskedFor(never)).not.toContain('offline_access')
+  })
+})

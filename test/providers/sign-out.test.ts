@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { send } from '../setup/client.ts'
+import { clientId, mockProvider } from '../setup/mock-provider.ts'
+import type { MockProvider } from '../setup/mock-provider.ts'
+import { deskPage, shopPage } from '../setup/person.ts'
+import type { Person } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+
+const mock = mockProvider('')
+let stack: Stack
+let provider: MockProvider
+let withoutSignOut: string
+beforeAll(async () => {
+  stack = await startStack({ provider: mock.start })
+  provider = mock.get()
+  await stack.person().begin({ frontend: 'shop' }) // reads the metadata, as it is usually
+  provider.behaviour.metadata = { end_session_endpoint: undefined }
+  withoutSignOut = (await stack.startInstance()).url
+  await stack.person().begin({ frontend: 'shop' }, { at: withoutSignOut })
+})
+beforeEach(() => provider.reset())
+afterAll(() => stack.close())
+
+const signIn = async (sub: string, sid?: string, frontend = 'shop'): Promise<Person> => {
+  provider.behaviour.person = { sub, ...(sid === undefined ? {} : { sid }) }
+  const person = stack.person()
+  await person.signIn({ frontend })
+  return person
+}
+const isSignedIn = async (person: Person, page = shopPage) => (await person.script(page, '/session')).status === 200
+const signOut = (person: Person, at: string) =>
+  person.script(shopPage, '/logout', { method: 'POST', body: '{}', at, headers: { accept: 'application/json' } })
+
+describe('signing out', () => {
+  it('goes on at the provider, and from there to the front end’s page', async () => {
+    const person = await signIn('person-1')
+
+    const { json } = await signOut(person, stack.url)
+
+    expect(await isSignedIn(person)).toBe(false)
+    const there = await fetch(json.url as string, { redirect: 'manual' })
+    const back = await person.open(there.headers.get('location') ?? '')
+    expect(back.location).toBe('http://localhost:3000/')
+    const asked = provider.requests.find(({ endpoint }) => endpoint === 'endsession')
+    expect(Object.keys(asked?.parameters ?? {}).sort()).toEqual(['client_id', 'post_logout_redirect_uri', 'state'])
+  })
+
+  it('ends here and goes straight to the front end’s page, where the provider has no sign-out', async () => {
+    const person = await signIn('person-1')
+
+    const { status, json } = await signOut(person, withoutSignOut)
+
+    expect(status).toBe(200)
+    expect(json.url).toBe('http://localhost:3000/')
+    expect(await isSignedIn(person)).toBe(false)
+  })
+})
+
+describe('a logout token of a provider that names no sessions', () => {
+  const event = 'http://schemas.openid.net/event/backchannel-logout'
+  const token = (claims: object) =>
+    provider.sign(
+      {
+        iss: provider.issuer,
+        aud: clientId,
+        iat: Math.floor(Date.now() / 1000),
+        jti: randomUUID(),
+        events: { [event]: {} },
+        ...claims,
+      },
+      { typ: 'logout+jwt' },
+    )
+  const post = async (claims: object) =>
+    (await send('/logout/backchannel', new URLSearchParams({ logout_token: await token(claims) }), { url: stack.url }))
+      .status
+
+  it('ends all sessions of the person by sub, and nobody else’s', async () => {
+    const [one, two, other] = [
+      await signIn('person-1'),
+      await signIn('person-1', undefined, 'desk'),
+      await signIn('person-2'),
+    ]
+
+    expect(await post({ sub: 'person-1' })).toBe(200)
+
+    expect(await isSignedIn(one)).toBe(false)
+    expect(await isSignedIn(two, deskPage)).toBe(false)
+    expect(await isSignedIn(other)).toBe(true)
+  })
+
+  it('ends those of which it named no session by sub, where the token names one', async () => {
+    const [unnamed, named, other] = [
+      await signIn('person-1'),
+      await signIn('person-1', 'session-other'),
+      await signIn('person-2'),
+    ]
+
+    expect(await post({ sub: 'person-1', sid: 'session-new' })).toBe(200)
+
+    expect(await isSignedIn(unnamed)).toBe(false)
+    expect(await isSignedIn(named)).toBe(true)
+    expect(await isSignedIn(other)).toBe(true)
+  })
+
+  it('ends nothing with another issuer', async () => {
+    const person = await signIn('person-1')
+
+    expect(await post({ sub: 'person-1', iss: `${provider.issuer}/` })).toBe(400)
+    expect(await isSignedIn(person)).toBe(true)
+    expect(await post({ sub: 'person-1' })).toBe(200)
+    expect(await isSignedIn(person)).toBe(false)
+  })
+})
+
+describe('a sign-out by a frame', () => {
+  const frame = (query: Readonly<Record<string, string>>) =>
+    stack.person().open(`/logout/frontchannel?${new URLSearchParams(query).toString()}`)
+
+  it('ends the session that iss and sid name, and with another iss none', async () => {
+    const person = await signIn('person-1', 'session-of-person-1')
+
+    await frame({ iss: 'https://login.example', sid: 'session-of-person-1' })
+    expect(await isSignedIn(person)).toBe(true)
+
+    const done = await frame({ iss: provider.issuer, sid: 'session-of-person-1' })
+    expect(await isSignedIn(person)).toBe(false)
+    expect(done.headers.get('content-security-policy')).toContain(new URL(provider.issuer).origin)
+  })
+
+  it('ends nobody’s by a subject in the place of a session', async () => {
+    const person = await signIn('person-without-session')
+
+    await frame({ iss: provider.issuer, sid: 'person-without-session' })
+
+    expect(await isSignedIn(person)).toBe(true)
+  })
+})
