@@ -4,7 +4,7 @@ import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { expectPassingFault, expectSignedIn } from './calm.ts'
+import { allComeRound, expectPassingFault, expectSignedIn } from './calm.ts'
 
 const asProgram = { headers: { accept: 'application/json' } }
 
@@ -13,6 +13,8 @@ let stack: Stack
 let careful: string
 /** Has no metadata of the provider yet. */
 let cold: string
+/** Has no key of the ring yet. */
+let keyless: string
 let signedIn: Person
 
 beforeAll(async () => {
@@ -23,6 +25,9 @@ beforeAll(async () => {
   expect(isSignedIn(await attemptAnew(stack, careful))).toBe(true)
   stack.identityProvider.faults.add({ endpoint: 'discovery', hang: true })
   cold = (await stack.startInstance()).url
+  await expectSignedIn(signedIn, cold)
+  stack.vault.faults.add({ operation: 'unwrapkey', hang: true })
+  keyless = (await stack.startInstance()).url
 })
 afterEach(() => {
   stack.identityProvider.faults.clear()
@@ -36,6 +41,10 @@ describe('a call that is never answered', () => {
   it('ends at its deadline, each under its own name, and others go on meanwhile', async () => {
     const narrower = { api: 'orders', scope: 'api://demo/orders.read' }
     const atCold = stack.person().begin(toShop, { at: cold, ...asProgram })
+    const atRing = [
+      signedIn.script(shopPage, '/session', { at: keyless }),
+      stack.person().begin(toShop, { at: keyless, ...asProgram }),
+    ]
     stack.vault.faults.add({ operation: 'sign', hang: true })
     const atCareful = attemptAnew(stack, careful)
     stack.identityProvider.faults.add({ endpoint: 'token', grantType: 'refresh_token', hang: true })
@@ -46,6 +55,7 @@ describe('a call that is never answered', () => {
     await expectSignedIn(signedIn)
     expect((await signedIn.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
 
+    for (const reply of await Promise.all(atRing)) expectPassingFault(reply, 'vault_unavailable')
     expectPassingFault(await atCareful, 'vault_unavailable')
     expectPassingFault(await atRefresh, 'provider_unavailable')
     expectPassingFault(await atCold, 'provider_unavailable')
@@ -54,6 +64,7 @@ describe('a call that is never answered', () => {
     stack.vault.faults.clear()
     expect(isSignedIn(await attemptAnew(stack, careful))).toBe(true)
     expect(isSignedIn(await attemptAnew(stack, cold))).toBe(true)
+    await allComeRound(stack, signedIn, [keyless])
     expect((await signedIn.sessionToken(shopPage, narrower)).status).toBe(200)
   })
 
