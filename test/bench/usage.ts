@@ -3,6 +3,7 @@
  * (getrusage), when it is asked by the parent's channel, and what it had used when it wrote its first line, which is
  * how each of them says that it is ready. From the first `pause` on it also watches for how long its event loop stands.
  */
+import { openSync, readSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
@@ -21,8 +22,8 @@ export interface Usage {
 export interface Pause {
   /** On the clock, in which another process may have had the core. */
   readonly wall: number
-  /** What the main thread itself computed in one go: nobody else can make it longer. */
-  readonly cpu: number
+  /** Without the time in which it waited for a core. */
+  readonly own: number
 }
 
 let cpuAtReady = 0
@@ -50,25 +51,25 @@ function cpuNow(): number {
 }
 
 const watchMilliseconds = 1
-let longest = { wall: 0, cpu: 0 }
+let longest: Pause = { wall: 0, own: 0 }
 let watching: NodeJS.Timeout | undefined
 
 /** A timer each millisecond: what lies between two of its turns, less what it asked for itself. */
 function watch(): NodeJS.Timeout {
-  let before = { wall: performance.now(), cpu: threadCpuNow() }
+  const waited = openWaitingTime()
+  let before = { at: performance.now(), waited: waited() }
   return setInterval(() => {
-    const now = { wall: performance.now(), cpu: threadCpuNow() }
-    longest = {
-      wall: Math.max(longest.wall, now.wall - before.wall - watchMilliseconds),
-      cpu: Math.max(longest.cpu, now.cpu - before.cpu),
-    }
+    const now = { at: performance.now(), waited: waited() }
+    const wall = now.at - before.at - watchMilliseconds
+    const own = wall - (now.waited - before.waited)
+    longest = { wall: Math.max(longest.wall, wall), own: Math.max(longest.own, own) }
     before = now
   }, watchMilliseconds)
 }
 
 function longestPause(): Pause {
   const pause = longest
-  longest = { wall: 0, cpu: 0 }
+  longest = { wall: 0, own: 0 }
   watching ??= watch()
   return pause
 }
@@ -81,8 +82,16 @@ function heapInUse(): number {
   return process.memoryUsage().heapUsed
 }
 
-/** Linux counts at its ticks and when threads change places: good for milliseconds, not for a single call. */
-function threadCpuNow(): number {
-  const { user, system } = process.threadCpuUsage()
-  return (user + system) / 1000
+/**
+ * Milliseconds in which the main thread could have run and had no core, which Linux counts for each thread: the second
+ * number of `schedstat`. Nowhere else is it known, and taken for none.
+ */
+function openWaitingTime(): () => number {
+  try {
+    const file = openSync('/proc/self/schedstat', 'r')
+    const text = Buffer.alloc(128)
+    return () => Number(text.toString('latin1', 0, readSync(file, text, 0, text.length, 0)).split(' ')[1]) / 1e6
+  } catch {
+    return () => 0
+  }
 }
