@@ -1,0 +1,117 @@
+/** Others write all the time: a conditional write fails again and again, is tried anew from what stands there, and not for ever. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { attempt, isSignedIn } from '../attack/attempt.ts'
+import { runRoll, versionsAt } from '../certificate/rolling.ts'
+import {
+  app,
+  ordersRead,
+  redeem,
+  authorize,
+  authorizationRequest,
+  newPkce,
+  refresh,
+  signInByCode,
+} from '../setup/client.ts'
+import { shopPage } from '../setup/person.ts'
+import type { Person } from '../setup/person.ts'
+import { shop, startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { expectPassingFault, expectSignedIn } from './calm.ts'
+
+const narrower = { api: 'orders', scope: ordersRead }
+
+let stack: Stack
+let person: Person
+beforeAll(async () => {
+  stack = await startStack({ frontEnds: [shop, app] })
+  person = stack.person()
+  expect(isSignedIn(await attempt(person))).toBe(true)
+})
+afterEach(() => {
+  stack.store.clearFaults()
+  stack.identityProvider.changeTokenResponse()
+  stack.identityProvider.resetRequests()
+  stack.store.resetRequests()
+})
+afterAll(() => stack.close())
+
+/** As the store says it of a row that somebody changed since. */
+const storm = (table: string, times?: number) =>
+  stack.store.addFault({
+    operation: 'replace',
+    table,
+    status: 412,
+    body: '{"odata.error":{"code":"UpdateConditionNotSatisfied","message":{"lang":"en-US","value":"changed"}}}',
+    ...(times === undefined ? {} : { times }),
+  })
+const refreshes = () => stack.identityProvider.requests.filter(({ grantType }) => grantType === 'refresh_token').length
+const replaced = () => stack.store.requests.filter(({ operation }) => operation === 'replace').length
+
+describe('a storm of changes', () => {
+  it('before a renewal delays it: the provider is asked once', async () => {
+    storm('sessions', 5)
+
+    expect((await person.sessionToken(shopPage, narrower)).status).toBe(200)
+
+    expect(refreshes()).toBe(1)
+  })
+
+  it('after the provider has answered does not lose what it gave', async () => {
+    stack.identityProvider.settings.singleUseRefreshTokens = true
+    stack.identityProvider.changeTokenResponse(({ answer }) => {
+      storm('sessions', 3)
+      return answer
+    })
+
+    const renewed = await person.sessionToken(shopPage, { ...narrower, scope: 'api://demo/orders.write' })
+
+    expect(renewed.status).toBe(200)
+    stack.identityProvider.changeTokenResponse()
+    const kept = await person.sessionToken(shopPage, { ...narrower, scope: 'api://demo/orders.write' })
+    expect(kept.json.access_token).toBe(renewed.json.access_token)
+    expect(refreshes()).toBe(1)
+    stack.identityProvider.settings.singleUseRefreshTokens = false
+  })
+
+  it('that does not end is told after a while, signs nobody out, and asks a bounded number of times', async () => {
+    const other = stack.person()
+    await attempt(other)
+    storm('sessions')
+
+    expectPassingFault(await other.sessionToken(shopPage, narrower), 'renewal_pending')
+
+    expect(refreshes()).toBe(0)
+    expect(replaced()).toBeLessThan(120)
+    await expectSignedIn(other)
+    stack.store.clearFaults()
+    expect((await other.sessionToken(shopPage, narrower)).status).toBe(200)
+  })
+
+  it('at the rotation of a refresh token gives one next token', async () => {
+    const { refreshToken } = await signInByCode(stack.person(), stack.url)
+    storm('sessions', 5)
+
+    const next = await refresh(stack.url, refreshToken)
+
+    expect(next.status).toBe(200)
+    expect((await refresh(stack.url, next.json.refresh_token as string)).status).toBe(200)
+  })
+
+  it('at a code means that somebody else used it: nothing is given, twice is never', async () => {
+    const pkce = newPkce()
+    const code = (await authorize(stack.person(), authorizationRequest(pkce))).get('code')!
+    storm('codes', 1)
+
+    expect((await redeem(stack.url, code, pkce)).json.error).toBe('invalid_grant')
+    expect((await redeem(stack.url, code, pkce)).json.error).toBe('invalid_grant')
+  })
+
+  it('at the certificate’s row delays the roll', async () => {
+    const [broker] = stack.brokers
+    storm('service', 5)
+
+    expect(await runRoll(broker!)).toBe(202)
+
+    expect(Object.values(await versionsAt(broker!))).toMatchObject([{ status: 'accepted', signs: true }])
+  })
+})
