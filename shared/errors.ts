@@ -340,7 +340,7 @@ export const errorCatalogue = {
     status: 503,
     owner: 'operator',
     title: 'The keys that protect the broker’s sessions cannot be read.',
-    mend: `${retry} Operator: enable the version of the wrapping key that made the key ring’s row, or remove that row (its sessions end).`,
+    mend: `${retry} Operator: enable the version of the wrapping key that made the key ring’s row, put that row back, or remove it (its sessions end).`,
   },
   store_unavailable: {
     status: 503,
@@ -352,7 +352,7 @@ export const errorCatalogue = {
     status: 503,
     owner: 'operator',
     title: 'The identity provider does not accept the broker’s certificate.',
-    mend: `${retry} Operator: register the certificate’s public part at the provider; check AzureAd__ClientId and the tenant or Broker__Authority.`,
+    mend: `${retry} Operator: register the certificate’s public part at the provider; check AzureAd__ClientId and the tenant or Broker__Authority, and the clock where the log says 700024.`,
   },
   certificate_refused: {
     status: 503,
