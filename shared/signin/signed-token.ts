@@ -84,10 +84,10 @@ export function parseHeader(token: string): Json | undefined {
   return parseJson(Buffer.from(header ?? '', 'base64url').toString('utf8'))
 }
 
-/** @returns what it says, with nothing of it checked; undefined where it can't be read */
+/** @returns what it says, whoever signed it or nobody; undefined where it can't be read */
 export function readClaims(token: string): Json | undefined {
-  const compact = parseCompact(token)
-  return compact && parseJson(compact.payload)
+  const [, payload] = token.split('.')
+  return parseJson(Buffer.from(payload ?? '', 'base64url').toString('utf8'))
 }
 
 function parseJson(text: string): Json | undefined {

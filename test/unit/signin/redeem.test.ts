@@ -223,6 +223,7 @@ describe('a refusal', () => {
     ['invalid_grant', { suberror: 'user_password_expired' }, 'interaction_required'],
     ['invalid_grant', { claims: '{"access_token":{}}' }, 'interaction_required'],
     ['interaction_required', {}, 'interaction_required'],
+    ['invalid_scope', {}, 'provider_answer_invalid'],
     ['consent_required', {}, 'interaction_required'],
     ['login_required', {}, 'interaction_required'],
     ['invalid_client', { error_codes: [700027] }, 'client_refused'],
@@ -301,6 +302,18 @@ describe('a refresh', () => {
   it.each([undefined, 'not-a-token', '', 7])('does not lose them over an ID token like %j', async (id_token) => {
     says(good({ refresh_token: 'another', id_token }))
 
+    expect(await refresh()).toMatchObject({ refreshToken: 'another' })
+  })
+
+  it.each<[string, Json]>([
+    ['iss', { iss: 'y' }],
+    ['iss', { iss: undefined }],
+    ['sub', { sub: 'somebody-else' }],
+  ])('is refused where its ID token has another %s than the session', async (claim, changes) => {
+    says(good({ refresh_token: 'another', id_token: idToken(changes) }))
+    await expect(refresh()).rejects.toMatchObject({ code: 'id_token_refused', detail: `refresh: ${claim}` })
+
+    says(good({ refresh_token: 'another' }))
     expect(await refresh()).toMatchObject({ refreshToken: 'another' })
   })
 

@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest'
+import { withLocalDefaults } from '../../../local/local-defaults.ts'
+import { parseSettings } from '../../../shared/settings/settings.ts'
+import { problemsOf, refusalsOf, settingsWith } from './environment.ts'
+import type { Changes } from './environment.ts'
+
+const authority = 'https://login.example.com/realms/staff'
+const other = { AzureAd__Instance: undefined, AzureAd__TenantId: undefined, Broker__Authority: authority }
+const otherWith = (changes: Changes = {}) => ({ ...other, ...changes })
+
+describe('another provider', () => {
+  it('is named by its issuer, and is asked for nothing that it may not have', () => {
+    const settings = settingsWith(otherWith({ AzureAd__ClientId: 'Broker at Example' }))
+
+    expect(settings.provider).toEqual({
+      identity: { authority },
+      clientId: 'Broker at Example',
+      applicationObjectId: undefined,
+      graphUrl: undefined,
+      responseMode: 'form_post',
+      offlineAccess: undefined,
+    })
+    expect(settings.credential).toMatchObject({
+      assertionReuse: false,
+      assertionAudience: undefined,
+      assertionAlgorithm: undefined,
+    })
+  })
+
+  it.each([
+    authority,
+    'https://login.example.com/',
+    'https://login.example.com',
+    'https://login.example.com:8443/a',
+    'https://localhost:7171/realm',
+  ])('is compared as text, so it is kept as it is written: %s', (value) =>
+    expect(settingsWith(otherWith({ Broker__Authority: value })).provider.identity).toEqual({ authority: value }),
+  )
+
+  it.each([
+    ['http://login.example.com/', 'is http; on loopback too it is https'],
+    ['http://localhost:7171/', 'is http; on loopback too it is https'],
+    ['https://login.example.com/.well-known/openid-configuration', 'is the address of the metadata'],
+    ['https://login.example.com/?tenant=a', 'has a query or a fragment'],
+    ['https://login.example.com/#a', 'has a query or a fragment'],
+    ['https://user:word@login.example.com/', 'carries a user name or a password'],
+    ['https://169.254.169.254/', 'is a metadata address'],
+    ['https://10.0.0.1/', 'is an IP address'],
+    ['login.example.com', 'is not a URL that begins with https://'],
+    ['https://login.microsoftonline.com/common/v2.0', 'is Entra ID'],
+  ])('is refused otherwise: %s', (value, problem) =>
+    expect(refusalsOf(otherWith({ Broker__Authority: value }))).toEqual([`Broker__Authority ${problem}`]),
+  )
+
+  it.each([
+    ['AzureAd__Instance', 'https://login.microsoftonline.com/'],
+    ['AzureAd__TenantId', 'f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55'],
+    ['Broker__ApplicationObjectId', '5d2f8c1e-7a3b-4e6d-9f10-2b4c6d8e0a12'],
+    ['Broker__GraphUrl', 'https://graph.microsoft.com'],
+  ])('beside %s is refused: one broker has one provider', (name, value) => {
+    const [problem, ...more] = problemsOf(otherWith({ [name]: value }))
+
+    expect(problem).toEqual({
+      setting: name,
+      problem: 'is about Entra ID, and Broker__Authority names another provider',
+      fix: 'Delete one of the two.',
+    })
+    expect(more).toEqual([])
+  })
+
+  it.each([
+    ['Broker__AssertionAudience', 'https://login.example.com/token'],
+    ['Broker__AssertionAlgorithm', 'RS256'],
+    ['Broker__OfflineAccess', 'true'],
+  ])('has settings that Entra ID has not: %s', (name, value) => {
+    expect(() => settingsWith(otherWith({ [name]: value }))).not.toThrow()
+    expect(refusalsOf({ [name]: value })).toEqual([`${name} is about other providers, and none is named`])
+  })
+
+  it('may have any client id, and Entra ID a GUID', () => {
+    expect(settingsWith(otherWith({ AzureAd__ClientId: 'MyApp' })).provider.clientId).toBe('MyApp')
+    expect(refusalsOf(otherWith({ AzureAd__ClientId: 'my\u00a0app' }))).toEqual(['AzureAd__ClientId is no client id'])
+    expect(refusalsOf({ AzureAd__ClientId: 'MyApp' })).toEqual(['AzureAd__ClientId is not a GUID'])
+  })
+
+  it('leaves the rest in one cloud, the vault’s', () => {
+    const table = { Broker__TableServiceUri: 'https://contososignin.table.core.chinacloudapi.cn' }
+
+    expect(refusalsOf(otherWith(table))).toEqual([
+      'Broker__TableServiceUri is in Azure operated by 21Vianet, and AzureAd__ClientCredentials__0__KeyVaultUrl in Azure',
+    ])
+    expect(() => settingsWith(other)).not.toThrow()
+  })
+
+  it('on a laptop takes the place of what is built in for the local one', () => {
+    const settings = parseSettings(withLocalDefaults({ Broker__Authority: 'https://localhost:9000/realm' }))
+
+    expect(settings.provider).toMatchObject({
+      identity: { authority: 'https://localhost:9000/realm' },
+      graphUrl: undefined,
+    })
+    expect(parseSettings(withLocalDefaults({})).provider.identity).toMatchObject({
+      instance: 'https://localhost:7171/',
+    })
+  })
+})

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest'
+import { assertionAudienceOf, checkMetadata, metadataUrlOf } from '../../../shared/signin/provider-metadata.ts'
+import type { ProviderWishes } from '../../../shared/signin/provider-metadata.ts'
+
+const authority = 'https://login.example.com'
+const honest = {
+  issuer: authority,
+  authorization_endpoint: 'https://login.example.com/authorize?policy=staff',
+  token_endpoint: 'https://tokens.example.net/token',
+  jwks_uri: 'https://keys.example.org/keys',
+}
+const check = (changes: object = {}, wishes: ProviderWishes = {}) =>
+  checkMetadata({ ...honest, ...changes }, { authority }, wishes)
+
+describe('metadata of another provider than Entra', () => {
+  it('may name endpoints on any host, by https', () => {
+    expect(check()).toMatchObject({
+      issuer: authority,
+      authorizationEndpoint: honest.authorization_endpoint,
+      tokenEndpoint: honest.token_endpoint,
+      jwksUri: honest.jwks_uri,
+      endSessionEndpoint: undefined,
+      issuerInAnswers: false,
+      offlineAccess: false,
+      assertionAlgorithm: 'PS256',
+    })
+  })
+
+  it.each([
+    'http://login.example.com/token',
+    'https://localhost:7171/token',
+    'http://127.0.0.1:7171/token',
+    'https://10.0.0.1/token',
+    'https://169.254.169.254/token',
+    'https://metadata.google.internal/token',
+    'https://user:word@login.example.com/token',
+    'https://login.example.com/token#fragment',
+    'javascript:alert(1)',
+    '/token',
+    '',
+    7,
+    null,
+  ])('may not point into this machine or its network, nor past https: %s', (address) => {
+    for (const name of ['authorization_endpoint', 'token_endpoint', 'jwks_uri']) {
+      expect(() => check({ [name]: address })).toThrow(
+        expect.objectContaining({
+          code: 'provider_metadata_untrusted',
+          detail: expect.stringContaining(name) as string,
+        }),
+      )
+    }
+    if (address !== null) expect(() => check({ end_session_endpoint: address })).toThrow()
+  })
+
+  it('says so where the issuers differ by the slash at the end alone', () => {
+    const detail = (json: object, own: string) => {
+      try {
+        checkMetadata({ ...honest, ...json }, { authority: own }, {})
+      } catch (error) {
+        return (error as { detail?: string }).detail
+      }
+      return undefined
+    }
+
+    expect(detail({ issuer: `${authority}/` }, authority)).toContain('slash at the end')
+    expect(detail({ issuer: authority }, `${authority}/`)).toContain('slash at the end')
+    expect(detail({ issuer: 'https://login.example' }, authority)).not.toContain('slash')
+    expect(detail({ issuer: `${authority}/` }, `${authority}/`)).toBeUndefined()
+  })
+
+  it('is where the issuer says, with one slash between', () => {
+    const url = 'https://login.example.com/a/.well-known/openid-configuration'
+    expect(metadataUrlOf({ authority: 'https://login.example.com/a' })).toBe(url)
+    expect(metadataUrlOf({ authority: 'https://login.example.com/a/' })).toBe(url)
+  })
+
+  it('does not decide whom an assertion is for', () => {
+    expect(assertionAudienceOf({ authority }, undefined)).toBe(authority)
+    expect(assertionAudienceOf({ authority }, 'https://login.example.com/token')).toBe(
+      'https://login.example.com/token',
+    )
+    expect(assertionAudienceOf({ instance: 'https://login.microsoftonline.com/', tenantId: 't' }, undefined)).toBe(
+      'https://login.microsoftonline.com/t/oauth2/v2.0/token',
+    )
+  })
+
+  it.each<[object, ProviderWishes, boolean]>([
+    [{}, {}, false],
+    [{ scopes_supported: ['openid'] }, {}, false],
+    [{ scopes_supported: ['openid', 'offline_access'] }, {}, true],
+    [{ scopes_supported: 'offline_access' }, {}, false],
+    [{ scopes_supported: ['openid'] }, { offlineAccess: true }, true],
+    [{ scopes_supported: ['offline_access'] }, { offlineAccess: false }, false],
+  ])('%o with %o asks for offline_access: %s', (changes, wishes, asks) =>
+    expect(check(changes, wishes).offlineAccess).toBe(asks),
+  )
+})
