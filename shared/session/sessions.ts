@@ -60,16 +60,17 @@ export interface SessionsOptions {
 
 export function createSessions(options: SessionsOptions): Sessions {
   const { store, ring, clock } = options
-  const cache = new BoundedMap<string, { row: StoredRow; until: number }>(10_000)
+  const cache = new BoundedMap<string, { row: StoredRow; at: number }>(10_000)
 
   const isLive = ({ idleEnd, absoluteEnd }: SessionOwner) => clock() < idleEnd && clock() < absoluteEnd
 
   const readOwnerRow = async ({ place }: SessionKey): Promise<StoredRow | undefined> => {
     if (options.cacheSeconds === 0) return store.find('sessions', place, ownerColumns)
     const cached = cache.get(place.row)
-    if (cached && clock() < cached.until) return cached.row
+    // Either way: a clock that jumped back must not hide a sign-out for longer.
+    if (cached && Math.abs(clock() - cached.at) < options.cacheSeconds * 1000) return cached.row
     const row = await store.find('sessions', place, ownerColumns)
-    if (row) cache.set(place.row, { row, until: clock() + options.cacheSeconds * 1000 })
+    if (row) cache.set(place.row, { row, at: clock() })
     else cache.delete(place.row)
     return row
   }

@@ -223,6 +223,17 @@ describe('a session', () => {
       expect(await here.findOwner(key)).toBeUndefined()
     })
 
+    it('is read again after a clock that jumped back, and not kept for as long as the jump', async () => {
+      const here = openSessions({ store, ring, clock, cacheSeconds: 30 })
+      const key = await begin('shop', here)
+      await here.findOwner(key)
+      await sessions.end(key) // on another instance
+
+      clock.advance(-hour)
+
+      expect(await here.findOwner(key)).toBeUndefined()
+    })
+
     it('ends at once where it is ended, and at its own ends to the millisecond', async () => {
       const here = openSessions({ store, ring, clock, cacheSeconds: 30 })
       const [one, two] = [await begin('shop', here), await begin('shop', here)]
