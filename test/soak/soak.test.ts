@@ -131,7 +131,8 @@ const allowed = (count: number) => 200_000 + 100 * count
 const grown = (before: Usage, after: Usage) => after.heapUsed + after.external - before.heapUsed - before.external
 
 beforeAll(async () => {
-  stack = await startStack({ instances: 0, frontEnds: [shop, desk, app] })
+  // It reports what it does, as a deployed one.
+  stack = await startStack({ instances: 0, frontEnds: [shop, desk, app], telemetry: true })
   inside = await openInside()
   await stack.startInstance(inside.settings)
   load = createLoad(stack.url)
