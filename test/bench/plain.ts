@@ -1,9 +1,10 @@
-/** A server of node:http that says hello: what the functions host and its library cost is what comes on top of it. */
+/** A server of node:http that gives a fixed answer: what the functions host and its library cost is what comes on top of it. */
 import http from 'node:http'
+import { answer } from './bare-function/answer.ts'
 
 const server = http.createServer((_, response) => {
-  response.setHeader('content-type', 'text/plain')
-  response.end('hello')
+  for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value)
+  response.end(answer.body)
 })
 server.listen(0, '127.0.0.1', () => {
   const address = server.address()

@@ -133,7 +133,7 @@ export async function startWorld({ guests, people = guests, sourcemap = false }:
         const profiling =
           profileFolder === undefined
             ? []
-            : ['--cpu-prof', '--cpu-prof-interval', '500', `--cpu-prof-dir=${profileFolder}`]
+            : ['--cpu-prof', '--cpu-prof-interval', '100', `--cpu-prof-dir=${profileFolder}`]
         const env = { ...brokerSettings, ...(telemetry ? cloud.ready.telemetrySettings : {}), ...settings }
         const child = keep(await startChild<{ url: string }>([...profiling, ...programs.broker], env))
         return { ...child, name: 'broker', url: child.ready.url, ...brokerPaths }

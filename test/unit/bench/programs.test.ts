@@ -53,7 +53,11 @@ describe('the programs of the bench', () => {
   it('that do nothing answer the same, with the host, with the library alone, and without either', async () => {
     const servers = await Promise.all([world.startBareFunction(), world.startLibrary(), world.startPlainServer()])
 
-    for (const { ready } of servers) expect(await (await fetch(`${ready.url}/hello`)).text()).toBe('hello')
+    const answers = await Promise.all(servers.map(({ ready }) => fetch(`${ready.url}/hello`)))
+
+    const [first, ...others] = await Promise.all(answers.map(async (answer) => [answer.status, await answer.text()]))
+    expect(first).toEqual([200, expect.stringContaining('hello')])
+    for (const other of others) expect(other).toEqual(first)
   })
 
   it('end when they are asked to', async () => {
