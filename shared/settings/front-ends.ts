@@ -51,7 +51,8 @@ const scopesOfOpenId: readonly string[] = ['openid', 'profile', 'email', 'offlin
 const exampleOrigin = 'https://app.example.com'
 // Not more than checkOrigin takes; what a pattern cannot say (canonical form, real ports) the check says.
 const originPattern = String.raw`^(https://[a-z0-9._:\[\]-]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]{1,5})?)$`
-const scopePattern = String.raw`[^/]/[^/\s]+$`
+/** RFC 6749 §3.3: scope-token; none of `scopesOfOpenId`. */
+const scopePattern = String.raw`^(?!(openid|profile|email|offline_access)$)[\x21\x23-\x5b\x5d-\x7e]+$`
 const urlPattern = String.raw`^https?://[^\s#\\@]+$`
 
 const unique = refusingMembers((members) => findRepeated(listOf(members), [], 'Name it once.'))
@@ -75,11 +76,10 @@ const api = z.strictObject({
     z.minLength(1),
     z.maxLength(20),
     unique,
-    refusing(checkScopesTogether),
     z.meta({
       uniqueItems: true,
       description:
-        'Scopes at the identity provider, in full: the resource, a slash, the permission. All of one resource, for an access token has one audience. openid, profile and offline_access are added by the broker.',
+        'Scopes at the identity provider, in full. Entra ID has the resource, a slash, the permission, and all of one resource, for an access token has one audience. openid, profile and offline_access are added by the broker.',
       examples: [['api://demo/orders.read']],
     }),
   ),
@@ -206,9 +206,14 @@ export const frontEndsSchema = z.array(frontEnd).check(
  *
  * @param text as set; nothing in it is trusted yet
  * @param name what the setting is called, for the problems
+ * @param isEntra whether scopes are named as Entra ID does; other providers do as they like
  * @returns the front ends, or everything that is wrong with them
  */
-export function parseFrontEnds(text: string, name: string): readonly FrontEndSettings[] | SettingProblem[] {
+export function parseFrontEnds(
+  text: string,
+  name: string,
+  { isEntra = true }: { readonly isEntra?: boolean } = {},
+): readonly FrontEndSettings[] | SettingProblem[] {
   let json: unknown
   try {
     json = JSON.parse(text)
@@ -224,8 +229,10 @@ export function parseFrontEnds(text: string, name: string): readonly FrontEndSet
     ]
   }
   const parsed = z.safeParse(frontEndsSchema, json)
-  if (!parsed.success) {
-    const problems = parsed.error.issues.flatMap((issue) => describeIssue(issue, json, name))
+  const foreign = isEntra ? findForeignScopes(json, name) : []
+  if (!parsed.success || foreign.length > 0) {
+    const issues = parsed.error?.issues ?? []
+    const problems = [...issues.flatMap((issue) => describeIssue(issue, json, name)), ...foreign]
     // One a place: what is not an array is not also "too long".
     return problems.filter(({ setting }, index) => problems.findIndex((one) => one.setting === setting) === index)
   }
@@ -279,16 +286,36 @@ function findFlawOfUrl(value: string): string | undefined {
 }
 
 function checkScope(value: string): Refusal | undefined {
-  const fix = 'Write the resource, a slash and the permission, as the provider shows it: api://orders/orders.read.'
   if (scopesOfOpenId.includes(value)) {
     return {
       problem: 'is no scope of an API',
       fix: 'Leave it out: the broker adds openid, profile and offline_access.',
     }
   }
-  // RFC 6749 §3.3: scope-token
-  if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(value)) return { problem: 'has characters that a scope cannot have', fix }
-  return /[^/]\/[^/]+$/.test(value) ? undefined : { problem: 'names no resource', fix }
+  return new RegExp(scopePattern).test(value)
+    ? undefined
+    : { problem: 'has characters that a scope cannot have', fix: fixOfScope }
+}
+
+const fixOfScope = 'Write the resource, a slash and the permission, as the provider shows it: api://orders/orders.read.'
+
+/** What Entra ID would refuse once the person has signed in. */
+function findForeignScopes(json: unknown, name: string): SettingProblem[] {
+  return listOf(json).flatMap((one, frontEnd) =>
+    listOf(memberOf(one, 'apis')).flatMap((member, index) => {
+      const place = `${name}[${frontEnd}].apis[${index}].scopes`
+      const scopes = listOf(memberOf(member, 'scopes')).map((scope) => (typeof scope === 'string' ? scope : ''))
+      const together = checkScopesTogether(scopes)
+      return [
+        ...scopes.flatMap((scope, at) =>
+          scope === '' || /[^/]\/[^/]+$/.test(scope)
+            ? []
+            : [{ setting: `${place}[${at}]`, problem: 'names no resource', fix: fixOfScope }],
+        ),
+        ...(together ? [{ setting: place, ...together }] : []),
+      ]
+    }),
+  )
 }
 
 function checkScopesTogether(scopes: readonly string[]): Refusal | undefined {

@@ -130,7 +130,8 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
 
   const baseUrl = read(declarations.baseUrl)
   const frontEndsJson = read(declarations.frontEnds)
-  const frontEnds = frontEndsJson === undefined ? [] : parseFrontEnds(frontEndsJson, declarations.frontEnds.name)
+  const frontEnds =
+    frontEndsJson === undefined ? [] : parseFrontEnds(frontEndsJson, declarations.frontEnds.name, { isEntra })
   if (areProblems(frontEnds)) problems.push(...frontEnds)
   const instance = read(declarations.instance)
   const tenantId = read(declarations.tenantId)

@@ -104,3 +104,22 @@ describe('another provider', () => {
     })
   })
 })
+
+describe('the scopes of an API at another provider', () => {
+  const frontEnds = (scopes: readonly string[]) =>
+    JSON.stringify([{ id: 'spa', origins: ['https://app.example.com'], apis: [{ name: 'orders', scopes }] }])
+
+  it.each([[['orders.read']], [['read:orders', 'write:orders']], [['https://a/read', 'https://b/read']]])(
+    'are named as it likes, not as Entra ID does: %j',
+    (scopes) => {
+      const Broker__FrontEnds = frontEnds(scopes)
+
+      expect(settingsWith(otherWith({ Broker__FrontEnds })).frontEnds[0]?.apis[0]?.scopes).toEqual(scopes)
+      expect(refusalsOf({ Broker__FrontEnds })).not.toEqual([])
+    },
+  )
+
+  it.each([[['openid']], [['offline_access']], [['two words']], [[]], [['a', 'a']]])('are refused as %j', (scopes) => {
+    expect(refusalsOf(otherWith({ Broker__FrontEnds: frontEnds(scopes) }))).not.toEqual([])
+  })
+})

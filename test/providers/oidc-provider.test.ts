@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { plainProvider } from '../setup/plain-provider.ts'
+import type { PlainProvider, PlainVisitor } from '../setup/plain-provider.ts'
+import { shopPage } from '../setup/person.ts'
+import type { Person } from '../setup/person.ts'
+import { expectBegun, expectPage } from '../setup/refusals.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+
+const plain = plainProvider(['orders.read', 'orders.write'])
+let stack: Stack
+let provider: PlainProvider
+beforeAll(async () => {
+  stack = await startStack({
+    instances: 2,
+    provider: plain.start,
+    frontEnds: [
+      {
+        id: 'shop',
+        origins: [shopPage.origin],
+        apis: [{ name: 'orders', scopes: ['orders.read', 'orders.write'] }],
+      },
+    ],
+  })
+  provider = plain.get()
+})
+afterAll(() => stack.close())
+
+const returnUrl = 'http://localhost:3000/orders'
+const query = { frontend: 'shop', return_url: returnUrl }
+const signIn = async (accountId: string, more: Readonly<Record<string, string>> = {}) => {
+  const [person, visitor] = [stack.person(), provider.visitor()]
+  const begun = await person.begin({ ...query, ...more })
+  const done = await person.callback(await visitor.signIn(begun.location ?? '', accountId))
+  expect(done.location, `${done.text} ${provider.refusals.join()}`).toBe(returnUrl)
+  return { person, visitor }
+}
+const isSignedIn = async (person: Person) => (await person.script(shopPage, '/session')).status === 200
+
+describe('oidc-provider, as it is', () => {
+  it('signs a person in by form_post, with its issuer in the answer and the broker’s keys from the broker', async () => {
+    const { person } = await signIn('ada')
+
+    const { json } = await person.script(shopPage, '/session')
+    expect(json).toMatchObject({ subject: 'ada', name: 'Name of ada' })
+    expect(provider.refusals).toEqual([])
+  })
+
+  it('has announced the issuer, so an answer without it is somebody else’s', async () => {
+    const [person, visitor] = [stack.person(), provider.visitor()]
+    const begun = await person.begin(query)
+    const answer = await visitor.signIn(begun.location ?? '', 'ada')
+    const { iss, ...rest } = answer.fields
+    expect(iss).toBe(provider.issuer)
+
+    expectPage(await person.callback({ ...answer, fields: rest }), 'issuer_mismatch')
+  })
+
+  it('gives no refresh token without consent: the token is served while it lasts, and other scopes ask for a sign-in', async () => {
+    const { person } = await signIn('ada')
+
+    expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
+    const narrower = await person.sessionToken(shopPage, { api: 'orders', scope: 'orders.read' })
+    expect(narrower.json).toMatchObject({ code: 'interaction_required' })
+    expect(await isSignedIn(person)).toBe(true)
+  })
+
+  it('gives one for prompt=consent, and another with each renewal', async () => {
+    const [one, two] = stack.brokers
+    const { person } = await signIn('ada', { prompt: 'consent' })
+
+    for (const [at, scope] of [
+      [one, 'orders.read'],
+      [two, 'orders.write'],
+    ] as const) {
+      const token = await person.sessionToken(shopPage, { api: 'orders', scope }, { at: at!.url })
+      expect(token.json, provider.refusals.join()).toMatchObject({
+        token_type: 'Bearer',
+        scope: expect.any(String) as string,
+      })
+      expect(token.status).toBe(200)
+    }
+    expect(provider.refusals).toEqual([])
+  })
+
+  it('is asked for what it lists: offline_access, and PS256 assertions for its issuer', async () => {
+    const begun = expectBegun(await stack.person().begin(query))
+
+    expect(begun.get('scope')).toBe('openid profile offline_access orders.read orders.write')
+    expect(begun.get('response_mode')).toBe('form_post')
+  })
+
+  it('ends the provider’s session with ours, and comes back to the front end', async () => {
+    const { person, visitor } = await signIn('grace')
+
+    const { json } = await person.script(shopPage, '/logout', { method: 'POST', body: '{}' })
+    const back = await visitor.signOut(json.url as string)
+
+    expect((await person.open(back ?? '')).location).toBe('http://localhost:3000/')
+    expect(await isSignedIn(person)).toBe(false)
+  })
+
+  it('tells of a sign-out there, which ends that session here and no other', async () => {
+    const [{ person, visitor }, { person: other }] = [await signIn('grace'), await signIn('grace')]
+
+    await signOutThere(visitor)
+
+    await expect.poll(() => isSignedIn(person)).toBe(false)
+    expect(await isSignedIn(other)).toBe(true)
+    expect(provider.refusals).toEqual([])
+  })
+})
+
+/** As another application of the same provider would. */
+function signOutThere(visitor: PlainVisitor): Promise<string | undefined> {
+  const back = new URLSearchParams({ client_id: 'the-broker', post_logout_redirect_uri: `${stack.url}/logout/done` })
+  return visitor.signOut(`${provider.issuer}/session/end?${back.toString()}`)
+}
