@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '../../local/identity-provider/identity-provider.ts'
 import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/attempt.ts'
+import { openInside } from '../setup/inside.ts'
 import { shopPage } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
@@ -30,6 +31,14 @@ const faults: readonly (readonly [what: string, effect: Effect, code: string])[]
 const asked = (endpoint: Fault['endpoint']) =>
   stack.identityProvider.requests.filter((request) => request.endpoint === endpoint).length
 const narrower = { api: 'orders', scope: 'api://demo/orders.read' }
+
+/** A provider that fails again and again is left alone for up to five seconds; by this instance's clock they pass at once. */
+async function startAnother(): Promise<{ url: string; passTime: () => Promise<void> }> {
+  const inside = await openInside()
+  const { url } = await stack.startInstance(inside.settings)
+  let seconds = 0
+  return { url, passTime: () => inside.moveClock((seconds += 6)) }
+}
 
 describe('a token endpoint that', () => {
   it.each(faults)(
@@ -116,10 +125,11 @@ describe('a token endpoint that', () => {
 describe('metadata that cannot be had', () => {
   it('is told at the start of a sign-in, and nothing of it is kept', async () => {
     stack.identityProvider.faults.add({ endpoint: 'discovery', dropConnection: true })
-    const { url } = await stack.startInstance()
+    const { url, passTime } = await startAnother()
     const person = stack.person()
 
     for (const [, effect, code] of faults) {
+      await passTime()
       stack.identityProvider.faults.clear()
       stack.identityProvider.faults.add({ endpoint: 'discovery', ...effect })
       const refused = await person.begin(toShop, { at: url, headers: { accept: 'application/json' } })
@@ -134,6 +144,7 @@ describe('metadata that cannot be had', () => {
     expect([ready.status, ready.text]).toEqual([503, 'provider'])
 
     stack.identityProvider.faults.clear()
+    await passTime()
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
   })
 
@@ -149,9 +160,10 @@ describe('metadata that cannot be had', () => {
 describe('keys that cannot be had', () => {
   it('are told at the first sign-in, and the code is not sent twice', async () => {
     stack.identityProvider.faults.add({ endpoint: 'keys', dropConnection: true })
-    const { url } = await stack.startInstance()
+    const { url, passTime } = await startAnother()
 
     for (const [what, effect, code] of faults.filter(([what]) => what !== 'loses its answer')) {
+      await passTime()
       stack.identityProvider.faults.clear()
       stack.identityProvider.resetRequests()
       stack.identityProvider.faults.add({ endpoint: 'keys', ...effect })
@@ -160,6 +172,7 @@ describe('keys that cannot be had', () => {
     }
 
     stack.identityProvider.faults.clear()
+    await passTime()
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
   })
 })
