@@ -20,8 +20,6 @@ export interface ProviderMetadata {
   readonly offlineAccess: boolean
   /** How a client assertion is signed for it. */
   readonly assertionAlgorithm: AssertionAlgorithm
-  /** The document itself, which MSAL wants to have. */
-  readonly document: string
 }
 
 /** A tenant of Entra ID: its issuer and its token endpoint are known beforehand. */
@@ -98,7 +96,6 @@ function checkEntra(json: Json, identity: EntraIdentity): ProviderMetadata {
     issuerInAnswers: json.authorization_response_iss_parameter_supported === true,
     offlineAccess: true,
     assertionAlgorithm: 'PS256',
-    document: JSON.stringify(json),
   }
 }
 
@@ -128,7 +125,6 @@ function checkOpenId(json: Json, identity: OpenIdIdentity, wishes: ProviderWishe
     issuerInAnswers: json.authorization_response_iss_parameter_supported === true,
     offlineAccess: wishes.offlineAccess ?? listOf(json, 'scopes_supported')?.includes('offline_access') ?? false,
     assertionAlgorithm: wishes.assertionAlgorithm ?? chooseAlgorithm(json),
-    document: JSON.stringify(json),
   }
 }
 

@@ -108,7 +108,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
       auth: {
         clientId,
         authority: options.authority,
-        authorityMetadata: metadata.document,
+        authorityMetadata: documentOf(metadata),
         knownAuthorities: [new URL(options.authority).host],
         clientAssertion: () => Promise.resolve(assertion),
       },
@@ -203,6 +203,17 @@ type Call = readonly [
   refuse: (answer: Json) => BrokerError,
   forMsal?: (answer: Json) => Json,
 ]
+
+/** Discovery's document, as MSAL reads it at each call: what was checked, and nothing more. */
+function documentOf(metadata: ProviderMetadata): string {
+  return JSON.stringify({
+    issuer: metadata.issuer,
+    authorization_endpoint: metadata.authorizationEndpoint,
+    token_endpoint: metadata.tokenEndpoint,
+    jwks_uri: metadata.jwksUri,
+    end_session_endpoint: metadata.endSessionEndpoint,
+  })
+}
 
 /** Nobody needs it at a refresh; if MSAL stumbled over it, a refresh token that was just rotated would be lost. */
 function withoutIdToken(answer: Json): Json {

@@ -38,7 +38,6 @@ const metadata: ProviderMetadata = {
   issuerInAnswers: false,
   offlineAccess: true,
   assertionAlgorithm: 'PS256',
-  document: '{}',
 }
 
 const transaction: Transaction = {

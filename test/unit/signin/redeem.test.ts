@@ -25,19 +25,18 @@ const now = Date.parse('2026-01-15T12:00:00Z')
 beforeAll(async () => {
   server = await startSecureServer()
   const authority = `${server.url}/${tenantId}/v2.0`
-  const tokenEndpoint = `${server.url}/${tenantId}/oauth2/v2.0/token`
-  const document = JSON.stringify({
+  const metadata = {
     issuer: authority,
-    token_endpoint: tokenEndpoint,
-    authorization_endpoint: `${server.url}/authorize`,
-    jwks_uri: `${server.url}/keys`,
-  })
+    tokenEndpoint: `${server.url}/${tenantId}/oauth2/v2.0/token`,
+    authorizationEndpoint: `${server.url}/authorize`,
+    jwksUri: `${server.url}/keys`,
+  }
   tokens = createMsalTokenEndpoint({
     authority,
     isEntra: true,
     clientId,
     redirectUri: 'http://localhost:7071/callback',
-    provider: { metadata: () => Promise.resolve({ tokenEndpoint, document }) } as unknown as IdentityProvider,
+    provider: { metadata: () => Promise.resolve(metadata) } as unknown as IdentityProvider,
     assertions: {
       get: () => assertion(),
       another: () => another(),
