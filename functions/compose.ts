@@ -13,7 +13,7 @@ import type { CertificateRoll } from '../shared/certificate/roll.ts'
 import { readVaultEvent } from '../shared/certificate/vault-event.ts'
 import type { CertificateNews } from '../shared/certificate/vault-event.ts'
 import type { ProvingVersion } from '../shared/certificate/application-keys.ts'
-import { createClientAssertions, entraForm, signAssertion } from '../shared/credential/client-assertion.ts'
+import { createClientAssertions, entraForm, lifetimeOf, signAssertion } from '../shared/credential/client-assertion.ts'
 import type { AssertionForm, ClientAssertions } from '../shared/credential/client-assertion.ts'
 import { createSigningVersions } from '../shared/credential/signing-version.ts'
 import type { KeyVault } from '../shared/credential/vault.key-vault.ts'
@@ -140,7 +140,13 @@ function composeBroker(settings: Settings, log: Log): Broker {
   })
   const audience = assertionAudienceOf(identity, credential.assertionAudience)
   const assertionForm = async (): Promise<AssertionForm> =>
-    isEntra(identity) ? entraForm : { algorithm: (await provider.metadata()).assertionAlgorithm, keyId: true }
+    isEntra(identity)
+      ? entraForm
+      : {
+          algorithm: (await provider.metadata()).assertionAlgorithm,
+          keyId: credential.assertionKeyId,
+          lifetimeSeconds: lifetimeOf(credential.assertionReuse),
+        }
   const ring = createKeyRing({ store, wrapper: vault, clock, neededForSeconds: session.absoluteSeconds, onFault })
   const pace = paceOf(credential)
   const records = createCertificateRecords({ store, ...credential })

@@ -34,10 +34,19 @@ export interface AssertionForm {
   readonly algorithm: 'PS256' | 'RS256'
   /** Whether the header names the key as /.well-known/jwks.json does, for a provider that reads the keys there. */
   readonly keyId: boolean
+  readonly lifetimeSeconds: number
 }
 
 /** As Entra wants them. */
-export const entraForm: AssertionForm = { algorithm: 'PS256', keyId: false }
+export const entraForm: AssertionForm = { algorithm: 'PS256', keyId: false, lifetimeSeconds: 600 }
+
+/**
+ * How long an assertion lives at another provider: no longer than five minutes, which is the most that some take (Auth0);
+ * one that is sent once needs the time of a call, and some for clocks that differ.
+ */
+export function lifetimeOf(reuse: boolean): number {
+  return reuse ? 300 : 120
+}
 
 export interface ClientAssertionOptions {
   readonly vault: AssertionVault
@@ -55,7 +64,6 @@ export interface ClientAssertionOptions {
 
 export type AssertionVault = Pick<RollVault, 'sign' | 'signRs256'>
 
-const lifetimeSeconds = 600
 /** A vault that gave no time of its own is asked again after this. */
 const pauseSeconds = 5
 const longestPauseSeconds = 120
@@ -144,7 +152,7 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
     get: async () => {
       if (!reuse) return (await makeUnlessTold()).jwt
       if (!kept || !isUsable()) return (await renew()).jwt
-      if (secondsLeft() < lifetimeSeconds / 3 || isReplaced()) renewAhead()
+      if (secondsLeft() < (kept.expires - kept.issuedAt) / 3 || isReplaced()) renewAhead()
       return kept.jwt
     },
     another: async (refused) => {
@@ -176,7 +184,7 @@ export interface AssertionClaims extends AssertionForm {
 export async function signAssertion(
   vault: AssertionVault,
   version: Pick<SigningVersion, 'version' | 'thumbprint' | 'expires'>,
-  { clientId, audience, now, algorithm, keyId }: AssertionClaims,
+  { clientId, audience, now, algorithm, keyId, lifetimeSeconds }: AssertionClaims,
 ): Promise<Assertion> {
   const issuedAt = Math.floor(now / 1000)
   // Not beyond the certificate: the provider would refuse it then, and nobody would learn why.

@@ -243,6 +243,17 @@ export const declarations = {
     example: 'RS256',
     schema: oneOf(['PS256', 'RS256']),
   }),
+  assertionKeyId: declare({
+    name: 'Broker__AssertionKeyId',
+    section: 'Credential',
+    about: 'other providers',
+    sentence:
+      'Whether a client assertion names its key by `kid`, as /.well-known/jwks.json does. false for a provider that was given the certificate and named its key itself.',
+    bounds: '`true` or `false`',
+    default: 'true',
+    example: 'true',
+    schema: yesOrNo(),
+  }),
   assertionReuse: declare({
     name: 'Broker__AssertionReuse',
     section: 'Credential',

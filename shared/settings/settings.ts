@@ -37,6 +37,7 @@ export interface Settings {
     /** undefined: what the kind of provider usually wants. */
     readonly assertionAudience: string | undefined
     readonly assertionAlgorithm: 'PS256' | 'RS256' | undefined
+    readonly assertionKeyId: boolean
     readonly readSeconds: number
     readonly overlapSeconds: number
     readonly managedIdentityClientId: string | undefined
@@ -149,6 +150,7 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
   const wrappingKeyName = read(declarations.wrappingKeyName)
   const assertionAudience = read(declarations.assertionAudience)
   const assertionAlgorithm = read(declarations.assertionAlgorithm)
+  const assertionKeyId = read(declarations.assertionKeyId)
   const assertionReuse = read(declarations.assertionReuse)
   const readSeconds = read(declarations.certificateReadSeconds)
   const overlapSeconds = read(declarations.certificateOverlapSeconds)
@@ -230,6 +232,7 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
       assertionReuse: assertionReuse ?? isEntra,
       assertionAudience,
       assertionAlgorithm,
+      assertionKeyId: assertionKeyId ?? false,
       readSeconds: whole(readSeconds),
       overlapSeconds: whole(overlapSeconds),
       managedIdentityClientId,

@@ -119,6 +119,7 @@ describe('a client assertion for another provider', () => {
 
     const { header, claims } = lastOf('token').assertion!
     expect(claims).toMatchObject({ iss: clientId, sub: clientId, aud: provider.issuer })
+    expect(Number(claims.exp) - Number(claims.iat)).toBe(120)
     const published = await stack.person().open('/.well-known/jwks.json')
     expect(published.json).toMatchObject({ keys: [{ kid: header.kid, 'x5t#S256': header['x5t#S256'] }] })
   })
@@ -150,6 +151,15 @@ describe('a client assertion for another provider', () => {
     expect((await stack.person().signIn(query, undefined, { at })).location).toBe(returnUrl)
 
     expect(lastOf('token').assertion?.claims.aud).toBe(provider.issuer)
+  })
+
+  it('names no key where a setting says so, and lives for five minutes at most where it is sent again', async () => {
+    const at = await coldInstance({ Broker__AssertionKeyId: 'false', Broker__AssertionReuse: 'true' })
+    expect((await stack.person().signIn(query, undefined, { at })).location).toBe(returnUrl)
+
+    const { header, claims } = lastOf('token').assertion!
+    expect(Object.keys(header).sort()).toEqual(['alg', 'typ', 'x5t#S256'])
+    expect(Number(claims.exp) - Number(claims.iat)).toBe(300)
   })
 
   const algorithms = 'token_endpoint_auth_signing_alg_values_supported'

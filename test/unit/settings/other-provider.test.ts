@@ -22,6 +22,7 @@ describe('another provider', () => {
     })
     expect(settings.credential).toMatchObject({
       assertionReuse: false,
+      assertionKeyId: true,
       assertionAudience: undefined,
       assertionAlgorithm: undefined,
     })
@@ -71,6 +72,7 @@ describe('another provider', () => {
   it.each([
     ['Broker__AssertionAudience', 'https://login.example.com/token'],
     ['Broker__AssertionAlgorithm', 'RS256'],
+    ['Broker__AssertionKeyId', 'false'],
     ['Broker__OfflineAccess', 'true'],
   ])('has settings that Entra ID has not: %s', (name, value) => {
     expect(() => settingsWith(otherWith({ [name]: value }))).not.toThrow()

@@ -21,6 +21,7 @@ describe('settings', () => {
         vaultUrl: 'https://contoso-signin.vault.azure.net',
         certificateName: 'broker',
         assertionReuse: true,
+        assertionKeyId: false,
         readSeconds: 300,
         overlapSeconds: 86_400,
         managedIdentityClientId: undefined,
