@@ -1,5 +1,6 @@
 /** Runs in a broker's process before anything else: its clock, and what it holds, for the test that started it. */
 import { subscribe } from 'node:diagnostics_channel'
+import { readdirSync } from 'node:fs'
 import http from 'node:http'
 import { isMainThread } from 'node:worker_threads'
 import { shiftDate } from './shifted-date.ts'
@@ -30,7 +31,9 @@ if (isMainThread) {
       const { heapUsed, external, rss } = process.memoryUsage()
       const resources: Record<string, number> = {}
       for (const name of process.getActiveResourcesInfo()) resources[name] = (resources[name] ?? 0) + 1
-      response.end(JSON.stringify({ heapUsed, external, rss, resources }))
+      // A free socket of an agent is no active resource; its descriptor is open all the same.
+      const descriptors = readdirSync('/dev/fd').length
+      response.end(JSON.stringify({ heapUsed, external, rss, resources, descriptors }))
     })
   })
   server.listen(Number(given.get('port')), '127.0.0.1').unref()

@@ -8,6 +8,8 @@ export interface Usage {
   readonly rss: number
   /** What keeps the process alive, by kind: sockets, timers, … */
   readonly resources: Readonly<Record<string, number>>
+  /** Files and sockets that are open. */
+  readonly descriptors: number
 }
 
 export interface Inside {
