@@ -38,7 +38,7 @@ export async function showStatus(certificate: NamedCertificate, json: boolean): 
     console.log(`Certificate ${name} in ${vaultUrl}`)
     console.log(drawTimeline(record, { now, pace, next, isProviderKnown: problem === undefined }).join('\n'))
     if (problem !== undefined) console.log(`What the provider knows is not known here: ${problem}`)
-    if (!canRegister) printHandOver(record)
+    if (!canRegister) printHandOver(record, certificate.setting(declarations.authority.name))
   }
   return record.undated !== undefined || !chooseRecorded(record, now) ? 3 : 0
 }
@@ -120,13 +120,15 @@ function describe(record: CertificateRecord, now: number, next: string, problem:
 }
 
 /** Where the broker can't register a version itself: what to give to whom. */
-function printHandOver(record: CertificateRecord): void {
+function printHandOver(record: CertificateRecord, otherProvider: string | undefined): void {
   const waiting = [...record.versions].sort(byAge).find(({ enabled, status }) => enabled && status !== 'accepted')
   if (!waiting) return
   console.log('')
-  console.log(
-    `Version ${waiting.version} is to be registered by hand, since ${declarations.applicationObjectId.name} is not set:`,
-  )
+  const why =
+    otherProvider === undefined
+      ? `since ${declarations.applicationObjectId.name} is not set`
+      : `since the provider is not Entra ID (${declarations.authority.name}), whose keys alone the broker can change`
+  console.log(`Version ${waiting.version} is to be registered by hand, ${why}:`)
   console.log('- give its public part to whoever runs the identity provider: az keyvault certificate download \\')
   console.log(`    --vault-name <vault> --name <name> --version ${waiting.version} --file broker.cer --encoding DER`)
   console.log('  or let the provider read /.well-known/jwks.json of the broker;')
