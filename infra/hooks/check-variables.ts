@@ -2,7 +2,7 @@
 import { areProblems, parseFrontEnds } from '../../shared/settings/front-ends.ts'
 import { findSecret } from '../../shared/settings/secrets.ts'
 import type { Refusal, SettingProblem } from '../../shared/settings/settings-error.ts'
-import { declarations } from '../../shared/settings/declarations.ts'
+import { checkEntraClientId, declarations } from '../../shared/settings/declarations.ts'
 import { refusalOf } from '../../shared/settings/refusing.ts'
 import * as z from 'zod/mini'
 import type { AzdEnvironment } from './azd.ts'
@@ -42,7 +42,8 @@ export function checkVariables(environment: AzdEnvironment): readonly SettingPro
   }
   check('AZURE_TENANT_ID', declarations.tenantId)
   check('BROKER_TENANT_ID', declarations.tenantId)
-  check('BROKER_CLIENT_ID', declarations.clientId)
+  const clientId = environment.get('BROKER_CLIENT_ID')
+  if (clientId !== undefined) refuse('BROKER_CLIENT_ID', checkEntraClientId(clientId))
   check('BROKER_APPLICATION_OBJECT_ID', declarations.applicationObjectId)
   check('BROKER_SIGN_IN_SECONDS', declarations.signInSeconds)
   check('BROKER_SESSION_IDLE_SECONDS', declarations.sessionIdleSeconds)
