@@ -1,4 +1,4 @@
-import { createSecretKey, randomBytes } from 'node:crypto'
+import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { deriveKey, open, seal } from '../../../shared/session/sealing.ts'
@@ -31,6 +31,17 @@ describe('sealing', () => {
     expect(open(createSecretKey(randomBytes(32)), sealed, 'place')).toBeUndefined()
     expect(open(deriveKey(key, 'salt', 'transaction'), sealed, 'place')).toBeUndefined()
     expect(open(deriveKey(key, 'other', 'session'), sealed, 'place')).toBeUndefined()
+    expect(open(deriveKey(key, 'onsalt', 'sessi'), sealed, 'place')).toBeUndefined()
+    expect(open(deriveKey(createSecretKey(randomBytes(32)), 'salt', 'session'), sealed, 'place')).toBeUndefined()
+  })
+
+  it('opens only with a key that HKDF-Expand makes of the same parts (RFC 5869 §2.3)', () => {
+    const prk = randomBytes(32)
+    const okm = createHmac('sha256', prk).update('session\0secret\x01').digest()
+
+    const sealed = seal(deriveKey(createSecretKey(prk), 'secret', 'session'), 'text', 'place')
+
+    expect(open(createSecretKey(okm), sealed, 'place')).toBe('text')
   })
 
   it('opens nothing of which a single bit was changed', () => {
