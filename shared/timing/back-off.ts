@@ -2,7 +2,7 @@
 import type { Clock } from './deadline.ts'
 
 /** A hiccup costs nobody anything: the first failures in a row are followed by a try at once. */
-const freeFailures = 3
+const freeFailures = 5
 const firstPause = 1_000
 const longestPause = 5_000
 

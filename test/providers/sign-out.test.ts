@@ -8,7 +8,8 @@ import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
-const mock = mockProvider('')
+// As AD FS has it; MSAL has a way of its own for that path.
+const mock = mockProvider('/adfs')
 let stack: Stack
 let provider: MockProvider
 let withoutSignOut: string

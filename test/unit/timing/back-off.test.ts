@@ -14,18 +14,18 @@ function part() {
 }
 
 describe('a part that is down', () => {
-  it('is tried three times at once, then left alone, and everybody is told why', async () => {
+  it('is tried five times at once, then left alone, and everybody is told why', async () => {
     const { state, ask } = part()
 
-    for (let i = 1; i <= 3; i++) await expect(ask()).rejects.toThrow(`failure ${i}`)
-    for (let i = 0; i < 20; i++) await expect(ask()).rejects.toThrow('failure 3')
+    for (let i = 1; i <= 5; i++) await expect(ask()).rejects.toThrow(`failure ${i}`)
+    for (let i = 0; i < 20; i++) await expect(ask()).rejects.toThrow('failure 5')
 
-    expect(state.calls).toBe(3)
+    expect(state.calls).toBe(5)
   })
 
   it('is tried again after a second, then two, and never later than after five', async () => {
     const { state, ask } = part()
-    for (let i = 0; i < 3; i++) await ask().catch(() => undefined)
+    for (let i = 0; i < 5; i++) await ask().catch(() => undefined)
 
     for (const seconds of [1, 2, 4, 5, 5]) {
       const { calls } = state
@@ -40,19 +40,19 @@ describe('a part that is down', () => {
 
   it('that is there again clears the pause, and the next failures are free again', async () => {
     const { state, ask } = part()
-    for (let i = 0; i < 3; i++) await ask().catch(() => undefined)
+    for (let i = 0; i < 5; i++) await ask().catch(() => undefined)
     state.now += 1000
     state.isDown = false
     expect(await ask()).toBe('here')
 
     state.isDown = true
-    for (let i = 0; i < 3; i++) await ask().catch(() => undefined)
-    expect(state.calls).toBe(7)
+    for (let i = 0; i < 5; i++) await ask().catch(() => undefined)
+    expect(state.calls).toBe(11)
   })
 
   it('is not left alone for ever by a clock that jumps back', async () => {
     const { state, ask } = part()
-    for (let i = 0; i < 3; i++) await ask().catch(() => undefined)
+    for (let i = 0; i < 5; i++) await ask().catch(() => undefined)
 
     state.now -= 3_600_000
     state.isDown = false
