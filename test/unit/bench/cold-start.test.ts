@@ -21,16 +21,16 @@ describe('a fresh instance of the built bundle', () => {
     expect(bytesRead(cold.registered)).toBeLessThan(300 * kilobyte)
     expect(bytesRead(cold.registered)).toBeGreaterThan(100 * kilobyte)
     expect(cold.registered.modules.length).toBeLessThanOrEqual(10)
-    expect(cold.registered.calledBytes).toBeLessThan(140 * kilobyte)
+    expect(cold.registered.calledBytes).toBeLessThan(125 * kilobyte)
     expect(cold.registered.requests).toEqual([])
   })
 
   it.each(['health', 'login', 'session', 'signedIn', 'settled'] as const)(
-    'has read no more than 900 KB of its bundle until %s, and nothing of telemetry',
+    'has read no more than 700 KB of its bundle until %s, and nothing of telemetry',
     (step) => {
-      expect(bytesRead(cold[step])).toBeLessThan(900 * kilobyte)
-      expect(cold[step].modules.length).toBeLessThanOrEqual(20)
-      expect(cold[step].calledBytes).toBeLessThan(450 * kilobyte)
+      expect(bytesRead(cold[step])).toBeLessThan(700 * kilobyte)
+      expect(cold[step].modules.length).toBeLessThanOrEqual(18)
+      expect(cold[step].calledBytes).toBeLessThan(350 * kilobyte)
       expect(cold[step].modules.filter(({ name }) => name.includes('telemetry'))).toEqual([])
     },
   )
