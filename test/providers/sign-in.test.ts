@@ -77,7 +77,8 @@ describe('a sign-in at another provider', () => {
       'scope',
       'state',
     ])
-    const redeemed = Object.keys(lastOf('token').parameters).sort()
+    const sent = lastOf('token').parameters
+    const redeemed = Object.keys(sent).sort()
     expect(redeemed).toEqual([
       'client_assertion',
       'client_assertion_type',
@@ -87,6 +88,9 @@ describe('a sign-in at another provider', () => {
       'grant_type',
       'redirect_uri',
     ])
+    for (const secret of ['code', 'code_verifier', 'client_assertion']) {
+      expect(stack.log()).not.toContain(sent[secret])
+    }
   })
 
   it('is refused where the ID token is for somebody else’s application', async () => {
