@@ -57,8 +57,8 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
     for (let next: string | undefined = query; next !== undefined;) {
       const answer = await ask(table, { method: 'GET', resource: `${nameOf(table)}()`, query: next }, until)
       const { value } = contentOf(table, answer)
-      if (!Array.isArray(value)) throw unexpected(table, answer)
-      yield value as readonly Readonly<Record<string, unknown>>[]
+      if (!Array.isArray(value) || !value.every(isObject)) throw unexpected(table, answer)
+      yield value
       next = answer.next === undefined ? undefined : `${query}&${answer.next}`
     }
   }
@@ -135,6 +135,10 @@ function newMarker(): string {
 
 function filterOf(condition: string): string {
   return `$filter=${encodeURIComponent(condition)}`
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
 }
 
 function keyOf(entity: Readonly<Record<string, unknown>>): RowKey {

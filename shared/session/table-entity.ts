@@ -16,7 +16,8 @@ export const markerName = 'marker'
 /** What a row has apart from its values. */
 export const rowColumns = ['PartitionKey', 'RowKey', 'sweepAfter'] as const
 
-const reserved: ReadonlySet<string> = new Set([...rowColumns, 'Timestamp', markerName])
+/** The last is a good name for a property of a table, and none for one of an object. */
+const reserved: ReadonlySet<string> = new Set([...rowColumns, 'Timestamp', markerName, '__proto__'])
 const typeSuffix = '@odata.type'
 
 export function toEntity({ partition, row, sweepAfter, values }: Row, marker: string): Json {

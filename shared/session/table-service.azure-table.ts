@@ -66,6 +66,8 @@ export function createTableService({ tableServiceUri, authorize }: TableServiceO
   const exchange = createExchange({ maxBytes })
 
   return async ({ method, resource, query, ifMatch, body }, until) => {
+    // To the service a PUT without a condition is one that overwrites whatever is there.
+    if (ifMatch === '') throw new BrokerError('store_unavailable', { detail: 'a row without an etag' })
     const path = `${root}/${resource}`
     const asked = {
       method,
@@ -112,7 +114,7 @@ function read(answered: Answered): TableAnswer {
   const json = typeof content === 'object' ? content : undefined
   const { code } = (json?.['odata.error'] ?? {}) as { code?: unknown }
   const isSuccess = status >= 200 && status < 300 && (isEmpty || json !== undefined)
-  const isRefusal = status >= 400 && status < 500 && typeof code === 'string'
+  const isRefusal = status >= 400 && status < 500 && typeof code === 'string' && /^\w{1,64}$/.test(code)
   if ((!isSuccess && !isRefusal) || headers['retry-after'] !== undefined) {
     throw new BrokerError('store_unavailable', { detail: `the store answered ${status}` })
   }

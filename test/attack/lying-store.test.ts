@@ -1,0 +1,145 @@
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createAzureTableStore } from '../../shared/session/store.azure-table.ts'
+import type { Store } from '../../shared/session/store.ts'
+
+/** Whoever can write to the table service, or stands in its place, answers as they like. */
+const key = { partition: 'p', row: 'r' }
+const honest = {
+  'odata.etag': 'W/"1"',
+  PartitionKey: 'p',
+  RowKey: 'r',
+  sweepAfter: '2040-01-01T00:00:00Z',
+  'sweepAfter@odata.type': 'Edm.DateTime',
+  owner: 'b3duZXI=',
+  'owner@odata.type': 'Edm.Binary',
+}
+
+let answer: (response: http.ServerResponse) => void
+let asked: { readonly method: string; readonly url: string }[]
+const server = http.createServer((request, response) => {
+  asked.push({ method: request.method ?? '', url: request.url ?? '' })
+  request.resume().on('end', () => answer(response))
+})
+let store: Store
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  store = createAzureTableStore({
+    tableServiceUri: `http://127.0.0.1:${(server.address() as AddressInfo).port}/devstoreaccount1`,
+    tablePrefix: 't',
+    credential: () => Promise.reject(new Error('not asked for on loopback')),
+    deadlineMilliseconds: 500,
+  })
+})
+beforeEach(() => {
+  asked = []
+})
+afterAll(() => {
+  server.closeAllConnections()
+  server.close()
+})
+
+const say = (json: string, status = 200, headers: Readonly<Record<string, string>> = {}) => {
+  answer = (response) => void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(json)
+}
+const sayRow = (changes: object = {}) => say(JSON.stringify({ ...honest, ...changes }))
+
+describe('a row as the store tells it', () => {
+  it('is taken where it is the one that was asked for', async () => {
+    sayRow()
+    const row = await store.find('sessions', key)
+    expect(row).toMatchObject({ ...key, etag: 'W/"1"', values: { owner: Buffer.from('owner') } })
+  })
+
+  it.each<[string, object]>([
+    ['another row', { RowKey: 's' }],
+    ['another partition', { PartitionKey: 'q' }],
+    ['no row', { PartitionKey: undefined, RowKey: undefined }],
+  ])('is no answer where it is of %s, and nobody is signed out by it', async (_, changes) => {
+    sayRow(changes)
+    await expect(store.find('sessions', key)).rejects.toMatchObject({ code: 'store_unavailable' })
+  })
+
+  it('has its properties by their names alone, whatever they are called', async () => {
+    say(
+      JSON.stringify(honest).replace(
+        '{',
+        '{"__proto__":"AAAA","__proto__@odata.type":"Edm.Binary","constructor":"x","toString":"y",',
+      ),
+    )
+    const row = (await store.find('sessions', key))!
+    expect(Object.getPrototypeOf(row.values)).toBe(Object.prototype)
+    expect(Object.keys(row.values).sort()).toEqual(['constructor', 'owner', 'toString'])
+  })
+
+  it.each([undefined, 7, ''])('is not written on the condition that it has no etag: %s', async (etag) => {
+    sayRow({ 'odata.etag': etag })
+    const row = (await store.find('sessions', key))!
+    asked = []
+
+    const refused = { code: 'store_unavailable', detail: 'a row without an etag' }
+    await expect(store.replace('sessions', row, row.etag)).rejects.toMatchObject(refused)
+    await expect(store.remove('sessions', row, row.etag)).rejects.toMatchObject(refused)
+    expect(asked).toEqual([])
+  })
+
+  it.each<[string, object]>([
+    ['a number', { owner: 7, 'owner@odata.type': undefined }],
+    ['a truth', { owner: true, 'owner@odata.type': undefined }],
+    ['a date', { 'owner@odata.type': 'Edm.DateTime' }],
+    ['a type that nobody knows', { 'owner@odata.type': '__proto__' }],
+    ['a list', { owner: ['b3duZXI='] }],
+    ['bytes and then text', { owner_1: 'x' }],
+  ])('lacks a value that is %s', async (_, changes) => {
+    sayRow(changes)
+    expect((await store.find('sessions', key))!.values).toEqual({})
+  })
+})
+
+describe('a refusal as the store words it', () => {
+  it.each(['ResourceNotFound\r\n{"event":"forged"}', 'x'.repeat(100_000), 'https://evil.example/', ''])(
+    'is not repeated where it is no word of the service',
+    async (code) => {
+      say(JSON.stringify({ 'odata.error': { code, message: { value: 'No.' } } }), 404)
+      await expect(store.find('sessions', key)).rejects.toMatchObject({
+        code: 'store_unavailable',
+        detail: 'the store answered 404',
+      })
+    },
+  )
+
+  it('is what it means where it is one', async () => {
+    say(JSON.stringify({ 'odata.error': { code: 'ResourceNotFound', message: { value: 'No.' } } }), 404)
+    expect(await store.find('sessions', key)).toBeUndefined()
+  })
+})
+
+describe('a list that never ends', () => {
+  it('is given up at the deadline, with what is asked next made of our own address alone', async () => {
+    const next = { 'x-ms-continuation-nextpartitionkey': "p'&$filter=true&x=http://evil.example/" }
+    say(JSON.stringify({ value: [honest] }), 200, next)
+
+    await expect(store.list('sessions', "p' or '1' eq '1")).rejects.toMatchObject({ code: 'store_unavailable' })
+
+    expect(asked.length).toBeGreaterThan(1)
+    for (const { url } of asked) {
+      const { pathname, searchParams } = new URL(url, 'http://127.0.0.1')
+      expect(pathname).toBe('/devstoreaccount1/tsessions()')
+      expect(searchParams.getAll('$filter')).toEqual(["PartitionKey eq 'p'' or ''1'' eq ''1'"])
+    }
+  })
+
+  it('is one list where it ends', async () => {
+    say(JSON.stringify({ value: [honest] }))
+    expect(await store.list('sessions', 'p')).toHaveLength(1)
+  })
+
+  it.each(['{"value":{}}', '{"value":[null]}', '{"value":["row"]}', '{}'])(
+    'nor is a list what has none: %s',
+    async (json) => {
+      say(json)
+      await expect(store.list('sessions', 'p')).rejects.toMatchObject({ code: 'store_unavailable' })
+    },
+  )
+})
