@@ -114,7 +114,7 @@ export async function startGraph(options: GraphOptions): Promise<Graph> {
     const operation = found?.route.operation
     const entry: GraphRequest = { method, path, operation, caller: undefined, status: undefined }
     requests.push(entry)
-    response.on('finish', () => {
+    response.on('prefinish', () => {
       entry.status = response.statusCode
     })
     try {

@@ -145,7 +145,7 @@ export async function startIngestion(options: IngestionOptions): Promise<Ingesti
       ...{ caller: undefined, status: undefined },
     }
     requests.add(entry, 0)
-    response.on('finish', () => {
+    response.on('prefinish', () => {
       entry.status = response.statusCode
     })
     try {

@@ -107,7 +107,7 @@ export async function startManagedIdentity(options: ManagedIdentityOptions): Pro
       status: undefined,
     }
     requests.push(entry)
-    response.on('finish', () => {
+    response.on('prefinish', () => {
       entry.status = response.statusCode
     })
 

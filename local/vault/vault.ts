@@ -164,7 +164,7 @@ export async function startVault(options: VaultOptions): Promise<Vault> {
     const { operation, name, version } = match ?? {}
     const entry: VaultRequest = { method, operation, name, version, identity: undefined, status: undefined }
     requests.push(entry)
-    response.on('finish', () => {
+    response.on('prefinish', () => {
       entry.status = response.statusCode
     })
 
