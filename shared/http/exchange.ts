@@ -87,7 +87,7 @@ export function createExchange({ maxBytes, idleMilliseconds }: ExchangeOptions):
         isSettled = true
         resolve({ status: statusCode, headers, body })
       }
-      const timer = setTimeout(() => fail('deadline'), until - performance.now())
+      const timer = setTimeout(() => fail('deadline'), Math.max(1, until - performance.now()))
       outgoing.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message, error))
       outgoing.on('close', () => {
         clearTimeout(timer)

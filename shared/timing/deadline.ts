@@ -11,7 +11,8 @@ export type Clock = () => number
 export async function withDeadline<T>(work: Promise<T>, milliseconds: number, onTimeout: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(onTimeout()), milliseconds)
+    // Node would warn about a time that is over.
+    timer = setTimeout(() => reject(onTimeout()), Math.max(1, milliseconds))
   })
   try {
     return await Promise.race([work, timeout])

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { wait, withDeadline } from '../../../shared/timing/deadline.ts'
 
 const tooLate = () => new Error('too late')
@@ -19,5 +19,12 @@ describe('a deadline', () => {
     await expect(withDeadline(late, 5, tooLate)).rejects.toThrow('too late')
     // An unhandled rejection would fail this run.
     await wait(40)
+  })
+
+  it('that is over already is over at once, without a word of Node’s about it', async () => {
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    await expect(withDeadline(new Promise(() => undefined), -5, tooLate)).rejects.toThrow('too late')
+    expect(warned).not.toHaveBeenCalled()
+    warned.mockRestore()
   })
 })
