@@ -31,7 +31,7 @@ export const fullPlan: Plan = {
   inFlight: 4,
   guests: 100,
   strangers: 10_000,
-  slowSignIns: { rounds: 3, perSecond: 10, seconds: 8 },
+  slowSignIns: { rounds: 3, perSecond: 5, seconds: 12 },
   pauseRounds: 5,
   minutes: 20,
 }
@@ -47,7 +47,7 @@ export const quickPlan: Plan = {
   reads: 1000,
   guests: 20,
   strangers: 0,
-  slowSignIns: { rounds: 1, perSecond: 10, seconds: 5 },
+  slowSignIns: { rounds: 1, perSecond: 5, seconds: 5 },
   pauseRounds: 1,
   minutes: 6,
 }
