@@ -3,7 +3,7 @@
  * RFC 8414 §3.3, RFC 9700 §4.4.
  */
 import { BrokerError } from '../errors.ts'
-import { isAddress, isLoopbackHost, isMetadataHost } from '../settings/addresses.ts'
+import { findFlaw, isAddress, isLoopbackHost, isMetadataHost } from '../settings/addresses.ts'
 import type { ResponseMode } from './transaction.ts'
 
 export type AssertionAlgorithm = 'PS256' | 'RS256'
@@ -82,7 +82,7 @@ export function checkMetadata(json: Json, identity: ProviderIdentity, wishes: Pr
 function checkEntra(json: Json, identity: EntraIdentity): ProviderMetadata {
   const home = new URL(identity.instance)
   const isOurs = (url: URL) =>
-    isLoopbackHost(home.hostname) ? isLoopbackHost(url.hostname) : url.origin === home.origin && !hasUser(url)
+    isLoopbackHost(home.hostname) ? isLoopbackHost(url.hostname) : url.origin === home.origin
   const endpoint = readEndpoint(json, isOurs, `an address of ${identity.instance}`)
 
   const tokenEndpoint = entraTokenEndpoint(identity)
@@ -105,13 +105,13 @@ function checkEntra(json: Json, identity: EntraIdentity): ProviderMetadata {
  * host and names that issuer. A public issuer may not point into this machine or its network, though.
  */
 function checkOpenId(json: Json, identity: OpenIdIdentity, wishes: ProviderWishes): ProviderMetadata {
-  const isLocal = isLoopbackHost(new URL(identity.authority).hostname)
-  const isFit = (url: URL) =>
-    !hasUser(url) &&
-    url.hash === '' &&
-    (isLoopbackHost(url.hostname)
-      ? isLocal
-      : url.protocol === 'https:' && !isAddress(url.hostname) && !isMetadataHost(url.hostname))
+  const { hostname: home } = new URL(identity.authority)
+  const isLocal = isLoopbackHost(home)
+  const isFit = ({ hostname, protocol }: URL) => {
+    if (isLoopbackHost(hostname)) return isLocal
+    const isNear = isAddress(hostname) || isMetadataHost(hostname) || isNameOfNetwork(hostname)
+    return protocol === 'https:' && (!isNear || hostname === home)
+  }
   const endpoint = readEndpoint(json, isFit, 'an https address that an issuer may name')
 
   checkOffers(json, wishes)
@@ -154,7 +154,8 @@ function chooseAlgorithm(json: Json): AssertionAlgorithm {
 function readEndpoint(json: Json, isFit: (url: URL) => boolean, what: string) {
   return (name: string): string => {
     const value = json[name]
-    if (typeof value !== 'string' || !URL.canParse(value) || !isFit(new URL(value))) {
+    // Whatever a parser mends in silence, another one may read otherwise: the browser, MSAL.
+    if (typeof value !== 'string' || findFlaw(value) || value.includes('#') || !isFit(new URL(value))) {
       throw untrusted(`${name} is not ${what}`)
     }
     return value
@@ -170,13 +171,16 @@ function entraTokenEndpoint({ instance, tenantId }: EntraIdentity): string {
   return `${instance}${tenantId}/oauth2/v2.0/token`
 }
 
-function hasUser({ username, password }: URL): boolean {
-  return username !== '' || password !== ''
+/** Names without a dot, and those of RFC 6761 §6.3, mean what the machine or its network makes of them. */
+function isNameOfNetwork(hostname: string): boolean {
+  return !hostname.includes('.') || hostname.endsWith('.localhost')
 }
 
 /** The mistake that everybody makes once. */
 function differsBySlash(said: unknown, issuer: string): string {
-  return said === `${issuer}/` || `${String(said)}/` === issuer ? ': they differ by the slash at the end' : ''
+  return typeof said === 'string' && (said === `${issuer}/` || `${said}/` === issuer)
+    ? ': they differ by the slash at the end'
+    : ''
 }
 
 function untrusted(detail: string): BrokerError {

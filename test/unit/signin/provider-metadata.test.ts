@@ -35,6 +35,18 @@ describe('metadata of another provider than Entra', () => {
     'https://metadata.google.internal/token',
     'https://user:word@login.example.com/token',
     'https://login.example.com/token#fragment',
+    'https://login.example.com/token#',
+    'https://localhost./token',
+    'https://inside.localhost/token',
+    'https://vault/token',
+    'https://[::ffff:169.254.169.254]/token',
+    'https://127.1/token',
+    'https://login.example.com\\@evil.example/token',
+    'https:login.example.com/token',
+    ' https://login.example.com/token',
+    'https://login.example.com/\n\ttoken',
+    'https://@login.example.com/token',
+    'https://*.example.com/token',
     'javascript:alert(1)',
     '/token',
     '',
@@ -67,6 +79,21 @@ describe('metadata of another provider than Entra', () => {
     expect(detail({ issuer: 'https://login.example' }, authority)).not.toContain('slash')
     expect(detail({ issuer: `${authority}/` }, `${authority}/`)).toBeUndefined()
   })
+
+  it('may name the host of its issuer, whatever kind of name that has', () => {
+    const inside = 'https://idp'
+    const named = { authorization_endpoint: `${inside}/authorize`, token_endpoint: `${inside}/token` }
+    const json = { ...honest, ...named, issuer: inside, jwks_uri: `${inside}/keys` }
+    expect(checkMetadata(json, { authority: inside }, {}).tokenEndpoint).toBe('https://idp/token')
+    const elsewhere = { ...json, token_endpoint: 'https://vault/token' }
+    expect(() => checkMetadata(elsewhere, { authority: inside }, {})).toThrow()
+  })
+
+  it.each([{ toString: 1 }, ['https://login.example.com'], 7, null])(
+    'is not of an issuer that is no text: %j',
+    (issuer) =>
+      expect(() => check({ issuer })).toThrow(expect.objectContaining({ code: 'provider_metadata_untrusted' })),
+  )
 
   it('is where the issuer says, with one slash between', () => {
     const url = 'https://login.example.com/a/.well-known/openid-configuration'
