@@ -36,7 +36,10 @@ function whatIsMissing() {
 function installed(root) {
   const read = (file) => JSON.parse(readFileSync(path.join(root, file), 'utf8'))
   try {
-    return Object.keys(read('node_modules/.package-lock.json').packages)
+    // An optional one may be missing where its download failed, as Core Tools' does offline.
+    return Object.entries(read('node_modules/.package-lock.json').packages).flatMap(([folder, { optional }]) =>
+      optional ? [] : [folder],
+    )
   } catch {
     const { dependencies, devDependencies } = read('package.json')
     return Object.keys({ ...dependencies, ...devDependencies }).map((name) => `node_modules/${name}`)
