@@ -13,6 +13,7 @@ import {
   checkTableServiceUri,
   checkVaultUrl,
 } from './addresses.ts'
+import { partsOf } from './ingestion.ts'
 import { otherSourceTypes } from './names.ts'
 import { refusing } from './refusing.ts'
 import type { Refusal } from './settings-error.ts'
@@ -362,7 +363,7 @@ export const declarations = {
     section: 'Telemetry',
     sentence:
       'The Application Insights resource that the host and the broker report to. Without it nothing is reported, and nothing else changes.',
-    bounds: '`InstrumentationKey=…;IngestionEndpoint=…`, https',
+    bounds: '`InstrumentationKey=…;IngestionEndpoint=…`, https; of an Azure cloud or loopback where tokens are sent',
     optional: true,
     example:
       'InstrumentationKey=3f1b6c2e-8a4d-4c57-9b0e-d2a7f5e81c90;IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/',
@@ -567,19 +568,6 @@ function findFlawOfGuid(value: string, fix: string): Refusal | undefined {
   return { problem: 'is not a GUID', fix }
 }
 
-/** `Name=value;Name=value`, as Azure writes its connection strings; names in small letters. */
-function partsOf(text: string): ReadonlyMap<string, string> {
-  return new Map(
-    text
-      .split(';')
-      .filter(Boolean)
-      .map((part) => {
-        const at = part.indexOf('=')
-        return [part.slice(0, at).trim().toLowerCase(), part.slice(at + 1).trim()] as const
-      }),
-  )
-}
-
 function checkTelemetryConnection(value: string): Refusal | undefined {
   const parts = partsOf(value)
   const fix = 'Copy the connection string from the overview page of the Application Insights resource.'
@@ -587,7 +575,6 @@ function checkTelemetryConnection(value: string): Refusal | undefined {
     return { problem: 'has no instrumentation key', fix }
   }
   const endpoint = parts.get('ingestionendpoint')
-  // A token of the managed identity goes there.
   if (endpoint !== undefined && URL.parse(endpoint)?.protocol !== 'https:') {
     return { problem: 'names an ingestion endpoint that is not https', fix }
   }

@@ -5,6 +5,7 @@ import { allDeclarations, checkEntraClientId, declarations, missing } from './de
 import type { Declaration } from './declarations.ts'
 import { areProblems, parseFrontEnds } from './front-ends.ts'
 import type { FrontEndSettings } from './front-ends.ts'
+import { findForeignIngestion } from './ingestion.ts'
 import { findBadName } from './names.ts'
 import { refusalOf } from './refusing.ts'
 import { findSecret } from './secrets.ts'
@@ -164,6 +165,11 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
   const cacheSeconds = read(declarations.sessionCacheSeconds)
   const telemetryConnection = read(declarations.telemetryConnection)
   const telemetryAuthentication = read(declarations.telemetryAuthentication)
+
+  if (telemetryConnection !== undefined && telemetryAuthentication !== undefined) {
+    const foreign = findForeignIngestion(telemetryConnection)
+    if (foreign) refuse(declarations.telemetryConnection.name, foreign)
+  }
 
   // Beside another provider it is the vault's cloud that the rest belongs to.
   const [home, homeUrl] = isEntra ? [declarations.instance, instance] : [declarations.vaultUrl, vaultUrl]
