@@ -85,8 +85,9 @@ export function createFunnel({ telemetry, clock, isFrontEnd }: FunnelOptions): F
       },
       fail: (thrown) => {
         const { code } = asBrokerError(thrown)
-        telemetry.fail()
-        tell(name, fields, { outcome: 'failed', code, owner: errorCatalogue[code].owner }, measurements())
+        const { owner } = errorCatalogue[code]
+        telemetry.fail(owner === 'person' || owner === 'front end' ? 'refused' : 'failed')
+        tell(name, fields, { outcome: 'failed', code, owner }, measurements())
         return thrown
       },
     }

@@ -20,14 +20,20 @@ export interface Telemetry {
   /** Times a call to something outside. `describe` adds what only its outcome tells. */
   span<T>(call: Call, work: () => Promise<T>, describe?: (result: T) => Outcome): Promise<T>
   event(name: string, fields: Fields, measurements: Readonly<Record<string, number>>): void
-  /** The operation is told whole, whatever the sampling says. */
-  fail(): void
+  /**
+   * The operation is told whole, whatever the sampling says.
+   *
+   * @param how `refused` where anybody can bring it about, as often as they like
+   */
+  fail(how?: Failure): void
   count(name: string, fields?: Fields): void
   /** A value that is only true of now: the newest is sent. */
   latest(name: string, value: number): void
   /** Sends what is there; waits for it a few seconds at most, and never throws. */
   flush(): Promise<void>
 }
+
+export type Failure = 'refused' | 'failed'
 
 export type Call = Pick<SpanReport, 'name' | 'type' | 'target'> & { readonly fields?: Fields }
 
@@ -48,7 +54,7 @@ interface Notes {
   readonly sampled: boolean
   spans: SpanReport[]
   events: EventReport[]
-  failed: boolean
+  failed: Failure | undefined
   /** How it was told, once it has ended: work that goes on after the answer is told the same way. */
   told: OperationParent | 'not' | undefined
 }
@@ -57,14 +63,23 @@ interface Notes {
 const mostNotes = 64
 /**
  * How many operations an instance tells whole: a burst, and so many a second. The sums count all of them; under a load
- * that is higher, this many are enough to see how calls go, and the cost stays what it is.
+ * that is higher, this many are enough to see how calls go, and the cost stays what it is. Each kind has its own, so
+ * that a flood of what anybody can send hides no fault of ours.
  */
-const whole = { succeeded: { burst: 200, perSecond: 10 }, failed: { burst: 500, perSecond: 50 } }
+const whole = {
+  succeeded: { burst: 200, perSecond: 10 },
+  refused: { burst: 200, perSecond: 10 },
+  failed: { burst: 500, perSecond: 50 },
+}
 
 export function createTelemetry({ courier, clock }: TelemetryOptions): Telemetry {
   const current = new AsyncLocalStorage<Notes>()
   let lastOwn = 0
-  const isWithinRate = { succeeded: createAllowance(whole.succeeded), failed: createAllowance(whole.failed) }
+  const isWithinRate = {
+    succeeded: createAllowance(whole.succeeded),
+    refused: createAllowance(whole.refused),
+    failed: createAllowance(whole.failed),
+  }
 
   const tell = (notes: Notes, parent: OperationParent) => {
     notes.told = parent
@@ -73,7 +88,7 @@ export function createTelemetry({ courier, clock }: TelemetryOptions): Telemetry
 
   /** Requests in which no step happened, reads of sessions above all, are in the sums only. */
   const isTold = (notes: Notes): boolean => {
-    if (notes.failed) return isWithinRate.failed()
+    if (notes.failed) return isWithinRate[notes.failed]()
     return notes.events.length > 0 && notes.sampled && isWithinRate.succeeded()
   }
 
@@ -147,9 +162,9 @@ export function createTelemetry({ courier, clock }: TelemetryOptions): Telemetry
     event: (name, fields, measurements) =>
       note(({ events }) => events.push({ name, at: clock(), fields, measurements })),
 
-    fail: () => {
+    fail: (how = 'failed') => {
       const notes = current.getStore()
-      if (notes) notes.failed = true
+      if (notes && notes.failed !== 'failed') notes.failed = how
     },
 
     count: (name, fields = {}) => courier.sum(name, 1, fields),
@@ -177,7 +192,7 @@ const validTraceParent = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-
 function newNotes(traceParent: string | undefined): Notes {
   // The lowest bit of the flags: the host records this request.
   const sampled = traceParent === undefined || (Number.parseInt(traceParent.slice(-2), 16) & 1) === 1
-  return { traceParent, sampled, spans: [], events: [], failed: false, told: undefined }
+  return { traceParent, sampled, spans: [], events: [], failed: undefined, told: undefined }
 }
 
 /** A stable code of ours or of Node; never a message, which may quote what somebody sent. */

@@ -124,6 +124,26 @@ describe('an invocation', () => {
   })
 })
 
+describe('a flood of what anybody can send', () => {
+  it('is told in part, and hides neither a fault of ours nor who signs in', async () => {
+    const { operations, sums, telemetry, funnel } = parts()
+    const one = (work: () => Promise<void>) =>
+      telemetry.invocation(traceParent, () => funnel.track('returned', {}, work)).catch(() => undefined)
+    const codes = () => operations.flatMap(({ events }) => events.map(({ fields }) => fields.code))
+
+    for (let i = 0; i < 2000; i++) await one(() => Promise.reject(new BrokerError('sign_in_unknown')))
+    expect(sums).toHaveLength(2000)
+    const told = codes().length
+    expect(told).toBeGreaterThan(100)
+    expect(told).toBeLessThan(400)
+
+    await one(() => Promise.reject(new BrokerError('store_unavailable')))
+    await one(() => Promise.reject(new TypeError('nobody thought of it')))
+    await one(() => Promise.resolve())
+    expect(codes().slice(told)).toEqual(['store_unavailable', 'internal', undefined])
+  })
+})
+
 describe('a call', () => {
   it('that fails is told by a code of ours, and never by a message', async () => {
     const { operations, telemetry } = parts()
