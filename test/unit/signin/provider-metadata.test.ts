@@ -47,6 +47,8 @@ describe('metadata of another provider than Entra', () => {
     'https://login.example.com/\n\ttoken',
     'https://@login.example.com/token',
     'https://*.example.com/token',
+    // Its origin stands in the policy of a page.
+    'https://a;script-src.example.com/token',
     'javascript:alert(1)',
     '/token',
     '',

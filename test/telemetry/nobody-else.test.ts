@@ -1,0 +1,84 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { startReportWorker } from '../../shared/telemetry/report-worker.ts'
+
+/** In the worker's own thread, before the exporter is there: whom it speaks to, and whose address it asks for. */
+const witness = (file: string, worker: string) => `
+import dns from 'node:dns'
+import { appendFileSync } from 'node:fs'
+import net from 'node:net'
+const note = (...what) => appendFileSync(${JSON.stringify(file)}, JSON.stringify(what) + '\\n')
+note('environment', ...Object.keys(process.env))
+const { connect } = net.Socket.prototype
+net.Socket.prototype.connect = function (...given) {
+  const { host, port, path } = Array.isArray(given[0]) ? given[0][0] : given[0]
+  note('connect', path ?? host + ':' + port)
+  return connect.apply(this, given)
+}
+const { lookup } = dns
+dns.lookup = (name, ...more) => (note('lookup', name), lookup(name, ...more))
+const { fetch } = globalThis
+globalThis.fetch = (what, ...more) => (note('fetch', String(what.url ?? what)), fetch(what, ...more))
+await import(${JSON.stringify(worker)})
+`
+
+describe('the telemetry’s thread', () => {
+  let folder: string
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(os.tmpdir(), 'telemetry-witness-'))
+  })
+  afterAll(() => rm(folder, { recursive: true, force: true }))
+
+  it('speaks to the ingestion and to nobody else, and sees of the environment what it needs', async () => {
+    const [file, notes] = [path.join(folder, 'witness.mjs'), path.join(folder, 'notes')]
+    await writeFile(file, witness(notes, pathToFileURL(`${inject('dist')}/telemetry-worker.mjs`).href))
+    const gone: unknown[] = []
+    const worker = startReportWorker(
+      {
+        // Nobody listens there: a word to its maker would not be left out for that.
+        connectionString:
+          'InstrumentationKey=3f1b6c2e-8a4d-4c57-9b0e-d2a7f5e81c90;IngestionEndpoint=https://127.0.0.1:9/',
+        managedIdentity: undefined,
+        // As in Azure; elsewhere it also asks the machine's metadata service whether it is a virtual machine there.
+        environment: {
+          WEBSITE_SITE_NAME: 'broker',
+          OTEL_BSP_SCHEDULE_DELAY: '100',
+          OTEL_METRIC_EXPORT_INTERVAL: '500',
+        },
+        file: pathToFileURL(file),
+      },
+      (reason) => gone.push(reason),
+    )
+    const span = { name: 'GET /x', type: 'HTTP', target: 'login.example.com', succeeded: false, fields: {} } as const
+    const traceParent = `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`
+    await worker.take({
+      operations: [
+        {
+          parent: { kind: 'host', traceParent },
+          spans: [{ ...span, startedAt: Date.now(), milliseconds: 1 }],
+          events: [{ name: 'broker.session', at: Date.now(), fields: { step: 'session' }, measurements: {} }],
+        },
+      ],
+      metrics: [{ name: 'broker.steps', kind: 'sum', value: 1, fields: {} }],
+    })
+    const noted = async () =>
+      (await readFile(notes, 'utf8'))
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as [string, ...string[]])
+    const connected = async () => (await noted()).filter(([what]) => what === 'connect').length
+    await expect.poll(connected, { timeout: 15_000 }).toBeGreaterThan(3)
+    worker.stop()
+
+    const [environment, ...rest] = await noted()
+    expect(new Set(rest.map((one) => one.join(' ')))).toEqual(new Set(['connect 127.0.0.1:9']))
+    expect(
+      environment!.filter((name) => !/^(environment|WEBSITE_SITE_NAME|OTEL_\w+|APPLICATION_?INSIGHTS_\w+)$/.test(name)),
+    ).toEqual([])
+    expect(environment).not.toContain('APPLICATIONINSIGHTS_CONNECTION_STRING')
+    expect(gone).toEqual([])
+  })
+})
