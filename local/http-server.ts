@@ -1,4 +1,5 @@
 /** Listening on loopback: http and https on one port, a sentence for a port that is taken, a close that ends every connection. */
+import { randomInt } from 'node:crypto'
 import http from 'node:http'
 import https from 'node:https'
 import net from 'node:net'
@@ -98,11 +99,21 @@ function bind(server: net.Server, host: string, { name, port }: ListenOptions): 
   })
 }
 
-/** A port that was free a moment ago, for a program that can't take 0. */
+/**
+ * A port that nothing listens on, for a program that is started with it in a moment. It is not one of those that systems
+ * give out by themselves, or somebody else's next connection might have it by then.
+ */
 export async function freePort(): Promise<number> {
-  const server = net.createServer()
-  await new Promise<void>((resolve) => server.listen({ port: 0, host: '127.0.0.1' }, resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  for (;;) {
+    const port = randomInt(20_000, 32_000)
+    if (await isFree(port)) return port
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = net.createServer()
+    server.once('error', () => resolve(false))
+    server.listen({ port, host: '127.0.0.1' }, () => server.close(() => resolve(true)))
+  })
 }
