@@ -6,17 +6,23 @@ import type { TelemetryItem } from './telemetry-item.ts'
 const style = `
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
 body { margin: 0; background: Canvas; color: CanvasText; }
-main { width: min(70rem, 100% - 2rem); margin: 2rem auto; overflow-wrap: anywhere; }
+main { width: min(60rem, 100% - 2rem); margin: 2rem auto; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
-article { border: 1px solid GrayText; border-radius: .5rem; padding: .5rem 1rem; margin-bottom: 1rem; }
-h3 { font-size: 1rem; margin: 0 0 .25rem; }
+article { border: 1px solid GrayText; border-radius: .5rem; padding: .75rem 1rem; margin-bottom: 1rem; }
+article p { margin: 0 0 .5rem; font-size: .85rem; }
+h3 { font-size: 1rem; margin: 0; }
 ul { margin: 0; padding-inline-start: 1.25rem; }
 dl { margin: 0 0 .25rem; font-size: .85rem; display: flex; flex-wrap: wrap; gap: 0 1rem; opacity: .85; }
-dl div { display: flex; gap: .35rem; } dt::after { content: ':'; } dd { margin: 0; font-family: ui-monospace, monospace; }
+dl div { display: flex; gap: .35rem; } dt::after { content: ':'; } dd { margin: 0; }
+dd, .reference { font-family: ui-monospace, monospace; }
+summary { padding: .6rem 0; cursor: pointer; }
 .type { font-size: .8rem; border: 1px solid GrayText; border-radius: .25rem; padding: 0 .3rem; }
-.failed { color: #c22; font-weight: 600; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: start; padding: .25rem .75rem .25rem 0; vertical-align: top; }
-td.number, th.number { text-align: end; font-variant-numeric: tabular-nums; }
+.failed { color: light-dark(#b00020, #ff8a80); font-weight: 600; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: start; padding: .25rem .75rem .25rem 0; vertical-align: top; }
+th, td.number, time { overflow-wrap: normal; white-space: nowrap; font-variant-numeric: tabular-nums; }
+td.number, th.number { text-align: end; }
+@media (width < 40rem) { .more { display: none; } }
 `
 
 export const pageHeaders = {
@@ -38,26 +44,47 @@ const mostOperations = 50
 const mostItemsShown = 200
 const mostMetrics = 200
 const longestText = 500
+/** What is measured rather than counted: adding it up says nothing. */
+const measured = /\.(days_left|age_seconds)$/
+
+interface Operation {
+  readonly id: string
+  readonly items: readonly TelemetryItem[]
+  /** Of its last item. */
+  readonly last: string
+}
 
 /** @param dropped how many older items are no longer there */
 export function operationsPage(items: readonly TelemetryItem[], dropped: number): string {
-  const operations = [...Map.groupBy(items.filter(isOfOperation), ({ operationId }) => operationId)].map(
-    ([id = '', ofIt]) => ({ id, items: ofIt, last: ofIt.reduce((last, { time }) => (time > last ? time : last), '') }),
-  )
-  const newest = operations.sort((one, other) => (one.last < other.last ? 1 : -1)).slice(0, mostOperations)
+  const operations = [...Map.groupBy(items.filter(isOfOperation), ({ operationId }) => operationId)]
+    .map(([id = '', ofIt]) => ({
+      id,
+      items: ofIt,
+      last: ofIt.reduce((last, { time }) => (time > last ? time : last), ''),
+    }))
+    .sort((one, other) => (one.last < other.last ? 1 : -1))
+  // Apart, since a timer's come every half minute and would push out of sight what people did.
+  const [withSteps = [], withoutStep = []] = [true, false].map((is) => operations.filter((one) => hasStep(one) === is))
   const body = html`<h1>What the broker reports</h1>
     <p>
       Stands in for Application Insights on this machine. ${items.length} items are kept in
       memory${dropped > 0 ? ` (${dropped} older ones are gone)` : ''}; <a href="/items">all of them as JSON</a>. Load
-      the page again for what is new.
+      the page again for what is new. Times are UTC.
     </p>
     <h2>Operations</h2>
     <p>
       One for each request, under the reference that pages and problems carry. The requests themselves are the host's to
       report, which it does in Azure only; here stands what the broker did within them.
     </p>
-    ${newest.length === 0 ? html`<p>None yet. The broker sends a few seconds after a request.</p>` : newest.map(operation)}
-    ${operations.length > newest.length ? html`<p>And ${operations.length - newest.length} older ones.</p>` : undefined}
+    ${withSteps.length === 0 ? html`<p>None yet. The broker sends a few seconds after a request.</p>` : list(withSteps)}
+    ${
+      withoutStep.length === 0
+        ? undefined
+        : html`<details>
+            <summary>${withoutStep.length} without a step: timers, and what an instance fetches at its start</summary>
+            ${list(withoutStep)}
+          </details>`
+    }
     <h2>Metrics</h2>
     ${metrics(items.filter(({ type }) => type === 'metric'))}`
   return html`<!doctype html>
@@ -79,7 +106,17 @@ function isOfOperation({ type, operationId }: TelemetryItem): boolean {
   return type !== 'metric' && operationId !== undefined
 }
 
-function operation({ id, items, last }: { id: string; items: readonly TelemetryItem[]; last: string }): Html {
+function hasStep({ items }: Operation): boolean {
+  return items.some(({ type }) => type === 'event')
+}
+
+function list(operations: readonly Operation[]): Html {
+  const newest = operations.slice(0, mostOperations)
+  return html`${newest.map(operation)}
+  ${operations.length > newest.length ? html`<p>And ${operations.length - newest.length} older ones.</p>` : undefined}`
+}
+
+function operation({ id, items, last }: Operation): Html {
   const shown = [...items].sort((one, other) => (one.time < other.time ? -1 : 1)).slice(0, mostItemsShown)
   const left = new Set(shown)
   /** Takes each item once, whatever parents it was sent with. */
@@ -95,11 +132,21 @@ function operation({ id, items, last }: { id: string; items: readonly TelemetryI
   const spans = new Set(shown.map(({ id }) => id))
   const top = shown.filter(({ parentId }) => parentId === undefined || !spans.has(parentId))
   return html`<article>
-    <h3><a href="/items?operation=${encodeURIComponent(id)}">${short(id)}</a></h3>
-    <p>${last} ${items[0]?.role}</p>
+    <h3>${short(title(shown))}</h3>
+    <p>${clock(last)} <a class="reference" href="/items?operation=${encodeURIComponent(id)}">${short(id)}</a></p>
     ${tree(top)} ${left.size > 0 ? tree([...left]) : undefined}
     ${items.length > shown.length ? html`<p>And ${items.length - shown.length} more.</p>` : undefined}
   </article>`
+}
+
+/** Its steps where it has some, otherwise the span that stands for it. */
+function title(items: readonly TelemetryItem[]): string {
+  const steps = items.filter(({ type }) => type === 'event').map(({ name }) => name.replace(/^broker\./, ''))
+  return steps.join(', ') || (items.find(({ kind }) => kind === 'request')?.name ?? 'calls alone')
+}
+
+function clock(time: string): Html {
+  return html`<time datetime="${time}">${time.slice(11, 19)}</time>`
 }
 
 function line(item: TelemetryItem): Html {
@@ -108,9 +155,11 @@ function line(item: TelemetryItem): Html {
   // The exporter writes 0 where there is none.
   const result = resultCode === '0' ? undefined : resultCode
   const facts = [target, milliseconds, severity, result].filter((fact) => fact !== undefined && fact !== '')
+  // The address was told already, as the target.
+  const properties = Object.fromEntries(Object.entries(item.properties).filter(([name]) => name !== 'server.address'))
   return html`<span class="type">${kind ?? type}</span> <strong>${short(name)}</strong> ${short(facts.join(' · '))}
-    ${success === false ? html`<span class="failed">failed</span>` : undefined}
-    ${pairs({ ...item.properties, ...item.measurements })}`
+    ${success === false || properties.outcome === 'failed' ? html`<span class="failed">failed</span>` : undefined}
+    ${pairs({ ...properties, ...item.measurements })}`
 }
 
 function pairs(values: Readonly<Record<string, string | number>>): Html | undefined {
@@ -137,19 +186,19 @@ function metrics(items: readonly TelemetryItem[]): Html {
     return html`<tr>
       <td><strong>${short(last?.name ?? '')}</strong> ${pairs(last?.properties ?? {})}</td>
       <td class="number">${last?.value}</td>
-      <td class="number">${sum}</td>
-      <td class="number">${ofIt.length}</td>
-      <td>${last?.time}</td>
+      <td class="number">${measured.test(last?.name ?? '') ? undefined : sum}</td>
+      <td class="number more">${ofIt.length}</td>
+      <td class="more">${clock(last?.time ?? '')}</td>
     </tr>`
   })
   return html`<table>
     <thead>
       <tr>
         <th scope="col">Metric</th>
-        <th scope="col" class="number">Last value</th>
+        <th scope="col" class="number">Last</th>
         <th scope="col" class="number">Sum</th>
-        <th scope="col" class="number">Reports</th>
-        <th scope="col">Last report</th>
+        <th scope="col" class="number more">Reports</th>
+        <th scope="col" class="more">Last report</th>
       </tr>
     </thead>
     <tbody>

@@ -17,7 +17,7 @@ describeInBrowser('pages', () => {
   let browser: Browser
   let demo: string
   beforeAll(async () => {
-    ;[stack, browser] = await Promise.all([startStack({ demo: true }), openBrowser()])
+    ;[stack, browser] = await Promise.all([startStack({ demo: true, telemetry: true }), openBrowser()])
     demo = stack.cloud.demoFrontEnd!.url
   })
   afterAll(async () => {
@@ -44,6 +44,13 @@ describeInBrowser('pages', () => {
     'a parameter that is not taken': (page) => page.goto(`${stack.url}/login?frontend=demo&colour=blue`),
     'an answer to a sign-in that was never begun': (page) => page.goto(`${stack.url}/callback?state=nobodys&code=none`),
     'a sign-out that was never begun': (page) => page.goto(`${stack.url}/logout/done?state=nobodys`),
+    'what the broker reported': async (page) => {
+      await page.goto(`${stack.url}/login?frontend=nobody`)
+      const received = () => stack.ingestion.received().map(({ type }) => type)
+      await expect.poll(received, { timeout: 15_000 }).toContain('event')
+      await page.goto(stack.ingestion.url)
+      await page.getByRole('heading', { name: 'What the broker reports' }).waitFor()
+    },
     'the sign-in page of the local identity provider': (page) => page.goto(`${stack.url}/login?frontend=demo`),
   }
 

@@ -261,6 +261,18 @@ describe('what it keeps', () => {
     expect(page).toMatch(/vault\.calls.*<td class="number">3<\/td> <td class="number">6<\/td>/)
   })
 
+  it('folds what belongs to no step, and adds up no age', async () => {
+    const alone = span('c', 'd')
+    alone.tags['ai.operation.id'] = 'e'.repeat(32)
+    const age = envelope('MetricData', { metrics: [{ name: 'broker.assertion.age_seconds', value: 57 }] })
+    await post({ body: JSON.stringify([event('broker.token'), span('a', 'b'), alone, age, age]) })
+
+    const page = (await (await fetch(ingestion.url)).text()).replace(/\s+/g, ' ')
+
+    expect(page).toMatch(/<h3>token<\/h3>.*>0af7651916cd43dd8448eb211c80319c<.*<details>.*>e{32}<.*<\/details>/)
+    expect(page).toMatch(/age_seconds.*<td class="number">57<\/td> <td class="number"><\/td>/)
+  })
+
   it('shows what names itself as its parent, or its own child, once', async () => {
     await post({ body: JSON.stringify([span('a', 'a'), span('b', 'c'), span('c', 'b')]) })
 
