@@ -85,8 +85,8 @@ export function createFunnel({ telemetry, clock, isFrontEnd }: FunnelOptions): F
       },
       fail: (thrown) => {
         const { code } = asBrokerError(thrown)
-        const { owner } = errorCatalogue[code]
-        telemetry.fail(owner === 'person' || owner === 'front end' ? 'refused' : 'failed')
+        const { owner, status } = errorCatalogue[code]
+        telemetry.fail(status < 500 ? 'refused' : 'failed')
         tell(name, fields, { outcome: 'failed', code, owner }, measurements())
         return thrown
       },

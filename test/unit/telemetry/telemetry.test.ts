@@ -131,7 +131,8 @@ describe('a flood of what anybody can send', () => {
       telemetry.invocation(traceParent, () => funnel.track('returned', {}, work)).catch(() => undefined)
     const codes = () => operations.flatMap(({ events }) => events.map(({ fields }) => fields.code))
 
-    for (let i = 0; i < 2000; i++) await one(() => Promise.reject(new BrokerError('sign_in_unknown')))
+    const anybody = ['sign_in_unknown', 'logout_token_refused', 'answer_invalid', 'parameter_invalid'] as const
+    for (let i = 0; i < 2000; i++) await one(() => Promise.reject(new BrokerError(anybody[i % anybody.length]!)))
     expect(sums).toHaveLength(2000)
     const told = codes().length
     expect(told).toBeGreaterThan(100)
