@@ -62,6 +62,7 @@ export function createCourier({ start, onFault, pace }: CourierOptions): Courier
   let underWay: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
   let isEnding = false
+  let hasEnded = false
 
   const hasSome = () => operations.length > 0 || metrics.size > 0
 
@@ -83,7 +84,7 @@ export function createCourier({ start, onFault, pace }: CourierOptions): Courier
 
   /** One report at a time: a worker that is slow makes the queue grow to its bound, and no further. */
   const send = async (): Promise<void> => {
-    if (!hasSome() || performance.now() < notBefore) return
+    if (hasEnded || !hasSome() || performance.now() < notBefore) return
     try {
       worker ??= start(onGone)
     } catch (error) {
@@ -149,6 +150,7 @@ export function createCourier({ start, onFault, pace }: CourierOptions): Courier
         flushWithin,
         () => new Error('The last telemetry could not be sent in time.'),
       ).catch(onFault)
+      hasEnded = true
       worker?.stop()
       worker = undefined
     },

@@ -146,6 +146,22 @@ describe('the courier', () => {
     expect(faults).toHaveLength(1)
   })
 
+  it('starts no worker after the end, whenever the last one has taken what it had', async () => {
+    let taken = () => undefined as void
+    const { courier, workers } = parts(() => new Promise<void>((resolve) => (taken = resolve)))
+    courier.operation(operation)
+    courier.wake()
+    await vi.advanceTimersByTimeAsync(2_000)
+    courier.operation(operation)
+    const flushed = courier.flush()
+    await vi.advanceTimersByTimeAsync(4_000)
+    await flushed
+
+    taken()
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(workers).toMatchObject([{ stopped: true }])
+  })
+
   it('throws at nobody where no worker can be started', async () => {
     const faults: unknown[] = []
     const start = () => {
