@@ -147,7 +147,7 @@ describe('the courier', () => {
   })
 
   it('starts no worker after the end, whenever the last one has taken what it had', async () => {
-    let taken = () => undefined as void
+    let taken: () => void = () => undefined
     const { courier, workers } = parts(() => new Promise<void>((resolve) => (taken = resolve)))
     courier.operation(operation)
     courier.wake()
