@@ -352,7 +352,7 @@ export const errorCatalogue = {
     status: 503,
     owner: 'operator',
     title: 'The identity provider does not accept the broker’s certificate.',
-    mend: `${retry} Operator: register the certificate’s public part at the provider; check AzureAd__ClientId and the tenant or Broker__Authority, and the clock where the log says 700024.`,
+    mend: `${retry} Operator: register the certificate’s public part at the provider; check AzureAd__ClientId and the tenant, or at another provider what docs/providers.md says of the assertion, and the clock where the log says 700024.`,
   },
   certificate_refused: {
     status: 503,
