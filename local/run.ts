@@ -43,6 +43,11 @@ export async function run(commandLine: readonly string[]): Promise<void> {
   const onSignal = () => {
     if (signal.signal.aborted) return
     signal.abort()
+    // As in Azure, the broker finishes what it has begun, a roll that waits for the provider among it.
+    setTimeout(
+      () => console.error('Ending, in ten seconds or so: the broker finishes what it has begun.'),
+      2000,
+    ).unref()
     void end(0)
   }
   onEnd(onSignal)
