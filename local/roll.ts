@@ -138,28 +138,39 @@ async function startAll() {
   return { cloud, brokers, certificateName: credential.certificateName }
 }
 
-/** Whole sign-ins, each by a browser of its own. */
+/** Whole sign-ins, each by a browser of its own. What keeps one from landing is said. */
 async function signInUntil(stop: AbortSignal, { identityProvider }: Cloud, { url }: HostProcess): Promise<void> {
   const people = identityProvider?.people ?? []
   for (let turn = 0; !stop.aborted; turn++) {
     const username = people[turn % people.length]?.username ?? ''
-    const landed = await signInOnce(url, username).catch(() => undefined)
+    const landed = await signInOnce(url, username).catch((error: unknown) => String(error))
     if (landed === frontEnd.returnUrl) counts.done += 1
-    else counts.failed += 1
+    else {
+      counts.failed += 1
+      say(`  A sign-in failed: ${landed}`)
+    }
   }
 }
 
-async function signInOnce(brokerUrl: string, username: string): Promise<string | null> {
+/** @returns where it landed, or the status and code of the page that it ended on */
+async function signInOnce(brokerUrl: string, username: string): Promise<string> {
   const query = new URLSearchParams({ frontend: frontEnd.id, return_url: frontEnd.returnUrl })
   const begun = await fetch(`${brokerUrl}/login?${query.toString()}`, { redirect: 'manual' })
+  const authorizationUrl = begun.headers.get('location')
+  if (authorizationUrl === null) return describePage('/login', begun)
   const cookie = begun.headers
     .getSetCookie()
     .map((one) => one.split(';')[0])
     .join('; ')
-  const answer = await createVisitor().signIn(begun.headers.get('location') ?? '', username)
+  const answer = await createVisitor().signIn(authorizationUrl, username)
   const callback = { method: 'POST', redirect: 'manual', body: new URLSearchParams(answer.fields) } as const
   const done = await fetch(`${brokerUrl}/callback`, { ...callback, headers: { cookie, accept: 'text/html' } })
-  return done.headers.get('location')
+  return done.headers.get('location') ?? describePage('/callback', done)
+}
+
+async function describePage(route: string, response: Response): Promise<string> {
+  const [, code = 'no code'] = /Code: (?:<[^>]*>)?(\w+)/.exec(await response.text()) ?? []
+  return `${route} answered ${response.status}, ${code}`
 }
 
 interface VersionState {
