@@ -428,7 +428,7 @@ export function settingsAsDeployed(snapshot: Snapshot): Record<string, string> {
     [/\.primaryEndpoints\.table\]$/, `https://st${token}.table.core.windows.net/`],
     [
       /\.ConnectionString\]$/,
-      'InstrumentationKey=9d1c3b5a-7f2e-4c68-a0d4-6b8e1f3a5c7d;IngestionEndpoint=https://a.example/',
+      'InstrumentationKey=9d1c3b5a-7f2e-4c68-a0d4-6b8e1f3a5c7d;IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/',
     ],
     [
       /^\[format\('https:\/\/\{0\}', reference\(.*\)\.defaultHostName\)\]$/,
