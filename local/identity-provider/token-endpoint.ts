@@ -69,6 +69,8 @@ export async function answerTokenRequest(
       send(ctx, 401, describeError({ error: 'invalid_client', error_description: 'The assertion was used before.' }))
       return
     }
+    // Known, and its assertion good, a moment ago: the key was taken away in between.
+    if (failure?.error === 'invalid_client') throw new EntraError('certificate_unknown')
     if (ctx.status !== 200) throw new EntraError(failure ? nameProviderFailure(failure) : 'request_invalid')
     const answer = await entraTokenAnswer(ctx, form, around)
     const change = endpoint.change()
