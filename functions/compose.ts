@@ -49,7 +49,7 @@ import type { TokenEndpoint } from '../shared/signin/redeem.ts'
 import { createSignIn } from '../shared/signin/sign-in.ts'
 import type { SignIn } from '../shared/signin/sign-in.ts'
 import { createCourier } from '../shared/telemetry/courier.ts'
-import { createFunnel } from '../shared/telemetry/funnel.ts'
+import { createFunnel, noFunnel } from '../shared/telemetry/funnel.ts'
 import {
   observeAccessTokens,
   observeAssertions,
@@ -57,7 +57,6 @@ import {
   observeStore,
   observeVault,
 } from '../shared/telemetry/observed.ts'
-import { startReportWorker } from '../shared/telemetry/report-worker.ts'
 import { createTelemetry, noTelemetry } from '../shared/telemetry/telemetry.ts'
 import type { Telemetry } from '../shared/telemetry/telemetry.ts'
 import { createLog, describeError } from '../shared/telemetry/log.ts'
@@ -126,7 +125,10 @@ function composeBroker(settings: Settings, log: Log): Broker {
   const store = observeStore(lateStore(tableStore), telemetry, new URL(settings.store.tableServiceUri).host)
   const network = observeNetwork(createNetwork(), telemetry)
   const frontEnds = createFrontEnds(settings.frontEnds)
-  const funnel = createFunnel({ telemetry, clock, isFrontEnd: (id) => frontEnds.find(id) !== undefined })
+  const funnel =
+    telemetry === noTelemetry
+      ? noFunnel
+      : createFunnel({ telemetry, clock, isFrontEnd: (id) => frontEnds.find(id) !== undefined })
   const { identity, clientId } = providerSettings
   const tenantId = isEntra(identity) ? identity.tenantId : undefined
   const { assertionAlgorithm } = credential
@@ -348,7 +350,10 @@ function composeTelemetry(settings: Settings, clock: () => number, log: Log): Te
   // Beside this file in the build.
   const file = new URL('./telemetry-worker.mjs', import.meta.url)
   const courier = createCourier({
-    start: (onGone) => startReportWorker({ ...telemetry, environment, file }, onGone),
+    start: async (onGone) => {
+      const { startReportWorker } = await import('../shared/telemetry/report-worker.ts')
+      return startReportWorker({ ...telemetry, environment, file }, onGone)
+    },
     onFault: (error) => log('warn', 'telemetry fault', describeError(asBrokerError(error))),
   })
   return createTelemetry({ courier, clock })

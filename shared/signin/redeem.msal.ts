@@ -52,6 +52,7 @@ export interface ClientCredentials {
 
 export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & ClientCredentials {
   const { clientId, redirectUri, isEntra } = options
+  const knownAuthorities = [new URL(options.authority).host]
   const aboutCertificate = new WeakSet<object>()
 
   /** When the provider refuses the certificate: once more with another version, in the same request. */
@@ -109,7 +110,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
         clientId,
         authority: options.authority,
         authorityMetadata: documentOf(metadata),
-        knownAuthorities: [new URL(options.authority).host],
+        knownAuthorities,
         clientAssertion: () => Promise.resolve(assertion),
       },
       system: {
@@ -152,6 +153,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
           }),
         checkSignInAnswer,
         refusedAtSignIn,
+        withoutTokens,
       )
       return { ...tokensOf(answer), idToken: answer.id_token as string }
     },
@@ -213,6 +215,11 @@ function documentOf(metadata: ProviderMetadata): string {
     jwks_uri: metadata.jwksUri,
     end_session_endpoint: metadata.endSessionEndpoint,
   })
+}
+
+/** MSAL looks for the nonce in the ID token; the tokens themselves it would only keep. */
+function withoutTokens(answer: Json): Json {
+  return Object.fromEntries(Object.entries(answer).filter(([name]) => !/^(access|refresh)_token$/.test(name)))
 }
 
 /** Nobody needs it at a refresh; if MSAL stumbled over it, a refresh token that was just rotated would be lost. */

@@ -26,7 +26,7 @@ export interface ReportWorker {
 
 export interface CourierOptions {
   /** @param onGone called once, when the worker ended by itself */
-  readonly start: (onGone: (reason: unknown) => void) => ReportWorker
+  readonly start: (onGone: (reason: unknown) => void) => Promise<ReportWorker>
   readonly onFault: (error: unknown) => void
   readonly pace?: Partial<Pace>
 }
@@ -86,9 +86,13 @@ export function createCourier({ start, onFault, pace }: CourierOptions): Courier
   const send = async (): Promise<void> => {
     if (hasEnded || !hasSome() || performance.now() < notBefore) return
     try {
-      worker ??= start(onGone)
+      worker ??= await start(onGone)
     } catch (error) {
       onGone(error)
+      return
+    }
+    if (hasEnded as boolean) {
+      worker.stop()
       return
     }
     const report: Report = { operations, metrics: [...metrics.values()] }

@@ -6,10 +6,12 @@ import type { AccessTokens } from '../session/access-tokens.ts'
 import type { Store } from '../session/store.ts'
 import type { Clock } from '../timing/deadline.ts'
 import type { Funnel } from './funnel.ts'
+import { noTelemetry } from './telemetry.ts'
 import type { Outcome, Telemetry } from './telemetry.ts'
 
 /** @param target host of the table service */
 export function observeStore(store: Store, telemetry: Telemetry, target: string): Store {
+  if (telemetry === noTelemetry) return store
   const observe = <T>(name: string, table: string, work: () => Promise<T>, describe?: (result: T) => Outcome) =>
     telemetry.span({ name: `${name} ${table}`, type: 'Azure table', target }, work, describe)
   /** A write that another instance's was quicker than: no failure, but many of them are worth a look. */
@@ -58,6 +60,7 @@ export function observeStore(store: Store, telemetry: Telemetry, target: string)
 
 /** @param target host of the vault */
 export function observeVault(vault: KeyVault, telemetry: Telemetry, target: string): KeyVault {
+  if (telemetry === noTelemetry) return vault
   const observe = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
     let outcome = 'failed'
     try {
@@ -80,6 +83,7 @@ export function observeVault(vault: KeyVault, telemetry: Telemetry, target: stri
 
 /** To the identity provider and to Graph. A URL's query is never told. */
 export function observeNetwork(network: Network, telemetry: Telemetry): Network {
+  if (telemetry === noTelemetry) return network
   return (request) => {
     const { host, pathname } = new URL(request.url)
     const call = { name: `${request.method} ${pathname}`, type: 'HTTP', target: host } as const
@@ -104,6 +108,7 @@ export function observeAccessTokens(accessTokens: AccessTokens, funnel: Funnel):
 
 /** How old an assertion is when it is used: close to its end, a vault in trouble becomes sign-ins in trouble. */
 export function observeAssertions(assertions: ClientAssertions, telemetry: Telemetry, clock: Clock): ClientAssertions {
+  if (telemetry === noTelemetry) return assertions
   return {
     ...assertions,
     get: async () => {

@@ -12,7 +12,7 @@ function parts(take: (report: Report) => Promise<void> = () => Promise.resolve()
   const start: CourierOptions['start'] = (gone) => {
     const worker = { stopped: false, flushed: 0, gone }
     workers.push(worker)
-    return {
+    return Promise.resolve({
       take: (report) => {
         reports.push(report)
         return take(report)
@@ -24,7 +24,7 @@ function parts(take: (report: Report) => Promise<void> = () => Promise.resolve()
       stop: () => {
         worker.stopped = true
       },
-    }
+    })
   }
   return { reports, faults, workers, courier: createCourier({ start, onFault: (error) => faults.push(error) }) }
 }
