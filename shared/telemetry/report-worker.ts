@@ -32,7 +32,10 @@ const fixedByUs = {
 /** Far above what the exporter needs; a leak in it ends its thread, and not the broker. */
 const mostMegabytes = 192
 
-/** The name on the application map: the same as the host's own, so that both are one. */
+/**
+ * The name on the application map: the same as the host's own, so that both are one. Also where there is no such site:
+ * without the name of one the exporter asks the machine's metadata service what it runs on.
+ */
 function roleOf({ environment }: ReportWorkerOptions): string {
   return environment.WEBSITE_SITE_NAME ?? 'certificate-token-broker'
 }
@@ -41,7 +44,12 @@ export function startReportWorker(options: ReportWorkerOptions, onGone: (reason:
   const { connectionString, managedIdentity } = options
   const worker = new Worker(options.file, {
     workerData: { connectionString, managedIdentity },
-    env: { ...options.environment, ...fixedByUs, OTEL_SERVICE_NAME: roleOf(options) },
+    env: {
+      ...options.environment,
+      ...fixedByUs,
+      OTEL_SERVICE_NAME: roleOf(options),
+      WEBSITE_SITE_NAME: roleOf(options),
+    },
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: mostMegabytes },
     // What the exporter says about itself is no line of ours; the host would take it for an error of the app.

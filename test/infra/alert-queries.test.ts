@@ -66,9 +66,12 @@ describe('the alert that the certificate needs somebody', () => {
   const events = [...read('docs/certificate.md').matchAll(/^\| `(certificate [a-z ]+)` +\| (info|warn|error) /gm)].map(
     ([, event, level]) => ({ event: event!, level: level as LogLevel }),
   )
-  const errors = events.filter(({ level }) => level === 'error').map(({ event }) => event)
+  // One run that ended early is no alert: the next one goes on, and a roll that does not get on is stuck.
+  const errors = events
+    .filter(({ event, level }) => level === 'error' && event !== 'certificate roll failed')
+    .map(({ event }) => event)
 
-  it('is raised by every event that docs/certificate.md calls an error, and by no other', () => {
+  it('is raised by every event that docs/certificate.md calls an error, but for a run that failed, and by no other', () => {
     const lines = events.flatMap(({ event, level }) => linesOf((log) => log(level, event, { daysLeft: 20 })))
 
     const raised = run(condition, 'AppTraces', lines)

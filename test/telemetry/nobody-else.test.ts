@@ -50,8 +50,7 @@ describe('the telemetry’s thread', () => {
         connectionString:
           'InstrumentationKey=3f1b6c2e-8a4d-4c57-9b0e-d2a7f5e81c90;IngestionEndpoint=https://127.0.0.1:9/',
         managedIdentity: undefined,
-        // As in Azure; elsewhere it also asks the machine's metadata service whether it is a virtual machine there.
-        environment: { WEBSITE_SITE_NAME: 'broker' },
+        environment: {},
         file: pathToFileURL(file),
       },
       (reason) => gone.push(reason),
