@@ -13,10 +13,11 @@ import {
   checkTableServiceUri,
   checkVaultUrl,
 } from './addresses.ts'
-import { partsOf } from './ingestion.ts'
+import { checkAnyClientId, checkTenantId, findFlawOfGuid } from './identifiers.ts'
+import { checkTelemetryAuthentication, checkTelemetryConnection, partsOf } from './ingestion.ts'
 import { otherSourceTypes } from './names.ts'
-import { refusing } from './refusing.ts'
 import type { Refusal } from './settings-error.ts'
+import { oneOf, parsedText, text, yesOrNo } from './texts.ts'
 
 /** The sections of docs/settings.md, in its order. */
 export const sections = [
@@ -480,32 +481,6 @@ function declareSeconds(seconds: {
   }
 }
 
-function text(check: (value: string) => Refusal | undefined): z.ZodMiniType<string, string> {
-  return z.string().check(refusing((value) => findPadding(value) ?? check(value)))
-}
-
-function parsedText<T>(check: (value: string) => Refusal | undefined, parse: (value: string) => T) {
-  return z.pipe(text(check), z.transform(parse)) as z.ZodMiniType<T, string>
-}
-
-function oneOf<const T extends string>(values: readonly T[]): z.ZodMiniType<T, string> {
-  return parsedText(
-    (value) =>
-      (values as readonly string[]).includes(value)
-        ? undefined
-        : { problem: 'is none of the values that are taken', fix: `Write ${values.join(' or ')}.` },
-    (value) => value as T,
-  )
-}
-
-function yesOrNo(): z.ZodMiniType<boolean, string> {
-  return parsedText(
-    (value) =>
-      /^(true|false)$/i.test(value) ? undefined : { problem: 'is not a yes or no', fix: 'Write true or false.' },
-    (value) => value.toLowerCase() === 'true',
-  )
-}
-
 function vaultObjectName() {
   return text((value) =>
     /^[0-9A-Za-z-]{1,127}$/.test(value)
@@ -515,78 +490,6 @@ function vaultObjectName() {
           fix: 'Write the name alone, without URL or version: 1 to 127 letters, digits and hyphens.',
         },
   )
-}
-
-function findPadding(value: string): Refusal | undefined {
-  return value === value.trim()
-    ? undefined
-    : { problem: 'has white space at its beginning or end', fix: 'Remove the white space.' }
-}
-
-function checkTenantId(value: string): Refusal | undefined {
-  const fix = "Write the tenant's GUID, as the overview page of Entra ID shows it (Tenant ID)."
-  const consumers: Refusal = {
-    problem: 'lets personal accounts in, which are of no tenant of yours',
-    fix: `${fix} Personal accounts come in as guests of that tenant.`,
-  }
-  switch (value.toLowerCase()) {
-    case 'common':
-      return {
-        problem: 'lets in accounts of every tenant and personal ones',
-        fix: `${fix} One broker serves one tenant.`,
-      }
-    case 'organizations':
-      return { problem: 'lets in accounts of every tenant', fix: `${fix} One broker serves one tenant.` }
-    case 'consumers':
-    case '9188040d-6c67-4c5b-b112-36a304b66dad': // the same, by its GUID
-      return consumers
-  }
-  if (/^[a-z0-9-]+(\.[a-z0-9-]+)+$/i.test(value)) {
-    return { problem: 'is a domain name, which can move to another tenant', fix }
-  }
-  return findFlawOfGuid(value, fix)
-}
-
-function checkAnyClientId(value: string): Refusal | undefined {
-  // RFC 6749, appendix A.1.
-  if (/^[\x20-\x7e]{1,255}$/.test(value)) return undefined
-  return { problem: 'is no client id', fix: 'Write it as the provider shows it: up to 255 visible characters.' }
-}
-
-/** At Entra ID it is a GUID. */
-export function checkEntraClientId(value: string): Refusal | undefined {
-  return findFlawOfGuid(
-    value,
-    'Write the Application (client) ID, as the overview page of the app registration shows it.',
-  )
-}
-
-function findFlawOfGuid(value: string, fix: string): Refusal | undefined {
-  if (/^[<{[]|your|enter|placeholder|^0{8}-0{4}-0{4}-0{4}-0{12}$/i.test(value))
-    return { problem: 'is a placeholder', fix }
-  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)) return undefined
-  return { problem: 'is not a GUID', fix }
-}
-
-function checkTelemetryConnection(value: string): Refusal | undefined {
-  const parts = partsOf(value)
-  const fix = 'Copy the connection string from the overview page of the Application Insights resource.'
-  if (findFlawOfGuid(parts.get('instrumentationkey') ?? '', fix)) {
-    return { problem: 'has no instrumentation key', fix }
-  }
-  const endpoint = parts.get('ingestionendpoint')
-  if (endpoint !== undefined && URL.parse(endpoint)?.protocol !== 'https:') {
-    return { problem: 'names an ingestion endpoint that is not https', fix }
-  }
-  return undefined
-}
-
-function checkTelemetryAuthentication(value: string): Refusal | undefined {
-  const parts = partsOf(value)
-  const fix = 'Write Authorization=AAD;ClientId=… with the client id of the managed identity.'
-  if (parts.get('authorization')?.toUpperCase() !== 'AAD') return { problem: 'asks for no managed identity', fix }
-  const clientId = parts.get('clientid')
-  return clientId === undefined ? undefined : findFlawOfGuid(clientId, fix)
 }
 
 function checkSourceType(value: string): Refusal | undefined {

@@ -1,5 +1,6 @@
 /** Where Application Insights takes telemetry: a token of the managed identity goes there, and is for that alone. */
 import { findFlaw, isLoopbackHost } from './addresses.ts'
+import { findFlawOfGuid } from './identifiers.ts'
 import type { Refusal } from './settings-error.ts'
 
 /** Of the clouds, the older names among them. */
@@ -51,4 +52,25 @@ function isIngestion(endpoint: string): boolean {
   if (findFlaw(endpoint)) return false
   const { hostname } = new URL(endpoint)
   return isLoopbackHost(hostname) || hostSuffixes.some((suffix) => hostname.endsWith(suffix))
+}
+
+export function checkTelemetryConnection(value: string): Refusal | undefined {
+  const parts = partsOf(value)
+  const fix = 'Copy the connection string from the overview page of the Application Insights resource.'
+  if (findFlawOfGuid(parts.get('instrumentationkey') ?? '', fix)) {
+    return { problem: 'has no instrumentation key', fix }
+  }
+  const endpoint = parts.get('ingestionendpoint')
+  if (endpoint !== undefined && URL.parse(endpoint)?.protocol !== 'https:') {
+    return { problem: 'names an ingestion endpoint that is not https', fix }
+  }
+  return undefined
+}
+
+export function checkTelemetryAuthentication(value: string): Refusal | undefined {
+  const parts = partsOf(value)
+  const fix = 'Write Authorization=AAD;ClientId=… with the client id of the managed identity.'
+  if (parts.get('authorization')?.toUpperCase() !== 'AAD') return { problem: 'asks for no managed identity', fix }
+  const clientId = parts.get('clientid')
+  return clientId === undefined ? undefined : findFlawOfGuid(clientId, fix)
 }

@@ -1,9 +1,10 @@
 /** The settings of the broker: read once from the environment, or refused with everything that is wrong with them. */
 import * as z from 'zod/mini'
 import { findCloud } from './addresses.ts'
-import { allDeclarations, checkEntraClientId, declarations, missing } from './declarations.ts'
+import { allDeclarations, declarations, missing } from './declarations.ts'
 import type { Declaration } from './declarations.ts'
 import { areProblems, parseFrontEnds } from './front-ends.ts'
+import { checkEntraClientId } from './identifiers.ts'
 import type { FrontEndSettings } from './front-ends.ts'
 import { findForeignIngestion } from './ingestion.ts'
 import { findBadName } from './names.ts'
