@@ -24,6 +24,7 @@ import { createCodes } from '../shared/frontend/codes.ts'
 import { createFrontEnds } from '../shared/frontend/front-ends.ts'
 import type { FrontEnds } from '../shared/frontend/front-ends.ts'
 import { createRefreshHandles } from '../shared/frontend/refresh-handles.ts'
+import { createEndForReuse } from '../shared/frontend/reuse.ts'
 import { createReadiness } from '../shared/health/readiness.ts'
 import type { Readiness } from '../shared/health/readiness.ts'
 import { createNetwork } from '../shared/http/network.ts'
@@ -36,7 +37,7 @@ import { createSignOut } from '../shared/session/sign-out.ts'
 import type { SignOut } from '../shared/session/sign-out.ts'
 import { createSignOutElsewhere } from '../shared/session/sign-out-elsewhere.ts'
 import type { SignOutElsewhere } from '../shared/session/sign-out-elsewhere.ts'
-import type { RowKey, Store } from '../shared/session/store.ts'
+import type { Store } from '../shared/session/store.ts'
 import { createSweep } from '../shared/session/sweep.ts'
 import type { Sweep } from '../shared/session/sweep.ts'
 import { isLoopbackHost } from '../shared/settings/addresses.ts'
@@ -62,6 +63,7 @@ import type { Telemetry } from '../shared/telemetry/telemetry.ts'
 import { createLog, describeError } from '../shared/telemetry/log.ts'
 import type { Log, LogSink } from '../shared/telemetry/log.ts'
 import { wait } from '../shared/timing/deadline.ts'
+import { once } from '../shared/timing/once.ts'
 
 /** The parts that the functions call. */
 export interface Broker {
@@ -227,11 +229,8 @@ function composeBroker(settings: Settings, log: Log): Broker {
     plan: async () => (await certificateRoll()).plan(),
   }
   const sessions = createSessions({ store, ring, clock, ...session })
-  const endForReuse = (place: RowKey) =>
-    funnel.track('sign_out', { by: 'reuse' }, async (step) =>
-      step.about({ sessions: (await sessions.end({ place })) ? 1 : 0 }),
-    )
-  const codes = createCodes({ store, ring, clock, endSession: endForReuse })
+  const endForReuse = createEndForReuse(sessions, funnel)
+  const codes = createCodes({ store, ring, clock, endForReuse })
   const accessTokens = createAccessTokens({
     sessions,
     tokenEndpoint,
@@ -288,7 +287,7 @@ function composeBroker(settings: Settings, log: Log): Broker {
       issuer: settings.baseUrl,
       frontEnds,
       codes,
-      handles: createRefreshHandles({ store, ring, sessions, accessTokens, funnel, clock }),
+      handles: createRefreshHandles({ store, ring, sessions, accessTokens, endForReuse, clock }),
       sessions,
       signOut,
       funnel,
@@ -361,18 +360,6 @@ function composeTelemetry(settings: Settings, clock: () => number, log: Log): Te
 
 /** What Graph's tokens are for in the public cloud. */
 const publicGraph = 'https://graph.microsoft.com'
-
-/** Builds on first use; a failure is not kept, so that the next request tries again. */
-function once<T>(build: () => Promise<T>): () => Promise<T> {
-  let built: Promise<T> | undefined
-  return () => {
-    built ??= build().catch((error: unknown) => {
-      built = undefined
-      throw error
-    })
-    return built
-  }
-}
 
 function lateKeyVault(load: () => Promise<KeyVault>): KeyVault {
   return {

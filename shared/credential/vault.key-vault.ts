@@ -10,7 +10,7 @@ import type { Answered } from '../http/exchange.ts'
 import type { KeyWrapper } from '../session/key-ring.ts'
 import { vaultResourceOf } from '../settings/addresses.ts'
 import { withDeadline } from '../timing/deadline.ts'
-import type { createKeyVaultCertificates } from './certificates.key-vault.ts'
+import { once } from '../timing/once.ts'
 import type { RollVault } from './vault.ts'
 import { passing, refusal } from './vault-refusals.ts'
 
@@ -84,21 +84,15 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
   }
 
   // For the roll, and for an instance that finds nothing in the store.
-  let certificates: Promise<ReturnType<typeof createKeyVaultCertificates>> | undefined
-  const loadCertificates = async () => {
+  const certificates = once(async () => {
     const { createKeyVaultCertificates } = await import('./certificates.key-vault.ts')
     return createKeyVaultCertificates({ ...options, deadlineMilliseconds })
-  }
-  const loaded = () =>
-    (certificates ??= loadCertificates().catch((error: unknown) => {
-      certificates = undefined
-      throw error
-    }))
+  })
 
   return {
-    listVersions: async () => (await loaded()).listVersions(),
+    listVersions: async () => (await certificates()).listVersions(),
 
-    readCertificate: async (version) => (await loaded()).readCertificate(version),
+    readCertificate: async (version) => (await certificates()).readCertificate(version),
 
     sign: (version, digest) => operate(signPs256, { name: certificateName, version }, digest),
 

@@ -11,6 +11,7 @@ import type { Row, RowKey, Store, StoredRow } from '../session/store.ts'
 import type { Identity } from '../signin/id-token.ts'
 import { codeChallengeOf } from '../signin/transaction.ts'
 import type { Clock } from '../timing/deadline.ts'
+import type { EndForReuse } from './reuse.ts'
 
 /** What a code stands for. */
 export interface CodeGrant {
@@ -48,8 +49,7 @@ export interface CodesOptions {
   readonly store: Store
   readonly ring: KeyRing
   readonly clock: Clock
-  /** Ends the session that a code gave. */
-  readonly endSession: (place: RowKey) => Promise<unknown>
+  readonly endForReuse: EndForReuse
 }
 
 const lifetimeMilliseconds = 60_000
@@ -57,7 +57,7 @@ const format = '1'
 
 type Kept = CodeGrant & { readonly expires: number }
 
-export function createCodes({ store, ring, clock, endSession }: CodesOptions): Codes {
+export function createCodes({ store, ring, clock, endForReuse }: CodesOptions): Codes {
   const openRow = async (row: StoredRow, code: string): Promise<Kept | undefined> => {
     const { ringKey, grant, format: rowFormat } = row.values
     const key = typeof ringKey === 'string' ? await ring.find(ringKey) : undefined
@@ -67,9 +67,9 @@ export function createCodes({ store, ring, clock, endSession }: CodesOptions): C
   }
 
   /** Remembered in the row, so that whoever used the code first learns of it too. */
-  const onReuse = async (row: StoredRow, place: RowKey): Promise<void> => {
+  const onReuse = async (row: StoredRow, { clientId: frontEndId, place }: CodeGrant): Promise<void> => {
     await store.replace('codes', { ...row, values: { ...row.values, used: 'again' } }, row.etag)
-    await endSession(place)
+    await endForReuse({ frontEndId, place })
   }
 
   return {
@@ -102,14 +102,14 @@ export function createCodes({ store, ring, clock, endSession }: CodesOptions): C
       if (!isVerified(codeVerifier, grant.codeChallenge)) throw invalid('code_verifier')
 
       if (row.values.used !== undefined) {
-        await onReuse(row, grant.place)
+        await onReuse(row, grant)
         throw invalid('used before')
       }
       if (clock() >= grant.expires) throw invalid('older than a minute')
       const used = await store.replace('codes', { ...row, values: { ...row.values, used: 'once' } }, row.etag)
       if (used === undefined) {
         const now = await store.find('codes', placeOf(code))
-        if (now) await onReuse(now, grant.place)
+        if (now) await onReuse(now, grant)
         throw invalid('used at the same time')
       }
       const wasReused = async () => (await store.find('codes', placeOf(code), ['used']))?.values.used !== 'once'

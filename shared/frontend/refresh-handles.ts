@@ -13,10 +13,10 @@ import { ringKeyIdOf } from '../session/session.ts'
 import type { AccessToken, SessionKey } from '../session/session.ts'
 import type { ReadSession, Sessions } from '../session/sessions.ts'
 import type { Store, StoredRow } from '../session/store.ts'
-import type { Funnel } from '../telemetry/funnel.ts'
 import { wait } from '../timing/deadline.ts'
 import type { Clock } from '../timing/deadline.ts'
 import type { FrontEnd } from './front-ends.ts'
+import type { EndForReuse } from './reuse.ts'
 
 export interface UsedHandle {
   readonly token: AccessToken
@@ -53,7 +53,7 @@ export interface RefreshHandlesOptions {
   readonly ring: KeyRing
   readonly sessions: Sessions
   readonly accessTokens: AccessTokens
-  readonly funnel: Funnel
+  readonly endForReuse: EndForReuse
   readonly clock: Clock
 }
 
@@ -105,11 +105,6 @@ export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHan
     return secret === undefined ? undefined : { ...key, secret: Buffer.from(secret, 'base64url') }
   }
 
-  const endForReuse = (key: SessionKey): Promise<void> =>
-    options.funnel.track('sign_out', { frontEnd: key.frontEndId, by: 'reuse' }, async (step) =>
-      step.about({ sessions: (await sessions.end(key)) ? 1 : 0 }),
-    )
-
   /** For a handle that does not open its session: a repeat, a theft, or nothing that was ever given out. */
   const afterUse = async (key: SessionKey, wanted: Use): Promise<UsedHandle> => {
     const row = await store.find('sessions', key.place)
@@ -117,7 +112,7 @@ export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHan
     const successor = await successorOf(row, key)
     const read = successor && (await sessions.find(successor))
     if (!read) {
-      await endForReuse(key)
+      await options.endForReuse(key)
       throw invalid('used before: its session is ended')
     }
     const { token } = await tokenFor(read, wanted).catch(unlessSignedOut)

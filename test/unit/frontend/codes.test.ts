@@ -37,7 +37,10 @@ describe('a one-time code', () => {
       store,
       ring: openRing({ store, wrapper: parts.newWrapper(), clock }),
       clock,
-      endSession: (place) => Promise.resolve(ended.push(place)),
+      endForReuse: ({ place }) => {
+        ended.push(place)
+        return Promise.resolve()
+      },
     })
   })
   afterAll(() => parts.close())

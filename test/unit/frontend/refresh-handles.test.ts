@@ -8,6 +8,7 @@ import type { Store } from '../../../shared/session/store.ts'
 import type { TokenEndpoint } from '../../../shared/signin/redeem.ts'
 import { createClock, openRing, openSessions, somebody, startSessionParts } from '../session/parts.ts'
 import type { SessionParts } from '../session/parts.ts'
+import { createEndForReuse } from '../../../shared/frontend/reuse.ts'
 import { noFunnel } from '../../../shared/telemetry/funnel.ts'
 
 const start = '2031-05-10T12:00:00.000Z'
@@ -43,7 +44,14 @@ describe('a refresh handle', () => {
       funnel: noFunnel,
       onFault: () => undefined,
     })
-    handles = createRefreshHandles({ store, ring, sessions, accessTokens, funnel: noFunnel, clock })
+    handles = createRefreshHandles({
+      store,
+      ring,
+      sessions,
+      accessTokens,
+      endForReuse: createEndForReuse(sessions, noFunnel),
+      clock,
+    })
     begin = async (accessTokenSeconds = 12 * hour) => {
       const place = { partition: partitionOf(somebody, await ring.current()), row: newGrantRow() }
       const key = { frontEndId: 'app', place, secret: newGrantSecret() }

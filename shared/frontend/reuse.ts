@@ -1,0 +1,16 @@
+/**
+ * What a second use ends: a code or a refresh token that comes again may be stolen, so the session that it gave is over
+ * for both who have it. RFC 9700 §4.14.2, RFC 6749 §4.1.2.
+ */
+import type { Sessions } from '../session/sessions.ts'
+import type { SessionKey } from '../session/session.ts'
+import type { Funnel } from '../telemetry/funnel.ts'
+
+export type EndForReuse = (session: Pick<SessionKey, 'frontEndId' | 'place'>) => Promise<void>
+
+export function createEndForReuse(sessions: Pick<Sessions, 'end'>, funnel: Funnel): EndForReuse {
+  return (session) =>
+    funnel.track('sign_out', { frontEnd: session.frontEndId, by: 'reuse' }, async (step) =>
+      step.about({ sessions: (await sessions.end(session)) ? 1 : 0 }),
+    )
+}
