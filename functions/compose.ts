@@ -16,39 +16,39 @@ import type { ProvingVersion } from '../shared/certificate/application-keys.ts'
 import { createClientAssertions, entraForm, lifetimeOf, signAssertion } from '../shared/credential/client-assertion.ts'
 import type { AssertionForm, ClientAssertions } from '../shared/credential/client-assertion.ts'
 import { createSigningVersions } from '../shared/credential/signing-version.ts'
-import type { KeyVault } from '../shared/credential/vault.key-vault.ts'
+import type { KeyVault } from '../shared/vault/vault.key-vault.ts'
 import { asBrokerError } from '../shared/errors.ts'
-import { createAuthorizationServer } from '../shared/frontend/authorization-server.ts'
-import type { AuthorizationServer } from '../shared/frontend/authorization-server.ts'
-import { createCodes } from '../shared/frontend/codes.ts'
-import { createFrontEnds } from '../shared/frontend/front-ends.ts'
-import type { FrontEnds } from '../shared/frontend/front-ends.ts'
-import { createRefreshHandles } from '../shared/frontend/refresh-handles.ts'
-import { createEndForReuse } from '../shared/frontend/reuse.ts'
+import { createAuthorizationServer } from '../shared/oauth/authorization-server.ts'
+import type { AuthorizationServer } from '../shared/oauth/authorization-server.ts'
+import { createCodes } from '../shared/oauth/authorization-codes.ts'
+import { createFrontEnds } from '../shared/front-ends/front-ends.ts'
+import type { FrontEnds } from '../shared/front-ends/front-ends.ts'
+import { createRefreshHandles } from '../shared/oauth/refresh-tokens.ts'
+import { createEndForReuse } from '../shared/oauth/reuse.ts'
 import { createReadiness } from '../shared/health/readiness.ts'
 import type { Readiness } from '../shared/health/readiness.ts'
 import { createNetwork } from '../shared/http/network.ts'
 import { createAccessTokens } from '../shared/session/access-tokens.ts'
 import type { AccessTokens } from '../shared/session/access-tokens.ts'
-import { createKeyRing } from '../shared/session/key-ring.ts'
+import { createKeyRing } from '../shared/crypto/key-ring.ts'
 import { createSessions } from '../shared/session/sessions.ts'
 import type { Sessions } from '../shared/session/sessions.ts'
-import { createSignOut } from '../shared/session/sign-out.ts'
-import type { SignOut } from '../shared/session/sign-out.ts'
-import { createSignOutElsewhere } from '../shared/session/sign-out-elsewhere.ts'
-import type { SignOutElsewhere } from '../shared/session/sign-out-elsewhere.ts'
-import type { Store } from '../shared/session/store.ts'
-import { createSweep } from '../shared/session/sweep.ts'
-import type { Sweep } from '../shared/session/sweep.ts'
+import { createSignOut } from '../shared/sign-out/sign-out.ts'
+import type { SignOut } from '../shared/sign-out/sign-out.ts'
+import { createSignOutElsewhere } from '../shared/sign-out/provider-logout.ts'
+import type { SignOutElsewhere } from '../shared/sign-out/provider-logout.ts'
+import type { Store } from '../shared/store/store.ts'
+import { createSweep } from '../shared/store/sweep.ts'
+import type { Sweep } from '../shared/store/sweep.ts'
 import { isLoopbackHost } from '../shared/settings/addresses.ts'
 import { parseSettings, SettingsError } from '../shared/settings/settings.ts'
 import type { Settings } from '../shared/settings/settings.ts'
-import { createIdentityProvider } from '../shared/signin/identity-provider.ts'
-import { assertionAudienceOf, isEntra, issuerOf } from '../shared/signin/provider-metadata.ts'
-import type { ClientCredentials } from '../shared/signin/redeem.msal.ts'
-import type { TokenEndpoint } from '../shared/signin/redeem.ts'
-import { createSignIn } from '../shared/signin/sign-in.ts'
-import type { SignIn } from '../shared/signin/sign-in.ts'
+import { createIdentityProvider } from '../shared/provider/identity-provider.ts'
+import { assertionAudienceOf, isEntra, issuerOf } from '../shared/provider/metadata.ts'
+import type { ClientCredentials } from '../shared/provider/token-endpoint.msal.ts'
+import type { TokenEndpoint } from '../shared/provider/token-endpoint.ts'
+import { createSignIn } from '../shared/sign-in/sign-in.ts'
+import type { SignIn } from '../shared/sign-in/sign-in.ts'
 import { createCourier } from '../shared/telemetry/courier.ts'
 import { createFunnel, noFunnel } from '../shared/telemetry/funnel.ts'
 import {
@@ -105,11 +105,11 @@ function composeBroker(settings: Settings, log: Log): Broker {
   const onFault = (error: unknown) => log('warn', 'fault', describeError(asBrokerError(error)))
 
   const azureIdentity = once(async () => {
-    const { createTokenCredential } = await import('../shared/credential/token-credential.azure-identity.ts')
+    const { createTokenCredential } = await import('../shared/vault/token-credential.azure-identity.ts')
     return createTokenCredential({ ...credential, clock })
   })
   const keyVault = once(async () => {
-    const { createKeyVault } = await import('../shared/credential/vault.key-vault.ts')
+    const { createKeyVault } = await import('../shared/vault/vault.key-vault.ts')
     return createKeyVault({
       vaultUrl: credential.vaultUrl,
       certificateName: credential.certificateName,
@@ -118,7 +118,7 @@ function composeBroker(settings: Settings, log: Log): Broker {
     })
   })
   const tableStore = once(async () => {
-    const { createAzureTableStore } = await import('../shared/session/store.azure-table.ts')
+    const { createAzureTableStore } = await import('../shared/store/store.azure-table.ts')
     return createAzureTableStore({ ...settings.store, credential: azureIdentity })
   })
 
@@ -178,7 +178,7 @@ function composeBroker(settings: Settings, log: Log): Broker {
   })
   const assertions: ClientAssertions = observeAssertions(signedAssertions, telemetry, clock)
   const tokenEndpoint = once(async (): Promise<TokenEndpoint & ClientCredentials> => {
-    const { createMsalTokenEndpoint } = await import('../shared/signin/redeem.msal.ts')
+    const { createMsalTokenEndpoint } = await import('../shared/provider/token-endpoint.msal.ts')
     return createMsalTokenEndpoint({
       authority: issuerOf(identity),
       isEntra: isEntra(identity),

@@ -1,6 +1,6 @@
 /** GET /logout/done: back from the provider's sign-out, on to the front end's page. */
 import { seeOther } from '../shared/http/answer.ts'
-import { endKnownBrowserCookie } from '../shared/signin/known-browser.ts'
+import { endKnownBrowserCookie } from '../shared/sign-in/known-browser.ts'
 import type { Broker } from './compose.ts'
 import { parseQuery, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'

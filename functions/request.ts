@@ -3,7 +3,7 @@ import type { HttpRequest } from '@azure/functions'
 import { BrokerError } from '../shared/errors.ts'
 import { parseCookies } from '../shared/http/cookies.ts'
 import type { RequestCookies } from '../shared/http/cookies.ts'
-import type { CallerHeaders } from '../shared/http/same-site-guard.ts'
+import type { CallerHeaders } from '../shared/front-ends/same-site-guard.ts'
 
 const maxQueryLength = 12 * 1024
 const maxParameters = 50

@@ -1,7 +1,7 @@
 /** GET /session: who is signed in at this front end, until when. */
 import { BrokerError } from '../shared/errors.ts'
 import { json } from '../shared/http/answer.ts'
-import { signInUrl } from '../shared/signin/sign-in-url.ts'
+import { signInUrl } from '../shared/sign-in/sign-in-url.ts'
 import type { Broker } from './compose.ts'
 import { callerOf, cookiesOf, parseQuery, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'

@@ -1,7 +1,7 @@
 /** What `npm start` says once everything runs: for people a card, for programs one line of JSON. */
-import { checkReturnUrl } from '../shared/frontend/front-ends.ts'
+import { checkReturnUrl } from '../shared/front-ends/front-ends.ts'
 import type { Settings } from '../shared/settings/settings.ts'
-import { issuerOf } from '../shared/signin/provider-metadata.ts'
+import { issuerOf } from '../shared/provider/metadata.ts'
 import { demoApiName } from './cloud.ts'
 import type { Cloud } from './cloud.ts'
 import type { HostProcess } from './functions-host/process.ts'

@@ -1,6 +1,6 @@
 /** `npm run certificate -- roll --dry-run`: what a roll would do, step by step. Nothing is written. */
-import { foresee, withAnother } from '../shared/certificate/foresee.ts'
-import type { ForeseenStep } from '../shared/certificate/foresee.ts'
+import { foresee, withAnother } from '../tools/certificate/simulate.ts'
+import type { ForeseenStep } from '../tools/certificate/simulate.ts'
 import { createCertificateRoll, describeStep } from '../shared/certificate/roll.ts'
 import { openAccess, storeIsSilent } from './certificate-access.ts'
 import type { CertificateAccess, NamedCertificate } from './certificate-access.ts'

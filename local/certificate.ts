@@ -1,15 +1,15 @@
 /** `npm run certificate -- create|status|roll`: the certificate in the vault, with the sign-in of azd or az. */
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { createKeyVaultCertificateCreator } from '../shared/certificate/certificate-creator.key-vault.ts'
+import { createKeyVaultCertificateCreator } from '../tools/certificate/certificate-creator.key-vault.ts'
 import {
   CertificateRefused,
   createCertificate,
   defaultPolicy,
   findPolicyProblems,
-} from '../shared/certificate/create.ts'
-import type { CertificatePolicy } from '../shared/certificate/create.ts'
-import { createDeployerCredential } from '../shared/certificate/deployer-credential.azure-identity.ts'
+} from '../tools/certificate/create.ts'
+import type { CertificatePolicy } from '../tools/certificate/create.ts'
+import { createDeployerCredential } from '../tools/certificate/deployer-credential.azure-identity.ts'
 import { checkVaultUrl } from '../shared/settings/addresses.ts'
 import { declarations } from '../shared/settings/declarations.ts'
 import { dryRun } from './certificate-dry-run.ts'

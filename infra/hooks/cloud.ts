@@ -1,5 +1,5 @@
 /** Requests to Azure Resource Manager and Microsoft Graph with the deploying person's sign-in, patient where it helps. */
-import { createDeployerCredential } from '../../shared/certificate/deployer-credential.azure-identity.ts'
+import { createDeployerCredential } from '../../tools/certificate/deployer-credential.azure-identity.ts'
 import { isLoopbackHost } from '../../shared/settings/addresses.ts'
 import { wait } from '../../shared/timing/deadline.ts'
 import { HookStop } from './stop.ts'

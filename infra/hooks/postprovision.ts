@@ -1,8 +1,8 @@
 /** After each provisioning: makes the certificate where there is none, and tells the app registration of it. */
-import { createKeyVaultCertificateCreator } from '../../shared/certificate/certificate-creator.key-vault.ts'
-import { CertificateRefused, createCertificate, defaultPolicy } from '../../shared/certificate/create.ts'
-import type { CreateResult } from '../../shared/certificate/create.ts'
-import { createDeployerCredential } from '../../shared/certificate/deployer-credential.azure-identity.ts'
+import { createKeyVaultCertificateCreator } from '../../tools/certificate/certificate-creator.key-vault.ts'
+import { CertificateRefused, createCertificate, defaultPolicy } from '../../tools/certificate/create.ts'
+import type { CreateResult } from '../../tools/certificate/create.ts'
+import { createDeployerCredential } from '../../tools/certificate/deployer-credential.azure-identity.ts'
 import { checkVaultUrl } from '../../shared/settings/addresses.ts'
 import { parseFrontEnds, areProblems } from '../../shared/settings/front-ends.ts'
 import { wait } from '../../shared/timing/deadline.ts'

@@ -2,7 +2,7 @@
  * addKey and removeKey of Microsoft Graph: an application needs no directory permission to roll its own keys, only a
  * token of its own and a proof that it has one of the keys.
  */
-import type { RollVault } from '../credential/vault.ts'
+import type { RollVault } from '../vault/vault.ts'
 import { BrokerError } from '../errors.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
 import type { Clock } from '../timing/deadline.ts'

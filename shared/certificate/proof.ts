@@ -1,6 +1,6 @@
 /** The proof of possession that addKey and removeKey ask for: a JWT by a key that is registered already. */
 import { createHash } from 'node:crypto'
-import type { RollVault } from '../credential/vault.ts'
+import type { RollVault } from '../vault/vault.ts'
 import type { ProvingVersion } from './application-keys.ts'
 
 export interface ProofClaims {

@@ -1,6 +1,6 @@
 /** The keys that /.well-known/jwks.json publishes: before they sign, while they do, and for the overlap after that. */
 import { createHash, X509Certificate } from 'node:crypto'
-import type { CertificateVault } from '../credential/vault.ts'
+import type { CertificateVault } from '../vault/vault.ts'
 import { BoundedMap } from '../timing/bounded-map.ts'
 import type { Clock } from '../timing/deadline.ts'
 import { singleFlight } from '../timing/single-flight.ts'

@@ -1,7 +1,7 @@
 /** Where the record is kept: one row in the store, changed by conditional write. */
 import { createHash } from 'node:crypto'
 import { BrokerError } from '../errors.ts'
-import type { Store } from '../session/store.ts'
+import type { Store } from '../store/store.ts'
 import { emptyRecord, parseRecord } from './record.ts'
 import type { CertificateRecord } from './record.ts'
 

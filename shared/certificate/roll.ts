@@ -3,7 +3,7 @@
  * conditional write decides which instance does it. What is left is done by the next run.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import type { RollVault } from '../credential/vault.ts'
+import type { RollVault } from '../vault/vault.ts'
 import { asBrokerError, BrokerError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import { withDeadline } from '../timing/deadline.ts'

@@ -8,7 +8,7 @@ import type { Clock } from '../timing/deadline.ts'
 import { singleFlight } from '../timing/single-flight.ts'
 import { isAboutTheVersion } from './signing-version.ts'
 import type { SigningVersions } from './signing-version.ts'
-import type { RollVault } from './vault.ts'
+import type { RollVault } from '../vault/vault.ts'
 import type { SigningVersion } from './certificate-version.ts'
 
 export interface ClientAssertions {

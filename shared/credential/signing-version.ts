@@ -12,13 +12,13 @@ import { createCertificateRecords } from '../certificate/records.ts'
 import type { CertificateRecords } from '../certificate/records.ts'
 import { demote } from '../certificate/steps.ts'
 import { BrokerError } from '../errors.ts'
-import type { Store } from '../session/store.ts'
+import type { Store } from '../store/store.ts'
 import { BoundedMap } from '../timing/bounded-map.ts'
 import type { Clock } from '../timing/deadline.ts'
 import { singleFlight } from '../timing/single-flight.ts'
 import { byAgeOfListed, chooseVersion } from './certificate-version.ts'
 import type { CertificateVersion, SigningVersion } from './certificate-version.ts'
-import type { CertificateVault } from './vault.ts'
+import type { CertificateVault } from '../vault/vault.ts'
 
 export interface SigningVersions {
   /** The version that signs now; asks the vault only where neither memory nor the store knows. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { errorCatalogue } from '../errors.ts'
 import type { BrokerError } from '../errors.ts'
-import type { FrontEnd } from '../frontend/front-ends.ts'
+import type { FrontEnd } from '../front-ends/front-ends.ts'
 import type { Answer } from './answer.ts'
 import { Html, html } from './html.ts'
 import { retryAfter } from './problem.ts'

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import { BrokerError, asBrokerError, isPassingFault } from '../errors.ts'
-import type { FrontEnd } from '../frontend/front-ends.ts'
-import type { TokenEndpoint } from '../signin/redeem.ts'
+import type { FrontEnd } from '../front-ends/front-ends.ts'
+import type { TokenEndpoint } from '../provider/token-endpoint.ts'
 import type { Funnel } from '../telemetry/funnel.ts'
 import { wait } from '../timing/deadline.ts'
 import type { Clock } from '../timing/deadline.ts'

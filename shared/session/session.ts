@@ -1,9 +1,9 @@
 /** A session: what it holds, and the sealed row that it is kept in. */
 import { hash, randomBytes } from 'node:crypto'
-import type { Identity } from '../signin/id-token.ts'
-import type { RingKey } from './key-ring.ts'
-import { deriveKey, open, seal } from './sealing.ts'
-import type { Row, RowKey, StoredRow, Values } from './store.ts'
+import type { Identity } from '../provider/id-token.ts'
+import type { RingKey } from '../crypto/key-ring.ts'
+import { deriveKey, open, seal } from '../crypto/sealing.ts'
+import type { Row, RowKey, StoredRow, Values } from '../store/store.ts'
 
 /** Who is signed in, until when. Times are milliseconds since the epoch. */
 export interface SessionOwner {

@@ -2,10 +2,10 @@
 import { BrokerError } from '../errors.ts'
 import type { RequestCookies } from '../http/cookies.ts'
 import { sessionCookieName } from '../http/cookies.ts'
-import type { Identity } from '../signin/id-token.ts'
+import type { Identity } from '../provider/id-token.ts'
 import { BoundedMap } from '../timing/bounded-map.ts'
 import type { Clock } from '../timing/deadline.ts'
-import type { KeyRing, RingKey } from './key-ring.ts'
+import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
 import {
   fromCookieValue,
   newSessionKey,
@@ -17,7 +17,7 @@ import {
   toRow,
 } from './session.ts'
 import type { Session, SessionKey, SessionOwner, SessionTokens } from './session.ts'
-import type { Store, StoredRow, Values } from './store.ts'
+import type { Store, StoredRow, Values } from '../store/store.ts'
 
 /** A session as it was read: a write names what it was read as. */
 export interface ReadSession {

@@ -1,9 +1,9 @@
 /** The broker's calls to what is outside, timed and counted: the same interfaces, around the adapters. */
 import type { ClientAssertions } from '../credential/client-assertion.ts'
 import type { Network } from '../http/network.ts'
-import type { KeyVault } from '../credential/vault.key-vault.ts'
+import type { KeyVault } from '../vault/vault.key-vault.ts'
 import type { AccessTokens } from '../session/access-tokens.ts'
-import type { Store } from '../session/store.ts'
+import type { Store } from '../store/store.ts'
 import type { Clock } from '../timing/deadline.ts'
 import type { Funnel } from './funnel.ts'
 import { noTelemetry } from './telemetry.ts'

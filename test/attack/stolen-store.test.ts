@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { StoredRow } from '../../shared/session/store.ts'
+import type { StoredRow } from '../../shared/store/store.ts'
 import { clockAhead } from '../setup/clock.ts'
 import { deskPage, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { foresee, withAnother } from '../../../shared/certificate/foresee.ts'
+import { foresee, withAnother } from '../../../tools/certificate/simulate.ts'
 import { paceOf } from '../../../shared/certificate/pace.ts'
 import { emptyRecord, observe } from '../../../shared/certificate/record.ts'
 import type { CertificateRecord, RecordedVersion } from '../../../shared/certificate/record.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { VaultFault } from '../../../local/vault/vault.ts'
-import type { KeyVault } from '../../../shared/credential/vault.key-vault.ts'
+import type { KeyVault } from '../../../shared/vault/vault.key-vault.ts'
 import { sendJson, startSecureServer } from '../../setup/secure-server.ts'
 import type { SecureServer } from '../../setup/secure-server.ts'
 import { certificateName, startVaultParts, wrappingKeyName } from './vault-parts.ts'

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { BrokerError } from '../../../shared/errors.ts'
-import { createCodes } from '../../../shared/frontend/codes.ts'
-import type { Codes } from '../../../shared/frontend/codes.ts'
-import type { RowKey, Store } from '../../../shared/session/store.ts'
+import { createCodes } from '../../../shared/oauth/authorization-codes.ts'
+import type { Codes } from '../../../shared/oauth/authorization-codes.ts'
+import type { RowKey, Store } from '../../../shared/store/store.ts'
 import { createClock, openRing, somebody, startSessionParts } from '../session/parts.ts'
 import type { SessionParts } from '../session/parts.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { createEndForReuse } from '../../../shared/frontend/reuse.ts'
-import type { RowKey } from '../../../shared/session/store.ts'
+import { createEndForReuse } from '../../../shared/oauth/reuse.ts'
+import type { RowKey } from '../../../shared/store/store.ts'
 import { createFunnel } from '../../../shared/telemetry/funnel.ts'
 import type { Fields } from '../../../shared/telemetry/report.ts'
 import { noTelemetry } from '../../../shared/telemetry/telemetry.ts'

@@ -1,7 +1,7 @@
 import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { deriveKey, open, seal } from '../../../shared/session/sealing.ts'
+import { deriveKey, open, seal } from '../../../shared/crypto/sealing.ts'
 
 const key = createSecretKey(randomBytes(32))
 const text = fc.string({ unit: 'binary' })

@@ -1,7 +1,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { RingKey } from '../../../shared/session/key-ring.ts'
+import type { RingKey } from '../../../shared/crypto/key-ring.ts'
 import {
   fromCookieValue,
   newSessionKey,
@@ -12,7 +12,7 @@ import {
   toRow,
 } from '../../../shared/session/session.ts'
 import type { Session } from '../../../shared/session/session.ts'
-import type { StoredRow, Values } from '../../../shared/session/store.ts'
+import type { StoredRow, Values } from '../../../shared/store/store.ts'
 import { somebody } from './parts.ts'
 
 const aRingKey = (id: string): RingKey => ({

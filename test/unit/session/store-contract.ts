@@ -4,7 +4,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Row, Store, Values } from '../../../shared/session/store.ts'
+import type { Row, Store, Values } from '../../../shared/store/store.ts'
 
 export interface OpenedStore {
   readonly store: Store

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { inject } from 'vitest'
-import { createAzureTableStore } from '../../../shared/session/store.azure-table.ts'
+import { createAzureTableStore } from '../../../shared/store/store.azure-table.ts'
 import { startTableProxy } from '../../setup/table-proxy.ts'
 import { describeStore } from './store-contract.ts'
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { BrokerError } from '../../../shared/errors.ts'
-import { bearerToken, createTableService } from '../../../shared/session/table-service.azure-table.ts'
-import type { TableService } from '../../../shared/session/table-service.azure-table.ts'
+import { bearerToken, createTableService } from '../../../shared/store/table-service.azure-table.ts'
+import type { TableService } from '../../../shared/store/table-service.azure-table.ts'
 import { sendJson, startSecureServer } from '../../setup/secure-server.ts'
 import type { Answerer, SecureServer } from '../../setup/secure-server.ts'
 

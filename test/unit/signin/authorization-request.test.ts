@@ -8,11 +8,11 @@ import {
   checkHints,
   parseLoginParameters,
   signInScopes,
-} from '../../../shared/signin/authorization-request.ts'
-import type { LoginParameters } from '../../../shared/signin/authorization-request.ts'
-import type { ProviderMetadata } from '../../../shared/signin/identity-provider.ts'
-import { codeChallengeOf } from '../../../shared/signin/transaction.ts'
-import type { Transaction } from '../../../shared/signin/transaction.ts'
+} from '../../../shared/sign-in/authorization-url.ts'
+import type { LoginParameters } from '../../../shared/sign-in/authorization-url.ts'
+import type { ProviderMetadata } from '../../../shared/provider/identity-provider.ts'
+import { codeChallengeOf } from '../../../shared/sign-in/transaction.ts'
+import type { Transaction } from '../../../shared/sign-in/transaction.ts'
 
 const [shop, plain] = parseFrontEnds(
   JSON.stringify([

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { KeyObject } from 'node:crypto'
 import { createNetwork } from '../../../shared/http/network.ts'
-import { createIdentityProvider } from '../../../shared/signin/identity-provider.ts'
-import type { IdentityProvider } from '../../../shared/signin/identity-provider.ts'
+import { createIdentityProvider } from '../../../shared/provider/identity-provider.ts'
+import type { IdentityProvider } from '../../../shared/provider/identity-provider.ts'
 import { ecKey, jwk, rsaKey, startProviderServer, tenantId } from './provider-server.ts'
 import type { ProviderServer } from './provider-server.ts'
 

@@ -2,15 +2,15 @@
  * Not run, only compiled: each line that skips or reorders a check must be an error, or the type check fails here
  * ("Unused '@ts-expect-error' directive").
  */
-import type { CallbackAnswer, CheckedCode, TakenCode } from '../../../shared/signin/callback.ts'
-import { checkAnswer, takeCode } from '../../../shared/signin/callback.ts'
-import type { Identity, IdTokenExpectations } from '../../../shared/signin/id-token.ts'
-import { checkIdToken } from '../../../shared/signin/id-token.ts'
-import type { IdentityProvider } from '../../../shared/signin/identity-provider.ts'
-import type { RedeemedCode, TokenEndpoint } from '../../../shared/signin/redeem.ts'
-import type { CurrentTransaction, Transaction } from '../../../shared/signin/transaction.ts'
+import type { CallbackAnswer, CheckedCode, TakenCode } from '../../../shared/sign-in/callback.ts'
+import { checkAnswer, takeCode } from '../../../shared/sign-in/callback.ts'
+import type { Identity, IdTokenExpectations } from '../../../shared/provider/id-token.ts'
+import { checkIdToken } from '../../../shared/provider/id-token.ts'
+import type { IdentityProvider } from '../../../shared/provider/identity-provider.ts'
+import type { RedeemedCode, TokenEndpoint } from '../../../shared/provider/token-endpoint.ts'
+import type { CurrentTransaction, Transaction } from '../../../shared/sign-in/transaction.ts'
 import type { Sessions } from '../../../shared/session/sessions.ts'
-import type { Store } from '../../../shared/session/store.ts'
+import type { Store } from '../../../shared/store/store.ts'
 
 export interface Parts {
   readonly answer: CallbackAnswer & { readonly code: string }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { assertionAudienceOf, checkMetadata, metadataUrlOf } from '../../../shared/signin/provider-metadata.ts'
-import type { ProviderWishes } from '../../../shared/signin/provider-metadata.ts'
+import { assertionAudienceOf, checkMetadata, metadataUrlOf } from '../../../shared/provider/metadata.ts'
+import type { ProviderWishes } from '../../../shared/provider/metadata.ts'
 
 const authority = 'https://login.example.com'
 const honest = {

@@ -2,8 +2,8 @@
 import { generateKeyPairSync } from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import { createNetwork } from '../../../shared/http/network.ts'
-import { createIdentityProvider } from '../../../shared/signin/identity-provider.ts'
-import type { IdentityProvider } from '../../../shared/signin/identity-provider.ts'
+import { createIdentityProvider } from '../../../shared/provider/identity-provider.ts'
+import type { IdentityProvider } from '../../../shared/provider/identity-provider.ts'
 import { sendJson, startSecureServer } from '../../setup/secure-server.ts'
 
 export const tenantId = '11111111-1111-4111-8111-111111111111'

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BrokerError } from '../../../shared/errors.ts'
-import { createFrontEnds } from '../../../shared/frontend/front-ends.ts'
+import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
 import type { RequestCookies } from '../../../shared/http/cookies.ts'
-import type { KeyRing } from '../../../shared/session/key-ring.ts'
+import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import { parseFrontEnds } from '../../../shared/settings/front-ends.ts'
 import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
 import {
@@ -14,8 +14,8 @@ import {
   randomText,
   sealTransaction,
   transactionCookieName,
-} from '../../../shared/signin/transaction.ts'
-import type { Transaction } from '../../../shared/signin/transaction.ts'
+} from '../../../shared/sign-in/transaction.ts'
+import type { Transaction } from '../../../shared/sign-in/transaction.ts'
 import { createClock, openRing, startSessionParts } from '../session/parts.ts'
 import type { SessionParts } from '../session/parts.ts'
 

@@ -4,12 +4,12 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { BrokerError } from '../errors.ts'
-import type { KeyRing, RingKey } from '../session/key-ring.ts'
-import { deriveKey, open, seal } from '../session/sealing.ts'
+import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
+import { deriveKey, open, seal } from '../crypto/sealing.ts'
 import type { SessionTokens } from '../session/session.ts'
-import type { Row, RowKey, Store, StoredRow } from '../session/store.ts'
-import type { Identity } from '../signin/id-token.ts'
-import { codeChallengeOf } from '../signin/transaction.ts'
+import type { Row, RowKey, Store, StoredRow } from '../store/store.ts'
+import type { Identity } from '../provider/id-token.ts'
+import { codeChallengeOf } from '../sign-in/transaction.ts'
 import type { Clock } from '../timing/deadline.ts'
 import type { EndForReuse } from './reuse.ts'
 

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { ConfidentialClientApplication, LogLevel, ProtocolMode } from '@azure/msal-node'
 import type { AuthenticationResult, INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
-import { isAboutCertificate } from '../certificate/refusal-codes.ts'
+import { isAboutCertificate } from './refusal-codes.ts'
 import type { ClientAssertions } from '../credential/client-assertion.ts'
 import { BrokerError } from '../errors.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
@@ -13,7 +13,7 @@ import type { Clock } from '../timing/deadline.ts'
 import type { IdentityProvider, ProviderMetadata } from './identity-provider.ts'
 import type { Identity } from './id-token.ts'
 import { readClaims } from './signed-token.ts'
-import type { RedeemedCode, TokenEndpoint } from './redeem.ts'
+import type { RedeemedCode, TokenEndpoint } from './token-endpoint.ts'
 
 export interface MsalOptions {
   readonly authority: string

@@ -3,11 +3,11 @@
  * redirect URI are beyond doubt an error is a page; afterwards it goes to the client.
  */
 import { BrokerError, oauthErrorOf } from '../errors.ts'
-import { checkHints } from '../signin/authorization-request.ts'
-import type { Hints } from '../signin/authorization-request.ts'
-import { hasControlCharacter } from './front-ends.ts'
-import type { FrontEnd, FrontEnds } from './front-ends.ts'
-import { isRegisteredRedirectUri } from './redirect-uri.ts'
+import { checkHints } from '../sign-in/authorization-url.ts'
+import type { Hints } from '../sign-in/authorization-url.ts'
+import { hasControlCharacter } from '../front-ends/front-ends.ts'
+import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
+import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 
 /** What the answer to the client needs, kept in the transaction. */
 export interface ClientRequest {

@@ -4,7 +4,7 @@
  */
 import { BrokerError } from '../errors.ts'
 import { findFlaw, isAddress, isLoopbackHost, isMetadataHost } from '../settings/addresses.ts'
-import type { ResponseMode } from './transaction.ts'
+import type { ResponseMode } from '../sign-in/transaction.ts'
 
 export type AssertionAlgorithm = 'PS256' | 'RS256'
 

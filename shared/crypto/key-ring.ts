@@ -11,7 +11,7 @@ import { BoundedMap } from '../timing/bounded-map.ts'
 import type { Clock } from '../timing/deadline.ts'
 import { singleFlight } from '../timing/single-flight.ts'
 import { deriveKey } from './sealing.ts'
-import type { Store, StoredRow } from './store.ts'
+import type { Store, StoredRow } from '../store/store.ts'
 
 /** Wraps and unwraps with a key that never leaves the vault. */
 export interface KeyWrapper {

@@ -1,6 +1,6 @@
 /** Where a front end sends the browser to sign in; it adds the `return_url` itself, which only it knows. */
 import { BrokerError } from '../errors.ts'
-import type { FrontEnd } from '../frontend/front-ends.ts'
+import type { FrontEnd } from '../front-ends/front-ends.ts'
 
 export interface Missing {
   /** A claims challenge of the provider, passed on. */

@@ -1,7 +1,7 @@
 /** What redeeming gives, whoever speaks to the token endpoint; the adapter is MSAL. */
 import type { Identity } from './id-token.ts'
-import type { TakenCode } from './callback.ts'
-import type { Transaction } from './transaction.ts'
+import type { TakenCode } from '../sign-in/callback.ts'
+import type { Transaction } from '../sign-in/transaction.ts'
 
 /** Tokens as the provider gave them. The refresh token never leaves the broker. */
 export interface ProviderTokens {

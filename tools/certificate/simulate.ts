@@ -1,9 +1,9 @@
 /** What a roll would do from here, step by step, where everybody answers as a rule. Pure. */
-import type { Pace } from './pace.ts'
-import { byAge } from './record.ts'
-import type { CertificateRecord, RecordedVersion } from './record.ts'
-import { beginStep, finishStep, nextStep } from './steps.ts'
-import type { Outcome, Step, Work } from './steps.ts'
+import type { Pace } from '../../shared/certificate/pace.ts'
+import { byAge } from '../../shared/certificate/record.ts'
+import type { CertificateRecord, RecordedVersion } from '../../shared/certificate/record.ts'
+import { beginStep, finishStep, nextStep } from '../../shared/certificate/steps.ts'
+import type { Outcome, Step, Work } from '../../shared/certificate/steps.ts'
 
 export interface ForeseenStep {
   /** Milliseconds since the epoch; without the time that the steps before it take. */

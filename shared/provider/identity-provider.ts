@@ -9,10 +9,10 @@ import type { Network } from '../http/network.ts'
 import type { Clock } from '../timing/deadline.ts'
 import { withBackOff } from '../timing/back-off.ts'
 import { singleFlight } from '../timing/single-flight.ts'
-import { checkMetadata, metadataUrlOf } from './provider-metadata.ts'
-import type { ProviderIdentity, ProviderMetadata, ProviderWishes } from './provider-metadata.ts'
+import { checkMetadata, metadataUrlOf } from './metadata.ts'
+import type { ProviderIdentity, ProviderMetadata, ProviderWishes } from './metadata.ts'
 
-export type { ProviderMetadata } from './provider-metadata.ts'
+export type { ProviderMetadata } from './metadata.ts'
 
 export interface IdentityProvider {
   /**

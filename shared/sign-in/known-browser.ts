@@ -2,13 +2,13 @@
  * A browser that signed in at this broker before, known again by a sealed cookie: it decides whether an OAuth client
  * may be signed in silently. It opens no session.
  */
-import type { FrontEnd } from '../frontend/front-ends.ts'
+import type { FrontEnd } from '../front-ends/front-ends.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import { sessionCookiePrefix } from '../http/cookies.ts'
-import type { KeyRing } from '../session/key-ring.ts'
-import { open, seal } from '../session/sealing.ts'
+import type { KeyRing } from '../crypto/key-ring.ts'
+import { open, seal } from '../crypto/sealing.ts'
 import { BrokerError } from '../errors.ts'
-import type { Hints } from './authorization-request.ts'
+import type { Hints } from './authorization-url.ts'
 
 const name = '__Host-known'
 

@@ -1,8 +1,8 @@
 /** The request that sends a browser to the identity provider: what a front end may ask for, and the URL. RFC 6749 §4.1.1. */
 import { BrokerError } from '../errors.ts'
-import { hasControlCharacter } from '../frontend/front-ends.ts'
-import type { FrontEnd } from '../frontend/front-ends.ts'
-import type { ProviderMetadata } from './identity-provider.ts'
+import { hasControlCharacter } from '../front-ends/front-ends.ts'
+import type { FrontEnd } from '../front-ends/front-ends.ts'
+import type { ProviderMetadata } from '../provider/identity-provider.ts'
 import { codeChallengeOf } from './transaction.ts'
 import type { Transaction } from './transaction.ts'
 

@@ -3,7 +3,7 @@
  * send. One guard for all script routes; a front end's pages pass, everybody else's do not.
  */
 import { BrokerError } from '../errors.ts'
-import type { FrontEnds } from '../frontend/front-ends.ts'
+import type { FrontEnds } from './front-ends.ts'
 
 /** The headers that tell where a request comes from; a script can't forge them. */
 export interface CallerHeaders {

@@ -1,10 +1,10 @@
 /** What `/login` is asked for, by either way, checked before anything is begun. */
-import { parseAuthorizationRequest } from '../frontend/authorization-request.ts'
-import type { ClientRequest } from '../frontend/authorization-request.ts'
-import { checkReturnUrl } from '../frontend/front-ends.ts'
-import type { FrontEnd, FrontEnds } from '../frontend/front-ends.ts'
-import { checkHints, parseLoginParameters, signInScopes } from './authorization-request.ts'
-import type { Hints } from './authorization-request.ts'
+import { parseAuthorizationRequest } from '../oauth/authorization-request.ts'
+import type { ClientRequest } from '../oauth/authorization-request.ts'
+import { checkReturnUrl } from '../front-ends/front-ends.ts'
+import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
+import { checkHints, parseLoginParameters, signInScopes } from './authorization-url.ts'
+import type { Hints } from './authorization-url.ts'
 
 export interface SignInRequest {
   readonly frontEnd: FrontEnd

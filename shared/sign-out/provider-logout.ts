@@ -2,13 +2,13 @@
  * Sign-outs that begin elsewhere: the provider says that its session, or a person, is signed out, and every session
  * here that came of it ends, of the cookie way and of the OAuth way alike.
  */
-import type { IdentityProvider } from '../signin/identity-provider.ts'
-import { checkLogoutToken } from '../signin/logout-token.ts'
+import type { IdentityProvider } from '../provider/identity-provider.ts'
+import { checkLogoutToken } from '../provider/logout-token.ts'
 import type { Funnel } from '../telemetry/funnel.ts'
 import type { Clock } from '../timing/deadline.ts'
-import type { KeyRing, RingKey } from './key-ring.ts'
-import { partitionOf, personOf } from './session.ts'
-import type { RowKey, Store } from './store.ts'
+import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
+import { partitionOf, personOf } from '../session/session.ts'
+import type { RowKey, Store } from '../store/store.ts'
 
 export interface SignOutElsewhere {
   /**

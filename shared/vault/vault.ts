@@ -1,5 +1,5 @@
 /** What the credential asks of Key Vault; the adapter beside it speaks to the vault. */
-import type { CertificateVersion } from './certificate-version.ts'
+import type { CertificateVersion } from '../credential/certificate-version.ts'
 
 /**
  * Every method throws a BrokerError that names what is wrong: `vault_unavailable`, `vault_throttled`,

@@ -5,7 +5,7 @@
  */
 import { hash } from 'node:crypto'
 import { BrokerError } from '../errors.ts'
-import type { Store } from '../session/store.ts'
+import type { Store } from '../store/store.ts'
 import type { CurrentTransaction, ResponseMode } from './transaction.ts'
 
 declare const checked: unique symbol

@@ -1,8 +1,8 @@
 /** The versions on a time line, for a terminal. Pure. */
-import type { Pace } from './pace.ts'
-import { byAge, chooseRecorded } from './record.ts'
-import type { CertificateRecord, RecordedVersion } from './record.ts'
-import { daysLeft, warningsOf } from './warnings.ts'
+import type { Pace } from '../../shared/certificate/pace.ts'
+import { byAge, chooseRecorded } from '../../shared/certificate/record.ts'
+import type { CertificateRecord, RecordedVersion } from '../../shared/certificate/record.ts'
+import { daysLeft, warningsOf } from '../../shared/certificate/warnings.ts'
 
 const width = 48
 const day = 24 * 60 * 60 * 1000
