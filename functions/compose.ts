@@ -51,13 +51,11 @@ import { createSignIn } from '../shared/sign-in/sign-in.ts'
 import type { SignIn } from '../shared/sign-in/sign-in.ts'
 import { createCourier } from '../shared/telemetry/courier.ts'
 import { createFunnel, noFunnel } from '../shared/telemetry/funnel.ts'
-import {
-  observeAccessTokens,
-  observeAssertions,
-  observeNetwork,
-  observeStore,
-  observeVault,
-} from '../shared/telemetry/observed.ts'
+import { observeAccessTokens } from '../shared/session/observed.ts'
+import { observeAssertions } from '../shared/credential/observed.ts'
+import { observeNetwork } from '../shared/http/observed.ts'
+import { observeStore } from '../shared/store/observed.ts'
+import { observeVault } from '../shared/vault/observed.ts'
 import { createTelemetry, noTelemetry } from '../shared/telemetry/telemetry.ts'
 import type { Telemetry } from '../shared/telemetry/telemetry.ts'
 import { createLog, describeError } from '../shared/telemetry/log.ts'

@@ -1,7 +1,7 @@
 /** POST /session/token: an access token for one of the front end's APIs. Answers as RFC 6749 §5.1. */
 import { asBrokerError, BrokerError } from '../shared/errors.ts'
 import { json } from '../shared/http/answer.ts'
-import { scopesOf } from '../shared/session/access-tokens.ts'
+import { scopesOf } from '../shared/front-ends/scopes.ts'
 import { tokenAnswer } from '../shared/session/token-answer.ts'
 import { withSignInUrl } from '../shared/sign-in/sign-in-url.ts'
 import type { Broker } from './compose.ts'

@@ -1,7 +1,7 @@
 /** docs/openapi.json: every route that a front end calls, in OpenAPI 3.1. */
 import * as z from 'zod/mini'
 import { clientParameterLimits } from '../../shared/oauth/authorization-request.ts'
-import { loginParameterLimits } from '../../shared/sign-in/authorization-url.ts'
+import { loginParameterLimits } from '../../shared/front-ends/login-parameters.ts'
 import { requests, schemas } from './schemas.ts'
 
 type SchemaName = keyof typeof schemas

@@ -3,7 +3,7 @@
  * reads. Pure: parsing, writing, and taking in what the vault lists.
  */
 import * as z from 'zod/mini'
-import type { CertificateVersion } from '../credential/certificate-version.ts'
+import type { CertificateVersion } from '../vault/vault.ts'
 
 /**
  * - `new`: nobody has asked the provider yet

@@ -3,16 +3,7 @@
  * decides otherwise (shared/certificate/record.ts).
  */
 import { BrokerError } from '../errors.ts'
-
-/** What the vault's list says of a version; dates are milliseconds since the epoch. */
-export interface CertificateVersion {
-  /** The vault's id of the version: 32 hex digits. */
-  readonly version: string
-  readonly enabled: boolean
-  readonly notBefore: number | undefined
-  readonly expires: number | undefined
-  readonly created: number
-}
+import type { CertificateVersion } from '../vault/vault.ts'
 
 /** The version that signs, with what an assertion needs of it. */
 export interface SigningVersion {

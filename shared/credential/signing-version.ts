@@ -17,7 +17,8 @@ import { BoundedMap } from '../timing/bounded-map.ts'
 import type { Clock } from '../timing/deadline.ts'
 import { singleFlight } from '../timing/single-flight.ts'
 import { byAgeOfListed, chooseVersion } from './certificate-version.ts'
-import type { CertificateVersion, SigningVersion } from './certificate-version.ts'
+import type { SigningVersion } from './certificate-version.ts'
+import type { CertificateVersion } from '../vault/vault.ts'
 import type { CertificateVault } from '../vault/vault.ts'
 
 export interface SigningVersions {

@@ -10,15 +10,9 @@ import { BrokerError } from '../errors.ts'
 import { BoundedMap } from '../timing/bounded-map.ts'
 import type { Clock } from '../timing/deadline.ts'
 import { singleFlight } from '../timing/single-flight.ts'
+import type { KeyWrapper } from '../vault/vault.ts'
 import { deriveKey } from './sealing.ts'
 import type { Store, StoredRow } from '../store/store.ts'
-
-/** Wraps and unwraps with a key that never leaves the vault. */
-export interface KeyWrapper {
-  /** @returns the wrapped bytes and the version of the wrapping key that made them */
-  wrap(key: Uint8Array): Promise<{ wrapped: Uint8Array; version: string }>
-  unwrap(wrapped: Uint8Array, version: string): Promise<Uint8Array>
-}
 
 /** One month's keys, each for one purpose. */
 export interface RingKey {

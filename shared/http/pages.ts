@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto'
 import { errorCatalogue } from '../errors.ts'
 import type { BrokerError } from '../errors.ts'
-import type { FrontEnd } from '../front-ends/front-ends.ts'
 import type { Answer } from './answer.ts'
 import { Html, html } from './html.ts'
 import { retryAfter } from './problem.ts'
@@ -89,37 +88,4 @@ function settingsList(settings: readonly unknown[]): Html {
   return html`<ul>
     ${items}
   </ul>`
-}
-
-/** On a laptop only: what is registered, and links to try it. */
-export function homePage(baseUrl: string, frontEnds: readonly FrontEnd[]): Answer {
-  const items = frontEnds.map(
-    ({ id, way, origins, apis }) => html`
-      <li>
-        <strong>${id}</strong>: ${way === 'cookie' ? cookieLinks(baseUrl, id) : 'an OAuth client'} at
-        ${origins.map((origin, index) => html`${index > 0 ? ', ' : ''}<a href="${origin}/">${origin}</a>`)}${
-          apis.length > 0 ? `; APIs: ${apis.map(({ name }) => name).join(', ')}` : undefined
-        }
-      </li>
-    `,
-  )
-  return page(
-    200,
-    'Certificate token broker',
-    html`
-      <p>Runs on this machine. This page exists locally only.</p>
-      <ul>
-        ${items}
-      </ul>
-      <p>
-        <a href="${baseUrl}/health">Health</a> and <a href="${baseUrl}/health/ready">readiness</a>,
-        <a href="${baseUrl}/.well-known/oauth-authorization-server">OAuth metadata</a>
-      </p>
-    `,
-  )
-}
-
-function cookieLinks(baseUrl: string, id: string): Html {
-  return html`<a href="${baseUrl}/login?frontend=${id}">sign in</a>,
-    <a href="${baseUrl}/session?frontend=${id}">session</a>,`
 }

@@ -9,7 +9,7 @@ import { deriveKey, open, seal } from '../crypto/sealing.ts'
 import type { SessionTokens } from '../session/session.ts'
 import type { Row, RowKey, Store, StoredRow } from '../store/store.ts'
 import type { Identity } from '../provider/id-token.ts'
-import { codeChallengeOf } from '../sign-in/transaction.ts'
+import { codeChallengeOf } from '../crypto/pkce.ts'
 import type { Clock } from '../timing/deadline.ts'
 import type { EndForReuse } from './reuse.ts'
 

@@ -3,10 +3,11 @@
  * redirect URI are beyond doubt an error is a page; afterwards it goes to the client.
  */
 import { BrokerError, oauthErrorOf } from '../errors.ts'
-import { checkHints } from '../sign-in/authorization-url.ts'
-import type { Hints } from '../sign-in/authorization-url.ts'
+import { checkHints } from '../front-ends/login-parameters.ts'
+import type { Hints } from '../front-ends/login-parameters.ts'
 import { hasControlCharacter } from '../front-ends/front-ends.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
+import { scopesOfOneApi } from '../front-ends/scopes.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 
 /** What the answer to the client needs, kept in the transaction. */
@@ -151,21 +152,6 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, redirectUri: s
     frontEnd,
   )
   return { client: { redirectUri, state, codeChallenge }, scopes, hints }
-}
-
-/**
- * Scopes of one registered API; those of the first where none are named.
- *
- * @throws {BrokerError} `scope_not_registered`; nothing is widened or dropped in silence (RFC 6749 §3.3)
- */
-export function scopesOfOneApi(frontEnd: FrontEnd, scope: string | undefined): readonly string[] {
-  const wanted = [...new Set((scope ?? '').split(' ').filter(Boolean))]
-  const api =
-    wanted.length === 0
-      ? frontEnd.apis[0]
-      : frontEnd.apis.find(({ scopes }) => wanted.every((one) => scopes.includes(one)))
-  if (!api) throw new BrokerError('scope_not_registered')
-  return wanted.length === 0 ? api.scopes : wanted
 }
 
 function one(query: URLSearchParams, name: string): string | undefined {

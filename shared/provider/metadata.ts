@@ -4,8 +4,8 @@
  */
 import { BrokerError } from '../errors.ts'
 import { findFlaw, isAddress, isLoopbackHost, isMetadataHost } from '../settings/addresses.ts'
-import type { ResponseMode } from '../sign-in/transaction.ts'
 
+export type ResponseMode = 'form_post' | 'query'
 export type AssertionAlgorithm = 'PS256' | 'RS256'
 
 export interface ProviderMetadata {

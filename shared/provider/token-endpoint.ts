@@ -1,7 +1,22 @@
 /** What redeeming gives, whoever speaks to the token endpoint; the adapter is MSAL. */
 import type { Identity } from './id-token.ts'
-import type { TakenCode } from '../sign-in/callback.ts'
-import type { Transaction } from '../sign-in/transaction.ts'
+
+declare const checked: unique symbol
+
+declare const taken: unique symbol
+
+/** A code whose answer belongs to the sign-in that this browser began. */
+export type CheckedCode = string & { readonly [checked]: true }
+
+/** A checked code whose state was taken: nobody else redeems it. */
+export type TakenCode = string & { readonly [taken]: true }
+
+/** What the authorization request said, and the token request has to repeat. */
+export interface CodeRequest {
+  readonly scopes: readonly string[]
+  readonly codeVerifier: string
+  readonly nonce: string
+}
 
 /** Tokens as the provider gave them. The refresh token never leaves the broker. */
 export interface ProviderTokens {
@@ -25,7 +40,7 @@ export interface TokenEndpoint {
    * @throws {BrokerError} `code_refused`, `client_refused`, `interaction_required`, `provider_…`, and what the
    *   credential lacks
    */
-  redeemCode(code: TakenCode, transaction: Transaction): Promise<RedeemedCode>
+  redeemCode(code: TakenCode, request: CodeRequest): Promise<RedeemedCode>
   /**
    * RFC 6749 §6, OpenID Connect Core §12.2.
    *

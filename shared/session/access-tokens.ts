@@ -4,7 +4,6 @@
  */
 import { randomBytes } from 'node:crypto'
 import { BrokerError, asBrokerError, isPassingFault } from '../errors.ts'
-import type { FrontEnd } from '../front-ends/front-ends.ts'
 import type { TokenEndpoint } from '../provider/token-endpoint.ts'
 import type { Funnel } from '../telemetry/funnel.ts'
 import { wait } from '../timing/deadline.ts'
@@ -38,21 +37,6 @@ const patienceMilliseconds = 10_000
 const pollMilliseconds = 100
 /** How many tokens one session keeps: each API, and a few narrower requests. */
 const maxKept = 16
-
-/**
- * Which of an API's scopes a request is for.
- *
- * @param apiName as the request names it; untrusted
- * @param scope fewer of the API's scopes, space-separated; untrusted
- * @throws {BrokerError} `api_unknown`, `scope_not_registered`
- */
-export function scopesOf(frontEnd: FrontEnd, apiName: string, scope: string | undefined): readonly string[] {
-  const api = frontEnd.apis.find(({ name }) => name === apiName)
-  if (!api) throw new BrokerError('api_unknown')
-  const wanted = (scope ?? '').split(' ').filter(Boolean)
-  if (wanted.some((one) => !api.scopes.includes(one))) throw new BrokerError('scope_not_registered')
-  return wanted.length > 0 ? wanted : api.scopes
-}
 
 /** The name under which a session keeps a token: the scopes that were asked for. */
 export function accessTokenKey(scopes: readonly string[]): string {

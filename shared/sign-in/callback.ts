@@ -5,16 +5,10 @@
  */
 import { hash } from 'node:crypto'
 import { BrokerError } from '../errors.ts'
+import type { ResponseMode } from '../provider/metadata.ts'
+import type { CheckedCode, TakenCode } from '../provider/token-endpoint.ts'
 import type { Store } from '../store/store.ts'
-import type { CurrentTransaction, ResponseMode } from './transaction.ts'
-
-declare const checked: unique symbol
-declare const taken: unique symbol
-
-/** A code whose answer belongs to the sign-in that this browser began. */
-export type CheckedCode = string & { readonly [checked]: true }
-/** A checked code whose state was taken: nobody else redeems it. */
-export type TakenCode = string & { readonly [taken]: true }
+import type { CurrentTransaction } from './transaction.ts'
 
 /** What the provider may send; nothing in it is trusted. */
 export interface CallbackAnswer {

@@ -8,7 +8,7 @@ import { sessionCookiePrefix } from '../http/cookies.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { open, seal } from '../crypto/sealing.ts'
 import { BrokerError } from '../errors.ts'
-import type { Hints } from './authorization-url.ts'
+import type { Hints } from '../front-ends/login-parameters.ts'
 
 const name = '__Host-known'
 

@@ -3,8 +3,9 @@ import { parseAuthorizationRequest } from '../oauth/authorization-request.ts'
 import type { ClientRequest } from '../oauth/authorization-request.ts'
 import { checkReturnUrl } from '../front-ends/front-ends.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
-import { checkHints, parseLoginParameters, signInScopes } from './authorization-url.ts'
-import type { Hints } from './authorization-url.ts'
+import { checkHints, parseLoginParameters } from '../front-ends/login-parameters.ts'
+import { signInScopes } from '../front-ends/scopes.ts'
+import type { Hints } from '../front-ends/login-parameters.ts'
 
 export interface SignInRequest {
   readonly frontEnd: FrontEnd

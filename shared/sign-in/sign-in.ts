@@ -16,9 +16,11 @@ import type { Sessions } from '../session/sessions.ts'
 import type { Store } from '../store/store.ts'
 import type { Funnel } from '../telemetry/funnel.ts'
 import type { Clock } from '../timing/deadline.ts'
-import { apiScopesOf, authorizationUrl } from './authorization-url.ts'
+import { authorizationUrl } from './authorization-url.ts'
+import { apiScopesOf } from '../front-ends/scopes.ts'
 import { checkAnswer, takeCode } from './callback.ts'
-import type { CallbackAnswer, TakenCode } from './callback.ts'
+import type { CallbackAnswer } from './callback.ts'
+import type { TakenCode } from '../provider/token-endpoint.ts'
 import { checkIdToken } from '../provider/id-token.ts'
 import type { Identity } from '../provider/id-token.ts'
 import type { IdentityProvider } from '../provider/identity-provider.ts'
@@ -33,11 +35,12 @@ import {
   frontEndIdOf,
   newState,
   openTransaction,
-  randomText,
   sealTransaction,
   transactionCookieName,
 } from './transaction.ts'
-import type { CurrentTransaction, ResponseMode, Transaction } from './transaction.ts'
+import { randomText } from '../crypto/pkce.ts'
+import type { CurrentTransaction, Transaction } from './transaction.ts'
+import type { ResponseMode } from '../provider/metadata.ts'
 
 export interface SignIn {
   /**

@@ -2,7 +2,7 @@
  * A sign-in under way, kept by the browser in a sealed cookie: nothing is stored for people who only began.
  * The cookie is named for the state's beginning, so several tabs can sign in at once.
  */
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import { BrokerError } from '../errors.ts'
 import type { ClientRequest } from '../oauth/authorization-request.ts'
 import { checkReturnUrl } from '../front-ends/front-ends.ts'
@@ -11,11 +11,11 @@ import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import { endTransactionCookie, transactionCookie, transactionCookiePrefix } from '../http/cookies.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
+import { randomText } from '../crypto/pkce.ts'
 import { open, seal } from '../crypto/sealing.ts'
+import type { ResponseMode } from '../provider/metadata.ts'
 import type { RowKey } from '../store/store.ts'
 import type { Clock } from '../timing/deadline.ts'
-
-export type ResponseMode = 'form_post' | 'query'
 
 export interface Transaction {
   readonly state: string
@@ -50,11 +50,6 @@ declare const current: unique symbol
 /** A transaction that is young enough, and whose front end and return URL are registered still. */
 export type CurrentTransaction = Transaction & { readonly [current]: true }
 
-/** 256 bits; also what PKCE asks of a verifier (RFC 7636 §4.1). */
-export function randomText(): string {
-  return randomBytes(32).toString('base64url')
-}
-
 /** Unguessable; and it names the front end, so that a page knows a way on where the transaction itself is gone. */
 export function newState(frontEndId: string): string {
   return `${randomText()}.${frontEndId}`
@@ -63,11 +58,6 @@ export function newState(frontEndId: string): string {
 /** @param state untrusted: good for choosing which registered page to offer, and for nothing else */
 export function frontEndIdOf(state: string): string {
   return state.slice(state.indexOf('.') + 1)
-}
-
-/** RFC 7636 §4.2, S256. */
-export function codeChallengeOf(codeVerifier: string): string {
-  return hash('sha256', codeVerifier, 'base64url')
 }
 
 export function transactionCookieName(state: string): string {

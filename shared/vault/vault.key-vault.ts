@@ -7,11 +7,10 @@ import { BrokerError } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
 import { askTwice, createExchange, ExchangeError, readObject } from '../http/exchange.ts'
 import type { Answered } from '../http/exchange.ts'
-import type { KeyWrapper } from '../crypto/key-ring.ts'
 import { vaultResourceOf } from '../settings/addresses.ts'
 import { withDeadline } from '../timing/deadline.ts'
 import { once } from '../timing/once.ts'
-import type { RollVault } from './vault.ts'
+import type { KeyWrapper, RollVault } from './vault.ts'
 import { passing, refusal } from './vault-refusals.ts'
 
 export interface KeyVaultOptions {

@@ -1,5 +1,4 @@
 /** What the credential asks of Key Vault; the adapter beside it speaks to the vault. */
-import type { CertificateVersion } from '../credential/certificate-version.ts'
 
 /**
  * Every method throws a BrokerError that names what is wrong: `vault_unavailable`, `vault_throttled`,
@@ -17,4 +16,21 @@ export interface CertificateVault {
 export interface RollVault extends CertificateVault {
   /** @param digest SHA-256 of what is signed @returns the RS256 signature (RFC 7518 §3.3): for Graph, and providers that take no other */
   signRs256(version: string, digest: Uint8Array): Promise<Uint8Array>
+}
+
+/** What the vault's list says of a version; dates are milliseconds since the epoch. */
+export interface CertificateVersion {
+  /** The vault's id of the version: 32 hex digits. */
+  readonly version: string
+  readonly enabled: boolean
+  readonly notBefore: number | undefined
+  readonly expires: number | undefined
+  readonly created: number
+}
+
+/** Wraps and unwraps with a key that never leaves the vault. */
+export interface KeyWrapper {
+  /** @returns the wrapped bytes and the version of the wrapping key that made them */
+  wrap(key: Uint8Array): Promise<{ wrapped: Uint8Array; version: string }>
+  unwrap(wrapped: Uint8Array, version: string): Promise<Uint8Array>
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { chooseVersion } from '../../../shared/credential/certificate-version.ts'
-import type { CertificateVersion } from '../../../shared/credential/certificate-version.ts'
+import type { CertificateVersion } from '../../../shared/vault/vault.ts'
 
 const day = 24 * 60 * 60 * 1000
 const now = Date.parse('2026-06-01T00:00:00Z')

@@ -1,7 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { BrokerError } from '../../../shared/errors.ts'
-import { checkReturnUrl, checkSignedOutUrl, createFrontEnds, isReturnUrl } from '../../../shared/front-ends/front-ends.ts'
+import {
+  checkReturnUrl,
+  checkSignedOutUrl,
+  createFrontEnds,
+  isReturnUrl,
+} from '../../../shared/front-ends/front-ends.ts'
 import { seeOther } from '../../../shared/http/answer.ts'
 import { parseFrontEnds } from '../../../shared/settings/front-ends.ts'
 import type { FrontEndSettings } from '../../../shared/settings/settings.ts'

@@ -3,15 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { BrokerError } from '../../../shared/errors.ts'
 import { parseFrontEnds } from '../../../shared/settings/front-ends.ts'
 import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
-import {
-  authorizationUrl,
-  checkHints,
-  parseLoginParameters,
-  signInScopes,
-} from '../../../shared/sign-in/authorization-url.ts'
-import type { LoginParameters } from '../../../shared/sign-in/authorization-url.ts'
+import { authorizationUrl } from '../../../shared/sign-in/authorization-url.ts'
+import { checkHints, parseLoginParameters } from '../../../shared/front-ends/login-parameters.ts'
+import { signInScopes } from '../../../shared/front-ends/scopes.ts'
+import type { LoginParameters } from '../../../shared/front-ends/login-parameters.ts'
 import type { ProviderMetadata } from '../../../shared/provider/identity-provider.ts'
-import { codeChallengeOf } from '../../../shared/sign-in/transaction.ts'
+import { codeChallengeOf } from '../../../shared/crypto/pkce.ts'
 import type { Transaction } from '../../../shared/sign-in/transaction.ts'
 
 const [shop, plain] = parseFrontEnds(

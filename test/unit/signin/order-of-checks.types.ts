@@ -2,7 +2,8 @@
  * Not run, only compiled: each line that skips or reorders a check must be an error, or the type check fails here
  * ("Unused '@ts-expect-error' directive").
  */
-import type { CallbackAnswer, CheckedCode, TakenCode } from '../../../shared/sign-in/callback.ts'
+import type { CallbackAnswer } from '../../../shared/sign-in/callback.ts'
+import type { CheckedCode, TakenCode } from '../../../shared/provider/token-endpoint.ts'
 import { checkAnswer, takeCode } from '../../../shared/sign-in/callback.ts'
 import type { Identity, IdTokenExpectations } from '../../../shared/provider/id-token.ts'
 import { checkIdToken } from '../../../shared/provider/id-token.ts'

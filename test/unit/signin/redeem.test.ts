@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { ClientAssertions } from '../../../shared/credential/client-assertion.ts'
 import { BrokerError } from '../../../shared/errors.ts'
 import { createNetwork } from '../../../shared/http/network.ts'
-import type { TakenCode } from '../../../shared/sign-in/callback.ts'
+import type { TakenCode } from '../../../shared/provider/token-endpoint.ts'
 import type { IdentityProvider } from '../../../shared/provider/identity-provider.ts'
 import { createMsalTokenEndpoint } from '../../../shared/provider/token-endpoint.msal.ts'
 import type { TokenEndpoint } from '../../../shared/provider/token-endpoint.ts'
@@ -79,7 +79,7 @@ const redeem = () =>
       nonce: 'nonce',
       codeVerifier: 'v'.repeat(43),
       scopes: ['openid', 'profile', 'offline_access', 'api://demo/orders.read'],
-    } as unknown as Transaction,
+    },
   )
 const refresh = () => tokens.refresh('a-refresh-token', ['api://demo/orders.read'], { issuer: 'x', subject: 'subject' })
 

@@ -11,10 +11,10 @@ import {
   frontEndIdOf,
   newState,
   openTransaction,
-  randomText,
   sealTransaction,
   transactionCookieName,
 } from '../../../shared/sign-in/transaction.ts'
+import { randomText } from '../../../shared/crypto/pkce.ts'
 import type { Transaction } from '../../../shared/sign-in/transaction.ts'
 import { createClock, openRing, startSessionParts } from '../session/parts.ts'
 import type { SessionParts } from '../session/parts.ts'

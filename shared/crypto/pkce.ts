@@ -1,0 +1,12 @@
+/** Random texts, and PKCE made of them. RFC 7636 §4. */
+import { hash, randomBytes } from 'node:crypto'
+
+/** 256 bits; also what PKCE asks of a verifier (RFC 7636 §4.1). */
+export function randomText(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+/** RFC 7636 §4.2, S256. */
+export function codeChallengeOf(codeVerifier: string): string {
+  return hash('sha256', codeVerifier, 'base64url')
+}

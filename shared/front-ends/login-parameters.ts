@@ -1,0 +1,150 @@
+/** The parameters of `/login` and what a front end may pass on to the provider. RFC 6749 §4.1.1, OpenID Connect Core §5.5. */
+import { BrokerError } from '../errors.ts'
+import { hasControlCharacter } from './front-ends.ts'
+import type { FrontEnd } from './front-ends.ts'
+
+/** What a front end may pass on to the provider, checked. */
+export interface Hints {
+  readonly prompt: string | undefined
+  readonly loginHint: string | undefined
+  readonly domainHint: string | undefined
+  readonly claims: string | undefined
+  readonly uiLocales: string | undefined
+  /** Beyond what is asked for anyway; each is registered for one of the front end's APIs. */
+  readonly extraScopes: readonly string[]
+}
+
+/** Every parameter of `/login`; others are refused by name instead of being dropped in silence. */
+const loginParameters = [
+  'frontend',
+  'return_url',
+  'prompt',
+  'login_hint',
+  'domain_hint',
+  'claims',
+  'ui_locales',
+  'scope',
+] as const
+
+export type LoginParameters = Readonly<Partial<Record<(typeof loginParameters)[number], string>>>
+
+/** How long each may be; docs/openapi.json says the same. */
+export const loginParameterLimits: Readonly<Record<(typeof loginParameters)[number], number>> = {
+  frontend: 64,
+  return_url: 4096,
+  prompt: 32,
+  login_hint: 512,
+  domain_hint: 255,
+  claims: 4096,
+  ui_locales: 100,
+  scope: 2048,
+}
+
+/**
+ * @param query of `/login`; untrusted
+ * @throws {BrokerError} `parameter_repeated`, `parameter_invalid`
+ */
+export function parseLoginParameters(query: URLSearchParams): LoginParameters {
+  const parameters: Record<string, string> = {}
+  for (const [name, value] of query) {
+    const known = loginParameters.find((parameter) => parameter === name)
+    if (!known)
+      throw new BrokerError('parameter_invalid', {
+        members: { parameter: shown(name), problem: 'not taken by /login' },
+      })
+    if (parameters[known] !== undefined) throw new BrokerError('parameter_repeated', { members: { parameter: known } })
+    if (value.length > loginParameterLimits[known]) {
+      throw new BrokerError('parameter_invalid', { members: { parameter: known, problem: 'too long' } })
+    }
+    if (hasControlCharacter(value)) {
+      throw new BrokerError('parameter_invalid', { members: { parameter: known, problem: 'control characters' } })
+    }
+    parameters[known] = value
+  }
+  return parameters
+}
+
+/** @throws {BrokerError} `prompt_not_registered`, `scope_not_registered`, `claims_not_allowed`, `parameter_invalid` */
+export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hints {
+  const { prompt, ui_locales: uiLocales, domain_hint: domainHint } = parameters
+  if (prompt !== undefined && !frontEnd.prompts.some((registered) => registered === prompt)) {
+    throw new BrokerError('prompt_not_registered')
+  }
+  if (uiLocales !== undefined && !/^[A-Za-z0-9-]{2,35}( [A-Za-z0-9-]{2,35})*$/.test(uiLocales)) {
+    throw new BrokerError('parameter_invalid', { members: { parameter: 'ui_locales', problem: 'not language tags' } })
+  }
+  if (domainHint !== undefined && !/^[A-Za-z0-9.-]{1,255}$/.test(domainHint)) {
+    throw new BrokerError('parameter_invalid', { members: { parameter: 'domain_hint', problem: 'not a domain' } })
+  }
+  return {
+    prompt,
+    loginHint: parameters.login_hint,
+    domainHint,
+    claims: parameters.claims === undefined ? undefined : checkClaims(parameters.claims),
+    uiLocales,
+    extraScopes: checkScopes(parameters.scope, frontEnd),
+  }
+}
+
+function checkScopes(text: string | undefined, frontEnd: FrontEnd): readonly string[] {
+  const scopes = (text ?? '').split(' ').filter(Boolean)
+  const registered = new Set(frontEnd.apis.flatMap((api) => api.scopes))
+  if (scopes.some((scope) => !registered.has(scope))) throw new BrokerError('scope_not_registered')
+  // One access token is for one API: a mixture would be refused by the provider, after the person has signed in.
+  if (scopes.length > 0 && !frontEnd.apis.some((api) => scopes.every((scope) => api.scopes.includes(scope)))) {
+    throw new BrokerError('parameter_invalid', {
+      members: { parameter: 'scope', problem: 'scopes of more than one API' },
+    })
+  }
+  return scopes
+}
+
+/** Claims about the access token that a conditional access challenge may ask for; Entra itself asks by `capolids`. */
+const claimNames = new Set(['acrs', 'xms_cc', 'xms_rp_ipaddr', 'nbf', 'capolids', 'polids', 'cnf', 'deviceid'])
+
+/**
+ * A claims challenge (OpenID Connect Core §5.5), by an allow-list: a forged one could ask for anything about a person.
+ *
+ * @returns the challenge, written anew from what was understood
+ */
+function checkClaims(text: string): string {
+  const refuse = () => new BrokerError('claims_not_allowed')
+  const challenge = parseObject(text, refuse)
+  if (Object.keys(challenge).some((member) => member !== 'access_token')) throw refuse()
+  const asked = asObject(challenge.access_token, refuse)
+  for (const [name, wanted] of Object.entries(asked)) {
+    if (!claimNames.has(name)) throw refuse()
+    if (wanted === null) continue
+    for (const [member, value] of Object.entries(asObject(wanted, refuse))) {
+      const isSound =
+        (member === 'essential' && typeof value === 'boolean') ||
+        (member === 'value' && isShortText(value)) ||
+        // Entra's documentation spells it both ways.
+        (/^[vV]alues$/.test(member) && Array.isArray(value) && value.length <= 20 && value.every(isShortText))
+      if (!isSound) throw refuse()
+    }
+  }
+  return JSON.stringify({ access_token: asked })
+}
+
+function parseObject(text: string, refuse: () => BrokerError): Record<string, unknown> {
+  try {
+    return asObject(JSON.parse(text), refuse)
+  } catch {
+    throw refuse()
+  }
+}
+
+function asObject(value: unknown, refuse: () => BrokerError): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse()
+  return value as Record<string, unknown>
+}
+
+function isShortText(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= 512
+}
+
+/** A parameter's name, where it is one; somebody's markup is not repeated. */
+function shown(name: string): string {
+  return /^[\w.-]{1,40}$/.test(name) ? name : 'an unknown one'
+}

@@ -1,0 +1,46 @@
+/** Which scopes a front end may ask for. */
+import { BrokerError } from '../errors.ts'
+import type { FrontEnd } from './front-ends.ts'
+
+/** Scopes of a sign-in: who it is, and what the front end's first API needs; Entra gives tokens for one API at a time. */
+export function signInScopes(frontEnd: FrontEnd, extraScopes: readonly string[]): readonly string[] {
+  const [first] = frontEnd.apis
+  if (!first) return ['openid', 'profile']
+  const wanted = extraScopes.length > 0 ? extraScopes : first.scopes
+  return ['openid', 'profile', 'offline_access', ...wanted]
+}
+
+/** Of the scopes of a sign-in, those of the API. */
+export function apiScopesOf(scopes: readonly string[]): readonly string[] {
+  return scopes.filter((scope) => !['openid', 'profile', 'offline_access'].includes(scope))
+}
+
+/**
+ * Which of an API's scopes a request is for.
+ *
+ * @param apiName as the request names it; untrusted
+ * @param scope fewer of the API's scopes, space-separated; untrusted
+ * @throws {BrokerError} `api_unknown`, `scope_not_registered`
+ */
+export function scopesOf(frontEnd: FrontEnd, apiName: string, scope: string | undefined): readonly string[] {
+  const api = frontEnd.apis.find(({ name }) => name === apiName)
+  if (!api) throw new BrokerError('api_unknown')
+  const wanted = (scope ?? '').split(' ').filter(Boolean)
+  if (wanted.some((one) => !api.scopes.includes(one))) throw new BrokerError('scope_not_registered')
+  return wanted.length > 0 ? wanted : api.scopes
+}
+
+/**
+ * Scopes of one registered API; those of the first where none are named.
+ *
+ * @throws {BrokerError} `scope_not_registered`; nothing is widened or dropped in silence (RFC 6749 §3.3)
+ */
+export function scopesOfOneApi(frontEnd: FrontEnd, scope: string | undefined): readonly string[] {
+  const wanted = [...new Set((scope ?? '').split(' ').filter(Boolean))]
+  const api =
+    wanted.length === 0
+      ? frontEnd.apis[0]
+      : frontEnd.apis.find(({ scopes }) => wanted.every((one) => scopes.includes(one)))
+  if (!api) throw new BrokerError('scope_not_registered')
+  return wanted.length === 0 ? api.scopes : wanted
+}
