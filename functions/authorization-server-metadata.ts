@@ -1,6 +1,6 @@
 /** GET /.well-known/oauth-authorization-server: how an OAuth client configures itself. RFC 8414. */
 import { json } from '../shared/http/answer.ts'
-import type { Broker } from './compose.ts'
+import type { Broker } from './compose/index.ts'
 import type { Handle } from './respond.ts'
 
 export const authorizationServerMetadata =

@@ -1,8 +1,8 @@
 /** POST and GET /callback: takes the identity provider's answer and redeems the code. RFC 6749 §4.1.2. */
-import { BrokerError } from '../shared/errors.ts'
+import { BrokerError } from '../shared/errors/errors.ts'
 import { seeOther } from '../shared/http/answer.ts'
 import { parseCallback } from '../shared/sign-in/callback.ts'
-import type { Broker } from './compose.ts'
+import type { Broker } from './compose/index.ts'
 import { cookiesOf, parseQuery, readForm } from './request.ts'
 import type { Handle } from './respond.ts'
 

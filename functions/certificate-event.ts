@@ -1,5 +1,5 @@
 /** Event Grid: the vault has made a new version, or says that one is near its end. A reason to look; nothing is taken from it. */
-import type { Composed } from './compose.ts'
+import type { Composed } from './compose/index.ts'
 import { asJob, logOf, referenceOf } from './respond.ts'
 
 /** Event Grid waits 30 s for an answer; the timer does what is left. */

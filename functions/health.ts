@@ -1,6 +1,6 @@
 /** GET /health/ready: one word for monitors. GET /health/detail: the named checks, for operators. */
 import { json, word } from '../shared/http/answer.ts'
-import type { Broker } from './compose.ts'
+import type { Broker } from './compose/index.ts'
 import type { Handle } from './respond.ts'
 
 export const ready =

@@ -4,7 +4,7 @@ import type { Answer } from '../shared/http/answer.ts'
 import { html } from '../shared/http/html.ts'
 import type { Html } from '../shared/http/html.ts'
 import { page } from '../shared/http/pages.ts'
-import type { Broker } from './compose.ts'
+import type { Broker } from './compose/index.ts'
 import type { Handle } from './respond.ts'
 
 export const home =

@@ -1,5 +1,5 @@
 /** GET /.well-known/jwks.json: the public half of the certificate, for providers that follow it by jwks_uri. RFC 7517. */
-import type { Broker } from './compose.ts'
+import type { Broker } from './compose/index.ts'
 import type { Handle } from './respond.ts'
 
 export const jwks =

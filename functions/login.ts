@@ -1,7 +1,7 @@
 /** GET /login: begins a sign-in and sends the browser to the identity provider. RFC 6749 §4.1.1. */
-import { BrokerError } from '../shared/errors.ts'
+import { BrokerError } from '../shared/errors/errors.ts'
 import { seeOther } from '../shared/http/answer.ts'
-import type { Broker } from './compose.ts'
+import type { Broker } from './compose/index.ts'
 import { callerOf, cookiesOf, parseQuery } from './request.ts'
 import type { Handle } from './respond.ts'
 

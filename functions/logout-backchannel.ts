@@ -1,6 +1,6 @@
 /** POST /logout/backchannel: the provider says, server to server, that somebody signed out. Back-Channel Logout 1.0 §2.5. */
-import { BrokerError } from '../shared/errors.ts'
-import type { Broker } from './compose.ts'
+import { BrokerError } from '../shared/errors/errors.ts'
+import type { Broker } from './compose/index.ts'
 import { readForm } from './request.ts'
 import type { Handle } from './respond.ts'
 

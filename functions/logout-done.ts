@@ -1,7 +1,7 @@
 /** GET /logout/done: back from the provider's sign-out, on to the front end's page. */
 import { seeOther } from '../shared/http/answer.ts'
-import { endKnownBrowserCookie } from '../shared/sign-in/known-browser.ts'
-import type { Broker } from './compose.ts'
+import { endKnownBrowserCookie } from '../shared/sign-in/sso-cookie.ts'
+import type { Broker } from './compose/index.ts'
 import { parseQuery, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
 

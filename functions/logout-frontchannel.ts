@@ -1,5 +1,5 @@
 /** GET /logout/frontchannel: the provider's sign-out page says, in a frame, that its session ends. Front-Channel Logout 1.0 §3. */
-import type { Broker } from './compose.ts'
+import type { Broker } from './compose/index.ts'
 import { parseQuery, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
 

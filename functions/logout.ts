@@ -1,7 +1,7 @@
 /** POST /logout: ends the session here; the answer says where to send the browser to end it at the provider. */
 import { json } from '../shared/http/answer.ts'
 import { endSessionCookie } from '../shared/http/cookies.ts'
-import type { Broker } from './compose.ts'
+import type { Broker } from './compose/index.ts'
 import { callerOf, cookiesOf, parseQuery, readJson, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
 

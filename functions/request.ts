@@ -1,6 +1,6 @@
 /** Reading the host's request: bounds first, then text; what the values mean is decided in shared/. */
 import type { HttpRequest } from '@azure/functions'
-import { BrokerError } from '../shared/errors.ts'
+import { BrokerError } from '../shared/errors/errors.ts'
 import { parseCookies } from '../shared/http/cookies.ts'
 import type { RequestCookies } from '../shared/http/cookies.ts'
 import type { CallerHeaders } from '../shared/front-ends/same-site-guard.ts'

@@ -3,7 +3,7 @@
  * and a failure as a page for people or as problem details for programs.
  */
 import type { HttpHandler, HttpMethod, HttpRequest, HttpResponseInit, InvocationContext } from '@azure/functions'
-import { asBrokerError, BrokerError } from '../shared/errors.ts'
+import { asBrokerError, BrokerError } from '../shared/errors/errors.ts'
 import { baseHeaders, framedHeaders, seeOther, word } from '../shared/http/answer.ts'
 import type { Answer } from '../shared/http/answer.ts'
 import type { Cookie } from '../shared/http/cookies.ts'
@@ -15,7 +15,7 @@ import { AuthorizationError } from '../shared/oauth/authorization-request.ts'
 import { oauthProblem } from '../shared/http/oauth-problem.ts'
 import { createLog, describeError } from '../shared/telemetry/log.ts'
 import type { Log } from '../shared/telemetry/log.ts'
-import type { Broker, Composed } from './compose.ts'
+import type { Broker, Composed } from './compose/index.ts'
 import { callerOf } from './request.ts'
 
 /** What a function file exports: it names the parts of the broker that it needs. */

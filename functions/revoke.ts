@@ -1,5 +1,5 @@
 /** POST /revoke: ends the session of a refresh token. RFC 7009. */
-import type { Broker } from './compose.ts'
+import type { Broker } from './compose/index.ts'
 import { callerOf, readForm } from './request.ts'
 import type { Handle } from './respond.ts'
 

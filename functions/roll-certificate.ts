@@ -1,8 +1,8 @@
 /** Timer: reads the vault and goes on with the certificate's roll; for when events are lost, and for what takes hours. */
 import type { Timer } from '@azure/functions'
-import { asBrokerError } from '../shared/errors.ts'
+import { asBrokerError } from '../shared/errors/errors.ts'
 import { describeError } from '../shared/telemetry/log.ts'
-import type { Composed } from './compose.ts'
+import type { Composed } from './compose/index.ts'
 import { asJob, logOf, referenceOf } from './respond.ts'
 
 /** Well below the host's function timeout. */

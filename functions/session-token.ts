@@ -1,10 +1,10 @@
 /** POST /session/token: an access token for one of the front end's APIs. Answers as RFC 6749 §5.1. */
-import { asBrokerError, BrokerError } from '../shared/errors.ts'
+import { asBrokerError, BrokerError } from '../shared/errors/errors.ts'
 import { json } from '../shared/http/answer.ts'
 import { scopesOf } from '../shared/front-ends/scopes.ts'
 import { tokenAnswer } from '../shared/session/token-answer.ts'
 import { withSignInUrl } from '../shared/sign-in/sign-in-url.ts'
-import type { Broker } from './compose.ts'
+import type { Broker } from './compose/index.ts'
 import { callerOf, cookiesOf, parseQuery, readJson, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
 

@@ -1,8 +1,8 @@
 /** GET /session: who is signed in at this front end, until when. */
-import { BrokerError } from '../shared/errors.ts'
+import { BrokerError } from '../shared/errors/errors.ts'
 import { json } from '../shared/http/answer.ts'
 import { signInUrl } from '../shared/sign-in/sign-in-url.ts'
-import type { Broker } from './compose.ts'
+import type { Broker } from './compose/index.ts'
 import { callerOf, cookiesOf, parseQuery, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
 

@@ -1,8 +1,8 @@
 /** What the platform calls by itself: the sweep on its timer, the warm-up before a new instance takes requests. */
 import type { Timer } from '@azure/functions'
-import { asBrokerError } from '../shared/errors.ts'
+import { asBrokerError } from '../shared/errors/errors.ts'
 import { describeError } from '../shared/telemetry/log.ts'
-import type { Composed } from './compose.ts'
+import type { Composed } from './compose/index.ts'
 import { asJob, logOf, referenceOf } from './respond.ts'
 
 export const sweep = (composed: Composed) =>

@@ -1,5 +1,5 @@
 /** What can be said of the azd environment before anybody is asked: each fault with its variable and its mend. */
-import { areProblems, parseFrontEnds } from '../../shared/settings/front-ends.ts'
+import { areProblems, parseFrontEnds } from '../../shared/settings/front-ends.schema.ts'
 import { findSecret } from '../../shared/settings/secrets.ts'
 import type { Refusal, SettingProblem } from '../../shared/settings/settings-error.ts'
 import { declarations } from '../../shared/settings/declarations.ts'

@@ -1,7 +1,7 @@
 /** Requests to Azure Resource Manager and Microsoft Graph with the deploying person's sign-in, patient where it helps. */
 import { createDeployerCredential } from '../../tools/certificate/deployer-credential.azure-identity.ts'
 import { isLoopbackHost } from '../../shared/settings/addresses.ts'
-import { wait } from '../../shared/timing/deadline.ts'
+import { wait } from '../../shared/async/deadline.ts'
 import { HookStop } from './stop.ts'
 
 export interface CloudAnswer {

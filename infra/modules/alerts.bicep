@@ -155,7 +155,7 @@ resource notReady 'Microsoft.Insights/metricAlerts@2026-01-01' = if (isSecondPas
   }
 }
 
-// The sums count every step, also under a load at which events are sampled (shared/telemetry/funnel.ts).
+// The sums count every step, also under a load at which events are sampled (shared/telemetry/flow-events.ts).
 var failedSteps = '''
 AppMetrics
 | where Name == 'broker.steps'

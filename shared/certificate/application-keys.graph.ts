@@ -3,9 +3,9 @@
  * token of its own and a proof that it has one of the keys.
  */
 import type { RollVault } from '../vault/vault.ts'
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
-import type { Clock } from '../timing/deadline.ts'
+import type { Clock } from '../async/deadline.ts'
 import type { ApplicationKeys, ProvingVersion } from './application-keys.ts'
 import { signProof } from './proof.ts'
 

@@ -1,12 +1,12 @@
 /** The keys that /.well-known/jwks.json publishes: before they sign, while they do, and for the overlap after that. */
 import { createHash, X509Certificate } from 'node:crypto'
 import type { CertificateVault } from '../vault/vault.ts'
-import { BoundedMap } from '../timing/bounded-map.ts'
-import type { Clock } from '../timing/deadline.ts'
-import { singleFlight } from '../timing/single-flight.ts'
-import type { Pace } from './pace.ts'
-import { byAge, chooseRecorded } from './record.ts'
-import type { CertificateRecord } from './record.ts'
+import { BoundedMap } from '../async/bounded-map.ts'
+import type { Clock } from '../async/deadline.ts'
+import { singleFlight } from '../async/single-flight.ts'
+import type { Pace } from './roll-timing.ts'
+import { byAge, chooseRecorded } from './certificate-state.ts'
+import type { CertificateRecord } from './certificate-state.ts'
 
 /** A public key with its certificate. RFC 7517 §4, RFC 7518 §6.3.1. */
 export type PublishedKey = Readonly<Record<string, unknown>>

@@ -1,10 +1,10 @@
 /** An operator has given a version to a provider by hand: the roll asks the provider about it at once. */
-import { BrokerError } from '../errors.ts'
-import type { Clock } from '../timing/deadline.ts'
-import type { CertificateRecords } from './records.ts'
+import { BrokerError } from '../errors/errors.ts'
+import type { Clock } from '../async/deadline.ts'
+import type { CertificateRecords } from './certificate-state.store.ts'
 import { describeStep } from './roll.ts'
 import type { CertificateRoll } from './roll.ts'
-import { markRegistered } from './steps.ts'
+import { markRegistered } from './roll-steps.ts'
 
 export interface RegisteredOptions {
   readonly roll: CertificateRoll

@@ -1,7 +1,7 @@
 /** What the operator is told, and when again. Pure. */
-import type { Pace } from './pace.ts'
-import { byAge, chooseRecorded } from './record.ts'
-import type { CertificateRecord } from './record.ts'
+import type { Pace } from './roll-timing.ts'
+import { byAge, chooseRecorded } from './certificate-state.ts'
+import type { CertificateRecord } from './certificate-state.ts'
 
 export type CertificateEvent =
   | 'certificate near expiry'

@@ -1,8 +1,8 @@
 /**
  * A version of the broker's certificate, and which of them signs while nothing is known of the provider; what is known
- * decides otherwise (shared/certificate/record.ts).
+ * decides otherwise (shared/certificate/certificate-state.ts).
  */
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import type { CertificateVersion } from '../vault/vault.ts'
 
 /** The version that signs, with what an assertion needs of it. */

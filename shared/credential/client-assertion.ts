@@ -3,9 +3,9 @@
  * key stays in the vault; here only the text to sign is put together (RFC 7515 §5.1).
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { BrokerError } from '../errors.ts'
-import type { Clock } from '../timing/deadline.ts'
-import { singleFlight } from '../timing/single-flight.ts'
+import { BrokerError } from '../errors/errors.ts'
+import type { Clock } from '../async/deadline.ts'
+import { singleFlight } from '../async/single-flight.ts'
 import { isAboutTheVersion } from './signing-version.ts'
 import type { SigningVersions } from './signing-version.ts'
 import type { RollVault } from '../vault/vault.ts'

@@ -1,5 +1,5 @@
 /** The registered front ends: who may send people here, where they may be sent back, which APIs they may ask for. */
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import { isLoopbackHost, isSecureOrLoopback } from '../settings/addresses.ts'
 import type { FrontEndSettings, Way } from '../settings/settings.ts'
 

@@ -1,5 +1,5 @@
 /** The parameters of `/login` and what a front end may pass on to the provider. RFC 6749 §4.1.1, OpenID Connect Core §5.5. */
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import { hasControlCharacter } from './front-ends.ts'
 import type { FrontEnd } from './front-ends.ts'
 

@@ -2,7 +2,7 @@
  * Who may call from a script. Reads: a registered origin of the same site. Changes: also the header that no form can
  * send. One guard for all script routes; a front end's pages pass, everybody else's do not.
  */
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnds } from './front-ends.ts'
 
 /** The headers that tell where a request comes from; a script can't forge them. */

@@ -1,5 +1,5 @@
 /** Which scopes a front end may ask for. */
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd } from './front-ends.ts'
 
 /** Scopes of a sign-in: who it is, and what the front end's first API needs; Entra gives tokens for one API at a time. */

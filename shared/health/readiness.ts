@@ -1,16 +1,16 @@
 /** Whether this instance can sign people in, part by part, from what it needs anyway. */
-import type { Pace } from '../certificate/pace.ts'
-import { chooseRecorded } from '../certificate/record.ts'
+import type { Pace } from '../certificate/roll-timing.ts'
+import { chooseRecorded } from '../certificate/certificate-state.ts'
 import { daysLeft, warningsOf } from '../certificate/warnings.ts'
 import type { CertificateEvent } from '../certificate/warnings.ts'
 import type { ClientAssertions } from '../credential/client-assertion.ts'
 import type { SigningVersions } from '../credential/signing-version.ts'
-import { asBrokerError, BrokerError, errorCatalogue } from '../errors.ts'
+import { asBrokerError, BrokerError, errorCatalogue } from '../errors/errors.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import type { Store } from '../store/store.ts'
 import type { IdentityProvider } from '../provider/identity-provider.ts'
-import type { Clock } from '../timing/deadline.ts'
-import { singleFlight } from '../timing/single-flight.ts'
+import type { Clock } from '../async/deadline.ts'
+import { singleFlight } from '../async/single-flight.ts'
 
 /** The word that `/health/ready` says: `ready`, or the first part that is not. */
 export type ReadinessPart = 'settings' | 'key ring' | 'store' | 'provider' | 'certificate'

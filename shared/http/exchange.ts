@@ -4,7 +4,7 @@
  */
 import http from 'node:http'
 import https from 'node:https'
-import { wait } from '../timing/deadline.ts'
+import { wait } from '../async/deadline.ts'
 
 export interface Asked {
   readonly method: string

@@ -2,7 +2,7 @@
  * Calls to the identity provider and Graph: https with connections that are kept, no redirects, JSON only, bounded in
  * time and size.
  */
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import { createExchange, ExchangeError, readObject } from './exchange.ts'
 import type { Answered } from './exchange.ts'
 

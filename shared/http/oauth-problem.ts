@@ -1,6 +1,6 @@
 /** A failure for an OAuth client: RFC 6749 §5.2, with our own code and reference beside it. */
-import { errorCatalogue, oauthErrorOf } from '../errors.ts'
-import type { BrokerError } from '../errors.ts'
+import { errorCatalogue, oauthErrorOf } from '../errors/errors.ts'
+import type { BrokerError } from '../errors/errors.ts'
 import type { Answer } from './answer.ts'
 import { json } from './answer.ts'
 import { retryAfter } from './problem.ts'

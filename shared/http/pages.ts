@@ -1,7 +1,7 @@
 /** Pages for people: one look, good on a phone, no script, a strict CSP that knows the one style by its hash. */
 import { createHash } from 'node:crypto'
-import { errorCatalogue } from '../errors.ts'
-import type { BrokerError } from '../errors.ts'
+import { errorCatalogue } from '../errors/errors.ts'
+import type { BrokerError } from '../errors/errors.ts'
 import type { Answer } from './answer.ts'
 import { Html, html } from './html.ts'
 import { retryAfter } from './problem.ts'

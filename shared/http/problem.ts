@@ -1,6 +1,6 @@
 /** A failure for a program: problem details (RFC 9457). */
-import { errorCatalogue } from '../errors.ts'
-import type { BrokerError } from '../errors.ts'
+import { errorCatalogue } from '../errors/errors.ts'
+import type { BrokerError } from '../errors/errors.ts'
 import type { Answer } from './answer.ts'
 
 /** @param reference the invocation's trace id; the same stands in the log */

@@ -3,14 +3,14 @@
  * row holds the session that the code will give, sealed by the code itself, so that the row alone opens nothing.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
-import type { SessionTokens } from '../session/session.ts'
+import type { SessionTokens } from '../session/session-row.ts'
 import type { Row, RowKey, Store, StoredRow } from '../store/store.ts'
 import type { Identity } from '../provider/id-token.ts'
 import { codeChallengeOf } from '../crypto/pkce.ts'
-import type { Clock } from '../timing/deadline.ts'
+import type { Clock } from '../async/deadline.ts'
 import type { EndForReuse } from './reuse.ts'
 
 /** What a code stands for. */

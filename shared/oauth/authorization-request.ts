@@ -2,7 +2,7 @@
  * An OAuth client's authorization request at `/login` (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 9207). Until client and
  * redirect URI are beyond doubt an error is a page; afterwards it goes to the client.
  */
-import { BrokerError, oauthErrorOf } from '../errors.ts'
+import { BrokerError, oauthErrorOf } from '../errors/errors.ts'
 import { checkHints } from '../front-ends/login-parameters.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 import { hasControlCharacter } from '../front-ends/front-ends.ts'

@@ -4,17 +4,17 @@
  * gives the same next handle, since an answer can be lost; after that its use ends the session.
  */
 import { createHash, randomBytes } from 'node:crypto'
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import { isRenewing } from '../session/access-tokens.ts'
 import type { AccessTokens } from '../session/access-tokens.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
-import { ringKeyIdOf } from '../session/session.ts'
-import type { AccessToken, SessionKey } from '../session/session.ts'
+import { ringKeyIdOf } from '../session/session-row.ts'
+import type { AccessToken, SessionKey } from '../session/session-row.ts'
 import type { ReadSession, Sessions } from '../session/sessions.ts'
 import type { Store, StoredRow } from '../store/store.ts'
-import { wait } from '../timing/deadline.ts'
-import type { Clock } from '../timing/deadline.ts'
+import { wait } from '../async/deadline.ts'
+import type { Clock } from '../async/deadline.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
 import type { EndForReuse } from './reuse.ts'
 

@@ -3,8 +3,8 @@
  * for both who have it. RFC 9700 §4.14.2, RFC 6749 §4.1.2.
  */
 import type { Sessions } from '../session/sessions.ts'
-import type { SessionKey } from '../session/session.ts'
-import type { Funnel } from '../telemetry/funnel.ts'
+import type { SessionKey } from '../session/session-row.ts'
+import type { Funnel } from '../telemetry/flow-events.ts'
 
 export type EndForReuse = (session: Pick<SessionKey, 'frontEndId' | 'place'>) => Promise<void>
 

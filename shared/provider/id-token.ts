@@ -1,7 +1,7 @@
 /** Checks the ID token before anyone is signed in. OpenID Connect Core §3.1.3.7, RFC 8725. */
 import { createHash } from 'node:crypto'
-import { BrokerError } from '../errors.ts'
-import type { Clock } from '../timing/deadline.ts'
+import { BrokerError } from '../errors/errors.ts'
+import type { Clock } from '../async/deadline.ts'
 import type { IdentityProvider } from './identity-provider.ts'
 import { parseHeader, verifySignedToken } from './signed-token.ts'
 

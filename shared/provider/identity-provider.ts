@@ -4,11 +4,11 @@
  */
 import { createPublicKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import type { Network } from '../http/network.ts'
-import type { Clock } from '../timing/deadline.ts'
-import { withBackOff } from '../timing/back-off.ts'
-import { singleFlight } from '../timing/single-flight.ts'
+import type { Clock } from '../async/deadline.ts'
+import { withBackOff } from '../async/back-off.ts'
+import { singleFlight } from '../async/single-flight.ts'
 import { checkMetadata, metadataUrlOf } from './metadata.ts'
 import type { ProviderIdentity, ProviderMetadata, ProviderWishes } from './metadata.ts'
 

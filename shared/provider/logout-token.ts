@@ -1,8 +1,8 @@
 /** A logout token: the provider says, server to server, that a session or a person is signed out. Back-Channel Logout 1.0 §2.6. */
 import { createHash } from 'node:crypto'
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import type { RowKey, Store } from '../store/store.ts'
-import type { Clock } from '../timing/deadline.ts'
+import type { Clock } from '../async/deadline.ts'
 import type { IdentityProvider } from './identity-provider.ts'
 import { verifySignedToken } from './signed-token.ts'
 

@@ -2,7 +2,7 @@
  * What the settings say of the identity provider, and what its metadata may add to that. OpenID Connect Discovery 1.0,
  * RFC 8414 §3.3, RFC 9700 §4.4.
  */
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import { findFlaw, isAddress, isLoopbackHost, isMetadataHost } from '../settings/addresses.ts'
 
 export type ResponseMode = 'form_post' | 'query'

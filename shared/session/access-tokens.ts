@@ -3,13 +3,13 @@
  * instance at a time, which holds a lease on the row; the others take what it got.
  */
 import { randomBytes } from 'node:crypto'
-import { BrokerError, asBrokerError, isPassingFault } from '../errors.ts'
+import { BrokerError, asBrokerError, isPassingFault } from '../errors/errors.ts'
 import type { TokenEndpoint } from '../provider/token-endpoint.ts'
-import type { Funnel } from '../telemetry/funnel.ts'
-import { wait } from '../timing/deadline.ts'
-import type { Clock } from '../timing/deadline.ts'
-import { singleFlight } from '../timing/single-flight.ts'
-import type { AccessToken, Session, SessionKey } from './session.ts'
+import type { Funnel } from '../telemetry/flow-events.ts'
+import { wait } from '../async/deadline.ts'
+import type { Clock } from '../async/deadline.ts'
+import { singleFlight } from '../async/single-flight.ts'
+import type { AccessToken, Session, SessionKey } from './session-row.ts'
 import type { ReadSession, Sessions } from './sessions.ts'
 
 export interface AccessTokens {

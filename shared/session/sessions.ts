@@ -1,10 +1,10 @@
 /** Sessions in the store: made at sign-in, read with the cookie, kept alive by use, ended. */
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import type { RequestCookies } from '../http/cookies.ts'
 import { sessionCookieName } from '../http/cookies.ts'
 import type { Identity } from '../provider/id-token.ts'
-import { BoundedMap } from '../timing/bounded-map.ts'
-import type { Clock } from '../timing/deadline.ts'
+import { BoundedMap } from '../async/bounded-map.ts'
+import type { Clock } from '../async/deadline.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
 import {
   fromCookieValue,
@@ -15,8 +15,8 @@ import {
   ringKeyIdOf,
   toCookieValue,
   toRow,
-} from './session.ts'
-import type { Session, SessionKey, SessionOwner, SessionTokens } from './session.ts'
+} from './session-row.ts'
+import type { Session, SessionKey, SessionOwner, SessionTokens } from './session-row.ts'
 import type { Store, StoredRow, Values } from '../store/store.ts'
 
 /** A session as it was read: a write names what it was read as. */

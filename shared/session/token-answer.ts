@@ -1,5 +1,5 @@
 /** An access token as it is answered, in both ways. RFC 6749 §5.1. */
-import type { AccessToken } from './session.ts'
+import type { AccessToken } from './session-row.ts'
 
 export interface TokenAnswer {
   readonly access_token: string

@@ -3,9 +3,9 @@ import * as z from 'zod/mini'
 import { findCloud } from './addresses.ts'
 import { allDeclarations, declarations, missing } from './declarations.ts'
 import type { Declaration } from './declarations.ts'
-import { areProblems, parseFrontEnds } from './front-ends.ts'
+import { areProblems, parseFrontEnds } from './front-ends.schema.ts'
 import { checkEntraClientId } from './identifiers.ts'
-import type { FrontEndSettings } from './front-ends.ts'
+import type { FrontEndSettings } from './front-ends.schema.ts'
 import { findForeignIngestion } from './ingestion.ts'
 import { findBadName } from './names.ts'
 import { refusalOf } from './refusing.ts'
@@ -15,7 +15,7 @@ import type { Refusal, SettingProblem } from './settings-error.ts'
 
 export { SettingsError } from './settings-error.ts'
 export type { SettingProblem } from './settings-error.ts'
-export type { ApiSettings, FrontEndSettings, Prompt, Way } from './front-ends.ts'
+export type { ApiSettings, FrontEndSettings, Prompt, Way } from './front-ends.schema.ts'
 
 export interface Settings {
   /** An origin, without a slash at the end. */

@@ -4,7 +4,7 @@
  * code that was not taken can't be redeemed.
  */
 import { hash } from 'node:crypto'
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import type { ResponseMode } from '../provider/metadata.ts'
 import type { CheckedCode, TakenCode } from '../provider/token-endpoint.ts'
 import type { Store } from '../store/store.ts'

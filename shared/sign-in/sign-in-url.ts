@@ -1,5 +1,5 @@
 /** Where a front end sends the browser to sign in; it adds the `return_url` itself, which only it knows. */
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
 
 export interface Missing {

@@ -3,7 +3,7 @@
  * The cookie is named for the state's beginning, so several tabs can sign in at once.
  */
 import { timingSafeEqual } from 'node:crypto'
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import type { ClientRequest } from '../oauth/authorization-request.ts'
 import { checkReturnUrl } from '../front-ends/front-ends.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
@@ -15,7 +15,7 @@ import { randomText } from '../crypto/pkce.ts'
 import { open, seal } from '../crypto/sealing.ts'
 import type { ResponseMode } from '../provider/metadata.ts'
 import type { RowKey } from '../store/store.ts'
-import type { Clock } from '../timing/deadline.ts'
+import type { Clock } from '../async/deadline.ts'
 
 export interface Transaction {
   readonly state: string

@@ -4,10 +4,10 @@
  */
 import type { IdentityProvider } from '../provider/identity-provider.ts'
 import { checkLogoutToken } from '../provider/logout-token.ts'
-import type { Funnel } from '../telemetry/funnel.ts'
-import type { Clock } from '../timing/deadline.ts'
+import type { Funnel } from '../telemetry/flow-events.ts'
+import type { Clock } from '../async/deadline.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
-import { partitionOf, personOf } from '../session/session.ts'
+import { partitionOf, personOf } from '../session/session-row.ts'
 import type { RowKey, Store } from '../store/store.ts'
 
 export interface SignOutElsewhere {

@@ -1,13 +1,13 @@
 /** Sign-out begun by the person: ended here, then at the provider, then back to the front end. OpenID Connect RP-Initiated Logout 1.0. */
-import { BrokerError } from '../errors.ts'
+import { BrokerError } from '../errors/errors.ts'
 import { checkSignedOutUrl } from '../front-ends/front-ends.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import type { IdentityProvider } from '../provider/identity-provider.ts'
-import type { Funnel } from '../telemetry/funnel.ts'
-import type { Clock } from '../timing/deadline.ts'
+import type { Funnel } from '../telemetry/flow-events.ts'
+import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { open, seal } from '../crypto/sealing.ts'
-import type { SessionKey } from '../session/session.ts'
+import type { SessionKey } from '../session/session-row.ts'
 import type { Sessions } from '../session/sessions.ts'
 
 export interface SignOut {

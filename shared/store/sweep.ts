@@ -1,6 +1,6 @@
 /** Removes what has expired: a page at a time, each delete only if the row is still what was listed. */
 import type { Store, TableName } from './store.ts'
-import type { Clock } from '../timing/deadline.ts'
+import type { Clock } from '../async/deadline.ts'
 
 /** @returns how many rows were removed; a row that was used meanwhile stays */
 export type Sweep = () => Promise<number>

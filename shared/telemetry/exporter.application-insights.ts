@@ -10,7 +10,7 @@ import type { Attributes, Context, Counter, Gauge } from '@opentelemetry/api'
 import { logs } from '@opentelemetry/api-logs'
 import { flushAzureMonitor, useAzureMonitor } from 'applicationinsights'
 import type { TelemetrySettings } from '../settings/settings.ts'
-import { BoundedMap } from '../timing/bounded-map.ts'
+import { BoundedMap } from '../async/bounded-map.ts'
 import type { EventReport, MetricReport, OperationParent, Report, SpanReport } from './report.ts'
 
 export interface Exporter {

@@ -2,8 +2,8 @@
  * The log, through a list of what may stand in it. Lines go to the host's own log (`context.log`), which exports them
  * under the invocation's operation.
  */
-import { errorCatalogue } from '../errors.ts'
-import type { BrokerError } from '../errors.ts'
+import { errorCatalogue } from '../errors/errors.ts'
+import type { BrokerError } from '../errors/errors.ts'
 
 /** Nothing that could sign someone in, no person's name, no text from outside: ids, codes and numbers. */
 export interface LogFields {

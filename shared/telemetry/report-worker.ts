@@ -1,7 +1,7 @@
 /** The worker thread, as the main thread sees it: batches go there, and each is acknowledged. */
 import { Worker } from 'node:worker_threads'
 import type { TelemetrySettings } from '../settings/settings.ts'
-import type { ReportWorker } from './courier.ts'
+import type { ReportWorker } from './export-queue.ts'
 import type { Report } from './report.ts'
 
 export type Message = { readonly id: number } & ({ readonly report: Report } | { readonly flush: true })

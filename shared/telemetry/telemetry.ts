@@ -3,8 +3,8 @@
  * microseconds and never fails; how it gets to Application Insights is known to the courier (courier.ts).
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Clock } from '../timing/deadline.ts'
-import type { Courier } from './courier.ts'
+import type { Clock } from '../async/deadline.ts'
+import type { Courier } from './export-queue.ts'
 import type { EventReport, Fields, OperationParent, SpanReport } from './report.ts'
 
 export interface Telemetry {

@@ -9,10 +9,10 @@ import {
   ManagedIdentityCredential,
 } from '@azure/identity'
 import type { AccessToken, TokenCredential } from '@azure/identity'
-import { BrokerError } from '../errors.ts'
-import { withDeadline } from '../timing/deadline.ts'
-import type { Clock } from '../timing/deadline.ts'
-import { singleFlight } from '../timing/single-flight.ts'
+import { BrokerError } from '../errors/errors.ts'
+import { withDeadline } from '../async/deadline.ts'
+import type { Clock } from '../async/deadline.ts'
+import { singleFlight } from '../async/single-flight.ts'
 
 export interface TokenCredentialOptions {
   readonly managedIdentity: boolean

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { parseFrontEnds } from '../../shared/settings/front-ends.ts'
+import { parseFrontEnds } from '../../shared/settings/front-ends.schema.ts'
 import { shopPage } from '../setup/person.ts'
 import { expectBegun, expectNothingBegun, expectSafeHeaders, unescapeHtml } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { sendRaw } from '../setup/wire.ts'
+import { sendRaw } from '../setup/raw-http.ts'
 
 const returnUrl = 'http://localhost:3000/a'
 const start = `/login?frontend=shop&return_url=${encodeURIComponent(returnUrl)}`

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { SignInAnswer } from '../../local/identity-provider/visit.ts'
+import type { SignInAnswer } from '../../local/identity-provider/browser.ts'
 import { plant, transactionOf } from '../setup/answers.ts'
 import type { NamedCookie } from '../setup/answers.ts'
 import { shopPage } from '../setup/person.ts'

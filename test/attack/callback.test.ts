@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { SignInAnswer } from '../../local/identity-provider/visit.ts'
+import type { SignInAnswer } from '../../local/identity-provider/browser.ts'
 import { plant, transactionOf, without } from '../setup/answers.ts'
 import { ada, shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { shopPage } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { attempt, attemptAnew, isSignedIn } from './attempt.ts'
+import { attempt, attemptAnew, isSignedIn } from './hostile-request.ts'
 
 let stack: Stack
 /** Makes each assertion anew. */

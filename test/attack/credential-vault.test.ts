@@ -6,7 +6,7 @@ import type { VaultFault } from '../../local/vault/vault.ts'
 import { shopPage } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { attempt, attemptAnew, isSignedIn, toShop } from './attempt.ts'
+import { attempt, attemptAnew, isSignedIn, toShop } from './hostile-request.ts'
 
 let stack: Stack
 /** Signs for each request, so that it has never an assertion left. */

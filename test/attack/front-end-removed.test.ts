@@ -3,7 +3,7 @@ import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { desk, shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { attempt, isSignedIn, toShop } from './attempt.ts'
+import { attempt, isSignedIn, toShop } from './hostile-request.ts'
 
 let stack: Stack
 let signedIn: Person

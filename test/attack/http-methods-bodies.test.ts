@@ -4,7 +4,7 @@ import type { Person } from '../setup/person.ts'
 import { expectNothingBegun, expectSafeHeaders } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { sendRaw } from '../setup/wire.ts'
+import { sendRaw } from '../setup/raw-http.ts'
 
 let stack: Stack
 let signedIn: Person

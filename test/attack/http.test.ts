@@ -4,7 +4,7 @@ import type { Person } from '../setup/person.ts'
 import { expectBegun, expectNothingBegun, expectSafeHeaders } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { sendRaw } from '../setup/wire.ts'
+import { sendRaw } from '../setup/raw-http.ts'
 
 const returnUrl = 'http://localhost:3000/a'
 const start = `/login?frontend=shop&return_url=${encodeURIComponent(returnUrl)}`

@@ -1,7 +1,7 @@
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createAzureTableStore } from '../../shared/store/store.azure-table.ts'
+import { createAzureTableStore } from '../../shared/store/azure-table/store.azure-table.ts'
 import type { Store } from '../../shared/store/store.ts'
 
 /** Whoever can write to the table service, or stands in its place, answers as they like. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createKeyVaultCertificates } from '../../shared/vault/certificates.key-vault.ts'
+import { createKeyVaultCertificates } from '../../shared/vault/key-vault/certificates.key-vault.ts'
 import { sendJson, startSecureServer } from '../setup/secure-server.ts'
 import type { Answerer, SecureServer } from '../setup/secure-server.ts'
 

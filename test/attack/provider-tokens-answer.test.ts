@@ -3,7 +3,7 @@ import type { Fault } from '../../local/identity-provider/identity-provider.ts'
 import { shopPage } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { attemptAnew, isSignedIn, toShop } from './attempt.ts'
+import { attemptAnew, isSignedIn, toShop } from './hostile-request.ts'
 
 type Changes = Readonly<Record<string, unknown>>
 

@@ -3,9 +3,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import https from 'node:https'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { jwk, rsaKey } from '../unit/signin/provider-server.ts'
-import type { KeyPair } from '../unit/signin/provider-server.ts'
-import { attemptAnew, isSignedIn, toShop } from './attempt.ts'
+import { jwk, rsaKey } from '../unit/provider/provider-server.ts'
+import type { KeyPair } from '../unit/provider/provider-server.ts'
+import { attemptAnew, isSignedIn, toShop } from './hostile-request.ts'
 
 let stack: Stack
 beforeAll(async () => {

@@ -5,8 +5,8 @@ import type { TokenChange } from '../../local/identity-provider/identity-provide
 import { shopPage } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { ecKey, rsaKey } from '../unit/signin/provider-server.ts'
-import { attemptAnew, isSignedIn } from './attempt.ts'
+import { ecKey, rsaKey } from '../unit/provider/provider-server.ts'
+import { attemptAnew, isSignedIn } from './hostile-request.ts'
 
 type Claims = Readonly<Record<string, unknown>>
 

@@ -1,7 +1,7 @@
 /** Drives load from the bench's own process: sign-ins and session reads over HTTP, each bounded in time. */
 import http from 'node:http'
-import { createVisitor } from '../../local/identity-provider/visit.ts'
-import type { Visitor } from '../../local/identity-provider/visit.ts'
+import { createVisitor } from '../../local/identity-provider/browser.ts'
+import type { Visitor } from '../../local/identity-provider/browser.ts'
 
 /** A program that signs people in: the broker or the peer. */
 export interface RelyingParty {

@@ -1,8 +1,8 @@
 /** The programs under test, as JavaScript: stripping types would cost more CPU than what is measured. */
 import path from 'node:path'
 import * as esbuild from 'esbuild'
-import { build } from '../../local/build.ts'
-import type { BuildResult } from '../../local/build.ts'
+import { build } from '../../tools/build.ts'
+import type { BuildResult } from '../../tools/build.ts'
 import { bundleFunctionsHost } from '../../local/functions-host/bundle-host.ts'
 
 export type PeerName = 'openid-client' | 'express-openid-connect'

@@ -33,7 +33,7 @@ describe('npm run certificate', () => {
   afterAll(() => stack.close())
 
   const certificate = (...args: string[]) =>
-    run('local/certificate.ts', args, {
+    run('tools/certificate/certificate.ts', args, {
       ...localDefaults,
       ...stack.cloud.settings,
       ...rolling.quickly,
@@ -142,7 +142,7 @@ describe('npm run certificate', () => {
 
 describe('npm run roll', () => {
   it('rehearses two rolls while people sign in, prints each step, and ends with 0 when no sign-in failed', async () => {
-    const { code, stdout, stderr } = await run('local/roll.ts', [])
+    const { code, stdout, stderr } = await run('tools/certificate/rehearse-roll.ts', [])
 
     expect(code, stderr + stdout).toBe(0)
     const order = [

@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/attempt.ts'
-import { openInside } from '../setup/inside.ts'
-import type { Inside } from '../setup/inside.ts'
+import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/hostile-request.ts'
+import { openInside } from '../setup/process-probe.ts'
+import type { Inside } from '../setup/process-probe.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { expectPassingFault, expectSignedIn } from './calm.ts'
+import { expectPassingFault, expectSignedIn } from './expectations.ts'
 
 const hour = 3600
 /** A scope that must be asked for, by a renewal. */

@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { FaultEffects } from '../../local/vault/faults.ts'
-import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/attempt.ts'
+import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/hostile-request.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { allComeRound, expectPassingFault, expectSignedIn } from './calm.ts'
+import { allComeRound, expectPassingFault, expectSignedIn } from './expectations.ts'
 
 let stack: Stack
 let signedIn: Person

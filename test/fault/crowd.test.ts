@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { attemptAnew, isSignedIn, toShop } from '../attack/attempt.ts'
+import { attemptAnew, isSignedIn, toShop } from '../attack/hostile-request.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { expectSignedIn } from './calm.ts'
+import { expectSignedIn } from './expectations.ts'
 
 const instances = 20
 const people = 200

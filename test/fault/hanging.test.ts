@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/attempt.ts'
+import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/hostile-request.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { allComeRound, expectPassingFault, expectSignedIn } from './calm.ts'
+import { allComeRound, expectPassingFault, expectSignedIn } from './expectations.ts'
 
 const asProgram = { headers: { accept: 'application/json' } }
 

@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { attempt, isSignedIn, toShop } from '../attack/attempt.ts'
+import { attempt, isSignedIn, toShop } from '../attack/hostile-request.ts'
 import { clockAhead } from '../setup/clock.ts'
 import { app, ordersRead, refresh, signInByCode } from '../setup/client.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
 import { shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { expectSignedIn } from './calm.ts'
+import { expectSignedIn } from './expectations.ts'
 
 /** A machine that has a lot to do takes long over a new instance. */
 const patience = { timeout: 15_000 }

@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '../../local/identity-provider/identity-provider.ts'
-import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/attempt.ts'
-import { openInside } from '../setup/inside.ts'
+import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/hostile-request.ts'
+import { openInside } from '../setup/process-probe.ts'
 import { shopPage } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { expectPassingFault, expectSignedIn } from './calm.ts'
+import { expectPassingFault, expectSignedIn } from './expectations.ts'
 
 type Effect = Omit<Fault, 'endpoint'>
 

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/attempt.ts'
+import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/hostile-request.ts'
 import { shopPage } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import type { StoreFault } from '../setup/table-proxy.ts'
-import { expectPassingFault, expectSignedIn } from './calm.ts'
+import { expectPassingFault, expectSignedIn } from './expectations.ts'
 
 type Effect = Omit<StoreFault, 'operation' | 'table'>
 

@@ -1,6 +1,6 @@
 /** Others write all the time: a conditional write fails again and again, is tried anew from what stands there, and not for ever. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { attempt, isSignedIn } from '../attack/attempt.ts'
+import { attempt, isSignedIn } from '../attack/hostile-request.ts'
 import { runRoll, versionsAt } from '../certificate/rolling.ts'
 import {
   app,
@@ -16,7 +16,7 @@ import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { expectPassingFault, expectSignedIn } from './calm.ts'
+import { expectPassingFault, expectSignedIn } from './expectations.ts'
 
 const narrower = { api: 'orders', scope: ordersRead }
 

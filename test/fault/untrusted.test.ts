@@ -4,13 +4,13 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeSelfSigned } from '../../local/vault/self-signed.ts'
-import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/attempt.ts'
+import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/hostile-request.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { startSecureServer } from '../setup/secure-server.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { expectPassingFault, expectSignedIn } from './calm.ts'
+import { expectPassingFault, expectSignedIn } from './expectations.ts'
 
 const asProgram = { headers: { accept: 'application/json' } }
 const day = 24 * 60 * 60 * 1000

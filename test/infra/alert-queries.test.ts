@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { BrokerError, errorCatalogue } from '../../shared/errors.ts'
-import type { ErrorCode } from '../../shared/errors.ts'
-import { createFunnel } from '../../shared/telemetry/funnel.ts'
-import type { StepName } from '../../shared/telemetry/funnel.ts'
+import { BrokerError, errorCatalogue } from '../../shared/errors/errors.ts'
+import type { ErrorCode } from '../../shared/errors/errors.ts'
+import { createFunnel } from '../../shared/telemetry/flow-events.ts'
+import type { StepName } from '../../shared/telemetry/flow-events.ts'
 import { createLog } from '../../shared/telemetry/log.ts'
 import type { LogLevel } from '../../shared/telemetry/log.ts'
 import { noTelemetry } from '../../shared/telemetry/telemetry.ts'
@@ -16,7 +16,7 @@ type Row = Readonly<Record<string, unknown>>
 
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8')
 const reviewed = JSON.parse(read('test/infra/snapshots/default-second.snapshot.json')) as Snapshot
-const stepNames = /type StepName = (.*)/.exec(read('shared/telemetry/funnel.ts'))![1]!.match(/\w+/g) as StepName[]
+const stepNames = /type StepName = (.*)/.exec(read('shared/telemetry/flow-events.ts'))![1]!.match(/\w+/g) as StepName[]
 const codes = Object.keys(errorCatalogue) as ErrorCode[]
 const time = '2026-11-25T03:00:00Z'
 

@@ -5,7 +5,7 @@ import type { Deployment } from '../setup/deployment.ts'
 describe('npm run certificate -- create', () => {
   let deployment: Deployment
   const create = (...args: string[]) =>
-    deployment.node('local/certificate.ts', 'create', '--vault', deployment.vault.url, ...args)
+    deployment.node('tools/certificate/certificate.ts', 'create', '--vault', deployment.vault.url, ...args)
 
   beforeAll(async () => {
     deployment = await startDeployment()

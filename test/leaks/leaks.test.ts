@@ -5,8 +5,8 @@ import type { Person } from '../setup/person.ts'
 import { desk, shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import { openTables } from '../setup/tables.ts'
-import { formsOf, watch } from './witness.ts'
-import type { Witness } from './witness.ts'
+import { formsOf, watch } from './secret-scanner.ts'
+import type { Witness } from './secret-scanner.ts'
 
 const toShop = { frontend: 'shop', return_url: 'http://localhost:3000/orders' }
 const asProgram = { headers: { accept: 'application/json' } }

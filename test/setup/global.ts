@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startStorageEmulator } from '../../local/azurite.ts'
-import { build } from '../../local/build.ts'
+import { build } from '../../tools/build.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -1,7 +1,7 @@
 /** Somebody with a browser: cookies as a browser keeps them, forms as a browser posts them, headers as it sends them. */
 import { CookieJar } from 'tough-cookie'
-import { createVisitor } from '../../local/identity-provider/visit.ts'
-import type { SignInAnswer, VisitOptions, Visitor } from '../../local/identity-provider/visit.ts'
+import { createVisitor } from '../../local/identity-provider/browser.ts'
+import type { SignInAnswer, VisitOptions, Visitor } from '../../local/identity-provider/browser.ts'
 
 export interface Reply {
   readonly status: number

@@ -1,7 +1,7 @@
 /** What holds for every refusal, whatever was tried: said once, and looked at in every attack. */
 import { expect } from 'vitest'
-import { errorCatalogue } from '../../shared/errors.ts'
-import type { ErrorCode } from '../../shared/errors.ts'
+import { errorCatalogue } from '../../shared/errors/errors.ts'
+import type { ErrorCode } from '../../shared/errors/errors.ts'
 import type { Reply } from './person.ts'
 
 /** The headers of a page that nobody can frame, sniff, keep or be told of. */

@@ -1,7 +1,7 @@
 /** The store as those see it who have the storage account: past the broker, past the proxy, every byte of every row. */
 import { AzureNamedKeyCredential, TableClient, TableServiceClient } from '@azure/data-tables'
 import { inject } from 'vitest'
-import { createAzureTableStore } from '../../shared/store/store.azure-table.ts'
+import { createAzureTableStore } from '../../shared/store/azure-table/store.azure-table.ts'
 import type { Store, StoredRow, TableName } from '../../shared/store/store.ts'
 import type { Stack } from './stack.ts'
 

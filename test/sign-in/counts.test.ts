@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { SignInAnswer } from '../../local/identity-provider/visit.ts'
+import type { SignInAnswer } from '../../local/identity-provider/browser.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { SignInAnswer } from '../../local/identity-provider/visit.ts'
+import type { SignInAnswer } from '../../local/identity-provider/browser.ts'
 import { deskPage, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { expectBegun, expectNothingBegun, linksOf } from '../setup/refusals.ts'

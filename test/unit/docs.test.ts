@@ -50,8 +50,15 @@ describe('the documentation', () => {
 
   it('explains to operators every step, sum and property that is reported, and no other', () => {
     const page = read('docs/operations.md')
-    const sources = ['shared/telemetry/funnel.ts', 'shared/telemetry/observed.ts', 'shared/telemetry/courier.ts']
-    const code = [...sources, 'functions/compose.ts', 'functions/session.ts'].map(read).join('\n')
+    const observers = [
+      'store/observed-store',
+      'vault/observed-vault',
+      'http/observed-network',
+      'session/observed-access-tokens',
+      'credential/observed-assertions',
+    ].map((file) => `shared/${file}.ts`)
+    const sources = ['shared/telemetry/flow-events.ts', ...observers, 'shared/telemetry/export-queue.ts']
+    const code = [...sources, 'functions/compose/index.ts', 'functions/session.ts'].map(read).join('\n')
     const steps = /export type StepName = (.*)/
       .exec(code)![1]!
       .match(/\w+/g)!

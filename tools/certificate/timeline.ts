@@ -1,7 +1,7 @@
 /** The versions on a time line, for a terminal. Pure. */
-import type { Pace } from '../../shared/certificate/pace.ts'
-import { byAge, chooseRecorded } from '../../shared/certificate/record.ts'
-import type { CertificateRecord, RecordedVersion } from '../../shared/certificate/record.ts'
+import type { Pace } from '../../shared/certificate/roll-timing.ts'
+import { byAge, chooseRecorded } from '../../shared/certificate/certificate-state.ts'
+import type { CertificateRecord, RecordedVersion } from '../../shared/certificate/certificate-state.ts'
 import { daysLeft, warningsOf } from '../../shared/certificate/warnings.ts'
 
 const width = 48

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createGraphApplicationKeys } from '../../../shared/certificate/application-keys.graph.ts'
-import { BrokerError } from '../../../shared/errors.ts'
+import { BrokerError } from '../../../shared/errors/errors.ts'
 
 const by = { version: 'a'.repeat(32), thumbprint: 'o'.repeat(43), expires: Date.now() + 86_400_000 }
 

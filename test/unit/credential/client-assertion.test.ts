@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { compactVerify, decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { audience, certificateName, clientId, startVaultParts } from './vault-parts.ts'
-import type { VaultParts } from './vault-parts.ts'
+import { audience, certificateName, clientId, startVaultParts } from '../vault/vault-parts.ts'
+import type { VaultParts } from '../vault/vault-parts.ts'
 
 let parts: VaultParts
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { BrokerError, errorCatalogue } from '../../../shared/errors.ts'
-import type { ErrorCode } from '../../../shared/errors.ts'
+import { BrokerError, errorCatalogue } from '../../../shared/errors/errors.ts'
+import type { ErrorCode } from '../../../shared/errors/errors.ts'
 import { oauthProblem } from '../../../shared/http/oauth-problem.ts'
 
 const codes = Object.keys(errorCatalogue) as ErrorCode[]

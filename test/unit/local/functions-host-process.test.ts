@@ -5,7 +5,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { build } from '../../../local/build.ts'
+import { build } from '../../../tools/build.ts'
 import { LocalError, listen } from '../../../local/http-server.ts'
 import { bundleFunctionsHost } from '../../../local/functions-host/bundle-host.ts'
 import { startFunctionsHost } from '../../../local/functions-host/host.ts'

@@ -1,7 +1,7 @@
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import type { JSONWebKeySet } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { createVisitor, signInAt } from '../../../local/identity-provider/visit.ts'
+import { createVisitor, signInAt } from '../../../local/identity-provider/browser.ts'
 import {
   billsRead,
   clientId,

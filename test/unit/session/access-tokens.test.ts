@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { BrokerError } from '../../../shared/errors.ts'
+import { BrokerError } from '../../../shared/errors/errors.ts'
 import { accessTokenKey, createAccessTokens } from '../../../shared/session/access-tokens.ts'
 import type { AccessTokens } from '../../../shared/session/access-tokens.ts'
-import type { AccessToken, SessionKey } from '../../../shared/session/session.ts'
+import type { AccessToken, SessionKey } from '../../../shared/session/session-row.ts'
 import type { Sessions } from '../../../shared/session/sessions.ts'
 import type { Store } from '../../../shared/store/store.ts'
 import type { ProviderTokens } from '../../../shared/provider/token-endpoint.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
 import { createClock, openRing, openSessions, somebody, startSessionParts } from './parts.ts'
 import type { SessionParts } from './parts.ts'
-import { noFunnel } from '../../../shared/telemetry/funnel.ts'
+import { noFunnel } from '../../../shared/telemetry/flow-events.ts'
 
 const start = '2031-05-10T12:00:00.000Z'
 const scopes = ['api://demo/orders.read']

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
-import type { SessionKey } from '../../../shared/session/session.ts'
+import type { SessionKey } from '../../../shared/session/session-row.ts'
 import type { Sessions } from '../../../shared/session/sessions.ts'
 import type { Store } from '../../../shared/store/store.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'

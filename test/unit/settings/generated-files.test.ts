@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { findDrift, generatedFiles } from '../../../local/generate.ts'
+import { findDrift, generatedFiles } from '../../../tools/generate.ts'
 import { allDeclarations, declarations } from '../../../shared/settings/declarations.ts'
 import { parseSettings } from '../../../shared/settings/settings.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { BrokerError } from '../../../shared/errors.ts'
-import type { Courier } from '../../../shared/telemetry/courier.ts'
-import { createFunnel } from '../../../shared/telemetry/funnel.ts'
+import { BrokerError } from '../../../shared/errors/errors.ts'
+import type { Courier } from '../../../shared/telemetry/export-queue.ts'
+import { createFunnel } from '../../../shared/telemetry/flow-events.ts'
 import type { Fields, OperationReport } from '../../../shared/telemetry/report.ts'
 import { createTelemetry } from '../../../shared/telemetry/telemetry.ts'
 

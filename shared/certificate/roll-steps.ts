@@ -1,0 +1,188 @@
+/**
+ * The roll as a state machine. Pure: from what is known to the next step, from a step to its beginning, which is written
+ * down before anything is done, and from its outcome to what is known then. Every step may be repeated.
+ */
+import type { ErrorCode } from '../errors/errors.ts'
+import type { Pace } from './roll-timing.ts'
+import { pauseAfter } from './roll-timing.ts'
+import { byAge, changeVersion, chooseRecorded, withStatus } from './certificate-state.ts'
+import type { CertificateRecord, RecordedVersion, UnderWay } from './certificate-state.ts'
+
+export type Step =
+  /** Ask the token endpoint whether it accepts this version. */
+  | { readonly kind: 'probe'; readonly version: RecordedVersion }
+  /** Add this version to the application, proved by one that is accepted. */
+  | { readonly kind: 'register'; readonly version: RecordedVersion; readonly by: RecordedVersion }
+  /** Take a version that another has replaced from the application. */
+  | { readonly kind: 'remove'; readonly version: RecordedVersion; readonly by: RecordedVersion }
+  | { readonly kind: 'wait'; readonly until: number; readonly why: string }
+  | { readonly kind: 'done' }
+
+export type Work = Exclude<Step, { kind: 'wait' | 'done' }>
+
+export type Outcome =
+  | { readonly kind: 'accepted' }
+  | { readonly kind: 'refused'; readonly code: ErrorCode }
+  | { readonly kind: 'registered'; readonly keyId: string }
+  | { readonly kind: 'removed' }
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly retryAfterSeconds: number | undefined }
+
+export interface StepContext {
+  readonly now: number
+  readonly pace: Pace
+  /** Whether the application's keys can be changed here: Graph, and the application's object id is known. */
+  readonly canRegister: boolean
+  /** This run's name. */
+  readonly by: string
+}
+
+export function nextStep(record: CertificateRecord, context: StepContext): Step {
+  const { now, by } = context
+  const { underWay } = record
+  // A lease that ends further ahead than any lease was written by a clock that is wrong: it does not hold for ever.
+  if (underWay && underWay.by !== by && now < underWay.until && underWay.until <= now + 2 * context.pace.lease) {
+    return { kind: 'wait', until: underWay.until, why: `another instance is at the step ${underWay.step}` }
+  }
+  const accepted = acceptedNow(record, now)
+  const candidate = candidateOf(record, accepted, now)
+  return candidate ? advance(candidate, accepted, context) : nextRemoval(record, accepted, context)
+}
+
+/** The newest version, where the provider is not known to accept it; while it accepts none, each in its turn. */
+function candidateOf(
+  { versions }: CertificateRecord,
+  accepted: RecordedVersion | undefined,
+  now: number,
+): RecordedVersion | undefined {
+  const usable = versions
+    .filter(({ enabled, expires, status }) => enabled && now < expires && status !== 'removing' && status !== 'removed')
+    .sort(byAge)
+  if (accepted) return usable[0]?.status === 'accepted' ? undefined : usable[0]
+  const due = ({ nextAt, notBefore }: RecordedVersion) => Math.max(nextAt, notBefore)
+  return usable.find((version) => due(version) <= now) ?? usable.sort((a, b) => due(a) - due(b))[0]
+}
+
+function acceptedNow(record: CertificateRecord, now: number): RecordedVersion | undefined {
+  const chosen = chooseRecorded(record, now)
+  return chosen?.status === 'accepted' ? chosen : undefined
+}
+
+function advance(version: RecordedVersion, accepted: RecordedVersion | undefined, context: StepContext): Step {
+  const { now, canRegister } = context
+  const begins = Math.max(version.nextAt, version.notBefore)
+  if (now < begins) return { kind: 'wait', until: begins, why: `version ${version.version} is ${version.status}` }
+  // Asked before it is added: an interrupted run, a deployment or a person may have added it already.
+  if (version.status === 'unregistered' && canRegister && accepted) return { kind: 'register', version, by: accepted }
+  return { kind: 'probe', version }
+}
+
+/** Only what addKey answered, only what was replaced long enough ago, and never while a newer one is not accepted. */
+function nextRemoval(
+  { versions }: CertificateRecord,
+  accepted: RecordedVersion | undefined,
+  { now, pace, canRegister }: StepContext,
+): Step {
+  if (!canRegister || !accepted) return { kind: 'done' }
+  const old = versions
+    .filter((version) => version !== accepted && version.keyId !== undefined && version.status !== 'removed')
+    .filter((version) => byAge(accepted, version) < 0)
+    .sort(byAge)
+    .at(-1)
+  if (!old) return { kind: 'done' }
+  const from = Math.max(accepted.since + pace.overlap, old.nextAt)
+  if (now < from) return { kind: 'wait', until: from, why: `version ${old.version} stays until the overlap ends` }
+  return { kind: 'remove', version: old, by: accepted }
+}
+
+/** What is written down before the step is done. */
+export function beginStep(record: CertificateRecord, step: Work, { now, by, pace }: StepContext): CertificateRecord {
+  const { version } = step.version
+  const underWay: UnderWay = { step: step.kind, version, by, until: now + pace.lease }
+  const begun = step.kind === 'register' ? 'registering' : step.kind === 'remove' ? 'removing' : undefined
+  const noted = begun ? changeVersion(record, version, (one) => withStatus(one, begun, now)) : record
+  return { ...noted, underWay }
+}
+
+/** What is known after it; the step's version may have changed meanwhile, its lease may not. */
+export function finishStep(
+  record: CertificateRecord,
+  step: Work,
+  outcome: Outcome,
+  context: StepContext,
+): CertificateRecord {
+  const over: CertificateRecord = { ...record, underWay: undefined }
+  return changeVersion(over, step.version.version, (version) => apply(version, record, outcome, context))
+}
+
+function apply(
+  version: RecordedVersion,
+  record: CertificateRecord,
+  outcome: Outcome,
+  context: StepContext,
+): RecordedVersion {
+  const { now, pace } = context
+  const clean: RecordedVersion = { ...version, cause: undefined }
+  const failed = (code: ErrorCode, retryAfterSeconds = 0): RecordedVersion => {
+    const attempts = version.attempts + 1
+    const pause = Math.max(retryAfterSeconds * 1000, pauseAfter(pace, attempts))
+    return { ...version, attempts, accepts: 0, nextAt: now + pause, cause: code }
+  }
+
+  switch (outcome.kind) {
+    case 'registered': {
+      const registered = withStatus({ ...clean, keyId: outcome.keyId }, 'registered', now)
+      return { ...registered, attempts: 0, accepts: 0, nextAt: now }
+    }
+    case 'removed':
+      return { ...withStatus(clean, 'removed', now), attempts: 0, nextAt: 0 }
+    case 'accepted':
+      return accept(clean, record, context)
+    case 'refused': {
+      const refused = failed(outcome.code)
+      // Added, but it takes a while until every part of the provider knows; otherwise it has to be added.
+      const isNew = version.status === 'registered' && now - version.since < pace.forgetAfter
+      if (isNew || version.status === 'accepted') return refused
+      // Nothing was wrong yet: the next step need not wait.
+      const isNews = version.status === 'new' || version.status === 'registering'
+      return withStatus(isNews && context.canRegister ? { ...refused, nextAt: now } : refused, 'unregistered', now)
+    }
+    case 'failed': {
+      const late = failed(outcome.code, outcome.retryAfterSeconds)
+      // Whether it was added is not known, or a person adds it meanwhile: ask before it is added again.
+      return version.status === 'registering' ? withStatus(late, 'new', now) : late
+    }
+  }
+}
+
+function accept(version: RecordedVersion, record: CertificateRecord, context: StepContext): RecordedVersion {
+  const { now, pace, canRegister } = context
+  const others = record.versions.some((one) => one.version !== version.version && one.status === 'accepted')
+  const accepts = version.accepts + 1
+  const from = canRegister ? 0 : version.seen + pace.publishedAhead
+  // Without another that is accepted this one signs already: there is nothing to be careful about.
+  if (others && (accepts < 2 || now < from)) {
+    return { ...version, accepts, attempts: 0, nextAt: Math.max(now + pace.settle, from) }
+  }
+  return { ...withStatus(version, 'accepted', now), accepts, attempts: 0, nextAt: 0 }
+}
+
+/** The provider refused a version at a sign-in: it has to be seen to be accepted before it signs again. */
+export function demote(record: CertificateRecord, thumbprint: string, code: ErrorCode, now: number): CertificateRecord {
+  const found = record.versions.find((version) => version.thumbprint === thumbprint)
+  if (found?.status !== 'accepted' && found?.status !== 'new') return record
+  const next = found.status === 'accepted' ? 'registered' : 'unregistered'
+  return changeVersion(record, found.version, (version) => ({
+    ...withStatus(version, next, now),
+    accepts: 0,
+    attempts: 0,
+    nextAt: now,
+    cause: code,
+  }))
+}
+
+/** An operator says that the provider has it: it still has to be seen to be accepted before it signs. */
+export function markRegistered(record: CertificateRecord, version: string, now: number): CertificateRecord {
+  return changeVersion(record, version, (one) =>
+    one.status === 'accepted' ? one : { ...withStatus(one, 'registered', now), attempts: 0, accepts: 0, nextAt: now },
+  )
+}

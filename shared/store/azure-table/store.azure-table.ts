@@ -1,0 +1,165 @@
+/** The store's contract on Azure Table Storage (and Azurite, which is Azure Table Storage on loopback). */
+import { randomUUID } from 'node:crypto'
+import type { TokenCredential } from '@azure/core-auth'
+import { BrokerError } from '../../errors/errors.ts'
+import { isLoopbackHost } from '../../settings/addresses.ts'
+import type { RowKey, Store, StoredRow, TableName } from '../store.ts'
+import { etagOf, fromEntity, markerName, quote, rowColumns, textOf, toEntity } from './table-entity.ts'
+import { bearerToken, createTableService, emulatorKey } from './table-service.azure-table.ts'
+import type { TableAnswer, TableRequest } from './table-service.azure-table.ts'
+
+export interface AzureTableOptions {
+  /** Checked by the settings: the cloud's table suffix over https, or loopback. */
+  readonly tableServiceUri: string
+  readonly tablePrefix: string
+  /** Not asked for on loopback. */
+  readonly credential: () => Promise<TokenCredential>
+  readonly deadlineMilliseconds?: number
+}
+
+/** The sweep looks at every row of a table, a thousand at a time; nobody waits for it. */
+const scanMilliseconds = 60_000
+
+export function createAzureTableStore(options: AzureTableOptions): Store {
+  const deadline = options.deadlineMilliseconds ?? 5_000
+  const { tableServiceUri } = options
+  const authorize = isLoopbackHost(new URL(tableServiceUri).hostname) ? emulatorKey : bearerToken(options.credential)
+  const service = createTableService({ tableServiceUri, authorize })
+  const nameOf = (table: TableName) => `${options.tablePrefix}${table}`
+  const entityOf = (table: TableName, { partition, row }: RowKey) =>
+    `${nameOf(table)}(PartitionKey=${encodeURIComponent(quote(partition))},RowKey=${encodeURIComponent(quote(row))})`
+  const untilDeadline = () => performance.now() + deadline
+
+  /** Makes the table where it is missing, since only a new deployment meets that. */
+  const ask = async (table: TableName, request: TableRequest, until: number): Promise<TableAnswer> => {
+    const answer = await service(request, until)
+    if (answer.code !== 'TableNotFound') return answer
+    const made = await service({ method: 'POST', resource: 'Tables', body: { TableName: nameOf(table) } }, until)
+    if (made.code !== undefined && made.code !== 'TableAlreadyExists') throw unexpected(table, made)
+    return service(request, until)
+  }
+
+  /** Reads a row only to see whether it carries this write's marker. */
+  const isOwnWrite = async (
+    table: TableName,
+    key: RowKey,
+    marker: string,
+    until: number,
+  ): Promise<string | undefined> => {
+    const query = `$select=${markerName}`
+    const answer = await ask(table, { method: 'GET', resource: entityOf(table, key), query }, until)
+    if (isMissing(answer)) return undefined
+    const entity = contentOf(table, answer)
+    return entity[markerName] === marker ? etagOf(entity) : undefined
+  }
+
+  const pages = async function* (table: TableName, query: string, until: number) {
+    for (let next: string | undefined = query; next !== undefined;) {
+      const answer = await ask(table, { method: 'GET', resource: `${nameOf(table)}()`, query: next }, until)
+      const { value } = contentOf(table, answer)
+      if (!Array.isArray(value) || !value.every(isObject)) throw unexpected(table, answer)
+      yield value
+      next = answer.next === undefined ? undefined : `${query}&${answer.next}`
+    }
+  }
+
+  return {
+    insert: async (table, row) => {
+      const until = untilDeadline()
+      const marker = newMarker()
+      const request = { method: 'POST', resource: nameOf(table), body: toEntity(row, marker) } as const
+      const answer = await ask(table, request, until)
+      if (answer.code === 'EntityAlreadyExists') return isOwnWrite(table, row, marker, until)
+      return newEtagOf(table, answer)
+    },
+
+    find: async (table, key, columns) => {
+      const query = columns && `$select=${[...rowColumns, ...columns].join(',')}`
+      const answer = await ask(table, { method: 'GET', resource: entityOf(table, key), query }, untilDeadline())
+      if (isMissing(answer)) return undefined
+      const row = fromEntity(contentOf(table, answer))
+      // An answer about nothing is not an answer that there is nothing: that would sign people out.
+      if (row.partition !== key.partition || row.row !== key.row) {
+        throw new BrokerError('store_unavailable', { detail: `${table}: an answer without the row` })
+      }
+      return row
+    },
+
+    replace: async (table, row, etag) => {
+      const until = untilDeadline()
+      const marker = newMarker()
+      const body = toEntity(row, marker)
+      const answer = await ask(table, { method: 'PUT', resource: entityOf(table, row), ifMatch: etag, body }, until)
+      if (isMissing(answer)) return undefined
+      if (answer.status === 412) return isOwnWrite(table, row, marker, until)
+      return newEtagOf(table, answer)
+    },
+
+    remove: async (table, key, etag = '*') => {
+      const request = { method: 'DELETE', resource: entityOf(table, key), ifMatch: etag } as const
+      const answer = await ask(table, request, untilDeadline())
+      if (isMissing(answer) || answer.status === 412) return false
+      if (answer.status !== 204) throw unexpected(table, answer)
+      return true
+    },
+
+    list: async (table, partition) => {
+      const rows: StoredRow[] = []
+      const query = filterOf(`PartitionKey eq ${quote(partition)}`)
+      for await (const page of pages(table, query, untilDeadline())) rows.push(...page.map(fromEntity))
+      return rows
+    },
+
+    listWhere: async (table, name, value) => {
+      const rows: RowKey[] = []
+      const query = `${filterOf(`${name} eq ${quote(value)}`)}&$select=PartitionKey,RowKey`
+      for await (const page of pages(table, query, performance.now() + scanMilliseconds)) rows.push(...page.map(keyOf))
+      return rows
+    },
+
+    listSweepable: async (table, before, limit) => {
+      const filter = filterOf(`sweepAfter lt datetime'${before.toISOString()}'`)
+      const query = `${filter}&$select=PartitionKey,RowKey&$top=${Math.min(limit, 1000)}`
+      // A page may be empty and still have a next one: the service scans for a bounded time.
+      for await (const page of pages(table, query, performance.now() + scanMilliseconds)) {
+        if (page.length > 0) return page.map((entity) => ({ ...keyOf(entity), etag: etagOf(entity) }))
+      }
+      return []
+    },
+  }
+}
+
+function newMarker(): string {
+  return randomUUID()
+}
+
+function filterOf(condition: string): string {
+  return `$filter=${encodeURIComponent(condition)}`
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
+}
+
+function keyOf(entity: Readonly<Record<string, unknown>>): RowKey {
+  return { partition: textOf(entity.PartitionKey), row: textOf(entity.RowKey) }
+}
+
+/** Of the service's own words alone: a missing table is not a missing row, and neither is a 404 of somebody else. */
+function isMissing({ status, code }: TableAnswer): boolean {
+  return status === 404 && code === 'ResourceNotFound'
+}
+
+function contentOf(table: TableName, answer: TableAnswer): Readonly<Record<string, unknown>> {
+  if (answer.status !== 200 || !answer.json) throw unexpected(table, answer)
+  return answer.json
+}
+
+function newEtagOf(table: TableName, answer: TableAnswer): string {
+  if (answer.status !== 204 || !answer.etag) throw unexpected(table, answer)
+  return answer.etag
+}
+
+function unexpected(table: TableName, { status, code }: TableAnswer): BrokerError {
+  return new BrokerError('store_unavailable', { detail: `${table}: ${status} ${code ?? 'unexpected'}` })
+}

@@ -1,0 +1,90 @@
+/**
+ * Certificates' public parts and versions by Key Vault's own SDK. A chunk of its own: who signs, and by which version,
+ * stands in the store, so a request seldom needs it.
+ */
+import type { TokenCredential } from '@azure/core-auth'
+import { CertificateClient } from '@azure/keyvault-certificates'
+import type { CertificateClientOptions } from '@azure/keyvault-certificates'
+import { BrokerError } from '../../errors/errors.ts'
+import { withDeadline } from '../../async/deadline.ts'
+import type { CertificateVault } from '../vault.ts'
+import { passing, refusal } from './vault-refusals.ts'
+
+export interface KeyVaultCertificatesOptions {
+  /** Checked by the settings: the cloud's vault suffix, or loopback. */
+  readonly vaultUrl: string
+  readonly certificateName: string
+  readonly credential: TokenCredential
+  readonly deadlineMilliseconds: number
+}
+
+export function createKeyVaultCertificates(
+  options: KeyVaultCertificatesOptions,
+): Pick<CertificateVault, 'listVersions' | 'readCertificate'> {
+  const { vaultUrl, certificateName, credential, deadlineMilliseconds } = options
+  const certificates = new CertificateClient(vaultUrl, credential, {
+    retryOptions: { maxRetries: 1, retryDelayInMs: 100, maxRetryDelayInMs: 500 },
+    redirectOptions: { maxRetries: 0 },
+    additionalPolicies: [{ policy: plainAnswers, position: 'perRetry' as const }],
+    // The challenge names the vault's public suffix, which an emulator on loopback can't have.
+    disableChallengeResourceVerification: new URL(vaultUrl).hostname === 'localhost',
+  })
+
+  const call = async <T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+    const abort = new AbortController()
+    try {
+      return await withDeadline(work(abort.signal), deadlineMilliseconds, () => {
+        abort.abort()
+        return new BrokerError('vault_unavailable', { detail: 'deadline' })
+      })
+    } catch (error) {
+      if (error instanceof BrokerError) throw error
+      const { statusCode, code } = (error ?? {}) as { statusCode?: number; code?: string }
+      throw refusal(statusCode ?? code ?? 'nothing', 'certificate_missing', error)
+    }
+  }
+
+  return {
+    listVersions: () =>
+      call(async (abortSignal) => {
+        const versions = []
+        for await (const listed of certificates.listPropertiesOfCertificateVersions(certificateName, { abortSignal })) {
+          versions.push({
+            version: listed.version ?? '',
+            enabled: listed.enabled === true,
+            notBefore: listed.notBefore?.getTime(),
+            expires: listed.expiresOn?.getTime(),
+            created: listed.createdOn?.getTime() ?? 0,
+          })
+        }
+        return versions
+      }),
+
+    readCertificate: (version) =>
+      call(async (abortSignal) => {
+        const { cer } = await certificates.getCertificateVersion(certificateName, version, { abortSignal })
+        if (!cer) throw new BrokerError('certificate_missing', { detail: `version ${version} has no certificate` })
+        return cer
+      }),
+  }
+}
+
+type PipelinePolicy = NonNullable<CertificateClientOptions['additionalPolicies']>[number]['policy']
+
+/**
+ * Runs inside the SDK's retries, which would sleep for as long as Retry-After says, past our deadline; and its parsers
+ * take a page of HTML for an empty answer, so that a proxy's page would read as a vault without certificates.
+ */
+const plainAnswers: PipelinePolicy = {
+  name: 'plainAnswers',
+  sendRequest: async (request, next) => {
+    const response = await next(request)
+    const { status, headers } = response
+    const passes = passing(status, headers.get('retry-after'))
+    if (passes) throw passes
+    if (status < 400 && !/^application\/json\b/i.test(headers.get('content-type') ?? '')) {
+      throw new BrokerError('vault_unavailable', { detail: `vault answered ${status} without JSON` })
+    }
+    return response
+  },
+}

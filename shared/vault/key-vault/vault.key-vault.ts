@@ -1,0 +1,166 @@
+/**
+ * Key Vault: signing, wrapping and unwrapping by its own REST, certificates by its SDK. Asked by the SDK, the first
+ * signature of an instance is four requests (token, challenge, key, signature); by its REST it is two.
+ */
+import type { TokenCredential } from '@azure/core-auth'
+import { BrokerError } from '../../errors/errors.ts'
+import type { ErrorCode } from '../../errors/errors.ts'
+import { askTwice, createExchange, ExchangeError, readObject } from '../../http/exchange.ts'
+import type { Answered } from '../../http/exchange.ts'
+import { vaultResourceOf } from '../../settings/addresses.ts'
+import { withDeadline } from '../../async/deadline.ts'
+import { once } from '../../async/lazy.ts'
+import type { KeyWrapper, RollVault } from '../vault.ts'
+import { passing, refusal } from './vault-refusals.ts'
+
+export interface KeyVaultOptions {
+  /** Checked by the settings: the cloud's vault suffix, or loopback. */
+  readonly vaultUrl: string
+  readonly certificateName: string
+  readonly wrappingKeyName: string
+  readonly credential: TokenCredential
+  readonly deadlineMilliseconds?: number
+}
+
+export interface KeyVault extends RollVault, KeyWrapper {}
+
+type Json = Readonly<Record<string, unknown>>
+
+const apiVersion = '2025-07-01'
+const maxBytes = 256 * 1024
+
+export function createKeyVault(options: KeyVaultOptions): KeyVault {
+  const { certificateName, wrappingKeyName, credential } = options
+  const deadlineMilliseconds = options.deadlineMilliseconds ?? 8_000
+  const address = new URL(options.vaultUrl)
+  if (address.protocol !== 'https:') throw new BrokerError('internal', { detail: 'a vault by http' })
+  // Known before, so no challenge is asked for, and none is followed: a token goes to the vault that it is for.
+  const scope = `${vaultResourceOf(options.vaultUrl)}/.default`
+  const exchange = createExchange({ maxBytes })
+
+  const untilDeadline = () => performance.now() + deadlineMilliseconds
+  const late = () => new BrokerError('vault_unavailable', { detail: 'deadline' })
+
+  /**
+   * @param key what follows `/keys/`, escaped
+   * @param missing what it means that there is no such key
+   * @param body for what is asked by POST
+   */
+  const ask = async (key: string, missing: ErrorCode, until: number, body?: object): Promise<Json> => {
+    const token = await withDeadline(credential.getToken(scope), until - performance.now(), late)
+    if (!token) throw new BrokerError('managed_identity_unavailable', { detail: 'no token for the vault' })
+    const asked = {
+      method: body === undefined ? 'GET' : 'POST',
+      path: `/keys/${key}?api-version=${apiVersion}`,
+      headers: {
+        accept: 'application/json',
+        authorization: `Bearer ${token.token}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    }
+    const answered = await askTwice(() => exchange(address, asked, until), until).catch((error: unknown) => {
+      const reason = error instanceof ExchangeError ? error.reason : 'no request'
+      throw reason === 'deadline' ? late() : refusal(reason, missing, error)
+    })
+    return read(answered, missing)
+  }
+
+  /** The version comes from the store, so it may only be a version, never an address. */
+  const operate = async (
+    operation: Operation,
+    { name, version }: KeyVersion,
+    value: Uint8Array,
+    until = untilDeadline(),
+  ): Promise<Uint8Array> => {
+    const { path, algorithm, missing, atLeast } = operation
+    if (!/^[0-9a-f]{32}$/i.test(version)) throw new BrokerError(missing, { detail: 'no key version' })
+    const body = { alg: algorithm, value: Buffer.from(value).toString('base64url') }
+    const { value: result } = await ask(`${encodeURIComponent(name)}/${version}/${path}`, missing, until, body)
+    const bytes = Buffer.from(typeof result === 'string' ? result : '', 'base64url')
+    if (bytes.length >= atLeast) return bytes
+    throw new BrokerError('vault_unavailable', { detail: 'the vault’s answer has no result' })
+  }
+
+  // For the roll, and for an instance that finds nothing in the store.
+  const certificates = once(async () => {
+    const { createKeyVaultCertificates } = await import('./certificates.key-vault.ts')
+    return createKeyVaultCertificates({ ...options, deadlineMilliseconds })
+  })
+
+  return {
+    listVersions: async () => (await certificates()).listVersions(),
+
+    readCertificate: async (version) => (await certificates()).readCertificate(version),
+
+    sign: (version, digest) => operate(signPs256, { name: certificateName, version }, digest),
+
+    signRs256: (version, digest) => operate(signRs256, { name: certificateName, version }, digest),
+
+    wrap: async (key) => {
+      const until = untilDeadline()
+      // The version first: a wrap by a name alone does not say which version wrapped.
+      const { key: found } = await ask(encodeURIComponent(wrappingKeyName), 'wrapping_key_missing', until)
+      const version = versionOf(found)
+      if (!version) throw new BrokerError('wrapping_key_missing', { detail: 'the key has no version' })
+      return { wrapped: await operate(wrapKey, { name: wrappingKeyName, version }, key, until), version }
+    },
+
+    unwrap: (wrapped, version) => operate(unwrapKey, { name: wrappingKeyName, version }, wrapped),
+  }
+}
+
+interface KeyVersion {
+  readonly name: string
+  readonly version: string
+}
+
+interface Operation {
+  readonly path: string
+  readonly algorithm: string
+  readonly missing: ErrorCode
+  /** An answer with fewer bytes is none. */
+  readonly atLeast: number
+}
+
+const signPs256: Operation = { path: 'sign', algorithm: 'PS256', missing: 'certificate_missing', atLeast: 256 }
+const signRs256: Operation = { ...signPs256, algorithm: 'RS256' }
+const wrapKey: Operation = {
+  path: 'wrapkey',
+  algorithm: 'RSA-OAEP-256',
+  missing: 'wrapping_key_missing',
+  atLeast: 256,
+}
+const unwrapKey: Operation = { ...wrapKey, path: 'unwrapkey', missing: 'key_ring_unreadable', atLeast: 32 }
+
+function read(answered: Answered, missing: ErrorCode): Json {
+  const { status, headers } = answered
+  const passes = passing(status, headers['retry-after'])
+  if (passes) throw passes
+  const content = readObject(answered)
+  if (status !== 200) throw refused(status, content, missing)
+  if (typeof content === 'object') return content
+  throw new BrokerError('vault_unavailable', { detail: `vault answered ${status}: ${content}` })
+}
+
+function refused(status: number, content: Json | string, missing: ErrorCode): BrokerError {
+  const reason = typeof content === 'object' ? reasonOf(content) : undefined
+  // These bytes were never wrapped by this key: it is the row that can't be read, not the vault.
+  if (status === 400 && missing === 'key_ring_unreadable') {
+    return new BrokerError(missing, { detail: ['vault answered 400', reason].filter(Boolean).join(' ') })
+  }
+  return refusal(status, missing, undefined, reason)
+}
+
+/** The vault's own word for it (`ForbiddenByPolicy`, `KeyDisabled`), never its text. */
+function reasonOf({ error }: Json): string | undefined {
+  const { code, innererror } = (error ?? {}) as { code?: unknown; innererror?: { code?: unknown } | null }
+  const word = innererror?.code ?? code
+  return typeof word === 'string' && /^[a-z]{1,40}$/i.test(word) ? word : undefined
+}
+
+/** RFC 7517 §4.5; a key's id in the vault is its address, which ends with the version. */
+function versionOf(key: unknown): string | undefined {
+  const { kid } = (key ?? {}) as { kid?: unknown }
+  return typeof kid === 'string' ? /\/keys\/[^/]+\/([0-9a-f]{32})$/i.exec(kid)?.[1] : undefined
+}

@@ -1,0 +1,27 @@
+/** The vault, with each call timed and counted. */
+import { noTelemetry } from '../telemetry/telemetry.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
+import type { KeyVault } from './key-vault/vault.key-vault.ts'
+
+/** @param target host of the vault */
+export function observeVault(vault: KeyVault, telemetry: Telemetry, target: string): KeyVault {
+  if (telemetry === noTelemetry) return vault
+  const observe = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    let outcome = 'failed'
+    try {
+      const result = await telemetry.span({ name, type: 'Azure key vault', target }, work)
+      outcome = 'succeeded'
+      return result
+    } finally {
+      telemetry.count('broker.vault.calls', { operation: name, outcome })
+    }
+  }
+  return {
+    listVersions: () => observe('list versions', () => vault.listVersions()),
+    readCertificate: (version) => observe('read certificate', () => vault.readCertificate(version)),
+    sign: (version, digest) => observe('sign', () => vault.sign(version, digest)),
+    signRs256: (version, digest) => observe('sign', () => vault.signRs256(version, digest)),
+    wrap: (key) => observe('wrap', () => vault.wrap(key)),
+    unwrap: (wrapped, version) => observe('unwrap', () => vault.unwrap(wrapped, version)),
+  }
+}

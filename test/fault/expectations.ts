@@ -1,0 +1,34 @@
+/** What a fault may never do to a person, looked at from their browser. */
+import { expect } from 'vitest'
+import { attemptAnew, isSignedIn } from '../attack/hostile-request.ts'
+import { shopPage } from '../setup/person.ts'
+import type { Person, Reply } from '../setup/person.ts'
+import type { Stack } from '../setup/stack.ts'
+
+/** 503 with its own code and a time to come back; nothing is said of a sign-out, and no session cookie is touched. */
+export function expectPassingFault(reply: Reply, code: string): void {
+  expect({ status: reply.status, code: reply.json.code }).toEqual({ status: 503, code })
+  expect(reply.headers.get('retry-after')).toMatch(/^\d+$/)
+  expect(reply.json.reference).toBe(reply.headers.get('broker-reference'))
+  expect(reply.cookies.filter((cookie) => cookie.startsWith('__Host-session-'))).toEqual([])
+}
+
+export async function expectSignedIn(person: Person, at?: string): Promise<void> {
+  const session = await person.script(shopPage, '/session', at === undefined ? {} : { at })
+  expect({ status: session.status, username: session.json.username }).toEqual({
+    status: 200,
+    username: 'ada@contoso.example',
+  })
+}
+
+/** Within what a failed look at the key ring is remembered for. */
+export async function allComeRound(stack: Stack, signedIn: Person, urls: readonly string[]): Promise<void> {
+  expect(urls).not.toEqual([])
+  const comesRound = async (url: string) => {
+    await expect
+      .poll(async () => isSignedIn(await attemptAnew(stack, url)), { timeout: 15_000, interval: 500 })
+      .toBe(true)
+    await expectSignedIn(signedIn, url)
+  }
+  await Promise.all(urls.map(comesRound))
+}

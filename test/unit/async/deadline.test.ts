@@ -1,0 +1,30 @@
+import { describe, expect, it, vi } from 'vitest'
+import { wait, withDeadline } from '../../../shared/async/deadline.ts'
+
+const tooLate = () => new Error('too late')
+
+describe('a deadline', () => {
+  it('gives the work’s result, or its own error, while there is time', async () => {
+    await expect(withDeadline(Promise.resolve('done'), 1000, tooLate)).resolves.toBe('done')
+    await expect(withDeadline(Promise.reject(new Error('its own')), 1000, tooLate)).rejects.toThrow('its own')
+  })
+
+  it('ends the waiting for work that never ends', async () => {
+    await expect(withDeadline(new Promise(() => undefined), 5, tooLate)).rejects.toThrow('too late')
+  })
+
+  it('is not disturbed by work that fails after it', async () => {
+    const late = wait(20).then(() => Promise.reject(new Error('nobody listens any more')))
+
+    await expect(withDeadline(late, 5, tooLate)).rejects.toThrow('too late')
+    // An unhandled rejection would fail this run.
+    await wait(40)
+  })
+
+  it('that is over already is over at once, without a word of Node’s about it', async () => {
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    await expect(withDeadline(new Promise(() => undefined), -5, tooLate)).rejects.toThrow('too late')
+    expect(warned).not.toHaveBeenCalled()
+    warned.mockRestore()
+  })
+})

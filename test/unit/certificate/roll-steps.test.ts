@@ -1,0 +1,235 @@
+import { describe, expect, it } from 'vitest'
+import { paceOf } from '../../../shared/certificate/roll-timing.ts'
+import { chooseRecorded, emptyRecord, observe } from '../../../shared/certificate/certificate-state.ts'
+import type { CertificateRecord } from '../../../shared/certificate/certificate-state.ts'
+import { beginStep, demote, finishStep, nextStep } from '../../../shared/certificate/roll-steps.ts'
+import type { Outcome, Step } from '../../../shared/certificate/roll-steps.ts'
+import { untold, warningsOf } from '../../../shared/certificate/warnings.ts'
+
+const pace = paceOf({ readSeconds: 300, overlapSeconds: 86_400 })
+const day = 86_400_000
+const start = Date.parse('2026-06-01T00:00:00Z')
+const [oldId, newId] = ['a'.repeat(32), 'b'.repeat(32)]
+const thumbprints = new Map([
+  [oldId, 'o'.repeat(43)],
+  [newId, 'n'.repeat(43)],
+])
+const keyId = '11111111-2222-4333-8444-555555555555'
+const listed = (version: string, made: number, changes = {}) => ({
+  version,
+  enabled: true,
+  notBefore: made,
+  expires: made + 365 * day,
+  created: made,
+  ...changes,
+})
+
+/** One run after another, with a clock that jumps to what is waited for. */
+function machine(record: CertificateRecord, now = start, canRegister = true) {
+  const context = (by = 'one') => ({ now, pace, canRegister, by })
+  const self = {
+    record,
+    next: (by?: string): Step => nextStep(self.record, context(by)),
+    begin: (by?: string) => {
+      const step = self.next(by)
+      if (step.kind === 'wait' || step.kind === 'done') throw new Error(`nothing to begin: ${step.kind}`)
+      self.record = beginStep(self.record, step, context(by))
+      return step
+    },
+    does: (outcome: Outcome) => {
+      const step = self.begin()
+      self.record = finishStep(self.record, step, outcome, context())
+      return step.kind
+    },
+    later: (milliseconds: number) => void (now += milliseconds),
+    see: (...versions: ReturnType<typeof listed>[]) =>
+      void (self.record = observe(self.record, versions, thumbprints, now)),
+    signs: () => chooseRecorded(self.record, now)?.version,
+    statusOf: (version: string) => self.record.versions.find((one) => one.version === version)?.status,
+  }
+  return self
+}
+
+/** The old version is accepted, the new one has just been made. */
+function rolling(canRegister = true) {
+  const roll = machine(emptyRecord, start, canRegister)
+  roll.see(listed(oldId, start - 300 * day))
+  roll.does({ kind: 'accepted' })
+  roll.see(listed(oldId, start - 300 * day), listed(newId, start))
+  return roll
+}
+const refused: Outcome = { kind: 'refused', code: 'certificate_refused' }
+const failed = (retryAfterSeconds?: number): Outcome => ({
+  kind: 'failed',
+  code: 'provider_throttled',
+  retryAfterSeconds,
+})
+
+describe('a roll', () => {
+  it('asks, adds, asks until it was accepted twice, and signs only then', () => {
+    const roll = rolling()
+
+    expect(roll.does(refused)).toBe('probe')
+    expect(roll.does({ kind: 'registered', keyId })).toBe('register')
+    expect(roll.does(refused)).toBe('probe')
+    expect(roll.next()).toMatchObject({ kind: 'wait' })
+    roll.later(pace.firstPause)
+    expect(roll.does({ kind: 'accepted' })).toBe('probe')
+    expect(roll.signs()).toBe(oldId)
+    roll.later(pace.settle)
+    expect(roll.does({ kind: 'accepted' })).toBe('probe')
+
+    expect(roll.signs()).toBe(newId)
+    // The old one was not added by the broker: there is nothing to take away.
+    expect(roll.next()).toEqual({ kind: 'done' })
+  })
+
+  it('begins the count anew when the provider accepts and then refuses', () => {
+    const roll = rolling()
+    roll.does(refused)
+    roll.does({ kind: 'registered', keyId })
+    for (const outcome of [{ kind: 'accepted' } as const, refused, { kind: 'accepted' } as const]) {
+      roll.does(outcome)
+      roll.later(pace.longestPause)
+    }
+
+    expect(roll.signs()).toBe(oldId)
+    roll.does({ kind: 'accepted' })
+    expect(roll.signs()).toBe(newId)
+  })
+
+  it('is done by one instance at a time; what was interrupted is asked about before it is added again', () => {
+    const roll = rolling()
+    roll.does(refused)
+    expect(roll.begin('killed').kind).toBe('register')
+
+    expect(roll.next('another')).toMatchObject({ kind: 'wait' })
+    roll.later(pace.lease)
+    expect(roll.next('another').kind).toBe('probe')
+    expect(roll.statusOf(newId)).toBe('registering')
+  })
+
+  it('waits as long as a throttled Graph says, and asks before it adds again', () => {
+    const roll = rolling()
+    roll.does(refused)
+    roll.does(failed(600))
+
+    roll.later(599_000)
+    expect(roll.next()).toMatchObject({ kind: 'wait' })
+    roll.later(1_000)
+    expect(roll.next().kind).toBe('probe')
+  })
+
+  it('takes away only what addKey named, after the overlap, and not while a newer version waits', () => {
+    const roll = rolling()
+    roll.record = {
+      ...roll.record,
+      versions: roll.record.versions.map((one) => (one.version === oldId ? { ...one, keyId } : one)),
+    }
+    expect(roll.next().kind).toBe('probe')
+    roll.does({ kind: 'accepted' })
+    roll.later(pace.settle)
+    roll.does({ kind: 'accepted' })
+
+    roll.later(pace.overlap - 1)
+    expect(roll.next()).toMatchObject({ kind: 'wait' })
+    roll.later(1)
+    expect(roll.does({ kind: 'removed' })).toBe('remove')
+    expect(roll.statusOf(oldId)).toBe('removed')
+    expect(roll.next()).toEqual({ kind: 'done' })
+  })
+
+  it('only asks where the keys are not its own to change, and signs when it was published for long enough', () => {
+    const roll = rolling(false)
+    roll.does({ kind: 'accepted' })
+    roll.later(pace.settle)
+    expect(roll.next()).toMatchObject({ kind: 'wait' })
+    roll.later(pace.publishedAhead)
+    roll.does({ kind: 'accepted' })
+
+    expect(roll.signs()).toBe(newId)
+  })
+
+  it('is begun for a version that the vault made in the same second as the one before it', () => {
+    const roll = machine(emptyRecord)
+    roll.see(listed(oldId, start))
+    roll.does({ kind: 'accepted' })
+    roll.later(400)
+    roll.see(listed(oldId, start), listed(newId, start))
+
+    expect(roll.next()).toMatchObject({ kind: 'probe', version: { version: newId } })
+  })
+
+  it('asks about every version in its turn while the provider accepts none', () => {
+    const roll = machine(emptyRecord)
+    roll.see(listed(oldId, start - 300 * day), listed(newId, start))
+    roll.does(refused)
+    roll.does(refused)
+
+    expect(roll.next()).toMatchObject({ kind: 'probe', version: { version: oldId } })
+    roll.does({ kind: 'accepted' })
+    expect(roll.signs()).toBe(oldId)
+    roll.later(pace.longestPause)
+    expect(roll.next()).toMatchObject({ kind: 'register', version: { version: newId }, by: { version: oldId } })
+  })
+})
+
+describe('the version that signs', () => {
+  it('is the older one where the newest is disabled, deleted, not yet valid or refused', () => {
+    const now = start + day
+    const roll = rolling()
+    roll.does({ kind: 'accepted' })
+    roll.later(pace.settle)
+    roll.does({ kind: 'accepted' })
+    roll.later(now - start)
+    expect(roll.signs()).toBe(newId)
+
+    roll.see(listed(oldId, start - 300 * day), listed(newId, start, { enabled: false }))
+    expect(roll.signs()).toBe(oldId)
+    roll.see(listed(oldId, start - 300 * day), listed(newId, start))
+    expect(roll.signs()).toBe(newId)
+    roll.record = demote(roll.record, thumbprints.get(newId)!, 'client_refused', now)
+    expect(roll.signs()).toBe(oldId)
+    roll.see(listed(oldId, start - 300 * day))
+    expect(roll.signs()).toBe(oldId)
+  })
+
+  it('goes on where a version without dates appears, which is told by name', () => {
+    const roll = rolling()
+    roll.see(listed(oldId, start - 300 * day), listed(newId, start, { expires: undefined }))
+
+    expect(roll.signs()).toBe(oldId)
+    expect(warningsOf(roll.record, start, pace).map(({ event }) => event)).toContain('certificate without dates')
+  })
+})
+
+describe('a warning', () => {
+  it.each([
+    [61, []],
+    [50, ['certificate near expiry']],
+    [20, ['certificate renewal failed']],
+    [-1, ['certificate unusable', 'certificate renewal failed']],
+  ])('with %i days left is %j', (left, events) => {
+    const roll = machine(emptyRecord, start + (365 - left) * day)
+    roll.see(listed(oldId, start))
+    roll.record = {
+      ...roll.record,
+      versions: roll.record.versions.map((one) => ({ ...one, status: 'accepted' as const })),
+    }
+
+    expect(warningsOf(roll.record, start + (365 - left) * day, pace).map(({ event }) => event)).toEqual(events)
+  })
+
+  it('is told once a day, not once a run', () => {
+    const now = start + 345 * day
+    const roll = machine(emptyRecord, now)
+    roll.see(listed(oldId, start))
+    const first = untold(roll.record, warningsOf(roll.record, now, pace), now)
+    const second = untold(first.record, warningsOf(first.record, now + 300_000, pace), now + 300_000)
+    const third = untold(second.record, warningsOf(second.record, now + day, pace), now + day)
+
+    expect(first.warnings.length).toBeGreaterThan(0)
+    expect(second.warnings.filter(({ event }) => event === 'certificate renewal failed')).toEqual([])
+    expect(third.warnings.map(({ event }) => event)).toContain('certificate renewal failed')
+  })
+})

@@ -1,0 +1,211 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { KeyRing, RingKey } from '../../../shared/crypto/key-ring.ts'
+import { open, seal } from '../../../shared/crypto/sealing.ts'
+import type { Store, StoredRow } from '../../../shared/store/store.ts'
+import type { TableProxy } from '../../setup/table-proxy.ts'
+import { createClock, openRing, startSessionParts } from '../session/parts.ts'
+import type { SessionParts } from '../session/parts.ts'
+
+const may = { partition: 'key-ring', row: '2031-05' }
+
+describe('a row of the key ring', () => {
+  let parts: SessionParts
+  let network: TableProxy
+  let store: Store
+  let clock: ReturnType<typeof createClock>
+  let faults: unknown[]
+
+  beforeAll(async () => {
+    parts = await startSessionParts()
+  })
+  beforeEach(async () => {
+    const tables = await parts.newTables()
+    network = tables.network
+    store = tables.connect()
+    clock = createClock('2031-05-10T12:00:00Z')
+    faults = []
+  })
+  afterEach(() => parts.vault.faults.clear())
+  afterAll(() => parts.close())
+
+  const newInstance = () => openRing({ store, wrapper: parts.newWrapper(), clock, faults })
+  const find = async () => (await store.find('service', may))!
+  const opens = async (ring: KeyRing, key: RingKey) => {
+    const found = await ring.find(key.id)
+    return found !== undefined && open(found.session, seal(key.session, 'text', 'row'), 'row') === 'text'
+  }
+
+  describe('that was lost', () => {
+    let warm: KeyRing
+    let lost: RingKey
+    let row: StoredRow
+    beforeEach(async () => {
+      warm = newInstance()
+      lost = await warm.current()
+      row = await find()
+      await store.remove('service', may)
+      clock.advance(60)
+    })
+
+    it('is made anew by a new instance, and those that had the lost key take the new one, and open both', async () => {
+      const cold = newInstance()
+      const made = await cold.current()
+
+      expect(made.id).not.toBe(lost.id)
+      expect(await opens(warm, made)).toBe(true)
+      expect((await warm.current()).id).toBe(made.id)
+      expect(await opens(warm, lost)).toBe(true)
+    })
+
+    it('is not missed by those that have its key, and somebody is told', async () => {
+      expect(await warm.find('2031-05-00000000')).toBeUndefined()
+
+      expect(await opens(warm, await warm.current())).toBe(true)
+      expect(faults).toMatchObject([
+        { code: 'key_ring_unreadable', detail: expect.stringContaining('2031-05') as string },
+      ])
+    })
+
+    it('takes what it sealed along, on instances that never had it: that ends, and is nothing else', async () => {
+      const cold = newInstance()
+      await cold.current()
+
+      expect(await cold.find(lost.id)).toBeUndefined()
+    })
+
+    it('and is put back, opens again what it sealed, and what was sealed meanwhile too', async () => {
+      const cold = newInstance()
+      const made = await cold.current()
+
+      await store.remove('service', may)
+      await store.insert('service', row)
+      clock.advance(31)
+
+      expect(await opens(cold, lost)).toBe(true)
+      expect(await opens(cold, made)).toBe(true)
+      expect((await cold.current()).id).toBe(lost.id)
+    })
+
+    it('is in the list of keys that may have sealed what is live, as long as somebody has it', async () => {
+      const made = await newInstance().current()
+      await warm.find(made.id)
+
+      expect((await warm.keys()).map(({ id }) => id).sort()).toEqual([made.id, lost.id].sort())
+      expect((await newInstance().keys()).map(({ id }) => id)).toEqual([made.id])
+    })
+
+    it('costs a warm instance one read in 30 seconds, whatever ids it is asked for', async () => {
+      await newInstance().current()
+      network.resetRequests()
+      parts.vault.resetRequests()
+
+      for (let i = 0; i < 20; i++) expect(await warm.find(`2031-05-${String(i).padStart(8, '0')}`)).toBeUndefined()
+      clock.advance(31)
+      for (let i = 0; i < 20; i++) expect(await warm.find(`2031-05-${String(i).padStart(8, '0')}`)).toBeUndefined()
+
+      expect(network.requests.map(({ operation }) => operation)).toEqual(['list', 'list'])
+      expect(parts.vaultOperations()).toEqual(['unwrapkey'])
+    })
+  })
+
+  describe('that was damaged', () => {
+    let warm: KeyRing
+    let good: StoredRow
+    beforeEach(async () => {
+      warm = newInstance()
+      await warm.current()
+      good = await find()
+      await store.replace('service', { ...good, values: { ...good.values, wrapped: Buffer.alloc(256, 7) } }, good.etag)
+      clock.advance(60)
+    })
+
+    const refused = { code: 'key_ring_unreadable', status: 503 }
+
+    it('does not matter to an instance that has its key', async () => {
+      expect(await opens(warm, await warm.current())).toBe(true)
+    })
+
+    it('is good again within seconds of being put right, on an instance that had found it damaged', async () => {
+      const cold = newInstance()
+      await expect(cold.current()).rejects.toMatchObject(refused)
+
+      await store.replace('service', good, (await find()).etag)
+      clock.advance(6)
+
+      expect((await cold.current()).id).toBe((await warm.current()).id)
+    })
+
+    it('is made anew where it was removed, and every instance comes to use the new one', async () => {
+      const cold = newInstance()
+      await expect(cold.current()).rejects.toMatchObject(refused)
+
+      await store.remove('service', may)
+      clock.advance(6)
+      const made = await cold.current()
+
+      expect(await opens(warm, made)).toBe(true)
+      expect((await warm.current()).id).toBe(made.id)
+    })
+
+    it('is read again no more often than every few seconds', async () => {
+      const cold = newInstance()
+      network.resetRequests()
+      parts.vault.resetRequests()
+
+      for (let i = 0; i < 10; i++) await expect(cold.current()).rejects.toMatchObject(refused)
+
+      expect(network.requests).toHaveLength(1)
+      expect(parts.vaultOperations()).toEqual(['unwrapkey'])
+    })
+
+    it('is a fault and not a sign-out to who was sealed by the key it held, on an instance that has another', async () => {
+      const key = await warm.current()
+      await store.remove('service', may)
+      const cold = newInstance()
+      const made = await cold.current()
+      const row = await find()
+      await store.replace('service', { ...row, values: { ...row.values, format: '9' } }, row.etag)
+      clock.advance(31)
+
+      await expect(warm.find(made.id)).rejects.toMatchObject(refused)
+      await expect(warm.find(made.id)).rejects.toMatchObject(refused)
+      expect(await opens(warm, key)).toBe(true)
+      expect((await warm.current()).id).toBe(key.id)
+    })
+  })
+
+  it('whose insert was answered too late is this instance’s own: one key, one wrap', async () => {
+    network.addFault({ operation: 'insert', table: 'service', loseAnswer: true, times: 1 })
+    parts.vault.resetRequests()
+
+    const made = await newInstance().current()
+
+    expect(await opens(newInstance(), made)).toBe(true)
+    expect(parts.vaultOperations().filter((one) => one === 'wrapkey')).toHaveLength(1)
+  })
+
+  it.each([3600, -3600])('is looked at again on time though the clock jumps by %i seconds', async (jump) => {
+    const ring = newInstance()
+    const key = await ring.current()
+    await store.remove('service', may)
+    clock.advance(60)
+    expect(await ring.find('2031-05-00000000')).toBeUndefined() // read just now
+    const made = await newInstance().current()
+    clock.advance(jump)
+
+    expect(await opens(ring, made)).toBe(true)
+    expect(await opens(ring, key)).toBe(true)
+  })
+
+  it('that could not be unwrapped is tried again after a clock that jumped back', async () => {
+    await newInstance().current()
+    const cold = newInstance()
+    parts.vault.faults.add({ status: 503 })
+    await expect(cold.current()).rejects.toMatchObject({ code: 'vault_unavailable' })
+    parts.vault.faults.clear()
+
+    clock.advance(-3600)
+
+    expect((await cold.current()).id).toMatch(/^2031-05-/)
+  })
+})

@@ -1,0 +1,299 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { open, seal } from '../../../shared/crypto/sealing.ts'
+import type { RingKey } from '../../../shared/crypto/key-ring.ts'
+import type { Store, Values } from '../../../shared/store/store.ts'
+import type { TableProxy } from '../../setup/table-proxy.ts'
+import { createClock, month, openRing, startSessionParts } from '../session/parts.ts'
+import type { SessionParts } from '../session/parts.ts'
+
+describe('the key ring', () => {
+  let parts: SessionParts
+  let network: TableProxy
+  let store: Store
+  let clock: ReturnType<typeof createClock>
+  let faults: unknown[]
+
+  beforeAll(async () => {
+    parts = await startSessionParts()
+  })
+  beforeEach(async () => {
+    const tables = await parts.newTables()
+    network = tables.network
+    store = tables.connect()
+    clock = createClock('2031-05-10T12:00:00Z')
+    faults = []
+    parts.vault.resetRequests()
+  })
+  afterEach(() => {
+    parts.vault.faults.clear()
+    parts.setWrappingKeyEnabled(true)
+  })
+  afterAll(() => parts.close())
+
+  const newInstance = () => openRing({ store, wrapper: parts.newWrapper(), clock, faults })
+  const rowsThere = async () => (await store.list('service', 'key-ring')).map(({ row }) => row).sort()
+
+  it('has one row a month, made by whoever first needs it', async () => {
+    const ring = newInstance()
+
+    const may = await ring.current()
+    await ring.current()
+    clock.advance(month)
+    await ring.current()
+    const june = await untilCurrent(ring, '2031-06')
+
+    expect(may.id).toMatch(/^2031-05-[0-9a-f]{8}$/)
+    expect(june.id).toMatch(/^2031-06-[0-9a-f]{8}$/)
+    expect(await rowsThere()).toEqual(['2031-05', '2031-06'])
+    expect((await ring.keys()).map(({ id }) => id)).toEqual([may.id, june.id])
+    expect(parts.vaultOperations().filter((one) => one === 'wrapkey')).toHaveLength(2)
+  })
+
+  it('is made once by two instances that need it at once, and each opens what the other seals', async () => {
+    const [here, there] = [newInstance(), newInstance()]
+
+    const [one, two] = await Promise.all([here.current(), there.current()])
+
+    expect(await rowsThere()).toEqual(['2031-05'])
+    expectSameKey(one, two)
+    expect(one.locate('somebody')).toBe(two.locate('somebody'))
+  })
+
+  it('costs a new instance one read of the store and one unwrap, however many wait for it', async () => {
+    const { id } = await newInstance().current()
+    network.resetRequests()
+    parts.vault.resetRequests()
+
+    const ring = newInstance()
+    await Promise.all(Array.from({ length: 20 }, () => ring.current()))
+    await Promise.all(Array.from({ length: 20 }, () => ring.find(id)))
+
+    expect(network.requests.map(({ operation }) => operation)).toEqual(['list'])
+    // The SDK reads the key's public part before it unwraps.
+    expect(parts.vaultOperations().filter((one) => one !== 'getKey')).toEqual(['unwrapkey'])
+  })
+
+  it('opens what was sealed in the months before, and keeps their rows for as long as that takes', async () => {
+    const may = await newInstance().current()
+    const sealed = seal(may.session, 'from may', 'row')
+
+    clock.set('2031-06-01T00:00:00Z')
+    const found = await newInstance().find(may.id)
+
+    expect(open(found!.session, sealed, 'row')).toBe('from may')
+    const [row] = await store.list('service', 'key-ring')
+    // Sealed in the last moment of the month, a session of twelve hours ends at noon.
+    expect(row!.sweepAfter.getTime()).toBeGreaterThanOrEqual(Date.parse('2031-06-01T12:00:00Z'))
+  })
+
+  it('takes a key for each purpose, so that none opens what another seals', async () => {
+    const key = await newInstance().current()
+
+    expect(open(key.transaction, seal(key.session, 'text', 'row'), 'row')).toBeUndefined()
+    expect(open(key.session, seal(key.session, 'text', 'row'), 'row')).toBe('text')
+  })
+
+  it('stores no key that opens anything', async () => {
+    const key = await newInstance().current()
+    const secrets = [key.session, key.transaction].map((one) => one.export())
+
+    const [row] = await store.list('service', 'key-ring')
+
+    const bytes = Buffer.concat(Object.values(row!.values).map((value) => Buffer.from(value)))
+    for (const secret of secrets) expect(bytes.includes(secret)).toBe(false)
+  })
+
+  describe('when the wrapping key is rotated', () => {
+    it('opens the old row with the old version, and wraps the next month’s key with the new one', async () => {
+      await newInstance().current()
+      const version = await parts.rotateWrappingKey()
+
+      const ring = newInstance()
+      await ring.current()
+      clock.advance(month)
+      await untilCurrent(ring, '2031-06')
+
+      const rows = await store.list('service', 'key-ring')
+      const versions = Object.fromEntries(rows.map(({ row, values }) => [row, values.wrappingVersion]))
+      expect(versions['2031-06']).toBe(version)
+      expect(versions['2031-05']).not.toBe(version)
+    })
+  })
+
+  describe('when its row can’t be unwrapped', () => {
+    it('goes on in a warm instance', async () => {
+      const warm = newInstance()
+      const { id } = await warm.current()
+      parts.setWrappingKeyEnabled(false)
+
+      expect((await warm.current()).id).toBe(id)
+      expect(await warm.find(id)).toBeDefined()
+    })
+
+    it('says so in a new instance, which makes no row of its own, and works again once it is mended', async () => {
+      const { id } = await newInstance().current()
+      parts.setWrappingKeyEnabled(false)
+      const cold = newInstance()
+
+      await expect(cold.current()).rejects.toMatchObject({ status: 503, code: 'vault_forbidden' })
+      await expect(cold.find(id)).rejects.toMatchObject({ status: 503 })
+      expect(await rowsThere()).toEqual(['2031-05'])
+
+      parts.setWrappingKeyEnabled(true)
+      clock.advance(10)
+      expect((await cold.current()).id).toBe(id)
+    })
+
+    it('asks the vault again no more often than every few seconds', async () => {
+      await newInstance().current()
+      parts.setWrappingKeyEnabled(false)
+      const cold = newInstance()
+      await expect(cold.current()).rejects.toThrow()
+      parts.vault.resetRequests()
+
+      for (let i = 0; i < 10; i++) await expect(cold.current()).rejects.toMatchObject({ status: 503 })
+
+      expect(parts.vaultOperations()).toEqual([])
+    })
+
+    it('is the same with a vault that is down', async () => {
+      await newInstance().current()
+      parts.vault.faults.add({ status: 503 })
+
+      await expect(newInstance().current()).rejects.toMatchObject({ code: 'vault_unavailable' })
+      expect(await rowsThere()).toEqual(['2031-05'])
+    })
+
+    it('goes on with last month’s key where this month’s can’t be made, for a week and no longer', async () => {
+      const warm = newInstance()
+      await warm.current()
+      parts.vault.faults.add({ status: 503 })
+
+      clock.set('2031-06-01T00:00:01Z')
+      expect((await warm.current()).id).toMatch(/^2031-05-/)
+      await expect.poll(() => faults).toHaveLength(1)
+      clock.set('2031-06-08T00:00:01Z')
+      await expect(warm.current()).rejects.toMatchObject({ code: 'vault_unavailable' })
+
+      parts.vault.faults.clear()
+      clock.advance(10)
+      expect((await warm.current()).id).toMatch(/^2031-06-/)
+    })
+  })
+
+  describe('asked for a key that is not in it', () => {
+    it('reads the store again at most once in 30 seconds', async () => {
+      const ring = newInstance()
+      await ring.current()
+      network.resetRequests()
+
+      clock.advance(31)
+      for (const month of ['2019-01', '2019-02', '2019-03', '2019-01']) {
+        expect(await ring.find(`${month}-00000000`)).toBeUndefined()
+      }
+      expect(network.requests).toHaveLength(1)
+
+      clock.advance(31)
+      expect(await ring.find('2019-01-00000000')).toBeUndefined()
+      expect(network.requests).toHaveLength(2)
+    })
+
+    it.each([
+      '',
+      '2031-05',
+      '2031-5-00000000',
+      '2031-05-00000000 ',
+      '../2031-05-00000000',
+      '2031-05-0000000G',
+      'key-ring',
+      "2031-05' or '1'='1",
+      '２０３１-05-00000000',
+    ])('does not even ask for what can’t be one (%s)', async (id) => {
+      const ring = newInstance()
+      await ring.current()
+      clock.advance(60)
+      network.resetRequests()
+
+      expect(await ring.find(id)).toBeUndefined()
+
+      expect(network.requests).toEqual([])
+    })
+
+    it('finds the key of a month that has begun by another instance’s clock', async () => {
+      clock.set('2031-05-31T23:59:00Z')
+      const ahead = createClock('2031-06-01T00:00:30Z')
+      const here = newInstance()
+      const there = openRing({ store, wrapper: parts.newWrapper(), clock: ahead, faults })
+      await here.current()
+      await here.find('2019-01-00000000') // reads the list, and need not read it again for 30 seconds
+
+      const june = await there.current()
+
+      expectSameKey(june, (await here.find(june.id))!)
+      expect((await here.current()).id).toMatch(/^2031-05-/)
+      expect(await here.find('2031-07-00000000')).toBeUndefined()
+    })
+
+    it('finds the month’s key that another instance made a moment ago', async () => {
+      clock.set('2031-05-31T23:59:59Z')
+      const [here, there] = [newInstance(), newInstance()]
+      await here.current()
+      await there.find('2019-01-00000000') // reads the list, and need not read it again for 30 seconds
+
+      clock.advance(2)
+      await here.current()
+      const june = await untilCurrent(here, '2031-06')
+
+      expectSameKey(june, (await there.find(june.id))!)
+    })
+  })
+
+  describe('refuses a row that somebody damaged', () => {
+    const damage = async (change: Values) => {
+      await newInstance().current()
+      const [row] = await store.list('service', 'key-ring')
+      await store.replace('service', { ...row!, values: { ...row!.values, ...change } }, row!.etag)
+    }
+
+    it.each([
+      ['of a format it does not know', { format: '2' }],
+      ['without a wrapped key', { wrapped: '' }],
+      ['with a text for the wrapped key', { wrapped: 'plain' }],
+      ['with other bytes', { wrapped: randomBytes(256) }],
+      ['with too few bytes', { wrapped: randomBytes(10) }],
+      ['wrapped by a version that is not there', { wrappingVersion: '0'.repeat(32) }],
+    ])('%s', async (_, change) => {
+      await damage(change)
+      parts.vault.resetRequests()
+      const ring = newInstance()
+
+      await expect(ring.current()).rejects.toMatchObject({ code: 'key_ring_unreadable', status: 503 })
+
+      expect(await rowsThere()).toEqual(['2031-05'])
+    })
+
+    it.each(['https://vault.evil.example/keys/k/0123', '../../keys/other/1', `${'0'.repeat(31)}/`, '', 'latest'])(
+      'that points to another address (%s), without asking there',
+      async (wrappingVersion) => {
+        await damage({ wrappingVersion })
+        parts.vault.resetRequests()
+
+        await expect(newInstance().current()).rejects.toMatchObject({ code: 'key_ring_unreadable' })
+
+        expect(parts.vault.requests).toEqual([])
+      },
+    )
+  })
+})
+
+function expectSameKey(one: RingKey, two: RingKey): void {
+  expect(open(two.session, seal(one.session, 'text', 'row'), 'row')).toBe('text')
+  expect(open(two.transaction, seal(one.transaction, 'text', 'row'), 'row')).toBe('text')
+}
+
+/** A warm instance does not wait for the month's key: it has it a moment later. */
+async function untilCurrent(ring: { current(): Promise<RingKey> }, month: string): Promise<RingKey> {
+  await expect.poll(async () => (await ring.current()).id.slice(0, 7)).toBe(month)
+  return ring.current()
+}

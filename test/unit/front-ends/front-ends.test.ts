@@ -1,0 +1,249 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { BrokerError } from '../../../shared/errors/errors.ts'
+import {
+  checkReturnUrl,
+  checkSignedOutUrl,
+  createFrontEnds,
+  isReturnUrl,
+} from '../../../shared/front-ends/front-ends.ts'
+import { seeOther } from '../../../shared/http/answer.ts'
+import { parseFrontEnds } from '../../../shared/settings/front-ends.schema.ts'
+import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
+
+function frontEnds(...all: object[]): readonly FrontEndSettings[] {
+  return parseFrontEnds(JSON.stringify(all), 'Broker__FrontEnds') as readonly FrontEndSettings[]
+}
+
+const origins = [
+  'https://app.example.com',
+  'http://localhost:3000',
+  'https://xn--bcher-kva.example',
+  'https://[::1]:8443',
+]
+const [app, desk, narrow] = frontEnds(
+  { id: 'app', origins },
+  { id: 'desk', origins: ['https://desk.example.com'] },
+  {
+    id: 'narrow',
+    origins: ['https://narrow.example.com'],
+    returnUrls: ['https://narrow.example.com/signed-in?a=1'],
+    signedOutUrls: ['https://narrow.example.com/bye'],
+  },
+) as [FrontEndSettings, FrontEndSettings, FrontEndSettings]
+
+function codeOf(work: () => unknown): string {
+  try {
+    work()
+    return 'none'
+  } catch (error) {
+    return error instanceof BrokerError ? error.code : String(error)
+  }
+}
+
+/** Where a browser that is at the broker goes, when it is sent to this. */
+const gone = (location: string) => new URL(location, 'https://signin.example.com/callback')
+
+/** URLs as attackers put them together: pieces of the registered ones, and what parsers disagree about. */
+const hostile = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom(
+        ...origins,
+        'https:',
+        'http:',
+        'javascript:',
+        'data:',
+        '//',
+        '/',
+        '\\',
+        '/\\',
+        '@',
+        ':',
+        '?',
+        '#',
+      ),
+      fc.constantFrom('app.example.com', 'evil.example', 'localhost:3000', 'app.example.com.evil.example', '.', '..'),
+      fc.constantFrom('%2f', '%40', '%5c', '%09', '%00', '\t', '\n', '\r', '\0', ' ', '\u3002', '／', '。', '\u200b'),
+      fc.constantFrom('bücher.example', 'APP.EXAMPLE.COM', ':443', ':80', '[::1]', 'user:password', '＠', '\ufeff'),
+      fc.string({ maxLength: 6 }),
+      fc.string({ unit: 'binary', maxLength: 4 }),
+    ),
+    { minLength: 1, maxLength: 8 },
+  )
+  .map((pieces) => pieces.join(''))
+
+describe('a return URL', () => {
+  it('that is taken is on a registered origin for every parser that reads it, whatever it was', () => {
+    let taken = 0
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          hostile,
+          fc.webUrl(),
+          fc.tuple(fc.constantFrom(...origins), hostile).map((all) => all.join('')),
+        ),
+        (text) => {
+          let returnUrl: string
+          try {
+            returnUrl = checkReturnUrl(text, app)
+          } catch (error) {
+            expect(error).toBeInstanceOf(BrokerError)
+            expect((error as BrokerError).code).toMatch(/^return_url_(invalid|not_registered)$/)
+            // Not repeated anywhere.
+            expect((error as BrokerError).members).toEqual({})
+            expect((error as BrokerError).detail).toBeUndefined()
+            return
+          }
+          taken += 1
+          expect(origins).toContain(gone(returnUrl).origin)
+          expect(gone(returnUrl).username + gone(returnUrl).password).toBe('')
+          // It is ASCII and whole: it fits a header, and no line ends in it.
+          expect(returnUrl).toMatch(/^https?:\/\/[\x21-\x7e]+$/)
+          expect(returnUrl.length).toBeLessThanOrEqual(1024)
+          expect(returnUrl).not.toContain('\\\\')
+          // What was checked is where the browser goes, and is still so when it is checked again at the end.
+          expect(isReturnUrl(returnUrl, app)).toBe(true)
+          expect(seeOther(returnUrl).headers?.location).toBe(returnUrl)
+          // A reader who looks for the first slash behind the scheme sees the same host.
+          expect(origins.map((origin) => new URL(origin).host)).toContain(returnUrl.split(/[/?#]/)[2])
+        },
+      ),
+      { numRuns: 5000 },
+    )
+    expect(taken).toBeGreaterThan(50)
+  })
+
+  it('on a registered origin is taken, whatever its path, query and fragment are', () => {
+    const rest = fc.tuple(fc.webPath(), fc.webQueryParameters(), fc.webFragments())
+    fc.assert(
+      fc.property(fc.constantFrom(...origins), rest, (origin, [path, query, fragment]) => {
+        const text = `${origin}${path === '' ? '/' : path}?${query}#${fragment}`
+        fc.pre(text.length <= 1024)
+        const returnUrl = checkReturnUrl(text, app)
+
+        expect(gone(returnUrl).origin).toBe(origin)
+        expect(returnUrl).toBe(new URL(text).href)
+      }),
+    )
+  })
+
+  it('is left out for the first registered one', () => {
+    expect(checkReturnUrl(undefined, app)).toBe('https://app.example.com/')
+    expect(checkReturnUrl(undefined, narrow)).toBe('https://narrow.example.com/signed-in?a=1')
+  })
+
+  it('is one of the registered URLs where they are named; the fragment is the page’s own', () => {
+    const [registered = ''] = narrow.returnUrls ?? []
+
+    expect(checkReturnUrl(`${registered}#a`, narrow)).toBe(`${registered}#a`)
+    for (const other of ['', '&a=2', '&', '/', 'x']) {
+      const text = other === '' ? 'https://narrow.example.com/signed-in' : `${registered}${other}`
+      expect(
+        codeOf(() => checkReturnUrl(text, narrow)),
+        text,
+      ).toBe('return_url_not_registered')
+    }
+  })
+
+  it('is measured as the browser is sent to it', () => {
+    expect(codeOf(() => checkReturnUrl(`https://app.example.com/${'a'.repeat(1000)}`, app))).toBe('none')
+    expect(codeOf(() => checkReturnUrl(`https://app.example.com/${'a'.repeat(1001)}`, app))).toBe('return_url_invalid')
+    expect(codeOf(() => checkReturnUrl(`https://app.example.com/${'ü'.repeat(160)}`, app))).toBe('none')
+    expect(codeOf(() => checkReturnUrl(`https://app.example.com/${'ü'.repeat(170)}`, app))).toBe('return_url_invalid')
+  })
+})
+
+describe('a page after sign-out', () => {
+  it('is a registered one, exactly; without any it is the root of an origin', () => {
+    expect(checkSignedOutUrl(undefined, narrow)).toBe('https://narrow.example.com/bye')
+    expect(checkSignedOutUrl('https://narrow.example.com/bye', narrow)).toBe('https://narrow.example.com/bye')
+    for (const other of [
+      'https://narrow.example.com/',
+      'https://narrow.example.com/bye#a',
+      'https://evil.example/bye',
+    ]) {
+      expect(
+        codeOf(() => checkSignedOutUrl(other, narrow)),
+        other,
+      ).toBe('return_url_not_registered')
+    }
+    expect(checkSignedOutUrl(undefined, desk)).toBe('https://desk.example.com/')
+  })
+
+  it('that is taken is registered, whatever it was', () => {
+    fc.assert(
+      fc.property(hostile, (text) => {
+        try {
+          expect(app.signedOutUrls).toContain(checkSignedOutUrl(text, app))
+        } catch (error) {
+          expect(error).toBeInstanceOf(BrokerError)
+        }
+      }),
+      { numRuns: 1000 },
+    )
+  })
+})
+
+describe('the front end of a request', () => {
+  const all = createFrontEnds([app, desk])
+  const only = createFrontEnds([desk])
+
+  it('is the one it names, from its own page, from nowhere, or from a page that nobody registered', () => {
+    expect(all.get('desk', undefined)).toBe(desk)
+    expect(all.get('desk', 'https://desk.example.com')).toBe(desk)
+    expect(all.get('desk', 'null')).toBe(desk)
+    expect(all.get('desk', 'https://evil.example')).toBe(desk)
+    expect(codeOf(() => all.get('desk', 'https://app.example.com'))).toBe('front_end_conflict')
+  })
+
+  it('is the one whose origin the page has, or the only one; several are not guessed among', () => {
+    expect(all.get(undefined, 'https://desk.example.com')).toBe(desk)
+    expect(only.get(undefined, undefined)).toBe(desk)
+    expect(only.get(undefined, 'https://evil.example')).toBe(desk)
+    expect(codeOf(() => all.get(undefined, undefined))).toBe('front_end_missing')
+    expect(codeOf(() => createFrontEnds([]).get(undefined, undefined))).toBe('front_end_missing')
+    const shared = createFrontEnds(
+      frontEnds({ id: 'a', origins: ['https://a.example.com'] }, { id: 'b', origins: ['https://a.example.com'] }),
+    )
+    expect(codeOf(() => shared.get(undefined, 'https://a.example.com'))).toBe('front_end_missing')
+    expect(shared.get('b', 'https://a.example.com').id).toBe('b')
+  })
+
+  it('that is unknown is answered with a line that the settings take, whatever it was called', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.string(), fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,31}$/)),
+        fc.oneof(hostile, fc.webUrl()),
+        (id, origin) => {
+          fc.pre(all.find(id) === undefined)
+          try {
+            all.get(id, origin)
+            expect.unreachable()
+          } catch (error) {
+            const { code, members } = error as BrokerError
+            expect(code).toBe('front_end_unknown')
+            const line = String(members.registration)
+            expect(line).not.toMatch(/[<>]/)
+            const [parsed] = frontEnds(JSON.parse(line) as object)
+            expect(parsed).toMatchObject({ way: 'cookie' })
+          }
+        },
+      ),
+    )
+  })
+
+  it('has origins by which its scripts are known, exactly', () => {
+    expect(all.hasOrigin('https://app.example.com')).toBe(true)
+    for (const origin of [
+      'https://app.example.com/',
+      'HTTPS://app.example.com',
+      'null',
+      '',
+      '*',
+      'https://app.example.com:443',
+    ]) {
+      expect(all.hasOrigin(origin), origin).toBe(false)
+    }
+  })
+})

@@ -1,0 +1,320 @@
+import { UnsecuredJWT } from 'jose'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { ClientAssertions } from '../../../shared/credential/client-assertion.ts'
+import { BrokerError } from '../../../shared/errors/errors.ts'
+import { createNetwork } from '../../../shared/http/network.ts'
+import type { TakenCode } from '../../../shared/provider/token-endpoint.ts'
+import type { IdentityProvider } from '../../../shared/provider/identity-provider.ts'
+import { createMsalTokenEndpoint } from '../../../shared/provider/token-endpoint.msal.ts'
+import type { TokenEndpoint } from '../../../shared/provider/token-endpoint.ts'
+import { sendJson, startSecureServer } from '../../setup/secure-server.ts'
+import type { Answerer, SecureServer } from '../../setup/secure-server.ts'
+import { clientId, tenantId } from './provider-server.ts'
+
+type Json = Readonly<Record<string, unknown>>
+
+let server: SecureServer
+let tokens: TokenEndpoint
+let forms: Record<string, string>[]
+let assertion: () => Promise<string>
+let another: () => Promise<string | undefined>
+let accepted: string[]
+const now = Date.parse('2026-01-15T12:00:00Z')
+
+beforeAll(async () => {
+  server = await startSecureServer()
+  const authority = `${server.url}/${tenantId}/v2.0`
+  const metadata = {
+    issuer: authority,
+    tokenEndpoint: `${server.url}/${tenantId}/oauth2/v2.0/token`,
+    authorizationEndpoint: `${server.url}/authorize`,
+    jwksUri: `${server.url}/keys`,
+  }
+  tokens = createMsalTokenEndpoint({
+    authority,
+    isEntra: true,
+    clientId,
+    redirectUri: 'http://localhost:7071/callback',
+    provider: { metadata: () => Promise.resolve(metadata) } as unknown as IdentityProvider,
+    assertions: {
+      get: () => assertion(),
+      another: () => another(),
+      accepted: (taken) => void accepted.push(taken),
+      state: () => undefined,
+    } satisfies ClientAssertions,
+    network: createNetwork({ deadlineMilliseconds: 200 }),
+    clock: () => now,
+  })
+})
+beforeEach(() => {
+  forms = []
+  accepted = []
+  assertion = () => Promise.resolve('the.client.assertion')
+  another = () => Promise.resolve(undefined)
+})
+afterAll(() => server.close())
+
+const idToken = (changes: Json = {}) =>
+  new UnsecuredJWT({ iss: 'x', sub: 'subject', oid: 'object', tid: tenantId, nonce: 'nonce', ...changes }).encode()
+const good = (changes: Json = {}): Json => ({
+  token_type: 'Bearer',
+  access_token: 'an.access.token',
+  expires_in: 3600,
+  scope: 'api://demo/orders.read',
+  refresh_token: 'a-refresh-token',
+  id_token: idToken(),
+  ...changes,
+})
+const answers = (answerer: Answerer) =>
+  server.answer((request, response, body) => {
+    forms.push(Object.fromEntries(new URLSearchParams(body)))
+    answerer(request, response, body)
+  })
+const says = (body: unknown, status = 200) => answers((_, response) => sendJson(response, body, status))
+const redeem = () =>
+  tokens.redeemCode('the-code' as TakenCode, {
+    nonce: 'nonce',
+    codeVerifier: 'v'.repeat(43),
+    scopes: ['openid', 'profile', 'offline_access', 'api://demo/orders.read'],
+  })
+const refresh = () => tokens.refresh('a-refresh-token', ['api://demo/orders.read'], { issuer: 'x', subject: 'subject' })
+
+describe('a code that is redeemed', () => {
+  it('goes to the token endpoint once, with verifier, redirect URI and assertion', async () => {
+    says(good())
+
+    expect(await redeem()).toEqual({
+      accessToken: 'an.access.token',
+      accessTokenExpires: now + 3_600_000,
+      scope: 'api://demo/orders.read',
+      refreshToken: 'a-refresh-token',
+      idToken: idToken(),
+    })
+    expect(server.requests).toHaveLength(1)
+    expect(server.requests[0]).toContain(`POST /${tenantId}/oauth2/v2.0/token`)
+    expect(forms[0]).toMatchObject({
+      grant_type: 'authorization_code',
+      code: 'the-code',
+      code_verifier: 'v'.repeat(43),
+      redirect_uri: 'http://localhost:7071/callback',
+      client_id: clientId,
+      client_assertion: 'the.client.assertion',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    })
+    expect(forms[0]).not.toHaveProperty('client_secret')
+  })
+
+  it('may bring no refresh token and no scope', async () => {
+    says(good({ refresh_token: undefined, scope: undefined }))
+
+    expect(await redeem()).toMatchObject({ refreshToken: undefined, scope: '' })
+  })
+
+  it('is not sent where the credential has a fault, which keeps its name', async () => {
+    assertion = () => Promise.reject(new BrokerError('vault_throttled', { retryAfterSeconds: 9 }))
+    says(good())
+
+    await expect(redeem()).rejects.toMatchObject({ code: 'vault_throttled', retryAfterSeconds: 9 })
+    expect(server.requests).toEqual([])
+
+    assertion = () => Promise.resolve('the.client.assertion')
+    await expect(redeem()).resolves.toBeDefined()
+  })
+})
+
+describe('a token answer', () => {
+  it.each<[string, Json, string]>([
+    ['without an access token', { access_token: undefined }, 'access_token'],
+    ['with an empty access token', { access_token: '' }, 'access_token'],
+    ['with an access token that is no text', { access_token: { token: 'x' } }, 'access_token'],
+    ['with an access token of more than 64 KB', { access_token: 'a'.repeat(65_537) }, 'access_token'],
+    ['without an ID token', { id_token: undefined }, 'id_token'],
+    ['with an empty ID token', { id_token: '' }, 'id_token'],
+    ['with an ID token that is no text', { id_token: ['x'] }, 'id_token'],
+    ['without a type', { token_type: undefined }, 'token_type'],
+    ['of type MAC', { token_type: 'mac' }, 'token_type'],
+    ['of type DPoP', { token_type: 'DPoP' }, 'token_type'],
+    ['without an end', { expires_in: undefined }, 'expires_in'],
+    ['whose end is a text', { expires_in: '3600' }, 'expires_in'],
+    ['whose end is over', { expires_in: -1 }, 'expires_in'],
+    ['whose end is now', { expires_in: 0 }, 'expires_in'],
+    ['whose end is null', { expires_in: null }, 'expires_in'],
+  ])('%s is refused, before MSAL sees it', async (_what, changes, detail) => {
+    says(good(changes))
+    await expect(redeem()).rejects.toMatchObject({
+      code: 'provider_answer_invalid',
+      detail: `token answer: ${detail}`,
+    })
+
+    says(good())
+    await expect(redeem()).resolves.toMatchObject({ accessToken: 'an.access.token' })
+  })
+
+  it('of any case of Bearer is taken', async () => {
+    for (const token_type of ['bearer', 'BEARER']) {
+      says(good({ token_type }))
+      await expect(redeem()).resolves.toBeDefined()
+    }
+  })
+
+  it('that lives ten years lives a day', async () => {
+    says(good({ expires_in: 315_360_000 }))
+
+    expect(await redeem()).toMatchObject({ accessTokenExpires: now + 86_400_000 })
+  })
+
+  it.each<[string, Answerer]>([
+    ['HTML', (_, response) => void response.setHeader('content-type', 'text/html').end('<h1>Hello</h1>')],
+    ['a list', (_, response) => sendJson(response, [good()])],
+    ['of more than 256 KB', (_, response) => sendJson(response, good({ note: 'n'.repeat(256 * 1024) }))],
+    ['a redirect', (_, response) => sendJson(response, good(), 307, { location: '/elsewhere' })],
+    ['an empty success', (_, response) => sendJson(response, {})],
+    ['nothing but 204', (_, response) => void response.writeHead(204).end()],
+    ['a refusal without an error', (_, response) => sendJson(response, { message: 'no' }, 400)],
+  ])('that is %s is refused, and not asked for again', async (_what, answerer) => {
+    answers(answerer)
+    await expect(redeem()).rejects.toMatchObject({ code: 'provider_answer_invalid' })
+    expect(server.requests).toHaveLength(1)
+
+    says(good())
+    await expect(redeem()).resolves.toBeDefined()
+  })
+
+  it.each<[string, string, string]>([
+    ['of another sign-in', idToken({ nonce: 'another' }), 'MSAL: nonce_mismatch'],
+    ['without a nonce', idToken({ nonce: undefined }), 'MSAL: nonce_mismatch'],
+    ['that is none', 'not-a-token', 'MSAL: token_parsing_error'],
+  ])('whose ID token is one %s is refused by name', async (_what, id_token, detail) => {
+    says(good({ id_token }))
+
+    await expect(redeem()).rejects.toMatchObject({ code: 'id_token_refused', detail })
+  })
+})
+
+describe('a refusal', () => {
+  it.each<[string, Json, string]>([
+    ['invalid_grant', { error_codes: [54005] }, 'code_refused'],
+    ['invalid_grant', { suberror: 'basic_action' }, 'provider_refused'],
+    ['interaction_required', {}, 'provider_refused'],
+    ['invalid_client', { error_codes: [700027] }, 'client_refused'],
+    ['unauthorized_client', { error_codes: [700016] }, 'client_refused'],
+    ['temporarily_unavailable', {}, 'provider_unavailable'],
+    ['server_error', {}, 'provider_unavailable'],
+    ['something_new', {}, 'provider_answer_invalid'],
+  ])('%s %o of a code is %s', async (error, more, code) => {
+    says({ error, error_description: 'AADSTS54005: the text says something else', ...more }, 400)
+
+    await expect(redeem()).rejects.toMatchObject({ code })
+  })
+
+  it.each<[string, Json, string]>([
+    ['invalid_grant', {}, 'signed_out'],
+    ['invalid_grant', { error_codes: [700082] }, 'signed_out'],
+    ['invalid_grant', { suberror: 'bad_token' }, 'signed_out'],
+    ['invalid_grant', { suberror: 'basic_action' }, 'interaction_required'],
+    ['invalid_grant', { suberror: 'additional_action' }, 'interaction_required'],
+    ['invalid_grant', { suberror: 'consent_required' }, 'interaction_required'],
+    ['invalid_grant', { suberror: 'message_only' }, 'interaction_required'],
+    ['invalid_grant', { suberror: 'user_password_expired' }, 'interaction_required'],
+    ['invalid_grant', { claims: '{"access_token":{}}' }, 'interaction_required'],
+    ['interaction_required', {}, 'interaction_required'],
+    ['invalid_scope', {}, 'provider_answer_invalid'],
+    ['consent_required', {}, 'interaction_required'],
+    ['login_required', {}, 'interaction_required'],
+    ['invalid_client', { error_codes: [700027] }, 'client_refused'],
+    ['temporarily_unavailable', {}, 'provider_unavailable'],
+    ['something_new', {}, 'provider_answer_invalid'],
+  ])('%s %o of a refresh token is %s', async (error, more, code) => {
+    says({ error, error_description: 'interaction_required invalid_grant AADSTS50076', ...more }, 400)
+
+    await expect(refresh()).rejects.toMatchObject({ code })
+  })
+
+  it('never brings the provider’s text along, which may quote what was sent', async () => {
+    says(
+      { error: 'invalid_client', error_description: 'AADSTS700027 the.client.assertion', error_codes: [700027] },
+      401,
+    )
+
+    const error = await redeem().catch((thrown: unknown) => thrown)
+
+    expect(error).toMatchObject({ code: 'client_refused', detail: 'invalid_client 700027' })
+    says({ error: 'what <the.client.assertion>', suberror: 'a b', error_codes: ['x', 7] }, 400)
+    await expect(redeem()).rejects.toMatchObject({ detail: '? ? 7' })
+  })
+})
+
+describe('a certificate that the provider does not know', () => {
+  const refusal = { error: 'invalid_client', error_codes: [700027] }
+  const onlyTakes = (good_assertion: string) =>
+    answers((_, response) => {
+      const isGood = forms.at(-1)?.client_assertion === good_assertion
+      sendJson(response, isGood ? good() : refusal, isGood ? 200 : 401)
+    })
+
+  it('makes way for another version, once, in the same request', async () => {
+    another = () => Promise.resolve('by.another.version')
+    onlyTakes('by.another.version')
+
+    await expect(redeem()).resolves.toMatchObject({ accessToken: 'an.access.token' })
+
+    expect(forms.map(({ code, client_assertion }) => [code, client_assertion])).toEqual([
+      ['the-code', 'the.client.assertion'],
+      ['the-code', 'by.another.version'],
+    ])
+    expect(accepted).toEqual(['by.another.version'])
+  })
+
+  it('is told where no other version does either, and nobody tries for ever', async () => {
+    another = () => Promise.resolve('by.another.version')
+    onlyTakes('by.nobody')
+
+    await expect(redeem()).rejects.toMatchObject({ code: 'client_refused' })
+
+    expect(server.requests).toHaveLength(2)
+    expect(accepted).toEqual([])
+  })
+
+  it('is not what a text says that speaks of one', async () => {
+    another = () => Promise.resolve('by.another.version')
+    says({ error: 'invalid_grant', error_description: 'AADSTS700027: certificate', error_codes: [54005] }, 400)
+
+    await expect(redeem()).rejects.toMatchObject({ code: 'code_refused' })
+
+    expect(server.requests).toHaveLength(1)
+  })
+})
+
+describe('a refresh', () => {
+  it('gives the new tokens, the rotated refresh token among them', async () => {
+    says(good({ access_token: 'a.new.token', refresh_token: 'another' }))
+
+    expect(await refresh()).toMatchObject({ accessToken: 'a.new.token', refreshToken: 'another' })
+    expect(forms[0]).toMatchObject({ grant_type: 'refresh_token', refresh_token: 'a-refresh-token' })
+    expect(server.requests).toHaveLength(1)
+  })
+
+  it.each([undefined, 'not-a-token', '', 7])('does not lose them over an ID token like %j', async (id_token) => {
+    says(good({ refresh_token: 'another', id_token }))
+
+    expect(await refresh()).toMatchObject({ refreshToken: 'another' })
+  })
+
+  it.each<[string, Json]>([
+    ['iss', { iss: 'y' }],
+    ['iss', { iss: undefined }],
+    ['sub', { sub: 'somebody-else' }],
+  ])('is refused where its ID token has another %s than the session', async (claim, changes) => {
+    says(good({ refresh_token: 'another', id_token: idToken(changes) }))
+    await expect(refresh()).rejects.toMatchObject({ code: 'id_token_refused', detail: `refresh: ${claim}` })
+
+    says(good({ refresh_token: 'another' }))
+    expect(await refresh()).toMatchObject({ refreshToken: 'another' })
+  })
+
+  it('that brings no other refresh token leaves the old one in use', async () => {
+    says(good({ refresh_token: undefined }))
+
+    expect(await refresh()).toMatchObject({ refreshToken: undefined })
+  })
+})

@@ -1,0 +1,169 @@
+import { createSecretKey, randomBytes } from 'node:crypto'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { RingKey } from '../../../shared/crypto/key-ring.ts'
+import {
+  fromCookieValue,
+  newSessionKey,
+  openOwner,
+  openTokens,
+  ringKeyIdOf,
+  toCookieValue,
+  toRow,
+} from '../../../shared/session/session-row.ts'
+import type { Session } from '../../../shared/session/session-row.ts'
+import type { StoredRow, Values } from '../../../shared/store/store.ts'
+import { somebody } from './parts.ts'
+
+const aRingKey = (id: string): RingKey => ({
+  id,
+  session: createSecretKey(randomBytes(32)),
+  transaction: createSecretKey(randomBytes(32)),
+  locate: () => 'QUFBQUFBQUFBQUFB',
+})
+const ringKey = aRingKey('2031-05')
+
+function aSession(frontEndId = 'shop'): Session {
+  const absoluteEnd = 2_000_000_000_000
+  return {
+    key: newSessionKey(frontEndId, somebody, ringKey),
+    owner: { identity: somebody, signedInAt: 1, idleEnd: absoluteEnd - 1, absoluteEnd, grantedScopes: [] },
+    tokens: {
+      refreshToken: 'the-refresh-token',
+      accessTokens: { 'api://demo/orders.read': { token: 't', scope: 's', obtainedAt: 1, expires: 2 } },
+    },
+  }
+}
+
+const stored = (session: Session): StoredRow => ({ ...toRow(session, ringKey), etag: 'e' })
+const withValues = (row: StoredRow, values: Values): StoredRow => ({ ...row, values: { ...row.values, ...values } })
+
+describe('a session’s row', () => {
+  it('opens with the cookie and the ring’s key, and gives back what was kept', () => {
+    const session = aSession()
+    const row = stored(session)
+    const key = fromCookieValue(toCookieValue(session.key), 'shop')!
+
+    expect(ringKeyIdOf(row)).toBe('2031-05')
+    expect(key.place).toEqual({ partition: row.partition, row: row.row })
+    expect(openOwner(row, key, ringKey)).toEqual(session.owner)
+    expect(openTokens(row, key, ringKey)).toEqual(session.tokens)
+  })
+
+  it('opens with neither alone', () => {
+    const session = aSession()
+    const row = stored(session)
+
+    expect(openOwner(row, { ...session.key, secret: randomBytes(24) }, ringKey)).toBeUndefined()
+    expect(openOwner(row, session.key, aRingKey('2031-05'))).toBeUndefined()
+  })
+
+  it.each(['owner', 'tokens'] as const)('has no byte in its %s that may be changed', (part) => {
+    const session = aSession()
+    const row = stored(session)
+    const sealed = row.values[part] as Uint8Array
+    const openPart = part === 'owner' ? openOwner : openTokens
+
+    for (let at = 0; at < sealed.length; at++) {
+      const changed = Buffer.from(sealed)
+      changed[at]! ^= 1
+      expect(openPart(withValues(row, { [part]: changed }), session.key, ringKey), `byte ${at}`).toBeUndefined()
+    }
+    expect(openPart(row, session.key, ringKey)).toBeDefined()
+  })
+
+  it.each<[string, (row: StoredRow) => StoredRow]>([
+    ['with another format', (row) => withValues(row, { format: '2' })],
+    ['without a format', (row) => withValues(row, { format: '' })],
+    ['with a format of another kind', (row) => withValues(row, { format: Buffer.from('1') })],
+    ['with a later absolute end', (row) => withValues(row, { absoluteEnd: '2000000000001' })],
+    ['with the same end written otherwise', (row) => withValues(row, { absoluteEnd: '2e12' })],
+    ['without an absolute end', (row) => withValues(row, { absoluteEnd: Buffer.alloc(0) })],
+    ['with an empty seal', (row) => withValues(row, { owner: Buffer.alloc(0), tokens: Buffer.alloc(0) })],
+    ['with a text in place of the seal', (row) => withValues(row, { owner: '{"identity":{}}', tokens: '{}' })],
+    ['with its parts exchanged', (row) => withValues(row, { owner: row.values.tokens!, tokens: row.values.owner! })],
+    ['without anything', (row) => ({ ...row, values: {} })],
+  ])('is no session %s', (_, change) => {
+    const session = aSession()
+    const row = change(stored(session))
+
+    expect(openOwner(row, session.key, ringKey)).toBeUndefined()
+    expect(openTokens(row, session.key, ringKey)).toBeUndefined()
+  })
+
+  it('is no session under another key of the ring, although that one’s name was put into it', () => {
+    const session = aSession()
+    const row = withValues(stored(session), { ringKey: '2031-06' })
+
+    expect(openOwner(row, session.key, { ...ringKey, id: '2031-06' })).toBeUndefined()
+  })
+
+  it('is no session in another row, another partition or at another front end', () => {
+    const session = aSession()
+    const { key } = session
+    const row = stored(session)
+    const moved = [
+      { ...key, place: { ...key.place, row: newSessionKey('shop', somebody, ringKey).place.row } },
+      { ...key, place: { ...key.place, partition: 'QkJCQkJCQkJCQkJC' } },
+      { ...key, frontEndId: 'desk' },
+    ]
+
+    for (const other of moved) expect(openOwner(row, other, ringKey)).toBeUndefined()
+    expect(openOwner(row, key, ringKey)).toBeDefined()
+  })
+
+  it('is no session with the sealed parts of somebody else’s', () => {
+    const [mine, theirs] = [aSession(), aSession()]
+    const { owner, tokens } = toRow(theirs, ringKey).values
+
+    const row = withValues(stored(mine), { owner: owner!, tokens: tokens! })
+
+    expect(openOwner(row, mine.key, ringKey)).toBeUndefined()
+    expect(openTokens(row, mine.key, ringKey)).toBeUndefined()
+  })
+
+  it('says nothing of the person and of the tokens', () => {
+    const { sweepAfter, values, ...place } = toRow(aSession(), ringKey)
+
+    const bytes = Buffer.concat([
+      Buffer.from(JSON.stringify(place)),
+      ...Object.values(values).map((value) => Buffer.from(value)),
+    ]).toString('latin1')
+
+    expect(sweepAfter).toBeInstanceOf(Date)
+    for (const told of ['Ada', 'ada@', 'subject-of', 'aaaaaaaa', 'refresh-token', 'orders', 'shop']) {
+      expect(bytes).not.toContain(told)
+    }
+  })
+})
+
+describe('a session cookie', () => {
+  it('is new and random at each sign-in, 192 bits of it', () => {
+    const values = Array.from({ length: 200 }, () => toCookieValue(newSessionKey('shop', somebody, ringKey)))
+    const secrets = values.map((value) => Buffer.from(fromCookieValue(value, 'shop')!.secret).toString('hex'))
+
+    expect(new Set(secrets).size).toBe(200)
+    expect(secrets.every((secret) => secret.length === 48)).toBe(true)
+  })
+
+  it('cannot be made from the row’s name', () => {
+    const key = newSessionKey('shop', somebody, ringKey)
+
+    expect(Buffer.from(key.place.row, 'base64url').equals(Buffer.from(key.secret))).toBe(false)
+    expect(toCookieValue(key)).not.toContain(key.place.row.slice(0, 20))
+  })
+
+  it('is nothing unless it has the exact shape, whatever else stands there', () => {
+    const value = toCookieValue(newSessionKey('shop', somebody, ringKey))
+    const wrong = [undefined, '', value.slice(1), `${value}A`, `${value.slice(0, 47)}=`, `${value.slice(0, 47)}+`]
+    for (const one of wrong) expect(fromCookieValue(one, 'shop')).toBeUndefined()
+
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        fc.pre(!/^[\w-]{48}$/.test(text))
+        expect(fromCookieValue(text, 'shop')).toBeUndefined()
+      }),
+    )
+    expect(fromCookieValue(value, 'shop')).toBeDefined()
+  })
+})

@@ -1,0 +1,186 @@
+import { randomBytes } from 'node:crypto'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { BrokerError } from '../../../shared/errors/errors.ts'
+import { checkAnswer, parseCallback, takeCode } from '../../../shared/sign-in/callback.ts'
+import type { CallbackAnswer } from '../../../shared/sign-in/callback.ts'
+import type { CheckedCode } from '../../../shared/provider/token-endpoint.ts'
+import type { CurrentTransaction } from '../../../shared/sign-in/transaction.ts'
+import { startSessionParts } from '../session/parts.ts'
+import type { SessionParts } from '../session/parts.ts'
+
+const issuer = 'https://login.example.com/tenant/v2.0'
+
+function transaction(more: Partial<CurrentTransaction> = {}): CurrentTransaction {
+  return {
+    state: randomBytes(32).toString('base64url'),
+    nonce: 'n',
+    codeVerifier: 'v',
+    issuer,
+    issuerInAnswers: true,
+    clientId: 'c',
+    frontEndId: 'shop',
+    returnUrl: 'https://shop.example.com/',
+    responseMode: 'form_post',
+    scopes: ['openid'],
+    replaces: undefined,
+    begunAt: Date.now(),
+    ...more,
+  } as CurrentTransaction
+}
+
+const answer: CallbackAnswer = {
+  state: 's',
+  code: 'a code',
+  issuer,
+  error: undefined,
+  subError: undefined,
+  responseMode: 'form_post',
+}
+
+function codeOf(work: () => unknown): string {
+  try {
+    work()
+    return 'none'
+  } catch (error) {
+    return error instanceof BrokerError ? error.code : String(error)
+  }
+}
+
+describe('the fields of an answer', () => {
+  it('are read where each stands once', () => {
+    const fields = { state: 's', code: 'c', iss: issuer, error: 'e', error_subcode: 'u', session_state: 'x' }
+
+    expect(parseCallback(new URLSearchParams(fields), 'query')).toEqual({
+      state: 's',
+      code: 'c',
+      issuer,
+      error: 'e',
+      subError: 'u',
+      responseMode: 'query',
+    })
+  })
+
+  it('are refused by code or read as visible ASCII of a bounded length, whatever they are', () => {
+    const name = fc.constantFrom('state', 'code', 'iss', 'error', 'error_subcode', 'error_description')
+    const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.string({ minLength: 100, maxLength: 200 }))
+    fc.assert(
+      fc.property(fc.array(fc.tuple(name, text), { maxLength: 8 }), (pairs) => {
+        const fields = new URLSearchParams(pairs)
+        let parsed: CallbackAnswer
+        try {
+          parsed = parseCallback(fields, 'form_post')
+        } catch (error) {
+          expect(error).toBeInstanceOf(BrokerError)
+          expect((error as BrokerError).status).toBe(400)
+          return
+        }
+        expect(new Set(pairs.map(([one]) => one)).size).toBe(pairs.length)
+        for (const value of [parsed.state, parsed.code, parsed.issuer, parsed.error, parsed.subError]) {
+          if (value !== undefined) expect(value).toMatch(/^[\x20-\x7e]+$/)
+        }
+        expect(parsed.state.length).toBeLessThanOrEqual(128)
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
+
+describe('an answer is checked', () => {
+  const expected = transaction()
+  const check = (more: Partial<CallbackAnswer>, of = expected) => codeOf(() => checkAnswer({ ...answer, ...more }, of))
+
+  it('and gives its code', () => {
+    expect(checkAnswer(answer, expected)).toBe('a code')
+  })
+
+  it('for the way it came, then its issuer, then its error, then its code: the first that is wrong is what is told', () => {
+    const wrong = {
+      responseMode: 'query',
+      issuer: 'https://evil.example/',
+      error: 'access_denied',
+      code: undefined,
+    } as const
+
+    expect(check(wrong)).toBe('answer_invalid')
+    expect(check({ ...wrong, responseMode: 'form_post' })).toBe('issuer_mismatch')
+    expect(check({ ...wrong, responseMode: 'form_post', issuer })).toBe('sign_in_cancelled')
+    expect(check({ code: undefined })).toBe('answer_invalid')
+    expect(check({ error: 'access_denied' })).toBe('sign_in_cancelled')
+  })
+
+  it('for its issuer by plain comparison; one that is missing is missed only where it was announced', () => {
+    const quiet = transaction({ issuerInAnswers: false })
+
+    expect(check({ issuer: undefined })).toBe('issuer_mismatch')
+    expect(check({ issuer: undefined }, quiet)).toBe('none')
+    expect(check({ issuer }, quiet)).toBe('none')
+    for (const other of [`${issuer}/`, issuer.toUpperCase(), issuer.replace('/v2.0', '/v2.0?'), '', 'null']) {
+      expect(check({ issuer: other }), other).toBe('issuer_mismatch')
+      expect(check({ issuer: other }, quiet), other).toBe('issuer_mismatch')
+    }
+  })
+
+  it('and an error of the provider never shows its text', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), fc.option(fc.string(), { nil: undefined }), (error, subError) => {
+        try {
+          checkAnswer({ ...answer, error, subError }, expected)
+          expect.unreachable()
+        } catch (thrown) {
+          expect(thrown).toBeInstanceOf(BrokerError)
+          const { detail = '', members } = thrown as BrokerError
+          expect(members).toEqual({})
+          expect(detail).toMatch(/^(another error|[a-z]+_[a-z]+|)$/)
+        }
+      }),
+    )
+  })
+})
+
+describe('a state', () => {
+  let parts: SessionParts
+  beforeAll(async () => {
+    parts = await startSessionParts()
+  })
+  afterAll(() => parts.close())
+
+  it('is taken by one of ten who try at once, on two instances, and by nobody after', async () => {
+    const { connect } = await parts.newTables()
+    const stores = [connect(), connect()]
+    const expected = transaction()
+    const take = (store = stores[0]!) => takeCode('a code' as CheckedCode, expected, { store, lifetimeSeconds: 300 })
+
+    const taken = await Promise.all(Array.from({ length: 10 }, (_, i) => take(stores[i % 2])))
+
+    expect(taken.filter((one) => one !== undefined)).toEqual(['a code'])
+    expect(await take()).toBeUndefined()
+    expect(await takeCode('another' as CheckedCode, transaction(), { store: stores[0]!, lifetimeSeconds: 300 })).toBe(
+      'another',
+    )
+  })
+
+  it('is taken by whoever did it where the answer was lost on its way back', async () => {
+    const { connect, network } = await parts.newTables()
+    const store = connect()
+    await takeCode('first' as CheckedCode, transaction(), { store, lifetimeSeconds: 300 })
+    network.addFault({ table: 'states', operation: 'insert', times: 1, loseAnswer: true })
+
+    expect(await takeCode('a code' as CheckedCode, transaction(), { store, lifetimeSeconds: 300 })).toBe('a code')
+  })
+
+  it('leaves a row that says nothing, for twice as long as its cookie lives', async () => {
+    const { connect } = await parts.newTables()
+    const store = connect()
+    const expected = transaction({ begunAt: Date.UTC(2026, 10, 5, 12) })
+    await takeCode('a code' as CheckedCode, expected, { store, lifetimeSeconds: 300 })
+
+    const at = (time: string) => store.listSweepable('states', new Date(time), 10)
+    expect(await at('2026-11-05T12:09:59Z')).toEqual([])
+    const [row] = await at('2026-11-05T12:10:01Z')
+    expect(row?.row).toMatch(/^[\w-]{43}$/)
+    expect(JSON.stringify(row)).not.toContain(expected.state)
+    const found = row && (await store.find('states', row))
+    expect(found?.values).toEqual({})
+  })
+})

@@ -1,0 +1,227 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { BrokerError } from '../../../shared/errors/errors.ts'
+import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
+import type { RequestCookies } from '../../../shared/http/cookies.ts'
+import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
+import { parseFrontEnds } from '../../../shared/settings/front-ends.schema.ts'
+import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
+import {
+  checkTransaction,
+  endOldest,
+  frontEndIdOf,
+  newState,
+  openTransaction,
+  sealTransaction,
+  transactionCookieName,
+} from '../../../shared/sign-in/transaction.ts'
+import { randomText } from '../../../shared/crypto/pkce.ts'
+import type { Transaction } from '../../../shared/sign-in/transaction.ts'
+import { createClock, openRing, startSessionParts } from '../session/parts.ts'
+import type { SessionParts } from '../session/parts.ts'
+
+const lifetimeSeconds = 300
+const clock = createClock('2026-11-05T12:00:00Z')
+const frontEndsOf = (...all: object[]) =>
+  createFrontEnds(parseFrontEnds(JSON.stringify(all), 'Broker__FrontEnds') as readonly FrontEndSettings[])
+const shop = { id: 'shop', origins: ['https://shop.example.com'] }
+const current = { frontEnds: frontEndsOf(shop), lifetimeSeconds, clock }
+
+let parts: SessionParts
+let ring: KeyRing
+/** Of another deployment. */
+let otherRing: KeyRing
+beforeAll(async () => {
+  parts = await startSessionParts()
+  const [{ connect }, other] = [await parts.newTables(), await parts.newTables()]
+  ring = openRing({ store: connect(), wrapper: parts.newWrapper(), clock })
+  otherRing = openRing({ store: other.connect(), wrapper: parts.newWrapper(), clock })
+})
+afterAll(() => parts.close())
+
+function begin(more: Partial<Transaction> = {}): Transaction {
+  return {
+    state: newState('shop'),
+    nonce: randomText(),
+    codeVerifier: randomText(),
+    issuer: 'https://login.example.com/tenant/v2.0',
+    issuerInAnswers: true,
+    clientId: '22222222-2222-4222-8222-222222222222',
+    frontEndId: 'shop',
+    returnUrl: 'https://shop.example.com/orders#last',
+    responseMode: 'form_post',
+    scopes: ['openid', 'profile'],
+    replaces: undefined,
+    begunAt: clock(),
+    ...more,
+  }
+}
+
+async function sealed(transaction: Transaction, by: KeyRing = ring): Promise<[name: string, value: string]> {
+  const { name, value } = sealTransaction(transaction, await by.current(), lifetimeSeconds)
+  return [name, value]
+}
+
+const cookies = (...all: [string, string][]): RequestCookies => new Map(all)
+
+const code = async (work: () => unknown): Promise<string> => {
+  try {
+    await work()
+  } catch (error) {
+    return (error as BrokerError).code
+  }
+  return 'none'
+}
+
+describe('a state', () => {
+  it('has 256 random bits and the front end’s name behind them', () => {
+    const states = Array.from({ length: 200 }, () => newState('my-shop'))
+
+    for (const state of states) {
+      expect(state).toMatch(/^[\w-]{43}\.my-shop$/)
+      expect(frontEndIdOf(state)).toBe('my-shop')
+    }
+    expect(new Set(states).size).toBe(200)
+    expect(new Set(states.map(transactionCookieName)).size).toBe(200)
+  })
+})
+
+describe('a transaction', () => {
+  it('is found by its state, whole', async () => {
+    const transaction = begin({ replaces: { partition: 'a', row: 'b' } })
+
+    const opened = await openTransaction(transaction.state, cookies(await sealed(transaction)), ring)
+
+    expect(opened).toEqual(transaction)
+  })
+
+  it('says nothing of itself to whoever holds the cookie', async () => {
+    const transaction = begin()
+    const { value, sameSite, maxAge } = sealTransaction(transaction, await ring.current(), lifetimeSeconds)
+
+    expect(value).toMatch(/^2026-11-[0-9a-f]{8}\.[\w-]+$/)
+    expect({ sameSite, maxAge }).toEqual({ sameSite: 'None', maxAge: lifetimeSeconds })
+    const bytes = Buffer.from(value.split('.')[1] ?? '', 'base64url').toString('latin1')
+    for (const secret of [transaction.state, transaction.nonce, transaction.codeVerifier, 'shop']) {
+      expect(bytes).not.toContain(secret)
+    }
+    const [, again] = await sealed(transaction)
+    expect(again).not.toBe(value)
+  })
+
+  it('is opened by no other state, under no other name and by no other deployment', async () => {
+    const [transaction, other] = [begin(), begin()]
+    const [[name, value], [otherName, otherValue]] = [await sealed(transaction), await sealed(other)]
+    const open = (state: string, by: KeyRing, ...all: [string, string][]) =>
+      code(() => openTransaction(state, cookies(...all), by))
+
+    expect(await open(transaction.state, ring, [name, value])).toBe('none')
+    expect(await open(transaction.state, ring)).toBe('sign_in_unknown')
+    expect(await open(other.state, ring, [name, value])).toBe('sign_in_unknown')
+    expect(await open(other.state, ring, [otherName, value])).toBe('sign_in_unknown')
+    expect(await open(transaction.state, ring, [name, otherValue])).toBe('sign_in_unknown')
+    expect(await open(transaction.state, otherRing, [name, value])).toBe('sign_in_unknown')
+    expect(await open(`${transaction.state.slice(0, 43)}.desk`, ring, [name, value])).toBe('sign_in_unknown')
+  })
+
+  it('changed in any one place opens nothing', async () => {
+    const transaction = begin()
+    const [name, value] = await sealed(transaction)
+    const start = value.indexOf('.') + 1
+    const bytes = Buffer.from(value.slice(start), 'base64url')
+
+    for (let at = 0; at < bytes.length; at += 7) {
+      const changed = Buffer.from(bytes)
+      changed[at] = (changed[at] ?? 0) ^ 1
+      const cookie: [string, string] = [name, value.slice(0, start) + changed.toString('base64url')]
+      expect(await code(() => openTransaction(transaction.state, cookies(cookie), ring))).toBe('sign_in_unknown')
+    }
+    for (const length of [0, 1, 12, 27, 28, bytes.length - 1]) {
+      const cookie: [string, string] = [name, value.slice(0, start) + bytes.subarray(0, length).toString('base64url')]
+      expect(await code(() => openTransaction(transaction.state, cookies(cookie), ring))).toBe('sign_in_unknown')
+    }
+  })
+
+  it('that was begun in the last minute of a month ends in the next', async () => {
+    const month = createClock('2026-11-30T23:59:30Z')
+    const { connect } = await parts.newTables()
+    const here = openRing({ store: connect(), wrapper: parts.newWrapper(), clock: month })
+    const transaction = begin({ begunAt: month() })
+    const cookie = await sealed(transaction, here)
+    month.advance(60)
+    await here.current()
+
+    const opened = await openTransaction(transaction.state, cookies(cookie), here)
+
+    expect(cookie[1]).toMatch(/^2026-11-/)
+    expect(checkTransaction(opened, { ...current, clock: month })).toEqual(transaction)
+  })
+
+  it('is good to its last millisecond, and expired after it', async () => {
+    const start = createClock('2026-11-05T12:00:00Z')
+    const transaction = begin({ begunAt: start() })
+    const check = () => code(() => checkTransaction(transaction, { ...current, clock: start }))
+
+    expect(await check()).toBe('none')
+    start.advance(lifetimeSeconds)
+    expect(await check()).toBe('none')
+    start.advance(0.001)
+    expect(await check()).toBe('sign_in_expired')
+    start.advance(365 * 24 * 3600)
+    expect(await check()).toBe('sign_in_expired')
+  })
+
+  it('is good for a front end and a return URL that are registered still, and for no other', async () => {
+    const check = (...frontEnds: object[]) =>
+      code(() => checkTransaction(begin(), { ...current, frontEnds: frontEndsOf(...frontEnds) }))
+
+    expect(await check(shop)).toBe('none')
+    expect(await check({ ...shop, returnUrls: ['https://shop.example.com/orders'] })).toBe('none')
+    expect(await check({ ...shop, returnUrls: ['https://shop.example.com/other'] })).toBe('return_url_not_registered')
+    expect(await check({ ...shop, origins: ['https://new.example.com'] })).toBe('return_url_not_registered')
+    expect(await check({ ...shop, id: 'desk' })).toBe('front_end_unknown')
+    expect(await check()).toBe('front_end_unknown')
+  })
+
+  it('that a browser would drop for its size is not begun', async () => {
+    const returnUrl = `https://shop.example.com/${'a'.repeat(1000)}`
+    const scopes = (length: number) => [`api://orders/${'a'.repeat(length)}`]
+
+    const [name, value] = await sealed(begin({ returnUrl, scopes: scopes(800) }))
+    expect(name.length + value.length).toBeLessThanOrEqual(4096)
+    expect(await code(() => sealed(begin({ returnUrl, scopes: scopes(2000) })))).toBe('parameter_invalid')
+  })
+})
+
+describe('a browser with sign-ins left lying about', () => {
+  it('ends those that open no more, then the oldest, so that a new one is one of three', async () => {
+    const [old, middle, young] = [begin({ begunAt: 1000 }), begin({ begunAt: 2000 }), begin({ begunAt: 3000 })]
+    const [oldest, next, last] = [await sealed(old), await sealed(middle), await sealed(young)]
+    const broken: [string, string] = ['__Host-signin-AAAAAAAA', '2026-11.AAAA']
+    const session: [string, string] = ['__Host-session-shop', 'a']
+    const ended = async (...all: [string, string][]) =>
+      (await endOldest(cookies(...all), ring)).map(({ name, maxAge, value }) => {
+        expect({ maxAge, value }).toEqual({ maxAge: 0, value: '' })
+        return name
+      })
+
+    expect(await ended()).toEqual([])
+    expect(await ended(last, oldest, session)).toEqual([])
+    expect(await ended(last, oldest, next, session)).toEqual([oldest[0]])
+    expect(await ended(last, broken, next, session)).toEqual([broken[0]])
+    expect(await ended(next, last, oldest, broken, session)).toEqual([broken[0], oldest[0]])
+  })
+
+  it('repeats no name that was not given out here', async () => {
+    const planted = ['', 'a b c d e', 'a(b)c{d}', '<script>', 'AAAAAAAAA'].map((name): [string, string] => [
+      `__Host-signin-${name}`,
+      '2026-11.AAAA',
+    ])
+    const own: [string, string][] = ['AAAAAAAA', 'BBBBBBBB', '--__--__'].map((name) => [
+      `__Host-signin-${name}`,
+      '2026-11.AAAA',
+    ])
+
+    expect(await endOldest(cookies(...planted), ring)).toEqual([])
+    expect(await endOldest(cookies(...planted, ...own), ring)).toMatchObject([{ name: '__Host-signin-AAAAAAAA' }])
+  })
+})

@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
+import { createSignOut } from '../../../shared/sign-out/sign-out.ts'
+import type { IdentityProvider } from '../../../shared/provider/identity-provider.ts'
+import { createClock, openRing, openSessions, somebody, startSessionParts } from '../session/parts.ts'
+import type { SessionParts } from '../session/parts.ts'
+import { noFunnel } from '../../../shared/telemetry/flow-events.ts'
+
+const page = 'http://localhost:3000/bye'
+const provider = {
+  metadata: () => Promise.resolve({ endSessionEndpoint: 'https://localhost:7171/tenant/oauth2/v2.0/logout' }),
+} as unknown as IdentityProvider
+
+describe('a sign-out that comes back late', () => {
+  let parts: SessionParts
+  beforeAll(async () => {
+    parts = await startSessionParts()
+  })
+  afterAll(() => parts.close())
+
+  it('is taken for an hour and refused afterwards', async () => {
+    const clock = createClock('2031-05-10T12:00:00Z')
+    const store = (await parts.newTables()).connect()
+    const ring = openRing({ store, wrapper: parts.newWrapper(), clock })
+    const sessions = openSessions({ store, ring, clock })
+    const frontEnds = createFrontEnds([
+      {
+        id: 'shop',
+        way: 'cookie',
+        origins: ['http://localhost:3000'],
+        returnUrls: undefined,
+        redirectUris: [],
+        singleSignOn: false,
+        signedOutUrls: [page],
+        prompts: [],
+        apis: [],
+      },
+    ])
+    const signOut = createSignOut({
+      sessions,
+      ring,
+      provider,
+      frontEnds,
+      clientId: 'client',
+      postLogoutRedirectUri: 'http://localhost:7071/logout/done',
+      clock,
+      funnel: noFunnel,
+      onFault: () => undefined,
+    })
+    const cookie = await sessions.begin('shop', somebody, { refreshToken: 'r', accessTokens: {} })
+    const key = sessions.keyOf('shop', new Map([['__Host-session-shop', cookie]]))
+
+    const url = new URL(await signOut.begin(frontEnds.find('shop')!, key, page))
+    const state = url.searchParams.get('state')!
+
+    clock.advance(3600)
+    expect(await signOut.complete(state)).toBe(page)
+    clock.advance(1)
+    await expect(signOut.complete(state)).rejects.toMatchObject({ code: 'sign_out_unknown' })
+  })
+})

@@ -1,0 +1,177 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createCourier } from '../../../shared/telemetry/export-queue.ts'
+import type { CourierOptions } from '../../../shared/telemetry/export-queue.ts'
+import type { OperationReport, Report } from '../../../shared/telemetry/report.ts'
+
+const operation: OperationReport = { parent: { kind: 'host', traceParent: 'x' }, spans: [], events: [] }
+
+function parts(take: (report: Report) => Promise<void> = () => Promise.resolve()) {
+  const reports: Report[] = []
+  const faults: unknown[] = []
+  const workers: { stopped: boolean; flushed: number; gone: (reason: unknown) => void }[] = []
+  const start: CourierOptions['start'] = (gone) => {
+    const worker = { stopped: false, flushed: 0, gone }
+    workers.push(worker)
+    return Promise.resolve({
+      take: (report) => {
+        reports.push(report)
+        return take(report)
+      },
+      flush: () => {
+        worker.flushed += 1
+        return Promise.resolve()
+      },
+      stop: () => {
+        worker.stopped = true
+      },
+    })
+  }
+  return { reports, faults, workers, courier: createCourier({ start, onFault: (error) => faults.push(error) }) }
+}
+
+describe('the courier', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  it('starts its worker some time after the first answer, and takes along what happened before', async () => {
+    const { courier, reports, workers } = parts()
+    courier.operation(operation)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(workers).toHaveLength(0)
+
+    courier.wake()
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(workers).toHaveLength(0)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(reports).toEqual([{ operations: [operation], metrics: [] }])
+  })
+
+  it('starts none where there is nothing to tell', async () => {
+    const { courier, workers } = parts()
+    courier.wake()
+    await vi.advanceTimersByTimeAsync(60_000)
+    await courier.flush()
+    expect(workers).toHaveLength(0)
+  })
+
+  it('adds sums up, and keeps the newest of what is only true now', async () => {
+    const { courier, reports } = parts()
+    for (let i = 0; i < 1000; i++) courier.sum('reads', 1, { front_end: i % 2 === 0 ? 'shop' : 'desk' })
+    courier.latest('age', 1)
+    courier.latest('age', 2)
+    courier.wake()
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(reports[0]!.metrics).toEqual([
+      { name: 'reads', kind: 'sum', value: 500, fields: { front_end: 'shop' } },
+      { name: 'reads', kind: 'sum', value: 500, fields: { front_end: 'desk' } },
+      { name: 'age', kind: 'latest', value: 2, fields: {} },
+    ])
+  })
+
+  it('has one report under way; what comes meanwhile waits up to a bound, and the rest is counted', async () => {
+    const taken = Promise.withResolvers<undefined>()
+    const { courier, reports } = parts(() => taken.promise)
+    courier.operation(operation)
+    courier.wake()
+    await vi.advanceTimersByTimeAsync(2_000)
+    for (let i = 0; i < 10_000; i++) courier.operation(operation)
+    courier.wake()
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(reports).toHaveLength(1)
+
+    taken.resolve(undefined)
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(reports[1]!.operations).toHaveLength(500)
+    expect(reports[1]!.metrics).toEqual([{ name: 'broker.telemetry.dropped', kind: 'sum', value: 9_500, fields: {} }])
+  })
+
+  it('keeps a bounded number of sums, however many different ones there are', async () => {
+    const { courier, reports } = parts()
+    for (let i = 0; i < 10_000; i++) courier.sum('reads', 1, { front_end: String(i) })
+    courier.wake()
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(reports[0]!.metrics).toHaveLength(1_000)
+  })
+
+  it('starts a worker that ended anew, a minute later', async () => {
+    const { courier, workers, faults } = parts()
+    courier.operation(operation)
+    courier.wake()
+    await vi.advanceTimersByTimeAsync(2_000)
+    workers[0]!.gone(new Error('out of memory'))
+    courier.operation(operation)
+    courier.wake()
+    await vi.advanceTimersByTimeAsync(50_000)
+    expect(workers).toHaveLength(1)
+    expect(faults).toHaveLength(1)
+
+    await vi.advanceTimersByTimeAsync(20_000)
+    expect(workers).toHaveLength(2)
+  })
+
+  it('stops a worker that hangs, and counts what it had', async () => {
+    let hangs = true
+    const { courier, workers, reports } = parts(() => (hangs ? new Promise(() => undefined) : Promise.resolve()))
+    courier.operation(operation)
+    courier.wake()
+    await vi.advanceTimersByTimeAsync(40_000)
+    expect(workers).toMatchObject([{ stopped: true }])
+
+    hangs = false
+    await vi.advanceTimersByTimeAsync(70_000)
+    expect(workers).toHaveLength(2)
+    expect(reports[1]!.metrics).toMatchObject([{ name: 'broker.telemetry.dropped', value: 1 }])
+  })
+
+  it('sends what is left at the end, and stops the worker', async () => {
+    const { courier, reports, workers } = parts()
+    courier.operation(operation)
+    await courier.flush()
+    expect(reports).toHaveLength(1)
+    expect(workers).toMatchObject([{ flushed: 1, stopped: true }])
+
+    courier.operation(operation)
+    courier.wake()
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(workers).toHaveLength(1)
+  })
+
+  it('waits a few seconds at the end, and no longer', async () => {
+    const { courier, workers, faults } = parts(() => new Promise(() => undefined))
+    courier.operation(operation)
+    const flushed = courier.flush()
+    await vi.advanceTimersByTimeAsync(4_000)
+    await flushed
+    expect(workers).toMatchObject([{ stopped: true }])
+    expect(faults).toHaveLength(1)
+  })
+
+  it('starts no worker after the end, whenever the last one has taken what it had', async () => {
+    let taken: () => void = () => undefined
+    const { courier, workers } = parts(() => new Promise<void>((resolve) => (taken = resolve)))
+    courier.operation(operation)
+    courier.wake()
+    await vi.advanceTimersByTimeAsync(2_000)
+    courier.operation(operation)
+    const flushed = courier.flush()
+    await vi.advanceTimersByTimeAsync(4_000)
+    await flushed
+
+    taken()
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(workers).toMatchObject([{ stopped: true }])
+  })
+
+  it('throws at nobody where no worker can be started', async () => {
+    const faults: unknown[] = []
+    const start = () => {
+      throw new Error('no threads')
+    }
+    const courier = createCourier({ start, onFault: (error) => faults.push(error) })
+    courier.operation(operation)
+    courier.wake()
+    await vi.advanceTimersByTimeAsync(50_000)
+    expect(faults).toHaveLength(1)
+    await courier.flush()
+  })
+})

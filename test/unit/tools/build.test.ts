@@ -1,0 +1,192 @@
+/** The bundle: what is in the folder, what is not, and what happens when two build at once. */
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+import { build, clean, watch } from '../../../tools/build.ts'
+import type { BuildResult } from '../../../tools/build.ts'
+import { LocalError } from '../../../local/http-server.ts'
+import { serve } from '../local/fixtures/serve.ts'
+
+let folder: string
+let outdir: string
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'build-'))
+  outdir = path.join(folder, 'dist')
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+const fixture = (name: string) => path.join(import.meta.dirname, '..', 'local', 'fixtures', `${name}.ts`)
+const read = (name: string) => readFile(path.join(outdir, name), 'utf8')
+
+describe('the folder', () => {
+  it('holds the entry, lazy chunks, host.json and a package.json that names the entry, and no node_modules', async () => {
+    await build({ entry: fixture('app'), outdir })
+
+    const files = await readdir(outdir)
+    expect(files).toEqual(expect.arrayContaining(['host.json', 'index.mjs', 'package.json']))
+    expect(files.filter((name) => /^lazy-\w+\.mjs$/.test(name))).toHaveLength(1)
+    expect(files.every((name) => /^(host\.json|package\.json|[\w-]+\.mjs)$/.test(name))).toBe(true)
+    expect(JSON.parse(await read('package.json'))).toEqual({ main: 'index.mjs', type: 'module' })
+    expect(await read('host.json')).toBe(await readFile(path.join(import.meta.dirname, '../../../host.json'), 'utf8'))
+  })
+
+  it('leaves @azure/functions-core to the worker, by a require that every chunk has', async () => {
+    await build({ entry: fixture('app'), outdir })
+
+    expect(await read('index.mjs')).toContain('@azure/functions-core')
+    for (const name of await readdir(outdir)) {
+      if (name.endsWith('.mjs')) expect(await read(name)).toMatch(/^import \{ ?createRequire/)
+    }
+  })
+
+  it('has linked source maps when asked, and none otherwise', async () => {
+    await build({ entry: fixture('app'), outdir, sourcemap: true })
+    expect(await readdir(outdir)).toContain('index.mjs.map')
+    expect(await read('index.mjs')).toContain('//# sourceMappingURL=index.mjs.map')
+
+    await build({ entry: fixture('app'), outdir })
+    expect((await readdir(outdir)).filter((name) => name.endsWith('.map'))).toEqual([])
+  })
+
+  it('replaces whatever was there, and clean removes it', async () => {
+    await mkdir(outdir)
+    await writeFile(path.join(outdir, 'stale.mjs'), '')
+
+    await build({ entry: fixture('app'), outdir })
+    expect(await readdir(outdir)).not.toContain('stale.mjs')
+
+    await clean(outdir)
+    expect(await readdir(folder)).toEqual([])
+    await clean(outdir)
+  })
+
+  it('is left alone when nothing changed', async () => {
+    await build({ entry: fixture('app'), outdir })
+    const { ino } = await stat(outdir)
+
+    await build({ entry: fixture('app'), outdir })
+
+    expect((await stat(outdir)).ino).toBe(ino)
+  })
+
+  it('is complete after several builds at the same time, which leave nothing beside it', async () => {
+    const all = ['app', 'bundled', 'app', 'core-module'].map((name) => build({ entry: fixture(name), outdir }))
+    const results = await Promise.all(all)
+
+    expect(await readdir(folder)).toEqual(['dist'])
+    const chunks = (await readdir(outdir)).filter((name) => name.endsWith('.mjs')).sort()
+    const built = results.map(({ metafile }) =>
+      Object.keys(metafile.outputs)
+        .map((file) => path.basename(file))
+        .sort(),
+    )
+    expect(built).toContainEqual(chunks)
+  })
+})
+
+describe('sizes', () => {
+  it('count the entry with what it imports statically, and all chunks without maps', async () => {
+    const { entryBytes, totalBytes, metafile } = await build({ entry: fixture('bundled'), outdir, sourcemap: true })
+
+    const files = (await readdir(outdir)).filter((name) => name.endsWith('.mjs'))
+    const bytes = await Promise.all(files.map(async (name) => (await stat(path.join(outdir, name))).size))
+    expect(totalBytes).toBe(bytes.reduce((sum, size) => sum + size, 0))
+    // MSAL alone has more than 200 KB, and is imported on first use.
+    expect(totalBytes - entryBytes).toBeGreaterThan(150_000)
+    expect(Object.keys(metafile.inputs).some((file) => file.includes('msal'))).toBe(true)
+  })
+
+  it('take index.mjs for the entry, whatever the chunks of the broker are called', async () => {
+    const { entryBytes } = await build({ outdir })
+
+    expect(entryBytes).toBeGreaterThanOrEqual((await stat(path.join(outdir, 'index.mjs'))).size)
+  })
+})
+
+describe('what is bundled', () => {
+  it('runs on the functions host, SDKs and CommonJS included', async () => {
+    const host = await serve('bundled')
+    try {
+      const answer = await fetch(`${host.url}/bundled`)
+      expect(await answer.json()).toEqual({ jose: 'function', msal: 'function', require: 'function' })
+    } finally {
+      await host.remove()
+    }
+  })
+
+  it('has MSAL, and nothing by which it could sign with a private key or print what it sends', async () => {
+    const { metafile } = await build({ outdir })
+
+    const packages = new Set(
+      Object.keys(metafile.inputs).map((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1]),
+    )
+    expect(packages).toContain('@azure/msal-node')
+    for (const name of ['jsonwebtoken', 'jws', 'jwa', 'debug']) expect(packages).not.toContain(name)
+    const built = await Promise.all((await readdir(outdir)).map(read))
+    expect(built.filter((text) => text.includes('No private key signs in this process.')).length).toBeGreaterThan(0)
+  })
+
+  it('may have a dependency that asks for a package which is not installed', async () => {
+    const dependency = path.join(folder, 'node_modules/asks')
+    await mkdir(dependency, { recursive: true })
+    await writeFile(path.join(dependency, 'package.json'), JSON.stringify({ name: 'asks', main: 'index.js' }))
+    await writeFile(
+      path.join(dependency, 'index.js'),
+      "exports.load = () => { try { return require('not-installed-native') } catch { return 'without' } }\n" +
+        "exports.lazily = () => import('not-installed-either')\n" +
+        'exports.here = __dirname\n',
+    )
+    await writeFile(
+      path.join(folder, 'entry.ts'),
+      "import { load, here } from 'asks'\nexport const found = [load(), here]\n",
+    )
+
+    await build({ entry: path.join(folder, 'entry.ts'), outdir })
+
+    const { found } = (await import(/* @vite-ignore */ path.join(outdir, 'index.mjs'))) as { found: unknown[] }
+    expect(found).toEqual(['without', outdir])
+  })
+
+  it('is refused with file and line when the sources do not build', async () => {
+    await writeFile(path.join(folder, 'entry.ts'), "import { gone } from '../local/gone.ts'\nconsole.log(gone)\n")
+
+    const building = build({ entry: path.join(folder, 'entry.ts'), outdir })
+
+    await expect(building).rejects.toThrow(LocalError)
+    await expect(building).rejects.toThrow(/entry\.ts:1:21: Could not resolve "\.\/gone\.ts"/)
+    expect(await readdir(folder)).toEqual(['entry.ts'])
+  })
+})
+
+describe('watching', () => {
+  it('builds again when a source changes, and goes on after a mistake', async () => {
+    const entry = path.join(folder, 'entry.ts')
+    await writeFile(entry, 'console.log("first")\n')
+    const results: (BuildResult | LocalError)[] = []
+    let told: () => void = () => undefined
+    const watching = await watch({ entry, outdir }, (result) => {
+      results.push(result)
+      told()
+    })
+    const next = async (count: number) => {
+      while (results.length < count) await new Promise<void>((done) => (told = done))
+    }
+    try {
+      await next(1)
+      expect(await read('index.mjs')).toContain('first')
+
+      await writeFile(entry, 'console.log("second"\n')
+      await next(2)
+      expect(results[1]).toBeInstanceOf(LocalError)
+      expect(await read('index.mjs')).toContain('first')
+
+      await writeFile(entry, 'console.log("third")\n')
+      await next(3)
+      expect(await read('index.mjs')).toContain('third')
+    } finally {
+      await watching.close()
+    }
+  })
+})

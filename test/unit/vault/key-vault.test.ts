@@ -1,0 +1,232 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { VaultFault } from '../../../local/vault/vault.ts'
+import type { KeyVault } from '../../../shared/vault/key-vault/vault.key-vault.ts'
+import { sendJson, startSecureServer } from '../../setup/secure-server.ts'
+import type { SecureServer } from '../../setup/secure-server.ts'
+import { certificateName, startVaultParts, wrappingKeyName } from './vault-parts.ts'
+import type { VaultParts } from './vault-parts.ts'
+
+let parts: VaultParts
+let keyVault: KeyVault
+let version: string
+let wrapped: Awaited<ReturnType<KeyVault['wrap']>>
+const digest = new Uint8Array(32)
+const secret = randomBytes(32)
+
+beforeAll(async () => {
+  parts = await startVaultParts()
+  const notBefore = new Date(parts.now() - 86_400_000)
+  ;({ version } = await parts.vault.createCertificate(certificateName, { keySize: 2048, notBefore }))
+  await parts.vault.createKey(wrappingKeyName, { keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
+  keyVault = parts.connect()
+  wrapped = await keyVault.wrap(secret)
+})
+beforeEach(() => parts.reset())
+afterAll(() => parts.close())
+
+/** Every call, with the operation that a fault strikes and what a 404 of it means. */
+const calls: readonly (readonly [
+  operation: NonNullable<VaultFault['operation']>,
+  ask: () => Promise<unknown>,
+  missing: string,
+])[] = [
+  ['listVersions', () => keyVault.listVersions(), 'certificate_missing'],
+  ['getCertificate', () => keyVault.readCertificate(version), 'certificate_missing'],
+  ['sign', () => keyVault.sign(version, digest), 'certificate_missing'],
+  ['getKey', () => keyVault.wrap(secret), 'wrapping_key_missing'],
+  ['wrapkey', () => keyVault.wrap(secret), 'wrapping_key_missing'],
+  ['unwrapkey', () => keyVault.unwrap(wrapped.wrapped, wrapped.version), 'key_ring_unreadable'],
+]
+
+describe('the vault', () => {
+  it('lists versions, gives the public part, signs, wraps and unwraps', async () => {
+    expect(await keyVault.listVersions()).toMatchObject([{ version, enabled: true }])
+    const [certificate] = parts.vault.publicCertificates(certificateName)
+    expect(Buffer.from(await keyVault.readCertificate(version))).toEqual(certificate?.der)
+    expect(await keyVault.sign(version, digest)).toHaveLength(256)
+    expect(Buffer.from(await keyVault.unwrap(wrapped.wrapped, wrapped.version))).toEqual(secret)
+  })
+
+  it('is asked to sign and to unwrap by one request each, and for no challenge first', async () => {
+    const cold = parts.connect()
+
+    await Promise.all([cold.sign(version, digest), cold.unwrap(wrapped.wrapped, wrapped.version)])
+    await cold.sign(version, digest)
+
+    expect(parts.operations().sort()).toEqual(['sign 200', 'sign 200', 'unwrapkey 200'])
+    expect(parts.vault.requests).toHaveLength(3)
+  })
+
+  it('unwraps with an earlier version of the key, also after that one’s end', async () => {
+    const before = await keyVault.wrap(secret)
+    await parts.vault.rotateKey(wrappingKeyName)
+    parts.vault.setKeyDates(wrappingKeyName, before.version, { expires: new Date(Date.now() - 86_400_000) })
+
+    expect(Buffer.from(await keyVault.unwrap(before.wrapped, before.version))).toEqual(secret)
+    expect((await keyVault.wrap(secret)).version).not.toBe(before.version)
+  })
+
+  it('signs again as soon as an operator has mended the dates', async () => {
+    const { version: own } = await parts.vault.createCertificate('mended', { keySize: 2048 })
+    const vault = parts.connect({ certificateName: 'mended' })
+    parts.vault.setCertificateDates('mended', own, { expires: new Date(parts.now() - 1000) })
+    await expect(vault.sign(own, digest)).rejects.toMatchObject({ code: 'vault_forbidden' })
+
+    parts.vault.setCertificateDates('mended', own, { expires: new Date(parts.now() + 86_400_000) })
+    await expect(vault.sign(own, digest)).resolves.toBeDefined()
+  })
+
+  it('is never asked for a key by something that is no version', async () => {
+    for (const strange of [
+      '',
+      '../../secrets/x',
+      'https://login.example/keys/x/1',
+      `${wrapped.version}?x`,
+      'g'.repeat(32),
+    ]) {
+      await expect(keyVault.unwrap(wrapped.wrapped, strange)).rejects.toMatchObject({ code: 'key_ring_unreadable' })
+      await expect(keyVault.sign(strange, digest)).rejects.toMatchObject({ code: 'certificate_missing' })
+    }
+    expect(parts.vault.requests).toEqual([])
+  })
+
+  it('says of bytes that it never wrapped that the row cannot be read', async () => {
+    await expect(keyVault.unwrap(randomBytes(256), wrapped.version)).rejects.toMatchObject({
+      code: 'key_ring_unreadable',
+    })
+  })
+})
+
+describe.each(calls)('a vault in trouble at %s', (operation, ask, missing) => {
+  it.each<[string, VaultFault, string]>([
+    ['is forbidden', { status: 403 }, 'vault_forbidden'],
+    ['is not entered', { status: 401 }, 'vault_forbidden'],
+    ['breaks', { status: 500 }, 'vault_unavailable'],
+    ['is busy', { status: 503 }, 'vault_unavailable'],
+    ['answers garbage', { garbage: true }, 'vault_unavailable'],
+    ['answers an error as garbage', { garbage: true, status: 502 }, 'vault_unavailable'],
+    ['hangs up', { dropConnection: true }, 'vault_unavailable'],
+    ['loses its answers', { loseAnswer: true }, 'vault_unavailable'],
+  ])('%s, and serves the next call after it', async (_what, fault, code) => {
+    parts.vault.faults.add({ operation, ...fault })
+    await expect(ask()).rejects.toMatchObject({ code })
+
+    parts.vault.faults.clear()
+    await expect(ask()).resolves.toBeDefined()
+  })
+
+  it('that hangs is given up at the deadline, and serves the next call after it', async () => {
+    const patient = keyVault
+    keyVault = parts.connect({ deadlineMilliseconds: 250 })
+    parts.vault.faults.add({ operation, hang: true })
+    await expect(ask()).rejects.toMatchObject({ code: 'vault_unavailable', detail: 'deadline' })
+
+    keyVault = patient
+    parts.vault.faults.clear()
+    await expect(ask()).resolves.toBeDefined()
+  })
+
+  it('says what is missing where it finds nothing', async () => {
+    parts.vault.faults.add({ operation, status: 404 })
+
+    await expect(ask()).rejects.toMatchObject({ code: missing })
+  })
+
+  it('tells how long it wants to be left alone, at once', async () => {
+    parts.vault.faults.add({ operation, status: 429, retryAfterSeconds: 77 })
+    await expect(ask()).rejects.toMatchObject({ code: 'vault_throttled', retryAfterSeconds: 77 })
+    expect(parts.vault.requests.filter(({ status }) => status === 429)).toHaveLength(1)
+
+    parts.vault.faults.clear()
+    parts.vault.faults.add({ operation, status: 503, retryAfterSeconds: 77 })
+    await expect(ask()).rejects.toMatchObject({ code: 'vault_unavailable', retryAfterSeconds: 77 })
+  })
+
+  it.each<[string, VaultFault]>([
+    ['hangs up', { dropConnection: true }],
+    ['loses an answer', { loseAnswer: true }],
+    ['breaks', { status: 500 }],
+  ])('that %s once is asked once more in the same call', async (_what, fault) => {
+    parts.vault.faults.add({ operation, ...fault, times: 1 })
+
+    await expect(ask()).resolves.toBeDefined()
+  })
+})
+
+describe('the identity that lets into the vault', () => {
+  it('that has no token, or none in time, is told apart from a vault in trouble', async () => {
+    const without = parts.connect({ credential: { getToken: () => Promise.resolve(null) } })
+    await expect(without.sign(version, digest)).rejects.toMatchObject({ code: 'managed_identity_unavailable' })
+
+    const silent = { getToken: () => new Promise<never>(() => undefined) }
+    const waiting = parts.connect({ credential: silent, deadlineMilliseconds: 50 })
+    await expect(waiting.sign(version, digest)).rejects.toMatchObject({ code: 'vault_unavailable', detail: 'deadline' })
+
+    expect(parts.vault.requests).toEqual([])
+    await expect(keyVault.sign(version, digest)).resolves.toBeDefined()
+  })
+})
+
+describe('something else where the vault should be', () => {
+  let other: SecureServer
+  beforeAll(async () => {
+    other = await startSecureServer()
+  })
+  afterAll(() => other.close())
+  const there = () => parts.connect({ vaultUrl: other.url })
+
+  it('is not followed elsewhere', async () => {
+    other.answer((_, response) => sendJson(response, {}, 307, { location: `${parts.vault.url}/keys/x` }))
+
+    await expect(there().sign(version, digest)).rejects.toMatchObject({ code: 'vault_unavailable' })
+
+    expect(parts.vault.requests).toEqual([])
+  })
+
+  it.each([
+    'Bearer authorization="https://login.microsoftonline.com/x", resource="https://elsewhere.example"',
+    'Bearer authorization="https://elsewhere.example/x", resource="https://vault.azure.net"',
+  ])('gets no token by a challenge of its own: %s', async (challenge) => {
+    const scopes: unknown[] = []
+    const getToken = (scope: unknown) => {
+      scopes.push(scope)
+      return Promise.resolve({ token: 'token', expiresOnTimestamp: Date.now() + 60_000 })
+    }
+    other.answer((_, response) => sendJson(response, {}, 401, { 'www-authenticate': challenge }))
+
+    const refused = parts.connect({ vaultUrl: other.url, credential: { getToken } }).sign(version, digest)
+
+    await expect(refused).rejects.toMatchObject({ code: 'vault_forbidden' })
+    expect(scopes).toEqual(['https://vault.azure.net/.default'])
+    expect(other.requests).toEqual([`POST /keys/${certificateName}/${version}/sign?api-version=2025-07-01`])
+  })
+
+  it('is not believed to have wrapped by a version that it doesn’t name', async () => {
+    for (const kid of [undefined, `${other.url}/keys/${wrappingKeyName}`, `${other.url}/keys/x/../../secrets/y`]) {
+      other.answer((_, response) => sendJson(response, { key: { kid }, value: 'A'.repeat(400) }))
+      await expect(there().wrap(secret)).rejects.toMatchObject({ code: 'wrapping_key_missing' })
+      expect(other.requests).toHaveLength(1)
+    }
+  })
+
+  it('is not believed an answer without a result, nor one that is too short', async () => {
+    for (const body of [{}, { value: '' }, { kid: 'x', value: Buffer.alloc(16).toString('base64url') }]) {
+      other.answer((_, response) => sendJson(response, body))
+      await expect(there().sign(version, digest)).rejects.toMatchObject({ code: 'vault_unavailable' })
+      await expect(there().unwrap(wrapped.wrapped, wrapped.version)).rejects.toMatchObject({
+        code: 'vault_unavailable',
+      })
+    }
+  })
+
+  it('that is nothing at all is a vault that does not answer', async () => {
+    const gone = await startSecureServer()
+    await gone.close()
+
+    await expect(parts.connect({ vaultUrl: gone.url }).sign(version, digest)).rejects.toMatchObject({
+      code: 'vault_unavailable',
+      detail: 'vault answered ECONNREFUSED',
+    })
+  })
+})

@@ -1,0 +1,114 @@
+/** A credential's surroundings in this process: a real vault, a real store, one clock for all of it, faults on request. */
+import { randomBytes } from 'node:crypto'
+import type { AccessToken, TokenCredential } from '@azure/identity'
+import { inject } from 'vitest'
+import { createAccessTokenIssuer } from '../../../local/managed-identity/access-tokens.ts'
+import { localIdentity } from '../../../local/managed-identity/managed-identity.ts'
+import { brokerAccessPolicy } from '../../../local/vault/permissions.ts'
+import { startVault } from '../../../local/vault/vault.ts'
+import { createClientAssertions } from '../../../shared/credential/client-assertion.ts'
+import type { ClientAssertionOptions, ClientAssertions } from '../../../shared/credential/client-assertion.ts'
+import { createSigningVersions } from '../../../shared/credential/signing-version.ts'
+import { createKeyVault } from '../../../shared/vault/key-vault/vault.key-vault.ts'
+import type { KeyVaultOptions } from '../../../shared/vault/key-vault/vault.key-vault.ts'
+import { createAzureTableStore } from '../../../shared/store/azure-table/store.azure-table.ts'
+import { trustedAuthority } from '../../setup/secure-server.ts'
+import { startTableProxy } from '../../setup/table-proxy.ts'
+
+export const clientId = '22222222-2222-4222-8222-222222222222'
+export const audience = 'https://localhost:7171/11111111-1111-4111-8111-111111111111/oauth2/v2.0/token'
+export const certificateName = 'broker'
+export const wrappingKeyName = 'broker-key-ring'
+
+export type VaultParts = Awaited<ReturnType<typeof startVaultParts>>
+
+export async function startVaultParts() {
+  const clock = { now: Date.now() }
+  const issuer = await createAccessTokenIssuer()
+  const vault = await startVault({
+    port: 0,
+    tls: await (await trustedAuthority()).issue(['localhost']),
+    verifyAccessToken: issuer.verifyAccessToken,
+    permissions: { [localIdentity.clientId]: brokerAccessPolicy },
+    now: () => new Date(clock.now),
+  })
+  const tablePrefix = `c${randomBytes(5).toString('hex')}`
+  const network = await startTableProxy(inject('tableServiceUri'), tablePrefix)
+  const faults: unknown[] = []
+  const onFault = (error: unknown) => void faults.push(error)
+
+  /** What the identity endpoint would give; its own faults have a test of their own. */
+  const credential: TokenCredential = {
+    getToken: async (): Promise<AccessToken> => {
+      const { token, expiresOn } = await issuer.issueAccessToken({
+        ...localIdentity,
+        audience: 'https://vault.azure.net',
+        lifetimeSeconds: 600,
+      })
+      return { token, expiresOnTimestamp: expiresOn * 1000 }
+    },
+  }
+
+  const connect = (options: Partial<KeyVaultOptions> = {}) =>
+    createKeyVault({ vaultUrl: vault.url, certificateName, wrappingKeyName, credential, ...options })
+
+  return {
+    vault,
+    network,
+    faults,
+    connect,
+    identity: localIdentity.clientId,
+    now: () => clock.now,
+    later: (seconds: number) => void (clock.now += seconds * 1000),
+    /** An instance of the broker; it has tables of its own unless it is given a name for them. */
+    instance: ({
+      certificate = certificateName,
+      tables = `c${randomBytes(5).toString('hex')}`,
+      ...options
+    }: Partial<ClientAssertionOptions> & { certificate?: string; tables?: string } = {}) => {
+      const store = createAzureTableStore({
+        tableServiceUri: network.url,
+        tablePrefix: tables,
+        credential: () => Promise.resolve(credential),
+      })
+      const keyVault = connect({ deadlineMilliseconds: 300, certificateName: certificate })
+      const versions = createSigningVersions({
+        vault: keyVault,
+        store,
+        certificateName: certificate,
+        vaultUrl: vault.url,
+        clock: () => clock.now,
+        onFault,
+      })
+      const assertions: ClientAssertions = createClientAssertions({
+        vault: keyVault,
+        versions,
+        clientId,
+        audience,
+        reuse: true,
+        clock: () => clock.now,
+        onFault,
+        ...options,
+      })
+      return { assertions, versions, store, vault: keyVault }
+    },
+    /** What was asked of the vault and answered, without the SDK's way in. */
+    operations: () =>
+      vault.requests
+        .filter(({ identity }) => identity !== undefined)
+        .map(({ operation, status }) => `${operation ?? ''} ${status ?? 'unanswered'}`),
+    /** As after a fresh start: no faults, and the certificate with one good version. */
+    reset: () => {
+      vault.faults.clear()
+      network.clearFaults()
+      vault.resetRequests()
+      network.resetRequests()
+      vault.setPermissions(localIdentity.clientId, brokerAccessPolicy)
+      faults.length = 0
+    },
+    close: async () => {
+      await network.close()
+      await vault.close()
+    },
+  }
+}

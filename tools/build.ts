@@ -1,0 +1,318 @@
+/** Bundles the broker into `dist/`, self-contained: what Azure gets, and what both local hosts run. docs/build.md */
+import { randomBytes } from 'node:crypto'
+import { realpathSync } from 'node:fs'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+
+import * as esbuild from 'esbuild'
+import type { BuildFailure, BuildOptions as EsbuildOptions, Metafile, OutputFile, Plugin } from 'esbuild'
+
+import { LocalError } from '../local/http-server.ts'
+
+const root = path.join(import.meta.dirname, '..')
+
+export interface BuildOptions {
+  /** Where execution begins; `functions/index.ts` where left out. */
+  readonly entry?: string
+  /** `dist` in the project where left out. */
+  readonly outdir?: string
+  /** Linked source maps, for local runs; what is deployed has none. */
+  readonly sourcemap?: boolean
+}
+
+export interface BuildResult {
+  readonly outdir: string
+  /** The entry chunk and everything that it imports statically: what a cold start reads before it can answer. */
+  readonly entryBytes: number
+  /** All chunks, without source maps and without the telemetry's thread. */
+  readonly totalBytes: number
+  /** The telemetry's thread, which is read after the first answer. */
+  readonly telemetryBytes: number
+  /** esbuild's account of what went where; not part of the folder. */
+  readonly metafile: Metafile
+}
+
+/**
+ * Builds. The folder is put in place whole and only where something changed, so that two builds at once, or a host
+ * that runs from it meanwhile, meet a complete one.
+ *
+ * @throws {LocalError} when the sources don't build; the message is esbuild's, with file and line
+ */
+export async function build(options: BuildOptions = {}): Promise<BuildResult> {
+  const results = await Promise.all([
+    esbuild.build(esbuildOptions(options)),
+    ...(options.entry === undefined ? [esbuild.build(workerOptions(options))] : []),
+  ]).catch((error: unknown) => {
+    throw buildError(error)
+  })
+  return await put(results, options)
+}
+
+/** Removes what `build` made. */
+export async function clean(outdir: string = path.join(root, 'dist')): Promise<void> {
+  await rm(outdir, { recursive: true, force: true })
+}
+
+/**
+ * Builds, and builds again whenever a source changes.
+ *
+ * @param onBuilt called after each build with its result, or with what is wrong
+ */
+export async function watch(
+  options: BuildOptions,
+  onBuilt: (result: BuildResult | LocalError) => void | Promise<void>,
+): Promise<{ readonly close: () => Promise<void> }> {
+  let last: Promise<void> = Promise.resolve()
+  const afterwards: Plugin = {
+    name: 'put in place',
+    setup: (build) => {
+      build.onEnd((result) => {
+        last = last.then(async () => {
+          await onBuilt(
+            result.errors.length > 0
+              ? new LocalError(sentences(result.errors))
+              : await esbuild
+                  .build(workerOptions(options))
+                  .then((worker) => put([result as Built, worker], options))
+                  .catch((error: unknown) => buildError(error) as LocalError),
+          )
+        })
+        return last
+      })
+    },
+  }
+  const base = esbuildOptions(options)
+  const context = await esbuild.context({ ...base, plugins: [...base.plugins, afterwards] })
+  await context.watch()
+  return { close: () => context.dispose() }
+}
+
+interface Built {
+  readonly outputFiles: readonly OutputFile[]
+  readonly metafile: Metafile
+}
+
+/**
+ * `@azure/functions-core` is no package but comes from the worker, which patches `require`: hence external, and
+ * hence the banner, because in ESM output esbuild's stand-in for `require` would throw.
+ */
+const banner = [
+  "import { createRequire as __createRequire } from 'node:module'",
+  'const require = __createRequire(import.meta.url)',
+  'const __filename = import.meta.filename, __dirname = import.meta.dirname',
+].join(';')
+
+function esbuildOptions({ entry, sourcemap }: BuildOptions) {
+  return {
+    entryPoints: { index: entry ?? path.join(root, 'functions/index.ts') },
+    // Only to relate paths: nothing is written by esbuild itself.
+    outdir: path.join(root, 'dist'),
+    absWorkingDir: root,
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: 'esm',
+    splitting: true,
+    platform: 'node',
+    target: 'node22',
+    // ES modules where a package has both: CommonJS can't be shaken.
+    mainFields: ['module', 'main'],
+    minify: true,
+    keepNames: false,
+    legalComments: 'none',
+    sourcemap: sourcemap ? 'linked' : false,
+    outExtension: { '.js': '.mjs' },
+    chunkNames: '[name]-[hash]',
+    assetNames: '[name]-[hash]',
+    loader: { '.node': 'copy' },
+    external: ['@azure/functions-core'],
+    banner: { js: `${banner};` },
+    logLevel: 'silent',
+    plugins: [optionalPackages, leaveOut],
+  } satisfies EsbuildOptions
+}
+
+/**
+ * The telemetry's thread, by itself and in one file: it shares no chunk with the functions, so that what they read at
+ * their start doesn't grow by what only the exporter needs.
+ */
+function workerOptions(options: BuildOptions) {
+  return {
+    ...esbuildOptions(options),
+    entryPoints: { 'telemetry-worker': path.join(root, 'shared/telemetry/report-thread.ts') },
+    splitting: false,
+    plugins: [optionalPackages, leaveOut, noRemoteConfiguration],
+  } satisfies EsbuildOptions
+}
+
+/**
+ * Packages that dependencies load and that must do nothing here; what stands in their place is smaller too, by 66 KB.
+ *
+ * - jsonwebtoken: MSAL signs with a private key of the process by it. Here the vault signs.
+ * - debug: prints what an SDK's agents send and get, where the environment says DEBUG. What may be told has a list.
+ */
+const leftOut: Readonly<Record<string, string>> = {
+  jsonwebtoken: "module.exports = { sign() { throw new Error('No private key signs in this process.') } }",
+  debug: 'module.exports = () => Object.assign(() => undefined, { enabled: false })',
+}
+
+const leaveOut: Plugin = {
+  name: 'packages that do nothing here',
+  setup: (build) => {
+    build.onResolve({ filter: /^(jsonwebtoken|debug)$/ }, ({ path: name }) => ({ path: name, namespace: 'left out' }))
+    build.onLoad({ filter: /.*/, namespace: 'left out' }, ({ path: name }) => ({ contents: leftOut[name] ?? '' }))
+  },
+}
+
+/**
+ * The exporter asks a service of its maker's for configuration, every few minutes, and has no switch for that: the class
+ * that asks is left out. What we report to is named in the settings, and nobody else is told that we exist.
+ */
+const noRemoteConfiguration: Plugin = {
+  name: 'no remote configuration',
+  setup: (build) => {
+    let found = false
+    build.onLoad({ filter: /monitor-opentelemetry-exporter.dist.\w+._configuration.configurationWorker\.js$/ }, () => {
+      found = true
+      return { contents: 'exports.ConfigurationWorker = class { shutdown() {} }', loader: 'js' }
+    })
+    build.onEnd(() =>
+      found ? undefined : { errors: [{ text: 'The class that asks for remote configuration is not where it was.' }] },
+    )
+  },
+}
+
+/** A package that a dependency asks for and npm didn't install is an optional one: its `require` may fail at run time. */
+const optionalPackages: Plugin = {
+  name: 'optional packages stay outside',
+  setup: (build) => {
+    build.onResolve({ filter: /^[^./]/ }, async ({ path: specifier, kind, importer, resolveDir, pluginData }) => {
+      if (pluginData === asked || !importer.includes(`${path.sep}node_modules${path.sep}`)) return undefined
+      const found = await build.resolve(specifier, { kind, importer, resolveDir, pluginData: asked })
+      return found.errors.length > 0 ? { path: specifier, external: true } : undefined
+    })
+  },
+}
+const asked = Symbol('asked by optionalPackages')
+
+async function put(built: readonly Built[], options: BuildOptions): Promise<BuildResult> {
+  const outdir = path.resolve(options.outdir ?? path.join(root, 'dist'))
+  const outputFiles = built.flatMap((one) => one.outputFiles)
+  const metafile: Metafile = {
+    inputs: Object.assign({}, ...built.map((one) => one.metafile.inputs)) as Metafile['inputs'],
+    outputs: Object.assign({}, ...built.map((one) => one.metafile.outputs)) as Metafile['outputs'],
+  }
+  const files = new Map(outputFiles.map((file) => [path.basename(file.path), Buffer.from(file.contents)]))
+  files.set('package.json', Buffer.from(`${JSON.stringify({ main: 'index.mjs', type: 'module' }, null, 2)}\n`))
+  files.set('host.json', await readFile(path.join(root, 'host.json')))
+  if (!(await holds(outdir, files))) await replace(outdir, files)
+  return { outdir, ...sizes(metafile), metafile }
+}
+
+async function holds(outdir: string, files: ReadonlyMap<string, Buffer>): Promise<boolean> {
+  const there = await readdir(outdir).catch(() => [])
+  if (there.length !== files.size) return false
+  for (const [name, contents] of files) {
+    const old = await readFile(path.join(outdir, name)).catch(() => undefined)
+    if (!old?.equals(contents)) return false
+  }
+  return true
+}
+
+/** Writes beside, then renames. A folder can't be renamed over one that is there, and another build may be as far. */
+async function replace(outdir: string, files: ReadonlyMap<string, Buffer>): Promise<void> {
+  const beside = (what: string) => `${outdir}.${what}-${process.pid}-${randomBytes(4).toString('hex')}`
+  const fresh = beside('new')
+  await mkdir(fresh, { recursive: true })
+  for (const [name, contents] of files) await writeFile(path.join(fresh, name), contents)
+
+  for (let attempt = 1; ; attempt += 1) {
+    const old = beside('old')
+    await rename(outdir, old).catch(() => undefined)
+    const refused = await rename(fresh, outdir).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    await rm(old, { recursive: true, force: true })
+    if (refused === undefined) return
+    if (attempt === 20) {
+      await rm(fresh, { recursive: true, force: true })
+      throw new LocalError(`${outdir} could not be replaced: does another program hold it open?`)
+    }
+    await wait(10 * attempt)
+  }
+}
+
+function sizes({ outputs }: Metafile): Pick<BuildResult, 'entryBytes' | 'totalBytes' | 'telemetryBytes'> {
+  // By its name: chunks that are imported on first use have an entry point of their own.
+  const entry = Object.keys(outputs).find((file) => path.basename(file) === 'index.mjs') ?? ''
+  const reached = new Set<string>()
+  const visit = (file: string): void => {
+    if (reached.has(file) || !outputs[file]) return
+    reached.add(file)
+    for (const used of outputs[file].imports) if (used.kind === 'import-statement' && !used.external) visit(used.path)
+  }
+  visit(entry)
+  const bytes = (names: Iterable<string>) => [...names].reduce((sum, name) => sum + (outputs[name]?.bytes ?? 0), 0)
+  const chunks = Object.keys(outputs).filter((name) => !name.endsWith('.map'))
+  const isTelemetry = (name: string) => path.basename(name) === 'telemetry-worker.mjs'
+  return {
+    entryBytes: bytes(reached),
+    totalBytes: bytes(chunks.filter((name) => !isTelemetry(name))),
+    telemetryBytes: bytes(chunks.filter(isTelemetry)),
+  }
+}
+
+function buildError(error: unknown): unknown {
+  const { errors } = error as Partial<BuildFailure>
+  return errors ? new LocalError(sentences(errors)) : error
+}
+
+function sentences(errors: BuildFailure['errors']): string {
+  const lines = errors.map(({ text, location }) =>
+    location ? `${location.file}:${location.line}:${location.column}: ${text}` : text,
+  )
+  return `The build failed.\n${lines.join('\n')}`
+}
+
+/** One line for a person: what was built, how large. */
+export function describeBuild({ outdir, entryBytes, totalBytes, telemetryBytes }: BuildResult): string {
+  const kilobytes = (bytes: number) => `${(bytes / 1024).toFixed(1)} KB`
+  const where = path.relative(process.cwd(), outdir) || '.'
+  return `Built ${where}: ${kilobytes(entryBytes)} to start, ${kilobytes(totalBytes)} in all, ${kilobytes(telemetryBytes)} for telemetry.`
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      clean: { type: 'boolean', default: false },
+      watch: { type: 'boolean', default: false },
+      'build-only': { type: 'boolean', default: false },
+      sourcemap: { type: 'boolean', default: false },
+      sizes: { type: 'boolean', default: false },
+    },
+  })
+  if (values.clean) {
+    await clean()
+    return
+  }
+  if (values.watch) {
+    const { watchAndServe } = await import('../local/functions-host/watch.ts')
+    await watchAndServe({ buildOnly: values['build-only'] })
+    return
+  }
+  const result = await build({ sourcemap: values.sourcemap })
+  console.log(describeBuild(result))
+  if (values.sizes) console.log(await esbuild.analyzeMetafile(result.metafile, { color: false }))
+}
+
+// `import.meta.main` came with Node 24.2: with an older one nothing would happen, and nothing would be said.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
+  // Not awaited: `--watch` imports a module that imports this one, and would wait for it for ever.
+  main().catch((error: unknown) => {
+    console.error(error instanceof LocalError ? error.message : error)
+    process.exitCode = error instanceof LocalError ? error.exitCode : 1
+  })
+}

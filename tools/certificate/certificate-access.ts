@@ -1,0 +1,94 @@
+/** How the commands about the certificate reach vault and store: on a laptop as the broker, elsewhere as the person. */
+import { readFile } from 'node:fs/promises'
+import tls from 'node:tls'
+import type { TokenCredential } from '@azure/identity'
+import { createDeployerCredential } from './deployer-credential.azure-identity.ts'
+import { paceOf } from '../../shared/certificate/roll-timing.ts'
+import type { Pace } from '../../shared/certificate/roll-timing.ts'
+import { createCertificateRecords } from '../../shared/certificate/certificate-state.store.ts'
+import type { CertificateRecords } from '../../shared/certificate/certificate-state.store.ts'
+import { createTokenCredential } from '../../shared/vault/token-credential.azure-identity.ts'
+import type { RollVault } from '../../shared/vault/vault.ts'
+import { createKeyVault } from '../../shared/vault/key-vault/vault.key-vault.ts'
+import { createAzureTableStore } from '../../shared/store/azure-table/store.azure-table.ts'
+import { declarations } from '../../shared/settings/declarations.ts'
+import { LocalError } from '../../local/http-server.ts'
+import { caFile } from '../../local/local-parts.ts'
+import { fixedPorts } from '../../local/ports.ts'
+
+export interface NamedCertificate {
+  readonly vaultUrl: string
+  readonly name: string
+  /** By its name; undefined where it isn't set. */
+  readonly setting: (name: string) => string | undefined
+}
+
+export interface CertificateAccess {
+  readonly vault: RollVault
+  /** Undefined where no store is named. */
+  readonly records: CertificateRecords | undefined
+  readonly pace: Pace
+  readonly canRegister: boolean
+}
+
+export const storeIsSilent =
+  'the store does not answer you. Your account needs Storage Table Data Reader; the broker tells the same on /health/detail'
+
+export async function openAccess({ vaultUrl, name, setting }: NamedCertificate): Promise<CertificateAccess> {
+  const credential = await credentialFor(vaultUrl)
+  const vault = createKeyVault({
+    vaultUrl,
+    certificateName: name,
+    wrappingKeyName: 'none',
+    credential,
+    deadlineMilliseconds: 30_000,
+  })
+  const tableServiceUri = setting(declarations.tableServiceUri.name)
+  const records =
+    tableServiceUri === undefined
+      ? undefined
+      : createCertificateRecords({
+          store: createAzureTableStore({
+            tableServiceUri,
+            tablePrefix: setting(declarations.tablePrefix.name) ?? declarations.tablePrefix.default ?? 'broker',
+            credential: () => Promise.resolve(credential),
+          }),
+          vaultUrl,
+          certificateName: name,
+        })
+  const pace = paceOf({
+    readSeconds: Number(
+      setting(declarations.certificateReadSeconds.name) ?? declarations.certificateReadSeconds.default,
+    ),
+    overlapSeconds: Number(
+      setting(declarations.certificateOverlapSeconds.name) ?? declarations.certificateOverlapSeconds.default,
+    ),
+  })
+  return { vault, records, pace, canRegister: setting(declarations.applicationObjectId.name) !== undefined }
+}
+
+/** On a laptop the broker's own identity, which may read; elsewhere the person's sign-in. */
+async function credentialFor(vaultUrl: string): Promise<TokenCredential> {
+  if (!isLocal(vaultUrl)) return createDeployerCredential()
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), await localCa(vaultUrl)])
+  process.env.IDENTITY_ENDPOINT ??= declarations.identityEndpoint.local ?? ''
+  process.env.IDENTITY_HEADER ??= 'local'
+  return createTokenCredential({
+    managedIdentity: true,
+    managedIdentityClientId: declarations.managedIdentityClientId.local,
+    clock: Date.now,
+  })
+}
+
+/** One authority, not two: all local ones have the same name. That of other ports is named by NODE_EXTRA_CA_CERTS. */
+export async function localCa(vaultUrl: string): Promise<string> {
+  const named = process.env.NODE_EXTRA_CA_CERTS
+  const isFixed = Number(new URL(vaultUrl).port) === fixedPorts.vault
+  return readFile(isFixed || named === undefined ? caFile : named, 'utf8').catch(() => {
+    throw new LocalError('The local parts have not been started here: run npm start, and this in another terminal.')
+  })
+}
+
+export function isLocal(vaultUrl: string): boolean {
+  return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(vaultUrl).hostname)
+}

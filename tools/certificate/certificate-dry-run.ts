@@ -1,0 +1,70 @@
+/** `npm run certificate -- roll --dry-run`: what a roll would do, step by step. Nothing is written. */
+import { foresee, withAnother } from './simulate-roll.ts'
+import type { ForeseenStep } from './simulate-roll.ts'
+import { createCertificateRoll, describeStep } from '../../shared/certificate/roll.ts'
+import { openAccess, storeIsSilent } from './certificate-access.ts'
+import type { CertificateAccess, NamedCertificate } from './certificate-access.ts'
+import { LocalError } from '../../local/http-server.ts'
+
+export interface DryRunOptions {
+  /** As `roll --now` would begin: with a version that the vault is not asked for here. */
+  readonly now: boolean
+  readonly json: boolean
+}
+
+const theNewOne = '(the new one)'
+
+/** @returns the exit code */
+export async function dryRun(certificate: NamedCertificate, { now, json }: DryRunOptions): Promise<number> {
+  const access = await openAccess(certificate)
+  const record = await planOf(access)
+  const context = { now: Date.now(), pace: access.pace, canRegister: access.canRegister }
+  const begun = now ? [] : foresee(record, context)
+  const isAboutNext = begun.length === 0
+  const steps = isAboutNext ? foresee(withAnother(record, theNewOne, context.now), context) : begun
+
+  if (json) {
+    const described = steps.map(({ at, step, expected }) => ({
+      at: new Date(at).toISOString(),
+      step: step.kind,
+      ...('version' in step ? { version: step.version.version === theNewOne ? 'new' : step.version.version } : {}),
+      what: describeStep(step),
+      ...(expected === undefined ? {} : { expected }),
+    }))
+    console.log(JSON.stringify({ dryRun: true, begins: isAboutNext ? 'with a new version' : 'now', steps: described }))
+    return 0
+  }
+  console.log('Nothing was written, and nobody was asked but the vault and the store.')
+  if (now) console.log('The vault would make a new version, by its policy. Then the broker, in its own time:')
+  else if (isAboutNext) console.log('Now there is nothing to do. Had the vault just made a new version, the broker:')
+  else console.log('The broker, at its next run:')
+  for (const [index, step] of steps.entries()) console.log(`${String(index + 1).padStart(3)}. ${lineOf(step)}`)
+  console.log('Until the provider accepts a version, the one before it signs.')
+  return 0
+}
+
+/** The plan of a roll that could not write if it wanted to. */
+async function planOf({ vault, records, pace, canRegister }: CertificateAccess) {
+  if (!records) throw new LocalError('What a roll would do stands in the store: set Broker__TableServiceUri.')
+  const refuse = () => Promise.reject(new Error('a dry run changes nothing'))
+  await records.load().catch(() => {
+    throw new LocalError(`What a roll would do is not known: ${storeIsSilent}.`)
+  })
+  const { record } = await createCertificateRoll({
+    vault: { ...vault, sign: refuse, signRs256: refuse },
+    records: { load: () => records.load(), save: refuse, update: refuse },
+    applicationKeys: canRegister ? { add: refuse, remove: refuse } : undefined,
+    probe: refuse,
+    pace,
+    clock: Date.now,
+    wait: refuse,
+    onRecord: () => undefined,
+    log: () => undefined,
+  }).plan()
+  return record
+}
+
+function lineOf({ at, step, expected }: ForeseenStep): string {
+  const time = new Date(at).toISOString().slice(0, 19).replace('T', ' ')
+  return `${time}  ${describeStep(step)}${expected === undefined ? '' : `; expected: ${expected}`}`
+}

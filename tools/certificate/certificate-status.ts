@@ -1,0 +1,138 @@
+/** `npm run certificate -- status` and `roll --now`: the versions as vault and store know them, and a new one at once. */
+import { createHash } from 'node:crypto'
+import https from 'node:https'
+import { createKeyVaultCertificateCreator } from './certificate-creator.key-vault.ts'
+import { createDeployerCredential } from './deployer-credential.azure-identity.ts'
+import { byAge, chooseRecorded, emptyRecord, observe } from '../../shared/certificate/certificate-state.ts'
+import type { CertificateRecord } from '../../shared/certificate/certificate-state.ts'
+import type { CertificateRecords } from '../../shared/certificate/certificate-state.store.ts'
+import { describeStep } from '../../shared/certificate/roll.ts'
+import { nextStep } from '../../shared/certificate/roll-steps.ts'
+import { drawTimeline } from './timeline.ts'
+import { daysLeft } from '../../shared/certificate/warnings.ts'
+import { declarations } from '../../shared/settings/declarations.ts'
+import { isLocal, localCa, openAccess, storeIsSilent } from './certificate-access.ts'
+import type { NamedCertificate } from './certificate-access.ts'
+import { LocalError } from '../../local/http-server.ts'
+
+/** Prints the time line. @returns the exit code: 0, or 3 when something needs a look */
+export async function showStatus(certificate: NamedCertificate, json: boolean): Promise<number> {
+  const { vaultUrl, name } = certificate
+  const { vault, records, pace, canRegister } = await openAccess(certificate)
+  const listed = await vault.listVersions()
+  const { known, problem } = await findRecord(records)
+
+  const thumbprints = new Map<string, string>()
+  for (const { version } of listed) {
+    if (known?.versions.some((one) => one.version === version)) continue
+    const certificateDer = await vault.readCertificate(version)
+    thumbprints.set(version, createHash('sha256').update(certificateDer).digest('base64url'))
+  }
+  const now = Date.now()
+  const record = observe(known ?? emptyRecord, listed, thumbprints, now)
+  const step = nextStep(record, { now, pace, canRegister, by: '' })
+  const next = problem === undefined ? describeStep(step) : 'not known without the store'
+
+  if (json) console.log(JSON.stringify(describe(record, now, next, problem)))
+  else {
+    console.log(`Certificate ${name} in ${vaultUrl}`)
+    console.log(drawTimeline(record, { now, pace, next, isProviderKnown: problem === undefined }).join('\n'))
+    if (problem !== undefined) console.log(`What the provider knows is not known here: ${problem}`)
+    if (!canRegister) printHandOver(record, certificate.setting(declarations.authority.name))
+  }
+  return record.undated !== undefined || !chooseRecorded(record, now) ? 3 : 0
+}
+
+/** Asks the vault for a new version, by the policy that is there; the broker does the rest. */
+export async function rollNow({ vaultUrl, name }: NamedCertificate): Promise<number> {
+  const version = isLocal(vaultUrl) ? await renewLocally(vaultUrl, name) : await renewInVault(vaultUrl, name)
+  console.log(`The vault has made version ${version} of ${name}.`)
+  console.log('The broker registers it and signs with it once the provider accepts it, within minutes as a rule.')
+  console.log('To watch it: npm run certificate -- status')
+  return 0
+}
+
+async function renewInVault(vaultUrl: string, name: string): Promise<string> {
+  const creator = createKeyVaultCertificateCreator({ vaultUrl, credential: createDeployerCredential() })
+  const policy = await creator.findPolicy(name)
+  if (!policy) throw new LocalError(`There is no certificate ${name} in ${vaultUrl}: npm run certificate -- create`)
+  await creator.create(name, policy)
+  return (await creator.newestVersion(name)).version
+}
+
+/** The local vault has no person who may create: it has a route for that. */
+async function renewLocally(vaultUrl: string, name: string): Promise<string> {
+  const ca = await localCa(vaultUrl)
+  const body = JSON.stringify({ name })
+  return new Promise((resolve, reject) => {
+    const request = https.request(
+      `${vaultUrl}/local/renew`,
+      { method: 'POST', ca, headers: { 'content-type': 'application/json' } },
+      (response) => {
+        let text = ''
+        response.setEncoding('utf8').on('data', (more: string) => (text += more))
+        response.on('end', () => {
+          if (response.statusCode === 200) resolve((JSON.parse(text) as { version: string }).version)
+          else reject(new LocalError(`The local vault answered ${String(response.statusCode)}: ${text}`))
+        })
+      },
+    )
+    request.on('error', (error) =>
+      reject(new LocalError(`The local vault does not answer (${error.message}). Run: npm start`)),
+    )
+    request.end(body)
+  })
+}
+
+async function findRecord(
+  records: CertificateRecords | undefined,
+): Promise<{ known?: CertificateRecord; problem?: string }> {
+  if (!records) return { problem: `set ${declarations.tableServiceUri.name}` }
+  try {
+    const { record, etag } = await records.load()
+    return etag === undefined
+      ? { known: record, problem: 'the broker has not written anything yet' }
+      : { known: record }
+  } catch {
+    return { problem: storeIsSilent }
+  }
+}
+
+function describe(record: CertificateRecord, now: number, next: string, problem: string | undefined): object {
+  const signing = chooseRecorded(record, now)
+  return {
+    versions: [...record.versions]
+      .sort(byAge)
+      .map(({ version, enabled, notBefore, expires, status, cause, keyId }) => ({
+        version,
+        signs: version === signing?.version,
+        enabled,
+        notBefore: new Date(notBefore).toISOString(),
+        expires: new Date(expires).toISOString(),
+        daysLeft: daysLeft(expires, now),
+        provider: problem === undefined ? status : 'unknown',
+        addedByBroker: keyId !== undefined,
+        ...(cause === undefined ? {} : { cause }),
+      })),
+    next,
+    ...(problem === undefined ? {} : { problem }),
+  }
+}
+
+/** Where the broker can't register a version itself: what to give to whom. */
+function printHandOver(record: CertificateRecord, otherProvider: string | undefined): void {
+  const waiting = [...record.versions].sort(byAge).find(({ enabled, status }) => enabled && status !== 'accepted')
+  if (!waiting) return
+  console.log('')
+  const why =
+    otherProvider === undefined
+      ? `since ${declarations.applicationObjectId.name} is not set`
+      : `since the provider is not Entra ID (${declarations.authority.name}), whose keys alone the broker can change`
+  console.log(`Version ${waiting.version} is to be registered by hand, ${why}:`)
+  console.log('- give its public part to whoever runs the identity provider: az keyvault certificate download \\')
+  console.log(`    --vault-name <vault> --name <name> --version ${waiting.version} --file broker.cer --encoding DER`)
+  console.log('  or let the provider read /.well-known/jwks.json of the broker;')
+  console.log(
+    `- then tell the broker: POST /certificate/${waiting.version}/registered with the header x-functions-key.`,
+  )
+}

@@ -1,0 +1,157 @@
+/** `npm run certificate -- create|status|roll`: the certificate in the vault, with the sign-in of azd or az. */
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { createKeyVaultCertificateCreator } from './certificate-creator.key-vault.ts'
+import { CertificateRefused, createCertificate, defaultPolicy, findPolicyProblems } from './create.ts'
+import type { CertificatePolicy } from './create.ts'
+import { createDeployerCredential } from './deployer-credential.azure-identity.ts'
+import { checkVaultUrl } from '../../shared/settings/addresses.ts'
+import { declarations } from '../../shared/settings/declarations.ts'
+import { dryRun } from './certificate-dry-run.ts'
+import { rollNow, showStatus } from './certificate-status.ts'
+import { LocalError } from '../../local/http-server.ts'
+import { localDefaults } from '../../local/local-defaults.ts'
+import { isListening } from '../../local/local-parts.ts'
+import { fixedPorts } from '../../local/ports.ts'
+import { findSettingsFile } from '../../local/settings-file.ts'
+
+const usage = `npm run certificate -- status [--json]
+npm run certificate -- roll --now | --dry-run [--json]
+npm run certificate -- create [options]
+
+status draws the versions on a time line: validity, which one signs, which the provider knows, what happens next.
+roll --now has the vault make a new version at once, for emergencies; the broker registers it and goes over to it.
+roll --dry-run says step by step what a roll would do, and writes nothing; with --now, as if the vault had made a version.
+
+create makes the broker's certificate in Key Vault: self-signed, its key not exportable, renewed by the vault. Where there is
+one already, nothing changes; what differs is shown, and changed with --change.
+
+  --vault URL            the vault; otherwise as the broker's settings say
+  --name NAME            the certificate; otherwise as the broker's settings say
+  --subject CN=NAME      ${defaultPolicy.subject}
+  --issuer NAME          Self, or an issuer that the vault knows
+  --key-size BITS        2048, 3072 or 4096; ${defaultPolicy.keySize}
+  --hsm                  an HSM key, in a premium vault
+  --validity-months N    ${defaultPolicy.validityMonths}
+  --renew-days N         renewed when so many days are left; ${String(defaultPolicy.renewDaysBeforeEnd)}
+  --change               change the policy of a certificate that is there; takes effect at its next renewal
+  --json                 one line of JSON
+
+It ends with 0 when the certificate is as asked, 1 when something went wrong, 2 when it was asked wrongly, 3 when the
+policy differs.`
+
+process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
+  const isForPerson = error instanceof LocalError || error instanceof CertificateRefused
+  const message = isForPerson ? error.message : `The vault could not be asked: ${String(error)}`
+  console.error(message)
+  return error instanceof LocalError ? 2 : 1
+})
+
+async function main(args: readonly string[]): Promise<number> {
+  const { command, values } = parse(args)
+  if (values.help === true || command === undefined) {
+    console.log(usage)
+    return values.help === true ? 0 : 2
+  }
+  const { vaultUrl, name, setting } = await findVault(values)
+  if (command === 'status') return showStatus({ vaultUrl, name, setting }, values.json === true)
+  if (command === 'roll') {
+    const now = values.now === true
+    if (values['dry-run'] === true) return dryRun({ vaultUrl, name, setting }, { now, json: values.json === true })
+    if (!now) {
+      throw new LocalError(
+        'The broker rolls by itself; for a new version at once add --now, to see what it would do --dry-run.',
+      )
+    }
+    return rollNow({ vaultUrl, name, setting })
+  }
+  if (values['dry-run'] === true) throw new LocalError('Only roll has a --dry-run.')
+  if (command !== 'create') throw new LocalError(`There is no command ${command}: create, status or roll.`)
+
+  const policy: CertificatePolicy = {
+    ...defaultPolicy,
+    ...(values.subject === undefined ? {} : { subject: values.subject }),
+    ...(values.issuer === undefined ? {} : { issuer: values.issuer }),
+    ...(values['key-size'] === undefined
+      ? {}
+      : { keySize: Number(values['key-size']) as CertificatePolicy['keySize'] }),
+    ...(values['validity-months'] === undefined ? {} : { validityMonths: Number(values['validity-months']) }),
+    ...(values['renew-days'] === undefined ? {} : { renewDaysBeforeEnd: Number(values['renew-days']) }),
+    ...(values.hsm === true ? { keyType: 'RSA-HSM' as const } : {}),
+  }
+  const problems = findPolicyProblems(policy)
+  if (problems.length > 0) throw new LocalError(problems.join('\n'))
+
+  console.error(`Asking ${vaultUrl} for the certificate ${name} …`)
+  const creator = createKeyVaultCertificateCreator({ vaultUrl, credential: createDeployerCredential() })
+  const { outcome, differences, newest } = await createCertificate({
+    creator,
+    name,
+    policy,
+    change: values.change === true,
+  })
+  const { version, notBefore, expires } = newest
+  if (values.json === true) console.log(JSON.stringify({ outcome, differences, version, notBefore, expires }))
+  else {
+    console.log(
+      `${{ created: 'Made', unchanged: 'There already', changed: 'Policy changed', differs: 'There, but not as asked' }[outcome]}: ${name}, version ${version}, valid until ${expires?.toISOString() ?? 'no date'}.`,
+    )
+    for (const difference of differences) console.log(`- ${difference}`)
+    if (outcome === 'differs')
+      console.log('To change the policy, which takes effect at the next renewal, add --change.')
+  }
+  return outcome === 'differs' ? 3 : 0
+}
+
+function parse(args: readonly string[]) {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        vault: { type: 'string' },
+        name: { type: 'string' },
+        subject: { type: 'string' },
+        issuer: { type: 'string' },
+        'key-size': { type: 'string' },
+        'validity-months': { type: 'string' },
+        'renew-days': { type: 'string' },
+        hsm: { type: 'boolean' },
+        change: { type: 'boolean' },
+        now: { type: 'boolean' },
+        'dry-run': { type: 'boolean' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+    if (positionals.length > 1) throw new Error(`${positionals[1] ?? ''} is one word too many`)
+    return { command: positionals[0], values }
+  } catch (error) {
+    throw new LocalError(`${(error as Error).message}. npm run certificate -- --help says what there is.`)
+  }
+}
+
+/** What was asked, or else the environment, or else local.settings.json. */
+async function findVault(asked: { vault?: string | undefined; name?: string | undefined }) {
+  const file = (await findSettingsFile(path.join(import.meta.dirname, '..', '..', 'local.settings.json'))) ?? {}
+  const named = (name: string) => process.env[name] ?? file[name]
+  // Beside npm start, which runs by what is built in where nothing is set.
+  const isLaptop =
+    asked.vault === undefined &&
+    named(declarations.vaultUrl.name) === undefined &&
+    (await isListening(fixedPorts.vault))
+  const setting = (name: string) => named(name) ?? (isLaptop ? localDefaults[name] : undefined)
+  const vaultUrl = asked.vault ?? setting(declarations.vaultUrl.name)
+  if (vaultUrl === undefined) {
+    throw new LocalError(
+      `Which vault? Write --vault https://<name>.vault.azure.net, or set ${declarations.vaultUrl.name}.`,
+    )
+  }
+  const refusal = checkVaultUrl(vaultUrl)
+  if (refusal) throw new LocalError(`The vault's address ${refusal.problem}. ${refusal.fix}`)
+  const name = asked.name ?? setting(declarations.certificateName.name) ?? 'broker'
+  if (!/^[0-9A-Za-z-]{1,127}$/.test(name)) {
+    throw new LocalError('The name of a certificate is 1 to 127 letters, digits and hyphens.')
+  }
+  return { vaultUrl: new URL(vaultUrl).origin, name, setting }
+}

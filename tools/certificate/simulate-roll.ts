@@ -1,0 +1,82 @@
+/** What a roll would do from here, step by step, where everybody answers as a rule. Pure. */
+import type { Pace } from '../../shared/certificate/roll-timing.ts'
+import { byAge } from '../../shared/certificate/certificate-state.ts'
+import type { CertificateRecord, RecordedVersion } from '../../shared/certificate/certificate-state.ts'
+import { beginStep, finishStep, nextStep } from '../../shared/certificate/roll-steps.ts'
+import type { Outcome, Step, Work } from '../../shared/certificate/roll-steps.ts'
+
+export interface ForeseenStep {
+  /** Milliseconds since the epoch; without the time that the steps before it take. */
+  readonly at: number
+  readonly step: Step
+  /** What this goes by; undefined where nobody's answer is needed. */
+  readonly expected?: string
+}
+
+export interface ForeseeContext {
+  readonly now: number
+  readonly pace: Pace
+  readonly canRegister: boolean
+}
+
+/** More than a roll has, so that it ends whatever the record says. */
+const mostSteps = 40
+const noKeyId = '00000000-0000-0000-0000-000000000000'
+
+/** Until nothing is left to do; empty when that is so now. */
+export function foresee(record: CertificateRecord, { now, pace, canRegister }: ForeseeContext): ForeseenStep[] {
+  const foreseen: ForeseenStep[] = []
+  let [known, at] = [record, now]
+  while (foreseen.length < mostSteps) {
+    const context = { now: at, pace, canRegister, by: 'foreseen' }
+    const step = nextStep(known, context)
+    if (step.kind === 'done') break
+    if (step.kind === 'wait') {
+      foreseen.push({ at, step })
+      at = step.until
+      continue
+    }
+    const { outcome, expected } = expect(step, known, canRegister)
+    foreseen.push({ at, step, ...(expected === undefined ? {} : { expected }) })
+    known = finishStep(beginStep(known, step, context), step, outcome, context)
+  }
+  return foreseen
+}
+
+function expect(
+  step: Work,
+  { versions }: CertificateRecord,
+  canRegister: boolean,
+): { readonly outcome: Outcome; readonly expected?: string } {
+  if (step.kind === 'register') return { outcome: { kind: 'registered', keyId: noKeyId } }
+  if (step.kind === 'remove') return { outcome: { kind: 'removed' } }
+  const { version, status } = step.version
+  const hasOther = versions.some((one) => one.version !== version && one.status === 'accepted')
+  if (status === 'new' && hasOther && canRegister) {
+    return { outcome: { kind: 'refused', code: 'certificate_refused' }, expected: 'the provider does not know it yet' }
+  }
+  const isByHand = status === 'unregistered' || (hasOther && !canRegister && status === 'new')
+  const expected = isByHand ? 'it does, once somebody has registered it there' : 'it does'
+  return { outcome: { kind: 'accepted' }, expected }
+}
+
+/** The record as it would be, had the vault just made another version like the newest. */
+export function withAnother(record: CertificateRecord, name: string, now: number): CertificateRecord {
+  const newest = [...record.versions].sort(byAge)[0]
+  const lifetime = newest ? newest.expires - newest.notBefore : 365 * 24 * 60 * 60 * 1000
+  const another: RecordedVersion = {
+    version: name,
+    thumbprint: '',
+    notBefore: now,
+    expires: now + lifetime,
+    created: Math.max(now, (newest?.created ?? 0) + 1),
+    enabled: true,
+    status: 'new',
+    since: now,
+    seen: now,
+    attempts: 0,
+    accepts: 0,
+    nextAt: 0,
+  }
+  return { ...record, versions: [another, ...record.versions] }
+}

@@ -1,0 +1,136 @@
+/**
+ * What the broker answers its front ends, as schemas: for docs/openapi.json, which the tests hold real answers against.
+ * Objects are closed, so that a member nobody described is found out.
+ */
+import * as z from 'zod/mini'
+import { errorCatalogue } from '../../shared/errors/errors.ts'
+import type { ErrorCode } from '../../shared/errors/errors.ts'
+
+const described = (description: string, more: object = {}) => z.meta({ description, ...more })
+const text = (description: string) => z.string().check(described(description))
+const seconds = (description: string) => z.int().check(z.minimum(0), described(description))
+const url = (description: string) => z.url().check(described(description))
+const maybe = (description: string) => z.optional(text(description))
+
+const codes = Object.keys(errorCatalogue) as [ErrorCode, ...ErrorCode[]]
+const owners = [...new Set(Object.values(errorCatalogue).map(({ owner }) => owner))]
+const oauthErrors = [
+  'invalid_request',
+  'invalid_client',
+  'invalid_grant',
+  'invalid_scope',
+  'unsupported_grant_type',
+  'interaction_required',
+  'server_error',
+  'temporarily_unavailable',
+] as const
+
+const code = z.enum(codes).check(described('Stable; branch on it. docs/errors.md has them all.'))
+const reference = text('Under which the broker’s log has it; the same as the header Broker-Reference.')
+const badSetting = z.strictObject({ setting: z.string(), problem: z.string(), fix: z.string() })
+
+/** Beside the code, where there is something to name. */
+const members = {
+  sign_in_url: z.optional(url('Where to send the browser; the front end adds where to come back to.')),
+  parameter: maybe('Which parameter it is about.'),
+  problem: maybe('What is wrong with it.'),
+  settings: z.optional(z.array(badSetting).check(described('What the operator has to correct, without values.'))),
+}
+
+export const schemas = {
+  Session: z.strictObject({
+    subject: text('The person, as this application sees them (`sub`).'),
+    object_id: maybe('The person in their tenant; with tenant_id what to keep people by.'),
+    tenant_id: maybe('The tenant that the person signed in at.'),
+    name: maybe('What to call them; no key, since names change hands.'),
+    username: maybe('What they sign in as; no key either.'),
+    signed_in_at: seconds('Since 1970.'),
+    expires_at: seconds('The session’s end, whatever happens; since 1970.'),
+    idle_expires_at: seconds('Its end where no access token is asked for until then; since 1970.'),
+  }),
+  SessionToken: z.strictObject({
+    access_token: text('The identity provider’s, for the API; opaque to the front end.'),
+    token_type: z.literal('Bearer'),
+    expires_in: seconds('From now.'),
+    scope: text('What the token is for, separated by spaces.'),
+  }),
+  Token: z.strictObject({
+    access_token: text('The identity provider’s, for the API; opaque to the client.'),
+    token_type: z.literal('Bearer'),
+    expires_in: seconds('From now.'),
+    scope: text('What the token is for, separated by spaces.'),
+    refresh_token: maybe('The broker’s: opaque, good for one use, replaced by each answer.'),
+  }),
+  SignOut: z.strictObject({
+    url: url('Where to send the browser: it ends the session at the provider, and comes back.'),
+  }),
+  Metadata: z.strictObject({
+    issuer: url('The broker. Every answer to a redirect URI carries it as `iss`.'),
+    authorization_endpoint: z.url(),
+    token_endpoint: z.url(),
+    revocation_endpoint: z.url(),
+    jwks_uri: z.optional(z.url()),
+    response_types_supported: z.array(z.literal('code')),
+    response_modes_supported: z.array(z.literal('query')),
+    grant_types_supported: z.array(z.enum(['authorization_code', 'refresh_token'])),
+    code_challenge_methods_supported: z.array(z.literal('S256')),
+    token_endpoint_auth_methods_supported: z.array(z.literal('none')),
+    revocation_endpoint_auth_methods_supported: z.array(z.literal('none')),
+    authorization_response_iss_parameter_supported: z.literal(true),
+    prompt_values_supported: z.array(z.enum(['none', 'login', 'select_account', 'consent'])),
+  }),
+  Problem: z
+    .strictObject({
+      type: text('`about:blank#` and the code.'),
+      title: text('What happened.'),
+      status: z.int(),
+      detail: text('What to do about it.'),
+      code,
+      owner: z.enum(owners).check(described('Who can do something about it.')),
+      reference,
+      registration: maybe('The line that would register the front end.'),
+      ...members,
+    })
+    .check(described('RFC 9457.')),
+  OAuthError: z
+    .strictObject({
+      error: z.enum(oauthErrors),
+      error_description: text('What to do about it; for the developer.'),
+      code,
+      reference,
+      ...members,
+    })
+    .check(described('RFC 6749 §5.2, with the broker’s own code and reference beside it.')),
+} as const
+
+/** What is sent. */
+export const requests = {
+  SessionTokenRequest: z.strictObject({
+    api: text('Its name in Broker__FrontEnds.'),
+    scope: maybe('Fewer of its scopes than are registered, separated by spaces.'),
+  }),
+  LogoutRequest: z.strictObject({
+    return_url: maybe('One of the registered signedOutUrls; the first where it is left out.'),
+    refresh_token: maybe('The OAuth way: whose session to end. `frontend` in the query is then the client id.'),
+  }),
+  TokenRequest: z.union([
+    z.object({
+      grant_type: z.literal('authorization_code'),
+      client_id: text('The front end’s id.'),
+      code: text('From the redirect URI; good for a minute and for one use.'),
+      redirect_uri: text('As in the authorization request.'),
+      code_verifier: z.string().check(z.regex(/^[A-Za-z0-9\-._~]{43,128}$/), described('RFC 7636 §4.1.')),
+    }),
+    z.object({
+      grant_type: z.literal('refresh_token'),
+      client_id: text('The front end’s id.'),
+      refresh_token: text('The last one that was given out.'),
+      scope: maybe('Of one API, and not more than was granted; all of it where it is left out.'),
+    }),
+  ]),
+  RevocationRequest: z.object({
+    client_id: text('The front end’s id.'),
+    token: text('A refresh token; anything else is answered the same and has no effect.'),
+    token_type_hint: maybe('Taken and without effect.'),
+  }),
+} as const
