@@ -15,9 +15,9 @@ export const home =
 /** On a laptop only: what is registered, and links to try it. */
 export function homePage(baseUrl: string, frontEnds: readonly FrontEnd[]): Answer {
   const items = frontEnds.map(
-    ({ id, way, origins, apis }) => html`
+    ({ id, kind, origins, apis }) => html`
       <li>
-        <strong>${id}</strong>: ${way === 'cookie' ? cookieLinks(baseUrl, id) : 'an OAuth client'} at
+        <strong>${id}</strong>: ${kind === 'session' ? cookieLinks(baseUrl, id) : 'an OAuth client'} at
         ${origins.map((origin, index) => html`${index > 0 ? ', ' : ''}<a href="${origin}/">${origin}</a>`)}${
           apis.length > 0 ? `; APIs: ${apis.map(({ name }) => name).join(', ')}` : undefined
         }

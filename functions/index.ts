@@ -41,7 +41,7 @@ app.http('callback', {
 })
 app.http('session', { route: 'session', ...open, handler: forScripts(composed, { GET: session }) })
 app.http('sessionToken', { route: 'session/token', ...open, handler: forScripts(composed, { POST: sessionToken }) })
-// The OAuth way: public clients, held to PKCE, exact redirect URIs and handles that are used once.
+// OAuth clients: public clients, held to PKCE, exact redirect URIs and handles that are used once.
 app.http('token', { route: 'token', ...open, handler: forClients(composed, { POST: token }) })
 app.http('revoke', { route: 'revoke', ...open, handler: forClients(composed, { POST: revoke }) })
 app.http('authorizationServerMetadata', {

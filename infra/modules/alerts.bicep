@@ -159,8 +159,8 @@ resource notReady 'Microsoft.Insights/metricAlerts@2026-01-01' = if (isSecondPas
 var failedSteps = '''
 AppMetrics
 | where Name == 'broker.steps'
-| extend step = tostring(Properties.step), outcome = tostring(Properties.outcome), owner = tostring(Properties.owner), code = tostring(Properties.code)
-| where outcome == 'failed' and owner in ('operator', 'provider')
+| extend step = tostring(Properties.step), outcome = tostring(Properties.outcome), responsible = tostring(Properties.responsible), code = tostring(Properties.code)
+| where outcome == 'failed' and responsible in ('operator', 'provider')
 | where step in ('started', 'returned', 'redeemed', 'session', 'token', 'renewal')
 | project TimeGenerated, code, failures = Sum
 '''

@@ -128,7 +128,7 @@ type frontEnd = {
   id: string
 
   @description('How it gets its tokens.')
-  way: ('cookie' | 'oauth')?
+  kind: ('session' | 'oauth')?
 
   @description('Its origins, exactly as a browser sends them.')
   @minLength(1)
@@ -138,10 +138,10 @@ type frontEnd = {
   @description('Where a sign-in may end, exactly.')
   returnUrls: string[]?
 
-  @description('The OAuth way: its redirect URIs, compared exactly.')
+  @description('OAuth clients: its redirect URIs, compared exactly.')
   redirectUris: string[]?
 
-  @description('The OAuth way: whether a browser that signed in at another front end is signed in here silently.')
+  @description('OAuth clients: whether a browser that signed in at another front end is signed in here silently.')
   singleSignOn: bool?
 
   @description('Where the browser may go after a sign-out, exactly.')

@@ -1,4 +1,4 @@
-/** The demo front end's script, the cookie way: the broker keeps the tokens, this page keeps nothing. Runs in browsers. */
+/** The demo front end's script, a session front end: the broker keeps the tokens, this page keeps nothing. Runs in browsers. */
 
 interface Session {
   readonly name?: string
@@ -10,7 +10,7 @@ interface Session {
 interface Problem {
   readonly title?: string
   readonly detail?: string
-  readonly mend?: string
+  readonly remedy?: string
   /** Where to send the browser; the way back is added here. */
   readonly sign_in_url?: string
 }
@@ -99,9 +99,9 @@ function show(state: 'in' | 'out', status: string, name = ''): void {
   if (state === 'out') element('answer-section').hidden = true
 }
 
-function tell({ title, detail, mend }: Problem): void {
+function tell({ title, detail, remedy }: Problem): void {
   const problem = element('problem')
-  problem.textContent = [title, detail, mend].filter(Boolean).join(' ')
+  problem.textContent = [title, detail, remedy].filter(Boolean).join(' ')
   problem.hidden = false
 }
 

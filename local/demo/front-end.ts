@@ -1,4 +1,4 @@
-/** The demo front end, on the broker's site: the cookie way, in one page and one script without a build. */
+/** The demo front end, on the broker's site: a session front end, in one page and one script without a build. */
 import { pageHtml, pageStyle } from './front-end-page.ts'
 import { browserScript, dataAttributes, known, startPageServer } from './page-server.ts'
 

@@ -1,5 +1,5 @@
 /**
- * The script of the demo front end on another site, the OAuth way: everything that is protocol is the library's, and
+ * The script of the demo front end on another site, the OAuth client: everything that is protocol is the library's, and
  * only sign-out speaks to the broker by itself. Runs in browsers.
  */
 import type * as library from 'oidc-client-ts'

@@ -1,5 +1,5 @@
 /**
- * The demo front end on another site than the broker (127.0.0.1, where the broker is localhost): the OAuth way, by an
+ * The demo front end on another site than the broker (127.0.0.1, where the broker is localhost): an OAuth client, by an
  * unmodified oidc-client-ts.
  */
 import { readFile } from 'node:fs/promises'

@@ -1,7 +1,7 @@
 /** The registered front ends: who may send people here, where they may be sent back, which APIs they may ask for. */
 import { BrokerError } from '../errors/errors.ts'
 import { isLoopbackHost, isSecureOrLoopback } from '../settings/addresses.ts'
-import type { FrontEndSettings, Way } from '../settings/settings.ts'
+import type { FrontEndSettings, FrontEndKind } from '../settings/settings.ts'
 
 export type FrontEnd = FrontEndSettings
 
@@ -12,13 +12,13 @@ export interface FrontEnds {
    * @param id the parameter `frontend`; untrusted
    * @param origin the header Origin; untrusted
    * @param returnUrl where the browser wants to go back to; untrusted, and only for what an unknown one is shown
-   * @returns one of the cookie way; the OAuth way names its client in each request
-   * @throws {BrokerError} `front_end_missing`, `front_end_unknown`, `front_end_conflict`, `front_end_other_way`
+   * @returns one of session front ends; an OAuth client names its client in each request
+   * @throws {BrokerError} `front_end_missing`, `front_end_unknown`, `front_end_conflict`, `front_end_kind_mismatch`
    */
   get(id: string | undefined, origin: string | undefined, returnUrl?: string): FrontEnd
   find(id: string): FrontEnd | undefined
   /** True where any front end, or one of this way, has this origin: its scripts may read answers (CORS). */
-  hasOrigin(origin: string, way?: Way): boolean
+  hasOrigin(origin: string, kind?: FrontEndKind): boolean
   readonly all: readonly FrontEnd[]
 }
 
@@ -32,7 +32,7 @@ export function createFrontEnds(all: readonly FrontEnd[]): FrontEnds {
   const named = (id: string, origin: string | undefined, returnUrl: string | undefined): FrontEnd => {
     const frontEnd = byId.get(id)
     if (!frontEnd) throw unknown(id, origin ?? loopbackOrigin(returnUrl))
-    if (frontEnd.way !== 'cookie') throw new BrokerError('front_end_other_way')
+    if (frontEnd.kind !== 'session') throw new BrokerError('front_end_kind_mismatch')
     // An origin that nobody registered is the guard's matter; one of another front end is a mix-up.
     if (origin !== undefined && byOrigin.has(origin) && !frontEnd.origins.includes(origin)) {
       throw new BrokerError('front_end_conflict')
@@ -43,12 +43,12 @@ export function createFrontEnds(all: readonly FrontEnd[]): FrontEnds {
   return {
     all,
     find: (id) => byId.get(id),
-    hasOrigin: (origin, way) =>
-      (byOrigin.get(origin) ?? []).some((frontEnd) => way === undefined || frontEnd.way === way),
+    hasOrigin: (origin, kind) =>
+      (byOrigin.get(origin) ?? []).some((frontEnd) => kind === undefined || frontEnd.kind === kind),
     get: (id, origin, returnUrl) => {
       if (id !== undefined) return named(id, origin, returnUrl)
       const ofOrigin = origin === undefined ? [] : (byOrigin.get(origin) ?? [])
-      const [only, ...others] = (ofOrigin.length > 0 ? ofOrigin : all).filter(({ way }) => way === 'cookie')
+      const [only, ...others] = (ofOrigin.length > 0 ? ofOrigin : all).filter(({ kind }) => kind === 'session')
       if (!only || others.length > 0) throw new BrokerError('front_end_missing')
       return only
     },
@@ -60,7 +60,7 @@ function unknown(id: string, origin: string | undefined): BrokerError {
   const isPlainId = /^[a-z0-9][a-z0-9-]{0,31}$/.test(id)
   const registration = {
     id: isPlainId ? id : 'my-app',
-    way: 'cookie',
+    kind: 'session',
     origins: [origin !== undefined && isPlainOrigin(origin) ? origin : 'https://app.example.com'],
     apis: [],
   }

@@ -18,7 +18,7 @@ export interface CallerHeaders {
  */
 export function checkSameSite({ origin, secFetchSite }: CallerHeaders, frontEnds: FrontEnds): void {
   if (secFetchSite !== 'cross-site') return
-  // The OAuth way needs no cookie, so it works from any site.
+  // OAuth clients needs no cookie, so it works from any site.
   if (origin !== undefined && frontEnds.hasOrigin(origin, 'oauth')) return
   if (origin !== undefined && frontEnds.hasOrigin(origin)) throw new BrokerError('front_end_cross_site')
   throw new BrokerError('request_not_from_front_end')
@@ -45,7 +45,7 @@ export function corsHeaders(origin: string | undefined, frontEnds: FrontEnds): R
   return {
     vary: 'Origin',
     'access-control-allow-origin': origin,
-    ...(frontEnds.hasOrigin(origin, 'cookie') ? { 'access-control-allow-credentials': 'true' } : {}),
+    ...(frontEnds.hasOrigin(origin, 'session') ? { 'access-control-allow-credentials': 'true' } : {}),
     'access-control-expose-headers': 'Broker-Reference, Retry-After, WWW-Authenticate',
   }
 }

@@ -19,7 +19,7 @@ export interface Check {
   readonly part: ReadinessPart
   readonly ok: boolean
   readonly code?: string
-  readonly mend?: string
+  readonly remedy?: string
   readonly certificateVersion?: string
   readonly daysLeft?: number
   /** Every version that is known, newest first, and how far its roll is. */
@@ -126,6 +126,6 @@ async function check(
     return { ...told(), part, ok: true }
   } catch (thrown) {
     const { code } = asBrokerError(thrown)
-    return { ...told(), part, ok: false, code, mend: errorCatalogue[code].mend }
+    return { ...told(), part, ok: false, code, remedy: errorCatalogue[code].remedy }
   }
 }

@@ -62,10 +62,10 @@ export function page(
 
 /** A failure for a person: what happened, what to do, ways on, and the reference to give to somebody who can help. */
 export function errorPage(error: BrokerError, reference: string): Answer {
-  const { title, mend } = errorCatalogue[error.code]
+  const { title, remedy } = errorCatalogue[error.code]
   const { registration, parameter, problem, settings } = error.members
   const body = html`
-    <p>${mend}</p>
+    <p>${remedy}</p>
     ${typeof parameter === 'string' ? html`<p>Parameter: <strong>${parameter}</strong>${typeof problem === 'string' ? `: ${problem}` : ''}</p>` : undefined}
     ${
       typeof registration === 'string'
@@ -74,7 +74,7 @@ export function errorPage(error: BrokerError, reference: string): Answer {
         : undefined
     }
     ${Array.isArray(settings) ? settingsList(settings) : undefined}
-    ${error.waysOn.length > 0 ? html`<p class="ways">${error.waysOn.map(({ text, url }) => html`<a class="way" href="${url}">${text}</a>`)}</p>` : undefined}
+    ${error.links.length > 0 ? html`<p class="ways">${error.links.map(({ text, url }) => html`<a class="way" href="${url}">${text}</a>`)}</p>` : undefined}
     <p class="quiet">Code: ${error.code}<br />Reference: ${reference}</p>
   `
   return page(error.status, title, body, retryAfter(error))

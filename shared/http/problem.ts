@@ -5,7 +5,7 @@ import type { Answer } from './answer.ts'
 
 /** @param reference the invocation's trace id; the same stands in the log */
 export function problem(error: BrokerError, reference: string): Answer {
-  const { title, mend, owner } = errorCatalogue[error.code]
+  const { title, remedy, responsible } = errorCatalogue[error.code]
   const { status } = error
   return {
     status,
@@ -18,9 +18,9 @@ export function problem(error: BrokerError, reference: string): Answer {
       type: `about:blank#${error.code}`,
       title,
       status,
-      detail: mend,
+      detail: remedy,
       code: error.code,
-      owner,
+      responsible,
       reference,
     }),
   }

@@ -1,5 +1,5 @@
 /**
- * One-time codes of the OAuth way (RFC 6749 §4.1.2): a minute long, used once under any race, looked up by hash. The
+ * One-time codes of OAuth clients (RFC 6749 §4.1.2): a minute long, used once under any race, looked up by hash. The
  * row holds the session that the code will give, sealed by the code itself, so that the row alone opens nothing.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'

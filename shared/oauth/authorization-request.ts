@@ -106,7 +106,7 @@ export function parseAuthorizationRequest(
   const clientId = one(query, 'client_id')
   const redirectUri = one(query, 'redirect_uri')
   const frontEnd = frontEnds.find(clientId ?? '')
-  if (frontEnd?.way !== 'oauth') throw new BrokerError('client_unknown')
+  if (frontEnd?.kind !== 'oauth') throw new BrokerError('client_unknown')
   // Left out, it would have to be guessed; and an answer goes only to what is beyond doubt.
   if (redirectUri === undefined || !isRegisteredRedirectUri(redirectUri, frontEnd)) {
     throw new BrokerError('redirect_uri_not_registered')

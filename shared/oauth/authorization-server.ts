@@ -100,7 +100,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     // RFC 6749 §3.2: a parameter that stands twice is refused, also one that nobody reads.
     if (new Set(fields.keys()).size < fields.size) throw new BrokerError('parameter_repeated')
     const client = frontEnds.find(required(fields, 'client_id'))
-    if (client?.way !== 'oauth') throw new BrokerError('client_unknown')
+    if (client?.kind !== 'oauth') throw new BrokerError('client_unknown')
     // Public clients hold no secret; one that is sent is somebody's mistake, and must not look like a proof.
     if (fields.has('client_secret') || fields.has('client_assertion')) throw new BrokerError('client_unknown')
     if (origin !== undefined && !client.origins.includes(origin)) throw new BrokerError('request_not_from_front_end')
@@ -126,7 +126,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
 
     signOut: async (clientId, refreshToken, signedOutUrl) => {
       const client = frontEnds.find(clientId)
-      if (client?.way !== 'oauth') throw new BrokerError('client_unknown')
+      if (client?.kind !== 'oauth') throw new BrokerError('client_unknown')
       return options.signOut.begin(client, await handles.findKey(refreshToken, client.id), signedOutUrl)
     },
 

@@ -1,5 +1,5 @@
 /**
- * Refresh tokens of the OAuth way: opaque handles of a session, each good for one use (RFC 9700 §4.14.2). Using one
+ * Refresh tokens of the OAuth client: opaque handles of a session, each good for one use (RFC 9700 §4.14.2). Using one
  * seals the session anew under the next one's secret, so a used handle opens nothing; within a short grace it still
  * gives the same next handle, since an answer can be lost; after that its use ends the session.
  */

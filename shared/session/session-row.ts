@@ -11,7 +11,7 @@ export interface SessionOwner {
   readonly signedInAt: number
   readonly idleEnd: number
   readonly absoluteEnd: number
-  /** The OAuth way: what was granted; a refresh may ask for these or fewer (RFC 6749 §6). Empty in the cookie way. */
+  /** OAuth clients: what was granted; a refresh may ask for these or fewer (RFC 6749 §6). Empty for a session front end. */
   readonly grantedScopes: readonly string[]
 }
 

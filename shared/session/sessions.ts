@@ -28,7 +28,7 @@ export interface ReadSession {
 export interface Sessions {
   /** @returns the value of the session cookie; random, so nothing a browser had before opens it */
   begin(frontEndId: string, identity: Identity, tokens: SessionTokens): Promise<string>
-  /** The OAuth way: a session at a place and under a secret that are given. */
+  /** OAuth clients: a session at a place and under a secret that are given. */
   beginGrant(
     key: SessionKey,
     identity: Identity,

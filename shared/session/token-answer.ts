@@ -9,7 +9,7 @@ export interface TokenAnswer {
   readonly refresh_token?: string
 }
 
-/** @param now milliseconds since the epoch @param refreshToken in the OAuth way */
+/** @param now milliseconds since the epoch @param refreshToken for an OAuth client */
 export function tokenAnswer({ token, expires, scope }: AccessToken, now: number, refreshToken?: string): TokenAnswer {
   return {
     access_token: token,

@@ -56,17 +56,17 @@ export interface Declaration<T = unknown> {
 const tenant = '11111111-1111-4111-8111-111111111111'
 const api = { name: 'orders', scopes: ['api://demo/orders.read'] }
 const localFrontEnds = [
-  { id: 'demo', way: 'cookie', origins: ['http://localhost:7175'], apis: [api] },
+  { id: 'demo', kind: 'session', origins: ['http://localhost:7175'], apis: [api] },
   {
     id: 'spa',
-    way: 'cookie',
+    kind: 'session',
     origins: ['http://localhost:3000', 'http://localhost:4200', 'http://localhost:5173'],
     apis: [api],
   },
   // On another site: 127.0.0.1, where the broker is localhost.
   {
     id: 'demo-oauth',
-    way: 'oauth',
+    kind: 'oauth',
     origins: ['http://127.0.0.1:7177'],
     redirectUris: ['http://127.0.0.1:7177/callback'],
     apis: [api],

@@ -13,17 +13,17 @@ export type Prompt = 'login' | 'select_account' | 'consent' | 'none'
 
 /** A front end as the broker knows it: parsed, defaults filled in. */
 export interface FrontEndSettings {
-  /** The client id of the OAuth way; in the cookie way part of its cookie's name, `__Host-session-ID`. */
+  /** The client id of OAuth clients; for a session front end part of its cookie's name, `__Host-session-ID`. */
   readonly id: string
   /** How it gets its tokens. */
-  readonly way: Way
+  readonly kind: FrontEndKind
   /** Exact serialized origins; two front ends may share one. */
   readonly origins: readonly string[]
   /** Where a sign-in may end; `undefined` means any path of the origins. */
   readonly returnUrls: readonly string[] | undefined
-  /** The OAuth way's redirect URIs; none in the cookie way. */
+  /** An OAuth client's redirect URIs; none for a session front end. */
   readonly redirectUris: readonly string[]
-  /** The OAuth way: whether a browser that signed in at another front end is signed in here without a question. */
+  /** OAuth clients: whether a browser that signed in at another front end is signed in here without a question. */
   readonly singleSignOn: boolean
   /** Where the browser may go after a sign-out. */
   readonly signedOutUrls: readonly string[]
@@ -32,7 +32,7 @@ export interface FrontEndSettings {
 }
 
 /** cookie: a session cookie, on the broker's own site. oauth: codes and refresh handles, on any site. */
-export type Way = 'cookie' | 'oauth'
+export type FrontEndKind = 'session' | 'oauth'
 
 /** An API that a front end may get access tokens for. */
 export interface ApiSettings {
@@ -41,9 +41,9 @@ export interface ApiSettings {
   readonly scopes: readonly string[]
 }
 
-/** `none` is an OAuth client's question; in the cookie way GET /session is the same question. */
-const promptsOf: Readonly<Record<Way, readonly Prompt[]>> = {
-  cookie: ['login', 'select_account', 'consent'],
+/** `none` is an OAuth client's question; for a session front end GET /session is the same question. */
+const promptsOf: Readonly<Record<FrontEndKind, readonly Prompt[]>> = {
+  session: ['login', 'select_account', 'consent'],
   oauth: ['login', 'select_account', 'consent', 'none'],
 }
 const scopesOfOpenId: readonly string[] = ['openid', 'profile', 'email', 'offline_access']
@@ -91,11 +91,11 @@ const frontEnd = z
       z.regex(/^[a-z0-9][a-z0-9-]{0,31}$/),
       z.meta({
         description:
-          'Its name. In the cookie way the parameter `frontend`, and part of its cookie, __Host-session-ID; in the OAuth way its `client_id`.',
+          'Its name. For a session front end the parameter `frontend`, and part of its cookie, __Host-session-ID; for an OAuth client its `client_id`.',
         examples: ['spa'],
       }),
     ),
-    way: z._default(z.enum(['cookie', 'oauth']), 'cookie').check(
+    kind: z._default(z.enum(['session', 'oauth']), 'session').check(
       z.meta({
         description:
           'How it gets its tokens. cookie: a session cookie; it shares a site with the broker. oauth: authorization code and refresh token, as a public OAuth client; on any site.',
@@ -133,7 +133,7 @@ const frontEnd = z
         z.meta({
           uniqueItems: true,
           description:
-            'The OAuth way: its redirect URIs, compared exactly; https, or http on loopback. The port of http://127.0.0.1 and http://[::1] is free (RFC 8252 §7.3).',
+            'OAuth clients: its redirect URIs, compared exactly; https, or http on loopback. The port of http://127.0.0.1 and http://[::1] is free (RFC 8252 §7.3).',
           examples: [[`${exampleOrigin}/callback`]],
         }),
       ),
@@ -141,7 +141,7 @@ const frontEnd = z
     singleSignOn: z._default(z.boolean(), false).check(
       z.meta({
         description:
-          'The OAuth way: true signs a browser in silently that has signed in at another front end of this broker. Otherwise the person chooses the account first.',
+          'OAuth clients: true signs a browser in silently that has signed in at another front end of this broker. Otherwise the person chooses the account first.',
       }),
     ),
     signedOutUrls: z.optional(
@@ -160,7 +160,7 @@ const frontEnd = z
       z.meta({
         uniqueItems: true,
         description:
-          'Values of `prompt` that GET /login passes on; all of them where it is left out. none: OAuth way only.',
+          'Values of `prompt` that GET /login passes on; all of them where it is left out. none: OAuth clients only.',
       }),
     ),
     apis: z._default(z.array(api).check(z.maxLength(50), refusingMembers(checkNamesOnce)), []).check(
@@ -169,7 +169,7 @@ const frontEnd = z
       }),
     ),
   })
-  .check(refusingMembers(checkReturnUrlsOnOrigins), refusingMembers(checkWay))
+  .check(refusingMembers(checkReturnUrlsOnOrigins), refusingMembers(checkKind))
 
 /** What may stand in `Broker__FrontEnds`. */
 export const frontEndsSchema = z.array(frontEnd).check(
@@ -182,7 +182,7 @@ export const frontEndsSchema = z.array(frontEnd).check(
       [
         {
           id: 'spa',
-          way: 'cookie',
+          kind: 'session',
           origins: [exampleOrigin],
           returnUrls: [`${exampleOrigin}/signed-in`],
           signedOutUrls: [`${exampleOrigin}/goodbye`],
@@ -191,7 +191,7 @@ export const frontEndsSchema = z.array(frontEnd).check(
         },
         {
           id: 'partner-app',
-          way: 'oauth',
+          kind: 'oauth',
           origins: ['https://app.example.net'],
           redirectUris: ['https://app.example.net/callback'],
           apis: [{ name: 'orders', scopes: ['api://orders/orders.read'] }],
@@ -240,7 +240,7 @@ export function parseFrontEnds(
     ...rest,
     returnUrls,
     redirectUris: redirectUris ?? [],
-    prompts: prompts ?? promptsOf[rest.way],
+    prompts: prompts ?? promptsOf[rest.kind],
     signedOutUrls: signedOutUrls ?? rest.origins.map((origin) => `${origin}/`),
   }))
 }
@@ -359,28 +359,32 @@ function checkReturnUrlsOnOrigins(frontEnd: unknown) {
 }
 
 /** Members that belong to the other way would be without effect, and somebody would believe in them. */
-function checkWay(frontEnd: unknown) {
+function checkKind(frontEnd: unknown) {
   const has = (member: string) => memberOf(frontEnd, member) !== undefined
   const refuse = (member: string, problem: string, fix: string) => [{ path: [member], problem, fix }]
-  const remove = 'Remove it, or change the way.'
-  if (memberOf(frontEnd, 'way') === 'oauth') {
+  const remove = 'Remove it, or change the kind.'
+  if (memberOf(frontEnd, 'kind') === 'oauth') {
     return [
       ...(has('redirectUris')
         ? []
         : refuse('redirectUris', 'is missing', 'Register where codes are sent: https://app.example.com/callback.')),
-      ...(has('returnUrls') ? refuse('returnUrls', 'belongs to the cookie way', 'Write redirectUris instead.') : []),
+      ...(has('returnUrls')
+        ? refuse('returnUrls', 'belongs to a session front end', 'Write redirectUris instead.')
+        : []),
       ...(listOf(memberOf(frontEnd, 'apis')).length > 0
         ? []
-        : refuse('apis', 'is empty', 'Name an API: the OAuth way hands out access tokens and nothing else.')),
+        : refuse('apis', 'is empty', 'Name an API: an OAuth client receives access tokens and nothing else.')),
     ]
   }
   return [
-    ...(has('redirectUris') ? refuse('redirectUris', 'belongs to the OAuth way', remove) : []),
-    ...(memberOf(frontEnd, 'singleSignOn') === true ? refuse('singleSignOn', 'belongs to the OAuth way', remove) : []),
+    ...(has('redirectUris') ? refuse('redirectUris', 'belongs to an OAuth client', remove) : []),
+    ...(memberOf(frontEnd, 'singleSignOn') === true
+      ? refuse('singleSignOn', 'belongs to an OAuth client', remove)
+      : []),
     ...(listOf(memberOf(frontEnd, 'prompts')).includes('none')
       ? refuse(
           'prompts',
-          'has none, which belongs to the OAuth way',
+          'has none, which belongs to an OAuth client',
           'Remove none; GET /session answers the same question.',
         )
       : []),
@@ -422,8 +426,13 @@ function describeIssue(issue: z.core.$ZodIssue, json: unknown, name: string): Se
         ? say('is missing', 'Add it; docs/front-ends.schema.json describes it.')
         : say(`is not ${withArticle(issue.expected)}`, 'docs/front-ends.schema.json shows how it is written.')
     case 'invalid_value':
-      return issue.path.at(-1) === 'way'
-        ? say('is a way that this broker does not have', 'Write "cookie" or "oauth".')
+      return issue.path.at(-1) === 'kind'
+        ? say(
+            'is not a kind of front end',
+            valueAt(json, issue.path) === 'cookie'
+              ? 'Write "session"; "cookie" is the former name.'
+              : 'Write "session" or "oauth".',
+          )
         : say(
             'is none of the values that are taken',
             `Write ${issue.values.map((value) => `"${String(value)}"`).join(', ')}.`,
@@ -448,6 +457,9 @@ function describeIssue(issue: z.core.$ZodIssue, json: unknown, name: string): Se
 }
 
 function unknownMember(key: string, path: readonly PropertyKey[]): Refusal {
+  // The name of this member before 0.2.
+  if (key === 'way' && !path.includes('apis'))
+    return { problem: 'has a new name', fix: 'Write kind: "session" or "oauth".' }
   const known = Object.keys((path.includes('apis') ? api : frontEnd).def.shape)
   const nearest = findNearestName(key, known)
   return {

@@ -15,7 +15,7 @@ import type { Refusal, SettingProblem } from './settings-error.ts'
 
 export { SettingsError } from './settings-error.ts'
 export type { SettingProblem } from './settings-error.ts'
-export type { ApiSettings, FrontEndSettings, Prompt, Way } from './front-ends.schema.ts'
+export type { ApiSettings, FrontEndSettings, Prompt, FrontEndKind } from './front-ends.schema.ts'
 
 export interface Settings {
   /** An origin, without a slash at the end. */

@@ -13,7 +13,7 @@ export interface SignInRequest {
   readonly returnUrl: string
   readonly hints: Hints
   readonly scopes: readonly string[]
-  /** Only in the OAuth way. */
+  /** Only for an OAuth client. */
   readonly client?: ClientRequest
 }
 

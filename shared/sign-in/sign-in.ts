@@ -1,6 +1,6 @@
 /** A sign-in from beginning to end: sends the browser to the identity provider, and makes a session of its answer. */
 import { BrokerError, asBrokerError } from '../errors/errors.ts'
-import type { WayOn } from '../errors/errors.ts'
+import type { Link } from '../errors/errors.ts'
 import { checkReturnUrl, isReturnUrl } from '../front-ends/front-ends.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
 import { endTransactionCookie, sessionCookie } from '../http/cookies.ts'
@@ -81,13 +81,13 @@ export interface CompletedSignIn {
 /** A sign-in that failed after it was recognised: its cookie ends, and the page knows the way on. */
 export class FailedSignIn extends BrokerError {
   readonly cookies: readonly Cookie[]
-  /** An OAuth client is told there; a person of the cookie way sees a page. */
+  /** An OAuth client is told there; a person of session front ends sees a page. */
   readonly redirectTo: string | undefined
 
-  constructor(error: BrokerError, cookies: readonly Cookie[], waysOn: BrokerError['waysOn'], redirectTo?: string) {
+  constructor(error: BrokerError, cookies: readonly Cookie[], links: BrokerError['links'], redirectTo?: string) {
     super(error.code, {
       members: error.members,
-      waysOn,
+      links,
       cause: error.cause,
       ...(error.detail === undefined ? {} : { detail: error.detail }),
       ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds }),
@@ -126,11 +126,11 @@ export function createSignIn(options: SignInOptions): SignIn {
    * Where a person goes on from a failed sign-in. Links, never a redirect: a failure that repeats itself must not loop.
    * Registered addresses only, whatever the state or the transaction said.
    */
-  const waysOn = (frontEndId: string, returnUrl?: string): readonly WayOn[] => {
+  const links = (frontEndId: string, returnUrl?: string): readonly Link[] => {
     const frontEnd = frontEnds.find(frontEndId)
     if (!frontEnd) return []
     // An OAuth client begins with a state and a challenge of its own: only its page can begin again.
-    if (frontEnd.way === 'oauth') return [{ text: 'Back to the application', url: `${frontEnd.origins[0] ?? ''}/` }]
+    if (frontEnd.kind === 'oauth') return [{ text: 'Back to the application', url: `${frontEnd.origins[0] ?? ''}/` }]
     const again = new URL(signInUrl(options.baseUrl, frontEnd))
     const isRegistered = returnUrl !== undefined && isReturnUrl(returnUrl, frontEnd)
     if (isRegistered) again.searchParams.set('return_url', returnUrl)
@@ -240,7 +240,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       const { state } = answer
       let step = funnel.begin('returned', { frontEnd: frontEndIdOf(state) })
       const transaction = await openTransaction(state, cookies, ring).catch((error: unknown) => {
-        throw step.fail(new FailedSignIn(asBrokerError(error), [], waysOn(frontEndIdOf(state))))
+        throw step.fail(new FailedSignIn(asBrokerError(error), [], links(frontEndIdOf(state))))
       })
       const { returnUrl, frontEndId } = transaction
       const about = { frontEnd: frontEndId, begunAt: transaction.begunAt }
@@ -267,7 +267,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         return { ...completed, cookies: [...completed.cookies, ...ended] }
       } catch (thrown) {
         const error = asBrokerError(step.fail(thrown))
-        throw new FailedSignIn(error, ended, waysOn(frontEndId, returnUrl), clientAnswer(transaction, error))
+        throw new FailedSignIn(error, ended, links(frontEndId, returnUrl), clientAnswer(transaction, error))
       }
     },
   }

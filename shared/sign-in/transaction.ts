@@ -29,7 +29,7 @@ export interface Transaction {
   readonly returnUrl: string
   readonly responseMode: ResponseMode
   readonly scopes: readonly string[]
-  /** The OAuth way: what the answer to the client needs. */
+  /** OAuth clients: what the answer to the client needs. */
   readonly client?: ClientRequest
   /** The session that the new one takes the place of: its row, not its cookie. */
   readonly replaces: RowKey | undefined

@@ -1,6 +1,6 @@
 /**
  * Sign-outs that begin elsewhere: the provider says that its session, or a person, is signed out, and every session
- * here that came of it ends, of the cookie way and of the OAuth way alike.
+ * here that came of it ends, of session front ends and of OAuth clients alike.
  */
 import type { IdentityProvider } from '../provider/identity-provider.ts'
 import { checkLogoutToken } from '../provider/logout-token.ts'

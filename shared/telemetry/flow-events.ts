@@ -53,7 +53,7 @@ export function createFunnel({ telemetry, clock, isFrontEnd }: FunnelOptions): F
   const tell = (
     name: StepName,
     fields: StepFields,
-    outcome: { readonly outcome: string; readonly code?: string; readonly owner?: string },
+    outcome: { readonly outcome: string; readonly code?: string; readonly responsible?: string },
     measurements: Readonly<Record<string, number>>,
   ) => {
     const dimensions = {
@@ -85,9 +85,9 @@ export function createFunnel({ telemetry, clock, isFrontEnd }: FunnelOptions): F
       },
       fail: (thrown) => {
         const { code } = asBrokerError(thrown)
-        const { owner, status } = errorCatalogue[code]
+        const { responsible, status } = errorCatalogue[code]
         telemetry.fail(status < 500 ? 'refused' : 'failed')
-        tell(name, fields, { outcome: 'failed', code, owner }, measurements())
+        tell(name, fields, { outcome: 'failed', code, responsible }, measurements())
         return thrown
       },
     }

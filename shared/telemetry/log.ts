@@ -10,7 +10,7 @@ export interface LogFields {
   readonly reference?: string | undefined
   readonly frontEnd?: string | undefined
   readonly code?: string
-  readonly owner?: string
+  readonly responsible?: string
   readonly detail?: string | undefined
   readonly removed?: number
   readonly milliseconds?: number
@@ -31,7 +31,7 @@ const allowed: ReadonlySet<string> = new Set<keyof LogFields>([
   'reference',
   'frontEnd',
   'code',
-  'owner',
+  'responsible',
   'detail',
   'removed',
   'milliseconds',
@@ -54,7 +54,7 @@ export function createLog(sink: LogSink): Log {
 export function describeError(error: BrokerError): LogFields {
   return {
     code: error.code,
-    owner: errorCatalogue[error.code].owner,
+    responsible: errorCatalogue[error.code].responsible,
     detail: error.detail ?? describeCause(error.cause),
   }
 }

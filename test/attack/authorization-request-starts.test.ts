@@ -204,7 +204,7 @@ describe('a front end that nobody registered', () => {
     expect(refused.status).toBe(400)
     expect(refused.headers.get('content-type')).toBe('application/problem+json; charset=utf-8')
     expectSafeHeaders(refused)
-    expect(refused.json).toMatchObject({ code: 'front_end_unknown', owner: 'front end' })
+    expect(refused.json).toMatchObject({ code: 'front_end_unknown', responsible: 'front end' })
     expect(refused.json.reference).toBe(refused.headers.get('broker-reference'))
     expect(JSON.parse(String(refused.json.registration))).toMatchObject({ id: 'my-shop' })
   })

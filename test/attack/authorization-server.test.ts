@@ -51,7 +51,7 @@ describe('the authorization server', () => {
   describe('shows a page and goes nowhere while client or redirect URI are in doubt:', () => {
     it.each([
       ['an unknown client', { client_id: 'nobody' }],
-      ['a front end of the cookie way', { client_id: 'shop' }],
+      ['a front end of session front ends', { client_id: 'shop' }],
       ['markup for a client', { client_id: '<script>alert(1)</script>' }],
       ['no redirect URI', { redirect_uri: undefined }],
       ['a slash more', { redirect_uri: `${redirectUri}/` }],
@@ -232,7 +232,7 @@ describe('the authorization server', () => {
       ['client credentials', { grant_type: 'client_credentials' }, 'unsupported_grant_type'],
       ['no client', { client_id: undefined }, 'invalid_request'],
       ['an unknown client', { client_id: 'nobody' }, 'invalid_client'],
-      ['a client of the cookie way', { client_id: 'shop' }, 'invalid_client'],
+      ['a client of session front ends', { client_id: 'shop' }, 'invalid_client'],
       ['a secret', { client_secret: 'x' }, 'invalid_client'],
       ['no refresh token', { refresh_token: undefined }, 'invalid_request'],
       ['a refresh token of 64 KB', { refresh_token: 'a'.repeat(60_000) }, 'invalid_request'],
@@ -309,14 +309,14 @@ describe('the authorization server', () => {
     if (metadata.jwks_uri !== undefined) expect((await fetch(metadata.jwks_uri as string)).status).toBe(200)
   })
 
-  it('gives no cookie way to an OAuth front end, and no OAuth way to a cookie front end', async () => {
+  it('refuses session routes to an OAuth client, and OAuth routes to a session front end', async () => {
     const person = stack.person()
 
     const login = await person.begin({ frontend: 'app' })
     const session = await person.script({ id: 'app', origin: app.origins[0]! }, '/session')
 
     expect([login.status, session.status]).toEqual([400, 400])
-    expect(session.json.code).toBe('front_end_other_way')
+    expect(session.json.code).toBe('front_end_kind_mismatch')
     expect((await person.begin({ frontend: 'shop' })).status).toBe(303)
   })
 })

@@ -81,7 +81,7 @@ describe('what the broker proves itself with', () => {
     await attemptAnew(stack)
     const refused = await attemptAnew(stack)
     expect(refused.status).toBe(503)
-    expect(refused.json).toMatchObject({ code: 'client_refused', owner: 'operator' })
+    expect(refused.json).toMatchObject({ code: 'client_refused', responsible: 'operator' })
   })
 
   it('is never a key: the vault is asked for public parts, signatures and wrapping alone', async () => {

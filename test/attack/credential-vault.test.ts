@@ -84,7 +84,7 @@ describe('a vault that refuses', () => {
     const refused = await attemptAnew(stack, empty)
 
     expect(refused.status).toBe(503)
-    expect(refused.json).toMatchObject({ code, owner: 'operator' })
+    expect(refused.json).toMatchObject({ code, responsible: 'operator' })
     expect(refused.headers.get('retry-after')).toMatch(/^\d+$/)
     expect(stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token')).toEqual([])
 
@@ -138,15 +138,15 @@ describe('a certificate that cannot sign', () => {
       () => stack.vault.setPermissions(localIdentity.clientId, { ...brokerAccessPolicy, keys: ['get'] }),
       () => stack.vault.setPermissions(localIdentity.clientId, brokerAccessPolicy),
     ],
-  ])('since it %s is told as %s, and signs once that is mended', async (_what, code, spoil, mend) => {
+  ])('since it %s is told as %s, and signs once that is mended', async (_what, code, spoil, remedy) => {
     expect(isSignedIn(await attemptAnew(stack, empty))).toBe(true)
 
     spoil()
     const refused = await attemptAnew(stack, empty)
-    mend()
+    remedy()
 
     expect(refused.status).toBe(503)
-    expect(refused.json).toMatchObject({ code, owner: 'operator' })
+    expect(refused.json).toMatchObject({ code, responsible: 'operator' })
     expect(refused.json.detail).toContain('Operator:')
     expect(isSignedIn(await attemptAnew(stack, empty))).toBe(true)
   })

@@ -64,13 +64,13 @@ describe('a page', () => {
       const reply = await stack.person().open(path, call)
 
       expectPage(reply, code)
-      const { title, owner } = errorCatalogue[code]
+      const { title, responsible } = errorCatalogue[code]
       expect(reply.text).toContain(`<title>${title}</title>`)
       expect(await logged(reply)).toMatchObject({
         event: 'refused',
         reference: reply.headers.get('broker-reference'),
         code,
-        owner,
+        responsible,
       })
     },
   )
@@ -79,15 +79,15 @@ describe('a page', () => {
     const headers = { ...call?.headers, accept: 'application/json' }
     const reply = await stack.person().call(path, { ...call, headers })
 
-    const { status, title, mend, owner } = errorCatalogue[code]
+    const { status, title, remedy, responsible } = errorCatalogue[code]
     expect(reply.status).toBe(status)
     expect(reply.headers.get('content-type')).toBe('application/problem+json; charset=utf-8')
     expect(reply.json).toMatchObject({
       status,
       title,
-      detail: mend,
+      detail: remedy,
       code,
-      owner,
+      responsible,
       reference: reply.headers.get('broker-reference'),
     })
     expect(String(reply.json.type)).toContain(code)
@@ -183,7 +183,7 @@ describe('every answer that is none', () => {
     expect(failed.headers.get('retry-after')).toMatch(/^\d+$/)
     expectSafeHeaders(failed)
     expect(failed.text).not.toMatch(/evil|odata|at .*\.(m?js|ts):\d+/)
-    expect(await logged(failed)).toMatchObject({ code: 'store_unavailable', owner: 'operator' })
+    expect(await logged(failed)).toMatchObject({ code: 'store_unavailable', responsible: 'operator' })
     expect((await stack.person().signIn({ frontend: 'shop' })).location).toBe(`${shopPage.origin}/`)
   })
 })

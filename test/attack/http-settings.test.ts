@@ -74,7 +74,7 @@ describe('a broker whose settings cannot be used', () => {
 
     expect(reply.status).toBe(503)
     expect(reply.headers.get('content-type')).toBe('application/problem+json; charset=utf-8')
-    expect(reply.json).toMatchObject({ code: 'settings_invalid', owner: 'operator' })
+    expect(reply.json).toMatchObject({ code: 'settings_invalid', responsible: 'operator' })
     const problems = reply.json.settings as { setting: string; problem: string; fix: string }[]
     expect(problems.map(({ setting }) => setting).sort()).toEqual([...named].sort())
     for (const { problem, fix } of problems) {

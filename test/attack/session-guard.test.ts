@@ -146,8 +146,8 @@ describe('what changes something', () => {
       const reply = await send(path, { headers: { ...own, 'sec-fetch-site': 'cross-site' }, body })
 
       expect(reply.status).toBe(403)
-      expect(reply.json).toMatchObject({ code: 'front_end_cross_site', owner: 'front end' })
-      expect(reply.json.detail).toMatch(/domain of your own.*OAuth way/)
+      expect(reply.json).toMatchObject({ code: 'front_end_cross_site', responsible: 'front end' })
+      expect(reply.json.detail).toMatch(/domain of your own.*OAuth client/)
       // Its own script must be able to read why.
       expect(reply.headers.get('access-control-allow-origin')).toBe(shopPage.origin)
     })

@@ -124,7 +124,7 @@ describe('docs/openapi.json', () => {
     for (const answer of answers) expectDescribed('/login', 'get', answer)
   })
 
-  it('says what the cookie way answers', async () => {
+  it('says what a session front end answers', async () => {
     const person = stack.person()
     const out = await person.script(shopPage, '/session')
     const noToken = await person.sessionToken(shopPage, { api: 'orders' })
@@ -160,7 +160,7 @@ describe('docs/openapi.json', () => {
     for (const answer of logouts) expectDescribed('/logout', 'post', answer)
   })
 
-  it('says what the cookie way answers when the provider wants something, and when the store is down', async () => {
+  it('says what a session front end answers when the provider wants something, and when the store is down', async () => {
     const person = stack.person()
     stack.identityProvider.settings.accessTokenSeconds = 4
     await person.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/' })
@@ -177,7 +177,7 @@ describe('docs/openapi.json', () => {
     expectDescribed('/session', 'get', down)
   })
 
-  it('says what the OAuth way answers', async () => {
+  it('says what an OAuth client answers', async () => {
     const pkce = newPkce()
     const code = (await authorize(stack.person(), authorizationRequest(pkce))).get('code')!
     stack.identityProvider.settings.accessTokenSeconds = 4

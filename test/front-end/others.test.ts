@@ -24,7 +24,7 @@ describe('a front end that asks for what is another’s', () => {
     expect(own.status).toBe(200)
     expect(decodeJwt(own.json.access_token as string).aud).toBe('api://demo')
     expect(others.status).toBe(403)
-    expect(others.json).toMatchObject({ code: 'api_unknown', owner: 'front end' })
+    expect(others.json).toMatchObject({ code: 'api_unknown', responsible: 'front end' })
     expect(theirs.status).toBe(200)
     expect(decodeJwt(theirs.json.access_token as string).aud).toBe('api://bills')
   })

@@ -23,14 +23,14 @@ const time = '2026-11-25T03:00:00Z'
 describe('the alert that people cannot sign in', () => {
   const condition = conditionOf('sign-in-fails')
 
-  it('counts by code what the operator or the provider has to mend, at every step but a sign-out', () => {
+  it('counts by code what the operator or the provider has to remedy, at every step but a sign-out', () => {
     const rows = metricsOf((funnel) => {
       for (const name of stepNames) for (const code of codes) funnel.begin(name).fail(new BrokerError(code))
     })
 
     const counted = run(condition, 'AppMetrics', rows)
 
-    const theirs = codes.filter((code) => ['operator', 'provider'].includes(errorCatalogue[code].owner))
+    const theirs = codes.filter((code) => ['operator', 'provider'].includes(errorCatalogue[code].responsible))
     expect(theirs).toContain('client_refused')
     expect(stepNames).toContain('sign_out')
     expect(counted).toEqual(

@@ -74,7 +74,7 @@ describe.skipIf(skipsWithoutBicep)('a parameter', () => {
 
   it.each([
     ['frontEnds', { frontEnds: "[{ id: 'spa', orgins: ['https://app.example.com'] }]" }],
-    ['frontEnds', { frontEnds: "[{ id: 'spa', origins: [], way: 'cookie' }]" }],
+    ['frontEnds', { frontEnds: "[{ id: 'spa', origins: [], kind: 'session' }]" }],
     ['otherVaultAccess', { otherVaultAccess: `[{ objectId: '${guid}', certificates: ['got'] }]` }],
     ['otherVaultAccess', { otherVaultAccess: `[{ objectId: '${guid}', secrets: ['get'] }]` }],
     ['nodeVersion', { nodeVersion: "'20'" }],

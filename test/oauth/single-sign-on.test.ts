@@ -23,9 +23,9 @@ describe('a browser that signed in at another front end', () => {
   }
 
   describe.each([
-    ['by the cookie way', (person: Person) => person.signIn({ frontend: 'shop' })],
+    ['by a session front end', (person: Person) => person.signIn({ frontend: 'shop' })],
     [
-      'by the OAuth way',
+      'by an OAuth client',
       async (person: Person) => {
         const { begun } = await ask(person, 'everywhere')
         await person.callback(await person.atProvider(begun.location!))

@@ -6,7 +6,7 @@ import type { Registration } from './stack.ts'
 /** A front end on another site than the broker. */
 export const app: Registration = {
   id: 'app',
-  way: 'oauth',
+  kind: 'oauth',
   origins: ['http://127.0.0.1:5173'],
   redirectUris: ['http://127.0.0.1:5173/callback', 'https://app.example.net/callback?tenant=a'],
   signedOutUrls: ['http://127.0.0.1:5173/'],

@@ -114,7 +114,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
           },
           {
             id: demoOtherSiteId,
-            way: 'oauth',
+            kind: 'oauth',
             origins: [new URL(cloud.demoOtherSite!.url).origin],
             redirectUris: [cloud.demoOtherSite!.redirectUri],
             apis: [{ name: 'orders', scopes: ['api://demo/orders.read'] }],

@@ -152,7 +152,7 @@ describe('a fresh instance', () => {
 
   it('says of a failure whose it is and which', () => {
     expect(of('no session')[0]!.filter(({ type }) => type === 'event')).toMatchObject([
-      { name: 'broker.token', properties: { outcome: 'failed', code: 'signed_out', owner: 'person' } },
+      { name: 'broker.token', properties: { outcome: 'failed', code: 'signed_out', responsible: 'person' } },
     ])
     expect(of('refused')[0]!.filter(({ type }) => type === 'event')).toMatchObject([
       { name: 'broker.returned', properties: { outcome: 'failed', code: 'sign_in_unknown', front_end: 'shop' } },

@@ -38,18 +38,18 @@ const brokerRequest = {
 }
 
 const parameterTexts: Readonly<Record<string, string>> = {
-  frontend: 'Cookie way: the front end’s id.',
-  return_url: 'Cookie way: where to come back to; an absolute URL on a registered origin, at most 1 KB.',
-  client_id: 'OAuth way: the front end’s id.',
-  redirect_uri: 'OAuth way: exactly as registered; the port of http://127.0.0.1 and http://[::1] is free.',
-  response_type: 'OAuth way: `code`.',
-  response_mode: 'OAuth way: `query`, or left out.',
-  state: 'OAuth way: comes back with the answer.',
-  code_challenge: 'OAuth way: RFC 7636 §4.2.',
-  code_challenge_method: 'OAuth way: `S256`.',
-  nonce: 'OAuth way: taken and without effect, since no ID token is given out.',
+  frontend: 'Session front end: the front end’s id.',
+  return_url: 'Session front end: where to come back to; an absolute URL on a registered origin, at most 1 KB.',
+  client_id: 'OAuth client: the front end’s id.',
+  redirect_uri: 'OAuth client: exactly as registered; the port of http://127.0.0.1 and http://[::1] is free.',
+  response_type: 'OAuth client: `code`.',
+  response_mode: 'OAuth client: `query`, or left out.',
+  state: 'OAuth client: comes back with the answer.',
+  code_challenge: 'OAuth client: RFC 7636 §4.2.',
+  code_challenge_method: 'OAuth client: `S256`.',
+  nonce: 'OAuth client: taken and without effect, since no ID token is given out.',
   scope: 'Registered scopes of one API, separated by spaces; those of the first API where it is left out.',
-  prompt: 'What `prompts` of the front end has. `none` in the OAuth way only.',
+  prompt: 'What `prompts` of the front end has. `none` for an OAuth client only.',
   login_hint: 'Whom to suggest.',
   domain_hint: 'A domain.',
   claims: 'A claims challenge, as the broker or the API gave it.',
@@ -91,7 +91,7 @@ function paths(): Members {
         operationId: 'login',
         summary: 'Begins a sign-in; the browser goes here by itself.',
         description:
-          'With client_id it is the OAuth authorization endpoint (RFC 6749 §4.1.1): until client and redirect URI are beyond doubt an error is a page, afterwards it goes to the redirect URI. Without, it begins a sign-in of the cookie way.',
+          'With client_id it is the OAuth authorization endpoint (RFC 6749 §4.1.1): until client and redirect URI are beyond doubt an error is a page, afterwards it goes to the redirect URI. Without, it begins a sign-in of session front ends.',
         parameters: loginParameters(),
         responses: {
           '303': {
@@ -153,7 +153,7 @@ function paths(): Members {
     '/token': {
       post: {
         operationId: 'token',
-        summary: 'OAuth way: a code or a refresh token for an access token.',
+        summary: 'OAuth client: a code or a refresh token for an access token.',
         requestBody: form('TokenRequest'),
         responses: { '200': json('RFC 6749 §5.1.', 'Token'), ...clientErrors },
       },
@@ -161,7 +161,7 @@ function paths(): Members {
     '/revoke': {
       post: {
         operationId: 'revoke',
-        summary: 'OAuth way: ends the session of a refresh token (RFC 7009).',
+        summary: 'OAuth client: ends the session of a refresh token (RFC 7009).',
         requestBody: form('RevocationRequest'),
         responses: { '200': { description: 'It is ended, or there was none.' }, ...clientErrors },
       },

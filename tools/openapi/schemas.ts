@@ -13,7 +13,7 @@ const url = (description: string) => z.url().check(described(description))
 const maybe = (description: string) => z.optional(text(description))
 
 const codes = Object.keys(errorCatalogue) as [ErrorCode, ...ErrorCode[]]
-const owners = [...new Set(Object.values(errorCatalogue).map(({ owner }) => owner))]
+const responsibleParties = [...new Set(Object.values(errorCatalogue).map(({ responsible }) => responsible))]
 const oauthErrors = [
   'invalid_request',
   'invalid_client',
@@ -86,7 +86,7 @@ export const schemas = {
       status: z.int(),
       detail: text('What to do about it.'),
       code,
-      owner: z.enum(owners).check(described('Who can do something about it.')),
+      responsible: z.enum(responsibleParties).check(described('Who can do something about it.')),
       reference,
       registration: maybe('The line that would register the front end.'),
       ...members,
@@ -111,7 +111,7 @@ export const requests = {
   }),
   LogoutRequest: z.strictObject({
     return_url: maybe('One of the registered signedOutUrls; the first where it is left out.'),
-    refresh_token: maybe('The OAuth way: whose session to end. `frontend` in the query is then the client id.'),
+    refresh_token: maybe('OAuth clients: whose session to end. `frontend` in the query is then the client id.'),
   }),
   TokenRequest: z.union([
     z.object({

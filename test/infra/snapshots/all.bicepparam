@@ -12,7 +12,7 @@ param resourceGroupName = 'signin'
 param frontEnds = [
   {
     id: 'spa'
-    way: 'cookie'
+    kind: 'session'
     origins: ['https://app.example.com']
     apis: [
       {

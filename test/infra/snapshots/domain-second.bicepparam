@@ -14,7 +14,7 @@ param deploymentPass = 'second'
 param frontEnds = [
   {
     id: 'spa'
-    way: 'cookie'
+    kind: 'session'
     origins: ['https://app.example.com']
     apis: [
       {

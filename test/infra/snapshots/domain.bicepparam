@@ -12,7 +12,7 @@ param domain = 'signin.example.com'
 param frontEnds = [
   {
     id: 'spa'
-    way: 'cookie'
+    kind: 'session'
     origins: ['https://app.example.com']
     apis: [
       {

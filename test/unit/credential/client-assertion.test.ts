@@ -256,7 +256,7 @@ describe('a version that no longer signs', () => {
       'vault_forbidden',
       () => parts.reset(),
     ],
-  ])('since it %s is told by its own code, and signs again once that is mended', async (_what, spoil, code, mend) => {
+  ])('since it %s is told by its own code, and signs again once that is mended', async (_what, spoil, code, remedy) => {
     const certificate = `one-${Math.random().toString(36).slice(2)}`
     await parts.vault.createCertificate(certificate, { keySize: 2048 })
     const { assertions } = parts.instance({ certificate })
@@ -266,7 +266,7 @@ describe('a version that no longer signs', () => {
     parts.later(700)
     await expect(assertions.get()).rejects.toMatchObject({ code })
 
-    mend(certificate)
+    remedy(certificate)
     await expect(assertions.get()).resolves.toBeDefined()
   })
 

@@ -226,7 +226,7 @@ describe('the front end of a request', () => {
             const line = String(members.registration)
             expect(line).not.toMatch(/[<>]/)
             const [parsed] = frontEnds(JSON.parse(line) as object)
-            expect(parsed).toMatchObject({ way: 'cookie' })
+            expect(parsed).toMatchObject({ kind: 'session' })
           }
         },
       ),

@@ -55,7 +55,7 @@ describe('readiness', () => {
 
     const checks = await open().checks()
 
-    expect(checks.filter(({ ok }) => !ok)).toEqual([{ part, ok: false, code, mend: expect.any(String) as string }])
+    expect(checks.filter(({ ok }) => !ok)).toEqual([{ part, ok: false, code, remedy: expect.any(String) as string }])
     expect(JSON.stringify(checks)).not.toMatch(/the-secret|for the log/)
     expect(asked).toHaveLength(4)
   })

@@ -43,11 +43,11 @@ describe('a template', () => {
 describe('a page of an error', () => {
   it.each(codes)('says for %s what happened, what to do, whom to tell what; without script, frame or form', (code) => {
     const answer = errorPage(new BrokerError(code), reference)
-    const { title, mend, status } = errorCatalogue[code]
+    const { title, remedy, status } = errorCatalogue[code]
     const body = answer.body ?? ''
 
     expect(answer.status).toBe(status)
-    for (const text of [title, mend]) expect(body).toContain(html`${text}`.text)
+    for (const text of [title, remedy]) expect(body).toContain(html`${text}`.text)
     expect(body).toContain(`Code: ${code}`)
     expect(body).toContain(`Reference: ${reference}`)
     expect(body).toMatch(/^<!doctype html>\s*<html lang="en">/)
@@ -77,7 +77,7 @@ describe('a page of an error', () => {
         settings: [{ setting: markup, problem: markup, fix: markup }],
         unknown: 'not for a page',
       },
-      waysOn: [{ text: markup, url: `https://app.example.com/?${markup}` }],
+      links: [{ text: markup, url: `https://app.example.com/?${markup}` }],
     })
     const { body = '' } = errorPage(error, reference)
 
@@ -91,12 +91,12 @@ describe('a page of an error', () => {
 
 describe('problem details', () => {
   it.each(codes)('for %s say the same as its page', (code) => {
-    const { title, mend, status, owner } = errorCatalogue[code]
+    const { title, remedy, status, responsible } = errorCatalogue[code]
     const answer = problem(new BrokerError(code, { detail: 'for the log only' }), reference)
 
     expect(answer.status).toBe(status)
     expect(answer.headers?.['content-type']).toBe('application/problem+json; charset=utf-8')
-    expect(JSON.parse(answer.body ?? '')).toMatchObject({ title, detail: mend, status, code, owner, reference })
+    expect(JSON.parse(answer.body ?? '')).toMatchObject({ title, detail: remedy, status, code, responsible, reference })
     expect(answer.body).not.toContain('for the log only')
     expect(answer.headers?.['retry-after']).toBe(status === 503 ? '5' : undefined)
   })

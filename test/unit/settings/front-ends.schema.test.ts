@@ -16,7 +16,7 @@ describe('a front end', () => {
   it('is taken with all its members', () => {
     const whole = {
       id: 'spa-2',
-      way: 'cookie',
+      kind: 'session',
       origins: [
         'https://app.example.com',
         'https://app.example.com:8443',
@@ -47,7 +47,7 @@ describe('a front end', () => {
     [{ id: '' }, `${place}.id is no front end id`],
     [{ id: 'a'.repeat(33) }, `${place}.id is no front end id`],
     [{ id: 3 }, `${place}.id is not a string`],
-    [{ way: 'device' }, `${place}.way is a way that this broker does not have`],
+    [{ kind: 'device' }, `${place}.kind is a way that this broker does not have`],
     [{ origins: [] }, `${place}.origins is empty`],
     [{ origins: undefined }, `${place}.origins is missing`],
     [{ origins: 'https://app.example.com' }, `${place}.origins is not an array`],
@@ -63,7 +63,7 @@ describe('a front end', () => {
     [{ returnUrls: [] }, `${place}.returnUrls is empty`],
     [{ signedOutUrls: ['http://www.example.com/'] }, `${place}.signedOutUrls[0] is http away from loopback`],
     [{ signedOutUrls: ['javascript:alert(1)'] }, `${place}.signedOutUrls[0] is not a URL that begins with https://`],
-    [{ prompts: ['none'] }, `${place}.prompts has none, which belongs to the OAuth way`],
+    [{ prompts: ['none'] }, `${place}.prompts has none, which belongs to an OAuth client`],
     [{ prompts: ['login', 'login'] }, `${place}.prompts[1] is there twice`],
     [{ apis: [{ name: 'a b', scopes: ['api://a/b'] }] }, `${place}.apis[0].name is no API name`],
     [{ apis: [{ name: 'a', scopes: [] }] }, `${place}.apis[0].scopes is empty`],
@@ -94,10 +94,10 @@ describe('a front end', () => {
     [{ apis: [{ name: 'a', scopes: ['api://a/x'], secrets: 1 }] }, `${place}.apis[0].secrets is unknown`],
   ])('is refused where a member is bad: %j', (changes, refusal) => expect(refusalsOf(spa(changes))).toEqual([refusal]))
 
-  it('of the OAuth way has redirect URIs and APIs, and nothing of the cookie way', () => {
+  it('of OAuth clients has redirect URIs and APIs, and nothing of session front ends', () => {
     const client = {
       id: 'app',
-      way: 'oauth',
+      kind: 'oauth',
       origins: ['https://app.example.net'],
       redirectUris: ['https://app.example.net/callback', 'http://127.0.0.1/callback'],
       apis: [{ name: 'orders', scopes: ['api://orders/orders.read'] }],
@@ -110,9 +110,9 @@ describe('a front end', () => {
       expect(refusalsOf(json({ ...client, ...changes }))).toEqual([refusal])
     refused({ redirectUris: undefined }, `${place}.redirectUris is missing`)
     refused({ apis: [] }, `${place}.apis is empty`)
-    refused({ returnUrls: ['https://app.example.net/'] }, `${place}.returnUrls belongs to the cookie way`)
+    refused({ returnUrls: ['https://app.example.net/'] }, `${place}.returnUrls belongs to a session front end`)
     refused({ redirectUris: ['http://app.example.net/'] }, `${place}.redirectUris[0] is http away from loopback`)
-    refused({ way: 'cookie' }, `${place}.redirectUris belongs to the OAuth way`)
+    refused({ kind: 'session' }, `${place}.redirectUris belongs to an OAuth client`)
   })
 
   it('with a member that is unknown is refused, with the one that was meant', () => {
@@ -127,11 +127,11 @@ describe('a front end', () => {
   })
 
   it('is told all its problems at once, those between members too', () => {
-    const changes = spa({ id: 'A', way: 'x', colour: 1, returnUrls: ['https://other.example/'], apis: 'none' })
+    const changes = spa({ id: 'A', kind: 'x', colour: 1, returnUrls: ['https://other.example/'], apis: 'none' })
 
     expect(problemsOf(changes).map(({ setting }) => setting)).toEqual([
       `${place}.id`,
-      `${place}.way`,
+      `${place}.kind`,
       `${place}.apis`,
       `${place}.colour`,
       `${place}.returnUrls[0]`,
@@ -225,7 +225,7 @@ describe('the published schema', () => {
 
   it.each([
     { id: 'SPA' },
-    { way: 'device' },
+    { kind: 'device' },
     { origins: ['https://app.example.com/'] },
     { origins: ['http://app.example.com'] },
     { origins: ['https://*.example.com'] },

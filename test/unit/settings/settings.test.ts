@@ -34,7 +34,7 @@ describe('settings', () => {
       frontEnds: [
         {
           id: 'spa',
-          way: 'cookie',
+          kind: 'session',
           origins: ['https://app.example.com'],
           returnUrls: undefined,
           redirectUris: [],
@@ -129,7 +129,7 @@ describe('settings', () => {
     const inJson = JSON.stringify([
       {
         id: marker,
-        way: marker,
+        kind: marker,
         origins: [`https://${marker}.example/x`, marker],
         returnUrls: [`https://a.example/#${marker}`],
       },

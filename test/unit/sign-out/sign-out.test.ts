@@ -26,7 +26,7 @@ describe('a sign-out that comes back late', () => {
     const frontEnds = createFrontEnds([
       {
         id: 'shop',
-        way: 'cookie',
+        kind: 'session',
         origins: ['http://localhost:3000'],
         returnUrls: undefined,
         redirectUris: [],

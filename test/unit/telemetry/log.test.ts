@@ -49,14 +49,17 @@ describe('what the log says of an error', () => {
   it('is its code, whose it is, and the detail of our own', () => {
     expect(describeError(new BrokerError('provider_unavailable', { detail: 'status 503' }))).toEqual({
       code: 'provider_unavailable',
-      owner: 'provider',
+      responsible: 'provider',
       detail: 'status 503',
     })
   })
 
-  it('names the owner of each code, so that an alert finds who can mend it', () => {
+  it('names the responsible of each code, so that an alert finds who can mend it', () => {
     for (const code of Object.keys(errorCatalogue) as ErrorCode[]) {
-      expect(describeError(new BrokerError(code))).toMatchObject({ code, owner: errorCatalogue[code].owner })
+      expect(describeError(new BrokerError(code))).toMatchObject({
+        code,
+        responsible: errorCatalogue[code].responsible,
+      })
     }
   })
 
@@ -85,7 +88,7 @@ describe('what the log says of an error', () => {
   ])('is nothing of %s that was thrown', (_, thrown) => {
     const described = describeError(asBrokerError(thrown))
 
-    expect(described).toEqual({ code: 'internal', owner: 'operator', detail: undefined })
+    expect(described).toEqual({ code: 'internal', responsible: 'operator', detail: undefined })
   })
 
   it('is nothing of the members, which are for the reader of the answer', () => {

@@ -193,9 +193,9 @@ describe('a step', () => {
     for (const error of [new BrokerError('signed_out'), new TypeError('x')]) {
       await funnel.track('token', {}, () => Promise.reject(error)).catch(() => undefined)
     }
-    expect(sums.map(({ fields: { code, owner, outcome } }) => ({ code, owner, outcome }))).toEqual([
-      { code: 'signed_out', owner: 'person', outcome: 'failed' },
-      { code: 'internal', owner: 'operator', outcome: 'failed' },
+    expect(sums.map(({ fields: { code, responsible, outcome } }) => ({ code, responsible, outcome }))).toEqual([
+      { code: 'signed_out', responsible: 'person', outcome: 'failed' },
+      { code: 'internal', responsible: 'operator', outcome: 'failed' },
     ])
   })
 })
