@@ -62,7 +62,7 @@ describe('the documentation', () => {
       'credential/observed-assertions',
     ].map((file) => `shared/${file}.ts`)
     const sources = ['shared/telemetry/flow-events.ts', ...observers, 'shared/telemetry/export-queue.ts']
-    const code = [...sources, 'functions/compose/index.ts', 'functions/session.ts'].map(read).join('\n')
+    const code = [...sources, 'functions/compose/certificate.ts', 'functions/session.ts'].map(read).join('\n')
     const steps = /export type StepName = (.*)/
       .exec(code)![1]!
       .match(/\w+/g)!

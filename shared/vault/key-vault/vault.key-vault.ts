@@ -9,7 +9,7 @@ import { askTwice, createExchange, ExchangeError, readObject } from '../../http/
 import type { Answered } from '../../http/exchange.ts'
 import { vaultResourceOf } from '../../settings/addresses.ts'
 import { withDeadline } from '../../async/deadline.ts'
-import { once } from '../../async/lazy.ts'
+import { lazy } from '../../async/lazy.ts'
 import type { KeyWrapper, RollVault } from '../vault.ts'
 import { passing, refusal } from './vault-refusals.ts'
 
@@ -83,7 +83,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
   }
 
   // For the roll, and for an instance that finds nothing in the store.
-  const certificates = once(async () => {
+  const certificates = lazy(async () => {
     const { createKeyVaultCertificates } = await import('./certificates.key-vault.ts')
     return createKeyVaultCertificates({ ...options, deadlineMilliseconds })
   })

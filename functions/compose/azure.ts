@@ -1,0 +1,81 @@
+/**
+ * Composes the Azure parts: settings `credential` (identity, vault), `keyRing` and `store`. Each SDK is imported on
+ * first use, so that a cold start loads only the modules that its request needs.
+ */
+import { lazy, lazyObject } from '../../shared/async/lazy.ts'
+import { createNetwork } from '../../shared/http/network.ts'
+import type { Network } from '../../shared/http/network.ts'
+import { observeNetwork } from '../../shared/http/observed-network.ts'
+import { observeStore } from '../../shared/store/observed-store.ts'
+import type { Store } from '../../shared/store/store.ts'
+import type { Telemetry } from '../../shared/telemetry/telemetry.ts'
+import type { KeyVault } from '../../shared/vault/key-vault/vault.key-vault.ts'
+import { observeVault } from '../../shared/vault/observed-vault.ts'
+import type { Base } from './telemetry.ts'
+
+/** The parts outside the process: each call is a span in telemetry. */
+export interface Azure {
+  readonly vault: KeyVault
+  readonly store: Store
+  /** Calls to the identity provider and to Graph. */
+  readonly network: Network
+}
+
+export function composeAzure({ settings, clock }: Base, telemetry: Telemetry): Azure {
+  const { credential, keyRing, store } = settings
+
+  const azureIdentity = lazy(async () => {
+    const { createTokenCredential } = await import('../../shared/vault/token-credential.azure-identity.ts')
+    return createTokenCredential({
+      managedIdentity: credential.managedIdentity,
+      managedIdentityClientId: credential.managedIdentityClientId,
+      clock,
+    })
+  })
+  const keyVault = lazy(async () => {
+    const { createKeyVault } = await import('../../shared/vault/key-vault/vault.key-vault.ts')
+    return createKeyVault({
+      vaultUrl: credential.vaultUrl,
+      certificateName: credential.certificateName,
+      wrappingKeyName: keyRing.wrappingKeyName,
+      credential: await azureIdentity(),
+    })
+  })
+  const tableStore = lazy(async () => {
+    const { createAzureTableStore } = await import('../../shared/store/azure-table/store.azure-table.ts')
+    return createAzureTableStore({
+      tableServiceUri: store.tableServiceUri,
+      tablePrefix: store.tablePrefix,
+      credential: azureIdentity,
+    })
+  })
+
+  return {
+    vault: observeVault(
+      lazyObject(keyVault, {
+        listVersions: true,
+        readCertificate: true,
+        sign: true,
+        signRs256: true,
+        wrap: true,
+        unwrap: true,
+      }),
+      telemetry,
+      new URL(credential.vaultUrl).host,
+    ),
+    store: observeStore(
+      lazyObject(tableStore, {
+        insert: true,
+        find: true,
+        replace: true,
+        remove: true,
+        list: true,
+        listWhere: true,
+        listSweepable: true,
+      }),
+      telemetry,
+      new URL(store.tableServiceUri).host,
+    ),
+    network: observeNetwork(createNetwork(), telemetry),
+  }
+}

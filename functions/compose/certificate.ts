@@ -1,0 +1,138 @@
+/** Composes the client certificate: settings `credential`, and of `provider` the ids that a roll registers keys with. */
+import { wait } from '../../shared/async/deadline.ts'
+import { lazy, lazyObject } from '../../shared/async/lazy.ts'
+import type { ProvingVersion } from '../../shared/certificate/application-keys.ts'
+import { emptyRecord } from '../../shared/certificate/certificate-state.ts'
+import { createCertificateRecords } from '../../shared/certificate/certificate-state.store.ts'
+import type { CertificateRecords } from '../../shared/certificate/certificate-state.store.ts'
+import { createPublishedKeys } from '../../shared/certificate/published-keys.ts'
+import type { PublishedKeys } from '../../shared/certificate/published-keys.ts'
+import type { CertificateRoll } from '../../shared/certificate/roll.ts'
+import { paceOf } from '../../shared/certificate/roll-timing.ts'
+import type { Pace } from '../../shared/certificate/roll-timing.ts'
+import { daysLeftOf } from '../../shared/certificate/warnings.ts'
+import { createClientAssertions, entraForm, signAssertion } from '../../shared/credential/client-assertion.ts'
+import type { ClientAssertions } from '../../shared/credential/client-assertion.ts'
+import { observeAssertions } from '../../shared/credential/observed-assertions.ts'
+import { createSigningVersions } from '../../shared/credential/signing-version.ts'
+import type { SigningVersions } from '../../shared/credential/signing-version.ts'
+import { isEntra } from '../../shared/provider/metadata.ts'
+import { isLoopbackHost } from '../../shared/settings/addresses.ts'
+import type { Telemetry } from '../../shared/telemetry/telemetry.ts'
+import type { Azure } from './azure.ts'
+import type { LazyTokenEndpoint, Provider } from './provider.ts'
+import type { Base } from './telemetry.ts'
+
+export interface Certificate {
+  readonly records: CertificateRecords
+  readonly versions: SigningVersions
+  readonly assertions: ClientAssertions
+  readonly pace: Pace
+  readonly publishedKeys: () => Promise<PublishedKeys>
+}
+
+export function composeCredential(
+  { settings, log, clock, onFault }: Base,
+  { vault, store }: Azure,
+  { audience, assertionForm }: Provider,
+  telemetry: Telemetry,
+): Certificate {
+  const { vaultUrl, certificateName, readSeconds, overlapSeconds, assertionReuse, assertionAlgorithm } =
+    settings.credential
+  const { identity, clientId } = settings.provider
+
+  const pace = paceOf({ readSeconds, overlapSeconds })
+  const records = createCertificateRecords({ store, vaultUrl, certificateName })
+  const onRefused = (certificateVersion: string | undefined) =>
+    log('error', 'certificate refused', {
+      code: 'client_refused',
+      ...(certificateVersion === undefined ? {} : { certificateVersion }),
+    })
+  const versions = createSigningVersions({
+    vault,
+    store,
+    vaultUrl,
+    certificateName,
+    records,
+    pace,
+    clock,
+    onFault,
+    onRefused,
+  })
+  const assertions = createClientAssertions({
+    vault,
+    versions,
+    clientId,
+    audience,
+    reuse: assertionReuse,
+    form: assertionForm,
+    clock,
+    onFault,
+  })
+  return {
+    records,
+    versions,
+    assertions: observeAssertions(assertions, telemetry, clock),
+    pace,
+    publishedKeys: createPublishedKeys({
+      vault,
+      record: async () => {
+        if (!versions.record()) await versions.get()
+        return versions.record() ?? emptyRecord
+      },
+      algorithm: isEntra(identity) ? entraForm.algorithm : assertionAlgorithm,
+      pace,
+      clock,
+    }),
+  }
+}
+
+export function composeRoll(
+  { settings, log, clock }: Base,
+  { vault, network }: Azure,
+  { audience, assertionForm }: Provider,
+  { records, versions, pace }: Certificate,
+  tokenEndpoint: LazyTokenEndpoint,
+  telemetry: Telemetry,
+): CertificateRoll {
+  const { identity, clientId, applicationObjectId: objectId, graphUrl } = settings.provider
+
+  const sign = async (by: ProvingVersion): Promise<string> => {
+    const form = await assertionForm()
+    return (await signAssertion(vault, by, { ...form, clientId, audience, now: clock() })).jwt
+  }
+  const graphToken = async (by: ProvingVersion): Promise<string> =>
+    (await tokenEndpoint()).clientToken(graphScope(graphUrl), await sign(by))
+  const probe = async (by: ProvingVersion): Promise<unknown> =>
+    isEntra(identity) ? graphToken(by) : (await tokenEndpoint()).probe(await sign(by))
+
+  const roll = lazy(async () => {
+    const { createCertificateRoll } = await import('../../shared/certificate/roll.ts')
+    const { createGraphApplicationKeys } = await import('../../shared/certificate/application-keys.graph.ts')
+    return createCertificateRoll({
+      vault,
+      records,
+      applicationKeys:
+        objectId !== undefined && graphUrl !== undefined
+          ? createGraphApplicationKeys({ graphUrl, objectId, vault, network, token: graphToken, clock })
+          : undefined,
+      probe,
+      pace,
+      clock,
+      wait,
+      onRecord: (record) => {
+        versions.learn(record)
+        const left = daysLeftOf(record, clock())
+        if (left !== undefined) telemetry.latest('broker.certificate.days_left', left)
+      },
+      log,
+    })
+  })
+  return lazyObject(roll, { run: true, plan: true })
+}
+
+/** Scope of the application's own token for Graph. An emulator on loopback expects tokens for the public cloud's Graph. */
+function graphScope(graphUrl: string | undefined): string {
+  const isPublic = graphUrl === undefined || isLoopbackHost(new URL(graphUrl).hostname)
+  return `${isPublic ? 'https://graph.microsoft.com' : graphUrl}/.default`
+}

@@ -1,0 +1,46 @@
+/** Composes sessions, codes and access tokens: settings `session`. */
+import { createKeyRing } from '../../shared/crypto/key-ring.ts'
+import type { KeyRing } from '../../shared/crypto/key-ring.ts'
+import { createCodes } from '../../shared/oauth/authorization-codes.ts'
+import type { Codes } from '../../shared/oauth/authorization-codes.ts'
+import { createRefreshHandles } from '../../shared/oauth/refresh-tokens.ts'
+import type { RefreshHandles } from '../../shared/oauth/refresh-tokens.ts'
+import { createEndForReuse } from '../../shared/oauth/reuse.ts'
+import { createAccessTokens } from '../../shared/session/access-tokens.ts'
+import type { AccessTokens } from '../../shared/session/access-tokens.ts'
+import { observeAccessTokens } from '../../shared/session/observed-access-tokens.ts'
+import { createSessions } from '../../shared/session/sessions.ts'
+import type { Sessions } from '../../shared/session/sessions.ts'
+import type { Funnel } from '../../shared/telemetry/flow-events.ts'
+import type { Azure } from './azure.ts'
+import type { LazyTokenEndpoint } from './provider.ts'
+import type { Base } from './telemetry.ts'
+
+export interface Kept {
+  readonly ring: KeyRing
+  readonly sessions: Sessions
+  readonly codes: Codes
+  readonly handles: RefreshHandles
+  /** For session front ends. A refresh by an OAuth client is counted by the authorization server. */
+  readonly observedAccessTokens: AccessTokens
+}
+
+export function composeSessions(
+  { settings, clock, onFault }: Base,
+  { vault, store }: Azure,
+  tokenEndpoint: LazyTokenEndpoint,
+  funnel: Funnel,
+): Kept {
+  const { idleSeconds, absoluteSeconds, cacheSeconds } = settings.session
+  const ring = createKeyRing({ store, wrapper: vault, clock, neededForSeconds: absoluteSeconds, onFault })
+  const sessions = createSessions({ store, ring, clock, idleSeconds, absoluteSeconds, cacheSeconds })
+  const endForReuse = createEndForReuse(sessions, funnel)
+  const accessTokens = createAccessTokens({ sessions, tokenEndpoint, clock, idleSeconds, funnel, onFault })
+  return {
+    ring,
+    sessions,
+    codes: createCodes({ store, ring, clock, endForReuse }),
+    handles: createRefreshHandles({ store, ring, sessions, accessTokens, endForReuse, clock }),
+    observedAccessTokens: observeAccessTokens(accessTokens, funnel),
+  }
+}

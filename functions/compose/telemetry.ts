@@ -1,0 +1,62 @@
+/** Composes telemetry: settings `telemetry` and the environment names that the telemetry thread may read. */
+import { asBrokerError } from '../../shared/errors/errors.ts'
+import type { Clock } from '../../shared/async/deadline.ts'
+import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
+import type { Settings } from '../../shared/settings/settings.ts'
+import { createCourier } from '../../shared/telemetry/export-queue.ts'
+import { createFunnel, noFunnel } from '../../shared/telemetry/flow-events.ts'
+import type { Funnel } from '../../shared/telemetry/flow-events.ts'
+import { describeError } from '../../shared/telemetry/log.ts'
+import type { Log } from '../../shared/telemetry/log.ts'
+import { createTelemetry, noTelemetry } from '../../shared/telemetry/telemetry.ts'
+import type { Telemetry } from '../../shared/telemetry/telemetry.ts'
+
+/** Everything that each part of the composition root receives. */
+export interface Base {
+  readonly settings: Settings
+  readonly log: Log
+  readonly clock: Clock
+  /** Logs a fault that no request has to report. */
+  readonly onFault: (error: unknown) => void
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** The identity endpoint, the instance's name in telemetry, and the export intervals. */
+const telemetryNames = [
+  'IDENTITY_ENDPOINT',
+  'IDENTITY_HEADER',
+  'WEBSITE_SITE_NAME',
+  'WEBSITE_INSTANCE_ID',
+  'OTEL_METRIC_EXPORT_INTERVAL',
+  'OTEL_BSP_SCHEDULE_DELAY',
+  'OTEL_BLRP_SCHEDULE_DELAY',
+]
+
+/** @returns `noTelemetry` where no Application Insights resource is set */
+export function composeTelemetry({ settings, clock, log }: Base, environment: Environment): Telemetry {
+  const { telemetry } = settings
+  if (!telemetry) return noTelemetry
+  const threadEnvironment = Object.fromEntries(
+    telemetryNames.flatMap((name) => {
+      const value = environment[name]
+      return value === undefined ? [] : [[name, value] as const]
+    }),
+  )
+  // The build writes the worker's file beside the bundle that contains this module.
+  const file = new URL('./telemetry-worker.mjs', import.meta.url)
+  const courier = createCourier({
+    start: async (onGone) => {
+      const { startReportWorker } = await import('../../shared/telemetry/report-worker.ts')
+      const { connectionString, managedIdentity } = telemetry
+      return startReportWorker({ connectionString, managedIdentity, environment: threadEnvironment, file }, onGone)
+    },
+    onFault: (error) => log('warn', 'telemetry fault', describeError(asBrokerError(error))),
+  })
+  return createTelemetry({ courier, clock })
+}
+
+export function composeFlowEvents({ clock }: Base, telemetry: Telemetry, frontEnds: FrontEnds): Funnel {
+  if (telemetry === noTelemetry) return noFunnel
+  return createFunnel({ telemetry, clock, isFrontEnd: (id) => frontEnds.find(id) !== undefined })
+}
