@@ -9,8 +9,8 @@ import type { Stack } from '../setup/stack.ts'
 import { describeInBrowser, openBrowser } from './chromium.ts'
 import { newVisitor, signInAtProvider } from './visitor.ts'
 
-/** What the script in the README leaves in its module. */
-interface Readme {
+/** The names that the script of docs/front-ends.md defines. */
+interface TenLines {
   readonly session: { readonly username?: string; readonly sign_in_url?: string }
   readonly token: { readonly access_token?: string; readonly sign_in_url?: string }
   readonly signIn: (problem: object) => void
@@ -48,33 +48,33 @@ describeInBrowser('a front end', () => {
     await Promise.all([stack.close(), pages.close(), stranger.close()])
   })
 
-  it('signs in, calls its API and signs out by the ten lines of the README', async () => {
+  it('signs in, calls its API and signs out by the ten lines of docs/front-ends.md', async () => {
     const { tab, context, complaints } = await newVisitor(browser)
     const page = await tab(`${registered}/#cart`)
-    await runReadme(page)
-    expect(await page.evaluate(() => (window as unknown as Readme).token.access_token)).toBeUndefined()
+    await runTenLines(page)
+    expect(await page.evaluate(() => (window as unknown as TenLines).token.access_token)).toBeUndefined()
 
     await page.evaluate(() => {
-      const { session, signIn } = window as unknown as Readme
+      const { session, signIn } = window as unknown as TenLines
       signIn(session)
     })
     await signInAtProvider(page, ada)
     await page.waitForURL(`${registered}/#cart`)
-    await runReadme(page)
+    await runTenLines(page)
 
-    expect(await page.evaluate(() => (window as unknown as Readme).session.username)).toBe(ada)
+    expect(await page.evaluate(() => (window as unknown as TenLines).session.username)).toBe(ada)
     const api = stack.cloud.demoApi!.url
     const called = await page.evaluate(async (url) => {
-      const { token } = window as unknown as Readme
+      const { token } = window as unknown as TenLines
       const answer = await fetch(url, { headers: { authorization: `Bearer ${token.access_token ?? ''}` } })
       return answer.status
     }, api)
     expect(called).toBe(200)
 
-    await page.evaluate(() => (window as unknown as Readme).signOut())
+    await page.evaluate(() => (window as unknown as TenLines).signOut())
     await page.waitForURL(`${registered}/`)
-    await runReadme(page)
-    expect(await page.evaluate(() => (window as unknown as Readme).session.username)).toBeUndefined()
+    await runTenLines(page)
+    expect(await page.evaluate(() => (window as unknown as TenLines).session.username)).toBeUndefined()
     expect(complaints).toEqual([])
     await context.close()
   })
@@ -110,10 +110,11 @@ describeInBrowser('a front end', () => {
     await context.close()
   })
 
-  /** The script as it stands in the README, with the broker's address put in. */
-  async function runReadme(page: Page): Promise<void> {
-    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
-    const script = /```js\n(.*?)```/s.exec(readme)?.[1] ?? ''
+  /** The script of docs/front-ends.md, with the broker's address put in. */
+  async function runTenLines(page: Page): Promise<void> {
+    const documentation = readFileSync(new URL('../../docs/front-ends.md', import.meta.url), 'utf8')
+    const section = documentation.slice(documentation.indexOf('## A session front end, in ten lines'))
+    const script = /```js\n(.*?)```/s.exec(section)?.[1] ?? ''
     expect(script.trim().split('\n').length).toBeLessThanOrEqual(12)
     const module = `${script.replace('https://login.example.com', stack.url)}
       Object.assign(window, { session, token, signIn, signOut, ran: true })`
