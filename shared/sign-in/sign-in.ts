@@ -24,7 +24,7 @@ import type { TakenCode } from '../provider/token-endpoint.ts'
 import { checkIdToken } from '../provider/id-token.ts'
 import type { Identity } from '../provider/id-token.ts'
 import type { IdentityProvider } from '../provider/identity-provider.ts'
-import { askAsRegistered, knownBrowserCookie } from './sso-cookie.ts'
+import { applySsoPolicy, endOldestMarks, ssoCookie } from './sso-cookie.ts'
 import type { RedeemedCode, TokenEndpoint } from '../provider/token-endpoint.ts'
 import { parseSignInRequest } from './login-request.ts'
 import type { SignInRequest } from './login-request.ts'
@@ -180,7 +180,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       const until = clock() + options.absoluteSeconds * 1000
       return {
         redirectTo: answerUrl(client, options.baseUrl, { code: oneTimeCode }),
-        cookies: [await knownBrowserCookie({ frontEndId, loginHint: identity.loginHint, until }, ring)],
+        cookies: [await ssoCookie(frontEndId, { loginHint: identity.loginHint, until }, ring)],
       }
     }
     const value = await sessions.begin(frontEndId, identity, tokens)
@@ -192,7 +192,7 @@ export function createSignIn(options: SignInOptions): SignIn {
   const beginFor = async (request: SignInRequest, cookies: RequestCookies) => {
     const { frontEnd, returnUrl, scopes, client } = request
     const [key, metadata] = await Promise.all([ring.current(), provider.metadata()])
-    const hints = client ? await askAsRegistered(request.hints, frontEnd, cookies, ring, clock()) : request.hints
+    const hints = client ? await applySsoPolicy(request.hints, frontEnd, cookies, ring, clock()) : request.hints
     const transaction: Transaction = {
       state: newState(frontEnd.id),
       nonce: randomText(),
@@ -210,7 +210,11 @@ export function createSignIn(options: SignInOptions): SignIn {
     }
     return {
       authorizationUrl: authorizationUrl(metadata, transaction, redirectUri, hints),
-      cookies: [...(await endOldest(cookies, ring)), sealTransaction(transaction, key, lifetimeSeconds)],
+      cookies: [
+        ...(await endOldest(cookies, ring)),
+        ...(await endOldestMarks(cookies, ring, clock())),
+        sealTransaction(transaction, key, lifetimeSeconds),
+      ],
     }
   }
 

@@ -1,6 +1,7 @@
 /**
- * A browser that signed in at this broker before, known again by a sealed cookie: it decides whether an OAuth client
- * may be signed in silently. It opens no session.
+ * Single sign-on marks: one sealed cookie for each OAuth client at which this browser has signed in. A mark decides
+ * whether that client may sign the browser in without a question (OpenID Connect Core §3.1.2.1, `prompt`). It opens no
+ * session. One cookie a client, because no client may end or replace the mark of another one.
  */
 import type { FrontEnd } from '../front-ends/front-ends.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
@@ -10,51 +11,99 @@ import { open, seal } from '../crypto/sealing.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 
-const name = '__Host-known'
+const prefix = '__Host-known-'
 
-interface Known {
-  readonly frontEndId: string
+/** The name of a cookie that the broker sets; a name goes back into a header, so nothing else is taken. */
+const ownName = new RegExp(`^${prefix}([a-z0-9][a-z0-9-]{0,31})$`)
+
+/** More would fill the Cookie header: each has up to 400 characters. */
+const maxMarks = 8
+
+interface Mark {
   readonly loginHint: string | undefined
+  /** Milliseconds since the epoch. */
   readonly until: number
 }
 
-export async function knownBrowserCookie(known: Known, ring: KeyRing): Promise<Cookie> {
+type NamedMark = Mark & { readonly frontEndId: string }
+
+/**
+ * @param frontEndId the client at which the sign-in has just succeeded
+ * @returns the cookie that marks this browser for that client
+ */
+export async function ssoCookie(frontEndId: string, mark: Mark, ring: KeyRing): Promise<Cookie> {
   const key = await ring.current()
-  const sealed = seal(key.transaction, JSON.stringify(known), name)
+  const name = `${prefix}${frontEndId}`
+  const sealed = seal(key.transaction, JSON.stringify(mark), name)
   return { name, value: `${key.id}.${sealed.toString('base64url')}`, sameSite: 'Lax' }
 }
 
-export const endKnownBrowserCookie: Cookie = { name, value: '', sameSite: 'Lax', maxAge: 0 }
+/** @returns the cookie that ends the mark of this client, and of no other */
+export function endSsoCookie(frontEndId: string): Cookie {
+  return { name: `${prefix}${frontEndId}`, value: '', sameSite: 'Lax', maxAge: 0 }
+}
+
+/** @returns cookies that end the marks over the limit: those that do not open, then the oldest */
+export async function endOldestMarks(cookies: RequestCookies, ring: KeyRing, now: number): Promise<readonly Cookie[]> {
+  const ids = [...cookies.keys()].flatMap((name) => ownName.exec(name)?.[1] ?? [])
+  if (ids.length <= maxMarks) return []
+  const aged = await Promise.all(
+    ids.map(async (id) => ({ id, until: (await openMark(id, cookies, ring, now))?.until ?? 0 })),
+  )
+  aged.sort((a, b) => a.until - b.until)
+  return aged.slice(0, ids.length - maxMarks).map(({ id }) => endSsoCookie(id))
+}
 
 /**
- * What an OAuth client's sign-in may do without a question. The provider would sign the browser in silently; that is
- * for front ends whose registration says so, and for the one that the browser signed in at before.
+ * Decides whether an OAuth client may sign this browser in without a question. The provider may know the browser, and
+ * would then answer at once. That is right for a client with `singleSignOn`, and for a client whose own mark the browser
+ * holds. `prompt=none` at any other client is refused in every case, so that its answer does not reveal whether the
+ * browser has signed in elsewhere.
  *
- * @throws {BrokerError} `login_required` where the client forbids the question that is owed
+ * @param hints of the authorization request, checked
+ * @returns the hints to pass on to the provider
+ * @throws {BrokerError} `login_required` where the client forbids the question
  */
-export async function askAsRegistered(
+export async function applySsoPolicy(
   hints: Hints,
   frontEnd: FrontEnd,
   cookies: RequestCookies,
   ring: KeyRing,
   now: number,
 ): Promise<Hints> {
-  const known = await openKnown(cookies, ring, now)
-  if (frontEnd.singleSignOn || known?.frontEndId === frontEnd.id) {
-    return { ...hints, loginHint: hints.loginHint ?? known?.loginHint }
+  const own = await openMark(frontEnd.id, cookies, ring, now)
+  if (own) return { ...hints, loginHint: hints.loginHint ?? own.loginHint }
+  if (frontEnd.singleSignOn) {
+    const newest = await newestMark(cookies, ring, now)
+    return { ...hints, loginHint: hints.loginHint ?? newest?.loginHint }
   }
-  const signedInElsewhere =
-    known !== undefined || [...cookies.keys()].some((one) => one.startsWith(sessionCookiePrefix))
-  if (!signedInElsewhere) return hints
   if (hints.prompt === 'none') throw new BrokerError('login_required')
-  return { ...hints, prompt: hints.prompt ?? 'select_account' }
+  return signedInElsewhere(cookies) ? { ...hints, prompt: hints.prompt ?? 'select_account' } : hints
 }
 
-async function openKnown(cookies: RequestCookies, ring: KeyRing, now: number): Promise<Known | undefined> {
+/** By name alone: a cookie that does not open makes the answer only more careful. */
+function signedInElsewhere(cookies: RequestCookies): boolean {
+  return [...cookies.keys()].some((name) => name.startsWith(prefix) || name.startsWith(sessionCookiePrefix))
+}
+
+async function newestMark(cookies: RequestCookies, ring: KeyRing, now: number): Promise<NamedMark | undefined> {
+  const ids = [...cookies.keys()].flatMap((name) => ownName.exec(name)?.[1] ?? []).slice(0, maxMarks)
+  const marks = await Promise.all(ids.map((id) => openMark(id, cookies, ring, now)))
+  return marks.filter((mark) => mark !== undefined).sort((a, b) => b.until - a.until)[0]
+}
+
+/** @returns undefined where there is no mark, it has ended, or it was sealed for another client */
+async function openMark(
+  frontEndId: string,
+  cookies: RequestCookies,
+  ring: KeyRing,
+  now: number,
+): Promise<NamedMark | undefined> {
+  const name = `${prefix}${frontEndId}`
   const [keyId, sealed] = (cookies.get(name) ?? '').split('.')
   const key = keyId && sealed ? await ring.find(keyId) : undefined
   const opened = key && open(key.transaction, Buffer.from(sealed ?? '', 'base64url'), name)
   if (opened === undefined) return undefined
-  const known = JSON.parse(opened) as Known
-  return now < known.until ? known : undefined
+  const mark = JSON.parse(opened) as Mark
+  return now < mark.until ? { ...mark, frontEndId } : undefined
 }

@@ -20,10 +20,10 @@ export interface SignOut {
   begin(frontEnd: FrontEnd, key: SessionKey | undefined, signedOutUrl: string | undefined): Promise<string>
   /**
    * @param state as it came back; untrusted
-   * @returns the front end's page
+   * @returns the front end's page, and the front end whose sign-out it was
    * @throws {BrokerError} `sign_out_unknown`
    */
-  complete(state: string | undefined): Promise<string>
+  complete(state: string | undefined): Promise<{ redirectTo: string; frontEndId: string }>
 }
 
 export interface SignOutOptions {
@@ -87,7 +87,7 @@ export function createSignOut(options: SignOutOptions): SignOut {
       const frontEnd = options.frontEnds.find(frontEndId)
       // Checked again: a front end may be gone from the settings since.
       if (!frontEnd || clock() > begunAt + lifetime) throw new BrokerError('sign_out_unknown')
-      return checkSignedOutUrl(target, frontEnd)
+      return { redirectTo: checkSignedOutUrl(target, frontEnd), frontEndId }
     },
   }
 }

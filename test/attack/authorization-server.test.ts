@@ -199,17 +199,25 @@ describe('the authorization server', () => {
       expect(told(done.location)).toHaveProperty('code')
     })
 
-    it('says login_required where nobody is, to the registered redirect URI only', async () => {
-      const person = stack.person()
+    it('says login_required where the browser never signed in at this client, to the registered redirect URI only', async () => {
+      const begun = await stack.person().begin(authorizationRequest(newPkce(), { prompt: 'none' }))
 
-      const begun = await person.begin(authorizationRequest(newPkce(), { prompt: 'none' }))
-      const done = await person.callback(await person.visitor.signIn(begun.location!, 'nobody'))
-
-      expect(told(done.location)).toMatchObject({
+      expect(told(begun.location)).toMatchObject({
         at: redirectUri,
         error: 'login_required',
         state: 'state-of-the-client',
       })
+      expect(begun.cookies).toEqual([])
+    })
+
+    it('says login_required where the session at the provider is over', async () => {
+      const person = stack.person()
+      await signInByCode(person, stack.url)
+      const begun = await person.begin(authorizationRequest(newPkce(), { prompt: 'none' }))
+
+      const done = await person.callback(await stack.person().visitor.signIn(begun.location!, 'nobody'))
+
+      expect(told(done.location)).toMatchObject({ at: redirectUri, error: 'login_required' })
     })
 
     it('says login_required in a frame at once, where no cookie would come along', async () => {

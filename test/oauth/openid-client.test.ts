@@ -60,7 +60,7 @@ describe('openid-client, unmodified', () => {
     await expect(client.authorizationCodeGrant(config, answer, checks)).resolves.toHaveProperty('access_token')
   })
 
-  it('is told at its redirect URI that nobody is signed in, where it asks not to ask', async () => {
+  it('receives login_required at its redirect URI for prompt=none, where the browser is unknown', async () => {
     const { answer, checks } = await authorize({ prompt: 'none' })
 
     await expect(client.authorizationCodeGrant(config, answer, checks)).rejects.toMatchObject({
@@ -81,7 +81,8 @@ describe('openid-client, unmodified', () => {
       ...changes,
     })
     const person = stack.person()
-    const done = await person.signIn(Object.fromEntries(url.searchParams))
+    const query = Object.fromEntries(url.searchParams)
+    const done = query.prompt === 'none' ? await person.begin(query) : await person.signIn(query)
     return { answer: new URL(done.location!), checks: { pkceCodeVerifier: codeVerifier, expectedState: state } }
   }
 })

@@ -7,12 +7,13 @@ import type { Registration, Stack } from '../setup/stack.ts'
 
 const apart: Registration = { ...app, prompts: ['none', 'login'] }
 const everywhere: Registration = { ...apart, id: 'everywhere', singleSignOn: true }
+const narrow: Registration = { ...apart, id: 'narrow' }
 const shop: Registration = { id: 'shop', origins: ['http://localhost:5173'], apis: [] }
 
 describe('a browser that signed in at another front end', () => {
   let stack: Stack
   beforeAll(async () => {
-    stack = await startStack({ frontEnds: [shop, apart, everywhere], instances: 2 })
+    stack = await startStack({ frontEnds: [shop, apart, everywhere, narrow], instances: 2 })
   })
   afterAll(() => stack.close())
 
@@ -20,6 +21,14 @@ describe('a browser that signed in at another front end', () => {
     const pkce = newPkce()
     const begun = await person.begin(authorizationRequest(pkce, { client_id, prompt }))
     return { pkce, begun, asked: new URL(begun.location!).searchParams }
+  }
+
+  const signInAt = async (person: Person, client_id: string) => {
+    const { pkce, begun } = await ask(person, client_id)
+    const done = await person.callback(await person.atProvider(begun.location!))
+    const code = new URL(done.location!).searchParams.get('code')!
+    const answer = await redeem(stack.url, code, pkce, { client_id })
+    return { refreshToken: answer.json.refresh_token as string }
   }
 
   describe.each([
@@ -56,11 +65,9 @@ describe('a browser that signed in at another front end', () => {
     })
   })
 
-  it('is signed in without a question at the front end that it signed in at last, on any instance', async () => {
+  it('is signed in without a question at the front end that it signed in at, on any instance', async () => {
     const person = stack.person()
-    const first = await ask(person, 'app')
-    expect(first.asked.get('prompt')).toBeNull()
-    await person.callback(await person.atProvider(first.begun.location!))
+    await signInAt(person, 'app')
 
     expect((await ask(person, 'app')).asked.get('prompt')).toBeNull()
     const again = authorizationRequest(newPkce(), { prompt: 'none' })
@@ -68,11 +75,66 @@ describe('a browser that signed in at another front end', () => {
     expect(new URL(elsewhere.location!).searchParams.get('prompt')).toBe('none')
   })
 
-  it('is asked as before where its cookie is forged', async () => {
+  it('keeps one mark for each client: a sign-in at the second client does not replace the first mark', async () => {
     const person = stack.person()
-    await person.signIn({ frontend: 'shop' })
-    await person.jar.setCookie('__Host-known=2026-11.AAAA; Path=/; Secure', `${stack.url.replace('http:', 'https:')}/`)
+    await signInAt(person, 'app')
+    await signInAt(person, 'narrow')
 
-    expect((await ask(person, 'app')).asked.get('prompt')).toBe('select_account')
+    for (const id of ['app', 'narrow']) {
+      expect((await ask(person, id, 'none')).asked.get('prompt'), id).toBe('none')
+    }
+    expect((await ask(person, 'app')).asked.get('login_hint')).toBe(
+      (await ask(person, 'narrow')).asked.get('login_hint'),
+    )
+  })
+
+  it('is not signed in by prompt=none at a client without single sign-on, known here or not', async () => {
+    const [unknown, known] = [stack.person(), stack.person()]
+    await signInAt(known, 'narrow')
+
+    // The same answer for both, or a page could learn by it whether this browser has signed in elsewhere.
+    for (const person of [unknown, known]) {
+      const { begun, asked } = await ask(person, 'app', 'none')
+      expect(begun.location).toMatch(`${redirectUri}?`)
+      expect(asked.get('error')).toBe('login_required')
+      expect(begun.cookies).toEqual([])
+    }
+    await signInAt(unknown, 'app')
+    expect((await ask(unknown, 'app', 'none')).asked.get('prompt')).toBe('none')
+  })
+
+  describe('when a client signs out', () => {
+    it('loses the mark of that client, and keeps the mark of every other one', async () => {
+      const person = stack.person()
+      await signInAt(person, 'app')
+      // The attack: the second client sends the browser to its own /logout/done, and then asks without a question.
+      const { refreshToken } = await signInAt(person, 'narrow')
+      const out = await person.script({ id: 'narrow', origin: app.origins[0]! }, '/logout', {
+        method: 'POST',
+        body: JSON.stringify({ refresh_token: refreshToken }),
+        headers: { 'sec-fetch-site': 'cross-site' },
+      })
+      const state = new URL(out.json.url as string).searchParams.get('state')!
+
+      const done = await person.open(`/logout/done?${new URLSearchParams({ state }).toString()}`)
+
+      expect(done.status).toBe(303)
+      expect((await ask(person, 'app', 'none')).asked.get('prompt')).toBe('none')
+      expect((await ask(person, 'narrow', 'none')).asked.get('error')).toBe('login_required')
+      expect((await ask(person, 'narrow')).asked.get('prompt')).toBe('select_account')
+    })
+  })
+
+  it('is asked as before where its cookie is forged, or moved from another client', async () => {
+    const person = stack.person()
+    const at = `${stack.url.replace('http:', 'https:')}/`
+    await signInAt(person, 'narrow')
+    const { '__Host-known-narrow': mark } = await person.cookies()
+
+    for (const value of ['2026-11.AAAA', 'AAAA', mark]) {
+      await person.jar.setCookie(`__Host-known-app=${value}; Path=/; Secure`, at)
+      expect((await ask(person, 'app')).asked.get('prompt'), value).toBe('select_account')
+      expect((await ask(person, 'app', 'none')).asked.get('error'), value).toBe('login_required')
+    }
   })
 })
