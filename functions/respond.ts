@@ -10,8 +10,6 @@ import type { Cookie } from '../shared/http/cookies.ts'
 import { errorPage } from '../shared/http/pages.ts'
 import { problem } from '../shared/http/problem.ts'
 import { checkSameSite, checkStateChange, corsHeaders, preflightHeaders } from '../shared/front-ends/same-site-guard.ts'
-import { FailedSignIn } from '../shared/sign-in/sign-in.ts'
-import { AuthorizationError } from '../shared/oauth/authorization-request.ts'
 import { oauthProblem } from '../shared/http/oauth-problem.ts'
 import { createLog, describeError } from '../shared/telemetry/log.ts'
 import type { Log } from '../shared/telemetry/log.ts'
@@ -106,10 +104,8 @@ function respond(composed: Composed, handlers: Handlers, format: Format): HttpHa
       const error = asBrokerError(thrown)
       logOf(context)(error.status >= 500 ? 'error' : 'info', 'refused', { reference, ...describeError(error) })
       if (error.status >= 500 && 'broker' in composed) composed.broker.telemetry.fail()
-      const cookies = error instanceof FailedSignIn ? error.cookies : []
-      const toClient =
-        error instanceof FailedSignIn || error instanceof AuthorizationError ? error.redirectTo : undefined
-      if (toClient !== undefined) return toResponse(seeOther(toClient, cookies), reference)
+      const { cookies, redirectTo } = error
+      if (redirectTo !== undefined) return toResponse(seeOther(redirectTo, cookies), reference)
       const formatted = format(error, reference, request)
       const allow = error.code === 'method_not_allowed' ? { allow: Object.keys(handlers).join(', ') } : {}
       return toResponse({ ...formatted, headers: { ...formatted.headers, ...allow }, cookies }, reference)

@@ -1,43 +1,43 @@
 /**
- * Every failure that leaves the broker: its stable code, HTTP status, who can mend it, and a sentence that says what
- * to do. docs/errors.md is made from this list (`npm run generate`). Codes are part of the public contract.
+ * Catalogue of every error that the broker returns: stable code, HTTP status, responsible party, title and remedy.
+ * `npm run generate` writes docs/errors.md from it. Codes are part of the public contract.
  */
 
-/** Who can do something about it. */
+/** The party that can remove the cause. */
 export type ResponsibleParty = 'person' | 'front end' | 'operator' | 'provider'
 
 interface ErrorEntry {
   readonly status: number
   readonly responsible: ResponsibleParty
-  /** What happened, for the person who sees the page. */
+  /** One sentence on the failure, for the person who sees the page. */
   readonly title: string
-  /** What to do about it. */
+  /** One or two sentences on the fix. */
   readonly remedy: string
-  /** How an OAuth client is told (RFC 6749 §4.1.2.1 and §5.2); `server_error` or `invalid_request` by status otherwise. */
+  /** OAuth error value (RFC 6749 §4.1.2.1 and §5.2). Left out: `server_error`, `temporarily_unavailable` or `invalid_request`, by status. */
   readonly oauth?: string
 }
 
-const retry = 'Wait a moment and try again; you have not been signed out.'
+const retry = 'Wait a moment and try again. You are still signed in.'
 
 export const errorCatalogue = {
   // The request of a front end
   parameter_repeated: {
     status: 400,
     responsible: 'front end',
-    title: 'The request names a parameter twice.',
+    title: 'The request contains a parameter twice.',
     remedy: 'Send each parameter once.',
   },
   parameter_invalid: {
     status: 400,
     responsible: 'front end',
-    title: 'The request has a parameter that cannot be used.',
-    remedy: 'Correct the parameter that is named; docs/front-ends.md and docs/oauth.md list what each may hold.',
+    title: 'The request contains an invalid parameter.',
+    remedy: 'Correct the parameter that is named; docs/front-ends.md and docs/oauth.md list the valid values.',
   },
   front_end_missing: {
     status: 400,
     responsible: 'front end',
-    title: 'The request does not say which front end it is for.',
-    remedy: 'Add the parameter frontend with the id that is registered in Broker__FrontEnds.',
+    title: 'The request does not name a front end.',
+    remedy: 'Add the parameter frontend with an id that is registered in Broker__FrontEnds.',
   },
   front_end_unknown: {
     status: 400,
@@ -48,27 +48,27 @@ export const errorCatalogue = {
   front_end_conflict: {
     status: 400,
     responsible: 'front end',
-    title: 'The request names one front end and comes from another.',
-    remedy: 'Call with the id of the front end that the page belongs to, or leave the parameter frontend out.',
+    title: 'The request names one front end, but comes from the origin of another.',
+    remedy: 'Send the id of the front end that the page belongs to, or leave out the parameter frontend.',
   },
   front_end_kind_mismatch: {
     status: 400,
     responsible: 'front end',
     title: 'This front end is registered as an OAuth client, which has no session cookie.',
-    remedy: 'Use /login with client_id, and /token; or register the front end as kind session.',
+    remedy: 'Use /login with client_id, and /token; or register the front end with kind session.',
   },
   front_end_cross_site: {
     status: 403,
     responsible: 'front end',
-    title: 'This front end is on another site than the broker, so browsers send no session cookie.',
+    title: 'This front end and the broker are on different sites, so browsers send no session cookie.',
     remedy:
-      'Put the front end and the broker under one domain of your own (app.example.com, login.example.com), or register it as an OAuth client.',
+      'Host the front end and the broker under one domain that you own (app.example.com, login.example.com), or register the front end with kind oauth.',
   },
   return_url_invalid: {
     status: 400,
     responsible: 'front end',
-    title: 'The return URL cannot be used.',
-    remedy: 'Give an absolute URL of at most 1 KB on an origin that is registered for the front end.',
+    title: 'The return URL is invalid.',
+    remedy: 'Send an absolute URL of at most 1 KB on an origin that is registered for the front end.',
   },
   return_url_not_registered: {
     status: 400,
@@ -80,65 +80,65 @@ export const errorCatalogue = {
   prompt_not_registered: {
     status: 400,
     responsible: 'front end',
-    title: 'The sign-in asks for a prompt that this front end may not ask for.',
+    title: 'The sign-in requests a prompt that is not registered for this front end.',
     remedy: 'Use a prompt that is registered for the front end, or add it to prompts in Broker__FrontEnds.',
   },
   scope_not_registered: {
     status: 400,
     responsible: 'front end',
-    title: 'The request asks for a scope that is not registered for this front end.',
-    remedy: 'Ask only for scopes of the APIs that are registered for the front end in Broker__FrontEnds.',
+    title: 'The request contains a scope that is not registered for this front end.',
+    remedy: 'Request only scopes of the APIs that are registered for the front end in Broker__FrontEnds.',
     oauth: 'invalid_scope',
   },
   claims_not_allowed: {
     status: 400,
     responsible: 'front end',
-    title: 'The claims challenge cannot be passed on.',
-    remedy: 'Pass on the claims challenge exactly as the API or the broker gave it.',
+    title: 'The claims challenge is invalid.',
+    remedy: 'Send the claims challenge exactly as the API or the broker returned it.',
   },
   prefetch_refused: {
     status: 403,
     responsible: 'front end',
-    title: 'A sign-in is not begun by a prefetch.',
-    remedy: 'Follow the link itself; exclude /login from prefetching.',
+    title: 'A prefetch does not start a sign-in.',
+    remedy: 'Open the link itself; exclude /login from prefetching.',
   },
   method_not_allowed: {
     status: 405,
     responsible: 'front end',
-    title: 'This address does not take that method.',
-    remedy: 'Use a method that the header Allow lists.',
+    title: 'This route does not support the HTTP method.',
+    remedy: 'Use a method from the header Allow.',
   },
   query_too_large: {
     status: 414,
     responsible: 'front end',
-    title: 'The address is too long.',
-    remedy: 'Send fewer and shorter parameters; docs/front-ends.md has the limits.',
+    title: 'The URL is too long.',
+    remedy: 'Send fewer or shorter parameters; docs/front-ends.md lists the limits.',
   },
   request_too_large: {
     status: 413,
     responsible: 'front end',
     title: 'The request is too large.',
-    remedy: 'Send less; docs/front-ends.md has the limits.',
+    remedy: 'Send a smaller request; docs/front-ends.md lists the limits.',
   },
   content_type_unsupported: {
     status: 415,
     responsible: 'front end',
-    title: 'The request has a content type that is not taken here.',
+    title: 'The content type of the request is not supported here.',
     remedy:
-      'Send application/json in UTF-8 to script routes; /token, /revoke and the callback take application/x-www-form-urlencoded.',
+      'Send application/json in UTF-8 to script routes, and application/x-www-form-urlencoded to /token, /revoke and /callback.',
   },
   request_not_from_front_end: {
     status: 403,
     responsible: 'front end',
-    title: 'The request does not come from a script of the front end.',
+    title: 'The request does not come from a script of a registered front end.',
     remedy:
-      'Call by fetch from a page on an origin that is registered for the front end; /session/token and /logout also want the header Broker-Request: 1.',
+      'Call fetch from a page on an origin that is registered for the front end; /session/token and /logout also require the header Broker-Request: 1.',
   },
   api_unknown: {
     status: 403,
     responsible: 'front end',
     title: 'This API is not registered for this front end.',
-    remedy: 'Name an API that is registered for the front end in Broker__FrontEnds.',
+    remedy: 'Send the name of an API that is registered for the front end in Broker__FrontEnds.',
   },
 
   // OAuth clients
@@ -153,42 +153,42 @@ export const errorCatalogue = {
     status: 400,
     responsible: 'front end',
     title: 'The redirect URI is not registered for this OAuth client.',
-    remedy: 'Send redirect_uri exactly as it stands in redirectUris in Broker__FrontEnds, or add it there.',
+    remedy: 'Send redirect_uri exactly as redirectUris in Broker__FrontEnds spells it, or add it there.',
     oauth: 'invalid_request',
   },
   response_type_unsupported: {
     status: 400,
     responsible: 'front end',
-    title: 'The authorization request asks for something else than a code.',
-    remedy: 'Send response_type=code; answers come in the query.',
+    title: 'The authorization request has another response type than code.',
+    remedy: 'Send response_type=code; the broker answers in the query.',
     oauth: 'unsupported_response_type',
   },
   code_challenge_missing: {
     status: 400,
     responsible: 'front end',
-    title: 'The authorization request has no code challenge that is taken.',
+    title: 'The authorization request has no valid code challenge.',
     remedy: 'Send code_challenge with code_challenge_method=S256 (PKCE, RFC 7636).',
     oauth: 'invalid_request',
   },
   grant_type_unsupported: {
     status: 400,
     responsible: 'front end',
-    title: 'The token request has a grant type that is not taken here.',
+    title: 'The grant type of the token request is not supported.',
     remedy: 'Send grant_type=authorization_code or grant_type=refresh_token.',
     oauth: 'unsupported_grant_type',
   },
   grant_invalid: {
     status: 400,
     responsible: 'front end',
-    title: 'The code or refresh token is not good, or not any more.',
+    title: 'The code or refresh token is invalid, expired or already used.',
     remedy:
-      'Begin a new authorization request; a code and a refresh token are used once, by the client and with the values they were made for.',
+      'Start a new authorization request. A code and a refresh token are valid once, for the client and the values that they were issued for.',
     oauth: 'invalid_grant',
   },
   login_required: {
     status: 400,
     responsible: 'person',
-    title: 'Nobody can be signed in without being asked.',
+    title: 'Sign-in without interaction is not possible now.',
     remedy: 'Send the authorization request again without prompt=none.',
     oauth: 'login_required',
   },
@@ -197,26 +197,26 @@ export const errorCatalogue = {
   sign_in_unknown: {
     status: 400,
     responsible: 'person',
-    title: 'This sign-in was not begun in this browser, or it is over.',
+    title: 'This sign-in was not started in this browser, or it is over.',
     remedy: 'Go back to the application and sign in again.',
   },
   sign_in_expired: {
     status: 400,
     responsible: 'person',
-    title: 'This sign-in took too long.',
+    title: 'This sign-in has expired.',
     remedy: 'Sign in again.',
   },
   answer_invalid: {
     status: 400,
     responsible: 'provider',
-    title: 'The answer of the identity provider cannot be used.',
-    remedy: 'Sign in again. If it happens again, give the reference to whoever runs the broker.',
+    title: 'The response of the identity provider is invalid.',
+    remedy: 'Sign in again. If the error returns, send the reference to the operator of the broker.',
   },
   issuer_mismatch: {
     status: 400,
     responsible: 'provider',
-    title: 'The answer came from another identity provider than the one that was asked.',
-    remedy: 'Sign in again from the application, not from a link that somebody sent.',
+    title: 'The response came from another identity provider than the expected one.',
+    remedy: 'Sign in again from the application. Do not use a link that you received in a message.',
   },
   sign_in_cancelled: {
     status: 403,
@@ -228,64 +228,64 @@ export const errorCatalogue = {
   provider_refused: {
     status: 403,
     responsible: 'person',
-    title: 'The identity provider did not sign you in.',
-    remedy: 'Sign in again. If it happens again, ask your administrator whether you may use this application.',
+    title: 'The identity provider refused the sign-in.',
+    remedy: 'Sign in again. If the error returns, ask your administrator for access to this application.',
     oauth: 'access_denied',
   },
   code_refused: {
     status: 400,
     responsible: 'person',
-    title: 'The identity provider no longer knows this sign-in.',
+    title: 'The identity provider no longer accepts this sign-in.',
     remedy: 'Sign in again.',
   },
   id_token_refused: {
     status: 502,
     responsible: 'provider',
-    title: 'The identity provider vouched for this sign-in in a way that cannot be trusted.',
-    remedy: 'Sign in again. If it happens again, give the reference to whoever runs the broker.',
+    title: 'The identity provider’s response failed verification.',
+    remedy: 'Sign in again. If the error returns, send the reference to the operator of the broker.',
   },
 
   // The session
   signed_out: {
     status: 401,
     responsible: 'person',
-    title: 'Nobody is signed in.',
-    remedy: 'Send the browser to sign_in_url, with return_url added to it.',
+    title: 'You are not signed in.',
+    remedy: 'Send the browser to sign_in_url with the parameter return_url added.',
     oauth: 'invalid_grant',
   },
   interaction_required: {
     status: 403,
     responsible: 'person',
-    title: 'The identity provider asks for something more from the person.',
+    title: 'The identity provider requires an interactive sign-in.',
     remedy:
-      'Send the browser to sign_in_url, with return_url added to it (an OAuth client adds redirect_uri, state and its challenge); the session stays.',
+      'Send the browser to sign_in_url with the parameter return_url added (an OAuth client adds redirect_uri, state and its code challenge). The session is kept.',
     oauth: 'interaction_required',
   },
   sign_out_unknown: {
     status: 400,
     responsible: 'person',
-    title: 'This sign-out was not begun here, or it is long over.',
+    title: 'This sign-out was not started here, or it is over.',
     remedy: 'You can close this page.',
   },
 
   logout_token_refused: {
     status: 400,
     responsible: 'provider',
-    title: 'The logout token cannot be used.',
-    remedy: 'Send one logout token that the identity provider signed for this application a moment ago, once.',
+    title: 'The logout token is invalid.',
+    remedy: 'Send one new logout token, once, that the identity provider signed for this application.',
   },
 
   // The broker's own parts
   settings_invalid: {
     status: 503,
     responsible: 'operator',
-    title: 'The broker is not set up correctly.',
-    remedy: 'Correct the settings that are named, then start the broker again.',
+    title: 'The broker’s settings are invalid.',
+    remedy: 'Correct the settings that are named, then restart the broker.',
   },
   managed_identity_unavailable: {
     status: 503,
     responsible: 'operator',
-    title: 'The broker cannot prove who it is to Azure.',
+    title: 'The broker gets no token for its managed identity.',
     remedy: `${retry} Operator: check that the user-assigned identity is attached and AZURE_CLIENT_ID names it (on a laptop: az login).`,
   },
   vault_unavailable: {
@@ -297,14 +297,14 @@ export const errorCatalogue = {
   vault_throttled: {
     status: 503,
     responsible: 'operator',
-    title: 'The vault that holds the broker’s certificate has too much to do.',
-    remedy: `${retry} Operator: look for other users of this vault.`,
+    title: 'The vault that holds the broker’s certificate limits requests.',
+    remedy: `${retry} Operator: look for other applications that use this vault.`,
   },
   vault_forbidden: {
     status: 503,
     responsible: 'operator',
-    title: 'The vault refuses the broker.',
-    remedy: `${retry} Operator: give the broker’s identity certificates get and list, and keys get, sign, wrapKey and unwrapKey.`,
+    title: 'The vault denies access to the broker.',
+    remedy: `${retry} Operator: grant the broker’s identity certificates get and list, and keys get, sign, wrapKey and unwrapKey.`,
   },
   certificate_missing: {
     status: 503,
@@ -316,13 +316,13 @@ export const errorCatalogue = {
     status: 503,
     responsible: 'operator',
     title: 'Every version of the broker’s certificate is disabled.',
-    remedy: `${retry} Operator: enable a version, or make a new one and register it.`,
+    remedy: `${retry} Operator: enable a version, or create a new one and register it.`,
   },
   certificate_expired: {
     status: 503,
     responsible: 'operator',
     title: 'The broker’s certificate has expired.',
-    remedy: `${retry} Operator: make a new version of the certificate and register its public part at the identity provider.`,
+    remedy: `${retry} Operator: create a new version of the certificate and register its public part at the identity provider.`,
   },
   certificate_not_yet_valid: {
     status: 503,
@@ -334,7 +334,7 @@ export const errorCatalogue = {
     status: 503,
     responsible: 'operator',
     title: 'A version of the broker’s certificate has no NotBefore or no Expires.',
-    remedy: `${retry} Operator: disable that version and make a new one with both dates.`,
+    remedy: `${retry} Operator: disable that version and create a new one with both dates.`,
   },
   wrapping_key_missing: {
     status: 503,
@@ -346,39 +346,39 @@ export const errorCatalogue = {
     status: 503,
     responsible: 'operator',
     title: 'The keys that protect the broker’s sessions cannot be read.',
-    remedy: `${retry} Operator: enable the version of the wrapping key that made the key ring’s row, put that row back, or remove it (its sessions end).`,
+    remedy: `${retry} Operator: enable the version of the wrapping key that wrapped the key ring’s row, restore that row, or delete it (its sessions end).`,
   },
   store_unavailable: {
     status: 503,
     responsible: 'operator',
     title: 'The store that holds the sessions does not answer.',
-    remedy: `${retry} Operator: check that the table service is reachable and that the identity is Storage Table Data Contributor.`,
+    remedy: `${retry} Operator: check that the table service is reachable and that the identity has the role Storage Table Data Contributor.`,
   },
   client_refused: {
     status: 503,
     responsible: 'operator',
     title: 'The identity provider does not accept the broker’s certificate.',
-    remedy: `${retry} Operator: register the certificate’s public part at the provider; check AzureAd__ClientId and the tenant, or at another provider what docs/providers.md says of the assertion, and the clock where the log says 700024.`,
+    remedy: `${retry} Operator: register the certificate’s public part at the provider; check AzureAd__ClientId and the tenant; at another provider, check the assertion’s settings in docs/providers.md; check the clock where the log contains 700024.`,
   },
   certificate_refused: {
     status: 503,
     responsible: 'operator',
     title: 'The identity provider does not accept this version of the broker’s certificate.',
     remedy:
-      'Wait: a version that was just registered is accepted after some minutes. Otherwise register it; docs/certificate.md says how.',
+      'Wait some minutes if the version was just registered. Otherwise register it as docs/certificate.md describes.',
   },
   registration_refused: {
     status: 503,
     responsible: 'operator',
-    title: 'Microsoft Graph does not let the broker register its certificate.',
+    title: 'Microsoft Graph refuses to register the broker’s certificate.',
     remedy:
-      'Check Broker__ApplicationObjectId (the app registration, not its service principal). Where a policy forbids it, register the new version by hand; docs/certificate.md says how.',
+      'Check Broker__ApplicationObjectId (the app registration, not its service principal). Where a policy forbids it, register the new version by hand as docs/certificate.md describes.',
   },
   certificate_version_unknown: {
     status: 404,
     responsible: 'operator',
-    title: 'The broker knows no such version of its certificate.',
-    remedy: 'Name a version that npm run certificate -- status lists, by its 32 hex digits.',
+    title: 'The broker’s certificate has no such version.',
+    remedy: 'Send the 32 hex digits of a version that npm run certificate -- status lists.',
   },
   provider_unavailable: {
     status: 503,
@@ -389,44 +389,44 @@ export const errorCatalogue = {
   provider_throttled: {
     status: 503,
     responsible: 'provider',
-    title: 'The identity provider has too much to do.',
+    title: 'The identity provider limits requests.',
     remedy: retry,
   },
   provider_answer_invalid: {
     status: 503,
     responsible: 'provider',
-    title: 'The identity provider gave an answer that cannot be used.',
-    remedy: `${retry} Operator: look at the detail in the log under the reference.`,
+    title: 'The identity provider sent an invalid response.',
+    remedy: `${retry} Operator: read the detail in the log under the reference.`,
   },
   provider_metadata_untrusted: {
     status: 503,
     responsible: 'operator',
-    title: 'The identity provider describes itself as somebody else.',
+    title: 'The identity provider’s metadata names another issuer than the settings.',
     remedy: `${retry} Operator: check AzureAd__Instance and AzureAd__TenantId, or Broker__Authority, against the issuer in the log.`,
   },
   provider_unsuitable: {
     status: 503,
     responsible: 'operator',
-    title: 'The identity provider does not offer what the broker needs.',
-    remedy: `${retry} Operator: the log says what is missing; docs/providers.md has the setting for it.`,
+    title: 'The identity provider lacks a feature that the broker needs.',
+    remedy: `${retry} Operator: the log names the missing feature; docs/providers.md describes the setting for it.`,
   },
   renewal_pending: {
     status: 503,
     responsible: 'operator',
-    title: 'The access token is being renewed and is not there yet.',
+    title: 'The access token is being renewed and is not available yet.',
     remedy: retry,
   },
   internal: {
     status: 500,
     responsible: 'operator',
-    title: 'Something went wrong in the broker.',
-    remedy: 'Try again. If it happens again, give the reference to whoever runs the broker.',
+    title: 'The broker failed unexpectedly.',
+    remedy: 'Try again. If the error returns, send the reference to the operator of the broker.',
   },
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorCatalogue
 
-/** The error's name for an OAuth client. */
+/** The error value for an OAuth client (RFC 6749 §4.1.2.1 and §5.2). */
 export function oauthErrorOf(code: ErrorCode): string {
   const { oauth, status }: ErrorEntry = errorCatalogue[code]
   if (oauth !== undefined) return oauth
@@ -434,17 +434,22 @@ export function oauthErrorOf(code: ErrorCode): string {
   return status >= 500 ? 'server_error' : 'invalid_request'
 }
 
-/** What may be told beside the code. */
+/** Everything that an error may carry beside its code. */
 export interface ErrorOptions {
-  /** For the log only, under the reference; never what could sign someone in. */
-  readonly detail?: string
+  /** For the log only, under the reference; never a value that could sign someone in. */
+  readonly detail?: string | undefined
+  /** For the log only. */
   readonly cause?: unknown
-  /** Public members of the problem details, and what a page shows: names and addresses that the reader may see. */
+  /** Public members of the problem details, also shown on a page: names and addresses that the reader may see. */
   readonly members?: Readonly<Record<string, unknown>>
-  /** For 503: when it is worth trying again. */
-  readonly retryAfterSeconds?: number
-  /** Links a page offers, most useful first. */
+  /** For 503: seconds until a repeated request is useful. */
+  readonly retryAfterSeconds?: number | undefined
+  /** Links that a page offers, most useful first. */
   readonly links?: readonly Link[]
+  /** Cookies that the answer sets, usually to end the cookie of a failed sign-in. */
+  readonly cookies?: readonly Cookie[]
+  /** Where the answer redirects instead of showing the error: an OAuth client's redirect URI with the error in it. */
+  readonly redirectTo?: string | undefined
 }
 
 export interface Link {
@@ -452,13 +457,24 @@ export interface Link {
   readonly url: string
 }
 
-/** The one error class: branch on `code`, never on the message. */
+/** A cookie of an answer. Secure, HttpOnly and Path=/ are the same for all; shared/http/cookies.ts makes them. */
+export interface Cookie {
+  readonly name: string
+  readonly value: string
+  readonly sameSite: 'Lax' | 'None'
+  /** Seconds; 0 removes the cookie; left out, it lives until the browser is closed. */
+  readonly maxAge?: number
+}
+
+/** The only error class of the broker. Branch on `code`, never on the message. */
 export class BrokerError extends Error {
   readonly code: ErrorCode
   readonly detail: string | undefined
   readonly members: Readonly<Record<string, unknown>>
   readonly retryAfterSeconds: number | undefined
   readonly links: readonly Link[]
+  readonly cookies: readonly Cookie[]
+  readonly redirectTo: string | undefined
 
   constructor(code: ErrorCode, options: ErrorOptions = {}) {
     super(code, { cause: options.cause })
@@ -468,6 +484,19 @@ export class BrokerError extends Error {
     this.members = options.members ?? {}
     this.retryAfterSeconds = options.retryAfterSeconds
     this.links = options.links ?? []
+    this.cookies = options.cookies ?? []
+    this.redirectTo = options.redirectTo
+  }
+
+  /** Returns the same error with more for its answer; everything that is not named in `more` stays as it is. */
+  with(more: ErrorOptions): BrokerError {
+    const { detail, cause, members, retryAfterSeconds, links, cookies, redirectTo } = this
+    const error = new BrokerError(this.code, {
+      ...{ detail, cause, members, retryAfterSeconds, links, cookies, redirectTo },
+      ...more,
+    })
+    if (this.stack !== undefined) error.stack = this.stack
+    return error
   }
 
   get status(): number {
@@ -475,12 +504,12 @@ export class BrokerError extends Error {
   }
 }
 
-/** Anything thrown, as a BrokerError: what nobody named becomes `internal`, and nothing of its message is shown. */
+/** Turns any thrown value into a BrokerError. An unknown one becomes `internal`, and its message is not shown. */
 export function asBrokerError(thrown: unknown): BrokerError {
   return thrown instanceof BrokerError ? thrown : new BrokerError('internal', { cause: thrown })
 }
 
-/** True for a fault that may pass by itself, so that a caller can go on with what is still valid. */
+/** True for a fault that may pass by itself (5xx), so that a caller can continue with a value that is still valid. */
 export function isPassingFault(error: unknown): boolean {
   return asBrokerError(error).status >= 500
 }

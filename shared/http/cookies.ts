@@ -1,12 +1,7 @@
 /** The broker's cookies (RFC 6265bis): names with `__Host-`, so that no sibling host and no path can plant one. */
+import type { Cookie } from '../errors/errors.ts'
 
-export interface Cookie {
-  readonly name: string
-  readonly value: string
-  readonly sameSite: 'Lax' | 'None'
-  /** Left out: until the browser is closed. 0 ends it. */
-  readonly maxAge?: number
-}
+export type { Cookie } from '../errors/errors.ts'
 
 /** Cookies of one request; a name that stands twice counts for nothing, since nobody can say which is meant. */
 export type RequestCookies = ReadonlyMap<string, string>

@@ -57,26 +57,20 @@ const notDone: ReadonlySet<string> = new Set([
   'dpop_jkt',
 ])
 
-/** An error that the client is told at its redirect URI. */
-export class AuthorizationError extends BrokerError {
-  readonly redirectTo: string
-
-  constructor(
-    error: BrokerError,
-    client: Pick<ClientRequest, 'redirectUri' | 'state'>,
-    issuer: string,
-    oauthError?: string,
-  ) {
-    super(error.code, {
-      members: error.members,
-      cause: error.cause,
-      ...(error.detail === undefined ? {} : { detail: error.detail }),
-    })
-    this.redirectTo = answerUrl(client, issuer, {
-      error: oauthError ?? oauthErrorOf(error.code),
-      error_description: error.code,
-    })
-  }
+/**
+ * Adds to an error the redirect that reports it to the client (RFC 6749 §4.1.2.1).
+ *
+ * @param client whose redirect URI is registered
+ * @param issuer the broker's own
+ */
+export function withClientRedirect(
+  error: BrokerError,
+  client: Pick<ClientRequest, 'redirectUri' | 'state'>,
+  issuer: string,
+): BrokerError {
+  return error.with({
+    redirectTo: answerUrl(client, issuer, { error: oauthErrorOf(error.code), error_description: error.code }),
+  })
 }
 
 /** RFC 6749 §4.1.2 with RFC 9207: `state` and `iss` are in every answer. */
@@ -96,7 +90,7 @@ export function answerUrl(
  * @param query of `/login`; untrusted
  * @param issuer the broker's own
  * @throws {BrokerError} while client or redirect URI are in doubt: `client_unknown`, `redirect_uri_not_registered`, …
- * @throws {AuthorizationError} for everything else
+ * @throws {BrokerError} with `redirectTo` for everything else
  */
 export function parseAuthorizationRequest(
   query: URLSearchParams,
@@ -117,7 +111,7 @@ export function parseAuthorizationRequest(
   try {
     return { frontEnd, ...checkRequest(query, frontEnd, redirectUri, state) }
   } catch (error) {
-    throw error instanceof BrokerError ? new AuthorizationError(error, { redirectUri, state }, issuer) : error
+    throw error instanceof BrokerError ? withClientRedirect(error, { redirectUri, state }, issuer) : error
   }
 }
 

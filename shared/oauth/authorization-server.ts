@@ -89,11 +89,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       const value = error.members[name]
       if (typeof value === 'string') url.searchParams.set(name, value)
     }
-    return new BrokerError('interaction_required', {
-      cause: error,
-      ...(error.detail === undefined ? {} : { detail: error.detail }),
-      members: { sign_in_url: url.href },
-    })
+    return error.with({ members: { sign_in_url: url.href } })
   }
 
   const clientOf = ({ fields, origin }: ClientForm): FrontEnd => {

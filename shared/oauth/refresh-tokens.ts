@@ -132,7 +132,7 @@ export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHan
     } catch (error) {
       if (!(error instanceof BrokerError) || error.code !== 'interaction_required') throw error
       // Which scopes it was about is known here only, where the client named none.
-      throw new BrokerError(error.code, { cause: error, members: { ...error.members, scope: wanted.join(' ') } })
+      throw error.with({ members: { ...error.members, scope: wanted.join(' ') } })
     }
   }
 

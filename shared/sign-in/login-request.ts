@@ -21,7 +21,7 @@ export interface SignInRequest {
  * @param query of `/login`; untrusted. With `client_id` it is an OAuth client's
  * @param origin the header Origin, where a browser sent one
  * @param issuer the broker's own, for an OAuth client's answer
- * @throws {BrokerError} for a page; {AuthorizationError} for what an OAuth client is told
+ * @throws {BrokerError} for a page; with `redirectTo` where an OAuth client is to receive it
  */
 export function parseSignInRequest(
   query: URLSearchParams,

@@ -1,5 +1,5 @@
 /** Where a front end sends the browser to sign in; it adds the `return_url` itself, which only it knows. */
-import { BrokerError } from '../errors/errors.ts'
+import type { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
 
 export interface Missing {
@@ -16,19 +16,16 @@ export function signInUrl(baseUrl: string, frontEnd: FrontEnd, missing: Missing 
   return url.href
 }
 
-/** Tells where to go for what is missing: everything, or only what the provider asked for. */
+/** Adds the URL that signs the person in again: for everything, or only for what the provider requires. */
 export function withSignInUrl(
   error: BrokerError,
   baseUrl: string,
   frontEnd: FrontEnd,
   scopes: readonly string[],
 ): BrokerError {
-  const { code, detail, cause, members } = error
-  const more = detail === undefined ? { cause } : { cause, detail }
-  if (code === 'signed_out') {
-    return new BrokerError(code, { ...more, members: { sign_in_url: signInUrl(baseUrl, frontEnd) } })
-  }
+  const { code, members } = error
+  if (code === 'signed_out') return error.with({ members: { sign_in_url: signInUrl(baseUrl, frontEnd) } })
   if (code !== 'interaction_required') return error
   const claims = typeof members.claims === 'string' ? members.claims : undefined
-  return new BrokerError(code, { ...more, members: { sign_in_url: signInUrl(baseUrl, frontEnd, { claims, scopes }) } })
+  return error.with({ members: { sign_in_url: signInUrl(baseUrl, frontEnd, { claims, scopes }) } })
 }

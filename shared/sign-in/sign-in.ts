@@ -5,7 +5,7 @@ import { checkReturnUrl, isReturnUrl } from '../front-ends/front-ends.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
 import { endTransactionCookie, sessionCookie } from '../http/cookies.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
-import { answerUrl, AuthorizationError } from '../oauth/authorization-request.ts'
+import { answerUrl, withClientRedirect } from '../oauth/authorization-request.ts'
 import type { Codes } from '../oauth/authorization-codes.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import { newGrantRow } from '../oauth/refresh-tokens.ts'
@@ -47,8 +47,8 @@ export interface SignIn {
    * @param query of `/login`; untrusted
    * @param browser what the request's headers say of the browser; untrusted
    * @returns where to send the browser, and the cookies to set
-   * @throws {BrokerError} what is wrong with the request, before anything is begun; AuthorizationError where it is for
-   *   an OAuth client to know
+   * @throws {BrokerError} for a faulty request, before a sign-in starts; with `redirectTo` where an OAuth client is to
+   *   receive the error
    */
   begin(
     query: URLSearchParams,
@@ -57,7 +57,7 @@ export interface SignIn {
   /**
    * @returns where the browser goes: the front end's return URL, or the OAuth client's redirect URI with the answer;
    *   and the cookies to set: none for an answer that comes a second time
-   * @throws {FailedSignIn} with the transaction's cookie to end, where there is one
+   * @throws {BrokerError} with links, with the transaction's cookie to end, and with `redirectTo` for an OAuth client
    */
   complete(answer: CallbackAnswer, cookies: RequestCookies): Promise<CompletedSignIn>
 }
@@ -76,25 +76,6 @@ export interface BrowserRequest {
 export interface CompletedSignIn {
   readonly redirectTo: string
   readonly cookies: readonly Cookie[]
-}
-
-/** A sign-in that failed after it was recognised: its cookie ends, and the page knows the way on. */
-export class FailedSignIn extends BrokerError {
-  readonly cookies: readonly Cookie[]
-  /** An OAuth client is told there; a person of session front ends sees a page. */
-  readonly redirectTo: string | undefined
-
-  constructor(error: BrokerError, cookies: readonly Cookie[], links: BrokerError['links'], redirectTo?: string) {
-    super(error.code, {
-      members: error.members,
-      links,
-      cause: error.cause,
-      ...(error.detail === undefined ? {} : { detail: error.detail }),
-      ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds }),
-    })
-    this.cookies = cookies
-    this.redirectTo = redirectTo
-  }
 }
 
 export interface SignInOptions {
@@ -223,7 +204,7 @@ export function createSignIn(options: SignInOptions): SignIn {
     const { client, frontEndId } = transaction
     const frontEnd = frontEnds.find(frontEndId)
     if (!client || !frontEnd || !isRegisteredRedirectUri(client.redirectUri, frontEnd)) return undefined
-    return new AuthorizationError(error, client, options.baseUrl).redirectTo
+    return withClientRedirect(error, client, options.baseUrl).redirectTo
   }
 
   return {
@@ -236,7 +217,7 @@ export function createSignIn(options: SignInOptions): SignIn {
           return await beginFor(request, cookies)
         } catch (error) {
           if (!request.client) throw error
-          throw new AuthorizationError(asBrokerError(error), request.client, options.baseUrl)
+          throw withClientRedirect(asBrokerError(error), request.client, options.baseUrl)
         }
       }),
 
@@ -244,7 +225,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       const { state } = answer
       let step = funnel.begin('returned', { frontEnd: frontEndIdOf(state) })
       const transaction = await openTransaction(state, cookies, ring).catch((error: unknown) => {
-        throw step.fail(new FailedSignIn(asBrokerError(error), [], links(frontEndIdOf(state))))
+        throw step.fail(asBrokerError(error).with({ links: links(frontEndIdOf(state)) }))
       })
       const { returnUrl, frontEndId } = transaction
       const about = { frontEnd: frontEndId, begunAt: transaction.begunAt }
@@ -271,7 +252,11 @@ export function createSignIn(options: SignInOptions): SignIn {
         return { ...completed, cookies: [...completed.cookies, ...ended] }
       } catch (thrown) {
         const error = asBrokerError(step.fail(thrown))
-        throw new FailedSignIn(error, ended, links(frontEndId, returnUrl), clientAnswer(transaction, error))
+        throw error.with({
+          cookies: ended,
+          links: links(frontEndId, returnUrl),
+          redirectTo: clientAnswer(transaction, error),
+        })
       }
     },
   }
