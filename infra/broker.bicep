@@ -1,7 +1,7 @@
 metadata name = 'Certificate token broker'
 metadata description = 'All that one broker needs, in one resource group. Deployable by itself; main.bicep adds the group.'
 
-import { frontEnd, vaultAccess, isGuid, isProduction } from 'modules/types.bicep'
+import { frontEnd, tags, vaultAccess, isGuid, isProduction } from 'modules/types.bicep'
 
 @description('Azure region. Flex Consumption must be there: `az functionapp list-flexconsumption-locations`.')
 @minLength(1)
@@ -12,48 +12,31 @@ param location string = resourceGroup().location
 @maxLength(64)
 param environmentName string = 'broker-dev'
 
-@description('Makes names unique; empty for one made of subscription and environment.')
+@description('Makes names unique; empty for one that is derived from subscription and environment.')
 @maxLength(13)
 param resourceToken string = ''
 
-@description('Tenant whose people sign in, by its GUID. AZURE_TENANT_ID, or BROKER_TENANT_ID where it is another one than that of the subscription.')
+@description('GUID of the tenant whose people sign in; empty for the tenant of the subscription.')
 @maxLength(64)
-param tenantId string = tenant().tenantId
+param tenantId string = ''
 
-@description('Application (client) id of the app registration. The hook makes it; or give one by BROKER_CLIENT_ID.')
+@description('Application (client) id of the app registration, or the client id at another provider.')
 @maxLength(64)
 param clientId string = ''
 
-@description('Object id of the same application (not of its service principal), for rolling the certificate. BROKER_APPLICATION_OBJECT_ID; empty where the broker is not to roll.')
+@description('Object id of the same app registration (not of its service principal). Empty: the broker registers no certificate at Graph.')
 @maxLength(64)
 param applicationObjectId string = ''
 
-@description('Front ends that may send people to the broker: one JSON array by docs/front-ends.schema.json, in BROKER_FRONT_ENDS.')
+@description('Front ends that may send people to the broker, by docs/front-ends.schema.json.')
 @maxLength(100)
 param frontEnds frontEnd[] = []
 
-@description('How the provider answers at /callback.')
-param responseMode 'form_post' | 'query' = 'form_post'
+@description('App settings of the broker that no other parameter sets, by the names of docs/settings.md. The values that the template itself sets win. No secrets.')
+param brokerSettings tags = {}
 
-@description('How long a person may take to sign in.')
-@minValue(60)
-@maxValue(3600)
-param signInSeconds int = 900
-
-@description('A session ends when it was not used for so long.')
-@minValue(300)
-@maxValue(86400)
-param sessionIdleSeconds int = 3600
-
-@description('A session ends so long after its sign-in.')
-@minValue(600)
-@maxValue(604800)
-param sessionAbsoluteSeconds int = 43200
-
-@description('How long an instance may answer from a session row that it has read; a sign-out elsewhere takes effect so much later.')
-@minValue(0)
-@maxValue(60)
-param sessionCacheSeconds int = 0
+@description('Tags of every resource, beside those of the template.')
+param extraTags tags = {}
 
 @description('first: all but what needs the deployed code; second: that too. The hook decides.')
 param deploymentPass 'first' | 'second' = 'first'
@@ -151,22 +134,24 @@ param logRetentionDays int = 30
 param softDeleteDays int = 7
 
 // Bad values stop here, before anything is deployed: the name of the parameter, what is wrong, what to do.
-var checkedClientId = isGuid(clientId) && clientId != '00000000-0000-0000-0000-000000000000'
-  ? toLower(clientId)
-  : fail('clientId (BROKER_CLIENT_ID) is not the GUID of an app registration. Run azd provision, whose hook makes one, or write the Application (client) ID of yours.')
-var checkedTenantId = isGuid(tenantId) && tenantId != '00000000-0000-0000-0000-000000000000'
-  ? toLower(tenantId)
-  : fail('tenantId (AZURE_TENANT_ID or BROKER_TENANT_ID) is missing or no GUID. Write the Tenant ID from the overview page of Entra ID.')
+var isEntra = !contains(brokerSettings, 'Broker__Authority')
+var checkedClientId = !isEntra
+  ? clientId
+  : isGuid(clientId) && clientId != '00000000-0000-0000-0000-000000000000'
+      ? toLower(clientId)
+      : fail('clientId is not the GUID of an app registration. Run azd provision, whose hook creates one, or write the Application (client) ID of yours.')
+// Empty values reach this place where azd compiles without a stored configuration.
+var knownTenantId = empty(tenantId) ? tenant().tenantId : tenantId
+var checkedTenantId = isGuid(knownTenantId) && knownTenantId != '00000000-0000-0000-0000-000000000000'
+  ? toLower(knownTenantId)
+  : fail('tenantId is no GUID. Write the Tenant ID from the overview page of Entra ID.')
 var checkedObjectId = empty(applicationObjectId) || isGuid(applicationObjectId)
   ? toLower(applicationObjectId)
-  : fail('applicationObjectId (BROKER_APPLICATION_OBJECT_ID) is not a GUID. Write the Object ID from the overview page of the app registration, or nothing.')
-var checkedDeveloperIds = empty(developerIds) || !isProduction(environmentName) ? union(developerIds, []) : fail('developerIds (BROKER_DEVELOPER_IDS) would give people the permissions of the broker in an environment whose name says production. Remove it, or use another environment.')
-var checkedIdleSeconds = sessionIdleSeconds <= sessionAbsoluteSeconds
-  ? sessionIdleSeconds
-  : fail('sessionIdleSeconds (BROKER_SESSION_IDLE_SECONDS) is longer than sessionAbsoluteSeconds. Write a shorter one.')
+  : fail('applicationObjectId is not a GUID. Write the Object ID from the overview page of the app registration, or nothing.')
+var checkedDeveloperIds = empty(developerIds) || !isProduction(environmentName) ? union(developerIds, []) : fail('developerIds would give developers the permissions of the broker in a production environment. Remove it, or use another environment.')
 var checkedOtherAccess = vaultAuthorization == 'accessPolicies' || empty(otherVaultAccess)
   ? otherVaultAccess
-  : fail('otherVaultAccess (BROKER_VAULT_ACCESS) is for access policies, and vaultAuthorization is rbac. Assign roles on the vault instead.')
+  : fail('otherVaultAccess is for access policies, and vaultAuthorization is rbac. Assign roles on the vault instead.')
 
 var token = empty(resourceToken)
   ? uniqueString(subscription().subscriptionId, resourceGroup().name, environmentName)
@@ -186,10 +171,10 @@ var names = {
   actionGroup: 'ag-broker-${token}'
 }
 
-var resourceTags = {
+var resourceTags = union(extraTags, {
   'azd-env-name': environmentName
   application: 'certificate-token-broker'
-}
+})
 
 var tablePrefix = 'broker'
 var tables = map(['sessions', 'states', 'codes', 'service'], table => '${tablePrefix}${table}')
@@ -262,9 +247,14 @@ module functionApp 'modules/function-app.bicep' = {
     applicationInsightsConnectionString: monitoring.outputs.connectionString
     domain: domain
     brokerSettings: union(
+      brokerSettings,
+      isEntra
+        ? {
+            AzureAd__Instance: environment().authentication.loginEndpoint
+            AzureAd__TenantId: checkedTenantId
+          }
+        : {},
       {
-        AzureAd__Instance: environment().authentication.loginEndpoint
-        AzureAd__TenantId: checkedTenantId
         AzureAd__ClientId: checkedClientId
         AzureAd__ClientCredentials__0__SourceType: 'KeyVault'
         AzureAd__ClientCredentials__0__KeyVaultUrl: vault.outputs.vaultUri
@@ -273,13 +263,8 @@ module functionApp 'modules/function-app.bicep' = {
         Broker__TableServiceUri: storage.outputs.tableEndpoint
         Broker__TablePrefix: tablePrefix
         Broker__WrappingKeyName: wrappingKeyName
-        Broker__ResponseMode: responseMode
-        Broker__SignInSeconds: string(signInSeconds)
-        Broker__SessionIdleSeconds: string(checkedIdleSeconds)
-        Broker__SessionAbsoluteSeconds: string(sessionAbsoluteSeconds)
-        Broker__SessionCacheSeconds: string(sessionCacheSeconds)
       },
-      empty(checkedObjectId) ? {} : { Broker__ApplicationObjectId: checkedObjectId }
+      empty(checkedObjectId) || !isEntra ? {} : { Broker__ApplicationObjectId: checkedObjectId }
     )
   }
 }

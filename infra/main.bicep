@@ -3,7 +3,7 @@ metadata description = 'The resource group and the broker in it: what azd deploy
 
 targetScope = 'subscription'
 
-import { frontEnd, vaultAccess } from 'modules/types.bicep'
+import { frontEnd, tags, vaultAccess } from 'modules/types.bicep'
 
 @description('Name of the resource group; empty for one made of the name of the environment.')
 @maxLength(90)
@@ -18,48 +18,31 @@ param location string = deployment().location
 @maxLength(64)
 param environmentName string = 'broker-dev'
 
-@description('Makes names unique; empty for one made of subscription and environment.')
+@description('Makes names unique; empty for one that is derived from subscription and environment.')
 @maxLength(13)
 param resourceToken string = ''
 
-@description('Tenant whose people sign in, by its GUID. AZURE_TENANT_ID, or BROKER_TENANT_ID where it is another one than that of the subscription.')
+@description('GUID of the tenant whose people sign in; empty for the tenant of the subscription.')
 @maxLength(64)
-param tenantId string = tenant().tenantId
+param tenantId string = ''
 
-@description('Application (client) id of the app registration. The hook makes it; or give one by BROKER_CLIENT_ID.')
+@description('Application (client) id of the app registration, or the client id at another provider.')
 @maxLength(64)
 param clientId string = ''
 
-@description('Object id of the same application (not of its service principal), for rolling the certificate. BROKER_APPLICATION_OBJECT_ID; empty where the broker is not to roll.')
+@description('Object id of the same app registration (not of its service principal). Empty: the broker registers no certificate at Graph.')
 @maxLength(64)
 param applicationObjectId string = ''
 
-@description('Front ends that may send people to the broker: one JSON array by docs/front-ends.schema.json, in BROKER_FRONT_ENDS.')
+@description('Front ends that may send people to the broker, by docs/front-ends.schema.json.')
 @maxLength(100)
 param frontEnds frontEnd[] = []
 
-@description('How the provider answers at /callback.')
-param responseMode 'form_post' | 'query' = 'form_post'
+@description('App settings of the broker that no other parameter sets, by the names of docs/settings.md. The values that the template itself sets win. No secrets.')
+param brokerSettings tags = {}
 
-@description('How long a person may take to sign in.')
-@minValue(60)
-@maxValue(3600)
-param signInSeconds int = 900
-
-@description('A session ends when it was not used for so long.')
-@minValue(300)
-@maxValue(86400)
-param sessionIdleSeconds int = 3600
-
-@description('A session ends so long after its sign-in.')
-@minValue(600)
-@maxValue(604800)
-param sessionAbsoluteSeconds int = 43200
-
-@description('How long an instance may answer from a session row that it has read; a sign-out elsewhere takes effect so much later.')
-@minValue(0)
-@maxValue(60)
-param sessionCacheSeconds int = 0
+@description('Tags of every resource, beside those of the template.')
+param extraTags tags = {}
 
 @description('first: all but what needs the deployed code; second: that too. The hook decides.')
 param deploymentPass 'first' | 'second' = 'first'
@@ -159,10 +142,10 @@ param softDeleteDays int = 7
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
   location: location
-  tags: {
+  tags: union(extraTags, {
     'azd-env-name': environmentName
     application: 'certificate-token-broker'
-  }
+  })
 }
 
 module broker 'broker.bicep' = {
@@ -175,11 +158,8 @@ module broker 'broker.bicep' = {
     clientId: clientId
     applicationObjectId: applicationObjectId
     frontEnds: frontEnds
-    responseMode: responseMode
-    signInSeconds: signInSeconds
-    sessionIdleSeconds: sessionIdleSeconds
-    sessionAbsoluteSeconds: sessionAbsoluteSeconds
-    sessionCacheSeconds: sessionCacheSeconds
+    brokerSettings: brokerSettings
+    extraTags: extraTags
     deploymentPass: deploymentPass
     nodeVersion: nodeVersion
     instanceMemoryMB: instanceMemoryMB

@@ -11,11 +11,14 @@ param applicationObjectId = readEnvironmentVariable('BROKER_APPLICATION_OBJECT_I
 param frontEnds = json(empty(readEnvironmentVariable('BROKER_FRONT_ENDS', ''))
   ? '[]'
   : readEnvironmentVariable('BROKER_FRONT_ENDS', ''))
-param responseMode = readEnvironmentVariable('BROKER_RESPONSE_MODE', 'form_post')
-param signInSeconds = int(readEnvironmentVariable('BROKER_SIGN_IN_SECONDS', '900'))
-param sessionIdleSeconds = int(readEnvironmentVariable('BROKER_SESSION_IDLE_SECONDS', '3600'))
-param sessionAbsoluteSeconds = int(readEnvironmentVariable('BROKER_SESSION_ABSOLUTE_SECONDS', '43200'))
-param sessionCacheSeconds = int(readEnvironmentVariable('BROKER_SESSION_CACHE_SECONDS', '0'))
+param brokerSettings = {
+  Broker__ResponseMode: readEnvironmentVariable('BROKER_RESPONSE_MODE', 'form_post')
+  Broker__SignInSeconds: readEnvironmentVariable('BROKER_SIGN_IN_SECONDS', '900')
+  Broker__SessionIdleSeconds: readEnvironmentVariable('BROKER_SESSION_IDLE_SECONDS', '3600')
+  Broker__SessionAbsoluteSeconds: readEnvironmentVariable('BROKER_SESSION_ABSOLUTE_SECONDS', '43200')
+  Broker__SessionCacheSeconds: readEnvironmentVariable('BROKER_SESSION_CACHE_SECONDS', '0')
+}
+param extraTags = {}
 param deploymentPass = readEnvironmentVariable('BROKER_DEPLOYMENT_PASS', 'first')
 param nodeVersion = readEnvironmentVariable('BROKER_NODE_VERSION', '22')
 // A look-up, since int() would be any number.

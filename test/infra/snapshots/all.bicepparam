@@ -22,11 +22,16 @@ param frontEnds = [
     ]
   }
 ]
-param responseMode = 'query'
-param signInSeconds = 600
-param sessionIdleSeconds = 1800
-param sessionAbsoluteSeconds = 28800
-param sessionCacheSeconds = 5
+param brokerSettings = {
+  Broker__ResponseMode: 'query'
+  Broker__SignInSeconds: '600'
+  Broker__SessionIdleSeconds: '1800'
+  Broker__SessionAbsoluteSeconds: '28800'
+  Broker__SessionCacheSeconds: '5'
+}
+param extraTags = {
+  costCenter: 'identity'
+}
 param deploymentPass = 'second'
 param nodeVersion = '24'
 param instanceMemoryMB = 512
