@@ -24,7 +24,7 @@ export interface RingKey {
   readonly transaction: KeyObject
   readonly session: KeyObject
   /** For a value that must be found again without being readable. @returns 96 bits, base64url */
-  locate(text: string): string
+  blindIndex(text: string): string
 }
 
 export interface KeyRing {
@@ -181,7 +181,7 @@ function toRingKey(month: string, secret: Uint8Array): RingKey {
     id: `${month}-${deriveKey(root, '', 'name').export().subarray(0, 4).toString('hex')}`,
     transaction: deriveKey(root, '', 'transaction'),
     session: deriveKey(root, '', 'session'),
-    locate: (text) => createHmac('sha256', locator).update(text).digest().subarray(0, 12).toString('base64url'),
+    blindIndex: (text) => createHmac('sha256', locator).update(text).digest().subarray(0, 12).toString('base64url'),
   }
 }
 

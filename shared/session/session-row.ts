@@ -58,12 +58,12 @@ export function partitionOf(
 ): string {
   // The two apart: otherwise a person's subject, which is no secret, would pass for a session in an unsigned sign-out.
   const parts = sessionId === undefined ? ['without session', issuer, subject] : [issuer, sessionId]
-  return ringKey.locate(JSON.stringify(parts))
+  return ringKey.blindIndex(JSON.stringify(parts))
 }
 
 /** All sessions of a person carry this; unreadable, and another each month. */
 export function personOf({ issuer, subject }: Pick<Identity, 'issuer' | 'subject'>, ringKey: RingKey): string {
-  return ringKey.locate(JSON.stringify(['person', issuer, subject]))
+  return ringKey.blindIndex(JSON.stringify(['person', issuer, subject]))
 }
 
 /** A fresh, random key: what a browser had before opens nothing of it. */

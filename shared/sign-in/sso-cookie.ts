@@ -7,7 +7,7 @@ import type { FrontEnd } from '../front-ends/front-ends.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import { sessionCookiePrefix } from '../http/cookies.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
-import { open, seal } from '../crypto/sealing.ts'
+import { openToken, sealToken } from '../crypto/sealed-token.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 
@@ -32,10 +32,8 @@ type NamedMark = Mark & { readonly frontEndId: string }
  * @returns the cookie that marks this browser for that client
  */
 export async function ssoCookie(frontEndId: string, mark: Mark, ring: KeyRing): Promise<Cookie> {
-  const key = await ring.current()
   const name = `${prefix}${frontEndId}`
-  const sealed = seal(key.transaction, JSON.stringify(mark), name)
-  return { name, value: `${key.id}.${sealed.toString('base64url')}`, sameSite: 'Lax' }
+  return { name, value: sealToken(mark, name, await ring.current()), sameSite: 'Lax' }
 }
 
 /** @returns the cookie that ends the mark of this client, and of no other */
@@ -100,10 +98,6 @@ async function openMark(
   now: number,
 ): Promise<NamedMark | undefined> {
   const name = `${prefix}${frontEndId}`
-  const [keyId, sealed] = (cookies.get(name) ?? '').split('.')
-  const key = keyId && sealed ? await ring.find(keyId) : undefined
-  const opened = key && open(key.transaction, Buffer.from(sealed ?? '', 'base64url'), name)
-  if (opened === undefined) return undefined
-  const mark = JSON.parse(opened) as Mark
-  return now < mark.until ? { ...mark, frontEndId } : undefined
+  const mark = (await openToken(cookies.get(name), name, ring)) as Mark | undefined
+  return mark && now < mark.until ? { ...mark, frontEndId } : undefined
 }

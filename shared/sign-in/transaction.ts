@@ -12,7 +12,7 @@ import { endTransactionCookie, transactionCookie, transactionCookiePrefix } from
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
 import { randomText } from '../crypto/pkce.ts'
-import { open, seal } from '../crypto/sealing.ts'
+import { mostTokenCharacters, openToken, sealToken } from '../crypto/sealed-token.ts'
 import type { ResponseMode } from '../provider/metadata.ts'
 import type { RowKey } from '../store/store.ts'
 import type { Clock } from '../async/deadline.ts'
@@ -40,9 +40,6 @@ export interface Transaction {
 /** At most this many at once: three of the largest still fit a header. */
 const atOnce = 3
 
-/** What browsers keep of one cookie, name and value; a larger one is dropped without a word (RFC 6265bis §5.6). */
-const largestCookie = 4096
-
 const ownName = new RegExp(`^${transactionCookiePrefix}[\\w-]{8}$`)
 
 declare const current: unique symbol
@@ -67,9 +64,8 @@ export function transactionCookieName(state: string): string {
 /** @throws {BrokerError} `parameter_invalid` where a browser would not keep it */
 export function sealTransaction(transaction: Transaction, key: RingKey, lifetimeSeconds: number): Cookie {
   const name = transactionCookieName(transaction.state)
-  const sealed = seal(key.transaction, JSON.stringify(transaction), name)
-  const value = `${key.id}.${sealed.toString('base64url')}`
-  if (name.length + value.length > largestCookie) {
+  const value = sealToken(transaction, name, key)
+  if (name.length + value.length > mostTokenCharacters) {
     throw new BrokerError('parameter_invalid', {
       members: { parameter: 'scope', problem: 'too long, together with the return URL' },
     })
@@ -121,12 +117,7 @@ export function checkTransaction(
 }
 
 async function openNamed(name: string, cookies: RequestCookies, ring: KeyRing): Promise<Transaction | undefined> {
-  const [keyId, sealed, ...rest] = (cookies.get(name) ?? '').split('.')
-  if (!keyId || !sealed || rest.length > 0) return undefined
-  const key = await ring.find(keyId)
-  const opened = key && open(key.transaction, Buffer.from(sealed, 'base64url'), name)
-  // Sealed by the broker and authenticated: its shape is what was put in.
-  return opened === undefined ? undefined : (JSON.parse(opened) as Transaction)
+  return (await openToken(cookies.get(name), name, ring)) as Transaction | undefined
 }
 
 function isSame(a: string, b: string): boolean {

@@ -6,7 +6,7 @@ import type { IdentityProvider } from '../provider/identity-provider.ts'
 import type { Funnel } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
-import { open, seal } from '../crypto/sealing.ts'
+import { openToken, sealToken } from '../crypto/sealed-token.ts'
 import type { SessionKey } from '../session/session-row.ts'
 import type { Sessions } from '../session/sessions.ts'
 
@@ -51,12 +51,11 @@ export function createSignOut(options: SignOutOptions): SignOut {
   ): Promise<string> => {
     const { endSessionEndpoint } = await provider.metadata()
     if (endSessionEndpoint === undefined) return target
-    const key = await ring.current()
-    const sealed = seal(key.transaction, JSON.stringify([frontEnd.id, target, clock()]), context)
+    const state = sealToken([frontEnd.id, target, clock()], context, await ring.current())
     const url = new URL(endSessionEndpoint)
     url.searchParams.set('client_id', options.clientId)
     url.searchParams.set('post_logout_redirect_uri', options.postLogoutRedirectUri)
-    url.searchParams.set('state', `${key.id}.${sealed.toString('base64url')}`)
+    url.searchParams.set('state', state)
     if (loginHint !== undefined) url.searchParams.set('logout_hint', loginHint)
     return url.href
   }
@@ -79,11 +78,9 @@ export function createSignOut(options: SignOutOptions): SignOut {
     },
 
     complete: async (state) => {
-      const [keyId, sealed] = (state ?? '').split('.')
-      const key = keyId && sealed && sealed.length < 4096 ? await ring.find(keyId) : undefined
-      const opened = key && open(key.transaction, Buffer.from(sealed ?? '', 'base64url'), context)
+      const opened = (await openToken(state, context, ring)) as [string, string, number] | undefined
       if (opened === undefined) throw new BrokerError('sign_out_unknown')
-      const [frontEndId, target, begunAt] = JSON.parse(opened) as [string, string, number]
+      const [frontEndId, target, begunAt] = opened
       const frontEnd = options.frontEnds.find(frontEndId)
       // Checked again: a front end may be gone from the settings since.
       if (!frontEnd || clock() > begunAt + lifetime) throw new BrokerError('sign_out_unknown')

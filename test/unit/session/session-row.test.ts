@@ -19,7 +19,7 @@ const aRingKey = (id: string): RingKey => ({
   id,
   session: createSecretKey(randomBytes(32)),
   transaction: createSecretKey(randomBytes(32)),
-  locate: () => 'QUFBQUFBQUFBQUFB',
+  blindIndex: () => 'QUFBQUFBQUFBQUFB',
 })
 const ringKey = aRingKey('2031-05')
 
