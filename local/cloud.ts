@@ -182,7 +182,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       vault &&
       Promise.all([
         vault.createCertificate(certificateName, { keySize }).then(registerFirst),
-        vault.createKey(wrappingKeyName, { keySize, keyOps: ['wrapKey', 'unwrapKey'] }),
+        vault.createKey(wrappingKeyName, { keySize, keyOps: ['sign', 'wrapKey', 'unwrapKey'] }),
       ])
     keys?.catch(() => undefined)
 

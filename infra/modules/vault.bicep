@@ -264,8 +264,9 @@ resource wrappingKey 'Microsoft.KeyVault/vaults/keys@2026-05-15' = {
   properties: {
     kty: sku == 'premium' ? 'RSA-HSM' : 'RSA'
     keySize: 3072
-    // `sign` on it is refused, as `wrapKey` is on the certificate's key: permissions of the whole vault stay apart.
-    keyOps: ['wrapKey', 'unwrapKey']
+    // It signs the rows of the key ring as well: wrapping needs the public half only, so it proves nothing about a row.
+    // `wrapKey` on the certificate's key is refused, although the permissions below count for the whole vault.
+    keyOps: ['sign', 'wrapKey', 'unwrapKey']
     attributes: {
       enabled: true
       exportable: false

@@ -197,10 +197,10 @@ export const rules: readonly Rule[] = [
       }),
   },
   {
-    name: 'the wrapping key wraps and unwraps, and does nothing else',
+    name: 'the wrapping key wraps, unwraps and signs the rows of the key ring, and does nothing else',
     violations: (snapshot) =>
       resources(snapshot, 'Microsoft.KeyVault/vaults/keys').flatMap((key) => [
-        ...compare('keyOps', list(propertiesOf(key)['keyOps']), ['wrapKey', 'unwrapKey']),
+        ...compare('keyOps', list(propertiesOf(key)['keyOps']), ['sign', 'wrapKey', 'unwrapKey']),
         ...expectMembers('key', propertiesOf(key), { keySize: 3072 }),
       ]),
   },

@@ -114,11 +114,18 @@ const mutants: readonly Mutant[] = [
     by: '',
   },
   {
-    change: 'a wrapping key that signs',
+    change: 'a wrapping key that decrypts',
     seenBy: ['the wrapping key wraps'],
     file: vault,
-    text: "keyOps: ['wrapKey', 'unwrapKey']",
-    by: "keyOps: ['wrapKey', 'unwrapKey', 'sign']",
+    text: "keyOps: ['sign', 'wrapKey', 'unwrapKey']",
+    by: "keyOps: ['sign', 'wrapKey', 'unwrapKey', 'decrypt']",
+  },
+  {
+    change: 'a wrapping key that does not sign',
+    seenBy: ['the wrapping key wraps'],
+    file: vault,
+    text: "keyOps: ['sign', 'wrapKey', 'unwrapKey']",
+    by: "keyOps: ['wrapKey', 'unwrapKey']",
   },
   {
     change: 'a vault API version that retires',
