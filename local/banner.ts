@@ -1,7 +1,7 @@
 /** What `npm start` says once everything runs: for people a card, for programs one line of JSON. */
 import { checkReturnUrl } from '../shared/front-ends/front-ends.ts'
 import type { Settings } from '../shared/settings/settings.ts'
-import { issuerOf } from '../shared/provider/metadata.ts'
+import { profileOf } from '../functions/compose/provider.ts'
 import { demoApiName } from './cloud.ts'
 import type { Cloud } from './cloud.ts'
 import type { HostProcess } from './functions-host/process.ts'
@@ -17,7 +17,7 @@ export interface Started {
 export function readyLine({ cloud, broker, settings }: Started): object {
   return {
     broker: broker ? settings.baseUrl : null,
-    identityProvider: cloud.identityProvider?.issuer ?? issuerOf(settings.provider.identity),
+    identityProvider: cloud.identityProvider?.issuer ?? profileOf(settings).issuer,
     vault: cloud.vault?.url ?? settings.credential.vaultUrl,
     managedIdentity: cloud.managedIdentity?.url ?? null,
     tables: settings.store.tableServiceUri,
@@ -41,7 +41,7 @@ export function card(started: Started): string {
     ['Demo API', cloud.demoApi && cloud.demoApi.url],
     [
       'Identity provider',
-      provider ? `${provider.issuer} (pages on ${provider.browserUrl})` : issuerOf(settings.provider.identity),
+      provider ? `${provider.issuer} (pages on ${provider.browserUrl})` : profileOf(settings).issuer,
     ],
     ['Key Vault', `${settings.credential.vaultUrl} (certificate ${settings.credential.certificateName})`],
     ['Microsoft Graph', cloud.graph?.url],

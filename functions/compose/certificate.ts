@@ -11,12 +11,11 @@ import type { CertificateRoll } from '../../shared/certificate/roll.ts'
 import { paceOf } from '../../shared/certificate/roll-timing.ts'
 import type { Pace } from '../../shared/certificate/roll-timing.ts'
 import { daysLeftOf } from '../../shared/certificate/warnings.ts'
-import { createClientAssertions, entraForm, signAssertion } from '../../shared/credential/client-assertion.ts'
+import { createClientAssertions, signAssertion } from '../../shared/credential/client-assertion.ts'
 import type { ClientAssertions } from '../../shared/credential/client-assertion.ts'
 import { observeAssertions } from '../../shared/credential/observed-assertions.ts'
 import { createSigningVersions } from '../../shared/credential/signing-version.ts'
 import type { SigningVersions } from '../../shared/credential/signing-version.ts'
-import { isEntra } from '../../shared/provider/metadata.ts'
 import { isLoopbackHost } from '../../shared/settings/addresses.ts'
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts'
 import type { Azure } from './azure.ts'
@@ -34,12 +33,11 @@ export interface Certificate {
 export function composeCredential(
   { settings, log, clock, onFault }: Base,
   { vault, store }: Azure,
-  { audience, assertionForm }: Provider,
+  { provider }: Provider,
   telemetry: Telemetry,
 ): Certificate {
-  const { vaultUrl, certificateName, readSeconds, overlapSeconds, assertionReuse, assertionAlgorithm } =
-    settings.credential
-  const { identity, clientId } = settings.provider
+  const { vaultUrl, certificateName, readSeconds, overlapSeconds } = settings.credential
+  const { audience, reuse, algorithm } = provider.profile.assertion
 
   const pace = paceOf({ readSeconds, overlapSeconds })
   const records = createCertificateRecords({ store, vaultUrl, certificateName })
@@ -62,10 +60,10 @@ export function composeCredential(
   const assertions = createClientAssertions({
     vault,
     versions,
-    clientId,
+    clientId: provider.clientId,
     audience,
-    reuse: assertionReuse,
-    form: assertionForm,
+    reuse,
+    form: () => provider.assertionForm(),
     clock,
     onFault,
   })
@@ -80,7 +78,7 @@ export function composeCredential(
         if (!versions.record()) await versions.get()
         return versions.record() ?? emptyRecord
       },
-      algorithm: isEntra(identity) ? entraForm.algorithm : assertionAlgorithm,
+      algorithm,
       pace,
       clock,
     }),
@@ -90,21 +88,23 @@ export function composeCredential(
 export function composeRoll(
   { settings, log, clock }: Base,
   { vault, network }: Azure,
-  { audience, assertionForm }: Provider,
+  { provider }: Provider,
   { records, versions, pace }: Certificate,
   tokenEndpoint: LazyTokenEndpoint,
   telemetry: Telemetry,
 ): CertificateRoll {
-  const { identity, clientId, applicationObjectId: objectId, graphUrl } = settings.provider
+  const { applicationObjectId: objectId, graphUrl } = settings.provider
+  const { clientId, profile } = provider
 
   const sign = async (by: ProvingVersion): Promise<string> => {
-    const form = await assertionForm()
+    const form = await provider.assertionForm()
+    const { audience } = profile.assertion
     return (await signAssertion(vault, by, { ...form, clientId, audience, now: clock() })).jwt
   }
   const graphToken = async (by: ProvingVersion): Promise<string> =>
     (await tokenEndpoint()).clientToken(graphScope(graphUrl), await sign(by))
   const probe = async (by: ProvingVersion): Promise<unknown> =>
-    isEntra(identity) ? graphToken(by) : (await tokenEndpoint()).probe(await sign(by))
+    profile.issuesClientTokens ? graphToken(by) : (await tokenEndpoint()).probe(await sign(by))
 
   const roll = lazy(async () => {
     const { createCertificateRoll } = await import('../../shared/certificate/roll.ts')

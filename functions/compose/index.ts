@@ -29,6 +29,7 @@ import { composeAzure } from './azure.ts'
 import { composeCredential, composeRoll } from './certificate.ts'
 import { composeFlows } from './flows.ts'
 import { composeProvider, composeTokenEndpoint } from './provider.ts'
+import type { LazyTokenEndpoint } from './provider.ts'
 import { composeSessions } from './sessions.ts'
 import { composeFlowEvents, composeTelemetry } from './telemetry.ts'
 import type { Environment } from './telemetry.ts'
@@ -77,20 +78,20 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
   }
   const telemetry = composeTelemetry(base, environment)
   const azure = composeAzure(base, telemetry)
-  const provider = composeProvider(base, azure)
+  const provider = composeProvider(base, azure, () => tokenEndpoint())
   const certificate = composeCredential(base, azure, provider, telemetry)
-  const tokenEndpoint = composeTokenEndpoint(base, azure, provider, certificate.assertions)
+  const tokenEndpoint: LazyTokenEndpoint = composeTokenEndpoint(base, azure, provider, certificate.assertions)
   const roll = composeRoll(base, azure, provider, certificate, tokenEndpoint, telemetry)
   const frontEnds = createFrontEnds(settings.frontEnds)
   const funnel = composeFlowEvents(base, telemetry, frontEnds)
-  const kept = composeSessions(base, azure, tokenEndpoint, funnel)
+  const kept = composeSessions(base, azure, provider, funnel)
 
   return {
     baseUrl: settings.baseUrl,
     frontEnds,
     sessions: kept.sessions,
     accessTokens: kept.observedAccessTokens,
-    ...composeFlows(base, { ...azure, ...provider, ...kept, tokenEndpoint, frontEnds, funnel }),
+    ...composeFlows(base, { ...azure, ...provider, ...kept, frontEnds, funnel }),
     readiness: createReadiness({
       ring: kept.ring,
       store: azure.store,
@@ -120,7 +121,7 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
           kept.ring.current(),
           provider.provider.metadata(),
           provider.provider.keysFor(undefined, 'RS256'),
-          settings.credential.assertionReuse ? assertions.get() : versions.get(),
+          provider.provider.profile.assertion.reuse ? assertions.get() : versions.get(),
           tokenEndpoint(),
         ])
         for (const result of results) if (result.status === 'rejected') base.onFault(result.reason)

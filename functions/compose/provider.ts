@@ -1,69 +1,69 @@
 /** Composes the identity provider and its token endpoint: settings `provider`, `credential.assertion…` and `baseUrl`. */
 import { lazy } from '../../shared/async/lazy.ts'
-import { entraForm, lifetimeOf } from '../../shared/credential/client-assertion.ts'
-import type { AssertionForm, ClientAssertions } from '../../shared/credential/client-assertion.ts'
+import type { ClientAssertions } from '../../shared/credential/client-assertion.ts'
+import { entraProfile } from '../../shared/provider/entra.ts'
 import { createIdentityProvider } from '../../shared/provider/identity-provider.ts'
-import type { IdentityProvider } from '../../shared/provider/identity-provider.ts'
-import { assertionAudienceOf, isEntra, issuerOf } from '../../shared/provider/metadata.ts'
-import type { ClientCredentials } from '../../shared/provider/token-endpoint.msal.ts'
-import type { TokenEndpoint } from '../../shared/provider/token-endpoint.ts'
+import { openIdProfile } from '../../shared/provider/openid.ts'
+import type { IdentityProvider, ProviderProfile, Providers } from '../../shared/provider/provider.ts'
+import { createProviders } from '../../shared/provider/registry.ts'
+import type { ClientCredentials, TokenEndpoint } from '../../shared/provider/token-endpoint.ts'
+import type { Settings } from '../../shared/settings/settings.ts'
 import type { Azure } from './azure.ts'
 import type { Base } from './telemetry.ts'
 
 export interface Provider {
   readonly provider: IdentityProvider
-  /** Audience of client assertions. */
-  readonly audience: string
-  /** Form of client assertions; reads the metadata where the provider decides. */
-  readonly assertionForm: () => Promise<AssertionForm>
+  /** The same provider, as the flows find it by issuer. */
+  readonly providers: Providers
 }
 
 export type LazyTokenEndpoint = () => Promise<TokenEndpoint & ClientCredentials>
 
-export function composeProvider({ settings, clock, onFault }: Base, { network }: Azure): Provider {
-  const { credential } = settings
-  const { identity, responseMode, offlineAccess } = settings.provider
+export function composeProvider(
+  { settings, clock, onFault }: Base,
+  { network }: Azure,
+  tokenEndpoint: LazyTokenEndpoint,
+): Provider {
   const provider = createIdentityProvider({
-    ...identity,
-    responseMode,
-    offlineAccess,
-    assertionAlgorithm: credential.assertionAlgorithm,
+    profile: profileOf(settings),
+    clientId: settings.provider.clientId,
+    redirectUri: `${settings.baseUrl}/callback`,
+    postLogoutRedirectUri: `${settings.baseUrl}/logout/done`,
+    responseMode: settings.provider.responseMode,
+    tokenEndpoint,
     network,
     clock,
     onFault,
   })
-  return {
-    provider,
-    audience: assertionAudienceOf(identity, credential.assertionAudience),
-    assertionForm: async () =>
-      isEntra(identity)
-        ? entraForm
-        : {
-            algorithm: (await provider.metadata()).assertionAlgorithm,
-            keyId: credential.assertionKeyId,
-            lifetimeSeconds: lifetimeOf(credential.assertionReuse),
-          },
+  return { provider, providers: createProviders(provider) }
+}
+
+/** The one place that decides by the kind of provider. */
+export function profileOf({ provider, credential }: Pick<Settings, 'provider' | 'credential'>): ProviderProfile {
+  const { identity, responseMode, offlineAccess } = provider
+  const { assertionAudience, assertionAlgorithm, assertionKeyId, assertionReuse } = credential
+  if ('tenantId' in identity) {
+    return entraProfile({ instance: identity.instance, tenantId: identity.tenantId, assertionReuse })
   }
+  return openIdProfile({
+    authority: identity.authority,
+    responseMode,
+    offlineAccess,
+    assertionAudience,
+    assertionAlgorithm,
+    assertionKeyId,
+    assertionReuse,
+  })
 }
 
 export function composeTokenEndpoint(
-  { settings, clock }: Base,
+  { clock }: Base,
   { network }: Azure,
   { provider }: Provider,
   assertions: ClientAssertions,
 ): LazyTokenEndpoint {
-  const { identity, clientId } = settings.provider
   return lazy(async () => {
     const { createMsalTokenEndpoint } = await import('../../shared/provider/token-endpoint.msal.ts')
-    return createMsalTokenEndpoint({
-      authority: issuerOf(identity),
-      isEntra: isEntra(identity),
-      clientId,
-      redirectUri: `${settings.baseUrl}/callback`,
-      provider,
-      assertions,
-      network,
-      clock,
-    })
+    return createMsalTokenEndpoint({ provider, assertions, network, clock })
   })
 }

@@ -13,7 +13,7 @@ import { createSessions } from '../../shared/session/sessions.ts'
 import type { Sessions } from '../../shared/session/sessions.ts'
 import type { Funnel } from '../../shared/telemetry/flow-events.ts'
 import type { Azure } from './azure.ts'
-import type { LazyTokenEndpoint } from './provider.ts'
+import type { Provider } from './provider.ts'
 import type { Base } from './telemetry.ts'
 
 export interface Kept {
@@ -28,14 +28,14 @@ export interface Kept {
 export function composeSessions(
   { settings, clock, onFault }: Base,
   { vault, store }: Azure,
-  tokenEndpoint: LazyTokenEndpoint,
+  { providers }: Provider,
   funnel: Funnel,
 ): Kept {
   const { idleSeconds, absoluteSeconds, cacheSeconds } = settings.session
   const ring = createKeyRing({ store, wrapper: vault, clock, neededForSeconds: absoluteSeconds, onFault })
   const sessions = createSessions({ store, ring, clock, idleSeconds, absoluteSeconds, cacheSeconds })
   const endForReuse = createEndForReuse(sessions, funnel)
-  const accessTokens = createAccessTokens({ sessions, tokenEndpoint, clock, idleSeconds, funnel, onFault })
+  const accessTokens = createAccessTokens({ sessions, providers, clock, idleSeconds, funnel, onFault })
   return {
     ring,
     sessions,

@@ -29,35 +29,25 @@ export interface ClientAssertions {
   state(): { readonly issuedAt: number; readonly expires: number } | undefined
 }
 
-/** How a provider wants assertions. */
+export type AssertionAlgorithm = 'PS256' | 'RS256'
+
+/** The form of an assertion that the provider accepts. */
 export interface AssertionForm {
-  readonly algorithm: 'PS256' | 'RS256'
-  /** Whether the header names the key as /.well-known/jwks.json does, for a provider that reads the keys there. */
+  readonly algorithm: AssertionAlgorithm
+  /** True where the header names the key by `kid`, as /.well-known/jwks.json does. */
   readonly keyId: boolean
   readonly lifetimeSeconds: number
-}
-
-/** As Entra wants them. */
-export const entraForm: AssertionForm = { algorithm: 'PS256', keyId: false, lifetimeSeconds: 600 }
-
-/**
- * How long an assertion lives at another provider: no longer than five minutes, which is the most that some take (Auth0);
- * one that is sent once needs the time of a call, and some for clocks that differ.
- */
-export function lifetimeOf(reuse: boolean): number {
-  return reuse ? 300 : 120
 }
 
 export interface ClientAssertionOptions {
   readonly vault: AssertionVault
   readonly versions: SigningVersions
   readonly clientId: string
-  /** The token endpoint for Entra, the issuer for others; from settings, never from metadata. */
+  /** From the settings, never from metadata. */
   readonly audience: string
-  /** Entra takes a repeated `jti`; a provider that does not gets a new assertion each time. */
+  /** True where the provider accepts a `jti` more than once; otherwise each request gets a new assertion. */
   readonly reuse: boolean
-  /** `entraForm` where it is left out. */
-  readonly form?: () => Promise<AssertionForm>
+  readonly form: () => Promise<AssertionForm>
   readonly clock: Clock
   readonly onFault: (error: unknown) => void
 }
@@ -114,7 +104,7 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
   }
 
   const signWith = async (version: SigningVersion): Promise<Assertion> => {
-    const form = options.form ? await options.form() : entraForm
+    const form = await options.form()
     return signAssertion(vault, version, {
       ...form,
       clientId: options.clientId,

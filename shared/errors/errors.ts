@@ -410,6 +410,12 @@ export const errorCatalogue = {
     title: 'The identity provider lacks a feature that the broker needs.',
     remedy: `${retry} Operator: the log names the missing feature; docs/providers.md describes the setting for it.`,
   },
+  provider_unknown: {
+    status: 503,
+    responsible: 'operator',
+    title: 'This sign-in began at an identity provider that is no longer configured.',
+    remedy: 'Go back to the application and sign in again.',
+  },
   renewal_pending: {
     status: 503,
     responsible: 'operator',

@@ -99,7 +99,7 @@ function checkScopes(text: string | undefined, frontEnd: FrontEnd): readonly str
   return scopes
 }
 
-/** Claims about the access token that a conditional access challenge may ask for; Entra itself asks by `capolids`. */
+/** Claims about the access token that a conditional access challenge may ask for; `capolids` is the provider's own name for one. */
 const claimNames = new Set(['acrs', 'xms_cc', 'xms_rp_ipaddr', 'nbf', 'capolids', 'polids', 'cnf', 'deviceid'])
 
 /**
@@ -119,7 +119,7 @@ function checkClaims(text: string): string {
       const isSound =
         (member === 'essential' && typeof value === 'boolean') ||
         (member === 'value' && isShortText(value)) ||
-        // Entra's documentation spells it both ways.
+        // The provider's documentation spells it both ways.
         (/^[vV]alues$/.test(member) && Array.isArray(value) && value.length <= 20 && value.every(isShortText))
       if (!isSound) throw refuse()
     }

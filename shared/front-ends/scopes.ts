@@ -2,7 +2,7 @@
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd } from './front-ends.ts'
 
-/** Scopes of a sign-in: who it is, and what the front end's first API needs; Entra gives tokens for one API at a time. */
+/** Scopes of a sign-in: who it is, and what the front end's first API needs; some providers issue access tokens for one API at a time. */
 export function signInScopes(frontEnd: FrontEnd, extraScopes: readonly string[]): readonly string[] {
   const [first] = frontEnd.apis
   if (!first) return ['openid', 'profile']

@@ -8,7 +8,7 @@ import type { SigningVersions } from '../credential/signing-version.ts'
 import { asBrokerError, BrokerError, errorCatalogue } from '../errors/errors.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import type { Store } from '../store/store.ts'
-import type { IdentityProvider } from '../provider/identity-provider.ts'
+import type { IdentityProvider } from '../provider/provider.ts'
 import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
 
@@ -51,7 +51,7 @@ export interface Readiness {
 export interface ReadinessOptions {
   readonly ring: KeyRing
   readonly store: Store
-  readonly provider: IdentityProvider
+  readonly provider: Pick<IdentityProvider, 'metadata'>
   readonly assertions: ClientAssertions
   readonly versions: SigningVersions
   readonly pace: Pace

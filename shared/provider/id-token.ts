@@ -2,35 +2,15 @@
 import { createHash } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
-import type { IdentityProvider } from './identity-provider.ts'
+import type { Identity } from './identity.ts'
+import type { IdentityProvider } from './provider.ts'
 import { parseHeader, verifySignedToken } from './signed-token.ts'
-
-declare const checked: unique symbol
-
-/** Who signed in. Only `checkIdToken` makes one, and only from one can a session be made. */
-export interface Identity {
-  readonly [checked]: true
-  readonly issuer: string
-  readonly subject: string
-  /** Entra's tenant, and its id of the person in it: together the key for a front end that keeps people. */
-  readonly tenantId: string | undefined
-  readonly objectId: string | undefined
-  /** The provider's session, where it names one: sign-outs from outside speak of it. */
-  readonly sessionId: string | undefined
-  /** For display only; both may change hands. */
-  readonly name: string | undefined
-  readonly username: string | undefined
-  /** Opaque; lets the provider sign the right person out without asking. */
-  readonly loginHint: string | undefined
-}
 
 export interface IdTokenExpectations {
   readonly issuer: string
   readonly clientId: string
-  /** Of Entra ID; undefined with another provider, where issuer and subject say who it is. */
-  readonly tenantId: string | undefined
   readonly nonce: string
-  /** The access token that came beside it, for `at_hash`. */
+  /** The access token of the same response, for `at_hash`. */
   readonly accessToken: string
 }
 
@@ -59,18 +39,15 @@ export async function checkIdToken(
   if (!isTime(claims.iat) || claims.iat > now + toleranceSeconds || claims.iat < now - 86_400) throw refuse('iat')
   if (claims.nbf !== undefined && (!isTime(claims.nbf) || claims.nbf > now + toleranceSeconds)) throw refuse('nbf')
 
-  const isEntra = expected.tenantId !== undefined
-  if (isEntra && claims.tid !== expected.tenantId) throw refuse('tid')
   if (!isText(claims.sub) || claims.sub.length > 255) throw refuse('sub')
-  if (isEntra && (!isText(claims.oid) || claims.oid.length > 255)) throw refuse('oid')
+  const { tenantId, objectId } = provider.profile.readIdentity(claims, refuse)
   if (claims.at_hash !== undefined && claims.at_hash !== atHash(idToken, expected.accessToken)) throw refuse('at_hash')
 
   return {
     issuer: expected.issuer,
     subject: claims.sub,
-    // Another provider's claims of these names mean whatever it likes.
-    tenantId: expected.tenantId,
-    objectId: isEntra ? claims.oid : undefined,
+    tenantId,
+    objectId,
     sessionId: textOf(claims.sid),
     name: textOf(claims.name),
     username: textOf(claims.preferred_username) ?? textOf(claims.upn),

@@ -1,9 +1,7 @@
 /** A token that the identity provider signed: its signature, by the provider's kept keys. RFC 7515 §5.2, RFC 8725. */
 import { constants, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import type { IdentityProvider } from './identity-provider.ts'
-
-type Json = Readonly<Record<string, unknown>>
+import type { IdentityProvider, Json } from './provider.ts'
 
 const algorithms = ['RS256', 'PS256', 'ES256', 'RS384', 'PS384', 'ES384', 'RS512', 'PS512']
 const maxLength = 64 * 1024
@@ -16,7 +14,7 @@ const maxLength = 64 * 1024
  */
 export async function verifySignedToken(
   text: string,
-  provider: IdentityProvider,
+  provider: Pick<IdentityProvider, 'keysFor' | 'refetchKeys'>,
   refuse: (check: string) => Error,
 ): Promise<{ header: Json; claims: Json }> {
   if (text.length > maxLength) throw refuse('larger than 64 KB')
@@ -37,7 +35,7 @@ export async function verifySignedToken(
   if (isSignedByAny(token, alg, keys)) return claims()
   // A key that is known by its id has spoken. Otherwise the provider may have changed its keys since they were read.
   if (kid !== undefined && keys.length > 0) throw refuse('signature')
-  if (isSignedByAny(token, alg, await provider.keysAnew(kid, alg))) return claims()
+  if (isSignedByAny(token, alg, await provider.refetchKeys(kid, alg))) return claims()
   throw refuse(kid === undefined ? 'signature' : 'no key of the provider fits')
 }
 

@@ -5,54 +5,28 @@
 import { randomBytes } from 'node:crypto'
 import { ConfidentialClientApplication, LogLevel, ProtocolMode } from '@azure/msal-node'
 import type { AuthenticationResult, INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
-import { isAboutCertificate } from './refusal-codes.ts'
 import type { ClientAssertions } from '../credential/client-assertion.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
 import type { Clock } from '../async/deadline.ts'
-import type { IdentityProvider, ProviderMetadata } from './identity-provider.ts'
-import type { Identity } from './id-token.ts'
+import type { Identity } from './identity.ts'
+import type { IdentityProvider, Json, ProviderMetadata, TokenRequestKind } from './provider.ts'
 import { readClaims } from './signed-token.ts'
-import type { RedeemedCode, TokenEndpoint } from './token-endpoint.ts'
+import type { ClientCredentials, RedeemedCode, TokenEndpoint } from './token-endpoint.ts'
 
 export interface MsalOptions {
-  readonly authority: string
-  /** Entra speaks more than the protocol; to another provider nothing beyond it is sent. */
-  readonly isEntra: boolean
-  readonly clientId: string
-  readonly redirectUri: string
-  readonly provider: IdentityProvider
+  readonly provider: Pick<IdentityProvider, 'profile' | 'issuer' | 'clientId' | 'redirectUri' | 'metadata'>
   readonly assertions: ClientAssertions
   readonly network: Network
   readonly clock: Clock
 }
 
-type Json = Readonly<Record<string, unknown>>
-
 /** A token that lives longer is treated as living this long: nobody's clock reaches further. */
 const longestLifeSeconds = 86_400
 
-/** The application's own tokens, by one version of the certificate: for the roll, never on a person's way. */
-export interface ClientCredentials {
-  /**
-   * RFC 6749 §4.4.
-   *
-   * @param assertion by the version that is meant
-   * @throws {BrokerError} `certificate_refused` where the provider does not accept that version, and as redeeming does
-   */
-  clientToken(scope: string, assertion: string): Promise<string>
-  /**
-   * Whether the provider takes an assertion, where it may give the application no tokens of its own: by a code that
-   * cannot be one, which is looked at after the client has been authenticated (RFC 6749 §3.2.1, §4.1.3).
-   *
-   * @throws {BrokerError} as `clientToken`
-   */
-  probe(assertion: string): Promise<void>
-}
-
 export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & ClientCredentials {
-  const { clientId, redirectUri, isEntra } = options
-  const knownAuthorities = [new URL(options.authority).host]
+  const { profile, issuer, clientId, redirectUri } = options.provider
+  const knownAuthorities = [new URL(issuer).host]
   const aboutCertificate = new WeakSet<object>()
 
   /** When the provider refuses the certificate: once more with another version, in the same request. */
@@ -77,7 +51,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
   const exchangeBy = async (
     metadata: ProviderMetadata,
     assertion: string,
-    ...[ask, read, refuse, forMsal = (answer) => answer]: Call
+    ...[kind, ask, read, forMsal = (answer) => answer]: Call
   ): Promise<Json> => {
     let outcome: { answer: Json } | { failure: unknown } | undefined
 
@@ -89,13 +63,12 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
           method: 'POST',
           url: metadata.tokenEndpoint,
           headers: { 'content-type': 'application/x-www-form-urlencoded' },
-          body: isEntra ? (request?.body ?? '') : onlyNamed(request?.body ?? '', metadata),
+          body: profile.tokenRequest(new URLSearchParams(request?.body ?? ''), metadata).toString(),
         })
         checkStatus(answer, (json) => {
-          const refusal = refuse(json)
-          // Another provider has no codes of its own: it does not know the client by this key, and that is all it says.
-          if (isEntra ? isAboutCertificate(json) : json.error === 'invalid_client') aboutCertificate.add(refusal)
-          return refusal
+          const { error, blamesCertificate } = profile.readRefusal(json, kind)
+          if (blamesCertificate) aboutCertificate.add(error)
+          return error
         })
         read(answer.json)
         outcome = { answer: answer.json }
@@ -108,13 +81,13 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
     const client = new ConfidentialClientApplication({
       auth: {
         clientId,
-        authority: options.authority,
+        authority: issuer,
         authorityMetadata: documentOf(metadata),
         knownAuthorities,
         clientAssertion: () => Promise.resolve(assertion),
       },
       system: {
-        protocolMode: isEntra ? ProtocolMode.AAD : ProtocolMode.OIDC,
+        protocolMode: ProtocolMode[profile.protocolMode],
         networkClient: { sendPostRequestAsync: post, sendGetRequestAsync: noGet } as unknown as INetworkModule,
         loggerOptions: { logLevel: LogLevel.Error, piiLoggingEnabled: false, loggerCallback: () => undefined },
       },
@@ -143,6 +116,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
   return {
     redeemCode: async (code, transaction): Promise<RedeemedCode> => {
       const answer = await exchange(
+        'code',
         (client) =>
           client.acquireTokenByCode({
             code,
@@ -152,7 +126,6 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
             nonce: transaction.nonce,
           }),
         checkSignInAnswer,
-        refusedAtSignIn,
         withoutTokens,
       )
       return { ...tokensOf(answer), idToken: answer.id_token as string }
@@ -160,9 +133,9 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
 
     refresh: async (refreshToken, scopes, of) => {
       const answer = await exchange(
+        'refresh',
         (client) => client.acquireTokenByRefreshToken({ refreshToken, scopes: [...scopes], forceCache: true }),
         (read) => checkRefreshAnswer(read, of),
-        (refusal) => refusedAtRefresh(refusal, isEntra),
         withoutIdToken,
       )
       return tokensOf(answer)
@@ -174,9 +147,9 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
         const answer = await exchangeBy(
           metadata,
           assertion,
+          'client',
           (client) => client.acquireTokenByClientCredential({ scopes: [scope] }),
           checkTokenAnswer,
-          refusedAnyway,
         )
         return answer.access_token as string
       } catch (error) {
@@ -189,7 +162,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
       const ask = (client: ConfidentialClientApplication) =>
         client.acquireTokenByCode({ code, redirectUri, scopes: ['openid'], codeVerifier })
       try {
-        await exchangeBy(await options.provider.metadata(), assertion, ask, checkSignInAnswer, refusedAtSignIn)
+        await exchangeBy(await options.provider.metadata(), assertion, 'code', ask, checkSignInAnswer)
       } catch (error) {
         if (error instanceof BrokerError && error.code === 'code_refused') return
         throw isRefusal(error) ? new BrokerError('certificate_refused', { cause: error }) : error
@@ -200,9 +173,9 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
 
 /** What one exchange asks of MSAL, and how its answer is read. */
 type Call = readonly [
+  kind: TokenRequestKind,
   ask: (client: ConfidentialClientApplication) => Promise<AuthenticationResult | null>,
   read: (answer: Json) => void,
-  refuse: (answer: Json) => BrokerError,
   forMsal?: (answer: Json) => Json,
 ]
 
@@ -225,27 +198,6 @@ function withoutTokens(answer: Json): Json {
 /** Nobody needs it at a refresh; if MSAL stumbled over it, a refresh token that was just rotated would be lost. */
 function withoutIdToken(answer: Json): Json {
   return Object.fromEntries(Object.entries(answer).filter(([name]) => name !== 'id_token'))
-}
-
-/** RFC 6749 §4.1.3 and §6, RFC 7636 §4.5, RFC 7523 §2.2. */
-const named = ['grant_type', 'client_id', 'client_assertion_type', 'client_assertion']
-const namedOf: Readonly<Record<string, readonly string[]>> = {
-  authorization_code: [...named, 'code', 'redirect_uri', 'code_verifier'],
-  refresh_token: [...named, 'refresh_token', 'scope'],
-}
-
-/** MSAL says who it is and how it fares, and asks for `offline_access` where nobody did. */
-function onlyNamed(body: string, { offlineAccess }: ProviderMetadata): string {
-  const asked = new URLSearchParams(body)
-  const names = namedOf[asked.get('grant_type') ?? ''] ?? named
-  const sent = new URLSearchParams()
-  for (const name of names) {
-    const value = asked.get(name)
-    if (value !== null) sent.set(name, value)
-  }
-  const scopes = sent.get('scope')?.split(' ')
-  if (scopes && !offlineAccess) sent.set('scope', scopes.filter((scope) => scope !== 'offline_access').join(' '))
-  return sent.toString()
 }
 
 function withoutQuery(url: string): string {
@@ -296,71 +248,6 @@ function checkRefreshAnswer(answer: Json, of: Pick<Identity, 'issuer' | 'subject
   if (!claims) return
   if (claims.iss !== of.issuer) throw new BrokerError('id_token_refused', { detail: 'refresh: iss' })
   if (claims.sub !== of.subject) throw new BrokerError('id_token_refused', { detail: 'refresh: sub' })
-}
-
-/** Entra's reasons that ask the person for something, under an error that would otherwise end the session. */
-const asksForSomething = new Set([
-  'basic_action',
-  'additional_action',
-  'consent_required',
-  'message_only',
-  'user_password_expired',
-])
-
-function interactionOf(answer: Json): BrokerError | undefined {
-  const { error, suberror, claims } = answer
-  const asks =
-    error === 'interaction_required' ||
-    error === 'consent_required' ||
-    error === 'login_required' ||
-    (error === 'invalid_grant' && ((typeof suberror === 'string' && asksForSomething.has(suberror)) || isText(claims)))
-  if (!asks) return undefined
-  return new BrokerError('interaction_required', {
-    detail: describe(answer),
-    ...(isText(claims) && claims.length <= 4096 ? { members: { claims } } : {}),
-  })
-}
-
-function refusedAtSignIn(answer: Json): BrokerError {
-  const interaction = interactionOf(answer)
-  if (interaction) return new BrokerError('provider_refused', { detail: describe(answer) })
-  if (answer.error === 'invalid_grant') return new BrokerError('code_refused', { detail: describe(answer) })
-  return refusedAnyway(answer)
-}
-
-function refusedAtRefresh(answer: Json, isEntra: boolean): BrokerError {
-  const interaction = interactionOf(answer)
-  if (interaction) return interaction
-  // RFC 6749 §6: not what was granted, so the person has to grant it. At Entra it is a scope that nobody defined.
-  if (answer.error === 'invalid_scope' && !isEntra) {
-    return new BrokerError('interaction_required', { detail: describe(answer) })
-  }
-  if (answer.error === 'invalid_grant') return new BrokerError('signed_out', { detail: describe(answer) })
-  return refusedAnyway(answer)
-}
-
-function refusedAnyway(answer: Json): BrokerError {
-  switch (answer.error) {
-    case 'invalid_client':
-    case 'unauthorized_client':
-      return new BrokerError('client_refused', { detail: describe(answer) })
-    case 'temporarily_unavailable':
-    case 'server_error':
-      return new BrokerError('provider_unavailable', { detail: describe(answer) })
-    default:
-      return new BrokerError('provider_answer_invalid', { detail: describe(answer) })
-  }
-}
-
-/** Codes only: the provider's text may quote what was sent. */
-function describe({ error, suberror, error_codes }: Json): string {
-  const word = (value: unknown) => (typeof value === 'string' && /^[a-z_]{1,40}$/.test(value) ? value : '?')
-  const numbers = Array.isArray(error_codes) ? error_codes.filter((code) => typeof code === 'number').slice(0, 5) : []
-  return [word(error), suberror === undefined ? '' : word(suberror), numbers.join(',')].filter(Boolean).join(' ')
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== ''
 }
 
 function invalid(what: string): BrokerError {

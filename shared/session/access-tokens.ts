@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { BrokerError, asBrokerError, isPassingFault } from '../errors/errors.ts'
-import type { TokenEndpoint } from '../provider/token-endpoint.ts'
+import type { Providers } from '../provider/provider.ts'
 import type { Funnel } from '../telemetry/flow-events.ts'
 import { wait } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
@@ -23,7 +23,7 @@ export interface AccessTokens {
 
 export interface AccessTokensOptions {
   readonly sessions: Sessions
-  readonly tokenEndpoint: () => Promise<TokenEndpoint>
+  readonly providers: Pick<Providers, 'find'>
   readonly clock: Clock
   readonly idleSeconds: number
   readonly funnel: Funnel
@@ -85,6 +85,9 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
       if (isValid(current)) return current
       throw new BrokerError('interaction_required', { detail: 'no refresh token' })
     }
+    // The settings name another provider now: the session stays, and the person signs in there.
+    const provider = options.providers.find(read.session.owner.identity.issuer)
+    if (!provider) throw new BrokerError('interaction_required', { detail: 'the provider is no longer configured' })
     const leaseEnd = clock() + leaseMilliseconds
     const lease = `${randomBytes(9).toString('base64url')} ${leaseEnd}`
     let leased: ReadSession | undefined
@@ -97,7 +100,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
 
     const step = options.funnel.begin('renewal', { frontEnd: read.session.key.frontEndId })
     try {
-      const tokens = await (await options.tokenEndpoint()).refresh(refreshToken, scopes, read.session.owner.identity)
+      const tokens = await (await provider.tokenEndpoint()).refresh(refreshToken, scopes, read.session.owner.identity)
       const token = {
         token: tokens.accessToken,
         scope: tokens.scope,

@@ -1,6 +1,6 @@
 /** A session: what it holds, and the sealed row that it is kept in. */
 import { hash, randomBytes } from 'node:crypto'
-import type { Identity } from '../provider/id-token.ts'
+import type { Identity } from '../provider/identity.ts'
 import type { RingKey } from '../crypto/key-ring.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
 import type { Row, RowKey, StoredRow, Values } from '../store/store.ts'

@@ -2,7 +2,7 @@
 import { BrokerError } from '../errors/errors.ts'
 import type { RequestCookies } from '../http/cookies.ts'
 import { sessionCookieName } from '../http/cookies.ts'
-import type { Identity } from '../provider/id-token.ts'
+import type { Identity } from '../provider/identity.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'

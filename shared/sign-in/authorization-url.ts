@@ -1,7 +1,7 @@
 /** The request that sends a browser to the identity provider: what a front end may ask for, and the URL. RFC 6749 §4.1.1. */
 import { codeChallengeOf } from '../crypto/pkce.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
-import type { ProviderMetadata } from '../provider/identity-provider.ts'
+import type { ProviderMetadata } from '../provider/provider.ts'
 import type { Transaction } from './transaction.ts'
 
 /** @returns the URL to send the browser to; each parameter once, with our values */

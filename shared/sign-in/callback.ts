@@ -5,7 +5,7 @@
  */
 import { hash } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
-import type { ResponseMode } from '../provider/metadata.ts'
+import type { ProviderProfile, ResponseMode } from '../provider/provider.ts'
 import type { CheckedCode, TakenCode } from '../provider/token-endpoint.ts'
 import type { Store } from '../store/store.ts'
 import type { CurrentTransaction } from './transaction.ts'
@@ -53,7 +53,11 @@ export function parseCallback(fields: URLSearchParams, responseMode: ResponseMod
  * @param transaction the one that the answer's state opened
  * @throws {BrokerError} `answer_invalid`, `issuer_mismatch`, `sign_in_cancelled`, `provider_refused`
  */
-export function checkAnswer(answer: CallbackAnswer, transaction: CurrentTransaction): CheckedCode {
+export function checkAnswer(
+  answer: CallbackAnswer,
+  transaction: CurrentTransaction,
+  profile: Pick<ProviderProfile, 'readAuthorizationRefusal'>,
+): CheckedCode {
   // A provider answers as it was asked; an answer by another way was carried here by somebody.
   if (answer.responseMode !== transaction.responseMode)
     throw new BrokerError('answer_invalid', { detail: 'response_mode' })
@@ -62,27 +66,12 @@ export function checkAnswer(answer: CallbackAnswer, transaction: CurrentTransact
   const issuerExpected = transaction.issuerInAnswers || answer.issuer !== undefined
   if (issuerExpected && answer.issuer !== transaction.issuer) throw new BrokerError('issuer_mismatch')
 
-  // Read late: until state and issuer agree, nobody knows who wrote this error. And before the code: error wins.
-  if (answer.error !== undefined) throw refusal(answer)
+  // Checked after state and issuer: before that, the response may not come from our provider. An error wins over a code.
+  const { error, subError } = answer
+  if (error !== undefined) throw profile.readAuthorizationRefusal({ error, subError })
 
   if (answer.code === undefined) throw new BrokerError('answer_invalid', { detail: 'no code' })
   return answer.code as CheckedCode
-}
-
-function refusal({ error, subError }: CallbackAnswer): BrokerError {
-  if (error === 'access_denied' && (subError === undefined || subError === 'cancel')) {
-    return new BrokerError('sign_in_cancelled')
-  }
-  const known = new Set([
-    'access_denied',
-    'login_required',
-    'interaction_required',
-    'consent_required',
-    'invalid_request',
-  ])
-  if (error === 'temporarily_unavailable' || error === 'server_error') return new BrokerError('provider_unavailable')
-  if (error === 'login_required') return new BrokerError('login_required', { detail: error })
-  return new BrokerError('provider_refused', { detail: known.has(error ?? '') ? (error ?? '') : 'another error' })
 }
 
 /**

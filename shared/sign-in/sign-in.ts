@@ -22,10 +22,10 @@ import { checkAnswer, takeCode } from './callback.ts'
 import type { CallbackAnswer } from './callback.ts'
 import type { TakenCode } from '../provider/token-endpoint.ts'
 import { checkIdToken } from '../provider/id-token.ts'
-import type { Identity } from '../provider/id-token.ts'
-import type { IdentityProvider } from '../provider/identity-provider.ts'
+import type { Identity } from '../provider/identity.ts'
+import type { IdentityProvider, Providers } from '../provider/provider.ts'
 import { applySsoPolicy, endOldestMarks, ssoCookie } from './sso-cookie.ts'
-import type { RedeemedCode, TokenEndpoint } from '../provider/token-endpoint.ts'
+import type { RedeemedCode } from '../provider/token-endpoint.ts'
 import { parseSignInRequest } from './login-request.ts'
 import type { SignInRequest } from './login-request.ts'
 import { signInUrl } from './sign-in-url.ts'
@@ -40,7 +40,6 @@ import {
 } from './transaction.ts'
 import { randomText } from '../crypto/pkce.ts'
 import type { CurrentTransaction, Transaction } from './transaction.ts'
-import type { ResponseMode } from '../provider/metadata.ts'
 
 export interface SignIn {
   /**
@@ -80,18 +79,13 @@ export interface CompletedSignIn {
 
 export interface SignInOptions {
   readonly frontEnds: FrontEnds
-  readonly provider: IdentityProvider
-  readonly tokenEndpoint: () => Promise<TokenEndpoint>
+  readonly providers: Providers
   readonly sessions: Sessions
   readonly store: Store
   readonly ring: KeyRing
   readonly codes: Codes
   readonly clock: Clock
   readonly baseUrl: string
-  readonly clientId: string
-  /** Of Entra ID; undefined with another provider. */
-  readonly tenantId: string | undefined
-  readonly responseMode: ResponseMode
   readonly lifetimeSeconds: number
   /** How long a browser that signed in is known again. */
   readonly absoluteSeconds: number
@@ -100,8 +94,7 @@ export interface SignInOptions {
 }
 
 export function createSignIn(options: SignInOptions): SignIn {
-  const { frontEnds, provider, sessions, ring, funnel, clock, lifetimeSeconds } = options
-  const redirectUri = `${options.baseUrl}/callback`
+  const { frontEnds, providers, sessions, ring, funnel, clock, lifetimeSeconds } = options
 
   /**
    * Where a person goes on from a failed sign-in. Links, never a redirect: a failure that repeats itself must not loop.
@@ -124,14 +117,14 @@ export function createSignIn(options: SignInOptions): SignIn {
   const redeem = async (
     taken: TakenCode,
     transaction: CurrentTransaction,
+    provider: IdentityProvider,
   ): Promise<{ identity: Identity; redeemed: RedeemedCode }> => {
-    const redeemed = await (await options.tokenEndpoint()).redeemCode(taken, transaction)
+    const redeemed = await (await provider.tokenEndpoint()).redeemCode(taken, transaction)
     const identity = await checkIdToken(
       redeemed.idToken,
       {
         issuer: transaction.issuer,
         clientId: transaction.clientId,
-        tenantId: options.tenantId,
         nonce: transaction.nonce,
         accessToken: redeemed.accessToken,
       },
@@ -172,6 +165,7 @@ export function createSignIn(options: SignInOptions): SignIn {
 
   const beginFor = async (request: SignInRequest, cookies: RequestCookies) => {
     const { frontEnd, returnUrl, scopes, client } = request
+    const provider = providers.primary
     const [key, metadata] = await Promise.all([ring.current(), provider.metadata()])
     const hints = client ? await applySsoPolicy(request.hints, frontEnd, cookies, ring, clock()) : request.hints
     const transaction: Transaction = {
@@ -180,17 +174,17 @@ export function createSignIn(options: SignInOptions): SignIn {
       codeVerifier: randomText(),
       issuer: metadata.issuer,
       issuerInAnswers: metadata.issuerInAnswers,
-      clientId: options.clientId,
+      clientId: provider.clientId,
       frontEndId: frontEnd.id,
       returnUrl,
-      responseMode: options.responseMode,
+      responseMode: provider.responseMode,
       scopes: metadata.offlineAccess ? scopes : scopes.filter((scope) => scope !== 'offline_access'),
       ...(client ? { client } : {}),
       replaces: client ? undefined : sessions.keyOf(frontEnd.id, cookies)?.place,
       begunAt: clock(),
     }
     return {
-      authorizationUrl: authorizationUrl(metadata, transaction, redirectUri, hints),
+      authorizationUrl: authorizationUrl(metadata, transaction, provider.redirectUri, hints),
       cookies: [
         ...(await endOldest(cookies, ring)),
         ...(await endOldestMarks(cookies, ring, clock())),
@@ -233,7 +227,9 @@ export function createSignIn(options: SignInOptions): SignIn {
       const ended = [endTransactionCookie(transactionCookieName(transaction.state))]
       try {
         const current = checkTransaction(transaction, { frontEnds, lifetimeSeconds, clock })
-        const taken = await takeCode(checkAnswer(answer, current), current, { store: options.store, lifetimeSeconds })
+        const provider = providers.get(current.issuer)
+        const code = checkAnswer(answer, current, provider.profile)
+        const taken = await takeCode(code, current, { store: options.store, lifetimeSeconds })
         step.end(taken ? undefined : 'repeated')
         if (!taken) {
           // A second time: the first has signed in, or failed with a page. Nothing is set, so nothing can be planted.
@@ -241,7 +237,7 @@ export function createSignIn(options: SignInOptions): SignIn {
           return { redirectTo: clientAnswer(transaction, cameBefore) ?? returnUrl, cookies: [] }
         }
         step = funnel.begin('redeemed', about)
-        const { identity, redeemed } = await redeem(taken, current)
+        const { identity, redeemed } = await redeem(taken, current, provider)
         // An OAuth client's session begins when it brings its code.
         if (!current.client) {
           step.end()

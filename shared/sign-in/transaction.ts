@@ -13,7 +13,7 @@ import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
 import { randomText } from '../crypto/pkce.ts'
 import { mostTokenCharacters, openToken, sealToken } from '../crypto/sealed-token.ts'
-import type { ResponseMode } from '../provider/metadata.ts'
+import type { ResponseMode } from '../provider/provider.ts'
 import type { RowKey } from '../store/store.ts'
 import type { Clock } from '../async/deadline.ts'
 

@@ -2,8 +2,8 @@
  * Sign-outs that begin elsewhere: the provider says that its session, or a person, is signed out, and every session
  * here that came of it ends, of session front ends and of OAuth clients alike.
  */
-import type { IdentityProvider } from '../provider/identity-provider.ts'
 import { checkLogoutToken } from '../provider/logout-token.ts'
+import type { Providers } from '../provider/provider.ts'
 import type { Funnel } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
@@ -15,7 +15,7 @@ export interface SignOutElsewhere {
    * By the browser, in a frame of the provider's sign-out page. A session that is guessed wrongly ends nothing, and the
    * answer does not tell.
    *
-   * @param issuer untrusted; Entra leaves it out, which is taken since there is one provider
+   * @param issuer untrusted; a provider may leave it out (Front-Channel Logout 1.0 §3), and then each one is meant
    * @param sessionId untrusted
    * @returns the origins that may frame the answer
    */
@@ -32,14 +32,13 @@ export interface SignOutElsewhere {
 export interface SignOutElsewhereOptions {
   readonly store: Store
   readonly ring: KeyRing
-  readonly provider: IdentityProvider
-  readonly clientId: string
+  readonly providers: Pick<Providers, 'all' | 'find'>
   readonly funnel: Funnel
   readonly clock: Clock
 }
 
 export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOutElsewhere {
-  const { store, ring, provider, funnel } = options
+  const { store, ring, providers, funnel } = options
 
   /** Rows are found by keyed hashes, a key a month: each month that may have sealed a live session is looked at. */
   const ringKeys = (): Promise<readonly RingKey[]> => ring.keys()
@@ -76,18 +75,25 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
   return {
     byFrame: (issuer, sessionId) =>
       funnel.track('sign_out', { by: 'frame' }, async (step) => {
-        const metadata = await provider.metadata()
-        const isOurs = issuer === undefined || issuer === metadata.issuer
         const isOne = sessionId !== undefined && /^[\w.~-]{8,255}$/.test(sessionId)
-        step.about({ sessions: isOurs && isOne ? await endProviderSession(metadata.issuer, sessionId) : 0 })
-        const pages = [metadata.issuer, metadata.authorizationEndpoint, metadata.endSessionEndpoint ?? metadata.issuer]
+        const named = providers.all.filter((provider) => issuer === undefined || provider.issuer === issuer)
+        const counts = await Promise.all(
+          isOne ? named.map((provider) => endProviderSession(provider.issuer, sessionId)) : [],
+        )
+        step.about({ sessions: counts.reduce((sum, count) => sum + count, 0) })
+        // The same answer whether or not the issuer is known, so the origins of all providers.
+        const documents = await Promise.all(providers.all.map((provider) => provider.metadata()))
+        const pages = documents.flatMap(({ issuer: own, authorizationEndpoint, endSessionEndpoint }) => [
+          own,
+          authorizationEndpoint,
+          endSessionEndpoint ?? own,
+        ])
         return [...new Set(pages.map((page) => new URL(page).origin))]
       }),
 
     byToken: (token) =>
       funnel.track('sign_out', { by: 'logout_token' }, async (step) => {
-        const { issuer } = await provider.metadata()
-        const { sessionId, subject, remember } = await checkLogoutToken(token, { ...options, issuer })
+        const { issuer, sessionId, subject, remember } = await checkLogoutToken(token, options)
         if (sessionId !== undefined) step.about({ sessions: await endNamed(issuer, sessionId, subject) })
         else if (subject !== undefined) step.about({ sessions: await endPerson(issuer, subject) })
         await remember()

@@ -2,7 +2,8 @@
 import { BrokerError } from '../errors/errors.ts'
 import { checkSignedOutUrl } from '../front-ends/front-ends.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
-import type { IdentityProvider } from '../provider/identity-provider.ts'
+import type { Identity } from '../provider/identity.ts'
+import type { Providers } from '../provider/provider.ts'
 import type { Funnel } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
@@ -29,10 +30,8 @@ export interface SignOut {
 export interface SignOutOptions {
   readonly sessions: Sessions
   readonly ring: KeyRing
-  readonly provider: IdentityProvider
+  readonly providers: Pick<Providers, 'find'>
   readonly frontEnds: FrontEnds
-  readonly clientId: string
-  readonly postLogoutRedirectUri: string
   readonly clock: Clock
   readonly funnel: Funnel
   readonly onFault: (error: unknown) => void
@@ -42,19 +41,21 @@ const context = 'sign-out'
 const lifetime = 60 * 60 * 1000
 
 export function createSignOut(options: SignOutOptions): SignOut {
-  const { sessions, ring, provider, funnel, clock } = options
+  const { sessions, ring, providers, funnel, clock } = options
 
   const providerSignOut = async (
     frontEnd: FrontEnd,
     target: string,
-    loginHint: string | undefined,
+    { issuer, loginHint }: Pick<Identity, 'issuer' | 'loginHint'>,
   ): Promise<string> => {
-    const { endSessionEndpoint } = await provider.metadata()
-    if (endSessionEndpoint === undefined) return target
+    // A provider that the settings no longer name is not visited.
+    const provider = providers.find(issuer)
+    const endSessionEndpoint = (await provider?.metadata())?.endSessionEndpoint
+    if (!provider || endSessionEndpoint === undefined) return target
     const state = sealToken([frontEnd.id, target, clock()], context, await ring.current())
     const url = new URL(endSessionEndpoint)
-    url.searchParams.set('client_id', options.clientId)
-    url.searchParams.set('post_logout_redirect_uri', options.postLogoutRedirectUri)
+    url.searchParams.set('client_id', provider.clientId)
+    url.searchParams.set('post_logout_redirect_uri', provider.postLogoutRedirectUri)
     url.searchParams.set('state', state)
     if (loginHint !== undefined) url.searchParams.set('logout_hint', loginHint)
     return url.href
@@ -71,7 +72,7 @@ export function createSignOut(options: SignOutOptions): SignOut {
       })
       if (!owner) return target
       // The session is over whatever happens now; a provider that is down only keeps its own.
-      return providerSignOut(frontEnd, target, owner.identity.loginHint).catch((error: unknown) => {
+      return providerSignOut(frontEnd, target, owner.identity).catch((error: unknown) => {
         options.onFault(error)
         return target
       })

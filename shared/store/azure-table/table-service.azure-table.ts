@@ -51,7 +51,7 @@ export interface TableServiceOptions {
   readonly authorize: Authorize
 }
 
-/** The first version that takes Entra's tokens by its documentation. */
+/** The first version that accepts bearer tokens, by its documentation. */
 const version = '2020-12-06'
 const scope = 'https://storage.azure.com/.default'
 /** The service's own bound for an answer is 4 MB. */

@@ -9,6 +9,7 @@ import type { TokenEndpoint } from '../../../shared/provider/token-endpoint.ts'
 import { createClock, openRing, openSessions, somebody, startSessionParts } from '../session/parts.ts'
 import type { SessionParts } from '../session/parts.ts'
 import { createEndForReuse } from '../../../shared/oauth/reuse.ts'
+import { providersOf } from '../provider/provider-server.ts'
 import { noFunnel } from '../../../shared/telemetry/flow-events.ts'
 
 const start = '2031-05-10T12:00:00.000Z'
@@ -38,7 +39,7 @@ describe('a refresh handle', () => {
     const tokenEndpoint = { refresh: (...asked: Parameters<typeof provider>) => provider(...asked) } as TokenEndpoint
     const accessTokens = createAccessTokens({
       sessions,
-      tokenEndpoint: () => Promise.resolve(tokenEndpoint),
+      providers: providersOf({ tokenEndpoint: () => Promise.resolve(tokenEndpoint) }),
       clock,
       idleSeconds: hour,
       funnel: noFunnel,

@@ -3,7 +3,7 @@ import { SignJWT, UnsecuredJWT } from 'jose'
 import type { KeyObject } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { checkIdToken } from '../../../shared/provider/id-token.ts'
-import type { IdentityProvider } from '../../../shared/provider/identity-provider.ts'
+import type { IdentityProvider } from '../../../shared/provider/provider.ts'
 import { clientId, ecKey, jwk, rsaKey, startProviderServer, tenantId } from './provider-server.ts'
 import type { ProviderServer } from './provider-server.ts'
 
@@ -43,7 +43,7 @@ const signed = (claims: Claims, header: Claims = {}, key: KeyObject | Uint8Array
 const check = (token: string) =>
   checkIdToken(
     token,
-    { issuer: server.authority, clientId, tenantId, nonce, accessToken },
+    { issuer: server.authority, clientId, nonce, accessToken },
     { provider, clock: () => server.now.value },
   )
 const refused = (detail: string) => ({ code: 'id_token_refused', detail })

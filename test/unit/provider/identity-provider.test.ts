@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { KeyObject } from 'node:crypto'
 import { createNetwork } from '../../../shared/http/network.ts'
-import { createIdentityProvider } from '../../../shared/provider/identity-provider.ts'
-import type { IdentityProvider } from '../../../shared/provider/identity-provider.ts'
-import { ecKey, jwk, rsaKey, startProviderServer, tenantId } from './provider-server.ts'
+import { entraProfile } from '../../../shared/provider/entra.ts'
+import type { IdentityProvider } from '../../../shared/provider/provider.ts'
+import { ecKey, jwk, openProvider, rsaKey, startProviderServer, tenantId } from './provider-server.ts'
 import type { ProviderServer } from './provider-server.ts'
 
 const hour = 60 * 60 * 1000
@@ -67,7 +67,7 @@ describe('the provider’s metadata', () => {
         JSON.stringify({ ...server.honest, ...more }).replaceAll(server.instance, instance),
       ) as Record<string, unknown>
       const network = () => Promise.resolve({ status: 200, headers: {}, json })
-      return createIdentityProvider({ instance, tenantId, network, clock: Date.now, onFault: () => undefined })
+      return openProvider({ profile: entraProfile({ instance, tenantId }), network })
     }
     await expect(inTheCloud(elsewhere).metadata()).rejects.toMatchObject({ code: 'provider_metadata_untrusted' })
     const userInfo = { authorization_endpoint: 'https://x:y@login.microsoftonline.com/authorize' }
@@ -169,15 +169,15 @@ describe('the provider’s keys', () => {
     await Promise.all([provider.keysFor('one', 'RS256'), provider.keysFor('one', 'RS256')])
     expect(fetched()).toBe(1)
 
-    for (let i = 0; i < 5; i++) expect(await provider.keysAnew('unknown', 'RS256')).toEqual([])
+    for (let i = 0; i < 5; i++) expect(await provider.refetchKeys('unknown', 'RS256')).toEqual([])
     expect(fetched()).toBe(2)
     // Somebody's made-up name does not hide a rotation; a flood of them is no flood of fetches.
-    for (let i = 0; i < 20; i++) expect(await provider.keysAnew(`made-up-${i}`, 'RS256')).toEqual([])
+    for (let i = 0; i < 20; i++) expect(await provider.refetchKeys(`made-up-${i}`, 'RS256')).toEqual([])
     expect(fetched()).toBe(4)
 
     server.publishes(jwk(two, { kid: 'two' }))
     server.later(31_000)
-    expect(fingerprints(await provider.keysAnew('two', 'RS256'))).toEqual([modulus(two)])
+    expect(fingerprints(await provider.refetchKeys('two', 'RS256'))).toEqual([modulus(two)])
     expect(fetched()).toBe(5)
   })
 
@@ -187,14 +187,14 @@ describe('the provider’s keys', () => {
     await provider.keysFor('one', 'RS256')
     server.publishes(jwk(two, { kid: 'two' }))
     server.isDown(server.paths.keys)
-    await expect(provider.keysAnew('two', 'RS256')).rejects.toMatchObject({ code: 'provider_unavailable' })
+    await expect(provider.refetchKeys('two', 'RS256')).rejects.toMatchObject({ code: 'provider_unavailable' })
 
     server.isDown()
-    expect(fingerprints(await provider.keysAnew('two', 'RS256'))).toEqual([modulus(two)])
+    expect(fingerprints(await provider.refetchKeys('two', 'RS256'))).toEqual([modulus(two)])
 
     server.publishes(jwk(one, { kid: 'three' }))
     server.later(-2 * hour)
-    expect(fingerprints(await provider.keysAnew('three', 'RS256'))).toEqual([modulus(one)])
+    expect(fingerprints(await provider.refetchKeys('three', 'RS256'))).toEqual([modulus(one)])
   })
 
   it('are served on when the provider is down, and withdrawn ones are gone within a day', async () => {
@@ -225,12 +225,9 @@ describe('the provider’s keys', () => {
 
 function createProviderThatSays(keys: Readonly<Record<string, unknown>>): IdentityProvider {
   const real = createNetwork()
-  return createIdentityProvider({
-    instance: server.instance,
-    tenantId,
+  return openProvider({
+    profile: entraProfile({ instance: server.instance, tenantId }),
     network: (request) =>
       request.url.endsWith('/keys') ? Promise.resolve({ status: 200, headers: {}, json: keys }) : real(request),
-    clock: Date.now,
-    onFault: () => undefined,
   })
 }

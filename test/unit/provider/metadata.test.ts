@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { assertionAudienceOf, checkMetadata, metadataUrlOf } from '../../../shared/provider/metadata.ts'
-import type { ProviderWishes } from '../../../shared/provider/metadata.ts'
+import { entraProfile } from '../../../shared/provider/entra.ts'
+import { openIdProfile } from '../../../shared/provider/openid.ts'
+import type { OpenIdSettings } from '../../../shared/provider/openid.ts'
 
 const authority = 'https://login.example.com'
 const honest = {
@@ -9,8 +10,8 @@ const honest = {
   token_endpoint: 'https://tokens.example.net/token',
   jwks_uri: 'https://keys.example.org/keys',
 }
-const check = (changes: object = {}, wishes: ProviderWishes = {}) =>
-  checkMetadata({ ...honest, ...changes }, { authority }, wishes)
+const check = (changes: object = {}, settings: Partial<OpenIdSettings> = {}) =>
+  openIdProfile({ authority, ...settings }).checkMetadata({ ...honest, ...changes })
 
 describe('metadata of another provider than Entra', () => {
   it('may name endpoints on any host, by https', () => {
@@ -69,7 +70,7 @@ describe('metadata of another provider than Entra', () => {
   it('says so where the issuers differ by the slash at the end alone', () => {
     const detail = (json: object, own: string) => {
       try {
-        checkMetadata({ ...honest, ...json }, { authority: own }, {})
+        openIdProfile({ authority: own }).checkMetadata({ ...honest, ...json })
       } catch (error) {
         return (error as { detail?: string }).detail
       }
@@ -86,9 +87,9 @@ describe('metadata of another provider than Entra', () => {
     const inside = 'https://idp'
     const named = { authorization_endpoint: `${inside}/authorize`, token_endpoint: `${inside}/token` }
     const json = { ...honest, ...named, issuer: inside, jwks_uri: `${inside}/keys` }
-    expect(checkMetadata(json, { authority: inside }, {}).tokenEndpoint).toBe('https://idp/token')
+    expect(openIdProfile({ authority: inside }).checkMetadata(json).tokenEndpoint).toBe('https://idp/token')
     const elsewhere = { ...json, token_endpoint: 'https://vault/token' }
-    expect(() => checkMetadata(elsewhere, { authority: inside }, {})).toThrow()
+    expect(() => openIdProfile({ authority: inside }).checkMetadata(elsewhere)).toThrow()
   })
 
   it.each([{ toString: 1 }, ['https://login.example.com'], 7, null])(
@@ -99,28 +100,26 @@ describe('metadata of another provider than Entra', () => {
 
   it('is where the issuer says, with one slash between', () => {
     const url = 'https://login.example.com/a/.well-known/openid-configuration'
-    expect(metadataUrlOf({ authority: 'https://login.example.com/a' })).toBe(url)
-    expect(metadataUrlOf({ authority: 'https://login.example.com/a/' })).toBe(url)
+    expect(openIdProfile({ authority: 'https://login.example.com/a' }).metadataUrl).toBe(url)
+    expect(openIdProfile({ authority: 'https://login.example.com/a/' }).metadataUrl).toBe(url)
   })
 
   it('does not decide whom an assertion is for', () => {
-    expect(assertionAudienceOf({ authority }, undefined)).toBe(authority)
-    expect(assertionAudienceOf({ authority }, 'https://login.example.com/token')).toBe(
-      'https://login.example.com/token',
-    )
-    expect(assertionAudienceOf({ instance: 'https://login.microsoftonline.com/', tenantId: 't' }, undefined)).toBe(
-      'https://login.microsoftonline.com/t/oauth2/v2.0/token',
-    )
+    const assertionAudience = 'https://login.example.com/token'
+    expect(openIdProfile({ authority }).assertion.audience).toBe(authority)
+    expect(openIdProfile({ authority, assertionAudience }).assertion.audience).toBe(assertionAudience)
+    const entra = entraProfile({ instance: 'https://login.microsoftonline.com/', tenantId: 't' })
+    expect(entra.assertion.audience).toBe('https://login.microsoftonline.com/t/oauth2/v2.0/token')
   })
 
-  it.each<[object, ProviderWishes, boolean]>([
+  it.each<[object, Partial<OpenIdSettings>, boolean]>([
     [{}, {}, false],
     [{ scopes_supported: ['openid'] }, {}, false],
     [{ scopes_supported: ['openid', 'offline_access'] }, {}, true],
     [{ scopes_supported: 'offline_access' }, {}, false],
     [{ scopes_supported: ['openid'] }, { offlineAccess: true }, true],
     [{ scopes_supported: ['offline_access'] }, { offlineAccess: false }, false],
-  ])('%o with %o asks for offline_access: %s', (changes, wishes, asks) =>
-    expect(check(changes, wishes).offlineAccess).toBe(asks),
+  ])('%o with %o requests offline_access: %s', (changes, settings, requested) =>
+    expect(check(changes, settings).offlineAccess).toBe(requested),
   )
 })

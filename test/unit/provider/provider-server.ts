@@ -3,7 +3,9 @@ import { generateKeyPairSync } from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import { createNetwork } from '../../../shared/http/network.ts'
 import { createIdentityProvider } from '../../../shared/provider/identity-provider.ts'
-import type { IdentityProvider } from '../../../shared/provider/identity-provider.ts'
+import type { IdentityProviderOptions } from '../../../shared/provider/identity-provider.ts'
+import { entraProfile } from '../../../shared/provider/entra.ts'
+import type { IdentityProvider, Providers } from '../../../shared/provider/provider.ts'
 import { sendJson, startSecureServer } from '../../setup/secure-server.ts'
 
 export const tenantId = '11111111-1111-4111-8111-111111111111'
@@ -24,6 +26,27 @@ export function ecKey(namedCurve = 'P-256'): KeyPair {
 
 export function jwk({ publicKey }: KeyPair, more: Readonly<Record<string, unknown>> = {}): JsonWebKey {
   return { ...publicKey.export({ format: 'jwk' }), use: 'sig', ...more }
+}
+
+export function openProvider(
+  options: Pick<IdentityProviderOptions, 'profile' | 'network'> & Partial<IdentityProviderOptions>,
+): IdentityProvider {
+  return createIdentityProvider({
+    clientId,
+    redirectUri: 'http://localhost:7071/callback',
+    postLogoutRedirectUri: 'http://localhost:7071/logout/done',
+    responseMode: 'form_post',
+    tokenEndpoint: () => Promise.reject(new Error('This test has no token endpoint.')),
+    clock: Date.now,
+    onFault: () => undefined,
+    ...options,
+  })
+}
+
+/** A registry with one provider for every issuer, for tests of flows that need only a part of it. */
+export function providersOf(entry: Partial<IdentityProvider>): Providers {
+  const provider = entry as IdentityProvider
+  return { primary: provider, all: [provider], find: () => provider, get: () => provider }
 }
 
 export type ProviderServer = Awaited<ReturnType<typeof startProviderServer>>
@@ -67,9 +90,8 @@ export async function startProviderServer() {
       metadata = honest
       down = []
       faults.length = 0
-      return createIdentityProvider({
-        instance,
-        tenantId,
+      return openProvider({
+        profile: entraProfile({ instance, tenantId }),
         network: createNetwork({ deadlineMilliseconds: 500 }),
         clock: () => now.value,
         onFault: (error) => void faults.push(error),

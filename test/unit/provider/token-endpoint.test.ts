@@ -4,7 +4,8 @@ import type { ClientAssertions } from '../../../shared/credential/client-asserti
 import { BrokerError } from '../../../shared/errors/errors.ts'
 import { createNetwork } from '../../../shared/http/network.ts'
 import type { TakenCode } from '../../../shared/provider/token-endpoint.ts'
-import type { IdentityProvider } from '../../../shared/provider/identity-provider.ts'
+import { entraProfile } from '../../../shared/provider/entra.ts'
+import type { ProviderMetadata } from '../../../shared/provider/provider.ts'
 import { createMsalTokenEndpoint } from '../../../shared/provider/token-endpoint.msal.ts'
 import type { TokenEndpoint } from '../../../shared/provider/token-endpoint.ts'
 import { sendJson, startSecureServer } from '../../setup/secure-server.ts'
@@ -31,11 +32,13 @@ beforeAll(async () => {
     jwksUri: `${server.url}/keys`,
   }
   tokens = createMsalTokenEndpoint({
-    authority,
-    isEntra: true,
-    clientId,
-    redirectUri: 'http://localhost:7071/callback',
-    provider: { metadata: () => Promise.resolve(metadata) } as unknown as IdentityProvider,
+    provider: {
+      profile: entraProfile({ instance: `${server.url}/`, tenantId }),
+      issuer: authority,
+      clientId,
+      redirectUri: 'http://localhost:7071/callback',
+      metadata: () => Promise.resolve(metadata as ProviderMetadata),
+    },
     assertions: {
       get: () => assertion(),
       another: () => another(),

@@ -9,6 +9,7 @@ import type { ProviderTokens } from '../../../shared/provider/token-endpoint.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
 import { createClock, openRing, openSessions, somebody, startSessionParts } from './parts.ts'
 import type { SessionParts } from './parts.ts'
+import { providersOf } from '../provider/provider-server.ts'
 import { noFunnel } from '../../../shared/telemetry/flow-events.ts'
 
 const start = '2031-05-10T12:00:00.000Z'
@@ -53,21 +54,23 @@ describe('access tokens', () => {
       idleSeconds: 3600,
       funnel: noFunnel,
       onFault: (error) => faults.push(error),
-      tokenEndpoint: () =>
-        Promise.resolve({
-          redeemCode: () => Promise.reject(new Error('not asked for')),
-          refresh: async (refreshToken) => {
-            refreshed.push(refreshToken)
-            const n = refreshed.length
-            return {
-              accessToken: `renewed-${n}`,
-              accessTokenExpires: clock() + 3600_000,
-              scope: name,
-              refreshToken: `refresh-${n}`,
-              ...(await refresh()),
-            }
-          },
-        }),
+      providers: providersOf({
+        tokenEndpoint: () =>
+          Promise.resolve({
+            redeemCode: () => Promise.reject(new Error('not requested')),
+            refresh: async (refreshToken) => {
+              refreshed.push(refreshToken)
+              const n = refreshed.length
+              return {
+                accessToken: `renewed-${n}`,
+                accessTokenExpires: clock() + 3600_000,
+                scope: name,
+                refreshToken: `refresh-${n}`,
+                ...(await refresh()),
+              }
+            },
+          }),
+      }),
     })
   const aToken = (token: string, seconds: number): AccessToken => ({
     token,

@@ -14,7 +14,7 @@ import { createSessions } from '../../../shared/session/sessions.ts'
 import type { Sessions, SessionsOptions } from '../../../shared/session/sessions.ts'
 import { createAzureTableStore } from '../../../shared/store/azure-table/store.azure-table.ts'
 import type { Store } from '../../../shared/store/store.ts'
-import type { Identity } from '../../../shared/provider/id-token.ts'
+import type { Identity } from '../../../shared/provider/identity.ts'
 import { startTableProxy } from '../../setup/table-proxy.ts'
 
 export const wrappingKeyName = 'broker-key-ring'

@@ -7,7 +7,7 @@ import { authorizationUrl } from '../../../shared/sign-in/authorization-url.ts'
 import { checkHints, parseLoginParameters } from '../../../shared/front-ends/login-parameters.ts'
 import { signInScopes } from '../../../shared/front-ends/scopes.ts'
 import type { LoginParameters } from '../../../shared/front-ends/login-parameters.ts'
-import type { ProviderMetadata } from '../../../shared/provider/identity-provider.ts'
+import type { ProviderMetadata } from '../../../shared/provider/provider.ts'
 import { codeChallengeOf } from '../../../shared/crypto/pkce.ts'
 import type { Transaction } from '../../../shared/sign-in/transaction.ts'
 

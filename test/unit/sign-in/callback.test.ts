@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BrokerError } from '../../../shared/errors/errors.ts'
 import { checkAnswer, parseCallback, takeCode } from '../../../shared/sign-in/callback.ts'
+import { openIdProfile } from '../../../shared/provider/openid.ts'
 import type { CallbackAnswer } from '../../../shared/sign-in/callback.ts'
 import type { CheckedCode } from '../../../shared/provider/token-endpoint.ts'
 import type { CurrentTransaction } from '../../../shared/sign-in/transaction.ts'
@@ -87,11 +88,13 @@ describe('the fields of an answer', () => {
 })
 
 describe('an answer is checked', () => {
+  const profile = openIdProfile({ authority: issuer })
   const expected = transaction()
-  const check = (more: Partial<CallbackAnswer>, of = expected) => codeOf(() => checkAnswer({ ...answer, ...more }, of))
+  const check = (more: Partial<CallbackAnswer>, of = expected) =>
+    codeOf(() => checkAnswer({ ...answer, ...more }, of, profile))
 
   it('and gives its code', () => {
-    expect(checkAnswer(answer, expected)).toBe('a code')
+    expect(checkAnswer(answer, expected, profile)).toBe('a code')
   })
 
   it('for the way it came, then its issuer, then its error, then its code: the first that is wrong is what is told', () => {
@@ -125,7 +128,7 @@ describe('an answer is checked', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), fc.option(fc.string(), { nil: undefined }), (error, subError) => {
         try {
-          checkAnswer({ ...answer, error, subError }, expected)
+          checkAnswer({ ...answer, error, subError }, expected, profile)
           expect.unreachable()
         } catch (thrown) {
           expect(thrown).toBeInstanceOf(BrokerError)

@@ -5,9 +5,10 @@
 import type { CallbackAnswer } from '../../../shared/sign-in/callback.ts'
 import type { CheckedCode, TakenCode } from '../../../shared/provider/token-endpoint.ts'
 import { checkAnswer, takeCode } from '../../../shared/sign-in/callback.ts'
-import type { Identity, IdTokenExpectations } from '../../../shared/provider/id-token.ts'
+import type { IdTokenExpectations } from '../../../shared/provider/id-token.ts'
+import type { Identity } from '../../../shared/provider/identity.ts'
 import { checkIdToken } from '../../../shared/provider/id-token.ts'
-import type { IdentityProvider } from '../../../shared/provider/identity-provider.ts'
+import type { IdentityProvider } from '../../../shared/provider/provider.ts'
 import type { RedeemedCode, TokenEndpoint } from '../../../shared/provider/token-endpoint.ts'
 import type { CurrentTransaction, Transaction } from '../../../shared/sign-in/transaction.ts'
 import type { Sessions } from '../../../shared/session/sessions.ts'
@@ -26,7 +27,7 @@ export interface Parts {
 
 export async function inOrder(parts: Parts): Promise<void> {
   const { answer, current, endpoint, sessions, store, provider, expected } = parts
-  const checked: CheckedCode = checkAnswer(answer, current)
+  const checked: CheckedCode = checkAnswer(answer, current, provider.profile)
   const taken: TakenCode | undefined = await takeCode(checked, current, { store, lifetimeSeconds: 900 })
   if (!taken) return
   const redeemed: RedeemedCode = await endpoint.redeemCode(taken, current)
@@ -37,7 +38,7 @@ export async function inOrder(parts: Parts): Promise<void> {
 export async function outOfOrder(parts: Parts, checked: CheckedCode): Promise<void> {
   const { answer, opened, current, endpoint, sessions, store } = parts
   // @ts-expect-error -- a transaction whose age and front end were not checked
-  checkAnswer(answer, opened)
+  checkAnswer(answer, opened, parts.provider.profile)
   // @ts-expect-error -- a code straight from the answer
   await takeCode(answer.code, current, { store, lifetimeSeconds: 900 })
   // @ts-expect-error -- a code whose state was not taken

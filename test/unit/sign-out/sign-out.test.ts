@@ -1,15 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
 import { createSignOut } from '../../../shared/sign-out/sign-out.ts'
-import type { IdentityProvider } from '../../../shared/provider/identity-provider.ts'
+import type { ProviderMetadata } from '../../../shared/provider/provider.ts'
+import { providersOf } from '../provider/provider-server.ts'
 import { createClock, openRing, openSessions, somebody, startSessionParts } from '../session/parts.ts'
 import type { SessionParts } from '../session/parts.ts'
 import { noFunnel } from '../../../shared/telemetry/flow-events.ts'
 
 const page = 'http://localhost:3000/bye'
-const provider = {
-  metadata: () => Promise.resolve({ endSessionEndpoint: 'https://localhost:7171/tenant/oauth2/v2.0/logout' }),
-} as unknown as IdentityProvider
+const metadata = { endSessionEndpoint: 'https://localhost:7171/tenant/oauth2/v2.0/logout' } as ProviderMetadata
+const providers = providersOf({
+  clientId: 'client',
+  postLogoutRedirectUri: 'http://localhost:7071/logout/done',
+  metadata: () => Promise.resolve(metadata),
+})
 
 describe('a sign-out that comes back late', () => {
   let parts: SessionParts
@@ -39,10 +43,8 @@ describe('a sign-out that comes back late', () => {
     const signOut = createSignOut({
       sessions,
       ring,
-      provider,
+      providers,
       frontEnds,
-      clientId: 'client',
-      postLogoutRedirectUri: 'http://localhost:7071/logout/done',
       clock,
       funnel: noFunnel,
       onFault: () => undefined,

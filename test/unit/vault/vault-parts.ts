@@ -86,6 +86,7 @@ export async function startVaultParts() {
         clientId,
         audience,
         reuse: true,
+        form: () => Promise.resolve({ algorithm: 'PS256', keyId: false, lifetimeSeconds: 600 }),
         clock: () => clock.now,
         onFault,
         ...options,

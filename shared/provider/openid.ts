@@ -1,0 +1,134 @@
+/** Any OpenID provider: the settings name its issuer, and discovery names the rest. OpenID Connect Discovery 1.0, RFC 8414. */
+import type { AssertionAlgorithm } from '../credential/client-assertion.ts'
+import { isAddress, isLoopbackHost, isMetadataHost } from '../settings/addresses.ts'
+import { checkIssuer, listOf, metadataUrlOf, readEndpoint, unsuitable } from './metadata.ts'
+import type { Json, ProviderMetadata, ProviderProfile, ResponseMode } from './provider.ts'
+import { BrokerError } from '../errors/errors.ts'
+import { describeRefusal, readAuthorizationRefusal, readRefusal } from './refusal.ts'
+
+/** Each setting wins over the metadata; where one is left out, the metadata decides. */
+export interface OpenIdSettings {
+  /** The issuer. */
+  readonly authority: string
+  readonly responseMode?: ResponseMode
+  readonly offlineAccess?: boolean | undefined
+  readonly assertionAudience?: string | undefined
+  readonly assertionAlgorithm?: AssertionAlgorithm | undefined
+  readonly assertionKeyId?: boolean
+  readonly assertionReuse?: boolean | undefined
+}
+
+/**
+ * The lifetime of an assertion. Five minutes are the most that some providers accept (Auth0). An assertion that is sent
+ * once needs the time of one call, and some tolerance for clocks that differ.
+ */
+const lifetimeSeconds = { sentAgain: 300, sentOnce: 120 }
+
+export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
+  const { authority: issuer, assertionReuse: reuse = false } = settings
+  return {
+    issuer,
+    metadataUrl: metadataUrlOf(issuer),
+    assertion: {
+      audience: settings.assertionAudience ?? issuer,
+      reuse,
+      algorithm: settings.assertionAlgorithm,
+      keyId: settings.assertionKeyId ?? true,
+      lifetimeSeconds: reuse ? lifetimeSeconds.sentAgain : lifetimeSeconds.sentOnce,
+    },
+    protocolMode: 'OIDC',
+    issuesClientTokens: false,
+    checkMetadata: (json) => checkMetadata(json, settings),
+    tokenRequest: onlySpecified,
+    // Claims of these names have no specified meaning here.
+    readIdentity: () => ({ tenantId: undefined, objectId: undefined }),
+    readRefusal: (answer, request) => ({
+      // RFC 6749 §6: the scope exceeds the grant, so the person has to consent to it.
+      error:
+        request === 'refresh' && answer.error === 'invalid_scope'
+          ? new BrokerError('interaction_required', { detail: describeRefusal(answer) })
+          : readRefusal(answer, request),
+      // There are no numbers: `invalid_client` is all that a provider sends where it does not know the key.
+      blamesCertificate: answer.error === 'invalid_client',
+    }),
+    readAuthorizationRefusal,
+  }
+}
+
+/**
+ * The endpoints may be on other hosts than the issuer: RFC 8414 §2 and Discovery §3 require https only, and Google, for
+ * one, has each on another host. The document is what vouches for them: it came by TLS from the issuer's own host and
+ * names that issuer. A public issuer may not point into this machine or its network.
+ */
+function checkMetadata(json: Json, settings: OpenIdSettings): ProviderMetadata {
+  const { authority: issuer } = settings
+  checkIssuer(json, issuer)
+  const { hostname: home } = new URL(issuer)
+  const isLocal = isLoopbackHost(home)
+  const isFit = ({ hostname, protocol }: URL) => {
+    if (isLoopbackHost(hostname)) return isLocal
+    const isNear = isAddress(hostname) || isMetadataHost(hostname) || isNameOfNetwork(hostname)
+    return protocol === 'https:' && (!isNear || hostname === home)
+  }
+  const endpoint = readEndpoint(json, isFit, 'an https address that an issuer may name')
+
+  checkOffers(json, settings)
+  const endSession = json.end_session_endpoint
+  return {
+    issuer,
+    jwksUri: endpoint('jwks_uri'),
+    authorizationEndpoint: endpoint('authorization_endpoint'),
+    tokenEndpoint: endpoint('token_endpoint'),
+    endSessionEndpoint: endSession === undefined || endSession === null ? undefined : endpoint('end_session_endpoint'),
+    issuerInAnswers: json.authorization_response_iss_parameter_supported === true,
+    offlineAccess: settings.offlineAccess ?? listOf(json, 'scopes_supported')?.includes('offline_access') ?? false,
+    assertionAlgorithm: settings.assertionAlgorithm ?? chooseAlgorithm(json),
+  }
+}
+
+/**
+ * Refuses a provider that lists its features and lacks a needed one, before any person is sent there. A list that is
+ * left out says nothing: providers leave out what they have.
+ */
+function checkOffers(json: Json, { responseMode }: OpenIdSettings): void {
+  const offers = (name: string, value: string) => listOf(json, name)?.includes(value) ?? true
+  if (!offers('response_types_supported', 'code')) throw unsuitable('response_type code')
+  if (responseMode && !offers('response_modes_supported', responseMode)) {
+    // Never another mode silently: with `query` the code appears in URLs and logs.
+    throw unsuitable(`response_mode ${responseMode} (Broker__ResponseMode)`)
+  }
+  if (!offers('code_challenge_methods_supported', 'S256')) throw unsuitable('PKCE by S256')
+  if (!offers('token_endpoint_auth_methods_supported', 'private_key_jwt')) throw unsuitable('private_key_jwt')
+}
+
+/** PS256 where it is accepted: RFC 8725 §3.2 permits RS256, but PSS is the one with a security proof. */
+function chooseAlgorithm(json: Json): AssertionAlgorithm {
+  const accepted = listOf(json, 'token_endpoint_auth_signing_alg_values_supported')
+  if (!accepted || accepted.includes('PS256')) return 'PS256'
+  if (accepted.includes('RS256')) return 'RS256'
+  throw unsuitable('client assertions by PS256 or RS256 (Broker__AssertionAlgorithm)')
+}
+
+/** Names without a dot, and those of RFC 6761 §6.3, mean what the machine or its network makes of them. */
+function isNameOfNetwork(hostname: string): boolean {
+  return !hostname.includes('.') || hostname.endsWith('.localhost')
+}
+
+/** RFC 6749 §4.1.3 and §6, RFC 7636 §4.5, RFC 7523 §2.2. */
+const clientFields = ['grant_type', 'client_id', 'client_assertion_type', 'client_assertion']
+const fieldsOf: Readonly<Record<string, readonly string[]>> = {
+  authorization_code: [...clientFields, 'code', 'redirect_uri', 'code_verifier'],
+  refresh_token: [...clientFields, 'refresh_token', 'scope'],
+}
+
+/** MSAL adds its name and its telemetry, and requests `offline_access` by itself. */
+function onlySpecified(form: URLSearchParams, { offlineAccess }: ProviderMetadata): URLSearchParams {
+  const sent = new URLSearchParams()
+  for (const name of fieldsOf[form.get('grant_type') ?? ''] ?? clientFields) {
+    const value = form.get(name)
+    if (value !== null) sent.set(name, value)
+  }
+  const scopes = sent.get('scope')?.split(' ')
+  if (scopes && !offlineAccess) sent.set('scope', scopes.filter((scope) => scope !== 'offline_access').join(' '))
+  return sent
+}

@@ -1,0 +1,128 @@
+/**
+ * The contract of an identity provider. A profile holds everything in which one kind of provider differs from another
+ * (`entra.ts`, `openid.ts`); an entry is one provider as the flows use it; the registry finds an entry by issuer. No
+ * other module decides by the kind of provider.
+ */
+import type { AssertionAlgorithm, AssertionForm } from '../credential/client-assertion.ts'
+import type { BrokerError } from '../errors/errors.ts'
+import type { KeyObject } from 'node:crypto'
+import type { TokenEndpoint } from './token-endpoint.ts'
+
+export type ResponseMode = 'form_post' | 'query'
+
+export type Json = Readonly<Record<string, unknown>>
+
+/** The members of the metadata that the broker uses, checked. OpenID Connect Discovery 1.0 §3, RFC 8414 §2. */
+export interface ProviderMetadata {
+  readonly issuer: string
+  readonly authorizationEndpoint: string
+  readonly tokenEndpoint: string
+  readonly endSessionEndpoint: string | undefined
+  readonly jwksUri: string
+  /** RFC 9207 §3: the provider sends `iss` in every authorization response, so a response without it is an attack. */
+  readonly issuerInAnswers: boolean
+  /** True where the broker requests the scope `offline_access`, and so a refresh token. */
+  readonly offlineAccess: boolean
+  /** The algorithm that signs client assertions for this provider. */
+  readonly assertionAlgorithm: AssertionAlgorithm
+}
+
+/** Requirements on client assertions (RFC 7523 §3). They come from the settings, never from the metadata alone. */
+export interface AssertionRequirements {
+  /**
+   * An audience that the metadata could change would let an attacker who changes the metadata use the assertion at
+   * another server (draft-ietf-oauth-rfc7523bis).
+   */
+  readonly audience: string
+  /** True where the provider accepts a `jti` more than once. */
+  readonly reuse: boolean
+  /** undefined where the metadata decides. */
+  readonly algorithm: AssertionAlgorithm | undefined
+  readonly keyId: boolean
+  readonly lifetimeSeconds: number
+}
+
+/** Identifiers of a person beyond OpenID Connect Core. */
+export interface ExtraIdentity {
+  readonly tenantId: string | undefined
+  readonly objectId: string | undefined
+}
+
+/** The request that the token endpoint refused. */
+export type TokenRequestKind = 'code' | 'refresh' | 'client'
+
+/** An error response of the token endpoint (RFC 6749 §5.2), read. */
+export interface Refusal {
+  readonly error: BrokerError
+  /** True where another version of the certificate may be accepted. */
+  readonly blamesCertificate: boolean
+}
+
+/** An error response of the authorization endpoint (RFC 6749 §4.1.2.1). Untrusted until state and issuer agree. */
+export interface AuthorizationRefusal {
+  readonly error: string
+  readonly subError: string | undefined
+}
+
+/** Everything in which one kind of provider differs from another. Holds no state and calls nothing. */
+export interface ProviderProfile {
+  /** Exactly as every token and every response has to name it. */
+  readonly issuer: string
+  readonly metadataUrl: string
+  readonly assertion: AssertionRequirements
+  /** The mode of the MSAL client; `OIDC` sends nothing that is not in OpenID Connect. */
+  readonly protocolMode: 'AAD' | 'OIDC'
+  /** True where the provider issues access tokens to the application itself (RFC 6749 §4.4). */
+  readonly issuesClientTokens: boolean
+  /**
+   * @param json the provider's metadata; untrusted
+   * @throws {BrokerError} `provider_metadata_untrusted` where it contradicts the settings, `provider_unsuitable` where
+   *   it does not offer what the broker needs
+   */
+  checkMetadata(json: Json): ProviderMetadata
+  /** @returns the fields that are sent to the token endpoint, out of those that the client library would send */
+  tokenRequest(form: URLSearchParams, metadata: ProviderMetadata): URLSearchParams
+  /**
+   * @param claims of an ID token whose signature, issuer and audience were checked
+   * @param refuse makes the error for the claim that is wrong
+   */
+  readIdentity(claims: Json, refuse: (claim: string) => Error): ExtraIdentity
+  /** @param answer the body of the error response; untrusted */
+  readRefusal(answer: Json, request: TokenRequestKind): Refusal
+  readAuthorizationRefusal(refusal: AuthorizationRefusal): BrokerError
+}
+
+/** One provider as the flows use it. */
+export interface IdentityProvider {
+  readonly profile: ProviderProfile
+  readonly issuer: string
+  /** The broker's client id at this provider. */
+  readonly clientId: string
+  readonly redirectUri: string
+  readonly postLogoutRedirectUri: string
+  readonly responseMode: ResponseMode
+  /**
+   * @throws {BrokerError} `provider_unavailable`, `provider_answer_invalid`, `provider_metadata_untrusted`,
+   *   `provider_unsuitable`; none of them while a document is kept
+   */
+  metadata(): Promise<ProviderMetadata>
+  /**
+   * @param kid of the token's header; untrusted
+   * @returns the keys that may have signed it: those with this id, or all that fit the algorithm where there is no id
+   */
+  keysFor(kid: string | undefined, algorithm: string): Promise<readonly KeyObject[]>
+  /** As `keysFor`, after `keysFor` returned no key that fits: fetches the keys again, within a budget. */
+  refetchKeys(kid: string | undefined, algorithm: string): Promise<readonly KeyObject[]>
+  assertionForm(): Promise<AssertionForm>
+  tokenEndpoint(): Promise<TokenEndpoint>
+}
+
+/** All configured providers, by issuer. */
+export interface Providers {
+  /** The provider at which new sign-ins begin. */
+  readonly primary: IdentityProvider
+  readonly all: readonly IdentityProvider[]
+  find(issuer: string): IdentityProvider | undefined
+  /** @throws {BrokerError} `provider_unknown` where the settings no longer name this issuer */
+  get(issuer: string): IdentityProvider
+}

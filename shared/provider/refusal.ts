@@ -1,0 +1,78 @@
+/**
+ * Reads a provider's error responses (RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6). Decisions rest on
+ * `error`, `suberror` and `claims`, never on text; an unknown value ends no session.
+ */
+import { BrokerError } from '../errors/errors.ts'
+import type { AuthorizationRefusal, Json, TokenRequestKind } from './provider.ts'
+
+/** Reasons that ask the person for something, beside an `invalid_grant` that would otherwise end the session. */
+const interactionSuberrors = new Set([
+  'basic_action',
+  'additional_action',
+  'consent_required',
+  'message_only',
+  'user_password_expired',
+])
+
+/**
+ * @param answer the body of the token endpoint's error response; untrusted
+ * @returns `interaction_required`, `signed_out` (refresh), `provider_refused`, `code_refused` (code), `client_refused`,
+ *   `provider_unavailable`, `provider_answer_invalid`
+ */
+export function readRefusal(answer: Json, request: TokenRequestKind): BrokerError {
+  const detail = describeRefusal(answer)
+  if (request !== 'client' && requiresInteraction(answer)) {
+    if (request === 'code') return new BrokerError('provider_refused', { detail })
+    const { claims } = answer
+    const members = isText(claims) && claims.length <= 4096 ? { claims } : {}
+    return new BrokerError('interaction_required', { detail, members })
+  }
+  switch (answer.error) {
+    case 'invalid_grant':
+      if (request === 'code') return new BrokerError('code_refused', { detail })
+      if (request === 'refresh') return new BrokerError('signed_out', { detail })
+      return new BrokerError('provider_answer_invalid', { detail })
+    case 'invalid_client':
+    case 'unauthorized_client':
+      return new BrokerError('client_refused', { detail })
+    case 'temporarily_unavailable':
+    case 'server_error':
+      return new BrokerError('provider_unavailable', { detail })
+    default:
+      return new BrokerError('provider_answer_invalid', { detail })
+  }
+}
+
+function requiresInteraction({ error, suberror, claims }: Json): boolean {
+  if (error === 'interaction_required' || error === 'consent_required' || error === 'login_required') return true
+  return error === 'invalid_grant' && ((isText(suberror) && interactionSuberrors.has(suberror)) || isText(claims))
+}
+
+/** Codes only: the provider's text may quote what was sent. */
+export function describeRefusal({ error, suberror, error_codes }: Json): string {
+  const name = (value: unknown) => (typeof value === 'string' && /^[a-z_]{1,40}$/.test(value) ? value : '?')
+  const numbers = Array.isArray(error_codes) ? error_codes.filter((code) => typeof code === 'number').slice(0, 5) : []
+  return [name(error), suberror === undefined ? '' : name(suberror), numbers.join(',')].filter(Boolean).join(' ')
+}
+
+const knownErrors = new Set([
+  'access_denied',
+  'login_required',
+  'interaction_required',
+  'consent_required',
+  'invalid_request',
+])
+
+/** @returns `sign_in_cancelled`, `provider_unavailable`, `login_required`, `provider_refused` */
+export function readAuthorizationRefusal({ error, subError }: AuthorizationRefusal): BrokerError {
+  if (error === 'access_denied' && (subError === undefined || subError === 'cancel')) {
+    return new BrokerError('sign_in_cancelled')
+  }
+  if (error === 'temporarily_unavailable' || error === 'server_error') return new BrokerError('provider_unavailable')
+  if (error === 'login_required') return new BrokerError('login_required', { detail: error })
+  return new BrokerError('provider_refused', { detail: knownErrors.has(error) ? error : 'another error' })
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
