@@ -2,7 +2,7 @@ import js from '@eslint/js'
 import { defineConfig } from 'eslint/config'
 import tseslint from 'typescript-eslint'
 
-/** Which folder may import what: docs/architecture.md, "One way through the house". */
+/** Which folder may import what: docs/architecture.md, "Floors". */
 const azureSdks = [
   '@azure/identity',
   '@azure/keyvault-*',
