@@ -78,6 +78,7 @@ export default defineConfig(
       'shared/**/*.key-vault.ts',
       'shared/**/*.msal.ts',
       'shared/**/*.azure-identity.ts',
+      'shared/**/*.azure-core.ts',
       'shared/**/*.application-insights.ts',
     ],
     rules: {

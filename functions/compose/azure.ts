@@ -6,6 +6,7 @@ import { lazy, lazyObject } from '../../shared/async/lazy.ts'
 import { createNetwork } from '../../shared/http/network.ts'
 import type { Network } from '../../shared/http/network.ts'
 import { observeNetwork } from '../../shared/http/observed-network.ts'
+import type { ProxyPolicy } from '../../shared/outbound/proxy.ts'
 import { observeStore } from '../../shared/store/observed-store.ts'
 import type { Store } from '../../shared/store/store.ts'
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts'
@@ -21,7 +22,8 @@ export interface Azure {
   readonly network: Network
 }
 
-export function composeAzure({ settings, clock }: Base, telemetry: Telemetry): Azure {
+/** @param proxies the network policy of the process */
+export function composeAzure({ settings, clock }: Base, proxies: ProxyPolicy, telemetry: Telemetry): Azure {
   const { credential, keyRing, store } = settings
 
   const azureIdentity = lazy(async () => {
@@ -39,6 +41,7 @@ export function composeAzure({ settings, clock }: Base, telemetry: Telemetry): A
       certificateName: credential.certificateName,
       wrappingKeyName: keyRing.wrappingKeyName,
       credential: await azureIdentity(),
+      proxies,
     })
   })
   const tableStore = lazy(async () => {
@@ -47,6 +50,7 @@ export function composeAzure({ settings, clock }: Base, telemetry: Telemetry): A
       tableServiceUri: store.tableServiceUri,
       tablePrefix: store.tablePrefix,
       credential: azureIdentity,
+      proxies,
     })
   })
 
@@ -76,6 +80,6 @@ export function composeAzure({ settings, clock }: Base, telemetry: Telemetry): A
       telemetry,
       new URL(store.tableServiceUri).host,
     ),
-    network: observeNetwork(createNetwork(), telemetry),
+    network: observeNetwork(createNetwork({ proxies }), telemetry),
   }
 }

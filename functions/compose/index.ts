@@ -13,6 +13,7 @@ import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import { createReadiness } from '../../shared/health/readiness.ts'
 import type { Readiness } from '../../shared/health/readiness.ts'
 import type { AuthorizationServer } from '../../shared/oauth/authorization-server.ts'
+import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import type { AccessTokens } from '../../shared/session/access-tokens.ts'
 import type { Sessions } from '../../shared/session/sessions.ts'
 import { parseSettings, SettingsError } from '../../shared/settings/settings.ts'
@@ -77,7 +78,7 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
     onFault: (error: unknown) => log('warn', 'fault', describeError(asBrokerError(error))),
   }
   const telemetry = composeTelemetry(base, environment)
-  const azure = composeAzure(base, telemetry)
+  const azure = composeAzure(base, proxyPolicyOf(environment), telemetry)
   const provider = composeProvider(base, azure, () => tokenEndpoint())
   const certificate = composeCredential(base, azure, provider, telemetry)
   const tokenEndpoint: LazyTokenEndpoint = composeTokenEndpoint(base, azure, provider, certificate.assertions)

@@ -2,6 +2,7 @@
 import { asBrokerError } from '../../shared/errors/errors.ts'
 import type { Clock } from '../../shared/async/deadline.ts'
 import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
+import { readProxyVariables } from '../../shared/outbound/proxy.ts'
 import type { Settings } from '../../shared/settings/settings.ts'
 import { createCourier } from '../../shared/telemetry/export-queue.ts'
 import { createFunnel, noFunnel } from '../../shared/telemetry/flow-events.ts'
@@ -48,8 +49,8 @@ export function composeTelemetry({ settings, clock, log }: Base, environment: En
   const courier = createCourier({
     start: async (onGone) => {
       const { startReportWorker } = await import('../../shared/telemetry/report-worker.ts')
-      const { connectionString, managedIdentity } = telemetry
-      return startReportWorker({ connectionString, managedIdentity, environment: threadEnvironment, file }, onGone)
+      const proxies = readProxyVariables(environment)
+      return startReportWorker({ settings: telemetry, proxies, environment: threadEnvironment, file }, onGone)
     },
     onFault: (error) => log('warn', 'telemetry fault', describeError(asBrokerError(error))),
   })

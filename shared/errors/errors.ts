@@ -282,6 +282,12 @@ export const errorCatalogue = {
     title: 'The broker’s settings are invalid.',
     remedy: 'Correct the settings that are named, then restart the broker.',
   },
+  proxy_unavailable: {
+    status: 503,
+    responsible: 'operator',
+    title: 'The network proxy does not let the broker reach another service.',
+    remedy: `${retry} Operator: check HTTPS_PROXY (an http or https address, with the user name and password that the proxy needs), or name the host in NO_PROXY; the log says which answer came.`,
+  },
   managed_identity_unavailable: {
     status: 503,
     responsible: 'operator',

@@ -1,12 +1,17 @@
 /**
- * One HTTP exchange by node:http or node:https, over connections that are kept: a third of fetch's cost. It is bounded
- * in time and size, and a redirect is an answer like any other; what an answer means is for those to say who asked.
+ * One HTTP request and its response by node:http or node:https, over connections that are kept: a third of the cost of
+ * fetch. The response is bounded in time and size, and a redirect is a response like any other. The caller decides what
+ * a response means.
  */
 import http from 'node:http'
 import https from 'node:https'
 import { wait } from '../async/deadline.ts'
+import { BrokerError } from '../errors/errors.ts'
+import { createAgents, TunnelAgent } from '../outbound/agents.ts'
+import { directPolicy } from '../outbound/proxy.ts'
+import type { ProxyPolicy } from '../outbound/proxy.ts'
 
-export interface Asked {
+export interface HttpRequest {
   readonly method: string
   /** With the query, and escaped. */
   readonly path: string
@@ -14,21 +19,22 @@ export interface Asked {
   readonly body?: string | undefined
 }
 
-export interface Answered {
+export interface HttpResponse {
   readonly status: number
   readonly headers: http.IncomingHttpHeaders
-  /** Empty at 429 and from 500 on, whatever came. */
+  /** Empty at 429 and from 500 on: such a body is not read. */
   readonly body: Buffer
 }
 
 /**
- * @param origin where to, of which path and query are not looked at
- * @param until by `performance.now()`, for all of the answer
- * @throws {ExchangeError}
+ * @param origin where the request goes; path and query of this URL are ignored
+ * @param until by `performance.now()`, for the whole response
+ * @throws {ExchangeError} when there is no response
+ * @throws {BrokerError} `proxy_unavailable` when the proxy that the policy names opens no tunnel
  */
-export type Exchange = (origin: URL, asked: Asked, until: number) => Promise<Answered>
+export type Exchange = (origin: URL, request: HttpRequest, until: number) => Promise<HttpResponse>
 
-/** Why there is no answer: `deadline`, `too large`, `cut off`, or the code that Node gives a network's faults. */
+/** Why there is no response: `deadline`, `too large`, `cut off`, or Node's code of a network fault. */
 export class ExchangeError extends Error {
   readonly reason: string
 
@@ -41,45 +47,42 @@ export class ExchangeError extends Error {
 
 export interface ExchangeOptions {
   readonly maxBytes: number
+  /** Which requests go through a proxy; none where it is left out. */
+  readonly proxies?: ProxyPolicy
   /**
-   * A free connection is given up after this, for requests that can't be repeated. It costs 7 µs a request; TCP's own
-   * keep-alive finds out about connections that are dead, and whoever asks twice needs no more.
+   * After this time a free connection is closed. For requests that cannot be repeated: they must not meet a connection
+   * that the server has closed already. It costs 7 µs a request. A caller that uses `retryOnce` does not need it, since
+   * TCP keep-alive finds dead connections.
    */
   readonly idleMilliseconds?: number
 }
 
-export function createExchange({ maxBytes, idleMilliseconds }: ExchangeOptions): Exchange {
-  const agentOptions = {
+export function createExchange(options: ExchangeOptions): Exchange {
+  const { maxBytes, proxies = directPolicy, idleMilliseconds } = options
+  const agentFor = createAgents(proxies, {
     keepAlive: true,
     maxFreeSockets: 32,
     ...(idleMilliseconds === undefined ? {} : { timeout: idleMilliseconds }),
-  }
-  const secure = new https.Agent(agentOptions)
-  let plain: http.Agent | undefined
+  })
 
-  const begin = (
-    { protocol, hostname, port }: URL,
-    { method, path }: Asked,
-    headers: Asked['headers'],
-  ): http.ClientRequest => {
-    // An address in brackets is for URLs alone.
-    const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
-    const options = { host, port, method, path, headers }
-    if (protocol === 'https:') return https.request({ ...options, agent: secure })
-    plain ??= new http.Agent(agentOptions)
-    return http.request({ ...options, agent: plain })
-  }
-
-  return (origin, asked, until) =>
+  return (origin, { method, path, headers: given, body }, until) =>
     new Promise((resolve, reject) => {
-      const { body } = asked
       const length = body === undefined ? 0 : Buffer.byteLength(body)
-      const headers = body === undefined ? asked.headers : { ...asked.headers, 'content-length': String(length) }
-      const outgoing = begin(origin, asked, headers)
+      const headers = body === undefined ? given : { ...given, 'content-length': String(length) }
+      const agent = agentFor(origin)
+      const outgoing = (origin.protocol === 'https:' ? https : http).request({
+        // The brackets of an IPv6 address belong to URLs only.
+        host: origin.hostname.replace(/^\[|\]$/g, ''),
+        port: origin.port,
+        method,
+        path,
+        headers,
+        agent,
+      })
 
       let isSettled = false
       const fail = (reason: string, cause?: unknown) => {
-        if (!isSettled) reject(new ExchangeError(reason, cause))
+        if (!isSettled) reject(cause instanceof BrokerError ? cause : new ExchangeError(reason, cause))
         isSettled = true
         outgoing.destroy()
       }
@@ -87,16 +90,20 @@ export function createExchange({ maxBytes, idleMilliseconds }: ExchangeOptions):
         isSettled = true
         resolve({ status: statusCode, headers, body })
       }
-      const timer = setTimeout(() => fail('deadline'), Math.max(1, until - performance.now()))
+      const onDeadline = () => {
+        const isWithoutTunnel = agent instanceof TunnelAgent && !outgoing.socket
+        fail('deadline', isWithoutTunnel ? lateTunnel() : undefined)
+      }
+      const timer = setTimeout(onDeadline, Math.max(1, until - performance.now()))
       outgoing.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message, error))
       outgoing.on('close', () => {
         clearTimeout(timer)
-        // No answer, and no error either.
+        // Neither a response nor an error.
         if (!isSettled) fail('cut off')
       })
       outgoing.on('response', (incoming) => {
         incoming.on('error', (error) => fail('cut off', error))
-        if (isTrouble(incoming.statusCode)) {
+        if (isServerFault(incoming.statusCode)) {
           incoming.resume()
           succeed(incoming, nothing)
           return
@@ -112,33 +119,38 @@ export function createExchange({ maxBytes, idleMilliseconds }: ExchangeOptions):
           if (!isSettled) succeed(incoming, chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] ?? nothing))
         })
       })
-      // ASCII goes out as it is, without a look at each character.
+      // ASCII is written as latin1, which does not look at each character.
       outgoing.end(body, length === body?.length ? 'latin1' : 'utf8')
     })
 }
 
-/** The status says it all, and the page that comes with it may be of any kind and size. */
-function isTrouble(status = 0): boolean {
+/** The status is enough: the page of such a response may be of any type and size. */
+function isServerFault(status = 0): boolean {
   return status === 429 || status >= 500
+}
+
+function lateTunnel(): BrokerError {
+  return new BrokerError('proxy_unavailable', { detail: 'the proxy did not open the tunnel before the deadline' })
 }
 
 const nothing = Buffer.alloc(0)
 
 /**
- * Asks once more where the first answer was lost, or the server had a fault of its own that may pass; not where it says
- * when to come again, which is longer than anybody here waits.
+ * Repeats a request once, after a lost response or a server fault that may pass. Not after a response with
+ * `retry-after`: no caller waits that long. Not after a fault of the proxy: its own deadline has passed.
  *
+ * @param send must be safe to repeat
  * @param until as the exchange's
  */
-export async function askTwice(ask: () => Promise<Answered>, until: number): Promise<Answered> {
-  const first = await ask().catch((error: unknown) => error as ExchangeError)
+export async function retryOnce(send: () => Promise<HttpResponse>, until: number): Promise<HttpResponse> {
+  const first = await send().catch((error: unknown) => error as Error)
   const mayPass =
     first instanceof Error
-      ? first.reason !== 'deadline' && first.reason !== 'too large'
+      ? first instanceof ExchangeError && first.reason !== 'deadline' && first.reason !== 'too large'
       : (first.status >= 500 || first.status === 408) && first.headers['retry-after'] === undefined
   if (mayPass && until - performance.now() > pauseMilliseconds) {
     await wait(pauseMilliseconds)
-    return ask()
+    return send()
   }
   if (first instanceof Error) throw first
   return first
@@ -146,8 +158,8 @@ export async function askTwice(ask: () => Promise<Answered>, until: number): Pro
 
 const pauseMilliseconds = 50
 
-/** @returns the object that an answer of JSON holds; or, in a few words, what is there instead */
-export function readObject({ headers, body }: Answered): Readonly<Record<string, unknown>> | string {
+/** @returns the JSON object of a response; or, in a few words, why there is none */
+export function readObject({ headers, body }: HttpResponse): Readonly<Record<string, unknown>> | string {
   if (!/^application\/([\w.-]+\+)?json\b/i.test(headers['content-type'] ?? '')) return 'not JSON'
   try {
     const parsed: unknown = JSON.parse(body.toString('utf8'))

@@ -1,10 +1,12 @@
 /**
- * Calls to the identity provider and Graph: https with connections that are kept, no redirects, JSON only, bounded in
- * time and size.
+ * Requests to the identity provider and Microsoft Graph: https over connections that are kept, no redirects, JSON only,
+ * bounded in time and size.
  */
 import { BrokerError } from '../errors/errors.ts'
 import { createExchange, ExchangeError, readObject } from './exchange.ts'
-import type { Answered } from './exchange.ts'
+import type { HttpResponse } from './exchange.ts'
+import { directPolicy } from '../outbound/proxy.ts'
+import type { ProxyPolicy } from '../outbound/proxy.ts'
 
 export interface NetworkRequest {
   readonly method: 'GET' | 'POST'
@@ -20,33 +22,35 @@ export interface NetworkAnswer {
   readonly json: Readonly<Record<string, unknown>>
 }
 
-/** @throws {BrokerError} `provider_unavailable`, `provider_throttled`, `provider_answer_invalid` */
+/** @throws {BrokerError} `provider_unavailable`, `provider_throttled`, `provider_answer_invalid`, `proxy_unavailable` */
 export type Network = (request: NetworkRequest) => Promise<NetworkAnswer>
 
 const maxBytes = 256 * 1024
 
 export interface NetworkOptions {
   readonly deadlineMilliseconds?: number
+  /** Which requests go through a proxy; none where it is left out. */
+  readonly proxies?: ProxyPolicy
 }
 
-export function createNetwork({ deadlineMilliseconds = 10_000 }: NetworkOptions = {}): Network {
-  // A free connection is given up before a provider's front door would: a POST on a dead one could not be repeated.
-  const exchange = createExchange({ maxBytes, idleMilliseconds: 20_000 })
+export function createNetwork({ deadlineMilliseconds = 10_000, proxies = directPolicy }: NetworkOptions = {}): Network {
+  // A free connection is closed before a provider's front door closes it: a POST on a dead one cannot be repeated.
+  const exchange = createExchange({ maxBytes, proxies, idleMilliseconds: 20_000 })
 
   const send = async ({ method, url, headers, body }: NetworkRequest, until: number): Promise<NetworkAnswer> => {
     const address = new URL(url)
-    // Plain http never leaves this machine.
-    if (address.protocol !== 'https:') throw unavailable(`${address.protocol} is not spoken to a provider`)
+    // No request in clear text leaves this machine.
+    if (address.protocol !== 'https:') throw unavailable(`${address.protocol} is not https`)
     const path = `${address.pathname}${address.search}`
-    const asked = { method, path, headers: { accept: 'application/json', ...headers }, body }
-    return read(await exchange(address, asked, until).catch(refuse))
+    const request = { method, path, headers: { accept: 'application/json', ...headers }, body }
+    return read(await exchange(address, request, until).catch(refuse))
   }
 
   return async (request) => {
     const until = performance.now() + deadlineMilliseconds
     const answer = await send(request, until).catch((error: unknown) => {
-      // A read may be repeated once, in what time is left; whoever sends a code or a refresh token may not know whether
-      // it arrived.
+      // A read is repeated once, in the time that is left. A POST is not: the code or refresh token in it may have
+      // arrived, and each works once.
       const isUnavailable = error instanceof BrokerError && error.code === 'provider_unavailable'
       const isTimeLeft = until - performance.now() > deadlineMilliseconds / 10
       if (request.method === 'GET' && isUnavailable && isTimeLeft) return send(request, until)
@@ -59,19 +63,20 @@ export function createNetwork({ deadlineMilliseconds = 10_000 }: NetworkOptions 
 }
 
 function refuse(error: unknown): never {
+  if (error instanceof BrokerError) throw error
   const reason = error instanceof ExchangeError ? error.reason : 'no request'
   if (reason === 'too large') throw invalid('more than 256 KB')
   throw unavailable(reason, error)
 }
 
-function read(answered: Answered): NetworkAnswer {
-  const { status } = answered
-  const headers = Object.fromEntries(Object.entries(answered.headers).map(([name, value]) => [name, String(value)]))
-  // Before the content is looked at: a front door's 503 is HTML, and what matters is that it will pass. And 204 is
-  // Graph's answer to a removal; whoever expects something in an answer misses it there.
+function read(response: HttpResponse): NetworkAnswer {
+  const { status } = response
+  const headers = Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name, String(value)]))
+  // Before the content type: a front door's 503 is HTML, and it will pass. And 204 is Graph's answer to a removal; a
+  // caller that needs content finds an empty object.
   if (status === 429 || status >= 500 || status === 204) return { status, headers, json: {} }
   if (status >= 300 && status < 400) throw invalid('a redirect')
-  const json = readObject(answered)
+  const json = readObject(response)
   if (typeof json === 'string') throw invalid(json)
   return { status, headers, json }
 }

@@ -2,15 +2,16 @@
  * Reports as Application Insights takes them. Everything that the package would collect by itself is off: its HTTP
  * instrumentation writes codes and states into telemetry, and the rest measures a thread that does nothing else.
  */
-import { ManagedIdentityCredential } from '@azure/identity'
-import { createDefaultHttpClient } from '@azure/core-rest-pipeline'
-import type { HttpClient } from '@azure/core-rest-pipeline'
 import { metrics, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api'
 import type { Attributes, Context, Counter, Gauge } from '@opentelemetry/api'
 import { logs } from '@opentelemetry/api-logs'
 import { flushAzureMonitor, useAzureMonitor } from 'applicationinsights'
 import type { TelemetrySettings } from '../settings/settings.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
+import { createProxyPolicy } from '../outbound/proxy.ts'
+import type { ProxyVariables } from '../outbound/proxy.ts'
+import { sdkNetworkOptions } from '../outbound/sdk-network.azure-core.ts'
+import { createManagedIdentity } from '../outbound/managed-identity.azure-identity.ts'
 import type { EventReport, MetricReport, OperationParent, Report, SpanReport } from './report.ts'
 
 export interface Exporter {
@@ -23,15 +24,20 @@ const off = { enabled: false }
 const scope = 'broker'
 const deadlineMilliseconds = 5_000
 
-/** @param settings checked; the connection string's endpoint is https */
-export function createExporter({ connectionString, managedIdentity }: TelemetrySettings): Exporter {
+/**
+ * @param settings checked; the connection string's endpoint is https
+ * @param proxies of the process
+ */
+export function createExporter(settings: TelemetrySettings, proxies: ProxyVariables): Exporter {
+  const { connectionString, managedIdentity } = settings
   useAzureMonitor({
     azureMonitorExporterOptions: {
       connectionString,
-      ...(managedIdentity ? { credential: credentialOf(managedIdentity.clientId) } : {}),
-      // Nothing that was reported stands in a file.
+      ...(managedIdentity ? { credential: createManagedIdentity(managedIdentity.clientId) } : {}),
+      // No report is written to a file.
       disableOfflineStorage: true,
-      httpClient: httpClientWithDeadline(),
+      // The package sets no timeout, and an ingestion endpoint that never responds would collect requests.
+      ...sdkNetworkOptions(createProxyPolicy(proxies), deadlineMilliseconds),
     },
     // What is told was decided before; the package's own limit loses the first sign-in of an instance.
     tracesPerSecond: 0,
@@ -109,21 +115,6 @@ export function createExporter({ connectionString, managedIdentity }: TelemetryS
       for (const metric of reported) exportMetric(metric)
     },
     flush: () => flushAzureMonitor(),
-  }
-}
-
-function credentialOf(clientId: string | undefined): ManagedIdentityCredential {
-  return clientId === undefined ? new ManagedIdentityCredential() : new ManagedIdentityCredential({ clientId })
-}
-
-/** The package sets none, and an ingestion that never answers would gather requests. */
-function httpClientWithDeadline(): HttpClient {
-  const client = createDefaultHttpClient()
-  return {
-    sendRequest: (request) => {
-      request.timeout = deadlineMilliseconds
-      return client.sendRequest(request)
-    },
   }
 }
 

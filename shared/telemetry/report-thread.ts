@@ -1,10 +1,10 @@
-/** Where the worker thread begins: an entry point of the build, beside the functions. */
+/** Entry point of the telemetry thread, built beside the functions. */
 import { parentPort, workerData } from 'node:worker_threads'
-import type { TelemetrySettings } from '../settings/settings.ts'
 import { createExporter } from './exporter.application-insights.ts'
-import type { Message } from './report-worker.ts'
+import type { Message, ReportThreadData } from './report-worker.ts'
 
-const exporter = createExporter(workerData as TelemetrySettings)
+const { settings, proxies } = workerData as ReportThreadData
+const exporter = createExporter(settings, proxies)
 
 parentPort?.on('message', (message: Message) => {
   const acknowledge = () => parentPort?.postMessage(message.id)

@@ -1,12 +1,19 @@
 /** The worker thread, as the main thread sees it: batches go there, and each is acknowledged. */
 import { Worker } from 'node:worker_threads'
+import type { ProxyVariables } from '../outbound/proxy.ts'
 import type { TelemetrySettings } from '../settings/settings.ts'
 import type { ReportWorker } from './export-queue.ts'
 import type { Report } from './report.ts'
 
 export type Message = { readonly id: number } & ({ readonly report: Report } | { readonly flush: true })
 
-export interface ReportWorkerOptions extends TelemetrySettings {
+/** The thread's `workerData`. */
+export interface ReportThreadData {
+  readonly settings: TelemetrySettings
+  readonly proxies: ProxyVariables
+}
+
+export interface ReportWorkerOptions extends ReportThreadData {
   /** What the worker may see of the environment. */
   readonly environment: Readonly<Record<string, string>>
   /** The built file; beside the one that runs. */
@@ -41,9 +48,9 @@ function roleOf({ environment }: ReportWorkerOptions): string {
 }
 
 export function startReportWorker(options: ReportWorkerOptions, onGone: (reason: unknown) => void): ReportWorker {
-  const { connectionString, managedIdentity } = options
+  const { settings, proxies } = options
   const worker = new Worker(options.file, {
-    workerData: { connectionString, managedIdentity },
+    workerData: { settings, proxies } satisfies ReportThreadData,
     env: {
       ...options.environment,
       ...fixedByUs,

@@ -2,17 +2,13 @@
  * The broker's own identity towards Azure: the user-assigned managed identity in Azure, the developer's `az` or `azd`
  * sign-in on a laptop. Never DefaultAzureCredential, which would take whatever it finds.
  */
-import {
-  AzureCliCredential,
-  AzureDeveloperCliCredential,
-  ChainedTokenCredential,
-  ManagedIdentityCredential,
-} from '@azure/identity'
+import { AzureCliCredential, AzureDeveloperCliCredential, ChainedTokenCredential } from '@azure/identity'
 import type { AccessToken, TokenCredential } from '@azure/identity'
 import { BrokerError } from '../errors/errors.ts'
 import { withDeadline } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
+import { createManagedIdentity } from '../outbound/managed-identity.azure-identity.ts'
 
 export interface TokenCredentialOptions {
   readonly managedIdentity: boolean
@@ -27,7 +23,7 @@ const renewBefore = 5 * 60 * 1000
 
 /** One token for all clients and all who wait; each SDK client alone would ask for one of its own. */
 export function createTokenCredential(options: TokenCredentialOptions): TokenCredential {
-  const source = options.managedIdentity ? managedIdentity(options.managedIdentityClientId) : developer()
+  const source = options.managedIdentity ? createManagedIdentity(options.managedIdentityClientId) : developer()
   const deadline = options.managedIdentity ? deadlineMilliseconds : developerDeadlineMilliseconds
   const kept = new Map<string, AccessToken>()
 
@@ -56,13 +52,6 @@ export function createTokenCredential(options: TokenCredentialOptions): TokenCre
       return fetched
     },
   }
-}
-
-function managedIdentity(clientId: string | undefined): TokenCredential {
-  const retryOptions = { maxRetries: 1, retryDelayInMs: 200 }
-  return clientId === undefined
-    ? new ManagedIdentityCredential({ retryOptions })
-    : new ManagedIdentityCredential({ clientId, retryOptions })
 }
 
 function developer(): TokenCredential {

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest'
 import type { IngestionFault } from '../../local/ingestion/ingestion.ts'
 import type { OperationReport } from '../../shared/telemetry/report.ts'
+import { readProxyVariables } from '../../shared/outbound/proxy.ts'
 import { startReportWorker } from '../../shared/telemetry/report-worker.ts'
 import { shopPage } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
@@ -104,8 +105,8 @@ describe('a worker whose ingestion never answers', () => {
     const gone: unknown[] = []
     const worker = startReportWorker(
       {
-        connectionString: stack.ingestion.connectionString,
-        managedIdentity: undefined,
+        settings: { connectionString: stack.ingestion.connectionString, managedIdentity: undefined },
+        proxies: readProxyVariables({}),
         environment: {},
         file: pathToFileURL(`${inject('dist')}/telemetry-worker.mjs`),
       },

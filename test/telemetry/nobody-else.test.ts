@@ -4,6 +4,7 @@ import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { readProxyVariables } from '../../shared/outbound/proxy.ts'
 import { startReportWorker } from '../../shared/telemetry/report-worker.ts'
 
 /**
@@ -46,10 +47,13 @@ describe('the telemetry’s thread', () => {
     const gone: unknown[] = []
     const worker = startReportWorker(
       {
-        // Nobody listens there: a word to its maker would not be left out for that.
-        connectionString:
-          'InstrumentationKey=3f1b6c2e-8a4d-4c57-9b0e-d2a7f5e81c90;IngestionEndpoint=https://127.0.0.1:9/',
-        managedIdentity: undefined,
+        settings: {
+          // Nothing listens on that port: a report to the package's maker would be sent all the same.
+          connectionString:
+            'InstrumentationKey=3f1b6c2e-8a4d-4c57-9b0e-d2a7f5e81c90;IngestionEndpoint=https://127.0.0.1:9/',
+          managedIdentity: undefined,
+        },
+        proxies: readProxyVariables({}),
         environment: {},
         file: pathToFileURL(file),
       },

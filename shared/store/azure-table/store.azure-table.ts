@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { TokenCredential } from '@azure/core-auth'
 import { BrokerError } from '../../errors/errors.ts'
+import type { ProxyPolicy } from '../../outbound/proxy.ts'
 import { isLoopbackHost } from '../../settings/addresses.ts'
 import type { RowKey, Store, StoredRow, TableName } from '../store.ts'
 import { etagOf, fromEntity, markerName, quote, rowColumns, textOf, toEntity } from './table-entity.ts'
@@ -15,6 +16,8 @@ export interface AzureTableOptions {
   /** Not asked for on loopback. */
   readonly credential: () => Promise<TokenCredential>
   readonly deadlineMilliseconds?: number
+  /** Which requests go through a proxy; none where it is left out. */
+  readonly proxies?: ProxyPolicy
 }
 
 /** The sweep looks at every row of a table, a thousand at a time; nobody waits for it. */
@@ -24,7 +27,7 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
   const deadline = options.deadlineMilliseconds ?? 5_000
   const { tableServiceUri } = options
   const authorize = isLoopbackHost(new URL(tableServiceUri).hostname) ? emulatorKey : bearerToken(options.credential)
-  const service = createTableService({ tableServiceUri, authorize })
+  const service = createTableService({ tableServiceUri, authorize, proxies: options.proxies })
   const nameOf = (table: TableName) => `${options.tablePrefix}${table}`
   const entityOf = (table: TableName, { partition, row }: RowKey) =>
     `${nameOf(table)}(PartitionKey=${encodeURIComponent(quote(partition))},RowKey=${encodeURIComponent(quote(row))})`

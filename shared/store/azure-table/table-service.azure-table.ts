@@ -5,8 +5,10 @@
 import { createHmac, createSecretKey } from 'node:crypto'
 import type { TokenCredential } from '@azure/core-auth'
 import { BrokerError } from '../../errors/errors.ts'
-import { askTwice, createExchange, ExchangeError, readObject } from '../../http/exchange.ts'
-import type { Answered } from '../../http/exchange.ts'
+import { retryOnce, createExchange, ExchangeError, readObject } from '../../http/exchange.ts'
+import type { HttpResponse } from '../../http/exchange.ts'
+import { directPolicy } from '../../outbound/proxy.ts'
+import type { ProxyPolicy } from '../../outbound/proxy.ts'
 import { isLoopbackHost } from '../../settings/addresses.ts'
 import { withDeadline } from '../../async/deadline.ts'
 
@@ -49,6 +51,8 @@ type Headers = Readonly<Record<string, string>>
 export interface TableServiceOptions {
   readonly tableServiceUri: string
   readonly authorize: Authorize
+  /** Which requests go through a proxy; none where it is left out. */
+  readonly proxies?: ProxyPolicy | undefined
 }
 
 /** The first version that accepts bearer tokens, by its documentation. */
@@ -57,19 +61,23 @@ const scope = 'https://storage.azure.com/.default'
 /** The service's own bound for an answer is 4 MB. */
 const maxBytes = 8 * 1024 * 1024
 
-export function createTableService({ tableServiceUri, authorize }: TableServiceOptions): TableService {
+export function createTableService({
+  tableServiceUri,
+  authorize,
+  proxies = directPolicy,
+}: TableServiceOptions): TableService {
   const address = new URL(tableServiceUri)
   // A key or a token in clear never leaves this machine.
   if (address.protocol !== 'https:' && !isLoopbackHost(address.hostname))
     throw new BrokerError('internal', { detail: 'a store by http' })
   const root = address.pathname.replace(/\/$/, '')
-  const exchange = createExchange({ maxBytes })
+  const exchange = createExchange({ maxBytes, proxies })
 
   return async ({ method, resource, query, ifMatch, body }, until) => {
     // To the service a PUT without a condition is one that overwrites whatever is there.
     if (ifMatch === '') throw new BrokerError('store_unavailable', { detail: 'a row without an etag' })
     const path = `${root}/${resource}`
-    const asked = {
+    const request = {
       method,
       path: query === undefined ? path : `${path}?${query}`,
       headers: {
@@ -83,13 +91,14 @@ export function createTableService({ tableServiceUri, authorize }: TableServiceO
       },
       body: body === undefined ? undefined : JSON.stringify(body),
     }
-    const answered = await askTwice(() => exchange(address, asked, until), until).catch((error: unknown) => {
+    const response = await retryOnce(() => exchange(address, request, until), until).catch((error: unknown) => {
+      if (error instanceof BrokerError) throw error
       throw new BrokerError('store_unavailable', {
         cause: error,
         ...(error instanceof ExchangeError ? { detail: error.reason } : {}),
       })
     })
-    return read(answered)
+    return read(response)
   }
 }
 
@@ -107,10 +116,10 @@ export function bearerToken(credential: () => Promise<TokenCredential>): Authori
 const written = { 'content-type': 'application/json', prefer: 'return-no-content' }
 
 /** A proxy's page is no answer, and neither is a service that says when it will have one. */
-function read(answered: Answered): TableAnswer {
-  const { status, headers } = answered
+function read(response: HttpResponse): TableAnswer {
+  const { status, headers } = response
   const isEmpty = status === 204
-  const content = isEmpty ? undefined : readObject(answered)
+  const content = isEmpty ? undefined : readObject(response)
   const json = typeof content === 'object' ? content : undefined
   const { code } = (json?.['odata.error'] ?? {}) as { code?: unknown }
   const isSuccess = status >= 200 && status < 300 && (isEmpty || json !== undefined)
@@ -127,7 +136,7 @@ function read(answered: Answered): TableAnswer {
   }
 }
 
-function nextOf(headers: Answered['headers']): string | undefined {
+function nextOf(headers: HttpResponse['headers']): string | undefined {
   const partition = headers['x-ms-continuation-nextpartitionkey']
   const row = headers['x-ms-continuation-nextrowkey']
   if (typeof partition !== 'string') return undefined

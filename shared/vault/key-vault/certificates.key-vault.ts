@@ -6,6 +6,9 @@ import type { TokenCredential } from '@azure/core-auth'
 import { CertificateClient } from '@azure/keyvault-certificates'
 import type { CertificateClientOptions } from '@azure/keyvault-certificates'
 import { BrokerError } from '../../errors/errors.ts'
+import { directPolicy } from '../../outbound/proxy.ts'
+import type { ProxyPolicy } from '../../outbound/proxy.ts'
+import { sdkNetworkOptions } from '../../outbound/sdk-network.azure-core.ts'
 import { withDeadline } from '../../async/deadline.ts'
 import type { CertificateVault } from '../vault.ts'
 import { passing, refusal } from './vault-refusals.ts'
@@ -16,13 +19,16 @@ export interface KeyVaultCertificatesOptions {
   readonly certificateName: string
   readonly credential: TokenCredential
   readonly deadlineMilliseconds: number
+  /** Which requests go through a proxy; none where it is left out. */
+  readonly proxies?: ProxyPolicy
 }
 
 export function createKeyVaultCertificates(
   options: KeyVaultCertificatesOptions,
 ): Pick<CertificateVault, 'listVersions' | 'readCertificate'> {
-  const { vaultUrl, certificateName, credential, deadlineMilliseconds } = options
+  const { vaultUrl, certificateName, credential, deadlineMilliseconds, proxies = directPolicy } = options
   const certificates = new CertificateClient(vaultUrl, credential, {
+    ...sdkNetworkOptions(proxies),
     retryOptions: { maxRetries: 1, retryDelayInMs: 100, maxRetryDelayInMs: 500 },
     redirectOptions: { maxRetries: 0 },
     additionalPolicies: [{ policy: plainAnswers, position: 'perRetry' as const }],
@@ -40,6 +46,7 @@ export function createKeyVaultCertificates(
     } catch (error) {
       if (error instanceof BrokerError) throw error
       const { statusCode, code } = (error ?? {}) as { statusCode?: number; code?: string }
+      if (code === 'proxy_unavailable') throw new BrokerError(code, { cause: error, detail: 'on the way to the vault' })
       throw refusal(statusCode ?? code ?? 'nothing', 'certificate_missing', error)
     }
   }

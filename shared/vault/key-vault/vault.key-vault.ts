@@ -5,8 +5,10 @@
 import type { TokenCredential } from '@azure/core-auth'
 import { BrokerError } from '../../errors/errors.ts'
 import type { ErrorCode } from '../../errors/errors.ts'
-import { askTwice, createExchange, ExchangeError, readObject } from '../../http/exchange.ts'
-import type { Answered } from '../../http/exchange.ts'
+import { retryOnce, createExchange, ExchangeError, readObject } from '../../http/exchange.ts'
+import type { HttpResponse } from '../../http/exchange.ts'
+import { directPolicy } from '../../outbound/proxy.ts'
+import type { ProxyPolicy } from '../../outbound/proxy.ts'
 import { vaultResourceOf } from '../../settings/addresses.ts'
 import { withDeadline } from '../../async/deadline.ts'
 import { lazy } from '../../async/lazy.ts'
@@ -20,6 +22,8 @@ export interface KeyVaultOptions {
   readonly wrappingKeyName: string
   readonly credential: TokenCredential
   readonly deadlineMilliseconds?: number
+  /** Which requests go through a proxy; none where it is left out. */
+  readonly proxies?: ProxyPolicy
 }
 
 export interface KeyVault extends RollVault, KeyWrapper {}
@@ -36,7 +40,8 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
   if (address.protocol !== 'https:') throw new BrokerError('internal', { detail: 'a vault by http' })
   // Known before, so no challenge is asked for, and none is followed: a token goes to the vault that it is for.
   const scope = `${vaultResourceOf(options.vaultUrl)}/.default`
-  const exchange = createExchange({ maxBytes })
+  const { proxies = directPolicy } = options
+  const exchange = createExchange({ maxBytes, proxies })
 
   const untilDeadline = () => performance.now() + deadlineMilliseconds
   const late = () => new BrokerError('vault_unavailable', { detail: 'deadline' })
@@ -49,7 +54,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
   const ask = async (key: string, missing: ErrorCode, until: number, body?: object): Promise<Json> => {
     const token = await withDeadline(credential.getToken(scope), until - performance.now(), late)
     if (!token) throw new BrokerError('managed_identity_unavailable', { detail: 'no token for the vault' })
-    const asked = {
+    const request = {
       method: body === undefined ? 'GET' : 'POST',
       path: `/keys/${key}?api-version=${apiVersion}`,
       headers: {
@@ -59,11 +64,12 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
       },
       body: body === undefined ? undefined : JSON.stringify(body),
     }
-    const answered = await askTwice(() => exchange(address, asked, until), until).catch((error: unknown) => {
+    const response = await retryOnce(() => exchange(address, request, until), until).catch((error: unknown) => {
+      if (error instanceof BrokerError) throw error
       const reason = error instanceof ExchangeError ? error.reason : 'no request'
       throw reason === 'deadline' ? late() : refusal(reason, missing, error)
     })
-    return read(answered, missing)
+    return read(response, missing)
   }
 
   /** The version comes from the store, so it may only be a version, never an address. */
@@ -85,7 +91,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
   // For the roll, and for an instance that finds nothing in the store.
   const certificates = lazy(async () => {
     const { createKeyVaultCertificates } = await import('./certificates.key-vault.ts')
-    return createKeyVaultCertificates({ ...options, deadlineMilliseconds })
+    return createKeyVaultCertificates({ ...options, deadlineMilliseconds, proxies })
   })
 
   return {
@@ -133,11 +139,11 @@ const wrapKey: Operation = {
 }
 const unwrapKey: Operation = { ...wrapKey, path: 'unwrapkey', missing: 'key_ring_unreadable', atLeast: 32 }
 
-function read(answered: Answered, missing: ErrorCode): Json {
-  const { status, headers } = answered
+function read(response: HttpResponse, missing: ErrorCode): Json {
+  const { status, headers } = response
   const passes = passing(status, headers['retry-after'])
   if (passes) throw passes
-  const content = readObject(answered)
+  const content = readObject(response)
   if (status !== 200) throw refused(status, content, missing)
   if (typeof content === 'object') return content
   throw new BrokerError('vault_unavailable', { detail: `vault answered ${status}: ${content}` })

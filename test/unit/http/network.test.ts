@@ -210,7 +210,7 @@ describe('the way to the provider', () => {
 
     await expect(plain).rejects.toMatchObject({
       code: 'provider_unavailable',
-      detail: 'http: is not spoken to a provider',
+      detail: 'http: is not https',
     })
     expect(server.requests).toEqual([])
     await expect(get()).resolves.toMatchObject({ status: 200 })
