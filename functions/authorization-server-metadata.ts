@@ -1,4 +1,4 @@
-/** GET /.well-known/oauth-authorization-server: how an OAuth client configures itself. RFC 8414. */
+/** GET /.well-known/oauth-authorization-server: metadata for the configuration of OAuth clients. RFC 8414. */
 import { json } from '../shared/http/answer.ts'
 import type { Broker } from './compose/index.ts'
 import type { Handle } from './respond.ts'

@@ -1,4 +1,4 @@
-/** POST and GET /callback: takes the identity provider's answer and redeems the code. RFC 6749 §4.1.2. */
+/** POST and GET /callback: receives the identity provider's response and redeems the code. RFC 6749 §4.1.2. */
 import { BrokerError } from '../shared/errors/errors.ts'
 import { seeOther } from '../shared/http/answer.ts'
 import { parseCallback } from '../shared/sign-in/callback.ts'

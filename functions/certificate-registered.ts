@@ -1,4 +1,4 @@
-/** POST /certificate/{version}/registered: an operator says that the provider has been given a version by hand. */
+/** POST /certificate/{version}/registered: an operator confirms that a version was registered at the provider by hand. */
 import { json } from '../shared/http/answer.ts'
 import type { Broker } from './compose/index.ts'
 import type { Handle } from './respond.ts'
@@ -6,4 +6,4 @@ import type { Handle } from './respond.ts'
 export const certificateRegistered =
   ({ noteRegistered }: Pick<Broker, 'noteRegistered'>): Handle =>
   async (request) =>
-    json(202, await noteRegistered(request.params.version ?? ''))
+    json(202, await noteRegistered(request.params?.version ?? ''))

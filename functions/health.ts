@@ -1,5 +1,5 @@
-/** GET /health/ready: one word for monitors. GET /health/detail: the named checks, for operators. */
-import { json, word } from '../shared/http/answer.ts'
+/** GET /health/ready: a single word for monitors. GET /health/detail: the named checks, for operators. */
+import { json, text } from '../shared/http/answer.ts'
 import type { Broker } from './compose/index.ts'
 import type { Handle } from './respond.ts'
 
@@ -7,7 +7,7 @@ export const ready =
   ({ readiness }: Pick<Broker, 'readiness'>): Handle =>
   async () => {
     const failed = (await readiness.checks()).find(({ ok }) => !ok)
-    return failed ? word(503, failed.part) : word(200, 'ready')
+    return failed ? text(503, failed.part) : text(200, 'ready')
   }
 
 export const readyDetail =

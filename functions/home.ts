@@ -1,9 +1,10 @@
-/** GET /: on a laptop only, what is registered and links to try it. */
+/** GET /: on loopback only, the registered front ends with links to try them. */
 import type { FrontEnd } from '../shared/front-ends/front-ends.ts'
 import type { Answer } from '../shared/http/answer.ts'
 import { html } from '../shared/http/html.ts'
 import type { Html } from '../shared/http/html.ts'
 import { page } from '../shared/http/pages.ts'
+import { urlOf } from '../shared/http/routes.ts'
 import type { Broker } from './compose/index.ts'
 import type { Handle } from './respond.ts'
 
@@ -12,7 +13,7 @@ export const home =
   () =>
     Promise.resolve(homePage(baseUrl, frontEnds.all))
 
-/** On a laptop only: what is registered, and links to try it. */
+/** The registered front ends, with links to try them. */
 export function homePage(baseUrl: string, frontEnds: readonly FrontEnd[]): Answer {
   const items = frontEnds.map(
     ({ id, kind, origins, apis }) => html`
@@ -33,14 +34,14 @@ export function homePage(baseUrl: string, frontEnds: readonly FrontEnd[]): Answe
         ${items}
       </ul>
       <p>
-        <a href="${baseUrl}/health">Health</a> and <a href="${baseUrl}/health/ready">readiness</a>,
-        <a href="${baseUrl}/.well-known/oauth-authorization-server">OAuth metadata</a>
+        <a href="${urlOf(baseUrl, 'health')}">Health</a> and <a href="${urlOf(baseUrl, 'ready')}">readiness</a>,
+        <a href="${urlOf(baseUrl, 'authorizationServerMetadata')}">OAuth metadata</a>
       </p>
     `,
   )
 }
 
 function cookieLinks(baseUrl: string, id: string): Html {
-  return html`<a href="${baseUrl}/login?frontend=${id}">sign in</a>,
-    <a href="${baseUrl}/session?frontend=${id}">session</a>,`
+  return html`<a href="${urlOf(baseUrl, 'login')}?frontend=${id}">sign in</a>,
+    <a href="${urlOf(baseUrl, 'session')}?frontend=${id}">session</a>,`
 }

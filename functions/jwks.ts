@@ -1,4 +1,4 @@
-/** GET /.well-known/jwks.json: the public half of the certificate, for providers that follow it by jwks_uri. RFC 7517. */
+/** GET /.well-known/jwks.json: the certificate's public key, for providers that read a jwks_uri. RFC 7517. */
 import type { Broker } from './compose/index.ts'
 import type { Handle } from './respond.ts'
 

@@ -1,4 +1,4 @@
-/** GET /login: begins a sign-in and sends the browser to the identity provider. RFC 6749 §4.1.1. */
+/** GET /login: starts a sign-in and redirects to the identity provider. RFC 6749 §4.1.1. */
 import { BrokerError } from '../shared/errors/errors.ts'
 import { seeOther } from '../shared/http/answer.ts'
 import type { Broker } from './compose/index.ts'
@@ -15,11 +15,11 @@ export const login =
     const begun = await signIn.begin(parseQuery(request), {
       origin: callerOf(request).origin,
       cookies: cookiesOf(request),
-      // Older browsers don't say.
+      // Older browsers do not send the header.
       isNavigation: (request.headers.get('sec-fetch-dest') ?? 'document') === 'document',
     })
     return seeOther(begun.authorizationUrl, begun.cookies)
   }
 
-/** HEAD of a page that would begin something: nothing is begun. */
+/** HEAD starts no sign-in. */
 export const loginHead = (): Handle => () => Promise.resolve({ status: 204 })

@@ -1,4 +1,4 @@
-/** POST /logout/backchannel: the provider says, server to server, that somebody signed out. Back-Channel Logout 1.0 §2.5. */
+/** POST /logout/backchannel: the provider reports a sign-out, server to server. Back-Channel Logout 1.0 §2.5. */
 import { BrokerError } from '../shared/errors/errors.ts'
 import type { Broker } from './compose/index.ts'
 import { readForm } from './request.ts'

@@ -1,4 +1,4 @@
-/** GET /logout/done: back from the provider's sign-out, on to the front end's page. */
+/** GET /logout/done: redirects from the provider's sign-out page to the front end's page. */
 import { seeOther } from '../shared/http/answer.ts'
 import { endSsoCookie } from '../shared/sign-in/sso-cookie.ts'
 import type { Broker } from './compose/index.ts'

@@ -1,4 +1,4 @@
-/** GET /logout/frontchannel: the provider's sign-out page says, in a frame, that its session ends. Front-Channel Logout 1.0 §3. */
+/** GET /logout/frontchannel: the provider's sign-out page reports, in a frame, that its session ended. Front-Channel Logout 1.0 §3. */
 import type { Broker } from './compose/index.ts'
 import { parseQuery, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'

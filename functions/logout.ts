@@ -1,4 +1,4 @@
-/** POST /logout: ends the session here; the answer says where to send the browser to end it at the provider. */
+/** POST /logout: ends the session; the answer has the URL that ends it at the provider. */
 import { json } from '../shared/http/answer.ts'
 import { endSessionCookie } from '../shared/http/cookies.ts'
 import type { Broker } from './compose/index.ts'

@@ -1,15 +1,24 @@
-/** Reading the host's request: bounds first, then text; what the values mean is decided in shared/. */
-import type { HttpRequest } from '@azure/functions'
+/** Reads a request: bounds first, then text. shared/ decides on the values. Nothing here knows the host. */
 import { BrokerError } from '../shared/errors/errors.ts'
 import { parseCookies } from '../shared/http/cookies.ts'
 import type { RequestCookies } from '../shared/http/cookies.ts'
 import type { CallerHeaders } from '../shared/front-ends/same-site-guard.ts'
 
+/** The part of a web-standard Request that the broker reads; the host's request offers it too. */
+export interface WebRequest {
+  readonly method: string
+  readonly url: string
+  readonly headers: Pick<Headers, 'get' | 'has'>
+  /** Values of the route's placeholders; untrusted. */
+  readonly params?: Readonly<Record<string, string>>
+  text(): Promise<string>
+}
+
 const maxQueryLength = 12 * 1024
 const maxParameters = 50
 
-/** From the URL itself: the host's own `request.query` joins a parameter that stands twice. */
-export function parseQuery(request: HttpRequest): URLSearchParams {
+/** Parses the query of the URL: the host's own `request.query` joins a parameter that occurs twice. */
+export function parseQuery(request: WebRequest): URLSearchParams {
   const at = request.url.indexOf('?')
   const query = at < 0 ? '' : request.url.slice(at + 1)
   if (query.length > maxQueryLength) throw new BrokerError('query_too_large')
@@ -18,7 +27,8 @@ export function parseQuery(request: HttpRequest): URLSearchParams {
   return parameters
 }
 
-/** One parameter, at most once. */
+/** @returns the parameter; undefined where it is missing
+ * @throws {BrokerError} `parameter_repeated` */
 export function readParameter(query: URLSearchParams, name: string): string | undefined {
   const values = query.getAll(name)
   if (values.length > 1) throw new BrokerError('parameter_repeated', { members: { parameter: name } })
@@ -26,7 +36,7 @@ export function readParameter(query: URLSearchParams, name: string): string | un
 }
 
 /** @throws {BrokerError} `request_too_large` before anything is parsed, `content_type_unsupported` */
-async function readBody(request: HttpRequest, contentType: string, maxBytes: number): Promise<string> {
+async function readBody(request: WebRequest, contentType: string, maxBytes: number): Promise<string> {
   const [type, ...parameters] = (request.headers.get('content-type') ?? '').toLowerCase().split(';')
   const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith('charset='))
   if (type?.trim() !== contentType || (charset !== undefined && !/^charset="?utf-8"?$/.test(charset))) {
@@ -38,18 +48,18 @@ async function readBody(request: HttpRequest, contentType: string, maxBytes: num
   return body
 }
 
-export async function readForm(request: HttpRequest): Promise<URLSearchParams> {
+export async function readForm(request: WebRequest): Promise<URLSearchParams> {
   const form = new URLSearchParams(await readBody(request, 'application/x-www-form-urlencoded', 64 * 1024))
   if (form.size > maxParameters) throw new BrokerError('request_too_large')
   return form
 }
 
-/** A JSON object whose members are all known texts; no body, or an empty one, is an empty object. */
+/** Reads a JSON object with known members that are all texts; a missing or empty body is an empty object. */
 export async function readJson<Name extends string>(
-  request: HttpRequest,
+  request: WebRequest,
   names: readonly Name[],
 ): Promise<Partial<Record<Name, string>>> {
-  // What fetch sends where it is given no body.
+  // fetch without a body sends neither header.
   if (!request.headers.has('content-type') && Number(request.headers.get('content-length') ?? 0) === 0) return {}
   const text = await readBody(request, 'application/json', 8 * 1024)
   if (text.trim() === '') return {}
@@ -70,11 +80,11 @@ export async function readJson<Name extends string>(
   return Object.fromEntries(members) as Partial<Record<Name, string>>
 }
 
-export function cookiesOf(request: HttpRequest): RequestCookies {
+export function cookiesOf(request: WebRequest): RequestCookies {
   return parseCookies(request.headers.get('cookie'))
 }
 
-export function callerOf(request: HttpRequest): CallerHeaders {
+export function callerOf(request: WebRequest): CallerHeaders {
   const header = (name: string) => request.headers.get(name) ?? undefined
   return {
     origin: header('origin'),

@@ -1,4 +1,4 @@
-/** GET /session: who is signed in at this front end, until when. */
+/** GET /session: the person that is signed in at this front end, and the end of the session. */
 import { BrokerError } from '../shared/errors/errors.ts'
 import { json } from '../shared/http/answer.ts'
 import { signInUrl } from '../shared/sign-in/sign-in-url.ts'

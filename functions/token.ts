@@ -1,4 +1,4 @@
-/** POST /token: a code or a refresh token for an access token, for an OAuth client. RFC 6749 §4.1.3 and §6. */
+/** POST /token: exchanges an OAuth client's code or refresh token for an access token. RFC 6749 §4.1.3 and §6. */
 import { json } from '../shared/http/answer.ts'
 import type { Broker } from './compose/index.ts'
 import { callerOf, readForm } from './request.ts'

@@ -1,18 +1,16 @@
-/** What the platform calls by itself: the sweep on its timer, the warm-up before a new instance takes requests. */
+/** The sweep on its timer, and the warm-up that the platform calls before a new instance receives requests. */
 import type { Timer } from '@azure/functions'
 import { asBrokerError } from '../shared/errors/errors.ts'
 import { describeError } from '../shared/telemetry/log.ts'
 import type { Composed } from './compose/index.ts'
-import { asJob, logOf, referenceOf } from './respond.ts'
+import { asJob } from './host.ts'
 
 export const sweep = (composed: Composed) =>
-  asJob(composed, async (broker, _: Timer, context) => {
-    const log = logOf(context)
-    const reference = referenceOf(context)
+  asJob(composed, async (broker, _: Timer, { reference, log }) => {
     try {
       log('info', 'swept', { reference, removed: await broker.sweep() })
     } catch (error) {
-      // The next run goes on; a failed invocation would only be repeated sooner.
+      // The next run continues; a failed invocation would only be repeated sooner.
       log('error', 'sweep failed', { reference, ...describeError(asBrokerError(error)) })
     }
   })

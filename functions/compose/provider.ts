@@ -1,6 +1,7 @@
 /** Composes the identity provider and its token endpoint: settings `provider`, `credential.assertion…` and `baseUrl`. */
 import { lazy } from '../../shared/async/lazy.ts'
 import type { ClientAssertions } from '../../shared/credential/client-assertion.ts'
+import { urlOf } from '../../shared/http/routes.ts'
 import { entraProfile } from '../../shared/provider/entra.ts'
 import { createIdentityProvider } from '../../shared/provider/identity-provider.ts'
 import { openIdProfile } from '../../shared/provider/openid.ts'
@@ -27,8 +28,8 @@ export function composeProvider(
   const provider = createIdentityProvider({
     profile: profileOf(settings),
     clientId: settings.provider.clientId,
-    redirectUri: `${settings.baseUrl}/callback`,
-    postLogoutRedirectUri: `${settings.baseUrl}/logout/done`,
+    redirectUri: urlOf(settings.baseUrl, 'callback'),
+    postLogoutRedirectUri: urlOf(settings.baseUrl, 'logoutDone'),
     responseMode: settings.provider.responseMode,
     tokenEndpoint,
     network,

@@ -1,4 +1,4 @@
-/** What the broker answers, before it is any host's response. */
+/** An answer of the broker, independent of the host. */
 import type { Cookie } from './cookies.ts'
 
 export interface Answer {
@@ -6,11 +6,11 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>
   readonly cookies?: readonly Cookie[]
   readonly body?: string
-  /** Origins whose pages may frame it; nobody's where it is left out. */
+  /** Origins whose pages may frame it; none where it is left out. */
   readonly framedBy?: readonly string[]
 }
 
-/** The headers of an answer that these origins may frame: an older header would forbid it to all. */
+/** Headers of an answer that these origins may frame, without X-Frame-Options, which would forbid it to all. */
 export function framedHeaders(origins: readonly string[]): Readonly<Record<string, string>> {
   const policy = baseHeaders['content-security-policy'] ?? ''
   const headers = Object.entries(baseHeaders).filter(([name]) => name !== 'x-frame-options')
@@ -20,7 +20,7 @@ export function framedHeaders(origins: readonly string[]): Readonly<Record<strin
   }
 }
 
-/** On every answer: nothing is kept, framed, sniffed or told to others. */
+/** On every answer: no caching, no framing, no sniffing, no referrer. */
 export const baseHeaders: Readonly<Record<string, string>> = {
   'cache-control': 'no-store',
   'referrer-policy': 'no-referrer',
@@ -29,13 +29,13 @@ export const baseHeaders: Readonly<Record<string, string>> = {
   'strict-transport-security': 'max-age=31536000; includeSubDomains',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
   'cross-origin-opener-policy': 'same-origin',
-  // Same-site front ends read by CORS; nobody embeds.
+  // Same-site front ends read by CORS; no page embeds an answer.
   'cross-origin-resource-policy': 'same-site',
 }
 
-/** 303, so that a browser that posted goes on by GET (RFC 9700 §4.12). */
+/** 303: after a POST the browser continues with GET (RFC 9700 §4.12). */
 export function seeOther(location: string, cookies: readonly Cookie[] = []): Answer {
-  // There is no page here to keep openers from, and the library that opened a popup has to find it again.
+  // A redirect has no page to protect from its opener, and a library that opened a popup must find it again.
   const headers = { location: toAscii(location), 'cross-origin-opener-policy': 'unsafe-none' }
   return { status: 303, headers, cookies }
 }
@@ -48,8 +48,9 @@ export function json(status: number, body: object, headers: Readonly<Record<stri
   }
 }
 
-export function word(status: number, text: string): Answer {
-  return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text }
+/** A plain text, such as the word of a probe. */
+export function text(status: number, body: string): Answer {
+  return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body }
 }
 
 /** A header outside ASCII makes the host answer 500; URLs that were parsed are ASCII already. */

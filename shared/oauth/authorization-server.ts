@@ -1,4 +1,5 @@
 /** The broker as authorization server to its OAuth clients: token, revocation, metadata. RFC 6749, 7009, 8414, 9207. */
+import { urlOf } from '../http/routes.ts'
 import { BrokerError } from '../errors/errors.ts'
 import { accessTokenKey } from '../session/access-tokens.ts'
 import type { AccessToken } from '../session/session-row.ts'
@@ -83,7 +84,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
 
   /** The request that asks for just what is missing; the client adds its own state, challenge and redirect URI. */
   const withAuthorizationUrl = (error: BrokerError, client: FrontEnd): BrokerError => {
-    const url = new URL(`${issuer}/login`)
+    const url = new URL(urlOf(issuer, 'login'))
     url.searchParams.set('client_id', client.id)
     for (const name of ['scope', 'claims']) {
       const value = error.members[name]
@@ -128,10 +129,10 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
 
     metadata: () => ({
       issuer,
-      authorization_endpoint: `${issuer}/login`,
-      token_endpoint: `${issuer}/token`,
-      revocation_endpoint: `${issuer}/revoke`,
-      jwks_uri: `${issuer}/.well-known/jwks.json`,
+      authorization_endpoint: urlOf(issuer, 'login'),
+      token_endpoint: urlOf(issuer, 'token'),
+      revocation_endpoint: urlOf(issuer, 'revoke'),
+      jwks_uri: urlOf(issuer, 'jwks'),
       response_types_supported: ['code'],
       response_modes_supported: ['query'],
       grant_types_supported: ['authorization_code', 'refresh_token'],

@@ -1,5 +1,6 @@
 /** Where a front end sends the browser to sign in; it adds the `return_url` itself, which only it knows. */
 import type { BrokerError } from '../errors/errors.ts'
+import { urlOf } from '../http/routes.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
 
 export interface Missing {
@@ -9,7 +10,7 @@ export interface Missing {
 }
 
 export function signInUrl(baseUrl: string, frontEnd: FrontEnd, missing: Missing = {}): string {
-  const url = new URL(`${baseUrl}/login`)
+  const url = new URL(urlOf(baseUrl, 'login'))
   url.searchParams.set('frontend', frontEnd.id)
   if (missing.claims !== undefined) url.searchParams.set('claims', missing.claims)
   if (missing.scopes && missing.scopes.length > 0) url.searchParams.set('scope', missing.scopes.join(' '))

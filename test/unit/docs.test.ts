@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { routes } from '../../shared/http/routes.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
 
 const root = path.join(import.meta.dirname, '../..')
@@ -22,8 +23,12 @@ describe('the documentation', () => {
 
   it('lists every way in of functions/index.ts, by name and route', () => {
     const index = read('functions/index.ts')
-    const ways = [...index.matchAll(/app\.http\('(\w+)', \{\s*route: '([^']+)'/g)].map(([, name, route]) => {
-      return `| \`/${route!.startsWith('{') ? '' : route!}\` | \`${name!}\` |`
+    const registered = [...index.matchAll(/app\.http\('(\w+)', \{\s*route: routes\.(\w+)/g)]
+    // A function has the name of its route.
+    expect(registered.map(([, name]) => name).sort()).toEqual(Object.keys(routes).sort())
+    expect(registered.filter(([, name, route]) => name !== route)).toEqual([])
+    const ways = Object.entries(routes).map(([name, route]) => {
+      return `| \`/${route.startsWith('{') ? '' : route}\` | \`${name}\` |`
     })
     const table = read('docs/architecture.md').replace(/ +/g, ' ')
 

@@ -2,6 +2,7 @@
 import * as z from 'zod/mini'
 import { clientParameterLimits } from '../../shared/oauth/authorization-request.ts'
 import { loginParameterLimits } from '../../shared/front-ends/login-parameters.ts'
+import { pathOf } from '../../shared/http/routes.ts'
 import { requests, schemas } from './schemas.ts'
 
 type SchemaName = keyof typeof schemas
@@ -86,7 +87,7 @@ const clientErrors = {
 
 function paths(): Members {
   return {
-    '/login': {
+    [pathOf('login')]: {
       get: {
         operationId: 'login',
         summary: 'Begins a sign-in; the browser goes here by itself.',
@@ -105,7 +106,7 @@ function paths(): Members {
         },
       },
     },
-    '/session': {
+    [pathOf('session')]: {
       get: {
         operationId: 'session',
         summary: 'Who is signed in at the front end, by its cookie.',
@@ -118,7 +119,7 @@ function paths(): Members {
         },
       },
     },
-    '/session/token': {
+    [pathOf('sessionToken')]: {
       post: {
         operationId: 'sessionToken',
         summary: 'An access token for an API of the front end, by its cookie.',
@@ -135,7 +136,7 @@ function paths(): Members {
         },
       },
     },
-    '/logout': {
+    [pathOf('logout')]: {
       post: {
         operationId: 'logout',
         summary: 'Ends the session here; the browser then ends it at the provider.',
@@ -150,7 +151,7 @@ function paths(): Members {
         },
       },
     },
-    '/token': {
+    [pathOf('token')]: {
       post: {
         operationId: 'token',
         summary: 'OAuth client: a code or a refresh token for an access token.',
@@ -158,7 +159,7 @@ function paths(): Members {
         responses: { '200': json('RFC 6749 §5.1.', 'Token'), ...clientErrors },
       },
     },
-    '/revoke': {
+    [pathOf('revoke')]: {
       post: {
         operationId: 'revoke',
         summary: 'OAuth client: ends the session of a refresh token (RFC 7009).',
@@ -166,7 +167,7 @@ function paths(): Members {
         responses: { '200': { description: 'It is ended, or there was none.' }, ...clientErrors },
       },
     },
-    '/.well-known/oauth-authorization-server': {
+    [pathOf('authorizationServerMetadata')]: {
       get: {
         operationId: 'authorizationServerMetadata',
         summary: 'How an OAuth client configures itself (RFC 8414).',

@@ -1,0 +1,35 @@
+/** Table of every HTTP route: function name to path. The host's route table, links and metadata use it. */
+
+/** Paths without the leading slash, as the Functions host writes routes. */
+export const routes = {
+  login: 'login',
+  callback: 'callback',
+  session: 'session',
+  sessionToken: 'session/token',
+  token: 'token',
+  revoke: 'revoke',
+  authorizationServerMetadata: '.well-known/oauth-authorization-server',
+  jwks: '.well-known/jwks.json',
+  logout: 'logout',
+  logoutDone: 'logout/done',
+  logoutFrontchannel: 'logout/frontchannel',
+  logoutBackchannel: 'logout/backchannel',
+  health: 'health',
+  ready: 'health/ready',
+  readyDetail: 'health/detail',
+  certificateRegistered: 'certificate/{version}/registered',
+  // A constraint that matches the empty text only: the host serves `/` by such a template.
+  home: '{ignored:maxlength(0)?}',
+} as const
+
+export type RouteName = keyof typeof routes
+
+/** @returns the path from the root: `/login` */
+export function pathOf<Name extends RouteName>(name: Name): `/${(typeof routes)[Name]}` {
+  return `/${routes[name]}`
+}
+
+/** @param baseUrl the broker's own, without a slash at its end */
+export function urlOf(baseUrl: string, name: RouteName): string {
+  return `${baseUrl}${pathOf(name)}`
+}
