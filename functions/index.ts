@@ -24,12 +24,14 @@ import { logoutFrontchannel } from './logout-frontchannel.ts'
 import { logout } from './logout.ts'
 import { forClients, forLiveness, forPeople, forProbes, forPrograms, forScripts } from './respond.ts'
 import type { Responder } from './respond.ts'
+import { makeRequestsReadable } from './readable-requests.ts'
 import { revoke } from './revoke.ts'
 import { rollCertificate } from './roll-certificate.ts'
 import { sessionToken } from './session-token.ts'
 import { session } from './session.ts'
 import { token } from './token.ts'
 import { sweep, warmup } from './upkeep.ts'
+import { warmUpAfterStart } from './warm-up.ts'
 
 const log: LogSink = (level, line) => void process.stderr.write(`${level} ${line}\n`)
 const composed = compose(log)
@@ -89,14 +91,14 @@ if (!('broker' in composed) || isLoopbackHost(new URL(composed.broker.baseUrl).h
   app.http('home', { route: routes.home, ...people({ GET: home }) })
 }
 
+makeRequestsReadable()
+
 if ('broker' in composed) {
-  // While the host still indexes. One turn later, because import() reads and compiles before it returns: the host
-  // would learn the functions only after all of the SDKs are loaded.
   const { broker } = composed
-  setImmediate(() => void broker.warmUp())
-  // Otherwise the telemetry of the last requests would be lost with the instance.
+  warmUpAfterStart(app.hook, () => broker.warmUp())
+  // Some ends of an instance run this hook, SIGTERM does not: telemetry is sent soon after it is recorded.
   app.hook.appTerminate(() => broker.telemetry.flush())
 } else {
-  // The message names settings and fixes, never a value.
+  // The message names the settings and their remedies, never a value.
   log('error', composed.settingsError.message)
 }

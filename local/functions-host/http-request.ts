@@ -42,9 +42,9 @@ export function receiveRequest(request: http.IncomingMessage): ReceivedRequest {
   }
 }
 
-/** Kestrel takes one Host, of these characters (RFC 3986's without `*+,;=%`), and answers the rest by itself. */
+/** Kestrel accepts one Host, empty or of these characters (RFC 3986's without `*+,;=%`), and rejects the rest itself. */
 function checkHost({ headers, rawHeaders }: http.IncomingMessage): void {
-  const isSound = /^([A-Za-z0-9!$&'()._~-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/.test(headers.host ?? '')
+  const isSound = /^(([A-Za-z0-9!$&'()._~-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?)?$/.test(headers.host ?? '')
   const hosts = rawHeaders.filter((text, index) => index % 2 === 0 && /^host$/i.test(text))
   if (hosts.length !== 1 || !isSound) throw new RefusedRequest(400, 'A request names one host.')
 }
@@ -117,7 +117,7 @@ function utf8(latin1: string): string {
   // eslint-disable-next-line no-control-regex -- ASCII is the same in both
   if (/^[\x00-\x7f]*$/.test(latin1)) return latin1
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(latin1, 'latin1'))
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(latin1, 'latin1'))
   } catch {
     throw new RefusedRequest(400, 'A header value is not UTF-8.')
   }

@@ -1,27 +1,48 @@
-/** The broker's cookies (RFC 6265bis): names with `__Host-`, so that no sibling host and no path can plant one. */
+/**
+ * The broker's cookies (RFC 6265bis). Each name starts with `__Host-`, so neither a sibling host nor another path can
+ * set one. Owns names, attributes and parsing; the values are sealed tokens and belong to sign-in/ and session/.
+ */
 import type { Cookie } from '../errors/errors.ts'
 
 export type { Cookie } from '../errors/errors.ts'
 
-/** Cookies of one request; a name that stands twice counts for nothing, since nobody can say which is meant. */
+/** Cookies of one request by name. A name that occurs twice is ignored: there is no telling which one the broker set. */
 export type RequestCookies = ReadonlyMap<string, string>
 
 const maxHeaderLength = 32 * 1024
 
-/** @param header the request's Cookie header; untrusted */
+/**
+ * Reads the broker's cookies, and no others. Around names and values only spaces and tabs are removed (RFC 6265 §5.2).
+ * `trim()` would also remove U+00A0 and other spaces: a cookie named U+00A0 and `__Host-…`, which browsers accept from
+ * a sibling host, would count as the broker's.
+ *
+ * @param header the request's Cookie header; untrusted
+ */
 export function parseCookies(header: string | null | undefined): RequestCookies {
   const cookies = new Map<string, string>()
   if (!header || header.length > maxHeaderLength) return cookies
   const seen = new Set<string>()
   for (const pair of header.split(';')) {
     const at = pair.indexOf('=')
-    const name = pair.slice(0, Math.max(at, 0)).trim()
+    const name = withoutBlanks(pair.slice(0, Math.max(at, 0)))
     if (!name.startsWith('__Host-')) continue
     if (seen.has(name)) cookies.delete(name)
-    else cookies.set(name, pair.slice(at + 1).trim())
+    else cookies.set(name, withoutBlanks(pair.slice(at + 1)))
     seen.add(name)
   }
   return cookies
+}
+
+/** By a loop: a regular expression that ends in `$` takes quadratic time on a header of 32 KB of spaces. */
+function withoutBlanks(text: string): string {
+  let [from, to] = [0, text.length]
+  while (from < to && isBlank(text[from])) from += 1
+  while (from < to && isBlank(text[to - 1])) to -= 1
+  return text.slice(from, to)
+}
+
+function isBlank(character: string | undefined): boolean {
+  return character === ' ' || character === '\t'
 }
 
 export const sessionCookiePrefix = '__Host-session-'
@@ -30,7 +51,7 @@ export function sessionCookieName(frontEndId: string): string {
   return `${sessionCookiePrefix}${frontEndId}`
 }
 
-/** Lax: fetch from the front end's own site carries it, and so does a link; another site's form does not. */
+/** Lax: the browser sends it with fetch from the same site and with links, but not with a form of another site. */
 export function sessionCookie(frontEndId: string, value: string): Cookie {
   return { name: sessionCookieName(frontEndId), value, sameSite: 'Lax' }
 }
@@ -41,7 +62,7 @@ export function endSessionCookie(frontEndId: string): Cookie {
 
 export const transactionCookiePrefix = '__Host-signin-'
 
-/** None: the provider's `form_post` comes from the provider's site. It opens nothing without the answer. */
+/** None: the provider's `form_post` comes from the provider's site. Without the provider's response it is useless. */
 export function transactionCookie(name: string, value: string, maxAge: number): Cookie {
   return { name, value, sameSite: 'None', maxAge }
 }

@@ -106,6 +106,46 @@ describe('the host that a request names', () => {
   })
 })
 
+describe('a header that the Functions library could not read', () => {
+  const here = () => new URL(stack.url).host
+
+  it.each(['/health', '/health/ready', '/.well-known/jwks.json', '/'])('costs no request to %s', async (target) => {
+    const headers = [
+      ['Host', here()],
+      ['Cookie', 'city=Łódź; mood=😀'],
+      ['X-Name', 'Łódź'],
+    ] as const
+
+    expect((await sendRaw(stack.url, { target, headers })).status).toBe(200)
+  })
+
+  it('costs no session: the cookie of the broker beside it counts', async () => {
+    const { '__Host-session-shop': session = '' } = await signedIn.cookies()
+    const ask = (cookie: string) =>
+      sendRaw(stack.url, {
+        target: '/session?frontend=shop',
+        headers: [
+          ['Host', here()],
+          ['Cookie', cookie],
+          ['Sec-Fetch-Site', 'same-site'],
+        ],
+      })
+
+    expect((await ask(`city=Łódź; __Host-session-shop=${session}; town=Kraków`)).status).toBe(200)
+    // A sibling host can set such a name: it must not count as the broker's.
+    for (const space of ['\u00a0', '\u2003', '\u3000', '\ufeff', '\u200b'])
+      expect((await ask(`${space}__Host-session-shop=${session}`)).status).toBe(401)
+  })
+
+  it('costs no request where Host is empty, or the target is *', async () => {
+    const nameless = await sendRaw(stack.url, { target: '/health', headers: [['Host', '']] })
+    const star = await sendRaw(stack.url, { method: 'OPTIONS', target: '*', headers: [['Host', here()]] })
+
+    expect(nameless.status).toBe(200)
+    expect(star.status).toBeLessThan(500)
+  })
+})
+
 describe('a path', () => {
   it.each(['/LOGIN', '/login/', '/Login'])('%s is the same route with the same checks', async (path) => {
     const person = stack.person()
