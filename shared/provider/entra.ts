@@ -3,7 +3,7 @@
  * Connect names, and its refusals carry numbers (`error_codes`).
  */
 import { isLoopbackHost } from '../settings/addresses.ts'
-import { checkIssuer, metadataUrlOf, readEndpoint, untrusted } from './metadata.ts'
+import { checkIdTokenAlgorithms, checkIssuer, isAbsent, metadataUrlOf, readEndpoint, untrusted } from './metadata.ts'
 import type { AssertionRequirements, Json, ProviderMetadata, ProviderProfile, Refusal } from './provider.ts'
 import { readAuthorizationRefusal, readRefusal } from './refusal.ts'
 
@@ -32,6 +32,8 @@ export function entraProfile({ instance, tenantId, assertionReuse = true }: Entr
     protocolMode: 'AAD',
     issuesClientTokens: true,
     checkMetadata: (json) => checkMetadata(json, { instance, issuer, tokenEndpoint }),
+    acceptsKey: ({ issuer: named }) =>
+      named === undefined || (typeof named === 'string' && named.replace('{tenantid}', tenantId) === issuer),
     // Entra reads MSAL's own fields: they carry its telemetry and its throttling hints.
     tokenRequest: (form) => form,
     readIdentity: (claims, refuse) => {
@@ -59,13 +61,14 @@ function checkMetadata(
     isLoopbackHost(home.hostname) ? isLoopbackHost(url.hostname) : url.origin === home.origin
   const endpoint = readEndpoint(json, isOurs, `an address of ${instance}`)
 
+  checkIdTokenAlgorithms(json)
   if (json.token_endpoint !== tokenEndpoint) throw untrusted(`token_endpoint is not ${tokenEndpoint}`)
   return {
     issuer,
     jwksUri: endpoint('jwks_uri'),
     authorizationEndpoint: endpoint('authorization_endpoint'),
     tokenEndpoint,
-    endSessionEndpoint: json.end_session_endpoint === undefined ? undefined : endpoint('end_session_endpoint'),
+    endSessionEndpoint: isAbsent(json, 'end_session_endpoint') ? undefined : endpoint('end_session_endpoint'),
     issuerInAnswers: json.authorization_response_iss_parameter_supported === true,
     offlineAccess: true,
     assertionAlgorithm: assertionForm.algorithm,

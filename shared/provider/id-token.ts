@@ -1,10 +1,10 @@
-/** Checks the ID token before anyone is signed in. OpenID Connect Core §3.1.3.7, RFC 8725. */
-import { createHash } from 'node:crypto'
+/** Checks the ID token before a session is made. OpenID Connect Core §3.1.3.7, RFC 8725. */
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
+import { tokenHash } from './algorithms.ts'
 import type { Identity } from './identity.ts'
-import type { IdentityProvider } from './provider.ts'
-import { parseHeader, verifySignedToken } from './signed-token.ts'
+import type { IdentityProvider, Json } from './provider.ts'
+import { verifySignedToken } from './signed-token.ts'
 
 export interface IdTokenExpectations {
   readonly issuer: string
@@ -18,21 +18,25 @@ const toleranceSeconds = 300
 
 /**
  * @param idToken from the token endpoint; nothing in it is trusted yet
- * @throws {BrokerError} `id_token_refused` with the check that failed in its detail; `provider_…` where keys can't be had
+ * @throws {BrokerError} `id_token_refused` with the check that failed in its detail; `provider_…` where no keys can be
+ *   fetched
  */
 export async function checkIdToken(
   idToken: string,
   expected: IdTokenExpectations,
   { provider, clock }: { provider: IdentityProvider; clock: Clock },
 ): Promise<Identity> {
-  const { claims } = await verifySignedToken(idToken, provider, refuse)
+  const { header, claims, algorithm, signatureBytes } = await verifySignedToken(
+    idToken,
+    'token endpoint',
+    provider,
+    refuse,
+  )
   const now = clock() / 1000
 
+  if (isOfAnotherType(header.typ)) throw refuse('typ')
   if (claims.iss !== expected.issuer) throw refuse('iss')
-  // Shared with a stranger, it could have been made for the stranger.
-  const audience = Array.isArray(claims.aud) && claims.aud.length === 1 ? (claims.aud[0] as unknown) : claims.aud
-  if (audience !== expected.clientId) throw refuse('aud')
-  if (claims.azp !== undefined && claims.azp !== expected.clientId) throw refuse('azp')
+  checkAudience(claims, expected.clientId, refuse)
   if (claims.nonce !== expected.nonce) throw refuse('nonce')
 
   if (!isTime(claims.exp) || claims.exp <= now - toleranceSeconds) throw refuse('exp')
@@ -41,7 +45,9 @@ export async function checkIdToken(
 
   if (!isText(claims.sub) || claims.sub.length > 255) throw refuse('sub')
   const { tenantId, objectId } = provider.profile.readIdentity(claims, refuse)
-  if (claims.at_hash !== undefined && claims.at_hash !== atHash(idToken, expected.accessToken)) throw refuse('at_hash')
+  if (claims.at_hash !== undefined && claims.at_hash !== tokenHash(expected.accessToken, algorithm, signatureBytes)) {
+    throw refuse('at_hash')
+  }
 
   return {
     issuer: expected.issuer,
@@ -55,11 +61,25 @@ export async function checkIdToken(
   } as Identity
 }
 
-/** OpenID Connect Core §3.1.3.6: the left half of the hash that belongs to the token's algorithm. */
-function atHash(idToken: string, accessToken: string): string {
-  const bits = String(parseHeader(idToken)?.alg).slice(2)
-  const digest = createHash(`sha${bits}`).update(accessToken).digest()
-  return digest.subarray(0, digest.length / 2).toString('base64url')
+/**
+ * RFC 8725 §3.11: a type that names another kind of token. `JWT`, the type's absence and unknown texts say nothing, and
+ * OpenID Connect Core requires none.
+ */
+function isOfAnotherType(typ: unknown): boolean {
+  return typeof typ === 'string' && /\+jwt$/i.test(typ) && !/^(application\/)?id(_token)?\+jwt$/i.test(typ)
+}
+
+/**
+ * OpenID Connect Core §2 and §3.1.3.7, 3 to 5: `aud` is this client, or a list that contains it. A list with other
+ * audiences needs `azp`, which names the client that the token was issued to; another client's token is refused.
+ */
+export function checkAudience(claims: Json, clientId: string, refuse: (check: string) => Error): void {
+  const { aud, azp } = claims
+  const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
+  if (!audiences.includes(clientId)) throw refuse('aud')
+  const isShared = audiences.some((audience) => audience !== clientId)
+  if (isShared && azp === undefined) throw refuse('aud')
+  if (azp !== undefined && azp !== clientId) throw refuse('azp')
 }
 
 function isTime(value: unknown): value is number {
@@ -70,7 +90,8 @@ function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }
 
-function textOf(value: unknown): string | undefined {
+/** @returns a text that is short enough to be kept */
+export function textOf(value: unknown): string | undefined {
   return isText(value) && value.length <= 1024 ? value : undefined
 }
 

@@ -9,7 +9,7 @@ import { withBackOff } from '../async/back-off.ts'
 import { singleFlight } from '../async/single-flight.ts'
 import { keysThatFit, parseKeys } from './keys.ts'
 import type { SigningKey } from './keys.ts'
-import type { IdentityProvider, Json, ProviderMetadata, ProviderProfile } from './provider.ts'
+import type { IdentityProvider, Json, ProviderMetadata, ProviderProfile, TokenOrigin } from './provider.ts'
 
 export interface IdentityProviderOptions extends Pick<
   IdentityProvider,
@@ -25,7 +25,7 @@ const freshMilliseconds = 24 * 60 * 60 * 1000
 const retryPause = 5_000
 /**
  * A token that no kept key fits causes a fetch at once, so that a key rotation takes effect. In this time there is one
- * fetch a key id and a few in all, so that a flood of made-up ids is no flood of fetches.
+ * fetch a key id and a few in all of each origin, so that a flood of made-up ids is no flood of fetches, and hides no rotation from sign-ins.
  */
 const refetchPause = 30_000
 const refetchBudget = 3
@@ -46,11 +46,11 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
   })
   const keys = keep({
     fetch: async (): Promise<readonly SigningKey[]> =>
-      parseKeys(await fetchJson((await metadata.get()).jwksUri, 'keys')),
+      parseKeys(await fetchJson((await metadata.get()).jwksUri, 'keys'), (entry) => profile.acceptsKey(entry)),
     clock,
     onFault,
   })
-  let missed: readonly { readonly name: string; readonly at: number }[] = []
+  let missed: readonly { readonly name: string; readonly origin: TokenOrigin; readonly at: number }[] = []
 
   return {
     profile,
@@ -62,15 +62,16 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     tokenEndpoint: options.tokenEndpoint,
     metadata: metadata.get,
     keysFor: async (kid, algorithm) => keysThatFit(await keys.get(), kid, algorithm),
-    refetchKeys: async (kid, algorithm) => {
+    refetchKeys: async (kid, algorithm, origin) => {
       const name = JSON.stringify([kid, algorithm])
       missed = missed.filter(({ at }) => Math.abs(clock() - at) < refetchPause)
-      if (missed.length >= refetchBudget || missed.some((one) => one.name === name)) {
+      const ofOrigin = missed.filter((one) => one.origin === origin)
+      if (ofOrigin.length >= refetchBudget || ofOrigin.some((one) => one.name === name)) {
         return keysThatFit(await keys.get(), kid, algorithm)
       }
       const found = keysThatFit(await keys.refetch(), kid, algorithm)
       // Only a fetch that succeeded counts: after one that failed, the keys may still have changed.
-      missed = [...missed, { name, at: clock() }]
+      missed = [...missed, { name, origin, at: clock() }]
       return found
     },
     assertionForm: async () => {

@@ -1,17 +1,18 @@
-/** A logout token: the provider says, server to server, that a session or a person is signed out. Back-Channel Logout 1.0 §2.6. */
+/** Checks a logout token: the provider reports, server to server, that a session or a person is signed out. Back-Channel Logout 1.0 §2.6. */
 import { createHash } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import type { RowKey, Store } from '../store/store.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { Providers } from './provider.ts'
+import { checkAudience, textOf } from './id-token.ts'
 import { readClaims, verifySignedToken } from './signed-token.ts'
 
-/** One of them at least. */
+/** Names a session, a person, or both. */
 export interface SignedOut {
   readonly issuer: string
   readonly sessionId: string | undefined
   readonly subject: string | undefined
-  /** To be called once what the token says is done: the same token is refused then. */
+  /** Stores the token's id, so that the same token is refused. To be called once the sessions have ended. */
   readonly remember: () => Promise<void>
 }
 
@@ -23,12 +24,13 @@ export interface LogoutTokenOptions {
 
 const event = 'http://schemas.openid.net/event/backchannel-logout'
 const toleranceSeconds = 300
-/** An old one was recorded by somebody; §2.6 lets the receiver say what is old. */
+/** An old token may be a recorded one; §2.6 lets the receiver decide which age is too old. */
 const oldAfterSeconds = 600
 
 /**
- * @param token as it was posted; untrusted
- * @throws {BrokerError} `logout_token_refused` with the check that failed in its detail; `provider_…`, `store_unavailable`
+ * @param token from the request; untrusted
+ * @throws {BrokerError} `logout_token_refused` with the check that failed in its detail; `provider_…`,
+ *   `store_unavailable`
  */
 export async function checkLogoutToken(token: string, options: LogoutTokenOptions): Promise<SignedOut> {
   // Chosen by an unverified claim, and safe: the keys of that provider then have to verify the signature.
@@ -36,15 +38,14 @@ export async function checkLogoutToken(token: string, options: LogoutTokenOption
   const provider = typeof named === 'string' ? options.providers.find(named) : undefined
   if (!provider) throw refuse('iss')
   const { issuer, clientId } = provider
-  const { header, claims } = await verifySignedToken(token, provider, refuse)
+  const { header, claims } = await verifySignedToken(token, 'anybody', provider, refuse)
   const now = options.clock() / 1000
 
-  // An ID token says that somebody signed in; its type, where it has one, and its nonce tell it apart.
-  if (typeof header.typ === 'string' && !/^(application\/)?logout\+jwt$/i.test(header.typ)) throw refuse('typ')
+  if (isOfAnotherType(header.typ)) throw refuse('typ')
+  // §2.4: a nonce makes it an ID token.
   if (claims.nonce !== undefined) throw refuse('nonce')
   if (claims.iss !== issuer) throw refuse('iss')
-  const audience = Array.isArray(claims.aud) && claims.aud.length === 1 ? (claims.aud[0] as unknown) : claims.aud
-  if (audience !== clientId) throw refuse('aud')
+  checkAudience(claims, clientId, refuse)
   if (!isTime(claims.iat) || claims.iat > now + toleranceSeconds || claims.iat < now - oldAfterSeconds)
     throw refuse('iat')
   if (claims.exp !== undefined && (!isTime(claims.exp) || claims.exp <= now - toleranceSeconds)) throw refuse('exp')
@@ -59,6 +60,15 @@ export async function checkLogoutToken(token: string, options: LogoutTokenOption
   return { issuer, sessionId, subject, remember: () => remember(key, options) }
 }
 
+/**
+ * §2.4 recommends the type `logout+jwt` and advises against requiring it: deployed providers send `JWT` or none. A type
+ * that names another kind of token (`at+jwt`) is refused, RFC 8725 §3.11; an ID token has no `events`.
+ */
+function isOfAnotherType(typ: unknown): boolean {
+  if (typ === undefined || typ === '') return false
+  return typeof typ !== 'string' || !/^(application\/)?(logout\+)?jwt$/i.test(typ)
+}
+
 function keyOf(jti: string, issuer: string): RowKey {
   const hash = createHash('sha256')
     .update(JSON.stringify(['logout', issuer, jti]))
@@ -67,8 +77,9 @@ function keyOf(jti: string, issuer: string): RowKey {
 }
 
 /**
- * For as long as the token would pass. Afterwards and not before: a provider repeats a token that a fault met here, and
- * it must not be refused with the sessions still there. Ending them twice, where two are checked at once, does no harm.
+ * For as long as the token would be accepted. Stored afterwards and not before: a provider repeats a token after a fault
+ * of the broker, and that repetition must not be refused while the sessions are still there. Two tokens that are checked
+ * at once both end the sessions, which does no harm.
  */
 async function remember(key: RowKey, { store, clock }: LogoutTokenOptions): Promise<void> {
   const sweepAfter = new Date(clock() + 2 * (oldAfterSeconds + toleranceSeconds) * 1000)
@@ -81,10 +92,6 @@ function isTime(value: unknown): value is number {
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' && value.length <= 1024 ? value : undefined
 }
 
 function refuse(check: string): BrokerError {

@@ -1,6 +1,7 @@
 /** Checks of provider metadata that every profile shares. OpenID Connect Discovery 1.0, RFC 8414 §3.3, RFC 9700 §4.4. */
 import { BrokerError } from '../errors/errors.ts'
 import { findFlaw } from '../settings/addresses.ts'
+import { isSupportedAlgorithm } from './algorithms.ts'
 import type { Json } from './provider.ts'
 
 /** OpenID Connect Discovery 1.0 §4: a slash at the end of the issuer is not doubled. */
@@ -29,9 +30,25 @@ export function readEndpoint(json: Json, isFit: (url: URL) => boolean, expected:
   }
 }
 
+/** RFC 8414 §3.2: a list without elements must be left out, so an empty one counts as absent. */
 export function listOf(json: Json, name: string): readonly unknown[] | undefined {
   const value = json[name]
-  return Array.isArray(value) ? value : undefined
+  return Array.isArray(value) && value.length > 0 ? value : undefined
+}
+
+/** An optional member that is null or an empty text counts as absent: some providers write it so. */
+export function isAbsent(json: Json, name: string): boolean {
+  const value = json[name]
+  return value === undefined || value === null || value === ''
+}
+
+/**
+ * Refuses a provider whose ID tokens the broker cannot verify, before any person is sent there. Discovery §3 requires the
+ * list; where it is left out, the provider has the default RS256 (Dynamic Client Registration §2).
+ */
+export function checkIdTokenAlgorithms(json: Json): void {
+  const offered = listOf(json, 'id_token_signing_alg_values_supported')
+  if (offered && !offered.some(isSupportedAlgorithm)) throw unsuitable('ID tokens signed by an algorithm of the broker')
 }
 
 /** The most frequent mistake in the setting. */

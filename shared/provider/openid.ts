@@ -1,7 +1,15 @@
 /** Any OpenID provider: the settings name its issuer, and discovery names the rest. OpenID Connect Discovery 1.0, RFC 8414. */
 import type { AssertionAlgorithm } from '../credential/client-assertion.ts'
 import { isAddress, isLoopbackHost, isMetadataHost } from '../settings/addresses.ts'
-import { checkIssuer, listOf, metadataUrlOf, readEndpoint, unsuitable } from './metadata.ts'
+import {
+  checkIdTokenAlgorithms,
+  checkIssuer,
+  isAbsent,
+  listOf,
+  metadataUrlOf,
+  readEndpoint,
+  unsuitable,
+} from './metadata.ts'
 import type { Json, ProviderMetadata, ProviderProfile, ResponseMode } from './provider.ts'
 import { BrokerError } from '../errors/errors.ts'
 import { describeRefusal, readAuthorizationRefusal, readRefusal } from './refusal.ts'
@@ -39,6 +47,7 @@ export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
     protocolMode: 'OIDC',
     issuesClientTokens: false,
     checkMetadata: (json) => checkMetadata(json, settings),
+    acceptsKey: () => true,
     tokenRequest: onlySpecified,
     // Claims of these names have no specified meaning here.
     readIdentity: () => ({ tenantId: undefined, objectId: undefined }),
@@ -73,13 +82,12 @@ function checkMetadata(json: Json, settings: OpenIdSettings): ProviderMetadata {
   const endpoint = readEndpoint(json, isFit, 'an https address that an issuer may name')
 
   checkOffers(json, settings)
-  const endSession = json.end_session_endpoint
   return {
     issuer,
     jwksUri: endpoint('jwks_uri'),
     authorizationEndpoint: endpoint('authorization_endpoint'),
     tokenEndpoint: endpoint('token_endpoint'),
-    endSessionEndpoint: endSession === undefined || endSession === null ? undefined : endpoint('end_session_endpoint'),
+    endSessionEndpoint: isAbsent(json, 'end_session_endpoint') ? undefined : endpoint('end_session_endpoint'),
     issuerInAnswers: json.authorization_response_iss_parameter_supported === true,
     offlineAccess: settings.offlineAccess ?? listOf(json, 'scopes_supported')?.includes('offline_access') ?? false,
     assertionAlgorithm: settings.assertionAlgorithm ?? chooseAlgorithm(json),
@@ -90,7 +98,7 @@ function checkMetadata(json: Json, settings: OpenIdSettings): ProviderMetadata {
  * Refuses a provider that lists its features and lacks a needed one, before any person is sent there. A list that is
  * left out says nothing: providers leave out what they have.
  */
-function checkOffers(json: Json, { responseMode }: OpenIdSettings): void {
+function checkOffers(json: Json, { responseMode, assertionAlgorithm }: OpenIdSettings): void {
   const offers = (name: string, value: string) => listOf(json, name)?.includes(value) ?? true
   if (!offers('response_types_supported', 'code')) throw unsuitable('response_type code')
   if (responseMode && !offers('response_modes_supported', responseMode)) {
@@ -98,7 +106,16 @@ function checkOffers(json: Json, { responseMode }: OpenIdSettings): void {
     throw unsuitable(`response_mode ${responseMode} (Broker__ResponseMode)`)
   }
   if (!offers('code_challenge_methods_supported', 'S256')) throw unsuitable('PKCE by S256')
+  if (!offers('grant_types_supported', 'authorization_code')) throw unsuitable('grant_type authorization_code')
   if (!offers('token_endpoint_auth_methods_supported', 'private_key_jwt')) throw unsuitable('private_key_jwt')
+  if (assertionAlgorithm && !offers('token_endpoint_auth_signing_alg_values_supported', assertionAlgorithm)) {
+    throw unsuitable(`client assertions by ${assertionAlgorithm} (Broker__AssertionAlgorithm)`)
+  }
+  // RFC 9126 §5 and RFC 9101 §10.5: the provider refuses the plain authorization requests that the broker sends.
+  for (const required of ['require_pushed_authorization_requests', 'require_signed_request_object']) {
+    if (json[required] === true) throw unsuitable(`authorization requests without ${required}`)
+  }
+  checkIdTokenAlgorithms(json)
 }
 
 /** PS256 where it is accepted: RFC 8725 §3.2 permits RS256, but PSS is the one with a security proof. */

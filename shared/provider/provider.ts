@@ -80,6 +80,8 @@ export interface ProviderProfile {
    *   it does not offer what the broker needs
    */
   checkMetadata(json: Json): ProviderMetadata
+  /** @param entry of the key set (RFC 7517 §4); untrusted @returns false where its tokens are not this provider's */
+  acceptsKey(entry: Json): boolean
   /** @returns the fields that are sent to the token endpoint, out of those that the client library would send */
   tokenRequest(form: URLSearchParams, metadata: ProviderMetadata): URLSearchParams
   /**
@@ -91,6 +93,12 @@ export interface ProviderProfile {
   readRefusal(answer: Json, request: TokenRequestKind): Refusal
   readAuthorizationRefusal(refusal: AuthorizationRefusal): BrokerError
 }
+
+/**
+ * The way a signed token came. A token of the token endpoint came by TLS from the provider; a logout token can be sent by
+ * anybody, so its unknown key ids must not use up the key fetches of sign-ins.
+ */
+export type TokenOrigin = 'token endpoint' | 'anybody'
 
 /** One provider as the flows use it. */
 export interface IdentityProvider {
@@ -111,8 +119,8 @@ export interface IdentityProvider {
    * @returns the keys that may have signed it: those with this id, or all that fit the algorithm where there is no id
    */
   keysFor(kid: string | undefined, algorithm: string): Promise<readonly KeyObject[]>
-  /** As `keysFor`, after `keysFor` returned no key that fits: fetches the keys again, within a budget. */
-  refetchKeys(kid: string | undefined, algorithm: string): Promise<readonly KeyObject[]>
+  /** As `keysFor`, after `keysFor` returned no key that fits: fetches the keys again, within the budget of the token's origin. */
+  refetchKeys(kid: string | undefined, algorithm: string, origin: TokenOrigin): Promise<readonly KeyObject[]>
   assertionForm(): Promise<AssertionForm>
   tokenEndpoint(): Promise<TokenEndpoint>
 }

@@ -1,46 +1,58 @@
-/** A token that the identity provider signed: its signature, by the provider's kept keys. RFC 7515 §5.2, RFC 8725. */
-import { constants, verify } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
-import type { IdentityProvider, Json } from './provider.ts'
+/** Verifies a token that an identity provider signed, with the provider's kept keys. RFC 7515 §5.2, RFC 8725. */
+import { isSignedBy, isSupportedAlgorithm } from './algorithms.ts'
+import type { IdentityProvider, Json, TokenOrigin } from './provider.ts'
 
-const algorithms = ['RS256', 'PS256', 'ES256', 'RS384', 'PS384', 'ES384', 'RS512', 'PS512']
 const maxLength = 64 * 1024
+
+export interface VerifiedToken {
+  readonly header: Json
+  readonly claims: Json
+  readonly algorithm: string
+  readonly signatureBytes: number
+}
 
 /**
  * @param text untrusted
+ * @param origin chooses the budget of key fetches: a token that anybody can send must not use up that of sign-ins
  * @param refuse makes the error for the check that failed
- * @returns header and payload, signed by a key of the provider; nothing else of them is checked
- * @throws what `refuse` makes, and BrokerError `provider_…` where keys can't be had
+ * @returns the token, signed by a key of the provider; nothing else of it is checked
+ * @throws the error of `refuse`, and BrokerError `provider_…` where no keys can be fetched
  */
 export async function verifySignedToken(
   text: string,
+  origin: TokenOrigin,
   provider: Pick<IdentityProvider, 'keysFor' | 'refetchKeys'>,
   refuse: (check: string) => Error,
-): Promise<{ header: Json; claims: Json }> {
+): Promise<VerifiedToken> {
   if (text.length > maxLength) throw refuse('larger than 64 KB')
   const header = parseHeader(text)
-  const { kid, alg, crit } = header ?? {}
-  if (typeof alg !== 'string' || !algorithms.includes(alg)) throw refuse('alg')
-  if (kid !== undefined && typeof kid !== 'string') throw refuse('kid')
+  const { alg, crit } = header ?? {}
+  if (!isSupportedAlgorithm(alg)) throw refuse('alg')
+  if (header?.kid !== undefined && typeof header.kid !== 'string') throw refuse('kid')
+  const kid = header?.kid || undefined
   const token = parseCompact(text)
-  // RFC 7515 §4.1.11: nothing that has to be understood is understood here.
+  // RFC 7515 §4.1.11: the broker understands no critical extension.
   if (!token || crit !== undefined) throw refuse('not a signed token')
 
-  const keys = await provider.keysFor(kid, alg)
-  const claims = () => {
-    const parsed = parseJson(token.payload)
-    if (header && parsed) return { header, claims: parsed }
+  const { signingInput, signature, payload } = token
+  const isSigned = (keys: Awaited<ReturnType<typeof provider.keysFor>>) =>
+    keys.some((key) => isSignedBy(key, alg, signingInput, signature))
+  const verified = (): VerifiedToken => {
+    const claims = parseJson(payload)
+    if (header && claims) return { header, claims, algorithm: alg, signatureBytes: signature.length }
     throw refuse('not JSON')
   }
-  if (isSignedByAny(token, alg, keys)) return claims()
-  // A key that is known by its id has spoken. Otherwise the provider may have changed its keys since they were read.
+
+  const keys = await provider.keysFor(kid, alg)
+  if (isSigned(keys)) return verified()
+  // The key with this id is known and did not sign. Otherwise the provider may have changed its keys since the fetch.
   if (kid !== undefined && keys.length > 0) throw refuse('signature')
-  if (isSignedByAny(token, alg, await provider.refetchKeys(kid, alg))) return claims()
+  if (isSigned(await provider.refetchKeys(kid, alg, origin))) return verified()
   throw refuse(kid === undefined ? 'signature' : 'no key of the provider fits')
 }
 
 interface CompactToken {
-  /** What was signed: header and payload as they stand in the token. RFC 7515 §5.1. */
+  /** The signed bytes: header and payload as they are in the token. RFC 7515 §5.1. */
   readonly signingInput: Buffer
   readonly payload: string
   readonly signature: Buffer
@@ -57,32 +69,13 @@ function parseCompact(token: string): CompactToken | undefined {
   }
 }
 
-/**
- * RFC 7515 §5.2, with node:crypto: a third of the CPU time of WebCrypto, which a library for tokens would use.
- *
- * @param keys that fit the algorithm, as `keysFor` chose them
- */
-function isSignedByAny({ signingInput, signature }: CompactToken, alg: string, keys: readonly KeyObject[]): boolean {
-  return keys.some((key) => verify(`sha${alg.slice(2)}`, signingInput, withScheme(key, alg), signature))
-}
-
-/** RFC 7518 §3.3 to §3.5. */
-function withScheme(key: KeyObject, alg: string) {
-  if (alg.startsWith('ES')) return { key, dsaEncoding: 'ieee-p1363' } as const
-  if (alg.startsWith('PS')) {
-    return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
-  }
-  // RSASSA-PKCS1-v1_5 is what Node does with an RSA key by itself; said aloud, it costs 8 µs more than the 17 of all.
-  return key
-}
-
-/** @returns undefined where it has none that can be read */
-export function parseHeader(token: string): Json | undefined {
+/** @returns undefined where there is no readable header */
+function parseHeader(token: string): Json | undefined {
   const [header] = token.split('.')
   return parseJson(Buffer.from(header ?? '', 'base64url').toString('utf8'))
 }
 
-/** @returns what it says, whoever signed it or nobody; undefined where it can't be read */
+/** @returns the claims of a token whose signature was not checked; undefined where they cannot be read */
 export function readClaims(token: string): Json | undefined {
   const [, payload] = token.split('.')
   return parseJson(Buffer.from(payload ?? '', 'base64url').toString('utf8'))

@@ -4,8 +4,8 @@ import type { KeyObject } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { checkIdToken } from '../../../shared/provider/id-token.ts'
 import type { IdentityProvider } from '../../../shared/provider/provider.ts'
-import { clientId, ecKey, jwk, rsaKey, startProviderServer, tenantId } from './provider-server.ts'
-import type { ProviderServer } from './provider-server.ts'
+import { clientId, ecKey, edwardsKey, jwk, rsaKey, startProviderServer, tenantId } from './provider-server.ts'
+import type { KeyPair, ProviderServer } from './provider-server.ts'
 
 type Claims = Readonly<Record<string, unknown>>
 
@@ -88,11 +88,9 @@ describe('an ID token', () => {
     ['for nobody', without('aud'), 'aud'],
     ['for an empty list', (claims) => ({ ...claims, aud: [] }), 'aud'],
     ['shared with a stranger', (claims) => ({ ...claims, aud: [clientId, 'stranger'] }), 'aud'],
-    [
-      'of which we are the second reader',
-      (claims) => ({ ...claims, aud: ['stranger', clientId], azp: clientId }),
-      'aud',
-    ],
+    ['for a list of others', (claims) => ({ ...claims, aud: ['stranger', 'another'], azp: clientId }), 'aud'],
+    ['shared, and made for another', (claims) => ({ ...claims, aud: [clientId, 'account'], azp: 'account' }), 'azp'],
+    ['shared, whose party is no text', (claims) => ({ ...claims, aud: [clientId, 'account'], azp: [clientId] }), 'azp'],
     ['made for another party', (claims) => ({ ...claims, azp: 'another' }), 'azp'],
     ['of another sign-in', (claims) => ({ ...claims, nonce: 'another' }), 'nonce'],
     ['without a nonce', without('nonce'), 'nonce'],
@@ -125,6 +123,9 @@ describe('an ID token', () => {
   it.each<[string, (claims: Claims) => Claims]>([
     ['for a list of us alone', (claims) => ({ ...claims, aud: [clientId] })],
     ['that names us as its party', (claims) => ({ ...claims, azp: clientId })],
+    ['shared with another, and made for us', (claims) => ({ ...claims, aud: [clientId, 'account'], azp: clientId })],
+    ['of which we are the second reader', (claims) => ({ ...claims, aud: ['account', clientId], azp: clientId })],
+    ['for a list that names us twice', (claims) => ({ ...claims, aud: [clientId, clientId] })],
     ['that expired four minutes ago, by a clock that may be off', (claims) => ({ ...claims, exp: seconds() - 240 })],
     ['issued in four minutes', (claims) => ({ ...claims, iat: seconds() + 240, nbf: seconds() + 240 })],
     ['that says nothing of its beginning', without('nbf')],
@@ -230,10 +231,34 @@ describe('the signature of an ID token', () => {
       const token = await signed(honest(), { alg, kid }, alg === 'ES256' ? curve.privateKey : current.privateKey)
       await expect(check(token)).rejects.toMatchObject(refused('no key of the provider fits'))
     }
-    for (const alg of ['RS1', 'ES256K', 'EdDSA', 'HS512', 'RSA-OAEP', 'rs256']) {
+    for (const alg of ['RS1', 'ML-DSA-44', 'eddsa', 'HS512', 'RSA-OAEP', 'rs256']) {
       await expect(check(raw(JSON.stringify({ alg, kid: 'current' }), JSON.stringify(honest())))).rejects.toMatchObject(
         refused('alg'),
       )
+    }
+  })
+
+  it.each<[string, KeyPair, string, number]>([
+    ['ES512', ecKey('P-521'), 'sha512', 32],
+    ['EdDSA', edwardsKey('ed25519'), 'sha512', 32],
+    ['Ed25519', edwardsKey('ed25519'), 'sha512', 32],
+  ])('is accepted by %s, with its at_hash, and of its own key alone', async (alg, pair, hash, bytes) => {
+    server.publishes(jwk(pair, { kid: 'one' }), jwk(current, { kid: 'current' }))
+    const at_hash = createHash(hash).update(accessToken).digest().subarray(0, bytes).toString('base64url')
+    const by = (key: KeyPair, claims: Claims) => signed(claims, { alg, kid: 'one' }, key.privateKey)
+
+    await expect(check(await by(pair, { ...honest(), at_hash }))).resolves.toMatchObject({ subject: 'subject' })
+    await expect(check(await by(pair, { ...honest(), at_hash: hashOf(accessToken) }))).rejects.toMatchObject(
+      refused('at_hash'),
+    )
+    const other = alg === 'ES512' ? ecKey('P-521') : edwardsKey('ed25519')
+    await expect(check(await by(other, honest()))).rejects.toMatchObject(refused('signature'))
+  })
+
+  it.each(['at+jwt', 'application/at+jwt', 'logout+jwt', 'dpop+jwt'])('is not of the type %s', async (typ) => {
+    await expect(check(await signed(honest(), { typ }))).rejects.toMatchObject(refused('typ'))
+    for (const accepted of ['JWT', 'jwt', 'application/jwt', 'id_token+jwt', '']) {
+      await expect(check(await signed(honest(), { typ: accepted }))).resolves.toBeDefined()
     }
   })
 

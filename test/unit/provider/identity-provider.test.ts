@@ -135,7 +135,9 @@ describe('the provider’s keys', () => {
     ['a key of 1024 bits', [jwk(rsaKey(1024), { kid: 'bad' })]],
     ['a key for another algorithm', [jwk(two, { kid: 'bad', alg: 'RS512' })]],
     ['a key that is none', [{ kty: 'RSA', n: '!', e: 'AQAB', kid: 'bad', use: 'sig' }, 'bad', null, 7]],
-    ['a kind of key that nobody knows', [{ kty: 'AKP', kid: 'bad' }]],
+    ['a kind of key that is not supported', [{ kty: 'AKP', kid: 'bad' }]],
+    ['a key whose entry names another tenant', [jwk(two, { kid: 'bad', issuer: 'https://login.example/v2.0' })]],
+    ['a key whose issuer is no text', [jwk(two, { kid: 'bad', issuer: 7 })]],
     ['a name that is no text', [jwk(two, { kid: 7 })]],
   ])('leave out %s, and the good ones serve', async (_what, bad) => {
     server.publishes(...bad, jwk(one, { kid: 'good' }))
@@ -150,6 +152,17 @@ describe('the provider’s keys', () => {
     server.publishes(jwk(two, { kid: 'same', use: 'enc' }), jwk(one, { kid: 'same' }))
 
     expect(fingerprints(await server.cold().keysFor('same', 'RS256'))).toEqual([modulus(one)])
+  })
+
+  it('serve where their entry names this tenant, or every tenant of the cloud', async () => {
+    server.publishes(
+      jwk(one, { kid: 'ours', issuer: server.authority }),
+      jwk(two, { kid: 'shared', issuer: server.authority.replace(tenantId, '{tenantid}') }),
+    )
+    const provider = server.cold()
+
+    expect(await provider.keysFor('ours', 'RS256')).toHaveLength(1)
+    expect(await provider.keysFor('shared', 'RS256')).toHaveLength(1)
   })
 
   it('on a curve serve its own algorithm alone', async () => {
@@ -169,16 +182,31 @@ describe('the provider’s keys', () => {
     await Promise.all([provider.keysFor('one', 'RS256'), provider.keysFor('one', 'RS256')])
     expect(fetched()).toBe(1)
 
-    for (let i = 0; i < 5; i++) expect(await provider.refetchKeys('unknown', 'RS256')).toEqual([])
+    for (let i = 0; i < 5; i++) expect(await provider.refetchKeys('unknown', 'RS256', 'token endpoint')).toEqual([])
     expect(fetched()).toBe(2)
     // Somebody's made-up name does not hide a rotation; a flood of them is no flood of fetches.
-    for (let i = 0; i < 20; i++) expect(await provider.refetchKeys(`made-up-${i}`, 'RS256')).toEqual([])
+    for (let i = 0; i < 20; i++)
+      expect(await provider.refetchKeys(`made-up-${i}`, 'RS256', 'token endpoint')).toEqual([])
     expect(fetched()).toBe(4)
 
     server.publishes(jwk(two, { kid: 'two' }))
     server.later(31_000)
-    expect(fingerprints(await provider.refetchKeys('two', 'RS256'))).toEqual([modulus(two)])
+    expect(fingerprints(await provider.refetchKeys('two', 'RS256', 'token endpoint'))).toEqual([modulus(two)])
     expect(fetched()).toBe(5)
+  })
+
+  it('that anybody can ask for do not use up the fetches of sign-ins', async () => {
+    server.publishes(jwk(one, { kid: 'one' }))
+    const provider = server.cold()
+    await provider.keysFor('one', 'RS256')
+    for (let i = 0; i < 20; i++) {
+      expect(await provider.refetchKeys(`made-up-${i}`, 'RS256', 'anybody')).toEqual([])
+    }
+    expect(await provider.refetchKeys('two', 'RS256', 'anybody')).toEqual([])
+
+    server.publishes(jwk(two, { kid: 'two' }))
+
+    expect(fingerprints(await provider.refetchKeys('two', 'RS256', 'token endpoint'))).toEqual([modulus(two)])
   })
 
   it('that cannot be fetched do not count as fetched, nor does a clock that jumps back', async () => {
@@ -187,14 +215,16 @@ describe('the provider’s keys', () => {
     await provider.keysFor('one', 'RS256')
     server.publishes(jwk(two, { kid: 'two' }))
     server.isDown(server.paths.keys)
-    await expect(provider.refetchKeys('two', 'RS256')).rejects.toMatchObject({ code: 'provider_unavailable' })
+    await expect(provider.refetchKeys('two', 'RS256', 'token endpoint')).rejects.toMatchObject({
+      code: 'provider_unavailable',
+    })
 
     server.isDown()
-    expect(fingerprints(await provider.refetchKeys('two', 'RS256'))).toEqual([modulus(two)])
+    expect(fingerprints(await provider.refetchKeys('two', 'RS256', 'token endpoint'))).toEqual([modulus(two)])
 
     server.publishes(jwk(one, { kid: 'three' }))
     server.later(-2 * hour)
-    expect(fingerprints(await provider.refetchKeys('three', 'RS256'))).toEqual([modulus(one)])
+    expect(fingerprints(await provider.refetchKeys('three', 'RS256', 'token endpoint'))).toEqual([modulus(one)])
   })
 
   it('are served on when the provider is down, and withdrawn ones are gone within a day', async () => {

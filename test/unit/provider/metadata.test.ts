@@ -64,7 +64,10 @@ describe('metadata of another provider than Entra', () => {
         }),
       )
     }
-    if (address !== null) expect(() => check({ end_session_endpoint: address })).toThrow()
+    // Optional, so an empty member counts as absent.
+    if (address === null || address === '') {
+      expect(check({ end_session_endpoint: address }).endSessionEndpoint).toBeUndefined()
+    } else expect(() => check({ end_session_endpoint: address })).toThrow()
   })
 
   it('says so where the issuers differ by the slash at the end alone', () => {
@@ -122,4 +125,37 @@ describe('metadata of another provider than Entra', () => {
   ])('%o with %o requests offline_access: %s', (changes, settings, requested) =>
     expect(check(changes, settings).offlineAccess).toBe(requested),
   )
+
+  it.each<[string, object, string]>([
+    ['codes', { response_types_supported: ['id_token'] }, 'response_type code'],
+    ['the authorization code grant', { grant_types_supported: ['implicit'] }, 'authorization_code'],
+    ['PKCE by S256', { code_challenge_methods_supported: ['plain'] }, 'PKCE by S256'],
+    ['private_key_jwt', { token_endpoint_auth_methods_supported: ['client_secret_basic'] }, 'private_key_jwt'],
+    ['assertions that the vault signs', { token_endpoint_auth_signing_alg_values_supported: ['ES256'] }, 'PS256'],
+    ['ID tokens with a signature', { id_token_signing_alg_values_supported: ['none'] }, 'ID tokens'],
+    ['ID tokens by a public key', { id_token_signing_alg_values_supported: ['HS256', 'HS512'] }, 'ID tokens'],
+    ['ID tokens that Node verifies', { id_token_signing_alg_values_supported: ['ML-DSA-44'] }, 'ID tokens'],
+    ['plain requests', { require_pushed_authorization_requests: true }, 'require_pushed_authorization_requests'],
+    ['unsigned requests', { require_signed_request_object: true }, 'require_signed_request_object'],
+  ])('is refused where it does not offer %s, and accepted where its list is empty', (_, offers, missing) => {
+    expect(() => check(offers)).toThrow(
+      expect.objectContaining({ code: 'provider_unsuitable', detail: expect.stringContaining(missing) as string }),
+    )
+    const empty = Object.fromEntries(Object.keys(offers).map((name) => [name, []]))
+    expect(check(empty).issuer).toBe(authority)
+  })
+
+  it.each(['RS256', 'PS512', 'ES512', 'EdDSA', 'Ed25519', 'ES256K'])('may list ID tokens by %s alone', (algorithm) =>
+    expect(check({ id_token_signing_alg_values_supported: ['none', algorithm] }).issuer).toBe(authority),
+  )
+
+  it('has to list the algorithm of assertions that a setting names, where it lists any', () => {
+    const name = 'token_endpoint_auth_signing_alg_values_supported'
+
+    expect(check({}, { assertionAlgorithm: 'RS256' }).assertionAlgorithm).toBe('RS256')
+    expect(check({ [name]: ['PS256', 'RS256'] }, { assertionAlgorithm: 'RS256' }).assertionAlgorithm).toBe('RS256')
+    expect(() => check({ [name]: ['PS256'] }, { assertionAlgorithm: 'RS256' })).toThrow(
+      expect.objectContaining({ code: 'provider_unsuitable' }),
+    )
+  })
 })

@@ -24,6 +24,11 @@ export function ecKey(namedCurve = 'P-256'): KeyPair {
   return generateKeyPairSync('ec', { namedCurve })
 }
 
+export function edwardsKey(type: 'ed25519' | 'ed448'): KeyPair {
+  // The overloads take one name each.
+  return type === 'ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ed448')
+}
+
 export function jwk({ publicKey }: KeyPair, more: Readonly<Record<string, unknown>> = {}): JsonWebKey {
   return { ...publicKey.export({ format: 'jwk' }), use: 'sig', ...more }
 }
