@@ -27,12 +27,11 @@ export function parseQuery(request: WebRequest): URLSearchParams {
   return parameters
 }
 
-/** @returns the parameter; undefined where it is missing
- * @throws {BrokerError} `parameter_repeated` */
+/** @returns the parameter; undefined where it is missing or empty @throws {BrokerError} `parameter_repeated` */
 export function readParameter(query: URLSearchParams, name: string): string | undefined {
   const values = query.getAll(name)
   if (values.length > 1) throw new BrokerError('parameter_repeated', { members: { parameter: name } })
-  return values[0]
+  return values[0] === '' ? undefined : values[0]
 }
 
 /** @throws {BrokerError} `request_too_large` before anything is parsed, `content_type_unsupported` */
@@ -45,6 +44,8 @@ async function readBody(request: WebRequest, contentType: string, maxBytes: numb
   if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw new BrokerError('request_too_large')
   const body = await request.text()
   if (Buffer.byteLength(body) > maxBytes) throw new BrokerError('request_too_large')
+  // The host hands a chunked body on as an empty one; its parameters must not look as if they had been left out.
+  if (body === '' && !request.headers.has('content-length')) throw new BrokerError('body_missing')
   return body
 }
 

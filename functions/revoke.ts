@@ -6,6 +6,10 @@ import type { Handle } from './respond.ts'
 export const revoke =
   ({ authorizationServer }: Pick<Broker, 'authorizationServer'>): Handle =>
   async (request) => {
-    await authorizationServer.revoke({ fields: await readForm(request), origin: callerOf(request).origin })
+    await authorizationServer.revoke({
+      fields: await readForm(request),
+      origin: callerOf(request).origin,
+      authorization: request.headers.get('authorization') ?? undefined,
+    })
     return { status: 200 }
   }

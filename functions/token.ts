@@ -7,6 +7,10 @@ import type { Handle } from './respond.ts'
 export const token =
   ({ authorizationServer }: Pick<Broker, 'authorizationServer'>): Handle =>
   async (request) => {
-    const form = { fields: await readForm(request), origin: callerOf(request).origin }
+    const form = {
+      fields: await readForm(request),
+      origin: callerOf(request).origin,
+      authorization: request.headers.get('authorization') ?? undefined,
+    }
     return json(200, await authorizationServer.token(form), { pragma: 'no-cache' })
   }

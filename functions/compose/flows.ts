@@ -23,17 +23,18 @@ export interface Flows {
 
 type Parts = Pick<Azure, 'store'> &
   Pick<Provider, 'providers'> &
-  Pick<Kept, 'ring' | 'sessions' | 'codes' | 'handles'> & {
+  Pick<Kept, 'ring' | 'sessions' | 'codes' | 'refreshTokens'> & {
     readonly frontEnds: FrontEnds
     readonly funnel: Funnel
   }
 
 export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): Flows {
-  const { store, providers, ring, sessions, codes, handles, frontEnds, funnel } = parts
+  const { store, providers, ring, sessions, codes, refreshTokens, frontEnds, funnel } = parts
   const { baseUrl } = settings
 
   const signOut = createSignOut({
     sessions,
+    store,
     ring,
     providers,
     frontEnds,
@@ -62,7 +63,7 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
       issuer: baseUrl,
       frontEnds,
       codes,
-      handles,
+      refreshTokens,
       sessions,
       signOut,
       funnel,

@@ -1,10 +1,10 @@
 /** Composes sessions, codes and access tokens: settings `session`. */
 import { createKeyRing } from '../../shared/crypto/key-ring.ts'
 import type { KeyRing } from '../../shared/crypto/key-ring.ts'
-import { createCodes } from '../../shared/oauth/authorization-codes.ts'
-import type { Codes } from '../../shared/oauth/authorization-codes.ts'
-import { createRefreshHandles } from '../../shared/oauth/refresh-tokens.ts'
-import type { RefreshHandles } from '../../shared/oauth/refresh-tokens.ts'
+import { createAuthorizationCodes } from '../../shared/oauth/authorization-codes.ts'
+import type { AuthorizationCodes } from '../../shared/oauth/authorization-codes.ts'
+import { createRefreshTokens } from '../../shared/oauth/refresh-tokens.ts'
+import type { RefreshTokens } from '../../shared/oauth/refresh-tokens.ts'
 import { createEndForReuse } from '../../shared/oauth/reuse.ts'
 import { createAccessTokens } from '../../shared/session/access-tokens.ts'
 import type { AccessTokens } from '../../shared/session/access-tokens.ts'
@@ -19,8 +19,8 @@ import type { Base } from './telemetry.ts'
 export interface Kept {
   readonly ring: KeyRing
   readonly sessions: Sessions
-  readonly codes: Codes
-  readonly handles: RefreshHandles
+  readonly codes: AuthorizationCodes
+  readonly refreshTokens: RefreshTokens
   /** For session front ends. A refresh by an OAuth client is counted by the authorization server. */
   readonly observedAccessTokens: AccessTokens
 }
@@ -39,8 +39,8 @@ export function composeSessions(
   return {
     ring,
     sessions,
-    codes: createCodes({ store, ring, clock, endForReuse }),
-    handles: createRefreshHandles({ store, ring, sessions, accessTokens, endForReuse, clock }),
+    codes: createAuthorizationCodes({ store, ring, clock, endForReuse }),
+    refreshTokens: createRefreshTokens({ store, ring, sessions, accessTokens, endForReuse, clock }),
     observedAccessTokens: observeAccessTokens(accessTokens, funnel),
   }
 }

@@ -170,6 +170,22 @@ export const errorCatalogue = {
     remedy: 'Send code_challenge with code_challenge_method=S256 (PKCE, RFC 7636).',
     oauth: 'invalid_request',
   },
+  client_secret_refused: {
+    status: 400,
+    responsible: 'front end',
+    title: 'The request authenticates the OAuth client, but the clients of this broker are public.',
+    remedy:
+      'Remove the client secret and set the authentication method of the token endpoint to none; PKCE and the registered redirect URI protect the code.',
+    oauth: 'invalid_client',
+  },
+  body_missing: {
+    status: 400,
+    responsible: 'front end',
+    title: 'The request arrived without a body.',
+    remedy:
+      'Send the parameters in the body, with the header Content-Length: a chunked body does not reach the broker.',
+    oauth: 'invalid_request',
+  },
   grant_type_unsupported: {
     status: 400,
     responsible: 'front end',
@@ -199,24 +215,28 @@ export const errorCatalogue = {
     responsible: 'person',
     title: 'This sign-in was not started in this browser, or it is over.',
     remedy: 'Go back to the application and sign in again.',
+    oauth: 'temporarily_unavailable',
   },
   sign_in_expired: {
     status: 400,
     responsible: 'person',
     title: 'This sign-in has expired.',
     remedy: 'Sign in again.',
+    oauth: 'temporarily_unavailable',
   },
   answer_invalid: {
     status: 400,
     responsible: 'provider',
     title: 'The response of the identity provider is invalid.',
     remedy: 'Sign in again. If the error returns, send the reference to the operator of the broker.',
+    oauth: 'server_error',
   },
   issuer_mismatch: {
     status: 400,
     responsible: 'provider',
     title: 'The response came from another identity provider than the expected one.',
     remedy: 'Sign in again from the application. Do not use a link that you received in a message.',
+    oauth: 'server_error',
   },
   sign_in_cancelled: {
     status: 403,
@@ -237,6 +257,7 @@ export const errorCatalogue = {
     responsible: 'person',
     title: 'The identity provider no longer accepts this sign-in.',
     remedy: 'Sign in again.',
+    oauth: 'temporarily_unavailable',
   },
   id_token_refused: {
     status: 502,

@@ -1,18 +1,19 @@
-/** Redirect URIs of OAuth clients: compared exactly (RFC 9700 §4.1.3), but for a loopback address's port (RFC 8252 §7.3). */
+/** Redirect URIs of OAuth clients: compared exactly (RFC 9700 §4.1.3), except for the port of a loopback address (RFC 8252 §7.3). */
 import type { FrontEnd } from './front-ends.ts'
 
 /** @param redirectUri as the client sent it; untrusted */
-export function isRegisteredRedirectUri(redirectUri: string, frontEnd: FrontEnd): boolean {
-  return frontEnd.redirectUris.some(
-    (registered) => registered === redirectUri || isSameButForPort(redirectUri, registered),
-  )
+export function isRegisteredRedirectUri(
+  redirectUri: string,
+  { redirectUris }: Pick<FrontEnd, 'redirectUris'>,
+): boolean {
+  return redirectUris.some((registered) => registered === redirectUri || isSameExceptPort(redirectUri, registered))
 }
 
-/** Only for an IP literal: `localhost` is a name, and may resolve to somebody else. */
-function isSameButForPort(redirectUri: string, registered: string): boolean {
+/** Only for an IP literal: `localhost` is a name, and may resolve to another machine. */
+function isSameExceptPort(redirectUri: string, registered: string): boolean {
   const literal = /^http:\/\/(127\.0\.0\.1|\[::1\])(:\d{1,5})?(?=\/)/
-  const [asked, known] = [literal.exec(redirectUri), literal.exec(registered)]
-  if (!asked || !known || asked[1] !== known[1]) return false
-  const port = asked[2] === undefined ? 80 : Number(asked[2].slice(1))
-  return port > 0 && port < 65536 && redirectUri.slice(asked[0].length) === registered.slice(known[0].length)
+  const [requested, known] = [literal.exec(redirectUri), literal.exec(registered)]
+  if (!requested || !known || requested[1] !== known[1]) return false
+  const port = requested[2] === undefined ? 80 : Number(requested[2].slice(1))
+  return port > 0 && port < 65536 && redirectUri.slice(requested[0].length) === registered.slice(known[0].length)
 }

@@ -1,4 +1,4 @@
-/** Which scopes a front end may ask for. */
+/** The scopes that a front end may request: those of its registered APIs, one API at a time. */
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd } from './front-ends.ts'
 
@@ -43,4 +43,9 @@ export function scopesOfOneApi(frontEnd: FrontEnd, scope: string | undefined): r
       : frontEnd.apis.find(({ scopes }) => wanted.every((one) => scopes.includes(one)))
   if (!api) throw new BrokerError('scope_not_registered')
   return wanted.length === 0 ? api.scopes : wanted
+}
+
+/** True where all of these scopes belong to one API of the front end, as it is registered now. */
+export function areRegistered(scopes: readonly string[], { apis }: Pick<FrontEnd, 'apis'>): boolean {
+  return scopes.length === 0 || apis.some((api) => scopes.every((one) => api.scopes.includes(one)))
 }

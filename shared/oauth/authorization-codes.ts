@@ -1,51 +1,67 @@
 /**
- * One-time codes of OAuth clients (RFC 6749 §4.1.2): a minute long, used once under any race, looked up by hash. The
- * row holds the session that the code will give, sealed by the code itself, so that the row alone opens nothing.
+ * One-time codes of OAuth clients (RFC 6749 §4.1.2): a minute long, used once under any race, found by their hash. The
+ * row holds the session that the code will open, sealed by the code itself, so that the row alone opens nothing. It is
+ * in the partition of that session, so that a sign-out finds it too.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
+import { personOf } from '../session/session-row.ts'
 import type { SessionTokens } from '../session/session-row.ts'
 import type { Row, RowKey, Store, StoredRow } from '../store/store.ts'
 import type { Identity } from '../provider/identity.ts'
 import { codeChallengeOf } from '../crypto/pkce.ts'
 import type { Clock } from '../async/deadline.ts'
+import { areRegistered } from '../front-ends/scopes.ts'
+import type { FrontEnd } from '../front-ends/front-ends.ts'
+import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import type { EndForReuse } from './reuse.ts'
 
-/** What a code stands for. */
+/** The grant that a code stands for. */
 export interface CodeGrant {
   readonly clientId: string
   readonly redirectUri: string
   readonly codeChallenge: string
-  /** What the authorization request asked for; the token answer is for these. */
+  /** The scopes of the authorization request; the token answer is for these. */
   readonly scopes: readonly string[]
   readonly identity: Identity
   readonly tokens: SessionTokens
-  /** Where the session will stand: a second use of the code ends it there. */
-  readonly place: RowKey
+  /** The row of the future session: a second use of the code ends it there. */
+  readonly rowKey: RowKey
 }
 
-/** What the client shows at the token endpoint; untrusted. */
+/** A grant as its row keeps it. */
+interface IssuedGrant extends CodeGrant {
+  /** Milliseconds since the epoch. */
+  readonly expires: number
+}
+
+/** The client's request at the token endpoint; untrusted, except that the client is registered. */
 export interface CodePresented {
   readonly code: string
-  readonly clientId: string
+  /** As it is registered now: a redirect URI or an API that it has lost since is refused. */
+  readonly client: Pick<FrontEnd, 'id' | 'apis' | 'redirectUris'>
   readonly redirectUri: string | undefined
   readonly codeVerifier: string | undefined
 }
 
-export interface Codes {
+export interface AuthorizationCodes {
   issue(grant: CodeGrant): Promise<string>
   /**
    * Takes a code, once among all instances.
    *
-   * @returns its grant, and what to call once its session stands: true where the code was used again meanwhile
-   * @throws {BrokerError} `grant_invalid`; a second use also ends what the first gave
+   * @returns its grant, and a function to call after the session exists: `reused` where the code was used again
+   *   meanwhile, `signed out` where a sign-out has removed it
+   * @throws {BrokerError} `grant_invalid`, also for a second use, which ends the session of the first;
+   *   `scope_not_registered`
    */
-  take(presented: CodePresented): Promise<{ grant: CodeGrant; wasReused: () => Promise<boolean> }>
+  take(
+    presented: CodePresented,
+  ): Promise<{ grant: CodeGrant; lookAgain: () => Promise<'good' | 'reused' | 'signed out'> }>
 }
 
-export interface CodesOptions {
+export interface AuthorizationCodesOptions {
   readonly store: Store
   readonly ring: KeyRing
   readonly clock: Clock
@@ -53,53 +69,43 @@ export interface CodesOptions {
 }
 
 const lifetimeMilliseconds = 60_000
-const format = '1'
+/** `2`: the row is in the partition of its session. */
+const format = '2'
+/** A code is the partition, 12 bytes in base64url, and 160 random bits. */
+const [partitionLength, secretBytes] = [16, 20]
 
-type Kept = CodeGrant & { readonly expires: number }
+export function createAuthorizationCodes(options: AuthorizationCodesOptions): AuthorizationCodes {
+  const { store, ring, clock } = options
 
-export function createCodes({ store, ring, clock, endForReuse }: CodesOptions): Codes {
-  const openRow = async (row: StoredRow, code: string): Promise<Kept | undefined> => {
-    const { ringKey, grant, format: rowFormat } = row.values
-    const key = typeof ringKey === 'string' ? await ring.find(ringKey) : undefined
-    if (!key || rowFormat !== format || !(grant instanceof Uint8Array)) return undefined
-    const opened = open(sealingKey(key, code), grant, contextOf(row, key.id))
-    return opened === undefined ? undefined : (JSON.parse(opened) as Kept)
-  }
-
-  /** Remembered in the row, so that whoever used the code first learns of it too. */
-  const onReuse = async (row: StoredRow, { clientId: frontEndId, place }: CodeGrant): Promise<void> => {
+  /** Written into the row, so that the request that used the code first finds it too. */
+  const onReuse = async (row: StoredRow, { clientId: frontEndId, rowKey }: CodeGrant): Promise<void> => {
     await store.replace('codes', { ...row, values: { ...row.values, used: 'again' } }, row.etag)
-    await endForReuse({ frontEndId, place })
+    await options.endForReuse({ frontEndId, rowKey })
   }
 
   return {
     issue: async (grant) => {
-      const code = randomBytes(32).toString('base64url')
+      const code = `${grant.rowKey.partition}${randomBytes(secretBytes).toString('base64url')}`
       const key = await ring.current()
-      const place = placeOf(code)
-      const expires = clock() + lifetimeMilliseconds
-      const sealed = seal(sealingKey(key, code), JSON.stringify({ ...grant, expires }), contextOf(place, key.id))
-      const row: Row = {
-        ...place,
-        // Longer than its life: a late second use is still one.
-        sweepAfter: new Date(expires + 60 * 60 * 1000),
-        values: { format, ringKey: key.id, grant: sealed },
-      }
-      if ((await store.insert('codes', row)) === undefined) {
+      const issued: IssuedGrant = { ...grant, expires: clock() + lifetimeMilliseconds }
+      if ((await store.insert('codes', toRow(code, issued, key))) === undefined) {
         throw new BrokerError('store_unavailable', { detail: 'a fresh code was already there' })
       }
       return code
     },
 
-    take: async ({ code, clientId, redirectUri, codeVerifier }) => {
+    take: async ({ code, client, redirectUri, codeVerifier }) => {
       if (!/^[\w-]{43}$/.test(code)) throw invalid('not a code')
-      const row = await store.find('codes', placeOf(code))
-      const grant = row && (await openRow(row, code))
+      const row = await store.find('codes', rowKeyOf(code))
+      const grant = row && (await openRow(row, code, ring))
       if (!grant) throw invalid('unknown code')
-      // Before anything is used up: who has only the code can neither redeem it nor spoil it.
-      if (grant.clientId !== clientId) throw invalid('client_id')
+      // Checked before the code is used up: a thief of the code alone can neither redeem nor spoil it.
+      if (grant.clientId !== client.id) throw invalid('client_id')
       if (grant.redirectUri !== redirectUri) throw invalid('redirect_uri')
       if (!isVerified(codeVerifier, grant.codeChallenge)) throw invalid('code_verifier')
+      // The registration may have changed since the code was issued.
+      if (!isRegisteredRedirectUri(redirectUri, client)) throw invalid('redirect_uri is no longer registered')
+      if (!areRegistered(grant.scopes, client)) throw new BrokerError('scope_not_registered')
 
       if (row.values.used !== undefined) {
         await onReuse(row, grant)
@@ -108,27 +114,55 @@ export function createCodes({ store, ring, clock, endForReuse }: CodesOptions): 
       if (clock() >= grant.expires) throw invalid('older than a minute')
       const used = await store.replace('codes', { ...row, values: { ...row.values, used: 'once' } }, row.etag)
       if (used === undefined) {
-        const now = await store.find('codes', placeOf(code))
+        const now = await store.find('codes', rowKeyOf(code))
         if (now) await onReuse(now, grant)
         throw invalid('used at the same time')
       }
-      const wasReused = async () => (await store.find('codes', placeOf(code), ['used']))?.values.used !== 'once'
-      return { grant, wasReused }
+      const lookAgain = async () => {
+        const now = await store.find('codes', rowKeyOf(code), ['used'])
+        if (!now) return 'signed out'
+        return now.values.used === 'once' ? 'good' : 'reused'
+      }
+      return { grant, lookAgain }
     },
   }
 }
 
-function placeOf(code: string): RowKey {
+function toRow(code: string, grant: IssuedGrant, key: RingKey): Row {
+  const rowKey = rowKeyOf(code)
+  return {
+    ...rowKey,
+    // An hour longer than the code is good: a late second use is still recognised.
+    sweepAfter: new Date(grant.expires + 60 * 60 * 1000),
+    values: {
+      format,
+      ringKey: key.id,
+      person: personOf(grant.identity, key),
+      grant: seal(sealingKey(key, code), JSON.stringify(grant), contextOf(rowKey, key.id)),
+    },
+  }
+}
+
+/** @returns undefined where the row has another format, or does not open with this code and the ring */
+async function openRow(row: StoredRow, code: string, ring: KeyRing): Promise<IssuedGrant | undefined> {
+  const { ringKey, grant, format: rowFormat } = row.values
+  const key = typeof ringKey === 'string' ? await ring.find(ringKey) : undefined
+  if (!key || rowFormat !== format || !(grant instanceof Uint8Array)) return undefined
+  const opened = open(sealingKey(key, code), grant, contextOf(row, key.id))
+  return opened === undefined ? undefined : (JSON.parse(opened) as IssuedGrant)
+}
+
+function rowKeyOf(code: string): RowKey {
   const hash = createHash('sha256').update(code).digest('base64url')
-  return { partition: hash.slice(0, 2), row: hash }
+  return { partition: code.slice(0, partitionLength), row: hash }
 }
 
 function sealingKey(key: RingKey, code: string) {
   return deriveKey(key.session, code, 'code')
 }
 
-function contextOf({ row }: RowKey, ringKeyId: string): string {
-  return JSON.stringify([format, 'code', ringKeyId, row])
+function contextOf({ partition, row }: RowKey, ringKeyId: string): string {
+  return JSON.stringify([format, 'code', ringKeyId, partition, row])
 }
 
 /** RFC 7636 §4.1 and §4.6. */

@@ -1,6 +1,6 @@
 /**
- * An OAuth client's authorization request at `/login` (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 9207). Until client and
- * redirect URI are beyond doubt an error is a page; afterwards it goes to the client.
+ * The authorization request of an OAuth client at `/login` (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 9207). An error is a page
+ * until the client and its redirect URI are known; after that it goes to the redirect URI.
  */
 import { BrokerError, oauthErrorOf } from '../errors/errors.ts'
 import { checkHints } from '../front-ends/login-parameters.ts'
@@ -10,7 +10,7 @@ import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { scopesOfOneApi } from '../front-ends/scopes.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 
-/** What the answer to the client needs, kept in the transaction. */
+/** The parts that the answer to the client needs; the transaction keeps them. */
 export interface ClientRequest {
   readonly redirectUri: string
   readonly state: string | undefined
@@ -20,12 +20,12 @@ export interface ClientRequest {
 export interface AuthorizationRequest {
   readonly frontEnd: FrontEnd
   readonly client: ClientRequest
-  /** Of one API of the front end. */
+  /** Scopes of one API of the front end. */
   readonly scopes: readonly string[]
   readonly hints: Hints
 }
 
-/** What is understood, and how long each may be; docs/openapi.json says the same. */
+/** The accepted parameters and their longest values; docs/openapi.json has the same. */
 export const clientParameterLimits = {
   client_id: 64,
   redirect_uri: 1024,
@@ -40,14 +40,17 @@ export const clientParameterLimits = {
   domain_hint: 255,
   claims: 4096,
   ui_locales: 100,
-  // Taken and without effect: no ID token goes to the client, and the provider gets a nonce of the broker's.
+  // Accepted without effect: the client receives no ID token, and the provider receives a nonce of the broker.
   nonce: 512,
 } as const
 
 const limits: Readonly<Record<string, number>> = clientParameterLimits
 
-/** Known, and asking for something that the answer would then lack: refused, since dropping it would look like a yes. */
-const notDone: ReadonlySet<string> = new Set([
+/** Percent-encoded. Servers and browsers accept URLs of 8 KB. */
+const longestReturnedState = 6 * 1024
+
+/** Known parameters that the broker does not support. They are refused, because a client relies on their effect. */
+const unsupported: ReadonlySet<string> = new Set([
   'request',
   'request_uri',
   'max_age',
@@ -101,12 +104,11 @@ export function parseAuthorizationRequest(
   const redirectUri = one(query, 'redirect_uri')
   const frontEnd = frontEnds.find(clientId ?? '')
   if (frontEnd?.kind !== 'oauth') throw new BrokerError('client_unknown')
-  // Left out, it would have to be guessed; and an answer goes only to what is beyond doubt.
+  // Required, because an answer goes only to an address that the request names and the registration has.
   if (redirectUri === undefined || !isRegisteredRedirectUri(redirectUri, frontEnd)) {
     throw new BrokerError('redirect_uri_not_registered')
   }
-  const states = query.getAll('state')
-  const state = states.length === 1 && isSound('state', states[0] ?? '') ? states[0] : undefined
+  const state = returnableState(query)
 
   try {
     return { frontEnd, ...checkRequest(query, frontEnd, redirectUri, state) }
@@ -118,9 +120,9 @@ export function parseAuthorizationRequest(
 function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, redirectUri: string, state: string | undefined) {
   const parameters: Record<string, string> = {}
   for (const name of new Set(query.keys())) {
-    if (notDone.has(name)) throw invalid(name, 'not taken by /login')
+    if (unsupported.has(name) && query.getAll(name).some(Boolean)) throw invalid(name, 'is not supported by /login')
     if (query.getAll(name).length > 1) throw new BrokerError('parameter_repeated')
-    // RFC 6749 §3.1: what nobody here knows is ignored, or a library that adds a parameter of its own would be shut out.
+    // RFC 6749 §3.1: an unknown parameter is ignored; some libraries add parameters of their own.
     if (!Object.hasOwn(limits, name)) continue
     const value = one(query, name)
     if (value !== undefined) parameters[name] = value
@@ -148,12 +150,23 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, redirectUri: s
   return { client: { redirectUri, state, codeChallenge }, scopes, hints }
 }
 
+/** @returns undefined also for an empty value, which counts as absent (RFC 6749 §3.1) */
 function one(query: URLSearchParams, name: string): string | undefined {
   const values = query.getAll(name)
   if (values.length > 1) throw new BrokerError('parameter_repeated', { members: { parameter: name } })
-  const [value] = values
-  if (value !== undefined && !isSound(name, value)) throw invalid(name, 'too long, or with control characters')
+  const value = values[0] === '' ? undefined : values[0]
+  if (value !== undefined && !isSound(name, value)) throw invalid(name, 'is too long, or has control characters')
   return value
+}
+
+/**
+ * RFC 6749 §4.1.2.1: an error answer repeats `state` exactly, so that the client can find its request, also where `state`
+ * itself is the error. A state is left out where it is ambiguous or longer than a URL can carry.
+ */
+function returnableState(query: URLSearchParams): string | undefined {
+  const [state, ...others] = query.getAll('state')
+  if (state === undefined || state === '' || others.length > 0) return undefined
+  return encodeURIComponent(state.toWellFormed()).length <= longestReturnedState ? state : undefined
 }
 
 function isSound(name: string, value: string): boolean {

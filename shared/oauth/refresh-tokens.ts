@@ -1,7 +1,11 @@
 /**
- * Refresh tokens of the OAuth client: opaque handles of a session, each good for one use (RFC 9700 §4.14.2). Using one
- * seals the session anew under the next one's secret, so a used handle opens nothing; within a short grace it still
- * gives the same next handle, since an answer can be lost; after that its use ends the session.
+ * Refresh tokens of OAuth clients: opaque handles of a session, each for one use (RFC 9700 §4.14.2). Each use seals the
+ * session under the secret of the next token, so a used token opens nothing.
+ *
+ * An answer can be lost, so a used token is accepted once more within its grace, from the same web origin, and receives
+ * the same successor. Requests that arrived before the first use was written count as one use with it. Every other use
+ * of a used token ends the session, and so does a session in which repeats become a habit: a thief who follows the
+ * owner's refreshes has to repeat every token.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
@@ -9,46 +13,52 @@ import { isRenewing } from '../session/access-tokens.ts'
 import type { AccessTokens } from '../session/access-tokens.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
-import { ringKeyIdOf } from '../session/session-row.ts'
-import type { AccessToken, SessionKey } from '../session/session-row.ts'
+import { ringKeyIdOf, rotationOf, withRotation } from '../session/session-row.ts'
+import type { AccessToken, Rotation, SessionKey } from '../session/session-row.ts'
 import type { ReadSession, Sessions } from '../session/sessions.ts'
 import type { Store, StoredRow } from '../store/store.ts'
 import { wait } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
+import { singleFlight } from '../async/single-flight.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
+import { areRegistered } from '../front-ends/scopes.ts'
 import type { EndForReuse } from './reuse.ts'
 
-export interface UsedHandle {
+export interface UsedRefreshToken {
   readonly token: AccessToken
-  /** The next one; the same one where a renewal stands in the way of a change. */
-  readonly handle: string
+  /** The next one; the same one where a renewal prevents the rotation. */
+  readonly refreshToken: string
+  /** True for a used refresh token that came again within its grace. */
+  readonly isRepeat: boolean
 }
 
-/** The part of a front end's registration that its handles depend on. */
+/** The part of a front end's registration that its refresh tokens depend on. */
 export type Client = Pick<FrontEnd, 'id' | 'apis'>
 
-/** What a handle is used for. */
-interface Use {
+/** A refresh request, parsed; nothing in it is trusted, except that the client is registered. */
+export interface RefreshRequest {
+  readonly refreshToken: string
+  /** The client as it is registered now: an API that it has lost is refused, granted or not. */
   readonly client: Client
+  /** The granted scopes or fewer; all of them where left out (RFC 6749 §6). */
   readonly scopes: readonly string[] | undefined
+  /** The header Origin; undefined where no browser sent the request. */
+  readonly origin: string | undefined
 }
 
-export interface RefreshHandles {
-  /** The first handle of a session. */
+export interface RefreshTokens {
+  /** The first refresh token of a session. */
   first(key: SessionKey): string
   /**
-   * @param handle as the client sent it; untrusted
-   * @param client whose request it is, as it is registered now: what it no longer has is not given, granted or not
-   * @param scopes what was granted or fewer of it; all of it where left out (RFC 6749 §6)
-   * @returns an access token and the next handle: the same one for a repeat within the grace
-   * @throws {BrokerError} `grant_invalid`, `scope_not_registered`, and what `AccessTokens` throws
+   * @returns an access token and the next refresh token; a repeat within the grace receives the same one
+   * @throws {BrokerError} `grant_invalid`, `scope_not_registered`, and the errors of `AccessTokens`
    */
-  use(handle: string, client: Client, scopes: readonly string[] | undefined): Promise<UsedHandle>
-  /** The session of a handle, used or not, of this front end; undefined for anything else. RFC 7009 §2.2. */
-  findKey(handle: string, frontEndId: string): Promise<SessionKey | undefined>
+  use(request: RefreshRequest): Promise<UsedRefreshToken>
+  /** The session of a refresh token of this front end, used or not; undefined for anything else. RFC 7009 §2.2. */
+  findKey(refreshToken: string, frontEndId: string): Promise<SessionKey | undefined>
 }
 
-export interface RefreshHandlesOptions {
+export interface RefreshTokensOptions {
   readonly store: Store
   readonly ring: KeyRing
   readonly sessions: Sessions
@@ -59,12 +69,15 @@ export interface RefreshHandlesOptions {
 
 const graceMilliseconds = 30_000
 const pollMilliseconds = 100
-/** How often a write is tried against somebody else's. */
+/** How often a write is repeated against the writes of other requests. */
 const patience = 20
-/** A handle that was used this many times ago is still recognised as used. */
+/** A refresh token that was used up to this many uses ago is still recognised as used. */
 const remembered = 200
+/** Of the newest `repeatWindow` refresh tokens, at most `maxRepeats` may be repeated: lost answers are rare. */
+const [repeatWindow, maxRepeats] = [10, 2]
 const [partitionBytes, rowBytes, secretBytes] = [12, 16, 24]
 
+/** The row of a new grant: random, since it is known before the secret is. */
 export function newGrantRow(): string {
   return randomBytes(rowBytes).toString('base64url')
 }
@@ -73,127 +86,170 @@ export function newGrantSecret(): Buffer {
   return randomBytes(secretBytes)
 }
 
-export function createRefreshHandles(options: RefreshHandlesOptions): RefreshHandles {
+export function createRefreshTokens(options: RefreshTokensOptions): RefreshTokens {
   const { store, ring, sessions, accessTokens, clock } = options
 
-  /** @returns undefined when another request rotated first */
-  const rotate = async (read: ReadSession): Promise<string | undefined> => {
+  /** @returns undefined where another request rotated first */
+  const rotate = async (read: ReadSession, origin: string | undefined): Promise<SessionKey | undefined> => {
     const { key } = read.session
     const next = { ...key, secret: newGrantSecret() }
     const ringKey = await ring.current()
-    const successor = seal(
-      successorKey(ringKey.session, key),
-      Buffer.from(next.secret).toString('base64url'),
-      contextOf(key, ringKey.id),
-    )
-    const used = [hashOf(key), ...usedHashes(read.row)].slice(0, remembered)
-    const written = await sessions.replace(read, sessions.touched({ ...read.session, key: next }), {
-      handleUsed: used.join(' '),
-      handleSuccessor: successor,
-      handleGraceEnd: String(clock() + graceMilliseconds),
-    })
-    return written && toHandle(next)
+    const before = rotationOf(read.row)
+    const rotation: Rotation = {
+      used: [hashOf(key), ...(before?.used ?? [])].slice(0, remembered),
+      repeated: before?.repeated ?? [],
+      successor: seal(
+        successorKey(ringKey.session, key),
+        Buffer.from(next.secret).toString('base64url'),
+        contextOf(key, ringKey.id),
+      ),
+      usedAt: clock(),
+      graceEnd: clock() + graceMilliseconds,
+      origin: originHash(key, origin),
+    }
+    const written = await sessions.replace(read, sessions.touched({ ...read.session, key: next }), { rotation })
+    return written && next
   }
 
-  /** The handle that followed this one, while it may still be told. */
-  const successorOf = async (row: StoredRow, key: SessionKey): Promise<SessionKey | undefined> => {
-    const { handleSuccessor, handleGraceEnd } = row.values
-    if (usedHashes(row)[0] !== hashOf(key) || !(handleSuccessor instanceof Uint8Array)) return undefined
-    if (clock() >= Number(handleGraceEnd)) return undefined
+  /** @returns undefined where it does not open: the row was changed, or the ring has lost its key */
+  const openSuccessor = async (row: StoredRow, { successor }: Rotation, key: SessionKey) => {
     const ringKey = await ring.find(ringKeyIdOf(row))
-    const secret = ringKey && open(successorKey(ringKey.session, key), handleSuccessor, contextOf(key, ringKey.id))
+    const secret = ringKey && open(successorKey(ringKey.session, key), successor, contextOf(key, ringKey.id))
     return secret === undefined ? undefined : { ...key, secret: Buffer.from(secret, 'base64url') }
   }
 
-  /** For a handle that does not open its session: a repeat, a theft, or nothing that was ever given out. */
-  const afterUse = async (key: SessionKey, wanted: Use): Promise<UsedHandle> => {
-    const row = await store.find('sessions', key.place)
-    if (!row || !usedHashes(row).includes(hashOf(key))) throw invalid('unknown, or its session is over')
-    const successor = await successorOf(row, key)
-    const read = successor && (await sessions.find(successor))
+  /**
+   * The successor of a used refresh token, for a request that may still receive it. A repeat is written down first, so
+   * that the second one is refused on every instance.
+   *
+   * @returns undefined where the use is a reuse
+   */
+  const successorFor = async (key: SessionKey, use: Use): Promise<Successor | undefined> => {
+    for (let attempt = 0; attempt < patience; attempt++) {
+      const row = await store.find('sessions', key.rowKey)
+      const rotation = row && rotationOf(row)
+      const name = hashOf(key)
+      if (!row || rotation?.used[0] !== name) return undefined
+      if (clock() >= rotation.graceEnd || rotation.origin !== originHash(key, use.origin)) return undefined
+      const successor = await openSuccessor(row, rotation, key)
+      if (!successor) return undefined
+      if (use.arrivedAt < rotation.usedAt) return { key: successor, isRepeat: false }
+      if (rotation.repeated.includes(name)) return undefined
+      const recent = rotation.repeated.filter((one) => rotation.used.slice(0, repeatWindow).includes(one))
+      if (recent.length >= maxRepeats) return undefined
+      const marked = withRotation(row, { ...rotation, repeated: [name, ...recent] })
+      const written = await store.replace('sessions', marked, row.etag)
+      if (written !== undefined) return { key: successor, isRepeat: true }
+    }
+    throw new BrokerError('renewal_pending', { retryAfterSeconds: 2 })
+  }
+
+  /** For a refresh token that does not open its session: a repeat, a theft, or a text that was never issued. */
+  const afterUse = async (key: SessionKey, use: Use): Promise<UsedRefreshToken> => {
+    const row = await store.find('sessions', key.rowKey)
+    if (!row || !rotationOf(row)?.used.includes(hashOf(key))) throw invalid('unknown, or its session is over')
+    const successor = await successorFor(key, use)
+    const read = successor && (await sessions.find(successor.key))
     if (!read) {
       await options.endForReuse(key)
       throw invalid('used before: its session is ended')
     }
-    const { token } = await tokenFor(read, wanted).catch(unlessSignedOut)
+    const { token } = await tokenFor(read, use).catch(unlessSignedOut)
     if (!token) throw invalid('its session is over')
-    return { token, handle: toHandle(successor) }
+    return { token, refreshToken: toRefreshToken(successor.key), isRepeat: successor.isRepeat }
   }
 
   const tokenFor = async (read: ReadSession, { client, scopes }: Use) => {
     const { key, owner } = read.session
     const wanted = scopes ?? owner.grantedScopes
-    // Also what was granted, since it may have been taken out of the settings meanwhile.
-    const isRegistered = client.apis.some((api) => wanted.every((one) => api.scopes.includes(one)))
-    if (!isRegistered || wanted.some((one) => !owner.grantedScopes.includes(one)))
+    // Granted scopes too: the registration may have lost them since.
+    if (!areRegistered(wanted, client) || wanted.some((one) => !owner.grantedScopes.includes(one)))
       throw new BrokerError('scope_not_registered')
     try {
       return { token: await accessTokens.get(key, wanted) }
     } catch (error) {
       if (!(error instanceof BrokerError) || error.code !== 'interaction_required') throw error
-      // Which scopes it was about is known here only, where the client named none.
+      // Only here are the scopes known, where the client named none.
       throw error.with({ members: { ...error.members, scope: wanted.join(' ') } })
     }
   }
 
-  /** @returns undefined where the handle opens nothing, perhaps since a moment ago */
-  const useCurrent = async (key: SessionKey, wanted: Use): Promise<UsedHandle | undefined> => {
+  /** @returns undefined where the refresh token opens no session, perhaps since a moment ago */
+  const useCurrent = async (key: SessionKey, use: Use): Promise<UsedRefreshToken | undefined> => {
     let read = await sessions.find(key)
     if (!read) return undefined
-    const { token } = await tokenFor(read, wanted).catch(unlessSignedOut)
+    const { token } = await tokenFor(read, use).catch(unlessSignedOut)
     for (let attempt = 0; token && read && attempt < patience; attempt++) {
-      if (isRenewing(read, clock())) await wait(pollMilliseconds)
-      const next = isRenewing(read, clock()) ? undefined : await rotate(read)
-      if (next !== undefined) return { token, handle: next }
-      // Somebody wrote in between: a renewal, or a use of the same handle, after which it opens nothing.
+      if (isRenewing(read.row, clock())) await wait(pollMilliseconds)
+      const next = isRenewing(read.row, clock()) ? undefined : await rotate(read, use.origin)
+      if (next) return { token, refreshToken: toRefreshToken(next), isRepeat: false }
+      // Another request wrote in between: a renewal, or a use of the same token, after which it opens nothing.
       read = await sessions.find(key)
     }
-    // Still held by a renewal that hangs, or by the pause after one that failed: this handle stays the current one. That
-    // is no reuse, and a fault signs nobody out.
-    return token && read ? { token, handle: toHandle(key) } : undefined
+    // A renewal that hangs, or the pause after a failed one, holds the row: this token stays the current one. That is no
+    // reuse, and a fault ends no session.
+    return token && read ? { token, refreshToken: toRefreshToken(key), isRepeat: false } : undefined
   }
 
-  return {
-    first: toHandle,
+  /** Tabs that refresh at the same time count as one use. */
+  const useOnce = singleFlight(
+    async ({ key, use }: { key: SessionKey; use: Use }) => (await useCurrent(key, use)) ?? (await afterUse(key, use)),
+    ({ key, use: { scopes, origin } }) => JSON.stringify([hashOf(key), key.rowKey.row, scopes ?? null, origin ?? null]),
+  )
 
-    use: async (handle, client, scopes) => {
-      const key = fromHandle(handle, client.id)
+  return {
+    first: toRefreshToken,
+
+    use: async ({ refreshToken, client, scopes, origin }) => {
+      const key = parseRefreshToken(refreshToken, client.id)
       if (!key) throw invalid('not a refresh token')
-      const wanted = { client, scopes }
-      return (await useCurrent(key, wanted)) ?? (await afterUse(key, wanted))
+      return useOnce({ key, use: { client, scopes, origin, arrivedAt: clock() } })
     },
 
-    findKey: async (handle, frontEndId) => {
-      const key = fromHandle(handle, frontEndId)
+    findKey: async (refreshToken, frontEndId) => {
+      const key = parseRefreshToken(refreshToken, frontEndId)
       if (!key) return undefined
       if (await sessions.findOwner(key)) return key
-      const row = await store.find('sessions', key.place)
-      return row && usedHashes(row).includes(hashOf(key)) ? key : undefined
+      const row = await store.find('sessions', key.rowKey)
+      return row && rotationOf(row)?.used.includes(hashOf(key)) ? key : undefined
     },
   }
 }
 
-/** Signed out, or sealed under the next handle meanwhile: looked at again. */
+interface Successor {
+  readonly key: SessionKey
+  readonly isRepeat: boolean
+}
+
+interface Use {
+  readonly client: Client
+  readonly scopes: readonly string[] | undefined
+  readonly origin: string | undefined
+  /** Milliseconds since the epoch. */
+  readonly arrivedAt: number
+}
+
+/** Signed out, or sealed under the next token in the meantime: the row is read again. */
 function unlessSignedOut(error: unknown): { token: undefined } {
   if (error instanceof BrokerError && error.code === 'signed_out') return { token: undefined }
   throw error
 }
 
-function toHandle({ place, secret }: SessionKey): string {
+function toRefreshToken({ rowKey, secret }: SessionKey): string {
   return Buffer.concat([
-    Buffer.from(place.partition, 'base64url'),
-    Buffer.from(place.row, 'base64url'),
+    Buffer.from(rowKey.partition, 'base64url'),
+    Buffer.from(rowKey.row, 'base64url'),
     secret,
   ]).toString('base64url')
 }
 
-function fromHandle(handle: string, frontEndId: string): SessionKey | undefined {
-  const bytes = Buffer.from(handle, 'base64url')
-  const isHandle = bytes.length === partitionBytes + rowBytes + secretBytes && bytes.toString('base64url') === handle
-  if (!isHandle) return undefined
+function parseRefreshToken(text: string, frontEndId: string): SessionKey | undefined {
+  const bytes = Buffer.from(text, 'base64url')
+  const isOne = bytes.length === partitionBytes + rowBytes + secretBytes && bytes.toString('base64url') === text
+  if (!isOne) return undefined
   return {
     frontEndId,
-    place: {
+    rowKey: {
       partition: bytes.subarray(0, partitionBytes).toString('base64url'),
       row: bytes.subarray(partitionBytes, partitionBytes + rowBytes).toString('base64url'),
     },
@@ -201,22 +257,26 @@ function fromHandle(handle: string, frontEndId: string): SessionKey | undefined 
   }
 }
 
-/** Of the front end too: a handle in another client's hands is nothing. */
+/** With the front end: at another client the same token is unknown. */
 function hashOf({ frontEndId, secret }: SessionKey): string {
   return createHash('sha256').update(frontEndId).update('\0').update(secret).digest('base64url').slice(0, 22)
 }
 
-function usedHashes(row: StoredRow): readonly string[] {
-  const { handleUsed } = row.values
-  return typeof handleUsed === 'string' && handleUsed !== '' ? handleUsed.split(' ') : []
+/** Keyed by the refresh token: a reader of the store does not see which site it was. */
+function originHash({ secret }: SessionKey, origin: string | undefined): string {
+  return createHash('sha256')
+    .update(secret)
+    .update(`\0origin\0${origin ?? ''}`)
+    .digest('base64url')
+    .slice(0, 22)
 }
 
 function successorKey(root: Parameters<typeof deriveKey>[0], { secret }: SessionKey) {
   return deriveKey(root, secret, 'successor')
 }
 
-function contextOf({ frontEndId, place }: SessionKey, ringKeyId: string): string {
-  return JSON.stringify(['1', 'successor', ringKeyId, place.partition, place.row, frontEndId])
+function contextOf({ frontEndId, rowKey }: SessionKey, ringKeyId: string): string {
+  return JSON.stringify(['1', 'successor', ringKeyId, rowKey.partition, rowKey.row, frontEndId])
 }
 
 function invalid(detail: string): BrokerError {

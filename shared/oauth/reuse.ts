@@ -1,12 +1,12 @@
 /**
- * What a second use ends: a code or a refresh token that comes again may be stolen, so the session that it gave is over
- * for both who have it. RFC 9700 §4.14.2, RFC 6749 §4.1.2.
+ * Reuse: a code or a refresh token that comes a second time may be stolen, so the session that it opened ends for both
+ * holders. RFC 6749 §4.1.2, RFC 9700 §4.14.2.
  */
 import type { Sessions } from '../session/sessions.ts'
 import type { SessionKey } from '../session/session-row.ts'
 import type { Funnel } from '../telemetry/flow-events.ts'
 
-export type EndForReuse = (session: Pick<SessionKey, 'frontEndId' | 'place'>) => Promise<void>
+export type EndForReuse = (session: Pick<SessionKey, 'frontEndId' | 'rowKey'>) => Promise<void>
 
 export function createEndForReuse(sessions: Pick<Sessions, 'end'>, funnel: Funnel): EndForReuse {
   return (session) =>

@@ -1,6 +1,6 @@
 /**
- * Access tokens for the APIs of a front end, renewed by the refresh token when near their end: by one request of one
- * instance at a time, which holds a lease on the row; the others take what it got.
+ * Access tokens for the APIs of a front end. A token near its end is renewed by the session's refresh token: one request
+ * of one instance holds a lease on the row and renews, and the other requests take its result.
  */
 import { randomBytes } from 'node:crypto'
 import { BrokerError, asBrokerError, isPassingFault } from '../errors/errors.ts'
@@ -8,15 +8,18 @@ import type { Providers } from '../provider/provider.ts'
 import type { Funnel } from '../telemetry/flow-events.ts'
 import { wait } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
+import { BoundedMap } from '../async/bounded-map.ts'
 import { singleFlight } from '../async/single-flight.ts'
-import type { AccessToken, Session, SessionKey } from './session-row.ts'
+import type { StoredRow } from '../store/store.ts'
+import { leaseOf } from './session-row.ts'
+import type { AccessToken, Lease, Session, SessionKey } from './session-row.ts'
 import type { ReadSession, Sessions } from './sessions.ts'
 
 export interface AccessTokens {
   /**
    * @param scopes those of the API, or fewer of them
-   * @throws {BrokerError} `signed_out` where there is no session or the provider ended it; `interaction_required`, with
-   *   the session left as it is; `renewal_pending` and what the provider, the store or the credential lacks
+   * @throws {BrokerError} `signed_out` where there is no session or the provider ended it; `interaction_required`, and the
+   *   session stays; `renewal_pending`, and the errors of the provider, the store and the credential
    */
   get(key: SessionKey | undefined, scopes: readonly string[]): Promise<AccessToken>
 }
@@ -30,22 +33,28 @@ export interface AccessTokensOptions {
   readonly onFault: (error: unknown) => void
 }
 
-/** Longer than a call to the provider may take: nobody begins a second renewal beside one that is still under way. */
+/** Must exceed the provider timeout (10 s); otherwise a second instance could renew while the first one still waits. */
 const leaseMilliseconds = 15_000
-/** How long a request waits for somebody else's renewal. */
+/** How long a request waits for another request's renewal. */
 const patienceMilliseconds = 10_000
 const pollMilliseconds = 100
-/** How many tokens one session keeps: each API, and a few narrower requests. */
+/** The most tokens that one session keeps: one for each API, and a few narrower ones. */
 const maxKept = 16
 
-/** The name under which a session keeps a token: the scopes that were asked for. */
+/** The name under which a session keeps a token: the requested scopes, sorted. */
 export function accessTokenKey(scopes: readonly string[]): string {
   return [...new Set(scopes)].sort().join(' ')
 }
 
 export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   const { sessions, clock } = options
+  /** Leases of this instance whose write was not confirmed: the row may carry one, but no renewal follows. */
+  const unconfirmed = new BoundedMap<string, true>(1000)
 
+  const isHeld = ({ row }: ReadSession) => {
+    const lease = leaseOf(row)
+    return isRenewing(row, clock()) && !(lease && unconfirmed.has(lease.id))
+  }
   const isValid = (token: AccessToken | undefined): token is AccessToken =>
     token !== undefined && clock() < token.expires - 5_000
   /** Near its end: five minutes, or a fifth of a short life. */
@@ -64,17 +73,17 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
         await keepAlive(read)
         return token
       }
-      if (!isRenewing(read, clock())) {
+      if (!isHeld(read)) {
         const renewed = await renew(read, scopes, token)
         if (renewed) return renewed
       } else if (isValid(token)) return token
-      // Somebody else renews, or wrote in between: what they got is in the row in a moment.
+      // Another request renews, or has just written: its result is in the row soon.
       if (clock() > patience) throw new BrokerError('renewal_pending', { retryAfterSeconds: 2 })
       await wait(pollMilliseconds)
     }
   }
 
-  /** @returns undefined when another request was quicker */
+  /** @returns undefined where another request wrote first */
   const renew = async (
     read: ReadSession,
     scopes: readonly string[],
@@ -88,12 +97,13 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     // The settings name another provider now: the session stays, and the person signs in there.
     const provider = options.providers.find(read.session.owner.identity.issuer)
     if (!provider) throw new BrokerError('interaction_required', { detail: 'the provider is no longer configured' })
-    const leaseEnd = clock() + leaseMilliseconds
-    const lease = `${randomBytes(9).toString('base64url')} ${leaseEnd}`
+    const lease: Lease = { id: randomBytes(9).toString('base64url'), end: clock() + leaseMilliseconds }
     let leased: ReadSession | undefined
     try {
       leased = await sessions.replace(read, read.session, { lease })
     } catch (thrown) {
+      // The write may have happened although every answer was lost; without this the lease would block an expired token.
+      unconfirmed.set(lease.id, true)
       return stillGood(current, asBrokerError(thrown))
     }
     if (!leased) return undefined
@@ -111,7 +121,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
         token,
         name: accessTokenKey(scopes),
         refreshToken: tokens.refreshToken ?? refreshToken,
-        leaseEnd,
+        leaseEnd: lease.end,
       })
       step.end()
       return token
@@ -120,14 +130,14 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     }
   }
 
-  /** A fault that may pass is no reason to refuse a token that is still good. */
+  /** A passing fault does not make a valid token useless: it is served, and the fault is logged. */
   const stillGood = (current: AccessToken | undefined, error: BrokerError): AccessToken => {
     if (!isPassingFault(error) || !isValid(current)) throw error
     options.onFault(error)
     return current
   }
 
-  /** The provider may have rotated: what it gave is written until it stands, the session is gone, or the lease has ended. */
+  /** The provider may have rotated the refresh token: the write is repeated until it succeeds, the session or the lease ends. */
   const keep = async (leased: ReadSession, renewed: Renewed): Promise<void> => {
     let read: ReadSession | undefined = leased
     for (let attempt = 0; read && attempt < 5 && clock() < renewed.leaseEnd; attempt++) {
@@ -143,43 +153,43 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
         return leased
       })
     }
-    // Signed out meanwhile: a token for a session that is over is not handed out.
+    // Signed out in the meantime: no token is handed out for a session that is over.
     if (!read) throw new BrokerError('signed_out')
     options.onFault(new BrokerError('store_unavailable', { detail: 'a renewed token could not be written' }))
   }
 
-  /** @returns undefined when somebody else's renewal stands, and is to be looked at */
+  /** @returns undefined where another request has written since: the row is read again */
   const afterFailure = async (
     leased: ReadSession,
     error: BrokerError,
     current: AccessToken | undefined,
   ): Promise<AccessToken | undefined> => {
     if (error.code === 'signed_out') {
-      // The provider's word about this person; but where another wrote since, theirs may be the good refresh token.
+      // The provider has ended the session; unless another request wrote since, whose refresh token may be the good one.
       const ended = await sessions.end(leased.session.key, leased.row.etag)
       if (!ended) return undefined
       throw error
     }
-    // With time left the lease stays as a pause: a provider that hangs is not waited for by every request.
+    // While the token is valid the lease stays as a pause: not every request waits for a provider that hangs.
     const mayPause = isPassingFault(error) && current !== undefined && clock() < current.expires - leaseMilliseconds
     if (!mayPause) await sessions.replace(leased, leased.session).catch(options.onFault)
     return stillGood(current, error)
   }
 
-  /** Use moves the idle end; written once a tenth of it has passed, so that most uses write nothing. */
+  /** Use moves the idle end. It is written only after a tenth of the idle time, so that most uses write nothing. */
   const keepAlive = async (read: ReadSession): Promise<void> => {
     const next = sessions.touched(read.session)
     const moved = next.owner.idleEnd - read.session.owner.idleEnd
-    if (moved < options.idleSeconds * 100 || isRenewing(read, clock())) return
-    // A conflict means that somebody else used it, or ended it: neither is this request's matter.
+    if (moved < options.idleSeconds * 100 || isRenewing(read.row, clock())) return
+    // A conflict means that another request used or ended the session; this one need not act on it.
     await sessions.replace(read, next).catch(options.onFault)
   }
 
   const serveOnce = singleFlight(serve, ({ key, scopes }) =>
-    // The secret too: who holds another one for the same row has proved nothing.
+    // With the secret: a request with another secret for the same row has proved nothing.
     JSON.stringify([
       key.frontEndId,
-      key.place.row,
+      key.rowKey.row,
       Buffer.from(key.secret).toString('base64url'),
       accessTokenKey(scopes),
     ]),
@@ -200,11 +210,11 @@ interface Renewed {
   readonly leaseEnd: number
 }
 
-/** Whether a renewal is under way somewhere, whose result a write would lose. */
-export function isRenewing({ row }: ReadSession, now: number): boolean {
-  const until = Number(typeof row.values.lease === 'string' ? row.values.lease.split(' ')[1] : 0)
-  // A lease from a clock that is far ahead would hold for ever.
-  return now < until && until < now + 2 * leaseMilliseconds
+/** True while a renewal is under way on some instance: another write would lose its result. */
+export function isRenewing(row: StoredRow, now: number): boolean {
+  const end = leaseOf(row)?.end ?? 0
+  // A lease by a clock that is far ahead would never end.
+  return now < end && end < now + 2 * leaseMilliseconds
 }
 
 function withToken(session: Session, { name, token, refreshToken }: Renewed): Session {

@@ -1,8 +1,8 @@
-/** Access tokens for cookie sessions, each counted. */
+/** Counts each access token that a session front end receives. */
 import type { Funnel } from '../telemetry/flow-events.ts'
 import type { AccessTokens } from './access-tokens.ts'
 
-/** Access tokens as a front end asks for them with its cookie. */
+/** @returns the same contract; each call is the step `token` in telemetry */
 export function observeAccessTokens(accessTokens: AccessTokens, funnel: Funnel): AccessTokens {
   return {
     get: (key, scopes) =>

@@ -1,32 +1,36 @@
-/** A session: what it holds, and the sealed row that it is kept in. */
+/**
+ * A session and its row in the store. This file is the only one that knows the columns: the owner and the tokens are
+ * sealed by the cookie's secret and the key ring together; a lease of a renewal and the rotation of a refresh token
+ * stand beside them in clear, and open nothing.
+ */
 import { hash, randomBytes } from 'node:crypto'
 import type { Identity } from '../provider/identity.ts'
 import type { RingKey } from '../crypto/key-ring.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
 import type { Row, RowKey, StoredRow, Values } from '../store/store.ts'
 
-/** Who is signed in, until when. Times are milliseconds since the epoch. */
+/** The person of a session, and its ends. Times are milliseconds since the epoch. */
 export interface SessionOwner {
   readonly identity: Identity
   readonly signedInAt: number
   readonly idleEnd: number
   readonly absoluteEnd: number
-  /** OAuth clients: what was granted; a refresh may ask for these or fewer (RFC 6749 §6). Empty for a session front end. */
+  /** OAuth clients: the granted scopes; a refresh may request these or fewer (RFC 6749 §6). Empty for a session front end. */
   readonly grantedScopes: readonly string[]
 }
 
 export interface AccessToken {
   readonly token: string
-  /** As the provider said; space-separated. */
+  /** As the provider named it; space-separated. */
   readonly scope: string
   readonly obtainedAt: number
   readonly expires: number
 }
 
-/** Never leaves the broker, but for one access token at a time. */
+/** Never leaves the broker, except for one access token at a time. */
 export interface SessionTokens {
   readonly refreshToken: string | undefined
-  /** By the scopes that were asked for, so that a narrower request never gets a wider token. */
+  /** By the requested scopes, so that a narrower request never receives a wider token. */
   readonly accessTokens: Readonly<Record<string, AccessToken>>
 }
 
@@ -36,99 +40,203 @@ export interface Session {
   readonly tokens: SessionTokens
 }
 
-/** What a cookie and the key ring give together: where the row is, and what opens it. */
+/** A cookie, or a refresh token, parsed: where the row is, and the secret that opens it with the key ring. */
 export interface SessionKey {
   readonly frontEndId: string
-  readonly place: RowKey
-  /** In the cookie and nowhere else. */
+  readonly rowKey: RowKey
+  /** Only in the cookie or the refresh token. */
   readonly secret: Uint8Array
 }
+
+/** One instance renews the session's tokens. Another one waits for its result. */
+export interface Lease {
+  /** Random, so that an instance recognises its own. */
+  readonly id: string
+  /** Milliseconds since the epoch. */
+  readonly end: number
+}
+
+/** Which refresh tokens of a session are used up, and how the last of them was used. Times are milliseconds since the epoch. */
+export interface Rotation {
+  /** Hashes of used refresh tokens, the newest first. */
+  readonly used: readonly string[]
+  /** Those of them that were also repeated within their grace. */
+  readonly repeated: readonly string[]
+  /** The successor of the newest one, sealed by it. */
+  readonly successor: Uint8Array
+  readonly usedAt: number
+  readonly graceEnd: number
+  /** A keyed hash of the web origin that used it. */
+  readonly origin: string
+}
+
+/** What a row carries beside its sealed parts. */
+export interface RowState {
+  readonly lease?: Lease | undefined
+  readonly rotation?: Rotation | undefined
+}
+
+type Columns =
+  | 'format'
+  | 'ringKey'
+  | 'absoluteEnd'
+  | 'person'
+  | 'owner'
+  | 'tokens'
+  | 'lease'
+  | 'leaseEnd'
+  | 'handleUsed'
+  | 'handleRepeated'
+  | 'handleSuccessor'
+  | 'handleUsedAt'
+  | 'handleGraceEnd'
+  | 'handleOrigin'
+
+type RowValues = Readonly<Partial<Record<Columns, string | Uint8Array>>>
 
 const format = '1'
 const partitionBytes = 12
 const secretBytes = 24
 
-/** Which values of a row hold what; `/session` reads the owner's alone. */
-export const ownerColumns = ['format', 'ringKey', 'absoluteEnd', 'owner'] as const
+/** `GET /session` reads these alone. */
+export const ownerColumns = ['format', 'ringKey', 'absoluteEnd', 'owner'] as const satisfies readonly Columns[]
 
-/** Found again by the provider's session (or, without one, by the person), so that a sign-out there reads one partition. */
+/**
+ * The partition of a session: a keyed hash of the provider's session, or of the person where the provider names no
+ * session. A sign-out at the provider then reads one partition.
+ */
 export function partitionOf(
   { issuer, sessionId, subject }: Pick<Identity, 'issuer' | 'sessionId' | 'subject'>,
   ringKey: RingKey,
 ): string {
-  // The two apart: otherwise a person's subject, which is no secret, would pass for a session in an unsigned sign-out.
+  // The two are kept apart: otherwise a person's subject, which is no secret, would pass for a session in an unsigned
+  // sign-out.
   const parts = sessionId === undefined ? ['without session', issuer, subject] : [issuer, sessionId]
   return ringKey.blindIndex(JSON.stringify(parts))
 }
 
-/** All sessions of a person carry this; unreadable, and another each month. */
+/** A keyed hash that all sessions of a person carry; another one each month. */
 export function personOf({ issuer, subject }: Pick<Identity, 'issuer' | 'subject'>, ringKey: RingKey): string {
   return ringKey.blindIndex(JSON.stringify(['person', issuer, subject]))
 }
 
-/** A fresh, random key: what a browser had before opens nothing of it. */
+/** A fresh, random key: no cookie that the browser had before opens it. */
 export function newSessionKey(frontEndId: string, identity: Identity, ringKey: RingKey): SessionKey {
   const secret = randomBytes(secretBytes)
-  return { frontEndId, place: { partition: partitionOf(identity, ringKey), row: rowOf(secret) }, secret }
+  return { frontEndId, rowKey: { partition: partitionOf(identity, ringKey), row: rowOf(secret) }, secret }
 }
 
-export function toCookieValue({ place, secret }: SessionKey): string {
-  return Buffer.concat([Buffer.from(place.partition, 'base64url'), secret]).toString('base64url')
+export function toCookieValue({ rowKey, secret }: SessionKey): string {
+  return Buffer.concat([Buffer.from(rowKey.partition, 'base64url'), secret]).toString('base64url')
 }
 
-/** @param value of the session cookie; untrusted @returns undefined where it can't be one */
+/** @param value of the session cookie; untrusted @returns undefined for a value that has another form */
 export function fromCookieValue(value: string | undefined, frontEndId: string): SessionKey | undefined {
   if (value === undefined || !/^[\w-]{48}$/.test(value)) return undefined
   const bytes = Buffer.from(value, 'base64url')
   const secret = bytes.subarray(partitionBytes)
   const partition = bytes.subarray(0, partitionBytes).toString('base64url')
-  return { frontEndId, place: { partition, row: rowOf(secret) }, secret }
+  return { frontEndId, rowKey: { partition, row: rowOf(secret) }, secret }
 }
 
-/** A reader of the store learns the row's name, which does not give the secret. */
+/** A reader of the store sees the row's name, which does not reveal the secret. */
 function rowOf(secret: Uint8Array): string {
   return hash('sha256', secret, 'base64url')
 }
 
 type Part = 'owner' | 'tokens'
 
-/** Where the sealed bytes belong: moved to another row, front end or end, they don't open. */
-function contextOf(part: Part, { frontEndId, place }: SessionKey, ringKeyId: string, absoluteEnd: string): string {
-  return JSON.stringify([format, part, ringKeyId, place.partition, place.row, frontEndId, absoluteEnd])
+/** Binds the sealed bytes to their row, front end and end: moved elsewhere, they do not open. */
+function contextOf(part: Part, { frontEndId, rowKey }: SessionKey, ringKeyId: string, absoluteEnd: string): string {
+  return JSON.stringify([format, part, ringKeyId, rowKey.partition, rowKey.row, frontEndId, absoluteEnd])
 }
 
-/** @param extra values beside the sealed ones (a lease) */
-export function toRow({ key, owner, tokens }: Session, ringKey: RingKey, extra: Values = {}): Row {
+/** @param state the lease and the rotation that the row carries from now on */
+export function toRow({ key, owner, tokens }: Session, ringKey: RingKey, state: RowState = {}): Row {
   const sealingKey = deriveKey(ringKey.session, key.secret, 'session')
   const absoluteEnd = String(owner.absoluteEnd)
   const sealed = (part: Part, content: object) =>
     seal(sealingKey, JSON.stringify(content), contextOf(part, key, ringKey.id, absoluteEnd))
+  const values: RowValues = {
+    ...leaseColumns(state.lease),
+    ...rotationColumns(state.rotation),
+    format,
+    ringKey: ringKey.id,
+    absoluteEnd,
+    person: personOf(owner.identity, ringKey),
+    owner: sealed('owner', owner),
+    tokens: sealed('tokens', tokens),
+  }
   return {
-    ...key.place,
+    ...key.rowKey,
     sweepAfter: new Date(Math.min(owner.idleEnd, owner.absoluteEnd)),
-    values: {
-      ...extra,
-      format,
-      ringKey: ringKey.id,
-      absoluteEnd,
-      person: personOf(owner.identity, ringKey),
-      owner: sealed('owner', owner),
-      tokens: sealed('tokens', tokens),
-    },
+    values: values as Values,
   }
 }
 
 export function ringKeyIdOf(row: StoredRow): string {
-  return typeof row.values.ringKey === 'string' ? row.values.ringKey : ''
+  return textOf(row, 'ringKey')
 }
 
-/** @returns undefined when the row was changed, is another's, or has a format that is not known: no session */
+/** @returns undefined where the row was changed, belongs to another key, or has an unknown format: there is no session */
 export function openOwner(row: StoredRow, key: SessionKey, ringKey: RingKey): SessionOwner | undefined {
   return openPart('owner', row, key, ringKey) as SessionOwner | undefined
 }
 
+/** @returns undefined in the same cases as `openOwner` */
 export function openTokens(row: StoredRow, key: SessionKey, ringKey: RingKey): SessionTokens | undefined {
   return openPart('tokens', row, key, ringKey) as SessionTokens | undefined
+}
+
+/** @returns undefined where no renewal has marked the row */
+export function leaseOf(row: StoredRow): Lease | undefined {
+  const [id, end] = [textOf(row, 'lease'), Number(textOf(row, 'leaseEnd'))]
+  return id === '' || !Number.isFinite(end) ? undefined : { id, end }
+}
+
+/** @returns undefined where no refresh token of the session has been used */
+export function rotationOf(row: StoredRow): Rotation | undefined {
+  const successor = (row.values as RowValues).handleSuccessor
+  const used = hashesOf(row, 'handleUsed')
+  if (used.length === 0 || !(successor instanceof Uint8Array)) return undefined
+  return {
+    used,
+    repeated: hashesOf(row, 'handleRepeated'),
+    successor,
+    usedAt: Number(textOf(row, 'handleUsedAt')),
+    graceEnd: Number(textOf(row, 'handleGraceEnd')),
+    origin: textOf(row, 'handleOrigin'),
+  }
+}
+
+/** The same row with another rotation; the sealed parts and the lease stay. */
+export function withRotation(row: StoredRow, rotation: Rotation): StoredRow {
+  return { ...row, values: { ...row.values, ...rotationColumns(rotation) } as Values }
+}
+
+function leaseColumns(lease: Lease | undefined): RowValues {
+  return lease ? { lease: lease.id, leaseEnd: String(lease.end) } : {}
+}
+
+function rotationColumns(rotation: Rotation | undefined): RowValues {
+  if (!rotation) return {}
+  return {
+    handleUsed: rotation.used.join(' '),
+    handleRepeated: rotation.repeated.join(' '),
+    handleSuccessor: rotation.successor,
+    handleUsedAt: String(rotation.usedAt),
+    handleGraceEnd: String(rotation.graceEnd),
+    handleOrigin: rotation.origin,
+  }
+}
+
+function textOf(row: StoredRow, column: Columns): string {
+  const value = (row.values as RowValues)[column]
+  return typeof value === 'string' ? value : ''
+}
+
+function hashesOf(row: StoredRow, column: Columns): readonly string[] {
+  return textOf(row, column).split(' ').filter(Boolean)
 }
 
 function openPart(part: Part, row: StoredRow, key: SessionKey, ringKey: RingKey): unknown {

@@ -1,4 +1,4 @@
-/** Sessions in the store: made at sign-in, read with the cookie, kept alive by use, ended. */
+/** Sessions in the store: created at sign-in, read with the cookie, prolonged by use, ended. */
 import { BrokerError } from '../errors/errors.ts'
 import type { RequestCookies } from '../http/cookies.ts'
 import { sessionCookieName } from '../http/cookies.ts'
@@ -13,22 +13,23 @@ import {
   openTokens,
   ownerColumns,
   ringKeyIdOf,
+  rotationOf,
   toCookieValue,
   toRow,
 } from './session-row.ts'
-import type { Session, SessionKey, SessionOwner, SessionTokens } from './session-row.ts'
-import type { Store, StoredRow, Values } from '../store/store.ts'
+import type { RowState, Session, SessionKey, SessionOwner, SessionTokens } from './session-row.ts'
+import type { Store, StoredRow } from '../store/store.ts'
 
-/** A session as it was read: a write names what it was read as. */
+/** A session together with the row that it was read from: a write succeeds only while that row is unchanged. */
 export interface ReadSession {
   readonly session: Session
   readonly row: StoredRow
 }
 
 export interface Sessions {
-  /** @returns the value of the session cookie; random, so nothing a browser had before opens it */
+  /** @returns the value of the session cookie: random, so that no cookie of before opens the session */
   begin(frontEndId: string, identity: Identity, tokens: SessionTokens): Promise<string>
-  /** OAuth clients: a session at a place and under a secret that are given. */
+  /** OAuth clients: creates a session in the row and under the secret of `key`. */
   beginGrant(
     key: SessionKey,
     identity: Identity,
@@ -37,15 +38,19 @@ export interface Sessions {
   ): Promise<void>
   /** @param cookies of the request @returns the session's key, where the browser holds one that can be one */
   keyOf(frontEndId: string, cookies: RequestCookies): SessionKey | undefined
-  /** Who is signed in; may be as old as the cache allows. undefined: nobody. */
+  /** Reads the owner alone; the answer may be as old as the cache allows. @returns undefined where there is no session */
   findOwner(key: SessionKey): Promise<SessionOwner | undefined>
   find(key: SessionKey): Promise<ReadSession | undefined>
-  /** Writes what changed. @returns undefined when somebody else wrote or ended it since */
-  replace(read: ReadSession, next: Session, extra?: Values): Promise<ReadSession | undefined>
+  /**
+   * Writes the changed session. The rotation of a refresh token stays unless `state` names another one; a lease does not.
+   *
+   * @returns undefined where another request has written or ended the session since
+   */
+  replace(read: ReadSession, next: Session, state?: RowState): Promise<ReadSession | undefined>
   /** The same session with its idle end moved by this use; the absolute end stays. */
   touched(session: Session): Session
-  /** @param etag where only what was read may be ended @returns false when it was gone, or changed */
-  end(key: Pick<SessionKey, 'place'>, etag?: string): Promise<boolean>
+  /** @param etag where given, only this version of the row is ended @returns false where it was gone, or changed */
+  end(key: Pick<SessionKey, 'rowKey'>, etag?: string): Promise<boolean>
 }
 
 export interface SessionsOptions {
@@ -54,7 +59,7 @@ export interface SessionsOptions {
   readonly clock: Clock
   readonly idleSeconds: number
   readonly absoluteSeconds: number
-  /** How long a read may be served from memory: as long may a sign-out on another instance go unseen. */
+  /** How long a read is served from memory. For as long, this instance may miss a sign-out on another one. */
   readonly cacheSeconds: number
 }
 
@@ -64,14 +69,14 @@ export function createSessions(options: SessionsOptions): Sessions {
 
   const isLive = ({ idleEnd, absoluteEnd }: SessionOwner) => clock() < idleEnd && clock() < absoluteEnd
 
-  const readOwnerRow = async ({ place }: SessionKey): Promise<StoredRow | undefined> => {
-    if (options.cacheSeconds === 0) return store.find('sessions', place, ownerColumns)
-    const cached = cache.get(place.row)
-    // Either way: a clock that jumped back must not hide a sign-out for longer.
+  const readOwnerRow = async ({ rowKey }: SessionKey): Promise<StoredRow | undefined> => {
+    if (options.cacheSeconds === 0) return store.find('sessions', rowKey, ownerColumns)
+    const cached = cache.get(rowKey.row)
+    // In both directions: a clock that jumped back must not hide a sign-out for longer.
     if (cached && Math.abs(clock() - cached.at) < options.cacheSeconds * 1000) return cached.row
-    const row = await store.find('sessions', place, ownerColumns)
-    if (row) cache.set(place.row, { row, at: clock() })
-    else cache.delete(place.row)
+    const row = await store.find('sessions', rowKey, ownerColumns)
+    if (row) cache.set(rowKey.row, { row, at: clock() })
+    else cache.delete(rowKey.row)
     return row
   }
 
@@ -89,7 +94,8 @@ export function createSessions(options: SessionsOptions): Sessions {
     const absoluteEnd = clock() + options.absoluteSeconds * 1000
     const owner = { identity, signedInAt: clock(), idleEnd: idleEndFrom(absoluteEnd), absoluteEnd, grantedScopes }
     const made = await store.insert('sessions', toRow({ key, owner, tokens }, await ring.current()))
-    if (made === undefined) throw new BrokerError('store_unavailable', { detail: 'a fresh row was already there' })
+    if (made === undefined)
+      throw new BrokerError('store_unavailable', { detail: 'a row with a fresh name was already there' })
   }
 
   const idleEndFrom = (absoluteEnd: number) => Math.min(clock() + options.idleSeconds * 1000, absoluteEnd)
@@ -108,17 +114,17 @@ export function createSessions(options: SessionsOptions): Sessions {
     findOwner: async (key) => (await opened(await readOwnerRow(key), key))?.owner,
 
     find: async (key) => {
-      const row = await store.find('sessions', key.place)
+      const row = await store.find('sessions', key.rowKey)
       const found = await opened(row, key)
       const tokens = row && found && openTokens(row, key, found.ringKey)
       return tokens && { row, session: { key, owner: found.owner, tokens } }
     },
 
-    replace: async (read, next, extra = {}) => {
-      // Sealed with the month's key again: a session in use does not keep an old one alive.
-      const row = toRow(next, await ring.current(), { ...carriedOver(read.row.values), ...extra })
+    replace: async (read, next, state = {}) => {
+      // Sealed with the current month's key: a session in use does not keep an old key alive.
+      const row = toRow(next, await ring.current(), { rotation: rotationOf(read.row), ...state })
       const etag = await store.replace('sessions', row, read.row.etag)
-      cache.delete(next.key.place.row)
+      cache.delete(next.key.rowKey.row)
       return etag === undefined ? undefined : { session: next, row: { ...row, etag } }
     },
 
@@ -127,14 +133,9 @@ export function createSessions(options: SessionsOptions): Sessions {
       owner: { ...session.owner, idleEnd: idleEndFrom(session.owner.absoluteEnd) },
     }),
 
-    end: async ({ place }, etag) => {
-      cache.delete(place.row)
-      return store.remove('sessions', place, etag)
+    end: async ({ rowKey }, etag) => {
+      cache.delete(rowKey.row)
+      return store.remove('sessions', rowKey, etag)
     },
   }
-}
-
-/** What a refresh handle keeps beside the session stays through every write; a lease does not. */
-function carriedOver(values: Values): Values {
-  return Object.fromEntries(Object.entries(values).filter(([name]) => name.startsWith('handle')))
 }

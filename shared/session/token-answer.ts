@@ -1,4 +1,4 @@
-/** An access token as it is answered, in both ways. RFC 6749 §5.1. */
+/** The response body of an access token, for both kinds of front end. RFC 6749 §5.1. */
 import type { AccessToken } from './session-row.ts'
 
 export interface TokenAnswer {
@@ -9,7 +9,11 @@ export interface TokenAnswer {
   readonly refresh_token?: string
 }
 
-/** @param now milliseconds since the epoch @param refreshToken for an OAuth client */
+/**
+ * @param now milliseconds since the epoch
+ * @param refreshToken only for an OAuth client
+ * @returns the members of RFC 6749 §5.1
+ */
 export function tokenAnswer({ token, expires, scope }: AccessToken, now: number, refreshToken?: string): TokenAnswer {
   return {
     access_token: token,

@@ -6,7 +6,7 @@ import type { FrontEnds } from '../front-ends/front-ends.ts'
 import { endTransactionCookie, sessionCookie } from '../http/cookies.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import { answerUrl, withClientRedirect } from '../oauth/authorization-request.ts'
-import type { Codes } from '../oauth/authorization-codes.ts'
+import type { AuthorizationCodes } from '../oauth/authorization-codes.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import { newGrantRow } from '../oauth/refresh-tokens.ts'
 import { accessTokenKey } from '../session/access-tokens.ts'
@@ -83,7 +83,7 @@ export interface SignInOptions {
   readonly sessions: Sessions
   readonly store: Store
   readonly ring: KeyRing
-  readonly codes: Codes
+  readonly codes: AuthorizationCodes
   readonly clock: Clock
   readonly baseUrl: string
   readonly lifetimeSeconds: number
@@ -148,8 +148,8 @@ export function createSignIn(options: SignInOptions): SignIn {
 
     if (client) {
       const { redirectUri, codeChallenge } = client
-      const place = { partition: partitionOf(identity, await ring.current()), row: newGrantRow() }
-      const grant = { clientId: frontEndId, redirectUri, codeChallenge, scopes, identity, tokens, place }
+      const rowKey = { partition: partitionOf(identity, await ring.current()), row: newGrantRow() }
+      const grant = { clientId: frontEndId, redirectUri, codeChallenge, scopes, identity, tokens, rowKey }
       const oneTimeCode = await options.codes.issue(grant)
       const until = clock() + options.absoluteSeconds * 1000
       return {
@@ -159,7 +159,7 @@ export function createSignIn(options: SignInOptions): SignIn {
     }
     const value = await sessions.begin(frontEndId, identity, tokens)
     // The one it takes the place of; that it may outlive this by a fault is no reason to fail a sign-in.
-    if (transaction.replaces) await sessions.end({ place: transaction.replaces }).catch(options.onFault)
+    if (transaction.replaces) await sessions.end({ rowKey: transaction.replaces }).catch(options.onFault)
     return { redirectTo: returnUrl, cookies: [sessionCookie(frontEndId, value)] }
   }
 
@@ -180,7 +180,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       responseMode: provider.responseMode,
       scopes: metadata.offlineAccess ? scopes : scopes.filter((scope) => scope !== 'offline_access'),
       ...(client ? { client } : {}),
-      replaces: client ? undefined : sessions.keyOf(frontEnd.id, cookies)?.place,
+      replaces: client ? undefined : sessions.keyOf(frontEnd.id, cookies)?.rowKey,
       begunAt: clock(),
     }
     return {

@@ -8,7 +8,8 @@ import type { Funnel } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
 import { partitionOf, personOf } from '../session/session-row.ts'
-import type { RowKey, Store } from '../store/store.ts'
+import { endPartition, endPerson } from '../session/end-sessions.ts'
+import type { Store } from '../store/store.ts'
 
 export interface SignOutElsewhere {
   /**
@@ -43,19 +44,12 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
   /** Rows are found by keyed hashes, a key a month: each month that may have sealed a live session is looked at. */
   const ringKeys = (): Promise<readonly RingKey[]> => ring.keys()
 
-  /** @returns how many of them were still there */
-  const remove = async (rows: readonly RowKey[]): Promise<number> => {
-    const removed = await Promise.all(rows.map((row) => store.remove('sessions', row)))
-    return removed.filter(Boolean).length
-  }
-
   const endProviderSession = (issuer: string, sessionId: string): Promise<number> =>
     endPartitions({ issuer, sessionId, subject: '' })
 
   const endPartitions = async (of: Parameters<typeof partitionOf>[0]): Promise<number> => {
     const partitions = (await ringKeys()).map((key) => partitionOf(of, key))
-    const rows = await Promise.all(partitions.map((partition) => store.list('sessions', partition)))
-    return remove(rows.flat())
+    return sum(await Promise.all(partitions.map((partition) => endPartition(store, partition))))
   }
 
   /** Where none was known by this name, it may be one whose ID token named none: those of the person are meant. */
@@ -65,11 +59,9 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
     return endPartitions({ issuer, sessionId: undefined, subject })
   }
 
-  /** A scan, and rare: an index of people would cost every sign-in a write. */
-  const endPerson = async (issuer: string, subject: string): Promise<number> => {
+  const endSessionsOf = async (issuer: string, subject: string): Promise<number> => {
     const people = (await ringKeys()).map((key) => personOf({ issuer, subject }, key))
-    const rows = await Promise.all(people.map((person) => store.listWhere('sessions', 'person', person)))
-    return remove(rows.flat())
+    return sum(await Promise.all(people.map((person) => endPerson(store, person))))
   }
 
   return {
@@ -95,8 +87,12 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
       funnel.track('sign_out', { by: 'logout_token' }, async (step) => {
         const { issuer, sessionId, subject, remember } = await checkLogoutToken(token, options)
         if (sessionId !== undefined) step.about({ sessions: await endNamed(issuer, sessionId, subject) })
-        else if (subject !== undefined) step.about({ sessions: await endPerson(issuer, subject) })
+        else if (subject !== undefined) step.about({ sessions: await endSessionsOf(issuer, subject) })
         await remember()
       }),
   }
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0)
 }

@@ -9,7 +9,9 @@ import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { openToken, sealToken } from '../crypto/sealed-token.ts'
 import type { SessionKey } from '../session/session-row.ts'
+import { endPendingCodes } from '../session/end-sessions.ts'
 import type { Sessions } from '../session/sessions.ts'
+import type { Store } from '../store/store.ts'
 
 export interface SignOut {
   /**
@@ -29,6 +31,7 @@ export interface SignOut {
 
 export interface SignOutOptions {
   readonly sessions: Sessions
+  readonly store: Store
   readonly ring: KeyRing
   readonly providers: Pick<Providers, 'find'>
   readonly frontEnds: FrontEnds
@@ -67,6 +70,8 @@ export function createSignOut(options: SignOutOptions): SignOut {
       if (!key) return target
       const owner = await funnel.track('sign_out', { frontEnd: frontEnd.id, by: 'person' }, async (step) => {
         const found = await sessions.findOwner(key)
+        // Codes first; end-sessions.ts says why.
+        if (found) await endPendingCodes(options.store, key.rowKey.partition)
         step.about({ sessions: (await sessions.end(key)) ? 1 : 0 })
         return found
       })

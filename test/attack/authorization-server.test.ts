@@ -12,6 +12,7 @@ import {
   send,
   signInByCode,
 } from '../setup/client.ts'
+import { sendRaw } from '../setup/raw-http.ts'
 import { desk, shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
@@ -137,6 +138,65 @@ describe('the authorization server', () => {
       expect(refused.location).not.toContain('evil')
     })
 
+    it.each([
+      ['a state of 1,025 characters', 'a'.repeat(1025)],
+      ['a state of 4 KB', 'b'.repeat(4096)],
+      ['a state with control characters', 'c\r\nd'],
+      ['a state outside ASCII, over the limit', 'é'.repeat(1020) + 'abcdefgh'],
+    ])('%s, which it returns exactly', async (_, state) => {
+      const refused = await ask({ state })
+
+      expect(told(refused.location)).toMatchObject({ at: redirectUri, error: 'invalid_request', state, iss: stack.url })
+      expect(refused.cookies).toEqual([])
+    })
+
+    it('nothing of a state that no URL can carry, or that is ambiguous', async () => {
+      const long = await ask({ state: '€'.repeat(1100) })
+      const query = new URLSearchParams(authorizationRequest(newPkce()))
+      query.append('state', 'another')
+      const twice = await stack.person().open(`/login?${query.toString()}`)
+
+      for (const { location } of [long, twice]) {
+        expect(told(location)).toMatchObject({ at: redirectUri, error: 'invalid_request', iss: stack.url })
+        expect(told(location)).not.toHaveProperty('state')
+      }
+    })
+
+    it('nothing where a parameter is empty, which counts as absent', async () => {
+      const empty = {
+        scope: '',
+        prompt: '',
+        login_hint: '',
+        claims: '',
+        resource: '',
+        max_age: '',
+        response_mode: '',
+        state: '',
+      }
+
+      const begun = await ask(empty)
+
+      expect(new URL(begun.location!).pathname).toMatch(/authorize/)
+      for (const required of ['client_id', 'redirect_uri']) expect((await ask({ [required]: '' })).status).toBe(400)
+      expect(told((await ask({ code_challenge: '' })).location)).toMatchObject({ error: 'invalid_request' })
+    })
+
+    it('that it may begin again, where an instance died between the answer of the provider and the code', async () => {
+      const person = stack.person()
+      const begun = await person.begin(authorizationRequest(newPkce()))
+      const answer = await person.atProvider(begun.location!)
+      const cookie = await person.jar.getCookieString(stack.url)
+      await person.callback(answer)
+
+      const again = await person.callback(answer, { headers: { cookie } })
+
+      // Not invalid_request, which would be the client's own mistake.
+      expect(told(again.location)).toMatchObject({
+        error: 'temporarily_unavailable',
+        error_description: 'sign_in_unknown',
+      })
+    })
+
     it('a parameter twice', async () => {
       const query = new URLSearchParams(authorizationRequest(newPkce()))
       query.append('scope', ordersRead)
@@ -242,6 +302,7 @@ describe('the authorization server', () => {
       ['an unknown client', { client_id: 'nobody' }, 'invalid_client'],
       ['a client of session front ends', { client_id: 'shop' }, 'invalid_client'],
       ['a secret', { client_secret: 'x' }, 'invalid_client'],
+      ['a client assertion', { client_assertion: 'eyJ.e30.x' }, 'invalid_client'],
       ['no refresh token', { refresh_token: undefined }, 'invalid_request'],
       ['a refresh token of 64 KB', { refresh_token: 'a'.repeat(60_000) }, 'invalid_request'],
       ['a made-up refresh token', { refresh_token: Buffer.alloc(52, 7).toString('base64url') }, 'invalid_grant'],
@@ -257,6 +318,70 @@ describe('the authorization server', () => {
       expect(refused.headers.get('cache-control')).toBe('no-store')
       expect(refused.json.reference).toBe(refused.headers.get('broker-reference'))
       expect((await refresh(stack.url, refreshToken)).status).toBe(200)
+    })
+
+    it('counts an empty parameter as absent (RFC 6749 §3.2), an empty secret too', async () => {
+      const { refreshToken } = await signInByCode(stack.person(), stack.url)
+
+      const empty = { client_secret: '', client_assertion: '', scope: '' }
+      const next = await refresh(stack.url, refreshToken, empty)
+      const missing = await refresh(stack.url, '', {})
+
+      expect(next.status).toBe(200)
+      expect(missing.json).toMatchObject({ error: 'invalid_request', parameter: 'refresh_token' })
+    })
+
+    const basic = (credentials: string) => ({ authorization: `Basic ${Buffer.from(credentials).toString('base64')}` })
+
+    it.each([
+      ['in the form', { client_secret: 'hunter2' }, {}],
+      ['in the header', {}, basic('app:hunter2')],
+      ['in the header alone', { client_id: undefined }, basic('app:hunter2')],
+    ])('refuses a secret %s with a text that says that clients here are public', async (_, fields, headers) => {
+      const { refreshToken } = await signInByCode(stack.person(), stack.url)
+      const form = { grant_type: 'refresh_token', client_id: 'app', refresh_token: refreshToken, ...fields }
+
+      const refused = await post('/token', form, { url: stack.url, headers })
+
+      expect(refused.json).toMatchObject({ error: 'invalid_client', code: 'client_secret_refused' })
+      expect(refused.json.error_description).toMatch(/secret.*none/)
+      expect(refused.text).not.toContain('hunter2')
+      expect((await refresh(stack.url, refreshToken)).status).toBe(200)
+    })
+
+    it('takes what libraries send for a public client: its id in the header, or a header that is not about the client', async () => {
+      const { refreshToken } = await signInByCode(stack.person(), stack.url)
+      const form = (token: string, fields = {}) => ({ grant_type: 'refresh_token', refresh_token: token, ...fields })
+
+      const byHeader = await post('/token', form(refreshToken), { url: stack.url, headers: basic('app:') })
+      const byForm = await post('/token', form(byHeader.json.refresh_token as string, { client_id: 'app' }), {
+        url: stack.url,
+        headers: { authorization: 'Bearer of-another-api', 'x-requested-with': 'XMLHttpRequest' },
+      })
+      const other = await post('/token', form('x', { client_id: 'app' }), { url: stack.url, headers: basic('native:') })
+
+      expect([byHeader.status, byForm.status]).toEqual([200, 200])
+      expect([other.status, other.json.code]).toEqual([400, 'client_unknown'])
+    })
+
+    it.each(['/token', '/revoke'])('names a body that did not arrive, as a chunked one does not (%s)', async (path) => {
+      const body = 'grant_type=refresh_token&client_id=app'
+      const headers = [
+        ['Host', new URL(stack.url).host],
+        ['Content-Type', 'application/x-www-form-urlencoded'],
+        ['Transfer-Encoding', 'chunked'],
+      ] as const
+      const chunked = await sendRaw(stack.url, {
+        method: 'POST',
+        target: path,
+        headers,
+        body: `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+      })
+      const empty = await send(path, '', { url: stack.url })
+
+      expect(chunked.status).toBe(400)
+      expect(JSON.parse(chunked.text)).toMatchObject({ error: 'invalid_request', code: 'body_missing' })
+      expect(empty.json).toMatchObject({ error: 'invalid_request', code: 'body_missing' })
     })
 
     it('refuses JSON, a doubled parameter, another origin and other methods', async () => {

@@ -1,17 +1,30 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { app, refresh, signInByCode } from '../setup/client.ts'
+import {
+  app,
+  authorizationRequest,
+  authorize,
+  newPkce,
+  redeem,
+  redirectUri,
+  refresh,
+  signInByCode,
+} from '../setup/client.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
-/** The same client, after an operator has taken the API of the grant from it. */
-const changed = { ...app, apis: app.apis.filter(({ name }) => name === 'bills') }
+/** The same client after an operator has changed its registration. */
+const withoutApi = { ...app, apis: app.apis.filter(({ name }) => name === 'bills') }
+const withoutRedirectUri = { ...app, id: 'moved', redirectUris: ['https://app.example.net/new'] }
+const withoutOrigin = { ...app, id: 'narrowed', origins: ['https://app.example.net'] }
 
 describe('an OAuth client whose registration has changed', () => {
   let stack: Stack
   let changedUrl: string
   beforeAll(async () => {
-    stack = await startStack({ frontEnds: [app] })
-    changedUrl = (await stack.startInstance({ Broker__FrontEnds: JSON.stringify([changed]) })).url
+    const before = [app, { ...app, id: 'moved' }, { ...app, id: 'narrowed' }]
+    stack = await startStack({ frontEnds: before })
+    const after = [withoutApi, withoutRedirectUri, withoutOrigin]
+    changedUrl = (await stack.startInstance({ Broker__FrontEnds: JSON.stringify(after) })).url
   })
   afterAll(() => stack.close())
 
@@ -26,5 +39,20 @@ describe('an OAuth client whose registration has changed', () => {
     expect([refused.status, refused.json.error]).toEqual([400, 'invalid_scope'])
     expect(refused.json).not.toHaveProperty('access_token')
     expect((await refresh(stack.url, refreshToken, fields)).status).toBe(200)
+  })
+
+  it.each([
+    ['an API', 'app', 'invalid_scope'],
+    ['its redirect URI', 'moved', 'invalid_grant'],
+    ['its origin', 'narrowed', 'invalid_request'],
+  ])('gets nothing for a code that was issued before it lost %s, and the code is not used up', async (_, id, error) => {
+    const pkce = newPkce()
+    const code = (await authorize(stack.person(), authorizationRequest(pkce, { client_id: id }))).get('code')!
+
+    const refused = await redeem(changedUrl, code, pkce, { client_id: id, redirect_uri: redirectUri })
+
+    expect([refused.status, refused.json.error]).toEqual([400, error])
+    expect(refused.json).not.toHaveProperty('access_token')
+    expect((await redeem(stack.url, code, pkce, { client_id: id })).status).toBe(200)
   })
 })

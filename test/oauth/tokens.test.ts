@@ -151,6 +151,26 @@ describe('an OAuth client', () => {
       expect((await refresh(here, first.json.refresh_token as string)).status).toBe(200)
     })
 
+    it('that is repeated a second time, or from another site, ends the family', async () => {
+      const [twice, elsewhere] = [await signInByCode(stack.person(), here), await signInByCode(stack.person(), here)]
+      const first = await refresh(here, twice.refreshToken)
+      expect((await refresh(there, twice.refreshToken)).status).toBe(200)
+      const other = await refresh(here, elsewhere.refreshToken)
+
+      const again = await refresh(there, twice.refreshToken)
+      const { status, json } = await post(
+        '/token',
+        { grant_type: 'refresh_token', client_id: 'app', refresh_token: elsewhere.refreshToken },
+        { url: there, headers: { origin: 'https://app.example.net' } },
+      )
+
+      expect([again.status, again.json.error]).toEqual([400, 'invalid_grant'])
+      expect([status, json.error]).toEqual([400, 'invalid_grant'])
+      for (const token of [first, other].map((answer) => answer.json.refresh_token as string)) {
+        expect((await refresh(here, token)).json.error).toBe('invalid_grant')
+      }
+    })
+
     it('that comes back after its successor was used ends the family', async () => {
       const { refreshToken } = await signInByCode(stack.person(), here)
       const first = await refresh(here, refreshToken)

@@ -2,7 +2,7 @@ import { decodeJwt } from 'jose'
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { TokenChange } from '../../local/identity-provider/identity-provider.ts'
-import { app, refresh, send, signInByCode } from '../setup/client.ts'
+import { app, authorizationRequest, authorize, newPkce, redeem, refresh, send, signInByCode } from '../setup/client.ts'
 import { ada, deskPage, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { desk, shop, startStack } from '../setup/stack.ts'
@@ -98,6 +98,37 @@ describe('a sign-out that begins at the provider', () => {
       expect(await isSignedIn(person)).toBe(true)
       await person.open(`/logout/frontchannel?iss=${encodeURIComponent(stack.identityProvider.issuer)}&sid=${sid}`)
       expect(await isSignedIn(person)).toBe(false)
+    })
+  })
+
+  describe('between a code and /token leaves no session:', () => {
+    it.each([
+      [
+        'by a frame',
+        (person: Person, { sid }: typeof idToken) => person.open(`/logout/frontchannel?sid=${sid}`, { at: there }),
+      ],
+      [
+        'by a logout token of the session',
+        async (_: Person, { sid, sub }: typeof idToken) => post(logoutToken({ sid, sub })),
+      ],
+      ['by a logout token of the person', async (_: Person, { sub }: typeof idToken) => post(logoutToken({ sub }))],
+      [
+        'by the person, at another front end of the same provider session',
+        (person: Person) => person.script(shopPage, '/logout', { method: 'POST', body: '{}', at: there }),
+      ],
+    ])('%s', async (_, signOut) => {
+      const [person, other] = [stack.person(), stack.person()]
+      const [pkce, otherPkce] = [newPkce(), newPkce()]
+      const otherCode = (await authorize(other, authorizationRequest(otherPkce), grace)).get('code')!
+      const known = await signIn(person, 'shop')
+      const code = (await authorize(person, authorizationRequest(pkce))).get('code')!
+
+      await signOut(person, known)
+
+      const refused = await redeem(here, code, pkce)
+      expect([refused.status, refused.json.error]).toEqual([400, 'invalid_grant'])
+      expect(refused.text).not.toContain('access_token')
+      expect((await redeem(here, otherCode, otherPkce)).status).toBe(200)
     })
   })
 

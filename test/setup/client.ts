@@ -7,7 +7,7 @@ import type { Registration } from './stack.ts'
 export const app: Registration = {
   id: 'app',
   kind: 'oauth',
-  origins: ['http://127.0.0.1:5173'],
+  origins: ['http://127.0.0.1:5173', 'https://app.example.net'],
   redirectUris: ['http://127.0.0.1:5173/callback', 'https://app.example.net/callback?tenant=a'],
   signedOutUrls: ['http://127.0.0.1:5173/'],
   apis: [

@@ -1,8 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { BrokerError } from '../../../shared/errors/errors.ts'
-import { createCodes } from '../../../shared/oauth/authorization-codes.ts'
-import type { Codes } from '../../../shared/oauth/authorization-codes.ts'
+import { createAuthorizationCodes } from '../../../shared/oauth/authorization-codes.ts'
+import type { AuthorizationCodes } from '../../../shared/oauth/authorization-codes.ts'
+import { endPartition, endPerson } from '../../../shared/session/end-sessions.ts'
+import { personOf } from '../../../shared/session/session-row.ts'
+import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import type { RowKey, Store } from '../../../shared/store/store.ts'
 import { createClock, openRing, somebody, startSessionParts } from '../session/parts.ts'
 import type { SessionParts } from '../session/parts.ts'
@@ -16,15 +19,22 @@ const grant = {
   scopes: ['api://demo/orders.read'],
   identity: somebody,
   tokens: { refreshToken: 'refresh-of-ada', accessTokens: {} },
-  place: { partition: 'partition', row: 'row' },
+  rowKey: { partition: 'partition-of-16-', row: 'row' },
+}
+
+const client = {
+  id: 'app',
+  apis: [{ name: 'orders', scopes: ['api://demo/orders.read', 'api://demo/orders.write'] }],
+  redirectUris: [grant.redirectUri],
 }
 
 describe('a one-time code', () => {
   let parts: SessionParts
   let store: Store
   let clock: ReturnType<typeof createClock>
-  let codes: Codes
+  let codes: AuthorizationCodes
   let ended: RowKey[]
+  let ring: KeyRing
 
   beforeAll(async () => {
     parts = await startSessionParts()
@@ -33,20 +43,20 @@ describe('a one-time code', () => {
     store = (await parts.newTables()).connect()
     clock = createClock(start)
     ended = []
-    codes = createCodes({
+    ring = openRing({ store, wrapper: parts.newWrapper(), clock })
+    codes = createAuthorizationCodes({
       store,
-      ring: openRing({ store, wrapper: parts.newWrapper(), clock }),
+      ring,
       clock,
-      endForReuse: ({ place }) => {
-        ended.push(place)
+      endForReuse: ({ rowKey }) => {
+        ended.push(rowKey)
         return Promise.resolve()
       },
     })
   })
   afterAll(() => parts.close())
 
-  const take = (code: string) =>
-    codes.take({ code, clientId: grant.clientId, redirectUri: grant.redirectUri, codeVerifier })
+  const take = (code: string) => codes.take({ code, client, redirectUri: grant.redirectUri, codeVerifier })
   const outcome = (code: string) =>
     take(code).then(
       () => 'taken',
@@ -67,20 +77,62 @@ describe('a one-time code', () => {
     const code = await codes.issue(grant)
     const first = await take(code)
     expect(first.grant.tokens).toEqual(grant.tokens)
-    expect(await first.wasReused()).toBe(false)
+    expect(await first.lookAgain()).toBe('good')
 
     clock.advance(600)
 
     expect(await outcome(code)).toBe('grant_invalid')
-    expect(ended).toEqual([grant.place])
-    expect(await first.wasReused()).toBe(true)
+    expect(ended).toEqual([grant.rowKey])
+    expect(await first.lookAgain()).toBe('reused')
+  })
+
+  it.each([
+    ['its API', { ...client, apis: [] }, 'scope_not_registered'],
+    [
+      'a scope of its API',
+      { ...client, apis: [{ name: 'orders', scopes: ['api://demo/orders.write'] }] },
+      'scope_not_registered',
+    ],
+    ['its redirect URI', { ...client, redirectUris: ['https://app.example.net/other'] }, 'grant_invalid'],
+  ])('is refused, and not used up, where the registration has lost %s since', async (_, changed, expected) => {
+    const code = await codes.issue(grant)
+    const late = codes.take({ code, client: changed, redirectUri: grant.redirectUri, codeVerifier })
+
+    await expect(late).rejects.toMatchObject({ code: expected })
+
+    expect(await outcome(code)).toBe('taken')
+  })
+
+  it('is refused after a sign-out, of the provider session or of the person, and others stay good', async () => {
+    const key = await ring.current()
+    const elsewhere = { ...grant, rowKey: { partition: 'another-of-16---', row: 'row' } }
+    const [bySession, byPerson, other] = [
+      await codes.issue(grant),
+      await codes.issue(grant),
+      await codes.issue(elsewhere),
+    ]
+
+    await endPartition(store, grant.rowKey.partition)
+    expect([await outcome(bySession), await outcome(byPerson)]).toEqual(['grant_invalid', 'grant_invalid'])
+
+    const otherPerson = await codes.issue({ ...grant, identity: { ...somebody, subject: 'subject-of-bob' } })
+    await endPerson(store, personOf(somebody, key))
+    expect([await outcome(other), await outcome(otherPerson)]).toEqual(['grant_invalid', 'taken'])
+  })
+
+  it('that a sign-out removes between its use and the new session reveals it', async () => {
+    const first = await take(await codes.issue(grant))
+
+    await endPartition(store, grant.rowKey.partition)
+
+    expect(await first.lookAgain()).toBe('signed out')
   })
 
   it('is looked up by its hash, in a row that says nothing of the person or the code', async () => {
     const code = await codes.issue(grant)
 
     const hash = createHash('sha256').update(code).digest('base64url')
-    const row = await store.find('codes', { partition: hash.slice(0, 2), row: hash })
+    const row = await store.find('codes', { partition: code.slice(0, 16), row: hash })
 
     const values = Object.values(row!.values).map((value) => Buffer.from(value as Uint8Array).toString('latin1'))
     for (const text of ['ada', 'Ada', 'refresh-of', code, grant.redirectUri]) {
@@ -91,11 +143,11 @@ describe('a one-time code', () => {
 
   it('opens no row but its own', async () => {
     const [mine, other] = [await codes.issue(grant), await codes.issue({ ...grant, clientId: 'other' })]
-    const placeOf = (code: string) => {
+    const rowKeyOf = (code: string) => {
       const row = createHash('sha256').update(code).digest('base64url')
-      return { partition: row.slice(0, 2), row }
+      return { partition: code.slice(0, 16), row }
     }
-    const [own, foreign] = await Promise.all([mine, other].map((code) => store.find('codes', placeOf(code))))
+    const [own, foreign] = await Promise.all([mine, other].map((code) => store.find('codes', rowKeyOf(code))))
 
     await store.replace('codes', { ...foreign!, values: own!.values }, foreign!.etag)
 

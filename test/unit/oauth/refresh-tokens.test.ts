@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { BrokerError } from '../../../shared/errors/errors.ts'
-import { createRefreshHandles, newGrantRow, newGrantSecret } from '../../../shared/oauth/refresh-tokens.ts'
-import type { RefreshHandles } from '../../../shared/oauth/refresh-tokens.ts'
+import { createRefreshTokens, newGrantRow, newGrantSecret } from '../../../shared/oauth/refresh-tokens.ts'
+import type { RefreshTokens } from '../../../shared/oauth/refresh-tokens.ts'
 import { accessTokenKey, createAccessTokens } from '../../../shared/session/access-tokens.ts'
 import { partitionOf } from '../../../shared/session/session-row.ts'
 import type { Store } from '../../../shared/store/store.ts'
@@ -16,11 +16,12 @@ const start = '2031-05-10T12:00:00.000Z'
 const hour = 3600
 const scopes = ['api://demo/orders.read']
 
-describe('a refresh handle', () => {
+describe('a refresh token', () => {
   let parts: SessionParts
   let store: Store
   let clock: ReturnType<typeof createClock>
-  let handles: RefreshHandles
+  let refreshTokens: RefreshTokens
+  let newInstance: (untilReady?: () => Promise<void>) => RefreshTokens
   let provider: TokenEndpoint['refresh']
   let begin: (accessTokenSeconds?: number) => Promise<string>
 
@@ -45,31 +46,33 @@ describe('a refresh handle', () => {
       funnel: noFunnel,
       onFault: () => undefined,
     })
-    handles = createRefreshHandles({
-      store,
-      ring,
-      sessions,
-      accessTokens,
-      endForReuse: createEndForReuse(sessions, noFunnel),
-      clock,
-    })
+    newInstance = (untilReady = () => Promise.resolve()) =>
+      createRefreshTokens({
+        store,
+        ring,
+        sessions,
+        accessTokens: { get: (...asked) => untilReady().then(() => accessTokens.get(...asked)) },
+        endForReuse: createEndForReuse(sessions, noFunnel),
+        clock,
+      })
+    refreshTokens = newInstance()
     begin = async (accessTokenSeconds = 12 * hour) => {
-      const place = { partition: partitionOf(somebody, await ring.current()), row: newGrantRow() }
-      const key = { frontEndId: 'app', place, secret: newGrantSecret() }
+      const rowKey = { partition: partitionOf(somebody, await ring.current()), row: newGrantRow() }
+      const key = { frontEndId: 'app', rowKey, secret: newGrantSecret() }
       const expires = clock() + accessTokenSeconds * 1000
       const token = { token: 'access-token-of-ada', scope: scopes[0]!, obtainedAt: clock(), expires }
       const tokens = { refreshToken: 'refresh-of-ada', accessTokens: { [accessTokenKey(scopes)]: token } }
       await sessions.beginGrant(key, somebody, tokens, scopes)
-      return handles.first(key)
+      return refreshTokens.first(key)
     }
   })
   afterAll(() => parts.close())
 
-  const use = (handle: string, by = 'app') =>
-    handles.use(handle, { id: by, apis: [{ name: 'orders', scopes }] }, undefined)
-  const outcome = (handle: string) =>
-    use(handle).then(
-      ({ handle: next }) => next,
+  const use = (refreshToken: string, by = 'app', origin = 'https://app.example.net', instance = refreshTokens) =>
+    instance.use({ refreshToken, client: { id: by, apis: [{ name: 'orders', scopes }] }, scopes: undefined, origin })
+  const outcome = (refreshToken: string, origin?: string, instance?: RefreshTokens) =>
+    use(refreshToken, 'app', origin, instance).then(
+      ({ refreshToken: next }) => next,
       (error: unknown) => (error as BrokerError).code,
     )
 
@@ -79,8 +82,89 @@ describe('a refresh handle', () => {
 
     clock.advance(29.999)
 
-    expect(await use(first)).toEqual(used)
-    expect((await use(used.handle)).token.token).toBe('access-token-of-ada')
+    expect(await use(first)).toEqual({ ...used, isRepeat: true })
+    expect((await use(used.refreshToken)).token.token).toBe('access-token-of-ada')
+  })
+
+  it('that comes a second time within its grace ends the family: a lost answer is repeated once', async () => {
+    const first = await begin()
+    const used = await use(first)
+    expect(await outcome(first)).toBe(used.refreshToken)
+
+    expect(await outcome(first)).toBe('grant_invalid')
+    expect(await outcome(used.refreshToken)).toBe('grant_invalid')
+  })
+
+  it('is repeated once in all on two instances at the same moment, since the repeat is written down first', async () => {
+    const first = await begin()
+    await use(first)
+
+    const repeats = await Promise.all([outcome(first), outcome(first, undefined, newInstance())])
+
+    expect(repeats.filter((one) => one === 'grant_invalid')).toHaveLength(1)
+  })
+
+  it.each([
+    ['another web origin', 'https://evil.example'],
+    ['no web origin', ''],
+  ])('that comes again within its grace from %s ends the family', async (_, origin) => {
+    const [first, again] = [await begin(), await begin()]
+    const used = await use(first)
+    await use(again)
+
+    expect(await outcome(first, origin)).toBe('grant_invalid')
+    expect(await outcome(used.refreshToken)).toBe('grant_invalid')
+    expect((await use(again)).isRepeat).toBe(true)
+  })
+
+  it('is one use for twenty requests at the same time, and its repeat is left', async () => {
+    const first = await begin()
+
+    const at = await Promise.all(Array.from({ length: 20 }, () => use(first)))
+
+    expect(new Set(at.map(({ refreshToken }) => refreshToken)).size).toBe(1)
+    expect(at.every(({ isRepeat }) => !isRepeat)).toBe(true)
+    expect(await use(first)).toMatchObject({ refreshToken: at[0]!.refreshToken, isRepeat: true })
+  })
+
+  it('that another instance used while this request was under way is no repeat', async () => {
+    const first = await begin()
+    let release: () => void = () => undefined
+    const held = new Promise<void>((resolve) => (release = resolve))
+    const slow = use(
+      first,
+      'app',
+      undefined,
+      newInstance(() => held),
+    )
+    clock.advance(1)
+    const quick = await use(first)
+    release()
+
+    expect(await slow).toMatchObject({ refreshToken: quick.refreshToken, isRepeat: false })
+    expect(await use(first)).toMatchObject({ refreshToken: quick.refreshToken, isRepeat: true })
+  })
+
+  it('reveals a thief who repeats each one that the owner uses, and lets an owner repeat now and then', async () => {
+    let mine = await begin()
+    const refreshes: string[] = []
+    for (let i = 0; i < 10 && mine !== 'grant_invalid'; i++) {
+      const next = await outcome(mine)
+      refreshes.push(await outcome(mine)) // the thief, a moment later
+      mine = next
+      clock.advance(600)
+    }
+    expect(refreshes.indexOf('grant_invalid')).toBe(2)
+    expect(await outcome(mine)).toBe('grant_invalid')
+
+    let honest = await begin()
+    for (let i = 0; i < 36; i++) {
+      const next = await outcome(honest)
+      if (i % 9 === 0) expect(await outcome(honest)).toBe(next) // an answer was lost
+      honest = next
+      clock.advance(600)
+    }
+    expect(await outcome(honest)).not.toBe('grant_invalid')
   })
 
   it('that comes again after its grace ends the family', async () => {
@@ -90,13 +174,13 @@ describe('a refresh handle', () => {
     clock.advance(30)
 
     expect(await outcome(first)).toBe('grant_invalid')
-    expect(await outcome(used.handle)).toBe('grant_invalid')
+    expect(await outcome(used.refreshToken)).toBe('grant_invalid')
   })
 
   it('that was used long ago still ends the family', async () => {
     const first = await begin()
     let last = first
-    for (let i = 0; i < 20; i++) last = (await use(last)).handle
+    for (let i = 0; i < 20; i++) last = (await use(last)).refreshToken
     clock.advance(60)
 
     expect(await outcome(first)).toBe('grant_invalid')
@@ -107,11 +191,11 @@ describe('a refresh handle', () => {
     let handle = await begin(24 * hour)
     for (let i = 0; i < 12; i++) {
       clock.advance(hour - 60)
-      handle = (await use(handle)).handle
+      handle = (await use(handle)).refreshToken
     }
 
     clock.set(Date.parse(start) + 12 * hour * 1000 - 1)
-    handle = (await use(handle)).handle
+    handle = (await use(handle)).refreshToken
     clock.set(Date.parse(start) + 12 * hour * 1000)
     expect(await outcome(handle)).toBe('grant_invalid')
   })
@@ -134,7 +218,7 @@ describe('a refresh handle', () => {
     const again = await use(handle)
     provider = up
     clock.advance(20)
-    const after = await use(used.handle)
+    const after = await use(used.refreshToken)
 
     expect([used, again].map(({ token }) => token.token)).toEqual(['access-token-of-ada', 'access-token-of-ada'])
     expect(after.token.token).toBe('renewed')
@@ -144,15 +228,15 @@ describe('a refresh handle', () => {
     const handle = await begin()
 
     await expect(use(handle, 'other')).rejects.toMatchObject({ code: 'grant_invalid' })
-    expect(await handles.findKey(handle, 'other')).toBeUndefined()
+    expect(await refreshTokens.findKey(handle, 'other')).toBeUndefined()
     expect(await outcome(handle)).not.toBe('grant_invalid')
   })
 
   it('leaves a row that says nothing of the person, the tokens or itself', async () => {
     const used = await use(await begin())
-    const key = await handles.findKey(used.handle, 'app')
+    const key = await refreshTokens.findKey(used.refreshToken, 'app')
 
-    const row = await store.find('sessions', key!.place)
+    const row = await store.find('sessions', key!.rowKey)
 
     const values = Object.values(row!.values).map((value) => Buffer.from(value as Uint8Array).toString('latin1'))
     const secret = Buffer.from(key!.secret)

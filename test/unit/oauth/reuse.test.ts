@@ -7,20 +7,20 @@ import { noTelemetry } from '../../../shared/telemetry/telemetry.ts'
 
 describe('a second use', () => {
   it.each([
-    ['ends the session that the first gave', true, 1],
-    ['finds it ended already', false, 0],
-  ])('%s, and is told as one, of which front end', async (_, wasThere, sessions) => {
+    ['ends the session of the first use', true, 1],
+    ['finds that it has ended already', false, 0],
+  ])('%s, and is reported with the front end', async (_, wasThere, sessions) => {
     const ended: RowKey[] = []
-    const told: unknown[] = []
+    const reported: unknown[] = []
     const event = (name: string, fields: Fields, measurements: object) =>
-      told.push({ name, ...fields, ...measurements })
+      reported.push({ name, ...fields, ...measurements })
     const funnel = createFunnel({ telemetry: { ...noTelemetry, event }, clock: Date.now, isFrontEnd: () => true })
-    const end = ({ place }: { place: RowKey }) => Promise.resolve(ended.push(place) > 0 && wasThere)
-    const place = { partition: 'p', row: 'r' }
+    const end = ({ rowKey }: { rowKey: RowKey }) => Promise.resolve(ended.push(rowKey) > 0 && wasThere)
+    const rowKey = { partition: 'p', row: 'r' }
 
-    await createEndForReuse({ end }, funnel)({ frontEndId: 'app', place })
+    await createEndForReuse({ end }, funnel)({ frontEndId: 'app', rowKey })
 
-    expect(ended).toEqual([place])
-    expect(told).toMatchObject([{ name: 'broker.sign_out', by: 'reuse', front_end: 'app', sessions }])
+    expect(ended).toEqual([rowKey])
+    expect(reported).toMatchObject([{ name: 'broker.sign_out', by: 'reuse', front_end: 'app', sessions }])
   })
 })

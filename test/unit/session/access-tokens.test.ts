@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { BrokerError } from '../../../shared/errors/errors.ts'
-import { accessTokenKey, createAccessTokens } from '../../../shared/session/access-tokens.ts'
+import { accessTokenKey, createAccessTokens, isRenewing } from '../../../shared/session/access-tokens.ts'
 import type { AccessTokens } from '../../../shared/session/access-tokens.ts'
 import type { AccessToken, SessionKey } from '../../../shared/session/session-row.ts'
 import type { Sessions } from '../../../shared/session/sessions.ts'
@@ -155,7 +155,7 @@ describe('access tokens', () => {
   describe('while another instance renews', () => {
     const lease = async (until: number) => {
       const read = (await sessions.find(key))!
-      await sessions.replace(read, read.session, { lease: `somebody ${until}` })
+      await sessions.replace(read, read.session, { lease: { id: 'another-instance', end: until } })
     }
 
     it('are served as long as they are good', async () => {
@@ -181,16 +181,37 @@ describe('access tokens', () => {
       expect(await get()).toBe('renewed-1')
     })
 
-    it.each(['', 'x', 'somebody', 'somebody NaN', 'somebody Infinity', ' '])(
-      'are not held up by what is no lease: "%s"',
-      async (text) => {
-        clock.advance(3400)
-        const read = (await sessions.find(key))!
-        await sessions.replace(read, read.session, { lease: text })
+    it.each([
+      ['', Infinity],
+      ['another-instance', NaN],
+      ['another-instance', Infinity],
+      ['another-instance', -1],
+    ])('are not blocked by a malformed lease: "%s" until %d', async (id, end) => {
+      clock.advance(3400)
+      const read = (await sessions.find(key))!
+      await sessions.replace(read, read.session, { lease: { id, end } })
 
-        expect(await get()).toBe('renewed-1')
-      },
-    )
+      expect(await get()).toBe('renewed-1')
+    })
+
+    it('are renewed at once by the instance whose lease lost every answer, though the lease is in the row', async () => {
+      let lost = 0
+      const losing: Sessions = {
+        ...sessions,
+        replace: async (read, next, state) => {
+          const written = await sessions.replace(read, next, state)
+          if (state?.lease === undefined || lost++ > 0) return written
+          throw new BrokerError('store_unavailable')
+        },
+      }
+      const other = open(losing)
+      clock.advance(3599) // the token is over: a lease that stays would mean a wait of 15 seconds
+
+      await expect(get(other)).rejects.toMatchObject({ code: 'store_unavailable' })
+      expect(isRenewing((await sessions.find(key))!.row, clock())).toBe(true)
+
+      expect(await get(other)).toBe('renewed-1')
+    })
 
     it('are what it got, where they were over', async () => {
       clock.advance(3599)

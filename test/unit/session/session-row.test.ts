@@ -45,7 +45,7 @@ describe('a session’s row', () => {
     const key = fromCookieValue(toCookieValue(session.key), 'shop')!
 
     expect(ringKeyIdOf(row)).toBe('2031-05')
-    expect(key.place).toEqual({ partition: row.partition, row: row.row })
+    expect(key.rowKey).toEqual({ partition: row.partition, row: row.row })
     expect(openOwner(row, key, ringKey)).toEqual(session.owner)
     expect(openTokens(row, key, ringKey)).toEqual(session.tokens)
   })
@@ -103,8 +103,8 @@ describe('a session’s row', () => {
     const { key } = session
     const row = stored(session)
     const moved = [
-      { ...key, place: { ...key.place, row: newSessionKey('shop', somebody, ringKey).place.row } },
-      { ...key, place: { ...key.place, partition: 'QkJCQkJCQkJCQkJC' } },
+      { ...key, rowKey: { ...key.rowKey, row: newSessionKey('shop', somebody, ringKey).rowKey.row } },
+      { ...key, rowKey: { ...key.rowKey, partition: 'QkJCQkJCQkJCQkJC' } },
       { ...key, frontEndId: 'desk' },
     ]
 
@@ -123,10 +123,10 @@ describe('a session’s row', () => {
   })
 
   it('says nothing of the person and of the tokens', () => {
-    const { sweepAfter, values, ...place } = toRow(aSession(), ringKey)
+    const { sweepAfter, values, ...rowKey } = toRow(aSession(), ringKey)
 
     const bytes = Buffer.concat([
-      Buffer.from(JSON.stringify(place)),
+      Buffer.from(JSON.stringify(rowKey)),
       ...Object.values(values).map((value) => Buffer.from(value)),
     ]).toString('latin1')
 
@@ -149,8 +149,8 @@ describe('a session cookie', () => {
   it('cannot be made from the row’s name', () => {
     const key = newSessionKey('shop', somebody, ringKey)
 
-    expect(Buffer.from(key.place.row, 'base64url').equals(Buffer.from(key.secret))).toBe(false)
-    expect(toCookieValue(key)).not.toContain(key.place.row.slice(0, 20))
+    expect(Buffer.from(key.rowKey.row, 'base64url').equals(Buffer.from(key.secret))).toBe(false)
+    expect(toCookieValue(key)).not.toContain(key.rowKey.row.slice(0, 20))
   })
 
   it('is nothing unless it has the exact shape, whatever else stands there', () => {

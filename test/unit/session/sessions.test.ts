@@ -111,7 +111,7 @@ describe('a session', () => {
 
   it('may be swept from the moment it can’t be used any more, and not before', async () => {
     const key = await begin()
-    const dueAt = async () => (await store.find('sessions', key.place))!.sweepAfter.toISOString()
+    const dueAt = async () => (await store.find('sessions', key.rowKey))!.sweepAfter.toISOString()
 
     expect(await dueAt()).toBe('2031-05-10T13:00:00.000Z')
     clock.advance(hour / 2)
@@ -128,7 +128,7 @@ describe('a session', () => {
 
     await use(key)
 
-    expect((await store.find('sessions', key.place))?.values.ringKey).toMatch(/^2031-06-/)
+    expect((await store.find('sessions', key.rowKey))?.values.ringKey).toMatch(/^2031-06-/)
     expect((await sessions.findOwner(key))?.identity).toEqual(somebody)
     // Another instance, which knows neither month's key yet.
     const elsewhere = openSessions({ store, ring: openRing({ store, wrapper: parts.newWrapper(), clock }), clock })
@@ -186,7 +186,7 @@ describe('a session', () => {
   describe('put back by somebody who can write to the store', () => {
     it('is what it was until its sealed absolute end, and nothing after it', async () => {
       const key = await begin()
-      const old = (await store.find('sessions', key.place))!
+      const old = (await store.find('sessions', key.rowKey))!
       await sessions.end(key)
       expect(await sessions.findOwner(key)).toBeUndefined()
 
@@ -199,7 +199,7 @@ describe('a session', () => {
 
     it('does not become younger by a later end written beside it', async () => {
       const key = await begin()
-      const { etag, ...row } = (await store.find('sessions', key.place))!
+      const { etag, ...row } = (await store.find('sessions', key.rowKey))!
       const absoluteEnd = String(Date.parse('2040-01-01'))
 
       await store.replace('sessions', { ...row, values: { ...row.values, absoluteEnd } }, etag)

@@ -42,6 +42,7 @@ describe('a sign-out that comes back late', () => {
     ])
     const signOut = createSignOut({
       sessions,
+      store,
       ring,
       providers,
       frontEnds,

@@ -1,0 +1,77 @@
+/**
+ * A form that an OAuth client posts to `/token` or `/revoke`: its parameters and the client that sends it. Clients are
+ * public (RFC 6749 §2.1), so a client identifies itself by `client_id` and authenticates by nothing. RFC 6749 §3.2.
+ */
+import { BrokerError } from '../errors/errors.ts'
+import { hasControlCharacter } from '../front-ends/front-ends.ts'
+import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
+
+/** A request of a client, parsed as a form; nothing in it is trusted. */
+export interface ClientForm {
+  readonly fields: URLSearchParams
+  /** The header Origin, where a browser's script sends the request. */
+  readonly origin: string | undefined
+  /** The header Authorization: some libraries identify the client there. */
+  readonly authorization: string | undefined
+}
+
+const maxLength = 4096
+
+/**
+ * Finds the client of a request, and refuses a request that another site's script sends.
+ *
+ * @throws {BrokerError} `body_missing`, `parameter_repeated`, `parameter_invalid`, `client_unknown`,
+ *   `client_secret_refused`, `request_not_from_front_end`
+ */
+export function clientOf(form: ClientForm, frontEnds: FrontEnds): FrontEnd {
+  const { fields, origin } = form
+  if (fields.size === 0) throw new BrokerError('body_missing')
+  // RFC 6749 §3.2: a repeated parameter is refused, also one that is not used here.
+  if (new Set(fields.keys()).size < fields.size) throw new BrokerError('parameter_repeated')
+  const basic = basicCredentials(form.authorization)
+  const clientId = optional(fields, 'client_id') ?? basic?.id
+  if (clientId === undefined) throw missing('client_id')
+  const client = frontEnds.find(clientId)
+  if (client?.kind !== 'oauth' || (basic && basic.id !== clientId)) throw new BrokerError('client_unknown')
+  // A public client has no secret. One that is sent must not look like a proof that was checked.
+  if (basic?.secret || optional(fields, 'client_secret') || optional(fields, 'client_assertion')) {
+    throw new BrokerError('client_secret_refused')
+  }
+  if (origin !== undefined && !client.origins.includes(origin)) throw new BrokerError('request_not_from_front_end')
+  return client
+}
+
+/** @throws {BrokerError} `parameter_invalid` where it is missing or empty */
+export function required(fields: URLSearchParams, name: string): string {
+  const value = optional(fields, name)
+  if (value === undefined) throw missing(name)
+  return value
+}
+
+/** @returns undefined also for an empty value, which counts as absent (RFC 6749 §3.2) */
+export function optional(fields: URLSearchParams, name: string): string | undefined {
+  const value = fields.get(name)
+  if (value === null || value === '') return undefined
+  if (value.length > maxLength || hasControlCharacter(value)) {
+    throw new BrokerError('parameter_invalid', {
+      members: { parameter: name, problem: 'is too long, or has control characters' },
+    })
+  }
+  return value
+}
+
+/** RFC 6749 §2.3.1. Another scheme authenticates no client and is ignored: page libraries add `Bearer` to every request. */
+function basicCredentials(authorization: string | undefined): { id: string; secret: string } | undefined {
+  const [, encoded] = /^basic +([A-Za-z0-9+/=]+)$/i.exec(authorization ?? '') ?? []
+  if (encoded === undefined) return undefined
+  const [id = '', ...secret] = Buffer.from(encoded, 'base64').toString('utf8').split(':')
+  return { id: formDecoded(id), secret: secret.join(':') }
+}
+
+function formDecoded(text: string): string {
+  return new URLSearchParams(`v=${text.replaceAll('&', '%26')}`).get('v') ?? ''
+}
+
+function missing(name: string): BrokerError {
+  return new BrokerError('parameter_invalid', { members: { parameter: name, problem: 'is missing' } })
+}

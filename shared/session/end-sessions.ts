@@ -1,0 +1,36 @@
+/**
+ * Ends sessions in bulk: all of one provider session, or all of one person. Codes that no client has redeemed yet end
+ * with them, so that a sign-out between code and `/token` leaves no session behind.
+ */
+import type { RowKey, Store } from '../store/store.ts'
+
+/**
+ * @param partition of the sessions, as `partitionOf` names it; the codes of the same provider session share it
+ * @returns how many sessions were there
+ */
+export async function endPartition(store: Store, partition: string): Promise<number> {
+  await endPendingCodes(store, partition)
+  return removeAll(store, 'sessions', await store.list('sessions', partition))
+}
+
+/**
+ * @param person as `personOf` names it. Both tables are scanned: an index of people would cost every sign-in a write
+ * @returns how many sessions were there
+ */
+export async function endPerson(store: Store, person: string): Promise<number> {
+  await removeAll(store, 'codes', await store.listWhere('codes', 'person', person))
+  return removeAll(store, 'sessions', await store.listWhere('sessions', 'person', person))
+}
+
+/**
+ * Before the sessions are listed, never after: `/token` creates its session first and then checks that its code still
+ * exists. Then either the check fails, or the list has the session.
+ */
+export async function endPendingCodes(store: Store, partition: string): Promise<void> {
+  await removeAll(store, 'codes', await store.list('codes', partition))
+}
+
+async function removeAll(store: Store, table: 'sessions' | 'codes', rows: readonly RowKey[]): Promise<number> {
+  const removed = await Promise.all(rows.map((row) => store.remove(table, row)))
+  return removed.filter(Boolean).length
+}
