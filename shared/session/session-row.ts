@@ -7,7 +7,7 @@ import { hash, randomBytes } from 'node:crypto'
 import type { Identity } from '../provider/identity.ts'
 import type { RingKey } from '../crypto/key-ring.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
-import type { Row, RowKey, StoredRow, Values } from '../store/store.ts'
+import type { Row, RowKey, StoredRow } from '../store/store.ts'
 
 /** The person of a session, and its ends. Times are milliseconds since the epoch. */
 export interface SessionOwner {
@@ -170,7 +170,7 @@ export function toRow({ key, owner, tokens }: Session, ringKey: RingKey, state: 
   return {
     ...key.rowKey,
     sweepAfter: new Date(Math.min(owner.idleEnd, owner.absoluteEnd)),
-    values: values as Values,
+    values: values,
   }
 }
 
@@ -211,7 +211,7 @@ export function rotationOf(row: StoredRow): Rotation | undefined {
 
 /** The same row with another rotation; the sealed parts and the lease stay. */
 export function withRotation(row: StoredRow, rotation: Rotation): StoredRow {
-  return { ...row, values: { ...row.values, ...rotationColumns(rotation) } as Values }
+  return { ...row, values: { ...row.values, ...rotationColumns(rotation) } }
 }
 
 function leaseColumns(lease: Lease | undefined): RowValues {
