@@ -150,7 +150,7 @@ describe('what is bundled', () => {
   })
 
   it('is refused with file and line when the sources do not build', async () => {
-    await writeFile(path.join(folder, 'entry.ts'), "import { gone } from '../local/gone.ts'\nconsole.log(gone)\n")
+    await writeFile(path.join(folder, 'entry.ts'), "import { gone } from './gone.ts'\nconsole.log(gone)\n")
 
     const building = build({ entry: path.join(folder, 'entry.ts'), outdir })
 
