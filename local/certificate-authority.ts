@@ -21,7 +21,8 @@ export async function createCertificateAuthority(): Promise<CertificateAuthority
   const keys = await webcrypto.subtle.generateKey(algorithm, false, ['sign', 'verify'])
   const authority = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: randomBytes(16).toString('hex'),
-    name: 'CN=Local certificate authority of the token broker',
+    // Of two trusted authorities with one name, OpenSSL takes the first it finds.
+    name: `CN=Local certificate authority of the token broker ${randomBytes(4).toString('hex')}`,
     notBefore: new Date(Date.now() - day),
     notAfter: new Date(Date.now() + 30 * day),
     signingAlgorithm: algorithm,

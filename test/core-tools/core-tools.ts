@@ -7,14 +7,13 @@ import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe } from 'vitest'
 import { freePort } from '../../local/http-server.ts'
+import { hasCoreTools } from '../setup/programs.ts'
 
 const isWindows = process.platform === 'win32'
-const func = spawnSync('func', ['--version'], { shell: isWindows }).status === 0
 
-/** A story under `func start`; without Core Tools it is skipped, and says so. */
-export function describeUnderCoreTools(name: string, tell: () => void): void {
-  if (!func) console.warn(`Skipped, no func on the PATH: ${name}. Install Azure Functions Core Tools 4 to run it.`)
-  describe.skipIf(!func)(name, tell)
+/** Tests under `func start`; without Core Tools they are skipped, and the summary of `npm test` names the program. */
+export function describeUnderCoreTools(name: string, tests: () => void): void {
+  describe.skipIf(!hasCoreTools())(name, tests)
 }
 
 export interface CoreTools {

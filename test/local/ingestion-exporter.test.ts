@@ -9,6 +9,7 @@ import type { Ingestion } from '../../local/ingestion/ingestion.ts'
 import { localIdentity, startManagedIdentity } from '../../local/managed-identity/managed-identity.ts'
 import type { ManagedIdentity } from '../../local/managed-identity/managed-identity.ts'
 import { trustedAuthority } from '../setup/secure-server.ts'
+import { useIdentityEndpoint } from '../setup/identity-endpoint.ts'
 
 let [ingestion, managedIdentity] = [] as unknown as [Ingestion, ManagedIdentity]
 beforeAll(async () => {
@@ -19,8 +20,7 @@ beforeAll(async () => {
     verifyAccessToken: managedIdentity.issuer.verifyAccessToken,
     publishers: [localIdentity.clientId],
   })
-  vi.stubEnv('IDENTITY_ENDPOINT', managedIdentity.url)
-  vi.stubEnv('IDENTITY_HEADER', managedIdentity.header)
+  useIdentityEndpoint(managedIdentity)
   vi.stubEnv('WEBSITE_SITE_NAME', 'broker-site')
   // They go to addresses of Microsoft's own, whatever the connection string says.
   vi.stubEnv('APPLICATIONINSIGHTS_SDKSTATS_DISABLED', 'true')

@@ -29,7 +29,7 @@ export interface Inside {
  */
 export async function openInside(seconds = 0): Promise<Inside> {
   const port = await freePort()
-  const preload = new URL(`./inside.preload.ts?port=${port}&ahead=${seconds}`, import.meta.url)
+  const preload = new URL(`./process-probe.preload.ts?port=${port}&ahead=${seconds}`, import.meta.url)
   const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
   return {
     settings: { NODE_OPTIONS: `--expose-gc --import=${preload.href}` },

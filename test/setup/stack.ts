@@ -130,6 +130,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const startInstance = async (settings: Readonly<Record<string, string | undefined>> = {}): Promise<HostProcess> => {
       const broker = await startHostProcess({
         dist: inject('dist'),
+        hostProgram: inject('hostProgram'),
         port: brokers.length === 0 ? port : 0,
         write: (text) => void (log += text),
         env: {

@@ -79,6 +79,7 @@ describe('an app registration', () => {
 
   it('stays at azd down, which says so and that the vault’s name stays taken', async () => {
     await upTo(deployment)
+    deployment.runSources()
 
     const before = await deployment.hook('predown')
     const after = await deployment.hook('postdown')

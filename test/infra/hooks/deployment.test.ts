@@ -14,6 +14,7 @@ describe('a deployment', () => {
   afterEach(() => deployment.close())
 
   it('makes registration and certificate, and says what it did and what is left to do', async () => {
+    deployment.runSources()
     const { before, after, codes } = await upTo(deployment)
 
     expect(codes, before.output + after.output).toEqual([0, 0])

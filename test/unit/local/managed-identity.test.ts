@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { createAccessTokenIssuer } from '../../../local/managed-identity/access-tokens.ts'
 import { localIdentity, startManagedIdentity } from '../../../local/managed-identity/managed-identity.ts'
 import type { ManagedIdentity } from '../../../local/managed-identity/managed-identity.ts'
+import { useIdentityEndpoint } from '../../setup/identity-endpoint.ts'
 
 const other = { clientId: '55555555-5555-4555-8555-555555555555', principalId: '55555555-5555-4555-8555-000000000001' }
 const vaultAudience = 'https://vault.azure.net'
@@ -11,8 +12,7 @@ let endpoint: ManagedIdentity
 
 beforeAll(async () => {
   endpoint = await startManagedIdentity({ port: 0, identities: [localIdentity, other] })
-  vi.stubEnv('IDENTITY_ENDPOINT', endpoint.url)
-  vi.stubEnv('IDENTITY_HEADER', endpoint.header)
+  useIdentityEndpoint(endpoint)
 })
 afterEach(() => {
   endpoint.failWith(undefined)

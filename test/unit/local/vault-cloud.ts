@@ -10,6 +10,7 @@ import { localIdentity, startManagedIdentity } from '../../../local/managed-iden
 import { brokerAccessPolicy } from '../../../local/vault/permissions.ts'
 import { startVault } from '../../../local/vault/vault.ts'
 import type { VaultOptions } from '../../../local/vault/vault.ts'
+import { useIdentityEndpoint } from '../../setup/identity-endpoint.ts'
 
 export const broker = localIdentity
 /** May do everything that the vault knows. */
@@ -45,8 +46,7 @@ export async function startVaultCloud(options: Partial<VaultOptions> = {}) {
     permissions: { [broker.clientId]: brokerAccessPolicy, [officer.clientId]: everything },
     ...options,
   })
-  vi.stubEnv('IDENTITY_ENDPOINT', managedIdentity.url)
-  vi.stubEnv('IDENTITY_HEADER', managedIdentity.header)
+  useIdentityEndpoint(managedIdentity)
 
   const clientOptions = {
     disableChallengeResourceVerification: true,

@@ -1,8 +1,6 @@
 /** What sessions stand on, in this process: a vault, a managed identity, tables behind a network, and a clock to move. */
 import { randomBytes } from 'node:crypto'
-import tls from 'node:tls'
 import { inject, vi } from 'vitest'
-import { createCertificateAuthority } from '../../../local/certificate-authority.ts'
 import { localIdentity, startManagedIdentity } from '../../../local/managed-identity/managed-identity.ts'
 import { brokerAccessPolicy } from '../../../local/vault/permissions.ts'
 import { startVault } from '../../../local/vault/vault.ts'
@@ -15,19 +13,19 @@ import type { Sessions, SessionsOptions } from '../../../shared/session/sessions
 import { createAzureTableStore } from '../../../shared/store/azure-table/store.azure-table.ts'
 import type { Store } from '../../../shared/store/store.ts'
 import type { Identity } from '../../../shared/provider/identity.ts'
+import { trustedAuthority } from '../../setup/secure-server.ts'
 import { startTableProxy } from '../../setup/table-proxy.ts'
+import { useIdentityEndpoint } from '../../setup/identity-endpoint.ts'
 
 export const wrappingKeyName = 'broker-key-ring'
 
 export type SessionParts = Awaited<ReturnType<typeof startSessionParts>>
 
-/** One a file: the managed identity's client asks one endpoint a process. */
+/** One at a time: the managed identity's client has one endpoint in a process. */
 export async function startSessionParts() {
-  const authority = await createCertificateAuthority()
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), authority.certificatePem])
+  const authority = await trustedAuthority()
   const managedIdentity = await startManagedIdentity({ port: 0 })
-  vi.stubEnv('IDENTITY_ENDPOINT', managedIdentity.url)
-  vi.stubEnv('IDENTITY_HEADER', managedIdentity.header)
+  useIdentityEndpoint(managedIdentity)
   const vault = await startVault({
     port: 0,
     tls: await authority.issue(['localhost']),

@@ -4,6 +4,7 @@ import { localIdentity, startManagedIdentity } from '../../../local/managed-iden
 import type { ManagedIdentity } from '../../../local/managed-identity/managed-identity.ts'
 import type { FaultEffects } from '../../../local/vault/faults.ts'
 import { createTokenCredential } from '../../../shared/vault/token-credential.azure-identity.ts'
+import { useIdentityEndpoint } from '../../setup/identity-endpoint.ts'
 
 /** Shorter than MSAL keeps a token for, so that each call of ours is one of its own. */
 const tokenLifetimeSeconds = 200
@@ -16,8 +17,7 @@ const clock = () => Date.now() - behind * 1000
 
 beforeAll(async () => {
   identity = await startManagedIdentity({ port: 0, tokenLifetimeSeconds })
-  vi.stubEnv('IDENTITY_ENDPOINT', identity.url)
-  vi.stubEnv('IDENTITY_HEADER', identity.header)
+  useIdentityEndpoint(identity)
 })
 afterEach(() => {
   identity.failWith(undefined)
