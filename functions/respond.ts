@@ -72,8 +72,11 @@ function withCors(composed: Composed, handlers: Handlers, format: Format): Respo
   const methods = Object.keys(handlers)
   const preflight =
     ({ frontEnds }: Broker): Handle =>
-    (request) =>
-      Promise.resolve({ status: 204, headers: preflightHeaders(callerOf(request).origin, frontEnds, methods) })
+    (request) => {
+      const requested = request.headers.get('access-control-request-headers') ?? undefined
+      const headers = preflightHeaders(callerOf(request).origin, requested, frontEnds, methods)
+      return Promise.resolve({ status: 204, headers })
+    }
   const answerScript = respond(composed, { ...handlers, OPTIONS: preflight }, format)
   return async (request, invocation) => {
     const answer = await answerScript(request, invocation)

@@ -50,9 +50,16 @@ export function corsHeaders(origin: string | undefined, frontEnds: FrontEnds): R
   }
 }
 
-/** @param methods what the route takes */
+/**
+ * Answers a preflight. A registered origin may send the headers that it requests: its libraries and its monitoring add
+ * headers of their own (`X-Requested-With`, `Cache-Control`, `x-datadog-trace-id`), and the broker reads none of them.
+ *
+ * @param requested value of Access-Control-Request-Headers; untrusted
+ * @param methods of the route
+ */
 export function preflightHeaders(
   origin: string | undefined,
+  requested: string | undefined,
   frontEnds: FrontEnds,
   methods: readonly string[],
 ): Readonly<Record<string, string>> {
@@ -60,8 +67,19 @@ export function preflightHeaders(
   return {
     ...corsHeaders(origin, frontEnds),
     'access-control-allow-methods': methods.join(', '),
-    'access-control-allow-headers':
-      'Broker-Request, Content-Type, traceparent, tracestate, request-id, request-context',
+    'access-control-allow-headers': [...new Set([...usualHeaders, ...parseHeaderNames(requested)])].join(', '),
     'access-control-max-age': '7200',
   }
+}
+
+const usualHeaders = ['broker-request', 'content-type', 'traceparent', 'tracestate', 'request-id', 'request-context']
+const mostRequested = 64
+const longestName = 100
+
+/** @returns names in small letters; none where there are too many, or one is too long or no token (RFC 9110 §5.6.2) */
+function parseHeaderNames(requested = ''): readonly string[] {
+  if (requested.length > mostRequested * longestName) return []
+  const names = requested.split(',').map((name) => name.trim().toLowerCase())
+  const areValid = names.every((name) => name.length <= longestName && /^[!#$%&'+.^_`|~\da-z-]+$/.test(name))
+  return areValid && names.length <= mostRequested ? names : []
 }

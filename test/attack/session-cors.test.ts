@@ -32,13 +32,18 @@ describe('another origin’s script', () => {
   })
   afterAll(() => stack.close())
 
-  const preflight = (path: string, origin: string, method: string): Promise<Reply> =>
+  const preflight = (
+    path: string,
+    origin: string,
+    method: string,
+    requested = 'broker-request,content-type',
+  ): Promise<Reply> =>
     stack.person().call(`${path}?frontend=shop`, {
       method: 'OPTIONS',
       headers: {
         origin,
         'access-control-request-method': method,
-        'access-control-request-headers': 'broker-request,content-type',
+        'access-control-request-headers': requested,
       },
     })
   const corsOf = ({ headers }: Reply) => [...headers.keys()].filter((name) => name.startsWith('access-control-'))
@@ -65,6 +70,40 @@ describe('another origin’s script', () => {
       expect(headers.get('access-control-allow-headers')?.toLowerCase()).toMatch(/broker-request, content-type/)
       expect(headers.get('access-control-allow-headers')).not.toContain('*')
       expect(headers.get('vary')).toBe('Origin')
+    })
+
+    it.each([
+      'x-requested-with',
+      'cache-control,pragma',
+      'x-datadog-trace-id,x-datadog-parent-id,x-datadog-origin,x-datadog-sampling-priority',
+      'baggage,sentry-trace',
+      'authorization',
+      Array.from({ length: 64 }, (_, i) => `x-${i}`).join(', '),
+      'X-Requested-With',
+    ])('may send the headers that its libraries add: %s', async (requested) => {
+      const { headers } = await preflight(path, shopPage.origin, method, requested)
+      const allowed = headers.get('access-control-allow-headers')?.split(', ') ?? []
+
+      expect(allowed).toEqual(expect.arrayContaining(requested.toLowerCase().split(/, ?/)))
+      expect(allowed).toContain('broker-request')
+      expect(corsOf(await preflight(path, strangers[0]!, method, requested))).toEqual([])
+    })
+
+    it.each([
+      '*',
+      'x y',
+      'x-a,,x-b',
+      'x-a: 1',
+      'a'.repeat(101),
+      Array.from({ length: 65 }, (_, i) => `x-${i}`).join(','),
+      'x-a,'.repeat(2_000),
+    ])('is allowed the usual headers only where it asks for %j', async (requested) => {
+      const { status, headers } = await preflight(path, shopPage.origin, method, requested)
+
+      expect(status).toBe(204)
+      expect(headers.get('access-control-allow-headers')).toBe(
+        'broker-request, content-type, traceparent, tracestate, request-id, request-context',
+      )
     })
 
     it('may read a refusal as it may read an answer, where it is a front end’s', async () => {
