@@ -32,7 +32,14 @@ export function composeSessions(
   funnel: Funnel,
 ): Kept {
   const { idleSeconds, absoluteSeconds, cacheSeconds } = settings.session
-  const ring = createKeyRing({ store, wrapper: vault, clock, neededForSeconds: absoluteSeconds, onFault })
+  const ring = createKeyRing({
+    store,
+    vault,
+    clock,
+    neededForSeconds: absoluteSeconds,
+    acceptUnsignedUntil: settings.keyRing.acceptUnsignedUntil,
+    onFault,
+  })
   const sessions = createSessions({ store, ring, clock, idleSeconds, absoluteSeconds, cacheSeconds })
   const endForReuse = createEndForReuse(sessions, funnel)
   const accessTokens = createAccessTokens({ sessions, providers, clock, idleSeconds, funnel, onFault })

@@ -1,28 +1,36 @@
 /**
- * The keys that seal sessions and transactions: one a month, wrapped by a Key Vault key, shared through the store.
+ * The key ring: keys that seal sessions, transactions and rows of the broker's own. One key a month, wrapped and signed
+ * by a Key Vault key, shared through the store.
  *
  * A warm instance never waits for the vault: it goes on with the newest key it has while the month's key is fetched.
- * An instance that can read no key says so; it never makes one of its own beside a row that is there.
+ * An instance that cannot read a signed row reports that; it never puts a key of its own in the place of such a row.
  */
 import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
 import type { Clock } from '../async/deadline.ts'
+import { lazy } from '../async/lazy.ts'
 import { singleFlight } from '../async/single-flight.ts'
-import type { KeyWrapper } from '../vault/vault.ts'
+import type { WrappingKey } from '../vault/vault.ts'
+import { makeRingRow, openRingRow, parseRingRow, ringRowValues, unwrapRingRow } from './key-ring-row.ts'
+import type { RingRow } from './key-ring-row.ts'
+import { createUnsignedRows } from './key-ring-takeover.ts'
 import { deriveKey } from './sealing.ts'
 import type { Store, StoredRow } from '../store/store.ts'
 
 /** One month's keys, each for one purpose. */
 export interface RingKey {
   /**
-   * The month, and what tells this key from another of the same month, `2026-11-5f0c2a91`; stands in clear beside what
-   * it sealed. Where a row was lost and made anew, nobody takes what the other key sealed for a forgery.
+   * The month, and 32 bits that distinguish this key from another of the same month: `2026-11-5f0c2a91`. It is stored in
+   * clear beside the ciphertext. Where a row was lost and made again, a ciphertext under the lost key is not mistaken
+   * for a forgery.
    */
   readonly id: string
   readonly transaction: KeyObject
   readonly session: KeyObject
+  /** @param purpose of a row of the broker's own, such as `certificate` */
+  keyFor(purpose: string): KeyObject
   /** For a value that must be found again without being readable. @returns 96 bits, base64url */
   blindIndex(text: string): string
 }
@@ -30,109 +38,135 @@ export interface RingKey {
 export interface KeyRing {
   /** The key to seal with. */
   current(): Promise<RingKey>
-  /** The key that sealed something; undefined when no such key is in the ring. */
+  /** The key that sealed something; undefined when the ring has no such key, or nothing that it sealed can still live. */
   find(id: string): Promise<RingKey | undefined>
-  /** Every key that may have sealed what still opens here: the ring's, and lost ones that this instance has in memory. */
+  /** Every key that may have sealed something live: the ring's, and lost ones that this instance has in memory. */
   keys(): Promise<readonly RingKey[]>
 }
 
-const partition = 'key-ring'
-const format = '1'
+export const ringPartition = 'key-ring'
 const rereadUnknownAfter = 30_000
 const retryAfter = 5_000
-/** How long into the next month a key may go on sealing where that month's key can't be had; its row stays for longer. */
+/** How long a key goes on sealing in the next month where that month's key is not available. Its row is kept for longer. */
 const overtime = 7 * 24 * 60 * 60 * 1000
-/** By how much another instance's clock may be ahead: there the next month has begun, and its key seals. */
+/** How far another instance's clock may be ahead: there the next month has begun, and its key seals. */
 const clockTolerance = 5 * 60 * 1000
 
 export interface KeyRingOptions {
   readonly store: Store
-  readonly wrapper: KeyWrapper
+  readonly vault: WrappingKey
   readonly clock: Clock
-  /** How long something sealed in the last second of a month must still open. */
+  /** How long something that was sealed in the last second of a month must still open. */
   readonly neededForSeconds: number
-  /** For the log: a warm instance that can't get the month's key goes on, and somebody should know. */
+  /** Until when unsigned rows of the previous release are accepted, once. Milliseconds since the epoch. */
+  readonly acceptUnsignedUntil: number
+  /** For the log: a fault that stops no request of this instance. */
   readonly onFault: (error: unknown) => void
 }
 
-export function createKeyRing({ store, wrapper, clock, neededForSeconds, onFault }: KeyRingOptions): KeyRing {
-  /** By month, what its row holds. */
+export function createKeyRing(options: KeyRingOptions): KeyRing {
+  const { store, vault, clock, onFault } = options
+  /** By month: the key of its row. */
   const current = new Map<string, { readonly key: RingKey; readonly etag: string }>()
-  /** By id, whatever this instance has ever had. */
+  /** By id: every key that this instance has had. */
   const had = new BoundedMap<string, RingKey>(64)
   const failures = new Map<string, { error: unknown; until: number }>()
   let rows: ReadonlyMap<string, StoredRow> | undefined
   let rowsReadAt = -Infinity
 
-  const readRows = singleFlight(async () => {
-    const list = await store.list('service', partition)
+  const listRows = async (): Promise<ReadonlyMap<string, StoredRow>> => {
+    const list = await store.list('service', ringPartition)
     rowsReadAt = clock()
     rows = new Map(list.map((row) => [row.row, row]))
     return rows
+  }
+  const readRows = singleFlight(listRows)
+
+  const neededUntil = (month: string) => endOfMonth(month) + overtime + options.neededForSeconds * 1000
+  /** Bounds a rollback: an old row that is put back opens nothing after that, and so forges nothing. */
+  const isNeeded = (month: string) => clock() < neededUntil(month)
+  const hasBegunSomewhere = (month: string) => month === monthOf(clock()) || month === monthOf(clock() + clockTolerance)
+
+  const unsigned = createUnsignedRows({
+    store,
+    vault,
+    clock,
+    acceptUntil: options.acceptUnsignedUntil,
+    isTakenOver: (month) => isNeeded(month) && month <= monthOf(clock() + clockTolerance),
+    onFault,
   })
+  /** Once after the takeover; an attacker who goes on adding unsigned rows causes no further reads. */
+  const rereadAfterTakeOver = lazy(listRows)
 
   /** @param not the etag of a row that is known and was not the one */
   const rowFor = async (month: string, not?: string): Promise<StoredRow | undefined> => {
     const known = (rows ?? (await readRows())).get(month)
-    // Either way: a clock that jumped back must not make the pause an hour long.
+    // By the distance: a clock that jumped back must not make the pause an hour long.
     const isFresh = Math.abs(clock() - rowsReadAt) < rereadUnknownAfter
     return isFresh || (known && known.etag !== not) ? known : (await readRows()).get(month)
   }
 
-  const unwrapRow = async (row: StoredRow): Promise<RingKey> => {
-    const { wrapped, wrappingVersion } = row.values
-    if (row.values.format !== format || !(wrapped instanceof Uint8Array) || typeof wrappingVersion !== 'string') {
-      throw new BrokerError('key_ring_unreadable', { detail: `row ${row.row} has a format that is not known here` })
-    }
-    return keep(row.row, await wrapper.unwrap(wrapped, wrappingVersion), row.etag)
-  }
-
   const keep = (month: string, secret: Uint8Array, etag: string): RingKey => {
-    if (secret.length !== 32)
-      throw new BrokerError('key_ring_unreadable', { detail: `row ${month} has a key of a wrong size` })
     const key = toRingKey(month, secret)
     current.set(month, { key, etag })
     had.set(key.id, key)
     return key
   }
 
-  /** Makes the month's row, or takes the one that another instance made first. */
-  const makeRow = async (month: string): Promise<RingKey> => {
-    const secret = randomBytes(32)
-    const { wrapped, version } = await wrapper.wrap(secret)
-    const made = await store.insert('service', {
-      partition,
-      row: month,
-      sweepAfter: new Date(neededUntil(month)),
-      values: { format, wrapped, wrappingVersion: version },
-    })
-    const now = await readRows()
-    if (made !== undefined) return keep(month, secret, made)
-    const theirs = now.get(month)
-    if (!theirs) throw new BrokerError('store_unavailable', { detail: 'the key ring’s row came and went' })
-    return unwrapRow(theirs)
+  /** @returns undefined for an unsigned row that is not accepted: it counts as lost */
+  const openRow = async (row: StoredRow): Promise<RingKey | undefined> => {
+    const parsed = parseRingRow(row)
+    if (isSigned(parsed)) return keep(row.row, await openRingRow(vault, parsed), row.etag)
+    if (await unsigned.takeOver(rows?.values() ?? [])) {
+      return keep(row.row, await unwrapRingRow(vault, parsed), row.etag)
+    }
+    await rereadAfterTakeOver()
+    const now = rows?.get(row.row)
+    const taken = now && parseRingRow(now)
+    if (taken && isSigned(taken)) return keep(row.row, await openRingRow(vault, taken), now.etag)
+    onFault(new BrokerError('key_ring_unreadable', { detail: `row ${row.row} is not signed and counts as lost` }))
+    return undefined
   }
 
-  const neededUntil = (month: string) => endOfMonth(month) + overtime + neededForSeconds * 1000
-  const hasBegunSomewhere = (month: string) => month === monthOf(clock()) || month === monthOf(clock() + clockTolerance)
+  /**
+   * Makes the month's row, or uses the one that another instance made first.
+   *
+   * @param lost an unsigned row that is not accepted: the new row takes its place
+   */
+  const makeRow = async (month: string, lost: StoredRow | undefined): Promise<RingKey> => {
+    const secret = randomBytes(32)
+    const values = ringRowValues(await makeRingRow(vault, month, secret))
+    const row = { partition: ringPartition, row: month, sweepAfter: new Date(neededUntil(month)), values }
+    const made = lost ? await store.replace('service', row, lost.etag) : await store.insert('service', row)
+    const now = await readRows()
+    // There is a signed row now, so unsigned ones are signed too or refused from now on.
+    await unsigned.takeOver(now.values()).catch(onFault)
+    if (made !== undefined) return keep(month, secret, made)
+    const theirs = now.get(month)
+    const key = theirs && (await openRow(theirs))
+    if (!key) throw new BrokerError('store_unavailable', { detail: `the key ring’s row ${month} came and went` })
+    return key
+  }
 
-  /** The month's key by its row: the first time, or again where another one than the one at hand is asked for. */
+  /** The month's key by its row: the first time, or again where another key of the month is wanted than the known one. */
   const load = singleFlight(async (month: string): Promise<RingKey | undefined> => {
     const failed = failures.get(month)
     if (failed && clock() < failed.until && failed.until <= clock() + retryAfter) throw failed.error
     const loaded = current.get(month)
     try {
       const row = await rowFor(month, loaded?.etag)
-      if (row) return row.etag === loaded?.etag ? loaded.key : await unwrapRow(row)
-      if (!loaded) return hasBegunSomewhere(month) ? await makeRow(month) : undefined
-      // Who has the key of a lost row goes on with it, until somebody who has not makes the month's row anew.
-      if (clock() < neededUntil(month)) {
-        onFault(new BrokerError('key_ring_unreadable', { detail: `row ${month} is not there any more` }))
+      if (row && row.etag === loaded?.etag) return loaded.key
+      const opened = row && (await openRow(row))
+      if (opened) return opened
+      if (!loaded) return hasBegunSomewhere(month) ? await makeRow(month, row) : undefined
+      // An instance that has the key of a lost row goes on with it, until an instance that has not makes a new row.
+      if (!row && isNeeded(month)) {
+        onFault(new BrokerError('key_ring_unreadable', { detail: `row ${month} is missing` }))
       }
       return loaded.key
     } catch (error) {
       failures.set(month, { error, until: clock() + retryAfter })
-      // What was read may be what is wrong, and mended meanwhile.
+      // The rows that were read may be the fault, and repaired meanwhile.
       rows = undefined
       throw error
     }
@@ -147,7 +181,7 @@ export function createKeyRing({ store, wrapper, clock, neededForSeconds, onFault
       if (ready) return ready.key
       const newest = [...current].sort(([a], [b]) => b.localeCompare(a))[0]
       const loading = load(month)
-      // An older one would be swept before what it seals now has ended.
+      // An older one would be swept before everything that it seals now has ended.
       if (newest && clock() < endOfMonth(newest[0]) + overtime) {
         loading.catch(onFault)
         return newest[1].key
@@ -157,31 +191,47 @@ export function createKeyRing({ store, wrapper, clock, neededForSeconds, onFault
       return key
     },
     find: async (id) => {
+      const [, month] = idForm.exec(id) ?? []
+      if (month === undefined || !isNeeded(month)) return undefined
       const ready = had.get(id)
       if (ready) return ready
-      const [, month] = /^(\d{4}-\d{2})-[0-9a-f]{8}$/.exec(id) ?? []
-      // Nobody can know that the month's key is not there: another instance may make it while this one looks away.
-      if (month === undefined || !(current.has(month) || (await isInRing(month)))) return undefined
+      // The month's key cannot be known to be missing: another instance may make it at this moment.
+      if (!(current.has(month) || (await isInRing(month)))) return undefined
       await load(month)
       return had.get(id)
     },
     keys: async () => {
       const there = await readRows()
-      await Promise.all([...there.keys()].map(load))
-      const isNeeded = (month: string) => there.has(month) || clock() < neededUntil(month)
+      await Promise.all([...there.keys()].filter(isNeeded).map(load))
       return [...had.values()].filter(({ id }) => isNeeded(id.slice(0, 7)))
     },
   }
 }
 
-function toRingKey(month: string, secret: Uint8Array): RingKey {
+const idForm = /^(\d{4}-\d{2})-[0-9a-f]{8}$/
+
+function isSigned(row: RingRow): row is RingRow & { readonly signature: NonNullable<RingRow['signature']> } {
+  return row.signature !== undefined
+}
+
+/** @param secret 256 random bits: what a row of the ring holds, wrapped */
+export function toRingKey(month: string, secret: Uint8Array): RingKey {
   const root = createSecretKey(secret)
-  const locator = deriveKey(root, '', 'locator')
+  const index = deriveKey(root, '', 'locator')
+  const rowKeys = new Map<string, KeyObject>()
   return {
     id: `${month}-${deriveKey(root, '', 'name').export().subarray(0, 4).toString('hex')}`,
     transaction: deriveKey(root, '', 'transaction'),
     session: deriveKey(root, '', 'session'),
-    blindIndex: (text) => createHmac('sha256', locator).update(text).digest().subarray(0, 12).toString('base64url'),
+    keyFor: (purpose) => {
+      const known = rowKeys.get(purpose)
+      if (known) return known
+      // A name of its own space: no purpose can be one of those above.
+      const key = deriveKey(root, '', `row ${purpose}`)
+      rowKeys.set(purpose, key)
+      return key
+    },
+    blindIndex: (text) => createHmac('sha256', index).update(text).digest().subarray(0, 12).toString('base64url'),
   }
 }
 

@@ -369,6 +369,18 @@ export const errorCatalogue = {
     title: 'The key that protects the broker’s sessions is not in the vault.',
     remedy: `${retry} Operator: create or recover the key that Broker__WrappingKeyName names (RSA, wrapKey and unwrapKey).`,
   },
+  wrapping_key_cannot_sign: {
+    status: 503,
+    responsible: 'operator',
+    title: 'The key that protects the broker’s sessions may not sign.',
+    remedy: `${retry} Operator: allow the key that Broker__WrappingKeyName names the operation sign: az keyvault key set-attributes --ops sign wrapKey unwrapKey.`,
+  },
+  signature_invalid: {
+    status: 503,
+    responsible: 'operator',
+    title: 'The vault returned a signature that does not verify.',
+    remedy: `${retry} Operator: look for a proxy between the broker and the vault, and read the detail in the log under the reference.`,
+  },
   key_ring_unreadable: {
     status: 503,
     responsible: 'operator',

@@ -17,7 +17,7 @@ import { checkAnyClientId, checkTenantId, findFlawOfGuid } from './identifiers.t
 import { checkTelemetryAuthentication, checkTelemetryConnection, partsOf } from './ingestion.ts'
 import { otherSourceTypes } from './names.ts'
 import type { Refusal } from './settings-error.ts'
-import { oneOf, parsedText, text, yesOrNo } from './texts.ts'
+import { checkDay, oneOf, parsedText, text, yesOrNo } from './texts.ts'
 
 /** The sections of docs/settings.md, in its order. */
 export const sections = [
@@ -222,6 +222,16 @@ export const declarations = {
     default: 'broker-key-ring',
     local: 'broker-key-ring',
     schema: vaultObjectName(),
+  }),
+  acceptUnsignedUntil: declare({
+    name: 'Broker__AcceptUnsignedRowsUntil',
+    section: 'Credential',
+    sentence:
+      'The end of the upgrade from a release that did not authenticate the rows of the key ring and of the certificate. Until this day (UTC) such rows are accepted once; after it they count as lost. A day in the past accepts none.',
+    bounds: 'a day as YYYY-MM-DD',
+    default: '2027-03-01',
+    local: '2027-03-01',
+    schema: parsedText(checkDay, (value) => Date.parse(value)),
   }),
   assertionAudience: declare({
     name: 'Broker__AssertionAudience',

@@ -49,6 +49,8 @@ export interface Settings {
   readonly keyRing: {
     /** A key in the credential's vault. */
     readonly wrappingKeyName: string
+    /** Milliseconds since the epoch. */
+    readonly acceptUnsignedUntil: number
   }
   readonly store: {
     /** Without a slash at the end. */
@@ -150,6 +152,7 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
   const vaultUrl = read(declarations.vaultUrl)
   const certificateName = read(declarations.certificateName)
   const wrappingKeyName = read(declarations.wrappingKeyName)
+  const acceptUnsignedUntil = read(declarations.acceptUnsignedUntil)
   const assertionAudience = read(declarations.assertionAudience)
   const assertionAlgorithm = read(declarations.assertionAlgorithm)
   const assertionKeyId = read(declarations.assertionKeyId)
@@ -245,7 +248,7 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
       managedIdentityClientId,
       managedIdentity: isInAzure || (identityEndpoint !== undefined && !isLocalIdentityForCloud),
     },
-    keyRing: { wrappingKeyName: whole(wrappingKeyName) },
+    keyRing: { wrappingKeyName: whole(wrappingKeyName), acceptUnsignedUntil: whole(acceptUnsignedUntil) },
     store: { tableServiceUri: whole(tableServiceUri), tablePrefix: whole(tablePrefix) },
     signIn: { lifetimeSeconds: whole(lifetimeSeconds) },
     session: {

@@ -29,6 +29,13 @@ export function yesOrNo(): z.ZodMiniType<boolean, string> {
   )
 }
 
+/** A day of the calendar: a date that does not exist is refused, since JavaScript would take 31 April for 1 May. */
+export function checkDay(value: string): Refusal | undefined {
+  const time = /^\d{4}-\d{2}-\d{2}$/.test(value) ? Date.parse(value) : NaN
+  if (!Number.isNaN(time) && new Date(time).toISOString().startsWith(value)) return undefined
+  return { problem: 'is not a day', fix: 'Write the day as YYYY-MM-DD, such as 2027-03-01.' }
+}
+
 function findPadding(value: string): Refusal | undefined {
   return value === value.trim()
     ? undefined

@@ -21,7 +21,9 @@ export function observeVault(vault: KeyVault, telemetry: Telemetry, target: stri
     readCertificate: (version) => observe('read certificate', () => vault.readCertificate(version)),
     sign: (version, digest) => observe('sign', () => vault.sign(version, digest)),
     signRs256: (version, digest) => observe('sign', () => vault.signRs256(version, digest)),
-    wrap: (key) => observe('wrap', () => vault.wrap(key)),
+    readWrappingKey: (version) => observe('read wrapping key', () => vault.readWrappingKey(version)),
+    wrap: (key, version) => observe('wrap', () => vault.wrap(key, version)),
     unwrap: (wrapped, version) => observe('unwrap', () => vault.unwrap(wrapped, version)),
+    signRow: (digest, version) => observe('sign row', () => vault.signRow(digest, version)),
   }
 }

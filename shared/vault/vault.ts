@@ -1,5 +1,7 @@
 /** What the credential asks of Key Vault; the adapter beside it speaks to the vault. */
 
+import type { KeyObject } from 'node:crypto'
+
 /**
  * Every method throws a BrokerError that names what is wrong: `vault_unavailable`, `vault_throttled`,
  * `vault_forbidden`, `managed_identity_unavailable`, `certificate_missing`.
@@ -28,9 +30,19 @@ export interface CertificateVersion {
   readonly created: number
 }
 
-/** Wraps and unwraps with a key that never leaves the vault. */
-export interface KeyWrapper {
-  /** @returns the wrapped bytes and the version of the wrapping key that made them */
-  wrap(key: Uint8Array): Promise<{ wrapped: Uint8Array; version: string }>
+/** The wrapping key: an RSA key that never leaves the vault. It wraps, unwraps and signs the rows of the key ring. */
+export interface WrappingKey {
+  /** @param version the newest one where it is left out */
+  readWrappingKey(version?: string): Promise<WrappingKeyVersion>
+  wrap(key: Uint8Array, version: string): Promise<Uint8Array>
   unwrap(wrapped: Uint8Array, version: string): Promise<Uint8Array>
+  /** @param digest SHA-256 of the signed text @returns the PS256 signature (RFC 7518 §3.5) */
+  signRow(digest: Uint8Array, version: string): Promise<Uint8Array>
+}
+
+export interface WrappingKeyVersion {
+  /** The vault's id of the version: 32 hex digits. */
+  readonly version: string
+  readonly publicKey: KeyObject
+  readonly isEnabled: boolean
 }

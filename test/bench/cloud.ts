@@ -53,7 +53,10 @@ const vault = await startVault({
   tenantId,
 })
 await vault.createCertificate(certificateName, { keySize: 2048 })
-await vault.createKey(localDefaults.Broker__WrappingKeyName!, { keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
+await vault.createKey(localDefaults.Broker__WrappingKeyName!, {
+  keySize: 2048,
+  keyOps: ['sign', 'wrapKey', 'unwrapKey'],
+})
 
 const provider = await startIdentityProvider({
   port: 0,

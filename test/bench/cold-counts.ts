@@ -171,6 +171,7 @@ const purposes: readonly (readonly [purpose: string, pattern: RegExp])[] = [
   ['the key ring', /^GET .*service\(\)\?\$filter=PartitionKey%20eq%20'key-ring'$/],
   ["the certificate's record", /^GET .*service\(PartitionKey='certificate',/],
   ['an identity token', /^GET .*\/msi\/token\?/],
+  ["reading the ring's public key", /^GET .*\/keys\/[^/]+\/[0-9a-f]{32}\?/],
   ['unwrapping the ring', /^POST .*\/unwrapkey\?/],
   ['signing the assertion', /^POST .*\/sign\?/],
   ['taking the state', /^POST .*states$/],

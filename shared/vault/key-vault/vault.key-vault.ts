@@ -2,6 +2,7 @@
  * Key Vault: signing, wrapping and unwrapping by its own REST, certificates by its SDK. Asked by the SDK, the first
  * signature of an instance is four requests (token, challenge, key, signature); by its REST it is two.
  */
+import { createPublicKey } from 'node:crypto'
 import type { TokenCredential } from '@azure/core-auth'
 import { BrokerError } from '../../errors/errors.ts'
 import type { ErrorCode } from '../../errors/errors.ts'
@@ -12,7 +13,7 @@ import type { ProxyPolicy } from '../../outbound/proxy.ts'
 import { vaultResourceOf } from '../../settings/addresses.ts'
 import { withDeadline } from '../../async/deadline.ts'
 import { lazy } from '../../async/lazy.ts'
-import type { KeyWrapper, RollVault } from '../vault.ts'
+import type { RollVault, WrappingKey, WrappingKeyVersion } from '../vault.ts'
 import { passing, refusal } from './vault-refusals.ts'
 
 export interface KeyVaultOptions {
@@ -26,7 +27,7 @@ export interface KeyVaultOptions {
   readonly proxies?: ProxyPolicy
 }
 
-export interface KeyVault extends RollVault, KeyWrapper {}
+export interface KeyVault extends RollVault, WrappingKey {}
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -80,7 +81,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
     until = untilDeadline(),
   ): Promise<Uint8Array> => {
     const { path, algorithm, missing, atLeast } = operation
-    if (!/^[0-9a-f]{32}$/i.test(version)) throw new BrokerError(missing, { detail: 'no key version' })
+    checkKeyVersion(version, missing)
     const body = { alg: algorithm, value: Buffer.from(value).toString('base64url') }
     const { value: result } = await ask(`${encodeURIComponent(name)}/${version}/${path}`, missing, until, body)
     const bytes = Buffer.from(typeof result === 'string' ? result : '', 'base64url')
@@ -103,16 +104,25 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
 
     signRs256: (version, digest) => operate(signRs256, { name: certificateName, version }, digest),
 
-    wrap: async (key) => {
-      const until = untilDeadline()
-      // The version first: a wrap by a name alone does not say which version wrapped.
-      const { key: found } = await ask(encodeURIComponent(wrappingKeyName), 'wrapping_key_missing', until)
-      const version = versionOf(found)
-      if (!version) throw new BrokerError('wrapping_key_missing', { detail: 'the key has no version' })
-      return { wrapped: await operate(wrapKey, { name: wrappingKeyName, version }, key, until), version }
+    readWrappingKey: async (version) => {
+      const missing = version === undefined ? 'wrapping_key_missing' : 'key_ring_unreadable'
+      if (version !== undefined) checkKeyVersion(version, missing)
+      const path = [encodeURIComponent(wrappingKeyName), version].filter((part) => part !== undefined).join('/')
+      const read = readWrappingKey(await ask(path, missing, untilDeadline()), missing)
+      if (version === undefined || read.version.toLowerCase() === version.toLowerCase()) return read
+      throw new BrokerError('vault_unavailable', { detail: 'the vault returned another version of the wrapping key' })
     },
 
+    wrap: (key, version) => operate(wrapKey, { name: wrappingKeyName, version }, key),
+
     unwrap: (wrapped, version) => operate(unwrapKey, { name: wrappingKeyName, version }, wrapped),
+
+    signRow: (digest, version) =>
+      operate(signRow, { name: wrappingKeyName, version }, digest).catch((error: unknown) => {
+        // A key of an earlier deployment: Azure Resource Manager does not change the operations of a key that exists.
+        const isForbidden = error instanceof BrokerError && error.detail?.endsWith('KeyOperationForbidden') === true
+        throw isForbidden ? new BrokerError('wrapping_key_cannot_sign', { cause: error }) : error
+      }),
   }
 }
 
@@ -137,6 +147,7 @@ const wrapKey: Operation = {
   missing: 'wrapping_key_missing',
   atLeast: 256,
 }
+const signRow: Operation = { ...signPs256, missing: 'wrapping_key_missing' }
 const unwrapKey: Operation = { ...wrapKey, path: 'unwrapkey', missing: 'key_ring_unreadable', atLeast: 32 }
 
 function read(response: HttpResponse, missing: ErrorCode): Json {
@@ -165,8 +176,19 @@ function reasonOf({ error }: Json): string | undefined {
   return typeof word === 'string' && /^[a-z]{1,40}$/i.test(word) ? word : undefined
 }
 
-/** RFC 7517 §4.5; a key's id in the vault is its address, which ends with the version. */
-function versionOf(key: unknown): string | undefined {
-  const { kid } = (key ?? {}) as { kid?: unknown }
-  return typeof kid === 'string' ? /\/keys\/[^/]+\/([0-9a-f]{32})$/i.exec(kid)?.[1] : undefined
+function checkKeyVersion(version: string, missing: ErrorCode): void {
+  if (!/^[0-9a-f]{32}$/i.test(version)) throw new BrokerError(missing, { detail: 'no key version' })
+}
+
+/** RFC 7517 §4.5, RFC 7518 §6.3.1. A key's id in the vault is its address, which ends with the version. */
+function readWrappingKey({ key, attributes }: Json, missing: ErrorCode): WrappingKeyVersion {
+  const { kid, n, e } = (key ?? {}) as Json
+  const version = typeof kid === 'string' ? /\/keys\/[^/]+\/([0-9a-f]{32})$/i.exec(kid)?.[1] : undefined
+  if (version === undefined) throw new BrokerError(missing, { detail: 'the key has no version' })
+  if (typeof n !== 'string' || typeof e !== 'string')
+    throw new BrokerError(missing, { detail: 'the key is no RSA key' })
+  const { enabled } = (attributes ?? {}) as Json
+  // The kind is RSA or RSA-HSM in the vault, and RSA in a JWK.
+  const publicKey = createPublicKey({ key: { kty: 'RSA', n, e }, format: 'jwk' })
+  return { version, publicKey, isEnabled: enabled === true }
 }

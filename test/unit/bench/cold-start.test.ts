@@ -39,13 +39,14 @@ describe('a fresh instance of the built bundle', () => {
     expect(cold.settled.otherFiles).toEqual([])
   })
 
-  it('asks for the same ten things until its first sign-in is done, one unwrap and one signature among them', () => {
+  it('sends the same eleven requests until its first sign-in is done, one unwrap and one signature among them', () => {
     expect(countPurposes(cold.settled)).toEqual({
       "the provider's metadata": 1,
       "the provider's keys": 1,
       'the key ring': 1,
       "the certificate's record": 1,
       'an identity token': 1,
+      "reading the ring's public key": 1,
       'unwrapping the ring': 1,
       'signing the assertion': 1,
       'taking the state': 1,

@@ -28,7 +28,7 @@ describe('a row of the key ring', () => {
   afterEach(() => parts.vault.faults.clear())
   afterAll(() => parts.close())
 
-  const newInstance = () => openRing({ store, wrapper: parts.newWrapper(), clock, faults })
+  const newInstance = () => openRing({ store, vault: parts.newVault(), clock, faults })
   const find = async () => (await store.find('service', may))!
   const opens = async (ring: KeyRing, key: RingKey) => {
     const found = await ring.find(key.id)
@@ -104,7 +104,7 @@ describe('a row of the key ring', () => {
       for (let i = 0; i < 20; i++) expect(await warm.find(`2031-05-${String(i).padStart(8, '0')}`)).toBeUndefined()
 
       expect(network.requests.map(({ operation }) => operation)).toEqual(['list', 'list'])
-      expect(parts.vaultOperations()).toEqual(['unwrapkey'])
+      expect([...parts.vaultOperations()].sort()).toEqual(['getKey', 'unwrapkey'])
     })
   })
 
@@ -155,7 +155,8 @@ describe('a row of the key ring', () => {
       for (let i = 0; i < 10; i++) await expect(cold.current()).rejects.toMatchObject(refused)
 
       expect(network.requests).toHaveLength(1)
-      expect(parts.vaultOperations()).toEqual(['unwrapkey'])
+      // The read of the public key beside it may not have reached the vault by then.
+      expect(parts.vaultOperations().filter((one) => one !== 'getKey')).toEqual(['unwrapkey'])
     })
 
     it('is a fault and not a sign-out to who was sealed by the key it held, on an instance that has another', async () => {

@@ -1,12 +1,13 @@
-import { createCipheriv, createHmac, createSecretKey, randomBytes } from 'node:crypto'
+import { createCipheriv, createHmac, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { KeyRing, RingKey } from '../../../shared/crypto/key-ring.ts'
+import { toRingKey } from '../../../shared/crypto/key-ring.ts'
+import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import { openToken, sealToken } from '../../../shared/crypto/sealed-token.ts'
-import { deriveKey, seal } from '../../../shared/crypto/sealing.ts'
+import { seal } from '../../../shared/crypto/sealing.ts'
 
-const root = createSecretKey(randomBytes(32))
-const key = keyOf('2031-05-0a1b2c3d', root)
-const other = keyOf('2031-06-99887766', createSecretKey(randomBytes(32)))
+const secret = randomBytes(32)
+const key = toRingKey('2031-05', secret)
+const other = toRingKey('2031-06', randomBytes(32))
 const asked: string[] = []
 const ring = {
   find: (id: string) => {
@@ -25,7 +26,7 @@ describe('a sealed token', () => {
 
   it('is AES-256-GCM under HKDF-Expand of the ring key, as an instance of the previous release makes it', async () => {
     // By hand, from RFC 5869 §2.3 and NIST SP 800-38D.
-    const derived = createHmac('sha256', root).update('transaction\0\x01').digest()
+    const derived = createHmac('sha256', secret).update('transaction\0\x01').digest()
     const iv = randomBytes(12)
     const cipher = createCipheriv('aes-256-gcm', derived, iv).setAAD(Buffer.from('name'))
     const sealed = Buffer.concat([iv, cipher.update('{"old":true}'), cipher.final(), cipher.getAuthTag()])
@@ -76,12 +77,3 @@ describe('a sealed token', () => {
     expect(asked).toEqual([])
   })
 })
-
-function keyOf(id: string, secret: ReturnType<typeof createSecretKey>): RingKey {
-  return {
-    id,
-    transaction: deriveKey(secret, '', 'transaction'),
-    session: deriveKey(secret, '', 'session'),
-    blindIndex: () => '',
-  }
-}

@@ -43,7 +43,7 @@ describe('a one-time code', () => {
     store = (await parts.newTables()).connect()
     clock = createClock(start)
     ended = []
-    ring = openRing({ store, wrapper: parts.newWrapper(), clock })
+    ring = openRing({ store, vault: parts.newVault(), clock })
     codes = createAuthorizationCodes({
       store,
       ring,

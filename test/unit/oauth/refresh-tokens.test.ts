@@ -31,7 +31,7 @@ describe('a refresh token', () => {
   beforeEach(async () => {
     store = (await parts.newTables()).connect()
     clock = createClock(start)
-    const ring = openRing({ store, wrapper: parts.newWrapper(), clock })
+    const ring = openRing({ store, vault: parts.newVault(), clock })
     const sessions = openSessions({ store, ring, clock })
     provider = () => {
       const accessTokenExpires = clock() + hour * 1000

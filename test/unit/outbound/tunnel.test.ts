@@ -132,7 +132,7 @@ describe('every adapter follows the policy', () => {
       proxies: proxyPolicyOf({ HTTPS_PROXY: url }),
     }
 
-    await expect(createKeyVault(options).wrap(Buffer.alloc(32))).rejects.toMatchObject({ code: 'proxy_unavailable' })
+    await expect(createKeyVault(options).readWrappingKey()).rejects.toMatchObject({ code: 'proxy_unavailable' })
     await expect(createKeyVaultCertificates(options).listVersions()).rejects.toMatchObject({
       code: 'proxy_unavailable',
     })

@@ -37,7 +37,7 @@ describe('access tokens', () => {
     network = tables.network
     store = tables.connect()
     clock = createClock(start)
-    sessions = openSessions({ store, clock, ring: openRing({ store, wrapper: parts.newWrapper(), clock }) })
+    sessions = openSessions({ store, clock, ring: openRing({ store, vault: parts.newVault(), clock }) })
     faults = []
     refreshed = []
     refresh = () => Promise.resolve({})

@@ -32,7 +32,7 @@ export async function startSessionParts() {
     verifyAccessToken: managedIdentity.issuer.verifyAccessToken,
     permissions: { [localIdentity.clientId]: brokerAccessPolicy },
   })
-  const first = await vault.createKey(wrappingKeyName, { keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
+  const first = await vault.createKey(wrappingKeyName, { keySize: 2048, keyOps: ['sign', 'wrapKey', 'unwrapKey'] })
   const keyVersions = [first.version]
 
   const credential = createTokenCredential({
@@ -58,7 +58,7 @@ export async function startSessionParts() {
       return { network, connect }
     },
     /** A new one each time, as each instance has its own. */
-    newWrapper: () => createKeyVault({ vaultUrl: vault.url, certificateName: 'broker', wrappingKeyName, credential }),
+    newVault: () => createKeyVault({ vaultUrl: vault.url, certificateName: 'broker', wrappingKeyName, credential }),
     rotateWrappingKey: async (): Promise<string> => {
       const { version } = await vault.rotateKey(wrappingKeyName)
       keyVersions.push(version)
@@ -92,10 +92,11 @@ export const month = 31 * 24 * 60 * 60
 
 /** An instance's ring. */
 export function openRing(
-  options: Pick<KeyRingOptions, 'store' | 'wrapper' | 'clock'> & { faults?: unknown[] },
+  options: Pick<KeyRingOptions, 'store' | 'vault' | 'clock'> & { faults?: unknown[]; acceptUnsignedUntil?: number },
 ): KeyRing {
   return createKeyRing({
     neededForSeconds: 12 * 3600,
+    acceptUnsignedUntil: 0,
     onFault: (error) => options.faults?.push(error),
     ...options,
   })

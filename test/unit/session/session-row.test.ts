@@ -1,6 +1,7 @@
-import { createSecretKey, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { toRingKey } from '../../../shared/crypto/key-ring.ts'
 import type { RingKey } from '../../../shared/crypto/key-ring.ts'
 import {
   fromCookieValue,
@@ -15,12 +16,7 @@ import type { Session } from '../../../shared/session/session-row.ts'
 import type { StoredRow, Values } from '../../../shared/store/store.ts'
 import { somebody } from './parts.ts'
 
-const aRingKey = (id: string): RingKey => ({
-  id,
-  session: createSecretKey(randomBytes(32)),
-  transaction: createSecretKey(randomBytes(32)),
-  blindIndex: () => 'QUFBQUFBQUFBQUFB',
-})
+const aRingKey = (id: string): RingKey => ({ ...toRingKey(id, randomBytes(32)), id })
 const ringKey = aRingKey('2031-05')
 
 function aSession(frontEndId = 'shop'): Session {

@@ -27,7 +27,7 @@ describe('a session', () => {
     network = tables.network
     store = tables.connect()
     clock = createClock(start)
-    ring = openRing({ store, wrapper: parts.newWrapper(), clock })
+    ring = openRing({ store, vault: parts.newVault(), clock })
     sessions = openSessions({ store, ring, clock })
   })
   afterAll(() => parts.close())
@@ -131,14 +131,14 @@ describe('a session', () => {
     expect((await store.find('sessions', key.rowKey))?.values.ringKey).toMatch(/^2031-06-/)
     expect((await sessions.findOwner(key))?.identity).toEqual(somebody)
     // Another instance, which knows neither month's key yet.
-    const elsewhere = openSessions({ store, ring: openRing({ store, wrapper: parts.newWrapper(), clock }), clock })
+    const elsewhere = openSessions({ store, ring: openRing({ store, vault: parts.newVault(), clock }), clock })
     expect(await elsewhere.findOwner(key)).toBeDefined()
   })
 
   it('ends cleanly when the ring’s key that sealed it is gone', async () => {
     const key = await begin()
     await store.remove('service', { partition: 'key-ring', row: '2031-05' })
-    const elsewhere = openSessions({ store, ring: openRing({ store, wrapper: parts.newWrapper(), clock }), clock })
+    const elsewhere = openSessions({ store, ring: openRing({ store, vault: parts.newVault(), clock }), clock })
     clock.advance(60)
 
     // This month's key is made anew where it is missing, and opens nothing of before.
@@ -148,7 +148,7 @@ describe('a session', () => {
 
   it('is unavailable, and not over, when the store or the vault is', async () => {
     const key = await begin()
-    const cold = openSessions({ store, ring: openRing({ store, wrapper: parts.newWrapper(), clock }), clock })
+    const cold = openSessions({ store, ring: openRing({ store, vault: parts.newVault(), clock }), clock })
 
     parts.vault.faults.add({ status: 503 })
     await expect(cold.findOwner(key)).rejects.toMatchObject({ status: 503 })
@@ -264,7 +264,7 @@ describe('a session', () => {
     const key = await begin()
 
     clock.set('2031-06-01T00:30:00Z')
-    const elsewhere = openSessions({ store, ring: openRing({ store, wrapper: parts.newWrapper(), clock }), clock })
+    const elsewhere = openSessions({ store, ring: openRing({ store, vault: parts.newVault(), clock }), clock })
     expect(await elsewhere.findOwner(key)).toBeDefined()
   })
 })

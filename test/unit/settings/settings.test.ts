@@ -27,7 +27,7 @@ describe('settings', () => {
         managedIdentityClientId: undefined,
         managedIdentity: false,
       },
-      keyRing: { wrappingKeyName: 'broker-key-ring' },
+      keyRing: { acceptUnsignedUntil: Date.parse('2027-03-01'), wrappingKeyName: 'broker-key-ring' },
       store: { tableServiceUri: 'https://contososignin.table.core.windows.net', tablePrefix: 'broker' },
       signIn: { lifetimeSeconds: 900 },
       session: { idleSeconds: 3600, absoluteSeconds: 43_200, cacheSeconds: 0 },

@@ -33,8 +33,8 @@ let otherRing: KeyRing
 beforeAll(async () => {
   parts = await startSessionParts()
   const [{ connect }, other] = [await parts.newTables(), await parts.newTables()]
-  ring = openRing({ store: connect(), wrapper: parts.newWrapper(), clock })
-  otherRing = openRing({ store: other.connect(), wrapper: parts.newWrapper(), clock })
+  ring = openRing({ store: connect(), vault: parts.newVault(), clock })
+  otherRing = openRing({ store: other.connect(), vault: parts.newVault(), clock })
 })
 afterAll(() => parts.close())
 
@@ -144,7 +144,7 @@ describe('a transaction', () => {
   it('that was begun in the last minute of a month ends in the next', async () => {
     const month = createClock('2026-11-30T23:59:30Z')
     const { connect } = await parts.newTables()
-    const here = openRing({ store: connect(), wrapper: parts.newWrapper(), clock: month })
+    const here = openRing({ store: connect(), vault: parts.newVault(), clock: month })
     const transaction = begin({ begunAt: month() })
     const cookie = await sealed(transaction, here)
     month.advance(60)

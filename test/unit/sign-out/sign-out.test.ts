@@ -25,7 +25,7 @@ describe('a sign-out that comes back late', () => {
   it('is taken for an hour and refused afterwards', async () => {
     const clock = createClock('2031-05-10T12:00:00Z')
     const store = (await parts.newTables()).connect()
-    const ring = openRing({ store, wrapper: parts.newWrapper(), clock })
+    const ring = openRing({ store, vault: parts.newVault(), clock })
     const sessions = openSessions({ store, ring, clock })
     const frontEnds = createFrontEnds([
       {

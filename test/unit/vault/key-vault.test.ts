@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { constants, createHash, randomBytes, verify } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { VaultFault } from '../../../local/vault/vault.ts'
 import type { KeyVault } from '../../../shared/vault/key-vault/vault.key-vault.ts'
@@ -10,7 +10,8 @@ import type { VaultParts } from './vault-parts.ts'
 let parts: VaultParts
 let keyVault: KeyVault
 let version: string
-let wrapped: Awaited<ReturnType<KeyVault['wrap']>>
+let wrapped: Uint8Array
+let wrappingVersion: string
 const digest = new Uint8Array(32)
 const secret = randomBytes(32)
 
@@ -18,9 +19,10 @@ beforeAll(async () => {
   parts = await startVaultParts()
   const notBefore = new Date(parts.now() - 86_400_000)
   ;({ version } = await parts.vault.createCertificate(certificateName, { keySize: 2048, notBefore }))
-  await parts.vault.createKey(wrappingKeyName, { keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
+  await parts.vault.createKey(wrappingKeyName, { keySize: 2048, keyOps: ['sign', 'wrapKey', 'unwrapKey'] })
   keyVault = parts.connect()
-  wrapped = await keyVault.wrap(secret)
+  ;({ version: wrappingVersion } = await keyVault.readWrappingKey())
+  wrapped = await keyVault.wrap(secret, wrappingVersion)
 })
 beforeEach(() => parts.reset())
 afterAll(() => parts.close())
@@ -34,9 +36,11 @@ const calls: readonly (readonly [
   ['listVersions', () => keyVault.listVersions(), 'certificate_missing'],
   ['getCertificate', () => keyVault.readCertificate(version), 'certificate_missing'],
   ['sign', () => keyVault.sign(version, digest), 'certificate_missing'],
-  ['getKey', () => keyVault.wrap(secret), 'wrapping_key_missing'],
-  ['wrapkey', () => keyVault.wrap(secret), 'wrapping_key_missing'],
-  ['unwrapkey', () => keyVault.unwrap(wrapped.wrapped, wrapped.version), 'key_ring_unreadable'],
+  ['sign', () => keyVault.signRow(digest, wrappingVersion), 'wrapping_key_missing'],
+  ['getKey', () => keyVault.readWrappingKey(), 'wrapping_key_missing'],
+  ['getKey', () => keyVault.readWrappingKey(wrappingVersion), 'key_ring_unreadable'],
+  ['wrapkey', () => keyVault.wrap(secret, wrappingVersion), 'wrapping_key_missing'],
+  ['unwrapkey', () => keyVault.unwrap(wrapped, wrappingVersion), 'key_ring_unreadable'],
 ]
 
 describe('the vault', () => {
@@ -45,13 +49,13 @@ describe('the vault', () => {
     const [certificate] = parts.vault.publicCertificates(certificateName)
     expect(Buffer.from(await keyVault.readCertificate(version))).toEqual(certificate?.der)
     expect(await keyVault.sign(version, digest)).toHaveLength(256)
-    expect(Buffer.from(await keyVault.unwrap(wrapped.wrapped, wrapped.version))).toEqual(secret)
+    expect(Buffer.from(await keyVault.unwrap(wrapped, wrappingVersion))).toEqual(secret)
   })
 
   it('is asked to sign and to unwrap by one request each, and for no challenge first', async () => {
     const cold = parts.connect()
 
-    await Promise.all([cold.sign(version, digest), cold.unwrap(wrapped.wrapped, wrapped.version)])
+    await Promise.all([cold.sign(version, digest), cold.unwrap(wrapped, wrappingVersion)])
     await cold.sign(version, digest)
 
     expect(parts.operations().sort()).toEqual(['sign 200', 'sign 200', 'unwrapkey 200'])
@@ -59,12 +63,44 @@ describe('the vault', () => {
   })
 
   it('unwraps with an earlier version of the key, also after that one’s end', async () => {
-    const before = await keyVault.wrap(secret)
-    await parts.vault.rotateKey(wrappingKeyName)
-    parts.vault.setKeyDates(wrappingKeyName, before.version, { expires: new Date(Date.now() - 86_400_000) })
+    const { version: before } = await parts.vault.createKey('rotated', { keySize: 2048 })
+    const rotated = parts.connect({ wrappingKeyName: 'rotated' })
+    const wrappedBefore = await rotated.wrap(secret, before)
+    await parts.vault.rotateKey('rotated')
+    parts.vault.setKeyDates('rotated', before, { expires: new Date(Date.now() - 86_400_000) })
 
-    expect(Buffer.from(await keyVault.unwrap(before.wrapped, before.version))).toEqual(secret)
-    expect((await keyVault.wrap(secret)).version).not.toBe(before.version)
+    expect(Buffer.from(await rotated.unwrap(wrappedBefore, before))).toEqual(secret)
+    expect((await rotated.readWrappingKey()).version).not.toBe(before)
+    expect((await rotated.readWrappingKey(before)).version).toBe(before)
+  })
+
+  it('signs rows by the wrapping key, so that its public half verifies them', async () => {
+    const text = Buffer.from('a row')
+    const { version: signer, publicKey, isEnabled } = await keyVault.readWrappingKey()
+    const signature = await keyVault.signRow(createHash('sha256').update(text).digest(), signer)
+
+    const padding = constants.RSA_PKCS1_PSS_PADDING
+    expect(isEnabled).toBe(true)
+    expect(verify('sha256', text, { key: publicKey, padding, saltLength: 32 }, signature)).toBe(true)
+    expect(verify('sha256', Buffer.from('another'), { key: publicKey, padding, saltLength: 32 }, signature)).toBe(false)
+  })
+
+  it('reports a version of the wrapping key that an operator has disabled', async () => {
+    const { version: disabled } = await parts.vault.createKey('disabled', { keySize: 2048 })
+    parts.vault.setKeyEnabled('disabled', disabled, false)
+
+    const read = await parts.connect({ wrappingKeyName: 'disabled' }).readWrappingKey(disabled)
+
+    expect(read).toMatchObject({ version: disabled, isEnabled: false })
+  })
+
+  it('names a wrapping key of an earlier deployment, which may not sign', async () => {
+    const { version: old } = await parts.vault.createKey('old', { keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
+
+    const signed = parts.connect({ wrappingKeyName: 'old' }).signRow(digest, old)
+
+    await expect(signed).rejects.toMatchObject({ code: 'wrapping_key_cannot_sign' })
+    await expect(keyVault.signRow(digest, wrappingVersion)).resolves.toHaveLength(256)
   })
 
   it('signs again as soon as an operator has mended the dates', async () => {
@@ -82,17 +118,18 @@ describe('the vault', () => {
       '',
       '../../secrets/x',
       'https://login.example/keys/x/1',
-      `${wrapped.version}?x`,
+      `${wrappingVersion}?x`,
       'g'.repeat(32),
     ]) {
-      await expect(keyVault.unwrap(wrapped.wrapped, strange)).rejects.toMatchObject({ code: 'key_ring_unreadable' })
+      await expect(keyVault.unwrap(wrapped, strange)).rejects.toMatchObject({ code: 'key_ring_unreadable' })
+      await expect(keyVault.readWrappingKey(strange)).rejects.toMatchObject({ code: 'key_ring_unreadable' })
       await expect(keyVault.sign(strange, digest)).rejects.toMatchObject({ code: 'certificate_missing' })
     }
     expect(parts.vault.requests).toEqual([])
   })
 
   it('says of bytes that it never wrapped that the row cannot be read', async () => {
-    await expect(keyVault.unwrap(randomBytes(256), wrapped.version)).rejects.toMatchObject({
+    await expect(keyVault.unwrap(randomBytes(256), wrappingVersion)).rejects.toMatchObject({
       code: 'key_ring_unreadable',
     })
   })
@@ -202,19 +239,30 @@ describe('something else where the vault should be', () => {
     expect(other.requests).toEqual([`POST /keys/${certificateName}/${version}/sign?api-version=2025-07-01`])
   })
 
-  it('is not believed to have wrapped by a version that it doesn’t name', async () => {
+  it('is refused where it returns a wrapping key without a version', async () => {
     for (const kid of [undefined, `${other.url}/keys/${wrappingKeyName}`, `${other.url}/keys/x/../../secrets/y`]) {
       other.answer((_, response) => sendJson(response, { key: { kid }, value: 'A'.repeat(400) }))
-      await expect(there().wrap(secret)).rejects.toMatchObject({ code: 'wrapping_key_missing' })
+      await expect(there().readWrappingKey()).rejects.toMatchObject({ code: 'wrapping_key_missing' })
       expect(other.requests).toHaveLength(1)
     }
+  })
+
+  it('is refused where it returns another version of the wrapping key, or no RSA key', async () => {
+    const kid = `${other.url}/keys/${wrappingKeyName}/${'0'.repeat(32)}`
+    const { n, e } = (await keyVault.readWrappingKey()).publicKey.export({ format: 'jwk' })
+    other.answer((_, response) => sendJson(response, { key: { kid, kty: 'RSA', n, e } }))
+    await expect(there().readWrappingKey('0'.repeat(32))).resolves.toMatchObject({ version: '0'.repeat(32) })
+    await expect(there().readWrappingKey('1'.repeat(32))).rejects.toMatchObject({ code: 'vault_unavailable' })
+
+    other.answer((_, response) => sendJson(response, { key: { kid, kty: 'EC', crv: 'P-256', x: n, y: e } }))
+    await expect(there().readWrappingKey()).rejects.toMatchObject({ code: 'wrapping_key_missing' })
   })
 
   it('is not believed an answer without a result, nor one that is too short', async () => {
     for (const body of [{}, { value: '' }, { kid: 'x', value: Buffer.alloc(16).toString('base64url') }]) {
       other.answer((_, response) => sendJson(response, body))
       await expect(there().sign(version, digest)).rejects.toMatchObject({ code: 'vault_unavailable' })
-      await expect(there().unwrap(wrapped.wrapped, wrapped.version)).rejects.toMatchObject({
+      await expect(there().unwrap(wrapped, wrappingVersion)).rejects.toMatchObject({
         code: 'vault_unavailable',
       })
     }
