@@ -1,0 +1,308 @@
+/**
+ * Sessions of the certificate token broker for a front end on its site: who is signed in, access tokens for APIs, sign-in
+ * and sign-out. Importing this module has no effect. It stores no token and no name in the browser's storage.
+ */
+import { BrokerError } from './broker-error.ts'
+import type { Problem } from './broker-error.ts'
+
+export { BrokerError } from './broker-error.ts'
+export type { ErrorCode } from './broker-error.ts'
+
+/** The answer of `GET /session`. Times are seconds since 1970. */
+export interface Session {
+  readonly subject: string
+  readonly object_id?: string
+  readonly tenant_id?: string
+  readonly name?: string
+  readonly username?: string
+  readonly signed_in_at: number
+  readonly expires_at: number
+  readonly idle_expires_at: number
+}
+
+/**
+ * - `loading`: the broker has not answered yet.
+ * - `signed-in`, `signed-out`: the broker's last answer.
+ * - `degraded`: the broker does not answer. `session` keeps the last known person, so that the page can stay as it is.
+ */
+export type Status = 'loading' | 'signed-in' | 'signed-out' | 'degraded'
+
+/** The cause of the newest state. */
+export type Reason = 'start' | 'checked' | 'signed-out-here' | 'other-tab' | 'unreachable'
+
+/** A snapshot; each change makes a new object. */
+export interface State {
+  readonly status: Status
+  readonly session: Session | undefined
+  readonly error: BrokerError | undefined
+  readonly reason: Reason
+}
+
+export interface ClientOptions {
+  /** The broker's address: `https://login.example.com`. */
+  readonly broker: string
+  /** The front end's id; only needed where several front ends share an origin. */
+  readonly frontEnd?: string
+}
+
+export interface SignInOptions {
+  /** Where the browser returns, on a registered origin. Default: the current address, fragment included. */
+  readonly returnUrl?: string
+  readonly prompt?: 'login' | 'select_account' | 'consent'
+  readonly loginHint?: string
+  readonly domainHint?: string
+  readonly uiLocales?: string
+  /** A claims challenge, decoded. */
+  readonly claims?: string
+  readonly scope?: string
+  /** The error that made the sign-in necessary; its `signInUrl` carries what the provider requires. */
+  readonly error?: BrokerError
+}
+
+export interface Client {
+  /** The current snapshot. */
+  readonly getState: () => State
+  /** Calls the listener after each change, and checks the session at the first subscription. Returns the unsubscriber. */
+  readonly subscribe: (listener: (state: State) => void) => () => void
+  /**
+   * Asks the broker who is signed in. Parallel calls, also of other tabs, share one request.
+   *
+   * @returns the session, or `undefined` when signed out; the last known session while the broker does not answer
+   * @throws {BrokerError} when the broker does not answer and no session is known, or the front end is set up wrongly
+   */
+  readonly getSession: (options?: { signal?: AbortSignal }) => Promise<Session | undefined>
+  /**
+   * @param api the name of a registered API
+   * @returns an access token; kept in memory for five minutes at most
+   * @throws {BrokerError} `signed_out`, `interaction_required`, …
+   */
+  readonly getToken: (api: string, options?: { scope?: string; signal?: AbortSignal }) => Promise<string>
+  /**
+   * `fetch` with an access token of the API. An answer 401 with a claims challenge sends the person to sign in with it,
+   * once; the promise then stays pending, because the page is about to be left.
+   */
+  readonly fetch: (api: string, input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
+  /**
+   * Sends the browser to the broker. Never resolves: the page is left.
+   *
+   * @throws {BrokerError} `sign_in_loop` when an automatic sign-in (without a click) has already come back without success
+   */
+  readonly signIn: (options?: SignInOptions) => Promise<never>
+  /** Ends the session, then sends the browser on to end it at the provider. Never resolves: the page is left. */
+  readonly signOut: (options?: { returnUrl?: string }) => Promise<never>
+  /** Stops listening to other tabs and to the page. */
+  readonly close: () => void
+}
+
+/** Tokens are fetched again after this time at the latest, so that use of the page keeps the session alive. */
+const keepTokenFor = 300_000
+const returnUrlLimit = 1024
+
+export function createClient({ broker, frontEnd }: ClientOptions): Client {
+  const base = broker.replace(/\/+$/, '')
+  const name = `broker ${base} ${frontEnd ?? ''}`
+  const listeners = new Set<(state: State) => void>()
+  const tokens = new Map<string, { until: number; readonly token: Promise<string> }>()
+  let state: State = { status: 'loading', session: undefined, error: undefined, reason: 'start' }
+  const stop = new AbortController()
+  let channel: BroadcastChannel | undefined
+  let checking: Promise<Session | undefined> | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  /** When this state came from the broker, to this tab or to another one. */
+  let knownAt = 0
+
+  const set = (status: Status, session: Session | undefined, reason: Reason, error?: BrokerError) => {
+    if (!error) {
+      knownAt = Date.now()
+      if (reason !== 'other-tab') channel?.postMessage({ status, session })
+    }
+    if (session?.subject !== state.session?.subject) tokens.clear()
+    if (status === 'signed-in') mark('', false)
+    state = { status, session, error, reason }
+    clearTimeout(timer)
+    if (session && channel) {
+      const left = Math.min(session.expires_at, session.idle_expires_at) * 1000 - Date.now()
+      // At least five seconds, for clocks that differ; at most what a timer can hold.
+      timer = setTimeout(recheck, Math.min(Math.max(left, 4000) + 1000, 1e9))
+    }
+    for (const listener of [...listeners]) listener(state)
+  }
+
+  /** Begins to listen to other tabs and to the page. */
+  const open = () => {
+    if (channel) return
+    channel = new BroadcastChannel(name)
+    channel.onmessage = ({ data }: MessageEvent<Pick<State, 'status' | 'session'>>) =>
+      set(data.status, data.session, 'other-tab')
+    const { signal } = stop
+    for (const event of ['pageshow', 'online', 'visibilitychange']) addEventListener(event, recheck, { signal })
+  }
+  /** By the timer at the session's end, and by events of a page that may have slept. */
+  const recheck = (event?: Event) => {
+    const isDue =
+      !event || state.status === 'degraded' || Date.now() > knownAt + 60_000 || (event as PageTransitionEvent).persisted
+    if (isDue && document.visibilityState === 'visible') check('checked').catch(ignore)
+  }
+
+  const call = async <T>(path: string, body?: object): Promise<T> => {
+    let response: Response
+    try {
+      response = await fetch(`${base}${path}${frontEnd === undefined ? '' : `?frontend=${frontEnd}`}`, {
+        credentials: 'include',
+        ...(body && {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'broker-request': '1' },
+          body: JSON.stringify(body),
+        }),
+      })
+      const answer = (await response.json()) as T & Problem
+      if (response.ok) return answer
+      throw new BrokerError(
+        response.status,
+        answer,
+        undefined,
+        Number(response.headers.get('retry-after')) || undefined,
+      )
+    } catch (cause) {
+      if (cause instanceof BrokerError) throw cause
+      throw new BrokerError(0, { code: 'unreachable', title: 'The broker cannot be reached.' }, cause)
+    }
+  }
+
+  const check = (reason: Reason): Promise<Session | undefined> => {
+    const began = Date.now()
+    const ask = async () => {
+      // Another tab asked while this one waited for the lock.
+      if (knownAt > began) return state.session
+      try {
+        set('signed-in', await call<Session>('/session'), reason)
+      } catch (thrown) {
+        const error = thrown as BrokerError
+        if (error.code !== 'signed_out') {
+          set('degraded', state.session, 'unreachable', error)
+          if (state.session) return state.session
+          throw error
+        }
+        set('signed-out', undefined, reason)
+      }
+      return state.session
+    }
+    open()
+    checking ??= navigator.locks.request(name, ask).finally(() => (checking = undefined))
+    return checking
+  }
+
+  const getToken = (api: string, { scope, signal }: { scope?: string; signal?: AbortSignal | null } = {}) => {
+    const key = `${api} ${scope ?? ''}`
+    let kept = tokens.get(key)
+    if (!kept || Date.now() > kept.until) {
+      const made = {
+        // Until the answer is here, parallel calls share the request.
+        until: Infinity,
+        token: call<{ access_token: string; expires_in: number }>('/session/token', { api, scope }).then(
+          ({ access_token, expires_in }) => {
+            // A token is not used in its last minute.
+            made.until = Date.now() + Math.min(keepTokenFor, (expires_in - 60) * 1000)
+            return access_token
+          },
+          (error: BrokerError) => {
+            tokens.delete(key)
+            if (error.code === 'signed_out') set('signed-out', undefined, 'checked')
+            throw error
+          },
+        ),
+      }
+      tokens.set(key, (kept = made))
+    }
+    return abortable(kept.token, signal)
+  }
+
+  const signIn = async ({ error, ...options }: SignInOptions = {}, subject = ''): Promise<never> => {
+    if (!navigator.userActivation?.isActive && !mark(subject, true)) {
+      throw new BrokerError(0, { code: 'sign_in_loop', title: 'Sign in by a click.' })
+    }
+    const { href } = location
+    const returnUrl =
+      options.returnUrl ?? (encodeURIComponent(href).length > returnUrlLimit ? href.replace(/[?#].*/, '') : href)
+    const url = new URL(error?.signInUrl ?? `${base}/login`)
+    for (const [option, value] of Object.entries({ frontend: frontEnd, ...options, returnUrl })) {
+      // loginHint becomes login_hint.
+      const parameter = option.replace(/[A-Z]/g, '_$&').toLowerCase()
+      if (value !== undefined) url.searchParams.set(parameter, value)
+    }
+    return leave(url)
+  }
+
+  return {
+    getState: () => state,
+    subscribe: (listener) => {
+      listeners.add(listener)
+      if (state.status === 'loading') check('start').catch(ignore)
+      return () => void listeners.delete(listener)
+    },
+    getSession: ({ signal } = {}) => abortable(check('checked'), signal),
+    getToken,
+    fetch: async (api, input, init) => {
+      const request = new Request(input, init)
+      request.headers.set('authorization', `Bearer ${await getToken(api, request)}`)
+      const response = await fetch(request)
+      const claims = response.status === 401 && challengeOf(response)
+      if (claims) return signIn({ claims }, api)
+      if (response.ok) mark(api, false)
+      return response
+    },
+    signIn: (options) => signIn(options),
+    signOut: async ({ returnUrl } = {}) => {
+      const { url } = await call<{ url: string }>('/logout', { return_url: returnUrl })
+      set('signed-out', undefined, 'signed-out-here')
+      return leave(url)
+    },
+    close: () => {
+      clearTimeout(timer)
+      channel?.close()
+      stop.abort()
+    },
+  }
+
+  /**
+   * Notes an automatic sign-in for this tab, or removes the note after a success.
+   *
+   * @returns false where one is noted already, or where the browser has no storage to note it
+   */
+  function mark(subject: string, isOn: boolean): boolean {
+    const key = `${name} ${subject}`
+    try {
+      const isNoted = sessionStorage.getItem(key) !== null
+      if (isOn) sessionStorage.setItem(key, '1')
+      else sessionStorage.removeItem(key)
+      return !isNoted
+    } catch {
+      return false
+    }
+  }
+}
+
+function ignore(): void {
+  // The failure is in the state.
+}
+
+function leave(url: string | URL): Promise<never> {
+  location.assign(url)
+  return new Promise<never>(ignore)
+}
+
+/** Rejects by the signal. The request goes on for the other callers that share it. */
+function abortable<T>(promise: Promise<T>, signal?: AbortSignal | null): Promise<T> {
+  if (!signal) return promise
+  const aborted = new Promise<never>((_, reject) => {
+    signal.throwIfAborted()
+    signal.addEventListener('abort', () => reject(signal.reason as Error))
+  })
+  return Promise.race([promise, aborted])
+}
+
+/** The claims of a Bearer challenge, in base64 or base64url. */
+function challengeOf(response: Response): string | undefined {
+  const [, claims] = /claims="([\w+/=-]+)"/i.exec(response.headers.get('www-authenticate') ?? '') ?? []
+  return claims && atob(claims.replaceAll('-', '+').replaceAll('_', '/'))
+}
