@@ -9,6 +9,7 @@ import { routes } from '../shared/http/routes.ts'
 import { isLoopbackHost } from '../shared/settings/addresses.ts'
 import type { LogSink } from '../shared/telemetry/log.ts'
 import { authorizationServerMetadata } from './authorization-server-metadata.ts'
+import { browserClient } from './browser-client.ts'
 import { callbackByGet, callbackByPost } from './callback.ts'
 import { certificateEvent } from './certificate-event.ts'
 import { certificateRegistered } from './certificate-registered.ts'
@@ -67,6 +68,8 @@ app.http('logoutFrontchannel', { route: routes.logoutFrontchannel, ...people({ G
 app.http('logoutBackchannel', { route: routes.logoutBackchannel, ...programs({ POST: logoutBackchannel }) })
 app.http('jwks', { route: routes.jwks, ...programs({ GET: jwks }) })
 
+// The browser library for session front ends: public and static.
+app.http('browserClient', { route: routes.browserClient, ...programs({ GET: browserClient, HEAD: browserClient }) })
 app.http('health', { route: routes.health, ...open(forLiveness(text(200, 'alive'))), methods: ['GET', 'HEAD'] })
 app.http('ready', { route: routes.ready, ...open(forProbes(composed, { GET: ready, HEAD: ready })) })
 app.http('readyDetail', {

@@ -5,6 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { format, resolveConfig } from 'prettier'
+import { clientPage, generatedModule } from './browser-client.ts'
 import { errorsPage } from './generated-errors.ts'
 import { openApi } from './openapi/document.ts'
 import { exampleSettings, publishedFrontEndsSchema, settingsPage } from './generated-settings.ts'
@@ -22,6 +23,8 @@ export const generatedFiles: readonly GeneratedFile[] = [
   { path: 'docs/front-ends.schema.json', content: publishedFrontEndsSchema },
   { path: 'docs/errors.md', content: errorsPage },
   { path: 'docs/openapi.json', content: openApi },
+  { path: 'docs/browser-client.md', content: clientPage },
+  { path: 'functions/browser-client.generated.ts', content: generatedModule },
 ]
 
 const root = join(import.meta.dirname, '..')

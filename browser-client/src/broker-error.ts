@@ -14,7 +14,7 @@ export type ErrorCode =
   | 'front_end_kind_mismatch'
   | 'request_not_from_front_end'
   | 'api_unknown'
-  | 'scope_not_allowed'
+  | 'scope_not_registered'
   | 'provider_unavailable'
   | 'store_unavailable'
   | 'internal'

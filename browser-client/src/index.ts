@@ -110,6 +110,7 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
   let timer: ReturnType<typeof setTimeout> | undefined
   /** When this state came from the broker, to this tab or to another one. */
   let knownAt = 0
+  let signInUrl = `${base}/login`
 
   const set = (status: Status, session: Session | undefined, reason: Reason, error?: BrokerError) => {
     if (!error) {
@@ -183,6 +184,7 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
           if (state.session) return state.session
           throw error
         }
+        signInUrl = error.signInUrl ?? signInUrl
         set('signed-out', undefined, reason)
       }
       return state.session
@@ -224,7 +226,7 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
     const { href } = location
     const returnUrl =
       options.returnUrl ?? (encodeURIComponent(href).length > returnUrlLimit ? href.replace(/[?#].*/, '') : href)
-    const url = new URL(error?.signInUrl ?? `${base}/login`)
+    const url = new URL(error?.signInUrl ?? signInUrl)
     for (const [option, value] of Object.entries({ frontend: frontEnd, ...options, returnUrl })) {
       // loginHint becomes login_hint.
       const parameter = option.replace(/[A-Z]/g, '_$&').toLowerCase()

@@ -14,6 +14,7 @@ export const routes = {
   logoutDone: 'logout/done',
   logoutFrontchannel: 'logout/frontchannel',
   logoutBackchannel: 'logout/backchannel',
+  browserClient: 'client.js',
   health: 'health',
   ready: 'health/ready',
   readyDetail: 'health/detail',

@@ -1,0 +1,17 @@
+/** GET /client.js: the browser library for session front ends, for pages without a build step. */
+import type { Answer } from '../shared/http/answer.ts'
+import type { Handle } from './respond.ts'
+
+/** Any page may load it: it holds no secret, and a page pins its content by the integrity hash of the documentation. */
+const headers = {
+  'content-type': 'text/javascript; charset=utf-8',
+  'cache-control': 'public, max-age=3600',
+  'access-control-allow-origin': '*',
+  'cross-origin-resource-policy': 'cross-origin',
+}
+
+export const browserClient = (): Handle => async (): Promise<Answer> => {
+  // Loaded on first use, so that a cold start of other routes does not read it.
+  const { clientScript } = await import('./browser-client.generated.ts')
+  return { status: 200, headers, body: clientScript }
+}

@@ -1,0 +1,65 @@
+/** Builds the browser library: the script that the broker serves at `/client.js`, and the package for npm. */
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import * as esbuild from 'esbuild'
+
+const folder = path.join(import.meta.dirname, '../browser-client')
+const source = (name: string) => path.join(folder, 'src', `${name}.ts`)
+const target = 'es2022'
+
+/** The script of `/client.js`: an ES module, minified, with all that it needs. */
+export function clientScript(): string {
+  const { outputFiles } = esbuild.buildSync({
+    entryPoints: [source('index')],
+    absWorkingDir: folder,
+    bundle: true,
+    minify: true,
+    write: false,
+    format: 'esm',
+    target,
+    legalComments: 'none',
+  })
+  return outputFiles[0]?.text.trim() ?? ''
+}
+
+/** @returns the value of a script's attribute `integrity` (Subresource Integrity) */
+export function integrityOf(script: string): string {
+  return `sha384-${createHash('sha384').update(script).digest('base64')}`
+}
+
+/** The module by which the broker serves the script. */
+export function generatedModule(): string {
+  return `/** The browser library as one script. Written by "npm run generate" from browser-client/src: change it there. */
+export const clientScript = ${JSON.stringify(clientScript())}
+`
+}
+
+/** The library's page, with the script's integrity hash. The rest of the page is written by hand. */
+export function clientPage(): string {
+  const page = readFileSync(path.join(folder, '../docs/browser-client.md'), 'utf8')
+  return page.replaceAll(/integrity="[^"]*"/g, `integrity="${integrityOf(clientScript())}"`)
+}
+
+/** Writes `browser-client/dist/`, which `npm pack` packs: modules that share chunks, and their types. */
+export async function buildPackage(): Promise<void> {
+  const dist = path.join(folder, 'dist')
+  await rm(dist, { recursive: true, force: true })
+  await esbuild.build({
+    entryPoints: ['index', 'react', 'testing'].map(source),
+    outdir: dist,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    target,
+    external: ['react'],
+    legalComments: 'none',
+  })
+  const compiler = createRequire(import.meta.url).resolve('typescript/bin/tsc')
+  execFileSync(process.execPath, [compiler, '--project', folder], { stdio: 'inherit' })
+}
+
+if (import.meta.main) await buildPackage()
