@@ -207,8 +207,9 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
             made.until = Date.now() + Math.min(keepTokenFor, (expires_in - 60) * 1000)
             return access_token
           },
-          (error: BrokerError) => {
+          (thrown: unknown) => {
             tokens.delete(key)
+            const error = thrown as BrokerError
             if (error.code === 'signed_out') set('signed-out', undefined, 'checked')
             throw error
           },
@@ -220,7 +221,7 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
   }
 
   const signIn = async ({ error, ...options }: SignInOptions = {}, subject = ''): Promise<never> => {
-    if (!navigator.userActivation?.isActive && !mark(subject, true)) {
+    if (!navigator.userActivation.isActive && !mark(subject, true)) {
       throw new BrokerError(0, { code: 'sign_in_loop', title: 'Sign in by a click.' })
     }
     const { href } = location
