@@ -1,83 +1,93 @@
 metadata name = 'Certificate token broker'
-metadata description = 'All that one broker needs, in one resource group. Deployable by itself; main.bicep adds the group.'
+metadata description = 'All resources of one broker in one resource group. It can be deployed alone; main.bicep creates the group too.'
 
-import { frontEnd, tags, vaultAccess, isGuid, isProduction } from 'modules/types.bicep'
+import {
+  appSettings
+  frontDoorOrigin
+  frontEnd
+  monthlyBudget
+  tags
+  vaultAccess
+  isGuid
+  isProduction
+} from 'modules/types.bicep'
 
-@description('Azure region. Flex Consumption must be there: `az functionapp list-flexconsumption-locations`.')
-@minLength(1)
+@description('Azure region. The region must offer Flex Consumption: `az functionapp list-flexconsumption-locations`.')
+@metadata({
+  azd: {
+    type: 'location'
+  }
+})
 param location string = resourceGroup().location
 
-@description('Name of the azd environment; part of every name and tag.')
+@description('Name of the azd environment. It is part of the resource names and of the tag azd-env-name.')
 @minLength(1)
 @maxLength(64)
 param environmentName string = 'broker-dev'
 
-@description('Makes names unique; empty for one that is derived from subscription and environment.')
+@description('Suffix that makes resource names unique. If empty, the template derives it from subscription, resource group and environment.')
 @maxLength(13)
 param resourceToken string = ''
 
-@description('GUID of the tenant whose people sign in; empty for the tenant of the subscription.')
+@description('Tenant of the people who sign in, as a GUID. If empty, the tenant of the subscription.')
 @maxLength(64)
 param tenantId string = ''
 
-@description('Application (client) id of the app registration, or the client id at another provider.')
+@description('Application (client) id of the app registration, or the client id at another provider. The hook creates the registration if there is none.')
 @maxLength(64)
 param clientId string = ''
 
-@description('Object id of the same app registration (not of its service principal). Empty: the broker registers no certificate at Graph.')
+@description('Object id of the same application (not of its service principal). The broker needs it to renew its certificate; if empty, it does not renew.')
 @maxLength(64)
 param applicationObjectId string = ''
 
-@description('Front ends that may send people to the broker, by docs/front-ends.schema.json.')
+@description('Front ends that may use the broker: an array that follows docs/front-ends.schema.json.')
 @maxLength(100)
 param frontEnds frontEnd[] = []
 
-@description('App settings of the broker that no other parameter sets, by the names of docs/settings.md. The values that the template itself sets win. No secrets.')
-param brokerSettings tags = {}
+@description('Settings of the broker by name, as docs/settings.md lists them: Broker__Authority, Broker__SessionIdleSeconds and so on. Not those that the template computes.')
+param brokerSettings appSettings = {}
 
-@description('Tags of every resource, beside those of the template.')
-param extraTags tags = {}
-
-@description('first: all but what needs the deployed code; second: that too. The hook decides.')
+@description('first: everything except the resources that need the deployed code. second: those too. The hook sets it.')
 param deploymentPass 'first' | 'second' = 'first'
 
-@description('Major version of Node; which ones a region has: `az functionapp list-flexconsumption-runtimes`.')
+@description('Major version of Node. `az functionapp list-flexconsumption-runtimes` lists the versions of a region.')
 param nodeVersion '22' | '24' = '22'
 
 @description('Memory of an instance in MB.')
 param instanceMemoryMB 512 | 2048 | 4096 = 2048
 
-@description('The most instances of the app.')
+@description('Upper limit of instances of the app. It also limits the costs of an hour: see docs/deploy.md.')
 @minValue(40)
 @maxValue(1000)
 param maximumInstances int = 40
 
-@description('Instances that are always ready for HTTP; each is billed while idle. 1 or 2 in production.')
+@description('HTTP instances that are always running and are billed while idle. 2 in production.')
 @minValue(0)
 @maxValue(100)
 param alwaysReadyInstances int = 0
 
-@description('Domain of its own, without https://; empty for the default host name. Its DNS records must be there.')
+@description('Custom domain of the app, without https://. If empty, the default host name. Its DNS records must exist.')
 @maxLength(253)
 param domain string = ''
 
-@description('Whether the domain is bound to the app already. The hook finds out.')
+@description('True if the custom domain is already bound to the app. The hook sets it.')
 param domainIsBound bool = false
 
-@description('How permissions in the vault are given: by access policies, or by roles with the same reach.')
+@description('Permission model of the vault: access policies, or custom roles with the same permissions.')
 param vaultAuthorization 'accessPolicies' | 'rbac' = 'accessPolicies'
 
-@description('Name of the vault; empty for one made of the token. Names of deleted vaults stay taken.')
+@description('Name of the vault. If empty, the template derives it from the suffix. The name of a deleted vault stays reserved.')
 @maxLength(24)
 param vaultName string = ''
 
-@description('Software keys (standard) or HSM keys (premium).')
+@description('SKU of the vault: standard for software keys, premium for HSM keys.')
 param vaultSku 'standard' | 'premium' = 'standard'
 
-@description('Brings back the deleted vault that holds the name.')
+@description('True to recover the deleted vault of this name before it is configured. The hook sets it.')
 param recoverVault bool = false
 
-@description('Days that the deleted vault can be brought back and its name stays taken. Can\'t be changed later.')
+@description('Days for which a deleted vault can be recovered and its name stays reserved. Cannot be changed later.')
 @minValue(7)
 @maxValue(90)
 param vaultSoftDeleteDays int = 90
@@ -92,66 +102,170 @@ param certificateName string = 'broker'
 @maxLength(127)
 param wrappingKeyName string = 'broker-key-ring'
 
-@description('Object id of who deploys; makes the certificate in the first pass. Empty for nobody.')
+@description('Object id of the deploying identity, which creates the certificate in the first pass. If empty, the template grants it nothing.')
 @maxLength(64)
 param principalId string = ''
 
-@description('What the deploying identity is.')
+@description('Type of the deploying identity.')
 param principalType 'User' | 'Group' | 'ServicePrincipal' = 'User'
 
-@description('Object id of who may make and change certificates for good. Empty for nobody.')
+@description('Object id of the certificate officer, who may always create certificates and change their policy. If empty, there is none.')
 @maxLength(64)
 param certificateOfficerId string = ''
 
-@description('Object ids of developers (or of a group of them), who get what the broker has in the vault. Not in production.')
+@description('Object ids of developers or of their group. They get the permissions of the broker in the vault. Refused in production.')
 @maxLength(50)
 param developerIds string[] = []
 
-@description('Other people\'s entries in the vault, which a deployment would otherwise remove: JSON, access policies only.')
+@description('Access policies of other people and applications in the vault. A deployment removes every entry that it does not list. Access policies only.')
 @maxLength(100)
 param otherVaultAccess vaultAccess[] = []
 
-@description('Whether the template makes the role assignments; false where somebody else must. The hook then prints them.')
+@description('True if the template creates the role assignments. If false, the hook prints them as commands for an administrator.')
 param assignRoles bool = true
 
-@description('Mail addresses that get the alerts.')
+@description('Mail addresses that receive the alerts.')
 @maxLength(20)
 param alertEmails string[] = []
 
-@description('Regions that the web test asks from, by their names in Application Insights.')
+@description('Existing action groups that receive the alerts too, by their resource ids.')
+@maxLength(4)
+param alertActionGroupIds string[] = []
+
+@description('Regions that send the requests of the web test, by their names in Application Insights.')
 @minLength(3)
 @maxLength(16)
 param webTestLocations string[] = ['emea-nl-ams-azr', 'us-va-ash-azr', 'apac-sg-sin-azr']
 
-@description('Days that logs are kept.')
+@description('Retention of the logs in days.')
 @minValue(30)
 @maxValue(730)
 param logRetentionDays int = 30
 
-@description('Days that deleted blobs and containers can be brought back.')
+@description('Days for which deleted blobs and containers can be restored.')
 @minValue(1)
 @maxValue(365)
 param softDeleteDays int = 7
 
-// Bad values stop here, before anything is deployed: the name of the parameter, what is wrong, what to do.
-var isEntra = !contains(brokerSettings, 'Broker__Authority')
-var checkedClientId = !isEntra
+@description('True to log reads of the tables too, so that the alert for other identities sees them. The log grows with every session read.')
+param auditTableReads bool = true
+
+@description('Tags of your own for every resource. The tags azd-env-name and application belong to the template.')
+param extraTags tags = {}
+
+@description('public: Key Vault and storage accept requests from any network. private: the app joins a virtual network, and Key Vault and storage are reachable through private endpoints only.')
+param network 'public' | 'private' = 'public'
+
+@description('Address range of the virtual network that the template creates, /24 or larger.')
+@minLength(9)
+@maxLength(18)
+param networkAddressPrefix string = '10.140.0.0/24'
+
+@description('Existing subnet for the app, by its resource id: delegated to Microsoft.App/environments, /27 or larger, no underscore in its name. If empty, the template creates a virtual network.')
+@maxLength(500)
+param appSubnetId string = ''
+
+@description('Existing subnet for the private endpoints, by its resource id. Required with appSubnetId.')
+@maxLength(500)
+param endpointSubnetId string = ''
+
+@description('True if the template creates the private DNS zones. False if a policy or a central team registers private endpoints in DNS.')
+param createDnsZones bool = true
+
+@description('IPv4 addresses or CIDR ranges that may reach the vault from outside the private network, for the deployment\'s own machine.')
+@maxLength(20)
+param vaultAllowedAddresses string[] = []
+
+@description('Front Door in front of the app: its id and the domain that browsers use. The app then accepts requests from this Front Door only.')
+param frontDoor frontDoorOrigin?
+
+@description('True to spread app and storage over availability zones. Choose it before the first deployment; the region must support it.')
+param zoneRedundant bool = false
+
+@description('True to protect the vault and the storage accounts from deletion by locks. Needs the right to write locks.')
+param lockResources bool = false
+
+@description('Monthly budget of the resource group with alerts at 80 % of the forecast and 100 % of the costs.')
+param budget monthlyBudget?
+
+@description('Recreate: an update restarts all instances. RollingUpdate: an update replaces them in batches. Not every region has it.')
+param updateStrategy 'Recreate' | 'RollingUpdate' = 'Recreate'
+
+@description('Name of the Azure cloud.')
+@maxLength(64)
+param cloudName string = environment().name
+
+// Bad values stop the deployment here, before it starts. The message names the parameter, the problem and the fix.
+var usesOtherProvider = contains(brokerSettings, 'Broker__Authority')
+var computedSettings = [
+  'azuread__clientcredentials__0__sourcetype'
+  'azuread__clientcredentials__0__keyvaulturl'
+  'azuread__clientcredentials__0__keyvaultcertificatename'
+  'azuread__clientid'
+  'azuread__tenantid'
+  'broker__applicationobjectid'
+  'broker__baseurl'
+  'broker__frontends'
+  'broker__tableserviceuri'
+  'broker__tableprefix'
+  'broker__wrappingkeyname'
+  'azure_client_id'
+  'applicationinsights_connection_string'
+  'applicationinsights_authentication_string'
+]
+// Flex Consumption refuses these, or they replace the access by identity.
+var hostSettings = [
+  'functions_worker_runtime'
+  'functions_extension_version'
+  'scm_do_build_during_deployment'
+  'enable_oryx_build'
+  'tz'
+]
+var refusedSettings = filter(
+  objectKeys(brokerSettings),
+  name =>
+    contains(computedSettings, toLower(name)) || contains(hostSettings, toLower(name)) || startsWith(
+      toLower(name),
+      'azurewebjobs'
+    ) || startsWith(toLower(name), 'website_')
+)
+var checkedSettings = empty(refusedSettings)
+  ? brokerSettings
+  : fail('brokerSettings contains ${join(refusedSettings, ', ')}: the template computes these settings, or Flex Consumption refuses them. Remove them and use the parameter of that name instead.')
+var checkedClientId = usesOtherProvider
   ? clientId
   : isGuid(clientId) && clientId != '00000000-0000-0000-0000-000000000000'
       ? toLower(clientId)
       : fail('clientId is not the GUID of an app registration. Run azd provision, whose hook creates one, or write the Application (client) ID of yours.')
-// Empty values reach this place where azd compiles without a stored configuration.
-var knownTenantId = empty(tenantId) ? tenant().tenantId : tenantId
-var checkedTenantId = isGuid(knownTenantId) && knownTenantId != '00000000-0000-0000-0000-000000000000'
-  ? toLower(knownTenantId)
-  : fail('tenantId is no GUID. Write the Tenant ID from the overview page of Entra ID.')
+var checkedTenantId = empty(tenantId)
+  ? tenant().tenantId
+  : isGuid(tenantId) && tenantId != '00000000-0000-0000-0000-000000000000'
+      ? toLower(tenantId)
+      : fail('tenantId is not a GUID. Write the Tenant ID from the overview page of Entra ID, or nothing for the tenant of the subscription.')
 var checkedObjectId = empty(applicationObjectId) || isGuid(applicationObjectId)
   ? toLower(applicationObjectId)
   : fail('applicationObjectId is not a GUID. Write the Object ID from the overview page of the app registration, or nothing.')
-var checkedDeveloperIds = empty(developerIds) || !isProduction(environmentName) ? union(developerIds, []) : fail('developerIds would give developers the permissions of the broker in a production environment. Remove it, or use another environment.')
+var checkedDeveloperIds = empty(developerIds) || !isProduction(environmentName) ? union(developerIds, []) : fail('developerIds would give people the permissions of the broker, and the name of the environment says production. Remove it, or use another environment.')
 var checkedOtherAccess = vaultAuthorization == 'accessPolicies' || empty(otherVaultAccess)
   ? otherVaultAccess
   : fail('otherVaultAccess is for access policies, and vaultAuthorization is rbac. Assign roles on the vault instead.')
+var checkedFrontDoor = frontDoor == null
+  ? null
+  : !isGuid(frontDoor!.id)
+      ? fail('frontDoor.id is not a GUID. Write the Front Door ID from the overview page of the Front Door profile.')
+      : empty(domain)
+          ? frontDoor
+          : fail('domain and frontDoor are both set. Behind Front Door the domain belongs to Front Door: write it as frontDoor.domain and remove domain.')
+var ownSubnets = empty(appSubnetId) == empty(endpointSubnetId)
+  ? !empty(appSubnetId)
+  : fail('appSubnetId and endpointSubnetId belong together. Write both, or neither to create a virtual network.')
+var isPrivate = network == 'private'
+  ? true
+  : ownSubnets
+      ? fail('appSubnetId is set, and network is public. Write private for network, or remove the subnets.')
+      : empty(vaultAllowedAddresses)
+          ? false
+          : fail('vaultAllowedAddresses is set, and network is public, where every address is allowed. Write private for network, or remove it.')
 
 var token = empty(resourceToken)
   ? uniqueString(subscription().subscriptionId, resourceGroup().name, environmentName)
@@ -159,8 +273,10 @@ var token = empty(resourceToken)
 
 var names = {
   identity: 'id-broker-${token}'
+  hostIdentity: 'id-broker-host-${token}'
   vault: empty(vaultName) ? 'kv-${token}' : vaultName
   storage: 'st${token}'
+  packageStorage: 'stpkg${token}'
   packageContainer: 'package'
   deadLetterContainer: 'dead-letters'
   workspace: 'log-broker-${token}'
@@ -169,6 +285,9 @@ var names = {
   functionApp: 'func-broker-${token}'
   topic: 'evgt-broker-${token}'
   actionGroup: 'ag-broker-${token}'
+  network: 'vnet-broker-${token}'
+  natGateway: 'ng-broker-${token}'
+  budget: 'budget-broker-${token}'
 }
 
 var resourceTags = union(extraTags, {
@@ -179,9 +298,27 @@ var resourceTags = union(extraTags, {
 var tablePrefix = 'broker'
 var tables = map(['sessions', 'states', 'codes', 'service'], table => '${tablePrefix}${table}')
 
-module identity 'modules/identity.bicep' = {
+var createsNetwork = isPrivate && !ownSubnets
+var appSubnet = createsNetwork
+  ? resourceId('Microsoft.Network/virtualNetworks/subnets', names.network, 'app')
+  : appSubnetId
+var endpointSubnet = createsNetwork
+  ? resourceId('Microsoft.Network/virtualNetworks/subnets', names.network, 'endpoints')
+  : endpointSubnetId
+
+var identityProviderSettings = usesOtherProvider
+  ? {}
+  : union(
+      {
+        AzureAd__Instance: environment().authentication.loginEndpoint
+        AzureAd__TenantId: checkedTenantId
+      },
+      empty(checkedObjectId) ? {} : { Broker__ApplicationObjectId: checkedObjectId }
+    )
+
+module identities 'modules/identity.bicep' = {
   params: {
-    name: names.identity
+    names: names
     location: location
     resourceTags: resourceTags
   }
@@ -193,8 +330,26 @@ module monitoring 'modules/monitoring.bicep' = {
     location: location
     resourceTags: resourceTags
     retentionDays: logRetentionDays
-    publisherPrincipalId: identity.outputs.principalId
+    publisherPrincipalId: identities.outputs.principalId
     assignRoles: assignRoles
+  }
+}
+
+module virtualNetwork 'modules/network.bicep' = if (createsNetwork) {
+  params: {
+    names: names
+    location: location
+    resourceTags: resourceTags
+    addressPrefix: networkAddressPrefix
+  }
+}
+
+module recoveredVault 'modules/recovered-vault.bicep' = if (recoverVault) {
+  params: {
+    name: names.vault
+    location: location
+    resourceTags: resourceTags
+    sku: vaultSku
   }
 }
 
@@ -205,10 +360,9 @@ module vault 'modules/vault.bicep' = {
     resourceTags: resourceTags
     sku: vaultSku
     authorization: vaultAuthorization
-    recover: recoverVault
     softDeleteDays: vaultSoftDeleteDays
     wrappingKeyName: wrappingKeyName
-    brokerPrincipalId: identity.outputs.principalId
+    brokerPrincipalId: identities.outputs.principalId
     developerIds: checkedDeveloperIds
     deployerId: principalId
     deployerType: principalType
@@ -216,9 +370,11 @@ module vault 'modules/vault.bicep' = {
     otherAccess: checkedOtherAccess
     deploymentPass: deploymentPass
     assignRoles: assignRoles
-    workspaceName: names.workspace
+    isPrivate: isPrivate
+    allowedAddresses: vaultAllowedAddresses
+    lockResources: lockResources
   }
-  dependsOn: [monitoring]
+  dependsOn: [monitoring, recoveredVault]
 }
 
 module storage 'modules/storage.bicep' = {
@@ -227,10 +383,28 @@ module storage 'modules/storage.bicep' = {
     location: location
     resourceTags: resourceTags
     tables: tables
-    brokerPrincipalId: identity.outputs.principalId
+    brokerPrincipalId: identities.outputs.principalId
+    hostPrincipalId: identities.outputs.hostPrincipalId
     softDeleteDays: softDeleteDays
+    auditTableReads: auditTableReads
+    isPrivate: isPrivate
+    zoneRedundant: zoneRedundant
+    lockResources: lockResources
     assignRoles: assignRoles
   }
+  dependsOn: [monitoring]
+}
+
+module privateEndpoints 'modules/private-endpoints.bicep' = if (isPrivate) {
+  params: {
+    names: names
+    location: location
+    resourceTags: resourceTags
+    subnetId: endpointSubnet
+    networkId: first(split(endpointSubnet, '/subnets/'))
+    createDnsZones: createDnsZones
+  }
+  dependsOn: [virtualNetwork, vault, storage]
 }
 
 module functionApp 'modules/function-app.bicep' = {
@@ -242,34 +416,37 @@ module functionApp 'modules/function-app.bicep' = {
     instanceMemoryMB: instanceMemoryMB
     maximumInstances: maximumInstances
     alwaysReadyInstances: alwaysReadyInstances
-    identityClientId: identity.outputs.clientId
-    blobEndpoint: storage.outputs.blobEndpoint
+    zoneRedundant: zoneRedundant
+    updateStrategy: updateStrategy
+    identityClientId: identities.outputs.clientId
+    hostIdentityClientId: identities.outputs.hostClientId
+    packageEndpoint: storage.outputs.packageEndpoint
+    hostStorage: {
+      blob: storage.outputs.blobEndpoint
+      queue: storage.outputs.queueEndpoint
+      table: storage.outputs.tableEndpoint
+    }
+    isPublicCloud: cloudName == 'AzureCloud'
     applicationInsightsConnectionString: monitoring.outputs.connectionString
     domain: domain
-    brokerSettings: union(
-      brokerSettings,
-      isEntra
-        ? {
-            AzureAd__Instance: environment().authentication.loginEndpoint
-            AzureAd__TenantId: checkedTenantId
-          }
-        : {},
-      {
-        AzureAd__ClientId: checkedClientId
-        AzureAd__ClientCredentials__0__SourceType: 'KeyVault'
-        AzureAd__ClientCredentials__0__KeyVaultUrl: vault.outputs.vaultUri
-        AzureAd__ClientCredentials__0__KeyVaultCertificateName: certificateName
-        Broker__FrontEnds: string(frontEnds)
-        Broker__TableServiceUri: storage.outputs.tableEndpoint
-        Broker__TablePrefix: tablePrefix
-        Broker__WrappingKeyName: wrappingKeyName
-      },
-      empty(checkedObjectId) || !isEntra ? {} : { Broker__ApplicationObjectId: checkedObjectId }
-    )
+    frontDoor: checkedFrontDoor
+    subnetId: appSubnet
+    brokerSettings: union(identityProviderSettings, checkedSettings, {
+      AzureAd__ClientId: checkedClientId
+      AzureAd__ClientCredentials__0__SourceType: 'KeyVault'
+      AzureAd__ClientCredentials__0__KeyVaultUrl: vault.outputs.vaultUri
+      AzureAd__ClientCredentials__0__KeyVaultCertificateName: certificateName
+      Broker__FrontEnds: string(frontEnds)
+      Broker__TableServiceUri: storage.outputs.tableEndpoint
+      Broker__TablePrefix: tablePrefix
+      Broker__WrappingKeyName: wrappingKeyName
+    })
   }
+  // The app reads its package when it starts, so the private way to it must exist before.
+  dependsOn: [privateEndpoints]
 }
 
-module ownDomain 'modules/domain.bicep' = if (!empty(domain)) {
+module customDomain 'modules/domain.bicep' = if (!empty(domain)) {
   params: {
     functionAppName: names.functionApp
     location: location
@@ -286,6 +463,7 @@ module alerts 'modules/alerts.bicep' = {
     location: location
     resourceTags: resourceTags
     emails: alertEmails
+    otherActionGroupIds: alertActionGroupIds
     baseUrl: functionApp.outputs.baseUrl
     deploymentPass: deploymentPass
     webTestLocations: webTestLocations
@@ -298,16 +476,25 @@ module events 'modules/events.bicep' = {
     location: location
     resourceTags: resourceTags
     certificateName: certificateName
-    actionGroupId: alerts.outputs.actionGroupId
+    actionGroupIds: alerts.outputs.actionGroupIds
     deploymentPass: deploymentPass
     assignRoles: assignRoles
   }
 }
 
-@description('Where browsers reach the broker.')
+module costs 'modules/budget.bicep' = if (budget != null) {
+  params: {
+    names: names
+    budget: budget!
+    actionGroupIds: alerts.outputs.actionGroupIds
+    emails: alertEmails
+  }
+}
+
+@description('Public address of the broker.')
 output baseUrl string = functionApp.outputs.baseUrl
 
-@description('Host name that Azure gives the app: what the CNAME of a domain points at.')
+@description('Default host name of the app: the target of the CNAME of a custom domain.')
 output defaultHostName string = functionApp.outputs.defaultHostName
 
 @description('Name of the function app.')
@@ -316,14 +503,17 @@ output functionAppName string = names.functionApp
 @description('Name of the vault.')
 output vaultName string = names.vault
 
-@description('Address of the vault.')
+@description('URL of the vault.')
 output vaultUrl string = vault.outputs.vaultUri
 
 @description('Name of the certificate in the vault.')
 output certificateName string = certificateName
 
-@description('Client id of the identity of the broker.')
-output identityClientId string = identity.outputs.clientId
+@description('Client id of the managed identity of the broker.')
+output identityClientId string = identities.outputs.clientId
 
-@description('Object id of the identity of the broker.')
-output identityPrincipalId string = identity.outputs.principalId
+@description('Object id of the managed identity of the broker.')
+output identityPrincipalId string = identities.outputs.principalId
+
+@description('Object id of the managed identity of the host, which owns the package and the blobs of the host.')
+output hostIdentityPrincipalId string = identities.outputs.hostPrincipalId

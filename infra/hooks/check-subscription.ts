@@ -35,9 +35,9 @@ async function checkRights(cloud: Cloud, environment: AzdEnvironment, subscripti
   if (!may('Microsoft.Authorization/roleAssignments/write')) {
     throw new HookStop(
       [
-        'You may not make role assignments in the subscription (Microsoft.Authorization/roleAssignments/write), and the identity of the broker needs four. Nothing was deployed.',
+        'You may not make role assignments in the subscription (Microsoft.Authorization/roleAssignments/write), and the deployment assigns five roles. Nothing was deployed.',
         '- An Owner of the subscription gives you the right: az role assignment create --role "Role Based Access Control Administrator" --assignee <you> --scope <the subscription or the resource group>',
-        '- Without it: azd env set BROKER_ASSIGN_ROLES false; the deployment then prints the four commands for somebody who may.',
+        '- Without it: azd env set BROKER_ASSIGN_ROLES false; the deployment then prints the five commands for an administrator.',
       ].join('\n'),
     )
   }

@@ -80,7 +80,9 @@ function tellRoles(environment: AzdEnvironment, report: Report): void {
     report.todo(
       `az role assignment create --role "${role}" --assignee-object-id ${assignee} --assignee-principal-type ServicePrincipal --scope ${scope}`,
     )
-  assign('Storage Blob Data Owner', identity, storage)
+  const host = environment.get('BROKER_HOST_IDENTITY_PRINCIPAL_ID') ?? '<the identity of the host>'
+  assign('Storage Blob Data Owner', host, storage)
+  assign('Storage Blob Data Contributor', host, `${group}/Microsoft.Storage/storageAccounts/stpkg${token}`)
   assign('Storage Table Data Contributor', identity, storage)
   assign('Monitoring Metrics Publisher', identity, `${group}/Microsoft.Insights/components/appi-broker-${token}`)
   assign(

@@ -1,5 +1,5 @@
 metadata name = 'Alerts'
-metadata description = 'Who is told, and of what: the vault is unavailable, the broker is not ready, people cannot sign in, the certificate needs somebody. What the vault itself says of the certificate stands in events.bicep.'
+metadata description = 'Action group, web test and alerts: vault unavailable, broker not ready, sign-ins fail, certificate not renewed, tables read by another identity. The alerts of the vault about the certificate are in events.bicep.'
 
 import { tags, resourceNames } from 'types.bicep'
 
@@ -13,22 +13,29 @@ param location string
 @description('Tags of every resource.')
 param resourceTags tags
 
-@description('Who gets the alerts by mail.')
+@description('Mail addresses that receive the alerts.')
 param emails string[]
 
-@description('Where browsers reach the broker.')
+@description('Existing action groups that receive the alerts too.')
+param otherActionGroupIds string[]
+
+@description('Public address of the broker.')
 @minLength(1)
 param baseUrl string
 
-@description('Which of the two passes this is: before the second one nothing answers at /health/ready.')
+@description('Pass of the deployment: /health/ready exists in the second pass only.')
 param deploymentPass 'first' | 'second'
 
-@description('Regions that the web test asks from, by their names in Application Insights.')
+@description('Regions that send the requests of the web test, by their names in Application Insights.')
 @minLength(3)
 @maxLength(16)
 param webTestLocations string[]
 
 var isSecondPass = deploymentPass == 'second'
+var actionGroupIds = concat([actionGroup.id], otherActionGroupIds)
+var alertActions = map(actionGroupIds, id => {
+  actionGroupId: id
+})
 
 resource vault 'Microsoft.KeyVault/vaults@2026-05-15' existing = {
   name: names.vault
@@ -64,7 +71,7 @@ resource vaultUnavailable 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   location: 'global'
   tags: resourceTags
   properties: {
-    description: 'Key Vault does not answer as it should. Sessions go on; new sign-ins need a signature within minutes.'
+    description: 'Key Vault answers less than 95 % of the requests. Sessions continue; new sign-ins fail as soon as a client assertion must be signed.'
     enabled: true
     severity: 1
     scopes: [vault.id]
@@ -85,11 +92,7 @@ resource vaultUnavailable 'Microsoft.Insights/metricAlerts@2026-01-01' = {
         }
       ]
     }
-    actions: [
-      {
-        actionGroupId: actionGroup.id
-      }
-    ]
+    actions: alertActions
   }
 }
 
@@ -97,14 +100,14 @@ resource readyTest 'Microsoft.Insights/webtests@2022-06-15' = if (isSecondPass) 
   name: '${names.functionApp}-ready'
   location: location
   tags: union(resourceTags, {
-    // How Application Insights knows that the test is its own.
+    // Application Insights finds its web tests by this tag.
     'hidden-link:${component.id}': 'Resource'
   })
   kind: 'standard'
   properties: {
     SyntheticMonitorId: '${names.functionApp}-ready'
     Name: '${names.functionApp}-ready'
-    Description: 'Asks /health/ready: settings, key ring, store, provider and certificate.'
+    Description: 'Requests /health/ready, which checks settings, key ring, store, provider and certificate.'
     Kind: 'standard'
     Enabled: true
     Frequency: 300
@@ -134,7 +137,7 @@ resource notReady 'Microsoft.Insights/metricAlerts@2026-01-01' = if (isSecondPas
   location: 'global'
   tags: resourceTags
   properties: {
-    description: 'The broker is not ready, seen from two places at once. /health/detail names the check that fails.'
+    description: 'Two regions report at the same time that the broker is not ready. /health/detail names the check that fails.'
     enabled: true
     severity: 0
     scopes: [readyTest.id, component.id]
@@ -147,15 +150,11 @@ resource notReady 'Microsoft.Insights/metricAlerts@2026-01-01' = if (isSecondPas
       componentId: component.id
       failedLocationCount: 2
     }
-    actions: [
-      {
-        actionGroupId: actionGroup.id
-      }
-    ]
+    actions: alertActions
   }
 }
 
-// The sums count every step, also under a load at which events are sampled (shared/telemetry/flow-events.ts).
+// The sums count every step, even under a load at which events are sampled (shared/telemetry/flow-events.ts).
 var failedSteps = '''
 AppMetrics
 | where Name == 'broker.steps'
@@ -165,7 +164,7 @@ AppMetrics
 | project TimeGenerated, code, failures = Sum
 '''
 
-// By extract() and not parse_json(): a line that no invocation wrote has its level before the JSON.
+// extract() instead of parse_json(): a line from outside an invocation has its level before the JSON.
 var certificateLines = '''
 AppTraces
 | where Message has 'certificate'
@@ -174,22 +173,23 @@ AppTraces
 | project TimeGenerated, event
 '''
 
-// No identity of their own: the rules ask with the rights that who deploys has at that moment, and go on when they leave.
+// The rules have no identity: Azure checks the rights of the deploying identity at the deployment, and the rules keep
+// running when it is removed.
 resource signInFails 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (isSecondPass) {
   name: '${names.functionApp}-sign-in-fails'
   location: location
   tags: resourceTags
   kind: 'LogAlert'
   properties: {
-    displayName: '${names.functionApp}: people cannot sign in'
-    description: 'More than five sign-ins, tokens or renewals failed in 15 minutes by the same code, and no person and no front end can mend it. docs/errors.md says of each code what to do.'
+    displayName: '${names.functionApp}: sign-ins fail'
+    description: 'More than five sign-ins, tokens or renewals failed in 15 minutes with the same code, and the cause is at the operator or the provider. docs/errors.md has the remedy of each code.'
     enabled: true
     severity: 1
     scopes: [workspace.id]
     evaluationFrequency: 'PT5M'
     windowSize: 'PT15M'
     autoMitigate: true
-    // The table is there once something was reported; a first deployment comes before that.
+    // The table does not exist before the first report, and a validated query would stop the first deployment.
     skipQueryValidation: true
     criteria: {
       allOf: [
@@ -197,7 +197,7 @@ resource signInFails 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (i
           query: failedSteps
           timeAggregation: 'Total'
           metricMeasureColumn: 'failures'
-          // An alert for each code, which stands in the mail.
+          // One alert for each code, and the mail names the code.
           dimensions: [
             {
               name: 'code'
@@ -215,24 +215,24 @@ resource signInFails 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (i
       ]
     }
     actions: {
-      actionGroups: [actionGroup.id]
+      actionGroups: actionGroupIds
     }
   }
 }
 
-resource certificateNeedsSomebody 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (isSecondPass) {
+resource certificateNotRenewed 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (isSecondPass) {
   name: '${names.functionApp}-certificate'
   location: location
   tags: resourceTags
   kind: 'LogAlert'
   properties: {
-    displayName: '${names.functionApp}: the certificate needs somebody'
-    description: 'The certificate does not roll by itself, or nothing can sign. docs/certificate.md says of each event what to do.'
+    displayName: '${names.functionApp}: the certificate needs an operator'
+    description: 'The broker could not renew its certificate, or cannot sign with it. docs/certificate.md has the remedy of each event.'
     enabled: true
     severity: 1
     scopes: [workspace.id]
     evaluationFrequency: 'PT15M'
-    // Each is told once a day while it lasts: with less, the alert would end between two lines.
+    // The broker logs each event once a day while it lasts. A shorter window would end the alert between two lines.
     windowSize: 'P1D'
     autoMitigate: true
     skipQueryValidation: true
@@ -258,10 +258,10 @@ resource certificateNeedsSomebody 'Microsoft.Insights/scheduledQueryRules@2026-0
       ]
     }
     actions: {
-      actionGroups: [actionGroup.id]
+      actionGroups: actionGroupIds
     }
   }
 }
 
-@description('Action group that the alerts go to.')
-output actionGroupId string = actionGroup.id
+@description('Action groups that receive the alerts.')
+output actionGroupIds string[] = actionGroupIds

@@ -1,17 +1,17 @@
 metadata name = 'Domain with TLS'
-metadata description = 'The binding of the domain to its certificate.'
+metadata description = 'Binds the custom domain to its certificate.'
 
 @description('Name of the function app.')
 @minLength(2)
 @maxLength(60)
 param functionAppName string
 
-@description('The domain.')
+@description('Custom domain.')
 @minLength(4)
 @maxLength(253)
 param domain string
 
-@description('Thumbprint of its certificate.')
+@description('Thumbprint of the certificate.')
 @minLength(1)
 param thumbprint string
 

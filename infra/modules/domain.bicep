@@ -1,5 +1,5 @@
 metadata name = 'Domain'
-metadata description = 'A domain of its own, with the free certificate. The DNS records must be there before: docs/deploy.md.'
+metadata description = 'Custom domain with the free certificate of Azure. Its DNS records must exist before: docs/deploy.md.'
 
 import { tags } from 'types.bicep'
 
@@ -15,12 +15,12 @@ param location string
 @description('Tags of every resource.')
 param resourceTags tags
 
-@description('The domain.')
+@description('Custom domain.')
 @minLength(4)
 @maxLength(253)
 param domain string
 
-@description('Whether it is bound already. Binding it again without TLS would turn TLS off for a moment.')
+@description('True if the domain is already bound. To bind it again without TLS would turn TLS off for a moment.')
 param isBound bool
 
 resource site 'Microsoft.Web/sites@2025-03-01' existing = {
@@ -49,7 +49,7 @@ resource certificate 'Microsoft.Web/sites/certificates@2025-03-01' = {
   dependsOn: [binding]
 }
 
-// Apart, since one template can't have the same binding twice.
+// A module, because a template cannot contain the same binding twice.
 module tls 'domain-tls.bicep' = {
   params: {
     functionAppName: functionAppName

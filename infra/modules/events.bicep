@@ -1,5 +1,5 @@
 metadata name = 'Events'
-metadata description = 'What the vault says of its certificates: alerts straight from it, and the function that rolls, once it is there.'
+metadata description = 'Events of the vault about the certificate: alerts directly from Event Grid, and the function that renews the certificate, after its code is deployed.'
 
 import { tags, resourceNames } from 'types.bicep'
 
@@ -18,14 +18,14 @@ param resourceTags tags
 @maxLength(127)
 param certificateName string
 
-@description('Action group that is told.')
+@description('Action groups that receive the alerts.')
 @minLength(1)
-param actionGroupId string
+param actionGroupIds string[]
 
-@description('Which of the two passes this is: the function is there in the second one only.')
+@description('Pass of the deployment: the function exists in the second pass only.')
 param deploymentPass 'first' | 'second'
 
-@description('Whether role assignments are made here; false where somebody else makes them.')
+@description('True if the template creates role assignments.')
 param assignRoles bool
 
 var storageBlobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
@@ -75,7 +75,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   }
 }
 
-// On the one container, not on the account.
+// The scope is the container, not the account.
 resource deadLetterWriter 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
   name: guid(account::blobs::deadLetters.id, names.topic, storageBlobDataContributor)
   scope: account::blobs::deadLetters
@@ -86,7 +86,8 @@ resource deadLetterWriter 'Microsoft.Authorization/roleAssignments@2022-04-01' =
   }
 }
 
-// Expiry events come only for versions made after the subscription: hence in the first pass, before the certificate.
+// Event Grid sends expiry events only for versions that were created after the subscription. So the subscription belongs to
+// the first pass, before the certificate.
 resource nearExpiry 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
   parent: topic
   name: 'alert-certificate-near-expiry'
@@ -96,8 +97,8 @@ resource nearExpiry 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02
       endpointType: 'MonitorAlert'
       properties: {
         severity: 'Sev1'
-        description: 'The certificate of the broker ends within 30 days: its automatic renewal has failed.'
-        actionGroups: [actionGroupId]
+        description: 'The certificate of the broker expires within 30 days: its automatic renewal has failed.'
+        actionGroups: actionGroupIds
       }
     }
     filter: {
@@ -116,8 +117,8 @@ resource expired 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15
       endpointType: 'MonitorAlert'
       properties: {
         severity: 'Sev0'
-        description: 'A version of the certificate of the broker has ended. Without a newer one nobody can sign in.'
-        actionGroups: [actionGroupId]
+        description: 'A version of the certificate of the broker has expired. Without a newer version, sign-ins fail.'
+        actionGroups: actionGroupIds
       }
     }
     filter: {
@@ -166,4 +167,24 @@ resource certificateEvents 'Microsoft.EventGrid/systemTopics/eventSubscriptions@
     }
   }
   dependsOn: [deadLetterWriter]
+}
+
+resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' existing = {
+  name: names.workspace
+}
+
+// Only the preview version of diagnostic settings is newer than 2016. A system topic has this one category.
+#disable-next-line use-recent-api-versions
+resource deliveryLog 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'deliveries'
+  scope: topic
+  properties: {
+    workspaceId: workspace.id
+    logs: [
+      {
+        category: 'DeliveryFailures'
+        enabled: true
+      }
+    ]
+  }
 }

@@ -1,12 +1,10 @@
-metadata name = 'Identity'
-metadata description = 'The identity of the broker: one, user-assigned, so that it exists before the vault that it may use.'
+metadata name = 'Identities'
+metadata description = 'Two user-assigned identities. The broker has one for vault, tables and telemetry; the Functions host has the other for its blobs and the package. So a token of the broker writes neither the code of the broker nor the keys of the host.'
 
-import { tags } from 'types.bicep'
+import { tags, resourceNames } from 'types.bicep'
 
-@description('Name of the identity.')
-@minLength(3)
-@maxLength(128)
-param name string
+@description('Names of all resources.')
+param names resourceNames
 
 @description('Azure region.')
 @minLength(1)
@@ -16,13 +14,25 @@ param location string
 param resourceTags tags
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
-  name: name
+  name: names.identity
   location: location
   tags: resourceTags
 }
 
-@description('Client id: AZURE_CLIENT_ID of the broker.')
+resource hostIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
+  name: names.hostIdentity
+  location: location
+  tags: resourceTags
+}
+
+@description('Client id of the identity of the broker: AZURE_CLIENT_ID.')
 output clientId string = identity.properties.clientId
 
-@description('Object id of its service principal: who gets the permissions.')
+@description('Object id of the service principal of the broker.')
 output principalId string = identity.properties.principalId
+
+@description('Client id of the identity of the host.')
+output hostClientId string = hostIdentity.properties.clientId
+
+@description('Object id of the service principal of the host.')
+output hostPrincipalId string = hostIdentity.properties.principalId

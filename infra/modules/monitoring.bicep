@@ -1,5 +1,5 @@
 metadata name = 'Monitoring'
-metadata description = 'Log Analytics and Application Insights. Both take data by Entra identity only: their keys open nothing.'
+metadata description = 'Log Analytics and Application Insights. Both accept data with an Entra token only; their keys are disabled.'
 
 import { tags, resourceNames } from 'types.bicep'
 
@@ -13,7 +13,7 @@ param location string
 @description('Tags of every resource.')
 param resourceTags tags
 
-@description('Days that logs are kept.')
+@description('Retention of the logs in days.')
 @minValue(30)
 @maxValue(730)
 param retentionDays int
@@ -22,10 +22,10 @@ param retentionDays int
 @minLength(1)
 param publisherPrincipalId string
 
-@description('Whether role assignments are made here; false where somebody else makes them.')
+@description('True if the template creates role assignments.')
 param assignRoles bool
 
-// Monitoring Metrics Publisher: sends telemetry, reads none.
+// Monitoring Metrics Publisher: may send telemetry and may not read it.
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
@@ -54,7 +54,7 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
     WorkspaceResourceId: workspace.id
     IngestionMode: 'LogAnalytics'
     DisableLocalAuth: true
-    // The addresses of people are nobody's business; masking is the default, written out.
+    // Application Insights drops the IP addresses of people. This is the default.
     DisableIpMasking: false
   }
 }
@@ -69,5 +69,5 @@ resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (as
   }
 }
 
-@description('Where telemetry goes. No secret: the component takes nothing without an Entra token.')
+@description('Connection string. No secret: the component accepts nothing without an Entra token.')
 output connectionString string = component.properties.ConnectionString

@@ -1,5 +1,5 @@
 metadata name = 'Types'
-metadata description = 'What the templates share: tags, names, front ends and the entries of an access policy.'
+metadata description = 'Types and checks that the templates share.'
 
 @export()
 @description('Tags of every resource: name and value.')
@@ -8,21 +8,27 @@ type tags = {
 }
 
 @export()
-@description('Names of all resources: computed once, in broker.bicep, and passed on.')
+@description('Names of all resources. broker.bicep computes them once and passes them to every module.')
 type resourceNames = {
-  @description('User-assigned identity of the broker.')
+  @description('User-assigned identity of the broker: vault, tables and telemetry.')
   identity: string
+
+  @description('User-assigned identity of the Functions host: its blobs and the package.')
+  hostIdentity: string
 
   @description('Key Vault.')
   vault: string
 
-  @description('Storage account.')
+  @description('Storage account of the tables, of the host and of the dead letters.')
   storage: string
+
+  @description('Storage account of the deployed package.')
+  packageStorage: string
 
   @description('Blob container that holds the deployed package.')
   packageContainer: string
 
-  @description('Blob container for events that could not be delivered.')
+  @description('Blob container for events that Event Grid could not deliver.')
   deadLetterContainer: string
 
   @description('Log Analytics workspace.')
@@ -40,12 +46,56 @@ type resourceNames = {
   @description('Event Grid system topic of the vault.')
   topic: string
 
-  @description('Action group that the alerts go to.')
+  @description('Action group that receives the alerts.')
   actionGroup: string
+
+  @description('Virtual network.')
+  network: string
+
+  @description('NAT gateway of the virtual network.')
+  natGateway: string
+
+  @description('Budget of the resource group.')
+  budget: string
 }
 
 @export()
-@description('What one identity may do in the vault with certificates.')
+@description('Settings of the broker: name and value. No secrets.')
+type appSettings = {
+  *: string
+}
+
+@export()
+@description('The Front Door in front of the app.')
+@sealed()
+type frontDoorOrigin = {
+  @description('Front Door ID from its overview page: the value of the header X-Azure-FDID.')
+  @minLength(36)
+  @maxLength(36)
+  id: string
+
+  @description('Domain that browsers use, without https://.')
+  @minLength(4)
+  @maxLength(253)
+  domain: string
+}
+
+@export()
+@description('A budget of the resource group.')
+@sealed()
+type monthlyBudget = {
+  @description('Amount for each month, in the currency of the subscription.')
+  @minValue(1)
+  amount: int
+
+  @description('First day of the month in which the budget starts, as 2026-11-01. Azure does not allow a later change.')
+  @minLength(10)
+  @maxLength(10)
+  startDate: string
+}
+
+@export()
+@description('Permissions of an identity on certificates in the vault.')
 type certificatePermission =
   | 'get'
   | 'list'
@@ -65,7 +115,7 @@ type certificatePermission =
   | 'purge'
 
 @export()
-@description('What one identity may do in the vault with keys.')
+@description('Permissions of an identity on keys in the vault.')
 type keyPermission =
   | 'get'
   | 'list'
@@ -88,7 +138,7 @@ type keyPermission =
   | 'setrotationpolicy'
 
 @export()
-@description('Somebody else in the vault: a person, group or application, by its object id.')
+@description('Access policy of another person, group or application.')
 @sealed()
 type vaultAccess = {
   @description('Object id of the person, group or service principal.')
@@ -104,73 +154,73 @@ type vaultAccess = {
 }
 
 @export()
-@description('An API that a front end may get access tokens for.')
+@description('An API for which a front end gets access tokens.')
 @sealed()
 type frontEndApi = {
-  @description('What the front end calls it.')
+  @description('Name of the API in requests of the front end.')
   @minLength(1)
   @maxLength(64)
   name: string
 
-  @description('Scopes at the identity provider, in full, all of one resource.')
+  @description('Full scopes at the identity provider, all of one resource.')
   @minLength(1)
   @maxLength(20)
   scopes: string[]
 }
 
 @export()
-@description('A front end that may send people to the broker; docs/front-ends.schema.json has the rest of the rules.')
+@description('A registered front end. docs/front-ends.schema.json has all rules.')
 @sealed()
 type frontEnd = {
-  @description('Its name: the parameter frontend, and part of its cookie.')
+  @description('Id: the parameter frontend, and part of the cookie name.')
   @minLength(1)
   @maxLength(32)
   id: string
 
-  @description('How it gets its tokens.')
+  @description('session for a session front end, oauth for an OAuth client.')
   kind: ('session' | 'oauth')?
 
-  @description('Its origins, exactly as a browser sends them.')
+  @description('Origins, exactly as a browser sends them.')
   @minLength(1)
   @maxLength(20)
   origins: string[]
 
-  @description('Where a sign-in may end, exactly.')
+  @description('Allowed return URLs after a sign-in, compared exactly.')
   returnUrls: string[]?
 
-  @description('OAuth clients: its redirect URIs, compared exactly.')
+  @description('Redirect URIs of an OAuth client, compared exactly.')
   redirectUris: string[]?
 
-  @description('OAuth clients: whether a browser that signed in at another front end is signed in here silently.')
+  @description('True if an OAuth client accepts single sign-on from other front ends.')
   singleSignOn: bool?
 
-  @description('Where the browser may go after a sign-out, exactly.')
+  @description('Allowed URLs after a sign-out, compared exactly.')
   signedOutUrls: string[]?
 
-  @description('Values of prompt that /login passes on.')
+  @description('Values of prompt that /login sends to the provider.')
   prompts: ('login' | 'select_account' | 'consent' | 'none')[]?
 
-  @description('APIs that it may get access tokens for.')
+  @description('APIs for which the front end gets access tokens.')
   apis: frontEndApi[]?
 }
 
 var filler = '####################################'
 
 @export()
-@description('Whether a text is written as a GUID.')
+@description('True if a text is a GUID.')
 func isGuid(value string) bool =>
   length(value) == 36 && empty(filter(
     range(0, 36),
     position =>
       !contains(
         contains([8, 13, 18, 23], position) ? '-' : '0123456789abcdef',
-        // Filled up, since both sides of the && are evaluated: a short text must not end in an index out of range.
+        // The filler prevents an index out of range: Bicep evaluates both sides of the &&.
         substring('${toLower(value)}${filler}', position, 1)
       )
   ))
 
 @export()
-@description('Whether the name of an environment says production: prod, prd, live or production as one of its parts.')
+@description('True if a part of the name of an environment is prod, prd, live or production.')
 func isProduction(environmentName string) bool =>
   !empty(filter(
     split(replace(replace(toLower(environmentName), '_', '-'), '.', '-'), '-'),

@@ -1,5 +1,5 @@
 metadata name = 'Vault'
-metadata description = 'Key Vault, who may do what in it, its audit log, and the key that wraps the key ring. The certificate is made by the hook: ARM has no type for it.'
+metadata description = 'Key Vault with its permissions, its audit log and the key that wraps the key ring. The hook creates the certificate, because ARM has no resource type for it.'
 
 import { tags, resourceNames, vaultAccess } from 'types.bicep'
 
@@ -13,16 +13,13 @@ param location string
 @description('Tags of every resource.')
 param resourceTags tags
 
-@description('Software keys (standard) or HSM keys (premium).')
+@description('SKU: standard for software keys, premium for HSM keys.')
 param sku 'standard' | 'premium'
 
-@description('How permissions are given: by access policies, or by roles with the same reach.')
+@description('Permission model: access policies, or custom roles with the same permissions.')
 param authorization 'accessPolicies' | 'rbac'
 
-@description('Brings back a deleted vault of this name.')
-param recover bool
-
-@description('Days that a deleted vault and what was in it can be brought back; its name stays taken for as long.')
+@description('Days for which a deleted vault can be recovered and its name stays reserved.')
 @minValue(7)
 @maxValue(90)
 param softDeleteDays int
@@ -36,34 +33,38 @@ param wrappingKeyName string
 @minLength(1)
 param brokerPrincipalId string
 
-@description('Object ids of developers, who get what the broker has.')
+@description('Object ids of developers, who get the permissions of the broker.')
 param developerIds string[]
 
-@description('Object id of who deploys; may make the certificate in the first pass, and read it later. Empty for nobody.')
+@description('Object id of the deploying identity: it may create the certificate in the first pass and read it later. If empty, it gets nothing.')
 param deployerId string
 
-@description('What the deploying identity is.')
+@description('Type of the deploying identity.')
 param deployerType 'User' | 'Group' | 'ServicePrincipal'
 
-@description('Object id of who may make and change certificates for good. Empty for nobody.')
+@description('Object id of the certificate officer. If empty, there is none.')
 param officerId string
 
-@description('Entries of other people and programs: the list in the vault is replaced at each deployment.')
+@description('Access policies of other people and applications. Each deployment replaces the list in the vault.')
 param otherAccess vaultAccess[]
 
-@description('Which of the two passes this is.')
+@description('Pass of the deployment.')
 param deploymentPass 'first' | 'second'
 
-@description('Whether role assignments are made here; false where somebody else makes them.')
+@description('True if the template creates role assignments.')
 param assignRoles bool
 
-@description('Name of the Log Analytics workspace that takes the audit log.')
-@minLength(4)
-@maxLength(63)
-param workspaceName string
+@description('True if requests come through private endpoints only.')
+param isPrivate bool
 
-// What the broker does in the vault, and nothing else: read the public part and its versions, sign, wrap, unwrap.
-// `get` on keys tells which version wrapped; no secrets, for the private key of a certificate is read as a secret.
+@description('IPv4 addresses or CIDR ranges that may reach a private vault from outside.')
+param allowedAddresses string[]
+
+@description('True to protect the vault from deletion.')
+param lockResources bool
+
+// The broker reads the public part of the certificate and its versions, signs, wraps and unwraps. `get` on keys returns the
+// version that wrapped. No permission on secrets: the private key of a certificate is readable as a secret.
 var brokerPermissions = {
   certificates: ['get', 'list']
   keys: ['get', 'sign', 'wrapKey', 'unwrapKey']
@@ -76,7 +77,7 @@ var brokerDataActions = [
   'Microsoft.KeyVault/vaults/keys/unwrap/action'
 ]
 
-// `create` is polled with `get`; `update` changes the policy of a certificate.
+// `create` is polled with `get`. `update` changes the policy of a certificate.
 var officerPermissions = ['get', 'list', 'create', 'update']
 var officerDataActions = [
   'Microsoft.KeyVault/vaults/certificates/read'
@@ -90,7 +91,7 @@ var isFirstPass = deploymentPass == 'first'
 
 var holdersOfBrokerPermissions = concat([brokerPrincipalId], developerIds)
 
-// Whoever is both gets one entry: the officer has all that a deployer has.
+// An identity that has both roles gets one entry: the officer has every permission of the deployer.
 var deployerEntries = empty(deployerId) || deployerId == officerId
   ? []
   : [{ objectId: deployerId, certificates: isFirstPass ? officerPermissions : ['get', 'list'] }]
@@ -101,13 +102,13 @@ resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
   location: location
   tags: resourceTags
   properties: {
-    createMode: recover ? 'recover' : 'default'
+    createMode: 'default'
     tenantId: tenant().tenantId
     sku: {
       family: 'A'
       name: sku
     }
-    // By name: from this API version on, a new vault that says nothing is made with roles.
+    // Explicit: from this API version on, the default of a new vault is true.
     enableRbacAuthorization: isRbac
     enableSoftDelete: true
     softDeleteRetentionInDays: softDeleteDays
@@ -115,11 +116,16 @@ resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
     enabledForDeployment: false
     enabledForDiskEncryption: false
     enabledForTemplateDeployment: false
-    publicNetworkAccess: 'Enabled'
+    // Azure applies the rules for addresses only while public access is enabled.
+    publicNetworkAccess: isPrivate && empty(allowedAddresses) ? 'Disabled' : 'Enabled'
     networkAcls: {
       bypass: 'None'
-      // A Flex Consumption app without a network of its own has no fixed address; the way in is the Entra token.
-      defaultAction: 'Allow'
+      // Without a virtual network an app on Flex Consumption has no fixed address: the Entra token is the protection.
+      defaultAction: isPrivate ? 'Deny' : 'Allow'
+      ipRules: map(isPrivate ? allowedAddresses : [], address => {
+        value: address
+      })
+      virtualNetworkRules: []
     }
     accessPolicies: isRbac
       ? []
@@ -148,8 +154,8 @@ resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
   }
 }
 
-// A child named `add` adds to the list above without replacing it, and is gone with the next deployment that leaves it
-// out. So the deploying person has `create` in the first pass only, and may also have an entry of their own above.
+// A child named `add` adds to the list above without replacing it, and the next deployment without it removes the entries.
+// So the deploying identity has `create` in the first pass only. It may also have an entry of its own above.
 resource officerAccess 'Microsoft.KeyVault/vaults/accessPolicies@2026-05-15' = if (!isRbac && !empty(concat(
   deployerEntries,
   officerEntries
@@ -174,7 +180,7 @@ resource brokerRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (i
   name: guid(resourceGroup().id, names.vault, 'broker')
   properties: {
     roleName: 'Certificate token broker of ${names.vault}'
-    description: 'Reads certificates and keys, signs, wraps and unwraps in ${names.vault}; no secrets.'
+    description: 'Reads certificates and keys, signs, wraps and unwraps in ${names.vault}. No access to secrets.'
     type: 'CustomRole'
     assignableScopes: [resourceGroup().id]
     permissions: [
@@ -192,7 +198,7 @@ resource officerRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (
   name: guid(resourceGroup().id, names.vault, 'officer')
   properties: {
     roleName: 'Certificate officer of ${names.vault}'
-    description: 'Makes certificates and changes their policies in ${names.vault}.'
+    description: 'Creates certificates and changes their policies in ${names.vault}.'
     type: 'CustomRole'
     assignableScopes: [resourceGroup().id]
     permissions: [
@@ -206,12 +212,12 @@ resource officerRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (
   }
 }
 
-// One role whose reach shrinks in the second pass: an assignment that a template leaves out would stay for ever.
+// One role, which loses permissions in the second pass: ARM does not remove an assignment that a template leaves out.
 resource deployerRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (isRbac && !empty(deployerId)) {
   name: guid(resourceGroup().id, names.vault, 'deployer')
   properties: {
     roleName: 'Certificate token broker deployment of ${names.vault}'
-    description: 'Makes the certificate of ${names.vault} until there is one; reads it from then on.'
+    description: 'Creates the certificate of ${names.vault} in the first pass and reads it later.'
     type: 'CustomRole'
     assignableScopes: [resourceGroup().id]
     permissions: [
@@ -264,8 +270,8 @@ resource wrappingKey 'Microsoft.KeyVault/vaults/keys@2026-05-15' = {
   properties: {
     kty: sku == 'premium' ? 'RSA-HSM' : 'RSA'
     keySize: 3072
-    // It signs the rows of the key ring as well: wrapping needs the public half only, so it proves nothing about a row.
-    // `wrapKey` on the certificate's key is refused, although the permissions below count for the whole vault.
+    // The key signs the rows of the key ring too: wrapping needs the public half only, so it does not authenticate a row.
+    // The vault refuses `wrapKey` on the key of the certificate, although the permissions hold for the whole vault.
     keyOps: ['sign', 'wrapKey', 'unwrapKey']
     attributes: {
       enabled: true
@@ -275,10 +281,10 @@ resource wrappingKey 'Microsoft.KeyVault/vaults/keys@2026-05-15' = {
 }
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' existing = {
-  name: workspaceName
+  name: names.workspace
 }
 
-// The preview is the only version that knows category groups, and `audit` is what stays right when categories change.
+// Only the preview version has category groups, and `audit` stays right when Azure changes the categories.
 #disable-next-line use-recent-api-versions
 resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'audit'
@@ -295,5 +301,14 @@ resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   }
 }
 
-@description('Address of the vault.')
+resource lock 'Microsoft.Authorization/locks@2020-05-01' = if (lockResources) {
+  name: 'no-deletion'
+  scope: vault
+  properties: {
+    level: 'CanNotDelete'
+    notes: 'Holds the certificate and the wrapping key of the broker. Set lockResources to false and remove this lock before you delete it.'
+  }
+}
+
+@description('URL of the vault.')
 output vaultUri string = vault.properties.vaultUri

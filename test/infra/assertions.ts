@@ -1,10 +1,13 @@
 /**
- * What must hold for the predicted resources of every deployment, one rule each. The linter sees none of this. A rule
- * answers with what breaks it, in words; mutants.test.ts shows for each that it can.
+ * Rules for the predicted resources of every deployment. The linter checks none of this. A rule returns its violations as
+ * sentences; mutants.ts has at least one changed template for each rule.
  */
-import { hostDeclarations } from '../../shared/settings/declarations.ts'
+import { allDeclarations, hostDeclarations } from '../../shared/settings/declarations.ts'
 import { findSecret } from '../../shared/settings/secrets.ts'
 import type { PredictedResource, Snapshot } from '../setup/bicep.ts'
+
+/** The snapshots that are committed: public network, the same in the second pass, private network behind Front Door. */
+export const reviewedSnapshots = ['default', 'default-second', 'private']
 
 export interface Rule {
   readonly name: string
@@ -33,27 +36,31 @@ const officerDataActions = [
   'Microsoft.KeyVault/vaults/certificates/update/action',
 ]
 
-/** Who has what where, besides the custom roles of the vault: the role's id, the scope's type, who. */
+/** All role assignments outside the vault: the role's id, the type and name of the scope, the assignee. */
 const roleAssignments = [
-  'b7e6dc6d-f1e8-4753-8033-0f276bb0955b storageAccounts identity',
-  '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3 storageAccounts identity',
-  'ba92f5b4-2d11-453d-a403-e96b0029c9fe containers systemTopics',
-  '3913510d-42f4-4e42-8a64-420c390055eb components identity',
+  'b7e6dc6d-f1e8-4753-8033-0f276bb0955b storageAccounts/st host',
+  'ba92f5b4-2d11-453d-a403-e96b0029c9fe storageAccounts/stpkg host',
+  '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3 storageAccounts/st broker',
+  'ba92f5b4-2d11-453d-a403-e96b0029c9fe containers/dead-letters systemTopics',
+  '3913510d-42f4-4e42-8a64-420c390055eb components/appi-broker- broker',
 ]
 
 /** Every control-plane version of Key Vault before this one retires on 27 February 2027. */
 const oldestVaultVersion = '2026-02-01'
-/** Of the others, none older than this, unless there is nothing newer. */
+/** The oldest API version of every other type, except where there is no newer one. */
 const oldestVersion = '2022-01-01'
-const nothingNewer = [
+const newestOfTheirType = [
+  'Microsoft.Authorization/locks@2020-05-01',
   'Microsoft.Insights/components@2020-02-02',
   'Microsoft.Insights/diagnosticSettings@2021-05-01-preview',
 ]
 
 const untaggable =
-  /^Microsoft\.(Authorization|KeyVault\/vaults\/accessPolicies|Insights\/diagnosticSettings|EventGrid\/systemTopics\/eventSubscriptions|Storage\/storageAccounts\/|Web\/sites\/(config|basicPublishing|hostNameBindings))/
+  /^Microsoft\.(Authorization|Consumption|KeyVault\/vaults\/accessPolicies|Insights\/diagnosticSettings|EventGrid\/systemTopics\/eventSubscriptions|Network\/privateEndpoints\/|Storage\/storageAccounts\/|Web\/sites\/(config|basicPublishing|hostNameBindings))/
 
-/** Error 51021 on Flex Consumption, in some regions; the compiler says nothing. */
+const token = 'k7m2p4q6r8s3t'
+
+/** Some regions refuse these with error 51021 on Flex Consumption. The compiler accepts them. */
 const refusedSiteConfig = [
   'alwaysOn',
   'ftpsState',
@@ -80,41 +87,25 @@ const forbiddenSettings = [
   'TZ',
   'WEBSITE_LOAD_CERTIFICATES',
   'AzureWebJobsStorage',
-  // What only a laptop has.
+  // Settings of a laptop.
   ...hostDeclarations.map(({ name }) => name).filter((name) => name !== 'AzureWebJobsDisableHomepage'),
 ]
 
-/** The names of all app settings, but for the optional object id. */
+/** Every documented setting of the broker, and the settings of the host. */
 const knownSettings = [
-  'AzureAd__Instance',
-  'AzureAd__TenantId',
-  'AzureAd__ClientId',
-  'AzureAd__ClientCredentials__0__SourceType',
-  'AzureAd__ClientCredentials__0__KeyVaultUrl',
-  'AzureAd__ClientCredentials__0__KeyVaultCertificateName',
-  'Broker__ApplicationObjectId',
-  'Broker__BaseUrl',
-  'Broker__FrontEnds',
-  'Broker__TableServiceUri',
-  'Broker__TablePrefix',
-  'Broker__WrappingKeyName',
-  'Broker__ResponseMode',
-  'Broker__SignInSeconds',
-  'Broker__SessionIdleSeconds',
-  'Broker__SessionAbsoluteSeconds',
-  'Broker__SessionCacheSeconds',
-  'AZURE_CLIENT_ID',
+  ...allDeclarations.map(({ name }) => name),
   'AzureWebJobsStorage__accountName',
+  'AzureWebJobsStorage__blobServiceUri',
+  'AzureWebJobsStorage__queueServiceUri',
+  'AzureWebJobsStorage__tableServiceUri',
   'AzureWebJobsStorage__credential',
   'AzureWebJobsStorage__clientId',
   'AzureWebJobsDisableHomepage',
-  'APPLICATIONINSIGHTS_CONNECTION_STRING',
-  'APPLICATIONINSIGHTS_AUTHENTICATION_STRING',
 ]
 
 export const rules: readonly Rule[] = [
   {
-    name: 'the identity of the broker may do in the vault what it does, and nothing else',
+    name: 'the identity of the broker has its five operations in the vault and nothing else',
     violations: (snapshot) =>
       isRbac(snapshot)
         ? compare('roles of the broker', dataActionsOf(snapshot, 'Certificate token broker of'), brokerDataActions)
@@ -123,7 +114,7 @@ export const rules: readonly Rule[] = [
           : [`the identity has ${brokerEntries(snapshot).length} entries`],
   },
   {
-    name: 'nobody else has more in the vault than they were given',
+    name: 'every other identity has only its own permissions in the vault',
     violations: (snapshot) => [
       ...entries(snapshot, 'Microsoft.KeyVault/vaults')
         .filter(({ objectId }) => !isIdentity(objectId))
@@ -134,7 +125,7 @@ export const rules: readonly Rule[] = [
         ]),
       ...entries(snapshot, 'Microsoft.KeyVault/vaults/accessPolicies').flatMap(({ objectId, permissions }) =>
         isIdentity(objectId)
-          ? ['the identity of the broker is among those who make certificates']
+          ? ['the identity of the broker may create certificates']
           : compareAreas(
               permissions,
               list(permissions.certificates).includes('create')
@@ -154,7 +145,7 @@ export const rules: readonly Rule[] = [
     ],
   },
   {
-    name: 'the deploying person may make the certificate in the first pass only',
+    name: 'the deploying identity may create the certificate in the first pass only',
     violations: (snapshot) => {
       const isSecond = resources(snapshot, 'Microsoft.Insights/webtests').length > 0
       const granted = isRbac(snapshot)
@@ -167,13 +158,13 @@ export const rules: readonly Rule[] = [
           ? readerDataActions
           : officerDataActions
         : (isSecond ? allowedPermissions.reader : allowedPermissions.officer).certificates
-      return compare('permissions of who deploys', granted, expected)
+      return compare('permissions of the deploying identity', granted, expected)
     },
   },
   {
-    name: 'the vault keeps what is deleted, says how permissions are given, and writes an audit log',
+    name: 'the vault keeps deleted keys, names its permission model and writes an audit log',
     violations: (snapshot) =>
-      resources(snapshot, 'Microsoft.KeyVault/vaults').flatMap((vault) => {
+      vaultsOf(snapshot).flatMap((vault) => {
         const properties = propertiesOf(vault)
         const audit = resources(snapshot, 'Microsoft.Insights/diagnosticSettings').find(({ id }) =>
           id.startsWith(`${vault.id}/`),
@@ -187,9 +178,7 @@ export const rules: readonly Rule[] = [
             enabledForDiskEncryption: false,
             enabledForTemplateDeployment: false,
           }),
-          ...(typeof properties['enableRbacAuthorization'] === 'boolean'
-            ? []
-            : ['enableRbacAuthorization is not said']),
+          ...(typeof properties['enableRbacAuthorization'] === 'boolean' ? [] : ['enableRbacAuthorization is missing']),
           ...(logs.some(({ categoryGroup, enabled }) => categoryGroup === 'audit' && enabled === true)
             ? []
             : ['no audit log']),
@@ -197,7 +186,7 @@ export const rules: readonly Rule[] = [
       }),
   },
   {
-    name: 'the wrapping key wraps, unwraps and signs the rows of the key ring, and does nothing else',
+    name: 'the wrapping key wraps, unwraps and signs the rows of the key ring only',
     violations: (snapshot) =>
       resources(snapshot, 'Microsoft.KeyVault/vaults/keys').flatMap((key) => [
         ...compare('keyOps', list(propertiesOf(key)['keyOps']), ['sign', 'wrapKey', 'unwrapKey']),
@@ -205,14 +194,14 @@ export const rules: readonly Rule[] = [
       ]),
   },
   {
-    name: 'nothing is a certificate, secret or deployment script of ARM',
+    name: 'no resource is a certificate, secret or deployment script',
     violations: ({ predictedResources }) =>
       predictedResources
         .filter(({ type }) => /vaults\/(secrets|certificates)$|deploymentScripts/i.test(type))
         .map(({ type }) => type),
   },
   {
-    name: 'no key is listed: nothing calls list*()',
+    name: 'no expression calls list*(), which returns keys',
     violations: (snapshot) =>
       texts(snapshot)
         .filter(({ text }) => /\blist[A-Z]\w*\s*\(/.test(text))
@@ -230,7 +219,7 @@ export const rules: readonly Rule[] = [
     ],
   },
   {
-    name: 'the app settings are these, none of them one that the plan forbids',
+    name: 'every app setting is documented, and the plan accepts it',
     violations: (snapshot) =>
       Object.keys(settingsOf(snapshot)).flatMap((name) =>
         forbiddenSettings.includes(name)
@@ -241,7 +230,7 @@ export const rules: readonly Rule[] = [
       ),
   },
   {
-    name: 'storage is reached by identity, over TLS, and by nobody without',
+    name: 'storage accepts identities over TLS only',
     violations: (snapshot) => [
       ...resources(snapshot, 'Microsoft.Storage/storageAccounts').flatMap((account) =>
         expectMembers('storage', propertiesOf(account), {
@@ -265,7 +254,7 @@ export const rules: readonly Rule[] = [
     ],
   },
   {
-    name: 'telemetry is taken from identities only',
+    name: 'telemetry is accepted from identities only',
     violations: (snapshot) => [
       ...resources(snapshot, 'Microsoft.Insights/components').flatMap((component) => [
         ...expectMembers('component', propertiesOf(component), {
@@ -280,7 +269,7 @@ export const rules: readonly Rule[] = [
     ],
   },
   {
-    name: 'the site speaks TLS 1.2 and HTTP/2 and is published and debugged by nobody with a password',
+    name: 'the site has TLS 1.2 and HTTP/2, and no publishing with a password and no debugger',
     violations: (snapshot) => [
       ...resources(snapshot, 'Microsoft.Web/sites').flatMap((site) => [
         ...expectMembers('site', propertiesOf(site), { httpsOnly: true }),
@@ -293,7 +282,7 @@ export const rules: readonly Rule[] = [
         ...((site['identity'] as Json | undefined)?.['type'] === 'UserAssigned'
           ? []
           : ['identity is not user-assigned']),
-        ...(site.tags?.['azd-service-name'] === 'broker' ? [] : ['azd finds no service here']),
+        ...(site.tags?.['azd-service-name'] === 'broker' ? [] : ['azd does not find the service']),
       ]),
       ...['ftp', 'scm'].flatMap((way) => {
         const policy = resources(snapshot, 'Microsoft.Web/sites/basicPublishingCredentialsPolicies').find(({ name }) =>
@@ -311,32 +300,32 @@ export const rules: readonly Rule[] = [
       ),
   },
   {
-    name: 'the role assignments are exactly these',
+    name: 'the role assignments are exactly those of the list',
     violations: (snapshot) =>
       compare(
         'role assignments',
         resources(snapshot, 'Microsoft.Authorization/roleAssignments')
           .map(describeAssignment)
-          .filter((assignment) => !assignment.includes(' vaults ')),
+          .filter((assignment) => !assignment.includes(' vaults/')),
         roleAssignments,
       ),
   },
   {
-    name: 'in the vault only custom roles are assigned, and only where it is run by roles',
+    name: 'the vault has assignments of custom roles only, and only in the model rbac',
     violations: (snapshot) => {
       const custom = resources(snapshot, 'Microsoft.Authorization/roleDefinitions').map(({ name }) => name)
       return resources(snapshot, 'Microsoft.Authorization/roleAssignments')
         .map(describeAssignment)
-        .filter((assignment) => assignment.includes(' vaults '))
+        .filter((assignment) => assignment.includes(' vaults/'))
         .filter((assignment) => !isRbac(snapshot) || !custom.some((id) => assignment.startsWith(id)))
     },
   },
   {
-    name: 'no API version is about to retire',
+    name: 'no API version retires soon',
     violations: ({ predictedResources }) =>
       predictedResources.flatMap(({ type, apiVersion }) => {
         if (type.startsWith('Microsoft.KeyVault/') && apiVersion < oldestVaultVersion) return [`${type}@${apiVersion}`]
-        if (nothingNewer.includes(`${type}@${apiVersion}`)) return []
+        if (newestOfTheirType.includes(`${type}@${apiVersion}`)) return []
         return apiVersion < oldestVersion || apiVersion.endsWith('-preview') ? [`${type}@${apiVersion}`] : []
       }),
   },
@@ -349,7 +338,7 @@ export const rules: readonly Rule[] = [
         .map(({ type, name }) => `${type} ${name}`),
   },
   {
-    name: 'alerts come straight from the vault, and only what needs the code waits for it',
+    name: 'the alerts of the vault exist before the code, and the subscription of the function after it',
     violations: (snapshot) => {
       const kinds = resources(snapshot, 'Microsoft.EventGrid/systemTopics/eventSubscriptions').map((subscription) => {
         const { destination, filter } = propertiesOf(subscription) as { destination: Json; filter: Json }
@@ -365,9 +354,9 @@ export const rules: readonly Rule[] = [
     },
   },
   {
-    name: 'every alert is on, ends by itself and tells the action group',
+    name: 'every alert is enabled, resolves itself and notifies every action group',
     violations: (snapshot) => {
-      const told = (group: unknown) => /\/actionGroups\/ag-broker-\w+$/.test(String(group))
+      const isOwn = (group: unknown) => /\/actionGroups\/ag-broker-\w+$/.test(String(group))
       return [
         ...resources(snapshot, 'Microsoft.Insights/metricAlerts').map((alert) => ({
           alert,
@@ -379,13 +368,13 @@ export const rules: readonly Rule[] = [
         })),
       ].flatMap(({ alert, groups }) => [
         ...expectMembers(alert.name, propertiesOf(alert), { enabled: true, autoMitigate: true }),
-        ...(groups.some(told) ? [] : [`${alert.name} tells nobody`]),
-        ...(String(propertiesOf(alert)['description']).length > 20 ? [] : [`${alert.name} does not say what it means`]),
+        ...(groups.some(isOwn) ? [] : [`${alert.name} notifies no action group`]),
+        ...(String(propertiesOf(alert)['description']).length > 20 ? [] : [`${alert.name} has no description`]),
       ])
     },
   },
   {
-    name: 'the log alerts come with the code, ask the workspace, and say in the mail which code or event it is',
+    name: 'the log alerts exist in the second pass, query the workspace, and name the code or event in the mail',
     violations: (snapshot) => {
       const isSecond = resources(snapshot, 'Microsoft.Insights/webtests').length > 0
       const alerts = resources(snapshot, 'Microsoft.Insights/scheduledQueryRules')
@@ -405,7 +394,7 @@ export const rules: readonly Rule[] = [
             : [],
         ),
         ...alerts.flatMap((alert) => [
-          // A table is there once something was reported: validated, the first deployment fails.
+          // The table does not exist before the first report: with validation, the first deployment fails.
           ...expectMembers(alert.name, propertiesOf(alert), { skipQueryValidation: true }),
           ...unknownOf(
             list(propertiesOf(alert)['scopes']).map((scope) => scope.split('/').at(-2) ?? ''),
@@ -416,16 +405,222 @@ export const rules: readonly Rule[] = [
       ]
     },
   },
+  {
+    name: 'the package has an account and an identity apart from the data of the broker',
+    violations: (snapshot) => {
+      const [site] = resources(snapshot, 'Microsoft.Web/sites')
+      const storage = memberOf(propertiesOf(site), 'functionAppConfig', 'deployment', 'storage')
+      const identity = String(memberOf(storage, 'authentication')['userAssignedIdentityResourceId'])
+      const settings = settingsOf(snapshot)
+      const attached = Object.keys(memberOf(site ?? {}, 'identity', 'userAssignedIdentities'))
+      return [
+        ...(/storageAccounts\/stpkg\w+', '[^']*'\)\.primaryEndpoints\.blob, 'package'\)\]$/.test(
+          String(storage['value']),
+        )
+          ? []
+          : ['the package is not in its own account']),
+        ...(isHostIdentity(identity) ? [] : ['the package is read with another identity than that of the host']),
+        ...(isHostIdentity(settings['AzureWebJobsStorage__clientId'])
+          ? []
+          : ['the host uses another identity than its own']),
+        ...['AZURE_CLIENT_ID', 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING']
+          .filter((name) => !/userAssignedIdentities\/id-broker-[a-z0-9]{13}'/.test(String(settings[name])))
+          .map((name) => `${name} is not the identity of the broker`),
+        ...compare(
+          'identities of the app',
+          attached.map((id) => (isHostIdentity(id) ? 'host' : 'broker')),
+          ['broker', 'host'],
+        ),
+      ]
+    },
+  },
+  {
+    name: 'access to tables and package, and failed deliveries of Event Grid, are logged',
+    violations: (snapshot) =>
+      compare(
+        'logs',
+        resources(snapshot, 'Microsoft.Insights/diagnosticSettings').flatMap(({ id, ...setting }) =>
+          objects(propertiesOf(setting as PredictedResource)['logs'])
+            // Reads of the tables are a choice (auditTableReads).
+            .filter(({ enabled, category }) => enabled === true && category !== 'StorageRead')
+            .map(
+              ({ category, categoryGroup }) =>
+                `${scopeOf(id).replace(/\/default$/, '')}: ${String(category ?? categoryGroup)}`,
+            ),
+        ),
+        [
+          'vaults: audit',
+          'tableServices: StorageWrite',
+          'tableServices: StorageDelete',
+          'blobServices: StorageWrite',
+          'blobServices: StorageDelete',
+          'systemTopics: DeliveryFailures',
+        ].map((log) =>
+          log.replace('vaults', `vaults/${vaultNameOf(snapshot)}`).replace('systemTopics', 'systemTopics/evgt-broker-'),
+        ),
+      ),
+  },
+  {
+    name: 'a private network closes vault and storage, and a public one leaves no part of it behind',
+    violations: (snapshot) => {
+      const [site] = resources(snapshot, 'Microsoft.Web/sites')
+      const { virtualNetworkSubnetId, outboundVnetRouting } = propertiesOf(site)
+      const isPrivate = typeof virtualNetworkSubnetId === 'string'
+      const [vault] = vaultsOf(snapshot)
+      const addresses = objects(memberOf(propertiesOf(vault), 'networkAcls')['ipRules'])
+      const endpoints = resources(snapshot, 'Microsoft.Network/privateEndpoints').flatMap((endpoint) =>
+        objects(propertiesOf(endpoint)['privateLinkServiceConnections']).map((connection) => {
+          const { privateLinkServiceId, groupIds } = connection['properties'] as Json
+          return `${String(privateLinkServiceId).split('/').slice(-2).join('/').replace(token, '')} ${list(groupIds).join(' ')}`
+        }),
+      )
+      return [
+        ...expectMembers('vault', propertiesOf(vault), {
+          publicNetworkAccess: isPrivate && addresses.length === 0 ? 'Disabled' : 'Enabled',
+        }),
+        ...expectMembers('vault', memberOf(propertiesOf(vault), 'networkAcls'), {
+          defaultAction: isPrivate ? 'Deny' : 'Allow',
+          bypass: 'None',
+        }),
+        ...resources(snapshot, 'Microsoft.Storage/storageAccounts').flatMap((account) => [
+          ...expectMembers(account.name, propertiesOf(account), {
+            publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled',
+          }),
+          ...expectMembers(account.name, memberOf(propertiesOf(account), 'networkAcls'), {
+            defaultAction: isPrivate ? 'Deny' : 'Allow',
+            bypass: isPrivate && !account.name.startsWith('stpkg') ? 'AzureServices' : 'None',
+          }),
+        ]),
+        ...(isPrivate === (memberOf({ outboundVnetRouting }, 'outboundVnetRouting')['allTraffic'] === true)
+          ? []
+          : ['outbound traffic of the app bypasses the network']),
+        ...compare(
+          'private endpoints',
+          endpoints,
+          isPrivate
+            ? [
+                `vaults/${vaultNameOf(snapshot)} vault`,
+                'storageAccounts/st blob',
+                'storageAccounts/st table',
+                'storageAccounts/stpkg blob',
+              ]
+            : [],
+        ),
+      ]
+    },
+  },
+  {
+    name: 'a network of the template has the subnets that Flex Consumption needs, and DNS for every endpoint',
+    violations: (snapshot) =>
+      resources(snapshot, 'Microsoft.Network/virtualNetworks').flatMap((network) => {
+        const subnets = objects(propertiesOf(network)['subnets'])
+        const app = subnets.find(({ name }) => name === 'app')
+        const zones = resources(snapshot, 'Microsoft.Network/privateDnsZones').map(({ name }) => name)
+        const inGroups = resources(snapshot, 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups').flatMap(
+          (group) => objects(propertiesOf(group)['privateDnsZoneConfigs']).map(({ name }) => String(name)),
+        )
+        return [
+          ...compare(
+            'delegations of the subnet of the app',
+            objects(memberOf(app ?? {}, 'properties')['delegations']).map((delegation) =>
+              String(memberOf(delegation, 'properties')['serviceName']),
+            ),
+            ['Microsoft.App/environments'],
+          ),
+          ...subnets.flatMap((subnet) => {
+            const size = Number(String(memberOf(subnet, 'properties')['addressPrefix']).split('/')[1])
+            return [
+              ...(size <= 27 ? [] : [`subnet ${String(subnet['name'])} is smaller than /27`]),
+              ...(String(subnet['name']).includes('_') ? [`subnet ${String(subnet['name'])} has an underscore`] : []),
+              ...('networkSecurityGroup' in memberOf(subnet, 'properties') ? [] : ['subnet without a security group']),
+            ]
+          }),
+          ...('natGateway' in memberOf(app ?? {}, 'properties') ? [] : ['the app has no way to the internet']),
+          ...(zones.length === 0 ? [] : compare('endpoints in DNS', inGroups, ['vault', 'blob', 'table', 'blob'])),
+          ...compare(
+            'linked zones',
+            resources(snapshot, 'Microsoft.Network/privateDnsZones/virtualNetworkLinks').map(({ name }) =>
+              name.replace(/^\[format\('\{0\}\/\{1\}', (.*), '[^']+'\)\]$/, '[$1]'),
+            ),
+            zones,
+          ),
+        ]
+      }),
+  },
+  {
+    name: 'behind Front Door only its requests and those of Event Grid reach the app',
+    violations: (snapshot) =>
+      resources(snapshot, 'Microsoft.Web/sites').flatMap((site) => {
+        const { ipSecurityRestrictionsDefaultAction: action, ipSecurityRestrictions } = siteConfigOf(site)
+        const restrictions = objects(ipSecurityRestrictions).map(
+          ({ action: rule, tag, ipAddress, headers }) =>
+            `${String(rule)} ${String(tag)} ${String(ipAddress)} ${list((headers as Json | undefined)?.['x-azure-fdid']).join(' ')}`,
+        )
+        const isDefaultHost = settingsOf(snapshot)['Broker__BaseUrl']?.includes('defaultHostName')
+        if (action === 'Allow') return compare('restrictions', restrictions, [])
+        return [
+          ...expectMembers('site', siteConfigOf(site), { ipSecurityRestrictionsDefaultAction: 'Deny' }),
+          ...(isDefaultHost ? ['the base URL is not the domain of Front Door'] : []),
+          ...compare('restrictions', restrictions, [
+            'Allow ServiceTag AzureFrontDoor.Backend 7c9e2b1a-4d5f-4e6a-8b0c-1d2e3f405162',
+            'Allow ServiceTag AzureEventGrid ',
+          ]),
+        ]
+      }),
+  },
+  {
+    name: 'zone redundancy covers plan and storage, and locks cover vault and storage',
+    violations: (snapshot) => {
+      const [plan] = resources(snapshot, 'Microsoft.Web/serverfarms')
+      const isZoned = propertiesOf(plan)['zoneRedundant'] === true
+      const locked = resources(snapshot, 'Microsoft.Authorization/locks').map(
+        ({ id, ...lock }) => `${scopeOf(id)} ${String(propertiesOf(lock as PredictedResource)['level'])}`,
+      )
+      return [
+        ...resources(snapshot, 'Microsoft.Storage/storageAccounts').flatMap((account) =>
+          expectMembers(account.name, account['sku'] as Json, { name: isZoned ? 'Standard_ZRS' : 'Standard_LRS' }),
+        ),
+        ...compareOneOf('locks', locked, [
+          [],
+          [
+            `vaults/${vaultNameOf(snapshot)} CanNotDelete`,
+            'storageAccounts/st CanNotDelete',
+            'storageAccounts/stpkg CanNotDelete',
+          ],
+        ]),
+      ]
+    },
+  },
+  {
+    name: 'a budget notifies the action group before and when it is spent',
+    violations: (snapshot) =>
+      resources(snapshot, 'Microsoft.Consumption/budgets').flatMap((budget) => {
+        const notifications = Object.values(memberOf(propertiesOf(budget), 'notifications')) as Json[]
+        return [
+          ...compare(
+            'notifications',
+            notifications.map(({ enabled, thresholdType, threshold }) =>
+              [enabled, thresholdType, threshold].map(String).join(' '),
+            ),
+            ['true Forecasted 80', 'true Actual 100'],
+          ),
+          ...notifications
+            .filter(
+              ({ contactGroups }) => !list(contactGroups).some((group) => group.includes('/actionGroups/ag-broker-')),
+            )
+            .map(() => 'a notification without the action group'),
+        ]
+      }),
+  },
 ]
 
-/** What the broker reads in Azure: the template's settings, with what ARM would fill in. */
+/** The app settings of the template, with the values that ARM would compute. */
 export function settingsAsDeployed(snapshot: Snapshot): Record<string, string> {
   const identity = '7b1f3c7e-9d39-4a3c-b0f4-2f6f2ad0c1aa'
-  const token = 'k7m2p4q6r8s3t'
   const known: readonly (readonly [RegExp, string])[] = [
     [/^\[environment\(\)\.authentication\.loginEndpoint\]$/, 'https://login.microsoftonline.com/'],
     [/\.vaultUri\]$/, `https://kv-${token}.vault.azure.net/`],
-    [/\.primaryEndpoints\.table\]$/, `https://st${token}.table.core.windows.net/`],
+    [/\.primaryEndpoints\.(table|queue|blob)\]$/, `https://st${token}.table.core.windows.net/`],
     [
       /\.ConnectionString\]$/,
       'InstrumentationKey=9d1c3b5a-7f2e-4c68-a0d4-6b8e1f3a5c7d;IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/',
@@ -441,7 +636,7 @@ export function settingsAsDeployed(snapshot: Snapshot): Record<string, string> {
     Object.entries(settingsOf(snapshot)).map(([name, value]) => {
       if (!value.startsWith('[') || name === 'Broker__FrontEnds') return [name, value]
       const filled = known.find(([pattern]) => pattern.test(value))?.[1]
-      if (filled === undefined) throw new Error(`Nobody knows what ARM makes of ${name}: ${value}`)
+      if (filled === undefined) throw new Error(`No known value for the expression of ${name}: ${value}`)
       return [name, filled]
     }),
   )
@@ -455,7 +650,7 @@ export function propertiesOf(resource: PredictedResource | undefined): Json {
   return (resource?.['properties'] ?? {}) as Json
 }
 
-/** What an alert compares: the members of its condition, and the query of a log alert. */
+/** The conditions of an alert, with the query of a log alert. */
 export function conditionsOf(alert: PredictedResource | undefined): readonly Json[] {
   return objects((propertiesOf(alert)['criteria'] as Json | undefined)?.['allOf'])
 }
@@ -472,7 +667,7 @@ function siteConfigOf(site: PredictedResource): Json {
 }
 
 function looksSecret(name: string, value: string): boolean {
-  // The connection string names an instrumentation key, which opens nothing: the component takes identities only.
+  // The instrumentation key in the connection string is no secret: the component accepts identities only.
   if (name === 'APPLICATIONINSIGHTS_CONNECTION_STRING') return !/\.ConnectionString\]$/.test(value)
   return (
     findSecret(name, value) !== undefined ||
@@ -482,9 +677,7 @@ function looksSecret(name: string, value: string): boolean {
 }
 
 function isRbac(snapshot: Snapshot): boolean {
-  return resources(snapshot, 'Microsoft.KeyVault/vaults').every(
-    (vault) => propertiesOf(vault)['enableRbacAuthorization'] === true,
-  )
+  return vaultsOf(snapshot).every((vault) => propertiesOf(vault)['enableRbacAuthorization'] === true)
 }
 
 interface Entry {
@@ -501,7 +694,11 @@ function brokerEntries(snapshot: Snapshot): readonly Entry[] {
 }
 
 function isIdentity(principal: unknown): boolean {
-  return /userAssignedIdentities\/.*principalId/.test(String(principal))
+  return /userAssignedIdentities\/id-broker-[a-z0-9]{13}'.*principalId/.test(String(principal))
+}
+
+function isHostIdentity(expression: unknown): boolean {
+  return /userAssignedIdentities\/id-broker-host-[a-z0-9]{13}/.test(String(expression))
 }
 
 function dataActionsOf(snapshot: Snapshot, roleName: string): string[] {
@@ -514,13 +711,38 @@ function dataActionsOf(snapshot: Snapshot, roleName: string): string[] {
 
 function describeAssignment(assignment: PredictedResource): string {
   const { roleDefinitionId, principalId } = propertiesOf(assignment)
-  const scope = assignment.id.split('/providers/Microsoft.Authorization/')[0] ?? ''
-  const who = isIdentity(principalId)
-    ? 'identity'
-    : /systemTopics/.test(String(principalId))
-      ? 'systemTopics'
-      : 'person'
-  return `${String(roleDefinitionId).split('/').at(-1) ?? ''} ${scope.split('/').at(-2) ?? ''} ${who}`
+  const assignee = isIdentity(principalId)
+    ? 'broker'
+    : isHostIdentity(principalId)
+      ? 'host'
+      : /systemTopics/.test(String(principalId))
+        ? 'systemTopics'
+        : 'person'
+  return `${String(roleDefinitionId).split('/').at(-1) ?? ''} ${scopeOf(assignment.id)} ${assignee}`
+}
+
+/** Type and name of the resource that an extension resource (a role assignment, a lock, a diagnostic setting) belongs to. */
+function scopeOf(id: string): string {
+  const [scope = ''] = id.split(
+    /\/providers\/Microsoft\.(?:Authorization|Insights)\/(?:roleAssignments|locks|diagnosticSettings)/,
+  )
+  return scope.split('/').slice(-2).join('/').replace(token, '')
+}
+
+/** The vault as it is configured, without the request that recovers it. */
+function vaultsOf(snapshot: Snapshot): readonly PredictedResource[] {
+  return resources(snapshot, 'Microsoft.KeyVault/vaults').filter(
+    (vault) => propertiesOf(vault)['createMode'] !== 'recover',
+  )
+}
+
+function vaultNameOf(snapshot: Snapshot): string {
+  return (resources(snapshot, 'Microsoft.KeyVault/vaults')[0]?.name ?? '').replace(token, '')
+}
+
+/** An inner object, or an empty one. */
+function memberOf(value: Json, ...path: readonly string[]): Json {
+  return path.reduce<Json>((inner, member) => (inner[member] ?? {}) as Json, value)
 }
 
 function objects<T = Json>(value: unknown): T[] {

@@ -7,7 +7,7 @@ import { findBicep } from './programs.ts'
 
 export const root = path.join(import.meta.dirname, '..', '..')
 
-/** A resource as ARM would get it; what is known only after deployment is a text that begins with `[`. */
+/** A resource as ARM would receive it. A value that is known only after the deployment is a text that begins with `[`. */
 export interface PredictedResource {
   readonly id: string
   readonly type: string
@@ -24,9 +24,23 @@ export interface Snapshot {
   readonly outputs: Readonly<Record<string, unknown>>
 }
 
+export interface Diagnostic {
+  readonly source: string
+  readonly level: string
+  readonly code: string
+  readonly message: string
+}
+
+export interface Compiled {
+  readonly template: unknown
+  readonly diagnostics: readonly Diagnostic[]
+}
+
 export interface Bicep {
-  /** Evaluates a parameter file. @throws with the compiler's words, those of `fail()` included */
+  /** Evaluates a parameter file. @throws {Error} with the message of the compiler, or of `fail()` in the template */
   snapshot(parameterFile: string): Promise<Snapshot>
+  /** Compiles a template, with the linter. @returns the ARM template, or undefined where there is an error */
+  compile(file: string): Promise<Compiled>
   /** The file as the formatter would write it. */
   format(file: string): Promise<string>
   close(): void
@@ -34,7 +48,7 @@ export interface Bicep {
 
 export const bicepPath = findBicep()
 
-/** CI has the compiler (.ci/run gets it), so there a missing one is a failure and not a reason to skip. */
+/** .ci/run installs the compiler, so in CI a missing compiler is a failure and no reason to skip tests. */
 export const skipsWithoutBicep = bicepPath === undefined && process.env.CI === undefined
 
 /** Optimising again what runs for seconds costs the compiler more than it saves: a third of its CPU time. */
@@ -50,7 +64,7 @@ export function runBicep(args: readonly string[], env: Readonly<Record<string, s
   return { status, stdout, stderr }
 }
 
-/** One process for all questions: the first costs two seconds, each further one a third of a second. */
+/** Starts one process for all requests: the first costs two seconds, each further one a third of a second. */
 export function startBicep(): Bicep {
   if (bicepPath === undefined) throw new Error('There is no Bicep compiler. Run infra/get-bicep.sh')
   const child = spawn(bicepPath, ['jsonrpc', '--stdio'], {
@@ -99,6 +113,12 @@ export function startBicep(): Bicep {
       if (result?.snapshot === undefined) throw new Error(error?.message ?? 'no snapshot')
       return JSON.parse(result.snapshot) as Snapshot
     },
+    compile: async (file) => {
+      const { result, error } = await call('bicep/compile', { path: file })
+      if (!result) throw new Error(error?.message ?? 'not compiled')
+      const { contents, diagnostics = [] } = result
+      return { template: contents === undefined ? undefined : (JSON.parse(contents) as unknown), diagnostics }
+    },
     format: async (file) => {
       const { result, error } = await call('bicep/format', { path: file })
       if (result?.contents === undefined) throw new Error(error?.message ?? 'not formatted')
@@ -110,17 +130,21 @@ export function startBicep(): Bicep {
 
 interface RpcMessage {
   readonly id: number
-  readonly result?: { readonly snapshot?: string; readonly contents?: string }
+  readonly result?: {
+    readonly snapshot?: string
+    readonly contents?: string
+    readonly diagnostics?: readonly Diagnostic[]
+  }
   readonly error?: { readonly message: string }
 }
 
-/** A copy of infra/ and its parameter files that a test may change. */
+/** Copies infra/ and the parameter files, so that a test can change them. */
 export async function copyInfra(): Promise<{
   readonly folder: string
   parameterFile(name: string): string
-  /** Replaces a text in a file of infra/. @throws when it isn't there, since a change that changes nothing shows nothing */
+  /** Replaces a text in a file of infra/. @throws {Error} if the file does not contain it */
   replace(file: string, text: string | RegExp, by: string): Promise<void>
-  /** Puts every file back. */
+  /** Restores every file. */
   restore(): Promise<void>
   remove(): Promise<void>
 }> {

@@ -74,7 +74,7 @@ describe('an app registration', () => {
 
     const { after } = await upTo(deployment)
 
-    expect(after.output.match(/az role assignment create/g)).toHaveLength(4)
+    expect(after.output.match(/az role assignment create/g)).toHaveLength(5)
   })
 
   it('stays at azd down, which says so and that the vault’s name stays taken', async () => {

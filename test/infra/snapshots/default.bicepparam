@@ -1,4 +1,4 @@
-// What a first `azd provision` makes without a word of one's own.
+// A first `azd provision` with the defaults.
 using '../../../infra/main.bicep'
 
 param location = 'westeurope'
@@ -8,3 +8,4 @@ param applicationObjectId = '5d2f8c1e-7a3b-4e6d-9f10-2b4c6d8e0a12'
 param principalId = '8a4c2e60-1b3d-4f5a-8c7e-9d0b1a2c3e4f'
 param resourceToken = 'k7m2p4q6r8s3t'
 param environmentName = 'shop-test'
+param cloudName = 'AzureCloud'

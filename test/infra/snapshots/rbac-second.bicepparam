@@ -1,4 +1,4 @@
-// Permissions in the vault by roles, after the code is deployed.
+// The same after the code is deployed and the domain is bound.
 using '../../../infra/main.bicep'
 
 param location = 'westeurope'
@@ -10,3 +10,10 @@ param resourceToken = 'k7m2p4q6r8s3t'
 param environmentName = 'shop-test'
 param vaultAuthorization = 'rbac'
 param deploymentPass = 'second'
+param domain = 'signin.example.com'
+param domainIsBound = true
+param network = 'private'
+param appSubnetId = '/subscriptions/aaaaaaaa-1111-4111-8111-111111111111/resourceGroups/network/providers/Microsoft.Network/virtualNetworks/spoke/subnets/broker-app'
+param endpointSubnetId = '/subscriptions/aaaaaaaa-1111-4111-8111-111111111111/resourceGroups/network/providers/Microsoft.Network/virtualNetworks/spoke/subnets/endpoints'
+param createDnsZones = false
+param cloudName = 'AzureUSGovernment'

@@ -1,4 +1,5 @@
-// Permissions in the vault by roles.
+// Custom roles in the vault, and a custom domain that is not bound yet. Subnets of a team, whose policy registers private
+// endpoints in DNS, in another cloud.
 using '../../../infra/main.bicep'
 
 param location = 'westeurope'
@@ -9,3 +10,9 @@ param principalId = '8a4c2e60-1b3d-4f5a-8c7e-9d0b1a2c3e4f'
 param resourceToken = 'k7m2p4q6r8s3t'
 param environmentName = 'shop-test'
 param vaultAuthorization = 'rbac'
+param domain = 'signin.example.com'
+param network = 'private'
+param appSubnetId = '/subscriptions/aaaaaaaa-1111-4111-8111-111111111111/resourceGroups/network/providers/Microsoft.Network/virtualNetworks/spoke/subnets/broker-app'
+param endpointSubnetId = '/subscriptions/aaaaaaaa-1111-4111-8111-111111111111/resourceGroups/network/providers/Microsoft.Network/virtualNetworks/spoke/subnets/endpoints'
+param createDnsZones = false
+param cloudName = 'AzureUSGovernment'

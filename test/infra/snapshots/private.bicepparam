@@ -1,4 +1,4 @@
-// Every parameter that has a default says something else than it.
+// The private network behind Front Door. Every parameter with a default has another value than its default.
 using '../../../infra/main.bicep'
 
 param location = 'westeurope'
@@ -37,8 +37,6 @@ param nodeVersion = '24'
 param instanceMemoryMB = 512
 param maximumInstances = 60
 param alwaysReadyInstances = 2
-param domain = 'signin.example.com'
-param domainIsBound = true
 param vaultAuthorization = 'accessPolicies'
 param vaultName = 'contoso-signin'
 param vaultSku = 'premium'
@@ -62,3 +60,22 @@ param alertEmails = ['operations@example.com']
 param webTestLocations = ['emea-nl-ams-azr', 'emea-gb-db3-azr', 'emea-se-sto-edge', 'us-va-ash-azr']
 param logRetentionDays = 90
 param softDeleteDays = 14
+param alertActionGroupIds = [
+  '/subscriptions/aaaaaaaa-1111-4111-8111-111111111111/resourceGroups/operations/providers/Microsoft.Insights/actionGroups/on-call'
+]
+param auditTableReads = false
+param network = 'private'
+param networkAddressPrefix = '10.20.0.0/23'
+param vaultAllowedAddresses = ['203.0.113.7', '198.51.100.0/24']
+param frontDoor = {
+  id: '7c9e2b1a-4d5f-4e6a-8b0c-1d2e3f405162'
+  domain: 'signin.example.com'
+}
+param zoneRedundant = true
+param lockResources = true
+param budget = {
+  amount: 200
+  startDate: '2026-11-01'
+}
+param updateStrategy = 'RollingUpdate'
+param cloudName = 'AzureCloud'

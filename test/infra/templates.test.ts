@@ -1,0 +1,405 @@
+/** Compiles and evaluates the templates. One process of the compiler serves the whole file, since its start is the cost. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, copyFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isProduction } from '../../infra/hooks/names.ts'
+import { parseSettings } from '../../shared/settings/settings.ts'
+import { copyInfra, root, skipsWithoutBicep, startBicep } from '../setup/bicep.ts'
+import type { Bicep, Compiled, PredictedResource, Snapshot } from '../setup/bicep.ts'
+import { propertiesOf, resources, reviewedSnapshots, rules, settingsAsDeployed } from './assertions.ts'
+import { mutants } from './mutants.ts'
+import type { Mutant } from './mutants.ts'
+import { orderViolations, withoutDependency } from './order.ts'
+import type { Template } from './order.ts'
+
+const infra = path.join(root, 'infra')
+const folder = path.join(import.meta.dirname, 'snapshots')
+const names = readdirSync(folder)
+  .filter((file) => file.endsWith('.bicepparam'))
+  .map((file) => file.replace('.bicepparam', ''))
+const modules = readdirSync(path.join(infra, 'modules')).map((file) => `modules/${file}`)
+const guid = '2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f'
+
+describe.skipIf(skipsWithoutBicep)('the templates', () => {
+  const snapshots = new Map<string, Snapshot>()
+  const snapshot = (name: string) => snapshots.get(name)!
+  let bicep: Bicep
+  let copy: Awaited<ReturnType<typeof copyInfra>>
+  let main: Compiled
+
+  beforeAll(async () => {
+    bicep = startBicep()
+    copy = await copyInfra()
+    main = await bicep.compile(path.join(infra, 'main.bicep'))
+    for (const name of names) snapshots.set(name, await bicep.snapshot(path.join(folder, `${name}.bicepparam`)))
+  }, 240_000)
+  afterAll(async () => {
+    bicep.close()
+    await copy.remove()
+  })
+
+  // The levels are warnings, so that a rule of a newer compiler never stops `azd up`; here a warning is a failure.
+  it('compile without an error or a warning', () => {
+    expect(main.diagnostics).toEqual([])
+    expect(main.template).toBeDefined()
+  })
+
+  it('are formatted', async () => {
+    for (const file of ['main.bicep', 'broker.bicep', 'main.bicepparam', ...modules]) {
+      expect(await bicep.format(path.join(infra, file)), file).toBe(readFileSync(path.join(infra, file), 'utf8'))
+    }
+  }, 120_000)
+
+  // The compiler ignores a misspelt rule name without a message: a template that breaks every rule shows that all are on.
+  it('are checked by rules with the names that the linter knows', async () => {
+    const bad = mkdtempSync(path.join(os.tmpdir(), 'broker-lint-'))
+    try {
+      copyFileSync(path.join(infra, 'bicepconfig.json'), path.join(bad, 'bicepconfig.json'))
+      writeFileSync(path.join(bad, 'bad.bicep'), badTemplate)
+
+      const { diagnostics } = await bicep.compile(path.join(bad, 'bad.bicep'))
+
+      const seen = new Set(diagnostics.filter(({ level }) => level === 'Warning').map(({ code }) => code))
+      expect([...seen].sort()).toEqual(brokenRules)
+    } finally {
+      rmSync(bad, { recursive: true })
+    }
+  })
+
+  it('are deployed in an order in which nothing is used before it exists', () => {
+    expect(orderViolations(main.template as Template)).toEqual([])
+  })
+
+  it.each(explicitDependencies())('are found wrong without the dependency of $symbol on $dependency', (entry) => {
+    const changed = withoutDependency(main.template as Template, entry.symbol, entry.dependency)
+
+    expect(changed).toBeDefined()
+    expect(orderViolations(changed!)).not.toEqual([])
+  })
+
+  describe.each(names)('with the parameters %s', (name) => {
+    it.skipIf(!reviewedSnapshots.includes(name))(
+      'deploy the resources of the committed snapshot (after a change: node test/infra/update-snapshots.ts)',
+      () => {
+        const reviewed = JSON.parse(readFileSync(path.join(folder, `${name}.snapshot.json`), 'utf8')) as Snapshot
+
+        expect(snapshot(name)).toEqual(reviewed)
+      },
+    )
+
+    it.each(rules)('follow the rule: $name', ({ violations }) => {
+      expect(violations(snapshot(name))).toEqual([])
+    })
+
+    it('write app settings that start the broker', () => {
+      const settings = parseSettings({
+        ...settingsAsDeployed(snapshot(name)),
+        WEBSITE_SITE_NAME: 'func',
+        IDENTITY_ENDPOINT: 'http://169.254.255.2:8081/msi/token',
+      })
+
+      expect(settings.credential.managedIdentity).toBe(true)
+      expect(settings.baseUrl).toMatch(name.startsWith('default') ? /azurewebsites\.net$/ : /\/signin\.example\.com$/)
+    })
+
+    it('give names that Azure accepts, and deploy no resource twice', () => {
+      const named = (type: string) => resources(snapshot(name), type).map((resource) => resource.name)
+      for (const vault of named('Microsoft.KeyVault/vaults')) expect(vault).toMatch(/^[a-z](?:-?[a-z0-9]){2,23}$/)
+      for (const account of named('Microsoft.Storage/storageAccounts')) expect(account).toMatch(/^[a-z0-9]{3,24}$/)
+      expect(named('Microsoft.Web/sites')).toEqual([expect.stringMatching(/^[a-z][a-z0-9-]{1,58}[a-z0-9]$/)])
+
+      // A binding is written twice while it is new, and a vault while it is recovered: by modules, one after the other.
+      const twice = snapshot(name)
+        .predictedResources.map(({ type, id }) => ({ type, id }))
+        .filter(({ id }, index, all) => all.findIndex((one) => one.id === id) < index)
+      const allowed: Readonly<Record<string, string[]>> = {
+        rbac: ['Microsoft.Web/sites/hostNameBindings'],
+        private: ['Microsoft.KeyVault/vaults'],
+      }
+      expect(twice.map(({ type }) => type)).toEqual(allowed[name] ?? [])
+    })
+  })
+
+  it.each(['default', 'rbac'])('%s: keep in the second pass everything of the first, and add to it', (name) => {
+    const before = snapshot(name).predictedResources
+    const after = snapshot(`${name}-second`).predictedResources
+
+    const changed = before.filter((resource) => !after.some((other) => isSame(resource, other)))
+
+    // The right to create certificates, which ends; a binding that now has its certificate.
+    expect(changed.map(({ type }) => type)).toEqual(
+      name === 'rbac'
+        ? ['Microsoft.Authorization/roleDefinitions', 'Microsoft.Web/sites/hostNameBindings']
+        : ['Microsoft.KeyVault/vaults/accessPolicies'],
+    )
+    expect(after.length).toBeGreaterThan(new Set(before.map(({ id }) => id)).size)
+  })
+
+  it('bind the domain without TLS only while it is not bound', () => {
+    const states = (name: string) =>
+      resources(snapshot(name), 'Microsoft.Web/sites/hostNameBindings').map(
+        (binding) => propertiesOf(binding)['sslState'],
+      )
+
+    expect(states('rbac')).toEqual(['Disabled', 'SniEnabled'])
+    expect(states('rbac-second')).toEqual(['SniEnabled'])
+  })
+
+  it('put the host on service URLs outside the public cloud, and on an account name inside it', () => {
+    const hostSettings = (name: string) =>
+      Object.keys(settingsAsDeployed(snapshot(name))).filter((setting) => setting.startsWith('AzureWebJobsStorage__'))
+
+    expect(hostSettings('default')).toEqual([
+      'AzureWebJobsStorage__accountName',
+      'AzureWebJobsStorage__credential',
+      'AzureWebJobsStorage__clientId',
+    ])
+    expect(hostSettings('rbac')).toEqual([
+      'AzureWebJobsStorage__blobServiceUri',
+      'AzureWebJobsStorage__queueServiceUri',
+      'AzureWebJobsStorage__tableServiceUri',
+      'AzureWebJobsStorage__credential',
+      'AzureWebJobsStorage__clientId',
+    ])
+  })
+
+  it('recover a deleted vault first, and then configure it', () => {
+    const modes = (name: string) =>
+      resources(snapshot(name), 'Microsoft.KeyVault/vaults').map((vault) => propertiesOf(vault)['createMode'])
+
+    expect(modes('private')).toEqual(['recover', 'default'])
+    expect(modes('default')).toEqual(['default'])
+  })
+
+  describe('with changes', () => {
+    it.each(groupsOf(mutants))('$names', async ({ group, parameters }) => {
+      for (const { file, text, by } of group) await copy.replace(file, text, by)
+
+      const changed = await bicep.snapshot(copy.parameterFile(parameters)).finally(() => copy.restore())
+
+      const violated = rules.filter(({ violations }) => violations(changed).length > 0).map(({ name }) => name)
+      const expected = rules.filter(({ name }) => seenBy(group).some((beginning) => name.startsWith(beginning)))
+      expect(expected).toHaveLength(seenBy(group).length)
+      expect(violated).toEqual(expected.map(({ name }) => name))
+    })
+
+    it('break each rule at least once', () => {
+      const neverBroken = rules.filter(({ name }) => !seenBy(mutants).some((beginning) => name.startsWith(beginning)))
+
+      expect(neverBroken.map(({ name }) => name)).toEqual([])
+    })
+  })
+
+  describe('with a parameter', () => {
+    /** Evaluates the default parameter file with other values. @returns `deployed`, or the error of the compiler */
+    const deploy = (parameters: Readonly<Record<string, string>>) => {
+      const file = copy.parameterFile('tried')
+      const kept = readFileSync(copy.parameterFile('default'), 'utf8')
+        .split('\n')
+        .filter((line) => !Object.keys(parameters).some((name) => line.startsWith(`param ${name} =`)))
+      const added = Object.entries(parameters).map(([name, value]) => `param ${name} = ${value}`)
+      writeFileSync(file, [...kept, ...added, ''].join('\n'))
+      return bicep.snapshot(file).then(
+        () => 'deployed',
+        (error: unknown) => (error as Error).message,
+      )
+    }
+
+    it.each([
+      [{ clientId: "'<your client id>'" }, 'clientId is not the GUID'],
+      [{ clientId: "'00000000-0000-0000-0000-000000000000'" }, 'clientId is not the GUID'],
+      [{ clientId: `'${guid.slice(0, -1)}g'` }, 'clientId is not the GUID'],
+      [{ tenantId: "'contoso.onmicrosoft.com'" }, 'tenantId is not a GUID'],
+      [{ applicationObjectId: "'broker'" }, 'applicationObjectId is not a GUID'],
+      [
+        { otherVaultAccess: `[{ objectId: '${guid}', keys: ['get'] }]`, vaultAuthorization: "'rbac'" },
+        'otherVaultAccess is for access policies',
+      ],
+      [{ brokerSettings: "{ Broker__BaseUrl: 'https://evil.example' }" }, 'brokerSettings contains Broker__BaseUrl'],
+      [
+        { brokerSettings: "{ broker__tableserviceuri: 'https://evil.example', AzureWebJobsStorage: '' }" },
+        'brokerSettings contains AzureWebJobsStorage, broker__tableserviceuri',
+      ],
+      [
+        { frontDoor: `{ id: '${guid}', domain: 'a.example.com' }`, domain: "'signin.example.com'" },
+        'domain and frontDoor are both set',
+      ],
+      [{ frontDoor: `{ id: '${guid.slice(0, -1)}g', domain: 'signin.example.com' }` }, 'frontDoor.id is not a GUID'],
+      [{ appSubnetId: "'/subscriptions/a/subnets/app'" }, 'appSubnetId and endpointSubnetId belong together'],
+      [
+        { appSubnetId: "'/subscriptions/a/subnets/app'", endpointSubnetId: "'/subscriptions/a/subnets/endpoints'" },
+        'appSubnetId is set, and network is public',
+      ],
+      [{ vaultAllowedAddresses: "['203.0.113.7']" }, 'vaultAllowedAddresses is set, and network is public'],
+      [{ environmentName: "'shop-prod'", developerIds: `['${guid}']` }, 'developerIds would give people'],
+    ])('%o stop the deployment with a sentence', async (parameters, sentence) => {
+      expect(await deploy(parameters)).toContain(sentence)
+    })
+
+    it.each([
+      { frontEnds: "[{ id: 'spa', orgins: ['https://app.example.com'] }]" },
+      { frontEnds: "[{ id: 'spa', origins: [], kind: 'session' }]" },
+      { otherVaultAccess: `[{ objectId: '${guid}', certificates: ['got'] }]` },
+      { otherVaultAccess: `[{ objectId: '${guid}', secrets: ['get'] }]` },
+      { nodeVersion: "'20'" },
+      { maximumInstances: '10' },
+      { vaultSoftDeleteDays: '91' },
+      { instanceMemoryMB: '1024' },
+      { network: "'closed'" },
+      { frontDoor: "{ id: 'abc', domain: 'signin.example.com' }" },
+      { budget: '{ amount: 0, startDate: "2026-11-01" }' },
+    ])('%o do not compile', async (parameters) => {
+      expect(await deploy(parameters)).not.toBe('deployed')
+    })
+
+    it('deploy with the valid neighbours of all these', async () => {
+      expect(
+        await deploy({
+          frontEnds: "[{ id: 'spa', origins: ['https://app.example.com'] }]",
+          otherVaultAccess: `[{ objectId: '${guid}', certificates: ['get'] }]`,
+          nodeVersion: "'24'",
+          maximumInstances: '40',
+          vaultSoftDeleteDays: '90',
+          instanceMemoryMB: '4096',
+          developerIds: `['${guid}']`,
+          tenantId: "''",
+          frontDoor: `{ id: '${guid}', domain: 'signin.example.com' }`,
+          network: "'private'",
+          vaultAllowedAddresses: "['203.0.113.7']",
+          budget: "{ amount: 1, startDate: '2026-11-01' }",
+        }),
+      ).toBe('deployed')
+    })
+
+    it('refuse developers exactly where a part of the name of the environment says production', async () => {
+      const production = ['production', 'shop-prod', 'PROD', 'prod2', 'shop-live', 'eu.prd', 'shop_production']
+      const others = ['dev', 'product-dev', 'reproducer', 'olive-test', 'delivery']
+      const list = [...production, ...others].map((name) => `'${name}'`).join(', ')
+      writeFileSync(
+        path.join(copy.folder, 'infra', 'names.bicep'),
+        `import { isProduction } from 'modules/types.bicep'\noutput found string[] = filter([${list}], name => isProduction(name))\n`,
+      )
+      writeFileSync(path.join(copy.folder, 'infra', 'names.bicepparam'), "using 'names.bicep'\n")
+
+      const { outputs } = await bicep.snapshot(path.join(copy.folder, 'infra', 'names.bicepparam'))
+
+      expect(outputs['found']).toEqual(production)
+      expect([...production, ...others].filter(isProduction)).toEqual(production)
+    })
+
+    it('deploy another OpenID provider, whose client id is not a GUID, without the settings of Entra ID', async () => {
+      const parameters = { clientId: "'broker'", brokerSettings: "{ Broker__Authority: 'https://login.example.com' }" }
+
+      expect(await deploy(parameters)).toBe('deployed')
+      const settings = settingsAsDeployed(await bicep.snapshot(copy.parameterFile('tried')))
+
+      expect(settings).toMatchObject({ Broker__Authority: 'https://login.example.com', AzureAd__ClientId: 'broker' })
+      for (const name of ['AzureAd__Instance', 'AzureAd__TenantId', 'Broker__ApplicationObjectId'])
+        expect(settings).not.toHaveProperty(name)
+    })
+
+    it('deploy with the tenant of the subscription where none is given', async () => {
+      await deploy({ tenantId: "''" })
+
+      const settings = settingsAsDeployed(await bicep.snapshot(copy.parameterFile('tried')))
+
+      expect(settings['AzureAd__TenantId']).toBe('f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55')
+    })
+  })
+})
+
+/** Every entry of `dependsOn` that is written in the sources, by the symbol of its resource or module. */
+function explicitDependencies(): { readonly symbol: string; readonly dependency: string }[] {
+  return ['main.bicep', 'broker.bicep', ...modules].flatMap((file) =>
+    readFileSync(path.join(infra, file), 'utf8')
+      .split(/^(?=(?:resource|module) )/m)
+      .flatMap((block) => {
+        const [, symbol = ''] = /^(?:resource|module) (\w+)/.exec(block) ?? []
+        const [, list = ''] = /\n {2}dependsOn: \[([^\]]*)\]/.exec(block) ?? []
+        return (list.match(/\w+/g) ?? []).map((dependency) => ({ symbol, dependency }))
+      }),
+  )
+}
+
+function seenBy(group: readonly Mutant[]): string[] {
+  return group.flatMap((mutant) => mutant.seenBy)
+}
+
+/** Puts changes into groups with one parameter file each and no rule in common. */
+function groupsOf(all: readonly Mutant[]) {
+  const groups: { names: string; parameters: string; group: Mutant[] }[] = []
+  for (const mutant of all) {
+    const { parameters = 'default' } = mutant
+    const fitting = groups.find(
+      (one) =>
+        one.parameters === parameters &&
+        one.group.every(
+          (other) => other.text !== mutant.text && !other.seenBy.some((rule) => mutant.seenBy.includes(rule)),
+        ),
+    )
+    if (fitting) fitting.group.push(mutant)
+    else groups.push({ names: '', parameters, group: [mutant] })
+  }
+  return groups.map((one) => ({ ...one, names: one.group.map(({ change }) => change).join('; ') }))
+}
+
+function isSame(one: PredictedResource, other: PredictedResource): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
+}
+
+const brokenRules = [
+  'no-hardcoded-env-urls',
+  'no-hardcoded-location',
+  'no-loc-expr-outside-params',
+  'no-unnecessary-dependson',
+  'no-unused-existing-resources',
+  'no-unused-params',
+  'no-unused-vars',
+  'outputs-should-not-contain-secrets',
+  'prefer-interpolation',
+  'prefer-unquoted-property-names',
+  'secure-parameter-default',
+  'secure-secrets-in-params',
+  'simplify-interpolation',
+  'simplify-json-null',
+  'use-parent-property',
+  'use-recent-api-versions',
+  'use-resource-id-functions',
+  'use-resource-symbol-reference',
+  'use-safe-access',
+  'use-user-defined-types',
+]
+
+const badTemplate = `
+param unused string
+param adminPassword string
+@secure()
+param other string = 'abc'
+param bag object
+var notUsed = 'a'
+var nothing = json('null')
+var address = 'https://management.azure.com/'
+var joined = concat('a', bag.name)
+var simple = '\${joined}'
+var quoted = { 'a': bag.?b ?? 'c' }
+var safe = contains(bag, 'x') ? bag.x : 'y'
+resource nobody 'Microsoft.Storage/storageAccounts@2026-09-01' existing = { name: 'nobody' }
+resource account 'Microsoft.Storage/storageAccounts@2021-01-01' = {
+  name: joined
+  location: 'westeurope'
+  kind: 'StorageV2'
+  sku: { name: 'Standard_LRS' }
+}
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2026-09-01' = {
+  name: '\${account.name}/default'
+  dependsOn: [account]
+}
+resource site 'Microsoft.Web/sites@2025-03-01' = {
+  name: 'site'
+  location: resourceGroup().location
+  properties: { serverFarmId: '/subscriptions/a/b' }
+}
+output key string = account.listKeys().keys[0].value
+output id string = reference(account.id).x
+`
