@@ -1,9 +1,9 @@
 #!/bin/sh
-# Gets the Bicep compiler by `dotnet restore` (NuGet) and prints where it is. Not needed where `bicep` is on the PATH, or
-# where az or azd has put it.
+# Installs the Bicep compiler with `dotnet restore` (NuGet) and prints its path: `sh infra/get-bicep.sh [version]`.
+# Not needed where `bicep` is on the PATH, or where az or azd has installed it.
 set -eu
 
-version=0.49.2
+version=${1:-0.49.2}
 case "$(uname -s)-$(uname -m)" in
   Linux-x86_64) platform=linux-x64 ;;
   Linux-aarch64) platform=linux-arm64 ;;
@@ -20,12 +20,12 @@ tool="$packages/azure.bicep.commandline.$platform/$version/tools/bicep"
 
 if [ ! -f "$tool" ]; then
   command -v dotnet >/dev/null || {
-    echo 'dotnet is missing, which fetches the Bicep compiler. Install the .NET SDK, or Bicep itself by: az bicep install' >&2
+    echo 'dotnet is missing, and it installs the Bicep compiler. Install the .NET SDK, or Bicep itself with: az bicep install' >&2
     exit 1
   }
   folder="$(mktemp -d)"
   trap 'rm -rf "$folder"' EXIT
-  # PackageDownload takes a package without building anything; the brackets mean exactly this version.
+  # PackageDownload restores a package without a build. The brackets mean exactly this version.
   cat >"$folder/get-bicep.csproj" <<PROJECT
 <Project Sdk="Microsoft.NET.Sdk">
   <PropertyGroup>

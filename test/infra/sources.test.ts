@@ -56,6 +56,23 @@ describe('the sources of the templates', () => {
     expect(whole).toEqual(parametersOf('broker.bicep'))
   })
 
+  it('leave every linter rule a warning: an error would stop azd up with a newer compiler', () => {
+    const { analyzers } = JSON.parse(readFileSync(path.join(infra, 'bicepconfig.json'), 'utf8')) as {
+      analyzers: { core: { enabled: boolean; rules: Record<string, { level: string }> } }
+    }
+
+    expect(analyzers.core.enabled).toBe(true)
+    expect([...new Set(Object.values(analyzers.core.rules).map(({ level }) => level))]).toEqual(['warning'])
+  })
+
+  it('mark the region for azd, which then offers a list of regions', () => {
+    for (const file of ['main.bicep', 'broker.bicep']) {
+      const [decorators = ''] = readFileSync(path.join(infra, file), 'utf8').split(/^param location /m)
+
+      expect(decorators.split('\n\n').at(-1), file).toMatch(/@metadata\(\{\s+azd: \{\s+type: 'location'\s+\}\s+\}\)/)
+    }
+  })
+
   it('use plain resources and local modules only, and no compiled template is kept', () => {
     const modules = lines.filter(({ text }) => text.startsWith('module '))
     expect(modules.length).toBeGreaterThan(5)
