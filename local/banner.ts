@@ -1,14 +1,15 @@
-/** What `npm start` says once everything runs: for people a card, for programs one line of JSON. */
+/** Output of `npm start` when everything answers: a banner for people, one line of JSON for programs. */
 import { checkReturnUrl } from '../shared/front-ends/front-ends.ts'
 import type { Settings } from '../shared/settings/settings.ts'
 import { profileOf } from '../functions/compose/provider.ts'
+import type { PrintedAddress } from './answering.ts'
 import { demoApiName } from './cloud.ts'
 import type { Cloud } from './cloud.ts'
 import type { HostProcess } from './functions-host/process.ts'
 
 export interface Started {
   readonly cloud: Cloud
-  /** None where Core Tools serves it. */
+  /** Undefined where Core Tools serves it. */
   readonly broker: HostProcess | undefined
   readonly settings: Settings
   readonly seconds: number
@@ -17,7 +18,7 @@ export interface Started {
 export function readyLine({ cloud, broker, settings }: Started): object {
   return {
     broker: broker ? settings.baseUrl : null,
-    identityProvider: cloud.identityProvider?.issuer ?? profileOf(settings).issuer,
+    identityProvider: issuerOf(cloud, settings),
     vault: cloud.vault?.url ?? settings.credential.vaultUrl,
     managedIdentity: cloud.managedIdentity?.url ?? null,
     tables: settings.store.tableServiceUri,
@@ -31,31 +32,53 @@ export function readyLine({ cloud, broker, settings }: Started): object {
   }
 }
 
-export function card(started: Started): string {
+/** The addresses that `banner` prints, by the names that it prints. */
+export function printedAddresses({ cloud, broker, settings }: Started): readonly PrintedAddress[] {
+  const addresses: readonly (readonly [string, string | undefined])[] = [
+    ['Broker', broker && `${settings.baseUrl}/health`],
+    ['Demo front end', cloud.demoFrontEnd?.url],
+    ['Demo, other site', cloud.demoOtherSite?.url],
+    ['Demo API', cloud.demoApi?.url],
+    ['Identity provider', `${issuerOf(cloud, settings)}/.well-known/openid-configuration`],
+    ['pages of the identity provider', cloud.identityProvider?.browserUrl],
+    ['Key Vault', settings.credential.vaultUrl],
+    ['Microsoft Graph', cloud.graph?.url],
+    ['Managed identity', cloud.managedIdentity?.url],
+    ['Table storage', settings.store.tableServiceUri],
+    ['Telemetry', cloud.ingestion?.url],
+    ...cloud.storage.map(({ service, url }) => [`Azurite ${service}`, url] as const),
+  ]
+  return addresses.flatMap(([name, url]) => (url === undefined ? [] : [{ name, url }]))
+}
+
+/** @param silent names of addresses outside this machine that did not answer */
+export function banner(started: Started, silent: ReadonlySet<string> = new Set()): string {
   const { cloud, broker, settings, seconds } = started
   const provider = cloud.identityProvider
   const rows: readonly (readonly [string, string | undefined])[] = [
-    ['Broker', broker ? settings.baseUrl : `not started here; its place is ${settings.baseUrl}`],
+    ['Broker', broker ? settings.baseUrl : `not started here; it belongs at ${settings.baseUrl}`],
     ['Demo front end', cloud.demoFrontEnd?.url],
     ['Demo, other site', cloud.demoOtherSite?.url],
     ['Demo API', cloud.demoApi && cloud.demoApi.url],
     [
       'Identity provider',
-      provider ? `${provider.issuer} (pages on ${provider.browserUrl})` : profileOf(settings).issuer,
+      provider ? `${provider.issuer} (pages on ${provider.browserUrl})` : issuerOf(cloud, settings),
     ],
     ['Key Vault', `${settings.credential.vaultUrl} (certificate ${settings.credential.certificateName})`],
     ['Microsoft Graph', cloud.graph?.url],
     ['Managed identity', cloud.managedIdentity?.url ?? 'your own az or azd sign-in'],
     ['Table storage', settings.store.tableServiceUri],
-    ['Telemetry', cloud.ingestion && `${cloud.ingestion.url} (what the broker reports)`],
+    ['Telemetry', cloud.ingestion && `${cloud.ingestion.url} (reports of the broker)`],
     ...cloud.storage
       .filter(({ service }) => service !== 'table')
       .map(({ service, url }) => [`Azurite ${service}`, url] as const),
     ['Operator key', broker && `${broker.functionKey} (header x-functions-key, for /health/detail)`],
-    ['Master key', broker && `${broker.masterKey} (the same header, for /admin/functions/NAME: fires a timer)`],
+    ['Master key', broker && `${broker.masterKey} (same header, for /admin/functions/NAME: fires a timer)`],
   ]
   const shown = rows.filter((row): row is readonly [string, string] => row[1] !== undefined)
-  const lines = shown.map(([name, value]) => `  ${name.padEnd(18)} ${value}`)
+  const lines = shown.map(
+    ([name, value]) => `  ${name.padEnd(18)} ${value}${silent.has(name) ? ' (does not answer)' : ''}`,
+  )
   const open = cloud.demoFrontEnd?.url ?? settings.baseUrl
   return [
     '',
@@ -74,6 +97,10 @@ export function card(started: Started): string {
     '  End                Ctrl-C',
     '',
   ].join('\n')
+}
+
+function issuerOf(cloud: Cloud, settings: Settings): string {
+  return cloud.identityProvider?.issuer ?? profileOf(settings).issuer
 }
 
 function people(cloud: Cloud): readonly { name: string; username: string }[] {

@@ -1,13 +1,16 @@
-/** Listening on loopback: http and https on one port, a sentence for a port that is taken, a close that ends every connection. */
+/**
+ * Servers of the local parts: loopback only, http and https on one port, a sentence for a port that is taken, and a
+ * close that ends every connection.
+ */
 import { randomInt } from 'node:crypto'
 import http from 'node:http'
 import https from 'node:https'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 
-/** Thrown for a mistake of the person at the keyboard: the message is a sentence that says what to do. */
+/** An error that the developer can fix: its message is a sentence with the remedy. */
 export class LocalError extends Error {
-  /** What a program that it reaches the top of ends with: 2 where its settings are refused. */
+  /** Exit code of the program that it ends: 2 for refused settings. */
   readonly exitCode: number
 
   constructor(message: string, exitCode = 1) {
@@ -23,11 +26,11 @@ export interface TlsIdentity {
 }
 
 export interface ListenOptions {
-  /** What listens, for the sentence when its port is taken. */
+  /** Name of the part, for the sentence about a taken port. */
   readonly name: string
   /** 0 takes a free one. */
   readonly port: number
-  /** With it, the same port answers https as well as http. */
+  /** With it, the port answers https besides http. */
   readonly tls?: TlsIdentity
   readonly handler: http.RequestListener
 }
@@ -40,9 +43,9 @@ export interface LocalServer {
 const tlsHandshake = 0x16
 
 /**
- * Listens on 127.0.0.1 and, where the machine has it, on ::1 (a browser may take either for `localhost`).
+ * Listens on 127.0.0.1 and, where the machine has it, on ::1: a browser may use either address for `localhost`.
  *
- * @throws {LocalError} when the port is taken
+ * @throws {LocalError} when the port is taken on one of the two
  */
 export async function listen(options: ListenOptions): Promise<LocalServer> {
   const plain = http.createServer(options.handler)
@@ -50,7 +53,7 @@ export async function listen(options: ListenOptions): Promise<LocalServer> {
   const sockets = new Set<net.Socket>()
 
   const front = () =>
-    // As Kestrel and a server of node:http have it; one of node:net holds small writes back (Nagle).
+    // noDelay as in Kestrel and node:http; a server of node:net otherwise delays small writes (Nagle).
     net.createServer({ noDelay: true }, (socket) => {
       sockets.add(socket)
       socket.on('close', () => sockets.delete(socket))
@@ -64,44 +67,57 @@ export async function listen(options: ListenOptions): Promise<LocalServer> {
       })
     })
 
-  const ipv4 = front()
-  const port = await bind(ipv4, '127.0.0.1', options)
-  const ipv6 = front()
-  const hasIpv6 = await bind(ipv6, '::1', { ...options, port }).then(
-    () => true,
-    () => false,
-  )
-
+  const { port, servers } = await bindBoth(front, options)
   return {
     port,
     close: async () => {
-      const closed = [ipv4, ...(hasIpv6 ? [ipv6] : [])].map(
-        (server) => new Promise<void>((done) => server.close(() => done())),
-      )
+      const closed = servers.map((server) => new Promise<void>((done) => server.close(() => done())))
       for (const socket of sockets) socket.destroy()
       await Promise.all(closed)
     },
   }
 }
 
+/** A free port of 127.0.0.1 may be taken on ::1; then another one is tried. */
+const attempts = 10
+
+async function bindBoth(
+  front: () => net.Server,
+  options: ListenOptions,
+): Promise<{ readonly port: number; readonly servers: readonly net.Server[] }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const ipv4 = front()
+    const port = await bind(ipv4, '127.0.0.1', options)
+    const ipv6 = front()
+    try {
+      await bind(ipv6, '::1', { ...options, port })
+      return { port, servers: [ipv4, ipv6] }
+    } catch (error) {
+      // No IPv6 on this machine.
+      if (!(error instanceof LocalError)) return { port, servers: [ipv4] }
+      await new Promise((done) => ipv4.close(done))
+      // The other program would answer a browser that resolves `localhost` to ::1.
+      if (options.port !== 0 || attempt === attempts) throw error
+    }
+  }
+}
+
 function bind(server: net.Server, host: string, { name, port }: ListenOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new LocalError(
-              `Port ${port} for the ${name} is taken. End the program that listens there (perhaps an earlier npm start), or run: npm start -- --port 0`,
-            )
-          : error,
-      ),
+      reject(error.code === 'EADDRINUSE' ? new LocalError(takenPort(name, port)) : error),
     )
     server.listen({ port, host }, () => resolve((server.address() as AddressInfo).port))
   })
 }
 
+function takenPort(name: string, port: number): string {
+  return `Port ${port} for the ${name} is taken. End the program that listens there (perhaps an earlier npm start), or run: npm start -- --port 0`
+}
+
 /**
- * A port that nothing listens on, for a program that is started with it in a moment. It is not one of those that systems
- * give out by themselves, or somebody else's next connection might have it by then.
+ * A port without a listener, for a program that is started with it next. It is outside the range from which systems
+ * assign ports by themselves: otherwise another connection could have it by then.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
@@ -110,10 +126,16 @@ export async function freePort(): Promise<number> {
   }
 }
 
-function isFree(port: number): Promise<boolean> {
+/** On both addresses; a machine without IPv6 has only one. */
+async function isFree(port: number): Promise<boolean> {
+  const [ipv4, ipv6] = [await problemOf(port, '127.0.0.1'), await problemOf(port, '::1')]
+  return ipv4 === undefined && ipv6 !== 'EADDRINUSE'
+}
+
+function problemOf(port: number, host: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = net.createServer()
-    server.once('error', () => resolve(false))
-    server.listen({ port, host: '127.0.0.1' }, () => server.close(() => resolve(true)))
+    server.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code ?? 'unknown'))
+    server.listen({ port, host }, () => server.close(() => resolve(undefined)))
   })
 }

@@ -1,4 +1,4 @@
-/** Starts the local cloud and the broker, prints the card, and ends all of it on Ctrl-C or SIGTERM. */
+/** Starts the local cloud and the broker, prints the banner, and ends everything on Ctrl-C or SIGTERM. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
@@ -6,11 +6,14 @@ import { parseArgs } from 'node:util'
 import { declarations } from '../shared/settings/declarations.ts'
 import { parseSettings, SettingsError } from '../shared/settings/settings.ts'
 import type { Settings } from '../shared/settings/settings.ts'
+import { proxyPolicyOf } from '../shared/outbound/proxy.ts'
 import { build } from '../tools/build.ts'
-import { card, readyLine } from './banner.ts'
+import { findSilent, requestEach } from './answering.ts'
+import { banner, printedAddresses, readyLine } from './banner.ts'
+import type { Started } from './banner.ts'
 import { startCloud } from './cloud.ts'
 import type { Cloud, Parts } from './cloud.ts'
-import { onEnd } from './shutdown.ts'
+import { onShutdown } from './shutdown.ts'
 import { createEventGrid } from './event-grid.ts'
 import type { EventGrid } from './event-grid.ts'
 import { startHostProcess } from './functions-host/process.ts'
@@ -27,12 +30,12 @@ const began = performance.now()
 interface Arguments {
   readonly json: boolean
   readonly withBroker: boolean
-  /** Undefined: where the settings say. */
+  /** Undefined: the port of Broker__BaseUrl. */
   readonly port: number | undefined
   readonly inspect: string | undefined
 }
 
-/** Exit codes: 2 for settings that are refused, 1 for what else keeps it from starting. */
+/** Exit codes: 2 for refused settings, 1 for any other reason not to start. */
 export async function run(commandLine: readonly string[]): Promise<void> {
   const closing: (() => Promise<unknown>)[] = []
   const signal = new AbortController()
@@ -43,14 +46,14 @@ export async function run(commandLine: readonly string[]): Promise<void> {
   const onSignal = () => {
     if (signal.signal.aborted) return
     signal.abort()
-    // As in Azure, the broker finishes what it has begun, a roll that waits for the provider among it.
+    // The broker finishes its running invocations, for example a roll that waits for the provider.
     setTimeout(
-      () => console.error('Ending, in ten seconds or so: the broker finishes what it has begun.'),
+      () => console.error('Ending within about ten seconds: the broker finishes its running invocations.'),
       2000,
     ).unref()
     void end(0)
   }
-  onEnd(onSignal)
+  onShutdown(onSignal)
 
   try {
     const options = parseArguments(commandLine)
@@ -77,7 +80,17 @@ export async function run(commandLine: readonly string[]): Promise<void> {
     // Core Tools has timers of its own.
     if (broker) eventGrid.connect(broker)
     else eventGrid.connect({ url: settings.baseUrl }, { timer: false })
-    tell(options, { cloud, broker, settings: parseSettings(merged), seconds: (performance.now() - began) / 1000 })
+    const effective = { cloud, broker, settings: parseSettings(merged) }
+    const addresses = printedAddresses({ ...effective, seconds: 0 })
+    await requestEach(
+      addresses.filter(({ url }) => isLoopback(url)),
+      cloud.ca,
+    )
+    const silent = await findSilent(
+      addresses.filter(({ url }) => !isLoopback(url)),
+      proxyPolicyOf(process.env),
+    )
+    print(options, { ...effective, seconds: (performance.now() - began) / 1000 }, silent)
   } catch (error) {
     if (signal.signal.aborted) return
     console.error(error instanceof LocalError || error instanceof SettingsError ? error.message : error)
@@ -220,8 +233,8 @@ async function startBroker(
   return broker
 }
 
-function tell({ json }: Arguments, started: Parameters<typeof card>[0]): void {
+function print({ json }: Arguments, started: Started, silent: ReadonlySet<string>): void {
   if (json) process.stdout.write(`${JSON.stringify(readyLine(started))}\n`)
-  const print = json ? console.error : console.log
-  print(card(started))
+  const write = json ? console.error : console.log
+  write(banner(started, silent))
 }

@@ -5,6 +5,7 @@ import path from 'node:path'
 import * as z from 'zod/mini'
 
 import { LocalError } from './http-server.ts'
+import { toStrictJson } from './lenient-json.ts'
 
 export type Settings = Readonly<Record<string, string>>
 
@@ -69,12 +70,15 @@ function parseSettings(text: string, file: string): Settings {
 
 function parseJson(text: string, file: string): unknown {
   try {
-    // Editors on Windows put a byte order mark in front, which Core Tools accepts.
-    return JSON.parse(text.replace(/^\uFEFF/, '')) as unknown
+    // Core Tools accepts a byte order mark, which editors on Windows write, comments and trailing commas.
+    return JSON.parse(toStrictJson(text.replace(/^\uFEFF/, ''))) as unknown
   } catch (error) {
-    // The reason without the excerpt: what stands there may be a secret.
+    // The reason without the excerpt, which may contain a secret.
     const where = /at position \d+( \(line \d+ column \d+\))?/.exec((error as Error).message)?.[0]
-    throw new LocalError(`${file} is not JSON${where === undefined ? '' : ` (${where})`}. Mind commas and comments.`, 2)
+    throw new LocalError(
+      `${file} is not JSON${where === undefined ? '' : ` (${where})`}. Strings and names need double quotes, and commas between them.`,
+      2,
+    )
   }
 }
 

@@ -1,15 +1,15 @@
-/** How a program of `local/` learns that it has to end: by Ctrl-C, by SIGTERM, or because npm has gone from above it. */
+/** When a program of `local/` has to end: on Ctrl-C, on SIGTERM, or when npm above it has ended. */
 
-// At the start: who looks only later, when npm has gone already, takes its successor for it.
+// Read at the start: once npm has ended, the parent is another process.
 const parent = process.ppid
 
-/** Calls `end`, perhaps more than once. */
-export function onEnd(end: () => void): void {
-  process.on('SIGINT', end).on('SIGTERM', end)
-  onOrphaned(end)
+/** Calls `shutDown`, perhaps more than once. */
+export function onShutdown(shutDown: () => void): void {
+  process.on('SIGINT', shutDown).on('SIGTERM', shutDown)
+  onOrphaned(shutDown)
 }
 
-/** npm passes a SIGTERM on to its shell, which dies of it without telling us: we only see that we are an orphan. */
-export function onOrphaned(end: () => void): void {
-  setInterval(() => process.ppid === parent || end(), 300).unref()
+/** npm sends a SIGTERM to its shell, which ends and does not pass it on: the only sign is another parent process. */
+export function onOrphaned(shutDown: () => void): void {
+  setInterval(() => process.ppid === parent || shutDown(), 300).unref()
 }

@@ -1,6 +1,6 @@
 /** `npm run watch`: builds on every change and restarts the local host, which keeps its port and its keys. */
 import { describeBuild, watch } from '../../tools/build.ts'
-import { onEnd } from '../shutdown.ts'
+import { onShutdown } from '../shutdown.ts'
 import { LocalError } from '../http-server.ts'
 import { brokerEnvironment, ensureLocalParts } from '../local-parts.ts'
 import { startHostProcess } from './process.ts'
@@ -32,7 +32,7 @@ export async function watchAndServe({ buildOnly }: { readonly buildOnly: boolean
     }
   })
 
-  await new Promise<void>(onEnd)
+  await new Promise<void>(onShutdown)
   await watching.close()
   await host?.close()
   await parts?.close()

@@ -8,6 +8,8 @@ import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import * as z from 'zod/mini'
+import { startConnectProxy } from '../setup/connect-proxy.ts'
+import { createPerson } from '../setup/person.ts'
 
 const root = path.join(import.meta.dirname, '../..')
 const undo: (() => Promise<unknown>)[] = []
@@ -163,6 +165,27 @@ describe('everything on free ports', () => {
     expect(await readFile(line.ca, 'utf8')).toMatch(/^-----BEGIN CERTIFICATE-----[^]*\n# the company\n/)
     const health = await fetch(`${line.broker}/health/ready`)
     expect(await health.text()).toContain('ready')
+  })
+})
+
+describe('a machine behind a proxy', () => {
+  it('is ready and signs people in, and nothing on loopback reaches the proxy', async () => {
+    const proxy = await startConnectProxy()
+    undo.push(() => proxy.close())
+    const names = ['HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'https_proxy', 'http_proxy', 'all_proxy']
+    const environment = Object.fromEntries(names.map((name) => [name, proxy.url]))
+    // As set by a developer who wants Node's own requests proxied.
+    const line = await ready(
+      start(['--port', '0', '--json'], { ...environment, NODE_USE_ENV_PROXY: '1', NO_PROXY: '' }),
+    )
+
+    const person = createPerson(line.broker)
+    const back = line.frontEnds.demo ?? ''
+    const reply = await person.signIn({ frontend: 'demo', return_url: back })
+
+    expect([reply.status, reply.location]).toEqual([303, back])
+    expect((await person.call('/health/ready')).text).toBe('ready')
+    expect(proxy.requests).toEqual([])
   })
 })
 

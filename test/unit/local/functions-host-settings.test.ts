@@ -24,7 +24,9 @@ describe('reading local.settings.json', () => {
   })
 
   it.each([
-    ['{"IsEncrypted": false, "Values": {"Secret": "s3cret",}}', /is not JSON \(at position \d+/],
+    ['{"IsEncrypted": false, "Values": {"Secret": "s3cret" "B": "c"}}', /is not JSON \(at position \d+/],
+    ['{"Values": {"Secret": "s3cret" /* ', /is not JSON/],
+    ['{"Values": {"Secret": "s3cret",,}}', /is not JSON/],
     ['{"IsEncrypted": true, "Values": {"A": "x"}}', /is encrypted.*func settings decrypt/],
     ['{"Values": {"Broker__FrontEnds": [{"id": "spa"}]}}', /Broker__FrontEnds in .* has to be text/],
     ['[]', /has to be \{"IsEncrypted": false, "Values"/],
@@ -35,6 +37,30 @@ describe('reading local.settings.json', () => {
     await expect(readSettingsFile(file)).rejects.not.toThrow(/s3cret/)
     // As for any settings that are refused.
     await expect(readSettingsFile(file)).rejects.toMatchObject({ exitCode: 2 })
+  })
+
+  it('accepts comments and trailing commas, as Core Tools does, and leaves strings as they are', async () => {
+    const text = `// first
+{
+  "IsEncrypted": false, /* not
+  encrypted */
+  "Values": {
+    "Url": "https://login.example/a//b", // the provider's
+    "Text": "/* no comment */ ,} ,] \\" // neither",
+    "Json": "[1,2,]",
+    "Last": "x", // and a comma
+  },
+  "Host": { "Ports": [7071, ], },
+}
+/* the end */`
+    await writeFile(file, text)
+
+    expect(await readSettingsFile(file)).toEqual({
+      Url: 'https://login.example/a//b',
+      Text: '/* no comment */ ,} ,] " // neither',
+      Json: '[1,2,]',
+      Last: 'x',
+    })
   })
 
   it('says how to get one where there is none', async () => {

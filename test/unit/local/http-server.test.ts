@@ -1,6 +1,9 @@
-/** Listening on loopback: what is said of a port that is taken. */
+/** Servers on loopback: a taken port, on either of its addresses. */
+import { once } from 'node:events'
+import net from 'node:net'
 import { afterEach, expect, it } from 'vitest'
-import { listen, LocalError } from '../../../local/http-server.ts'
+import { requestEach } from '../../../local/answering.ts'
+import { freePort, listen, LocalError } from '../../../local/http-server.ts'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {
@@ -24,4 +27,47 @@ it('says of a taken port what wanted it and what to do, and takes it once it is 
   await first.close()
   await serve('demo API', first.port)
   expect(await (await fetch(`http://localhost:${first.port}`)).text()).toBe('demo API')
+})
+
+const occupy = async (port: number, host: string) => {
+  const server = net.createServer((socket) => void socket.on('error', () => undefined))
+  server.listen({ port, host })
+  await once(server, 'listening')
+  open.push({ close: () => new Promise((done) => void server.close(() => done())) })
+}
+
+it.each(['::1', '127.0.0.1', '::', '0.0.0.0'])('calls a port taken that another program has on %s', async (host) => {
+  const port = await freePort()
+  await occupy(port, host)
+
+  await expect(serve('broker', port)).rejects.toThrow(`Port ${port} for the broker is taken.`)
+  // Nothing of the failed attempt is left.
+  await Promise.all(open.splice(0).map((server) => server.close()))
+  await serve('broker', port)
+})
+
+it('is requested on each address of its name before it counts as ready', async () => {
+  const { port } = await serve('vault', 0)
+  await expect(requestEach([{ name: 'vault', url: `http://localhost:${port}/` }], '')).resolves.toBeUndefined()
+
+  const gone = await freePort()
+  await expect(requestEach([{ name: 'demo API', url: `http://localhost:${gone}/` }], '')).rejects.toThrow(
+    `The demo API does not answer at http://localhost:${gone}/ (ECONNREFUSED).`,
+  )
+})
+
+it('is not ready when another program answers on one of the addresses, without HTTP', async () => {
+  const port = await freePort()
+  const server = net.createServer(
+    (socket) =>
+      void socket
+        .on('error', () => undefined)
+        .resume()
+        .end('SSH-2.0-x\r\n'),
+  )
+  server.listen({ port, host: '127.0.0.1' })
+  await once(server, 'listening')
+  open.push({ close: () => new Promise((done) => void server.close(() => done())) })
+
+  await expect(requestEach([{ name: 'broker', url: `http://127.0.0.1:${port}/` }], '')).rejects.toThrow(LocalError)
 })

@@ -1,0 +1,86 @@
+/**
+ * Requests each address that `npm start` prints, before it prints *ready*. A part that was started may still be hidden:
+ * another program can hold the same port on another address of the loopback.
+ */
+import { lookup } from 'node:dns/promises'
+import http from 'node:http'
+import https from 'node:https'
+import { createExchange } from '../shared/http/exchange.ts'
+import type { ProxyPolicy } from '../shared/outbound/proxy.ts'
+import { LocalError } from './http-server.ts'
+
+export interface PrintedAddress {
+  /** As the banner calls it. */
+  readonly name: string
+  readonly url: string
+}
+
+const deadlineMilliseconds = 10_000
+
+/**
+ * @param addresses of local parts; any answer counts, whatever its status
+ * @param ca certificate of the local authority, PEM
+ * @throws {LocalError} for the first address that does not answer
+ */
+export async function requestEach(addresses: readonly PrintedAddress[], ca: string): Promise<void> {
+  await Promise.all(addresses.map((address) => requestAll(address, ca)))
+}
+
+/**
+ * @param addresses outside this machine
+ * @returns names of those that do not answer: a warning, since a developer may be offline on purpose
+ */
+export async function findSilent(
+  addresses: readonly PrintedAddress[],
+  proxies: ProxyPolicy,
+): Promise<ReadonlySet<string>> {
+  const exchange = createExchange({ maxBytes: 256 * 1024, proxies })
+  const silent = await Promise.all(
+    addresses.map(async ({ name, url }) => {
+      const { origin, pathname } = new URL(url)
+      const request = { method: 'GET', path: pathname, headers: { accept: '*/*' } }
+      const answered = await exchange(new URL(origin), request, performance.now() + deadlineMilliseconds / 2).catch(
+        () => undefined,
+      )
+      return answered ? [] : [name]
+    }),
+  )
+  return new Set(silent.flat())
+}
+
+/** A browser may take any address of a name: each one that accepts connections has to answer. */
+async function requestAll({ name, url }: PrintedAddress, ca: string): Promise<void> {
+  const { hostname } = new URL(url)
+  const found = await lookup(hostname.replace(/^\[|\]$/g, ''), { all: true }).catch(() => [])
+  const results = await Promise.all(found.map(({ address }) => request(url, address, ca)))
+  const failed = results.find((result) => result !== 'answered' && result !== 'ECONNREFUSED' && result !== absent)
+  if (failed === undefined && results.includes('answered')) return
+  throw new LocalError(
+    `The ${name} does not answer at ${url} (${failed ?? results[0] ?? 'no such name'}). Try: npm start -- --port 0`,
+  )
+}
+
+/** IPv6 is switched off on this machine. */
+const absent = 'EADDRNOTAVAIL'
+
+/** @returns `answered`, or why not */
+function request(url: string, address: string, ca: string): Promise<string> {
+  const family = address.includes(':') ? 6 : 4
+  const { protocol } = new URL(url)
+  return new Promise((resolve) => {
+    const outgoing = (protocol === 'https:' ? https : http).get(url, {
+      // No agent: loopback is never proxied, whatever the environment says to Node.
+      agent: false,
+      ca,
+      lookup: (_host, options, callback) =>
+        options.all ? callback(null, [{ address, family }]) : callback(null, address, family),
+      timeout: deadlineMilliseconds,
+    })
+    outgoing.on('response', (response) => {
+      response.destroy()
+      resolve('answered')
+    })
+    outgoing.on('timeout', () => outgoing.destroy(new Error('no answer in time')))
+    outgoing.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+  })
+}
