@@ -242,7 +242,8 @@ export const errorCatalogue = {
     status: 403,
     responsible: 'person',
     title: 'The sign-in was cancelled.',
-    remedy: 'Sign in again, or go back to the application.',
+    remedy:
+      'Sign in again, or go back to the application. If you did not cancel, you may not be permitted to use this application: ask your administrator.',
     oauth: 'access_denied',
   },
   provider_refused: {
@@ -405,6 +406,12 @@ export const errorCatalogue = {
     title: 'The identity provider does not accept this version of the broker’s certificate.',
     remedy:
       'Wait some minutes if the version was just registered. Otherwise register it as docs/certificate.md describes.',
+  },
+  app_registration_invalid: {
+    status: 503,
+    responsible: 'operator',
+    title: 'The broker’s registration at the identity provider is incorrect.',
+    remedy: `${retry} Operator: the log names the provider’s error, and for an AADSTS number its remedy; docs/providers.md describes the registration.`,
   },
   registration_refused: {
     status: 503,

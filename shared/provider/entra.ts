@@ -2,10 +2,21 @@
  * Microsoft Entra ID, one tenant. Its issuer and its token endpoint are known beforehand; it reads more than OpenID
  * Connect names, and its refusals carry numbers (`error_codes`).
  */
+import { BrokerError } from '../errors/errors.ts'
+import type { ErrorCode } from '../errors/errors.ts'
 import { isLoopbackHost } from '../settings/addresses.ts'
 import { checkIdTokenAlgorithms, checkIssuer, isAbsent, metadataUrlOf, readEndpoint, untrusted } from './metadata.ts'
-import type { AssertionRequirements, Json, ProviderMetadata, ProviderProfile, Refusal } from './provider.ts'
-import { readAuthorizationRefusal, readRefusal } from './refusal.ts'
+import { findAadsts, numberOf } from './aadsts.ts'
+import type {
+  AssertionRequirements,
+  AuthorizationRefusal,
+  Json,
+  ProviderMetadata,
+  ProviderProfile,
+  Refusal,
+  TokenRequestKind,
+} from './provider.ts'
+import { describeRefusal, readAuthorizationRefusal, readRefusal } from './refusal.ts'
 
 export interface EntraSettings {
   /** The login address of the cloud; ends in a slash. */
@@ -42,11 +53,8 @@ export function entraProfile({ instance, tenantId, assertionReuse = true }: Entr
       if (typeof oid !== 'string' || oid === '' || oid.length > 255) throw refuse('oid')
       return { tenantId, objectId: oid }
     },
-    readRefusal: (answer, request): Refusal => ({
-      error: readRefusal(answer, request),
-      blamesCertificate: isAboutCertificate(answer),
-    }),
-    readAuthorizationRefusal,
+    readRefusal: readEntraRefusal,
+    readAuthorizationRefusal: readEntraAuthorizationRefusal,
   }
 }
 
@@ -75,22 +83,51 @@ function checkMetadata(
   }
 }
 
-/**
- * The `error_codes` that speak of the certificate. Microsoft warns that codes may change, so they are a hint: they make
- * the broker try another version once, and nothing else depends on them.
- */
-const certificateCodes: ReadonlyMap<number, string> = new Map([
-  [700027, 'the key is not registered'],
-  [700024, 'outside its validity'],
-  [7000214, 'the certificate was revoked'],
-  [7000277, 'the certificate was revoked'],
-  [1000502, 'the certificate has expired'],
-])
+/** The numbers decide first where the table knows one; otherwise `error` and `suberror` do. */
+function readEntraRefusal(answer: Json, request: TokenRequestKind): Refusal {
+  const known = findAadsts(answer.error_codes)
+  const detail = `${describeRefusal(answer)}${known ? `: ${known.remedy}` : ''}`
+  const error = (code: ErrorCode): Refusal => ({ error: new BrokerError(code, { detail }), blamesCertificate: false })
+  switch (known?.cause) {
+    case 'certificate':
+      return { error: readRefusal(answer, request), blamesCertificate: answer.error === 'invalid_client' }
+    case 'client':
+      return error('client_refused')
+    case 'registration':
+      return error('app_registration_invalid')
+    case 'load':
+      return error('provider_throttled')
+    case 'service':
+      return error('provider_unavailable')
+    case 'permission':
+      if (request === 'code') return error('provider_refused')
+      return { error: readRefusal(answer, request), blamesCertificate: false }
+    case 'interaction':
+      return { error: readRefusal({ ...answer, error: 'interaction_required' }, request), blamesCertificate: false }
+    default:
+      return { error: readRefusal(answer, request), blamesCertificate: false }
+  }
+}
 
-function isAboutCertificate({ error, error_codes }: Json): boolean {
-  return (
-    error === 'invalid_client' &&
-    Array.isArray(error_codes) &&
-    error_codes.some((code) => typeof code === 'number' && certificateCodes.has(code))
-  )
+function readEntraAuthorizationRefusal(refusal: AuthorizationRefusal): BrokerError {
+  const number = numberOf(refusal.uri)
+  const known = findAadsts([number])
+  const detail = `${String(number)}${known ? `: ${known.remedy}` : ''}`
+  switch (known?.cause) {
+    case 'cancel':
+      return new BrokerError('sign_in_cancelled')
+    case 'certificate':
+    case 'client':
+      return new BrokerError('client_refused', { detail })
+    case 'registration':
+      return new BrokerError('app_registration_invalid', { detail })
+    case 'load':
+      return new BrokerError('provider_throttled', { detail })
+    case 'service':
+      return new BrokerError('provider_unavailable', { detail })
+    case 'permission':
+      return new BrokerError('provider_refused', { detail })
+    default:
+      return readAuthorizationRefusal(refusal)
+  }
 }

@@ -62,6 +62,9 @@ export interface Refusal {
 export interface AuthorizationRefusal {
   readonly error: string
   readonly subError: string | undefined
+  /** The texts may choose the sentence that a person reads; no session and no retry depends on them. */
+  readonly description: string | undefined
+  readonly uri: string | undefined
 }
 
 /** Everything in which one kind of provider differs from another. Holds no state and calls nothing. */

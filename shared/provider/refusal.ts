@@ -17,7 +17,7 @@ const interactionSuberrors = new Set([
 /**
  * @param answer the body of the token endpoint's error response; untrusted
  * @returns `interaction_required`, `signed_out` (refresh), `provider_refused`, `code_refused` (code), `client_refused`,
- *   `provider_unavailable`, `provider_answer_invalid`
+ *   `app_registration_invalid`, `provider_unavailable`, `provider_answer_invalid`
  */
 export function readRefusal(answer: Json, request: TokenRequestKind): BrokerError {
   const detail = describeRefusal(answer)
@@ -38,6 +38,11 @@ export function readRefusal(answer: Json, request: TokenRequestKind): BrokerErro
     case 'temporarily_unavailable':
     case 'server_error':
       return new BrokerError('provider_unavailable', { detail })
+    // RFC 6749 §5.2, RFC 8707 §2: the request does not fit the registration; waiting does not help.
+    case 'unsupported_grant_type':
+    case 'invalid_target':
+    case 'invalid_resource':
+      return new BrokerError('app_registration_invalid', { detail })
     default:
       return new BrokerError('provider_answer_invalid', { detail })
   }
@@ -63,10 +68,15 @@ const knownErrors = new Set([
   'invalid_request',
 ])
 
-/** @returns `sign_in_cancelled`, `provider_unavailable`, `login_required`, `provider_refused` */
-export function readAuthorizationRefusal({ error, subError }: AuthorizationRefusal): BrokerError {
+/** @returns `sign_in_cancelled`, `sign_in_expired`, `provider_unavailable`, `login_required`, `provider_refused` */
+export function readAuthorizationRefusal({ error, subError, description }: AuthorizationRefusal): BrokerError {
+  // RFC 6749 §4.1.2.1: the person or the provider denied the request. Most providers send nothing that tells which.
   if (error === 'access_denied' && (subError === undefined || subError === 'cancel')) {
     return new BrokerError('sign_in_cancelled')
+  }
+  // Keycloak's answer to a sign-in page that was open for too long, or that the browser restored.
+  if (error === 'temporarily_unavailable' && description === 'authentication_expired') {
+    return new BrokerError('sign_in_expired', { detail: description })
   }
   if (error === 'temporarily_unavailable' || error === 'server_error') return new BrokerError('provider_unavailable')
   if (error === 'login_required') return new BrokerError('login_required', { detail: error })

@@ -9,6 +9,7 @@ import type { ClientAssertions } from '../credential/client-assertion.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
 import type { Clock } from '../async/deadline.ts'
+import { checkAudience } from './id-token.ts'
 import type { Identity } from './identity.ts'
 import type { IdentityProvider, Json, ProviderMetadata, TokenRequestKind } from './provider.ts'
 import { readClaims } from './signed-token.ts'
@@ -105,10 +106,11 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
     return outcome.answer
   }
 
-  const tokensOf = (answer: Json) => ({
+  /** @param requested the scope of the request, which is the one of an answer that names none (RFC 6749 §5.1) */
+  const tokensOf = (answer: Json, requested: readonly string[]) => ({
     accessToken: answer.access_token as string,
     accessTokenExpires: options.clock() + Math.min(Number(answer.expires_in), longestLifeSeconds) * 1000,
-    scope: typeof answer.scope === 'string' ? answer.scope : '',
+    scope: typeof answer.scope === 'string' && answer.scope !== '' ? answer.scope : requested.join(' '),
     refreshToken:
       typeof answer.refresh_token === 'string' && answer.refresh_token !== '' ? answer.refresh_token : undefined,
   })
@@ -128,17 +130,17 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
         checkSignInAnswer,
         withoutTokens,
       )
-      return { ...tokensOf(answer), idToken: answer.id_token as string }
+      return { ...tokensOf(answer, transaction.scopes), idToken: answer.id_token as string }
     },
 
     refresh: async (refreshToken, scopes, of) => {
       const answer = await exchange(
         'refresh',
         (client) => client.acquireTokenByRefreshToken({ refreshToken, scopes: [...scopes], forceCache: true }),
-        (read) => checkRefreshAnswer(read, of),
+        (read) => checkRefreshAnswer(read, of, clientId),
         withoutIdToken,
       )
-      return tokensOf(answer)
+      return tokensOf(answer, scopes)
     },
 
     clientToken: async (scope, assertion) => {
@@ -238,16 +240,24 @@ function checkSignInAnswer(answer: Json): void {
   if (typeof answer.id_token !== 'string' || answer.id_token === '') throw invalid('id_token')
 }
 
+/** The person of a session, whom the tokens of a refresh have to be about. */
+type Owner = Pick<Identity, 'issuer' | 'subject' | 'tenantId' | 'objectId'>
+
 /**
- * OpenID Connect Core §12.2: an ID token of somebody else would make their tokens this session's. Its signature says no
- * more than the connection that it came by (§3.1.3.7, 6). One that can't be read names nobody, and nobody reads it.
+ * OpenID Connect Core §12.2: with an ID token about another person, or for another client, the tokens of the answer are
+ * not this session's. Its signature proves no more than the connection that it came by (§3.1.3.7, 6). One that cannot be
+ * read names no person, and the broker uses nothing of it.
  */
-function checkRefreshAnswer(answer: Json, of: Pick<Identity, 'issuer' | 'subject'>): void {
+function checkRefreshAnswer(answer: Json, of: Owner, clientId: string): void {
   checkTokenAnswer(answer)
   const claims = typeof answer.id_token === 'string' ? readClaims(answer.id_token) : undefined
   if (!claims) return
-  if (claims.iss !== of.issuer) throw new BrokerError('id_token_refused', { detail: 'refresh: iss' })
-  if (claims.sub !== of.subject) throw new BrokerError('id_token_refused', { detail: 'refresh: sub' })
+  const refuse = (claim: string) => new BrokerError('id_token_refused', { detail: `refresh: ${claim}` })
+  if (claims.iss !== of.issuer) throw refuse('iss')
+  if (claims.sub !== of.subject) throw refuse('sub')
+  if (claims.aud !== undefined) checkAudience(claims, clientId, refuse)
+  if (of.tenantId !== undefined && claims.tid !== undefined && claims.tid !== of.tenantId) throw refuse('tid')
+  if (of.objectId !== undefined && claims.oid !== undefined && claims.oid !== of.objectId) throw refuse('oid')
 }
 
 function invalid(what: string): BrokerError {

@@ -51,7 +51,7 @@ export interface TokenEndpoint {
   refresh(
     refreshToken: string,
     scopes: readonly string[],
-    of: Pick<Identity, 'issuer' | 'subject'>,
+    of: Pick<Identity, 'issuer' | 'subject' | 'tenantId' | 'objectId'>,
   ): Promise<ProviderTokens>
 }
 

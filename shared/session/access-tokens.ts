@@ -170,6 +170,15 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
       if (!ended) return undefined
       throw error
     }
+    if (error.code === 'id_token_refused') {
+      // The refresh token gives tokens of another person, so it is not used again: from here on the answer is
+      // interaction_required, and the person renews the session by signing in.
+      const { session } = leased
+      await sessions
+        .replace(leased, { ...session, tokens: { ...session.tokens, refreshToken: undefined } })
+        .catch(options.onFault)
+      return stillGood(current, error)
+    }
     // While the token is valid the lease stays as a pause: not every request waits for a provider that hangs.
     const mayPause = isPassingFault(error) && current !== undefined && clock() < current.expires - leaseMilliseconds
     if (!mayPause) await sessions.replace(leased, leased.session).catch(options.onFault)

@@ -17,6 +17,8 @@ export interface CallbackAnswer {
   readonly issuer: string | undefined
   readonly error: string | undefined
   readonly subError: string | undefined
+  readonly errorDescription: string | undefined
+  readonly errorUri: string | undefined
   readonly responseMode: ResponseMode
 }
 
@@ -37,6 +39,12 @@ export function parseCallback(fields: URLSearchParams, responseMode: ResponseMod
     return value
   }
 
+  /** For people: any characters and any length are allowed, and a long one is left out. */
+  const shortText = (name: string): string | undefined => {
+    const value = fields.get(name)
+    return value !== null && value.length <= 2048 ? value : undefined
+  }
+
   const state = read('state')
   if (state === undefined) throw new BrokerError('sign_in_unknown')
   return {
@@ -45,6 +53,8 @@ export function parseCallback(fields: URLSearchParams, responseMode: ResponseMod
     issuer: read('iss'),
     error: read('error'),
     subError: read('error_subcode'),
+    errorDescription: shortText('error_description'),
+    errorUri: shortText('error_uri'),
     responseMode,
   }
 }
@@ -67,8 +77,8 @@ export function checkAnswer(
   if (issuerExpected && answer.issuer !== transaction.issuer) throw new BrokerError('issuer_mismatch')
 
   // Checked after state and issuer: before that, the response may not come from our provider. An error wins over a code.
-  const { error, subError } = answer
-  if (error !== undefined) throw profile.readAuthorizationRefusal({ error, subError })
+  const { error, subError, errorDescription: description, errorUri: uri } = answer
+  if (error !== undefined) throw profile.readAuthorizationRefusal({ error, subError, description, uri })
 
   if (answer.code === undefined) throw new BrokerError('answer_invalid', { detail: 'no code' })
   return answer.code as CheckedCode

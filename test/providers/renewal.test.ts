@@ -63,7 +63,7 @@ describe('a provider without refresh tokens', () => {
     expect(over.json).toMatchObject({ code: 'interaction_required' })
     expect(over.json.sign_in_url).toContain('/login?')
     expect(await isSignedIn(later.url)).toBe(true)
-    expect(provider.requests).toEqual([])
+    expect(provider.asked('token')).toBe(0)
     // As it says: the next sign-in brings the next token.
     await person.signIn({ frontend: 'shop' }, undefined, { at: later.url })
     expect((await ask({ at: later.url })).status).toBe(200)
@@ -155,7 +155,8 @@ describe('an ID token that comes with a refresh', () => {
   it.each<[string, Readonly<Record<string, unknown>>]>([
     ['sub', { sub: 'person-2' }],
     ['iss', { iss: 'https://login.example' }],
-  ])('with another %s is refused: nothing of that answer is served, and nobody is signed out', async (_, claims) => {
+    ['aud', { aud: 'another-client' }],
+  ])('with another %s is refused, and then the person renews the session by signing in', async (_, claims) => {
     provider.behaviour.refreshClaims = claims
 
     const refused = await fetchAnew()
@@ -164,6 +165,16 @@ describe('an ID token that comes with a refresh', () => {
     expect(refused.json).toMatchObject({ code: 'id_token_refused' })
     expect(await isSignedIn()).toBe(true)
     expect((await ask()).status).toBe(200)
+
+    // The refresh token that speaks for another person is not used again.
+    provider.resetRequests()
+    const next = await fetchAnew()
+    expect(next.status).toBe(403)
+    expect(next.json).toMatchObject({ code: 'interaction_required', sign_in_url: expect.any(String) as string })
+    expect(provider.asked('token')).toBe(0)
+    provider.behaviour.refreshClaims = {}
+    await signIn()
+    expect((await fetchAnew()).status).toBe(200)
   })
 
   it('of the same person is taken', async () => {

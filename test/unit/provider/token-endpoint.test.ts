@@ -80,7 +80,13 @@ const redeem = () =>
     codeVerifier: 'v'.repeat(43),
     scopes: ['openid', 'profile', 'offline_access', 'api://demo/orders.read'],
   })
-const refresh = () => tokens.refresh('a-refresh-token', ['api://demo/orders.read'], { issuer: 'x', subject: 'subject' })
+const refresh = () =>
+  tokens.refresh('a-refresh-token', ['api://demo/orders.read'], {
+    issuer: 'x',
+    subject: 'subject',
+    tenantId,
+    objectId: 'object',
+  })
 
 describe('a code that is redeemed', () => {
   it('goes to the token endpoint once, with verifier, redirect URI and assertion', async () => {
@@ -107,11 +113,23 @@ describe('a code that is redeemed', () => {
     expect(forms[0]).not.toHaveProperty('client_secret')
   })
 
-  it('may bring no refresh token and no scope', async () => {
-    says(good({ refresh_token: undefined, scope: undefined }))
+  it('may bring no refresh token', async () => {
+    says(good({ refresh_token: undefined }))
 
-    expect(await redeem()).toMatchObject({ refreshToken: undefined, scope: '' })
+    expect(await redeem()).toMatchObject({ refreshToken: undefined })
   })
+
+  it.each([undefined, '', null])(
+    'has the requested scope where the answer has the scope %j (RFC 6749 §5.1)',
+    async (scope) => {
+      says(good({ scope }))
+      expect(await redeem()).toMatchObject({ scope: 'openid profile offline_access api://demo/orders.read' })
+      expect(await refresh()).toMatchObject({ scope: 'api://demo/orders.read' })
+
+      says(good())
+      expect(await redeem()).toMatchObject({ scope: 'api://demo/orders.read' })
+    },
+  )
 
   it('is not sent where the credential has a fault, which keeps its name', async () => {
     assertion = () => Promise.reject(new BrokerError('vault_throttled', { retryAfterSeconds: 9 }))
@@ -204,6 +222,17 @@ describe('a refusal', () => {
     ['temporarily_unavailable', {}, 'provider_unavailable'],
     ['server_error', {}, 'provider_unavailable'],
     ['something_new', {}, 'provider_answer_invalid'],
+    ['invalid_grant', { error_codes: [50196] }, 'provider_throttled'],
+    ['invalid_grant', { error_codes: [50105] }, 'provider_refused'],
+    ['invalid_request', { error_codes: [9002327] }, 'app_registration_invalid'],
+    ['invalid_client', { error_codes: [7000218] }, 'client_refused'],
+    ['invalid_request', { error_codes: [50011] }, 'app_registration_invalid'],
+    ['invalid_resource', { error_codes: [500011] }, 'app_registration_invalid'],
+    ['invalid_grant', { error_codes: [500011] }, 'app_registration_invalid'],
+    ['unauthorized_client', { error_codes: [7000112] }, 'client_refused'],
+    ['invalid_target', {}, 'app_registration_invalid'],
+    ['unsupported_grant_type', {}, 'app_registration_invalid'],
+    ['invalid_grant', { error_codes: [99999999] }, 'code_refused'],
   ])('%s %o of a code is %s', async (error, more, code) => {
     says({ error, error_description: 'AADSTS54005: the text says something else', ...more }, 400)
 
@@ -227,10 +256,36 @@ describe('a refusal', () => {
     ['invalid_client', { error_codes: [700027] }, 'client_refused'],
     ['temporarily_unavailable', {}, 'provider_unavailable'],
     ['something_new', {}, 'provider_answer_invalid'],
+    ...[50196, 90055, 90024, 50088].map((n): [string, Json, string] => [
+      'invalid_grant',
+      { error_codes: [n] },
+      'provider_throttled',
+    ]),
+    ...[90033, 90006, 90012, 90090, 50000, 70012, 80002].map((n): [string, Json, string] => [
+      'invalid_grant',
+      { error_codes: [n] },
+      'provider_unavailable',
+    ]),
+    // A cause that passes comes before one that ends the session.
+    ['invalid_grant', { error_codes: [700082, 50196] }, 'provider_throttled'],
+    ['invalid_grant', { error_codes: [50076] }, 'interaction_required'],
+    ['invalid_grant', { error_codes: [65001] }, 'interaction_required'],
+    ['invalid_grant', { error_codes: [500011] }, 'app_registration_invalid'],
+    ['invalid_grant', { error_codes: [50105] }, 'signed_out'],
+    ['invalid_grant', { error_codes: [99999999, '50196', null] }, 'signed_out'],
+    ['invalid_scope', { error_codes: [70011] }, 'app_registration_invalid'],
   ])('%s %o of a refresh token is %s', async (error, more, code) => {
     says({ error, error_description: 'interaction_required invalid_grant AADSTS50076', ...more }, 400)
 
     await expect(refresh()).rejects.toMatchObject({ code })
+  })
+
+  it('names the remedy to the operator, beside the number', async () => {
+    says({ error: 'invalid_request', error_codes: [9002327], error_description: 'AADSTS9002327: …' }, 400)
+
+    await expect(redeem()).rejects.toMatchObject({
+      detail: expect.stringMatching(/^invalid_request 9002327: .*platform Web/) as string,
+    })
   })
 
   it('never brings the provider’s text along, which may quote what was sent', async () => {
@@ -307,6 +362,11 @@ describe('a refresh', () => {
     ['iss', { iss: 'y' }],
     ['iss', { iss: undefined }],
     ['sub', { sub: 'somebody-else' }],
+    ['tid', { tid: '99999999-9999-4999-8999-999999999999' }],
+    ['oid', { oid: 'another-object' }],
+    ['aud', { aud: 'another-client' }],
+    ['aud', { aud: [clientId, 'another-client'] }],
+    ['azp', { aud: clientId, azp: 'another-client' }],
   ])('is refused where its ID token has another %s than the session', async (claim, changes) => {
     says(good({ refresh_token: 'another', id_token: idToken(changes) }))
     await expect(refresh()).rejects.toMatchObject({ code: 'id_token_refused', detail: `refresh: ${claim}` })
@@ -314,6 +374,14 @@ describe('a refresh', () => {
     says(good({ refresh_token: 'another' }))
     expect(await refresh()).toMatchObject({ refreshToken: 'another' })
   })
+
+  it.each<Json>([{ aud: clientId }, { aud: [clientId] }, { aud: [clientId, 'a'], azp: clientId }, { tid: undefined }])(
+    'is accepted with an ID token for this client: %o',
+    async (changes) => {
+      says(good({ refresh_token: 'another', id_token: idToken(changes) }))
+      expect(await refresh()).toMatchObject({ refreshToken: 'another' })
+    },
+  )
 
   it('that brings no other refresh token leaves the old one in use', async () => {
     says(good({ refresh_token: undefined }))

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BrokerError } from '../../../shared/errors/errors.ts'
 import { checkAnswer, parseCallback, takeCode } from '../../../shared/sign-in/callback.ts'
+import { entraProfile } from '../../../shared/provider/entra.ts'
 import { openIdProfile } from '../../../shared/provider/openid.ts'
 import type { CallbackAnswer } from '../../../shared/sign-in/callback.ts'
 import type { CheckedCode } from '../../../shared/provider/token-endpoint.ts'
@@ -36,6 +37,8 @@ const answer: CallbackAnswer = {
   issuer,
   error: undefined,
   subError: undefined,
+  errorDescription: undefined,
+  errorUri: undefined,
   responseMode: 'form_post',
 }
 
@@ -87,6 +90,20 @@ describe('the fields of an answer', () => {
   })
 })
 
+describe('the texts of an error', () => {
+  const read = (more: Readonly<Record<string, string>>) =>
+    parseCallback(new URLSearchParams({ state: 's', error: 'access_denied', ...more }), 'query')
+
+  it('may hold any characters, and never cost the answer', () => {
+    expect(read({ error_description: 'Zugriff verweigert – ä\r\n' }).errorDescription).toContain('verweigert')
+    expect(read({ error_description: 'x'.repeat(5000), error_uri: 'y'.repeat(5000) })).toMatchObject({
+      error: 'access_denied',
+      errorDescription: undefined,
+      errorUri: undefined,
+    })
+  })
+})
+
 describe('an answer is checked', () => {
   const profile = openIdProfile({ authority: issuer })
   const expected = transaction()
@@ -122,6 +139,33 @@ describe('an answer is checked', () => {
       expect(check({ issuer: other }), other).toBe('issuer_mismatch')
       expect(check({ issuer: other }, quiet), other).toBe('issuer_mismatch')
     }
+  })
+
+  it('and reports a provider’s sign-in page that was open for too long as such', () => {
+    const error = 'temporarily_unavailable'
+
+    expect(check({ error, errorDescription: 'authentication_expired' })).toBe('sign_in_expired')
+    expect(check({ error, errorDescription: 'down for maintenance' })).toBe('provider_unavailable')
+    expect(check({ error })).toBe('provider_unavailable')
+    expect(check({ error: 'access_denied', errorDescription: 'authentication_expired' })).toBe('sign_in_cancelled')
+  })
+
+  it.each<[string, Partial<CallbackAnswer>, string]>([
+    ['the person declined', { errorUri: 'https://login.example/error?code=65004' }, 'sign_in_cancelled'],
+    ['the person is not assigned', { errorUri: 'https://login.example/error?code=50105' }, 'provider_refused'],
+    ['an administrator has to consent', { errorUri: 'https://login.example/error?code=90094' }, 'provider_refused'],
+    ['the redirect URI is wrong', { errorUri: 'https://login.example/error?code=50011' }, 'app_registration_invalid'],
+    ['the application is unknown', { errorUri: 'https://login.example/error?code=700016' }, 'client_refused'],
+    ['the service is down', { errorUri: 'https://login.example/error?code=90033' }, 'provider_unavailable'],
+    ['the number is unknown', { errorUri: 'https://login.example/error?code=99999999' }, 'sign_in_cancelled'],
+    ['the number is in the text', { errorDescription: 'AADSTS50105: …' }, 'sign_in_cancelled'],
+    ['the link has no number', { errorUri: 'https://login.example/?code=50105x' }, 'sign_in_cancelled'],
+  ])('and, where it carries a number of the table, by its cause: %s', (_, more, code) => {
+    const entra = entraProfile({ instance: 'https://login.example/', tenantId: 't' })
+
+    expect(codeOf(() => checkAnswer({ ...answer, error: 'access_denied', ...more }, expected, entra))).toBe(code)
+    // The texts count for nothing until state and issuer agree, and at another provider.
+    expect(check({ error: 'access_denied', ...more })).toBe('sign_in_cancelled')
   })
 
   it('and an error of the provider never shows its text', () => {
