@@ -89,6 +89,7 @@ export function callerOf(request: WebRequest): CallerHeaders {
   const header = (name: string) => request.headers.get(name) ?? undefined
   return {
     origin: header('origin'),
+    secFetchDest: header('sec-fetch-dest'),
     secFetchSite: header('sec-fetch-site'),
     brokerRequest: header('broker-request'),
   }

@@ -16,6 +16,7 @@ import type { Cloud, Parts } from './cloud.ts'
 import { onShutdown } from './shutdown.ts'
 import { createEventGrid } from './event-grid.ts'
 import type { EventGrid } from './event-grid.ts'
+import { routePrefixSetting } from './functions-host/host-json.ts'
 import { startHostProcess } from './functions-host/process.ts'
 import type { HostProcess } from './functions-host/process.ts'
 import { freePort, LocalError } from './http-server.ts'
@@ -226,7 +227,8 @@ async function startBroker(
   const broker = await startHostProcess({
     dist: path.join(root, 'dist'),
     port: Number(new URL(settings.baseUrl).port),
-    env: environment,
+    // The base URL's path is the prefix of every route: no proxy stands in front.
+    env: { [routePrefixSetting]: new URL(settings.baseUrl).pathname.slice(1), ...environment },
     ...(inspect === undefined ? {} : { nodeArguments: [`--inspect=${inspect}`] }),
   })
   closing.push(() => broker.close())

@@ -5,6 +5,9 @@ import * as z from 'zod/mini'
 
 import { LocalError } from '../http-server.ts'
 
+/** The app setting that overrides `extensions.http.routePrefix`. */
+export const routePrefixSetting = 'AzureFunctionsJobHost__extensions__http__routePrefix'
+
 const schema = z.object({
   version: z.literal('2.0'),
   functionTimeout: z.optional(z.string()),
@@ -34,9 +37,13 @@ export interface HostJson {
 /**
  * Reads `host.json` of a built bundle. `hsts` is not looked at: loopback has no TLS to insist on.
  *
+ * @param settings app settings; the host lets one override a value of host.json
  * @throws {LocalError} when it is missing or isn't what the host takes
  */
-export async function readHostJson(folder: string): Promise<HostJson> {
+export async function readHostJson(
+  folder: string,
+  settings: Readonly<Record<string, string | undefined>> = {},
+): Promise<HostJson> {
   const file = path.join(folder, 'host.json')
   const text = await readFile(file, 'utf8').catch(() => {
     throw new LocalError(`There is no host.json in ${folder}. Build first: npm run build`)
@@ -48,7 +55,10 @@ export async function readHostJson(folder: string): Promise<HostJson> {
   }
   const { data } = parsed
   return {
-    routePrefix: (data.extensions?.http?.routePrefix ?? 'api').replace(/^\/+|\/+$/g, ''),
+    routePrefix: (settings[routePrefixSetting] ?? data.extensions?.http?.routePrefix ?? 'api').replace(
+      /^\/+|\/+$/g,
+      '',
+    ),
     customHeaders: data.extensions?.http?.customHeaders ?? {},
     logLevels: data.logging?.logLevel ?? {},
     functionTimeoutMilliseconds: parseTimeSpan(data.functionTimeout),

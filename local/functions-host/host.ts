@@ -65,7 +65,7 @@ export interface ServedFunction {
  */
 export async function startFunctionsHost(options: FunctionsHostOptions): Promise<FunctionsHost> {
   const settings = options.settings ?? process.env
-  const hostJson = await readHostJson(options.bundle)
+  const hostJson = await readHostJson(options.bundle, settings)
   const write = createLog(hostJson.logLevels, options.write)
   const keys = {
     master: options.masterKey ?? newKey(),

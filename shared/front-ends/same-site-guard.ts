@@ -10,14 +10,18 @@ export interface CallerHeaders {
   readonly origin: string | undefined
   readonly secFetchSite: string | undefined
   readonly brokerRequest: string | undefined
+  readonly secFetchDest: string | undefined
 }
 
 /**
  * @throws {BrokerError} `front_end_cross_site`: registered, but browsers keep the cookie back; the mend is a domain,
  *   not a sign-in
  */
-export function checkSameSite({ origin, secFetchSite }: CallerHeaders, frontEnds: FrontEnds): void {
+export function checkSameSite({ origin, secFetchSite, secFetchDest }: CallerHeaders, frontEnds: FrontEnds): void {
   if (secFetchSite !== 'cross-site') return
+  // A page's script cannot send this destination. The request comes from a server of the same host that passed on a
+  // navigation's headers, or it is a top-level navigation, whose answer no other page can read.
+  if (secFetchDest === 'document') return
   // OAuth clients needs no cookie, so it works from any site.
   if (origin !== undefined && frontEnds.hasOrigin(origin, 'oauth')) return
   if (origin !== undefined && frontEnds.hasOrigin(origin)) throw new BrokerError('front_end_cross_site')
@@ -27,7 +31,7 @@ export function checkSameSite({ origin, secFetchSite }: CallerHeaders, frontEnds
 /** @throws {BrokerError} `request_not_from_front_end`, `front_end_cross_site` */
 export function checkStateChange(caller: CallerHeaders, frontEnds: FrontEnds): void {
   checkSameSite(caller, frontEnds)
-  const { origin, secFetchSite, brokerRequest } = caller
+  const { origin, secFetchSite, secFetchDest, brokerRequest } = caller
   const isOwnScript =
     // A simple request (a form, an image) can't carry it, and a preflight answers registered origins only.
     brokerRequest === '1' &&
@@ -35,7 +39,10 @@ export function checkStateChange(caller: CallerHeaders, frontEnds: FrontEnds): v
     origin !== undefined &&
     frontEnds.hasOrigin(origin) &&
     // Another site got here only where it is an OAuth client's, which comes without a cookie.
-    (secFetchSite === undefined || ['same-site', 'same-origin', 'cross-site'].includes(secFetchSite))
+    // A navigation's destination beside the header above comes from a server: a browser sends one or the other.
+    (secFetchSite === undefined ||
+      secFetchDest === 'document' ||
+      ['same-site', 'same-origin', 'cross-site'].includes(secFetchSite))
   if (!isOwnScript) throw new BrokerError('request_not_from_front_end')
 }
 

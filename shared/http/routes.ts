@@ -8,7 +8,8 @@ export const routes = {
   sessionToken: 'session/token',
   token: 'token',
   revoke: 'revoke',
-  authorizationServerMetadata: '.well-known/oauth-authorization-server',
+  // With the base URL's path behind it, where it has one (RFC 8414 §3.1).
+  authorizationServerMetadata: '.well-known/oauth-authorization-server/{*issuerPath}',
   jwks: '.well-known/jwks.json',
   logout: 'logout',
   logoutDone: 'logout/done',
@@ -26,8 +27,9 @@ export const routes = {
 export type RouteName = keyof typeof routes
 
 /** @returns the path from the root: `/login` */
-export function pathOf<Name extends RouteName>(name: Name): `/${(typeof routes)[Name]}` {
-  return `/${routes[name]}`
+export function pathOf(name: RouteName): string {
+  // An optional rest of a path is left out: the path without it is the route.
+  return `/${routes[name].replace(/\/\{\*\w+\}$/, '')}`
 }
 
 /** @param baseUrl the broker's own, without a slash at its end */

@@ -69,12 +69,12 @@ export function vaultResourceOf(vaultUrl: string): string {
   return `https://${cloud.vaultSuffix.slice(1)}`
 }
 
-/** `Broker__BaseUrl`: https, or http on loopback; no path. */
+/** `Broker__BaseUrl`: https, or http on loopback; a path where the broker shares its host with other applications. */
 export function checkBaseUrl(value: string): Refusal | undefined {
   const fix =
-    'Write the address that people reach the broker at, without a path: https://signin.example.com, or http://localhost:7071 on a laptop.'
+    'Write the address at which browsers reach the broker: https://signin.example.com, https://app.example.com/auth where it shares a host, or http://localhost:7071 on a laptop.'
   const problem =
-    findFlaw(value) ?? findPath(value) ?? (isSecureOrLoopback(value) ? undefined : 'is http away from loopback')
+    findFlaw(value) ?? findBasePathFlaw(value) ?? (isSecureOrLoopback(value) ? undefined : 'is http away from loopback')
   return problem === undefined ? undefined : { problem, fix }
 }
 
@@ -223,6 +223,17 @@ function check(value: string, { loopback, loopbackPath, isHost, host, fix }: Add
     if (url.port !== '') return 'has a port'
     return findPath(value)
   }
+}
+
+/** Only characters that no proxy, framework or parser rewrites; the path is part of the issuer, compared as text. */
+function findBasePathFlaw(value: string): string | undefined {
+  if (/[?#]/.test(value)) return 'has a query or a fragment'
+  const written = value.replace(/^[a-z]+:\/\/[^/]*/i, '')
+  if (written.length > 100) return 'has a path of more than 100 characters'
+  // Read as it was written: a parser would resolve `..` without a word.
+  const segments = written.replace(/\/$/, '').split('/').slice(1)
+  const isPlain = (segment: string) => /^[A-Za-z0-9_~-][A-Za-z0-9._~-]*$/.test(segment)
+  return segments.every(isPlain) ? undefined : 'has a path with other characters than letters, digits, -, . and _'
 }
 
 function findPath(value: string): string | undefined {

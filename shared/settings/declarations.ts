@@ -80,10 +80,10 @@ export const declarations = {
     section: 'Broker',
     sentence:
       "The broker's own address, as browsers reach it: base of its redirect URI, and the only host that counts, whatever a Host header says.",
-    bounds: 'https without a path; http on loopback',
+    bounds: 'https, with a path where the broker shares its host; http on loopback',
     example: 'https://signin.example.com',
     local: 'http://localhost:7071',
-    schema: parsedText(checkBaseUrl, (value) => new URL(value).origin),
+    schema: parsedText(checkBaseUrl, (value) => new URL(value).href.replace(/\/$/, '')),
   }),
   frontEnds: declare({
     name: 'Broker__FrontEnds',

@@ -18,7 +18,7 @@ export type { SettingProblem } from './settings-error.ts'
 export type { ApiSettings, FrontEndSettings, Prompt, FrontEndKind } from './front-ends.schema.ts'
 
 export interface Settings {
-  /** An origin, without a slash at the end. */
+  /** Without a slash at the end. */
   readonly baseUrl: string
   readonly provider: {
     readonly identity: ProviderIdentity

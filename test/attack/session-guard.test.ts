@@ -147,7 +147,7 @@ describe('what changes something', () => {
 
       expect(reply.status).toBe(403)
       expect(reply.json).toMatchObject({ code: 'front_end_cross_site', responsible: 'front end' })
-      expect(reply.json.detail).toMatch(/domain of your own.*OAuth client/)
+      expect(reply.json.detail).toMatch(/one domain that you own.*kind oauth/)
       // Its own script must be able to read why.
       expect(reply.headers.get('access-control-allow-origin')).toBe(shopPage.origin)
     })

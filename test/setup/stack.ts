@@ -28,6 +28,8 @@ export interface StackOptions {
   /** Settings over the usual ones. */
   readonly settings?: Readonly<Record<string, string | undefined>>
   readonly frontEnds?: readonly Registration[]
+  /** The broker's address behind a proxy, made of its own address; its own address where left out. */
+  readonly baseUrl?: (brokerUrl: string) => Promise<string>
   /** Another provider beside the local one, and the settings that name it. */
   readonly provider?: (cloud: Cloud, brokerUrl: string) => Promise<BesideProvider>
   /** The demo front ends and API, for the browser. */
@@ -83,7 +85,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const tablePrefix = `t${randomBytes(5).toString('hex')}`
   const store = await startTableProxy(inject('tableServiceUri'), tablePrefix)
   const port = await freePort()
-  const url = `http://localhost:${port}`
+  const ownUrl = `http://localhost:${port}`
+  const url = (await options.baseUrl?.(ownUrl)) ?? ownUrl
   const registered = options.frontEnds ?? [shop, desk]
   const closing: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true }), () => store.close()]
   const close = async () => {

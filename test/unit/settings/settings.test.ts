@@ -162,14 +162,28 @@ describe('the base URL', () => {
     'https://signin.example.com:8443',
     'http://localhost:7071',
     'http://127.0.0.1:7071',
-  ])('is taken as an origin: %s', (value) =>
+  ])('is accepted as an origin: %s', (value) =>
     expect(settingsWith({ Broker__BaseUrl: value }).baseUrl).toBe(new URL(value).origin),
+  )
+
+  it.each([
+    ['https://app.example.com/auth', 'https://app.example.com/auth'],
+    ['https://app.example.com/auth/', 'https://app.example.com/auth'],
+    ['https://APP.example.com/Team-1/sign_in.v2', 'https://app.example.com/Team-1/sign_in.v2'],
+    ['http://localhost:7071/auth', 'http://localhost:7071/auth'],
+  ])('may have a path, for a host that the broker shares: %s', (value, baseUrl) =>
+    expect(settingsWith({ Broker__BaseUrl: value }).baseUrl).toBe(baseUrl),
   )
 
   it.each([
     ['http://signin.example.com', 'is http away from loopback'],
     ['http://localhost.example.com', 'is http away from loopback'],
-    ['https://signin.example.com/auth', 'has a path'],
+    ['https://app.example.com/auth?x=1', 'has a query or a fragment'],
+    ['https://app.example.com/auth/../admin', 'has a path with other characters than letters, digits, -, . and _'],
+    ['https://app.example.com/a%75th', 'has a path with other characters than letters, digits, -, . and _'],
+    ['https://app.example.com//auth', 'has a path with other characters than letters, digits, -, . and _'],
+    ['https://app.example.com/.well-known', 'has a path with other characters than letters, digits, -, . and _'],
+    [`https://app.example.com/${'a'.repeat(100)}`, 'has a path of more than 100 characters'],
     ['https://signin.example.com/?a=b', 'has a query or a fragment'],
     ['https://name:word@signin.example.com', 'carries a user name or a password'],
     ['https://*.example.com', 'is a pattern; only exact addresses are taken'],
