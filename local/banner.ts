@@ -1,5 +1,5 @@
 /** Output of `npm start` when everything answers: a banner for people, one line of JSON for programs. */
-import { checkReturnUrl } from '../shared/front-ends/front-ends.ts'
+import { checkReturnUrl } from '../shared/front-ends/return-url.ts'
 import type { Settings } from '../shared/settings/settings.ts'
 import { profileOf } from '../functions/compose/provider.ts'
 import type { PrintedAddress } from './answering.ts'

@@ -1,4 +1,8 @@
-/** The registered front ends: who may send people here, where they may be sent back, which APIs they may ask for. */
+/**
+ * The registered front ends. This folder owns their registration as flows use it: return and redirect URLs, scopes, the
+ * parameters of `/login`, and the guard of routes that scripts call. It does not own sessions (`session/`), the flows
+ * (`sign-in/`, `oauth/`) or the parsing of the setting (`settings/front-ends.schema.ts`).
+ */
 import { BrokerError } from '../errors/errors.ts'
 import { isLoopbackHost, isSecureOrLoopback } from '../settings/addresses.ts'
 import type { FrontEndSettings, FrontEndKind } from '../settings/settings.ts'
@@ -11,13 +15,13 @@ export interface FrontEnds {
    *
    * @param id the parameter `frontend`; untrusted
    * @param origin the header Origin; untrusted
-   * @param returnUrl where the browser wants to go back to; untrusted, and only for what an unknown one is shown
-   * @returns one of session front ends; an OAuth client names its client in each request
+   * @param returnUrl the parameter `return_url`; untrusted, used only for the hint that an unknown front end receives
+   * @returns a session front end; an OAuth client names itself by `client_id` in each request
    * @throws {BrokerError} `front_end_missing`, `front_end_unknown`, `front_end_conflict`, `front_end_kind_mismatch`
    */
   get(id: string | undefined, origin: string | undefined, returnUrl?: string): FrontEnd
   find(id: string): FrontEnd | undefined
-  /** True where any front end, or one of this way, has this origin: its scripts may read answers (CORS). */
+  /** True where a front end, or one of this kind, has this origin: its scripts may read answers (CORS). */
   hasOrigin(origin: string, kind?: FrontEndKind): boolean
   readonly all: readonly FrontEnd[]
 }
@@ -33,7 +37,7 @@ export function createFrontEnds(all: readonly FrontEnd[]): FrontEnds {
     const frontEnd = byId.get(id)
     if (!frontEnd) throw unknown(id, origin ?? loopbackOrigin(returnUrl))
     if (frontEnd.kind !== 'session') throw new BrokerError('front_end_kind_mismatch')
-    // An origin that nobody registered is the guard's matter; one of another front end is a mix-up.
+    // The guard refuses an unregistered origin. The origin of another front end is a mix-up.
     if (origin !== undefined && byOrigin.has(origin) && !frontEnd.origins.includes(origin)) {
       throw new BrokerError('front_end_conflict')
     }
@@ -55,7 +59,7 @@ export function createFrontEnds(all: readonly FrontEnd[]): FrontEnds {
   }
 }
 
-/** The line that would register it, so that a developer's first error is also its mend. */
+/** Carries the line that would register the front end, so that a developer can copy it. */
 function unknown(id: string, origin: string | undefined): BrokerError {
   const isPlainId = /^[a-z0-9][a-z0-9-]{0,31}$/.test(id)
   const registration = {
@@ -68,8 +72,8 @@ function unknown(id: string, origin: string | undefined): BrokerError {
 }
 
 /**
- * A browser that is sent to `/login` has no Origin to tell, so that a developer's line would never be theirs. Of the
- * return URL only loopback is believed: any other may be a stranger's link, and nobody should be shown it to register.
+ * A browser that navigates to `/login` sends no Origin, so a developer's origin comes from the return URL. Only loopback
+ * is taken: any other origin may come from an attacker's link, and must not be suggested for registration.
  */
 function loopbackOrigin(returnUrl: string | undefined): string | undefined {
   if (returnUrl === undefined || !URL.canParse(returnUrl)) return undefined
@@ -77,66 +81,7 @@ function loopbackOrigin(returnUrl: string | undefined): string | undefined {
   return isLoopbackHost(hostname) && /^https?:$/.test(protocol) ? origin : undefined
 }
 
-/** One that the settings take: the line that is shown must work. */
+/** True for an origin that the settings accept: the suggested line must work. */
 function isPlainOrigin(origin: string): boolean {
   return origin.length <= 255 && URL.canParse(origin) && new URL(origin).origin === origin && isSecureOrLoopback(origin)
-}
-
-const maxReturnUrlBytes = 1024
-
-/**
- * Parses a return URL and compares its origin exactly: no patterns, no prefixes (RFC 9700 §4.1.3).
- *
- * @param text the parameter; untrusted. Left out, it is the front end's first return URL, or its first origin
- * @returns the URL as parsed, fragment included: what was checked is what the browser is sent to
- * @throws {BrokerError} `return_url_invalid`, `return_url_not_registered`; the value is not repeated
- */
-export function checkReturnUrl(text: string | undefined, frontEnd: FrontEnd): string {
-  if (text === undefined) return frontEnd.returnUrls?.[0] ?? `${frontEnd.origins[0] ?? ''}/`
-  const url = parseUrl(text)
-  if (!frontEnd.origins.includes(url.origin)) throw new BrokerError('return_url_not_registered')
-  if (frontEnd.returnUrls && !frontEnd.returnUrls.includes(withoutFragment(url))) {
-    throw new BrokerError('return_url_not_registered')
-  }
-  return url.href
-}
-
-/** @param text as it was parsed once; true where it is registered still */
-export function isReturnUrl(text: string, frontEnd: FrontEnd): boolean {
-  try {
-    return checkReturnUrl(text, frontEnd) === text
-  } catch {
-    return false
-  }
-}
-
-/** Where the browser may go after a sign-out: one of the registered pages, exactly. */
-export function checkSignedOutUrl(text: string | undefined, frontEnd: FrontEnd): string {
-  if (text === undefined) return frontEnd.signedOutUrls[0] ?? `${frontEnd.origins[0] ?? ''}/`
-  const url = parseUrl(text)
-  if (!frontEnd.signedOutUrls.includes(url.href)) throw new BrokerError('return_url_not_registered')
-  return url.href
-}
-
-function parseUrl(text: string): URL {
-  // The URL parser drops tabs and newlines, turns backslashes round and takes any number of slashes; a URL that needs
-  // that was made to deceive.
-  const isPlain = Buffer.byteLength(text) <= maxReturnUrlBytes && /^https?:\/\/[^\s\\/][^\s\\]*$/i.test(text)
-  if (!isPlain || hasControlCharacter(text) || !URL.canParse(text)) throw new BrokerError('return_url_invalid')
-  const url = new URL(text)
-  // Percent-encoded it may be three times as long, and it is this form that must fit a cookie.
-  if (url.href.length > maxReturnUrlBytes) throw new BrokerError('return_url_invalid')
-  if (url.username !== '' || url.password !== '') throw new BrokerError('return_url_invalid')
-  return url
-}
-
-export function hasControlCharacter(text: string): boolean {
-  // eslint-disable-next-line no-control-regex -- control characters are what it looks for
-  return /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text)
-}
-
-function withoutFragment(url: URL): string {
-  const copy = new URL(url)
-  copy.hash = ''
-  return copy.href
 }

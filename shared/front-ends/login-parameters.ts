@@ -1,20 +1,19 @@
-/** The parameters of `/login` and what a front end may pass on to the provider. RFC 6749 §4.1.1, OpenID Connect Core §5.5. */
+/** The parameters of `/login` for session front ends, and the hints that the broker passes on to the provider. OpenID Connect Core §3.1.2.1, §5.5. */
 import { BrokerError } from '../errors/errors.ts'
-import { hasControlCharacter } from './front-ends.ts'
 import type { FrontEnd } from './front-ends.ts'
 
-/** What a front end may pass on to the provider, checked. */
+/** Checked values that the broker passes on to the provider. */
 export interface Hints {
   readonly prompt: string | undefined
   readonly loginHint: string | undefined
   readonly domainHint: string | undefined
   readonly claims: string | undefined
   readonly uiLocales: string | undefined
-  /** Beyond what is asked for anyway; each is registered for one of the front end's APIs. */
+  /** Requested scopes; all are registered for one API of the front end. */
   readonly extraScopes: readonly string[]
 }
 
-/** Every parameter of `/login`; others are refused by name instead of being dropped in silence. */
+/** Every parameter of `/login`. Others are refused by name: a silently dropped one would look accepted. */
 const loginParameters = [
   'frontend',
   'return_url',
@@ -28,7 +27,7 @@ const loginParameters = [
 
 export type LoginParameters = Readonly<Partial<Record<(typeof loginParameters)[number], string>>>
 
-/** How long each may be; docs/openapi.json says the same. */
+/** The longest value of each; docs/openapi.json has the same. */
 export const loginParameterLimits: Readonly<Record<(typeof loginParameters)[number], number>> = {
   frontend: 64,
   return_url: 4096,
@@ -71,7 +70,9 @@ export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hin
     throw new BrokerError('prompt_not_registered')
   }
   if (uiLocales !== undefined && !/^[A-Za-z0-9-]{2,35}( [A-Za-z0-9-]{2,35})*$/.test(uiLocales)) {
-    throw new BrokerError('parameter_invalid', { members: { parameter: 'ui_locales', problem: 'not language tags' } })
+    throw new BrokerError('parameter_invalid', {
+      members: { parameter: 'ui_locales', problem: 'not language tags' },
+    })
   }
   if (domainHint !== undefined && !/^[A-Za-z0-9.-]{1,255}$/.test(domainHint)) {
     throw new BrokerError('parameter_invalid', { members: { parameter: 'domain_hint', problem: 'not a domain' } })
@@ -90,7 +91,7 @@ function checkScopes(text: string | undefined, frontEnd: FrontEnd): readonly str
   const scopes = (text ?? '').split(' ').filter(Boolean)
   const registered = new Set(frontEnd.apis.flatMap((api) => api.scopes))
   if (scopes.some((scope) => !registered.has(scope))) throw new BrokerError('scope_not_registered')
-  // One access token is for one API: a mixture would be refused by the provider, after the person has signed in.
+  // An access token is for one API. The provider would refuse a mixture only after the person has signed in.
   if (scopes.length > 0 && !frontEnd.apis.some((api) => scopes.every((scope) => api.scopes.includes(scope)))) {
     throw new BrokerError('parameter_invalid', {
       members: { parameter: 'scope', problem: 'scopes of more than one API' },
@@ -144,7 +145,12 @@ function isShortText(value: unknown): boolean {
   return typeof value === 'string' && value.length <= 512
 }
 
-/** A parameter's name, where it is one; somebody's markup is not repeated. */
+/** The name of a parameter, unless it may be markup. */
 function shown(name: string): string {
-  return /^[\w.-]{1,40}$/.test(name) ? name : 'an unknown one'
+  return /^[\w.-]{1,40}$/.test(name) ? name : 'unknown'
+}
+
+export function hasControlCharacter(text: string): boolean {
+  // eslint-disable-next-line no-control-regex -- the function looks for control characters
+  return /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text)
 }

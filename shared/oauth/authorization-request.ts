@@ -5,7 +5,7 @@
 import { BrokerError, oauthErrorOf } from '../errors/errors.ts'
 import { checkHints } from '../front-ends/login-parameters.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
-import { hasControlCharacter } from '../front-ends/front-ends.ts'
+import { hasControlCharacter } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { scopesOfOneApi } from '../front-ends/scopes.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
@@ -120,7 +120,7 @@ export function parseAuthorizationRequest(
 function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, redirectUri: string, state: string | undefined) {
   const parameters: Record<string, string> = {}
   for (const name of new Set(query.keys())) {
-    if (unsupported.has(name) && query.getAll(name).some(Boolean)) throw invalid(name, 'is not supported by /login')
+    if (unsupported.has(name) && query.getAll(name).some(Boolean)) throw invalid(name, 'not taken by /login')
     if (query.getAll(name).length > 1) throw new BrokerError('parameter_repeated')
     // RFC 6749 §3.1: an unknown parameter is ignored; some libraries add parameters of their own.
     if (!Object.hasOwn(limits, name)) continue
@@ -155,7 +155,7 @@ function one(query: URLSearchParams, name: string): string | undefined {
   const values = query.getAll(name)
   if (values.length > 1) throw new BrokerError('parameter_repeated', { members: { parameter: name } })
   const value = values[0] === '' ? undefined : values[0]
-  if (value !== undefined && !isSound(name, value)) throw invalid(name, 'is too long, or has control characters')
+  if (value !== undefined && !isSound(name, value)) throw invalid(name, 'too long, or with control characters')
   return value
 }
 

@@ -3,7 +3,7 @@
  * public (RFC 6749 §2.1), so a client identifies itself by `client_id` and authenticates by nothing. RFC 6749 §3.2.
  */
 import { BrokerError } from '../errors/errors.ts'
-import { hasControlCharacter } from '../front-ends/front-ends.ts'
+import { hasControlCharacter } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 
 /** A request of a client, parsed as a form; nothing in it is trusted. */
@@ -54,7 +54,7 @@ export function optional(fields: URLSearchParams, name: string): string | undefi
   if (value === null || value === '') return undefined
   if (value.length > maxLength || hasControlCharacter(value)) {
     throw new BrokerError('parameter_invalid', {
-      members: { parameter: name, problem: 'is too long, or has control characters' },
+      members: { parameter: name, problem: 'too long, or with control characters' },
     })
   }
   return value
@@ -73,5 +73,5 @@ function formDecoded(text: string): string {
 }
 
 function missing(name: string): BrokerError {
-  return new BrokerError('parameter_invalid', { members: { parameter: name, problem: 'is missing' } })
+  return new BrokerError('parameter_invalid', { members: { parameter: name, problem: 'missing' } })
 }

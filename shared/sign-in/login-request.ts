@@ -1,7 +1,7 @@
-/** What `/login` is asked for, by either way, checked before anything is begun. */
+/** The request at `/login`, for both kinds of front end, checked before a sign-in starts. */
 import { parseAuthorizationRequest } from '../oauth/authorization-request.ts'
 import type { ClientRequest } from '../oauth/authorization-request.ts'
-import { checkReturnUrl } from '../front-ends/front-ends.ts'
+import { checkReturnUrl } from '../front-ends/return-url.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { checkHints, parseLoginParameters } from '../front-ends/login-parameters.ts'
 import { signInScopes } from '../front-ends/scopes.ts'
@@ -9,7 +9,7 @@ import type { Hints } from '../front-ends/login-parameters.ts'
 
 export interface SignInRequest {
   readonly frontEnd: FrontEnd
-  /** Where the browser ends: the return URL, or the OAuth client's redirect URI. */
+  /** The return URL, or the redirect URI of the OAuth client. */
   readonly returnUrl: string
   readonly hints: Hints
   readonly scopes: readonly string[]

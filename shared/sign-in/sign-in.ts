@@ -1,7 +1,5 @@
 /** A sign-in from beginning to end: sends the browser to the identity provider, and makes a session of its answer. */
 import { BrokerError, asBrokerError } from '../errors/errors.ts'
-import type { Link } from '../errors/errors.ts'
-import { checkReturnUrl, isReturnUrl } from '../front-ends/front-ends.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
 import { endTransactionCookie, sessionCookie } from '../http/cookies.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
@@ -28,7 +26,7 @@ import { applySsoPolicy, endOldestMarks, ssoCookie } from './sso-cookie.ts'
 import type { RedeemedCode } from '../provider/token-endpoint.ts'
 import { parseSignInRequest } from './login-request.ts'
 import type { SignInRequest } from './login-request.ts'
-import { signInUrl } from './sign-in-url.ts'
+import { frontEndForLinks, signInLinks } from './ways-back.ts'
 import {
   checkTransaction,
   endOldest,
@@ -96,23 +94,8 @@ export interface SignInOptions {
 export function createSignIn(options: SignInOptions): SignIn {
   const { frontEnds, providers, sessions, ring, funnel, clock, lifetimeSeconds } = options
 
-  /**
-   * Where a person goes on from a failed sign-in. Links, never a redirect: a failure that repeats itself must not loop.
-   * Registered addresses only, whatever the state or the transaction said.
-   */
-  const links = (frontEndId: string, returnUrl?: string): readonly Link[] => {
-    const frontEnd = frontEnds.find(frontEndId)
-    if (!frontEnd) return []
-    // An OAuth client begins with a state and a challenge of its own: only its page can begin again.
-    if (frontEnd.kind === 'oauth') return [{ text: 'Back to the application', url: `${frontEnd.origins[0] ?? ''}/` }]
-    const again = new URL(signInUrl(options.baseUrl, frontEnd))
-    const isRegistered = returnUrl !== undefined && isReturnUrl(returnUrl, frontEnd)
-    if (isRegistered) again.searchParams.set('return_url', returnUrl)
-    return [
-      { text: 'Try again', url: again.href },
-      { text: 'Back to the application', url: isRegistered ? returnUrl : checkReturnUrl(undefined, frontEnd) },
-    ]
-  }
+  const linksOf = (frontEndId: string, returnUrl?: string) =>
+    signInLinks({ frontEnd: frontEnds.find(frontEndId), returnUrl, again: 'Try again' }, options.baseUrl)
 
   const redeem = async (
     taken: TakenCode,
@@ -201,16 +184,35 @@ export function createSignIn(options: SignInOptions): SignIn {
     return withClientRedirect(error, client, options.baseUrl).redirectTo
   }
 
+  const withLinks = (thrown: unknown, query: URLSearchParams): BrokerError => {
+    const error = asBrokerError(thrown)
+    const again = error.status >= 500 ? 'Try again' : 'Sign in'
+    const request = {
+      frontEnd: frontEndForLinks(query, frontEnds),
+      returnUrl: query.get('return_url') ?? undefined,
+      again,
+    } as const
+    return error.with({ links: signInLinks(request, options.baseUrl) })
+  }
+
+  const parseRequest = (query: URLSearchParams, origin: string | undefined): SignInRequest => {
+    try {
+      return parseSignInRequest(query, origin, frontEnds, options.baseUrl)
+    } catch (error) {
+      throw withLinks(error, query)
+    }
+  }
+
   return {
     begin: (query, { origin, cookies, isNavigation }) =>
       funnel.track('started', {}, async (step) => {
-        const request = parseSignInRequest(query, origin, frontEnds, options.baseUrl)
+        const request = parseRequest(query, origin)
         step.about({ frontEnd: request.frontEnd.id })
         try {
           if (!isNavigation) throw new BrokerError('login_required', { detail: 'no navigation' })
           return await beginFor(request, cookies)
         } catch (error) {
-          if (!request.client) throw error
+          if (!request.client) throw withLinks(error, query)
           throw withClientRedirect(asBrokerError(error), request.client, options.baseUrl)
         }
       }),
@@ -219,7 +221,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       const { state } = answer
       let step = funnel.begin('returned', { frontEnd: frontEndIdOf(state) })
       const transaction = await openTransaction(state, cookies, ring).catch((error: unknown) => {
-        throw step.fail(asBrokerError(error).with({ links: links(frontEndIdOf(state)) }))
+        throw step.fail(asBrokerError(error).with({ links: linksOf(frontEndIdOf(state)) }))
       })
       const { returnUrl, frontEndId } = transaction
       const about = { frontEnd: frontEndId, begunAt: transaction.begunAt }
@@ -250,7 +252,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         const error = asBrokerError(step.fail(thrown))
         throw error.with({
           cookies: ended,
-          links: links(frontEndId, returnUrl),
+          links: linksOf(frontEndId, returnUrl),
           redirectTo: clientAnswer(transaction, error),
         })
       }

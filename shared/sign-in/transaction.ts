@@ -5,7 +5,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import type { ClientRequest } from '../oauth/authorization-request.ts'
-import { checkReturnUrl } from '../front-ends/front-ends.ts'
+import { checkReturnUrl } from '../front-ends/return-url.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import { endTransactionCookie, transactionCookie, transactionCookiePrefix } from '../http/cookies.ts'

@@ -1,6 +1,6 @@
 /** Sign-out begun by the person: ended here, then at the provider, then back to the front end. OpenID Connect RP-Initiated Logout 1.0. */
 import { BrokerError } from '../errors/errors.ts'
-import { checkSignedOutUrl } from '../front-ends/front-ends.ts'
+import { checkSignedOutUrl } from '../front-ends/return-url.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { Providers } from '../provider/provider.ts'

@@ -71,6 +71,21 @@ describeInBrowser('a person with a browser', () => {
     await context.close()
   })
 
+  it.each([
+    String.raw`?name=CONTOSO\ada#C:\temp`,
+    '?q=a|b^c{d}[e]&f=it%27s%22#/route?x=[1]|{2}^`"<>',
+    '?q=日本 ü&r=%zz#€ é',
+  ])('comes back to exactly the address that the browser showed: %s', async (place) => {
+    const { tab, context } = await newVisitor(browser)
+    const page = await tab(`${demo}${place}`)
+    const shown = await page.evaluate(() => location.href)
+
+    await signInByDemo(page, ada)
+
+    expect(await page.evaluate(() => location.href)).toBe(shown)
+    await context.close()
+  })
+
   it('signs in with three tabs at once, and each ends at its own place', async () => {
     const { tab, context } = await newVisitor(browser)
     const places = ['#one', '#two', '#three']

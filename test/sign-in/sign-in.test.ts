@@ -35,6 +35,59 @@ describe('a sign-in', () => {
     expect(session.json).toMatchObject({ username: ada, tenant_id: tenant })
   })
 
+  it('returns to a backslash in the query and in the fragment', async () => {
+    const return_url = String.raw`http://localhost:3000/orders?name=CONTOSO\ada#C:\temp|^[x]`
+
+    const done = await stack.person().signIn({ frontend: 'shop', return_url })
+
+    expect(done.location).toBe(return_url)
+  })
+
+  describe('whose request is refused, shows a page with links', () => {
+    const hrefs = (text: string) =>
+      [...text.matchAll(/href="(http[^"]*)"/g)].map(([, href]) => href!.replaceAll('&#38;', '&'))
+    const good = 'http://localhost:3000/orders?a=1'
+
+    it.each([
+      ['a return URL over 1 KB', { return_url: `http://localhost:3000/#${'a'.repeat(1024)}` }, 'return_url_invalid'],
+      ['a return URL over 4 KB', { return_url: `http://localhost:3000/#${'a'.repeat(4096)}` }, 'parameter_invalid'],
+      [
+        'a return URL with a backslash before the query',
+        { return_url: 'http://localhost:3000\\a' },
+        'return_url_invalid',
+      ],
+      ['a return URL with a line break', { return_url: 'http://localhost:3000/a\nb' }, 'parameter_invalid'],
+      ['a return URL of another site', { return_url: 'https://evil.example/' }, 'return_url_not_registered'],
+    ])('to sign in without %s', async (_, query, code) => {
+      const refused = await stack.person().begin({ frontend: 'shop', ...query })
+
+      expect(refused.status).toBe(400)
+      expect(refused.text).toContain(code)
+      expect(refused.text).not.toContain('evil.example')
+      expect(hrefs(refused.text)).toEqual([`${stack.url}/login?frontend=shop`, 'http://localhost:3000/'])
+      const [again] = hrefs(refused.text)
+      expectBegun(await stack.person().open(again!))
+    })
+
+    it.each([
+      ['a prompt that is not registered', { prompt: 'create' }],
+      ['a scope that is not registered', { scope: 'api://demo/admin' }],
+      ['a parameter that does not exist', { nonsense: '1' }],
+      ['claims that are not allowed', { claims: '{"userinfo":{}}' }],
+    ])('to sign in to the same page without %s', async (_, query) => {
+      const refused = await stack.person().begin({ frontend: 'shop', return_url: good, ...query })
+
+      const again = `${stack.url}/login?${new URLSearchParams({ frontend: 'shop', return_url: good }).toString()}`
+      expect(hrefs(refused.text)).toEqual([again, good])
+    })
+
+    it('to nothing, where the front end is not registered or is not named', async () => {
+      for (const query of [{ frontend: 'nobody' }, {}]) {
+        expect(hrefs((await stack.person().begin(query)).text)).toEqual([])
+      }
+    })
+  })
+
   it('gives the front end an access token for its API, and keeps the provider’s other tokens', async () => {
     const person = stack.person()
     const done = await person.signIn({ frontend: 'shop' })

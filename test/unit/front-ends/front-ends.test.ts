@@ -1,12 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { BrokerError } from '../../../shared/errors/errors.ts'
-import {
-  checkReturnUrl,
-  checkSignedOutUrl,
-  createFrontEnds,
-  isReturnUrl,
-} from '../../../shared/front-ends/front-ends.ts'
+import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
+import { checkReturnUrl, checkSignedOutUrl } from '../../../shared/front-ends/return-url.ts'
 import { seeOther } from '../../../shared/http/answer.ts'
 import { parseFrontEnds } from '../../../shared/settings/front-ends.schema.ts'
 import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
@@ -101,9 +97,9 @@ describe('a return URL', () => {
           // It is ASCII and whole: it fits a header, and no line ends in it.
           expect(returnUrl).toMatch(/^https?:\/\/[\x21-\x7e]+$/)
           expect(returnUrl.length).toBeLessThanOrEqual(1024)
-          expect(returnUrl).not.toContain('\\\\')
+          expect(returnUrl.split(/[?#]/)[0]).not.toContain('\\')
           // What was checked is where the browser goes, and is still so when it is checked again at the end.
-          expect(isReturnUrl(returnUrl, app)).toBe(true)
+          expect(checkReturnUrl(returnUrl, app)).toBe(returnUrl)
           expect(seeOther(returnUrl).headers?.location).toBe(returnUrl)
           // A reader who looks for the first slash behind the scheme sees the same host.
           expect(origins.map((origin) => new URL(origin).host)).toContain(returnUrl.split(/[/?#]/)[2])
@@ -125,6 +121,98 @@ describe('a return URL', () => {
         expect(gone(returnUrl).origin).toBe(origin)
         expect(returnUrl).toBe(new URL(text).href)
       }),
+    )
+  })
+
+  it('returns exactly to each character that the address bar of a browser holds', () => {
+    // Written out, and not computed by the function under test.
+    const pages = [
+      String.raw`?name=CONTOSO\ada`,
+      String.raw`#\a\b`,
+      String.raw`/files?path=C:\temp\x&y=1#C:\x`,
+      '?q=a|b^c`d{e}[f]~!*()$,;:@=+&/?.%20%22%27%3C%3E%E2%82%AC',
+      '#/route?x=[1,2]&y={3}|^~!*()$,;:@=+/?%20%22%3C%3E%60',
+      "#it's",
+      '/a%5Cb/%2F/%3F/%23/%00%0A/;v=1/@x',
+      '/b%C3%BCcher?%C3%BC=%C3%9F#%C3%BC',
+      '/?',
+      '/?#',
+      '/#',
+      '/x?a=%',
+      '/?https://evil.example/#https://evil.example/',
+      '/?//evil.example\\',
+      '/#//evil.example\\@evil.example',
+      `/#${'f'.repeat(997)}`,
+    ]
+    for (const origin of origins) {
+      for (const page of pages) {
+        const href = `${origin}${page.startsWith('/') ? '' : '/'}${page}`
+        if (href.length > 1024) continue
+        expect(new URL(href).href, href).toBe(href) // so a browser shows it
+        expect(checkReturnUrl(href, app)).toBe(href)
+        expect(seeOther(href).headers?.location).toBe(href)
+      }
+    }
+  })
+
+  it.each([
+    ['a space', '/a b?c d#e f', '/a%20b?c%20d#e%20f'],
+    ['other alphabets', '/ü?q=€#日本', '/%C3%BC?q=%E2%82%AC#%E6%97%A5%E6%9C%AC'],
+    ['quotes and angles', '/"<>?q="<>\'#"<>\'', "/%22%3C%3E?q=%22%3C%3E%27#%22%3C%3E'"],
+    ['a no-break space and a byte order mark', '/?q=\u00a0\ufeff#\u3000', '/?q=%C2%A0%EF%BB%BF#%E3%80%80'],
+    ['no slash behind the host', '?q=1', '/?q=1'],
+    ['dot segments', '/a/../b', '/b'],
+  ])('written by hand with %s returns to the URL that a browser makes of it', (_, written, parsed) => {
+    expect(checkReturnUrl(`https://app.example.com${written}`, app)).toBe(`https://app.example.com${parsed}`)
+  })
+
+  it.each([
+    'https://app.example.com\\@evil.example/',
+    'https:\\\\app.example.com/',
+    'https://app.example.com\\evil.example/?a',
+    'https://evil.example\\@app.example.com/',
+    'https://evil.example\\?@app.example.com/',
+    'https://app.example.com/\\evil.example',
+    'https://app.example.com/a\\b?c',
+    'https://evil.example/?https://app.example.com/',
+    'https://evil.example#@app.example.com/',
+    'https://app.example.com@evil.example/',
+    'https://app.example.com:443@evil.example/',
+    'https://app.example.com%2f@evil.example/',
+    'https://app.example.com.evil.example/?',
+    'https://app.example.com /',
+    'https:// app.example.com/',
+    ' https://app.example.com/',
+    'https:/app.example.com/',
+    'https:app.example.com/',
+    'https:///app.example.com/',
+    '//app.example.com/',
+    '/a',
+    '',
+    '?a',
+    'https://app.example.com/?a=\tb',
+    'https://app.example.com/#a\nb',
+    'https://app.example.com/#a\u2028b',
+    'ftp://app.example.com/',
+    'javascript://app.example.com/%0aalert(1)',
+    'data:text/html,https://app.example.com/',
+  ])('refuses %j', (text) => {
+    expect(codeOf(() => checkReturnUrl(text, app))).toMatch(/^return_url_(invalid|not_registered)$/)
+  })
+
+  it('is taken where a browser shows it, and refused for its length alone', () => {
+    const part = fc.string({ unit: 'grapheme', maxLength: 40 })
+    fc.assert(
+      fc.property(fc.constantFrom(...origins), part, part, part, (origin, path, query, fragment) => {
+        const url = new URL(origin)
+        url.pathname = path
+        url.search = query
+        url.hash = fragment
+        const refused = url.href.length > 1024
+        expect(codeOf(() => checkReturnUrl(url.href, app))).toBe(refused ? 'return_url_invalid' : 'none')
+        if (!refused) expect(checkReturnUrl(url.href, app)).toBe(url.href)
+      }),
+      { numRuns: 2000 },
     )
   })
 
