@@ -465,6 +465,8 @@ module alerts 'modules/alerts.bicep' = {
     emails: alertEmails
     otherActionGroupIds: alertActionGroupIds
     baseUrl: functionApp.outputs.baseUrl
+    brokerPrincipalId: identities.outputs.principalId
+    hostPrincipalId: identities.outputs.hostPrincipalId
     deploymentPass: deploymentPass
     webTestLocations: webTestLocations
   }

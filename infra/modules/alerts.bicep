@@ -23,6 +23,14 @@ param otherActionGroupIds string[]
 @minLength(1)
 param baseUrl string
 
+@description('Object id of the identity of the broker.')
+@minLength(1)
+param brokerPrincipalId string
+
+@description('Object id of the identity of the host.')
+@minLength(1)
+param hostPrincipalId string
+
 @description('Pass of the deployment: /health/ready exists in the second pass only.')
 param deploymentPass 'first' | 'second'
 
@@ -173,6 +181,20 @@ AppTraces
 | project TimeGenerated, event
 '''
 
+// isfuzzy, because a table does not exist before its first row. The broker is the only user of the tables, and a deployment
+// writes the package with the identity of the host.
+var otherIdentities = format(
+  '''
+union isfuzzy=true StorageTableLogs, StorageBlobLogs
+| where StatusText == 'Success'
+| where OperationName !endswith 'ServiceProperties'
+| where RequesterObjectId !in ('{0}', '{1}')
+| project TimeGenerated, RequesterObjectId
+''',
+  brokerPrincipalId,
+  hostPrincipalId
+)
+
 // The rules have no identity: Azure checks the rights of the deploying identity at the deployment, and the rules keep
 // running when it is removed.
 resource signInFails 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (isSecondPass) {
@@ -244,6 +266,49 @@ resource certificateNotRenewed 'Microsoft.Insights/scheduledQueryRules@2026-03-0
           dimensions: [
             {
               name: 'event'
+              operator: 'Include'
+              values: ['*']
+            }
+          ]
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: actionGroupIds
+    }
+  }
+}
+
+resource otherIdentity 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (isSecondPass) {
+  name: '${names.functionApp}-other-identity'
+  location: location
+  tags: resourceTags
+  kind: 'LogAlert'
+  properties: {
+    displayName: '${names.functionApp}: another identity used the tables or wrote the package'
+    description: 'An identity other than those of the broker and its host read or wrote the tables of the broker, or wrote the deployed package. If you do not know the identity, treat it as an attack: docs/operations.md.'
+    enabled: true
+    severity: 1
+    scopes: [workspace.id]
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT15M'
+    autoMitigate: true
+    skipQueryValidation: true
+    criteria: {
+      allOf: [
+        {
+          query: otherIdentities
+          timeAggregation: 'Count'
+          // One alert for each identity, and the mail names its object id.
+          dimensions: [
+            {
+              name: 'RequesterObjectId'
               operator: 'Include'
               values: ['*']
             }

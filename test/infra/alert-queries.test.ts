@@ -98,12 +98,53 @@ describe('the alert that the certificate needs somebody', () => {
   })
 })
 
+describe('the alert about other identities', () => {
+  const broker = '11111111-aaaa-4aaa-8aaa-111111111111'
+  const host = '22222222-bbbb-4bbb-8bbb-222222222222'
+  const condition = withIdentities(conditionOf('other-identity'), broker, host)
+  const request = (RequesterObjectId: string, OperationName = 'QueryEntity', StatusText = 'Success') => ({
+    TimeGenerated: time,
+    RequesterObjectId,
+    OperationName,
+    StatusText,
+  })
+
+  it('is raised by each identity that is neither the broker nor its host, and by requests without one', () => {
+    const rows = [request(broker), request(host, 'PutBlob'), request('person'), request('', 'DeleteEntity')]
+
+    const raised = run(condition, 'union isfuzzy=true StorageTableLogs, StorageBlobLogs', rows)
+
+    expect(raised.map(({ RequesterObjectId }) => RequesterObjectId)).toEqual(['person', ''])
+    expect(condition).toMatchObject({ operator: 'GreaterThan', threshold: 0, timeAggregation: 'Count' })
+  })
+
+  it('is not raised by refused requests, or by the portal that reads the properties of the service', () => {
+    const rows = [
+      request('person', 'QueryEntity', 'AuthorizationPermissionMismatch'),
+      request('person', 'GetTableServiceProperties'),
+    ]
+
+    expect(run(condition, 'union isfuzzy=true StorageTableLogs, StorageBlobLogs', rows)).toEqual([])
+  })
+})
+
 /** The one condition of a log alert, as it was reviewed. */
 function conditionOf(alert: string): Row {
   const found = resources(reviewed, 'Microsoft.Insights/scheduledQueryRules').find(({ name }) => name.endsWith(alert))
   const [condition] = conditionsOf(found)
   if (!condition) throw new Error(`There is no log alert ${alert}.`)
   return condition
+}
+
+/** Evaluates the ARM expression around a query with the object ids that are known after the deployment. */
+function withIdentities(condition: Row, ...identities: readonly string[]): Row {
+  const [, query = ''] = /^\[format\('([\s\S]*)', reference\(.*$/.exec(String(condition['query'])) ?? []
+  const expected = ['id-broker-k', 'id-broker-host-k']
+  expected.forEach((name) => expect(condition['query']).toContain(`userAssignedIdentities/${name}`))
+  return {
+    ...condition,
+    query: query.replaceAll("''", "'").replace(/\{(\d)\}/g, (_, index: string) => identities[Number(index)] ?? ''),
+  }
 }
 
 /** What the broker counts, as rows of the table that the exporter's sums get into. */
@@ -154,12 +195,13 @@ function run({ query }: Row, table: string, rows: readonly Row[]): Row[] {
 }
 
 function holds(clause: string, row: Row): boolean {
-  const [, column = '', operator, operand = ''] = /^(\w+) (==|in|has) (.+)$/.exec(clause) ?? []
+  const [, column = '', operator, operand = ''] = /^(\w+) (==|in|has|!in|!endswith) (.+)$/.exec(clause) ?? []
   if (!(column in row)) throw new Error(`There is no column ${column}.`)
   const values: string[] = operand.match(/(?<=')\w[^']*(?=')/g) ?? []
   const value = String(row[column])
   if (operator === 'has') return values.every((word) => new RegExp(`(?<!\\w)${word}(?!\\w)`, 'i').test(value))
-  return values.includes(value)
+  if (operator === '!endswith') return values.every((word) => !value.toLowerCase().endsWith(word.toLowerCase()))
+  return values.includes(value) === (operator !== '!in')
 }
 
 function columnOf(column: string, row: Row): [string, unknown] {

@@ -390,7 +390,11 @@ export const rules: readonly Rule[] = [
           'log alerts',
           described,
           isSecond
-            ? ['sign-in-fails, 1, PT5M, PT15M, code Include *', 'certificate, 1, PT15M, P1D, event Include *']
+            ? [
+                'sign-in-fails, 1, PT5M, PT15M, code Include *',
+                'certificate, 1, PT15M, P1D, event Include *',
+                'other-identity, 1, PT15M, PT15M, RequesterObjectId Include *',
+              ]
             : [],
         ),
         ...alerts.flatMap((alert) => [
