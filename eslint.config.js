@@ -22,6 +22,8 @@ export default defineConfig(
     ignores: [
       'eslint.config.js',
       'local/start.js',
+      'tools/bootstrap.js',
+      'test/run.js',
       'infra/hooks/start.mjs',
       'dist',
       'coverage',

@@ -1,0 +1,10 @@
+/** `npm test`: all tests, or what the arguments of vitest name; `--soak` for `npm run soak`. */
+import { bootstrap } from '../tools/bootstrap.js'
+
+void bootstrap(async () => {
+  const given = process.argv.slice(2)
+  if (given.includes('--soak')) process.env.SOAK_SHARE = '1'
+  const args = given.flatMap((one) => (one === '--soak' ? ['test/soak'] : [one]))
+  process.argv = [...process.argv.slice(0, 2), 'run', ...args]
+  await import(new URL('../node_modules/vitest/vitest.mjs', import.meta.url).href)
+})

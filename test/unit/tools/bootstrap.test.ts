@@ -1,0 +1,167 @@
+/** A clone without packages, or with the wrong ones: `npm start` and `npm test` install them once and continue. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+const root = path.join(import.meta.dirname, '../../..')
+const packages = {
+  node: { version: '24.0.0', dev: true },
+  zod: { version: '4.0.0', integrity: 'sha512-zod' },
+  express: { version: '5.0.0', dev: true },
+  'other-platform': { version: '1.0.0', optional: true },
+}
+type Name = keyof typeof packages
+const all = ['node', 'zod', 'express'] as const
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'broker-bootstrap-'))
+  for (const name of ['local', 'tools', 'bin']) await mkdir(path.join(folder, name))
+  for (const file of ['local/start.js', 'tools/bootstrap.js']) await cp(path.join(root, file), path.join(folder, file))
+  await write('package.json', JSON.stringify({ type: 'module' }))
+  await write('local/run.ts', `export const run = (args: string[]) => console.log('it runs', args.join(' '))`)
+  await writeLock(packages)
+  await write('bin/npm', npm)
+  await chmod(path.join(folder, 'bin/npm'), 0o755)
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+/** Installs what the lock file of the folder names, but for optional packages; a file `npm-fails` makes it fail. */
+const npm = `#!${process.execPath}
+import fs from 'node:fs'
+fs.appendFileSync('npm-calls', process.argv.slice(2).join(' ') + '\\n')
+if (fs.existsSync('npm-fails')) { console.error('npm error: no network'); process.exit(7) }
+setTimeout(() => {
+  const { packages } = JSON.parse(fs.readFileSync('package-lock.json', 'utf8'))
+  fs.rmSync('node_modules', { recursive: true, force: true })
+  for (const [folder, one] of Object.entries(packages)) {
+    if (folder === '' || one.optional) { delete packages[folder]; continue }
+    fs.mkdirSync(folder + '/bin', { recursive: true })
+    fs.writeFileSync(folder + '/package.json', '{}')
+  }
+  fs.writeFileSync('node_modules/node/bin/node', '')
+  fs.writeFileSync('node_modules/.package-lock.json', JSON.stringify({ packages }))
+}, 300)
+`
+
+const write = (file: string, text: string) => writeFile(path.join(folder, file), text)
+const entries = (of: Readonly<Record<string, object>>) =>
+  Object.fromEntries(Object.entries(of).map(([name, one]) => [`node_modules/${name}`, one]))
+const writeLock = (of: Readonly<Record<string, object>>) =>
+  write('package-lock.json', JSON.stringify({ packages: { '': {}, ...entries(of) } }))
+const npmCalls = async () =>
+  (await readFile(path.join(folder, 'npm-calls'), 'utf8').catch(() => '')).split('\n').length - 1
+
+/** @param recorded in npm's record of the installation; @param there as folders */
+async function install(recorded: readonly Name[], there: readonly Name[] = recorded): Promise<void> {
+  for (const name of there) {
+    await mkdir(path.join(folder, 'node_modules', name, 'bin'), { recursive: true })
+    await write(`node_modules/${name}/package.json`, '{}')
+  }
+  if (there.includes('node')) await write('node_modules/node/bin/node', '')
+  const found = entries(Object.fromEntries(recorded.map((name) => [name, packages[name]])))
+  await write('node_modules/.package-lock.json', JSON.stringify({ packages: found }))
+}
+
+async function start() {
+  const child = spawn(process.execPath, ['local/start.js', '--port', '0'], {
+    cwd: folder,
+    env: { PATH: [path.join(folder, 'bin'), process.env.PATH].join(path.delimiter) },
+  })
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, stdout, stderr }
+}
+const runs = { code: 0, stdout: 'it runs --port 0\n' }
+
+describe('a command in a clone', () => {
+  it('whose packages are those of the lock file installs nothing and prints nothing of its own', async () => {
+    await install(all)
+
+    expect(await start()).toEqual({ ...runs, stderr: '' })
+    expect(await npmCalls()).toBe(0)
+  })
+
+  it.each([
+    ['that is bare', () => Promise.resolve(), 'The packages are not installed'],
+    [
+      'whose installation did not end',
+      () => mkdir(path.join(folder, 'node_modules')),
+      'The packages are not installed',
+    ],
+    ['from which a folder is gone', () => install(all, ['node', 'express']), 'Packages are missing (zod)'],
+    [
+      'without development dependencies',
+      () => install(['zod']),
+      'Development dependencies are missing (node and 1 more)',
+    ],
+    [
+      'whose lock file is newer',
+      async () => {
+        await install(all)
+        await writeLock({ ...packages, zod: { version: '4.0.1', integrity: 'sha512-newer' } })
+      },
+      'The lock file has other versions of 1 packages',
+    ],
+    [
+      'whose package has the same version and other contents',
+      async () => {
+        await install(all)
+        await writeLock({ ...packages, zod: { version: '4.0.0', integrity: 'sha512-other' } })
+      },
+      'The lock file has other versions of 1 packages',
+    ],
+    [
+      'whose Node has no binary',
+      async () => {
+        await install(all)
+        await rm(path.join(folder, 'node_modules/node/bin/node'))
+      },
+      'The package node has no binary',
+    ],
+  ])('%s runs npm ci once, prints why, and continues', async (_, arrange, reason) => {
+    await arrange()
+
+    const first = await start()
+    const second = await start()
+
+    expect(first).toMatchObject(runs)
+    expect(first.stderr).toContain(reason)
+    expect(first.stderr).toMatch(/Running npm ci once[^]*The packages are installed, in \d+ s\.\n$/)
+    expect(second).toEqual({ ...runs, stderr: '' })
+    expect(await readFile(path.join(folder, 'npm-calls'), 'utf8')).toBe('ci --include=dev --loglevel=error\n')
+  })
+
+  it('ends with a sentence and code 2 where npm ci fails, and tries again the next time', async () => {
+    await write('npm-fails', '')
+    const { code, stdout, stderr } = await start()
+
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).toContain('npm error: no network')
+    expect(stderr).toContain('npm ci failed with code 7; its message is above.')
+    await rm(path.join(folder, 'npm-fails'))
+    expect(await start()).toMatchObject(runs)
+  })
+
+  it('waits where another command installs already', async () => {
+    const answers = await Promise.all([start(), start(), start()])
+
+    expect(answers).toMatchObject([runs, runs, runs])
+    expect(await npmCalls()).toBe(1)
+  })
+
+  it('does not wait for a command that was killed while it installed', async () => {
+    const killed = spawn(process.execPath, ['-e', ''])
+    await once(killed, 'close')
+    await mkdir(path.join(folder, '.local'))
+    await write('.local/installing.lock', `${killed.pid ?? 0} ${os.hostname()} 1`)
+
+    expect(await start()).toMatchObject(runs)
+    expect(await npmCalls()).toBe(1)
+  })
+})
