@@ -2,6 +2,9 @@
 import { createDeployerCredential } from '../../tools/certificate/deployer-credential.azure-identity.ts'
 import { isLoopbackHost } from '../../shared/settings/addresses.ts'
 import { wait } from '../../shared/async/deadline.ts'
+import { BrokerError } from '../../shared/errors/errors.ts'
+import { createExchange } from '../../shared/http/exchange.ts'
+import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import { HookStop } from './stop.ts'
 
 export interface CloudAnswer {
@@ -37,6 +40,7 @@ const clouds: Readonly<Record<string, Endpoints>> = {
 const defaultPatienceSeconds = 900
 const longestPause = 30_000
 const requestDeadline = 60_000
+const maxBytes = 32 * 1024 * 1024
 
 /** How long what spreads is waited for. */
 export function patienceOf(environment: Readonly<Record<string, string | undefined>>): number {
@@ -63,6 +67,8 @@ export function createCloud(environment: Readonly<Record<string, string | undefi
   const audiences = clouds[environment['BROKER_CLOUD'] ?? 'AzureCloud'] ?? endpoints
   const patience = patienceOf(environment)
   const credential = createDeployerCredential()
+  // The proxies of the person's shell, not of the azd environment.
+  const exchange = createExchange({ maxBytes, proxies: proxyPolicyOf(process.env) })
   const tokens = new Map<string, { readonly token: string; readonly expiresOnTimestamp: number }>()
 
   const tokenFor = async (audience: string): Promise<string> => {
@@ -79,24 +85,26 @@ export function createCloud(environment: Readonly<Record<string, string | undefi
   }
 
   const send = async (url: string, audience: string, call: CloudCall): Promise<CloudAnswer & { pause?: number }> => {
-    const response = await fetch(url, {
+    const address = new URL(url)
+    const request = {
       method: call.method ?? 'GET',
-      // A redirect would carry the token to somewhere else.
-      redirect: 'error',
-      signal: AbortSignal.timeout(requestDeadline),
+      path: `${address.pathname}${address.search}`,
       headers: {
         authorization: `Bearer ${await tokenFor(audience)}`,
         accept: 'application/json',
         ...(call.body ? { 'content-type': 'application/json' } : {}),
         ...call.headers,
       },
-      ...(call.body ? { body: JSON.stringify(call.body) } : {}),
-    })
-    const text = await response.text()
+      body: call.body ? JSON.stringify(call.body) : undefined,
+    }
+    const { status, headers, body: content } = await exchange(address, request, performance.now() + requestDeadline)
+    // A redirect would carry the token to another host.
+    if (status >= 300 && status < 400) throw new Error('a redirect')
+    const text = content.toString('utf8')
     const body: unknown = text === '' ? {} : parseJson(text)
-    const pause = Number(response.headers.get('retry-after'))
+    const pause = Number(headers['retry-after'])
     return {
-      status: response.status,
+      status,
       body: (typeof body === 'object' && body !== null ? body : {}) as CloudAnswer['body'],
       ...(pause > 0 ? { pause: pause * 1000 } : {}),
     }
@@ -118,7 +126,7 @@ export function createCloud(environment: Readonly<Record<string, string | undefi
         await wait(pause)
         continue
       }
-      if (last instanceof Error) throw new HookStop(`${new URL(base).hostname} could not be reached.`, { cause: last })
+      if (last instanceof Error) throw new HookStop(unreachable(new URL(base).hostname, last), { cause: last })
       return last
     }
   }
@@ -127,6 +135,13 @@ export function createCloud(environment: Readonly<Record<string, string | undefi
     arm: (path, call = {}) => patiently(endpoints.arm, audiences.arm, path, call),
     graph: (path, call = {}) => patiently(`${endpoints.graph}/v1.0`, audiences.graph, path, call),
   }
+}
+
+function unreachable(hostname: string, error: Error): string {
+  const detail = error instanceof BrokerError && error.code === 'proxy_unavailable' ? error.detail : undefined
+  return detail === undefined
+    ? `${hostname} could not be reached.`
+    : `${hostname} could not be reached: ${detail}. Check HTTPS_PROXY and NO_PROXY.`
 }
 
 function parseJson(text: string): unknown {

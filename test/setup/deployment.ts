@@ -124,6 +124,9 @@ export async function startDeployment(environmentName = 'shop-test'): Promise<De
           NODE_EXTRA_CA_CERTS: path.join(folder, 'ca.pem'),
           AZD_STATE: folder,
           AZD_NODE: process.execPath,
+          // Nothing listens there: hooks and tools must not use a proxy for loopback.
+          HTTPS_PROXY: 'http://127.0.0.1:9',
+          HTTP_PROXY: 'http://127.0.0.1:9',
           ...environment,
         },
         stdio: ['ignore', 'pipe', 'pipe'],

@@ -7,6 +7,7 @@ import { paceOf } from '../../shared/certificate/roll-timing.ts'
 import type { Pace } from '../../shared/certificate/roll-timing.ts'
 import { createCertificateRecords } from '../../shared/certificate/certificate-state.store.ts'
 import type { CertificateRecords } from '../../shared/certificate/certificate-state.store.ts'
+import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import { createTokenCredential } from '../../shared/vault/token-credential.azure-identity.ts'
 import type { RollVault } from '../../shared/vault/vault.ts'
 import { createKeyVault } from '../../shared/vault/key-vault/vault.key-vault.ts'
@@ -36,12 +37,14 @@ export const storeIsSilent =
 
 export async function openAccess({ vaultUrl, name, setting }: NamedCertificate): Promise<CertificateAccess> {
   const credential = await credentialFor(vaultUrl)
+  const proxies = proxyPolicyOf(process.env)
   const vault = createKeyVault({
     vaultUrl,
     certificateName: name,
     wrappingKeyName: 'none',
     credential,
     deadlineMilliseconds: 30_000,
+    proxies,
   })
   const tableServiceUri = setting(declarations.tableServiceUri.name)
   const records =
@@ -52,6 +55,7 @@ export async function openAccess({ vaultUrl, name, setting }: NamedCertificate):
             tableServiceUri,
             tablePrefix: setting(declarations.tablePrefix.name) ?? declarations.tablePrefix.default ?? 'broker',
             credential: () => Promise.resolve(credential),
+            proxies,
           }),
           vaultUrl,
           certificateName: name,

@@ -2,6 +2,8 @@
 import type { TokenCredential } from '@azure/identity'
 import { CertificateClient } from '@azure/keyvault-certificates'
 import type { CertificatePolicy as SdkPolicy } from '@azure/keyvault-certificates'
+import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
+import { sdkNetworkOptions } from '../../shared/outbound/sdk-network.azure-core.ts'
 import { CertificateRefused } from './create.ts'
 import type { CertificateCreator, CertificatePolicy } from './create.ts'
 
@@ -16,6 +18,7 @@ export interface CertificateCreatorOptions {
 export function createKeyVaultCertificateCreator(options: CertificateCreatorOptions): CertificateCreator {
   const { vaultUrl, credential, intervalMilliseconds = 500 } = options
   const client = new CertificateClient(vaultUrl, credential, {
+    ...sdkNetworkOptions(proxyPolicyOf(process.env)),
     // The challenge names the vault's public suffix, which an emulator on loopback can't have.
     disableChallengeResourceVerification: new URL(vaultUrl).hostname === 'localhost',
   })

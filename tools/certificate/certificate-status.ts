@@ -67,7 +67,8 @@ async function renewLocally(vaultUrl: string, name: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const request = https.request(
       `${vaultUrl}/local/renew`,
-      { method: 'POST', ca, headers: { 'content-type': 'application/json' } },
+      // No agent: with NODE_USE_ENV_PROXY the global one uses a proxy, for loopback too.
+      { method: 'POST', ca, agent: false, headers: { 'content-type': 'application/json' } },
       (response) => {
         let text = ''
         response.setEncoding('utf8').on('data', (more: string) => (text += more))
