@@ -156,7 +156,7 @@ param extraTags tags = {}
 @description('public: Key Vault and storage accept requests from any network. private: the app joins a virtual network, and Key Vault and storage are reachable through private endpoints only.')
 param network 'public' | 'private' = 'public'
 
-@description('Address range of the virtual network that the template creates, /24 or larger.')
+@description('Address range of the virtual network that the template creates, /25 or larger.')
 @minLength(9)
 @maxLength(18)
 param networkAddressPrefix string = '10.140.0.0/24'
@@ -253,12 +253,25 @@ var checkedFrontDoor = frontDoor == null
   ? null
   : !isGuid(frontDoor!.id)
       ? fail('frontDoor.id is not a GUID. Write the Front Door ID from the overview page of the Front Door profile.')
-      : empty(domain)
-          ? frontDoor
-          : fail('domain and frontDoor are both set. Behind Front Door the domain belongs to Front Door: write it as frontDoor.domain and remove domain.')
+      : contains(frontDoor!.domain, '/')
+          ? fail('frontDoor.domain is not a domain name. Write the name alone, without https:// and path: signin.example.com.')
+          : empty(domain)
+              ? frontDoor
+              : fail('domain and frontDoor are both set. Behind Front Door the domain belongs to Front Door: write it as frontDoor.domain and remove domain.')
 var ownSubnets = empty(appSubnetId) == empty(endpointSubnetId)
   ? !empty(appSubnetId)
   : fail('appSubnetId and endpointSubnetId belong together. Write both, or neither to create a virtual network.')
+// Flex Consumption refuses a subnet with an underscore in its name, with an error that does not mention it.
+var checkedAppSubnetId = contains(last(split(appSubnetId, '/')), '_')
+  ? fail('appSubnetId names a subnet with an underscore, which Flex Consumption refuses. Use a subnet with another name.')
+  : appSubnetId
+// Two subnets of /26 must fit.
+var checkedAddressPrefix = int(last(split(networkAddressPrefix, '/'))) <= 25
+  ? networkAddressPrefix
+  : fail('networkAddressPrefix is too small for the two subnets. Write a range of /25 or larger, such as 10.140.0.0/24.')
+var checkedBudget = endsWith(budget.?startDate ?? '-01', '-01')
+  ? budget
+  : fail('budget.startDate is not the first day of a month. Write the month in which the budget starts, such as 2026-11-01.')
 var isPrivate = network == 'private'
   ? true
   : ownSubnets
@@ -301,7 +314,7 @@ var tables = map(['sessions', 'states', 'codes', 'service'], table => '${tablePr
 var createsNetwork = isPrivate && !ownSubnets
 var appSubnet = createsNetwork
   ? resourceId('Microsoft.Network/virtualNetworks/subnets', names.network, 'app')
-  : appSubnetId
+  : checkedAppSubnetId
 var endpointSubnet = createsNetwork
   ? resourceId('Microsoft.Network/virtualNetworks/subnets', names.network, 'endpoints')
   : endpointSubnetId
@@ -340,7 +353,7 @@ module virtualNetwork 'modules/network.bicep' = if (createsNetwork) {
     names: names
     location: location
     resourceTags: resourceTags
-    addressPrefix: networkAddressPrefix
+    addressPrefix: checkedAddressPrefix
   }
 }
 
@@ -487,7 +500,7 @@ module events 'modules/events.bicep' = {
 module costs 'modules/budget.bicep' = if (budget != null) {
   params: {
     names: names
-    budget: budget!
+    budget: checkedBudget!
     actionGroupIds: alerts.outputs.actionGroupIds
     emails: alertEmails
   }

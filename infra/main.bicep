@@ -153,7 +153,7 @@ param extraTags tags = {}
 @description('public: Key Vault and storage accept requests from any network. private: the app joins a virtual network, and Key Vault and storage are reachable through private endpoints only.')
 param network 'public' | 'private' = 'public'
 
-@description('Address range of the virtual network that the template creates, /24 or larger.')
+@description('Address range of the virtual network that the template creates, /25 or larger.')
 @minLength(9)
 @maxLength(18)
 param networkAddressPrefix string = '10.140.0.0/24'

@@ -13,7 +13,7 @@ param location string
 @description('Tags of every resource.')
 param resourceTags tags
 
-@description('Address range of the virtual network, /24 or larger.')
+@description('Address range of the virtual network, /25 or larger.')
 @minLength(9)
 @maxLength(18)
 param addressPrefix string

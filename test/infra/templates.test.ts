@@ -231,6 +231,20 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
         { appSubnetId: "'/subscriptions/a/subnets/app'", endpointSubnetId: "'/subscriptions/a/subnets/endpoints'" },
         'appSubnetId is set, and network is public',
       ],
+      [
+        { frontDoor: `{ id: '${guid}', domain: 'https://signin.example.com' }` },
+        'frontDoor.domain is not a domain name',
+      ],
+      [
+        {
+          network: "'private'",
+          appSubnetId: "'/subscriptions/a/subnets/broker_app'",
+          endpointSubnetId: "'/subscriptions/a/subnets/endpoints'",
+        },
+        'appSubnetId names a subnet with an underscore',
+      ],
+      [{ network: "'private'", networkAddressPrefix: "'10.140.0.0/26'" }, 'networkAddressPrefix is too small'],
+      [{ budget: "{ amount: 200, startDate: '2026-11-15' }" }, 'budget.startDate is not the first day of a month'],
       [{ vaultAllowedAddresses: "['203.0.113.7']" }, 'vaultAllowedAddresses is set, and network is public'],
       [{ environmentName: "'shop-prod'", developerIds: `['${guid}']` }, 'developerIds would give people'],
     ])('%o stop the deployment with a sentence', async (parameters, sentence) => {
@@ -266,6 +280,7 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
           tenantId: "''",
           frontDoor: `{ id: '${guid}', domain: 'signin.example.com' }`,
           network: "'private'",
+          networkAddressPrefix: "'10.140.0.0/25'",
           vaultAllowedAddresses: "['203.0.113.7']",
           budget: "{ amount: 1, startDate: '2026-11-01' }",
         }),
