@@ -60,7 +60,6 @@ export function composeAzure({ settings, clock }: Base, proxies: ProxyPolicy, te
         listVersions: true,
         readCertificate: true,
         sign: true,
-        signRs256: true,
         readWrappingKey: true,
         wrap: true,
         unwrap: true,

@@ -12,7 +12,7 @@ import { paceOf } from '../../shared/certificate/roll-timing.ts'
 import type { Pace } from '../../shared/certificate/roll-timing.ts'
 import { daysLeftOf } from '../../shared/certificate/warnings.ts'
 import { createClientAssertions, signAssertion } from '../../shared/credential/client-assertion.ts'
-import type { ClientAssertions } from '../../shared/credential/client-assertion.ts'
+import type { ClientAssertion, ClientAssertions } from '../../shared/credential/client-assertion.ts'
 import { observeAssertions } from '../../shared/credential/observed-assertions.ts'
 import { createSigningVersions } from '../../shared/credential/signing-version.ts'
 import type { SigningVersions } from '../../shared/credential/signing-version.ts'
@@ -96,10 +96,10 @@ export function composeRoll(
   const { applicationObjectId: objectId, graphUrl } = settings.provider
   const { clientId, profile } = provider
 
-  const sign = async (by: ProvingVersion): Promise<string> => {
+  const sign = async (by: ProvingVersion): Promise<ClientAssertion> => {
     const form = await provider.assertionForm()
     const { audience } = profile.assertion
-    return (await signAssertion(vault, by, { ...form, clientId, audience, now: clock() })).jwt
+    return signAssertion(vault, by, { ...form, clientId, audience, now: clock() })
   }
   const graphToken = async (by: ProvingVersion): Promise<string> =>
     (await tokenEndpoint()).clientToken(graphScope(graphUrl), await sign(by))

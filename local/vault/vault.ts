@@ -54,6 +54,8 @@ export interface VaultOptions {
  */
 const vaultFault = z.strictObject({
   operation: z.optional(z.enum(['*', 'challenge', ...operations])),
+  /** Does the work, and returns another value than the right one, as long as it. */
+  wrongValue: z.optional(z.boolean()),
   ...faultEffects,
 })
 export type VaultFault = z.infer<typeof vaultFault>
@@ -181,7 +183,7 @@ export async function startVault(options: VaultOptions): Promise<Vault> {
       if (match) checkPermission(policies, caller, match)
       const { status = 200, body } = await work(match, request, target.searchParams)
       if (left === 'work') response.destroy()
-      else sendJson(response, status, body)
+      else sendJson(response, status, fault?.wrongValue ? withWrongValue(body) : body)
     } catch (error) {
       if (!(error instanceof VaultError)) throw error
       sendJson(response, error.status, error)
@@ -303,4 +305,14 @@ function sendJson(response: ServerResponse, status: number, body: object): void 
     'x-ms-request-id': randomUUID(),
   })
   response.end(JSON.stringify(body))
+}
+
+/** A signature, wrapped or unwrapped bytes: one bit is changed. */
+function withWrongValue(body: object): object {
+  const { value } = body as { value?: unknown }
+  if (typeof value !== 'string') return body
+  const bytes = Buffer.from(value, 'base64url')
+  const middle = bytes.length >> 1
+  bytes.writeUInt8(bytes.readUInt8(middle) ^ 1, middle)
+  return { ...body, value: bytes.toString('base64url') }
 }

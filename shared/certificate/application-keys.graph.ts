@@ -2,7 +2,7 @@
  * addKey and removeKey of Microsoft Graph: an application needs no directory permission to roll its own keys, only a
  * token of its own and a proof that it has one of the keys.
  */
-import type { RollVault } from '../vault/vault.ts'
+import type { CertificateVault } from '../vault/vault.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
 import type { Clock } from '../async/deadline.ts'
@@ -13,7 +13,7 @@ export interface GraphApplicationKeysOptions {
   /** Checked by the settings: Graph of the cloud, or loopback. Without a slash at the end. */
   readonly graphUrl: string
   readonly objectId: string
-  readonly vault: Pick<RollVault, 'readCertificate' | 'signRs256'>
+  readonly vault: Pick<CertificateVault, 'readCertificate' | 'sign'>
   readonly network: Network
   /** The application's own token for Graph, got by this version. */
   readonly token: (by: ProvingVersion) => Promise<string>

@@ -1,11 +1,9 @@
 /** The keys of the broker's own application at the identity provider; the adapter beside it speaks to Microsoft Graph. */
 
+import type { SignerVersion } from './signed-jwt.ts'
+
 /** What proves to the provider that the application changes its own keys: a version that it accepts. */
-export interface ProvingVersion {
-  readonly version: string
-  readonly thumbprint: string
-  readonly expires: number
-}
+export type ProvingVersion = SignerVersion & { readonly expires: number }
 
 /** Every method throws BrokerError: `registration_refused`, `provider_…`, and what the vault lacks. */
 export interface ApplicationKeys {

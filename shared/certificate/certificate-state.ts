@@ -4,6 +4,7 @@
  */
 import * as z from 'zod/mini'
 import type { CertificateVersion } from '../vault/vault.ts'
+import type { CertificateFacts } from './certificate-facts.ts'
 
 /**
  * - `new`: nobody has asked the provider yet
@@ -22,8 +23,10 @@ const versionId = z.string().check(z.regex(/^[0-9a-f]{32}$/i))
 
 const recordedVersion = z.object({
   version: versionId,
-  /** SHA-256 of the certificate's DER, base64url: `x5t#S256` (RFC 7515 §4.1.8). */
+  /** As in CertificateFacts. */
   thumbprint: z.string().check(z.regex(/^[\w-]{43}$/)),
+  /** As in CertificateFacts. Undefined where the previous release wrote the row, until the vault is read again. */
+  publicKey: z.optional(z.string().check(z.regex(/^[\w-]{300,1000}$/))),
   notBefore: time,
   expires: time,
   created: time,
@@ -91,13 +94,13 @@ type Aged = Pick<RecordedVersion, 'created' | 'notBefore' | 'seen'>
 /**
  * Takes in what the vault lists.
  *
- * @param thumbprints of versions that are not in the record yet; a version without one is left for later
+ * @param facts of the versions whose certificate was read; a version that is new and has none is left for later
  * @returns a new record: what is no longer listed counts as disabled, and goes when it can't matter any more
  */
 export function observe(
   known: CertificateRecord,
   listed: readonly CertificateVersion[],
-  thumbprints: ReadonlyMap<string, string>,
+  facts: ReadonlyMap<string, CertificateFacts>,
   now: number,
 ): CertificateRecord {
   const there = new Map(listed.map((version) => [version.version, version]))
@@ -106,17 +109,20 @@ export function observe(
     const dated = found?.notBefore !== undefined && found.expires !== undefined
     return {
       ...version,
+      ...facts.get(version.version),
       enabled: found?.enabled === true && dated,
+      // Which version is the newest decides what is registered and removed, so it is the vault that says it.
+      ...(found ? { created: found.created } : {}),
       ...(dated ? { notBefore: found.notBefore, expires: found.expires } : {}),
     }
   })
   const added = listed.flatMap((version): RecordedVersion[] => {
     const { notBefore, expires, created, enabled } = version
-    const thumbprint = thumbprints.get(version.version)
+    const read = facts.get(version.version)
     if (known.versions.some((one) => one.version === version.version)) return []
-    if (thumbprint === undefined || notBefore === undefined || expires === undefined) return []
+    if (read === undefined || notBefore === undefined || expires === undefined) return []
     const state = { status: 'new', since: now, seen: now, attempts: 0, accepts: 0, nextAt: 0 } as const
-    return [{ version: version.version, thumbprint, notBefore, expires, created, enabled, ...state }]
+    return [{ version: version.version, ...read, notBefore, expires, created, enabled, ...state }]
   })
   const versions = [...kept, ...added]
     .filter((version) => there.has(version.version) || (version.keyId !== undefined && version.status !== 'removed'))
@@ -135,14 +141,14 @@ export function observe(
   }
 }
 
-/** The versions that the record does not know and that could matter: their certificates have to be read. */
+/** The versions of which the record lacks something, and that could sign: their certificates have to be read. */
 export function unknownVersions(
   known: CertificateRecord,
   listed: readonly CertificateVersion[],
   now: number,
 ): readonly string[] {
   return listed
-    .filter(({ version }) => !known.versions.some((one) => one.version === version))
+    .filter(({ version }) => !known.versions.some((one) => one.version === version && one.publicKey !== undefined))
     .filter(({ enabled, notBefore, expires }) => enabled && notBefore !== undefined && (expires ?? 0) > now)
     .map(({ version }) => version)
 }

@@ -2,12 +2,14 @@
  * Does the roll's steps, one after the other, as far as its time goes: each is written down before it is begun, and the
  * conditional write decides which instance does it. What is left is done by the next run.
  */
-import { createHash, randomUUID } from 'node:crypto'
-import type { RollVault } from '../vault/vault.ts'
+import { randomUUID } from 'node:crypto'
+import type { CertificateVault } from '../vault/vault.ts'
 import { asBrokerError, BrokerError } from '../errors/errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import { withDeadline } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
+import { readFacts } from './certificate-facts.ts'
+import type { CertificateFacts } from './certificate-facts.ts'
 import type { ApplicationKeys, ProvingVersion } from './application-keys.ts'
 import type { Pace } from './roll-timing.ts'
 import { changeVersion, chooseRecorded, observe, unknownVersions } from './certificate-state.ts'
@@ -37,7 +39,7 @@ export interface RollReport {
 }
 
 export interface RollOptions {
-  readonly vault: RollVault
+  readonly vault: CertificateVault
   readonly records: CertificateRecords
   /** Undefined where the application's keys can't be changed here. */
   readonly applicationKeys: ApplicationKeys | undefined
@@ -61,12 +63,11 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
   /** What the vault lists, taken into a record. */
   const lookIntoVault = async (): Promise<(record: CertificateRecord) => CertificateRecord> => {
     const [listed, { record }] = await Promise.all([vault.listVersions(), records.load()])
-    const thumbprints = new Map<string, string>()
+    const facts = new Map<string, CertificateFacts>()
     for (const version of unknownVersions(record, listed, clock())) {
-      const der = await vault.readCertificate(version)
-      thumbprints.set(version, createHash('sha256').update(der).digest('base64url'))
+      facts.set(version, readFacts(await vault.readCertificate(version)))
     }
-    return (before) => observe(before, listed, thumbprints, clock())
+    return (before) => observe(before, listed, facts, clock())
   }
 
   const perform = async (step: Work): Promise<Outcome> => {

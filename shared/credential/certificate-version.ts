@@ -3,13 +3,11 @@
  * decides otherwise (shared/certificate/certificate-state.ts).
  */
 import { BrokerError } from '../errors/errors.ts'
+import type { SignerVersion } from '../certificate/signed-jwt.ts'
 import type { CertificateVersion } from '../vault/vault.ts'
 
-/** The version that signs, with what an assertion needs of it. */
-export interface SigningVersion {
-  readonly version: string
-  /** SHA-256 of the certificate's DER, base64url (RFC 7515 §4.1.8). */
-  readonly thumbprint: string
+/** The version that signs. */
+export interface SigningVersion extends SignerVersion {
   readonly notBefore: number
   readonly expires: number
 }

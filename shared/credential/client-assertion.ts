@@ -1,40 +1,55 @@
 /**
- * Proves at the token endpoint who the broker is: a client assertion (RFC 7523 §2.2) that the vault signs. The private
- * key stays in the vault; here only the text to sign is put together (RFC 7515 §5.1).
+ * The broker's proof at the token endpoint: a client assertion (RFC 7523 §2.2) that the vault signs. Owns when an
+ * assertion is made, reused, renewed and dropped. Which version signs is decided in signing-version.ts.
+ *
+ * States of the assertion at hand: none; fresh (sent as it is); in its last third, or by a version that was replaced
+ * (sent, and renewed in the background); less life left than a call may take (renewed first); refused (dropped).
  */
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
+import { signJwt } from '../certificate/signed-jwt.ts'
+import type { SignerVersion } from '../certificate/signed-jwt.ts'
 import { isAboutTheVersion } from './signing-version.ts'
 import type { SigningVersions } from './signing-version.ts'
-import type { RollVault } from '../vault/vault.ts'
+import type { CertificateVault, SigningAlgorithm } from '../vault/vault.ts'
 import type { SigningVersion } from './certificate-version.ts'
+
+export interface ClientAssertion {
+  readonly jwt: string
+  /** Of the version that signed: `x5t#S256`. */
+  readonly thumbprint: string
+  /** Seconds since the epoch, as in the JWT. */
+  readonly issuedAt: number
+  readonly expires: number
+}
 
 export interface ClientAssertions {
   /**
    * @returns an assertion with more life left than a call to the provider may take
-   * @throws {BrokerError} what the vault or the certificate lacks, by name
+   * @throws {BrokerError} the fault of vault or certificate by its code; `signature_invalid`; `client_refused` during
+   *   the pause after the provider refused several in a row
    */
-  get(): Promise<string>
+  get(): Promise<ClientAssertion>
   /**
-   * The provider refused an assertion for its certificate.
+   * The provider refused an assertion and blames the certificate. The assertion is not returned again.
    *
    * @returns one by the next good version, for the same request; undefined when there is none
    */
-  another(refused: string): Promise<string | undefined>
-  /** The provider took an assertion. */
-  accepted(taken: string): void
+  next(refused: ClientAssertion): Promise<ClientAssertion | undefined>
+  /** The provider accepted an assertion. */
+  accepted(assertion: ClientAssertion): void
   /** When the assertion at hand was made and ends, for the health page. */
-  state(): { readonly issuedAt: number; readonly expires: number } | undefined
+  state(): Pick<ClientAssertion, 'issuedAt' | 'expires'> | undefined
 }
 
-export type AssertionAlgorithm = 'PS256' | 'RS256'
+export type AssertionAlgorithm = SigningAlgorithm
 
-/** The form of an assertion that the provider accepts. */
+/** Requirements of a provider on assertions. */
 export interface AssertionForm {
   readonly algorithm: AssertionAlgorithm
-  /** True where the header names the key by `kid`, as /.well-known/jwks.json does. */
+  /** Whether the header has `kid` as /.well-known/jwks.json names it, for a provider that reads the keys there. */
   readonly keyId: boolean
   readonly lifetimeSeconds: number
 }
@@ -43,95 +58,106 @@ export interface ClientAssertionOptions {
   readonly vault: AssertionVault
   readonly versions: SigningVersions
   readonly clientId: string
-  /** From the settings, never from metadata. */
+  /** The token endpoint for Entra, the issuer for others; from settings, never from metadata. */
   readonly audience: string
-  /** True where the provider accepts a `jti` more than once; otherwise each request gets a new assertion. */
+  /** Entra accepts a repeated `jti`; a provider that does not gets a new assertion each time. */
   readonly reuse: boolean
   readonly form: () => Promise<AssertionForm>
   readonly clock: Clock
   readonly onFault: (error: unknown) => void
 }
 
-export type AssertionVault = Pick<RollVault, 'sign' | 'signRs256'>
+export type AssertionVault = Pick<CertificateVault, 'sign' | 'readCertificate'>
 
-/** A vault that gave no time of its own is asked again after this. */
+/** Before a vault that gave no time of its own is called again. */
 const pauseSeconds = 5
 const longestPauseSeconds = 120
 /** No call to the provider may take longer than this, so an assertion is never sent with less life. */
 const marginSeconds = 60
-
-interface Assertion {
-  readonly jwt: string
-  /** Of the version that signed. */
-  readonly thumbprint: string
-  readonly issuedAt: number
-  readonly expires: number
-}
+/** After so many bad signatures, or refused assertions, in a row each further one is followed by a pause. */
+const freeFailures = 5
+const pauseAfterRefusal = 1_000
 
 export function createClientAssertions(options: ClientAssertionOptions): ClientAssertions {
   const { vault, versions, reuse, clock, onFault } = options
-  let kept: Assertion | undefined
-  let told: { readonly error: BrokerError; readonly until: number } | undefined
+  let kept: ClientAssertion | undefined
+  let pause: { readonly error: BrokerError; readonly until: number } | undefined
   let aheadNotBefore = -Infinity
+  const failures = { signature: 0, refusal: 0 }
 
-  /** A time that lies further ahead than any pause was set by a clock that has jumped back since. */
+  /** A time that is further ahead than any pause was set by a clock that has jumped back since. */
   const isStillAhead = (time: number) => clock() < time && time <= clock() + longestPauseSeconds * 1000
+  const pauseFor = (error: BrokerError, milliseconds: number) => {
+    pause = { error, until: clock() + milliseconds }
+  }
 
-  /** A vault that has too much to do is left alone for as long as it said, by those in need too. */
-  const makeUnlessTold = async (): Promise<Assertion> => {
-    if (told && isStillAhead(told.until)) throw told.error
+  /** During a pause no request calls the vault, not even one without an assertion. */
+  const makeUnlessPaused = async (): Promise<ClientAssertion> => {
+    if (pause && isStillAhead(pause.until)) throw pause.error
     try {
-      return await make()
+      const made = await make()
+      failures.signature = 0
+      return made
     } catch (error) {
       if (error instanceof BrokerError && error.code === 'vault_throttled') {
-        told = { error, until: clock() + (error.retryAfterSeconds ?? pauseSeconds) * 1000 }
+        pauseFor(error, (error.retryAfterSeconds ?? pauseSeconds) * 1000)
+      }
+      if (error instanceof BrokerError && error.code === 'signature_invalid') {
+        failures.signature += 1
+        if (failures.signature > freeFailures) pauseFor(error, pauseSeconds * 1000)
       }
       throw error
     }
   }
 
-  const make = async (): Promise<Assertion> => {
+  const make = async (): Promise<ClientAssertion> => {
     const version = await versions.get()
     try {
       return await signWith(version)
     } catch (error) {
       if (!isAboutTheVersion(error)) throw error
       // Disabled or deleted since it was read: the newest that is still good signs, in the same request.
-      const another = await versions.getAnew()
-      if (another.version === version.version) throw error
-      return signWith(another)
+      const other = await versions.reread()
+      if (other.version === version.version) throw error
+      return signWith(other)
     }
   }
 
-  const signWith = async (version: SigningVersion): Promise<Assertion> => {
-    const form = await options.form()
-    return signAssertion(vault, version, {
-      ...form,
+  const signWith = async (version: SigningVersion): Promise<ClientAssertion> =>
+    signAssertion(vault, version, {
+      ...(await options.form()),
       clientId: options.clientId,
       audience: options.audience,
       now: clock(),
     })
-  }
 
-  const renew = singleFlight(async () => (kept = await makeUnlessTold()))
+  const renew = singleFlight(async () => (kept = await makeUnlessPaused()))
 
-  /** While the assertion at hand is still good nobody waits, so a vault in trouble is asked now and then only. */
+  /** No request waits while the assertion at hand is good, so a failing vault is called only every few seconds. */
   const renewAhead = (): void => {
-    if (isStillAhead(aheadNotBefore) || (told && isStillAhead(told.until))) return
+    if (isStillAhead(aheadNotBefore) || (pause && isStillAhead(pause.until))) return
     aheadNotBefore = clock() + pauseSeconds * 1000
     renew().catch(onFault)
   }
 
-  /** By one version, for all whose assertion was refused: never twice at once. */
+  /** By one version, for all requests whose assertion was refused: never twice at once. */
   const renewWith = singleFlight(
-    async (version: SigningVersion): Promise<Assertion> => (kept = await signWith(version)),
+    async (version: SigningVersion): Promise<ClientAssertion> => (kept = await signWith(version)),
     ({ version }) => version,
   )
 
-  /** After a roll the old version is good for a while, so nobody waits for the first signature of the new one. */
+  /** After a roll the old version is good for a while, so no request waits for the first signature of the new one. */
   const isReplaced = () => {
     const thumbprint = versions.known()?.thumbprint
     return thumbprint !== undefined && thumbprint !== kept?.thumbprint
+  }
+
+  /** The same bytes would be refused again; a new signature has other times, and perhaps another version. */
+  const drop = (refused: ClientAssertion): void => {
+    if (kept?.jwt !== refused.jwt) return
+    kept = undefined
+    failures.refusal += 1
+    if (failures.refusal > freeFailures) pauseFor(new BrokerError('client_refused'), pauseAfterRefusal)
   }
 
   const secondsLeft = () => (kept ? kept.expires - clock() / 1000 : 0)
@@ -140,25 +166,27 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
 
   return {
     get: async () => {
-      if (!reuse) return (await makeUnlessTold()).jwt
-      if (!kept || !isUsable()) return (await renew()).jwt
+      if (!reuse) return makeUnlessPaused()
+      if (!kept || !isUsable()) return renew()
       if (secondsLeft() < (kept.expires - kept.issuedAt) / 3 || isReplaced()) renewAhead()
-      return kept.jwt
+      return kept
     },
-    another: async (refused) => {
-      const thumbprint = thumbprintOf(refused)
-      if (reuse && kept && isUsable() && kept.thumbprint !== thumbprint) return kept.jwt
+    next: async (refused) => {
+      if (reuse && kept && isUsable() && kept.thumbprint !== refused.thumbprint) return kept
       try {
-        const version = await versions.getOther(thumbprint)
-        if (!version) return undefined
-        return (await (reuse ? renewWith(version) : signWith(version))).jwt
+        const version = await versions.nextAccepted(refused.thumbprint)
+        if (version) return await (reuse ? renewWith(version) : signWith(version))
       } catch (error) {
-        // The refusal stays the answer: what went wrong on the way to another version is for the log.
+        // The request still answers with the refusal; the fault on the way to another version goes to the log.
         onFault(error)
-        return undefined
       }
+      drop(refused)
+      return undefined
     },
-    accepted: (taken) => versions.accepted(thumbprintOf(taken)),
+    accepted: ({ thumbprint }) => {
+      failures.refusal = 0
+      versions.accepted(thumbprint)
+    },
     state: () => kept && { issuedAt: kept.issuedAt, expires: kept.expires },
   }
 }
@@ -170,41 +198,32 @@ export interface AssertionClaims extends AssertionForm {
   readonly now: number
 }
 
-/** One assertion by one version, whichever signs otherwise. RFC 7523 §3. */
+/**
+ * One assertion by a given version. RFC 7523 §3.
+ *
+ * @throws {BrokerError} `signature_invalid`, and what the vault throws
+ */
 export async function signAssertion(
   vault: AssertionVault,
-  version: Pick<SigningVersion, 'version' | 'thumbprint' | 'expires'>,
+  by: SignerVersion & { readonly expires: number },
   { clientId, audience, now, algorithm, keyId, lifetimeSeconds }: AssertionClaims,
-): Promise<Assertion> {
+): Promise<ClientAssertion> {
+  const { thumbprint } = by
   const issuedAt = Math.floor(now / 1000)
-  // Not beyond the certificate: the provider would refuse it then, and nobody would learn why.
-  const expires = Math.min(issuedAt + lifetimeSeconds, Math.floor(version.expires / 1000))
-  const key = { ...(keyId ? { kid: version.thumbprint } : {}), 'x5t#S256': version.thumbprint }
-  const header = { alg: algorithm, typ: 'JWT', ...key }
-  const claims = {
-    iss: clientId,
-    sub: clientId,
-    aud: audience,
-    jti: randomUUID(),
-    iat: issuedAt,
-    nbf: issuedAt,
-    exp: expires,
-  }
-  const signingInput = `${encode(header)}.${encode(claims)}`
-  const digest = createHash('sha256').update(signingInput).digest()
-  const signature = await (algorithm === 'PS256'
-    ? vault.sign(version.version, digest)
-    : vault.signRs256(version.version, digest))
-  const jwt = `${signingInput}.${Buffer.from(signature).toString('base64url')}`
-  return { jwt, thumbprint: version.thumbprint, issuedAt, expires }
-}
-
-/** Of an assertion that was made here. */
-function thumbprintOf(jwt: string): string {
-  const header = JSON.parse(Buffer.from(jwt.split('.')[0] ?? '', 'base64url').toString()) as Record<string, unknown>
-  return String(header['x5t#S256'])
-}
-
-function encode(part: object): string {
-  return Buffer.from(JSON.stringify(part)).toString('base64url')
+  // Not beyond the certificate: the provider would refuse it then, without a reason that anyone could find.
+  const expires = Math.min(issuedAt + lifetimeSeconds, Math.floor(by.expires / 1000))
+  const jwt = await signJwt(vault, by, {
+    algorithm,
+    header: { ...(keyId ? { kid: thumbprint } : {}), 'x5t#S256': thumbprint },
+    claims: {
+      iss: clientId,
+      sub: clientId,
+      aud: audience,
+      jti: randomUUID(),
+      iat: issuedAt,
+      nbf: issuedAt,
+      exp: expires,
+    },
+  })
+  return { jwt, thumbprint, issuedAt, expires }
 }

@@ -3,7 +3,8 @@
  * for a bounded time, so that a cold sign-in reads no certificate and a roll reaches every instance. Where nothing is
  * written, the newest valid version signs, and what the provider says about it is learned.
  */
-import { createHash } from 'node:crypto'
+import { readFacts } from '../certificate/certificate-facts.ts'
+import type { CertificateFacts } from '../certificate/certificate-facts.ts'
 import { paceOf } from '../certificate/roll-timing.ts'
 import type { Pace } from '../certificate/roll-timing.ts'
 import { chooseRecorded, emptyRecord, observe, unknownVersions } from '../certificate/certificate-state.ts'
@@ -25,14 +26,14 @@ export interface SigningVersions {
   /** The version that signs now; asks the vault only where neither memory nor the store knows. */
   get(): Promise<SigningVersion>
   /** What is known was wrong (the vault refused to sign with it): look in the vault again. */
-  getAnew(): Promise<SigningVersion>
+  reread(): Promise<SigningVersion>
   /**
    * The provider refused a version.
    *
    * @param thumbprint of the refused version
    * @returns the next good one; undefined when there is none, or when it was asked too often in a minute
    */
-  getOther(thumbprint: string): Promise<SigningVersion | undefined>
+  nextAccepted(thumbprint: string): Promise<SigningVersion | undefined>
   /** The provider took a version. */
   accepted(thumbprint: string): void
   /** The version that signs, as far as memory knows; looks into the row again, without waiting, when it is time. */
@@ -119,11 +120,11 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
   const readVersions = async (all: boolean): Promise<void> => {
     const listed = await vault.listVersions()
     const before = kept?.record ?? emptyRecord
-    const thumbprints = new Map<string, string>()
+    const facts = new Map<string, CertificateFacts>()
     for (const version of versionsToRead(before, listed, all)) {
-      thumbprints.set(version, thumbprintOf(await vault.readCertificate(version)))
+      facts.set(version, readFacts(await vault.readCertificate(version)))
     }
-    learnAndWrite((record) => observe(record, listed, thumbprints, clock()))
+    learnAndWrite((record) => observe(record, listed, facts, clock()))
     if (!choose()) {
       chooseVersion(listed, clock()) // names what is wrong
       throw new BrokerError('certificate_missing', { detail: 'the versions in the vault were taken out of use' })
@@ -194,11 +195,11 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
       if (isTimeToLook()) lookAgain()
       return toSigning(chosen)
     },
-    getAnew: async () => {
+    reread: async () => {
       await readVault(false)
       return toSigning(choose())
     },
-    getOther: async (thumbprint) => {
+    nextAccepted: async (thumbprint) => {
       refusals.set(thumbprint, clock() + refusedFor)
       const other = await recover(thumbprint)
       return other && toSigning(other)
@@ -221,12 +222,8 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
 
 function toSigning(chosen: RecordedVersion | undefined): SigningVersion {
   if (!chosen) throw new BrokerError('certificate_missing')
-  const { version, thumbprint, notBefore, expires } = chosen
-  return { version, thumbprint, notBefore, expires }
-}
-
-function thumbprintOf(certificate: Uint8Array): string {
-  return createHash('sha256').update(certificate).digest('base64url')
+  const { version, thumbprint, publicKey, notBefore, expires } = chosen
+  return { version, thumbprint, publicKey, notBefore, expires }
 }
 
 /** For the vault's answers that speak of one version: another may still do. */

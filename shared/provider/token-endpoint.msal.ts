@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { ConfidentialClientApplication, LogLevel, ProtocolMode } from '@azure/msal-node'
 import type { AuthenticationResult, INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
-import type { ClientAssertions } from '../credential/client-assertion.ts'
+import type { ClientAssertion, ClientAssertions } from '../credential/client-assertion.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
 import type { Clock } from '../async/deadline.ts'
@@ -39,7 +39,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
       options.assertions.accepted(assertion)
       return answer
     } catch (error) {
-      const other = isRefusal(error) ? await options.assertions.another(assertion) : undefined
+      const other = isRefusal(error) ? await options.assertions.next(assertion) : undefined
       if (other === undefined) throw error
       const answer = await exchangeBy(metadata, other, ...call)
       options.assertions.accepted(other)
@@ -51,7 +51,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
   /** Runs one MSAL call and reads the outcome from the wire: MSAL's error classes also read texts. */
   const exchangeBy = async (
     metadata: ProviderMetadata,
-    assertion: string,
+    assertion: ClientAssertion,
     ...[kind, ask, read, forMsal = (answer) => answer]: Call
   ): Promise<Json> => {
     let outcome: { answer: Json } | { failure: unknown } | undefined
@@ -85,7 +85,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
         authority: issuer,
         authorityMetadata: documentOf(metadata),
         knownAuthorities,
-        clientAssertion: () => Promise.resolve(assertion),
+        clientAssertion: () => Promise.resolve(assertion.jwt),
       },
       system: {
         protocolMode: ProtocolMode[profile.protocolMode],

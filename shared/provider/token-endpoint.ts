@@ -1,4 +1,5 @@
 /** What redeeming gives, whoever speaks to the token endpoint; the adapter is MSAL. */
+import type { ClientAssertion } from '../credential/client-assertion.ts'
 import type { Identity } from './identity.ts'
 
 declare const checked: unique symbol
@@ -63,12 +64,12 @@ export interface ClientCredentials {
    * @param assertion signed by the version in question
    * @throws {BrokerError} `certificate_refused` where the provider does not accept that version, otherwise as `redeemCode`
    */
-  clientToken(scope: string, assertion: string): Promise<string>
+  clientToken(scope: string, assertion: ClientAssertion): Promise<string>
   /**
    * Checks that the provider accepts an assertion where it issues no tokens to the application itself. It sends a code
    * that cannot exist: the client is authenticated before the code is looked up (RFC 6749 §3.2.1, §4.1.3).
    *
    * @throws {BrokerError} as `clientToken`
    */
-  probe(assertion: string): Promise<void>
+  probe(assertion: ClientAssertion): Promise<void>
 }

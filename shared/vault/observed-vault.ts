@@ -19,8 +19,7 @@ export function observeVault(vault: KeyVault, telemetry: Telemetry, target: stri
   return {
     listVersions: () => observe('list versions', () => vault.listVersions()),
     readCertificate: (version) => observe('read certificate', () => vault.readCertificate(version)),
-    sign: (version, digest) => observe('sign', () => vault.sign(version, digest)),
-    signRs256: (version, digest) => observe('sign', () => vault.signRs256(version, digest)),
+    sign: (version, digest, algorithm) => observe('sign', () => vault.sign(version, digest, algorithm)),
     readWrappingKey: (version) => observe('read wrapping key', () => vault.readWrappingKey(version)),
     wrap: (key, version) => observe('wrap', () => vault.wrap(key, version)),
     unwrap: (wrapped, version) => observe('unwrap', () => vault.unwrap(wrapped, version)),

@@ -10,15 +10,12 @@ export interface CertificateVault {
   listVersions(): Promise<readonly CertificateVersion[]>
   /** @returns the certificate's DER */
   readCertificate(version: string): Promise<Uint8Array>
-  /** @param digest SHA-256 of what is signed @returns the PS256 signature (RFC 7518 §3.5) */
-  sign(version: string, digest: Uint8Array): Promise<Uint8Array>
+  /** @param digest SHA-256 of the signed text @returns the signature, which the caller verifies */
+  sign(version: string, digest: Uint8Array, algorithm: SigningAlgorithm): Promise<Uint8Array>
 }
 
-/** What the certificate's roll asks for on top. */
-export interface RollVault extends CertificateVault {
-  /** @param digest SHA-256 of what is signed @returns the RS256 signature (RFC 7518 §3.3): for Graph, and providers that take no other */
-  signRs256(version: string, digest: Uint8Array): Promise<Uint8Array>
-}
+/** RFC 7518 §3.5 and §3.3. RS256 is for Graph, and for providers that accept no other. */
+export type SigningAlgorithm = 'PS256' | 'RS256'
 
 /** What the vault's list says of a version; dates are milliseconds since the epoch. */
 export interface CertificateVersion {

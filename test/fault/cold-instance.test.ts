@@ -124,6 +124,22 @@ describe('a new instance whose key ring cannot be unwrapped', () => {
 })
 
 describe('a new instance that has no assertion yet', () => {
+  it('sends the provider no assertion whose signature does not verify, reports it, and recovers with the next good one', async () => {
+    stack.vault.faults.add({ operation: 'sign', wrongValue: true })
+    const { url } = await stack.startInstance()
+    stack.identityProvider.resetRequests()
+
+    expectPassingFault(await attemptAnew(stack, url), 'signature_invalid')
+    expectPassingFault(await attemptAnew(stack, url), 'signature_invalid')
+    const ready = await signedIn.open('/health/ready', { at: url })
+    expect([ready.status, ready.text]).toEqual([503, 'certificate'])
+    expect(stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token')).toEqual([])
+    await expectSignedIn(signedIn, url)
+
+    stack.vault.faults.clear()
+    expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
+  })
+
   it('serves sessions, tells who signs in, says certificate, and comes round', async () => {
     stack.vault.faults.add({ operation: 'sign', dropConnection: true })
     const { url } = await stack.startInstance()

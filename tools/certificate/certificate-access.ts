@@ -9,7 +9,7 @@ import { createCertificateRecords } from '../../shared/certificate/certificate-s
 import type { CertificateRecords } from '../../shared/certificate/certificate-state.store.ts'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import { createTokenCredential } from '../../shared/vault/token-credential.azure-identity.ts'
-import type { RollVault } from '../../shared/vault/vault.ts'
+import type { CertificateVault } from '../../shared/vault/vault.ts'
 import { createKeyVault } from '../../shared/vault/key-vault/vault.key-vault.ts'
 import { createAzureTableStore } from '../../shared/store/azure-table/store.azure-table.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
@@ -25,7 +25,7 @@ export interface NamedCertificate {
 }
 
 export interface CertificateAccess {
-  readonly vault: RollVault
+  readonly vault: CertificateVault
   /** Undefined where no store is named. */
   readonly records: CertificateRecords | undefined
   readonly pace: Pace

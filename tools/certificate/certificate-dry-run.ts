@@ -51,7 +51,7 @@ async function planOf({ vault, records, pace, canRegister }: CertificateAccess) 
     throw new LocalError(`What a roll would do is not known: ${storeIsSilent}.`)
   })
   const { record } = await createCertificateRoll({
-    vault: { ...vault, sign: refuse, signRs256: refuse },
+    vault: { ...vault, sign: refuse },
     records: { load: () => records.load(), save: refuse, update: refuse },
     applicationKeys: canRegister ? { add: refuse, remove: refuse } : undefined,
     probe: refuse,

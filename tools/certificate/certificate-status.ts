@@ -1,5 +1,4 @@
 /** `npm run certificate -- status` and `roll --now`: the versions as vault and store know them, and a new one at once. */
-import { createHash } from 'node:crypto'
 import https from 'node:https'
 import { createKeyVaultCertificateCreator } from './certificate-creator.key-vault.ts'
 import { createDeployerCredential } from './deployer-credential.azure-identity.ts'
@@ -12,6 +11,8 @@ import { drawTimeline } from './timeline.ts'
 import { daysLeft } from '../../shared/certificate/warnings.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
 import { isLocal, localCa, openAccess, storeIsSilent } from './certificate-access.ts'
+import { readFacts } from '../../shared/certificate/certificate-facts.ts'
+import type { CertificateFacts } from '../../shared/certificate/certificate-facts.ts'
 import type { NamedCertificate } from './certificate-access.ts'
 import { LocalError } from '../../local/http-server.ts'
 
@@ -22,14 +23,13 @@ export async function showStatus(certificate: NamedCertificate, json: boolean): 
   const listed = await vault.listVersions()
   const { known, problem } = await findRecord(records)
 
-  const thumbprints = new Map<string, string>()
+  const facts = new Map<string, CertificateFacts>()
   for (const { version } of listed) {
     if (known?.versions.some((one) => one.version === version)) continue
-    const certificateDer = await vault.readCertificate(version)
-    thumbprints.set(version, createHash('sha256').update(certificateDer).digest('base64url'))
+    facts.set(version, readFacts(await vault.readCertificate(version)))
   }
   const now = Date.now()
-  const record = observe(known ?? emptyRecord, listed, thumbprints, now)
+  const record = observe(known ?? emptyRecord, listed, facts, now)
   const step = nextStep(record, { now, pace, canRegister, by: '' })
   const next = problem === undefined ? describeStep(step) : 'not known without the store'
 

@@ -13,7 +13,7 @@ import type { ProxyPolicy } from '../../outbound/proxy.ts'
 import { vaultResourceOf } from '../../settings/addresses.ts'
 import { withDeadline } from '../../async/deadline.ts'
 import { lazy } from '../../async/lazy.ts'
-import type { RollVault, WrappingKey, WrappingKeyVersion } from '../vault.ts'
+import type { CertificateVault, WrappingKey, WrappingKeyVersion } from '../vault.ts'
 import { passing, refusal } from './vault-refusals.ts'
 
 export interface KeyVaultOptions {
@@ -27,7 +27,7 @@ export interface KeyVaultOptions {
   readonly proxies?: ProxyPolicy
 }
 
-export interface KeyVault extends RollVault, WrappingKey {}
+export interface KeyVault extends CertificateVault, WrappingKey {}
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -100,9 +100,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
 
     readCertificate: async (version) => (await certificates()).readCertificate(version),
 
-    sign: (version, digest) => operate(signPs256, { name: certificateName, version }, digest),
-
-    signRs256: (version, digest) => operate(signRs256, { name: certificateName, version }, digest),
+    sign: (version, digest, algorithm) => operate({ ...sign, algorithm }, { name: certificateName, version }, digest),
 
     readWrappingKey: async (version) => {
       const missing = version === undefined ? 'wrapping_key_missing' : 'key_ring_unreadable'
@@ -139,15 +137,14 @@ interface Operation {
   readonly atLeast: number
 }
 
-const signPs256: Operation = { path: 'sign', algorithm: 'PS256', missing: 'certificate_missing', atLeast: 256 }
-const signRs256: Operation = { ...signPs256, algorithm: 'RS256' }
+const sign: Operation = { path: 'sign', algorithm: 'PS256', missing: 'certificate_missing', atLeast: 256 }
 const wrapKey: Operation = {
   path: 'wrapkey',
   algorithm: 'RSA-OAEP-256',
   missing: 'wrapping_key_missing',
   atLeast: 256,
 }
-const signRow: Operation = { ...signPs256, missing: 'wrapping_key_missing' }
+const signRow: Operation = { ...sign, missing: 'wrapping_key_missing' }
 const unwrapKey: Operation = { ...wrapKey, path: 'unwrapkey', missing: 'key_ring_unreadable', atLeast: 32 }
 
 function read(response: HttpResponse, missing: ErrorCode): Json {

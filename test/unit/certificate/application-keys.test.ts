@@ -1,8 +1,24 @@
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { signDigest } from '../../../local/vault/rsa.ts'
+import { makeSelfSigned } from '../../../local/vault/self-signed.ts'
 import { createGraphApplicationKeys } from '../../../shared/certificate/application-keys.graph.ts'
 import { BrokerError } from '../../../shared/errors/errors.ts'
+import type { CertificateVault } from '../../../shared/vault/vault.ts'
 
-const by = { version: 'a'.repeat(32), thumbprint: 'o'.repeat(43), expires: Date.now() + 86_400_000 }
+const pair = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const certificate = await makeSelfSigned({
+  ...pair,
+  subject: 'CN=broker',
+  keyUsage: [],
+  extendedKeyUsage: [],
+  notBefore: new Date(Date.now() - 86_400_000),
+  notAfter: new Date(Date.now() + 86_400_000),
+})
+const thumbprint = createHash('sha256').update(certificate).digest('base64url')
+const by = { version: 'a'.repeat(32), thumbprint, expires: Date.now() + 86_400_000 }
+const sign: CertificateVault['sign'] = (_version, digest, algorithm) =>
+  Promise.resolve(signDigest(pair.privateKey, algorithm, Buffer.from(digest)))
 
 /** What the log is told of a refusal in these words. */
 async function detailOf(code: unknown): Promise<string | undefined> {
@@ -10,8 +26,8 @@ async function detailOf(code: unknown): Promise<string | undefined> {
     graphUrl: 'https://localhost',
     objectId: '44444444-4444-4444-8444-444444444444',
     vault: {
-      readCertificate: () => Promise.resolve(new Uint8Array(8)),
-      signRs256: () => Promise.resolve(new Uint8Array(8)),
+      readCertificate: () => Promise.resolve(certificate),
+      sign,
     },
     network: () => Promise.resolve({ status: 400, headers: {}, json: { error: { code, message: 'quotes' } } }),
     token: () => Promise.resolve('token'),
@@ -40,5 +56,43 @@ describe('a refusal by Graph', () => {
     ['nothing', undefined],
   ])('whose code is %s is told without it', async (_what, code) => {
     expect(await detailOf(code)).toBe('addKey answered 400 ?')
+  })
+})
+
+describe('a proof of possession', () => {
+  const keysWith = (signBy: CertificateVault['sign'], sent: string[]) =>
+    createGraphApplicationKeys({
+      graphUrl: 'https://localhost',
+      objectId: '44444444-4444-4444-8444-444444444444',
+      vault: { readCertificate: () => Promise.resolve(certificate), sign: signBy },
+      network: ({ body }) => {
+        sent.push(body ?? '')
+        return Promise.resolve({ status: 204, headers: {}, json: {} })
+      },
+      token: () => Promise.resolve('token'),
+      clock: Date.now,
+    })
+  const keyId = '11111111-2222-4333-8444-555555555555'
+
+  it('is sent where its signature verifies, and never where it does not', async () => {
+    const sent: string[] = []
+    await keysWith(sign, sent).remove(keyId, by)
+    expect(sent).toHaveLength(1)
+
+    const other = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+    const wrong: CertificateVault['sign'] = (_version, digest, algorithm) =>
+      Promise.resolve(signDigest(other, algorithm, Buffer.from(digest)))
+    await expect(keysWith(wrong, sent).remove(keyId, by)).rejects.toMatchObject({ code: 'signature_invalid' })
+
+    expect(sent).toHaveLength(1)
+  })
+
+  it('is not signed by a version whose certificate in the vault is another', async () => {
+    const sent: string[] = []
+    const forged = { ...by, thumbprint: 'o'.repeat(43) }
+
+    await expect(keysWith(sign, sent).remove(keyId, forged)).rejects.toMatchObject({ code: 'certificate_missing' })
+
+    expect(sent).toEqual([])
   })
 })

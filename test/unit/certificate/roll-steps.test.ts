@@ -14,6 +14,7 @@ const thumbprints = new Map([
   [oldId, 'o'.repeat(43)],
   [newId, 'n'.repeat(43)],
 ])
+const facts = new Map([...thumbprints].map(([id, thumbprint]) => [id, { thumbprint, publicKey: 'k'.repeat(400) }]))
 const keyId = '11111111-2222-4333-8444-555555555555'
 const listed = (version: string, made: number, changes = {}) => ({
   version,
@@ -42,8 +43,7 @@ function machine(record: CertificateRecord, now = start, canRegister = true) {
       return step.kind
     },
     later: (milliseconds: number) => void (now += milliseconds),
-    see: (...versions: ReturnType<typeof listed>[]) =>
-      void (self.record = observe(self.record, versions, thumbprints, now)),
+    see: (...versions: ReturnType<typeof listed>[]) => void (self.record = observe(self.record, versions, facts, now)),
     signs: () => chooseRecorded(self.record, now)?.version,
     statusOf: (version: string) => self.record.versions.find((one) => one.version === version)?.status,
   }

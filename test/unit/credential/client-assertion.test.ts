@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { compactVerify, decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { audience, certificateName, clientId, startVaultParts } from '../vault/vault-parts.ts'
+import type { KeyVault } from '../../../shared/vault/key-vault/vault.key-vault.ts'
 import type { VaultParts } from '../vault/vault-parts.ts'
 
 let parts: VaultParts
@@ -20,7 +21,7 @@ const seconds = () => Math.floor(parts.now() / 1000)
 
 describe('a client assertion', () => {
   it('is signed by the vault with the certificate, for one audience, for ten minutes, once', async () => {
-    const jwt = await parts.instance().assertions.get()
+    const { jwt } = await parts.instance().assertions.get()
 
     const certificate = parts.vault.publicCertificates(certificateName)[0]!
     await compactVerify(jwt, new X509Certificate(certificate.der).publicKey, { algorithms: ['PS256'] })
@@ -69,7 +70,7 @@ describe('a client assertion', () => {
     const second = await assertions.get()
 
     expect(second).not.toBe(first)
-    expect(decodeJwt(second).exp! - seconds()).toBe(600)
+    expect(decodeJwt(second.jwt).exp! - seconds()).toBe(600)
   })
 
   it('is a new one each time for a provider that takes each once', async () => {
@@ -77,7 +78,7 @@ describe('a client assertion', () => {
 
     const all = await Promise.all([assertions.get(), assertions.get(), assertions.get()])
 
-    expect(new Set(all.map((jwt) => decodeJwt(jwt).jti)).size).toBe(3)
+    expect(new Set(all.map(({ jwt }) => decodeJwt(jwt).jti)).size).toBe(3)
     expect(signatures()).toBe(3)
   })
 
@@ -89,7 +90,7 @@ describe('a client assertion', () => {
       versions: { ...versions, get: async () => ({ ...(await versions.get()), expires }) },
     })
 
-    expect(decodeJwt(await assertions.get()).exp).toBe(Math.floor(expires / 1000))
+    expect(decodeJwt((await assertions.get()).jwt).exp).toBe(Math.floor(expires / 1000))
   })
 })
 
@@ -99,12 +100,12 @@ describe('a clock that jumps', () => {
     await assertions.get()
 
     parts.later(jump)
-    const { nbf, exp } = decodeJwt(await assertions.get())
+    const { nbf, exp } = decodeJwt((await assertions.get()).jwt)
     expect(nbf).toBeLessThanOrEqual(seconds())
     expect(exp).toBeGreaterThan(seconds() + 60)
 
     parts.later(-jump)
-    const back = decodeJwt(await assertions.get())
+    const back = decodeJwt((await assertions.get()).jwt)
     expect(back.nbf).toBeLessThanOrEqual(seconds())
   })
 
@@ -217,12 +218,12 @@ describe('a version that no longer signs', () => {
     parts.later(2)
     const newer = await parts.vault.renewCertificate(certificate)
     const { assertions } = parts.instance({ certificate })
-    expect(decodeProtectedHeader(await assertions.get())['x5t#S256']).toBe(newer.x5tS256)
+    expect(decodeProtectedHeader((await assertions.get()).jwt)['x5t#S256']).toBe(newer.x5tS256)
 
     parts.vault.setCertificateEnabled(certificate, newer.version, false)
     parts.later(700)
 
-    expect(decodeProtectedHeader(await assertions.get())['x5t#S256']).toBe(older.x5tS256)
+    expect(decodeProtectedHeader((await assertions.get()).jwt)['x5t#S256']).toBe(older.x5tS256)
   })
 
   it.each<[string, (name: string) => void, string, (name: string) => void]>([
@@ -282,3 +283,112 @@ describe('a version that no longer signs', () => {
     await expect(assertions.get()).rejects.toMatchObject({ code: 'certificate_missing' })
   })
 })
+
+describe('a signature that does not verify', () => {
+  /** A vault whose next signatures are by another key, of other bytes, or by the other algorithm. */
+  const wrong: readonly [string, (vault: KeyVault) => KeyVault['sign']][] = [
+    [
+      'with a changed byte',
+      (vault) =>
+        async (...call) =>
+          flipped(await vault.sign(...call)),
+    ],
+    ['of another text', (vault) => (version, _digest, algorithm) => vault.sign(version, Buffer.alloc(32), algorithm)],
+    ['by the other algorithm', (vault) => (version, digest) => vault.sign(version, digest, 'RS256')],
+    ['by another version', (vault) => (_version, digest, algorithm) => vault.sign(older.version, digest, algorithm)],
+    ['of zeros', () => () => Promise.resolve(Buffer.alloc(256))],
+  ]
+  let older: { version: string }
+  let newest: { der: Uint8Array }
+  let certificate: string
+  beforeEach(async () => {
+    certificate = `wrong-${Math.random().toString(36).slice(2)}`
+    older = await parts.vault.createCertificate(certificate, { keySize: 2048 })
+    parts.later(2)
+    newest = await parts.vault.renewCertificate(certificate)
+  })
+  const spoiled = (spoil: (vault: KeyVault) => KeyVault['sign'], reuse = true) => {
+    const honest = parts.connect({ certificateName: certificate })
+    const state = { isSpoiled: true, asked: 0 }
+    const sign: KeyVault['sign'] = (...call) => {
+      state.asked += 1
+      return state.isSpoiled ? spoil(honest)(...call) : honest.sign(...call)
+    }
+    return { ...parts.instance({ certificate, reuse, vault: { ...honest, sign } }), state }
+  }
+
+  it.each(wrong)('(%s) is refused by name and not kept; the next good one serves', async (_, spoil) => {
+    const { assertions, state } = spoiled(spoil)
+
+    await expect(assertions.get()).rejects.toMatchObject({ code: 'signature_invalid', status: 503 })
+    expect(assertions.state()).toBeUndefined()
+
+    state.isSpoiled = false
+    const { jwt } = await assertions.get()
+    await compactVerify(jwt, new X509Certificate(newest.der).publicKey, { algorithms: ['PS256'] })
+  })
+
+  it('ahead of need costs no sign-in: the assertion at hand is sent while it is good', async () => {
+    const { assertions, state } = spoiled(wrong[0]![1])
+    state.isSpoiled = false
+    const first = await assertions.get()
+    state.isSpoiled = true
+    parts.later(450)
+
+    expect(await assertions.get()).toBe(first)
+    await expect.poll(() => parts.faults).toMatchObject([{ code: 'signature_invalid' }])
+    expect(await assertions.get()).toBe(first)
+  })
+
+  it.each([true, false])('again and again makes a pause between the calls to the vault (reuse: %s)', async (reuse) => {
+    const { assertions, state } = spoiled(wrong[0]![1], reuse)
+
+    for (let i = 0; i < 20; i++) await expect(assertions.get()).rejects.toMatchObject({ code: 'signature_invalid' })
+    expect(state.asked).toBe(6)
+
+    state.isSpoiled = false
+    parts.later(6)
+    await expect(assertions.get()).resolves.toBeDefined()
+  })
+})
+
+describe('an assertion that the provider refused', () => {
+  it('is not returned again: the next request has a new signature, also by the only version', async () => {
+    const certificate = 'refused-alone'
+    await parts.vault.createCertificate(certificate, { keySize: 2048 })
+    const { assertions } = parts.instance({ certificate })
+    const first = await assertions.get()
+
+    expect(await assertions.next(first)).toBeUndefined()
+
+    const second = await assertions.get()
+    expect(second.thumbprint).toBe(first.thumbprint)
+    expect(second.jwt).not.toBe(first.jwt)
+    assertions.accepted(second)
+    expect(await assertions.get()).toBe(second)
+  })
+
+  it('many times in a row makes a pause, so that an outage at the provider is none at the vault', async () => {
+    const certificate = 'refused-always'
+    await parts.vault.createCertificate(certificate, { keySize: 2048 })
+    const { assertions } = parts.instance({ certificate })
+    let refused = 0
+    for (let i = 0; i < 50; i++) {
+      const sent = await assertions.get().catch(() => undefined)
+      if (!sent) continue
+      refused += 1
+      await assertions.next(sent)
+    }
+
+    expect(refused).toBe(6)
+    await expect(assertions.get()).rejects.toMatchObject({ code: 'client_refused' })
+    parts.later(2)
+    await expect(assertions.get()).resolves.toBeDefined()
+  })
+})
+
+function flipped(signature: Uint8Array): Uint8Array {
+  const changed = Buffer.from(signature)
+  changed[100]! ^= 1
+  return changed
+}

@@ -1,6 +1,6 @@
 import { UnsecuredJWT } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { ClientAssertions } from '../../../shared/credential/client-assertion.ts'
+import type { ClientAssertion, ClientAssertions } from '../../../shared/credential/client-assertion.ts'
 import { BrokerError } from '../../../shared/errors/errors.ts'
 import { createNetwork } from '../../../shared/http/network.ts'
 import type { TakenCode } from '../../../shared/provider/token-endpoint.ts'
@@ -17,8 +17,8 @@ type Json = Readonly<Record<string, unknown>>
 let server: SecureServer
 let tokens: TokenEndpoint
 let forms: Record<string, string>[]
-let assertion: () => Promise<string>
-let another: () => Promise<string | undefined>
+let assertion: () => Promise<ClientAssertion>
+let another: () => Promise<ClientAssertion | undefined>
 let accepted: string[]
 const now = Date.parse('2026-01-15T12:00:00Z')
 
@@ -41,8 +41,8 @@ beforeAll(async () => {
     },
     assertions: {
       get: () => assertion(),
-      another: () => another(),
-      accepted: (taken) => void accepted.push(taken),
+      next: () => another(),
+      accepted: ({ jwt }) => void accepted.push(jwt),
       state: () => undefined,
     } satisfies ClientAssertions,
     network: createNetwork({ deadlineMilliseconds: 200 }),
@@ -52,11 +52,12 @@ beforeAll(async () => {
 beforeEach(() => {
   forms = []
   accepted = []
-  assertion = () => Promise.resolve('the.client.assertion')
+  assertion = () => Promise.resolve(signed('the.client.assertion'))
   another = () => Promise.resolve(undefined)
 })
 afterAll(() => server.close())
 
+const signed = (jwt: string): ClientAssertion => ({ jwt, thumbprint: 't', issuedAt: 0, expires: 600 })
 const idToken = (changes: Json = {}) =>
   new UnsecuredJWT({ iss: 'x', sub: 'subject', oid: 'object', tid: tenantId, nonce: 'nonce', ...changes }).encode()
 const good = (changes: Json = {}): Json => ({
@@ -138,7 +139,7 @@ describe('a code that is redeemed', () => {
     await expect(redeem()).rejects.toMatchObject({ code: 'vault_throttled', retryAfterSeconds: 9 })
     expect(server.requests).toEqual([])
 
-    assertion = () => Promise.resolve('the.client.assertion')
+    assertion = () => Promise.resolve(signed('the.client.assertion'))
     await expect(redeem()).resolves.toBeDefined()
   })
 })
@@ -311,7 +312,7 @@ describe('a certificate that the provider does not know', () => {
     })
 
   it('makes way for another version, once, in the same request', async () => {
-    another = () => Promise.resolve('by.another.version')
+    another = () => Promise.resolve(signed('by.another.version'))
     onlyTakes('by.another.version')
 
     await expect(redeem()).resolves.toMatchObject({ accessToken: 'an.access.token' })
@@ -324,7 +325,7 @@ describe('a certificate that the provider does not know', () => {
   })
 
   it('is told where no other version does either, and nobody tries for ever', async () => {
-    another = () => Promise.resolve('by.another.version')
+    another = () => Promise.resolve(signed('by.another.version'))
     onlyTakes('by.nobody')
 
     await expect(redeem()).rejects.toMatchObject({ code: 'client_refused' })
@@ -334,7 +335,7 @@ describe('a certificate that the provider does not know', () => {
   })
 
   it('is not what a text says that speaks of one', async () => {
-    another = () => Promise.resolve('by.another.version')
+    another = () => Promise.resolve(signed('by.another.version'))
     says({ error: 'invalid_grant', error_description: 'AADSTS700027: certificate', error_codes: [54005] }, 400)
 
     await expect(redeem()).rejects.toMatchObject({ code: 'code_refused' })

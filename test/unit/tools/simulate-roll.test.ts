@@ -15,7 +15,7 @@ function known(changes: Partial<RecordedVersion> = {}): CertificateRecord {
   const seen = observe(
     emptyRecord,
     [{ version: oldId, enabled: true, ...dates }],
-    new Map([[oldId, 'o'.repeat(43)]]),
+    new Map([[oldId, { thumbprint: 'o'.repeat(43), publicKey: 'k'.repeat(400) }]]),
     now,
   )
   return { ...seen, versions: seen.versions.map((one) => ({ ...one, status: 'accepted' as const, ...changes })) }

@@ -35,7 +35,7 @@ const calls: readonly (readonly [
 ])[] = [
   ['listVersions', () => keyVault.listVersions(), 'certificate_missing'],
   ['getCertificate', () => keyVault.readCertificate(version), 'certificate_missing'],
-  ['sign', () => keyVault.sign(version, digest), 'certificate_missing'],
+  ['sign', () => keyVault.sign(version, digest, 'PS256'), 'certificate_missing'],
   ['sign', () => keyVault.signRow(digest, wrappingVersion), 'wrapping_key_missing'],
   ['getKey', () => keyVault.readWrappingKey(), 'wrapping_key_missing'],
   ['getKey', () => keyVault.readWrappingKey(wrappingVersion), 'key_ring_unreadable'],
@@ -48,15 +48,15 @@ describe('the vault', () => {
     expect(await keyVault.listVersions()).toMatchObject([{ version, enabled: true }])
     const [certificate] = parts.vault.publicCertificates(certificateName)
     expect(Buffer.from(await keyVault.readCertificate(version))).toEqual(certificate?.der)
-    expect(await keyVault.sign(version, digest)).toHaveLength(256)
+    expect(await keyVault.sign(version, digest, 'PS256')).toHaveLength(256)
     expect(Buffer.from(await keyVault.unwrap(wrapped, wrappingVersion))).toEqual(secret)
   })
 
   it('is asked to sign and to unwrap by one request each, and for no challenge first', async () => {
     const cold = parts.connect()
 
-    await Promise.all([cold.sign(version, digest), cold.unwrap(wrapped, wrappingVersion)])
-    await cold.sign(version, digest)
+    await Promise.all([cold.sign(version, digest, 'PS256'), cold.unwrap(wrapped, wrappingVersion)])
+    await cold.sign(version, digest, 'PS256')
 
     expect(parts.operations().sort()).toEqual(['sign 200', 'sign 200', 'unwrapkey 200'])
     expect(parts.vault.requests).toHaveLength(3)
@@ -107,10 +107,10 @@ describe('the vault', () => {
     const { version: own } = await parts.vault.createCertificate('mended', { keySize: 2048 })
     const vault = parts.connect({ certificateName: 'mended' })
     parts.vault.setCertificateDates('mended', own, { expires: new Date(parts.now() - 1000) })
-    await expect(vault.sign(own, digest)).rejects.toMatchObject({ code: 'vault_forbidden' })
+    await expect(vault.sign(own, digest, 'PS256')).rejects.toMatchObject({ code: 'vault_forbidden' })
 
     parts.vault.setCertificateDates('mended', own, { expires: new Date(parts.now() + 86_400_000) })
-    await expect(vault.sign(own, digest)).resolves.toBeDefined()
+    await expect(vault.sign(own, digest, 'PS256')).resolves.toBeDefined()
   })
 
   it('is never asked for a key by something that is no version', async () => {
@@ -123,7 +123,7 @@ describe('the vault', () => {
     ]) {
       await expect(keyVault.unwrap(wrapped, strange)).rejects.toMatchObject({ code: 'key_ring_unreadable' })
       await expect(keyVault.readWrappingKey(strange)).rejects.toMatchObject({ code: 'key_ring_unreadable' })
-      await expect(keyVault.sign(strange, digest)).rejects.toMatchObject({ code: 'certificate_missing' })
+      await expect(keyVault.sign(strange, digest, 'PS256')).rejects.toMatchObject({ code: 'certificate_missing' })
     }
     expect(parts.vault.requests).toEqual([])
   })
@@ -194,14 +194,17 @@ describe.each(calls)('a vault in trouble at %s', (operation, ask, missing) => {
 describe('the identity that lets into the vault', () => {
   it('that has no token, or none in time, is told apart from a vault in trouble', async () => {
     const without = parts.connect({ credential: { getToken: () => Promise.resolve(null) } })
-    await expect(without.sign(version, digest)).rejects.toMatchObject({ code: 'managed_identity_unavailable' })
+    await expect(without.sign(version, digest, 'PS256')).rejects.toMatchObject({ code: 'managed_identity_unavailable' })
 
     const silent = { getToken: () => new Promise<never>(() => undefined) }
     const waiting = parts.connect({ credential: silent, deadlineMilliseconds: 50 })
-    await expect(waiting.sign(version, digest)).rejects.toMatchObject({ code: 'vault_unavailable', detail: 'deadline' })
+    await expect(waiting.sign(version, digest, 'PS256')).rejects.toMatchObject({
+      code: 'vault_unavailable',
+      detail: 'deadline',
+    })
 
     expect(parts.vault.requests).toEqual([])
-    await expect(keyVault.sign(version, digest)).resolves.toBeDefined()
+    await expect(keyVault.sign(version, digest, 'PS256')).resolves.toBeDefined()
   })
 })
 
@@ -216,7 +219,7 @@ describe('something else where the vault should be', () => {
   it('is not followed elsewhere', async () => {
     other.answer((_, response) => sendJson(response, {}, 307, { location: `${parts.vault.url}/keys/x` }))
 
-    await expect(there().sign(version, digest)).rejects.toMatchObject({ code: 'vault_unavailable' })
+    await expect(there().sign(version, digest, 'PS256')).rejects.toMatchObject({ code: 'vault_unavailable' })
 
     expect(parts.vault.requests).toEqual([])
   })
@@ -232,7 +235,7 @@ describe('something else where the vault should be', () => {
     }
     other.answer((_, response) => sendJson(response, {}, 401, { 'www-authenticate': challenge }))
 
-    const refused = parts.connect({ vaultUrl: other.url, credential: { getToken } }).sign(version, digest)
+    const refused = parts.connect({ vaultUrl: other.url, credential: { getToken } }).sign(version, digest, 'PS256')
 
     await expect(refused).rejects.toMatchObject({ code: 'vault_forbidden' })
     expect(scopes).toEqual(['https://vault.azure.net/.default'])
@@ -261,7 +264,7 @@ describe('something else where the vault should be', () => {
   it('is not believed an answer without a result, nor one that is too short', async () => {
     for (const body of [{}, { value: '' }, { kid: 'x', value: Buffer.alloc(16).toString('base64url') }]) {
       other.answer((_, response) => sendJson(response, body))
-      await expect(there().sign(version, digest)).rejects.toMatchObject({ code: 'vault_unavailable' })
+      await expect(there().sign(version, digest, 'PS256')).rejects.toMatchObject({ code: 'vault_unavailable' })
       await expect(there().unwrap(wrapped, wrappingVersion)).rejects.toMatchObject({
         code: 'vault_unavailable',
       })
@@ -272,7 +275,7 @@ describe('something else where the vault should be', () => {
     const gone = await startSecureServer()
     await gone.close()
 
-    await expect(parts.connect({ vaultUrl: gone.url }).sign(version, digest)).rejects.toMatchObject({
+    await expect(parts.connect({ vaultUrl: gone.url }).sign(version, digest, 'PS256')).rejects.toMatchObject({
       code: 'vault_unavailable',
       detail: 'vault answered ECONNREFUSED',
     })
