@@ -17,6 +17,9 @@ export interface StorageEmulator {
 }
 
 const account = 'devstoreaccount1'
+/** The emulator's published account key: no secret, every Azurite has it. */
+export const storageEmulatorKey =
+  'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
 const defaultPorts: Readonly<Record<StorageService, number>> = { blob: 10000, queue: 10001, table: 10002 }
 /** Ends the child when this process is gone, however it went. */
 const endWithParent = 'data:text/javascript,process.on("disconnect",()=>process.exit());process.channel?.unref()'

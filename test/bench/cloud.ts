@@ -30,6 +30,7 @@ export interface CloudOptions {
 /** What is printed when all of it listens. */
 export interface CloudReady {
   readonly issuer: string
+  readonly vaultUrl: string
   /** For the broker. */
   readonly settings: Readonly<Record<string, string>>
   /** With these on top it reports to the local ingestion. */
@@ -91,6 +92,7 @@ const ingestion = await startIngestion({
 
 const ready: CloudReady = {
   issuer: provider.issuer,
+  vaultUrl: vault.url,
   settings: {
     AzureAd__Instance: `${new URL(provider.issuer).origin}/`,
     AzureAd__ClientCredentials__0__KeyVaultUrl: vault.url,

@@ -2,6 +2,7 @@
 import type { Child } from './child.ts'
 import { signIn } from './driver.ts'
 import type { Guest } from './driver.ts'
+import { onFunctions } from './measure-warm.ts'
 import { guestAt } from './measure.ts'
 import type { Measuring } from './measure.ts'
 import { compare, figureOf } from './report.ts'
@@ -13,6 +14,7 @@ export async function measureCold({ world, plan, tell }: Measuring): Promise<rea
   const broker: Fresh[] = []
   const peer: Fresh[] = []
   const other: Fresh[] = []
+  const team: Fresh[] = []
   const bare: number[] = []
   // One round more: the first finds files that are not in memory, and makes tables, key ring and certificate row.
   for (let round = 0; round <= plan.coldRounds; round++) {
@@ -21,11 +23,13 @@ export async function measureCold({ world, plan, tell }: Measuring): Promise<rea
     const fromBroker = await startAndSignIn(await world.startBroker(), guest)
     const fromPeer = await startAndSignIn(await world.startPeer('openid-client'), guest)
     const fromOther = await startAndSignIn(await world.startPeer('express-openid-connect'), guest)
+    const fromTeam = await startAndSignIn(await world.startPeer('functions'), guest)
     const fromBare = await startOnly(await world.startBareFunction())
     if (round === 0) continue
     broker.push(fromBroker)
     peer.push(fromPeer)
     other.push(fromOther)
+    team.push(fromTeam)
     bare.push(fromBare)
   }
   const of = (fresh: readonly Fresh[], what: keyof Fresh) => fresh.map((one) => one[what])
@@ -43,6 +47,10 @@ export async function measureCold({ world, plan, tell }: Measuring): Promise<rea
       vsPeer('signedIn'),
     ),
     compare({ what: 'the same', unit: 'ms' }, of(broker, 'signedIn'), vsOther('signedIn')),
+    compare({ number: 13, what: 'the same', unit: 'ms', goal: { must: 0.6 } }, of(broker, 'signedIn'), [
+      onFunctions,
+      of(team, 'signedIn'),
+    ]),
     compare(
       { number: 11, what: 'memory after the first sign-in', unit: 'MB', goal: { must: 1.1, stretch: 0.9 } },
       of(broker, 'memory'),

@@ -16,6 +16,7 @@ export async function measureWarm(measuring: Measuring): Promise<readonly Row[]>
   const caching = await world.startBroker({ settings: { Broker__SessionCacheSeconds: '60' } })
   const peer = await world.startPeer('openid-client')
   const other = await world.startPeer('express-openid-connect')
+  const team = await world.startPeer('functions')
   const hello = {
     bare: await world.startBareFunction(),
     library: await world.startLibrary(),
@@ -32,27 +33,41 @@ export async function measureWarm(measuring: Measuring): Promise<readonly Row[]>
   const ask = (child: Hello, count: number) =>
     perUnit(child, count, () => repeat(count, plan.inFlight, () => get(`${child.ready.url}/hello`)))
 
-  for (const running of [broker, reporting, peer, other]) {
+  for (const running of [broker, reporting, peer, other, team]) {
     tell(
       `warm-up of ${running === reporting ? 'the broker that reports' : running.name}: ${plan.warmUpSignIns} sign-ins`,
     )
     await signInAt(running, plan.warmUpSignIns)
   }
   tell(`warm-up: ${plan.warmUpReads} reads each`)
-  for (const running of [broker, caching, peer, other]) await readAt(running, plan.warmUpReads)
+  for (const running of [broker, caching, peer, other, team]) await readAt(running, plan.warmUpReads)
   for (const child of Object.values(hello)) await ask(child, plan.warmUpReads)
 
-  const signIns = { broker: [] as number[], reporting: [] as number[], peer: [] as number[], other: [] as number[] }
-  const reads = { broker: [] as number[], caching: [] as number[], peer: [] as number[], other: [] as number[] }
+  const signIns = {
+    broker: [] as number[],
+    reporting: [] as number[],
+    peer: [] as number[],
+    other: [] as number[],
+    team: [] as number[],
+  }
+  const reads = {
+    broker: [] as number[],
+    caching: [] as number[],
+    peer: [] as number[],
+    other: [] as number[],
+    team: [] as number[],
+  }
   const hellos = { bare: [] as number[], library: [] as number[], plain: [] as number[] }
   for (let round = 1; round <= plan.rounds; round++) {
     tell(`warm processes, ${round} of ${plan.rounds}`)
     signIns.broker.push(await signInAt(broker, plan.signIns))
     signIns.peer.push(await signInAt(peer, plan.signIns))
     signIns.other.push(await signInAt(other, plan.signIns))
+    signIns.team.push(await signInAt(team, plan.signIns))
     signIns.reporting.push(await signInAt(reporting, plan.signIns))
     reads.broker.push(await readAt(broker, plan.reads))
     reads.peer.push(await readAt(peer, plan.reads))
+    reads.team.push(await readAt(team, plan.reads))
     reads.caching.push(await readAt(caching, plan.reads))
     reads.other.push(await readAt(other, plan.reads))
     hellos.bare.push(await ask(hello.bare, plan.reads))
@@ -60,7 +75,9 @@ export async function measureWarm(measuring: Measuring): Promise<readonly Row[]>
     hellos.plain.push(await ask(hello.plain, plan.reads))
   }
   const slow = await measureSlow(measuring, broker, reporting)
-  await Promise.all([broker, reporting, peer, other, caching, ...Object.values(hello)].map((child) => child.end()))
+  await Promise.all(
+    [broker, reporting, peer, other, team, caching, ...Object.values(hello)].map((child) => child.end()),
+  )
 
   const signInRow = { what: 'warm sign-in', unit: 'µs' }
   const fromTable = { what: 'session, from the table', unit: 'µs' }
@@ -73,6 +90,8 @@ export async function measureWarm(measuring: Measuring): Promise<readonly Row[]>
       signIns.peer,
     ]),
     compare({ number: 2, ...signInRow, goal: { must: 0.75, stretch: 0.6 } }, signIns.broker, cookie(signIns.other)),
+    compare({ number: 13, ...signInRow, goal: { must: 0.5 } }, signIns.broker, [onFunctions, signIns.team]),
+    compare({ number: 13, ...fromTable, goal: { must: 0.6 } }, reads.broker, [onFunctions, reads.team]),
     compare({ number: 4, ...fromTable, goal: { must: 2.3, stretch: 1.8 } }, reads.broker, memory(reads.peer)),
     compare({ number: 4, ...kept, goal: { must: 1, stretch: 0.7 } }, reads.caching, memory(reads.peer)),
     compare({ number: 5, ...fromTable, goal: { must: 0.75, stretch: 0.55 } }, reads.broker, cookie(reads.other)),
@@ -119,6 +138,9 @@ async function measureSlow({ world, plan, tell }: Measuring, broker: Running, re
 function waitUntil(moment: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, Math.max(0, moment - performance.now())))
 }
+
+/** The peer that does the same job on the same host. */
+export const onFunctions = 'functions, by the libraries'
 
 interface Hellos {
   readonly bare: readonly number[]

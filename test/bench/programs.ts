@@ -5,7 +5,7 @@ import { build } from '../../tools/build.ts'
 import type { BuildResult } from '../../tools/build.ts'
 import { bundleFunctionsHost } from '../../local/functions-host/bundle-host.ts'
 
-export type PeerName = 'openid-client' | 'express-openid-connect'
+export type PeerName = 'openid-client' | 'express-openid-connect' | 'functions'
 
 export interface Programs {
   /** The functions host with the broker's bundle. */
@@ -40,6 +40,7 @@ export async function buildPrograms(folder: string, sourcemap = false): Promise<
   const [broker] = await Promise.all([
     build({ outdir: file('broker'), sourcemap }),
     build({ entry: source('bare-function/index.ts'), outdir: file('bare') }),
+    build({ entry: source('peer-functions/index.ts'), outdir: file('functions'), sourcemap }),
     bundleFunctionsHost(file('host.mjs')),
     esbuild.build({
       entryPoints: sources,
@@ -61,6 +62,7 @@ export async function buildPrograms(folder: string, sourcemap = false): Promise<
     peers: {
       'openid-client': [...usage, file('openid-client.mjs')],
       'express-openid-connect': [...usage, file('express-openid-connect.mjs')],
+      functions: hosted('functions'),
     },
     coldStart: [file('cold-start.mjs'), file('broker')],
     library: [...usage, file('library.mjs'), file('bare')],

@@ -2,7 +2,7 @@
 import { generateKeyPairSync, randomBytes, randomUUID, X509Certificate } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { startStorageEmulator } from '../../local/azurite.ts'
+import { startStorageEmulator, storageEmulatorKey } from '../../local/azurite.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
 import { makeSelfSigned } from '../../local/vault/self-signed.ts'
 import { startChild } from './child.ts'
@@ -43,6 +43,7 @@ export interface BrokerOptions {
 
 const root = path.join(import.meta.dirname, '..', '..')
 const apiScope = 'api://demo/orders.read'
+const scope = `openid profile offline_access ${apiScope}`
 const returnUrl = `${frontEndOrigin}/`
 // Nobody listens there: the browser is a loop that follows no further, and instances answer for one base URL.
 const brokerBaseUrl = 'http://localhost:7071'
@@ -110,7 +111,22 @@ export async function startWorld({ guests, people = guests, sourcemap = false }:
         { id: 'shop', origins: [frontEndOrigin], apis: [{ name: 'orders', scopes: [apiScope] }] },
       ]),
     }
-    const peerSettings = (name: PeerName) => ({
+    /** The peer on Functions has the broker's registration, certificate and identity. */
+    const functionsSettings = () => ({
+      PATH: process.env.PATH,
+      ...cloud.ready.settings,
+      NODE_ENV: 'production',
+      ISSUER: cloud.ready.issuer,
+      CLIENT_ID: localDefaults.AzureAd__ClientId,
+      REDIRECT_URI: `${brokerBaseUrl}/callback`,
+      RETURN_URL: returnUrl,
+      SCOPE: scope,
+      VAULT_URL: cloud.ready.vaultUrl,
+      CERTIFICATE_NAME: localDefaults.AzureAd__ClientCredentials__0__KeyVaultCertificateName,
+      TABLES_URL: tables.url,
+      TABLES_KEY: storageEmulatorKey,
+    })
+    const peerSettings = (name: keyof typeof peers) => ({
       PATH: process.env.PATH,
       NODE_EXTRA_CA_CERTS: caFile,
       // As deployed: express answers errors at length otherwise.
@@ -119,7 +135,7 @@ export async function startWorld({ guests, people = guests, sourcemap = false }:
       CLIENT_ID: peers[name].clientId,
       REDIRECT_URI: peers[name].redirectUri,
       RETURN_URL: returnUrl,
-      SCOPE: `openid profile offline_access ${apiScope}`,
+      SCOPE: scope,
       CERTIFICATE: peers[name].certificate,
       PRIVATE_KEY: peers[name].privateKey,
       SESSION_SECRET: randomBytes(32).toString('base64url'),
@@ -139,7 +155,12 @@ export async function startWorld({ guests, people = guests, sourcemap = false }:
         return { ...child, name: 'broker', url: child.ready.url, ...brokerPaths }
       },
       startPeer: async (name) => {
-        const child = keep(await startChild<{ url: string }>(programs.peers[name], peerSettings(name)))
+        const child = keep(
+          await startChild<{ url: string }>(
+            programs.peers[name],
+            name === 'functions' ? functionsSettings() : peerSettings(name),
+          ),
+        )
         return { ...child, name, url: child.ready.url, loginPath: '/login', sessionPath: '/session' }
       },
       startBareFunction: async () => keep(await startChild(programs.bare, { PATH: process.env.PATH })),

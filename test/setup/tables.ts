@@ -1,6 +1,7 @@
 /** The store as those see it who have the storage account: past the broker, past the proxy, every byte of every row. */
 import { AzureNamedKeyCredential, TableClient, TableServiceClient } from '@azure/data-tables'
 import { inject } from 'vitest'
+import { storageEmulatorKey } from '../../local/azurite.ts'
 import { createAzureTableStore } from '../../shared/store/azure-table/store.azure-table.ts'
 import type { Store, StoredRow, TableName } from '../../shared/store/store.ts'
 import type { Stack } from './stack.ts'
@@ -16,7 +17,7 @@ export interface Tables {
 
 export function openTables({ tablePrefix }: Pick<Stack, 'tablePrefix'>): Tables {
   const tableServiceUri = inject('tableServiceUri')
-  const credential = new AzureNamedKeyCredential('devstoreaccount1', emulatorKey)
+  const credential = new AzureNamedKeyCredential('devstoreaccount1', storageEmulatorKey)
   const options = { allowInsecureConnection: true }
   const store = createAzureTableStore({
     tableServiceUri,
@@ -50,6 +51,3 @@ export function openTables({ tablePrefix }: Pick<Stack, 'tablePrefix'>): Tables 
     },
   }
 }
-
-/** Azurite's key is in its documentation and opens nothing but an emulator. */
-const emulatorKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
