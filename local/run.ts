@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { declarations } from '../shared/settings/declarations.ts'
-import { parseSettings, SettingsError } from '../shared/settings/settings.ts'
+import { describeProblem, parseSettings, SettingsError } from '../shared/settings/settings.ts'
 import type { Settings } from '../shared/settings/settings.ts'
 import { proxyPolicyOf } from '../shared/outbound/proxy.ts'
 import { build } from '../tools/build.ts'
@@ -24,6 +24,7 @@ import { withLocalDefaults } from './local-defaults.ts'
 import { fixedPorts, freePorts } from './ports.ts'
 import type { Ports } from './ports.ts'
 import { findSettingsFile } from './settings-file.ts'
+import { dropShellSecrets } from './shell-secrets.ts'
 
 const root = path.join(import.meta.dirname, '..')
 const began = performance.now()
@@ -58,8 +59,10 @@ export async function run(commandLine: readonly string[]): Promise<void> {
 
   try {
     const options = parseArguments(commandLine)
+    dropShellSecrets(process.env, console.error)
     const { environment, ports, fresh } = await prepare(options)
     const settings = parseSettings(environment)
+    for (const warning of settings.warnings) console.error(`Warning: ${describeProblem(warning)}`)
     const caFile = await caFileFor(fresh, closing)
     const eventGrid = createEventGrid()
     closing.push(() => eventGrid.close())
@@ -183,7 +186,7 @@ async function startCloudFor(
     trusted: await trustedHere(caFile),
     brokerUrls: [settings.baseUrl],
     frontEnds: settings.frontEnds,
-    tenantId: 'tenantId' in identity ? identity.tenantId : (declarations.tenantId.local ?? ''),
+    tenantId: 'tenantId' in identity ? identity.tenantId : declarations.tenantId.local,
     clientId: settings.provider.clientId,
     applicationObjectId: settings.provider.applicationObjectId,
     certificateName: settings.credential.certificateName,

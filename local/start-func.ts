@@ -5,6 +5,7 @@ import path from 'node:path'
 
 import { build, describeBuild } from '../tools/build.ts'
 import { onOrphaned } from './shutdown.ts'
+import { dropShellSecrets } from './shell-secrets.ts'
 import { LocalError } from './http-server.ts'
 import { caFile, ensureLocalParts } from './local-parts.ts'
 import { copyExampleSettings } from './settings-file.ts'
@@ -18,6 +19,7 @@ try {
   if (await copyExampleSettings(root)) {
     console.error('There was no local.settings.json: copied local.settings.example.json to it.')
   }
+  dropShellSecrets(process.env, console.error)
   const parts = await ensureLocalParts()
   try {
     console.error(describeBuild(await build({ sourcemap: true })))

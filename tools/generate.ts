@@ -35,7 +35,7 @@ export async function render({ path, content }: GeneratedFile): Promise<string> 
   return format(content(), { ...(await resolveConfig(file)), filepath: file })
 }
 
-/** The paths whose file is missing or says something else than the code. */
+/** The paths whose file is missing or differs from the code. */
 export async function findDrift(files: readonly GeneratedFile[] = generatedFiles): Promise<readonly string[]> {
   const drifted: string[] = []
   for (const file of files) {

@@ -1,6 +1,6 @@
-/** What is written from the declared settings: the example to copy, the page, and the schema of the front ends. */
+/** Generates the example settings, docs/settings.md and the schema of the front ends from the declarations. */
 import * as z from 'zod/mini'
-import { clouds } from '../shared/settings/addresses.ts'
+import { clouds } from '../shared/settings/clouds.ts'
 import { allDeclarations, declarations, sections } from '../shared/settings/declarations.ts'
 import type { Declaration } from '../shared/settings/declarations.ts'
 import { frontEndsSchema } from '../shared/settings/front-ends.schema.ts'
@@ -13,7 +13,7 @@ export function exampleSettings(): string {
   return JSON.stringify({ IsEncrypted: false, Values: localDefaults, Host: { LocalHttpPort: 7071 } })
 }
 
-/** docs/front-ends.schema.json: JSON Schema 2020-12 of what may stand in Broker__FrontEnds. */
+/** docs/front-ends.schema.json: JSON Schema 2020-12 of Broker__FrontEnds. */
 export function publishedFrontEndsSchema(): string {
   return JSON.stringify(z.toJSONSchema(frontEndsSchema, { target: 'draft-2020-12', io: 'input' }))
 }
@@ -24,15 +24,17 @@ export function settingsPage(): string {
 
 <!-- Written by "npm run generate" from shared/settings/declarations.ts: change it there. -->
 
-App settings in Azure, \`Values\` of \`local.settings.json\` on a laptop (copy \`local.settings.example.json\`), or environment variables. Names are as Microsoft.Identity.Web has them, with \`__\` between levels; \`Broker__…\` is the rest. An empty value counts as not set.
+This page lists every setting with its bounds and default, the accepted hosts, and the reasons for which settings are refused.
 
-The settings are read once, at start. What is wrong with them is reported all at once, by name and with the fix, and never with a value: \`npm start\` ends with exit code 2; on a Functions host every route but \`/health\` answers 503 with that report until it is mended.
+Settings are app settings in Azure, \`Values\` of \`local.settings.json\` on a laptop (copy \`local.settings.example.json\`), or environment variables. Names follow Microsoft.Identity.Web, with \`__\` between levels; all others begin with \`Broker__\`. An empty value counts as not set.
+
+The settings are read once, at start. All problems are reported at once, by name and with the fix, and never with a value: \`npm start\` ends with exit code 2; on a Functions host every route except \`/health\` answers 503 with that report until the settings are corrected. A fault in the telemetry settings is only a warning in the log: telemetry is off, and the broker works.
 
 ${sections.map(section).join('\n\n')}
 
 ## Front ends
 
-\`${declarations.frontEnds.name}\` is one JSON array; [front-ends.schema.json](front-ends.schema.json) is its JSON Schema, for an editor or a pipeline to check it by.
+\`${declarations.frontEnds.name}\` is one JSON array; [front-ends.schema.json](front-ends.schema.json) is its JSON Schema, with which an editor or a pipeline can check it.
 
 \`\`\`json
 ${JSON.stringify(frontEndsExample(), null, 2)}
@@ -42,35 +44,38 @@ ${membersTable()}
 
 Ids are unique; two front ends may share an origin. A member that is not in the table is refused.
 
-## One cloud
+## Clouds and hosts
 
-The vault and the table service are of the same cloud as the instance. On loopback (\`localhost\`, \`127.0.0.1\`, \`[::1]\`) stand the local parts. Nothing else is taken: no other host, no IP address, no port, no user name, so that a setting cannot send a token elsewhere.
+The vault, the table service and Graph belong to the same cloud as the instance. On loopback (\`localhost\`, \`127.0.0.1\`, \`[::1]\`) run the local parts. Any other host, an IP address, a port or a user name is refused, so that a setting cannot send a token to another server. \`${declarations.additionalHosts.name}\` adds a host by its full name.
 
 ${table(
-  ['Cloud', 'Instance', 'Vault', 'Table service'],
-  clouds.map(({ name, loginHost, vaultSuffix, tableSuffix }) => [
+  ['Cloud', 'Instance', 'Vault', 'Table service', 'Graph'],
+  clouds.map(({ name, loginHost, vaultSuffix, tableSuffix, graphHosts }) => [
     name,
     `\`https://${loginHost}/\``,
     `\`https://<name>${vaultSuffix}\``,
     `\`https://<account>${tableSuffix}\``,
+    graphHosts.map((host) => `\`https://${host}\``).join(', '),
   ]),
 )}
 
-## Names that other programs read
+Storage accounts with DNS zone endpoints (\`https://<account>.z<number>.table.storage.azure.net\`) are accepted in the public cloud.
 
-What people bring along from Microsoft.Identity.Web. Any other name under \`AzureAd__\` and \`Broker__\` is refused as unknown, with the nearest known one.
+## Names of Microsoft.Identity.Web
+
+Configurations for Microsoft.Identity.Web may contain these names. Any other name under \`AzureAd__\` and \`Broker__\` is refused as unknown, with the nearest known name.
 
 ${table(
-  ['Name', 'Here it', 'Do this'],
+  ['Name', 'In this broker it', 'Fix'],
   [
     ...allDeclarations.flatMap(({ name, olderName }) =>
-      olderName === undefined ? [] : [[`\`${olderName}\``, 'is taken', `The older name of \`${name}\`.`]],
+      olderName === undefined ? [] : [[`\`${olderName}\``, 'is accepted', `The older name of \`${name}\`.`]],
     ),
     ...usualNames
       .filter(isNotOlder)
       .map(({ name, takenAs, problem, fix }) => [
         `\`${name}\``,
-        takenAs === undefined ? problem : `${problem}; \`${takenAs}\` is taken`,
+        takenAs === undefined ? problem : `${problem}; \`${takenAs}\` is accepted`,
         fix,
       ]),
     ...otherSourceTypes.map(({ name, problem, fix }) => [`\`SourceType\` = \`${name}\``, problem, fix]),
@@ -79,15 +84,29 @@ ${table(
   ],
 )}
 
-## What is refused because it is secret
+## Refused secrets
 
-The broker needs no secret: Key Vault signs, and storage is reached by identity. So these are refused wherever they stand, and the report says what to do instead:
+The broker needs no secret: Key Vault signs, and storage is accessed by managed identity. The following settings are refused, and the report names the alternative:
 
-- a name that ends in \`ClientSecret\`, and \`AZURE_CLIENT_SECRET\`;
+- a name that ends in \`ClientSecret\`, and \`AZURE_CLIENT_SECRET\`, \`AZURE_CLIENT_CERTIFICATE_PASSWORD\` and \`AZURE_PASSWORD\`;
 - a private key or a certificate as text (PEM, PFX or DER in base64, a JSON Web Key with its private part) in any setting under \`AzureAd__\` and \`Broker__\`, also inside JSON;
-- a connection string with \`AccountKey\`, \`SharedAccessKey\`, \`SharedAccessSignature\` or a signature (\`sig=\`) in one of those settings or in \`AzureWebJobsStorage\`. \`UseDevelopmentStorage=true\` is fine.
+- a connection string with \`AccountKey\`, \`SharedAccessKey\`, \`SharedAccessSignature\` or a signature (\`sig=\`) in one of those settings or in \`AzureWebJobsStorage\`. \`UseDevelopmentStorage=true\` is accepted.
 
-What the platform injects by itself (\`MSI_SECRET\`, \`IDENTITY_HEADER\`, \`WEBSITE_AUTH_SIGNING_KEY\`) is not looked at.
+Values that the platform injects (\`MSI_SECRET\`, \`IDENTITY_HEADER\`, \`WEBSITE_AUTH_SIGNING_KEY\`) are not checked. Secrets of other programs in the shell of \`npm start\` are removed with a warning.
+
+## Refused switches
+
+These environment variables switch off a check, redirect tokens, or write tokens to a log or a file. They are refused as soon as one address in the settings is outside loopback; otherwise each is a warning.
+
+- \`NODE_TLS_REJECT_UNAUTHORIZED=0\`;
+- \`NODE_OPTIONS\` with \`--insecure-http-parser\`, \`--security-revert\`, \`--use-openssl-ca\`, \`--tls-min-v1.0\` or \`--tls-min-v1.1\`, a weak \`--tls-cipher-list\`, \`--tls-keylog\`, \`--trace-tls\`, \`--inspect\`, \`--inspect-brk\`, \`--inspect-wait\` or \`--heapsnapshot-…\`;
+- \`NODE_DEBUG\` for HTTP;
+- \`MSAL_FORCE_REGION\`;
+- \`MSI_ENDPOINT\`, \`IMDS_ENDPOINT\` and \`AZURE_POD_IDENTITY_AUTHORITY_HOST\` with an address that is neither loopback nor link-local.
+
+## Unresolved references
+
+App Service replaces a reference (\`@Microsoft.KeyVault(…)\`, \`@Microsoft.AppConfiguration(…)\`) before the process starts. A setting that still contains the reference is refused as *not resolved*. The page "Environment variables" of the function app shows the status of each reference. Usual reasons: the identity of the reference lacks permission to read the secret, the vault's firewall blocks the app, or the secret or its version is missing or disabled. The broker needs no reference, because none of its settings is a secret.
 `
 }
 
@@ -103,10 +122,10 @@ function section(name: (typeof sections)[number]): string {
         ? ''
         : `\`${declaration.local}\``,
     ])
-  return `## ${name}\n\n${table(['Name', 'What it is', 'May be', 'Default', 'On a laptop'], rows)}`
+  return `## ${name}\n\n${table(['Name', 'Purpose', 'Accepted values', 'Default', 'On a laptop'], rows)}`
 }
 
-/** The older list has the same members as the newer one, and the page says so once. */
+/** The older list has the same members as the newer one; the page lists them once. */
 function isNotOlder({ name }: { name: string }): boolean {
   return !name.includes('__ClientCertificates__')
 }
@@ -135,7 +154,7 @@ function membersTable(): string {
           ? ''
           : `\`${JSON.stringify(preset)}\``,
     ])
-  return table(['Member', 'What it is', 'Default'], [...rows(item, ''), ...rows(api, 'apis[].')])
+  return table(['Member', 'Purpose', 'Default'], [...rows(item, ''), ...rows(api, 'apis[].')])
 }
 
 interface JsonSchema {

@@ -38,6 +38,7 @@ export function composeAzure({ settings, clock }: Base, proxies: ProxyPolicy, te
     const { createKeyVault } = await import('../../shared/vault/key-vault/vault.key-vault.ts')
     return createKeyVault({
       vaultUrl: credential.vaultUrl,
+      additionalHosts: settings.additionalHosts,
       certificateName: credential.certificateName,
       wrappingKeyName: keyRing.wrappingKeyName,
       credential: await azureIdentity(),

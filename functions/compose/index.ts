@@ -16,7 +16,7 @@ import type { AuthorizationServer } from '../../shared/oauth/authorization-serve
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import type { AccessTokens } from '../../shared/session/access-tokens.ts'
 import type { Sessions } from '../../shared/session/sessions.ts'
-import { parseSettings, SettingsError } from '../../shared/settings/settings.ts'
+import { describeProblem, parseSettings, SettingsError } from '../../shared/settings/settings.ts'
 import type { Settings } from '../../shared/settings/settings.ts'
 import type { SignIn } from '../../shared/sign-in/sign-in.ts'
 import type { SignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
@@ -63,7 +63,9 @@ export type Composed = { readonly broker: Broker } | { readonly settingsError: S
 /** @param sink writes the lines that belong to no invocation */
 export function compose(sink: LogSink): Composed {
   try {
-    return { broker: composeBroker(parseSettings(process.env), process.env, createLog(sink)) }
+    const settings = parseSettings(process.env)
+    for (const warning of settings.warnings) sink('warn', `settings warning: ${describeProblem(warning)}`)
+    return { broker: composeBroker(settings, process.env, createLog(sink)) }
   } catch (error) {
     if (error instanceof SettingsError) return { settingsError: error }
     throw error

@@ -4,7 +4,7 @@ import { findSecret } from '../../shared/settings/secrets.ts'
 import type { Refusal, SettingProblem } from '../../shared/settings/settings-error.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
 import { checkEntraClientId } from '../../shared/settings/identifiers.ts'
-import { refusalOf } from '../../shared/settings/refusing.ts'
+import { messageOf } from '../../shared/settings/messages.ts'
 import * as z from 'zod/mini'
 import type { AzdEnvironment } from './azd.ts'
 import { isDevelopment, isProduction } from './names.ts'
@@ -19,7 +19,7 @@ export function checkVariables(environment: AzdEnvironment): readonly SettingPro
     if (value === undefined) return
     const parsed = z.safeParse(declaration.schema, value)
     const issue = parsed.error?.issues[0]
-    if (issue) refuse(setting, refusalOf(issue) ?? { problem: 'is not what is expected', fix: 'See docs/deploy.md.' })
+    if (issue) refuse(setting, messageOf(issue) ?? { problem: 'is not what is expected', fix: 'See docs/deploy.md.' })
   }
 
   for (const [name, value] of environment.entries()) {

@@ -1,6 +1,6 @@
 /** Checks of provider metadata that every profile shares. OpenID Connect Discovery 1.0, RFC 8414 §3.3, RFC 9700 §4.4. */
 import { BrokerError } from '../errors/errors.ts'
-import { findFlaw } from '../settings/addresses.ts'
+import { urlProblem } from '../settings/addresses.ts'
 import { isSupportedAlgorithm } from './algorithms.ts'
 import type { Json } from './provider.ts'
 
@@ -23,7 +23,7 @@ export function readEndpoint(json: Json, isFit: (url: URL) => boolean, expected:
   return (name) => {
     const value = json[name]
     // A spelling that one URL parser repairs silently may mean another host to the next one: the browser's, or MSAL's.
-    if (typeof value !== 'string' || findFlaw(value) || value.includes('#') || !isFit(new URL(value))) {
+    if (typeof value !== 'string' || urlProblem(value) || value.includes('#') || !isFit(new URL(value))) {
       throw untrusted(`${name} is not ${expected}`)
     }
     return value

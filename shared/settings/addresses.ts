@@ -1,70 +1,40 @@
 /**
- * Which addresses a setting may name. A token or a signature goes where the instance, the vault, the table service and
- * the identity endpoint say, so these are hosts of one Azure cloud or loopback, and nothing else.
+ * Checks of addresses. The broker sends tokens, assertions and signatures to the instance, the vault, the table service
+ * and Graph, so each of them is a host of one Azure cloud, a host of Broker__AdditionalHosts, or loopback.
  */
+import { clouds, findCloudOfHost, isGraphHost, isLoginHost, isTableHost, isVaultHost, publicCloud } from './clouds.ts'
+import type { Cloud } from './clouds.ts'
 import type { Refusal } from './settings-error.ts'
 
-/** The hosts of one Azure cloud. */
-export interface Cloud {
-  readonly name: string
-  readonly loginHost: string
-  readonly vaultSuffix: string
-  readonly tableSuffix: string
-  /** The first is the usual one. */
-  readonly graphHosts: readonly [string, ...string[]]
-}
+/** Hosts that Broker__AdditionalHosts adds to the clouds' own. */
+export type AddedHosts = ReadonlySet<string>
 
-const publicCloud: Cloud = {
-  name: 'Azure',
-  loginHost: 'login.microsoftonline.com',
-  vaultSuffix: '.vault.azure.net',
-  tableSuffix: '.table.core.windows.net',
-  graphHosts: ['graph.microsoft.com'],
-}
+const none: AddedHosts = new Set()
 
-export const clouds: readonly Cloud[] = [
-  publicCloud,
-  {
-    name: 'Azure operated by 21Vianet',
-    loginHost: 'login.partner.microsoftonline.cn',
-    vaultSuffix: '.vault.azure.cn',
-    tableSuffix: '.table.core.chinacloudapi.cn',
-    graphHosts: ['microsoftgraph.chinacloudapi.cn'],
-  },
-  {
-    name: 'Azure Government',
-    loginHost: 'login.microsoftonline.us',
-    vaultSuffix: '.vault.usgovcloudapi.net',
-    tableSuffix: '.table.core.usgovcloudapi.net',
-    graphHosts: ['graph.microsoft.us', 'dod-graph.microsoft.us'],
-  },
-]
-
-/** Loopback by its name or its address. `*.localhost` isn't: what it resolves to is up to the machine. */
+/** Loopback by its name or its address. `*.localhost` is not: the machine decides what it resolves to. */
 export function isLoopbackHost(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 }
 
-/** The cloud that an address which passed its check belongs to; none where it is loopback. */
+export function isLoopbackUrl(url: string): boolean {
+  return isLoopbackHost(new URL(url).hostname)
+}
+
+/** The cloud of a checked address; undefined for loopback and for an added host. */
 export function findCloud(address: string): Cloud | undefined {
-  const { hostname } = new URL(address)
-  return clouds.find(
-    ({ loginHost, vaultSuffix, tableSuffix, graphHosts }) =>
-      hostname === loginHost ||
-      graphHosts.includes(hostname) ||
-      hostname.endsWith(vaultSuffix) ||
-      hostname.endsWith(tableSuffix),
-  )
+  return findCloudOfHost(new URL(address).hostname)
 }
 
 /**
- * What a token for a vault is for: the vaults of its cloud. Loopback belongs to no cloud, and an emulator there takes
- * what the public one's vaults take.
+ * The resource that a token for this vault is issued for: the vault suffix of its cloud. An emulator on loopback accepts
+ * the public cloud's; for an added host it is the name without its first label.
  *
- * @param vaultUrl as it passed its check
+ * @param vaultUrl checked
  */
-export function vaultResourceOf(vaultUrl: string): string {
-  const cloud = isLoopbackHost(new URL(vaultUrl).hostname) ? publicCloud : findCloud(vaultUrl)
+export function vaultResourceOf(vaultUrl: string, added: AddedHosts = none): string {
+  const { hostname } = new URL(vaultUrl)
+  if (added.has(hostname)) return `https://${hostname.slice(hostname.indexOf('.') + 1)}`
+  const cloud = isLoopbackHost(hostname) ? publicCloud : findCloudOfHost(hostname)
   if (!cloud) throw new Error('The vault belongs to no cloud.')
   return `https://${cloud.vaultSuffix.slice(1)}`
 }
@@ -72,87 +42,127 @@ export function vaultResourceOf(vaultUrl: string): string {
 /** `Broker__BaseUrl`: https, or http on loopback; a path where the broker shares its host with other applications. */
 export function checkBaseUrl(value: string): Refusal | undefined {
   const fix =
-    'Write the address at which browsers reach the broker: https://signin.example.com, https://app.example.com/auth where it shares a host, or http://localhost:7071 on a laptop.'
+    'Write the URL at which browsers reach the broker: https://signin.example.com, https://app.example.com/auth where it shares a host, or http://localhost:7071 on a laptop.'
   const problem =
-    findFlaw(value) ?? findBasePathFlaw(value) ?? (isSecureOrLoopback(value) ? undefined : 'is http away from loopback')
+    urlProblem(value) ?? basePathProblem(value) ?? (isSecureOrLoopback(value) ? undefined : 'is http outside loopback')
   return problem === undefined ? undefined : { problem, fix }
 }
 
 /** `AzureAd__Instance`: the login host of a cloud, or https on loopback. */
-export function checkInstance(value: string): Refusal | undefined {
+export function checkInstance(value: string, added: AddedHosts = none): Refusal | undefined {
+  const known = clouds.map(({ loginHost }) => `https://${loginHost}/`).join(', ')
+  const alias = clouds.find(({ loginAliases }) => loginAliases.includes(URL.parse(value)?.hostname ?? ''))
+  if (alias) {
+    return { problem: 'is an alias, which no token names as its issuer', fix: `Write https://${alias.loginHost}/.` }
+  }
   return check(value, {
     loopback: ['https:'],
-    isHost: (hostname) => clouds.some(({ loginHost }) => loginHost === hostname),
-    host: 'no login host of an Azure cloud',
-    fix: `Write the login address of your cloud, without the tenant: ${clouds.map(({ loginHost }) => `https://${loginHost}/`).join(', ')}; on a laptop https://localhost:7171/.`,
+    isHost: (host) => isLoginHost(host) || added.has(host),
+    host: 'not a login host of an Azure cloud',
+    fix: `Write the login address of your cloud, without the tenant: ${known}; on a laptop https://localhost:7171/. ${addHost}`,
   })
 }
 
-/** `Broker__Authority`: an issuer (OpenID Connect Discovery 1.0 §3), compared as text, so taken as it is written. */
+/** `Broker__Authority`: an issuer (OpenID Connect Discovery 1.0 §3), compared as text and therefore kept as written. */
 export function checkAuthority(value: string): Refusal | undefined {
   const fix =
-    'Write the issuer as the provider’s own metadata spells it, to the last slash: https://login.example.com/realms/staff.'
+    'Write the issuer exactly as the provider’s own metadata spells it, including a slash at the end: https://login.example.com/realms/staff.'
   if (/\.well-known\//i.test(value)) {
-    return { problem: 'is the address of the metadata', fix: `Leave out what follows the issuer. ${fix}` }
+    return { problem: 'is the URL of the metadata', fix: `Delete everything after the issuer. ${fix}` }
   }
-  const entra = clouds.find(({ loginHost }) => URL.parse(value)?.hostname === loginHost)
-  if (entra) {
+  const host = URL.parse(value)?.hostname ?? ''
+  if (isLoginHost(host) || clouds.some(({ loginAliases }) => loginAliases.includes(host))) {
     return { problem: 'is Entra ID', fix: 'Delete it, and write AzureAd__Instance and AzureAd__TenantId.' }
   }
-  const problem = findFlaw(value) ?? findUnsafe(value)
+  const problem = urlProblem(value) ?? issuerUrlProblem(value)
   return problem === undefined ? undefined : { problem, fix }
 }
 
-/** `Broker__AssertionAudience`: a URL of the provider, compared there as text. */
+/** `Broker__AssertionAudience`: a URL of the provider, which the provider compares as text. */
 export function checkAssertionAudience(value: string): Refusal | undefined {
-  const problem = findFlaw(value) ?? findUnsafe(value)
-  const fix = 'Delete it for the issuer, or write the token endpoint where the provider wants that.'
+  const problem = urlProblem(value) ?? issuerUrlProblem(value)
+  const fix = 'Delete it for the issuer, or write the token endpoint where the provider requires that.'
   return problem === undefined ? undefined : { problem, fix }
 }
 
-/** MSAL and the broker's own calls speak https alone, also on loopback; and nobody's metadata service is a provider. */
-function findUnsafe(value: string): string | undefined {
+/** MSAL and the broker's own requests use https only, also on loopback; a metadata service is never a provider. */
+function issuerUrlProblem(value: string): string | undefined {
   const { protocol, hostname } = new URL(value)
   if (/[?#]/.test(value)) return 'has a query or a fragment'
-  if (isMetadataHost(hostname)) return 'is a metadata address'
+  if (isMetadataHost(hostname)) return 'is the address of a metadata service'
   if (isAddress(hostname) && !isLoopbackHost(hostname)) return 'is an IP address'
-  return protocol === 'https:' ? undefined : 'is http; on loopback too it is https'
+  return protocol === 'https:' ? undefined : 'is http; https is required, also on loopback'
 }
 
 /** A vault's address: its name and the suffix of a cloud, or https on loopback. */
-export function checkVaultUrl(value: string): Refusal | undefined {
-  const fix = `Write the vault's own address without path or port: https://<name>.vault.azure.net (${suffixes('vaultSuffix')}); on a laptop https://localhost:7172.`
-  if (/\.managedhsm\./i.test(value)) return { problem: 'is a managed HSM, which keeps no certificates', fix }
+export function checkVaultUrl(value: string, added: AddedHosts = none): Refusal | undefined {
+  const suffixes = clouds.slice(1).map(({ vaultSuffix }) => vaultSuffix)
+  const fix = `Write the vault's own address without path or port: https://<name>.vault.azure.net (other clouds: ${suffixes.join(', ')}); on a laptop https://localhost:7172. ${addHost}`
+  if (/\.managedhsm\./i.test(value)) return { problem: 'is a managed HSM, which stores no certificates', fix }
   return check(value, {
     loopback: ['https:'],
-    isHost: (hostname) => hasSuffix(hostname, 'vaultSuffix', /^[a-z](?:-?[a-z0-9]){2,23}$/),
-    host: 'no Key Vault of an Azure cloud',
+    isHost: (host) => isVaultHost(host) || added.has(host),
+    host: 'not a Key Vault of an Azure cloud',
     fix,
   })
 }
 
-/** Microsoft Graph of a cloud, or https on loopback: the application's token and the proofs of its keys go there. */
-export function checkGraphUrl(value: string): Refusal | undefined {
+/** Microsoft Graph of a cloud, or https on loopback. It receives the application's token and the proofs of its keys. */
+export function checkGraphUrl(value: string, added: AddedHosts = none): Refusal | undefined {
   return check(value, {
     loopback: ['https:'],
-    isHost: (hostname) => clouds.some(({ graphHosts }) => graphHosts.includes(hostname)),
-    host: 'no Microsoft Graph of an Azure cloud',
-    fix: 'Delete it, or write your cloud’s Graph without a path: https://graph.microsoft.com; on a laptop https://localhost:7174.',
+    isHost: (host) => isGraphHost(host) || added.has(host),
+    host: 'not Microsoft Graph of an Azure cloud',
+    fix: `Delete it, or write Graph of your cloud without a path: https://graph.microsoft.com; on a laptop https://localhost:7174. ${addHost}`,
   })
 }
 
-/** The table service's address: the account's name and the suffix of a cloud, or loopback, with Azurite's path there. */
-export function checkTableServiceUri(value: string): Refusal | undefined {
+/** The table service's address: the account's name and the suffix of a cloud, or loopback with Azurite's path. */
+export function checkTableServiceUri(value: string, added: AddedHosts = none): Refusal | undefined {
+  const suffixes = clouds.slice(1).map(({ tableSuffix }) => tableSuffix)
   return check(value, {
     loopback: ['https:', 'http:'],
     loopbackPath: true,
-    isHost: (hostname) => hasSuffix(hostname, 'tableSuffix', /^[a-z0-9]{3,24}$/),
-    host: 'no table service of an Azure cloud',
-    fix: `Write the account's table service without path or port: https://<account>.table.core.windows.net (${suffixes('tableSuffix')}); on a laptop http://127.0.0.1:10002/devstoreaccount1.`,
+    isHost: (host) => isTableHost(host) || added.has(host),
+    host: 'not a table service of an Azure cloud',
+    fix: `Write the account's table service without path or port: https://<account>.table.core.windows.net, or https://<account>.z<number>.table.storage.azure.net with DNS zone endpoints (other clouds: ${suffixes.join(', ')}); on a laptop http://127.0.0.1:10002/devstoreaccount1. ${addHost}`,
   })
 }
 
-/** `IDENTITY_ENDPOINT`: what the platform injects is http on loopback or link-local; anything else would be somebody's catch. */
+const addHost = 'A host of a cloud that this list lacks is added in Broker__AdditionalHosts.'
+
+/** `Broker__AdditionalHosts`: names of hosts, separated by commas. */
+export function checkAdditionalHosts(value: string): Refusal | undefined {
+  const hosts = hostsOf(value)
+  const problem = hosts.map(hostProblem).find((found) => found !== undefined)
+  const fix =
+    'Write full names of hosts in small letters, separated by commas, without scheme, port or path: login.newcloud.example, contoso.vault.newcloud.example.'
+  if (problem !== undefined) return { problem, fix }
+  return hosts.length <= 20 ? undefined : { problem: 'has more than 20 hosts', fix }
+}
+
+/** @param value of Broker__AdditionalHosts, checked */
+export function hostsOf(value: string): readonly string[] {
+  return value.split(',').map((host) => host.trim())
+}
+
+function hostProblem(host: string): string | undefined {
+  if (host.includes('*')) return 'contains a pattern; only full names are accepted'
+  if (!/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$/.test(host)) {
+    return 'contains a text that is not a full host name'
+  }
+  // `127.1` and `0x7f.1` are names to a pattern, and addresses to a URL parser.
+  const parsed = URL.parse(`https://${host}`)?.hostname
+  if (parsed === undefined || isAddress(parsed)) return 'contains an IP address'
+  if (parsed !== host) return 'contains a text that is not a full host name'
+  if (host.endsWith('.localhost')) return 'contains a name of this machine'
+  return isMetadataHost(host) ? 'contains the address of a metadata service' : undefined
+}
+
+/**
+ * `IDENTITY_ENDPOINT` and its siblings: the platform injects http on loopback or link-local. Any other address would
+ * receive the identity header, and its answers would be used as tokens.
+ */
 export function checkIdentityEndpoint(value: string): Refusal | undefined {
   const url = URL.canParse(value) ? new URL(value) : undefined
   const isNear =
@@ -164,7 +174,7 @@ export function checkIdentityEndpoint(value: string): Refusal | undefined {
   }
 }
 
-/** Where clouds tell a machine its own secrets. */
+/** Addresses at which clouds give a machine its own secrets. */
 export function isMetadataHost(hostname: string): boolean {
   return /^169\.254\.|^\[fd00:ec2::254\]$|^metadata\./.test(hostname)
 }
@@ -181,16 +191,16 @@ export function isSecureOrLoopback(address: string): boolean {
 }
 
 /**
- * What is wrong with an address before its host is looked at. Tabs, line ends and backslashes are things that a URL
- * parser mends in silence, so that a reader would see another address than the program.
+ * Returns the problem of an address before its host is checked. A URL parser silently removes tabs and line ends and
+ * changes backslashes, so a reader would see another address than the program.
  */
-export function findFlaw(value: string): string | undefined {
+export function urlProblem(value: string): string | undefined {
   if (!URL.canParse(value) || !/^https?:\/\/[^/]/i.test(value)) return 'is not a URL that begins with https://'
-  if (/[\s\\]/.test(value)) return 'has white space or a backslash in it'
+  if (/[\s\\]/.test(value)) return 'contains white space or a backslash'
   const { username, password, hostname } = new URL(value)
   if (username !== '' || password !== '' || /^https?:\/\/[^/?#]*@/i.test(value))
-    return 'carries a user name or a password'
-  if (hostname.includes('*')) return 'is a pattern; only exact addresses are taken'
+    return 'contains a user name or a password'
+  if (hostname.includes('*')) return 'is a pattern; only exact addresses are accepted'
   if (!/^([a-z0-9._-]*[a-z0-9_-]|\[[0-9a-f:.]+\])$/.test(hostname))
     return 'has a host with characters that host names do not have'
   return undefined
@@ -200,54 +210,43 @@ interface AddressRules {
   readonly loopback: readonly string[]
   readonly loopbackPath?: boolean
   readonly isHost: (hostname: string) => boolean
-  /** What the host is when it isn't one of those: "no Key Vault of an Azure cloud". */
+  /** The problem of any other host, after "is". */
   readonly host: string
   readonly fix: string
 }
 
 function check(value: string, { loopback, loopbackPath, isHost, host, fix }: AddressRules): Refusal | undefined {
-  const problem = findFlaw(value) ?? findForeign()
+  const problem = urlProblem(value) ?? serviceProblem()
   return problem === undefined ? undefined : { problem, fix }
 
-  function findForeign(): string | undefined {
+  function serviceProblem(): string | undefined {
     const url = new URL(value)
     if (/[?#]/.test(value)) return 'has a query or a fragment'
     if (isLoopbackHost(url.hostname)) {
-      if (!loopback.includes(url.protocol)) return 'is http; on loopback too it is https'
-      return loopbackPath ? undefined : findPath(value)
+      if (!loopback.includes(url.protocol)) return 'is http; https is required, also on loopback'
+      return loopbackPath ? undefined : pathProblem(value)
     }
-    if (isMetadataHost(url.hostname)) return 'is a metadata address'
+    if (isMetadataHost(url.hostname)) return 'is the address of a metadata service'
     if (isAddress(url.hostname)) return 'is an IP address'
     if (url.protocol !== 'https:') return 'is not https'
     if (!isHost(url.hostname)) return `is ${host}`
     if (url.port !== '') return 'has a port'
-    return findPath(value)
+    return pathProblem(value)
   }
 }
 
-/** Only characters that no proxy, framework or parser rewrites; the path is part of the issuer, compared as text. */
-function findBasePathFlaw(value: string): string | undefined {
+/** Permits only characters that no proxy, framework or parser rewrites: the path is part of the issuer, compared as text. */
+function basePathProblem(value: string): string | undefined {
   if (/[?#]/.test(value)) return 'has a query or a fragment'
   const written = value.replace(/^[a-z]+:\/\/[^/]*/i, '')
   if (written.length > 100) return 'has a path of more than 100 characters'
-  // Read as it was written: a parser would resolve `..` without a word.
+  // Checked as written: a parser would silently resolve `..`.
   const segments = written.replace(/\/$/, '').split('/').slice(1)
   const isPlain = (segment: string) => /^[A-Za-z0-9_~-][A-Za-z0-9._~-]*$/.test(segment)
   return segments.every(isPlain) ? undefined : 'has a path with other characters than letters, digits, -, . and _'
 }
 
-function findPath(value: string): string | undefined {
+function pathProblem(value: string): string | undefined {
   if (/[?#]/.test(value)) return 'has a query or a fragment'
   return new URL(value).pathname === '/' ? undefined : 'has a path'
-}
-
-function hasSuffix(hostname: string, kind: 'vaultSuffix' | 'tableSuffix', name: RegExp): boolean {
-  return clouds.some((cloud) => hostname.endsWith(cloud[kind]) && name.test(hostname.slice(0, -cloud[kind].length)))
-}
-
-function suffixes(kind: 'vaultSuffix' | 'tableSuffix'): string {
-  return `in other clouds ${clouds
-    .slice(1)
-    .map((cloud) => cloud[kind])
-    .join(', ')}`
 }

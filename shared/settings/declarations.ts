@@ -1,9 +1,10 @@
 /**
- * Every setting, declared once: its name, what it is for, unit, bounds, default, and the check. From here come the parsed
- * settings, local.settings.example.json and docs/settings.md.
+ * Declares every setting once: name, purpose, unit, bounds, default and check. The parsed settings and their types,
+ * local.settings.example.json and docs/settings.md come from here.
  */
 import * as z from 'zod/mini'
 import {
+  checkAdditionalHosts,
   checkAssertionAudience,
   checkAuthority,
   checkBaseUrl,
@@ -12,8 +13,10 @@ import {
   checkInstance,
   checkTableServiceUri,
   checkVaultUrl,
+  hostsOf,
 } from './addresses.ts'
-import { checkAnyClientId, checkTenantId, findFlawOfGuid } from './identifiers.ts'
+import type { AddedHosts } from './addresses.ts'
+import { checkAnyClientId, checkTenantId, checkGuid } from './identifiers.ts'
 import { checkTelemetryAuthentication, checkTelemetryConnection, partsOf } from './ingestion.ts'
 import { otherSourceTypes } from './names.ts'
 import type { Refusal } from './settings-error.ts'
@@ -32,25 +35,29 @@ export const sections = [
 
 export interface Declaration<T = unknown> {
   readonly name: string
-  /** The older name that Microsoft.Identity.Web gave the same setting. */
+  /** The older name that Microsoft.Identity.Web has for the same setting. */
   readonly olderName?: string
   readonly section: (typeof sections)[number]
-  /** What it is for, in one or a few sentences. */
+  /** Its purpose, in one or a few sentences. */
   readonly sentence: string
   readonly unit?: 'seconds'
-  /** What it may be, in words. */
+  /** The accepted values, in words. */
   readonly bounds: string
-  /** As it would be written. Without one the setting is required, unless it says `optional`. */
+  /** As it would be written. A setting without a default is required, unless it is `optional`. */
   readonly default?: string
   readonly optional?: true
-  /** The kind of provider that it is about; refused beside another. Both where left out. */
+  /** The kind of provider that the setting is for; it is refused beside the other kind. Left out: both. */
   readonly about?: 'Entra ID' | 'other providers'
+  /** A fault is a warning, and the setting counts as not set: telemetry never closes the broker. */
+  readonly faultWarns?: true
   /** As it is written in Azure. */
   readonly example?: string
-  /** As it is written on a laptop, where everything is in `local/`. */
+  /** As it is written on a laptop, where every part is in `local/`. */
   readonly local?: string
-  /** From the text that was set to the value the broker uses. */
+  /** From the text that was set to the value that the broker uses. */
   readonly schema: z.ZodMiniType<T, string>
+  /** The same for the address of an Azure service, with the hosts of Broker__AdditionalHosts. */
+  readonly schemaWith?: (added: AddedHosts) => z.ZodMiniType<T, string>
 }
 
 const tenant = '11111111-1111-4111-8111-111111111111'
@@ -73,13 +80,13 @@ const localFrontEnds = [
   },
 ]
 
-/** What the broker reads, by what it is called inside. */
+/** The settings that the broker reads, by their names in the code. */
 export const declarations = {
   baseUrl: declare({
     name: 'Broker__BaseUrl',
     section: 'Broker',
     sentence:
-      "The broker's own address, as browsers reach it: base of its redirect URI, and the only host that counts, whatever a Host header says.",
+      "The broker's own URL, as browsers reach it: the base of its redirect URI and the only host that it accepts. The Host header is ignored.",
     bounds: 'https, with a path where the broker shares its host; http on loopback',
     example: 'https://signin.example.com',
     local: 'http://localhost:7071',
@@ -88,8 +95,8 @@ export const declarations = {
   frontEnds: declare({
     name: 'Broker__FrontEnds',
     section: 'Broker',
-    sentence: 'The front ends that may send people here to sign in.',
-    bounds: 'one JSON array by front-ends.schema.json',
+    sentence: 'The registered front ends.',
+    bounds: 'a JSON array that matches front-ends.schema.json',
     example:
       '[{"id":"spa","origins":["https://app.example.com"],"apis":[{"name":"orders","scopes":["api://orders/orders.read"]}]}]',
     local: JSON.stringify(localFrontEnds),
@@ -99,17 +106,17 @@ export const declarations = {
     name: 'AzureAd__Instance',
     section: 'Identity provider',
     about: 'Entra ID',
-    sentence: 'Where the identity provider is: the login address of your Azure cloud, without the tenant.',
+    sentence: 'The login address of your Azure cloud, without the tenant.',
     bounds: 'login host of an Azure cloud; https on loopback',
     example: 'https://login.microsoftonline.com/',
     local: 'https://localhost:7171/',
-    schema: parsedText(checkInstance, (value) => `${new URL(value).origin}/`),
+    ...azureAddress(checkInstance, (value) => `${new URL(value).origin}/`),
   }),
   tenantId: declare({
     name: 'AzureAd__TenantId',
     section: 'Identity provider',
     about: 'Entra ID',
-    sentence: 'The one tenant whose people sign in, by its GUID.',
+    sentence: 'The GUID of the tenant whose people sign in.',
     bounds: 'a GUID',
     example: 'f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55',
     local: tenant,
@@ -122,7 +129,7 @@ export const declarations = {
     bounds: 'a GUID; other text for another provider',
     example: '0c7d3f52-2a54-4b5e-8c0e-5a1f6d9be310',
     local: '22222222-2222-4222-8222-222222222222',
-    // What it may be depends on the provider: settings.ts looks again.
+    // Entra ID accepts a GUID only: relations.ts checks that.
     schema: text(checkAnyClientId),
   }),
   authority: declare({
@@ -130,7 +137,7 @@ export const declarations = {
     section: 'Identity provider',
     about: 'other providers',
     sentence:
-      'The issuer of any other OpenID provider, in place of AzureAd__Instance and AzureAd__TenantId. Its metadata is read from there, and must name the same issuer, to the last slash. docs/providers.md has the settings of each.',
+      'The issuer of any other OpenID provider, in place of AzureAd__Instance and AzureAd__TenantId. The broker reads its metadata from there; the metadata must name exactly the same issuer. docs/providers.md lists the settings of each provider.',
     bounds: 'https, without a query',
     optional: true,
     example: 'https://login.example.com/realms/staff',
@@ -141,7 +148,7 @@ export const declarations = {
     section: 'Identity provider',
     about: 'other providers',
     sentence:
-      'Whether the scope offline_access is asked for, by which a provider gives a refresh token. Where it is left out, when the provider’s metadata lists it.',
+      'Whether the broker requests the scope offline_access, for which a provider issues a refresh token. Without this setting, the broker requests it where the provider’s metadata lists it.',
     bounds: '`true` or `false`',
     optional: true,
     example: 'true',
@@ -152,13 +159,13 @@ export const declarations = {
     section: 'Identity provider',
     about: 'Entra ID',
     sentence:
-      "Object id of the same app registration (not of its service principal), for registering the certificate's next version there. Without it, somebody has to register each version by hand.",
+      "Object id of the same app registration (not of its service principal). The broker registers the certificate's next version there. Without it, an operator registers each version by hand.",
     bounds: 'a GUID',
     optional: true,
     example: '5d2f8c1e-7a3b-4e6d-9f10-2b4c6d8e0a12',
     local: '55555555-5555-4555-8555-555555555555',
     schema: parsedText(
-      (value) => findFlawOfGuid(value, 'Write the Object ID, as the overview page of the app registration shows it.'),
+      (value) => checkGuid(value, 'Write the Object ID, as the overview page of the app registration shows it.'),
       (value) => value.toLowerCase(),
     ),
   }),
@@ -167,28 +174,38 @@ export const declarations = {
     section: 'Identity provider',
     about: 'Entra ID',
     sentence:
-      "Microsoft Graph, where the certificate's next version is registered. The one of the instance's cloud where it is left out.",
+      "Microsoft Graph, which registers the certificate's next version. Without this setting, Graph of the instance's cloud.",
     bounds: 'Graph of an Azure cloud; https on loopback',
     optional: true,
     example: 'https://graph.microsoft.com',
     local: 'https://localhost:7174',
-    schema: parsedText(checkGraphUrl, (value) => new URL(value).origin),
+    ...azureAddress(checkGraphUrl, (value) => new URL(value).origin),
   }),
   responseMode: declare({
     name: 'Broker__ResponseMode',
     section: 'Identity provider',
     sentence:
-      'How the provider sends its answer to /callback. form_post keeps the code out of URLs and logs; query puts it there, and is for providers that have nothing else.',
+      'How the provider sends its response to /callback. form_post keeps the code out of URLs and logs. query puts the code into the URL; it is for providers that support nothing else.',
     bounds: '`form_post` or `query`',
     default: 'form_post',
     local: 'form_post',
     schema: oneOf(['form_post', 'query']),
   }),
+  additionalHosts: declare({
+    name: 'Broker__AdditionalHosts',
+    section: 'Broker',
+    sentence:
+      'Hosts of Azure services that the broker does not know, such as the login host or the vault of a new cloud. Risk: the broker sends tokens of its managed identity, client assertions and session rows to these hosts, so a wrong name gives them to a stranger. Leave it out unless a setting is refused as belonging to no Azure cloud and you have verified its host.',
+    bounds: 'full host names, separated by commas; no patterns, no IP addresses',
+    optional: true,
+    example: 'login.newcloud.example,contoso.vault.newcloud.example',
+    schema: parsedText(checkAdditionalHosts, (value): AddedHosts => new Set(hostsOf(value))),
+  }),
   sourceType: declare({
     name: 'AzureAd__ClientCredentials__0__SourceType',
     olderName: 'AzureAd__ClientCertificates__0__SourceType',
     section: 'Credential',
-    sentence: 'Where the credential is. Key Vault signs; the private key never leaves it.',
+    sentence: 'The kind of credential. Key Vault signs; the private key never leaves it.',
     bounds: '`KeyVault`',
     example: 'KeyVault',
     local: 'KeyVault',
@@ -198,17 +215,17 @@ export const declarations = {
     name: 'AzureAd__ClientCredentials__0__KeyVaultUrl',
     olderName: 'AzureAd__ClientCertificates__0__KeyVaultUrl',
     section: 'Credential',
-    sentence: 'The vault that holds the certificate and the wrapping key, of the same cloud as the instance.',
+    sentence: 'The vault that stores the certificate and the wrapping key, in the same cloud as the instance.',
     bounds: 'a Key Vault of an Azure cloud; https on loopback',
     example: 'https://contoso-signin.vault.azure.net',
     local: 'https://localhost:7172',
-    schema: parsedText(checkVaultUrl, (value) => new URL(value).origin),
+    ...azureAddress(checkVaultUrl, (value) => new URL(value).origin),
   }),
   certificateName: declare({
     name: 'AzureAd__ClientCredentials__0__KeyVaultCertificateName',
     olderName: 'AzureAd__ClientCertificates__0__KeyVaultCertificateName',
     section: 'Credential',
-    sentence: "The certificate's name in that vault, without a version: its newest good version signs.",
+    sentence: "The certificate's name in that vault, without a version. Its newest valid version signs.",
     bounds: '1 to 127 letters, digits, hyphens',
     example: 'broker',
     local: 'broker',
@@ -217,7 +234,7 @@ export const declarations = {
   wrappingKeyName: declare({
     name: 'Broker__WrappingKeyName',
     section: 'Credential',
-    sentence: 'The key in the same vault that wraps the key ring, which seals sessions.',
+    sentence: 'The key in the same vault that wraps the key ring. The key ring seals sessions.',
     bounds: '1 to 127 letters, digits, hyphens',
     default: 'broker-key-ring',
     local: 'broker-key-ring',
@@ -238,7 +255,7 @@ export const declarations = {
     section: 'Credential',
     about: 'other providers',
     sentence:
-      'Whom a client assertion is for: the issuer, where it is left out. For a provider that wants its token endpoint named instead.',
+      'The audience of client assertions. Without this setting it is the issuer; some providers require their token endpoint.',
     bounds: 'https, without a query',
     optional: true,
     example: 'https://login.example.com/oauth2/token',
@@ -249,7 +266,7 @@ export const declarations = {
     section: 'Credential',
     about: 'other providers',
     sentence:
-      'How the vault signs a client assertion. Where it is left out, PS256, and RS256 where the provider’s metadata lists that alone.',
+      'The algorithm with which the vault signs client assertions. Without this setting it is PS256, or RS256 where the provider’s metadata lists only that.',
     bounds: '`PS256` or `RS256`',
     optional: true,
     example: 'RS256',
@@ -260,7 +277,7 @@ export const declarations = {
     section: 'Credential',
     about: 'other providers',
     sentence:
-      'Whether a client assertion names its key by `kid`, as /.well-known/jwks.json does. false for a provider that was given the certificate and named its key itself.',
+      'Whether a client assertion names its key by `kid`, as /.well-known/jwks.json does. Write false for a provider at which the certificate was uploaded and which named the key itself.',
     bounds: '`true` or `false`',
     default: 'true',
     example: 'true',
@@ -270,7 +287,7 @@ export const declarations = {
     name: 'Broker__AssertionReuse',
     section: 'Credential',
     sentence:
-      'Whether a client assertion is sent again while it is fresh. Entra ID takes a repeated `jti`, so that it is true there where it is left out. With another provider it is false: a new one for each request, at the price of a signature in the vault each time.',
+      'Whether a client assertion is sent again while it is valid. Entra ID accepts a repeated `jti`, so the default there is true. The default for other providers is false: each request gets a new assertion, which costs one signature in the vault.',
     bounds: '`true` or `false`',
     optional: true,
     example: 'true',
@@ -280,7 +297,7 @@ export const declarations = {
     name: 'Broker__CertificateReadSeconds',
     section: 'Credential',
     sentence:
-      'How long an instance may sign without looking which version of the certificate should. A version that is disabled in the vault stops being used within this and the five minutes of the timer that reads the vault.',
+      'How long an instance signs before it reads again which certificate version signs. A version that is disabled in the vault is no longer used after at most this time plus five minutes, the interval of the timer that reads the vault.',
     default: 300,
     least: 1,
     most: 3600,
@@ -289,7 +306,7 @@ export const declarations = {
     name: 'Broker__CertificateOverlapSeconds',
     section: 'Credential',
     sentence:
-      'How long a replaced version of the certificate stays registered at the identity provider. Not shorter than twice the time above, or an instance could still sign with it.',
+      'How long a replaced version of the certificate stays registered at the identity provider. At least twice the time above; otherwise an instance could still sign with a version that is no longer registered.',
     default: 86_400,
     least: 2,
     most: 2_592_000,
@@ -298,21 +315,22 @@ export const declarations = {
     name: 'AZURE_CLIENT_ID',
     section: 'Credential',
     sentence:
-      'Client id of the user-assigned managed identity that reaches vault and store. Without it, the system-assigned one in Azure.',
+      'Client id of the user-assigned managed identity that accesses vault and store. Without it, the broker uses the system-assigned identity in Azure.',
     bounds: 'a GUID',
     optional: true,
     example: '7b1f3c7e-9d39-4a3c-b0f4-2f6f2ad0c1aa',
     local: '33333333-3333-4333-8333-333333333333',
     schema: parsedText(
       (value) =>
-        findFlawOfGuid(value, "Write the managed identity's client id, as its overview page in the portal shows it."),
+        checkGuid(value, "Write the managed identity's client id, as its overview page in the portal shows it."),
       (value) => value.toLowerCase(),
     ),
   }),
   identityEndpoint: declare({
     name: 'IDENTITY_ENDPOINT',
     section: 'Credential',
-    sentence: 'Where managed identity tokens come from. Injected by Azure, never set there; on a laptop the local one.',
+    sentence:
+      'The endpoint that issues managed identity tokens. Azure injects it; never set it there. On a laptop it is the local emulator.',
     bounds: 'http on loopback or link-local',
     optional: true,
     local: 'http://127.0.0.1:7173/msi/token',
@@ -321,42 +339,43 @@ export const declarations = {
   tableServiceUri: declare({
     name: 'Broker__TableServiceUri',
     section: 'Store',
-    sentence: 'The table service that keeps sessions, reached by identity, of the same cloud as the instance.',
+    sentence:
+      'The table service that stores sessions, in the same cloud as the instance. The broker accesses it by managed identity.',
     bounds: 'table service of an Azure cloud; loopback with a path',
     example: 'https://contososignin.table.core.windows.net',
     local: 'http://127.0.0.1:10002/devstoreaccount1',
-    schema: parsedText(checkTableServiceUri, (value) => new URL(value).href.replace(/\/$/, '')),
+    ...azureAddress(checkTableServiceUri, (value) => new URL(value).href.replace(/\/$/, '')),
   }),
   tablePrefix: declare({
     name: 'Broker__TablePrefix',
     section: 'Store',
-    sentence: "What the names of the broker's tables begin with, so that two brokers can share an account.",
+    sentence: "Prefix of the names of the broker's tables, so that two brokers can share an account.",
     bounds: '1 to 32 letters and digits, a letter first',
     default: 'broker',
     local: 'broker',
     schema: text((value) =>
       /^[A-Za-z][A-Za-z0-9]{0,31}$/.test(value)
         ? undefined
-        : { problem: 'is no beginning of a table name', fix: 'Write 1 to 32 letters and digits, a letter first.' },
+        : { problem: 'is not a prefix of table names', fix: 'Write 1 to 32 letters and digits, a letter first.' },
     ),
   }),
   signInSeconds: declareSeconds({
     name: 'Broker__SignInSeconds',
-    sentence: 'How long a person may take from /login until the provider sends them back.',
+    sentence: 'The longest time from /login to the provider’s response.',
     default: 900,
     least: 60,
     most: 3600,
   }),
   sessionIdleSeconds: declareSeconds({
     name: 'Broker__SessionIdleSeconds',
-    sentence: 'A session ends when no access token was asked for during this time. Reading /session does not count.',
+    sentence: 'A session ends when no access token was requested during this time. Requests to /session do not count.',
     default: 3600,
     least: 300,
     most: 86_400,
   }),
   sessionAbsoluteSeconds: declareSeconds({
     name: 'Broker__SessionAbsoluteSeconds',
-    sentence: 'A session ends this long after its sign-in, whatever happens in it. Not shorter than the idle time.',
+    sentence: 'A session ends this long after its sign-in, even while it is in use. At least the idle time.',
     default: 43_200,
     least: 600,
     most: 604_800,
@@ -364,7 +383,7 @@ export const declarations = {
   sessionCacheSeconds: declareSeconds({
     name: 'Broker__SessionCacheSeconds',
     sentence:
-      'How long an instance may answer from a session row that it has already read. A sign-out elsewhere takes effect up to this much later; 0 reads the row each time.',
+      'How long an instance may answer from a session row that it has already read. A sign-out at another instance takes effect up to this much later; 0 reads the row each time.',
     default: 0,
     least: 0,
     most: 60,
@@ -373,33 +392,35 @@ export const declarations = {
     name: 'APPLICATIONINSIGHTS_CONNECTION_STRING',
     section: 'Telemetry',
     sentence:
-      'The Application Insights resource that the host and the broker report to. Without it nothing is reported, and nothing else changes.',
-    bounds: '`InstrumentationKey=…;IngestionEndpoint=…`, https; of an Azure cloud or loopback where tokens are sent',
+      'The Application Insights resource that receives telemetry of host and broker. Without it, or with a fault in it, telemetry is off and everything else works.',
+    bounds: '`InstrumentationKey=…;IngestionEndpoint=…`, https; with authentication in an Azure cloud or on loopback',
     optional: true,
     example:
       'InstrumentationKey=3f1b6c2e-8a4d-4c57-9b0e-d2a7f5e81c90;IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/',
     local: 'InstrumentationKey=66666666-6666-4666-8666-666666666666;IngestionEndpoint=https://localhost:7178/',
+    faultWarns: true,
     schema: text(checkTelemetryConnection),
   }),
   telemetryAuthentication: declare({
     name: 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING',
     section: 'Telemetry',
     sentence:
-      'How the host and the broker prove to that resource who they are: by a managed identity. Without it, by the instrumentation key alone.',
+      'Host and broker authenticate to that resource by a managed identity. Without it they send the instrumentation key alone.',
     bounds: '`Authorization=AAD`, with `ClientId=…` for a user-assigned identity',
     optional: true,
     example: 'Authorization=AAD;ClientId=7b1f3c7e-9d39-4a3c-b0f4-2f6f2ad0c1aa',
     local: 'Authorization=AAD;ClientId=33333333-3333-4333-8333-333333333333',
+    faultWarns: true,
     schema: parsedText(checkTelemetryAuthentication, (value) => ({ clientId: partsOf(value).get('clientid') })),
   }),
 } as const
 
-/** What the host and Node read on a laptop. The broker doesn't, but a copy of the example must have them. */
+/** Settings of the host and of Node.js on a laptop. The broker does not read them, but a copy of the example needs them. */
 export const hostDeclarations: readonly Declaration[] = [
   declare({
     name: 'FUNCTIONS_WORKER_RUNTIME',
     section: 'Host',
-    sentence: 'Tells Core Tools which worker to start. Must not be set on Flex Consumption.',
+    sentence: 'The worker that Core Tools starts. Must not be set on Flex Consumption.',
     bounds: '`node`',
     optional: true,
     local: 'node',
@@ -409,8 +430,8 @@ export const hostDeclarations: readonly Declaration[] = [
     name: 'AzureWebJobsStorage',
     section: 'Host',
     sentence:
-      "The host's own storage, on a laptop Azurite. In Azure it must not be set: AzureWebJobsStorage__accountName, __credential and __clientId take its place.",
-    bounds: 'never with a key or a signature in it',
+      "The host's own storage; on a laptop Azurite. In Azure it must not be set: AzureWebJobsStorage__accountName, __credential and __clientId replace it.",
+    bounds: 'never with a key or a signature',
     optional: true,
     local: 'UseDevelopmentStorage=true',
     schema: z.string(),
@@ -418,7 +439,7 @@ export const hostDeclarations: readonly Declaration[] = [
   declare({
     name: 'AzureWebJobsDisableHomepage',
     section: 'Host',
-    sentence: "Leaves `/` to the broker instead of the host's own page.",
+    sentence: "Serves the broker's page at `/` instead of the host's own.",
     bounds: '`true`',
     optional: true,
     local: 'true',
@@ -427,7 +448,7 @@ export const hostDeclarations: readonly Declaration[] = [
   declare({
     name: 'IDENTITY_HEADER',
     section: 'Host',
-    sentence: 'Proves to the identity endpoint that the caller is this app. Injected by Azure, never set there.',
+    sentence: 'Authenticates this app to the identity endpoint. Azure injects it; never set it there.',
     bounds: 'any text',
     optional: true,
     local: 'local',
@@ -437,7 +458,7 @@ export const hostDeclarations: readonly Declaration[] = [
     name: 'NODE_EXTRA_CA_CERTS',
     section: 'Host',
     sentence:
-      'The certificate authority of the local parts, made at their start. Node reads it at its own start; not for Azure.',
+      'The certificate authority of the local parts, created when they start. Node.js reads the file when it starts. Not for Azure.',
     bounds: 'path of a PEM file with certificates',
     optional: true,
     local: '.local/ca.pem',
@@ -445,19 +466,28 @@ export const hostDeclarations: readonly Declaration[] = [
   }),
 ]
 
-/** All of them, in the order of the page. */
+/** All declarations, in the order of docs/settings.md. */
 export const allDeclarations: readonly Declaration[] = [
   ...Object.values<Declaration>(declarations),
   ...hostDeclarations,
 ]
 
-/** What to do about a required setting that isn't there. */
+/** The refusal of a required setting that is not set. */
 export function missing({ name, sentence, example }: Declaration): Refusal {
   return { problem: 'is missing', fix: `${sentence} For example ${name}=${example ?? ''}` }
 }
 
-function declare<T>(declaration: Declaration<T>): Declaration<T> {
+/** Keeps the declaration's own type, from which the type of the parsed settings follows. */
+function declare<const D extends Declaration>(declaration: D): D {
   return declaration
+}
+
+function azureAddress(
+  check: (value: string, added?: AddedHosts) => Refusal | undefined,
+  parse: (value: string) => string,
+) {
+  const schemaWith = (added?: AddedHosts) => parsedText((value) => check(value, added), parse)
+  return { schema: schemaWith(), schemaWith }
 }
 
 function declareSeconds(seconds: {
@@ -467,10 +497,10 @@ function declareSeconds(seconds: {
   default: number
   least: number
   most: number
-}): Declaration<number> {
+}) {
   const { name, section = 'Sign-in and session', sentence, least, most } = seconds
   const isWithin = (value: string) => /^\d{1,9}$/.test(value) && Number(value) >= least && Number(value) <= most
-  return {
+  return declare({
     name,
     sentence,
     section,
@@ -484,11 +514,11 @@ function declareSeconds(seconds: {
           ? undefined
           : {
               problem: `is not a whole number of seconds from ${least} to ${most}`,
-              fix: `Write one in digits, or remove it for ${seconds.default}.`,
+              fix: `Write the number in digits, or delete the setting for ${seconds.default}.`,
             },
       Number,
     ),
-  }
+  })
 }
 
 function vaultObjectName() {
@@ -496,7 +526,7 @@ function vaultObjectName() {
     /^[0-9A-Za-z-]{1,127}$/.test(value)
       ? undefined
       : {
-          problem: 'is no name in a Key Vault',
+          problem: 'is not a name of a Key Vault object',
           fix: 'Write the name alone, without URL or version: 1 to 127 letters, digits and hyphens.',
         },
   )
@@ -505,12 +535,12 @@ function vaultObjectName() {
 function checkSourceType(value: string): Refusal | undefined {
   if (value === 'KeyVault') return undefined
   if (value.toLowerCase() === 'keyvault') {
-    return { problem: 'is KeyVault in other capital and small letters', fix: 'Write KeyVault.' }
+    return { problem: 'is KeyVault in other upper or lower case', fix: 'Write KeyVault.' }
   }
   const { problem, fix } = otherSourceTypes.find(({ name }) => name.toLowerCase() === value.toLowerCase()) ?? {
     problem: 'is unknown',
     fix: '',
   }
-  const write = 'Write KeyVault, and name vault and certificate in KeyVaultUrl and KeyVaultCertificateName beside it.'
+  const write = 'Write KeyVault, and the vault and the certificate in KeyVaultUrl and KeyVaultCertificateName.'
   return { problem, fix: `${fix} ${write}`.trimStart() }
 }

@@ -1,17 +1,18 @@
 /**
- * The registered front ends: one JSON setting, `Broker__FrontEnds`. The schema here is also the published one
- * (docs/front-ends.schema.json), so what it can say stands in it, and the checks say what it can't.
+ * The registered front ends: one JSON setting, `Broker__FrontEnds`. The schema is also published
+ * (docs/front-ends.schema.json); checks cover the rules that JSON Schema cannot express.
  */
 import * as z from 'zod/mini'
-import { findFlaw, isSecureOrLoopback } from './addresses.ts'
+import { urlProblem, isSecureOrLoopback } from './addresses.ts'
 import { findNearestName } from './nearest-name.ts'
-import { refusalOf, refusing, refusingMembers } from './refusing.ts'
+import { messageOf, withMessage, withMessages } from './messages.ts'
 import type { Refusal, SettingProblem } from './settings-error.ts'
+import { checkReference } from './texts.ts'
 
-/** What /login may be asked to pass on as `prompt`. OpenID Connect Core §3.1.2.1. */
+/** Values of `prompt` that /login passes on. OpenID Connect Core §3.1.2.1. */
 export type Prompt = 'login' | 'select_account' | 'consent' | 'none'
 
-/** A front end as the broker knows it: parsed, defaults filled in. */
+/** A front end, parsed, with its defaults. */
 export interface FrontEndSettings {
   /** The client id of OAuth clients; for a session front end part of its cookie's name, `__Host-session-ID`. */
   readonly id: string
@@ -19,29 +20,29 @@ export interface FrontEndSettings {
   readonly kind: FrontEndKind
   /** Exact serialized origins; two front ends may share one. */
   readonly origins: readonly string[]
-  /** Where a sign-in may end; `undefined` means any path of the origins. */
+  /** Return URLs of a sign-in; `undefined` permits any path of the origins. */
   readonly returnUrls: readonly string[] | undefined
-  /** An OAuth client's redirect URIs; none for a session front end. */
+  /** Redirect URIs of an OAuth client; empty for a session front end. */
   readonly redirectUris: readonly string[]
-  /** OAuth clients: whether a browser that signed in at another front end is signed in here without a question. */
+  /** OAuth clients: whether a browser that signed in at another front end is signed in without interaction. */
   readonly singleSignOn: boolean
-  /** Where the browser may go after a sign-out. */
+  /** URLs to which a sign-out may return. */
   readonly signedOutUrls: readonly string[]
   readonly prompts: readonly Prompt[]
   readonly apis: readonly ApiSettings[]
 }
 
-/** cookie: a session cookie, on the broker's own site. oauth: codes and refresh handles, on any site. */
+/** session: a session cookie, on the broker's own site. oauth: codes and refresh tokens, on any site. */
 export type FrontEndKind = 'session' | 'oauth'
 
-/** An API that a front end may get access tokens for. */
+/** An API for which a front end may request access tokens. */
 export interface ApiSettings {
   readonly name: string
-  /** As the provider writes them; all of one resource. */
+  /** In the provider's spelling; all of one resource. */
   readonly scopes: readonly string[]
 }
 
-/** `none` is an OAuth client's question; for a session front end GET /session is the same question. */
+/** `none` is for OAuth clients; a session front end calls GET /session instead. */
 const promptsOf: Readonly<Record<FrontEndKind, readonly Prompt[]>> = {
   session: ['login', 'select_account', 'consent'],
   oauth: ['login', 'select_account', 'consent', 'none'],
@@ -49,37 +50,40 @@ const promptsOf: Readonly<Record<FrontEndKind, readonly Prompt[]>> = {
 const scopesOfOpenId: readonly string[] = ['openid', 'profile', 'email', 'offline_access']
 
 const exampleOrigin = 'https://app.example.com'
-// Not more than checkOrigin takes; what a pattern cannot say (canonical form, real ports) the check says.
+// Permits no more than checkOrigin; the check covers canonical form and valid ports.
 const originPattern = String.raw`^(https://[a-z0-9._:\[\]-]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]{1,5})?)$`
 /** RFC 6749 §3.3: scope-token; none of `scopesOfOpenId`. */
 const scopePattern = String.raw`^(?!(openid|profile|email|offline_access)$)[\x21\x23-\x5b\x5d-\x7e]+$`
 const urlPattern = String.raw`^https?://[^\s#\\@]+$`
 
-const unique = refusingMembers((members) => findRepeated(listOf(members), [], 'Name it once.'))
+const unique = withMessages((members) => findRepeated(listOf(members), [], 'Write it once.'))
 
 const origin = z
   .string()
-  .check(refusing(checkOrigin), z.meta({ pattern: originPattern, examples: [exampleOrigin, 'http://localhost:5173'] }))
+  .check(
+    withMessage(checkOrigin),
+    z.meta({ pattern: originPattern, examples: [exampleOrigin, 'http://localhost:5173'] }),
+  )
 
 const url = (examples: string[]) =>
-  z.string().check(z.maxLength(1024), refusing(checkUrl), z.meta({ pattern: urlPattern, examples }))
+  z.string().check(z.maxLength(1024), withMessage(checkUrl), z.meta({ pattern: urlPattern, examples }))
 
 const api = z.strictObject({
   name: z.string().check(
     z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
     z.meta({
-      description: 'What the front end calls it: the member `api` of POST /session/token.',
+      description: 'Name of the API in the member `api` of POST /session/token.',
       examples: ['orders'],
     }),
   ),
-  scopes: z.array(z.string().check(z.maxLength(256), refusing(checkScope), z.meta({ pattern: scopePattern }))).check(
+  scopes: z.array(z.string().check(z.maxLength(256), withMessage(checkScope), z.meta({ pattern: scopePattern }))).check(
     z.minLength(1),
     z.maxLength(20),
     unique,
     z.meta({
       uniqueItems: true,
       description:
-        'Scopes at the identity provider, in full. Entra ID has the resource, a slash, the permission, and all of one resource, for an access token has one audience. openid, profile and offline_access are added by the broker.',
+        'Scopes at the identity provider, in full. For Entra ID: the resource, a slash, the permission; all of one resource, because an access token has one audience. The broker adds openid, profile and offline_access.',
       examples: [['api://demo/orders.read']],
     }),
   ),
@@ -91,14 +95,14 @@ const frontEnd = z
       z.regex(/^[a-z0-9][a-z0-9-]{0,31}$/),
       z.meta({
         description:
-          'Its name. For a session front end the parameter `frontend`, and part of its cookie, __Host-session-ID; for an OAuth client its `client_id`.',
+          'Id of the front end. For a session front end the parameter `frontend`, and part of its cookie, __Host-session-ID; for an OAuth client its `client_id`.',
         examples: ['spa'],
       }),
     ),
     kind: z._default(z.enum(['session', 'oauth']), 'session').check(
       z.meta({
         description:
-          'How it gets its tokens. cookie: a session cookie; it shares a site with the broker. oauth: authorization code and refresh token, as a public OAuth client; on any site.',
+          'How the front end gets its tokens. session: a session cookie; the front end and the broker share a site. oauth: authorization code and refresh token, as a public OAuth client; on any site.',
       }),
     ),
     origins: z.array(origin).check(
@@ -108,7 +112,7 @@ const frontEnd = z
       z.meta({
         uniqueItems: true,
         description:
-          'Its origins, exactly as a browser sends them in the header Origin: https, or http on loopback; no path and no slash at the end.',
+          'Origins of the front end, exactly as a browser sends them in the header Origin: https, or http on loopback; no path and no slash at the end.',
         examples: [[exampleOrigin]],
       }),
     ),
@@ -120,7 +124,7 @@ const frontEnd = z
         z.meta({
           uniqueItems: true,
           description:
-            'Narrows where a sign-in may end: these exact URLs on its origins. Without it, every path of the origins.',
+            'Restricts the return URLs of a sign-in to these exact URLs on its origins. Without it, every path of the origins is accepted.',
           examples: [[`${exampleOrigin}/signed-in`]],
         }),
       ),
@@ -133,7 +137,7 @@ const frontEnd = z
         z.meta({
           uniqueItems: true,
           description:
-            'OAuth clients: its redirect URIs, compared exactly; https, or http on loopback. The port of http://127.0.0.1 and http://[::1] is free (RFC 8252 §7.3).',
+            'OAuth clients: redirect URIs, compared exactly; https, or http on loopback. The port of http://127.0.0.1 and http://[::1] is not compared (RFC 8252 §7.3).',
           examples: [[`${exampleOrigin}/callback`]],
         }),
       ),
@@ -141,7 +145,7 @@ const frontEnd = z
     singleSignOn: z._default(z.boolean(), false).check(
       z.meta({
         description:
-          'OAuth clients: true signs a browser in silently that has signed in at another front end of this broker. Otherwise the person chooses the account first.',
+          'OAuth clients: true signs a browser in without interaction if it signed in at another front end of this broker. Otherwise the person selects the account first.',
       }),
     ),
     signedOutUrls: z.optional(
@@ -151,7 +155,7 @@ const frontEnd = z
         unique,
         z.meta({
           uniqueItems: true,
-          description: 'Where the browser may go after a sign-out, exactly. Without it, the root of each origin.',
+          description: 'Exact URLs to which a sign-out may return. Without it, the root of each origin.',
           examples: [[`${exampleOrigin}/goodbye`]],
         }),
       ),
@@ -159,25 +163,25 @@ const frontEnd = z
     prompts: z.optional(z.array(z.enum(promptsOf.oauth)).check(unique)).check(
       z.meta({
         uniqueItems: true,
-        description:
-          'Values of `prompt` that GET /login passes on; all of them where it is left out. none: OAuth clients only.',
+        description: 'Values of `prompt` that GET /login passes on. Without it, all of them. none: OAuth clients only.',
       }),
     ),
-    apis: z._default(z.array(api).check(z.maxLength(50), refusingMembers(checkNamesOnce)), []).check(
+    apis: z._default(z.array(api).check(z.maxLength(50), withMessages(checkNamesOnce)), []).check(
       z.meta({
-        description: 'APIs that it may get access tokens for. May be empty: then it only learns who is signed in.',
+        description:
+          'APIs for which the front end may request access tokens. May be empty; the front end then only reads the signed-in person.',
       }),
     ),
   })
-  .check(refusingMembers(checkReturnUrlsOnOrigins), refusingMembers(checkKind))
+  .check(withMessages(checkReturnUrlsOnOrigins), withMessages(checkKind))
 
-/** What may stand in `Broker__FrontEnds`. */
+/** Schema of `Broker__FrontEnds`. */
 export const frontEndsSchema = z.array(frontEnd).check(
   z.maxLength(100),
-  refusingMembers(checkIdsOnce),
+  withMessages(checkIdsOnce),
   z.meta({
     title: 'Front ends of the certificate token broker',
-    description: 'The value of the app setting Broker__FrontEnds: the front ends that may send people here to sign in.',
+    description: 'The value of the app setting Broker__FrontEnds: the registered front ends.',
     examples: [
       [
         {
@@ -204,36 +208,40 @@ export const frontEndsSchema = z.array(frontEnd).check(
 /**
  * Reads the JSON of `Broker__FrontEnds`.
  *
- * @param text as set; nothing in it is trusted yet
- * @param name what the setting is called, for the problems
- * @param isEntra whether scopes are named as Entra ID does; other providers do as they like
- * @returns the front ends, or everything that is wrong with them
+ * @param text as set; untrusted
+ * @param name of the setting, for the problems
+ * @param isEntra whether scopes must have the form that Entra ID requires
+ * @returns the front ends, or every problem
  */
 export function parseFrontEnds(
   text: string,
   name: string,
   { isEntra = true }: { readonly isEntra?: boolean } = {},
 ): readonly FrontEndSettings[] | SettingProblem[] {
+  const reference = checkReference(text)
+  if (reference) return [{ setting: name, ...reference }]
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch (error) {
-    // The parser's message quotes the text; only its position is taken from it.
+    // The parser's message quotes the text, so only the position is used.
     const position = /at position (\d+)/.exec(String(error))?.[1]
     return [
       {
         setting: name,
         problem: `is not JSON${position === undefined ? '' : ` (at character ${Number(position) + 1})`}`,
-        fix: 'Write one JSON array: names and texts in double quotes, no comma behind the last member.',
+        fix: 'Write one JSON array: names and texts in double quotes, no comma after the last member.',
       },
     ]
   }
+  const references = findReferences(json, name)
+  if (references.length > 0) return references
   const parsed = z.safeParse(frontEndsSchema, json)
   const foreign = isEntra ? findForeignScopes(json, name) : []
   if (!parsed.success || foreign.length > 0) {
     const issues = parsed.error?.issues ?? []
     const problems = [...issues.flatMap((issue) => describeIssue(issue, json, name)), ...foreign]
-    // One a place: what is not an array is not also "too long".
+    // At most one problem for each place.
     return problems.filter(({ setting }, index) => problems.findIndex((one) => one.setting === setting) === index)
   }
   return parsed.data.map(({ returnUrls, redirectUris, signedOutUrls, prompts, ...rest }) => ({
@@ -245,24 +253,43 @@ export function parseFrontEnds(
   }))
 }
 
-/** Tells the two answers of `parseFrontEnds` apart. */
+/** App Service resolves a reference only where it is the whole value of a setting. */
+function findReferences(value: unknown, place: string): SettingProblem[] {
+  if (typeof value === 'string') {
+    return checkReference(value)
+      ? [
+          {
+            setting: place,
+            problem: 'is a reference inside JSON, which App Service does not resolve',
+            fix: 'Write the value itself; no member of a front end is a secret.',
+          },
+        ]
+      : []
+  }
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([member, inner]) =>
+    findReferences(inner, Array.isArray(value) ? `${place}[${member}]` : `${place}${memberName(member)}`),
+  )
+}
+
+/** Distinguishes the two results of `parseFrontEnds`. */
 export function areProblems(answer: readonly FrontEndSettings[] | SettingProblem[]): answer is SettingProblem[] {
   return answer.some((one) => 'problem' in one)
 }
 
 function checkOrigin(value: string): Refusal | undefined {
-  const problem = findFlawOfOrigin(value)
+  const problem = originProblem(value)
   if (problem === undefined) return undefined
   return {
     problem,
-    fix: `Write it as a browser sends it in the header Origin: scheme and host in small letters (other alphabets as xn--…), the port only where it isn't the scheme's own, no slash at the end: ${exampleOrigin}, or http://localhost:5173 on a laptop.`,
+    fix: `Write it as a browser sends it in the header Origin: scheme and host in small letters (other alphabets as xn--…), the port only where it is not the default, no slash at the end: ${exampleOrigin}, or http://localhost:5173 on a laptop.`,
   }
 }
 
-function findFlawOfOrigin(value: string): string | undefined {
-  const flaw = findFlaw(value)
+function originProblem(value: string): string | undefined {
+  const flaw = urlProblem(value)
   if (flaw !== undefined) return flaw
-  if (!isSecureOrLoopback(value)) return 'is http away from loopback'
+  if (!isSecureOrLoopback(value)) return 'is http outside loopback'
   const { origin } = new URL(value)
   if (value === origin) return undefined
   if (value === `${origin}/`) return 'has a slash at the end'
@@ -271,35 +298,35 @@ function findFlawOfOrigin(value: string): string | undefined {
 }
 
 function checkUrl(value: string): Refusal | undefined {
-  const problem = findFlaw(value) ?? findFlawOfUrl(value)
+  const problem = urlProblem(value) ?? exactUrlProblem(value)
   if (problem === undefined) return undefined
   return {
     problem,
-    fix: `Write one exact URL as a browser's address bar shows it: https (http on loopback), host in small letters, at least a slash behind the host, no fragment: ${exampleOrigin}/signed-in.`,
+    fix: `Write one exact URL as a browser's address bar shows it: https (http on loopback), host in small letters, at least a slash after the host, no fragment: ${exampleOrigin}/signed-in.`,
   }
 }
 
-function findFlawOfUrl(value: string): string | undefined {
+function exactUrlProblem(value: string): string | undefined {
   if (value.includes('#')) return 'has a fragment'
-  if (!isSecureOrLoopback(value)) return 'is http away from loopback'
+  if (!isSecureOrLoopback(value)) return 'is http outside loopback'
   return value === new URL(value).href ? undefined : 'is not written as a browser writes it'
 }
 
 function checkScope(value: string): Refusal | undefined {
   if (scopesOfOpenId.includes(value)) {
     return {
-      problem: 'is no scope of an API',
-      fix: 'Leave it out: the broker adds openid, profile and offline_access.',
+      problem: 'is not a scope of an API',
+      fix: 'Delete it: the broker adds openid, profile and offline_access.',
     }
   }
   return new RegExp(scopePattern).test(value)
     ? undefined
-    : { problem: 'has characters that a scope cannot have', fix: fixOfScope }
+    : { problem: 'has characters that are not allowed in a scope', fix: fixOfScope }
 }
 
 const fixOfScope = 'Write the resource, a slash and the permission, as the provider shows it: api://orders/orders.read.'
 
-/** What Entra ID would refuse once the person has signed in. */
+/** Scopes that Entra ID would refuse after the person has signed in. */
 function findForeignScopes(json: unknown, name: string): SettingProblem[] {
   return listOf(json).flatMap((one, frontEnd) =>
     listOf(memberOf(one, 'apis')).flatMap((member, index) => {
@@ -308,7 +335,7 @@ function findForeignScopes(json: unknown, name: string): SettingProblem[] {
       const together = checkScopesTogether(scopes)
       return [
         ...scopes.flatMap((scope, at) =>
-          scope === '' || /[^/]\/[^/]+$/.test(scope)
+          scope === '' || hasResource(scope)
             ? []
             : [{ setting: `${place}[${at}]`, problem: 'names no resource', fix: fixOfScope }],
         ),
@@ -322,7 +349,7 @@ function checkScopesTogether(scopes: readonly string[]): Refusal | undefined {
   if (new Set(scopes.map(resourceOf).filter((resource) => resource !== '')).size > 1) {
     return {
       problem: 'mix resources',
-      fix: 'Make an API of each resource: an access token is for one audience (what stands before the last slash of a scope).',
+      fix: 'Register one API for each resource, because an access token has one audience (the part before the last slash of a scope).',
     }
   }
   if (scopes.length > 1 && scopes.some((scope) => scope.endsWith('/.default'))) {
@@ -331,16 +358,23 @@ function checkScopesTogether(scopes: readonly string[]): Refusal | undefined {
   return undefined
 }
 
+/** The part before the last slash: the App ID URI, which may itself end in a slash (`https://database.windows.net//.default`). */
 function resourceOf(scope: string): string {
   return scope.slice(0, Math.max(0, scope.lastIndexOf('/')))
 }
 
+function hasResource(scope: string): boolean {
+  const resource = resourceOf(scope)
+  // `api://orders.read` has a scheme before its last slash, and no resource.
+  return /^[^/]/.test(resource) && !/^[a-z][a-z0-9+.-]*:\/{0,2}$/i.test(resource) && !scope.endsWith('/')
+}
+
 function checkNamesOnce(apis: unknown) {
-  return findRepeated(membersOf(apis, 'name'), ['name'], 'Give each API of a front end its own name.')
+  return findRepeated(membersOf(apis, 'name'), ['name'], 'Write a different name for each API of a front end.')
 }
 
 function checkIdsOnce(frontEnds: unknown) {
-  return findRepeated(membersOf(frontEnds, 'id'), ['id'], 'Give each front end its own id.')
+  return findRepeated(membersOf(frontEnds, 'id'), ['id'], 'Write a different id for each front end.')
 }
 
 function checkReturnUrlsOnOrigins(frontEnd: unknown) {
@@ -351,14 +385,14 @@ function checkReturnUrlsOnOrigins(frontEnd: unknown) {
       : [
           {
             path: ['returnUrls', index],
-            problem: "is on none of this front end's origins",
+            problem: 'is on none of the front end’s origins',
             fix: 'Register its origin under origins, or remove it.',
           },
         ],
   )
 }
 
-/** Members that belong to the other way would be without effect, and somebody would believe in them. */
+/** A member of the other kind would have no effect, but look as if it had. */
 function checkKind(frontEnd: unknown) {
   const has = (member: string) => memberOf(frontEnd, member) !== undefined
   const refuse = (member: string, problem: string, fix: string) => [{ path: [member], problem, fix }]
@@ -367,13 +401,13 @@ function checkKind(frontEnd: unknown) {
     return [
       ...(has('redirectUris')
         ? []
-        : refuse('redirectUris', 'is missing', 'Register where codes are sent: https://app.example.com/callback.')),
+        : refuse('redirectUris', 'is missing', 'Write the URI that receives codes: https://app.example.com/callback.')),
       ...(has('returnUrls')
         ? refuse('returnUrls', 'belongs to a session front end', 'Write redirectUris instead.')
         : []),
       ...(listOf(memberOf(frontEnd, 'apis')).length > 0
         ? []
-        : refuse('apis', 'is empty', 'Name an API: an OAuth client receives access tokens and nothing else.')),
+        : refuse('apis', 'is empty', 'Register an API: an OAuth client receives access tokens and nothing else.')),
     ]
   }
   return [
@@ -382,11 +416,7 @@ function checkKind(frontEnd: unknown) {
       ? refuse('singleSignOn', 'belongs to an OAuth client', remove)
       : []),
     ...(listOf(memberOf(frontEnd, 'prompts')).includes('none')
-      ? refuse(
-          'prompts',
-          'has none, which belongs to an OAuth client',
-          'Remove none; GET /session answers the same question.',
-        )
+      ? refuse('prompts', 'has none, which belongs to an OAuth client', 'Remove none; call GET /session instead.')
       : []),
   ]
 }
@@ -395,7 +425,7 @@ function findRepeated(values: readonly unknown[], member: string[], fix: string)
   return values.flatMap((value, index) =>
     value === undefined || values.indexOf(value) === index
       ? []
-      : [{ path: [index, ...member], problem: 'is there twice', fix }],
+      : [{ path: [index, ...member], problem: 'occurs twice', fix }],
   )
 }
 
@@ -411,53 +441,50 @@ function memberOf(value: unknown, member: PropertyKey): unknown {
   return typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[member] : undefined
 }
 
-/** Our own words for zod's issues: they name the place and the fix, and nothing that was written there. */
+/** Replaces zod's messages by the broker's own, which name the place and the fix and repeat no value. */
 function describeIssue(issue: z.core.$ZodIssue, json: unknown, name: string): SettingProblem[] {
   const setting =
     name + issue.path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('')
-  const refusal = refusalOf(issue)
+  const refusal = messageOf(issue)
   if (refusal) return [{ setting, ...refusal }]
-  const say = (problem: string, fix: string) => [{ setting, problem, fix }]
+  const report = (problem: string, fix: string) => [{ setting, problem, fix }]
   switch (issue.code) {
     case 'unrecognized_keys':
       return issue.keys.map((key) => ({ setting: `${setting}${memberName(key)}`, ...unknownMember(key, issue.path) }))
     case 'invalid_type':
       return valueAt(json, issue.path) === undefined
-        ? say('is missing', 'Add it; docs/front-ends.schema.json describes it.')
-        : say(`is not ${withArticle(issue.expected)}`, 'docs/front-ends.schema.json shows how it is written.')
+        ? report('is missing', 'Add it; docs/front-ends.schema.json describes it.')
+        : report(`is not ${withArticle(issue.expected)}`, 'docs/front-ends.schema.json describes it.')
     case 'invalid_value':
       return issue.path.at(-1) === 'kind'
-        ? say(
+        ? report(
             'is not a kind of front end',
             valueAt(json, issue.path) === 'cookie'
               ? 'Write "session"; "cookie" is the former name.'
               : 'Write "session" or "oauth".',
           )
-        : say(
-            'is none of the values that are taken',
-            `Write ${issue.values.map((value) => `"${String(value)}"`).join(', ')}.`,
-          )
+        : report('is not an accepted value', `Write ${issue.values.map((value) => `"${String(value)}"`).join(', ')}.`)
     case 'invalid_format':
       return issue.path.at(-1) === 'id'
-        ? say('is no front end id', 'Write 1 to 32 small letters, digits and hyphens, a letter or digit first.')
-        : say(
-            'is no API name',
+        ? report('is not a front end id', 'Write 1 to 32 small letters, digits and hyphens, a letter or digit first.')
+        : report(
+            'is not an API name',
             'Write 1 to 64 letters, digits, dots, hyphens and underscores, a letter or digit first.',
           )
     case 'too_small':
-      return say('is empty', `Name at least ${Number(issue.minimum)}, or leave the member out where it is optional.`)
+      return report('is empty', `Write at least ${Number(issue.minimum)}, or delete an optional member.`)
     case 'too_big':
-      return say(
+      return report(
         'is too long',
         `At most ${Number(issue.maximum)} ${issue.origin === 'string' ? 'characters' : 'entries'}.`,
       )
     default:
-      return say('is not what is expected', 'docs/front-ends.schema.json shows how it is written.')
+      return report('is not an accepted value', 'docs/front-ends.schema.json describes it.')
   }
 }
 
 function unknownMember(key: string, path: readonly PropertyKey[]): Refusal {
-  // The name of this member before 0.2.
+  // The former name of this member.
   if (key === 'way' && !path.includes('apis'))
     return { problem: 'has a new name', fix: 'Write kind: "session" or "oauth".' }
   const known = Object.keys((path.includes('apis') ? api : frontEnd).def.shape)
@@ -468,7 +495,7 @@ function unknownMember(key: string, path: readonly PropertyKey[]): Refusal {
   }
 }
 
-/** A member's name as it may be shown: something pasted in the wrong place is not a name. */
+/** A member's name for a message. A text that is not a name may be a pasted secret, and is not repeated. */
 function memberName(key: string): string {
   return /^[A-Za-z][A-Za-z0-9_-]{0,31}$/.test(key) ? `.${key}` : '.(a member)'
 }

@@ -1,45 +1,45 @@
-/** Ids of tenants and applications: which are none, and which are but let in too many. */
+/** Checks of the ids of tenants and applications, including ids that would admit too many people. */
 import type { Refusal } from './settings-error.ts'
 
 export function checkTenantId(value: string): Refusal | undefined {
   const fix = "Write the tenant's GUID, as the overview page of Entra ID shows it (Tenant ID)."
   const consumers: Refusal = {
-    problem: 'lets personal accounts in, which are of no tenant of yours',
-    fix: `${fix} Personal accounts come in as guests of that tenant.`,
+    problem: 'admits personal accounts, which belong to no tenant of yours',
+    fix: `${fix} Invite personal accounts as guests of that tenant.`,
   }
   switch (value.toLowerCase()) {
     case 'common':
       return {
-        problem: 'lets in accounts of every tenant and personal ones',
+        problem: 'admits accounts of every tenant, and personal accounts',
         fix: `${fix} One broker serves one tenant.`,
       }
     case 'organizations':
-      return { problem: 'lets in accounts of every tenant', fix: `${fix} One broker serves one tenant.` }
+      return { problem: 'admits accounts of every tenant', fix: `${fix} One broker serves one tenant.` }
     case 'consumers':
-    case '9188040d-6c67-4c5b-b112-36a304b66dad': // the same, by its GUID
+    case '9188040d-6c67-4c5b-b112-36a304b66dad': // the GUID of consumers
       return consumers
   }
   if (/^[a-z0-9-]+(\.[a-z0-9-]+)+$/i.test(value)) {
     return { problem: 'is a domain name, which can move to another tenant', fix }
   }
-  return findFlawOfGuid(value, fix)
+  return checkGuid(value, fix)
 }
 
 export function checkAnyClientId(value: string): Refusal | undefined {
   // RFC 6749, appendix A.1.
   if (/^[\x20-\x7e]{1,255}$/.test(value)) return undefined
-  return { problem: 'is no client id', fix: 'Write it as the provider shows it: up to 255 visible characters.' }
+  return {
+    problem: 'is not a client id',
+    fix: 'Write it as the provider shows it: 1 to 255 printable ASCII characters.',
+  }
 }
 
-/** At Entra ID it is a GUID. */
+/** Entra ID's client ids are GUIDs. */
 export function checkEntraClientId(value: string): Refusal | undefined {
-  return findFlawOfGuid(
-    value,
-    'Write the Application (client) ID, as the overview page of the app registration shows it.',
-  )
+  return checkGuid(value, 'Write the Application (client) ID, as the overview page of the app registration shows it.')
 }
 
-export function findFlawOfGuid(value: string, fix: string): Refusal | undefined {
+export function checkGuid(value: string, fix: string): Refusal | undefined {
   if (/^[<{[]|your|enter|placeholder|^0{8}-0{4}-0{4}-0{4}-0{12}$/i.test(value))
     return { problem: 'is a placeholder', fix }
   if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)) return undefined

@@ -1,9 +1,10 @@
-/** Where Application Insights takes telemetry: a token of the managed identity goes there, and is for that alone. */
-import { findFlaw, isLoopbackHost } from './addresses.ts'
-import { findFlawOfGuid } from './identifiers.ts'
+/** Checks of the Application Insights settings: tokens of the managed identity are sent to the ingestion endpoint. */
+import { isLoopbackHost, urlProblem } from './addresses.ts'
+import type { AddedHosts } from './addresses.ts'
+import { checkGuid } from './identifiers.ts'
 import type { Refusal } from './settings-error.ts'
 
-/** Of the clouds, the older names among them. */
+/** Suffixes of ingestion endpoints in the clouds, older names included. */
 const hostSuffixes = [
   ...['azure.com', 'azure.us', 'azure.cn', 'microsoft.com', 'us'].map((end) => `.applicationinsights.${end}`),
   ...['azure.com', 'azure.us', 'azure.cn'].map((end) => `.monitor.${end}`),
@@ -11,7 +12,7 @@ const hostSuffixes = [
 ]
 const audience = /^https:\/\/monitor\.azure\.(com|us|cn)\/{0,2}(\.default)?$/
 
-/** `Name=value;Name=value`, as Azure writes its connection strings; names in small letters. */
+/** Splits `Name=value;Name=value`, the form of Azure's connection strings; returns names in small letters. */
 export function partsOf(text: string): ReadonlyMap<string, string> {
   return new Map(
     text
@@ -25,12 +26,12 @@ export function partsOf(text: string): ReadonlyMap<string, string> {
 }
 
 /**
- * What is wrong with a connection string beside which tokens are sent. Without tokens any https host may be reported to,
- * a proxy of one's own for example.
+ * Checks a connection string beside which tokens are sent. Without tokens any https host is accepted, such as a proxy of
+ * the operator.
  *
  * @param value of APPLICATIONINSIGHTS_CONNECTION_STRING, otherwise checked
  */
-export function findForeignIngestion(value: string): Refusal | undefined {
+export function findForeignIngestion(value: string, added: AddedHosts = new Set()): Refusal | undefined {
   const parts = partsOf(value)
   const suffix = parts.get('endpointsuffix')
   const location = parts.get('location')
@@ -39,25 +40,25 @@ export function findForeignIngestion(value: string): Refusal | undefined {
     (suffix === undefined ? undefined : `https://${location === undefined ? '' : `${location}.`}dc.${suffix}`)
   const fix =
     'Copy the connection string from the overview page of the Application Insights resource, or delete APPLICATIONINSIGHTS_AUTHENTICATION_STRING.'
-  if (endpoint !== undefined && !isIngestion(endpoint)) {
-    return { problem: 'names an ingestion endpoint of no Azure cloud, and a token would go there', fix }
+  if (endpoint !== undefined && !isIngestion(endpoint, added)) {
+    return { problem: 'names an ingestion endpoint outside Azure’s clouds, which would receive a token', fix }
   }
   const wanted = parts.get('aadaudience')
   return wanted === undefined || audience.test(wanted)
     ? undefined
-    : { problem: 'wants tokens that are for something else than Azure Monitor', fix }
+    : { problem: 'requests tokens for another service than Azure Monitor', fix }
 }
 
-function isIngestion(endpoint: string): boolean {
-  if (findFlaw(endpoint)) return false
+function isIngestion(endpoint: string, added: AddedHosts): boolean {
+  if (urlProblem(endpoint)) return false
   const { hostname } = new URL(endpoint)
-  return isLoopbackHost(hostname) || hostSuffixes.some((suffix) => hostname.endsWith(suffix))
+  return isLoopbackHost(hostname) || added.has(hostname) || hostSuffixes.some((suffix) => hostname.endsWith(suffix))
 }
 
 export function checkTelemetryConnection(value: string): Refusal | undefined {
   const parts = partsOf(value)
   const fix = 'Copy the connection string from the overview page of the Application Insights resource.'
-  if (findFlawOfGuid(parts.get('instrumentationkey') ?? '', fix)) {
+  if (checkGuid(parts.get('instrumentationkey') ?? '', fix)) {
     return { problem: 'has no instrumentation key', fix }
   }
   const endpoint = parts.get('ingestionendpoint')
@@ -70,7 +71,7 @@ export function checkTelemetryConnection(value: string): Refusal | undefined {
 export function checkTelemetryAuthentication(value: string): Refusal | undefined {
   const parts = partsOf(value)
   const fix = 'Write Authorization=AAD;ClientId=… with the client id of the managed identity.'
-  if (parts.get('authorization')?.toUpperCase() !== 'AAD') return { problem: 'asks for no managed identity', fix }
+  if (parts.get('authorization')?.toUpperCase() !== 'AAD') return { problem: 'names no managed identity', fix }
   const clientId = parts.get('clientid')
-  return clientId === undefined ? undefined : findFlawOfGuid(clientId, fix)
+  return clientId === undefined ? undefined : checkGuid(clientId, fix)
 }

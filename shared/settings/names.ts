@@ -1,14 +1,14 @@
 /**
- * Names under the two prefixes that the broker does not read: the usual ones of Microsoft.Identity.Web, each with a
- * sentence of its own, and misspelt ones. Unknown names are refused, for a setting that is ignored looks like one that holds.
+ * Names under the two prefixes that the broker does not read: names of Microsoft.Identity.Web, each with its own fix, and
+ * misspelt names. Unknown names are refused, because an ignored setting looks like one that is in effect.
  */
 import { findNearestName } from './nearest-name.ts'
 import type { Refusal } from './settings-error.ts'
 
-/** A name that people bring along from Microsoft.Identity.Web. */
+/** A name from configurations for Microsoft.Identity.Web. */
 export interface UsualName {
   readonly name: string
-  /** The one value that changes nothing and is therefore taken. */
+  /** The only accepted value, since it changes nothing. */
   readonly takenAs?: string
   readonly problem: string
   readonly fix: string
@@ -17,7 +17,7 @@ export interface UsualName {
 const certificateInVault =
   'Delete it: the certificate stays in Key Vault, named by AzureAd__ClientCredentials__0__KeyVaultUrl and AzureAd__ClientCredentials__0__KeyVaultCertificateName.'
 
-/** In the order of docs/settings.md. Secrets are not here: secrets.ts looks first. */
+/** In the order of docs/settings.md. secrets.ts checks secrets before these names. */
 export const usualNames: readonly UsualName[] = [
   { name: 'AzureAd__Domain', problem: 'is not needed', fix: 'Delete it: AzureAd__TenantId names the tenant.' },
   {
@@ -47,7 +47,7 @@ export const usualNames: readonly UsualName[] = [
     problem: 'says two things in one',
     fix: 'Delete it, and write AzureAd__Instance and AzureAd__TenantId, or Broker__Authority where the provider is not Entra ID.',
   },
-  { name: 'AzureAd__ResponseMode', problem: 'has another name here', fix: 'Write Broker__ResponseMode.' },
+  { name: 'AzureAd__ResponseMode', problem: 'has another name in this broker', fix: 'Write Broker__ResponseMode.' },
   { name: 'AzureAd__ResponseType', takenAs: 'code', problem: 'is fixed', fix: 'Delete it: it is always code.' },
   { name: 'AzureAd__UsePkce', takenAs: 'true', problem: 'is fixed', fix: 'Delete it: PKCE is always used.' },
   { name: 'AzureAd__SaveTokens', problem: 'is not needed', fix: 'Delete it: tokens stay in the broker, sealed.' },
@@ -58,33 +58,33 @@ export const usualNames: readonly UsualName[] = [
   },
   {
     name: 'AzureAd__UserAssignedManagedIdentityClientId',
-    problem: 'has another name here',
+    problem: 'has another name in this broker',
     fix: 'Write the client id of the managed identity into AZURE_CLIENT_ID.',
   },
   {
     name: 'AzureAd__Audience',
-    problem: 'is about an API',
-    fix: 'Delete it: the broker signs people in and is no API.',
+    problem: 'is for an API',
+    fix: 'Delete it: the broker is not an API.',
   },
   {
     name: 'AzureAd__Audiences',
-    problem: 'is about an API',
-    fix: 'Delete it: the broker signs people in and is no API.',
+    problem: 'is for an API',
+    fix: 'Delete it: the broker is not an API.',
   },
   {
     name: 'AzureAd__ClientCapabilities',
-    problem: 'is not taken',
-    fix: 'Delete it: claims challenges are passed on to the front end.',
+    problem: 'is not supported',
+    fix: 'Delete it: the broker passes claims challenges on to the front end.',
   },
   {
     name: 'AzureAd__EnablePiiLogging',
     takenAs: 'false',
-    problem: 'would put what signs people in into the logs',
-    fix: 'Delete it: there is no such switch here.',
+    problem: 'would write tokens to the log',
+    fix: 'Delete it: the broker has no such switch.',
   },
   {
     name: 'AzureAd__SignUpSignInPolicyId',
-    problem: 'is about Azure AD B2C',
+    problem: 'is for Azure AD B2C',
     fix: 'Delete it: the broker signs in at a tenant of Entra ID, or at the provider that Broker__Authority names.',
   },
   {
@@ -105,22 +105,22 @@ export const usualNames: readonly UsualName[] = [
     },
     {
       name: `AzureAd__${list}__0__CertificateStorePath`,
-      problem: 'means a certificate store of Windows',
+      problem: 'names a certificate store of Windows',
       fix: certificateInVault,
     },
     {
       name: `AzureAd__${list}__0__CertificateThumbprint`,
-      problem: 'means a certificate store of Windows',
+      problem: 'names a certificate store of Windows',
       fix: certificateInVault,
     },
     {
       name: `AzureAd__${list}__0__CertificateDistinguishedName`,
-      problem: 'means a certificate store of Windows',
+      problem: 'names a certificate store of Windows',
       fix: certificateInVault,
     },
     {
       name: `AzureAd__${list}__0__ManagedIdentityClientId`,
-      problem: 'has another name here',
+      problem: 'has another name in this broker',
       fix: 'Write the client id of the managed identity into AZURE_CLIENT_ID.',
     },
   ]),
@@ -136,39 +136,39 @@ export const otherSourceTypes: readonly (Refusal & { readonly name: string })[] 
   { name: 'Path', problem: 'puts a private key into a file', fix: 'Import the certificate into Key Vault.' },
   ...['StoreWithThumbprint', 'StoreWithDistinguishedName'].map((name) => ({
     name,
-    problem: 'means a certificate store of Windows, where the process holds the private key',
+    problem: 'names a certificate store of Windows, in which the process has the private key',
     fix: 'Import the certificate into Key Vault.',
   })),
-  { name: 'ClientSecret', problem: 'means a client secret', fix: 'Make a certificate in Key Vault in its place.' },
+  { name: 'ClientSecret', problem: 'names a client secret', fix: 'Create a certificate in Key Vault instead.' },
   {
     name: 'SignedAssertionFromManagedIdentity',
-    problem: 'means the managed identity as the credential',
-    fix: 'Here a certificate is the credential; the managed identity, named in AZURE_CLIENT_ID, only reaches the vault.',
+    problem: 'names the managed identity as the credential',
+    fix: 'The credential of this broker is a certificate; the managed identity, named in AZURE_CLIENT_ID, only accesses the vault.',
   },
   ...['SignedAssertionFilePath', 'SignedAssertionFromVault', 'CustomSignedAssertion'].map((name) => ({
     name,
-    problem: 'means an assertion that something else makes',
-    fix: 'Here the broker makes it and the vault signs it.',
+    problem: 'names an assertion that another program creates',
+    fix: 'The broker builds the assertion itself, and the vault signs it.',
   })),
   {
     name: 'AutoDecryptKeys',
-    problem: 'is about encrypted tokens',
-    fix: 'The broker asks for none.',
+    problem: 'is for encrypted tokens',
+    fix: 'The broker requests none.',
   },
 ]
 
-/** What is said of whole groups of names. */
+/** Refusals of whole groups of names. */
 export const secondCredential: Refusal = {
   problem: 'is a second credential',
-  fix: 'Delete it: a renewal is a new version of the one certificate, which the broker finds by itself, so one credential (number 0) is enough.',
+  fix: 'Delete it: one credential (number 0) is enough, because a renewal is a new version of the same certificate, which the broker finds by itself.',
 }
 export const frontEndMember: Refusal = {
-  problem: 'is a member of a front end in a setting of its own',
+  problem: 'is one member of a front end in a separate setting',
   fix: 'Write all front ends as one JSON array into Broker__FrontEnds.',
 }
 
 /**
- * What is wrong with a name, if anything is.
+ * Checks the name of a setting.
  *
  * @param written the name as it was set
  * @param value only compared with the one value that a fixed setting may have
@@ -179,7 +179,7 @@ export function findBadName(written: string, value: string, known: ReadonlySet<s
   const sameLetters = [...known].find((name) => fold(name) === fold(written))
   if (sameLetters !== undefined) return { problem: findMisspelling(written, sameLetters), fix: `Write ${sameLetters}.` }
 
-  if (!/^(azuread|broker)(__|:)/i.test(written)) return undefined // somebody else's
+  if (!/^(azuread|broker)(__|:)/i.test(written)) return undefined // belongs to another program
   if (/^azuread(__|:)client(credentials|certificates)(__|:)0*[1-9]\d*(__|:)/i.test(written)) return secondCredential
   if (/^broker(__|:)frontends(__|:)/i.test(written)) return frontEndMember
   const member = written.replace(/(__|:)\d+$/, '') // AzureAd__Scopes__0 is the first of AzureAd__Scopes
@@ -199,14 +199,14 @@ export function findBadName(written: string, value: string, known: ReadonlySet<s
   }
 }
 
-/** One form for all the ways of writing a name. */
+/** One form for all spellings of a name. */
 function fold(name: string): string {
   return name.toLowerCase().replace(/[:_]/g, '')
 }
 
 function findMisspelling(written: string, name: string): string {
   if (written.includes(':'))
-    return 'is written with a colon, which environment variables do not take; levels are parted by __'
-  if (written.toLowerCase() === name.toLowerCase()) return 'is written with other capital and small letters'
-  return 'is written with other underscores; levels are parted by __'
+    return 'is written with a colon, which environment variables do not support; __ separates levels'
+  if (written.toLowerCase() === name.toLowerCase()) return 'is written in other upper or lower case'
+  return 'is written with other underscores; __ separates levels'
 }

@@ -1,6 +1,6 @@
-/** Which known name somebody meant who misspelt it. */
+/** Finds the known name that a misspelt name resembles. */
 
-/** The closest of `candidates`, if it is close enough that a slip of the hand explains the difference. */
+/** @returns the closest of `candidates`, if a typing error explains the difference */
 export function findNearestName(written: string, candidates: Iterable<string>): string | undefined {
   const word = written.toLowerCase()
   let nearest: string | undefined

@@ -1,39 +1,42 @@
 /**
- * Finds a secret or a private key in a setting. The broker needs none: Key Vault signs, storage is reached by identity.
+ * Finds a secret or a private key in a setting. The broker needs neither: Key Vault signs, and storage is accessed by
+ * managed identity.
  *
- * Looked at are names under the two prefixes, what stands inside JSON, and the usual suspects. What the platform
- * injects by itself (`MSI_SECRET`, `IDENTITY_HEADER`, `WEBSITE_AUTH_SIGNING_KEY`) is none of the broker's business.
+ * Checked are names under the two prefixes, values inside JSON, and names that often contain secrets. Values that the
+ * platform injects (`MSI_SECRET`, `IDENTITY_HEADER`, `WEBSITE_AUTH_SIGNING_KEY`) are not checked.
  */
 import type { Refusal } from './settings-error.ts'
 
-/** App Service repeats every app setting under this prefix; one report of each is enough. */
+/** App Service repeats every app setting under this prefix; each is reported once. */
 const repeatedByPlatform = /^APPSETTING_/i
 const ours = /^(azuread|broker)(_|:)/i
+/** Credentials that the Azure SDKs read from the environment. */
+const secretOfSdk = /^AZURE_(CLIENT_SECRET|CLIENT_CERTIFICATE_PASSWORD|PASSWORD)$/i
 const secretByName = /(secret|password|passphrase|private_?key|account_?key|base64encodedvalue)$/i
 const connectionSecret = /\b(AccountKey|SharedAccessKey|SharedAccessSignature)\s*=\s*[^;\s]|[?&;]sig=[^&\s]/i
 
 const keyInSetting: Refusal = {
-  problem: 'holds a private key or a certificate as text',
-  fix: 'Delete it, and replace the key, for it has been seen: the key stays in Key Vault, named by AzureAd__ClientCredentials__0__KeyVaultUrl and AzureAd__ClientCredentials__0__KeyVaultCertificateName.',
+  problem: 'contains a private key or a certificate as text',
+  fix: 'Delete it, and replace the key, because it is exposed. The key stays in Key Vault, named by AzureAd__ClientCredentials__0__KeyVaultUrl and AzureAd__ClientCredentials__0__KeyVaultCertificateName.',
 }
 const secretInSetting: Refusal = {
-  problem: 'carries a secret',
-  fix: 'Delete it, and revoke the secret, for it has been seen: the broker proves who it is with the certificate in Key Vault, named by AzureAd__ClientCredentials__0__KeyVaultUrl and AzureAd__ClientCredentials__0__KeyVaultCertificateName.',
+  problem: 'contains a secret',
+  fix: 'Delete it, and revoke the secret, because it is exposed. The broker authenticates with the certificate in Key Vault, named by AzureAd__ClientCredentials__0__KeyVaultUrl and AzureAd__ClientCredentials__0__KeyVaultCertificateName.',
 }
 const keyOfStorage: Refusal = {
-  problem: 'is a connection string with a key or a signature in it',
-  fix: 'Storage is reached by identity: name the account in Broker__TableServiceUri and give the identity the role Storage Table Data Contributor.',
+  problem: 'is a connection string that contains a key or a signature',
+  fix: 'Write the account’s table service into Broker__TableServiceUri, and assign the role Storage Table Data Contributor to the managed identity.',
 }
 const keyOfHostStorage: Refusal = {
-  problem: 'is a connection string with a key or a signature in it',
+  problem: 'is a connection string that contains a key or a signature',
   fix: 'On a laptop write UseDevelopmentStorage=true; in Azure delete it and set AzureWebJobsStorage__accountName, AzureWebJobsStorage__credential (managedidentity) and AzureWebJobsStorage__clientId.',
 }
 
-/** What is secret about this setting, if anything is. The answer repeats nothing of the value. */
+/** @returns the refusal of a setting that contains a secret; it repeats nothing of the value */
 export function findSecret(name: string, value: string): Refusal | undefined {
   if (repeatedByPlatform.test(name)) return undefined
-  // AZURE_CLIENT_SECRET is what the Azure SDKs themselves would pick up; other programs' *_CLIENT_SECRET stay theirs.
-  if (/clientsecret$/i.test(name) || name.toUpperCase() === 'AZURE_CLIENT_SECRET') return secretInSetting
+  // Other names that end in _CLIENT_SECRET belong to other programs.
+  if (/clientsecret$/i.test(name) || secretOfSdk.test(name)) return secretInSetting
   if (/^AzureWebJobs(Storage|Dashboard)/i.test(name)) {
     return connectionSecret.test(value) ? keyOfHostStorage : undefined
   }
@@ -44,12 +47,23 @@ export function findSecret(name: string, value: string): Refusal | undefined {
   return findSecretInJson(value)
 }
 
+/**
+ * Secrets of other programs in a developer's shell, which is not the app's configuration.
+ *
+ * @returns the names that are no settings of the broker and contain a secret
+ */
+export function findForeignSecrets(shell: Readonly<Record<string, string | undefined>>): readonly string[] {
+  return Object.entries(shell)
+    .filter(([name, value]) => value !== undefined && !ours.test(name) && findSecret(name, value) !== undefined)
+    .map(([name]) => name)
+}
+
 function findSecretInJson(value: string): Refusal | undefined {
   if (!/^\s*[[{]/.test(value)) return undefined
   try {
     return findSecretIn(JSON.parse(value))
   } catch {
-    return undefined // not JSON: the setting's own check says so
+    return undefined // the setting's own check reports invalid JSON
   }
 }
 
@@ -59,7 +73,7 @@ function findSecretIn(value: unknown): Refusal | undefined {
     return connectionSecret.test(value) ? keyOfStorage : findSecretInJson(value)
   }
   if (typeof value !== 'object' || value === null) return undefined
-  // A JSON Web Key: `d` is the private part of every kind, `k` the whole of a symmetric one.
+  // A JSON Web Key: `d` is the private part of every asymmetric key, `k` a symmetric key.
   if ('kty' in value && ('d' in value || 'k' in value)) return keyInSetting
   for (const [member, inner] of Object.entries(value)) {
     if (secretByName.test(member)) return secretInSetting
@@ -69,7 +83,7 @@ function findSecretIn(value: unknown): Refusal | undefined {
   return undefined
 }
 
-/** PEM, or base64 (of either alphabet) of PEM or of the DER that keys, PFX files and certificates are made of. */
+/** PEM, or base64 (of either alphabet) of PEM or of the DER of keys, PFX files and certificates. */
 function isPrivateKeyOrCertificate(value: string): boolean {
   if (value.includes('-----BEGIN')) return true
   const runs = value.replace(/\s|\\[rn]/g, '').match(/[A-Za-z0-9+/_-]{48,}/g) ?? []
@@ -79,7 +93,7 @@ function isPrivateKeyOrCertificate(value: string): boolean {
   })
 }
 
-/** A SEQUENCE as long as it says, that begins with a version (keys, PFX) or another SEQUENCE (encrypted keys, certificates). */
+/** A complete SEQUENCE that begins with a version (keys, PFX) or another SEQUENCE (encrypted keys, certificates). */
 function isKeyLikeDer(bytes: Buffer): boolean {
   if (bytes[0] !== 0x30) return false
   const first = bytes[1] ?? 0

@@ -1,10 +1,10 @@
-/** What a setting's text may be, as schemas: each says in words what is wrong and what to write. */
+/** Schemas for the text of a setting, with the broker's own messages. */
 import * as z from 'zod/mini'
-import { refusing } from './refusing.ts'
+import { withMessage } from './messages.ts'
 import type { Refusal } from './settings-error.ts'
 
 export function text(check: (value: string) => Refusal | undefined): z.ZodMiniType<string, string> {
-  return z.string().check(refusing((value) => findPadding(value) ?? check(value)))
+  return z.string().check(withMessage((value) => checkReference(value) ?? checkPadding(value) ?? check(value)))
 }
 
 export function parsedText<T>(check: (value: string) => Refusal | undefined, parse: (value: string) => T) {
@@ -16,7 +16,7 @@ export function oneOf<const T extends string>(values: readonly T[]): z.ZodMiniTy
     (value) =>
       (values as readonly string[]).includes(value)
         ? undefined
-        : { problem: 'is none of the values that are taken', fix: `Write ${values.join(' or ')}.` },
+        : { problem: 'is not an accepted value', fix: `Write ${values.join(' or ')}.` },
     (value) => value as T,
   )
 }
@@ -24,7 +24,7 @@ export function oneOf<const T extends string>(values: readonly T[]): z.ZodMiniTy
 export function yesOrNo(): z.ZodMiniType<boolean, string> {
   return parsedText(
     (value) =>
-      /^(true|false)$/i.test(value) ? undefined : { problem: 'is not a yes or no', fix: 'Write true or false.' },
+      /^(true|false)$/i.test(value) ? undefined : { problem: 'is neither true nor false', fix: 'Write true or false.' },
     (value) => value.toLowerCase() === 'true',
   )
 }
@@ -36,7 +36,25 @@ export function checkDay(value: string): Refusal | undefined {
   return { problem: 'is not a day', fix: 'Write the day as YYYY-MM-DD, such as 2027-03-01.' }
 }
 
-function findPadding(value: string): Refusal | undefined {
+/**
+ * A reference to Key Vault or App Configuration. App Service replaces it by the value before the process starts; where
+ * that failed, the process sees the reference itself.
+ */
+export function checkReference(value: string): Refusal | undefined {
+  const kind = /^\s*@Microsoft\.(KeyVault|AppConfiguration)\s*\(/i.exec(value)?.[1]
+  if (kind === undefined) return undefined
+  return kind.toLowerCase() === 'keyvault'
+    ? {
+        problem: 'is a Key Vault reference that was not resolved',
+        fix: 'Write the value itself: the broker needs no secret. Or look at the status of the reference on the page "Environment variables" of the function app: the identity of the reference needs permission to read the secret, the vault must be reachable from the app, and the secret and its version must exist and be enabled. Core Tools and npm start resolve no references.',
+      }
+    : {
+        problem: 'is an App Configuration reference that was not resolved',
+        fix: 'Write the value itself. Or look at the status of the reference on the page "Environment variables" of the function app: the identity of the reference needs the role App Configuration Data Reader, the store must be reachable from the app, and the key and its label must exist. Core Tools and npm start resolve no references.',
+      }
+}
+
+function checkPadding(value: string): Refusal | undefined {
   return value === value.trim()
     ? undefined
     : { problem: 'has white space at its beginning or end', fix: 'Remove the white space.' }

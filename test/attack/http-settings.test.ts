@@ -62,7 +62,7 @@ describe('a broker whose settings cannot be used', () => {
 
     expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8')
     const text = unescapeHtml(page.text.replace(/<[^>]+>/g, ''))
-    expect(text).toContain('AzureAd__ClientSecret: carries a secret')
+    expect(text).toContain('AzureAd__ClientSecret: contains a secret')
     expect(text).toContain('Delete it, and revoke the secret')
     expect(text).toMatch(/Broker__SignInSecond: .*Broker__SignInSeconds/)
     expect(text).toContain('Code: settings_invalid')

@@ -53,7 +53,7 @@ export async function openAccess({ vaultUrl, name, setting }: NamedCertificate):
       : createCertificateRecords({
           store: createAzureTableStore({
             tableServiceUri,
-            tablePrefix: setting(declarations.tablePrefix.name) ?? declarations.tablePrefix.default ?? 'broker',
+            tablePrefix: setting(declarations.tablePrefix.name) ?? declarations.tablePrefix.default,
             credential: () => Promise.resolve(credential),
             proxies,
           }),
@@ -75,7 +75,7 @@ export async function openAccess({ vaultUrl, name, setting }: NamedCertificate):
 async function credentialFor(vaultUrl: string): Promise<TokenCredential> {
   if (!isLocal(vaultUrl)) return createDeployerCredential()
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), await localCa(vaultUrl)])
-  process.env.IDENTITY_ENDPOINT ??= declarations.identityEndpoint.local ?? ''
+  process.env.IDENTITY_ENDPOINT ??= declarations.identityEndpoint.local
   process.env.IDENTITY_HEADER ??= 'local'
   return createTokenCredential({
     managedIdentity: true,

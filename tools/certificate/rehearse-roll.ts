@@ -114,7 +114,7 @@ async function startAll() {
       parts: { ...allParts, ingestion: false, demo: false },
       brokerUrls: [url],
       frontEnds,
-      tenantId: declarations.tenantId.local ?? '',
+      tenantId: declarations.tenantId.local,
       clientId: provider.clientId,
       applicationObjectId: provider.applicationObjectId,
       certificateName: credential.certificateName,

@@ -11,6 +11,7 @@ import type { HttpResponse } from '../../http/exchange.ts'
 import { directPolicy } from '../../outbound/proxy.ts'
 import type { ProxyPolicy } from '../../outbound/proxy.ts'
 import { vaultResourceOf } from '../../settings/addresses.ts'
+import type { AddedHosts } from '../../settings/addresses.ts'
 import { withDeadline } from '../../async/deadline.ts'
 import { lazy } from '../../async/lazy.ts'
 import type { CertificateVault, WrappingKey, WrappingKeyVersion } from '../vault.ts'
@@ -19,6 +20,8 @@ import { passing, refusal } from './vault-refusals.ts'
 export interface KeyVaultOptions {
   /** Checked by the settings: the cloud's vault suffix, or loopback. */
   readonly vaultUrl: string
+  /** Hosts outside the known clouds that the settings permit. */
+  readonly additionalHosts?: AddedHosts | undefined
   readonly certificateName: string
   readonly wrappingKeyName: string
   readonly credential: TokenCredential
@@ -40,7 +43,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
   const address = new URL(options.vaultUrl)
   if (address.protocol !== 'https:') throw new BrokerError('internal', { detail: 'a vault by http' })
   // Known before, so no challenge is asked for, and none is followed: a token goes to the vault that it is for.
-  const scope = `${vaultResourceOf(options.vaultUrl)}/.default`
+  const scope = `${vaultResourceOf(options.vaultUrl, options.additionalHosts)}/.default`
   const { proxies = directPolicy } = options
   const exchange = createExchange({ maxBytes, proxies })
 

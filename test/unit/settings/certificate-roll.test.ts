@@ -17,12 +17,12 @@ describe('Microsoft Graph', () => {
   })
 
   it.each([
-    ['https://graph.microsoft.com.example.com', 'is no Microsoft Graph of an Azure cloud'],
-    ['https://graph.windows.net', 'is no Microsoft Graph of an Azure cloud'],
-    ['https://169.254.169.254', 'is a metadata address'],
-    ['http://localhost:7174', 'is http; on loopback too it is https'],
+    ['https://graph.microsoft.com.example.com', 'is not Microsoft Graph of an Azure cloud'],
+    ['https://graph.windows.net', 'is not Microsoft Graph of an Azure cloud'],
+    ['https://169.254.169.254', 'is the address of a metadata service'],
+    ['http://localhost:7174', 'is http; https is required, also on loopback'],
     ['https://graph.microsoft.com/v1.0', 'has a path'],
-    ['https://graph.microsoft.us', 'is in Azure Government, and AzureAd__Instance in Azure'],
+    ['https://graph.microsoft.us', 'is in Azure Government, but AzureAd__Instance is in Azure'],
   ])('is nothing else: %s', (value, problem) => {
     expect(refusalsOf({ Broker__GraphUrl: value })).toEqual([`Broker__GraphUrl ${problem}`])
     expect(settingsWith({ Broker__GraphUrl: 'https://graph.microsoft.com' }).provider.graphUrl).toBeDefined()

@@ -1,4 +1,4 @@
-/** Settings of a broker in Azure, as a test changes them, and what parseSettings has to say of them. */
+/** Settings of a broker in Azure, which a test changes, and the faults that parseSettings reports. */
 import { parseSettings, SettingsError } from '../../../shared/settings/settings.ts'
 import type { SettingProblem } from '../../../shared/settings/settings.ts'
 
@@ -33,14 +33,19 @@ export function errorOf(changes: Changes): SettingsError {
     if (error instanceof SettingsError) return error
     throw error
   }
-  throw new Error('These settings were taken.')
+  throw new Error('These settings were accepted.')
 }
 
 export function problemsOf(changes: Changes): readonly SettingProblem[] {
   return errorOf(changes).problems
 }
 
-/** Each problem as "name problem", for a look at one of them. */
+/** Each problem as "name problem". */
 export function refusalsOf(changes: Changes): readonly string[] {
   return problemsOf(changes).map(({ setting, problem }) => `${setting} ${problem}`)
+}
+
+/** Each warning as "name problem". */
+export function warningsOf(changes: Changes): readonly string[] {
+  return settingsWith(changes).warnings.map(({ setting, problem }) => `${setting} ${problem}`)
 }

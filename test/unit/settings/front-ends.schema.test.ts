@@ -43,9 +43,9 @@ describe('a front end', () => {
   })
 
   it.each([
-    [{ id: 'SPA' }, `${place}.id is no front end id`],
-    [{ id: '' }, `${place}.id is no front end id`],
-    [{ id: 'a'.repeat(33) }, `${place}.id is no front end id`],
+    [{ id: 'SPA' }, `${place}.id is not a front end id`],
+    [{ id: '' }, `${place}.id is not a front end id`],
+    [{ id: 'a'.repeat(33) }, `${place}.id is not a front end id`],
     [{ id: 3 }, `${place}.id is not a string`],
     [{ kind: 'device' }, `${place}.kind is not a kind of front end`],
     [{ kind: 'cookie' }, `${place}.kind is not a kind of front end`],
@@ -54,30 +54,30 @@ describe('a front end', () => {
     [{ origins: undefined }, `${place}.origins is missing`],
     [{ origins: 'https://app.example.com' }, `${place}.origins is not an array`],
     [{ origins: Array.from({ length: 21 }, (_, n) => `https://a${n}.example`) }, `${place}.origins is too long`],
-    [{ origins: ['https://a.example', 'https://a.example'] }, `${place}.origins[1] is there twice`],
+    [{ origins: ['https://a.example', 'https://a.example'] }, `${place}.origins[1] occurs twice`],
     [
       { returnUrls: ['https://app.example.com.evil.example/'] },
-      `${place}.returnUrls[0] is on none of this front end's origins`,
+      `${place}.returnUrls[0] is on none of the front end’s origins`,
     ],
     [{ returnUrls: ['https://app.example.com/#done'] }, `${place}.returnUrls[0] has a fragment`],
     [{ returnUrls: ['https://app.example.com'] }, `${place}.returnUrls[0] is not written as a browser writes it`],
     [{ returnUrls: [`https://app.example.com/${'a'.repeat(1024)}`] }, `${place}.returnUrls[0] is too long`],
     [{ returnUrls: [] }, `${place}.returnUrls is empty`],
-    [{ signedOutUrls: ['http://www.example.com/'] }, `${place}.signedOutUrls[0] is http away from loopback`],
+    [{ signedOutUrls: ['http://www.example.com/'] }, `${place}.signedOutUrls[0] is http outside loopback`],
     [{ signedOutUrls: ['javascript:alert(1)'] }, `${place}.signedOutUrls[0] is not a URL that begins with https://`],
     [{ prompts: ['none'] }, `${place}.prompts has none, which belongs to an OAuth client`],
-    [{ prompts: ['login', 'login'] }, `${place}.prompts[1] is there twice`],
-    [{ apis: [{ name: 'a b', scopes: ['api://a/b'] }] }, `${place}.apis[0].name is no API name`],
+    [{ prompts: ['login', 'login'] }, `${place}.prompts[1] occurs twice`],
+    [{ apis: [{ name: 'a b', scopes: ['api://a/b'] }] }, `${place}.apis[0].name is not an API name`],
     [{ apis: [{ name: 'a', scopes: [] }] }, `${place}.apis[0].scopes is empty`],
-    [{ apis: [{ name: 'a', scopes: ['openid'] }] }, `${place}.apis[0].scopes[0] is no scope of an API`],
+    [{ apis: [{ name: 'a', scopes: ['openid'] }] }, `${place}.apis[0].scopes[0] is not a scope of an API`],
     [
       { apis: [{ name: 'a', scopes: ['api://a/b', 'offline_access'] }] },
-      `${place}.apis[0].scopes[1] is no scope of an API`,
+      `${place}.apis[0].scopes[1] is not a scope of an API`,
     ],
     [{ apis: [{ name: 'a', scopes: ['User.Read'] }] }, `${place}.apis[0].scopes[0] names no resource`],
     [
       { apis: [{ name: 'a', scopes: ['api://a/b c'] }] },
-      `${place}.apis[0].scopes[0] has characters that a scope cannot have`,
+      `${place}.apis[0].scopes[0] has characters that are not allowed in a scope`,
     ],
     [{ apis: [{ name: 'a', scopes: ['api://a/x', 'api://b/x'] }] }, `${place}.apis[0].scopes mix resources`],
     [
@@ -91,7 +91,7 @@ describe('a front end', () => {
           { name: 'a', scopes: ['api://b/x'] },
         ],
       },
-      `${place}.apis[1].name is there twice`,
+      `${place}.apis[1].name occurs twice`,
     ],
     [{ apis: [{ name: 'a', scopes: ['api://a/x'], secrets: 1 }] }, `${place}.apis[0].secrets is unknown`],
   ])('is refused where a member is bad: %j', (changes, refusal) => expect(refusalsOf(spa(changes))).toEqual([refusal]))
@@ -113,7 +113,7 @@ describe('a front end', () => {
     refused({ redirectUris: undefined }, `${place}.redirectUris is missing`)
     refused({ apis: [] }, `${place}.apis is empty`)
     refused({ returnUrls: ['https://app.example.net/'] }, `${place}.returnUrls belongs to a session front end`)
-    refused({ redirectUris: ['http://app.example.net/'] }, `${place}.redirectUris[0] is http away from loopback`)
+    refused({ redirectUris: ['http://app.example.net/'] }, `${place}.redirectUris[0] is http outside loopback`)
     refused({ kind: 'session' }, `${place}.redirectUris belongs to an OAuth client`)
   })
 
@@ -124,7 +124,7 @@ describe('a front end', () => {
   })
 
   it('has an id of its own, and may share an origin', () => {
-    expect(refusalsOf(json(frontEnd, frontEnd))).toEqual(['Broker__FrontEnds[1].id is there twice'])
+    expect(refusalsOf(json(frontEnd, frontEnd))).toEqual(['Broker__FrontEnds[1].id occurs twice'])
     expect(settingsWith(json(frontEnd, { ...frontEnd, id: 'other' })).frontEnds).toHaveLength(2)
   })
 
@@ -164,13 +164,13 @@ describe('an origin', () => {
     ['https://app.example.com/path', 'has a path, a query or a fragment'],
     ['https://app.example.com?', 'has a path, a query or a fragment'],
     ['https://app.example.com.', 'has a host with characters that host names do not have'],
-    ['https://*.example.com', 'is a pattern; only exact addresses are taken'],
-    ['https://a@app.example.com', 'carries a user name or a password'],
-    ['https://@app.example.com', 'carries a user name or a password'],
-    ['http://app.example.com', 'is http away from loopback'],
-    ['http://localhost.example.com', 'is http away from loopback'],
-    ['https://app.exa\tmple.com', 'has white space or a backslash in it'],
-    ['https://app.example.com\\@evil.example', 'has white space or a backslash in it'],
+    ['https://*.example.com', 'is a pattern; only exact addresses are accepted'],
+    ['https://a@app.example.com', 'contains a user name or a password'],
+    ['https://@app.example.com', 'contains a user name or a password'],
+    ['http://app.example.com', 'is http outside loopback'],
+    ['http://localhost.example.com', 'is http outside loopback'],
+    ['https://app.exa\tmple.com', 'contains white space or a backslash'],
+    ['https://app.example.com\\@evil.example', 'contains white space or a backslash'],
     ['//app.example.com', 'is not a URL that begins with https://'],
     ['null', 'is not a URL that begins with https://'],
     ['*', 'is not a URL that begins with https://'],

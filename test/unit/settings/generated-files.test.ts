@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { findDrift, generatedFiles } from '../../../tools/generate.ts'
-import { allDeclarations, declarations } from '../../../shared/settings/declarations.ts'
+import { allDeclarations } from '../../../shared/settings/declarations.ts'
 import { parseSettings } from '../../../shared/settings/settings.ts'
 
 const read = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8')
@@ -27,9 +27,8 @@ describe('the generated files', () => {
     }
 
     expect(example.IsEncrypted).toBe(false)
-    // Left out: what is about other providers, and what another provider than the local one would want otherwise.
-    const usual = allDeclarations.filter(({ about }) => about !== 'other providers').map(({ name }) => name)
-    expect(Object.keys(example.Values)).toEqual(usual.filter((name) => name !== declarations.assertionReuse.name))
+    const local = allDeclarations.filter((declaration) => declaration.local !== undefined)
+    expect(Object.keys(example.Values)).toEqual(local.map(({ name }) => name))
     expect(parseSettings(example.Values).baseUrl).toBe(`http://localhost:${example.Host.LocalHttpPort}`)
   })
 

@@ -39,13 +39,13 @@ describe('another provider', () => {
   )
 
   it.each([
-    ['http://login.example.com/', 'is http; on loopback too it is https'],
-    ['http://localhost:7171/', 'is http; on loopback too it is https'],
-    ['https://login.example.com/.well-known/openid-configuration', 'is the address of the metadata'],
+    ['http://login.example.com/', 'is http; https is required, also on loopback'],
+    ['http://localhost:7171/', 'is http; https is required, also on loopback'],
+    ['https://login.example.com/.well-known/openid-configuration', 'is the URL of the metadata'],
     ['https://login.example.com/?tenant=a', 'has a query or a fragment'],
     ['https://login.example.com/#a', 'has a query or a fragment'],
-    ['https://user:word@login.example.com/', 'carries a user name or a password'],
-    ['https://169.254.169.254/', 'is a metadata address'],
+    ['https://user:word@login.example.com/', 'contains a user name or a password'],
+    ['https://169.254.169.254/', 'is the address of a metadata service'],
     ['https://10.0.0.1/', 'is an IP address'],
     ['login.example.com', 'is not a URL that begins with https://'],
     ['https://login.microsoftonline.com/common/v2.0', 'is Entra ID'],
@@ -63,7 +63,7 @@ describe('another provider', () => {
 
     expect(problem).toEqual({
       setting: name,
-      problem: 'is about Entra ID, and Broker__Authority names another provider',
+      problem: 'is for Entra ID, but Broker__Authority names another provider',
       fix: 'Delete one of the two.',
     })
     expect(more).toEqual([])
@@ -76,12 +76,14 @@ describe('another provider', () => {
     ['Broker__OfflineAccess', 'true'],
   ])('has settings that Entra ID has not: %s', (name, value) => {
     expect(() => settingsWith(otherWith({ [name]: value }))).not.toThrow()
-    expect(refusalsOf({ [name]: value })).toEqual([`${name} is about other providers, and none is named`])
+    expect(refusalsOf({ [name]: value })).toEqual([`${name} is for other providers, but none is named`])
   })
 
   it('may have any client id, and Entra ID a GUID', () => {
     expect(settingsWith(otherWith({ AzureAd__ClientId: 'MyApp' })).provider.clientId).toBe('MyApp')
-    expect(refusalsOf(otherWith({ AzureAd__ClientId: 'my\u00a0app' }))).toEqual(['AzureAd__ClientId is no client id'])
+    expect(refusalsOf(otherWith({ AzureAd__ClientId: 'my\u00a0app' }))).toEqual([
+      'AzureAd__ClientId is not a client id',
+    ])
     expect(refusalsOf({ AzureAd__ClientId: 'MyApp' })).toEqual(['AzureAd__ClientId is not a GUID'])
   })
 
@@ -89,7 +91,7 @@ describe('another provider', () => {
     const table = { Broker__TableServiceUri: 'https://contososignin.table.core.chinacloudapi.cn' }
 
     expect(refusalsOf(otherWith(table))).toEqual([
-      'Broker__TableServiceUri is in Azure operated by 21Vianet, and AzureAd__ClientCredentials__0__KeyVaultUrl in Azure',
+      'Broker__TableServiceUri is in Azure operated by 21Vianet, but AzureAd__ClientCredentials__0__KeyVaultUrl is in Azure',
     ])
     expect(() => settingsWith(other)).not.toThrow()
   })

@@ -1,5 +1,6 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { dropShellSecrets } from '../../../local/shell-secrets.ts'
 import { errorOf, frontEnd, refusalsOf, settingsWith } from './environment.ts'
 import type { Changes } from './environment.ts'
 
@@ -53,7 +54,7 @@ describe('a private key', () => {
     )
     expectRefusedSilently({ AzureAd__ClientId: key }, 'AzureAd__ClientId', key)
     expect(refusalsOf({ Broker__TablePrefix: key })).toEqual([
-      'Broker__TablePrefix holds a private key or a certificate as text',
+      'Broker__TablePrefix contains a private key or a certificate as text',
     ])
   })
 
@@ -67,7 +68,7 @@ describe('a private key', () => {
     const jwk = rsa.export({ format: 'jwk' })
 
     expect(refusalsOf({ Broker__FrontEnds: JSON.stringify([{ ...frontEnd, key: jwk }]) })).toEqual([
-      'Broker__FrontEnds holds a private key or a certificate as text',
+      'Broker__FrontEnds contains a private key or a certificate as text',
     ])
   })
 
@@ -96,7 +97,7 @@ describe('a secret', () => {
     'AzureAd__ClientCredentials__0__CertificatePassword',
   ])('is refused by its name: %s', (name) => {
     expectRefusedSilently({ [name]: secret }, name, secret)
-    expect(refusalsOf({ [name]: secret })).toEqual([`${name} carries a secret`])
+    expect(refusalsOf({ [name]: secret })).toEqual([`${name} contains a secret`])
   })
 
   it.each([
@@ -132,7 +133,7 @@ describe('a connection string', () => {
   ])('with a key or a signature is refused under the two prefixes', (value) => {
     expectRefusedSilently({ Broker__TableServiceUri: value }, 'Broker__TableServiceUri', secret)
     expect(refusalsOf({ Broker__TableServiceUri: value })).toEqual([
-      'Broker__TableServiceUri is a connection string with a key or a signature in it',
+      'Broker__TableServiceUri is a connection string that contains a key or a signature',
     ])
   })
 
@@ -148,4 +149,45 @@ describe('a connection string', () => {
     ['AzureWebJobsStorage__accountName', 'contoso'],
     ['APPLICATIONINSIGHTS_CONNECTION_STRING', 'InstrumentationKey=11111111-1111-4111-8111-111111111111'],
   ])('without a key is taken: %s', (name, value) => expect(() => settingsWith({ [name]: value })).not.toThrow())
+})
+
+describe('a secret in a developer’s shell', () => {
+  const shell = (): NodeJS.ProcessEnv => ({
+    PATH: '/usr/bin',
+    AZURE_CLIENT_SECRET: secret,
+    AZURE_CLIENT_CERTIFICATE_PASSWORD: secret,
+    AZURE_PASSWORD: secret,
+    Graph__ClientSecret: secret,
+    AzureWebJobsStorage: `DefaultEndpointsProtocol=https;AccountName=a;AccountKey=${secret}`,
+    AzureAd__ClientSecret: secret,
+    AZURE_CLIENT_ID: '7b1f3c7e-9d39-4a3c-b0f4-2f6f2ad0c1aa',
+    GITHUB_CLIENT_SECRET: secret,
+  })
+  const foreign = [
+    'AZURE_CLIENT_SECRET',
+    'AZURE_CLIENT_CERTIFICATE_PASSWORD',
+    'AZURE_PASSWORD',
+    'Graph__ClientSecret',
+    'AzureWebJobsStorage',
+  ]
+
+  it('is removed with a warning, and refused only as a setting', () => {
+    const environment = shell()
+    const lines: string[] = []
+
+    dropShellSecrets(environment, (line) => lines.push(line))
+
+    expect(lines).toEqual(foreign.map((name) => expect.stringContaining(`Warning: ${name} `) as string))
+    expect(lines.join()).not.toContain(secret)
+    expect(Object.keys(environment)).toEqual(Object.keys(shell()).filter((name) => !foreign.includes(name)))
+    for (const name of foreign) expect(refusalsOf({ [name]: shell()[name] })).toHaveLength(1)
+  })
+
+  it('under a name of the broker is a setting, and stays refused', () => {
+    const environment = shell()
+
+    dropShellSecrets(environment, () => undefined)
+
+    expect(refusalsOf(environment)).toEqual(['AzureAd__ClientSecret contains a secret'])
+  })
 })

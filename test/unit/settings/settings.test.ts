@@ -10,6 +10,7 @@ const without = (...names: string[]) => Object.fromEntries(names.map((name) => [
 describe('settings', () => {
   it('are read, with defaults for what is left out', () => {
     expect(settingsWith()).toEqual({
+      warnings: [],
       baseUrl: 'https://signin.example.com',
       provider: {
         identity: { instance: 'https://login.microsoftonline.com/', tenantId: environment.AzureAd__TenantId },
@@ -176,8 +177,8 @@ describe('the base URL', () => {
   )
 
   it.each([
-    ['http://signin.example.com', 'is http away from loopback'],
-    ['http://localhost.example.com', 'is http away from loopback'],
+    ['http://signin.example.com', 'is http outside loopback'],
+    ['http://localhost.example.com', 'is http outside loopback'],
     ['https://app.example.com/auth?x=1', 'has a query or a fragment'],
     ['https://app.example.com/auth/../admin', 'has a path with other characters than letters, digits, -, . and _'],
     ['https://app.example.com/a%75th', 'has a path with other characters than letters, digits, -, . and _'],
@@ -185,10 +186,10 @@ describe('the base URL', () => {
     ['https://app.example.com/.well-known', 'has a path with other characters than letters, digits, -, . and _'],
     [`https://app.example.com/${'a'.repeat(100)}`, 'has a path of more than 100 characters'],
     ['https://signin.example.com/?a=b', 'has a query or a fragment'],
-    ['https://name:word@signin.example.com', 'carries a user name or a password'],
-    ['https://*.example.com', 'is a pattern; only exact addresses are taken'],
+    ['https://name:word@signin.example.com', 'contains a user name or a password'],
+    ['https://*.example.com', 'is a pattern; only exact addresses are accepted'],
     ['https:\\\\signin.example.com', 'is not a URL that begins with https://'],
-    ['https://signin.example.com\\x', 'has white space or a backslash in it'],
+    ['https://signin.example.com\\x', 'contains white space or a backslash'],
     ['signin.example.com', 'is not a URL that begins with https://'],
     ['javascript:alert(1)', 'is not a URL that begins with https://'],
   ])('is refused otherwise: %s', (value, problem) =>
@@ -206,20 +207,20 @@ describe('the identity provider', () => {
 
   it.each([
     ['http://login.microsoftonline.com/', 'is not https'],
-    ['http://localhost:7171/', 'is http; on loopback too it is https'],
+    ['http://localhost:7171/', 'is http; https is required, also on loopback'],
     ['https://login.microsoftonline.com/common/v2.0', 'has a path'],
     ['https://login.microsoftonline.com:8443/', 'has a port'],
-    ['https://login.microsoftonline.com.example.com/', 'is no login host of an Azure cloud'],
-    ['https://login.windows.net/', 'is no login host of an Azure cloud'],
+    ['https://login.microsoftonline.com.example.com/', 'is not a login host of an Azure cloud'],
+    ['https://login.windows.net/', 'is an alias, which no token names as its issuer'],
     ['https://20.190.128.1/', 'is an IP address'],
   ])('is refused elsewhere: %s', (value, problem) =>
     expect(refusalsOf({ AzureAd__Instance: value })).toEqual([`AzureAd__Instance ${problem}`]),
   )
 
   it.each([
-    ['common', 'lets in accounts of every tenant and personal ones'],
-    ['organizations', 'lets in accounts of every tenant'],
-    ['consumers', 'lets personal accounts in, which are of no tenant of yours'],
+    ['common', 'admits accounts of every tenant, and personal accounts'],
+    ['organizations', 'admits accounts of every tenant'],
+    ['consumers', 'admits personal accounts, which belong to no tenant of yours'],
     ['contoso.onmicrosoft.com', 'is a domain name, which can move to another tenant'],
     ['<your tenant id>', 'is a placeholder'],
     ['00000000-0000-0000-0000-000000000000', 'is a placeholder'],
@@ -244,9 +245,7 @@ describe('the identity provider', () => {
 
   it('answers by form_post or by query, and in no other way', () => {
     expect(settingsWith({ Broker__ResponseMode: 'query' }).provider.responseMode).toBe('query')
-    expect(refusalsOf({ Broker__ResponseMode: 'fragment' })).toEqual([
-      'Broker__ResponseMode is none of the values that are taken',
-    ])
+    expect(refusalsOf({ Broker__ResponseMode: 'fragment' })).toEqual(['Broker__ResponseMode is not an accepted value'])
   })
 })
 
@@ -278,23 +277,23 @@ describe('the credential', () => {
 
   it.each([
     ['http://contoso-signin.vault.azure.net', 'is not https'],
-    ['http://localhost:7172', 'is http; on loopback too it is https'],
+    ['http://localhost:7172', 'is http; https is required, also on loopback'],
     ['https://10.0.0.4', 'is an IP address'],
     ['https://0x0a000004', 'is an IP address'],
     ['https://[2001:db8::1]', 'is an IP address'],
-    ['https://169.254.169.254', 'is a metadata address'],
-    ['http://169.254.169.254', 'is a metadata address'],
-    ['https://contoso-signin.vault.azure.net.example.com', 'is no Key Vault of an Azure cloud'],
+    ['https://169.254.169.254', 'is the address of a metadata service'],
+    ['http://169.254.169.254', 'is the address of a metadata service'],
+    ['https://contoso-signin.vault.azure.net.example.com', 'is not a Key Vault of an Azure cloud'],
     ['https://contoso.vault.azure.net.', 'has a host with characters that host names do not have'],
-    ['https://vault.azure.net', 'is no Key Vault of an Azure cloud'],
-    ['https://a.b.vault.azure.net', 'is no Key Vault of an Azure cloud'],
-    ['https://localhost.vault.example', 'is no Key Vault of an Azure cloud'],
-    ['https://contoso.managedhsm.azure.net', 'is a managed HSM, which keeps no certificates'],
-    ['https://me@contoso-signin.vault.azure.net', 'carries a user name or a password'],
+    ['https://vault.azure.net', 'is not a Key Vault of an Azure cloud'],
+    ['https://a.b.vault.azure.net', 'is not a Key Vault of an Azure cloud'],
+    ['https://localhost.vault.example', 'is not a Key Vault of an Azure cloud'],
+    ['https://contoso.managedhsm.azure.net', 'is a managed HSM, which stores no certificates'],
+    ['https://me@contoso-signin.vault.azure.net', 'contains a user name or a password'],
     ['https://contoso-signin.vault.azure.net:8443', 'has a port'],
     ['https://contoso-signin.vault.azure.net/certificates/broker', 'has a path'],
     ['https://contoso-signin.vault.azure.net?x=1', 'has a query or a fragment'],
-    ['https://contoso.vault.azure.cn', 'is in Azure operated by 21Vianet, and AzureAd__Instance in Azure'],
+    ['https://contoso.vault.azure.cn', 'is in Azure operated by 21Vianet, but AzureAd__Instance is in Azure'],
   ])('is in no other place: %s', (value, problem) =>
     expect(refusalsOf({ [`${credential}KeyVaultUrl`]: value })).toEqual([`${credential}KeyVaultUrl ${problem}`]),
   )
@@ -322,7 +321,7 @@ describe('the credential', () => {
   it('has a name without a version', () => {
     const name = `${credential}KeyVaultCertificateName`
 
-    expect(refusalsOf({ [name]: 'broker/0123456789abcdef' })).toEqual([`${name} is no name in a Key Vault`])
+    expect(refusalsOf({ [name]: 'broker/0123456789abcdef' })).toEqual([`${name} is not a name of a Key Vault object`])
     expect(settingsWith({ [name]: 'broker-2' }).credential.certificateName).toBe('broker-2')
   })
 
@@ -344,7 +343,7 @@ describe('the credential', () => {
 
     expect(settingsWith(same).credential.certificateName).toBe('broker')
     expect(refusalsOf(different)).toEqual([
-      `${older}KeyVaultCertificateName says something else than ${credential}KeyVaultCertificateName`,
+      `${older}KeyVaultCertificateName has another value than ${credential}KeyVaultCertificateName`,
     ])
   })
 
@@ -354,7 +353,7 @@ describe('the credential', () => {
     expect(problem).toMatchObject({
       setting: 'AzureAd__ClientCredentials__1__SourceType',
       problem: 'is a second credential',
-      fix: expect.stringContaining('a renewal is a new version of the one certificate') as string,
+      fix: expect.stringContaining('a renewal is a new version of the same certificate') as string,
     })
   })
 
@@ -396,7 +395,7 @@ describe('the credential', () => {
 
   it('is sent again while fresh, or made anew each time, as is asked', () => {
     expect(settingsWith({ Broker__AssertionReuse: 'False' }).credential.assertionReuse).toBe(false)
-    expect(refusalsOf({ Broker__AssertionReuse: 'no' })).toEqual(['Broker__AssertionReuse is not a yes or no'])
+    expect(refusalsOf({ Broker__AssertionReuse: 'no' })).toEqual(['Broker__AssertionReuse is neither true nor false'])
   })
 })
 
@@ -411,10 +410,10 @@ describe('the store', () => {
 
   it.each([
     ['http://contososignin.table.core.windows.net', 'is not https'],
-    ['https://contososignin.blob.core.windows.net', 'is no table service of an Azure cloud'],
-    ['https://table.example.com', 'is no table service of an Azure cloud'],
+    ['https://contososignin.blob.core.windows.net', 'is not a table service of an Azure cloud'],
+    ['https://table.example.com', 'is not a table service of an Azure cloud'],
     ['https://contososignin.table.core.windows.net/sessions', 'has a path'],
-    ['https://contososignin.table.core.usgovcloudapi.net', 'is in Azure Government, and AzureAd__Instance in Azure'],
+    ['https://contososignin.table.core.usgovcloudapi.net', 'is in Azure Government, but AzureAd__Instance is in Azure'],
   ])('is nothing else: %s', (value, problem) =>
     expect(refusalsOf({ Broker__TableServiceUri: value })).toEqual([`Broker__TableServiceUri ${problem}`]),
   )
@@ -422,10 +421,10 @@ describe('the store', () => {
   it('has tables whose names begin as table names may', () => {
     expect(settingsWith({ Broker__TablePrefix: 'second2' }).store.tablePrefix).toBe('second2')
     expect(refusalsOf({ Broker__TablePrefix: 'broker-2' })).toEqual([
-      'Broker__TablePrefix is no beginning of a table name',
+      'Broker__TablePrefix is not a prefix of table names',
     ])
     expect(refusalsOf({ Broker__TablePrefix: '2broker' })).toEqual([
-      'Broker__TablePrefix is no beginning of a table name',
+      'Broker__TablePrefix is not a prefix of table names',
     ])
   })
 })
@@ -483,17 +482,17 @@ describe('names', () => {
   ])('that are none of ours are left alone: %s', (name) => expect(() => settingsWith({ [name]: 'x' })).not.toThrow())
 
   it.each([
-    ['AzureAD__TenantId', 'is written with other capital and small letters', 'Write AzureAd__TenantId.'],
-    ['BROKER__BASEURL', 'is written with other capital and small letters', 'Write Broker__BaseUrl.'],
+    ['AzureAD__TenantId', 'is written in other upper or lower case', 'Write AzureAd__TenantId.'],
+    ['BROKER__BASEURL', 'is written in other upper or lower case', 'Write Broker__BaseUrl.'],
     [
       'AzureAd:TenantId',
-      'is written with a colon, which environment variables do not take; levels are parted by __',
+      'is written with a colon, which environment variables do not support; __ separates levels',
       'Write AzureAd__TenantId.',
     ],
-    ['AzureAd_TenantId', 'is written with other underscores; levels are parted by __', 'Write AzureAd__TenantId.'],
+    ['AzureAd_TenantId', 'is written with other underscores; __ separates levels', 'Write AzureAd__TenantId.'],
     [
       'AzureAd:ClientCredentials:0:SourceType',
-      'is written with a colon, which environment variables do not take; levels are parted by __',
+      'is written with a colon, which environment variables do not support; __ separates levels',
       'Write AzureAd__ClientCredentials__0__SourceType.',
     ],
   ])('that are known in another spelling are refused, with the right one: %s', (setting, problem, fix) =>
@@ -508,9 +507,9 @@ describe('names', () => {
     ['AzureAd__Scopes__0', 'belongs to a front end'],
     ['azuread__domain', 'is not needed'],
     ['AzureAd__ClientCredentials', 'is a list in one setting'],
-    ['AzureAd__ClientCredentials__0__CertificateThumbprint', 'means a certificate store of Windows'],
+    ['AzureAd__ClientCredentials__0__CertificateThumbprint', 'names a certificate store of Windows'],
     ['AzureAd__ClientCertificates__0__CertificateDiskPath', 'puts a private key into a file'],
-    ['Broker__FrontEnds__0__id', 'is a member of a front end in a setting of its own'],
+    ['Broker__FrontEnds__0__id', 'is one member of a front end in a separate setting'],
   ])('that Microsoft.Identity.Web users bring along have a sentence of their own: %s', (setting, problem) =>
     expect(refusalsOf({ [setting]: 'x' })).toEqual([`${setting} ${problem}`]),
   )

@@ -1,9 +1,9 @@
-/** A check for zod that says what is wrong and what to write instead, in place of zod's own words. */
+/** Checks for zod that carry the broker's own message (problem and fix) instead of zod's. */
 import * as z from 'zod/mini'
 import type { Refusal } from './settings-error.ts'
 
-/** A check made of a function that answers with what it refuses; `refusalOf` reads it back from the issue. */
-export function refusing<T>(check: (value: T) => Refusal | undefined) {
+/** Turns a function that returns a refusal into a check; `messageOf` reads the refusal back from the issue. */
+export function withMessage<T>(check: (value: T) => Refusal | undefined) {
   return z.check<T>((payload) => {
     const refusal = check(payload.value)
     if (refusal) payload.issues.push(issue(payload.value, refusal))
@@ -11,10 +11,10 @@ export function refusing<T>(check: (value: T) => Refusal | undefined) {
 }
 
 /**
- * The same for a check of several members, each with its place: `['returnUrls', 0]`. It runs even where a member has
- * been refused already, so that every problem is reported at once; it must not trust the types of what it is given.
+ * As `withMessage`, for a check of several members, each with its path: `['returnUrls', 0]`. It also runs where another
+ * check has refused a member, so that every problem is reported at once; it must not rely on the types of the members.
  */
-export function refusingMembers(check: (value: unknown) => readonly (Refusal & { path: PropertyKey[] })[]) {
+export function withMessages(check: (value: unknown) => readonly (Refusal & { path: PropertyKey[] })[]) {
   return z.check(
     (payload) => {
       for (const { path, ...refusal } of check(payload.value)) {
@@ -25,8 +25,8 @@ export function refusingMembers(check: (value: unknown) => readonly (Refusal & {
   )
 }
 
-/** What a check made by `refusing` said, or nothing where the issue is zod's own. */
-export function refusalOf(found: z.core.$ZodIssue): Refusal | undefined {
+/** @returns the refusal of a check made by `withMessage`; undefined for an issue of zod's own */
+export function messageOf(found: z.core.$ZodIssue): Refusal | undefined {
   if (found.code !== 'custom' || typeof found.params?.['fix'] !== 'string') return undefined
   return { problem: found.message, fix: found.params['fix'] }
 }

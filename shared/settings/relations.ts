@@ -1,0 +1,89 @@
+/** Checks settings against each other. */
+import { findCloud, isLoopbackUrl } from './addresses.ts'
+import { declarations, hostDeclarations } from './declarations.ts'
+import { checkEntraClientId } from './identifiers.ts'
+import { findForeignIngestion } from './ingestion.ts'
+import type { SettingsReport } from './report.ts'
+import { checkSwitch } from './switches.ts'
+import { checkReference } from './texts.ts'
+import { isForEntra } from './values.ts'
+import type { MaybeValues, SetTexts } from './values.ts'
+
+export function reportRelations(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
+  reportClientId(values, texts, report)
+  reportTelemetry(values, report)
+  reportClouds(values, texts, report)
+  reportTimes(values, report)
+  reportHostReferences(texts, report)
+  reportSwitches(values, texts, report)
+}
+
+function reportClientId({ clientId }: MaybeValues, texts: SetTexts, report: SettingsReport): void {
+  const refusal = clientId !== undefined && isForEntra(texts) ? checkEntraClientId(clientId) : undefined
+  if (refusal) report.refuse(declarations.clientId.name, refusal)
+}
+
+function reportTelemetry(values: MaybeValues, report: SettingsReport): void {
+  const { telemetryConnection, telemetryAuthentication, additionalHosts } = values
+  if (telemetryConnection === undefined || telemetryAuthentication === undefined) return
+  const foreign = findForeignIngestion(telemetryConnection, additionalHosts)
+  if (foreign) report.warn(declarations.telemetryConnection.name, foreign)
+}
+
+/** All services belong to the cloud of the instance; beside another provider, to the cloud of the vault. */
+function reportClouds(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
+  const { instance, vaultUrl, tableServiceUri, graphUrl } = values
+  const [home, homeUrl] = isForEntra(texts) ? [declarations.instance, instance] : [declarations.vaultUrl, vaultUrl]
+  const cloud = homeUrl === undefined ? undefined : findCloud(homeUrl)
+  for (const [declaration, address] of [
+    [declarations.vaultUrl, vaultUrl],
+    [declarations.tableServiceUri, tableServiceUri],
+    [declarations.graphUrl, graphUrl],
+  ] as const) {
+    const other = address === undefined ? undefined : findCloud(address)
+    if (cloud !== undefined && other !== undefined && cloud !== other) {
+      report.refuse(declaration.name, {
+        problem: `is in ${other.name}, but ${home.name} is in ${cloud.name}`,
+        fix: 'Name services of one cloud.',
+      })
+    }
+  }
+}
+
+function reportTimes(values: MaybeValues, report: SettingsReport): void {
+  const { sessionIdleSeconds: idle, sessionAbsoluteSeconds: absolute } = values
+  if (idle !== undefined && absolute !== undefined && idle > absolute) {
+    report.refuse(declarations.sessionIdleSeconds.name, {
+      problem: `is longer than ${declarations.sessionAbsoluteSeconds.name}`,
+      fix: 'Write a shorter idle time or a longer absolute time.',
+    })
+  }
+  const { certificateReadSeconds: read, certificateOverlapSeconds: overlap } = values
+  if (read !== undefined && overlap !== undefined && overlap < 2 * read) {
+    report.refuse(declarations.certificateOverlapSeconds.name, {
+      problem: `is shorter than twice ${declarations.certificateReadSeconds.name}`,
+      fix: 'Write a longer overlap or a shorter time between reads.',
+    })
+  }
+}
+
+/** The broker does not read these settings, but with an unresolved reference in one the host does not start. */
+function reportHostReferences(texts: SetTexts, report: SettingsReport): void {
+  for (const { name } of hostDeclarations) {
+    const refusal = report.has(name) ? undefined : checkReference(texts.get(name) ?? '')
+    if (refusal) report.refuse(name, refusal)
+  }
+}
+
+/** On loopback such a setting endangers nothing, and a developer may need it. */
+function reportSwitches(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
+  const { baseUrl, instance, authority, vaultUrl, tableServiceUri, graphUrl } = values
+  const needed = [baseUrl, instance ?? authority, vaultUrl, tableServiceUri]
+  const isLocal = [...needed, graphUrl ?? vaultUrl].every((url) => url !== undefined && isLoopbackUrl(url))
+  for (const [name, value] of texts) {
+    const refusal = report.has(name) ? undefined : checkSwitch(name, value)
+    if (!refusal) continue
+    if (isLocal) report.warn(name, refusal)
+    else report.refuse(name, refusal)
+  }
+}
