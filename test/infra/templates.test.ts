@@ -24,6 +24,13 @@ const guid = '2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f'
 describe.skipIf(skipsWithoutBicep)('the templates', () => {
   const snapshots = new Map<string, Snapshot>()
   const snapshot = (name: string) => snapshots.get(name)!
+  const readParameters = (name: string) => readFileSync(path.join(folder, `${name}.bicepparam`), 'utf8')
+  /** Evaluates parameters against the compiled template: a tenth of the time that compiling it again takes. */
+  const evaluate = (parameters: string) => {
+    const file = copy.parameterFile('evaluated')
+    writeFileSync(file, parameters.replace('infra/main.bicep', 'infra/main.json'))
+    return bicep.snapshot(file)
+  }
   let bicep: Bicep
   let copy: Awaited<ReturnType<typeof copyInfra>>
   let main: Compiled
@@ -32,7 +39,8 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
     bicep = startBicep()
     copy = await copyInfra()
     main = await bicep.compile(path.join(infra, 'main.bicep'))
-    for (const name of names) snapshots.set(name, await bicep.snapshot(path.join(folder, `${name}.bicepparam`)))
+    writeFileSync(path.join(copy.folder, 'infra', 'main.json'), JSON.stringify(main.template))
+    for (const name of names) snapshots.set(name, await evaluate(readParameters(name)))
   }, 240_000)
   afterAll(async () => {
     bicep.close()
@@ -192,19 +200,19 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
   })
 
   describe('with a parameter', () => {
-    /** Evaluates the default parameter file with other values. @returns `deployed`, or the error of the compiler */
-    const deploy = (parameters: Readonly<Record<string, string>>) => {
-      const file = copy.parameterFile('tried')
-      const kept = readFileSync(copy.parameterFile('default'), 'utf8')
+    /** Evaluates the default parameter file with other values. */
+    const withDefaults = (parameters: Readonly<Record<string, string>>) => {
+      const kept = readParameters('default')
         .split('\n')
         .filter((line) => !Object.keys(parameters).some((name) => line.startsWith(`param ${name} =`)))
       const added = Object.entries(parameters).map(([name, value]) => `param ${name} = ${value}`)
-      writeFileSync(file, [...kept, ...added, ''].join('\n'))
-      return bicep.snapshot(file).then(
+      return evaluate([...kept, ...added, ''].join('\n'))
+    }
+    const deploy = (parameters: Readonly<Record<string, string>>) =>
+      withDefaults(parameters).then(
         () => 'deployed',
         (error: unknown) => (error as Error).message,
       )
-    }
 
     it.each([
       [{ clientId: "'<your client id>'" }, 'clientId is not the GUID'],
@@ -306,8 +314,7 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
     it('deploy another OpenID provider, whose client id is not a GUID, without the settings of Entra ID', async () => {
       const parameters = { clientId: "'broker'", brokerSettings: "{ Broker__Authority: 'https://login.example.com' }" }
 
-      expect(await deploy(parameters)).toBe('deployed')
-      const settings = settingsAsDeployed(await bicep.snapshot(copy.parameterFile('tried')))
+      const settings = settingsAsDeployed(await withDefaults(parameters))
 
       expect(settings).toMatchObject({ Broker__Authority: 'https://login.example.com', AzureAd__ClientId: 'broker' })
       for (const name of ['AzureAd__Instance', 'AzureAd__TenantId', 'Broker__ApplicationObjectId'])
@@ -315,9 +322,7 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
     })
 
     it('deploy with the tenant of the subscription where none is given', async () => {
-      await deploy({ tenantId: "''" })
-
-      const settings = settingsAsDeployed(await bicep.snapshot(copy.parameterFile('tried')))
+      const settings = settingsAsDeployed(await withDefaults({ tenantId: "''" }))
 
       expect(settings['AzureAd__TenantId']).toBe('f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55')
     })
