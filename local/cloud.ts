@@ -24,6 +24,7 @@ import { localIdentity, startManagedIdentity } from './managed-identity/managed-
 import type { ManagedIdentity } from './managed-identity/managed-identity.ts'
 import { brokerAccessPolicy } from './vault/permissions.ts'
 import type { PublicCertificate } from './vault/certificates.ts'
+import type { MakeKeyPair } from './vault/context.ts'
 import { startVault } from './vault/vault.ts'
 import type { Vault } from './vault/vault.ts'
 import type { Ports } from './ports.ts'
@@ -67,6 +68,8 @@ export interface CloudOptions {
   readonly identityHeader?: string
   /** 3072 as in Azure; tests take 2048, which is made in a third of the time. */
   readonly keySize?: 2048 | 3072
+  /** In place of a new key for each certificate and key of the vault. */
+  readonly makeKeyPair?: MakeKeyPair
   /** Where the certificate of the local certificate authority is written. */
   readonly caFile: string
   /** PEM that goes into the same file, since Node reads one only: whom the broker trusts besides. */
@@ -142,6 +145,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
               verifyAccessToken: (token, audience) => managedIdentity.issuer.verifyAccessToken(token, audience),
               permissions: { [localIdentity.clientId]: brokerAccessPolicy },
               tenantId: options.tenantId,
+              ...(options.makeKeyPair === undefined ? {} : { makeKeyPair: options.makeKeyPair }),
               onNewCertificateVersion: (certificate) => {
                 // As Event Grid does it: nobody waits for the delivery. The first version is no news.
                 if (certificate.name === certificateName && isRegistered) options.onNewCertificateVersion?.(certificate)

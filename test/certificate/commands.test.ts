@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { localDefaults } from '../../local/local-defaults.ts'
+import { bundledProgram } from '../setup/bundled-programs.ts'
 import type { Stack } from '../setup/stack.ts'
 import * as rolling from './rolling.ts'
 
@@ -32,8 +33,9 @@ describe('npm run certificate', () => {
   })
   afterAll(() => stack.close())
 
-  const certificate = (...args: string[]) =>
-    run('tools/certificate/certificate.ts', args, {
+  const certificate = async (...args: string[]) => command(await bundledProgram('certificate'), args)
+  const command = (program: string, args: readonly string[]) =>
+    run(program, args, {
       ...localDefaults,
       ...stack.cloud.settings,
       ...rolling.quickly,
@@ -52,7 +54,8 @@ describe('npm run certificate', () => {
   }
 
   it('status --json says in one line what the broker knows: which version signs, until when, and what is next', async () => {
-    const { code, stdout, stderr } = await certificate('status', '--json')
+    // From the sources, as npm runs it.
+    const { code, stdout, stderr } = await command('tools/certificate/certificate.ts', ['status', '--json'])
 
     expect([code, stderr]).toEqual([0, ''])
     const { versions, next } = JSON.parse(stdout) as { versions: Record<string, unknown>[]; next: string }

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { bundledProgram } from '../setup/bundled-programs.ts'
 import { deployer, officerPolicy, readerPolicy, startDeployment } from '../setup/deployment.ts'
 import type { Deployment } from '../setup/deployment.ts'
 
 describe('npm run certificate -- create', () => {
   let deployment: Deployment
-  const create = (...args: string[]) =>
-    deployment.node('tools/certificate/certificate.ts', 'create', '--vault', deployment.vault.url, ...args)
+  const create = async (...args: string[]) =>
+    deployment.node(await bundledProgram('certificate'), 'create', '--vault', deployment.vault.url, ...args)
 
   beforeAll(async () => {
     deployment = await startDeployment()

@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { inject } from 'vitest'
 import { startArm } from '../../local/arm/arm.ts'
 import type { Arm } from '../../local/arm/arm.ts'
 import { createCertificateAuthority } from '../../local/certificate-authority.ts'
@@ -12,11 +11,11 @@ import type { Directory } from '../../local/graph/directory.ts'
 import { startGraph } from '../../local/graph/graph.ts'
 import type { Graph } from '../../local/graph/graph.ts'
 import { createAccessTokenIssuer } from '../../local/managed-identity/access-tokens.ts'
-import { makeRsaKeyPair } from '../../local/vault/context.ts'
-import type { KeyPair } from '../../local/vault/context.ts'
 import { startVault } from '../../local/vault/vault.ts'
 import type { Vault } from '../../local/vault/vault.ts'
 import { root } from './bicep.ts'
+import { bundledProgram } from './bundled-programs.ts'
+import { lendKeyPairs } from './key-pairs.ts'
 
 export const subscriptionId = 'aaaaaaaa-1111-4111-8111-111111111111'
 const tenantId = '11111111-1111-4111-8111-111111111111'
@@ -28,9 +27,6 @@ export const deployer = {
 /** What the template gives the deploying person in the first pass. */
 export const officerPolicy = { certificates: ['get', 'list', 'create', 'update'] }
 export const readerPolicy = { certificates: ['get', 'list'] }
-
-/** One of each size: making them is what takes long. */
-const keyPairs: Record<number, Promise<KeyPair>> = {}
 
 export interface Run {
   readonly code: number | null
@@ -66,6 +62,7 @@ export async function startDeployment(environmentName = 'shop-test'): Promise<De
   const issuer = await createAccessTokenIssuer(tenantId)
   const { verifyAccessToken } = issuer
   const directory = createDirectory()
+  const keyPairs = lendKeyPairs()
   const [vault, graph, arm] = await Promise.all([
     startVault({
       port: 0,
@@ -73,7 +70,7 @@ export async function startDeployment(environmentName = 'shop-test'): Promise<De
       verifyAccessToken,
       permissions: { [deployer.clientId]: officerPolicy },
       tenantId,
-      makeKeyPair: (size) => (keyPairs[size] ??= makeRsaKeyPair(size)),
+      makeKeyPair: keyPairs.makeKeyPair,
     }),
     startGraph({ port: 0, tls, verifyAccessToken, routes: directory.routes }),
     startArm({ port: 0, tls, verifyAccessToken }),
@@ -137,7 +134,7 @@ export async function startDeployment(environmentName = 'shop-test'): Promise<De
       onStart?.(() => void child.kill('SIGKILL'))
     })
 
-  let hooksProgram = inject('hooksProgram')
+  let hooksProgram = await bundledProgram('hooks')
   const isWrite = ({ method, status }: { method: string; status: number | undefined }) =>
     method !== 'GET' && status !== undefined && status < 300
 
@@ -167,6 +164,7 @@ export async function startDeployment(environmentName = 'shop-test'): Promise<De
       vault.requests.filter(isWrite).length,
     close: async () => {
       await Promise.all([vault.close(), graph.close(), arm.close()])
+      keyPairs.release()
       await rm(folder, { recursive: true, force: true })
     },
   }

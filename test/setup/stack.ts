@@ -17,6 +17,7 @@ import type { ManagedIdentity } from '../../local/managed-identity/managed-ident
 import { freePorts } from '../../local/ports.ts'
 import type { Vault } from '../../local/vault/vault.ts'
 import type { FrontEndSettings } from '../../shared/settings/settings.ts'
+import { lendKeyPairs } from './key-pairs.ts'
 import { createPerson } from './person.ts'
 import type { Person } from './person.ts'
 import { startTableProxy } from './table-proxy.ts'
@@ -88,7 +89,12 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const ownUrl = `http://localhost:${port}`
   const url = (await options.baseUrl?.(ownUrl)) ?? ownUrl
   const registered = options.frontEnds ?? [shop, desk]
-  const closing: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true }), () => store.close()]
+  const keyPairs = lendKeyPairs()
+  const closing: (() => unknown)[] = [
+    () => rm(folder, { recursive: true, force: true }),
+    () => store.close(),
+    () => keyPairs.release(),
+  ]
   const close = async () => {
     for (const end of closing.reverse()) await end()
   }
@@ -105,6 +111,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       certificateName: localDefaults.AzureAd__ClientCredentials__0__KeyVaultCertificateName!,
       wrappingKeyName: localDefaults.Broker__WrappingKeyName!,
       keySize: 2048,
+      makeKeyPair: keyPairs.makeKeyPair,
       caFile: path.join(folder, 'ca.pem'),
     })
     closing.push(() => cloud.close())

@@ -10,6 +10,7 @@ import { localIdentity, startManagedIdentity } from '../../../local/managed-iden
 import { brokerAccessPolicy } from '../../../local/vault/permissions.ts'
 import { startVault } from '../../../local/vault/vault.ts'
 import type { VaultOptions } from '../../../local/vault/vault.ts'
+import { lendKeyPairs } from '../../setup/key-pairs.ts'
 import { useIdentityEndpoint } from '../../setup/identity-endpoint.ts'
 
 export const broker = localIdentity
@@ -39,7 +40,9 @@ export async function startVaultCloud(options: Partial<VaultOptions> = {}) {
   const authority = await createCertificateAuthority()
   const ca = authority.certificatePem
   const managedIdentity = await startManagedIdentity({ port: 0, identities: [broker, officer] })
+  const keyPairs = lendKeyPairs()
   const vault = await startVault({
+    makeKeyPair: keyPairs.makeKeyPair,
     port: 0,
     tls: await authority.issue(['localhost']),
     verifyAccessToken: managedIdentity.issuer.verifyAccessToken,
@@ -86,6 +89,7 @@ export async function startVaultCloud(options: Partial<VaultOptions> = {}) {
     close: async () => {
       vi.unstubAllEnvs()
       await vault.close()
+      keyPairs.release()
       await managedIdentity.close()
     },
   }

@@ -14,6 +14,7 @@ import { createAzureTableStore } from '../../../shared/store/azure-table/store.a
 import type { Store } from '../../../shared/store/store.ts'
 import type { Identity } from '../../../shared/provider/identity.ts'
 import { trustedAuthority } from '../../setup/secure-server.ts'
+import { lendKeyPairs } from '../../setup/key-pairs.ts'
 import { startTableProxy } from '../../setup/table-proxy.ts'
 import { useIdentityEndpoint } from '../../setup/identity-endpoint.ts'
 
@@ -26,7 +27,9 @@ export async function startSessionParts() {
   const authority = await trustedAuthority()
   const managedIdentity = await startManagedIdentity({ port: 0 })
   useIdentityEndpoint(managedIdentity)
+  const keyPairs = lendKeyPairs()
   const vault = await startVault({
+    makeKeyPair: keyPairs.makeKeyPair,
     port: 0,
     tls: await authority.issue(['localhost']),
     verifyAccessToken: managedIdentity.issuer.verifyAccessToken,
@@ -74,6 +77,7 @@ export async function startSessionParts() {
       vi.unstubAllEnvs()
       for (const proxy of proxies) await proxy.close()
       await vault.close()
+      keyPairs.release()
       await managedIdentity.close()
     },
   }

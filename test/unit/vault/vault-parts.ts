@@ -13,6 +13,7 @@ import { createKeyVault } from '../../../shared/vault/key-vault/vault.key-vault.
 import type { KeyVaultOptions } from '../../../shared/vault/key-vault/vault.key-vault.ts'
 import { createAzureTableStore } from '../../../shared/store/azure-table/store.azure-table.ts'
 import { trustedAuthority } from '../../setup/secure-server.ts'
+import { lendKeyPairs } from '../../setup/key-pairs.ts'
 import { startTableProxy } from '../../setup/table-proxy.ts'
 
 export const clientId = '22222222-2222-4222-8222-222222222222'
@@ -25,7 +26,9 @@ export type VaultParts = Awaited<ReturnType<typeof startVaultParts>>
 export async function startVaultParts() {
   const clock = { now: Date.now() }
   const issuer = await createAccessTokenIssuer()
+  const keyPairs = lendKeyPairs()
   const vault = await startVault({
+    makeKeyPair: keyPairs.makeKeyPair,
     port: 0,
     tls: await (await trustedAuthority()).issue(['localhost']),
     verifyAccessToken: issuer.verifyAccessToken,
@@ -110,6 +113,7 @@ export async function startVaultParts() {
     close: async () => {
       await network.close()
       await vault.close()
+      keyPairs.release()
     },
   }
 }
