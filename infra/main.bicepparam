@@ -1,64 +1,60 @@
-// What azd's environment says. Each variable stands in docs/deploy.md, beside the parameter that it fills.
+// The parameters of a deployment. The hook preprovision checks infra/environments/<name>.json, adds what it finds out
+// in Azure, and stores the result in azd's environment as BROKER_PARAMETERS: JSON as Base64, because azd's .env files
+// escape quotation marks. Members are named as the parameters. Without the variable every parameter has its default, so
+// that azd can compile this file before the first hook runs, and in azd down and azd env refresh on a fresh clone.
 using 'main.bicep'
 
-param resourceGroupName = readEnvironmentVariable('BROKER_RESOURCE_GROUP_NAME', '')
-param location = readEnvironmentVariable('AZURE_LOCATION', '')
+var stored = readEnvironmentVariable('BROKER_PARAMETERS', '')
+// any(): the compiler would otherwise derive a type from the value, and warn of each member that it lacks.
+var given = any(json(base64ToString(empty(stored) ? base64('{}') : stored)))
+
 param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', 'broker-dev')
-param resourceToken = readEnvironmentVariable('BROKER_RESOURCE_TOKEN', '')
-param tenantId = readEnvironmentVariable('BROKER_TENANT_ID', readEnvironmentVariable('AZURE_TENANT_ID', ''))
-param clientId = readEnvironmentVariable('BROKER_CLIENT_ID', '')
-param applicationObjectId = readEnvironmentVariable('BROKER_APPLICATION_OBJECT_ID', '')
-param frontEnds = json(empty(readEnvironmentVariable('BROKER_FRONT_ENDS', ''))
-  ? '[]'
-  : readEnvironmentVariable('BROKER_FRONT_ENDS', ''))
-param brokerSettings = {
-  Broker__ResponseMode: readEnvironmentVariable('BROKER_RESPONSE_MODE', 'form_post')
-  Broker__SignInSeconds: readEnvironmentVariable('BROKER_SIGN_IN_SECONDS', '900')
-  Broker__SessionIdleSeconds: readEnvironmentVariable('BROKER_SESSION_IDLE_SECONDS', '3600')
-  Broker__SessionAbsoluteSeconds: readEnvironmentVariable('BROKER_SESSION_ABSOLUTE_SECONDS', '43200')
-  Broker__SessionCacheSeconds: readEnvironmentVariable('BROKER_SESSION_CACHE_SECONDS', '0')
-}
-param extraTags = {}
-param deploymentPass = readEnvironmentVariable('BROKER_DEPLOYMENT_PASS', 'first')
-param nodeVersion = readEnvironmentVariable('BROKER_NODE_VERSION', '22')
-// A look-up, since int() would be any number.
-param instanceMemoryMB = {
-  '512': 512
-  '2048': 2048
-  '4096': 4096
-}[readEnvironmentVariable('BROKER_INSTANCE_MEMORY_MB', '2048')]
-param maximumInstances = int(readEnvironmentVariable('BROKER_MAXIMUM_INSTANCES', '40'))
-param alwaysReadyInstances = int(readEnvironmentVariable('BROKER_ALWAYS_READY_INSTANCES', '0'))
-param domain = readEnvironmentVariable('BROKER_DOMAIN', '')
-param domainIsBound = bool(readEnvironmentVariable('BROKER_DOMAIN_IS_BOUND', 'false'))
-param vaultAuthorization = readEnvironmentVariable('BROKER_VAULT_AUTHORIZATION', 'accessPolicies')
-param vaultName = readEnvironmentVariable('BROKER_VAULT_NAME', '')
-param vaultSku = readEnvironmentVariable('BROKER_VAULT_SKU', 'standard')
-param recoverVault = bool(readEnvironmentVariable('BROKER_RECOVER_VAULT', 'false'))
-param vaultSoftDeleteDays = int(readEnvironmentVariable('BROKER_VAULT_SOFT_DELETE_DAYS', '90'))
-param certificateName = readEnvironmentVariable('BROKER_CERTIFICATE_NAME', 'broker')
-param wrappingKeyName = readEnvironmentVariable('BROKER_WRAPPING_KEY_NAME', 'broker-key-ring')
-param principalId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
-param principalType = readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', 'User')
-param certificateOfficerId = readEnvironmentVariable('BROKER_CERTIFICATE_OFFICER_ID', '')
-param developerIds = filter(
-  map(split(readEnvironmentVariable('BROKER_DEVELOPER_IDS', ''), ','), one => trim(one)),
-  one => !empty(one)
-)
-param otherVaultAccess = json(empty(readEnvironmentVariable('BROKER_VAULT_ACCESS', ''))
-  ? '[]'
-  : readEnvironmentVariable('BROKER_VAULT_ACCESS', ''))
-param assignRoles = bool(readEnvironmentVariable('BROKER_ASSIGN_ROLES', 'true'))
-param alertEmails = filter(
-  map(split(readEnvironmentVariable('BROKER_ALERT_EMAILS', ''), ','), one => trim(one)),
-  one => !empty(one)
-)
-param webTestLocations = filter(
-  map(
-    split(readEnvironmentVariable('BROKER_WEB_TEST_LOCATIONS', 'emea-nl-ams-azr,us-va-ash-azr,apac-sg-sin-azr'), ','),
-    one => trim(one)
-  ),
-  one => !empty(one)
-)
-param logRetentionDays = int(readEnvironmentVariable('BROKER_LOG_RETENTION_DAYS', '30'))
-param softDeleteDays = int(readEnvironmentVariable('BROKER_SOFT_DELETE_DAYS', '7'))
+param location = readEnvironmentVariable('AZURE_LOCATION', '')
+// The hook reads the object id from the token; azd's own value is, for a guest, the id in the home tenant.
+param principalId = given.?principalId ?? readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
+
+param resourceGroupName = given.?resourceGroupName ?? ''
+param resourceToken = given.?resourceToken ?? ''
+param tenantId = given.?tenantId ?? ''
+param clientId = given.?clientId ?? ''
+param applicationObjectId = given.?applicationObjectId ?? ''
+param frontEnds = given.?frontEnds ?? []
+param brokerSettings = given.?brokerSettings ?? {}
+param extraTags = given.?extraTags ?? {}
+param deploymentPass = given.?deploymentPass ?? 'first'
+param nodeVersion = given.?nodeVersion ?? '22'
+param instanceMemoryMB = given.?instanceMemoryMB ?? 2048
+param maximumInstances = given.?maximumInstances ?? 40
+param alwaysReadyInstances = given.?alwaysReadyInstances ?? 0
+param domain = given.?domain ?? ''
+param domainIsBound = given.?domainIsBound ?? false
+param vaultAuthorization = given.?vaultAuthorization ?? 'accessPolicies'
+param vaultName = given.?vaultName ?? ''
+param vaultSku = given.?vaultSku ?? 'standard'
+param recoverVault = given.?recoverVault ?? false
+param vaultSoftDeleteDays = given.?vaultSoftDeleteDays ?? 90
+param certificateName = given.?certificateName ?? 'broker'
+param wrappingKeyName = given.?wrappingKeyName ?? 'broker-key-ring'
+param principalType = given.?principalType ?? 'User'
+param certificateOfficerId = given.?certificateOfficerId ?? ''
+param developerIds = given.?developerIds ?? []
+param otherVaultAccess = given.?otherVaultAccess ?? []
+param assignRoles = given.?assignRoles ?? true
+param alertEmails = given.?alertEmails ?? []
+param webTestLocations = given.?webTestLocations ?? ['emea-nl-ams-azr', 'us-va-ash-azr', 'apac-sg-sin-azr']
+param logRetentionDays = given.?logRetentionDays ?? 30
+param softDeleteDays = given.?softDeleteDays ?? 7
+param alertActionGroupIds = given.?alertActionGroupIds ?? []
+param auditTableReads = given.?auditTableReads ?? true
+param network = given.?network ?? 'public'
+param networkAddressPrefix = given.?networkAddressPrefix ?? '10.140.0.0/24'
+param appSubnetId = given.?appSubnetId ?? ''
+param endpointSubnetId = given.?endpointSubnetId ?? ''
+param createDnsZones = given.?createDnsZones ?? true
+param vaultAllowedAddresses = given.?vaultAllowedAddresses ?? []
+param frontDoor = given.?frontDoor
+param zoneRedundant = given.?zoneRedundant ?? false
+param lockResources = given.?lockResources ?? false
+param budget = given.?budget
+param updateStrategy = given.?updateStrategy ?? 'Recreate'
+param cloudName = given.?cloudName ?? 'AzureCloud'

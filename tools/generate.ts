@@ -6,6 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { format, resolveConfig } from 'prettier'
 import { clientPage, generatedModule } from './browser-client.ts'
+import { publishedEnvironmentSchema } from './generated-environment.ts'
 import { errorsPage } from './generated-errors.ts'
 import { openApi } from './openapi/document.ts'
 import { exampleSettings, publishedFrontEndsSchema, settingsPage } from './generated-settings.ts'
@@ -21,6 +22,7 @@ export const generatedFiles: readonly GeneratedFile[] = [
   { path: 'local.settings.example.json', content: exampleSettings },
   { path: 'docs/settings.md', content: settingsPage },
   { path: 'docs/front-ends.schema.json', content: publishedFrontEndsSchema },
+  { path: 'docs/environment.schema.json', content: publishedEnvironmentSchema },
   { path: 'docs/errors.md', content: errorsPage },
   { path: 'docs/openapi.json', content: openApi },
   { path: 'docs/browser-client.md', content: clientPage },

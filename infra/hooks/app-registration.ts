@@ -1,115 +1,150 @@
-/** The app registration: found or made by a unique name, then given what the broker needs and left what it has beside. */
+/** The app registration: found by its ids or by a unique name, created by a person, completed without losing anything. */
 import { createHash, randomUUID } from 'node:crypto'
-import type { AzdEnvironment } from './azd.ts'
-import type { Cloud, CloudAnswer } from './cloud.ts'
+import { mkdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { declarations } from '../../shared/settings/declarations.ts'
+import { settingsOf } from './configuration.ts'
+import type { Configuration } from './configuration.schema.ts'
+import type { Cloud } from './cloud.ts'
+import { isPipeline } from './context.ts'
+import type { HookContext } from './context.ts'
 import type { Names } from './names.ts'
 import type { Report } from './report.ts'
 import { HookStop } from './stop.ts'
 
 export interface Registration {
   readonly clientId: string
-  /** Nothing where Graph doesn't tell this person. */
+  /** undefined where Graph does not show it, and the file does not have it. */
   readonly objectId: string | undefined
 }
 
-/** Who takes care of it: this deployment, a person who gave a client id, or a person altogether. */
-export type RegistrationMode = 'made' | 'given' | 'manual'
-
-export function registrationModeOf(environment: AzdEnvironment): RegistrationMode {
-  if (environment.get('BROKER_APP_REGISTRATION') === 'manual') return 'manual'
-  const isOurs = environment.get('BROKER_APP_UNIQUE_NAME') !== undefined
-  return environment.get('BROKER_CLIENT_ID') !== undefined && !isOurs ? 'given' : 'made'
-}
-
-export function isPipeline(environment: AzdEnvironment): boolean {
-  const { CI, GITHUB_ACTIONS, TF_BUILD } = process.env
+/**
+ * Whether the hooks send requests to Microsoft Graph. They do not where the file says manual, for another provider,
+ * and where people sign in at another tenant than that of the subscription, because the sign-in of the person who
+ * deploys is for the tenant of the subscription.
+ */
+export function isByHand(configuration: Configuration, subscriptionTenantId: string): boolean {
+  const { tenantId = subscriptionTenantId, registration } = configuration
   return (
-    environment.get('AZURE_PRINCIPAL_TYPE') === 'ServicePrincipal' ||
-    [CI, GITHUB_ACTIONS, TF_BUILD].some((value) => value?.toLowerCase() === 'true')
+    registration === 'manual' ||
+    isOtherProvider(configuration) ||
+    tenantId.toLowerCase() !== subscriptionTenantId.toLowerCase()
   )
 }
 
-const noRight = [
-  'You may not make app registrations in the tenant. Nothing was deployed.',
-  '- Somebody with the role Application Developer may, for registrations of their own; a Privileged Role Administrator gives the role.',
-  '- Without it: let somebody make one (az ad app create --display-name "Certificate token broker" --sign-in-audience AzureADMyOrg), then: azd env set BROKER_CLIENT_ID <its Application (client) ID>, and azd env set BROKER_APP_REGISTRATION manual where you may not change it either.',
-].join('\n')
+export function isOtherProvider(configuration: Configuration): boolean {
+  return settingsOf(configuration)[declarations.authority.name] !== undefined
+}
 
-/** @throws {HookStop} where it may be neither found nor made */
-export async function findOrMakeRegistration(
-  cloud: Cloud,
-  environment: AzdEnvironment,
+/**
+ * Finds the registration and changes nothing.
+ *
+ * @returns undefined where there is none yet, and the hook may create one
+ * @throws {HookStop} where it can be neither found nor created
+ */
+export async function findRegistration(
+  context: HookContext,
+  configuration: Configuration,
   names: Names,
-  report: Report,
-): Promise<void> {
-  const mode = registrationModeOf(environment)
-  if (mode === 'manual') {
-    report.row('App registration', 'left alone (BROKER_APP_REGISTRATION=manual)')
-    return
-  }
-  if (mode === 'given') {
-    const clientId = environment.get('BROKER_CLIENT_ID') ?? ''
-    const found = await cloud.graph(`/applications(appId='${clientId}')?$select=id,appId`)
-    const { id } = found.body as { id?: string }
-    if (found.status === 200 && id !== undefined) {
-      await environment.set('BROKER_APPLICATION_OBJECT_ID', id)
-      report.row('App registration', `found by BROKER_CLIENT_ID: ${clientId}`)
-    } else {
-      report.row('App registration', `${clientId}, which Graph does not show you (${found.status})`)
+  { fileName, subscriptionTenantId }: { readonly fileName: string; readonly subscriptionTenantId: string },
+): Promise<Registration | undefined> {
+  const { cloud, report } = context
+  const { clientId, applicationObjectId } = configuration
+  if (isByHand(configuration, subscriptionTenantId)) {
+    if (clientId === undefined) {
+      throw new HookStop(
+        `clientId is missing in ${fileName}, and tenantId is not the tenant of the subscription. Nothing was deployed. Create the app registration in the tenant ${configuration.tenantId ?? ''}, and write "clientId" and "applicationObjectId".`,
+      )
     }
-    return
+    report.row('App registration', `${clientId}, not changed by the hooks`)
+    return { clientId, objectId: applicationObjectId }
+  }
+  if (clientId !== undefined) {
+    const found = await cloud.graph(`/applications(appId='${encodeURIComponent(clientId)}')?$select=id,appId`)
+    if (found.status === 404) {
+      throw new HookStop(
+        `The tenant has no app registration with the clientId of ${fileName}. Nothing was deployed. Correct clientId, or remove clientId and applicationObjectId: the next deployment by a person then creates a registration.`,
+      )
+    }
+    const { id } = found.body as { id?: string }
+    if (found.status !== 200 || id === undefined) {
+      report.row('App registration', `${clientId}, by the ids of ${fileName} (Graph answered ${found.status})`)
+      return { clientId, objectId: applicationObjectId }
+    }
+    if (applicationObjectId !== undefined && applicationObjectId.toLowerCase() !== id.toLowerCase()) {
+      throw new HookStop(
+        `applicationObjectId in ${fileName} is not the Object ID of the app registration ${clientId}. Nothing was deployed. Write ${id}. (The service principal has another object id.)`,
+      )
+    }
+    report.row('App registration', `found: ${clientId}`)
+    return { clientId, objectId: id }
   }
 
-  const path = `/applications(uniqueName='${names.registration}')`
-  const found = await cloud.graph(`${path}?$select=id,appId`)
-  if (found.status === 200) return keep(environment, names, found, report, 'found')
-  if (found.status === 403) throw new HookStop(noRight)
-  if (isPipeline(environment)) {
+  const found = await cloud.graph(`/applications(uniqueName='${names.registration}')?$select=id,appId`)
+  const { id, appId } = found.body as { id?: string; appId?: string }
+  if (found.status === 200 && id !== undefined && appId !== undefined) {
+    report.row('App registration', `found: ${appId}`)
+    return { clientId: appId, objectId: id }
+  }
+  if (isPipeline(context)) {
     throw new HookStop(
-      `There is no app registration ${names.registration}, and a pipeline makes none: it would have to hold the right to. Nothing was deployed. Run azd provision for this environment once on your own machine, or set BROKER_CLIENT_ID in the pipeline.`,
+      `${fileName} has no clientId, and a pipeline creates no app registration: its identity would need the right to. Nothing was deployed. Run azd provision for this environment once as a person: it writes clientId and applicationObjectId into the file. Commit the file.`,
     )
   }
+  if (found.status === 403) throw new HookStop(noRight(fileName))
+  if (found.status !== 404) {
+    throw new HookStop(`Graph answered ${found.status} to a request for the app registration. Run the command again.`)
+  }
+  return undefined
+}
+
+function noRight(fileName: string): string {
+  return [
+    'You may not create app registrations in the tenant. Nothing was deployed.',
+    '- The role Application Developer allows it for registrations of your own. A Privileged Role Administrator assigns the role.',
+    `- Without it: a person with the role creates one (az ad app create --display-name "Certificate token broker" --sign-in-audience AzureADMyOrg), and you write "clientId" and "applicationObjectId" into ${fileName}. Write "registration": "manual" too if you may not change it.`,
+  ].join('\n')
+}
+
+/** @throws {HookStop} without the right */
+export async function createRegistration(context: HookContext, names: Names, fileName: string): Promise<Registration> {
+  const { cloud, environment, report } = context
+  const path = `/applications(uniqueName='${names.registration}')`
   const made = await cloud.graph(path, {
     method: 'PATCH',
-    // By its alternate key, so that a run that was interrupted, and its repetition, make one and not two.
+    // By its alternate key: an interrupted run and its repetition create one registration and not two.
     headers: { Prefer: 'create-if-missing' },
     body: {
       displayName: `Certificate token broker (${environment.get('AZURE_ENV_NAME') ?? ''})`,
       signInAudience: 'AzureADMyOrg',
     },
   })
-  if (made.status === 403) throw new HookStop(noRight)
-  if (made.status >= 300) throw new HookStop(`Graph answered ${made.status} when the app registration was to be made.`)
-  // A copy of the directory that hasn't heard of it yet answers 404.
+  if (made.status === 403) throw new HookStop(noRight(fileName))
+  if (made.status >= 300)
+    throw new HookStop(`Graph answered ${made.status} to the request to create the app registration.`)
+  // A replica of the directory that has not received it yet answers 404.
   const read = await cloud.graph(`${path}?$select=id,appId`, { passing: [404] })
-  return keep(environment, names, read, report, 'made')
-}
-
-async function keep(
-  environment: AzdEnvironment,
-  names: Names,
-  { status, body }: CloudAnswer,
-  report: Report,
-  how: string,
-): Promise<void> {
-  const { id, appId } = body as { id?: string; appId?: string }
-  if (status !== 200 || id === undefined || appId === undefined) {
-    throw new HookStop(`Graph answered ${status} when the app registration ${names.registration} was read.`)
+  const { id, appId } = read.body as { id?: string; appId?: string }
+  if (read.status !== 200 || id === undefined || appId === undefined) {
+    throw new HookStop(
+      `Graph answered ${read.status} to a request for the new app registration. Run the command again.`,
+    )
   }
-  // The unique name first: it tells a later run that the client id is not one that a person gave.
-  await environment.set('BROKER_APP_UNIQUE_NAME', names.registration)
-  await environment.set('BROKER_APPLICATION_OBJECT_ID', id)
-  await environment.set('BROKER_CLIENT_ID', appId)
-  report.row('App registration', `${how}: ${appId}`)
+  report.row('App registration', `created: ${appId}`)
+  return { clientId: appId, objectId: id }
 }
 
 export interface WantedRegistration {
+  readonly registration: Registration
+  readonly isByHand: boolean
+  readonly vaultName: string
+  readonly certificateName: string
   readonly baseUrl: string
-  /** Also sign-ins that end at a broker on a laptop. */
+  /** Redirect URIs of a broker on a developer's machine too. */
   readonly localCallback: boolean
   /** The certificate's public part, DER. */
   readonly certificate: Uint8Array | undefined
-  /** Scopes in full, of all front ends. */
+  /** Full scopes of all front ends. */
   readonly scopes: readonly string[]
 }
 
@@ -138,53 +173,50 @@ interface ApplicationProperties {
 const selected = 'id,appId,keyCredentials,web,optionalClaims,api,appRoles,requiredResourceAccess'
 const localUris = ['http://localhost:7071/callback', 'http://localhost:7071/logout/done']
 
-/** Adds what is missing and drops nothing that it doesn't know. */
-export async function completeRegistration(
-  cloud: Cloud,
-  environment: AzdEnvironment,
-  wanted: WantedRegistration,
-  report: Report,
-): Promise<void> {
-  const clientId = environment.get('BROKER_CLIENT_ID') ?? ''
+/** Adds what is missing. Keys, redirect URIs, claims and roles that others added stay. */
+export async function completeRegistration(context: HookContext, wanted: WantedRegistration): Promise<void> {
+  const { cloud, report } = context
+  const { clientId } = wanted.registration
   const redirectUris = [`${wanted.baseUrl}/callback`, `${wanted.baseUrl}/logout/done`]
-  const byHand = () => {
-    for (const command of commands(clientId, redirectUris, wanted)) report.todo(command)
-  }
-  if (registrationModeOf(environment) === 'manual') {
+  if (wanted.isByHand) {
     report.row('App registration', 'to be completed by hand, see below')
-    byHand()
+    await printCommands(context, redirectUris, wanted)
     return
   }
-  const read = await cloud.graph(`/applications(appId='${clientId}')?$select=${selected}`, {
-    // Just made, and not known everywhere yet.
-    passing: registrationModeOf(environment) === 'made' ? [404] : [],
+  const read = await cloud.graph(`/applications(appId='${encodeURIComponent(clientId)}')?$select=${selected}`, {
+    // A new registration reaches every replica of the directory after a while.
+    passing: [404],
   })
   if (read.status !== 200) {
-    report.row('App registration', `may not be read (${read.status}); to be completed by hand, see below`)
-    byHand()
+    report.row('App registration', `not readable (Graph answered ${read.status})`)
+    if (isPipeline(context)) {
+      report.todo(
+        'The pipeline may not read the app registration. After a change of the domain, the scopes or the certificate, a person runs azd provision once.',
+      )
+    } else await printCommands(context, redirectUris, wanted)
     return
   }
   const application = read.body as unknown as ApplicationProperties & { id: string }
   const access = await resolveAccess(cloud, wanted.scopes, report)
   const changes = changesOf(application, { ...wanted, redirectUris, access })
 
-  if (Object.keys(changes).length === 0) report.row('App registration', 'is as it should be')
+  if (Object.keys(changes).length === 0) report.row('App registration', 'complete, nothing changed')
   else {
-    // All in one request: whoever signs in meanwhile meets the old state or the new one.
+    // One request for all changes: a sign-in in the meantime meets the old state or the new one.
     const changed = await cloud.graph(`/applications/${application.id}`, {
       method: 'PATCH',
       body: changes,
       passing: [404],
     })
     if (changed.status >= 300) {
-      report.row('App registration', `may not be changed (${changed.status}); to be completed by hand, see below`)
-      byHand()
+      report.row('App registration', `you may not change it (${changed.status}); to be completed by hand, see below`)
+      await printCommands(context, redirectUris, wanted)
       return
     }
     report.row('App registration', `completed: ${Object.keys(changes).join(', ')}`)
   }
   await ensureServicePrincipal(cloud, clientId, report)
-  if (access.length > 0) await tellConsent(cloud, clientId, wanted.scopes, report)
+  if (access.length > 0) await reportConsent(cloud, clientId, wanted.scopes, report)
 }
 
 interface Wanted extends WantedRegistration {
@@ -197,7 +229,7 @@ function changesOf(application: ApplicationProperties, wanted: Wanted): Record<s
 
   const keys = application.keyCredentials ?? []
   if (wanted.certificate && !keys.some((key) => isKeyOf(key, wanted.certificate as Uint8Array))) {
-    // The list that is sent is the whole list: every key that is there goes back as it came.
+    // Graph replaces the whole list, so every present key is sent back unchanged.
     const key = Buffer.from(wanted.certificate).toString('base64')
     changes['keyCredentials'] = [...keys, { type: 'AsymmetricX509Cert', usage: 'Verify', key, displayName: 'broker' }]
   }
@@ -227,7 +259,7 @@ function changesOf(application: ApplicationProperties, wanted: Wanted): Record<s
       id: randomUUID(),
       value: 'Broker.Operator',
       displayName: 'Broker operator',
-      description: 'Runs the broker: reads its state, and may act on it.',
+      description: 'Operates the broker: reads its state, and may change it.',
       allowedMemberTypes: ['User', 'Application'],
       isEnabled: true,
     }
@@ -243,7 +275,7 @@ function changesOf(application: ApplicationProperties, wanted: Wanted): Record<s
 
 function isKeyOf({ key, customKeyIdentifier }: KeyCredential, der: Uint8Array): boolean {
   if (typeof key === 'string') return Buffer.from(key, 'base64').equals(der)
-  // Graph gives the thumbprint as base64, the portal's own entries as hexadecimal text.
+  // Graph returns the thumbprint as Base64, and for entries of the portal as hexadecimal text.
   const thumbprint = createHash('sha1').update(der).digest()
   const identifier = customKeyIdentifier ?? ''
   return (
@@ -264,13 +296,13 @@ function mergeAccess(present: readonly Access[], wanted: readonly Access[]): rea
   ]
 }
 
-/** From scopes as the front ends name them to the ids by which an application asks for them. */
+/** Translates the scopes of the front ends into the ids of `requiredResourceAccess`. */
 async function resolveAccess(cloud: Cloud, scopes: readonly string[], report: Report): Promise<readonly Access[]> {
   const found = new Map<string, Access>()
   for (const scope of new Set(scopes)) {
     const resource = scope.slice(0, scope.lastIndexOf('/'))
     const permission = scope.slice(resource.length + 1)
-    if (permission === '.default') continue // What is configured already; nothing to ask for.
+    if (permission === '.default') continue // It stands for the permissions that are configured already.
     const filter = encodeURIComponent(`servicePrincipalNames/any(n:n eq '${resource.replaceAll("'", "''")}')`)
     const { status, body } = await cloud.graph(
       `/servicePrincipals?$filter=${filter}&$select=appId,oauth2PermissionScopes`,
@@ -281,7 +313,7 @@ async function resolveAccess(cloud: Cloud, scopes: readonly string[], report: Re
     }[]
     const id = api?.oauth2PermissionScopes?.find(({ value }) => value === permission)?.id
     if (!api || id === undefined) {
-      report.todo(`The API of the scope ${scope} was not found in the tenant: register it, then deploy again.`)
+      report.todo(`The tenant has no API with the scope ${scope}. Register it, then deploy again.`)
       continue
     }
     const before = found.get(api.appId)?.resourceAccess ?? []
@@ -293,55 +325,79 @@ async function resolveAccess(cloud: Cloud, scopes: readonly string[], report: Re
 async function ensureServicePrincipal(cloud: Cloud, clientId: string, report: Report): Promise<void> {
   const found = await cloud.graph(`/servicePrincipals(appId='${clientId}')?$select=id`)
   if (found.status === 200) {
-    report.row('Service principal', 'is there')
+    report.row('Service principal', 'present')
     return
   }
   const made = await cloud.graph('/servicePrincipals', { method: 'POST', body: { appId: clientId }, passing: [404] })
-  // 409: an answer was lost, and the repetition met what the first had made.
-  if (made.status < 300 || made.status === 409) report.row('Service principal', 'made')
+  // 409: the answer to the first request was lost, and the repeated request met its result.
+  if (made.status < 300 || made.status === 409) report.row('Service principal', 'created')
   else {
-    report.row('Service principal', `may not be made (${made.status}), see below`)
+    report.row('Service principal', `you may not create it (${made.status}), see below`)
     report.todo(`az ad sp create --id ${clientId}`)
   }
 }
 
-async function tellConsent(cloud: Cloud, clientId: string, scopes: readonly string[], report: Report): Promise<void> {
+async function reportConsent(cloud: Cloud, clientId: string, scopes: readonly string[], report: Report): Promise<void> {
   const { status, body } = await cloud.graph(`/servicePrincipals(appId='${clientId}')/oauth2PermissionGrants`)
   const grants = (status === 200 ? (body['value'] ?? []) : []) as readonly { consentType?: string; scope?: string }[]
   const granted = grants
     .filter(({ consentType }) => consentType === 'AllPrincipals')
     .flatMap(({ scope }) => scope?.split(' ') ?? [])
   const due = scopes.map((scope) => scope.slice(scope.lastIndexOf('/') + 1)).filter((one) => !granted.includes(one))
-  if (due.length === 0) report.row('Consent', 'given for everybody')
+  if (due.length === 0) report.row('Consent', 'granted for all users')
   else {
     report.row(
       'Consent',
-      `due for ${[...new Set(due)].join(', ')}: each person is asked, or an administrator consents for all`,
+      `missing for ${[...new Set(due)].join(', ')}: each user consents at sign-in, or an administrator for all`,
     )
     report.todo(`az ad app permission admin-consent --id ${clientId}`)
   }
 }
 
-/** The same by hand, for whoever may. */
-function commands(clientId: string, redirectUris: readonly string[], wanted: WantedRegistration): readonly string[] {
-  return [
-    ...(wanted.certificate
-      ? [
-          `az keyvault certificate download --vault-name <vault> --name broker --encoding PEM --file broker.pem`,
-          `az ad app credential reset --id ${clientId} --cert @broker.pem --append`,
-        ]
-      : []),
-    `az ad app update --id ${clientId} --web-redirect-uris ${redirectUris.join(' ')} (with those that are there: the list is replaced)`,
-    `az ad app update --id ${clientId} --set web.logoutUrl=${wanted.baseUrl}/logout/frontchannel api.requestedAccessTokenVersion=2`,
-    `az ad app update --id ${clientId} --optional-claims '{"idToken":[{"name":"login_hint"},{"name":"sid"}]}'`,
-    `az ad sp create --id ${clientId}`,
-    `az ad app permission admin-consent --id ${clientId}`,
-  ]
+/**
+ * Prints the same changes as commands. The JSON is in a file, because Windows PowerShell 5.1 removes the quotation
+ * marks of an argument; `az ad app update --set` cannot change `web` or `api`.
+ */
+async function printCommands(
+  { environment, projectFolder, report }: HookContext,
+  redirectUris: readonly string[],
+  wanted: WantedRegistration,
+): Promise<void> {
+  const { clientId, objectId } = wanted.registration
+  const key = objectId === undefined ? `(appId='${clientId}')` : `/${objectId}`
+  const relative = `.azure/${environment.get('AZURE_ENV_NAME') ?? ''}/app-registration.json`
+  const file = path.join(projectFolder, relative)
+  await mkdir(path.dirname(file), { recursive: true })
+  const body = {
+    web: { redirectUris, logoutUrl: `${wanted.baseUrl}/logout/frontchannel` },
+    api: { requestedAccessTokenVersion: 2 },
+    optionalClaims: { idToken: [{ name: 'login_hint' }, { name: 'sid' }] },
+  }
+  await writeFile(file, `${JSON.stringify(body, null, 2)}\n`)
+  if (wanted.certificate) {
+    report.todo(
+      `az keyvault certificate download --vault-name ${wanted.vaultName} --name ${wanted.certificateName} --encoding PEM --file broker.pem`,
+    )
+    report.todo(`az ad app credential reset --id ${clientId} --cert "@broker.pem" --append`)
+  }
+  report.todo(
+    `az rest --method PATCH --uri "https://graph.microsoft.com/v1.0/applications${key}" --headers Content-Type=application/json --body "@${relative}"`,
+  )
+  report.todo(
+    `The PATCH replaces the lists of the registration: first add to ${relative} the redirect URIs and claims that are to stay.`,
+  )
+  report.todo(`az ad sp create --id ${clientId}`)
+  report.todo(`az ad app permission admin-consent --id ${clientId}`)
+}
+
+/** Whether the hooks created the registration: it then has the unique name of this environment. */
+export async function isCreatedHere(cloud: Cloud, clientId: string, names: Names): Promise<boolean> {
+  const { status, body } = await cloud.graph(`/applications(uniqueName='${names.registration}')?$select=appId`)
+  return status === 200 && body['appId'] === clientId
 }
 
 /** @returns whether it is gone */
-export async function removeRegistration(cloud: Cloud, environment: AzdEnvironment): Promise<boolean> {
-  const objectId = environment.get('BROKER_APPLICATION_OBJECT_ID') ?? ''
-  const { status } = await cloud.graph(`/applications/${objectId}`, { method: 'DELETE' })
+export async function removeRegistration(cloud: Cloud, names: Names): Promise<boolean> {
+  const { status } = await cloud.graph(`/applications(uniqueName='${names.registration}')`, { method: 'DELETE' })
   return status < 300 || status === 404
 }

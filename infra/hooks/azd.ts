@@ -4,41 +4,50 @@ import { promisify } from 'node:util'
 import { HookStop } from './stop.ts'
 
 export interface AzdEnvironment {
-  /** What azd keeps, or else what the machine says, which is where a pipeline has its variables. */
+  /** The value that azd stores, or else the machine's, where a pipeline has its variables. Empty counts as not set. */
   get(name: string): string | undefined
-  /** All variables that azd keeps, and those of the machine that are meant for it. */
+  /** All variables that azd stores, and those of the machine that are meant for azd or the broker. */
   entries(): readonly (readonly [string, string])[]
   set(name: string, value: string): Promise<void>
 }
 
 const run = promisify(execFile)
 
-/** @throws {HookStop} when azd isn't there, or has no environment */
-export async function readAzdEnvironment(): Promise<AzdEnvironment> {
-  // azd tells its hooks which environment this is about; without it, the one that is selected.
-  const chosen = process.env['AZURE_ENV_NAME'] ? ['--environment', process.env['AZURE_ENV_NAME']] : []
+/** @throws {HookStop} when azd is not installed, or has no environment */
+export async function readAzdEnvironment(
+  machine: Readonly<Record<string, string | undefined>>,
+): Promise<AzdEnvironment> {
+  // azd stores the name of the environment in it; without the variable it is the selected environment.
+  const chosen = machine['AZURE_ENV_NAME'] ? ['--environment', machine['AZURE_ENV_NAME']] : []
   const azd = async (...args: readonly string[]) => {
     try {
       return (await run('azd', [...args, ...chosen, '--no-prompt'])).stdout
     } catch (cause) {
       throw new HookStop(
         `azd ${args.slice(0, 2).join(' ')} failed. Is azd installed, and is there an environment (azd env new)?`,
-        {
-          cause,
-        },
+        { cause },
       )
     }
   }
-  const values = new Map(
-    Object.entries(JSON.parse(await azd('env', 'get-values', '--output', 'json')) as object),
-  ) as Map<string, string>
+  const values = JSON.parse(await azd('env', 'get-values', '--output', 'json')) as Record<string, string>
+  return createAzdEnvironment(values, machine, async (name, value) => {
+    await azd('env', 'set', name, value)
+  })
+}
 
+/** @param store writes one variable to azd; called only where the value changes */
+export function createAzdEnvironment(
+  stored: Readonly<Record<string, string>>,
+  machine: Readonly<Record<string, string | undefined>>,
+  store: (name: string, value: string) => Promise<void>,
+): AzdEnvironment {
+  const values = new Map(Object.entries(stored))
   return {
-    get: (name) => values.get(name) || process.env[name] || undefined,
-    entries: () => [...Object.entries(process.env).filter(isOurs), ...values],
+    get: (name) => values.get(name) || machine[name] || undefined,
+    entries: () => [...Object.entries(machine).filter(isOurs), ...values],
     set: async (name, value) => {
-      if (values.get(name) === value) return
-      await azd('env', 'set', name, value)
+      if ((values.get(name) ?? '') === value) return
+      await store(name, value)
       values.set(name, value)
     },
   }

@@ -1,10 +1,10 @@
-/** Requests to Azure Resource Manager and Microsoft Graph with the deploying person's sign-in, patient where it helps. */
-import { createDeployerCredential } from '../../tools/certificate/deployer-credential.azure-identity.ts'
+/** Requests to Azure Resource Manager and Microsoft Graph with the sign-in of the person or pipeline that deploys. */
+import type { TokenCredential } from '@azure/identity'
 import { isLoopbackHost } from '../../shared/settings/addresses.ts'
-import { wait } from '../../shared/async/deadline.ts'
 import { BrokerError } from '../../shared/errors/errors.ts'
 import { createExchange } from '../../shared/http/exchange.ts'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
+import type { Clock } from './context.ts'
 import { HookStop } from './stop.ts'
 
 export interface CloudAnswer {
@@ -13,16 +13,24 @@ export interface CloudAnswer {
 }
 
 export interface CloudCall {
-  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly body?: object
   readonly headers?: Readonly<Record<string, string>>
-  /** Answers that pass while permissions and copies spread: waited for, as long as patience lasts. */
+  /** Statuses that are temporary while permissions and copies of the directory spread: the request is repeated. */
   readonly passing?: readonly number[]
 }
 
 export interface Cloud {
+  /** Who deploys: claims of the access token for Resource Manager. */
+  principal(): Promise<Principal>
   arm(path: string, call?: CloudCall): Promise<CloudAnswer>
   graph(path: string, call?: CloudCall): Promise<CloudAnswer>
+}
+
+export interface Principal {
+  /** Object id in the tenant of the subscription; for a guest that is not the id in the home tenant. */
+  readonly id: string
+  readonly type: 'User' | 'ServicePrincipal'
 }
 
 export interface Endpoints {
@@ -36,19 +44,19 @@ const clouds: Readonly<Record<string, Endpoints>> = {
   AzureChinaCloud: { arm: 'https://management.chinacloudapi.cn', graph: 'https://microsoftgraph.chinacloudapi.cn' },
 }
 
-/** Of role assignments the documentation says ten minutes at most; it is sometimes more. */
+/** The documentation names ten minutes as the maximum for role assignments; some take longer. */
 const defaultPatienceSeconds = 900
 const longestPause = 30_000
 const requestDeadline = 60_000
 const maxBytes = 32 * 1024 * 1024
 
-/** How long what spreads is waited for. */
+/** How long a hook waits for something that spreads, in milliseconds. */
 export function patienceOf(environment: Readonly<Record<string, string | undefined>>): number {
   const seconds = Number(environment['BROKER_HOOK_PATIENCE_SECONDS'] ?? defaultPatienceSeconds)
   return (Number.isFinite(seconds) ? seconds : defaultPatienceSeconds) * 1000
 }
 
-/** Where the requests go: the endpoints of a known cloud, or loopback for tests; nowhere else can be set. */
+/** The endpoints of a known cloud, or loopback for tests. No other host can be configured. */
 export function endpointsOf(environment: Readonly<Record<string, string | undefined>>): Endpoints {
   const name = environment['BROKER_CLOUD'] ?? 'AzureCloud'
   const cloud = clouds[name]
@@ -62,25 +70,35 @@ export function endpointsOf(environment: Readonly<Record<string, string | undefi
   return { arm: local('BROKER_LOCAL_ARM', cloud.arm), graph: local('BROKER_LOCAL_GRAPH', cloud.graph) }
 }
 
-export function createCloud(environment: Readonly<Record<string, string | undefined>>): Cloud {
+export interface CloudOptions {
+  readonly credential: TokenCredential
+  readonly clock: Clock
+}
+
+export function createCloud(
+  environment: Readonly<Record<string, string | undefined>>,
+  { credential, clock }: CloudOptions,
+): Cloud {
   const endpoints = endpointsOf(environment)
   const audiences = clouds[environment['BROKER_CLOUD'] ?? 'AzureCloud'] ?? endpoints
   const patience = patienceOf(environment)
-  const credential = createDeployerCredential()
   // The proxies of the person's shell, not of the azd environment.
   const exchange = createExchange({ maxBytes, proxies: proxyPolicyOf(process.env) })
   const tokens = new Map<string, { readonly token: string; readonly expiresOnTimestamp: number }>()
 
   const tokenFor = async (audience: string): Promise<string> => {
     const kept = tokens.get(audience)
-    if (kept && kept.expiresOnTimestamp > Date.now() + 300_000) return kept.token
+    if (kept && kept.expiresOnTimestamp > clock.now() + 300_000) return kept.token
     try {
       const fetched = await credential.getToken(`${audience}/.default`)
       if (!fetched) throw new Error('no token')
       tokens.set(audience, fetched)
       return fetched.token
     } catch (cause) {
-      throw new HookStop(`There is no sign-in for ${audience}. Run: azd auth login`, { cause })
+      throw new HookStop(
+        `There is no sign-in for ${audience}. Run: azd auth login. In a pipeline, check the federated credential of the identity`,
+        { cause },
+      )
     }
   }
 
@@ -111,7 +129,7 @@ export function createCloud(environment: Readonly<Record<string, string | undefi
   }
 
   const patiently = async (base: string, audience: string, path: string, call: CloudCall): Promise<CloudAnswer> => {
-    const until = Date.now() + patience
+    const until = clock.now() + patience
     for (let attempt = 0; ; attempt++) {
       const last = await send(`${base}${path}`, audience, call).catch((error: unknown) => {
         if (error instanceof HookStop) throw error
@@ -122,8 +140,8 @@ export function createCloud(environment: Readonly<Record<string, string | undefi
           ? attempt < 5
           : last.status === 429 || (last.status >= 500 && attempt < 5) || (call.passing?.includes(last.status) ?? false)
       const pause = Math.min((last instanceof Error ? undefined : last.pause) ?? 500 * 2 ** attempt, longestPause)
-      if (isPassing && Date.now() + pause <= until) {
-        await wait(pause)
+      if (isPassing && clock.now() + pause <= until) {
+        await clock.wait(pause)
         continue
       }
       if (last instanceof Error) throw new HookStop(unreachable(new URL(base).hostname, last), { cause: last })
@@ -132,6 +150,14 @@ export function createCloud(environment: Readonly<Record<string, string | undefi
   }
 
   return {
+    principal: async () => {
+      const token = await tokenFor(audiences.arm)
+      const claims = parseJson(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')) as {
+        readonly oid?: string
+        readonly idtyp?: string
+      }
+      return { id: claims.oid ?? '', type: claims.idtyp === 'app' ? 'ServicePrincipal' : 'User' }
+    },
     arm: (path, call = {}) => patiently(endpoints.arm, audiences.arm, path, call),
     graph: (path, call = {}) => patiently(`${endpoints.graph}/v1.0`, audiences.graph, path, call),
   }

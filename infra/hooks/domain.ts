@@ -1,18 +1,19 @@
-/** A domain of its own: which DNS records it needs, whether they are there, whether the app has it already. */
+/** The custom domain: whether its DNS records are there, and whether the app has it already. */
 import { Resolver } from 'node:dns/promises'
-import type { AzdEnvironment } from './azd.ts'
-import type { Cloud } from './cloud.ts'
+import { subscriptionPath } from './context.ts'
+import type { HookContext } from './context.ts'
 import type { Names } from './names.ts'
 import { HookStop } from './stop.ts'
 
 /** @returns whether the domain is bound already. @throws {HookStop} when its records are missing */
 export async function checkDomain(
-  cloud: Cloud,
-  environment: AzdEnvironment,
+  context: HookContext,
   names: Names,
   domain: string,
+  fileName: string,
 ): Promise<boolean> {
-  const subscription = `/subscriptions/${environment.get('AZURE_SUBSCRIPTION_ID') ?? ''}`
+  const { cloud, environment } = context
+  const subscription = subscriptionPath(context)
   const site = `${subscription}/resourceGroups/${names.resourceGroup}/providers/Microsoft.Web/sites/${names.functionApp}`
   const binding = await cloud.arm(`${site}/hostNameBindings/${domain}?api-version=2025-03-01`)
   const { thumbprint } = (binding.body['properties'] ?? {}) as { thumbprint?: unknown }
@@ -42,9 +43,9 @@ export async function checkDomain(
   if (missing.length === 0) return false
   throw new HookStop(
     [
-      `The domain ${domain} (BROKER_DOMAIN) lacks DNS records. Nothing was deployed. Add them where the domain is managed, then deploy again:`,
+      `The domain ${domain} lacks DNS records. Nothing was deployed. Add these records at the DNS provider, then deploy again:`,
       ...missing,
-      'To deploy without the domain first: azd env set BROKER_DOMAIN ""',
+      `To deploy without the domain first, remove "domain" from ${fileName}.`,
     ].join('\n'),
   )
 }

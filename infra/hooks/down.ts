@@ -1,54 +1,55 @@
-/** Around `azd down`: what stays behind, how to get it back, and the app registration, which is no Azure resource. */
-import { createInterface } from 'node:readline/promises'
-import { registrationModeOf, removeRegistration } from './app-registration.ts'
-import type { AzdEnvironment } from './azd.ts'
+/** Around `azd down`: what remains, how to recover it, and the app registration, which is no Azure resource. */
+import { isByHand, isCreatedHere, removeRegistration } from './app-registration.ts'
 import { vaultNameTaken } from './check-subscription.ts'
-import type { Cloud } from './cloud.ts'
+import { readConfiguration } from './configuration.ts'
+import type { HookContext } from './context.ts'
 import { namesOf } from './names.ts'
-import type { Report } from './report.ts'
+import { readParameters } from './parameters.ts'
 
-export function predown(environment: AzdEnvironment, report: Report): void {
-  const { vault } = namesOf(environment)
-  report.row('Vault', `${vault} can be brought back until its retention ends; until then its name stays taken`)
-  report.row('Certificate', 'comes back with the vault')
-  report.row('Sessions', 'end for everybody: their rows and the key that wraps them go')
+async function find(context: HookContext) {
+  const { environment, projectFolder } = context
+  const file = await readConfiguration(projectFolder, environment.get('AZURE_ENV_NAME') ?? '')
+  return { file, names: namesOf(environment, file.configuration) }
 }
 
-export async function postdown(environment: AzdEnvironment, connect: () => Cloud, report: Report): Promise<void> {
-  const { vault } = namesOf(environment)
-  for (const line of vaultNameTaken(vault).split('\n')) report.todo(line)
+export async function predown(context: HookContext): Promise<void> {
+  const { report } = context
+  const { names } = await find(context)
+  report.row('Vault', `${names.vault} can be recovered until its retention ends; until then its name stays reserved`)
+  report.row('Certificate', 'is recovered with the vault')
+  report.row('Sessions', 'end for all users: their rows and the key that wraps them are deleted')
+}
 
-  const clientId = environment.get('BROKER_CLIENT_ID')
-  if (clientId === undefined) return
-  if (registrationModeOf(environment) !== 'made') {
-    report.row('App registration', `${clientId} stays: it was not made here`)
+export async function postdown(context: HookContext): Promise<void> {
+  const { environment, report, cloud } = context
+  const { file, names } = await find(context)
+  await environment.set('BROKER_CODE_DEPLOYED', '')
+  for (const line of vaultNameTaken(names.vault, file.name).split('\n')) report.todo(line)
+
+  const clientId = readParameters(environment).clientId ?? file.configuration.clientId
+  if (clientId === undefined || isByHand(file.configuration, environment.get('AZURE_TENANT_ID') ?? '')) return
+  if (!(await isCreatedHere(cloud, clientId, names))) {
+    report.row('App registration', `${clientId} stays: the hooks did not create it`)
     return
   }
-  if (!(await isWanted(environment, clientId))) {
+  if (!(await isRemovalWanted(context, clientId))) {
     report.row('App registration', `${clientId} stays`)
-    report.todo(`To remove the app registration too: az ad app delete --id ${clientId}`)
+    report.todo(`To delete the app registration too: az ad app delete --id ${clientId}`)
     return
   }
-  if (await removeRegistration(connect(), environment)) {
-    for (const name of ['BROKER_CLIENT_ID', 'BROKER_APPLICATION_OBJECT_ID', 'BROKER_APP_UNIQUE_NAME']) {
-      await environment.set(name, '')
-    }
-    report.row('App registration', `${clientId} removed; Entra keeps it for 30 days`)
+  if (await removeRegistration(cloud, names)) {
+    report.row('App registration', `${clientId} deleted; Entra ID keeps it for 30 days`)
+    report.todo(`Remove "clientId" and "applicationObjectId" from ${file.name}: they name the deleted registration.`)
   } else {
-    report.row('App registration', `${clientId} may not be removed by you`)
+    report.row('App registration', `${clientId} stays: you may not delete it`)
     report.todo(`az ad app delete --id ${clientId}`)
   }
 }
 
-/** By the variable, or by asking; where nobody can answer, nothing is removed. */
-async function isWanted(environment: AzdEnvironment, clientId: string): Promise<boolean> {
-  const said = environment.get('BROKER_REMOVE_APP_REGISTRATION')
-  if (said !== undefined) return said === 'true'
-  if (!process.stdin.isTTY) return false
-  const questions = createInterface({ input: process.stdin, output: process.stdout })
-  try {
-    return /^y(es)?$/i.test((await questions.question(`Remove the app registration ${clientId} too? (y/N) `)).trim())
-  } finally {
-    questions.close()
-  }
+/** By the variable, or by a question. Without an answer the registration stays. */
+async function isRemovalWanted({ environment, ask }: HookContext, clientId: string): Promise<boolean> {
+  const chosen = environment.get('BROKER_REMOVE_APP_REGISTRATION')
+  if (chosen !== undefined) return chosen === 'true'
+  const answer = await ask?.(`Delete the app registration ${clientId} too? (y/N) `)
+  return /^y(es)?$/i.test(answer?.trim() ?? '')
 }

@@ -1,27 +1,35 @@
-/** Names that the hooks must know before the template has made them; broker.bicep makes the same of the same token. */
+/** Names that the hooks need before the template has created anything. broker.bicep derives the same from the same token. */
 import { createHash } from 'node:crypto'
 import type { AzdEnvironment } from './azd.ts'
+import type { Configuration } from './configuration.schema.ts'
 
 export interface Names {
   readonly token: string
   readonly resourceGroup: string
   readonly vault: string
   readonly functionApp: string
-  /** Of the app registration: what finds it again. */
+  readonly storage: string
+  readonly packageStorage: string
+  readonly topic: string
+  readonly actionGroup: string
+  /** The unique name of the app registration at Microsoft Graph. */
   readonly registration: string
 }
 
-/** Chosen once for an environment and kept there. */
-export function namesOf(environment: AzdEnvironment): Names {
+/** The same for every person and pipeline: they depend on subscription, environment and committed file only. */
+export function namesOf(environment: AzdEnvironment, configuration: Configuration): Names {
   const name = environment.get('AZURE_ENV_NAME') ?? ''
   const subscription = environment.get('AZURE_SUBSCRIPTION_ID') ?? ''
-  const token = environment.get('BROKER_RESOURCE_TOKEN') ?? tokenOf(`${subscription.toLowerCase()}/${name}`)
+  const token = configuration.resourceToken ?? tokenOf(`${subscription.toLowerCase()}/${name}`)
   return {
     token,
-    resourceGroup:
-      environment.get('AZURE_RESOURCE_GROUP') ?? environment.get('BROKER_RESOURCE_GROUP_NAME') ?? `rg-${name}`,
-    vault: environment.get('BROKER_VAULT_NAME') ?? `kv-${token}`,
+    resourceGroup: configuration.resourceGroupName ?? `rg-${name}`,
+    vault: configuration.vaultName ?? `kv-${token}`,
     functionApp: `func-broker-${token}`,
+    storage: `st${token}`,
+    packageStorage: `stpkg${token}`,
+    topic: `evgt-broker-${token}`,
+    actionGroup: `ag-broker-${token}`,
     registration: `certificate-token-broker-${token}`,
   }
 }
@@ -38,12 +46,12 @@ function parts(environmentName: string): readonly string[] {
   return environmentName.toLowerCase().split(/[-_.]/)
 }
 
-/** As isProduction in modules/types.bicep says it. */
+/** The same rule as isProduction in modules/types.bicep. */
 export function isProduction(environmentName: string): boolean {
   return parts(environmentName).some((part) => /^prod(?!uct(?!ion))|prod$|^(prd|live)$/.test(part))
 }
 
-/** Whether the name says that developers run the broker on their own machines against this registration. */
+/** Whether the name stands for an environment in which developers run the broker on their own machines. */
 export function isDevelopment(environmentName: string): boolean {
   return parts(environmentName).some((part) => /^(dev|develop|development|local|sandbox)\d*$/.test(part))
 }

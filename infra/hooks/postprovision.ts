@@ -1,98 +1,120 @@
-/** After each provisioning: makes the certificate where there is none, and tells the app registration of it. */
+/** After each provisioning: creates the certificate where there is none, and completes the app registration. */
 import { createKeyVaultCertificateCreator } from '../../tools/certificate/certificate-creator.key-vault.ts'
 import { CertificateRefused, createCertificate, defaultPolicy } from '../../tools/certificate/create.ts'
 import type { CreateResult } from '../../tools/certificate/create.ts'
-import { createDeployerCredential } from '../../tools/certificate/deployer-credential.azure-identity.ts'
 import { checkVaultUrl } from '../../shared/settings/addresses.ts'
-import { parseFrontEnds, areProblems } from '../../shared/settings/front-ends.schema.ts'
-import { wait } from '../../shared/async/deadline.ts'
-import { completeRegistration } from './app-registration.ts'
-import type { AzdEnvironment } from './azd.ts'
+import { completeRegistration, isByHand, isOtherProvider } from './app-registration.ts'
 import { patienceOf } from './cloud.ts'
-import type { Cloud } from './cloud.ts'
-import { isDevelopment } from './names.ts'
-import type { Report } from './report.ts'
-import { HookStop } from './stop.ts'
+import { readConfiguration } from './configuration.ts'
+import type { Configuration } from './configuration.schema.ts'
+import { subscriptionPath } from './context.ts'
+import type { HookContext } from './context.ts'
+import { isDevelopment, namesOf } from './names.ts'
+import type { Names } from './names.ts'
+import { readParameters } from './parameters.ts'
+import { HookStop, stopFor } from './stop.ts'
 
-/** @throws {HookStop} with what to do; what was done stays done, and a repetition goes on from there */
-export async function postprovision(environment: AzdEnvironment, connect: () => Cloud, report: Report): Promise<void> {
-  const vaultUrl = output(environment, 'BROKER_VAULT_URL')
-  const baseUrl = output(environment, 'BROKER_BASE_URL')
+/** @throws {HookStop} with what to do; what was done stays, and a repetition continues from there */
+export async function postprovision(context: HookContext): Promise<void> {
+  const { environment, report } = context
+  const file = await readConfiguration(context.projectFolder, environment.get('AZURE_ENV_NAME') ?? '')
+  if (file.problems.length > 0) throw stopFor(file.problems, file.name)
+  const { configuration } = file
+  const names = namesOf(environment, configuration)
+  const { clientId, applicationObjectId, deploymentPass } = readParameters(environment)
+  const vaultUrl = output(context, 'BROKER_VAULT_URL')
+  const baseUrl = new URL(output(context, 'BROKER_BASE_URL')).origin
   const refusal = checkVaultUrl(vaultUrl)
   if (refusal) throw new HookStop(`BROKER_VAULT_URL ${refusal.problem}. ${refusal.fix}`)
+  if (clientId === undefined) throw new HookStop('BROKER_PARAMETERS is missing. Run: azd provision')
 
-  const name = environment.get('BROKER_CERTIFICATE_NAME') ?? 'broker'
-  const { outcome, differences, newest } = await makeCertificate(new URL(vaultUrl).origin, name, environment)
+  const name = configuration.certificateName ?? 'broker'
+  const { outcome, differences, newest } = await makeCertificate(context, new URL(vaultUrl).origin, name, configuration)
   const until = newest.expires?.toISOString().slice(0, 10) ?? 'no date'
-  report.row('Certificate', `${outcome === 'created' ? 'made' : 'there already'}: ${name}, valid until ${until}`)
+  report.row('Certificate', `${outcome === 'created' ? 'created' : 'present'}: ${name}, valid until ${until}`)
   for (const difference of differences) report.todo(`The policy of the certificate ${name}: ${difference}.`)
 
-  const frontEnds = parseFrontEnds(environment.get('BROKER_FRONT_ENDS') ?? '[]', 'BROKER_FRONT_ENDS')
-  const wanted = {
-    baseUrl: new URL(baseUrl).origin,
-    localCallback: isDevelopment(environment.get('AZURE_ENV_NAME') ?? ''),
-    certificate: newest.der,
-    scopes: areProblems(frontEnds) ? [] : frontEnds.flatMap(({ apis }) => apis.flatMap(({ scopes }) => scopes)),
+  if (isOtherProvider(configuration)) {
+    report.row('Client', `${clientId} at the provider of Broker__Authority: docs/providers.md has its settings`)
+  } else {
+    await completeRegistration(context, {
+      registration: { clientId, objectId: applicationObjectId },
+      isByHand: isByHand(configuration, environment.get('AZURE_TENANT_ID') ?? ''),
+      vaultName: names.vault,
+      certificateName: name,
+      baseUrl,
+      localCallback: isDevelopment(environment.get('AZURE_ENV_NAME') ?? ''),
+      certificate: newest.der,
+      scopes: (configuration.frontEnds ?? []).flatMap(({ apis = [] }) => apis.flatMap(({ scopes }) => scopes)),
+    })
   }
-  await completeRegistration(connect(), environment, wanted, report)
-  // A vault is brought back once: asked again, Azure would look for a deleted one.
-  await environment.set('BROKER_RECOVER_VAULT', 'false')
-  if (environment.get('BROKER_ASSIGN_ROLES') === 'false') tellRoles(environment, report)
-  report.row('Broker', wanted.baseUrl)
+  // A confirmation is for one deployment.
+  await environment.set('BROKER_CONFIRM_REMOVAL', '')
+  if (configuration.assignRoles === false) printRoles(context, names)
+  report.row('Broker', baseUrl)
+  if (deploymentPass === 'first') {
+    report.todo('The code is not deployed yet. azd up continues with it; otherwise run azd deploy, then azd provision.')
+  }
 }
 
-async function makeCertificate(vaultUrl: string, name: string, environment: AzdEnvironment): Promise<CreateResult> {
-  const creator = createKeyVaultCertificateCreator({ vaultUrl, credential: createDeployerCredential() })
+async function makeCertificate(
+  { credential, clock, environment, report }: HookContext,
+  vaultUrl: string,
+  name: string,
+  configuration: Configuration,
+): Promise<CreateResult> {
+  const creator = createKeyVaultCertificateCreator({ vaultUrl, credential })
   const policy = {
     ...defaultPolicy,
-    keyType: environment.get('BROKER_VAULT_SKU') === 'premium' ? ('RSA-HSM' as const) : ('RSA' as const),
+    keyType: configuration.vaultSku === 'premium' ? ('RSA-HSM' as const) : ('RSA' as const),
   }
-  const until = Date.now() + patienceOf(Object.fromEntries(environment.entries()))
+  const until = clock.now() + patienceOf(Object.fromEntries(environment.entries()))
   for (let attempt = 0; ; attempt++) {
     try {
       return await createCertificate({ creator, name, policy, change: false })
     } catch (error) {
-      // The permission was given a moment ago by the template, and takes its time.
+      // The template granted the permission a moment ago, and it takes a while to spread.
       const pause = Math.min(500 * 2 ** attempt, 30_000)
-      if (error instanceof CertificateRefused && Date.now() + pause <= until) {
-        await wait(pause)
+      if (error instanceof CertificateRefused && clock.now() + pause <= until) {
+        report.progress('Waiting for the permission on certificates in the vault')
+        await clock.wait(pause)
         continue
       }
       if (error instanceof CertificateRefused) throw new HookStop(error.message, { cause: error })
       throw new HookStop(
-        `The vault ${vaultUrl} did not make the certificate ${name}. Run azd provision again: it goes on from here.`,
-        {
-          cause: error,
-        },
+        `The vault ${vaultUrl} did not create the certificate ${name}. Run azd provision again: it continues here.`,
+        { cause: error },
       )
     }
   }
 }
 
-/** What the template would have assigned, for somebody who may. */
-function tellRoles(environment: AzdEnvironment, report: Report): void {
-  const subscription = environment.get('AZURE_SUBSCRIPTION_ID') ?? ''
-  const group = `/subscriptions/${subscription}/resourceGroups/${environment.get('AZURE_RESOURCE_GROUP') ?? ''}/providers`
-  const token = environment.get('BROKER_RESOURCE_TOKEN') ?? ''
-  const identity = environment.get('BROKER_IDENTITY_PRINCIPAL_ID') ?? '<the identity of the broker>'
-  const storage = `${group}/Microsoft.Storage/storageAccounts/st${token}`
+/** The role assignments that the template leaves out with "assignRoles": false. */
+function printRoles(context: HookContext, names: Names): void {
+  const { environment, report } = context
+  const group = `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}/providers`
+  const identity = environment.get('BROKER_IDENTITY_PRINCIPAL_ID') ?? '<principal id of the identity of the broker>'
+  const storage = `${group}/Microsoft.Storage/storageAccounts/${names.storage}`
   const assign = (role: string, assignee: string, scope: string) =>
     report.todo(
       `az role assignment create --role "${role}" --assignee-object-id ${assignee} --assignee-principal-type ServicePrincipal --scope ${scope}`,
     )
-  const host = environment.get('BROKER_HOST_IDENTITY_PRINCIPAL_ID') ?? '<the identity of the host>'
+  const host = environment.get('BROKER_HOST_IDENTITY_PRINCIPAL_ID') ?? '<principal id of the identity of the host>'
   assign('Storage Blob Data Owner', host, storage)
-  assign('Storage Blob Data Contributor', host, `${group}/Microsoft.Storage/storageAccounts/stpkg${token}`)
+  assign('Storage Blob Data Contributor', host, `${group}/Microsoft.Storage/storageAccounts/${names.packageStorage}`)
   assign('Storage Table Data Contributor', identity, storage)
-  assign('Monitoring Metrics Publisher', identity, `${group}/Microsoft.Insights/components/appi-broker-${token}`)
+  assign('Monitoring Metrics Publisher', identity, `${group}/Microsoft.Insights/components/appi-broker-${names.token}`)
+  report.todo(
+    `az eventgrid system-topic show --name ${names.topic} --resource-group ${names.resourceGroup} --query identity.principalId --output tsv`,
+  )
   assign(
     'Storage Blob Data Contributor',
-    `$(az eventgrid system-topic show --name evgt-broker-${token} --resource-group ${environment.get('AZURE_RESOURCE_GROUP') ?? ''} --query identity.principalId --output tsv)`,
+    '<principal id that the last command printed>',
     `${storage}/blobServices/default/containers/dead-letters`,
   )
 }
 
-function output(environment: AzdEnvironment, name: string): string {
+function output({ environment }: HookContext, name: string): string {
   const value = environment.get(name)
   if (value !== undefined) return value
   throw new HookStop(`${name} is missing: the template was not deployed yet. Run: azd provision`)

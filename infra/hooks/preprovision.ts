@@ -1,49 +1,110 @@
-/** Before each provisioning: checks everything that can be checked, finds or makes the app registration, chooses the pass. */
-import { findOrMakeRegistration } from './app-registration.ts'
-import type { AzdEnvironment } from './azd.ts'
-import { checkSubscription, checkVaultName } from './check-subscription.ts'
-import { checkVariables } from './check-variables.ts'
-import type { Cloud } from './cloud.ts'
+/** Before each provisioning: checks first, then creates what the template cannot, then stores the parameters. */
+import { createRegistration, findRegistration } from './app-registration.ts'
+import {
+  checkRegion,
+  checkRights,
+  checkVaultName,
+  findUnregistered,
+  providersOf,
+  readTenantOfSubscription,
+  recoverVault,
+  registerProviders,
+} from './check-subscription.ts'
+import { readConfiguration, writeConfiguration } from './configuration.ts'
+import { isPipeline } from './context.ts'
+import type { HookContext } from './context.ts'
+import { confirmRemovals, findRemovals, readDeployed } from './deployed.ts'
 import { checkDomain } from './domain.ts'
+import { findMovedVariables } from './moved-variables.ts'
 import { namesOf } from './names.ts'
-import type { Names } from './names.ts'
-import type { Report } from './report.ts'
+import { writeParametersFile } from './outputs.ts'
+import { composeParameters, encodeParameters } from './parameters.ts'
+import { choosePass } from './passes.ts'
+import { findSecret } from '../../shared/settings/secrets.ts'
+import type { SettingProblem } from '../../shared/settings/settings-error.ts'
 import { stopFor } from './stop.ts'
 
-/** @throws {HookStop} before anything was made */
-export async function preprovision(environment: AzdEnvironment, connect: () => Cloud, report: Report): Promise<void> {
-  const problems = checkVariables(environment)
-  if (problems.length > 0) throw stopFor(problems)
-  report.row('Variables', 'checked')
+/** @throws {HookStop} before anything was created; what was created stays, and a repetition continues from there */
+export async function preprovision(context: HookContext): Promise<void> {
+  const { environment, report, cloud } = context
+  const file = await readConfiguration(context.projectFolder, environment.get('AZURE_ENV_NAME') ?? '')
+  const { configuration } = file
+  const problems = [...checkAzd(context), ...findMovedVariables(environment, file), ...file.problems]
+  if (problems.length > 0) throw stopFor(problems, file.name)
+  report.row('Configuration', file.exists ? file.name : `defaults, because there is no ${file.name}`)
 
-  const cloud = connect()
-  const names = namesOf(environment)
-  await checkSubscription(cloud, environment)
-  report.row('Subscription', 'has and lets what the deployment needs')
-  const isRecovered = await checkVaultName(cloud, environment, names)
-  report.row('Vault', isRecovered ? `${names.vault}: the deleted one is brought back` : names.vault)
-  const domain = environment.get('BROKER_DOMAIN')
-  const isBound = domain !== undefined && (await checkDomain(cloud, environment, names, domain))
-  if (domain !== undefined)
-    report.row('Domain', isBound ? `${domain}, bound already` : `${domain}, its records are there`)
+  const names = namesOf(environment, configuration)
+  const subscriptionTenantId = await readTenantOfSubscription(context)
+  const principal = await cloud.principal()
+  await checkRegion(context, configuration)
+  await checkRights(context, configuration, names, file.name)
+  const unregistered = await findUnregistered(context, providersOf(configuration))
+  const isRecovered = await checkVaultName(context, configuration, names, file.name)
+  const { domain } = configuration
+  const domainIsBound = domain !== undefined && (await checkDomain(context, names, domain, file.name))
+  const known = await findRegistration(context, configuration, names, { fileName: file.name, subscriptionTenantId })
+  const deployed = await readDeployed(context, names)
+  if (deployed) {
+    const removals = findRemovals(deployed, configuration, names, known?.objectId)
+    confirmRemovals(removals, environment.get('BROKER_CONFIRM_REMOVAL'), file.name)
+    const note = removals.length > 0 ? 'removals confirmed' : 'nothing is removed'
+    report.row('Deployed', deployed.canListSettings ? note : `${note}; you may not list the app settings`)
+  }
 
-  // From here on something is made or changed; everything above only looked.
-  await environment.set('BROKER_RESOURCE_TOKEN', names.token)
-  await environment.set('BROKER_RECOVER_VAULT', String(isRecovered))
-  await environment.set('BROKER_DOMAIN_IS_BOUND', String(isBound))
-  await findOrMakeRegistration(cloud, environment, names, report)
-  const pass = (await hasFunction(cloud, environment, names)) ? 'second' : 'first'
-  await environment.set('BROKER_DEPLOYMENT_PASS', pass)
+  // From here on the hook creates and changes. Everything above only reads.
+  await environment.set('AZURE_TENANT_ID', subscriptionTenantId)
+  await registerProviders(context, unregistered)
+  if (isRecovered) {
+    await recoverVault(context, names, subscriptionTenantId)
+    await environment.set('BROKER_RECOVER_VAULT', '')
+    report.row('Vault', `${names.vault} recovered`)
+  }
+  const registration = known ?? (await createRegistration(context, names, file.name))
+  const ids = { clientId: registration.clientId, applicationObjectId: registration.objectId }
+  if (!isPipeline(context) && ids.applicationObjectId !== undefined) {
+    const isWritten = await writeConfiguration(context.projectFolder, file, {
+      clientId: ids.clientId,
+      applicationObjectId: ids.applicationObjectId,
+    })
+    if (isWritten) report.todo(`Commit ${file.name}: pipelines and colleagues deploy with it.`)
+  }
+  const deploymentPass = await choosePass(context, names)
   report.row(
     'Pass',
-    pass === 'first' ? 'first: the code is not deployed yet' : 'second: with the events and the web test',
+    deploymentPass === 'first' ? 'first: the code is not deployed yet' : 'second: with the events and the web test',
   )
+  const parameters = composeParameters(configuration, {
+    resourceToken: names.token,
+    tenantId: configuration.tenantId ?? subscriptionTenantId,
+    ...ids,
+    principalId: principal.id,
+    principalType: principal.type,
+    deploymentPass,
+    domainIsBound,
+    cloudName: environment.get('BROKER_CLOUD'),
+  })
+  await writeParametersFile(context, parameters)
+  await environment.set('BROKER_PARAMETERS', encodeParameters(parameters))
 }
 
-/** Event Grid's subscription needs its function to be there, so what is there decides, and not how often azd ran. */
-async function hasFunction(cloud: Cloud, environment: AzdEnvironment, names: Names): Promise<boolean> {
-  const group = `/subscriptions/${environment.get('AZURE_SUBSCRIPTION_ID') ?? ''}/resourceGroups/${names.resourceGroup}`
-  const path = `${group}/providers/Microsoft.Web/sites/${names.functionApp}/functions/certificateEvent`
-  const { status } = await cloud.arm(`${path}?api-version=2025-03-01`)
-  return status === 200
+/** The variables of azd itself. azd provision runs this hook before azd asks for them. */
+function checkAzd({ environment }: HookContext): SettingProblem[] {
+  const problems: SettingProblem[] = []
+  for (const [name, value] of environment.entries()) {
+    const secret = findSecret(name, value) ?? findSecret(`Broker__${name}`, value)
+    if (secret && name !== 'BROKER_PARAMETERS') {
+      problems.push({
+        setting: name,
+        problem: secret.problem,
+        fix: 'Remove it from the environment of azd (.azure/…/.env), and replace the secret: a deployment needs no secret, and the key of the certificate never leaves Key Vault.',
+      })
+    }
+  }
+  const examples = { AZURE_ENV_NAME: 'shop-dev', AZURE_SUBSCRIPTION_ID: '<id>', AZURE_LOCATION: 'westeurope' }
+  for (const [name, example] of Object.entries(examples)) {
+    if (environment.get(name) !== undefined) continue
+    const fix = `Run azd up, which asks for it, or: azd env set ${name} ${example}`
+    problems.push({ setting: name, problem: 'is missing', fix })
+  }
+  return problems
 }

@@ -1,37 +1,89 @@
-/** Runs one hook: reads azd's environment, does the work, prints what was done. */
+/** Runs one hook: reads azd's environment, does the work, prints a report. */
+import path from 'node:path'
+import { createInterface } from 'node:readline/promises'
+import { wait } from '../../shared/async/deadline.ts'
+import { createDeployerCredential } from '../../tools/certificate/deployer-credential.azure-identity.ts'
 import { readAzdEnvironment } from './azd.ts'
-import type { AzdEnvironment } from './azd.ts'
 import { createCloud } from './cloud.ts'
-import type { Cloud } from './cloud.ts'
+import type { Clock, HookContext } from './context.ts'
+import { postdeploy, predeploy } from './deploy.ts'
 import { postdown, predown } from './down.ts'
+import { outputs } from './outputs.ts'
 import { postprovision } from './postprovision.ts'
 import { preprovision } from './preprovision.ts'
 import { createReport } from './report.ts'
-import type { Report } from './report.ts'
 import { HookStop } from './stop.ts'
 
-type Hook = (environment: AzdEnvironment, connect: () => Cloud, report: Report) => void | Promise<void>
+export type Hook = (context: HookContext) => Promise<void>
 
-const hooks: Readonly<Record<string, Hook>> = {
+/** By the name that start.mjs takes. azd runs all except outputs, which is for a deployment without azd. */
+export const hooks: Readonly<Record<string, Hook>> = {
+  outputs,
   preprovision,
   postprovision,
-  predown: (environment, _connect, report) => predown(environment, report),
+  predeploy,
+  postdeploy,
+  predown,
   postdown,
 }
 
-/** @returns the exit code; anything but 0 stops azd */
+const systemClock: Clock = { now: () => Date.now(), wait: (milliseconds) => wait(milliseconds) }
+
+/** @returns the exit code; every code except 0 stops azd */
 export async function run(name: string): Promise<number> {
   const report = createReport()
   try {
-    const environment = await readAzdEnvironment()
-    const connect = () => createCloud(Object.fromEntries(environment.entries()))
-    await hooks[name]?.(environment, connect, report)
+    const environment = await readAzdEnvironment(process.env)
+    const credential = createDeployerCredential()
+    return await runHook(name, {
+      environment,
+      machine: process.env,
+      projectFolder: path.join(import.meta.dirname, '..', '..'),
+      cloud: createCloud(Object.fromEntries(environment.entries()), { credential, clock: systemClock }),
+      credential,
+      clock: systemClock,
+      report,
+      ask: process.stdin.isTTY ? askOnTerminal : undefined,
+    })
+  } catch (error) {
+    return fail(name, error, console.error)
+  }
+}
+
+/** The same with everything from outside given. @param printError prints the sentence that a hook stops with */
+export async function runHook(
+  name: string,
+  context: HookContext,
+  printError: (text: string) => void = console.error,
+): Promise<number> {
+  const { report } = context
+  try {
+    const hook = hooks[name]
+    if (!hook) throw new HookStop(`There is no hook ${name}.`)
+    await hook(context)
     report.print(`${name}:`)
     return 0
   } catch (error) {
     report.print(`${name}, until it stopped:`)
-    if (error instanceof HookStop) console.error(`\n${error.message}`)
-    else console.error(`\n${name} failed unexpectedly; repeat it, nothing is done twice.`, error)
-    return 1
+    return fail(name, error, printError)
+  }
+}
+
+function fail(name: string, error: unknown, printError: (text: string) => void): number {
+  if (error instanceof HookStop) printError(`\n${error.message}`)
+  else printError(`\n${name} failed unexpectedly. Run it again: nothing is done twice.\n${describe(error)}`)
+  return 1
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+async function askOnTerminal(question: string): Promise<string> {
+  const questions = createInterface({ input: process.stdin, output: process.stdout })
+  try {
+    return await questions.question(question)
+  } finally {
+    questions.close()
   }
 }

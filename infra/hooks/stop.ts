@@ -1,4 +1,4 @@
-/** What ends a hook, and with it the deployment, before anything is deployed. */
+/** Ends a hook, and with it the deployment. */
 import type { SettingProblem } from '../../shared/settings/settings-error.ts'
 
 /** The message is for the person who deploys: what is wrong, and what to do. It repeats no value that may be secret. */
@@ -9,8 +9,8 @@ export class HookStop extends Error {
   }
 }
 
-/** All that is wrong with the variables, at once. */
-export function stopFor(problems: readonly SettingProblem[]): HookStop {
+/** One stop for all problems of the configuration. */
+export function stopFor(problems: readonly SettingProblem[], fileName: string): HookStop {
   const lines = problems.map(({ setting, problem, fix }) => `- ${setting} ${problem}. ${fix}`)
-  return new HookStop(['Nothing was deployed. To be mended first:', ...lines].join('\n'))
+  return new HookStop([`Nothing was deployed. Correct these first (members are of ${fileName}):`, ...lines].join('\n'))
 }

@@ -1,6 +1,6 @@
 /**
- * The part of Azure Resource Manager that the deployment's hooks ask, over https on loopback: what a subscription has
- * and may, which vaults were deleted, what stands in a resource group. It deploys nothing. Not deployed itself.
+ * The part of Azure Resource Manager that the deployment's hooks call, over https on loopback: subscription, providers,
+ * regions, permissions, deleted vaults, resources. It runs no template. Not deployed itself.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { listen } from '../http-server.ts'
@@ -20,16 +20,35 @@ export interface ArmRequest {
 }
 
 export interface ArmState {
+  tenantId: string
+  /** False: the sign-in is for another tenant. */
+  isVisible: boolean
   /** Registered resource providers. */
   readonly providers: Set<string>
-  /** What the caller may do in the subscription. */
+  mayRegisterProviders: boolean
+  /** How many reads answer Registering before Registered. */
+  registrationReads: number
+  /** Regions of Flex Consumption, by their display names. */
+  flexRegions: readonly string[]
+  /** Versions of Node on Flex Consumption. */
+  nodeVersions: readonly string[]
+  /** Permissions of the caller in the subscription. */
   permissions: readonly { readonly actions: readonly string[]; readonly notActions: readonly string[] }[]
   /** Deleted vaults by name. */
-  readonly deletedVaults: Map<string, { readonly location: string; readonly purgeProtected: boolean }>
-  /** Names of vaults that somebody else in the world has. */
+  readonly deletedVaults: Map<string, { readonly location: string; readonly resource: object }>
+  /** Names of vaults in other subscriptions. */
   readonly takenVaultNames: Set<string>
   /** What is there, by resource id. */
   readonly resources: Map<string, object>
+  /** App settings by the resource id of the site. */
+  readonly appSettings: Map<string, Readonly<Record<string, string>>>
+  mayListSettings: boolean
+  /** Functions of the deployed code that Azure does not list before a sync, by the resource id of the site. */
+  readonly unlisted: Map<string, readonly string[]>
+  /** How many syncs list nothing, because the host still starts. */
+  idleSyncs: number
+  /** Role assignments by the resource id of their scope. */
+  readonly roleAssignments: Map<string, readonly { readonly principalId: string; readonly createdOn: string }[]>
   readonly domainVerificationId: string
 }
 
@@ -48,54 +67,53 @@ export interface ArmOptions {
   /** A certificate for `localhost`. */
   readonly tls: TlsIdentity
   readonly verifyAccessToken: VerifyAccessToken
+  /** Tenant of the subscription. */
+  readonly tenantId?: string
 }
 
 export const armAudience = 'https://management.azure.com'
 
 export async function startArm(options: ArmOptions): Promise<Arm> {
   const state: ArmState = {
-    providers: new Set(['Microsoft.App', 'Microsoft.Web', 'Microsoft.KeyVault', 'Microsoft.EventGrid']),
+    tenantId: options.tenantId ?? '11111111-1111-4111-8111-111111111111',
+    isVisible: true,
+    providers: new Set([
+      'Microsoft.EventGrid',
+      'Microsoft.Insights',
+      'Microsoft.KeyVault',
+      'Microsoft.ManagedIdentity',
+      'Microsoft.OperationalInsights',
+      'Microsoft.Storage',
+      'Microsoft.Web',
+    ]),
+    mayRegisterProviders: true,
+    registrationReads: 0,
+    flexRegions: ['West Europe', 'North Europe', 'East US'],
+    nodeVersions: ['20', '22'],
     permissions: [{ actions: ['*'], notActions: [] }],
     deletedVaults: new Map(),
     takenVaultNames: new Set(),
     resources: new Map(),
+    appSettings: new Map(),
+    mayListSettings: true,
+    unlisted: new Map(),
+    idleSyncs: 0,
+    roleAssignments: new Map(),
     domainVerificationId: 'A1B2C3D4E5F60718293A4B5C6D7E8F90A1B2C3D4E5F60718293A4B5C6D7E8F90',
   }
   const faults = createFaults<ArmFault>()
   const stopping = new AbortController()
   const requests: ArmRequest[] = []
 
-  const answer = (method: string, path: string, body: unknown): { status: number; body: object } => {
-    const after = /^\/subscriptions\/[\da-f-]{36}\/providers\/(.*)$/i.exec(path)?.[1]
-    if (after === 'Microsoft.Authorization/permissions') return { status: 200, body: { value: state.permissions } }
-    if (after === 'Microsoft.Web/getCustomDomainVerificationId' && method === 'POST')
-      return { status: 200, body: { value: state.domainVerificationId } }
-    if (after === 'Microsoft.KeyVault/checkNameAvailability' && method === 'POST') {
-      const { name } = body as { name: string }
-      const isTaken =
-        state.takenVaultNames.has(name) || [...state.resources.keys()].some((id) => id.endsWith(`/${name}`))
-      return {
-        status: 200,
-        body: isTaken ? { nameAvailable: false, reason: 'AlreadyExists' } : { nameAvailable: true },
-      }
-    }
-    const deletedName = /^Microsoft\.KeyVault\/locations\/[^/]+\/deletedVaults\/([^/]+)$/.exec(after ?? '')?.[1]
-    const deleted = state.deletedVaults.get(deletedName ?? '')
-    if (deleted) {
-      const { location, purgeProtected } = deleted
-      const properties = {
-        location,
-        purgeProtectionEnabled: purgeProtected,
-        scheduledPurgeDate: '2027-02-01T00:00:00Z',
-      }
-      return { status: 200, body: { name: deletedName, properties } }
-    }
-    if (after !== undefined && !after.includes('/')) {
-      return { status: 200, body: { registrationState: state.providers.has(after) ? 'Registered' : 'NotRegistered' } }
+  const answer = (method: string, path: string, body: unknown): ArmAnswer => {
+    for (const [pattern, route] of routes) {
+      const match = pattern.exec(`${method} ${path}`)
+      const answered = match && route(state, match.slice(1), body)
+      if (answered) return answered
     }
     const resource = state.resources.get(path)
-    if (resource) return { status: 200, body: resource }
-    return { status: 404, body: errorBody('ResourceNotFound') }
+    if (method === 'GET' && resource) return ok(resource)
+    return refuse(404, 'ResourceNotFound')
   }
 
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
@@ -141,6 +159,143 @@ export async function startArm(options: ArmOptions): Promise<Arm> {
     },
   }
 }
+
+interface ArmAnswer {
+  readonly status: number
+  readonly body: object
+}
+
+function ok(body: object): ArmAnswer {
+  return { status: 200, body }
+}
+
+function refuse(status: number, code: string): ArmAnswer {
+  return { status, body: errorBody(code) }
+}
+
+type Route = (state: ArmState, parts: readonly string[], body: unknown) => ArmAnswer | undefined
+
+const subscription = String.raw`/subscriptions/[\da-f-]{36}`
+const provider = String.raw`${subscription}/providers/([A-Za-z.]+)`
+const anySite = String.raw`(${subscription}/resourceGroups/[^/]+/providers/Microsoft\.Web/sites/[^/]+)`
+
+/** By method and path; the first route that answers counts, and then the resource of that id. */
+const routes: readonly (readonly [RegExp, Route])[] = [
+  [
+    new RegExp(`^GET ${subscription}$`),
+    (state) => (state.isVisible ? ok({ tenantId: state.tenantId }) : refuse(404, 'SubscriptionNotFound')),
+  ],
+  [
+    new RegExp(`^GET ${subscription}/providers$`),
+    (state) => ok({ value: [...state.providers].map((namespace) => ({ namespace, registrationState: 'Registered' })) }),
+  ],
+  [
+    new RegExp(`^POST ${provider}/register$`),
+    (state, [name = '']) => {
+      if (!state.mayRegisterProviders) return refuse(403, 'AuthorizationFailed')
+      state.providers.add(name)
+      return ok({ registrationState: 'Registering' })
+    },
+  ],
+  [
+    new RegExp(`^GET ${provider}$`),
+    (state, [name = '']) => {
+      const isReady = state.providers.has(name) && state.registrationReads-- <= 0
+      return ok({ registrationState: isReady ? 'Registered' : 'Registering' })
+    },
+  ],
+  [
+    new RegExp(`^GET ${subscription}/providers/Microsoft.Web/geoRegions$`),
+    (state) => ok({ value: state.flexRegions.map((name) => ({ name })) }),
+  ],
+  [
+    /^GET \/providers\/Microsoft\.Web\/locations\/[^/]+\/functionAppStacks$/,
+    (state) => {
+      const minorVersions = state.nodeVersions.map((version) => ({
+        stackSettings: { linuxRuntimeSettings: { runtimeVersion: version, Sku: [{ skuCode: 'FC1' }] } },
+      }))
+      return ok({ value: [{ name: 'node', properties: { majorVersions: [{ minorVersions }] } }] })
+    },
+  ],
+  [
+    new RegExp(`^GET (${subscription}(?:/resourceGroups/[^/]+)?)/providers/Microsoft.Authorization/permissions$`),
+    (state, [scope = '']) =>
+      scope.includes('/resourceGroups/') && !state.resources.has(scope)
+        ? refuse(404, 'ResourceGroupNotFound')
+        : ok({ value: state.permissions }),
+  ],
+  [
+    new RegExp(`^POST ${subscription}/providers/Microsoft.Web/getCustomDomainVerificationId$`),
+    (state) => ok({ value: state.domainVerificationId }),
+  ],
+  [
+    new RegExp(`^POST ${subscription}/providers/Microsoft.KeyVault/checkNameAvailability$`),
+    (state, _parts, body) => {
+      const { name } = body as { name: string }
+      const isTaken =
+        state.takenVaultNames.has(name) || [...state.resources.keys()].some((id) => id.endsWith(`/${name}`))
+      return ok(isTaken ? { nameAvailable: false, reason: 'AlreadyExists' } : { nameAvailable: true })
+    },
+  ],
+  [
+    new RegExp(`^GET ${subscription}/providers/Microsoft.KeyVault/locations/([^/]+)/deletedVaults/([^/]+)$`),
+    (state, [location, name = '']) => {
+      const deleted = state.deletedVaults.get(name)
+      if (deleted?.location !== location) return refuse(404, 'DeletedVaultNotFound')
+      return ok({ name, properties: { location, purgeProtectionEnabled: true } })
+    },
+  ],
+  [
+    new RegExp(`^PUT (${subscription}/resourceGroups/[^/]+)$`),
+    (state, [id = ''], body) => {
+      state.resources.set(id, body as object)
+      return ok(body as object)
+    },
+  ],
+  [
+    new RegExp(`^PUT ((${subscription}/resourceGroups/[^/]+)/providers/Microsoft.KeyVault/vaults/([^/]+))$`),
+    (state, [id = '', group = '', name = ''], body) => {
+      const { properties } = body as { properties?: { createMode?: string } }
+      const deleted = state.deletedVaults.get(name)
+      if (!state.resources.has(group)) return refuse(404, 'ResourceGroupNotFound')
+      if (properties?.createMode !== 'recover' || !deleted) return refuse(409, 'VaultAlreadyExists')
+      state.deletedVaults.delete(name)
+      state.resources.set(id, deleted.resource)
+      return ok(deleted.resource)
+    },
+  ],
+  [
+    new RegExp(`^POST ${anySite}/config/appsettings/list$`),
+    (state, [site = '']) =>
+      state.mayListSettings
+        ? ok({ properties: state.appSettings.get(site) ?? {} })
+        : refuse(403, 'AuthorizationFailed'),
+  ],
+  [
+    new RegExp(`^GET ${anySite}/hostNameBindings$`),
+    (state, [site = '']) => {
+      const prefix = `${site}/hostNameBindings/`
+      const ids = [...state.resources.keys()].filter((id) => id.startsWith(prefix))
+      return ok({ value: ids.map((id) => ({ name: `${site.split('/').at(-1) ?? ''}/${id.slice(prefix.length)}` })) })
+    },
+  ],
+  [
+    new RegExp(`^POST ${anySite}/host/default/sync$`),
+    (state, [site = '']) => {
+      if (!state.resources.has(site)) return refuse(404, 'ResourceNotFound')
+      const functions = state.unlisted.get(site)
+      if (!functions) return refuse(400, 'BadRequest')
+      if (state.idleSyncs-- > 0) return ok({ status: 'success' })
+      for (const name of functions) state.resources.set(`${site}/functions/${name}`, { name })
+      return ok({ status: 'success' })
+    },
+  ],
+  [
+    new RegExp(`^GET (${subscription}/.+)/providers/Microsoft.Authorization/roleAssignments$`),
+    (state, [scope = '']) =>
+      ok({ value: (state.roleAssignments.get(scope) ?? []).map((properties) => ({ properties })) }),
+  ],
+]
 
 function errorBody(code: string): object {
   return { error: { code, message: `${code}.` } }

@@ -26,6 +26,8 @@ export interface Directory {
   readonly grants: Properties[]
   /** May be changed at any time. */
   readonly settings: {
+    /** Whether callers may read applications; the identity of a pipeline has no right at Graph. */
+    mayRead: boolean
     /** Whether callers may make app registrations. */
     mayCreate: boolean
     /** Whether callers may change those that are there. */
@@ -40,7 +42,7 @@ export function createDirectory(): Directory {
   const properties = new Map<string, Properties>()
   const servicePrincipals: ServicePrincipal[] = []
   const grants: Properties[] = []
-  const settings = { mayCreate: true, mayChange: true }
+  const settings = { mayRead: true, mayCreate: true, mayChange: true }
 
   const routes = (applications: Applications): readonly GraphRoute[] => {
     /** By object id, client id or unique name; whatever the path has. */
@@ -116,7 +118,10 @@ export function createDirectory(): Directory {
         operation: 'getApplication',
         method: 'GET',
         path: /^\/applications(\/[\da-f-]{36}|\([^)]*\))$/i,
-        handle: ({ parameters, query }) => ({ status: 200, body: applicationJson(get(parameters[0] ?? ''), query) }),
+        handle: ({ parameters, query }) => {
+          if (!settings.mayRead) throw denied()
+          return { status: 200, body: applicationJson(get(parameters[0] ?? ''), query) }
+        },
       },
       {
         operation: 'changeApplication',
@@ -127,7 +132,7 @@ export function createDirectory(): Directory {
       {
         operation: 'deleteApplication',
         method: 'DELETE',
-        path: /^\/applications(\/[\da-f-]{36})$/i,
+        path: /^\/applications(\/[\da-f-]{36}|\([^)]*\))$/i,
         handle: ({ parameters }) => {
           const application = get(parameters[0] ?? '')
           if (!settings.mayChange) throw denied()

@@ -21,6 +21,8 @@ export interface IssueOptions extends Identity {
   readonly audience: string
   /** Negative for a token that has expired already. */
   readonly lifetimeSeconds?: number
+  /** The claim `idtyp`: `app` where left out, `user` for the sign-in of a person. */
+  readonly kind?: 'app' | 'user'
 }
 
 export interface IssuedAccessToken {
@@ -45,10 +47,10 @@ export async function createAccessTokenIssuer(
   const issuer = `https://sts.windows.net/${tenantId}/`
 
   return {
-    issueAccessToken: async ({ clientId, principalId, audience, lifetimeSeconds = 3600 }) => {
+    issueAccessToken: async ({ clientId, principalId, audience, lifetimeSeconds = 3600, kind = 'app' }) => {
       const now = Math.floor(Date.now() / 1000)
       const expiresOn = now + lifetimeSeconds
-      const token = await new SignJWT({ appid: clientId, oid: principalId, tid: tenantId, idtyp: 'app', ver: '1.0' })
+      const token = await new SignJWT({ appid: clientId, oid: principalId, tid: tenantId, idtyp: kind, ver: '1.0' })
         .setProtectedHeader({ alg: algorithm, typ: 'JWT' })
         .setIssuer(issuer)
         .setSubject(principalId)

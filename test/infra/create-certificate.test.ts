@@ -1,26 +1,30 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { anna as deployer, officerPolicy, readerPolicy } from '../setup/azure.ts'
+import type { Azure } from '../setup/azure.ts'
 import { bundledProgram } from '../setup/bundled-programs.ts'
-import { deployer, officerPolicy, readerPolicy, startDeployment } from '../setup/deployment.ts'
+import { startDeployment } from '../setup/deployment.ts'
 import type { Deployment } from '../setup/deployment.ts'
 
 describe('npm run certificate -- create', () => {
   let deployment: Deployment
+  let vault: Azure['vault']
   const create = async (...args: string[]) =>
-    deployment.node(await bundledProgram('certificate'), 'create', '--vault', deployment.vault.url, ...args)
+    deployment.node([await bundledProgram('certificate'), 'create', '--vault', vault.url, ...args])
 
   beforeAll(async () => {
-    deployment = await startDeployment()
+    deployment = await startDeployment(officerPolicy)
+    vault = deployment.azure.vault
   })
   afterAll(() => deployment.close())
 
-  it('makes a certificate that signs and nothing else, whose key cannot be exported', async () => {
+  it('creates a certificate that can only sign, with a key that cannot be exported', async () => {
     const { code, output } = await create('--json')
 
     expect(code, output).toBe(0)
     expect(output).toContain('"outcome":"created"')
-    const created = deployment.vault.requests.find(({ operation }) => operation === 'createCertificate')
+    const created = vault.requests.find(({ operation }) => operation === 'createCertificate')
     expect(created?.identity).toBe(deployer.clientId)
-    expect(deployment.vault.publicCertificates('broker')).toHaveLength(1)
+    expect(vault.publicCertificates('broker')).toHaveLength(1)
   })
 
   it('changes nothing the second time', async () => {
@@ -28,7 +32,7 @@ describe('npm run certificate -- create', () => {
 
     expect(code, output).toBe(0)
     expect(output).toContain('"outcome":"unchanged","differences":[]')
-    expect(deployment.vault.publicCertificates('broker')).toHaveLength(1)
+    expect(vault.publicCertificates('broker')).toHaveLength(1)
   })
 
   it('shows a policy that differs, and changes it on request only', async () => {
@@ -41,13 +45,25 @@ describe('npm run certificate -- create', () => {
     expect(changed.code, changed.output).toBe(0)
     const again = await create('--validity-months', '6', '--renew-days', '45', '--json')
     expect(again.output).toContain('"outcome":"unchanged"')
-    expect(deployment.vault.publicCertificates('broker')).toHaveLength(1)
+    expect(vault.publicCertificates('broker')).toHaveLength(1)
+  })
+
+  it('finds vault and certificate in azd’s environment, where neither option nor setting names them', async () => {
+    const variables = { BROKER_VAULT_URL: vault.url, BROKER_CERTIFICATE_NAME: 'broker' }
+
+    const { code, output } = await deployment.node(
+      ['tools/certificate/certificate.ts', 'create', '--json', '--validity-months', '6', '--renew-days', '45'],
+      variables,
+    )
+
+    expect(code, output).toBe(0)
+    expect(output).toContain('"outcome":"unchanged"')
   })
 
   it('without the permission says which one, and the command that gives it', async () => {
-    deployment.vault.setPermissions(deployer.clientId, readerPolicy)
+    vault.setPermissions(deployer.clientId, readerPolicy)
     const { code, output } = await create('--name', 'other')
-    deployment.vault.setPermissions(deployer.clientId, officerPolicy)
+    vault.setPermissions(deployer.clientId, officerPolicy)
 
     expect(code).toBe(1)
     expect(output).toContain('You may not "create" certificates')
@@ -64,12 +80,12 @@ describe('npm run certificate -- create', () => {
     [['--vault', 'https://vault.example.com'], 'no Key Vault of an Azure cloud'],
     [['--colour', 'red'], '--help'],
   ])('refuses %j before it asks the vault', async (args, sentence) => {
-    deployment.vault.resetRequests()
+    vault.resetRequests()
 
     const { code, output } = await create(...args)
 
     expect(code).toBe(2)
     expect(output).toContain(sentence)
-    expect(deployment.vault.requests).toEqual([])
+    expect(vault.requests).toEqual([])
   })
 })

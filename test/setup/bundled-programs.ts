@@ -6,11 +6,6 @@ import { inject } from 'vitest'
 const root = path.join(import.meta.dirname, '..', '..')
 
 const sources = {
-  /** Takes the arguments of infra/hooks/start.mjs, without its checks for an old Node and missing packages. */
-  hooks: {
-    contents: "import { run } from './run.ts'\nprocess.exitCode = await run(process.argv[2] ?? '')\n",
-    folder: 'infra/hooks',
-  },
   certificate: { contents: "import './certificate.ts'\n", folder: 'tools/certificate' },
 } as const
 

@@ -1,6 +1,7 @@
 /** `npm run certificate -- create|status|roll`: the certificate in the vault, with the sign-in of azd or az. */
+import { execFile } from 'node:child_process'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 import { createKeyVaultCertificateCreator } from './certificate-creator.key-vault.ts'
 import { CertificateRefused, createCertificate, defaultPolicy, findPolicyProblems } from './create.ts'
 import type { CertificatePolicy } from './create.ts'
@@ -26,8 +27,8 @@ roll --dry-run says step by step what a roll would do, and writes nothing; with 
 create makes the broker's certificate in Key Vault: self-signed, its key not exportable, renewed by the vault. Where there is
 one already, nothing changes; what differs is shown, and changed with --change.
 
-  --vault URL            the vault; otherwise as the broker's settings say
-  --name NAME            the certificate; otherwise as the broker's settings say
+  --vault URL            the vault; otherwise that of the broker's settings, or of the selected azd environment
+  --name NAME            the certificate; otherwise that of the broker's settings, or of the azd environment
   --subject CN=NAME      ${defaultPolicy.subject}
   --issuer NAME          Self, or an issuer that the vault knows
   --key-size BITS        2048, 3072 or 4096; ${defaultPolicy.keySize}
@@ -131,7 +132,7 @@ function parse(args: readonly string[]) {
   }
 }
 
-/** What was asked, or else the environment, or else local.settings.json. */
+/** By option, or else by the process environment, local.settings.json, the local parts, or azd's environment. */
 async function findVault(asked: { vault?: string | undefined; name?: string | undefined }) {
   const file = (await findSettingsFile(path.join(import.meta.dirname, '..', '..', 'local.settings.json'))) ?? {}
   const named = (name: string) => process.env[name] ?? file[name]
@@ -140,11 +141,15 @@ async function findVault(asked: { vault?: string | undefined; name?: string | un
     asked.vault === undefined &&
     named(declarations.vaultUrl.name) === undefined &&
     (await isListening(fixedPorts.vault))
-  const setting = (name: string) => named(name) ?? (isLaptop ? localDefaults[name] : undefined)
+  const azd =
+    asked.vault === undefined && named(declarations.vaultUrl.name) === undefined && !isLaptop
+      ? await readAzdOutputs()
+      : {}
+  const setting = (name: string) => named(name) ?? (isLaptop ? localDefaults[name] : azd[name])
   const vaultUrl = asked.vault ?? setting(declarations.vaultUrl.name)
   if (vaultUrl === undefined) {
     throw new LocalError(
-      `Which vault? Write --vault https://<name>.vault.azure.net, or set ${declarations.vaultUrl.name}.`,
+      `No vault is named. Write --vault https://<name>.vault.azure.net, set ${declarations.vaultUrl.name}, or select an azd environment that is deployed (azd env select <name>).`,
     )
   }
   const refusal = checkVaultUrl(vaultUrl)
@@ -154,4 +159,18 @@ async function findVault(asked: { vault?: string | undefined; name?: string | un
     throw new LocalError('The name of a certificate is 1 to 127 letters, digits and hyphens.')
   }
   return { vaultUrl: new URL(vaultUrl).origin, name, setting }
+}
+
+/** The deployed vault and certificate, as azd stores the outputs of the template; empty without azd. */
+async function readAzdOutputs(): Promise<Readonly<Record<string, string | undefined>>> {
+  try {
+    const { stdout } = await promisify(execFile)('azd', ['env', 'get-values', '--output', 'json', '--no-prompt'])
+    const values = JSON.parse(stdout) as Readonly<Record<string, string | undefined>>
+    return {
+      [declarations.vaultUrl.name]: values['BROKER_VAULT_URL'],
+      [declarations.certificateName.name]: values['BROKER_CERTIFICATE_NAME'],
+    }
+  } catch {
+    return {}
+  }
 }

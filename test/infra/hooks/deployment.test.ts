@@ -1,97 +1,328 @@
 import { X509Certificate } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { parseSettings } from '../../../shared/settings/settings.ts'
-import { readerPolicy, deployer, subscriptionId } from '../../setup/deployment.ts'
-import type { Deployment } from '../../setup/deployment.ts'
-import { outcome, startShop, upTo, whole } from './shop.ts'
+import { bruno, pipeline, subscriptionId, tenantId } from '../../setup/azure.ts'
+import { asPipeline, complete, idOf, openShop, outcome, parametersOf } from './shop.ts'
+import type { Shop } from './shop.ts'
 
 describe('a deployment', () => {
-  let deployment: Deployment
-
+  let shop: Shop
   beforeEach(async () => {
-    deployment = await startShop()
+    shop = await openShop()
   })
-  afterEach(() => deployment.close())
+  afterEach(() => shop.close())
 
-  it('makes registration and certificate, and says what it did and what is left to do', async () => {
-    deployment.runSources()
-    const { before, after, codes } = await upTo(deployment)
+  it('by azd up on a fresh environment with name, location and subscription is complete', async () => {
+    const { azure, here } = shop
+    const { code, output } = await here.azd('up')
 
-    expect(codes, before.output + after.output).toEqual([0, 0])
-    expect(await outcome(deployment)).toEqual(whole(deployment.baseUrl))
-    expect(before.output).toMatch(/App registration +made: /)
-    expect(before.output).toMatch(/Pass +first/)
-    expect(after.output).toMatch(/Certificate +made: broker, valid until \d{4}-/)
-    expect(after.output).toContain(`az ad app permission admin-consent --id`)
-  })
-
-  it('leaves a client id and an object id that the broker takes', async () => {
-    await upTo(deployment)
-    const variables = await deployment.variables()
-
-    const { provider } = parseSettings({
-      AzureAd__Instance: 'https://login.microsoftonline.com/',
-      AzureAd__TenantId: variables['AZURE_TENANT_ID'],
-      AzureAd__ClientId: variables['BROKER_CLIENT_ID'],
-      Broker__ApplicationObjectId: variables['BROKER_APPLICATION_OBJECT_ID'],
-      AzureAd__ClientCredentials__0__SourceType: 'KeyVault',
-      AzureAd__ClientCredentials__0__KeyVaultUrl: 'https://contoso.vault.azure.net',
-      AzureAd__ClientCredentials__0__KeyVaultCertificateName: 'broker',
-      Broker__BaseUrl: variables['BROKER_BASE_URL'],
-      Broker__FrontEnds: variables['BROKER_FRONT_ENDS'],
-      Broker__TableServiceUri: 'https://contoso.table.core.windows.net',
-    })
-
-    expect(provider.applicationObjectId).toBe(deployment.graph.applications.all[0]!.id)
-  })
-
-  it('registers a certificate that can only sign, whose key stays in the vault', async () => {
-    await upTo(deployment)
-
-    const [version] = deployment.vault.publicCertificates('broker')
-    const [key] = deployment.graph.applications.keysOf(deployment.graph.applications.all[0]!)
-    expect(key!.der.equals(version!.der)).toBe(true)
+    expect(code, output).toBe(0)
+    expect(outcome(azure)).toEqual(complete)
+    expect(here.variables.get('AZURE_TENANT_ID')).toBe(tenantId)
+    expect(here.variables.has('AZURE_PRINCIPAL_TYPE')).toBe(false)
+    expect(here.ran).toEqual([
+      'npm run clean',
+      'npm run build',
+      'preprovision',
+      'postprovision',
+      'predeploy',
+      'npm run clean',
+      'npm run build',
+      'postdeploy',
+      'preprovision',
+      'postprovision',
+    ])
+    expect(output).toMatch(/App registration +created: /)
+    expect(output).toContain('Commit infra/environments/shop-test.json')
+    expect(output).toContain('az ad app permission admin-consent --id')
+    const [key] = azure.graph.applications.keysOf(azure.graph.applications.all[0]!)
     expect(new X509Certificate(key!.der).publicKey.asymmetricKeyDetails?.modulusLength).toBe(3072)
   })
 
-  it('changes nothing the second time, when who deploys may only read certificates', async () => {
-    await upTo(deployment)
-    const writes = await deployment.writes()
-    deployment.vault.setPermissions(deployer.clientId, readerPolicy)
-    const site = 'resourceGroups/rg-shop-test/providers/Microsoft.Web/sites'
-    const { BROKER_RESOURCE_TOKEN: token } = await deployment.variables()
-    deployment.arm.state.resources.set(
-      `/subscriptions/${subscriptionId}/${site}/func-broker-${token ?? ''}/functions/certificateEvent`,
-      {},
-    )
+  it('without a file of the environment creates one, with the ids of the registration', async () => {
+    const other = await shop.here.clone({ environmentName: 'shop-dev' })
+    const { code, output } = await other.azd('up')
 
-    const { before, after, codes } = await upTo(deployment)
-
-    expect(codes, before.output + after.output).toEqual([0, 0])
-    expect(await outcome(deployment)).toEqual(whole(deployment.baseUrl))
-    expect(before.output).toMatch(/Pass +second/)
-    expect(after.output).toMatch(/App registration +is as it should be/)
-    // The pass, and nothing else.
-    expect(await deployment.writes()).toBe(writes + 1)
+    expect(code, output).toBe(0)
+    const [application] = shop.azure.graph.applications.all
+    expect(await other.configuration()).toEqual({
+      $schema: '../../docs/environment.schema.json',
+      frontEnds: [],
+      clientId: application!.appId,
+      applicationObjectId: application!.id,
+    })
+    await other.remove()
   })
 
-  it('keeps the keys, addresses, claims and roles that others gave the application', async () => {
-    await deployment.hook('preprovision')
-    await deployment.provisioned()
-    const [application] = deployment.graph.applications.all
-    const foreign = await deployment.vault.createCertificate('foreign')
-    const key = deployment.graph.applications.register(application!, foreign.der, { displayName: 'of somebody else' })
-    Object.assign(deployment.directory.properties.get(application!.id)!, {
+  it('a second time by azd up changes nothing, for a deployer who may only read certificates', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    const before = structuredClone([...azure.arm.state.appSettings.values()])
+    const file = await here.configuration()
+
+    const { code, output } = await here.azd('up')
+
+    expect(code, output).toBe(0)
+    expect(outcome(azure)).toEqual(complete)
+    expect([...azure.arm.state.appSettings.values()]).toEqual(before)
+    expect(await here.configuration()).toEqual(file)
+    expect(output).toMatch(/App registration +complete, nothing changed/)
+  })
+
+  it('by azd provision alone names the missing variables, and goes through with them', async () => {
+    const { azure, here } = shop
+    const refused = await here.azd('provision')
+    expect(refused.code).toBe(1)
+    expect(refused.output).toContain('AZURE_SUBSCRIPTION_ID is missing. Run azd up, which asks for it, or: azd env set')
+    expect(refused.output).toContain('AZURE_LOCATION is missing')
+
+    await here.azd('env', 'set', 'AZURE_SUBSCRIPTION_ID', subscriptionId)
+    await here.azd('env', 'set', 'AZURE_LOCATION', 'westeurope')
+    const { code, output } = await here.azd('provision')
+
+    expect(code, output).toBe(0)
+    expect(outcome(azure)).toEqual({ ...complete, isSecondPass: false })
+    expect(output).toContain('run azd deploy, then azd provision')
+  })
+
+  it('by --preview runs no hook', async () => {
+    await shop.here.azd('provision', '--preview')
+
+    expect(shop.here.ran).toEqual([])
+  })
+
+  it('by azd deploy alone after a change ships a clean build and no file that lies in dist/', async () => {
+    const { here } = shop
+    await here.azd('up')
+    await mkdir(`${here.folder}/dist`, { recursive: true })
+    await writeFile(`${here.folder}/dist/index.mjs.map`, 'left behind by npm start')
+
+    const { code, output } = await here.azd('deploy')
+
+    expect(code, output).toBe(0)
+    expect(here.uploads.at(-1)).toEqual({ 'index.mjs': 'production build' })
+    expect(here.ran.slice(-4)).toEqual(['predeploy', 'npm run clean', 'npm run build', 'postdeploy'])
+  })
+
+  it('by azd deploy before azd up says to run azd up', async () => {
+    await shop.here.azd('env', 'set', 'AZURE_SUBSCRIPTION_ID', subscriptionId)
+    const { code, output } = await shop.here.azd('deploy')
+
+    expect(code).toBe(1)
+    expect(output).toContain('Run: azd up')
+  })
+
+  it('waits before the upload until the roles have spread, and not the next time', async () => {
+    const { here } = shop
+    const { code, output } = await here.azd('up')
+    expect(code, output).toBe(0)
+    expect(output).toMatch(/Waiting \d+ s until the role assignments have spread/)
+
+    const { waited } = here.clock
+    await here.azd('deploy')
+    expect(here.clock.waited).toBe(waited)
+  })
+
+  it('syncs the triggers until the function is listed', async () => {
+    shop.azure.arm.state.idleSyncs = 4
+    const { code, output } = await shop.here.azd('up')
+
+    expect(code, output).toBe(0)
+    expect(output).toContain('Waiting until Azure lists the function certificateEvent')
+    expect(outcome(shop.azure)).toEqual(complete)
+  })
+
+  it('fails with the name of the function that never appears, and remembers that code was deployed', async () => {
+    const { azure, here } = shop
+    azure.arm.state.idleSyncs = 1_000
+    const first = await here.azd('up')
+    expect(first.code).toBe(1)
+    expect(first.output).toContain('The function certificateEvent is missing')
+
+    // In the first pass, azd provision would go through without the events.
+    const again = await here.azd('provision')
+    expect(again.code).toBe(1)
+    expect(again.output).toContain('Run azd deploy, then azd provision')
+
+    azure.arm.state.idleSyncs = 0
+    const last = await here.azd('provision')
+    expect(last.code, last.output).toBe(0)
+    expect(outcome(azure)).toEqual(complete)
+  })
+
+  it('never returns from the second pass to the first', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    azure.arm.state.resources.delete(idOf(azure, '/functions/certificateEvent'))
+    azure.arm.state.idleSyncs = 1_000
+    const elsewhere = await here.clone({ deployer: bruno })
+
+    const { code, output } = await elsewhere.azd('up')
+
+    expect(code).toBe(1)
+    expect(output).toContain('The function certificateEvent is missing')
+    await elsewhere.remove()
+  })
+
+  it.each(['provision', 'package', 'upload'] as const)(
+    'that fails in the step %s is finished by azd up',
+    async (step) => {
+      shop.here.failOnce(step)
+      expect((await shop.here.azd('up')).code).toBe(1)
+
+      const { code, output } = await shop.here.azd('up')
+
+      expect(code, output).toBe(0)
+      expect(outcome(shop.azure)).toEqual(complete)
+    },
+  )
+
+  it.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])('that is killed after %i writes is finished by azd up', async (writes) => {
+    shop.here.interruptAfter(writes)
+    expect((await shop.here.azd('up')).code).toBe(1)
+    shop.here.interruptAfter(undefined)
+
+    const { code, output } = await shop.here.azd('up')
+
+    expect(code, output).toBe(0)
+    expect(outcome(shop.azure)).toEqual(complete)
+  })
+
+  it('survives throttling, a server error, a lost answer and a permission that spreads', async () => {
+    const { azure, here } = shop
+    azure.graph.faults.add({ operation: 'getApplication', status: 429, retryAfterSeconds: 1, times: 1 })
+    azure.graph.faults.add({ operation: 'changeApplication', loseAnswer: true, times: 1 })
+    azure.arm.faults.add({ status: 503, times: 1 })
+    azure.vault.faults.add({ operation: 'createCertificate', status: 403, times: 2 })
+
+    const { code, output } = await here.azd('up')
+
+    expect(code, output).toBe(0)
+    expect(outcome(azure)).toEqual(complete)
+  })
+
+  it('names the permission that does not come, with the command', async () => {
+    shop.azure.vault.faults.add({ operation: 'createCertificate', status: 403 })
+
+    const { code, output } = await shop.here.azd('up')
+
+    expect(code).toBe(1)
+    expect(output).toContain('You may not "create" certificates')
+    expect(output).toContain('az keyvault set-policy')
+  })
+
+  it('after azd down recovers the vault with its certificate', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    const down = await here.azd('down')
+    expect(down.code, down.output).toBe(0)
+    expect(down.output).toContain('azd env set BROKER_RECOVER_VAULT true')
+    expect(down.output).toContain('az ad app delete --id')
+    expect(here.variables.has('BROKER_VAULT_URL')).toBe(false)
+
+    const refused = await here.azd('up')
+    expect(refused.code).toBe(1)
+    expect(refused.output).toMatch(/A deleted vault holds the name kv-\w{13}/)
+
+    await here.azd('env', 'set', 'BROKER_RECOVER_VAULT', 'true')
+    const { code, output } = await here.azd('up')
+
+    expect(code, output).toBe(0)
+    expect(output).toMatch(/Vault +kv-\w{13} recovered/)
+    expect(here.variables.get('BROKER_RECOVER_VAULT')).toBe('')
+    expect(outcome(azure)).toEqual(complete)
+  })
+
+  it('after azd down creates a new vault by another name', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    await here.azd('down')
+    await here.configure({ vaultName: 'shop-signin-2' })
+
+    const { code, output } = await here.azd('up')
+
+    expect(code, output).toBe(0)
+    expect(idOf(azure, '/vaults/shop-signin-2')).not.toBe('')
+  })
+
+  it('by a colleague from a fresh clone changes nothing', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    const before = structuredClone([...azure.arm.state.appSettings.values()])
+    const elsewhere = await here.clone({ deployer: bruno })
+
+    const { code, output } = await elsewhere.azd('up')
+
+    expect(code, output).toBe(0)
+    expect([...azure.arm.state.appSettings.values()]).toEqual(before)
+    expect(outcome(azure)).toEqual(complete)
+    await elsewhere.remove()
+  })
+
+  it('by a pipeline without a right at Graph changes nothing', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    const before = structuredClone([...azure.arm.state.appSettings.values()])
+    Object.assign(azure.directory.settings, { mayRead: false, mayCreate: false, mayChange: false })
+    const there = await here.clone(asPipeline)
+
+    const { code, output } = await there.azd('up')
+
+    expect(code, output).toBe(0)
+    expect([...azure.arm.state.appSettings.values()]).toEqual(before)
+    expect(output).not.toContain('az rest')
+    expect(parametersOf(there)).toMatchObject({ principalType: 'ServicePrincipal', principalId: pipeline.principalId })
+    expect(await there.configuration()).toEqual(await here.configuration())
+    await there.remove()
+  })
+
+  it('by a pipeline with the package of the build job runs no build', async () => {
+    const { here } = shop
+    await here.azd('up')
+    const there = await here.clone(asPipeline)
+
+    const runs = [
+      await there.azd('provision'),
+      await there.azd('deploy', 'broker', '--from-package', 'broker.zip'),
+      await there.azd('provision'),
+    ]
+
+    expect(
+      runs.map(({ code }) => code),
+      runs.map(({ output }) => output).join('\n'),
+    ).toEqual([0, 0, 0])
+    expect(there.ran).not.toContain('npm run build')
+    expect(there.uploads).toEqual([{ package: 'broker.zip' }])
+    await there.remove()
+  })
+
+  it('by a pipeline before a person has deployed says what a person must do', async () => {
+    const there = await shop.here.clone(asPipeline)
+
+    const { code, output } = await there.azd('up')
+
+    expect(code).toBe(1)
+    expect(output).toContain('Run azd provision for this environment once as a person')
+    expect(shop.azure.graph.applications.all).toEqual([])
+    await there.remove()
+  })
+
+  it('keeps the keys, addresses, claims and roles that others added to the registration', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    const [application] = azure.graph.applications.all
+    const foreign = await azure.vault.createCertificate('foreign')
+    const key = azure.graph.applications.register(application!, foreign.der, { displayName: 'of another program' })
+    Object.assign(azure.directory.properties.get(application!.id)!, {
       web: { redirectUris: ['https://other.example.com/callback'], homePageUrl: 'https://other.example.com' },
       optionalClaims: { idToken: [{ name: 'email' }], accessToken: [{ name: 'ipaddr' }] },
       appRoles: [{ value: 'Other.Role', id: 'c3b1e0a2-5d4f-4c8e-9a7b-0e1d2c3b4a53' }],
     })
 
-    await deployment.hook('postprovision')
+    await here.azd('provision')
 
-    expect(deployment.graph.applications.keysOf(application!)).toHaveLength(2)
-    expect(deployment.graph.applications.keysOf(application!)[0]).toEqual(key)
-    expect(deployment.directory.properties.get(application!.id)).toMatchObject({
+    expect(azure.graph.applications.keysOf(application!)).toContainEqual(key)
+    expect(azure.directory.properties.get(application!.id)).toMatchObject({
       web: {
         redirectUris: expect.arrayContaining(['https://other.example.com/callback']) as string[],
         homePageUrl: 'https://other.example.com',
@@ -99,41 +330,5 @@ describe('a deployment', () => {
       optionalClaims: { idToken: [{ name: 'email' }, { name: 'login_hint' }, { name: 'sid' }], accessToken: [{}] },
       appRoles: [{ value: 'Other.Role' }, { value: 'Broker.Operator' }],
     })
-  })
-
-  it('waits while permissions spread, and no longer than it must', async () => {
-    await deployment.hook('preprovision')
-    await deployment.provisioned()
-    deployment.vault.faults.add({ operation: 'createCertificate', status: 403, times: 2 })
-    deployment.graph.faults.add({ operation: 'getApplication', status: 404, times: 1 })
-
-    const { code, output } = await deployment.hook('postprovision')
-
-    expect(code, output).toBe(0)
-    expect(await outcome(deployment)).toEqual(whole(deployment.baseUrl))
-  })
-
-  it('says which permission is missing, and the command, when it does not come', async () => {
-    await deployment.hook('preprovision')
-    await deployment.provisioned()
-    await deployment.set({ BROKER_HOOK_PATIENCE_SECONDS: '1' })
-    deployment.vault.setPermissions(deployer.clientId, readerPolicy)
-
-    const { code, output } = await deployment.hook('postprovision')
-
-    expect(code).toBe(1)
-    expect(output).toContain('You may not "create" certificates')
-    expect(output).toContain('az keyvault set-policy')
-  })
-
-  it('waits as long as it is told when it is throttled, and gets over a server error and a lost answer', async () => {
-    deployment.graph.faults.add({ operation: 'getApplication', status: 429, retryAfterSeconds: 1, times: 1 })
-    deployment.graph.faults.add({ operation: 'changeApplication', loseAnswer: true, times: 1 })
-    deployment.arm.faults.add({ status: 503, times: 1 })
-
-    const { before, after, codes } = await upTo(deployment)
-
-    expect(codes, before.output + after.output).toEqual([0, 0])
-    expect(await outcome(deployment)).toEqual(whole(deployment.baseUrl))
   })
 })

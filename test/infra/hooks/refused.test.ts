@@ -1,255 +1,359 @@
 import { createSocket } from 'node:dgram'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { generateKeyPairSync } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
-import { root } from '../../setup/bicep.ts'
-import type { Snapshot } from '../../setup/bicep.ts'
-import type { AzdEnvironment } from '../../../infra/hooks/azd.ts'
-import { checkVariables } from '../../../infra/hooks/check-variables.ts'
-import { endpointsOf } from '../../../infra/hooks/cloud.ts'
-import { isDevelopment, isProduction, namesOf } from '../../../infra/hooks/names.ts'
-import { startDeployment } from '../../setup/deployment.ts'
-import type { Deployment } from '../../setup/deployment.ts'
+import { readFile } from 'node:fs/promises'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createWorkplace } from '../../setup/azd.ts'
+import { asPipeline, complete, frontEnds, idOf, openShop, outcome, parametersOf } from './shop.ts'
+import type { Shop } from './shop.ts'
 
-const guid = '2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f'
-const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
-const pem = String(key.export({ type: 'pkcs8', format: 'pem' }))
-const der = key.export({ type: 'pkcs8', format: 'der' }).toString('base64')
+const given = { id: '77777777-7777-4777-8777-777777777777', appId: '77777777-7777-4777-8777-000000000001' }
 
-const good = {
-  AZURE_ENV_NAME: 'shop-test',
-  AZURE_LOCATION: 'westeurope',
-  AZURE_SUBSCRIPTION_ID: guid,
-  AZURE_TENANT_ID: guid,
-}
-
-function problemsOf(variables: Readonly<Record<string, string>>) {
-  const values = new Map(Object.entries({ ...good, ...variables }))
-  const environment: AzdEnvironment = {
-    get: (name) => values.get(name) || undefined,
-    entries: () => [...values],
-    set: () => Promise.reject(new Error('nothing is set while checking')),
-  }
-  return checkVariables(environment)
-}
-
-describe('the variables of a deployment', () => {
-  it.each<[string, Record<string, string>, RegExp]>([
-    ['BROKER_CLIENT_ID', { BROKER_CLIENT_ID: 'shop' }, /not a GUID/],
-    ['BROKER_CLIENT_ID', { BROKER_CLIENT_ID: '<client id>' }, /placeholder/],
-    ['BROKER_CLIENT_ID', { BROKER_APP_REGISTRATION: 'manual' }, /is missing/],
-    ['BROKER_APPLICATION_OBJECT_ID', { BROKER_APPLICATION_OBJECT_ID: 'shop' }, /not a GUID/],
-    ['BROKER_APP_REGISTRATION', { BROKER_APP_REGISTRATION: 'by hand' }, /neither/],
-    ['AZURE_TENANT_ID', { AZURE_TENANT_ID: '' }, /is missing/],
-    ['AZURE_TENANT_ID', { AZURE_TENANT_ID: 'common' }, /every tenant/],
-    ['BROKER_TENANT_ID', { BROKER_TENANT_ID: 'contoso.com' }, /domain name/],
-    ['AZURE_LOCATION', { AZURE_LOCATION: '' }, /is missing/],
-    ['BROKER_FRONT_ENDS', { BROKER_FRONT_ENDS: 'spa' }, /not JSON/],
-    [
-      'BROKER_FRONT_ENDS[0].origins[0]',
-      { BROKER_FRONT_ENDS: '[{"id":"spa","origins":["https://a.example/"]}]' },
-      /slash/,
-    ],
-    [
-      'BROKER_FRONT_ENDS[0].orgins',
-      { BROKER_FRONT_ENDS: '[{"id":"spa","orgins":[],"origins":["https://a.example"]}]' },
-      /unknown/,
-    ],
-    ['AZURE_CLIENT_SECRET', { AZURE_CLIENT_SECRET: 'abc' }, /secret/],
-    ['BROKER_PASSWORD', { BROKER_PASSWORD: 'abc' }, /secret/],
-    ['BROKER_CERTIFICATE', { BROKER_CERTIFICATE: pem }, /private key/],
-    ['ANYTHING', { ANYTHING: der }, /private key/],
-    ['BROKER_FRONT_ENDS', { BROKER_FRONT_ENDS: JSON.stringify([{ id: 'spa', clientSecret: 'abc' }]) }, /secret/],
-    ['STORAGE', { STORAGE: `AccountName=a;AccountKey=${'a'.repeat(20)}` }, /key/],
-    ['BROKER_DEVELOPER_IDS', { AZURE_ENV_NAME: 'shop-prod', BROKER_DEVELOPER_IDS: guid }, /production/],
-    ['BROKER_DEVELOPER_IDS', { BROKER_DEVELOPER_IDS: 'anna@example.com' }, /object id/],
-    ['BROKER_LOCAL_CALLBACK', { BROKER_LOCAL_CALLBACK: 'true' }, /laptops/],
-    ['BROKER_CERTIFICATE_OFFICER_ID', { BROKER_CERTIFICATE_OFFICER_ID: 'anna' }, /object id/],
-    ['BROKER_DOMAIN', { BROKER_DOMAIN: 'https://signin.example.com' }, /domain name/],
-    ['BROKER_SESSION_IDLE_SECONDS', { BROKER_SESSION_IDLE_SECONDS: '1' }, /300/],
-  ])('are refused by name, with the fault and the mend: %s', (name, variables, fault) => {
-    const problems = problemsOf(variables)
-    const found = problems.find(({ setting }) => setting === name)
-
-    expect(found?.problem, JSON.stringify(problems)).toMatch(fault)
-    expect(found?.fix).toMatch(/\w{3}/)
-    for (const value of Object.values(variables).filter((one) => one.length > 8)) {
-      expect(JSON.stringify(problems)).not.toContain(value)
-    }
-  })
-
-  it('are taken in the neighbours of all these', () => {
-    expect(problemsOf({})).toEqual([])
-    expect(
-      problemsOf({
-        AZURE_ENV_NAME: 'shop-dev',
-        AZURE_CLIENT_ID: guid,
-        AZURE_PRINCIPAL_ID: guid,
-        BROKER_CLIENT_ID: guid,
-        BROKER_APPLICATION_OBJECT_ID: guid,
-        BROKER_APP_REGISTRATION: 'manual',
-        BROKER_TENANT_ID: guid,
-        BROKER_FRONT_ENDS: '[{"id":"spa","origins":["https://a.example"]}]',
-        BROKER_DEVELOPER_IDS: `${guid}, ${guid}`,
-        BROKER_LOCAL_CALLBACK: 'true',
-        BROKER_CERTIFICATE_OFFICER_ID: guid,
-        BROKER_DOMAIN: 'signin.example.com',
-        BROKER_SESSION_IDLE_SECONDS: '300',
-        BROKER_VAULT_URL: 'https://contoso.vault.azure.net/',
-      }),
-    ).toEqual([])
-  })
-
-  it('make the names that the template makes of the same token', () => {
-    const file = path.join(root, 'test/infra/snapshots/default.snapshot.json')
-    const snapshot = JSON.parse(readFileSync(file, 'utf8')) as Snapshot
-    const nameOf = (type: string) => snapshot.predictedResources.find((resource) => resource.type === type)?.name
-    const values: Record<string, string> = { ...good, BROKER_RESOURCE_TOKEN: 'k7m2p4q6r8s3t' }
-
-    const names = namesOf({ get: (name) => values[name], entries: () => [], set: () => Promise.resolve() })
-
-    expect(names).toMatchObject({
-      resourceGroup: nameOf('Microsoft.Resources/resourceGroups'),
-      vault: nameOf('Microsoft.KeyVault/vaults'),
-      functionApp: nameOf('Microsoft.Web/sites'),
-    })
-  })
-
-  it('name an environment by its parts', () => {
-    expect(
-      ['production', 'shop-prod', 'PROD', 'prod2', 'eu.prd', 'shop_live', 'myprod'].filter(isProduction),
-    ).toHaveLength(7)
-    expect(['dev', 'product-dev', 'reproducer', 'olive', 'delivery', 'test'].filter(isProduction)).toEqual([])
-    expect(['dev', 'shop-dev', 'development', 'dev2', 'local'].filter(isDevelopment)).toHaveLength(5)
-    expect(['devil', 'shop-test', 'prod', 'devops'].filter(isDevelopment)).toEqual([])
-  })
-
-  it('send tokens nowhere but to a cloud or to loopback', () => {
-    expect(() => endpointsOf({ BROKER_LOCAL_GRAPH: 'https://graph.example.com' })).toThrow(/not on loopback/)
-    expect(() => endpointsOf({ BROKER_CLOUD: 'Mine' })).toThrow(/BROKER_CLOUD/)
-    expect(endpointsOf({ BROKER_LOCAL_GRAPH: 'https://localhost:7174/x' }).graph).toBe('https://localhost:7174')
-    expect(endpointsOf({ BROKER_CLOUD: 'AzureUSGovernment' }).graph).toBe('https://graph.microsoft.us')
-  })
+let shop: Shop
+beforeEach(async () => {
+  shop = await openShop()
 })
+afterEach(() => shop.close())
 
-describe('a deployment that cannot go well', () => {
-  let deployment: Deployment
-  let token: string
+/** Runs azd up, which must stop before anything is created. */
+async function refused() {
+  const before = shop.azure.graph.applications.all.length
+  const { code, output } = await shop.here.azd('up')
+  expect(code, output).toBe(1)
+  expect(shop.azure.graph.applications.all).toHaveLength(before)
+  expect(idOf(shop.azure, '/Microsoft.Web/sites/')).toBe('')
+  return output
+}
 
-  beforeAll(async () => {
-    deployment = await startDeployment()
-    const made = await deployment.hook('preprovision')
-    expect(made.code, made.output).toBe(0)
-    token = (await deployment.variables())['BROKER_RESOURCE_TOKEN'] ?? ''
-    const [application] = deployment.graph.applications.all
-    deployment.graph.applications.remove(application!.id)
-  })
-  afterAll(() => deployment.close())
-  afterEach(async () => {
-    deployment.arm.state.permissions = [{ actions: ['*'], notActions: [] }]
-    deployment.arm.state.providers.add('Microsoft.App')
-    deployment.arm.state.deletedVaults.clear()
-    deployment.arm.state.takenVaultNames.clear()
-    deployment.directory.settings.mayCreate = true
-    const cleared = ['ASSIGN_ROLES', 'VAULT_AUTHORIZATION', 'RECOVER_VAULT', 'DOMAIN', 'APP_REGISTRATION', 'DNS_SERVER']
-    await deployment.set(Object.fromEntries(cleared.map((name) => [`BROKER_${name}`, ''])))
-  })
+async function accepted() {
+  const { code, output } = await shop.here.azd('up')
+  expect(code, output).toBe(0)
+  return output
+}
 
-  /** Runs the hook, which must stop, and must have made nothing. */
-  const refused = async (environment?: Record<string, string>) => {
-    const before = deployment.graph.applications.all.length
-    const { code, output } = await deployment.hook('preprovision', undefined, environment)
-    expect(code, output).toBe(1)
-    expect(deployment.graph.applications.all).toHaveLength(before)
-    return output
-  }
-
-  it('for want of Microsoft.App stops with the command that registers it', async () => {
-    deployment.arm.state.providers.delete('Microsoft.App')
-
-    expect(await refused()).toContain('az provider register --namespace Microsoft.App')
-  })
-
-  it('for want of the right to assign roles names it, who gives it, and the way without', async () => {
-    deployment.arm.state.permissions = [
-      { actions: ['*'], notActions: ['Microsoft.Authorization/*/Write', 'Microsoft.Authorization/*/Delete'] },
-    ]
+describe('before anything is created, a deployment stops', () => {
+  it('for all problems of the configuration at once', async () => {
+    await shop.here.configure({ domain: 'https://x', nodeVersion: '20' })
+    await shop.here.azd('env', 'set', 'BROKER_DOMAIN', 'signin.example.com')
+    await shop.here.azd('env', 'set', 'AZURE_CLIENT_SECRET', 'abcdefghij')
 
     const output = await refused()
 
-    expect(output).toContain('Microsoft.Authorization/roleAssignments/write')
-    expect(output).toContain('Owner')
-    expect(output).toContain('azd env set BROKER_ASSIGN_ROLES false')
-    await deployment.set({ BROKER_ASSIGN_ROLES: 'false' })
-    expect((await deployment.hook('preprovision')).code).toBe(0)
+    for (const name of ['domain', 'nodeVersion', 'BROKER_DOMAIN', 'AZURE_CLIENT_SECRET']) {
+      expect(output).toContain(`- ${name} `)
+    }
+    expect(output).not.toContain('abcdefghij')
   })
 
-  it('for want of the right to write roles offers access policies', async () => {
-    deployment.arm.state.permissions = [
+  it('in a region without Flex Consumption, with the regions that have it', async () => {
+    shop.azure.arm.state.flexRegions = ['North Europe', 'East US']
+
+    expect(await refused()).toContain('not offered in westeurope (AZURE_LOCATION). Nothing was deployed')
+    shop.azure.arm.state.flexRegions = []
+    await accepted()
+  })
+
+  it('for a version of Node that the region does not offer', async () => {
+    await shop.here.configure({ nodeVersion: '24' })
+
+    expect(await refused()).toContain('Node 24 (nodeVersion) is not offered on Flex Consumption in westeurope')
+    shop.azure.arm.state.nodeVersions = ['22', '24']
+    await accepted()
+  })
+
+  it('for a resource provider that the person may not register, and otherwise registers it and waits', async () => {
+    const { state } = shop.azure.arm
+    state.providers.delete('Microsoft.EventGrid')
+    state.mayRegisterProviders = false
+    expect(await refused()).toContain('az provider register --namespace Microsoft.EventGrid --wait')
+
+    state.mayRegisterProviders = true
+    state.registrationReads = 3
+    const output = await accepted()
+    expect(output).toMatch(/Provider +Microsoft.EventGrid registered/)
+    // Only a virtual network needs it.
+    expect(state.providers).not.toContain('Microsoft.App')
+    await shop.here.configure({ network: 'private' })
+    expect(await accepted()).toMatch(/Provider +Microsoft.App registered/)
+  })
+
+  it('for a subscription of another tenant', async () => {
+    shop.azure.arm.state.isVisible = false
+
+    expect(await refused()).toContain('azd auth login --tenant-id')
+  })
+
+  it('without the right to assign roles, with the person who grants it and the way without', async () => {
+    shop.azure.arm.state.permissions = [
+      { actions: ['*'], notActions: ['Microsoft.Authorization/*/Write', 'Microsoft.Authorization/*/Delete'] },
+    ]
+    const output = await refused()
+    expect(output).toContain('Microsoft.Authorization/roleAssignments/write')
+    expect(output).toContain('"assignRoles": false')
+
+    await shop.here.configure({ assignRoles: false })
+    const { output: provisioned } = await shop.here.azd('provision')
+    expect(provisioned.match(/az role assignment create/g)).toHaveLength(5)
+    // Nothing was assigned, so the upload cannot succeed.
+    expect((await shop.here.azd('deploy')).output).toContain('no role on the storage account')
+  })
+
+  it('without the right to write roles, and offers access policies', async () => {
+    shop.azure.arm.state.permissions = [
       { actions: ['*'], notActions: ['Microsoft.Authorization/roleDefinitions/write'] },
     ]
-    await deployment.set({ BROKER_VAULT_AUTHORIZATION: 'rbac' })
+    await shop.here.configure({ vaultAuthorization: 'rbac' })
 
-    expect(await refused()).toContain('azd env set BROKER_VAULT_AUTHORIZATION accessPolicies')
+    expect(await refused()).toContain('"vaultAuthorization": "accessPolicies"')
+    await shop.here.configure({ vaultAuthorization: 'accessPolicies' })
+    await accepted()
   })
 
-  it('because a deleted vault holds the name says how to bring it back, and then does', async () => {
-    deployment.arm.state.deletedVaults.set(`kv-${token}`, { location: 'westeurope', purgeProtected: true })
+  it('for a name of a vault that is taken', async () => {
+    await shop.here.configure({ vaultName: 'contoso-signin' })
+    shop.azure.arm.state.takenVaultNames.add('contoso-signin')
 
-    expect(await refused()).toContain('azd env set BROKER_RECOVER_VAULT true')
-    await deployment.set({ BROKER_RECOVER_VAULT: 'true' })
-    const { code, output } = await deployment.hook('preprovision')
-    expect(code, output).toBe(0)
-    expect(output).toContain('is brought back')
+    expect(await refused()).toContain('Write another "vaultName" into infra/environments/shop-test.json')
+    await shop.here.configure({ vaultName: 'contoso-signin-2' })
+    await accepted()
   })
 
-  it('because somebody else has a vault of that name says to choose another', async () => {
-    deployment.arm.state.takenVaultNames.add(`kv-${token}`)
-
-    expect(await refused()).toContain('azd env set BROKER_VAULT_NAME')
-  })
-
-  it('for want of the right to make app registrations names the role, who gives it, and the way without', async () => {
-    for (const { id } of deployment.graph.applications.all) deployment.graph.applications.remove(id)
-    await deployment.set({ BROKER_CLIENT_ID: '', BROKER_APP_UNIQUE_NAME: '' })
-    deployment.directory.settings.mayCreate = false
+  it('without the right to create app registrations, with the role and the way without', async () => {
+    shop.azure.directory.settings.mayCreate = false
 
     const output = await refused()
 
     expect(output).toContain('Application Developer')
     expect(output).toContain('Privileged Role Administrator')
-    expect(output).toContain('azd env set BROKER_CLIENT_ID')
+    expect(output).toContain('"clientId" and "applicationObjectId" into infra/environments/shop-test.json')
   })
 
-  it('from a pipeline makes no registration, and finds one that is there', async () => {
-    for (const { id } of deployment.graph.applications.all) deployment.graph.applications.remove(id)
-    await deployment.set({ BROKER_CLIENT_ID: '', BROKER_APP_UNIQUE_NAME: '' })
+  it('for ids of a registration that do not belong together, or of none', async () => {
+    shop.azure.graph.applications.add(given)
+    await shop.here.configure({ clientId: given.appId, applicationObjectId: given.appId })
+    expect(await refused()).toContain(`Write ${given.id}`)
 
-    expect(await refused({ GITHUB_ACTIONS: 'true' })).toContain('a pipeline makes none')
-    expect((await deployment.hook('preprovision')).code).toBe(0)
-    expect((await deployment.hook('preprovision', undefined, { GITHUB_ACTIONS: 'true' })).output).toMatch(/found: /)
+    await shop.here.configure({ clientId: given.id, applicationObjectId: given.id })
+    expect(await refused()).toContain('no app registration with the clientId')
+
+    await shop.here.configure({ clientId: given.appId, applicationObjectId: given.id })
+    await accepted()
   })
 
-  it('for want of the DNS records of its domain prints them, and goes on when they are there', async () => {
+  it('without the DNS records of its domain, and prints them', async () => {
     const domain = 'signin.example.com'
-    const site = `func-broker-${token}.azurewebsites.net`
     const records = new Map<string, string>()
     const dns = await startDns(records)
     try {
-      await deployment.set({ BROKER_DOMAIN: domain, BROKER_DNS_SERVER: dns.address })
+      await shop.here.configure({ domain })
+      await shop.here.azd('env', 'set', 'BROKER_DNS_SERVER', dns.address)
 
       const output = await refused()
 
-      expect(output).toMatch(new RegExp(`CNAME +${domain} +${site}`))
-      expect(output).toMatch(new RegExp(`TXT +asuid\\.${domain} +${deployment.arm.state.domainVerificationId}`))
-      records.set(domain, site).set(`asuid.${domain}`, deployment.arm.state.domainVerificationId)
-      const again = await deployment.hook('preprovision')
-      expect(again.code, again.output).toBe(0)
+      const site = /CNAME +signin\.example\.com +(func-broker-\w+\.azurewebsites\.net)/.exec(output)?.[1] ?? ''
+      expect(output).toMatch(new RegExp(`TXT +asuid\\.${domain} +${shop.azure.arm.state.domainVerificationId}`))
+      records.set(domain, site).set(`asuid.${domain}`, shop.azure.arm.state.domainVerificationId)
+      await accepted()
+      expect(parametersOf(shop.here)['domainIsBound']).toBe(true)
     } finally {
       dns.close()
     }
   })
+})
+
+describe('a deployment that would remove what is deployed', () => {
+  const rich = {
+    frontEnds: [...frontEnds, { id: 'partner', origins: ['https://partner.example.net'] }],
+    vaultSku: 'premium',
+    alwaysReadyInstances: 2,
+    alertEmails: ['signin@example.com', 'second@example.com'],
+    settings: { Broker__SessionIdleSeconds: 1800 },
+    network: 'private',
+    frontDoor: { id: '2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f', domain: 'signin.example.com' },
+  }
+
+  it.each<[string, Record<string, unknown>, string]>([
+    ['a front end', { frontEnds }, 'the front end partner'],
+    ['every front end', { frontEnds: undefined }, 'the front end spa'],
+    ['the SKU of the vault', { vaultSku: undefined }, 'the SKU premium of the vault'],
+    ['the vault', { vaultName: 'other-vault' }, '(in its place: other-vault)'],
+    [
+      'the authorization of the vault',
+      { vaultAuthorization: 'rbac' },
+      'the authorization of the vault by access policies',
+    ],
+    ['the private network', { network: 'public' }, 'the private network'],
+    ['Front Door', { frontDoor: undefined }, 'the restriction of the app to Front Door'],
+    ['an alert receiver', { alertEmails: ['signin@example.com'] }, 'the alert receiver second@example.com'],
+    ['always-ready instances', { alwaysReadyInstances: 1 }, '1 of 2 always-ready instances'],
+    ['a setting', { settings: {} }, 'the setting Broker__SessionIdleSeconds'],
+    ['the object id', { applicationObjectId: undefined, registration: 'manual' }, 'the object id '],
+  ])('stops for %s, and goes through when exactly this was confirmed', async (_name, members, sentence) => {
+    const { azure, here } = shop
+    await here.configure(rich)
+    await accepted()
+    const before = structuredClone([...azure.arm.state.appSettings.values()])
+    await here.configure(members)
+
+    const { code, output } = await here.azd('provision')
+
+    expect(code).toBe(1)
+    expect(output).toContain(sentence)
+    expect([...azure.arm.state.appSettings.values()]).toEqual(before)
+    const [, confirmation = ''] = /azd env set BROKER_CONFIRM_REMOVAL (\w{8})/.exec(output) ?? []
+    await here.azd('env', 'set', 'BROKER_CONFIRM_REMOVAL', confirmation)
+    const confirmed = await here.azd('provision')
+    expect(confirmed.code, confirmed.output).toBe(0)
+    expect(here.variables.get('BROKER_CONFIRM_REMOVAL')).toBe('')
+  })
+
+  it('stops in a clone without the file, and names everything', async () => {
+    await shop.here.configure(rich)
+    await accepted()
+    const elsewhere = await createWorkplace({ azure: shop.azure, clock: shop.here.clock })
+
+    const { code, output } = await elsewhere.azd('up')
+
+    expect(code).toBe(1)
+    for (const part of ['front end spa', 'front end partner', 'SKU premium', 'second@example.com', 'always-ready']) {
+      expect(output).toContain(part)
+    }
+    expect(await elsewhere.configuration()).toBeUndefined()
+    await elsewhere.remove()
+  })
+
+  it('does not go through with the confirmation of another removal', async () => {
+    await shop.here.configure(rich)
+    await accepted()
+    await shop.here.configure({ alwaysReadyInstances: 0 })
+    const { output } = await shop.here.azd('provision')
+    const [, confirmation = ''] = /BROKER_CONFIRM_REMOVAL (\w{8})/.exec(output) ?? []
+    await shop.here.azd('env', 'set', 'BROKER_CONFIRM_REMOVAL', confirmation)
+    await shop.here.configure({ frontEnds: [] })
+
+    expect((await shop.here.azd('provision')).code).toBe(1)
+  })
+
+  it('adds without a question', async () => {
+    await accepted()
+    await shop.here.configure(rich)
+
+    await accepted()
+  })
+
+  it('says so where the person may not list the app settings', async () => {
+    await accepted()
+    shop.azure.arm.state.mayListSettings = false
+
+    expect(await accepted()).toContain('you may not list the app settings')
+  })
+})
+
+describe('an app registration', () => {
+  it('that the file names is completed, and no other is created', async () => {
+    shop.azure.graph.applications.add(given)
+    await shop.here.configure({ clientId: given.appId })
+
+    await accepted()
+
+    expect(outcome(shop.azure)).toEqual(complete)
+    expect(await shop.here.configuration()).toMatchObject({ applicationObjectId: given.id })
+  })
+
+  it('that may not be changed is left alone, and the changes are printed as commands with a file', async () => {
+    shop.azure.graph.applications.add(given)
+    shop.azure.directory.settings.mayChange = false
+    await shop.here.configure({ clientId: given.appId })
+
+    const output = await accepted()
+
+    expect(output).toMatch(/you may not change it \(403\)/)
+    expect(output).toContain(`az ad app credential reset --id ${given.appId} --cert "@broker.pem" --append`)
+    expect(output).toContain(
+      `az rest --method PATCH --uri "https://graph.microsoft.com/v1.0/applications/${given.id}" --headers Content-Type=application/json --body "@.azure/shop-test/app-registration.json"`,
+    )
+    const body = JSON.parse(
+      await readFile(`${shop.here.folder}/.azure/shop-test/app-registration.json`, 'utf8'),
+    ) as object
+    expect(body).toMatchObject({ api: { requestedAccessTokenVersion: 2 } })
+    expect(output).not.toContain('--set')
+  })
+
+  it('with registration manual causes no request to Graph', async () => {
+    await shop.here.configure({ clientId: given.appId, applicationObjectId: given.id, registration: 'manual' })
+
+    const output = await accepted()
+
+    expect(shop.azure.graph.requests).toEqual([])
+    expect(output).toContain('az rest --method PATCH')
+  })
+
+  it('in another tenant than that of the subscription is changed by hand', async () => {
+    await shop.here.configure({ tenantId: '2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f' })
+    expect(await refused()).toContain('tenantId is not the tenant of the subscription')
+
+    await shop.here.configure({ clientId: given.appId, applicationObjectId: given.id })
+    await accepted()
+    expect(shop.azure.graph.requests).toEqual([])
+    expect(parametersOf(shop.here)['tenantId']).toBe('2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f')
+  })
+
+  it('is not needed at another provider', async () => {
+    await shop.here.configure({ clientId: 'broker', settings: { Broker__Authority: 'https://login.example.com' } })
+
+    await accepted()
+
+    expect(shop.azure.graph.requests).toEqual([])
+    expect([...shop.azure.arm.state.appSettings.values()]).toMatchObject([{ AzureAd__ClientId: 'broker' }])
+  })
+
+  it('of a development environment has the redirect URIs of a laptop too', async () => {
+    const dev = await shop.here.clone({ environmentName: 'shop-dev' })
+    await dev.azd('up')
+
+    const [{ id } = { id: '' }] = shop.azure.graph.applications.all
+    const web = shop.azure.directory.properties.get(id)?.['web'] as { redirectUris: string[] }
+    expect(web.redirectUris).toContain('http://localhost:7071/callback')
+    await dev.remove()
+  })
+
+  it('is deleted at azd down on request, and only if the hooks created it', async () => {
+    const { azure, here } = shop
+    await accepted()
+    await here.azd('env', 'set', 'BROKER_REMOVE_APP_REGISTRATION', 'true')
+    const { code, output } = await here.azd('down')
+    expect(code, output).toBe(0)
+    expect(azure.graph.applications.all).toEqual([])
+    expect(output).toContain('Remove "clientId" and "applicationObjectId"')
+
+    azure.graph.applications.add(given)
+    await here.configure({ clientId: given.appId, applicationObjectId: given.id, vaultName: 'contoso-signin' })
+    await accepted()
+    expect((await here.azd('down')).output).toContain('the hooks did not create it')
+    expect(azure.graph.applications.all).toEqual([given])
+  })
+
+  it('is different for two environments, as their names and vaults are', async () => {
+    await accepted()
+    const other = await shop.here.clone({ environmentName: 'shop-prod' })
+    await other.configure({ frontEnds })
+    const { code, output } = await other.azd('up')
+
+    expect(code, output).toBe(0)
+    expect(shop.azure.graph.applications.all).toHaveLength(2)
+    expect(parametersOf(other)['resourceToken']).not.toBe(parametersOf(shop.here)['resourceToken'])
+    await other.remove()
+  })
+})
+
+it('a pipeline does not write the file of the environment', async () => {
+  shop.azure.graph.applications.add(given)
+  await shop.here.configure({ clientId: given.appId })
+  const there = await shop.here.clone(asPipeline)
+  const before = await there.configuration()
+
+  await there.azd('up')
+
+  expect(await there.configuration()).toEqual(before)
+  await there.remove()
 })
 
 /** Answers CNAME and TXT questions with one record each. RFC 1035 §4. */

@@ -1,10 +1,13 @@
-/** The deployment that the stories tell: one front end with one API, and what must be there at its end. */
-import { startDeployment } from '../../setup/deployment.ts'
-import type { Deployment } from '../../setup/deployment.ts'
+/** The environment that the stories deploy: one front end with one API, and what a complete deployment leaves behind. */
+import { trust } from '../../setup/trust.ts'
+import { createWorkplace } from '../../setup/azd.ts'
+import type { Workplace, WorkplaceOptions } from '../../setup/azd.ts'
+import { pipeline, startAzure, subscriptionId, tenantId } from '../../setup/azure.ts'
+import type { Azure } from '../../setup/azure.ts'
 
-const frontEnds = JSON.stringify([
+export const frontEnds = [
   { id: 'spa', origins: ['https://app.example.com'], apis: [{ name: 'orders', scopes: ['api://orders/orders.read'] }] },
-])
+]
 export const api = {
   id: 'c3b1e0a2-5d4f-4c8e-9a7b-0e1d2c3b4a50',
   appId: 'c3b1e0a2-5d4f-4c8e-9a7b-0e1d2c3b4a51',
@@ -12,16 +15,54 @@ export const api = {
   oauth2PermissionScopes: [{ id: 'c3b1e0a2-5d4f-4c8e-9a7b-0e1d2c3b4a52', value: 'orders.read' }],
 }
 
-/** All that a deployment leaves behind, for comparing one with another. */
-export async function outcome(deployment: Deployment) {
-  const { graph, directory, vault } = deployment
-  const variables = await deployment.variables()
+export interface Shop {
+  readonly azure: Azure
+  readonly here: Workplace
+  close(): Promise<void>
+}
+
+export async function openShop(options: Partial<WorkplaceOptions> = {}): Promise<Shop> {
+  const azure = await startAzure()
+  trust(azure.authorityPem)
+  azure.directory.servicePrincipals.push(api)
+  const here = await createWorkplace({ azure, ...options })
+  await here.configure({ frontEnds })
+  return {
+    azure,
+    here,
+    close: async () => {
+      await azure.close()
+      await here.remove()
+    },
+  }
+}
+
+/** A clone of the shop that a pipeline deploys: the variables as `azd pipeline config` and GitHub set them. */
+export const asPipeline: Pick<WorkplaceOptions, 'deployer' | 'machine' | 'answers'> = {
+  deployer: pipeline,
+  answers: {},
+  machine: {
+    CI: 'true',
+    GITHUB_ACTIONS: 'true',
+    AZURE_CLIENT_ID: pipeline.clientId,
+    AZURE_TENANT_ID: tenantId,
+    AZURE_SUBSCRIPTION_ID: subscriptionId,
+    AZURE_LOCATION: 'westeurope',
+    AZURE_ENV_NAME: 'shop-test',
+    // GitHub passes a variable that is not set as an empty text.
+    BROKER_CONFIRM_REMOVAL: '',
+    BROKER_FRONT_ENDS: '',
+  },
+}
+
+/** The state of a complete deployment, to compare one way of reaching it with another. */
+export function outcome({ graph, directory, vault, arm }: Azure) {
   const [application, ...others] = graph.applications.all
   const properties = { ...directory.properties.get(application!.id) }
+  const settings = [...arm.state.appSettings.values()]
   return {
     applications: 1 + others.length,
-    uris: (properties['web'] as { redirectUris: string[] }).redirectUris,
-    logoutUrl: (properties['web'] as { logoutUrl: string }).logoutUrl,
+    uris: (properties['web'] as { redirectUris: string[] }).redirectUris.length,
     claims: (properties['optionalClaims'] as { idToken: { name: string }[] }).idToken.map(({ name }) => name),
     version: (properties['api'] as { requestedAccessTokenVersion: number }).requestedAccessTokenVersion,
     roles: (properties['appRoles'] as { value: string }[]).map(({ value }) => value),
@@ -29,15 +70,15 @@ export async function outcome(deployment: Deployment) {
     keys: graph.applications.keysOf(application!).length,
     servicePrincipals: directory.servicePrincipals.filter(({ appId }) => appId === application!.appId).length,
     versions: vault.publicCertificates('broker').length,
-    isCurrent: variables['BROKER_CLIENT_ID'] === application!.appId,
-    hasObjectId: variables['BROKER_APPLICATION_OBJECT_ID'] === application!.id,
+    isSecondPass: [...arm.state.resources.keys()].some((id) => id.endsWith('/eventSubscriptions/certificate-event')),
+    hasClientId: settings.map((one) => one['AzureAd__ClientId'] === application!.appId),
+    hasObjectId: settings.map((one) => one['Broker__ApplicationObjectId'] === application!.id),
   }
 }
 
-export const whole = (baseUrl: string) => ({
+export const complete = {
   applications: 1,
-  uris: [`${baseUrl}/callback`, `${baseUrl}/logout/done`],
-  logoutUrl: `${baseUrl}/logout/frontchannel`,
+  uris: 2,
   claims: ['login_hint', 'sid'],
   version: 2,
   roles: ['Broker.Operator'],
@@ -45,21 +86,17 @@ export const whole = (baseUrl: string) => ({
   keys: 1,
   servicePrincipals: 1,
   versions: 1,
-  isCurrent: true,
-  hasObjectId: true,
-})
-
-export async function startShop(environmentName?: string): Promise<Deployment> {
-  const deployment = await startDeployment(environmentName)
-  deployment.directory.servicePrincipals.push(api)
-  await deployment.set({ BROKER_FRONT_ENDS: frontEnds })
-  return deployment
+  isSecondPass: true,
+  hasClientId: [true],
+  hasObjectId: [true],
 }
 
-/** Both hooks, with what azd and the template do between them. */
-export async function upTo(deployment: Deployment) {
-  const before = await deployment.hook('preprovision')
-  await deployment.provisioned()
-  const after = await deployment.hook('postprovision')
-  return { before, after, codes: [before.code, after.code] }
+/** The id of a resource of the shop by a part of its path. */
+export function idOf(azure: Azure, part: string): string {
+  return [...azure.arm.state.resources.keys()].find((id) => id.includes(part)) ?? ''
+}
+
+export function parametersOf({ variables }: Workplace): Record<string, unknown> {
+  const text = Buffer.from(variables.get('BROKER_PARAMETERS') ?? '', 'base64').toString()
+  return JSON.parse(text) as Record<string, unknown>
 }

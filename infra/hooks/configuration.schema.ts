@@ -1,0 +1,319 @@
+/**
+ * The committed configuration of one environment, `infra/environments/<name>.json`: its members, types and limits.
+ * docs/environment.schema.json is generated from this schema. A member has the name of the template parameter that it
+ * fills, except `settings` (`brokerSettings`) and `tags` (`extraTags`).
+ */
+import * as z from 'zod/mini'
+import { checkGuid } from '../../shared/settings/identifiers.ts'
+import { frontEndsSchema } from '../../shared/settings/front-ends.schema.ts'
+import { withMessage } from '../../shared/settings/messages.ts'
+
+const guidPattern = '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
+const guid = (description: string) =>
+  z.string().check(
+    withMessage((value) => checkGuid(value, 'Write the GUID as the portal shows it.')),
+    z.meta({ pattern: guidPattern, description }),
+  )
+const described = (description: string) => z.meta({ description })
+
+const permissions = (values: readonly [string, ...string[]], description: string) =>
+  z.optional(z.array(z.enum(values)).check(described(description)))
+
+const vaultAccess = z.strictObject({
+  objectId: guid('Object id of the person, group or service principal.'),
+  certificates: permissions(
+    [
+      'get',
+      'list',
+      'create',
+      'update',
+      'delete',
+      'import',
+      'managecontacts',
+      'getissuers',
+      'listissuers',
+      'setissuers',
+      'deleteissuers',
+      'manageissuers',
+      'recover',
+      'backup',
+      'restore',
+      'purge',
+    ],
+    'Permissions on certificates.',
+  ),
+  keys: permissions(
+    [
+      'get',
+      'list',
+      'sign',
+      'verify',
+      'wrapKey',
+      'unwrapKey',
+      'encrypt',
+      'decrypt',
+      'create',
+      'update',
+      'import',
+      'delete',
+      'recover',
+      'backup',
+      'restore',
+      'purge',
+      'rotate',
+      'getrotationpolicy',
+      'setrotationpolicy',
+    ],
+    'Permissions on keys.',
+  ),
+})
+
+const vaultObjectName = (description: string) =>
+  z.string().check(z.regex(/^[0-9A-Za-z-]{1,127}$/), described(description))
+
+export const configurationSchema = z.strictObject({
+  $schema: z.optional(
+    z.string().check(described('Path of this schema, for editors: ../../docs/environment.schema.json.')),
+  ),
+  resourceGroupName: z.optional(
+    z
+      .string()
+      .check(z.regex(/^[-\w.()]{0,89}[-\w()]$/), described('Name of the resource group. Default: rg-<environment>.')),
+  ),
+  resourceToken: z.optional(
+    z
+      .string()
+      .check(
+        z.regex(/^[a-z0-9]{3,13}$/),
+        described('Part of every resource name. Default: derived from subscription and environment.'),
+      ),
+  ),
+  tenantId: z.optional(
+    z.string().check(
+      // The broker's own check has better sentences for `common` and domain names.
+      z.maxLength(256),
+      z.meta({
+        pattern: guidPattern,
+        description: 'Tenant whose people sign in. Default: the tenant of the subscription.',
+      }),
+    ),
+  ),
+  clientId: z.optional(
+    z
+      .string()
+      .check(
+        z.maxLength(256),
+        described(
+          'Application (client) id of the app registration. The first deployment by a person creates the registration and writes this member. With Broker__Authority: the client id at that provider.',
+        ),
+      ),
+  ),
+  applicationObjectId: z.optional(
+    guid('Object id of the same app registration (not of its service principal). Written together with clientId.'),
+  ),
+  registration: z.optional(
+    z
+      .enum(['automatic', 'manual'])
+      .check(
+        described(
+          'automatic (default): the hooks create and complete the app registration. manual: the hooks send nothing to Microsoft Graph and print the commands instead.',
+        ),
+      ),
+  ),
+  frontEnds: z.optional(frontEndsSchema),
+  settings: z.optional(
+    z
+      .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
+      .check(
+        described(
+          'App settings of the broker by their names in docs/settings.md, for example Broker__SessionIdleSeconds. Not the settings that the template sets itself.',
+        ),
+      ),
+  ),
+  tags: z.optional(
+    z
+      .record(z.string(), z.string().check(z.maxLength(256)))
+      .check(described('Tags of every resource, beside azd-env-name and application.')),
+  ),
+  nodeVersion: z.optional(z.enum(['22', '24']).check(described('Major version of Node. Default: 22.'))),
+  instanceMemoryMB: z.optional(
+    z
+      .union([z.literal(512), z.literal(2048), z.literal(4096)])
+      .check(described('Memory of an instance in MB. Default: 2048.')),
+  ),
+  maximumInstances: wholeNumber(40, 1000, 'Maximum number of instances. Default: 40.'),
+  alwaysReadyInstances: wholeNumber(
+    0,
+    100,
+    'Instances that are always ready for HTTP; each is billed while idle. 1 or 2 in production. Default: 0.',
+  ),
+  domain: z.optional(
+    z
+      .string()
+      .check(
+        z.regex(/^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/),
+        described('Custom domain, without https://: signin.example.com. Default: the host name of the function app.'),
+      ),
+  ),
+  vaultAuthorization: z.optional(
+    z
+      .enum(['accessPolicies', 'rbac'])
+      .check(described('Permissions in the vault by access policies (default), or by roles with the same reach.')),
+  ),
+  vaultName: z.optional(
+    z
+      .string()
+      .check(
+        z.regex(/^[A-Za-z](?!.*--)[0-9A-Za-z-]{1,22}[0-9A-Za-z]$/),
+        described(
+          'Name of the vault, unique in the cloud. Default: kv-<token>. Names of deleted vaults stay reserved.',
+        ),
+      ),
+  ),
+  vaultSku: z.optional(
+    z.enum(['standard', 'premium']).check(described('Software keys (standard, default) or HSM keys (premium).')),
+  ),
+  vaultSoftDeleteDays: wholeNumber(
+    7,
+    90,
+    'Days in which a deleted vault can be recovered and its name stays reserved. Cannot be changed later. Default: 90.',
+  ),
+  certificateName: z.optional(vaultObjectName('Name of the certificate in the vault. Default: broker.')),
+  wrappingKeyName: z.optional(
+    vaultObjectName('Name of the key in the vault that wraps the key ring. Default: broker-key-ring.'),
+  ),
+  certificateOfficerId: z.optional(
+    guid('Object id of the person or group that may always create and change certificates.'),
+  ),
+  developerIds: z.optional(
+    z
+      .array(guid('Object id of a developer, or of a group of developers.'))
+      .check(
+        z.maxLength(50),
+        described('Developers who get the permissions of the broker in the vault. Refused in production.'),
+      ),
+  ),
+  otherVaultAccess: z.optional(
+    z
+      .array(vaultAccess)
+      .check(
+        z.maxLength(100),
+        described('Further entries in the vault. A deployment removes entries that are not here.'),
+      ),
+  ),
+  assignRoles: z.optional(
+    z
+      .boolean()
+      .check(described('false: the template assigns no roles, and the hook prints the commands. Default: true.')),
+  ),
+  alertEmails: z.optional(
+    z
+      .array(z.string().check(z.regex(/^[^\s@]+@[^\s@]+\.[^\s@]+$/), z.maxLength(254)))
+      .check(z.maxLength(20), described('Mail addresses that receive the alerts.')),
+  ),
+  alertActionGroupIds: z.optional(
+    z
+      .array(resourceId('Microsoft.Insights/actionGroups'))
+      .check(z.maxLength(5), described('Existing action groups that receive the alerts too, by their resource ids.')),
+  ),
+  webTestLocations: z.optional(
+    z
+      .array(z.string().check(z.regex(/^[a-z0-9-]{3,40}$/)))
+      .check(
+        z.minLength(3),
+        z.maxLength(16),
+        described('Regions of the web test, by their names in Application Insights.'),
+      ),
+  ),
+  logRetentionDays: wholeNumber(30, 730, 'Days for which logs are kept. Default: 30.'),
+  softDeleteDays: wholeNumber(1, 365, 'Days in which deleted blobs and containers can be recovered. Default: 7.'),
+  auditTableReads: flag('Log reads of the tables too. The log grows with every session that is read. Default: true.'),
+  network: z.optional(
+    z
+      .enum(['public', 'private'])
+      .check(
+        described(
+          'public (default): Key Vault and storage accept requests from any network. private: the app joins a virtual network, and Key Vault and storage are reachable through private endpoints only.',
+        ),
+      ),
+  ),
+  networkAddressPrefix: z.optional(
+    z
+      .string()
+      .check(
+        z.regex(/^(\d{1,3}\.){3}\d{1,3}\/([89]|1\d|2[0-5])$/),
+        described(
+          'Address range of the virtual network that the template creates, /25 or larger. Default: 10.140.0.0/24.',
+        ),
+      ),
+  ),
+  appSubnetId: z.optional(
+    resourceId(
+      'Microsoft.Network/virtualNetworks',
+      'Existing subnet of the app, delegated to Microsoft.App/environments.',
+    ),
+  ),
+  endpointSubnetId: z.optional(
+    resourceId('Microsoft.Network/virtualNetworks', 'Existing subnet of the private endpoints.'),
+  ),
+  createDnsZones: flag(
+    'Create the private DNS zones. false where a policy or a central team registers private endpoints. Default: true.',
+  ),
+  vaultAllowedAddresses: z.optional(
+    z
+      .array(z.string().check(z.regex(/^(\d{1,3}\.){3}\d{1,3}(\/\d{1,2})?$/)))
+      .check(
+        z.maxLength(20),
+        described(
+          'IPv4 addresses or CIDR ranges that reach the vault of a private network, for example the machine that deploys.',
+        ),
+      ),
+  ),
+  frontDoor: z.optional(
+    z
+      .strictObject({
+        id: guid('Front Door ID, as its overview page shows it.'),
+        domain: z
+          .string()
+          .check(
+            z.regex(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/),
+            described('Domain that browsers use.'),
+          ),
+      })
+      .check(described('Azure Front Door in front of the app, which then accepts requests from this Front Door only.')),
+  ),
+  zoneRedundant: flag(
+    'Spread app and storage over availability zones. Choose it before the first deployment. Default: false.',
+  ),
+  lockResources: flag('Protect the vault and the storage accounts from deletion by locks. Default: false.'),
+  budget: z.optional(
+    z
+      .strictObject({
+        amount: z.int().check(z.gte(1), described('Amount a month, in the currency of the subscription.')),
+        startDate: z.string().check(z.regex(/^\d{4}-\d{2}-01$/), described('First day of a month: 2026-01-01.')),
+      })
+      .check(described('Monthly budget of the resource group, with alerts.')),
+  ),
+  updateStrategy: z.optional(
+    z
+      .enum(['Recreate', 'RollingUpdate'])
+      .check(
+        described('Recreate (default): an update restarts all instances. RollingUpdate: it replaces them in batches.'),
+      ),
+  ),
+})
+
+export type Configuration = z.infer<typeof configurationSchema>
+
+function wholeNumber(least: number, most: number, description: string) {
+  return z.optional(z.int().check(z.gte(least), z.lte(most), described(description)))
+}
+
+function flag(description: string) {
+  return z.optional(z.boolean().check(described(description)))
+}
+
+function resourceId(type: string, description = `Resource id of one of ${type}.`) {
+  const pattern = new RegExp(`^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/${type}/.+$`, 'i')
+  return z.string().check(z.regex(pattern), described(description))
+}

@@ -1,0 +1,75 @@
+/**
+ * For a team with one resource group: the parameters as a file that `az deployment group create` reads, and the outputs
+ * of that deployment back into azd's environment. With a subscription azd does both.
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { readConfiguration } from './configuration.ts'
+import { subscriptionPath } from './context.ts'
+import type { HookContext } from './context.ts'
+import { namesOf } from './names.ts'
+import type { Parameters } from './parameters.ts'
+import { HookStop, stopFor } from './stop.ts'
+
+/** Name of the deployment that docs/deploy.md uses. */
+const deploymentName = 'broker'
+
+/** Parameters of main.bicep that broker.bicep does not have. */
+const ofSubscription: ReadonlySet<string> = new Set(['resourceGroupName'])
+
+/** Writes `.azure/<environment>/broker.parameters.json`. */
+export async function writeParametersFile(context: HookContext, parameters: Parameters): Promise<void> {
+  const { environment, projectFolder } = context
+  const name = environment.get('AZURE_ENV_NAME') ?? ''
+  const values = { ...parameters, environmentName: name, location: environment.get('AZURE_LOCATION') ?? '' }
+  const content = {
+    $schema: 'https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#',
+    contentVersion: '1.0.0.0',
+    parameters: Object.fromEntries(
+      Object.entries(values)
+        .filter(([member, value]) => value !== undefined && !ofSubscription.has(member))
+        .map(([member, value]) => [member, { value }]),
+    ),
+  }
+  const folder = path.join(projectFolder, '.azure', name)
+  await mkdir(folder, { recursive: true })
+  await writeFile(path.join(folder, 'broker.parameters.json'), `${JSON.stringify(content, null, 2)}\n`)
+}
+
+/** The outputs of broker.bicep under the names of main.bicep, by which azd and the hooks know them. */
+const outputNames: Readonly<Record<string, string>> = {
+  baseUrl: 'BROKER_BASE_URL',
+  defaultHostName: 'BROKER_DEFAULT_HOST_NAME',
+  functionAppName: 'BROKER_FUNCTION_APP_NAME',
+  vaultName: 'BROKER_VAULT_NAME',
+  vaultUrl: 'BROKER_VAULT_URL',
+  certificateName: 'BROKER_CERTIFICATE_NAME',
+  hostIdentityPrincipalId: 'BROKER_HOST_IDENTITY_PRINCIPAL_ID',
+  identityClientId: 'BROKER_IDENTITY_CLIENT_ID',
+  identityPrincipalId: 'BROKER_IDENTITY_PRINCIPAL_ID',
+}
+
+/** @throws {HookStop} where the deployment is missing or failed */
+export async function outputs(context: HookContext): Promise<void> {
+  const { cloud, environment, projectFolder, report } = context
+  const file = await readConfiguration(projectFolder, environment.get('AZURE_ENV_NAME') ?? '')
+  if (file.problems.length > 0) throw stopFor(file.problems, file.name)
+  const { resourceGroup } = namesOf(environment, file.configuration)
+  const path = `${subscriptionPath(context)}/resourceGroups/${resourceGroup}/providers/Microsoft.Resources/deployments/${deploymentName}`
+  const { status, body } = await cloud.arm(`${path}?api-version=2021-04-01`)
+  const { provisioningState, outputs: found = {} } = (body['properties'] ?? {}) as {
+    readonly provisioningState?: string
+    readonly outputs?: Readonly<Record<string, { readonly value?: unknown }>>
+  }
+  if (status !== 200 || provisioningState !== 'Succeeded') {
+    throw new HookStop(
+      `The resource group ${resourceGroup} has no finished deployment named ${deploymentName} (${provisioningState ?? status}). Run az deployment group create as docs/deploy.md shows it.`,
+    )
+  }
+  await environment.set('AZURE_RESOURCE_GROUP', resourceGroup)
+  for (const [name, variable] of Object.entries(outputNames)) {
+    const value = found[name]?.value
+    if (typeof value === 'string') await environment.set(variable, value)
+  }
+  report.row('Outputs', `of the deployment ${deploymentName} in ${resourceGroup} stored`)
+}

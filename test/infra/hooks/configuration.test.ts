@@ -1,0 +1,291 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { describe, expect, it } from 'vitest'
+import { createAzdEnvironment } from '../../../infra/hooks/azd.ts'
+import { endpointsOf } from '../../../infra/hooks/cloud.ts'
+import { configurableSettings, parseConfiguration, readConfiguration } from '../../../infra/hooks/configuration.ts'
+import { configurationSchema } from '../../../infra/hooks/configuration.schema.ts'
+import { findMovedVariables, movedVariables } from '../../../infra/hooks/moved-variables.ts'
+import { isDevelopment, isProduction, namesOf } from '../../../infra/hooks/names.ts'
+import { composeParameters, encodeParameters, readParameters } from '../../../infra/hooks/parameters.ts'
+import { allDeclarations } from '../../../shared/settings/declarations.ts'
+import { marshalDotenv, parseDotenv } from '../../setup/azd.ts'
+import { root } from '../../setup/bicep.ts'
+import type { Snapshot } from '../../setup/bicep.ts'
+
+const guid = '2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f'
+const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+const pem = String(key.export({ type: 'pkcs8', format: 'pem' }))
+const der = key.export({ type: 'pkcs8', format: 'der' }).toString('base64')
+
+function check(configuration: unknown, environmentName = 'shop-test') {
+  const text = typeof configuration === 'string' ? configuration : JSON.stringify(configuration)
+  return parseConfiguration(text, 'shop-test.json', environmentName).problems
+}
+
+const schema = JSON.parse(readFileSync(path.join(root, 'docs/environment.schema.json'), 'utf8')) as object
+const validate = new Ajv2020({ strict: false }).compile(schema)
+
+/** Every member, with a value that differs from its default. */
+const full = {
+  $schema: '../../docs/environment.schema.json',
+  resourceGroupName: 'signin',
+  resourceToken: 'k7m2p4q6r8s3t',
+  tenantId: guid,
+  clientId: guid,
+  applicationObjectId: guid,
+  registration: 'manual',
+  frontEnds: [{ id: 'spa', origins: ['https://a.example'] }],
+  settings: { Broker__SessionIdleSeconds: 1800, Broker__ResponseMode: 'query', Broker__AssertionReuse: true },
+  tags: { costCenter: 'identity' },
+  nodeVersion: '24',
+  instanceMemoryMB: 512,
+  maximumInstances: 60,
+  alwaysReadyInstances: 2,
+  domain: 'signin.example.com',
+  vaultAuthorization: 'accessPolicies',
+  vaultName: 'contoso-signin',
+  vaultSku: 'premium',
+  vaultSoftDeleteDays: 30,
+  certificateName: 'signin',
+  wrappingKeyName: 'signin-ring',
+  certificateOfficerId: guid,
+  developerIds: [guid],
+  otherVaultAccess: [{ objectId: guid, certificates: ['get'] }],
+  assignRoles: false,
+  alertEmails: ['signin@example.com'],
+  webTestLocations: ['emea-nl-ams-azr', 'us-va-ash-azr', 'apac-sg-sin-azr'],
+  logRetentionDays: 90,
+  softDeleteDays: 14,
+  alertActionGroupIds: [`/subscriptions/${guid}/resourceGroups/ops/providers/Microsoft.Insights/actionGroups/on-call`],
+  auditTableReads: false,
+  network: 'private',
+  networkAddressPrefix: '10.1.0.0/24',
+  appSubnetId: `/subscriptions/${guid}/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/v/subnets/app`,
+  endpointSubnetId: `/subscriptions/${guid}/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/v/subnets/pe`,
+  createDnsZones: false,
+  vaultAllowedAddresses: ['203.0.113.7', '198.51.100.0/24'],
+  zoneRedundant: true,
+  lockResources: true,
+  budget: { amount: 50, startDate: '2026-11-01' },
+  updateStrategy: 'RollingUpdate',
+}
+
+describe('the configuration of an environment', () => {
+  it('is accepted with every member, by the hooks and by the published schema', () => {
+    expect(check(full)).toEqual([])
+    expect(validate(full), JSON.stringify(validate.errors)).toBe(true)
+    expect(check({})).toEqual([])
+  })
+
+  it('has a test value above for every member', () => {
+    const members = Object.keys(configurationSchema.def.shape)
+
+    // Beside domain, frontDoor is refused.
+    expect(members.filter((name) => !(name in full))).toEqual(['frontDoor'])
+    const frontDoor = { id: guid, domain: 'signin.example.com' }
+    expect(check({ ...full, domain: undefined, frontDoor })).toEqual([])
+  })
+
+  it.each<[string, unknown, RegExp]>([
+    ['shop-test.json', '{ "frontEnds": [ }', /not JSON/],
+    ['shop-test.json', '{\n  // comment\n}', /not JSON \(line 2\)/],
+    ['frontEnd', { frontEnd: [] }, /unknown/],
+    ['clientId', { clientId: 'shop' }, /not a GUID/],
+    ['clientId', { clientId: '<your client id>' }, /placeholder/],
+    ['clientId', { registration: 'manual' }, /registration is manual/],
+    ['clientId', { settings: { Broker__Authority: 'https://login.example.com' } }, /names a provider/],
+    ['applicationObjectId', { applicationObjectId: 'shop' }, /not a GUID/],
+    ['registration', { registration: 'by hand' }, /none of the accepted/],
+    ['tenantId', { tenantId: 'common' }, /every tenant/],
+    ['tenantId', { tenantId: 'contoso.com' }, /domain name/],
+    ['frontEnds[0].origins[0]', { frontEnds: [{ id: 'spa', origins: ['https://a.example/'] }] }, /slash/],
+    ['frontEnds[0].orgins', { frontEnds: [{ id: 'spa', orgins: [], origins: ['https://a.example'] }] }, /unknown/],
+    ['settings.Broker__SessionIdleSeconds', { settings: { Broker__SessionIdleSeconds: 1 } }, /300/],
+    ['settings.Broker__SessionIdleSecond', { settings: { Broker__SessionIdleSecond: 600 } }, /unknown/],
+    ['settings.Broker__FrontEnds', { settings: { Broker__FrontEnds: '[]' } }, /another place/],
+    ['settings.Broker__TableServiceUri', { settings: { Broker__TableServiceUri: 'x' } }, /template/],
+    ['settings.Broker__OfflineAccess', { settings: { Broker__OfflineAccess: true } }, /other providers/],
+    [
+      'tenantId',
+      { clientId: 'shop', tenantId: guid, settings: { Broker__Authority: 'https://login.example.com' } },
+      /./,
+    ],
+    ['settings.AzureAd__ClientSecret', { settings: { AzureAd__ClientSecret: 'abcdefghij' } }, /secret/],
+    ['clientSecret', { clientSecret: 'abcdefghij' }, /secret/],
+    ['tags', { tags: { note: pem } }, /private key/],
+    ['domain', { domain: der }, /private key/],
+    ['frontEnds', { frontEnds: [{ id: 'spa', clientSecret: 'abcdefghij' }] }, /secret/],
+    ['vaultName', { vaultName: 'a--b' }, /./],
+    ['domain', { domain: 'a.example.com', frontDoor: { id: guid, domain: 'b.example.com' } }, /frontDoor/],
+    ['endpointSubnetId', { appSubnetId: full.appSubnetId }, /missing/],
+    ['networkAddressPrefix', { networkAddressPrefix: '10.1.0.0/28' }, /./],
+    ['budget.startDate', { budget: { amount: 5, startDate: '2026-11-02' } }, /./],
+    ['developerIds[0]', { developerIds: ['anna@example.com'] }, /GUID/],
+    ['domain', { domain: 'https://signin.example.com' }, /./],
+    ['nodeVersion', { nodeVersion: '20' }, /accepted/],
+    ['instanceMemoryMB', { instanceMemoryMB: 1024 }, /accepted/],
+    ['maximumInstances', { maximumInstances: 10 }, /too small/],
+    ['alwaysReadyInstances', { alwaysReadyInstances: '2' }, /not an? /],
+    ['alertEmails[0]', { alertEmails: ['signin'] }, /./],
+    [
+      'otherVaultAccess',
+      { vaultAuthorization: 'rbac', otherVaultAccess: [{ objectId: guid, keys: ['get'] }] },
+      /access policies/,
+    ],
+  ])('is refused by the place, the fault and the fix: %s in %j', (place, configuration, fault) => {
+    const problems = check(configuration)
+    const found = problems.find(({ setting }) => setting === place)
+
+    expect(found?.problem, JSON.stringify(problems)).toMatch(fault)
+    expect(found?.fix).toMatch(/\w{3}/)
+    const values = JSON.stringify(configuration).match(/(?<=")(?:abcdefghij|[A-Za-z0-9+/]{300,})/g) ?? []
+    for (const value of values) expect(JSON.stringify(problems)).not.toContain(value)
+  })
+
+  it('takes no developers in production', () => {
+    expect(check({ developerIds: [guid] }, 'shop-prod')).toMatchObject([{ setting: 'developerIds' }])
+    expect(check({ developerIds: [guid] }, 'shop-dev')).toEqual([])
+  })
+
+  it('can set every documented setting that nothing else sets', () => {
+    const others = ['Host', 'Telemetry']
+    const documented = allDeclarations.filter(({ section }) => !others.includes(section)).map(({ name }) => name)
+    const elsewhere = documented.filter((name) => !configurableSettings.includes(name))
+
+    // Members of their own, and addresses that the template computes.
+    expect(elsewhere).toEqual([
+      'Broker__BaseUrl',
+      'Broker__FrontEnds',
+      'AzureAd__Instance',
+      'AzureAd__TenantId',
+      'AzureAd__ClientId',
+      'Broker__ApplicationObjectId',
+      'AzureAd__ClientCredentials__0__SourceType',
+      'AzureAd__ClientCredentials__0__KeyVaultUrl',
+      'AzureAd__ClientCredentials__0__KeyVaultCertificateName',
+      'Broker__WrappingKeyName',
+      'AZURE_CLIENT_ID',
+      'IDENTITY_ENDPOINT',
+      'Broker__TableServiceUri',
+      'Broker__TablePrefix',
+    ])
+    const provider = {
+      clientId: 'broker',
+      settings: { Broker__Authority: 'https://login.example.com', Broker__AssertionKeyId: false },
+    }
+    expect(check(provider)).toEqual([])
+  })
+
+  it.each(['../secrets', 'a/b', '..', 'a\\b'])('of an environment named %s is not read', async (name) => {
+    const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-configuration-'))
+    const { problems } = await readConfiguration(folder, name)
+
+    expect(problems).toMatchObject([{ setting: 'AZURE_ENV_NAME' }])
+    expect((await readConfiguration(folder, 'shop_test-2')).problems).toEqual([])
+    await rm(folder, { recursive: true })
+  })
+
+  it('makes the names that the template makes of the same token', () => {
+    const file = path.join(root, 'test/infra/snapshots/default.snapshot.json')
+    const snapshot = JSON.parse(readFileSync(file, 'utf8')) as Snapshot
+    const nameOf = (type: string) => snapshot.predictedResources.find((resource) => resource.type === type)?.name
+    const environment = createAzdEnvironment({ AZURE_ENV_NAME: 'shop-test' }, {}, () => Promise.resolve())
+
+    expect(namesOf(environment, { resourceToken: 'k7m2p4q6r8s3t' })).toMatchObject({
+      resourceGroup: nameOf('Microsoft.Resources/resourceGroups'),
+      vault: nameOf('Microsoft.KeyVault/vaults'),
+      functionApp: nameOf('Microsoft.Web/sites'),
+      topic: nameOf('Microsoft.EventGrid/systemTopics'),
+      actionGroup: nameOf('Microsoft.Insights/actionGroups'),
+    })
+  })
+
+  it('names an environment by its parts', () => {
+    const production = ['production', 'shop-prod', 'PROD', 'prod2', 'eu.prd', 'shop_live', 'myprod']
+    expect(production.filter(isProduction)).toEqual(production)
+    expect(['dev', 'product-dev', 'reproducer', 'olive', 'delivery', 'test'].filter(isProduction)).toEqual([])
+    expect(['dev', 'shop-dev', 'development', 'dev2', 'local'].filter(isDevelopment)).toHaveLength(5)
+    expect(['devil', 'shop-test', 'prod', 'devops'].filter(isDevelopment)).toEqual([])
+  })
+})
+
+describe('BROKER_PARAMETERS', () => {
+  const discovered = {
+    resourceToken: 'k7m2p4q6r8s3t',
+    tenantId: guid,
+    clientId: guid,
+    applicationObjectId: undefined,
+    principalId: guid,
+    principalType: 'User' as const,
+    deploymentPass: 'first' as const,
+    domainIsBound: false,
+    cloudName: undefined,
+  }
+
+  it('arrives unchanged through azd’s file, which changes JSON', () => {
+    const frontEnds = [
+      { id: 'spa', kind: 'session' as const, singleSignOn: false, origins: ['https://a.example/$HOME'], apis: [] },
+    ]
+    const text = encodeParameters(composeParameters({ frontEnds, tags: { team: 'Käse "$!`\\' } }, discovered))
+    const values = parseDotenv(marshalDotenv(new Map([['BROKER_PARAMETERS', text]])))
+
+    const read = readParameters(createAzdEnvironment(Object.fromEntries(values), {}, () => Promise.resolve()))
+
+    expect(read).toMatchObject({ frontEnds, extraTags: { team: 'Käse "$!`\\' }, deploymentPass: 'first' })
+    expect(read).not.toHaveProperty('applicationObjectId')
+  })
+
+  it('is refused where it is too long for Windows', () => {
+    const frontEnds = Array.from({ length: 100 }, (_, index) => ({
+      id: `spa-${index}`,
+      kind: 'session' as const,
+      singleSignOn: false,
+      origins: [`https://${'a'.repeat(200)}.example`],
+      apis: [],
+    }))
+
+    expect(() => encodeParameters(composeParameters({ frontEnds }, discovered))).toThrow(/too long/)
+  })
+})
+
+describe('a variable that earlier versions read', () => {
+  const file = { name: 'infra/environments/shop-test.json', exists: true, problems: [] }
+  const find = (variables: Record<string, string>, configuration = {}) =>
+    findMovedVariables(
+      createAzdEnvironment(variables, {}, () => Promise.resolve()),
+      { ...file, configuration },
+    )
+
+  it.each(Object.entries(movedVariables).filter(([name]) => !/VAULT_NAME|CERTIFICATE_NAME/.test(name)))(
+    '%s is answered with its place, %s',
+    (variable, member) => {
+      const [problem] = find({ [variable]: 'a value' })
+
+      expect(problem).toMatchObject({ setting: variable, problem: 'is no longer read' })
+      expect(problem?.fix).toContain(`into infra/environments/shop-test.json as ${member}`)
+      expect(problem?.fix).toContain(`azd env set ${variable} ""`)
+      expect(member.split('.')[0]).toSatisfy((name: string) => name in configurationSchema.def.shape)
+    },
+  )
+
+  it('does no harm when it is empty, says the same as the file, or is an output of the template', () => {
+    expect(find({ BROKER_DOMAIN: '' })).toEqual([])
+    expect(find({ BROKER_DOMAIN: 'signin.example.com' }, { domain: 'signin.example.com' })).toEqual([])
+    expect(find({ BROKER_DOMAIN: 'signin.example.com' }, { domain: 'other.example.com' })).toHaveLength(1)
+    expect(find({ BROKER_VAULT_NAME: 'kv-abc', BROKER_CERTIFICATE_NAME: 'broker' })).toEqual([])
+  })
+})
+
+describe('the endpoints of the hooks', () => {
+  it('are those of a cloud or on loopback', () => {
+    expect(() => endpointsOf({ BROKER_LOCAL_GRAPH: 'https://graph.example.com' })).toThrow(/not on loopback/)
+    expect(() => endpointsOf({ BROKER_CLOUD: 'Mine' })).toThrow(/BROKER_CLOUD/)
+    expect(endpointsOf({ BROKER_LOCAL_GRAPH: 'https://localhost:7174/x' }).graph).toBe('https://localhost:7174')
+    expect(endpointsOf({ BROKER_CLOUD: 'AzureUSGovernment' }).graph).toBe('https://graph.microsoft.us')
+  })
+})

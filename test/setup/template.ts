@@ -1,0 +1,141 @@
+/** The effects of infra/main.bicep on the emulated Resource Manager, as far as the hooks see them. */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { declarations } from '../../shared/settings/declarations.ts'
+import type { ArmState } from '../../local/arm/arm.ts'
+import { anna, bruno, officerPolicy, pipeline, readerPolicy, subscriptionId } from './azure.ts'
+import type { Azure } from './azure.ts'
+import { root } from './bicep.ts'
+
+const template = readFileSync(path.join(root, 'infra', 'main.bicep'), 'utf8')
+/** Names of the outputs, which azd stores in the environment and deletes at azd down. */
+export const outputNames = [...template.matchAll(/^output (\w+) /gm)].map(([, name]) => name ?? '')
+
+export const hostIdentityPrincipalId = '33333333-3333-4333-8333-000000000002'
+
+/** The parameters as infra/main.bicepparam reads them from azd's environment; parameters.test.ts compares the two. */
+export interface TemplateParameters {
+  readonly environmentName: string
+  readonly location: string
+  readonly principalId: string
+  readonly principalType?: string
+  readonly resourceGroupName?: string
+  readonly resourceToken?: string
+  readonly clientId?: string
+  readonly applicationObjectId?: string
+  readonly frontEnds?: readonly object[]
+  readonly brokerSettings?: Readonly<Record<string, string>>
+  readonly alwaysReadyInstances?: number
+  readonly domain?: string
+  readonly vaultName?: string
+  readonly vaultSku?: string
+  readonly vaultAuthorization?: string
+  readonly certificateName?: string
+  readonly assignRoles?: boolean
+  readonly alertEmails?: readonly string[]
+  readonly deploymentPass?: string
+  readonly network?: string
+  readonly frontDoor?: { readonly domain: string }
+}
+
+/**
+ * @param now milliseconds since the epoch, for the age of role assignments
+ * @returns the outputs
+ * @throws with the sentence of Resource Manager or of the template
+ */
+export function deployTemplate(azure: Azure, parameters: TemplateParameters, now: number): Record<string, string> {
+  const { state } = azure.arm
+  const {
+    environmentName,
+    location,
+    resourceToken: token = '',
+    clientId = '',
+    domain = '',
+    deploymentPass = 'first',
+  } = parameters
+  if (location === '') throw new Error('BCP333: location is too short')
+  const isEntra = parameters.brokerSettings?.[declarations.authority.name] === undefined
+  if (isEntra && !/^[\da-f-]{36}$/i.test(clientId)) throw new Error('clientId is not the GUID of an app registration')
+  const group = `/subscriptions/${subscriptionId}/resourceGroups/${parameters.resourceGroupName ?? `rg-${environmentName}`}`
+  const provider = (type: string, name: string) => `${group}/providers/${type}/${name}`
+  const vaultName = parameters.vaultName ?? `kv-${token}`
+  if (state.deletedVaults.has(vaultName)) throw new Error(`ConflictError: a deleted vault holds the name ${vaultName}`)
+  const site = provider('Microsoft.Web/sites', `func-broker-${token}`)
+  const isSecond = deploymentPass === 'second'
+  if (isSecond && !state.resources.has(`${site}/functions/certificateEvent`)) {
+    throw new Error('Microsoft.Web/sites/functions/certificateEvent could not be found')
+  }
+
+  const defaultHostName = `func-broker-${token}.azurewebsites.net`
+  const put = (id: string, resource: object) => void state.resources.set(id, resource)
+  put(group, { location })
+  put(site, {
+    properties: {
+      defaultHostName,
+      siteConfig: parameters.frontDoor ? { ipSecurityRestrictionsDefaultAction: 'Deny' } : {},
+      functionAppConfig: {
+        scaleAndConcurrency: {
+          alwaysReady: parameters.alwaysReadyInstances ? [{ instanceCount: parameters.alwaysReadyInstances }] : [],
+        },
+      },
+    },
+  })
+  put(`${site}/hostNameBindings/${defaultHostName}`, { properties: {} })
+  if (domain !== '') put(`${site}/hostNameBindings/${domain}`, { properties: { thumbprint: 'AB12' } })
+  state.appSettings.set(site, {
+    ...parameters.brokerSettings,
+    [declarations.frontEnds.name]: JSON.stringify(parameters.frontEnds ?? []),
+    [declarations.clientId.name]: clientId,
+    [declarations.vaultUrl.name]: `https://${vaultName}.vault.azure.net/`,
+    [declarations.tablePrefix.name]: 'broker',
+    ...(parameters.applicationObjectId
+      ? { [declarations.applicationObjectId.name]: parameters.applicationObjectId }
+      : {}),
+  })
+  put(provider('Microsoft.KeyVault/vaults', vaultName), {
+    properties: {
+      sku: { name: parameters.vaultSku ?? 'standard' },
+      enableRbacAuthorization: parameters.vaultAuthorization === 'rbac',
+      publicNetworkAccess: parameters.network === 'private' ? 'Disabled' : 'Enabled',
+    },
+  })
+  put(provider('Microsoft.Insights/actionGroups', `ag-broker-${token}`), {
+    properties: { emailReceivers: (parameters.alertEmails ?? []).map((emailAddress) => ({ emailAddress })) },
+  })
+  const topic = provider('Microsoft.EventGrid/systemTopics', `evgt-broker-${token}`)
+  put(topic, {})
+  if (isSecond) put(`${topic}/eventSubscriptions/certificate-event`, {})
+  assignRoles(state, provider('Microsoft.Storage/storageAccounts', `stpkg${token}`), parameters, now)
+
+  const deployer = [anna, bruno, pipeline].find(({ principalId }) => principalId === parameters.principalId)
+  if (deployer) azure.vault.setPermissions(deployer.clientId, isSecond ? readerPolicy : officerPolicy)
+
+  const outputs: Readonly<Record<string, string>> = {
+    AZURE_RESOURCE_GROUP: group.split('/').at(-1) ?? '',
+    BROKER_BASE_URL: `https://${parameters.frontDoor?.domain ?? (domain === '' ? defaultHostName : domain)}`,
+    BROKER_VAULT_URL: azure.vault.url,
+    BROKER_VAULT_NAME: vaultName,
+    BROKER_CERTIFICATE_NAME: parameters.certificateName ?? 'broker',
+    BROKER_IDENTITY_PRINCIPAL_ID: '33333333-3333-4333-8333-000000000001',
+    BROKER_HOST_IDENTITY_PRINCIPAL_ID: hostIdentityPrincipalId,
+  }
+  return Object.fromEntries(outputNames.map((name) => [name, outputs[name] ?? 'known after deployment']))
+}
+
+function assignRoles(state: ArmState, account: string, parameters: TemplateParameters, now: number): void {
+  if (parameters.assignRoles === false || state.roleAssignments.has(account)) return
+  const createdOn = new Date(now).toISOString()
+  state.roleAssignments.set(account, [{ principalId: hostIdentityPrincipalId, createdOn }])
+}
+
+/** Deletes the resource group as azd down does: the vault stays as a deleted one. */
+export function deleteGroup({ arm: { state } }: Azure, groupName: string): void {
+  const group = `/subscriptions/${subscriptionId}/resourceGroups/${groupName}`
+  for (const [id, resource] of [...state.resources]) {
+    if (id !== group && !id.startsWith(`${group}/`)) continue
+    state.resources.delete(id)
+    const vault = /\/Microsoft\.KeyVault\/vaults\/([^/]+)$/.exec(id)?.[1]
+    if (vault !== undefined) state.deletedVaults.set(vault, { location: 'westeurope', resource })
+  }
+  for (const map of [state.appSettings, state.unlisted, state.roleAssignments]) map.clear()
+}
