@@ -78,7 +78,7 @@ describe('docs/openapi.json', () => {
   }
 
   it('has every route that a front end calls, and each operation once', () => {
-    const registered: string[] = Object.values(routes)
+    const registered = Object.values(routes).map((route) => route.replace(/\/\{\*\w+\}$/, ''))
     const described = operations.map(({ path }) => path.slice(1))
 
     expect(registered.filter((route) => !notForFrontEnds.includes(route)).sort()).toEqual(

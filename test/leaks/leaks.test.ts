@@ -323,7 +323,10 @@ describe('what signs somebody in', () => {
 
     for (const { request, location } of witness.answers) {
       if (location === '') continue
-      const found = find(location).filter((name) => !allowed[request]?.test(name))
+      // Codes and refresh tokens of one sign-in begin with the same blind index, which opens nothing.
+      const found = find(location)
+        .filter((name) => !allowed[request]?.test(name))
+        .filter((name) => !name.startsWith('refresh_token') || location.includes(secrets.get(name)!.slice(16, 32)))
       expect({ request, found }).toEqual({ request, found: [] })
       for (const [, value] of new URL(location).searchParams) expect(provider.has(value)).toBe(false)
     }

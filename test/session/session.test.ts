@@ -45,6 +45,9 @@ describe('a session', () => {
 
   it('is the same on any instance, one request to the store each time, and nobody else is asked', async () => {
     const person = await signedIn()
+    // Afterwards the other instance has what it fetches in the background.
+    await stack.person().signIn(toShop, ada, elsewhere())
+    expect((await fetch(`${elsewhere().at}/health/ready`)).status).toBe(200)
     stack.store.resetRequests()
     stack.vault.resetRequests()
     stack.identityProvider.resetRequests()
