@@ -19,6 +19,8 @@ import type { LoadedBundle, LoadedFunction } from './load-bundle.ts'
 import { createLog } from './log.ts'
 import type { WriteLog } from './log.ts'
 import { splitPath } from './route-template.ts'
+import { createSampler } from './sampler.ts'
+import type { IsSampled } from './sampler.ts'
 import type { RpcInvocationResponse } from './rpc.ts'
 
 export interface FunctionsHostOptions {
@@ -79,6 +81,7 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
     homePage: !/^true$/i.test(settings.AzureWebJobsDisableHomepage ?? ''),
     endProcess: options.endProcess ?? endThisProcess,
     bundle: undefined,
+    isSampled: createSampler(settings),
   }
   // Listening comes first: a port that is taken is said before the broker's own start-up lines.
   const server = await listen({
@@ -114,7 +117,8 @@ interface Host {
   readonly keys: { readonly master: string; readonly functions: readonly string[] }
   readonly homePage: boolean
   readonly endProcess: (reason: string) => void
-  /** Absent while it loads: requests wait for it in Azure, and are told to come again here. */
+  readonly isSampled: IsSampled
+  /** Absent while it loads: a request then waits in Azure, and gets 503 here. */
   bundle: LoadedBundle | undefined
 }
 
@@ -154,7 +158,11 @@ async function answerRequest(host: Host, bundle: LoadedBundle, request: http.Inc
   if (fn.disabled && level !== 'master') return bare(404)
 
   const http = await toRpcHttp(received, request, parameters)
-  const traceContext = newTraceContext(received.headers.get('traceparent'), received.headers.get('tracestate'))
+  const traceContext = newTraceContext(
+    host.isSampled,
+    received.headers.get('traceparent'),
+    received.headers.get('tracestate'),
+  )
   return toAnswer((await run(host, bundle, fn, { input: { http }, traceContext })).returnValue)
 }
 

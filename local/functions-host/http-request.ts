@@ -1,16 +1,19 @@
-/** From a request on the wire to what the worker is told of it, by way of what Kestrel and the host make of it. */
+/** Turns a request on the wire into the worker's message, with the changes that Kestrel and the host make on the way. */
 import type http from 'node:http'
 
 import type { RpcHttpData } from './rpc.ts'
 
-/** The host's own limit; a request that declares more ends with 500. */
+/** The host's limit; a request that declares a larger body ends with 500. */
 const largestBody = 100 * 1024 * 1024
+/** Kestrel's limits. The first counts method, target, version and line break. */
+const longestRequestLine = 8 * 1024
+const mostHeaders = 100
 
-/** Thrown where the real host answers by itself, before any function is asked. */
+/** Thrown where the real host answers by itself, before a function runs. */
 export class RefusedRequest extends Error {
-  readonly status: 400 | 500
+  readonly status: 400 | 414 | 431 | 500
 
-  constructor(status: 400 | 500, message: string) {
+  constructor(status: RefusedRequest['status'], message: string) {
     super(message)
     this.status = status
   }
@@ -26,8 +29,9 @@ export interface ReceivedRequest {
   readonly query: ReadonlyMap<string, string>
 }
 
-/** @throws {RefusedRequest} for a path or a header that Kestrel refuses */
+/** @throws {RefusedRequest} for a request line or a header that Kestrel refuses */
 export function receiveRequest(request: http.IncomingMessage): ReceivedRequest {
+  checkLimits(request)
   checkHost(request)
   const target = (request.url ?? '/').replace(/^https?:\/\/[^/]*/i, '')
   const queryAt = target.indexOf('?')
@@ -40,6 +44,12 @@ export function receiveRequest(request: http.IncomingMessage): ReceivedRequest {
     headers: joinRepeated(headerPairs(request)),
     query: joinRepeated(queryPairs(search)),
   }
+}
+
+function checkLimits({ method = '', url = '', httpVersion, rawHeaders }: http.IncomingMessage): void {
+  const line = `${method} ${url} HTTP/${httpVersion}\r\n`
+  if (line.length > longestRequestLine) throw new RefusedRequest(414, 'The request line is longer than 8 KB.')
+  if (rawHeaders.length / 2 > mostHeaders) throw new RefusedRequest(431, 'The request has more than 100 headers.')
 }
 
 /** Kestrel accepts one Host, empty or of these characters (RFC 3986's without `*+,;=%`), and rejects the rest itself. */

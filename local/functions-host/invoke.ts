@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 
 import { hookContext } from './hook-context.ts'
+import type { IsSampled } from './sampler.ts'
 import type { LoadedBundle, LoadedFunction } from './load-bundle.ts'
 import type {
   CoreInvocationContext,
@@ -33,7 +34,7 @@ interface After {
 export async function invoke(
   { app }: LoadedBundle,
   fn: LoadedFunction,
-  { invocationId = randomUUID(), input, triggerMetadata = {}, traceContext = newTraceContext() }: Invocation,
+  { invocationId = randomUUID(), input, triggerMetadata = {}, traceContext = newTraceContext(() => true) }: Invocation,
 ): Promise<RpcInvocationResponse> {
   const hookData: Record<string, unknown> = {}
   const logged: { context: unknown } = { context: undefined }
@@ -83,13 +84,13 @@ export async function invoke(
 const validTraceParent = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?$/
 
 /**
- * What the worker is told of the trace: the caller's trace id where it sent a valid `traceparent`, a new one
- * otherwise, and a span id of the host's own. W3C Trace Context §3.2.
+ * The trace context of one invocation: trace id and flags of the caller where it sent a valid `traceparent`, new ones
+ * otherwise, and a new span id. W3C Trace Context §3.2.
  */
-export function newTraceContext(traceParent?: string, traceState = ''): RpcTraceContext {
+export function newTraceContext(isSampled: IsSampled, traceParent?: string, traceState = ''): RpcTraceContext {
   const [, traceId, flags] = validTraceParent.exec(traceParent ?? '') ?? []
   return {
-    traceParent: `00-${traceId ?? randomHex(16)}-${randomHex(8)}-${flags ?? '01'}`,
+    traceParent: `00-${traceId ?? randomHex(16)}-${randomHex(8)}-${flags ?? (isSampled() ? '01' : '00')}`,
     traceState: traceId === undefined ? '' : traceState,
     attributes: {},
   }

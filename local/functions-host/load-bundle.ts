@@ -77,7 +77,16 @@ export async function loadBundle(
     })
     return { app, functions: [], unload: forget }
   }
+  await makeRoundTrips(app.functions.size)
   return { app, functions: indexFunctions(app, settings, write), unload: forget }
+}
+
+/**
+ * The real worker answers three kinds of messages before it is ready: initialise, metadata, and one load for each
+ * function. Work that the bundle puts between them, such as the compilation of an SDK, delays every function.
+ */
+async function makeRoundTrips(functions: number): Promise<void> {
+  for (let trip = 0; trip < 2 + functions; trip += 1) await new Promise((done) => setImmediate(done))
 }
 
 const loadedFolders = new Set<string>()

@@ -1,9 +1,9 @@
-/** Where log lines go: standard error, one per call, named by function and invocation. */
+/** The log of the local host: lines on standard error, each with its function and its invocation. */
 import type { LogLevel } from './rpc.ts'
 
 export interface LogLine {
   readonly level: LogLevel
-  /** Already formatted, as the worker sends it. */
+  /** Formatted by the worker. */
   readonly message: string
   readonly functionName?: string | undefined
   readonly invocationId?: string | undefined
@@ -25,12 +25,17 @@ export function createLog(
 ): WriteLog {
   return ({ level, message, functionName, invocationId }) => {
     const category = functionName === undefined ? 'Local' : `Function.${functionName}.User`
-    if (severity.indexOf(level) < severity.indexOf(threshold(category, levels))) return
+    if (!isLogged(category, level, levels)) return
 
     const subject = [functionName, invocationId].filter((part) => part !== undefined).join(' ')
     const loud = severity.indexOf(level) >= severity.indexOf('warning') ? `${level}: ` : ''
     write(`[${new Date().toISOString()}] ${subject || 'host'}: ${loud}${message}\n`)
   }
+}
+
+/** @param levels `logging.logLevel` of host.json */
+export function isLogged(category: string, level: LogLevel, levels: Readonly<Record<string, string>>): boolean {
+  return severity.indexOf(level) >= severity.indexOf(threshold(category, levels))
 }
 
 function threshold(category: string, levels: Readonly<Record<string, string>>): LogLevel {

@@ -1,18 +1,24 @@
 /**
  * The functions host as a process of its own: `node local/functions-host/main.ts --dist dist --port 7071`.
- * One line of JSON on standard output when it is ready; everything else goes to standard error.
+ * It writes one line of JSON to standard output when it is ready, and everything else to standard error. SIGINT ends it
+ * after its requests and hooks, SIGTERM at once.
  */
 import { parseArgs } from 'node:util'
 
 import { LocalError } from '../http-server.ts'
+import { filterStandardError } from './console-filter.ts'
+import { readHostJson } from './host-json.ts'
 import { startFunctionsHost } from './host.ts'
 
-// The line on standard output is a program's; the bundle's own console must not get between.
+// Standard output holds the one line for programs; the console of the bundle must not mix with it.
 console.log = console.info = console.debug = console.error
+
+/** Without the filter for the worker's lines. */
+let write = (text: string): void => void process.stderr.write(text)
 
 process.on('uncaughtException', (error: unknown) => {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  process.stderr.write(`The worker ends: an error that nothing awaited, with all that was in memory.\n${text}\n`)
+  write(`The worker ends, and everything in its memory is lost: an error without a handler.\n${text}\n`)
   process.exit(1)
 })
 
@@ -27,11 +33,13 @@ try {
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
     throw new LocalError(`--port takes a number from 0 to 65535, not "${values.port}".`)
   }
-  // Keys come by the environment, because everybody on the machine can read a command line.
+  // Keys come from the environment: every user of the machine can read a command line.
   const { FUNCTIONS_HOST_MASTER_KEY: masterKey, FUNCTIONS_HOST_FUNCTION_KEY: functionKey } = process.env
+  write = filterStandardError((await readHostJson(values.dist)).logLevels)
   const host = await startFunctionsHost({
     bundle: values.dist,
     port,
+    write,
     ...(masterKey ? { masterKey } : {}),
     ...(functionKey ? { functionKeys: { default: functionKey } } : {}),
   })
@@ -42,16 +50,17 @@ try {
     ending = true
     void host.close().finally(() => process.exit(0))
   }
-  process.on('SIGTERM', end)
   process.on('SIGINT', end)
-  // With an IPC channel: the parent is gone, however it ended.
+  // The parent that opened the IPC channel has ended.
   process.on('disconnect', end)
+  // The real host ignores it until the platform kills the process: no request finishes, no hook runs, nothing is sent.
+  process.on('SIGTERM', () => process.exit(0))
 
   const { url, functions } = host
   process.stdout.write(
     `${JSON.stringify({ url, port: host.port, masterKey: host.masterKey, functionKey: host.functionKey, functions })}\n`,
   )
 } catch (error) {
-  process.stderr.write(`${error instanceof LocalError ? error.message : String((error as Error).stack)}\n`)
+  write(`${error instanceof LocalError ? error.message : String((error as Error).stack)}\n`)
   process.exit(1)
 }

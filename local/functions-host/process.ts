@@ -169,7 +169,8 @@ function firstLine(child: ChildProcess): Promise<string> {
   })
 }
 
+/** By SIGINT: on SIGTERM the host ends at once, without its hooks. */
 async function end({ child, ended }: Running): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+  if (child.exitCode === null && child.signalCode === null) child.kill('SIGINT')
   await ended
 }

@@ -32,7 +32,7 @@ const pages: readonly WayToPage[] = (
     ['scope_not_registered', '/login?frontend=shop&scope=a'],
     ['claims_not_allowed', '/login?frontend=shop&claims={}'],
     ['client_unknown', '/login?client_id=nobody'],
-    ['query_too_large', `/login?frontend=shop&login_hint=${'a'.repeat(13_000)}`],
+    ['query_too_large', `/login?frontend=shop&login_hint=${'a'.repeat(8_000)}`],
     ['prefetch_refused', '/login?frontend=shop', { headers: { 'sec-purpose': 'prefetch' } }],
     ['method_not_allowed', '/login', { method: 'POST' }],
     ['sign_in_unknown', '/callback?state=a'],

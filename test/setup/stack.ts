@@ -147,6 +147,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
           PATH: process.env.PATH,
           ...localDefaults,
           APPLICATIONINSIGHTS_CONNECTION_STRING: '',
+          // The usual five traces a second would drop reports that a story waits for.
+          OTEL_TRACES_SAMPLER: 'always_on',
           ...cloud.settings,
           Broker__BaseUrl: url,
           Broker__TableServiceUri: store.url,

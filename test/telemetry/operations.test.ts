@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { TelemetryItem } from '../../local/ingestion/telemetry-item.ts'
 import { app, refresh, signInByCode } from '../setup/client.ts'
 import { shopPage } from '../setup/person.ts'
@@ -41,6 +41,9 @@ describe('a fresh instance', () => {
   beforeAll(async () => {
     stack = await startStack({ telemetry: true, frontEnds: [shop, desk, app] })
     const [first, second] = [stack.person(), stack.person()]
+    // The first invocation starts the warm-up, which is done once the broker is ready.
+    await first.call('/health')
+    await vi.waitFor(async () => expect((await first.call('/health/ready')).text).toBe('ready'), 20_000)
     began = Date.now()
     await signIn(first, 'first')
     const client = await signInByCode(stack.person(), stack.url)
@@ -70,7 +73,7 @@ describe('a fresh instance', () => {
       provider: stack.identityProvider.requests.filter(({ endpoint }) => serverCalls.has(endpoint)).length,
       vault: stack.vault.requests.filter(({ identity }) => identity !== undefined).length,
     }
-    // What is still waiting goes out when the instance ends.
+    // SIGINT, on which the instance sends what it still holds.
     await stack.brokers[0]!.close()
     items = stack.ingestion.received()
   })
@@ -97,7 +100,7 @@ describe('a fresh instance', () => {
         calls: ['POST token', 'find sessions', 'replace sessions', 'replace sessions'],
       },
     ],
-    ['sign-out', { events: ['broker.sign_out'], calls: ['find sessions', 'remove sessions'] }],
+    ['sign-out', { events: ['broker.sign_out'], calls: ['find sessions', 'list codes', 'remove sessions'] }],
   ] as const)('tells of a %s each event and each call once, in the operation of the host', (what, expected) => {
     const [found] = of(what)
     expect(named(found!, 'event')).toEqual(expected.events)

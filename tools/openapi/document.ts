@@ -101,7 +101,7 @@ function paths(): Members {
           },
           '400': page('What is wrong with the request, for the person and the developer.'),
           '403': page('Begun by a prefetch.'),
-          '414': page('More than 12 KB.'),
+          '414': page('More than 8,000 characters.'),
           '503': page('It may pass.'),
         },
       },

@@ -163,7 +163,9 @@ describe('ending', () => {
     const host = await served('app')
 
     expect(await (await fetch(`${host.url}/answers/diesLater`)).text()).toBe('still here')
-    await host.logged(/The worker ends: an error that nothing awaited[^]*nothing awaited this[^]*The broker is back/)
+    await host.logged(
+      /The worker ends, and everything in its memory is lost[^]*nothing awaited this[^]*The broker is back/,
+    )
 
     expect((await fetch(`${host.url}/things`)).status).toBe(200)
   })
@@ -192,7 +194,7 @@ describe('ending', () => {
     await expect(fetch(`${host.url}/things`)).rejects.toThrow()
   })
 
-  it('prints one line on standard output and exits with 0 on SIGTERM', async () => {
+  it('prints one line on standard output and exits with 0 on SIGINT', async () => {
     const dist = path.join(await folder(), 'dist')
     await build({ entry: path.join(import.meta.dirname, 'fixtures/app.ts'), outdir: dist })
     const child = spawn(process.execPath, ['local/functions-host/main.ts', '--dist', dist, '--port', '0'])
@@ -203,7 +205,7 @@ describe('ending', () => {
     expect((await fetch(`${ready.url}/guarded?code=${ready.functionKey}`)).status).toBe(200)
     await fetch(`${ready.url}/answers/logs`)
 
-    child.kill('SIGTERM')
+    child.kill('SIGINT')
 
     expect(await once(child, 'close')).toEqual([0, null])
     expect(output.trim().split('\n')).toHaveLength(1)

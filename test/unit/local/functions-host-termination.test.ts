@@ -65,6 +65,24 @@ it('runs the hooks when requests have been answered, in their order, and waits f
   expect(log()).toBe('begun\nanswered\nflushed\nclosed\n')
 })
 
+it('ends at once on SIGTERM, without the hooks: the real host ignores it until the platform kills the process', async () => {
+  let log = ''
+  const host = await startHostProcess({
+    dist: await bundle({ 'index.mjs': `${app}\ncore.registerHook('appTerminate', () => console.error('flushed'))` }),
+    port: 0,
+    env: {},
+    write: (text) => (log += text),
+  })
+  undo.push(() => host.close())
+  const answer = fetch(`${host.url}/api/slow`)
+  await expect.poll(() => log).toContain('begun')
+
+  process.kill(host.pid!, 'SIGTERM')
+
+  await expect(answer).rejects.toThrow('fetch failed')
+  expect(log).not.toContain('flushed')
+})
+
 it.each([
   ['fails', `throw new Error('no flush')`, 'An appTerminate hook failed: Error: no flush'],
   ['never ends', 'return new Promise(() => setInterval(() => undefined, 60_000).unref())', 'took longer than 50 ms'],

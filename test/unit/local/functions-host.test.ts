@@ -8,7 +8,11 @@ import type { Served } from './fixtures/serve.ts'
 let host: Served
 beforeAll(async () => {
   host = await serve('app', {
-    settings: { AzureWebJobsDisableHomepage: 'true', 'AzureWebJobs.switchedOff.Disabled': 'true' },
+    settings: {
+      OTEL_TRACES_SAMPLER: 'always_on',
+      AzureWebJobsDisableHomepage: 'true',
+      'AzureWebJobs.switchedOff.Disabled': 'true',
+    },
   })
 })
 afterAll(() => host.remove())
@@ -28,6 +32,23 @@ const seen = z.object({
 })
 const parse = (text: string) => z.parse(seen, JSON.parse(text))
 const look = async (path: string, init?: RequestInit) => parse(await (await get(path, init)).text())
+
+describe('the limits of the real host', () => {
+  it('are a request line of 8 KB, answered 414 above it', async () => {
+    const target = (length: number) => `/echo?${'a'.repeat(length - 'GET /echo? HTTP/1.1\r\n'.length)}`
+
+    expect((await raw(host.url, target(8192))).status).toBe(200)
+    expect(await raw(host.url, target(8193))).toMatchObject({ status: 414, body: '' })
+  })
+
+  it('are 100 headers, answered 431 above it', async () => {
+    const headers = (count: number) => Array.from({ length: count }, (_, i) => [`x-${i}`, '1']).flat()
+
+    // Beside Host and Connection.
+    expect((await raw(host.url, '/echo', { headers: headers(98) })).status).toBe(200)
+    expect(await raw(host.url, '/echo', { headers: headers(99) })).toMatchObject({ status: 431, body: '' })
+  })
+})
 
 describe('routing', () => {
   it('asks functions in the order of their names, not of how well their routes fit', async () => {
