@@ -21,7 +21,7 @@ describe('a fresh instance of the built bundle', () => {
     expect(bytesRead(cold.registered)).toBeLessThan(300 * kilobyte)
     expect(bytesRead(cold.registered)).toBeGreaterThan(100 * kilobyte)
     expect(cold.registered.modules.length).toBeLessThanOrEqual(14)
-    expect(cold.registered.calledBytes).toBeLessThan(125 * kilobyte)
+    expect(cold.registered.calledBytes).toBeLessThan(140 * kilobyte)
     expect(cold.registered.requests).toEqual([])
   })
 
