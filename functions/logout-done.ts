@@ -1,5 +1,6 @@
 /** GET /logout/done: redirects from the provider's sign-out page to the front end's page. */
 import { seeOther } from '../shared/http/answer.ts'
+import { signedOutPage } from '../shared/http/pages.ts'
 import { endSsoCookie } from '../shared/sign-in/sso-cookie.ts'
 import type { Broker } from './compose/index.ts'
 import { parseQuery, readParameter } from './request.ts'
@@ -8,7 +9,10 @@ import type { Handle } from './respond.ts'
 export const logoutDone =
   ({ signOut }: Pick<Broker, 'signOut'>): Handle =>
   async (request) => {
-    const { redirectTo, frontEndId } = await signOut.complete(readParameter(parseQuery(request), 'state'))
+    const completed = await signOut.complete(readParameter(parseQuery(request), 'state'))
     // Only the mark of the front end that signed out: another one's must not end by this address.
-    return seeOther(redirectTo, [endSsoCookie(frontEndId)])
+    const cookies = completed.frontEndId === undefined ? [] : [endSsoCookie(completed.frontEndId)]
+    return 'redirectTo' in completed
+      ? seeOther(completed.redirectTo, cookies)
+      : { ...signedOutPage(completed.links), cookies }
   }

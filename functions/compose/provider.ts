@@ -41,10 +41,15 @@ export function composeProvider(
 
 /** The one place that decides by the kind of provider. */
 export function profileOf({ provider, credential }: Pick<Settings, 'provider' | 'credential'>): ProviderProfile {
-  const { identity, responseMode, offlineAccess } = provider
+  const { identity, clientId, responseMode, offlineAccess, applicationSigningKeys } = provider
   const { assertionAudience, assertionAlgorithm, assertionKeyId, assertionReuse } = credential
   if ('tenantId' in identity) {
-    return entraProfile({ instance: identity.instance, tenantId: identity.tenantId, assertionReuse })
+    return entraProfile({
+      instance: identity.instance,
+      tenantId: identity.tenantId,
+      ownKeysOf: applicationSigningKeys === true ? clientId : undefined,
+      assertionReuse,
+    })
   }
   return openIdProfile({
     authority: identity.authority,

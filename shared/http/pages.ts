@@ -1,7 +1,7 @@
 /** Pages for people: one look, good on a phone, no script, a strict CSP that knows the one style by its hash. */
 import { createHash } from 'node:crypto'
 import { errorCatalogue } from '../errors/errors.ts'
-import type { BrokerError } from '../errors/errors.ts'
+import type { BrokerError, Link } from '../errors/errors.ts'
 import type { Answer } from './answer.ts'
 import { Html, html } from './html.ts'
 import { retryAfter } from './problem.ts'
@@ -73,11 +73,25 @@ export function errorPage(error: BrokerError, reference: string): Answer {
             <pre>${registration}</pre>`
         : undefined
     }
-    ${Array.isArray(settings) ? settingsList(settings) : undefined}
-    ${error.links.length > 0 ? html`<p class="ways">${error.links.map(({ text, url }) => html`<a class="way" href="${url}">${text}</a>`)}</p>` : undefined}
+    ${Array.isArray(settings) ? settingsList(settings) : undefined} ${linkList(error.links)}
     <p class="quiet">Code: ${error.code}<br />Reference: ${reference}</p>
   `
   return page(error.status, title, body, retryAfter(error))
+}
+
+/** The end of a sign-out whose front end's page is not known for certain. */
+export function signedOutPage(links: readonly Link[]): Answer {
+  return page(
+    200,
+    'You are signed out',
+    html`<p>You can close this page.</p>
+      ${linkList(links)}`,
+  )
+}
+
+function linkList(links: readonly Link[]): Html | undefined {
+  if (links.length === 0) return undefined
+  return html`<p class="ways">${links.map(({ text, url }) => html`<a class="way" href="${url}">${text}</a>`)}</p>`
 }
 
 function settingsList(settings: readonly unknown[]): Html {

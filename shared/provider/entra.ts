@@ -22,6 +22,11 @@ export interface EntraSettings {
   /** The login address of the cloud; ends in a slash. */
   readonly instance: string
   readonly tenantId: string
+  /**
+   * The client id, where the tenant signs this application's tokens with keys of its own (claims mapping). Only the
+   * metadata for this application names them.
+   */
+  readonly ownKeysOf?: string | undefined
   /** undefined: an assertion is sent again, which Entra accepts. */
   readonly assertionReuse?: boolean | undefined
 }
@@ -32,15 +37,17 @@ export interface EntraSettings {
  */
 const assertionForm = { algorithm: 'PS256', keyId: false, lifetimeSeconds: 600 } as const
 
-export function entraProfile({ instance, tenantId, assertionReuse = true }: EntraSettings): ProviderProfile {
+export function entraProfile({ instance, tenantId, ownKeysOf, assertionReuse = true }: EntraSettings): ProviderProfile {
   const issuer = `${instance}${tenantId}/v2.0`
   const tokenEndpoint = `${instance}${tenantId}/oauth2/v2.0/token`
   const assertion: AssertionRequirements = { ...assertionForm, audience: tokenEndpoint, reuse: assertionReuse }
   return {
     issuer,
-    metadataUrl: metadataUrlOf(issuer),
+    metadataUrl: `${metadataUrlOf(issuer)}${ownKeysOf === undefined ? '' : `?appid=${encodeURIComponent(ownKeysOf)}`}`,
     assertion,
     protocolMode: 'AAD',
+    // `logout_hint` with the claim `login_hint` does the same, and keeps the token out of URLs.
+    usesIdTokenHint: false,
     issuesClientTokens: true,
     checkMetadata: (json) => checkMetadata(json, { instance, issuer, tokenEndpoint }),
     acceptsKey: ({ issuer: named }) =>

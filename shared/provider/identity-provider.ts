@@ -4,6 +4,7 @@
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { Network } from '../http/network.ts'
+import { withDeadline } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
 import { withBackOff } from '../async/back-off.ts'
 import { singleFlight } from '../async/single-flight.ts'
@@ -29,6 +30,9 @@ const retryPause = 5_000
  */
 const refetchPause = 30_000
 const refetchBudget = 3
+/** A person waits for it, and a sign-in succeeds without it. */
+const userinfoDeadline = 2_000
+const userinfoPause = 60_000
 
 export function createIdentityProvider(options: IdentityProviderOptions): IdentityProvider {
   const { profile, clock, onFault } = options
@@ -44,12 +48,10 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     clock,
     onFault,
   })
-  const keys = keep({
-    fetch: async (): Promise<readonly SigningKey[]> =>
-      parseKeys(await fetchJson((await metadata.get()).jwksUri, 'keys'), (entry) => profile.acceptsKey(entry)),
-    clock,
-    onFault,
-  })
+  const fetchKeys = async (url: string): Promise<readonly SigningKey[]> =>
+    parseKeys(await fetchJson(url, 'keys'), (entry) => profile.acceptsKey(entry))
+  const keys = keep({ fetch: async () => fetchKeys((await metadata.get()).jwksUri), clock, onFault })
+  let userinfoRefusedAt = -Infinity
   let missed: readonly { readonly name: string; readonly origin: TokenOrigin; readonly at: number }[] = []
 
   return {
@@ -73,6 +75,22 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
       // Only a fetch that succeeded counts: after one that failed, the keys may still have changed.
       missed = [...missed, { name, origin, at: clock() }]
       return found
+    },
+    userInfo: async (accessToken) => {
+      const { userinfoEndpoint: url } = await metadata.get()
+      const isPaused = Math.abs(clock() - userinfoRefusedAt) < userinfoPause
+      // RFC 6750 §2.1: the only characters of a bearer token, and of a header.
+      if (url === undefined || isPaused || !/^[\w.~+/-]+=*$/.test(accessToken)) return undefined
+      try {
+        const headers = { authorization: `Bearer ${accessToken}` }
+        const request = options.network({ method: 'GET', url, headers })
+        const { status, json } = await withDeadline(request, userinfoDeadline, () => refused('no answer in time'))
+        if (status !== 200) throw refused(`status ${status}`)
+        return json
+      } catch (error) {
+        userinfoRefusedAt = clock()
+        throw error
+      }
     },
     assertionForm: async () => {
       const { algorithm, keyId, lifetimeSeconds } = profile.assertion
@@ -117,4 +135,8 @@ function keep<T>({
       return kept.value
     },
   }
+}
+
+function refused(reason: string): BrokerError {
+  return new BrokerError('provider_answer_invalid', { detail: `userinfo: ${reason}` })
 }

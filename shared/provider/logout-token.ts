@@ -17,7 +17,7 @@ export interface SignedOut {
 }
 
 export interface LogoutTokenOptions {
-  readonly providers: Pick<Providers, 'find'>
+  readonly providers: Pick<Providers, 'find' | 'primary'>
   readonly store: Store
   readonly clock: Clock
 }
@@ -33,10 +33,10 @@ const oldAfterSeconds = 600
  *   `store_unavailable`
  */
 export async function checkLogoutToken(token: string, options: LogoutTokenOptions): Promise<SignedOut> {
-  // Chosen by an unverified claim, and safe: the keys of that provider then have to verify the signature.
+  // Chosen by an unverified claim, and safe: the keys of that provider then have to verify the signature, and `iss` is
+  // compared below.
   const named = readClaims(token)?.iss
-  const provider = typeof named === 'string' ? options.providers.find(named) : undefined
-  if (!provider) throw refuse('iss')
+  const provider = (typeof named === 'string' ? options.providers.find(named) : undefined) ?? options.providers.primary
   const { issuer, clientId } = provider
   const { header, claims } = await verifySignedToken(token, 'anybody', provider, refuse)
   const now = options.clock() / 1000

@@ -45,6 +45,7 @@ export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
       lifetimeSeconds: reuse ? lifetimeSeconds.sentAgain : lifetimeSeconds.sentOnce,
     },
     protocolMode: 'OIDC',
+    usesIdTokenHint: true,
     issuesClientTokens: false,
     checkMetadata: (json) => checkMetadata(json, settings),
     acceptsKey: () => true,
@@ -88,9 +89,19 @@ function checkMetadata(json: Json, settings: OpenIdSettings): ProviderMetadata {
     authorizationEndpoint: endpoint('authorization_endpoint'),
     tokenEndpoint: endpoint('token_endpoint'),
     endSessionEndpoint: isAbsent(json, 'end_session_endpoint') ? undefined : endpoint('end_session_endpoint'),
+    userinfoEndpoint: readOptional(json, 'userinfo_endpoint', endpoint),
     issuerInAnswers: json.authorization_response_iss_parameter_supported === true,
     offlineAccess: settings.offlineAccess ?? listOf(json, 'scopes_supported')?.includes('offline_access') ?? false,
     assertionAlgorithm: settings.assertionAlgorithm ?? chooseAlgorithm(json),
+  }
+}
+
+/** Names for display are not worth refusing a provider for, so an address that is not accepted counts as absent. */
+function readOptional(json: Json, name: string, endpoint: (name: string) => string): string | undefined {
+  try {
+    return isAbsent(json, name) ? undefined : endpoint(name)
+  } catch {
+    return undefined
   }
 }
 

@@ -18,6 +18,8 @@ export interface ProviderMetadata {
   readonly authorizationEndpoint: string
   readonly tokenEndpoint: string
   readonly endSessionEndpoint: string | undefined
+  /** Only where its names may complete those of the ID token. */
+  readonly userinfoEndpoint?: string | undefined
   readonly jwksUri: string
   /** RFC 9207 §3: the provider sends `iss` in every authorization response, so a response without it is an attack. */
   readonly issuerInAnswers: boolean
@@ -75,6 +77,11 @@ export interface ProviderProfile {
   readonly assertion: AssertionRequirements
   /** The mode of the MSAL client; `OIDC` sends nothing that is not in OpenID Connect. */
   readonly protocolMode: 'AAD' | 'OIDC'
+  /**
+   * True where a sign-out sends the ID token as `id_token_hint` (RP-Initiated Logout 1.0 §2 recommends it): without it,
+   * some providers refuse or do not come back. It is then kept, sealed, with the session.
+   */
+  readonly usesIdTokenHint: boolean
   /** True where the provider issues access tokens to the application itself (RFC 6749 §4.4). */
   readonly issuesClientTokens: boolean
   /**
@@ -124,6 +131,12 @@ export interface IdentityProvider {
   keysFor(kid: string | undefined, algorithm: string): Promise<readonly KeyObject[]>
   /** As `keysFor`, after `keysFor` returned no key that fits: fetches the keys again, within the budget of the token's origin. */
   refetchKeys(kid: string | undefined, algorithm: string, origin: TokenOrigin): Promise<readonly KeyObject[]>
+  /**
+   * OpenID Connect Core §5.3, within short limits.
+   *
+   * @returns the claims, unchecked; undefined where the provider has no such endpoint, or refused a moment ago
+   */
+  userInfo(accessToken: string): Promise<Json | undefined>
   assertionForm(): Promise<AssertionForm>
   tokenEndpoint(): Promise<TokenEndpoint>
 }

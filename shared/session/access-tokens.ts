@@ -231,5 +231,6 @@ function withToken(session: Session, { name, token, refreshToken }: Renewed): Se
     .filter(([other]) => other !== name)
     .sort(([, a], [, b]) => b.obtainedAt - a.obtainedAt)
     .slice(0, maxKept - 1)
-  return { ...session, tokens: { refreshToken, accessTokens: { ...Object.fromEntries(kept), [name]: token } } }
+  const accessTokens = { ...Object.fromEntries(kept), [name]: token }
+  return { ...session, tokens: { ...session.tokens, refreshToken, accessTokens } }
 }

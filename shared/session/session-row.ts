@@ -29,6 +29,8 @@ export interface AccessToken {
 
 /** Never leaves the broker, except for one access token at a time. */
 export interface SessionTokens {
+  /** For the provider's sign-out; undefined where the provider needs none, and in rows of an earlier release. */
+  readonly idToken?: string | undefined
   readonly refreshToken: string | undefined
   /** By the requested scopes, so that a narrower request never receives a wider token. */
   readonly accessTokens: Readonly<Record<string, AccessToken>>

@@ -154,6 +154,17 @@ export const declarations = {
     example: 'true',
     schema: yesOrNo(),
   }),
+  applicationSigningKeys: declare({
+    name: 'Broker__ApplicationSigningKeys',
+    section: 'Identity provider',
+    about: 'Entra ID',
+    sentence:
+      'true where the tenant signs the tokens of this application with keys of its own, as a claims-mapping policy requires. Metadata and keys are then read with `?appid=`.',
+    bounds: '`true` or `false`',
+    optional: true,
+    example: 'true',
+    schema: yesOrNo(),
+  }),
   applicationObjectId: declare({
     name: 'Broker__ApplicationObjectId',
     section: 'Identity provider',

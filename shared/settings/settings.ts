@@ -81,6 +81,8 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
       responseMode: values.responseMode,
       /** undefined: as the provider's metadata says. */
       offlineAccess: values.offlineAccess,
+      /** True where the tenant has signing keys for this application alone; undefined counts as false. */
+      applicationSigningKeys: values.applicationSigningKeys,
     },
     credential: {
       /** An origin, without a slash at the end. */

@@ -19,7 +19,9 @@ import { apiScopesOf } from '../front-ends/scopes.ts'
 import { checkAnswer, takeCode } from './callback.ts'
 import type { CallbackAnswer } from './callback.ts'
 import type { TakenCode } from '../provider/token-endpoint.ts'
+import { checkReturnUrl } from '../front-ends/return-url.ts'
 import { checkIdToken } from '../provider/id-token.ts'
+import { addDisplayNames } from '../provider/userinfo.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { IdentityProvider, Providers } from '../provider/provider.ts'
 import { applySsoPolicy, endOldestMarks, ssoCookie } from './sso-cookie.ts'
@@ -36,6 +38,7 @@ import {
   sealTransaction,
   transactionCookieName,
 } from './transaction.ts'
+import { keptIdToken } from '../sign-out/end-session-url.ts'
 import { randomText } from '../crypto/pkce.ts'
 import type { CurrentTransaction, Transaction } from './transaction.ts'
 
@@ -103,7 +106,7 @@ export function createSignIn(options: SignInOptions): SignIn {
     provider: IdentityProvider,
   ): Promise<{ identity: Identity; redeemed: RedeemedCode }> => {
     const redeemed = await (await provider.tokenEndpoint()).redeemCode(taken, transaction)
-    const identity = await checkIdToken(
+    const checked = await checkIdToken(
       redeemed.idToken,
       {
         issuer: transaction.issuer,
@@ -113,6 +116,8 @@ export function createSignIn(options: SignInOptions): SignIn {
       },
       { provider, clock },
     )
+    const { onFault } = options
+    const identity = await addDisplayNames(checked, redeemed.accessToken, { provider, onFault })
     return { identity, redeemed }
   }
 
@@ -126,7 +131,8 @@ export function createSignIn(options: SignInOptions): SignIn {
     const scopes = apiScopesOf(transaction.scopes)
     const accessTokens =
       scopes.length > 0 ? { [accessTokenKey(scopes)]: { token, scope, obtainedAt: clock(), expires } } : {}
-    const tokens = { refreshToken, accessTokens }
+    const idToken = keptIdToken(providers.get(transaction.issuer), redeemed.idToken)
+    const tokens = { refreshToken, accessTokens, ...(idToken === undefined ? {} : { idToken }) }
     const { frontEndId, client, returnUrl } = transaction
 
     if (client) {
@@ -203,6 +209,26 @@ export function createSignIn(options: SignInOptions): SignIn {
     }
   }
 
+  /**
+   * A stale response (a restored tab, the back button) in a browser that is signed in: the person goes on to the front
+   * end. Only to its registered pages, and with no session set, so a response that an attacker sends gains nothing.
+   */
+  const pageOfSession = async (
+    error: unknown,
+    frontEndId: string,
+    cookies: RequestCookies,
+    transaction?: Transaction,
+  ): Promise<string | undefined> => {
+    const { code } = asBrokerError(error)
+    const frontEnd = frontEnds.find(frontEndId)
+    if ((code !== 'sign_in_unknown' && code !== 'sign_in_expired') || frontEnd?.kind !== 'session') return undefined
+    const key = sessions.keyOf(frontEndId, cookies)
+    const owner = key && (await sessions.findOwner(key).catch(() => undefined))
+    if (!owner) return undefined
+    // checkTransaction refuses an unregistered return URL before an old transaction.
+    return transaction?.returnUrl ?? checkReturnUrl(undefined, frontEnd)
+  }
+
   return {
     begin: (query, { origin, cookies, isNavigation }) =>
       funnel.track('started', {}, async (step) => {
@@ -220,9 +246,15 @@ export function createSignIn(options: SignInOptions): SignIn {
     complete: async (answer, cookies) => {
       const { state } = answer
       let step = funnel.begin('returned', { frontEnd: frontEndIdOf(state) })
-      const transaction = await openTransaction(state, cookies, ring).catch((error: unknown) => {
-        throw step.fail(asBrokerError(error).with({ links: linksOf(frontEndIdOf(state)) }))
-      })
+      let transaction: Transaction
+      try {
+        transaction = await openTransaction(state, cookies, ring)
+      } catch (error) {
+        const page = await pageOfSession(error, frontEndIdOf(state), cookies)
+        if (page === undefined) throw step.fail(asBrokerError(error).with({ links: linksOf(frontEndIdOf(state)) }))
+        step.end('repeated')
+        return { redirectTo: page, cookies: [] }
+      }
       const { returnUrl, frontEndId } = transaction
       const about = { frontEnd: frontEndId, begunAt: transaction.begunAt }
       step.about(about)
@@ -249,6 +281,11 @@ export function createSignIn(options: SignInOptions): SignIn {
         step.end()
         return { ...completed, cookies: [...completed.cookies, ...ended] }
       } catch (thrown) {
+        const page = await pageOfSession(thrown, frontEndId, cookies, transaction)
+        if (page !== undefined) {
+          step.end('repeated')
+          return { redirectTo: page, cookies: ended }
+        }
         const error = asBrokerError(step.fail(thrown))
         throw error.with({
           cookies: ended,

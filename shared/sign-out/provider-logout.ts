@@ -2,6 +2,7 @@
  * Sign-outs that begin elsewhere: the provider says that its session, or a person, is signed out, and every session
  * here that came of it ends, of session front ends and of OAuth clients alike.
  */
+import { textOf } from '../provider/id-token.ts'
 import { checkLogoutToken } from '../provider/logout-token.ts'
 import type { Providers } from '../provider/provider.ts'
 import type { Funnel } from '../telemetry/flow-events.ts'
@@ -33,7 +34,7 @@ export interface SignOutElsewhere {
 export interface SignOutElsewhereOptions {
   readonly store: Store
   readonly ring: KeyRing
-  readonly providers: Pick<Providers, 'all' | 'find'>
+  readonly providers: Pick<Providers, 'all' | 'find' | 'primary'>
   readonly funnel: Funnel
   readonly clock: Clock
 }
@@ -67,12 +68,12 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
   return {
     byFrame: (issuer, sessionId) =>
       funnel.track('sign_out', { by: 'frame' }, async (step) => {
-        const isOne = sessionId !== undefined && /^[\w.~-]{8,255}$/.test(sessionId)
         const named = providers.all.filter((provider) => issuer === undefined || provider.issuer === issuer)
+        const ids = sessionIdsOf(sessionId)
         const counts = await Promise.all(
-          isOne ? named.map((provider) => endProviderSession(provider.issuer, sessionId)) : [],
+          named.flatMap((provider) => ids.map((id) => endProviderSession(provider.issuer, id))),
         )
-        step.about({ sessions: counts.reduce((sum, count) => sum + count, 0) })
+        step.about({ sessions: sum(counts) })
         // The same answer whether or not the issuer is known, so the origins of all providers.
         const documents = await Promise.all(providers.all.map((provider) => provider.metadata()))
         const pages = documents.flatMap(({ issuer: own, authorizationEndpoint, endSessionEndpoint }) => [
@@ -95,4 +96,13 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
 
 function sum(counts: readonly number[]): number {
   return counts.reduce((total, count) => total + count, 0)
+}
+
+/**
+ * The rule of the ID token and of logout tokens: any text of at most 1,024 characters (`sid` has no other form). A
+ * provider that does not encode its `+` sends it as a space, so then both are looked for.
+ */
+function sessionIdsOf(sid: string | undefined): readonly string[] {
+  if (sid === undefined || textOf(sid) === undefined) return []
+  return sid.includes(' ') ? [sid, sid.replaceAll(' ', '+')] : [sid]
 }

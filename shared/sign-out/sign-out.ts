@@ -1,14 +1,15 @@
 /** Sign-out begun by the person: ended here, then at the provider, then back to the front end. OpenID Connect RP-Initiated Logout 1.0. */
 import { BrokerError } from '../errors/errors.ts'
+import type { Link } from '../errors/errors.ts'
+import { endSessionUrl } from './end-session-url.ts'
 import { checkSignedOutUrl } from '../front-ends/return-url.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
-import type { Identity } from '../provider/identity.ts'
 import type { Providers } from '../provider/provider.ts'
 import type { Funnel } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { openToken, sealToken } from '../crypto/sealed-token.ts'
-import type { SessionKey } from '../session/session-row.ts'
+import type { Session, SessionKey } from '../session/session-row.ts'
 import { endPendingCodes } from '../session/end-sessions.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Store } from '../store/store.ts'
@@ -23,11 +24,15 @@ export interface SignOut {
   begin(frontEnd: FrontEnd, key: SessionKey | undefined, signedOutUrl: string | undefined): Promise<string>
   /**
    * @param state as it came back; untrusted
-   * @returns the front end's page, and the front end whose sign-out it was
-   * @throws {BrokerError} `sign_out_unknown`
+   * @throws {BrokerError} `sign_out_unknown` where the state is not the broker's, or its front end is gone
    */
-  complete(state: string | undefined): Promise<{ redirectTo: string; frontEndId: string }>
+  complete(state: string | undefined): Promise<CompletedSignOut>
 }
+
+/** The front end's page to go to; or, without a state or with an old one, a page of the broker with these links. */
+export type CompletedSignOut =
+  | { readonly frontEndId: string; readonly redirectTo: string }
+  | { readonly frontEndId?: string; readonly links: readonly Link[] }
 
 export interface SignOutOptions {
   readonly sessions: Sessions
@@ -49,48 +54,56 @@ export function createSignOut(options: SignOutOptions): SignOut {
   const providerSignOut = async (
     frontEnd: FrontEnd,
     target: string,
-    { issuer, loginHint }: Pick<Identity, 'issuer' | 'loginHint'>,
+    { owner: { identity }, tokens: { idToken } }: Session,
   ): Promise<string> => {
     // A provider that the settings no longer name is not visited.
-    const provider = providers.find(issuer)
+    const provider = providers.find(identity.issuer)
     const endSessionEndpoint = (await provider?.metadata())?.endSessionEndpoint
     if (!provider || endSessionEndpoint === undefined) return target
     const state = sealToken([frontEnd.id, target, clock()], context, await ring.current())
-    const url = new URL(endSessionEndpoint)
-    url.searchParams.set('client_id', provider.clientId)
-    url.searchParams.set('post_logout_redirect_uri', provider.postLogoutRedirectUri)
-    url.searchParams.set('state', state)
-    if (loginHint !== undefined) url.searchParams.set('logout_hint', loginHint)
-    return url.href
+    return endSessionUrl(endSessionEndpoint, provider, { state, idToken, logoutHint: identity.loginHint })
   }
 
   return {
     begin: async (frontEnd, key, signedOutUrl) => {
       const target = checkSignedOutUrl(signedOutUrl, frontEnd)
       if (!key) return target
-      const owner = await funnel.track('sign_out', { frontEnd: frontEnd.id, by: 'person' }, async (step) => {
-        const found = await sessions.findOwner(key)
+      const session = await funnel.track('sign_out', { frontEnd: frontEnd.id, by: 'person' }, async (step) => {
+        const found = await sessions.find(key)
         // Codes first; end-sessions.ts says why.
         if (found) await endPendingCodes(options.store, key.rowKey.partition)
         step.about({ sessions: (await sessions.end(key)) ? 1 : 0 })
-        return found
+        return found?.session
       })
-      if (!owner) return target
+      if (!session) return target
       // The session is over whatever happens now; a provider that is down only keeps its own.
-      return providerSignOut(frontEnd, target, owner.identity).catch((error: unknown) => {
+      return providerSignOut(frontEnd, target, session).catch((error: unknown) => {
         options.onFault(error)
         return target
       })
     },
 
     complete: async (state) => {
+      const { frontEnds } = options
+      const only = frontEnds.all.length === 1 ? frontEnds.all[0] : undefined
+      // RP-Initiated Logout 1.0 §2 lets a provider omit the state that it was not sent; some drop it always.
+      if (!state) return { links: only ? [backTo(only, undefined)] : [] }
       const opened = (await openToken(state, context, ring)) as [string, string, number] | undefined
-      if (opened === undefined) throw new BrokerError('sign_out_unknown')
+      if (opened === undefined) {
+        throw new BrokerError('sign_out_unknown', { links: only ? [backTo(only, undefined)] : [] })
+      }
       const [frontEndId, target, begunAt] = opened
-      const frontEnd = options.frontEnds.find(frontEndId)
-      // Checked again: a front end may be gone from the settings since.
-      if (!frontEnd || clock() > begunAt + lifetime) throw new BrokerError('sign_out_unknown')
-      return { redirectTo: checkSignedOutUrl(target, frontEnd), frontEndId }
+      const frontEnd = frontEnds.find(frontEndId)
+      // Checked again: the settings may have lost the front end since.
+      if (!frontEnd) throw new BrokerError('sign_out_unknown')
+      const redirectTo = checkSignedOutUrl(target, frontEnd)
+      // An old state may come from a browser's history: a person follows the link, nothing redirects.
+      if (clock() > begunAt + lifetime) return { frontEndId, links: [backTo(frontEnd, redirectTo)] }
+      return { frontEndId, redirectTo }
     },
   }
+}
+
+function backTo(frontEnd: FrontEnd, url: string | undefined): Link {
+  return { text: 'Back to the application', url: checkSignedOutUrl(url, frontEnd) }
 }

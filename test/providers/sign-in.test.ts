@@ -3,6 +3,7 @@ import type { HostProcess } from '../../local/functions-host/process.ts'
 import { clientId, mockProvider } from '../setup/mock-provider.ts'
 import type { MockProvider } from '../setup/mock-provider.ts'
 import { shopPage } from '../setup/person.ts'
+import type { Person } from '../setup/person.ts'
 import { expectBegun, expectPage } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
@@ -47,6 +48,49 @@ describe('a sign-in at another provider', () => {
     expect(json).toMatchObject({ subject: 'person-1', name: 'Grace Hopper', username: 'grace' })
     expect(json).not.toHaveProperty('object_id')
     expect(json).not.toHaveProperty('tenant_id')
+  })
+
+  it('takes names that only userinfo has from there, and needs them for nothing', async () => {
+    const namesOf = async (person: Person) => {
+      const { json } = await person.script(shopPage, '/session')
+      return { subject: json.subject, name: json.name, username: json.username }
+    }
+    const signIn = async (userinfo: MockProvider['behaviour']['userinfo'], at: string) => {
+      provider.behaviour.person = { sub: 'person-1' }
+      provider.behaviour.userinfo = userinfo
+      const person = stack.person()
+      expect((await person.signIn(query, undefined, { at })).location).toBe(returnUrl)
+      return namesOf(person)
+    }
+    const at = await coldInstance()
+
+    expect(await signIn({ sub: 'person-1', name: 'Grace Hopper', preferred_username: 'grace' }, at)).toEqual({
+      subject: 'person-1',
+      name: 'Grace Hopper',
+      username: 'grace',
+    })
+    // Core §5.3.2: of another person.
+    expect(await signIn({ sub: 'person-2', name: 'Mallory' }, at)).toEqual({ subject: 'person-1' })
+    expect(await signIn(undefined, at)).toEqual({ subject: 'person-1' })
+    // After a refusal the endpoint is left alone for a while.
+    provider.resetRequests()
+    expect(await signIn({ sub: 'person-1', name: 'Grace Hopper' }, at)).toEqual({ subject: 'person-1' })
+    expect(provider.asked('userinfo')).toBe(0)
+  })
+
+  it('goes on to the front end with a stale response, in a browser that is signed in', async () => {
+    const person = stack.person()
+    const stale = await person.atProvider((await person.begin(query)).location ?? '')
+    await person.signIn(query)
+    await person.callback(stale)
+    const again = { ...stale, fields: { ...stale.fields, state: `${'x'.repeat(43)}.shop` } }
+
+    const reply = await person.callback(again)
+
+    expect(reply.status).toBe(303)
+    expect(reply.location).toBe('http://localhost:3000/')
+    expect(reply.cookies).toEqual([])
+    expectPage(await stack.person().callback(again), 'sign_in_unknown')
   })
 
   it('costs one request to the provider and two to the store', async () => {

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { send } from '../setup/client.ts'
+import { decodeJwt } from 'jose'
+import { app, send, signInByCode } from '../setup/client.ts'
 import { clientId, mockProvider } from '../setup/mock-provider.ts'
 import type { MockProvider } from '../setup/mock-provider.ts'
 import { deskPage, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
-import { startStack } from '../setup/stack.ts'
+import { desk, shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
 // As AD FS has it; MSAL has a way of its own for that path.
@@ -14,7 +15,11 @@ let stack: Stack
 let provider: MockProvider
 let withoutSignOut: string
 beforeAll(async () => {
-  stack = await startStack({ provider: mock.start })
+  stack = await startStack({
+    provider: mock.start,
+    settings: { Broker__OfflineAccess: 'true' },
+    frontEnds: [shop, desk, app],
+  })
   provider = mock.get()
   await stack.person().begin({ frontend: 'shop' }) // reads the metadata, as it is usually
   provider.behaviour.metadata = { end_session_endpoint: undefined }
@@ -45,7 +50,37 @@ describe('signing out', () => {
     const back = await person.open(there.headers.get('location') ?? '')
     expect(back.location).toBe('http://localhost:3000/')
     const asked = provider.requests.find(({ endpoint }) => endpoint === 'endsession')
-    expect(Object.keys(asked?.parameters ?? {}).sort()).toEqual(['client_id', 'post_logout_redirect_uri', 'state'])
+    const names = ['client_id', 'id_token_hint', 'post_logout_redirect_uri', 'state']
+    expect(Object.keys(asked?.parameters ?? {}).sort()).toEqual(names)
+    expect(decodeJwt(asked?.parameters.id_token_hint ?? '')).toMatchObject({ iss: provider.issuer, sub: 'person-1' })
+    expect(stack.log()).not.toContain(asked?.parameters.id_token_hint)
+  })
+
+  it('has the ID token after a renewal too, and for an OAuth client', async () => {
+    provider.behaviour.person = { sub: 'person-1', sid: 'session-1' }
+    provider.behaviour.accessTokenSeconds = 5
+    const person = stack.person()
+    await person.signIn({ frontend: 'shop' })
+    await person.sessionToken(shopPage, { api: 'orders' })
+    const hintOf = (url: unknown) => decodeJwt(new URL(url as string).searchParams.get('id_token_hint') ?? '')
+    expect(hintOf((await signOut(person, stack.url)).json.url)).toMatchObject({ sub: 'person-1' })
+
+    const { refreshToken } = await signInByCode(person, stack.url)
+    const body = JSON.stringify({ refresh_token: refreshToken })
+    const { json } = await person.script({ id: app.id, origin: app.origins[0]! }, '/logout', { method: 'POST', body })
+    expect(hintOf(json.url)).toMatchObject({ sub: 'person-1', sid: 'session-1' })
+  })
+
+  it('sends no ID token that would make the URL too long', async () => {
+    provider.behaviour.person = { sub: 'person-1', groups: 'g'.repeat(8000) }
+    const person = stack.person()
+    await person.signIn({ frontend: 'shop' })
+
+    const { json } = await signOut(person, stack.url)
+
+    const url = new URL(json.url as string)
+    expect([...url.searchParams.keys()].sort()).toEqual(['client_id', 'post_logout_redirect_uri', 'state'])
+    expect(await isSignedIn(person)).toBe(false)
   })
 
   it('ends here and goes straight to the front end’s page, where the provider has no sign-out', async () => {
@@ -128,6 +163,27 @@ describe('a sign-out by a frame', () => {
     const done = await frame({ iss: provider.issuer, sid: 'session-of-person-1' })
     expect(await isSignedIn(person)).toBe(false)
     expect(done.headers.get('content-security-policy')).toContain(new URL(provider.issuer).origin)
+  })
+
+  it.each(['a+b/c==', 's', 'x'.repeat(300), 'ä b'])(
+    'ends the session %j, whatever its characters and length',
+    async (sid) => {
+      const person = await signIn('person-1', sid)
+
+      await frame({ iss: provider.issuer, sid: `${sid}x` })
+      expect(await isSignedIn(person)).toBe(true)
+
+      await frame({ iss: provider.issuer, sid })
+      expect(await isSignedIn(person)).toBe(false)
+    },
+  )
+
+  it('ends a session whose + the provider did not encode', async () => {
+    const person = await signIn('person-1', 'a+b/c==')
+
+    await stack.person().open('/logout/frontchannel?sid=a+b/c==')
+
+    expect(await isSignedIn(person)).toBe(false)
   })
 
   it('ends nobody’s by a subject in the place of a session', async () => {

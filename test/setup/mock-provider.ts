@@ -35,11 +35,13 @@ export interface MockBehaviour {
   assertion: JWTVerifyOptions
   /** Takes assertions of nobody: it has lost the client's keys. */
   forgetsClient: boolean
+  /** The answer of the userinfo endpoint, for the access token that was issued last; undefined answers 401. */
+  userinfo: Readonly<Record<string, unknown>> | undefined
   /** Waits before a refresh is answered. */
   refreshDelay: number
 }
 
-export type MockEndpoint = 'metadata' | 'jwks' | 'authorize' | 'token' | 'endsession'
+export type MockEndpoint = 'metadata' | 'jwks' | 'authorize' | 'token' | 'endsession' | 'userinfo'
 
 export interface MockRequest {
   readonly endpoint: MockEndpoint
@@ -74,6 +76,7 @@ const usual: MockBehaviour = {
   down: [],
   assertion: {},
   forgetsClient: false,
+  userinfo: undefined,
   refreshDelay: 0,
 }
 
@@ -100,6 +103,7 @@ async function startMock(cloud: Cloud, brokerUrl: string, path: string): Promise
   const clientKeys = createRemoteJWKSet(new URL(`${brokerUrl}/.well-known/jwks.json`), { cooldownDuration: 0 })
   const behaviour: MockBehaviour = { ...usual }
 
+  let issued = ''
   let handle: ((request: IncomingMessage, response: ServerResponse) => void) | undefined
   const server = await listen({
     name: 'second identity provider',
@@ -116,6 +120,7 @@ async function startMock(cloud: Cloud, brokerUrl: string, path: string): Promise
     [`${basePath}/authorize`]: 'authorize',
     [`${basePath}/token`]: 'token',
     [`${basePath}/endsession`]: 'endsession',
+    [`${basePath}/userinfo`]: 'userinfo',
   }
 
   const checkAssertion = async (request: MockRequest): Promise<boolean> => {
@@ -212,6 +217,7 @@ async function startMock(cloud: Cloud, brokerUrl: string, path: string): Promise
       const answer = response.body as Record<string, unknown>
       answer.scope = (request.body as { scope?: string }).scope ?? grant.scope
       answer.expires_in = behaviour.accessTokenSeconds
+      issued = String(answer.access_token)
       delete answer.refresh_token
       if (!behaviour.refreshTokens || !grant.scope.split(' ').includes('offline_access')) return
       answer.refresh_token = randomUUID()
@@ -232,6 +238,13 @@ async function startMock(cloud: Cloud, brokerUrl: string, path: string): Promise
     const asked: MockRequest = { endpoint, parameters }
     requests.push(asked)
     if (behaviour.down.includes(endpoint)) return void response.writeHead(503).end()
+    if (endpoint === 'userinfo') {
+      const isAuthorized = issued !== '' && request.headers.authorization === `Bearer ${issued}`
+      if (!isAuthorized || !behaviour.userinfo) return void response.writeHead(401).end('{}')
+      return void response
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end(JSON.stringify(behaviour.userinfo))
+    }
     if (endpoint === 'token') {
       if (behaviour.refreshDelay > 0 && 'refresh_token' in parameters) {
         await new Promise((resolve) => setTimeout(resolve, behaviour.refreshDelay))

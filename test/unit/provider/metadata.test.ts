@@ -107,6 +107,18 @@ describe('metadata of another provider than Entra', () => {
     expect(openIdProfile({ authority: 'https://login.example.com/a/' }).metadataUrl).toBe(url)
   })
 
+  it('is read for the application, where the tenant signs its tokens with keys of its own', () => {
+    const tenant = { instance: 'https://login.microsoftonline.com/', tenantId: 't' }
+    const url = 'https://login.microsoftonline.com/t/v2.0/.well-known/openid-configuration'
+
+    expect(entraProfile(tenant).metadataUrl).toBe(url)
+    expect(entraProfile({ ...tenant, ownKeysOf: 'an-id' }).metadataUrl).toBe(`${url}?appid=an-id`)
+    const keys = 'https://login.microsoftonline.com/t/discovery/v2.0/keys?appid=an-id'
+    const json = { issuer: `${tenant.instance}t/v2.0`, token_endpoint: `${tenant.instance}t/oauth2/v2.0/token` }
+    const rest = { authorization_endpoint: `${tenant.instance}t/oauth2/v2.0/authorize`, jwks_uri: keys }
+    expect(entraProfile({ ...tenant, ownKeysOf: 'an-id' }).checkMetadata({ ...json, ...rest }).jwksUri).toBe(keys)
+  })
+
   it('does not decide whom an assertion is for', () => {
     const assertionAudience = 'https://login.example.com/token'
     expect(openIdProfile({ authority }).assertion.audience).toBe(authority)

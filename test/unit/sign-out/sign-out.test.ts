@@ -22,7 +22,7 @@ describe('a sign-out that comes back late', () => {
   })
   afterAll(() => parts.close())
 
-  it('is taken for an hour and refused afterwards', async () => {
+  it('redirects for an hour, and afterwards is a page with a link', async () => {
     const clock = createClock('2031-05-10T12:00:00Z')
     const store = (await parts.newTables()).connect()
     const ring = openRing({ store, vault: parts.newVault(), clock })
@@ -57,8 +57,11 @@ describe('a sign-out that comes back late', () => {
     const state = url.searchParams.get('state')!
 
     clock.advance(3600)
-    expect(await signOut.complete(state)).toMatchObject({ redirectTo: page })
+    expect(await signOut.complete(state)).toEqual({ redirectTo: page, frontEndId: 'shop' })
     clock.advance(1)
-    await expect(signOut.complete(state)).rejects.toMatchObject({ code: 'sign_out_unknown' })
+    const links = [{ text: 'Back to the application', url: page }]
+    expect(await signOut.complete(state)).toEqual({ frontEndId: 'shop', links })
+    expect(await signOut.complete(undefined)).toEqual({ links })
+    await expect(signOut.complete('made-up')).rejects.toMatchObject({ code: 'sign_out_unknown', links })
   })
 })
