@@ -47,7 +47,7 @@ describeInBrowser('pages', () => {
     'what the broker reported': async (page) => {
       await page.goto(`${stack.url}/login?frontend=nobody`)
       const received = () => stack.ingestion.received().map(({ type }) => type)
-      await expect.poll(received, { timeout: 15_000 }).toContain('event')
+      await expect.poll(received, { timeout: 60_000 }).toContain('event')
       await page.goto(stack.ingestion.url)
       await page.getByRole('heading', { name: 'What the broker reports' }).waitFor()
     },

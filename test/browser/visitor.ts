@@ -15,7 +15,7 @@ const policyComplaint = /content.security.policy|refused to (load|apply|execute|
 /** A browser profile of its own: no cookies yet. */
 export async function newVisitor(browser: Browser, options: BrowserContextOptions = {}): Promise<Visitor> {
   const context = await browser.newContext(options)
-  context.setDefaultTimeout(15_000)
+  context.setDefaultTimeout(60_000)
   const complaints: string[] = []
   context.on('console', (message) => {
     if (policyComplaint.test(message.text())) complaints.push(message.text())

@@ -163,5 +163,5 @@ describe('npm run roll', () => {
     ].map((step) => stdout.indexOf(step))
     expect(order).not.toContain(-1)
     expect(order).toEqual([...order].sort((a, b) => a - b))
-  }, 120_000)
+  }, 300_000)
 })

@@ -113,7 +113,7 @@ export function logged({ log }: Pick<Stack, 'log'>, event: string): readonly Rec
 }
 
 /** Repeats until it is so; tells the last answer when it never is. */
-export async function until<T>(look: () => Promise<T> | T, isSo: (seen: T) => boolean, seconds = 20): Promise<T> {
+export async function until<T>(look: () => Promise<T> | T, isSo: (seen: T) => boolean, seconds = 90): Promise<T> {
   const end = Date.now() + seconds * 1000
   for (;;) {
     const seen = await look()

@@ -26,7 +26,7 @@ export async function allComeRound(stack: Stack, signedIn: Person, urls: readonl
   expect(urls).not.toEqual([])
   const comesRound = async (url: string) => {
     await expect
-      .poll(async () => isSignedIn(await attemptAnew(stack, url)), { timeout: 15_000, interval: 500 })
+      .poll(async () => isSignedIn(await attemptAnew(stack, url)), { timeout: 60_000, interval: 500 })
       .toBe(true)
     await expectSignedIn(signedIn, url)
   }

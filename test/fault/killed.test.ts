@@ -9,7 +9,7 @@ import type { Stack } from '../setup/stack.ts'
 import { expectSignedIn } from './expectations.ts'
 
 /** A machine that has a lot to do takes long over a new instance. */
-const patience = { timeout: 15_000 }
+const patience = { timeout: 60_000 }
 const narrower = { api: 'orders', scope: ordersRead }
 
 let stack: Stack

@@ -211,7 +211,7 @@ describe('a store that is down', () => {
 
     stack.store.clearFaults()
     await expect
-      .poll(async () => (await person.script(shopPage, '/session', { at: url })).status, { timeout: 15_000 })
+      .poll(async () => (await person.script(shopPage, '/session', { at: url })).status, { timeout: 60_000 })
       .toBe(200)
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
   })

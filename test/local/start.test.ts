@@ -95,7 +95,7 @@ const addresses = (line: z.infer<typeof readyLine>) => [
 const isOver = async (line: z.infer<typeof readyLine>, program: Program) => {
   expect(await Promise.all(addresses(line).map(isTaken))).toEqual(Array(9).fill(false))
   await expect(readFile(line.ca, 'utf8')).rejects.toThrow('ENOENT')
-  await vi.waitFor(() => expect(processesOf(program)).toEqual([]), 20_000)
+  await vi.waitFor(() => expect(processesOf(program)).toEqual([]), 60_000)
 }
 
 describe('everything on free ports', () => {
@@ -185,7 +185,7 @@ describe('the parts without the broker', () => {
     expect(program.stderr()).not.toContain('Telemetry')
     process.kill(program.pid, 'SIGTERM')
     expect(await program.ended).toBe(0)
-    await vi.waitFor(() => expect(processesOf(program)).toEqual([]), 20_000)
+    await vi.waitFor(() => expect(processesOf(program)).toEqual([]), 60_000)
   })
 })
 

@@ -74,7 +74,7 @@ describe('a certificate at another provider', () => {
     expectPage(await signIn(), 'client_refused')
     // What the page says is kept for some seconds.
     const ready = async () => (await stack.person().open('/health/ready')).text
-    await expect.poll(ready, { timeout: 10_000, interval: 500 }).toBe('certificate')
+    await expect.poll(ready, { timeout: 60_000, interval: 500 }).toBe('certificate')
     expect(logged(stack, 'certificate refused')).toHaveLength(1)
 
     provider.behaviour.forgetsClient = false

@@ -50,7 +50,7 @@ describe('metadata of another provider', () => {
 
     provider.reset()
     const isMended = async () => (await stack.person().begin(query, { at })).status === 303
-    await expect.poll(isMended, { timeout: 10_000, interval: 500 }).toBe(true)
+    await expect.poll(isMended, { timeout: 60_000, interval: 500 }).toBe(true)
     expect(await isSignedIn(at)).toBe(true)
   })
 
@@ -64,7 +64,7 @@ describe('metadata of another provider', () => {
 
     provider.behaviour.down = []
     await expect
-      .poll(async () => (await stack.person().begin(query, { at })).status === 303, { timeout: 10_000, interval: 500 })
+      .poll(async () => (await stack.person().begin(query, { at })).status === 303, { timeout: 60_000, interval: 500 })
       .toBe(true)
   })
 })

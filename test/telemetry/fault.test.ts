@@ -25,7 +25,7 @@ describe('telemetry that does not get through', () => {
     stack = await startStack({ telemetry: true, settings: quick })
     // The exporter is loaded, and has a token.
     await expectSignIn()
-    await vi.waitUntil(() => stack.ingestion.received().length > 0, { timeout: 20_000 })
+    await vi.waitUntil(() => stack.ingestion.received().length > 0, { timeout: 60_000 })
   })
   afterEach(async () => {
     stack.ingestion.faults.clear()
@@ -47,7 +47,7 @@ describe('telemetry that does not get through', () => {
   const expectTold = async () => {
     const reference = await expectSignIn()
     const told = () => stack.ingestion.received().filter(({ operationId }) => operationId === reference).length
-    await expect.poll(told, { timeout: 25_000, interval: 100 }).toBe(6)
+    await expect.poll(told, { timeout: 60_000, interval: 100 }).toBe(6)
   }
 
   const faults: readonly (readonly [string, IngestionFault])[] = [
@@ -65,7 +65,7 @@ describe('telemetry that does not get through', () => {
     const undo = stack.ingestion.faults.add(fault)
 
     await expectSignIn()
-    await expect.poll(() => stack.ingestion.requests.length, { timeout: 20_000 }).toBeGreaterThan(before)
+    await expect.poll(() => stack.ingestion.requests.length, { timeout: 60_000 }).toBeGreaterThan(before)
     await expectSignIn()
 
     undo()

@@ -77,7 +77,7 @@ describe('the telemetry’s thread', () => {
         .split('\n')
         .map((line) => JSON.parse(line) as [string, ...string[]])
     const connected = async () => (await noted()).filter(([what]) => what === 'connect').length
-    await expect.poll(connected, { timeout: 15_000 }).toBeGreaterThan(3)
+    await expect.poll(connected, { timeout: 60_000 }).toBeGreaterThan(3)
     await wait(2_000)
     worker.stop()
 

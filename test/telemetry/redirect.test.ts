@@ -42,7 +42,7 @@ describe('an ingestion that sends its reporters elsewhere', () => {
   it('gets the identity’s token, and nobody else does', async () => {
     expect((await stack.person().signIn(query)).location).toBe(query.return_url)
 
-    await expect.poll(() => seen.length, { timeout: 20_000 }).toBeGreaterThan(2)
+    await expect.poll(() => seen.length, { timeout: 60_000 }).toBeGreaterThan(2)
     expect(seen.every(({ bearer }) => bearer)).toBe(true)
     expect(new Set(seen.map(({ at }) => at))).toEqual(new Set(['ingestion']))
   })

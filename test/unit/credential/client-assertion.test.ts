@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { audience, certificateName, clientId, startVaultParts } from '../vault/vault-parts.ts'
 import type { KeyVault } from '../../../shared/vault/key-vault/vault.key-vault.ts'
 import type { VaultParts } from '../vault/vault-parts.ts'
+import { letDeadlinePass } from '../../setup/deadline.ts'
 
 let parts: VaultParts
 beforeAll(async () => {
@@ -156,7 +157,12 @@ describe('a vault in trouble', () => {
     const { assertions } = parts.instance()
     parts.vault.faults.add({ operation: 'sign', hang: true })
 
-    await expect(assertions.get()).rejects.toMatchObject({ code: 'vault_unavailable', detail: 'deadline' })
+    const hangs = letDeadlinePass(
+      () => assertions.get(),
+      () => parts.operations().includes('sign unanswered'),
+      60_000,
+    )
+    await expect(hangs).rejects.toMatchObject({ code: 'vault_unavailable', detail: 'deadline' })
 
     parts.vault.faults.clear()
     await expect(assertions.get()).resolves.toBeDefined()

@@ -185,7 +185,7 @@ describe('ending', () => {
   it('lets requests in flight finish, then runs the appTerminate hooks', async () => {
     const host = await served('app')
     const slow = fetch(`${host.url}/answers/slow?ms=500`)
-    await new Promise((done) => setTimeout(done, 150))
+    await host.logged(/slow has begun/)
 
     await host.close()
 

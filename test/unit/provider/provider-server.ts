@@ -97,7 +97,7 @@ export async function startProviderServer() {
       faults.length = 0
       return openProvider({
         profile: entraProfile({ instance, tenantId }),
-        network: createNetwork({ deadlineMilliseconds: 500 }),
+        network: createNetwork(),
         clock: () => now.value,
         onFault: (error) => void faults.push(error),
       })

@@ -45,7 +45,7 @@ beforeAll(async () => {
       accepted: ({ jwt }) => void accepted.push(jwt),
       state: () => undefined,
     } satisfies ClientAssertions,
-    network: createNetwork({ deadlineMilliseconds: 200 }),
+    network: createNetwork(),
     clock: () => now,
   })
 })

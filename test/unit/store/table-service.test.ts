@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { BrokerError } from '../../../shared/errors/errors.ts'
 import { bearerToken, createTableService } from '../../../shared/store/azure-table/table-service.azure-table.ts'
 import type { TableService } from '../../../shared/store/azure-table/table-service.azure-table.ts'
+import { letDeadlinePass } from '../../setup/deadline.ts'
 import { sendJson, startSecureServer } from '../../setup/secure-server.ts'
 import type { Answerer, SecureServer } from '../../setup/secure-server.ts'
 
@@ -27,7 +28,7 @@ beforeEach(() => {
 })
 afterAll(() => server.close())
 
-const soon = () => performance.now() + 500
+const soon = () => performance.now() + 5_000
 const ask = () => service({ method: 'GET', resource: 'rows()', query: '$top=1' }, soon())
 const good: Answerer = (_, response) => sendJson(response, { value: [] })
 const refusal = (code: string) => ({ 'odata.error': { code, message: { lang: 'en', value: 'No.' } } })
@@ -153,7 +154,7 @@ describe('what is not an answer of the table service', () => {
   ])('is given up at the deadline where it %s', async (_what, answer) => {
     server.answer(answer)
 
-    await expect(service({ method: 'GET', resource: 'rows()' }, performance.now() + 100)).rejects.toMatchObject({
+    await expect(letDeadlinePass(ask, () => server.requests.length > 0)).rejects.toMatchObject({
       code: 'store_unavailable',
       detail: 'deadline',
     })

@@ -53,7 +53,15 @@ export async function startVaultParts() {
   }
 
   const connect = (options: Partial<KeyVaultOptions> = {}) =>
-    createKeyVault({ vaultUrl: vault.url, certificateName, wrappingKeyName, credential, ...options })
+    createKeyVault({
+      vaultUrl: vault.url,
+      certificateName,
+      wrappingKeyName,
+      credential,
+      // It only bounds a hang: a test of the deadline lets it pass by itself.
+      deadlineMilliseconds: 60_000,
+      ...options,
+    })
 
   return {
     vault,
@@ -74,7 +82,7 @@ export async function startVaultParts() {
         tablePrefix: tables,
         credential: () => Promise.resolve(credential),
       })
-      const keyVault = connect({ deadlineMilliseconds: 300, certificateName: certificate })
+      const keyVault = connect({ certificateName: certificate })
       const versions = createSigningVersions({
         vault: keyVault,
         store,
