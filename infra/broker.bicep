@@ -51,7 +51,7 @@ param brokerSettings appSettings = {}
 @description('first: everything except the resources that need the deployed code. second: those too. The hook sets it.')
 param deploymentPass 'first' | 'second' = 'first'
 
-@description('Major version of Node. `az functionapp list-flexconsumption-runtimes` lists the versions of a region.')
+@description('Major version of Node. `az functionapp list-flexconsumption-runtimes --location <region> --runtime node` lists the versions of a region.')
 param nodeVersion '22' | '24' = '22'
 
 @description('Memory of an instance in MB.')

@@ -374,7 +374,7 @@ export const errorCatalogue = {
     status: 503,
     responsible: 'operator',
     title: 'The key that protects the broker’s sessions may not sign.',
-    remedy: `${retry} Operator: allow the key that Broker__WrappingKeyName names the operation sign: az keyvault key set-attributes --ops sign wrapKey unwrapKey.`,
+    remedy: `${retry} Operator: allow the key that Broker__WrappingKeyName names the operation sign: az keyvault key set-attributes --vault-name <vault> --name <wrapping key> --ops sign wrapKey unwrapKey.`,
   },
   signature_invalid: {
     status: 503,

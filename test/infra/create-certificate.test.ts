@@ -77,7 +77,7 @@ describe('npm run certificate -- create', () => {
     [['--key-size', '1024'], 'none of 2048, 3072, 4096'],
     [['--subject', 'broker'], 'write CN=name'],
     [['--name', 'a/b'], 'letters, digits and hyphens'],
-    [['--vault', 'https://vault.example.com'], 'no Key Vault of an Azure cloud'],
+    [['--vault', 'https://vault.example.com'], 'not a Key Vault of an Azure cloud'],
     [['--colour', 'red'], '--help'],
   ])('refuses %j before it asks the vault', async (args, sentence) => {
     vault.resetRequests()
