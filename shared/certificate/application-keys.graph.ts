@@ -7,6 +7,7 @@ import { BrokerError } from '../errors/errors.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { ApplicationKeys, ProvingVersion } from './application-keys.ts'
+import { graphRefusal } from './graph-refusals.ts'
 import { signProof } from './proof.ts'
 
 export interface GraphApplicationKeysOptions {
@@ -49,7 +50,7 @@ export function createGraphApplicationKeys(options: GraphApplicationKeysOptions)
       const key = Buffer.from(certificate).toString('base64')
       const keyCredential = { type: 'AsymmetricX509Cert', usage: 'Verify', key }
       const answer = await call('addKey', by, { keyCredential, passwordCredential: null })
-      if (answer.status < 200 || answer.status >= 300) throw refusal('addKey', answer)
+      if (answer.status < 200 || answer.status >= 300) throw graphRefusal('addKey', answer.status, answer.json.error)
       const { keyId } = answer.json
       if (typeof keyId === 'string' && keyIdForm.test(keyId)) return keyId
       throw new BrokerError('provider_answer_invalid', { detail: 'addKey answered without a keyId' })
@@ -60,14 +61,7 @@ export function createGraphApplicationKeys(options: GraphApplicationKeysOptions)
       if (answer.status >= 200 && answer.status < 300) return
       // Gone already: an earlier run did it and its answer was lost, or a person did.
       if (answer.status === 404 || answer.status === 400) return
-      throw refusal('removeKey', answer)
+      throw graphRefusal('removeKey', answer.status, answer.json.error)
     },
   }
-}
-
-/** Graph's own code, which is letters: nothing with a token's digits and dots passes. Its message may quote what was sent. */
-function refusal(action: string, { status, json }: NetworkAnswer): BrokerError {
-  const { code } = (json.error ?? {}) as { code?: unknown }
-  const word = typeof code === 'string' && /^[A-Za-z_]{1,60}$/.test(code) ? code : '?'
-  return new BrokerError('registration_refused', { detail: `${action} answered ${status} ${word}` })
 }

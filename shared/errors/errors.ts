@@ -478,6 +478,11 @@ export const errorCatalogue = {
 
 export type ErrorCode = keyof typeof errorCatalogue
 
+/** A remedy for a passing fault: one sentence for the person, then the fix for the operator, which begins in lower case. */
+export function forOperator(fix: string): string {
+  return `${retry} Operator: ${fix}`
+}
+
 /** The error value for an OAuth client (RFC 6749 §4.1.2.1 and §5.2). */
 export function oauthErrorOf(code: ErrorCode): string {
   const { oauth, status }: ErrorEntry = errorCatalogue[code]
@@ -492,6 +497,8 @@ export interface ErrorOptions {
   readonly detail?: string | undefined
   /** For the log only. */
   readonly cause?: unknown
+  /** In place of the catalogue's remedy, where the cause is known more precisely; public. */
+  readonly remedy?: string | undefined
   /** Public members of the problem details, also shown on a page: names and addresses that the reader may see. */
   readonly members?: Readonly<Record<string, unknown>>
   /** For 503: seconds until a repeated request is useful. */
@@ -522,6 +529,7 @@ export interface Cookie {
 export class BrokerError extends Error {
   readonly code: ErrorCode
   readonly detail: string | undefined
+  readonly remedy: string
   readonly members: Readonly<Record<string, unknown>>
   readonly retryAfterSeconds: number | undefined
   readonly links: readonly Link[]
@@ -533,6 +541,7 @@ export class BrokerError extends Error {
     this.name = 'BrokerError'
     this.code = code
     this.detail = options.detail
+    this.remedy = options.remedy ?? errorCatalogue[code].remedy
     this.members = options.members ?? {}
     this.retryAfterSeconds = options.retryAfterSeconds
     this.links = options.links ?? []
@@ -542,9 +551,9 @@ export class BrokerError extends Error {
 
   /** Returns the same error with more for its answer; everything that is not named in `more` stays as it is. */
   with(more: ErrorOptions): BrokerError {
-    const { detail, cause, members, retryAfterSeconds, links, cookies, redirectTo } = this
+    const { detail, cause, remedy, members, retryAfterSeconds, links, cookies, redirectTo } = this
     const error = new BrokerError(this.code, {
-      ...{ detail, cause, members, retryAfterSeconds, links, cookies, redirectTo },
+      ...{ detail, cause, remedy, members, retryAfterSeconds, links, cookies, redirectTo },
       ...more,
     })
     if (this.stack !== undefined) error.stack = this.stack

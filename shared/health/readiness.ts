@@ -5,7 +5,7 @@ import { daysLeft, warningsOf } from '../certificate/warnings.ts'
 import type { CertificateEvent } from '../certificate/warnings.ts'
 import type { ClientAssertions } from '../credential/client-assertion.ts'
 import type { SigningVersions } from '../credential/signing-version.ts'
-import { asBrokerError, BrokerError, errorCatalogue } from '../errors/errors.ts'
+import { asBrokerError, BrokerError } from '../errors/errors.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import type { Store } from '../store/store.ts'
 import type { IdentityProvider } from '../provider/provider.ts'
@@ -125,7 +125,7 @@ async function check(
     await work()
     return { ...told(), part, ok: true }
   } catch (thrown) {
-    const { code } = asBrokerError(thrown)
-    return { ...told(), part, ok: false, code, remedy: errorCatalogue[code].remedy }
+    const { code, remedy } = asBrokerError(thrown)
+    return { ...told(), part, ok: false, code, remedy }
   }
 }

@@ -1,5 +1,5 @@
 /** A failure for an OAuth client: RFC 6749 §5.2, with our own code and reference beside it. */
-import { errorCatalogue, oauthErrorOf } from '../errors/errors.ts'
+import { oauthErrorOf } from '../errors/errors.ts'
 import type { BrokerError } from '../errors/errors.ts'
 import type { Answer } from './answer.ts'
 import { json } from './answer.ts'
@@ -8,7 +8,7 @@ import { retryAfter } from './problem.ts'
 export function oauthProblem(error: BrokerError, reference: string): Answer {
   const { code, status, members } = error
   // RFC 6749 §5.2: a description is ASCII.
-  const description = errorCatalogue[code].remedy.replaceAll('’', "'")
+  const description = error.remedy.replaceAll('’', "'")
   const body = { ...members, error: oauthErrorOf(code), error_description: description, code, reference }
   // What the request says about its grant, client or scope is 400 whatever a page would answer.
   const oauthStatus = status >= 500 || [405, 413, 415].includes(status) ? status : 400

@@ -62,10 +62,10 @@ export function page(
 
 /** A failure for a person: what happened, what to do, ways on, and the reference to give to somebody who can help. */
 export function errorPage(error: BrokerError, reference: string): Answer {
-  const { title, remedy } = errorCatalogue[error.code]
+  const { title } = errorCatalogue[error.code]
   const { registration, parameter, problem, settings } = error.members
   const body = html`
-    <p>${remedy}</p>
+    <p>${error.remedy}</p>
     ${typeof parameter === 'string' ? html`<p>Parameter: <strong>${parameter}</strong>${typeof problem === 'string' ? `: ${problem}` : ''}</p>` : undefined}
     ${
       typeof registration === 'string'

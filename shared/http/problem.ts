@@ -5,8 +5,8 @@ import type { Answer } from './answer.ts'
 
 /** @param reference the invocation's trace id; the same stands in the log */
 export function problem(error: BrokerError, reference: string): Answer {
-  const { title, remedy, responsible } = errorCatalogue[error.code]
-  const { status } = error
+  const { title, responsible } = errorCatalogue[error.code]
+  const { status, remedy } = error
   return {
     status,
     headers: {

@@ -4,10 +4,10 @@
  */
 import { AzureCliCredential, AzureDeveloperCliCredential, ChainedTokenCredential } from '@azure/identity'
 import type { AccessToken, TokenCredential } from '@azure/identity'
-import { BrokerError } from '../errors/errors.ts'
 import { withDeadline } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
+import { identityRefusal } from './identity-refusals.ts'
 import { createManagedIdentity } from '../outbound/managed-identity.azure-identity.ts'
 
 export interface TokenCredentialOptions {
@@ -34,7 +34,7 @@ export function createTokenCredential(options: TokenCredentialOptions): TokenCre
       kept.set(scope, token)
       return token
     } catch (cause) {
-      throw new BrokerError('managed_identity_unavailable', { cause })
+      throw identityRefusal(cause, options.managedIdentity)
     }
   })
 

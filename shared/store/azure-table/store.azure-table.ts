@@ -6,6 +6,7 @@ import type { ProxyPolicy } from '../../outbound/proxy.ts'
 import { isLoopbackHost } from '../../settings/addresses.ts'
 import type { RowKey, Store, StoredRow, TableName } from '../store.ts'
 import { etagOf, fromEntity, markerName, quote, rowColumns, textOf, toEntity } from './table-entity.ts'
+import { storeRefusal } from './table-refusals.ts'
 import { bearerToken, createTableService, emulatorKey } from './table-service.azure-table.ts'
 import type { TableAnswer, TableRequest } from './table-service.azure-table.ts'
 
@@ -164,5 +165,5 @@ function newEtagOf(table: TableName, answer: TableAnswer): string {
 }
 
 function unexpected(table: TableName, { status, code }: TableAnswer): BrokerError {
-  return new BrokerError('store_unavailable', { detail: `${table}: ${status} ${code ?? 'unexpected'}` })
+  return storeRefusal(table, status, code)
 }

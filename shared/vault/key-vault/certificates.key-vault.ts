@@ -11,7 +11,7 @@ import type { ProxyPolicy } from '../../outbound/proxy.ts'
 import { sdkNetworkOptions } from '../../outbound/sdk-network.azure-core.ts'
 import { withDeadline } from '../../async/deadline.ts'
 import type { CertificateVault } from '../vault.ts'
-import { passing, refusal } from './vault-refusals.ts'
+import { innerCodeOf, passing, refusal } from './vault-refusals.ts'
 
 export interface KeyVaultCertificatesOptions {
   /** Checked by the settings: the cloud's vault suffix, or loopback. */
@@ -89,9 +89,21 @@ const plainAnswers: PipelinePolicy = {
     const { status, headers } = response
     const passes = passing(status, headers.get('retry-after'))
     if (passes) throw passes
+    // The SDK drops the inner code of a list's refusal. A 401 is left to its challenge policy.
+    if (status > 401 && status < 500) {
+      throw refusal(status, 'certificate_missing', undefined, innerCodeOf(errorOf(response.bodyAsText)))
+    }
     if (status < 400 && !/^application\/json\b/i.test(headers.get('content-type') ?? '')) {
       throw new BrokerError('vault_unavailable', { detail: `vault answered ${status} without JSON` })
     }
     return response
   },
+}
+
+function errorOf(body: string | null | undefined): unknown {
+  try {
+    return (JSON.parse(body ?? '') as { error?: unknown } | null)?.error
+  } catch {
+    return undefined
+  }
 }

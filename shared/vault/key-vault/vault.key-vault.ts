@@ -15,7 +15,7 @@ import type { AddedHosts } from '../../settings/addresses.ts'
 import { withDeadline } from '../../async/deadline.ts'
 import { lazy } from '../../async/lazy.ts'
 import type { CertificateVault, WrappingKey, WrappingKeyVersion } from '../vault.ts'
-import { passing, refusal } from './vault-refusals.ts'
+import { innerCodeOf, passing, refusal } from './vault-refusals.ts'
 
 export interface KeyVaultOptions {
   /** Checked by the settings: the cloud's vault suffix, or loopback. */
@@ -161,19 +161,12 @@ function read(response: HttpResponse, missing: ErrorCode): Json {
 }
 
 function refused(status: number, content: Json | string, missing: ErrorCode): BrokerError {
-  const reason = typeof content === 'object' ? reasonOf(content) : undefined
+  const reason = typeof content === 'object' ? innerCodeOf(content.error) : undefined
   // These bytes were never wrapped by this key: it is the row that can't be read, not the vault.
   if (status === 400 && missing === 'key_ring_unreadable') {
     return new BrokerError(missing, { detail: ['vault answered 400', reason].filter(Boolean).join(' ') })
   }
   return refusal(status, missing, undefined, reason)
-}
-
-/** The vault's own word for it (`ForbiddenByPolicy`, `KeyDisabled`), never its text. */
-function reasonOf({ error }: Json): string | undefined {
-  const { code, innererror } = (error ?? {}) as { code?: unknown; innererror?: { code?: unknown } | null }
-  const word = innererror?.code ?? code
-  return typeof word === 'string' && /^[a-z]{1,40}$/i.test(word) ? word : undefined
 }
 
 function checkKeyVersion(version: string, missing: ErrorCode): void {
