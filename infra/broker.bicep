@@ -456,7 +456,7 @@ module functionApp 'modules/function-app.bicep' = {
     })
   }
   // The app reads its package when it starts, so the private way to it must exist before.
-  dependsOn: [privateEndpoints]
+  dependsOn: [virtualNetwork, privateEndpoints]
 }
 
 module customDomain 'modules/domain.bicep' = if (!empty(domain)) {

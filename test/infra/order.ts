@@ -7,6 +7,7 @@ interface Resource {
   readonly type: string
   readonly name: string
   readonly existing?: boolean
+  readonly condition?: unknown
   readonly dependsOn?: readonly string[]
   readonly properties?: {
     readonly template?: Template
@@ -15,14 +16,18 @@ interface Resource {
 }
 
 export interface Template {
+  readonly variables?: Readonly<Record<string, unknown>>
   readonly resources: Readonly<Record<string, Resource>> | readonly Resource[]
 }
 
 interface Node {
+  readonly type: string
+  /** The name, as an expression in which the parameters of the module are replaced. */
+  readonly name: string
+  /** The resource as text, without the resources of a module, with the same replacement. */
+  readonly text: string
   /** Symbols from the outermost template to this resource, such as `broker/vault/wrappingKey`. */
   readonly path: string
-  /** Type and name; the name is an expression with the parameters of the module replaced. */
-  readonly key: string
   readonly isExisting: boolean
 }
 
@@ -35,6 +40,8 @@ const requiredOrder = [
   ['storage/brokerTableRole', 'functionApp/site'],
   ['virtualNetwork/network', 'functionApp/site'],
   ['virtualNetwork/network', 'privateEndpoints/endpoints'],
+  ['privateEndpoints/zones', 'privateEndpoints/zoneLinks'],
+  ['privateEndpoints/zones', 'privateEndpoints/zoneGroups'],
   ['privateEndpoints/zoneGroups', 'functionApp/site'],
   ['privateEndpoints/zoneLinks', 'functionApp/site'],
   // Azure ignores every other property while it recovers a vault.
@@ -67,34 +74,79 @@ export function orderViolations(template: Template): string[] {
   // A module that uses a resource of another module by its name must wait for that module.
   for (const used of nodes.filter(({ isExisting }) => isExisting)) {
     const definers = nodes.filter(
-      ({ key, isExisting, path }) => key === used.key && !isExisting && !isSameModule(path, used.path),
+      ({ type, name, isExisting, path }) =>
+        type === used.type && name === used.name && !isExisting && !isSameModule(path, used.path),
     )
     for (const { path } of definers) {
       if (!isAfter(used.path, path)) violations.push(`${moduleOf(used.path)} does not wait for ${path}`)
     }
   }
+
+  if (!comesAfter(template, ['broker'], ['group'])) violations.push('broker does not wait for group')
+
+  // A resource that contains the id or the outputs of another one, or is its child, must wait for it.
+  const deployed = nodes.filter(({ isExisting }) => !isExisting)
+  for (const user of deployed) {
+    for (const used of deployed.filter((node) => node !== user && uses(user, node))) {
+      if (!isAfter(user.path, used.path)) violations.push(`${user.path} does not wait for ${used.path}`)
+    }
+  }
   return violations
 }
 
-/** Removes one entry of `dependsOn`. @returns a copy, or undefined where the template has no such entry */
-export function withoutDependency(template: Template, symbol: string, dependency: string): Template | undefined {
+function uses(user: Node, used: Node): boolean {
+  const names = /^format\('[{}\d/]*', (.*)\)$/.exec(used.name)?.[1] ?? used.name
+  const symbol = used.path.split('/').at(-1)!
+  const isChild = user.type.startsWith(`${used.type}/`) && (nameOfParent(user.name) ?? '') === used.name
+  const hasOutput = isSameModule(user.path, used.path) && user.text.includes(`reference('${symbol}'`)
+  return isChild || hasOutput || user.text.includes(`resourceId('${used.type}', ${names})`)
+}
+
+/** `format('{0}/{1}/{2}', a, b, c)` is a child of `format('{0}/{1}', a, b)`, and `format('{0}/{1}', a, b)` of `a`. */
+function nameOfParent(name: string): string | undefined {
+  const [, pattern = '', names = ''] = /^format\('([^']*)', (.*)\)$/.exec(name) ?? []
+  const parts = names.split(/, (?![^(]*\))/).slice(0, -1)
+  return parts.length < 2 ? parts[0] : `format('${pattern.split('/').slice(0, -1).join('/')}', ${parts.join(', ')})`
+}
+
+/** Every entry of `dependsOn` in the compiled template, as paths of symbols; without those of existing resources. */
+export function dependenciesOf(template: Template, prefix: readonly string[] = []): [string[], string[]][] {
+  return Object.entries<Resource>(template.resources).flatMap(([symbol, { existing, dependsOn = [], properties }]) => [
+    ...(existing
+      ? []
+      : dependsOn.map((one): [string[], string[]] => [
+          [...prefix, symbol],
+          [...prefix, symbolOf(one)],
+        ])),
+    ...(properties?.template ? dependenciesOf(properties.template, [...prefix, symbol]) : []),
+  ])
+}
+
+/** @returns a copy without one entry of `dependsOn` */
+export function withoutDependency(template: Template, path: readonly string[], dependency: string): Template {
   const copy = structuredClone(template)
-  const visit = (inner: Template) => {
-    for (const [name, resource] of Object.entries<Resource>(inner.resources)) {
-      if (name === symbol && resource.dependsOn?.includes(dependency)) {
-        Object.assign(resource, { dependsOn: resource.dependsOn.filter((one) => one !== dependency) })
-      }
-      if (resource.properties?.template) visit(resource.properties.template)
-    }
-  }
-  visit(copy)
-  return JSON.stringify(copy) === JSON.stringify(template) ? undefined : copy
+  const [symbol, ...outer] = [...path].reverse()
+  const inner = outer
+    .reverse()
+    .reduce((level, name) => (level.resources as Record<string, Resource>)[name]!.properties!.template!, copy)
+  const resource = (inner.resources as Record<string, Resource>)[symbol!]!
+  Object.assign(resource, { dependsOn: resource.dependsOn?.filter((one) => symbolOf(one) !== dependency) })
+  return copy
 }
 
 function nodesOf(template: Template, prefix = '', replace: (text: string) => string = (text) => text): Node[] {
   return Object.entries<Resource>(template.resources).flatMap(([symbol, resource]) => {
     const path = `${prefix}${symbol}`
-    const node = { path, key: `${resource.type} ${replace(resource.name)}`, isExisting: resource.existing === true }
+    // Neither the order itself nor the resources inside a module are a use.
+    const properties = { ...resource.properties, template: undefined }
+    const text = JSON.stringify({ ...resource, properties, dependsOn: undefined })
+    const node = {
+      path,
+      type: resource.type,
+      name: replace(resource.name).replace(/^\[(.*)\]$/, '$1'),
+      text: replace(text + variablesIn(template, text)),
+      isExisting: resource.existing === true,
+    }
     const inner = resource.properties?.template
     if (!inner) return [node]
     const values = resource.properties.parameters ?? {}
@@ -107,8 +159,22 @@ function nodesOf(template: Template, prefix = '', replace: (text: string) => str
   })
 }
 
-/** Compares the two paths where they part: siblings of one template are ordered by `dependsOn`, directly or not. */
-function comesAfter(template: Template, later: readonly string[], earlier: readonly string[]): boolean {
+/** The variables that a text uses, and those that they use. */
+function variablesIn(template: Template, text: string, seen: readonly string[] = []): string {
+  const used = [...text.matchAll(/variables\('(\w+)'\)/g)]
+    .map(([, name]) => name!)
+    .filter((name) => !seen.includes(name))
+  return used
+    .map((name) => JSON.stringify(template.variables?.[name] ?? null))
+    .map((value) => value + variablesIn(template, value, [...seen, ...used]))
+    .join('')
+}
+
+/**
+ * Compares the two paths where they part: siblings of one template are ordered by `dependsOn`, directly or through others.
+ * A resource with a condition passes no order on: ARM leaves it out, with its dependencies, where the condition is false.
+ */
+export function comesAfter(template: Template, later: readonly string[], earlier: readonly string[]): boolean {
   const [here, ...restLater] = later
   const [there, ...restEarlier] = earlier
   if (here === undefined || there === undefined) return false
@@ -120,7 +186,7 @@ function comesAfter(template: Template, later: readonly string[], earlier: reado
   const seen = new Set<string>()
   const reaches = (symbol: string): boolean => {
     if (symbol === there) return true
-    if (seen.has(symbol)) return false
+    if (seen.has(symbol) || (symbol !== here && resources[symbol]?.condition !== undefined)) return false
     seen.add(symbol)
     return (resources[symbol]?.dependsOn ?? []).map(symbolOf).some(reaches)
   }
