@@ -246,7 +246,7 @@ describe('a sign-out', () => {
       ['with a state that was changed by a byte', (state) => `state=${state.slice(0, -3)}${flip(state.slice(-3))}`],
       ['with a state that was cut', (state) => `state=${state.slice(0, -8)}`],
       ['with a page in clear', () => 'state=https%3A%2F%2Fevil.example'],
-      ['with 64 KB of state', () => `state=2026-11.${'A'.repeat(9000)}`],
+      ['with 6 KB of state', () => `state=2026-11.${'A'.repeat(6000)}`],
     ])('%s ends on a page, not at an address', async (_, change) => {
       const state = await stateOf(await signedIn())
 
