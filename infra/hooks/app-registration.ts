@@ -19,9 +19,7 @@ export interface Registration {
 }
 
 /**
- * Whether the hooks send requests to Microsoft Graph. They do not where the file says manual, for another provider,
- * and where people sign in at another tenant than that of the subscription, because the sign-in of the person who
- * deploys is for the tenant of the subscription.
+ * True where the hooks send no request to Microsoft Graph: the file says manual, the provider is another one, or people sign in at another tenant than that of the subscription, for which the deployer has no token.
  */
 export function isByHand(configuration: Configuration, subscriptionTenantId: string): boolean {
   const { tenantId = subscriptionTenantId, registration } = configuration
@@ -390,7 +388,7 @@ async function printCommands(
   report.todo(`az ad app permission admin-consent --id ${clientId}`)
 }
 
-/** Whether the hooks created the registration: it then has the unique name of this environment. */
+/** True where the hooks created the registration: it then has the unique name of this environment. */
 export async function isCreatedHere(cloud: Cloud, clientId: string, names: Names): Promise<boolean> {
   const { status, body } = await cloud.graph(`/applications(uniqueName='${names.registration}')?$select=appId`)
   return status === 200 && body['appId'] === clientId

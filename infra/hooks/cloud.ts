@@ -21,7 +21,7 @@ export interface CloudCall {
 }
 
 export interface Cloud {
-  /** Who deploys: claims of the access token for Resource Manager. */
+  /** The deploying identity, by the claims of its access token for Resource Manager. */
   principal(): Promise<Principal>
   arm(path: string, call?: CloudCall): Promise<CloudAnswer>
   graph(path: string, call?: CloudCall): Promise<CloudAnswer>

@@ -73,7 +73,7 @@ const setByTemplate: ReadonlySet<string> = new Set(
   ].map(({ name }) => name),
 )
 
-/** What `settings` may name: every setting of docs/settings.md that nothing else sets. */
+/** Names that `settings` accepts: every setting of docs/settings.md that no member and no template sets. */
 export const configurableSettings: readonly string[] = Object.values(declarations)
   .map(({ name }) => name)
   .filter((name) => !setElsewhere.has(name) && !setByTemplate.has(name))

@@ -1,4 +1,4 @@
-/** What a hook works with. Everything from outside comes in here, so that a test can run a hook in its own process. */
+/** The context of a hook: every dependency on the outside, so that a test can run a hook in its own process. */
 import type { TokenCredential } from '@azure/identity'
 import type { AzdEnvironment } from './azd.ts'
 import type { Cloud } from './cloud.ts'
@@ -29,7 +29,7 @@ export function subscriptionPath({ environment }: Pick<HookContext, 'environment
   return `/subscriptions/${environment.get('AZURE_SUBSCRIPTION_ID') ?? ''}`
 }
 
-/** Whether a pipeline runs the hook. A variable that a pipeline does not know arrives as an empty text. */
+/** True where a pipeline runs the hook. A variable that a pipeline does not know arrives as an empty text. */
 export function isPipeline({ machine }: Pick<HookContext, 'machine'>): boolean {
   return ['CI', 'GITHUB_ACTIONS', 'TF_BUILD'].some((name) => machine[name]?.toLowerCase() === 'true')
 }

@@ -1,4 +1,4 @@
-/** What is deployed now, read from Azure, and what the coming deployment would remove of it. */
+/** Reads the deployed state from Azure, and finds what the coming deployment would remove. */
 import { createHash } from 'node:crypto'
 import { declarations } from '../../shared/settings/declarations.ts'
 import { settingsOf } from './configuration.ts'
@@ -97,8 +97,10 @@ export function findRemovals(
   objectId: string | undefined,
 ): readonly string[] {
   const removals: string[] = []
-  const ids = (configuration.frontEnds ?? []).map(({ id }) => id)
-  for (const id of frontEndIdsOf(deployed)) if (!ids.includes(id)) removals.push(`the front end ${id}`)
+  if (!deployed.canListSettings) {
+    removals.push('unknown settings: you may not list them (Microsoft.Web/sites/config/list/action)')
+  }
+  removals.push(...removedFrom(frontEndsOf(deployed), configuration.frontEnds ?? []))
   for (const domain of deployed.domains) {
     if (domain !== configuration.domain) removals.push(`the domain ${domain}`)
   }
@@ -147,17 +149,38 @@ const templateSettings: ReadonlySet<string> = new Set(
   ].map(({ name }) => name),
 )
 
-function frontEndIdsOf({ settings }: Deployed): readonly string[] {
+/** The members of a front end whose entries a deployment must not lose without a word. */
+interface DeployedFrontEnd {
+  readonly id: string
+  readonly origins?: readonly unknown[]
+  readonly redirectUris?: readonly unknown[] | undefined
+  readonly apis?: readonly { readonly name?: unknown }[]
+}
+
+function removedFrom(before: readonly DeployedFrontEnd[], after: readonly DeployedFrontEnd[]): string[] {
+  return before.flatMap((one) => {
+    const same = after.find(({ id }) => id === one.id)
+    if (!same) return [`the front end ${one.id}`]
+    const lost = (values: readonly unknown[] = [], kept: readonly unknown[] = []) =>
+      values.filter((value) => typeof value === 'string' && !kept.includes(value)) as string[]
+    const nameOf = ({ name }: { readonly name?: unknown }) => name
+    return [
+      ...lost(one.origins, same.origins).map((origin) => `the origin ${origin} of the front end ${one.id}`),
+      ...lost(one.redirectUris, same.redirectUris).map((uri) => `the redirect URI ${uri} of the front end ${one.id}`),
+      ...lost(one.apis?.map(nameOf), same.apis?.map(nameOf)).map((api) => `the API ${api} of the front end ${one.id}`),
+    ]
+  })
+}
+
+function frontEndsOf({ settings }: Deployed): readonly DeployedFrontEnd[] {
   try {
     const frontEnds = JSON.parse(settings[declarations.frontEnds.name] ?? '[]') as unknown
-    return Array.isArray(frontEnds)
-      ? frontEnds.flatMap((one) => {
-          const { id } = (one ?? {}) as { readonly id?: unknown }
-          return typeof id === 'string' ? [id] : []
-        })
-      : []
+    if (!Array.isArray(frontEnds)) return []
+    return frontEnds.filter(
+      (one: unknown): one is DeployedFrontEnd => typeof (one as DeployedFrontEnd | null)?.id === 'string',
+    )
   } catch {
-    return [] // Written by hand and no JSON: the coming deployment repairs it.
+    return [] // A value that a person wrote by hand and that is no JSON. The coming deployment repairs it.
   }
 }
 

@@ -51,7 +51,7 @@ export function isProduction(environmentName: string): boolean {
   return parts(environmentName).some((part) => /^prod(?!uct(?!ion))|prod$|^(prd|live)$/.test(part))
 }
 
-/** Whether the name stands for an environment in which developers run the broker on their own machines. */
+/** True for the name of an environment in which developers run the broker on their own machines. */
 export function isDevelopment(environmentName: string): boolean {
   return parts(environmentName).some((part) => /^(dev|develop|development|local|sandbox)\d*$/.test(part))
 }

@@ -7,7 +7,7 @@ import { settingsOf } from './configuration.ts'
 import type { Configuration } from './configuration.schema.ts'
 import { HookStop } from './stop.ts'
 
-/** What the hooks find out, beside the committed configuration. */
+/** Values that the hooks find in Azure, beside the committed configuration. */
 export interface Discovered {
   readonly resourceToken: string
   readonly tenantId: string

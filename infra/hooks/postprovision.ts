@@ -1,6 +1,11 @@
 /** After each provisioning: creates the certificate where there is none, and completes the app registration. */
 import { createKeyVaultCertificateCreator } from '../../tools/certificate/certificate-creator.key-vault.ts'
-import { CertificateRefused, createCertificate, defaultPolicy } from '../../tools/certificate/create.ts'
+import {
+  CertificateNetworkRefused,
+  CertificateRefused,
+  createCertificate,
+  defaultPolicy,
+} from '../../tools/certificate/create.ts'
 import type { CreateResult } from '../../tools/certificate/create.ts'
 import { checkVaultUrl } from '../../shared/settings/addresses.ts'
 import { completeRegistration, isByHand, isOtherProvider } from './app-registration.ts'
@@ -80,7 +85,8 @@ async function makeCertificate(
         await clock.wait(pause)
         continue
       }
-      if (error instanceof CertificateRefused) throw new HookStop(error.message, { cause: error })
+      if (error instanceof CertificateRefused || error instanceof CertificateNetworkRefused)
+        throw new HookStop(error.message, { cause: error })
       throw new HookStop(
         `The vault ${vaultUrl} did not create the certificate ${name}. Run azd provision again: it continues here.`,
         { cause: error },

@@ -47,8 +47,7 @@ export async function preprovision(context: HookContext): Promise<void> {
   if (deployed) {
     const removals = findRemovals(deployed, configuration, names, known?.objectId)
     confirmRemovals(removals, environment.get('BROKER_CONFIRM_REMOVAL'), file.name)
-    const note = removals.length > 0 ? 'removals confirmed' : 'nothing is removed'
-    report.row('Deployed', deployed.canListSettings ? note : `${note}; you may not list the app settings`)
+    report.row('Deployed', removals.length > 0 ? 'removals confirmed' : 'nothing is removed')
   }
 
   // From here on the hook creates and changes. Everything above only reads.
@@ -99,6 +98,15 @@ function checkAzd({ environment }: HookContext): SettingProblem[] {
         fix: 'Remove it from the environment of azd (.azure/…/.env), and replace the secret: a deployment needs no secret, and the key of the certificate never leaves Key Vault.',
       })
     }
+  }
+  const subscription = environment.get('AZURE_SUBSCRIPTION_ID')
+  if (subscription !== undefined && !/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(subscription)) {
+    const fix = 'Write the id, as az account show prints it, not the name.'
+    problems.push({ setting: 'AZURE_SUBSCRIPTION_ID', problem: 'is not a GUID', fix })
+  }
+  const location = environment.get('AZURE_LOCATION')
+  if (location !== undefined && !/^[A-Za-z0-9 ]{3,40}$/.test(location)) {
+    problems.push({ setting: 'AZURE_LOCATION', problem: 'is not a region', fix: 'Write its name: westeurope.' })
   }
   const examples = { AZURE_ENV_NAME: 'shop-dev', AZURE_SUBSCRIPTION_ID: '<id>', AZURE_LOCATION: 'westeurope' }
   for (const [name, example] of Object.entries(examples)) {

@@ -1,4 +1,4 @@
-/** What a hook did, as a short table at its end, and the commands that are left for a person. */
+/** The report of a hook: a short table of its results, and the commands that are left for a person. */
 export interface Report {
   row(subject: string, outcome: string): void
   /** A command or sentence for the person who deploys. */
@@ -8,7 +8,15 @@ export interface Report {
   print(title: string): void
 }
 
-export function createReport(print: (text: string) => void = console.log): Report {
+/** Names that come from Azure reach the terminal: without control characters they cannot change what it shows. */
+export function printable(text: string): string {
+  return text.replace(/(?!\n)[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, '?')
+}
+
+export function createReport(write: (text: string) => void = console.log): Report {
+  const print = (text: string) => {
+    write(printable(text))
+  }
   const rows: (readonly [string, string])[] = []
   const todos: string[] = []
   return {

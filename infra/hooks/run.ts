@@ -11,7 +11,7 @@ import { postdown, predown } from './down.ts'
 import { outputs } from './outputs.ts'
 import { postprovision } from './postprovision.ts'
 import { preprovision } from './preprovision.ts'
-import { createReport } from './report.ts'
+import { createReport, printable } from './report.ts'
 import { HookStop } from './stop.ts'
 
 export type Hook = (context: HookContext) => Promise<void>
@@ -70,7 +70,7 @@ export async function runHook(
 }
 
 function fail(name: string, error: unknown, printError: (text: string) => void): number {
-  if (error instanceof HookStop) printError(`\n${error.message}`)
+  if (error instanceof HookStop) printError(printable(`\n${error.message}`))
   else printError(`\n${name} failed unexpectedly. Run it again: nothing is done twice.\n${describe(error)}`)
   return 1
 }

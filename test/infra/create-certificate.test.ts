@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { anna as deployer, officerPolicy, readerPolicy } from '../setup/azure.ts'
+import { anna as deployer, officerPolicy, readerPolicy, subscriptionId } from '../setup/azure.ts'
 import type { Azure } from '../setup/azure.ts'
 import { bundledProgram } from '../setup/bundled-programs.ts'
 import { startDeployment } from '../setup/deployment.ts'
@@ -88,4 +88,24 @@ describe('npm run certificate -- create', () => {
     expect(output).toContain(sentence)
     expect(vault.requests).toEqual([])
   })
+})
+
+describe('a hook as azd starts it', () => {
+  it('reads azd’s environment, signs in by azd, and ends with 0, or with 1 where the deployment must stop', async () => {
+    const deployment = await startDeployment(officerPolicy)
+    const variables = {
+      AZURE_SUBSCRIPTION_ID: subscriptionId,
+      AZURE_LOCATION: 'westeurope',
+      BROKER_LOCAL_ARM: deployment.azure.arm.url,
+      BROKER_LOCAL_GRAPH: deployment.azure.graph.url,
+    }
+    const { code, output } = await deployment.node(['infra/hooks/start.mjs', 'predeploy'], variables)
+    expect(code, output).toBe(1)
+    expect(output).toContain('There is no function app')
+    expect(deployment.azure.arm.requests).toHaveLength(1)
+
+    const down = await deployment.node(['infra/hooks/start.mjs', 'predown'], variables)
+    expect(down.code, down.output).toBe(0)
+    await deployment.close()
+  }, 60_000)
 })

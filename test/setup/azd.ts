@@ -256,7 +256,10 @@ export async function createWorkplace(options: WorkplaceOptions): Promise<Workpl
     ran.push('npm run build')
     await scripts['build']?.(folder)
     const output = path.join(serviceFolder, service.dist ?? '')
-    const names = existsSync(output) ? await readdir(output) : []
+    const entries = existsSync(output) ? await readdir(output, { recursive: true, withFileTypes: true }) : []
+    const names = entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => path.relative(output, path.join(entry.parentPath, entry.name)))
     if (names.length === 0) throw new Error(`package source '${output}' is empty or does not exist`)
     return Object.fromEntries(
       await Promise.all(names.map(async (name) => [name, await readFile(path.join(output, name), 'utf8')] as const)),

@@ -4,7 +4,7 @@ import { CertificateClient } from '@azure/keyvault-certificates'
 import type { CertificatePolicy as SdkPolicy } from '@azure/keyvault-certificates'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import { sdkNetworkOptions } from '../../shared/outbound/sdk-network.azure-core.ts'
-import { CertificateRefused } from './create.ts'
+import { CertificateNetworkRefused, CertificateRefused } from './create.ts'
 import type { CertificateCreator, CertificatePolicy } from './create.ts'
 
 export interface CertificateCreatorOptions {
@@ -27,6 +27,7 @@ export function createKeyVaultCertificateCreator(options: CertificateCreatorOpti
     try {
       return await work
     } catch (error) {
+      if (isFirewall(error)) throw new CertificateNetworkRefused(vaultUrl, { cause: error })
       if (statusOf(error) === 403) throw new CertificateRefused(permission, vaultUrl, { cause: error })
       throw error
     }
@@ -113,4 +114,13 @@ function fromSdk(policy: Partial<SdkPolicy>): CertificatePolicy {
 
 function statusOf(error: unknown): number | undefined {
   return (error as { statusCode?: number } | undefined)?.statusCode
+}
+
+/** Key Vault names the cause of a 403 in an inner code, and in its message. */
+function isFirewall(error: unknown): boolean {
+  if (statusOf(error) !== 403) return false
+  const { message = '' } = error as { message?: string }
+  return /ForbiddenByFirewall|ForbiddenByConnection|Client address is not authorized|Public network access is disabled/i.test(
+    message + JSON.stringify((error as { details?: unknown }).details ?? ''),
+  )
 }

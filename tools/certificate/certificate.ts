@@ -3,7 +3,13 @@ import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { createKeyVaultCertificateCreator } from './certificate-creator.key-vault.ts'
-import { CertificateRefused, createCertificate, defaultPolicy, findPolicyProblems } from './create.ts'
+import {
+  CertificateNetworkRefused,
+  CertificateRefused,
+  createCertificate,
+  defaultPolicy,
+  findPolicyProblems,
+} from './create.ts'
 import type { CertificatePolicy } from './create.ts'
 import { createDeployerCredential } from './deployer-credential.azure-identity.ts'
 import { checkVaultUrl } from '../../shared/settings/addresses.ts'
@@ -42,7 +48,8 @@ It ends with 0 when the certificate is as asked, 1 when something went wrong, 2 
 policy differs.`
 
 process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
-  const isForPerson = error instanceof LocalError || error instanceof CertificateRefused
+  const isForPerson =
+    error instanceof LocalError || error instanceof CertificateRefused || error instanceof CertificateNetworkRefused
   const message = isForPerson ? error.message : `The vault could not be asked: ${String(error)}`
   console.error(message)
   return error instanceof LocalError ? 2 : 1

@@ -53,6 +53,17 @@ export class CertificateRefused extends Error {
   }
 }
 
+/** The vault accepts no request from this network. */
+export class CertificateNetworkRefused extends Error {
+  constructor(vaultUrl: string, options?: ErrorOptions) {
+    super(
+      `The firewall of ${vaultUrl} refuses this machine: the vault is reachable from its private network only. Run the command inside the network, or write the public address of this machine into "vaultAllowedAddresses" of infra/environments/<name>.json, and run azd provision.`,
+      options,
+    )
+    this.name = 'CertificateNetworkRefused'
+  }
+}
+
 export interface CreateOptions {
   readonly creator: CertificateCreator
   readonly name: string

@@ -1,6 +1,9 @@
 import { X509Certificate } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createKeyVaultCertificateCreator } from '../../../tools/certificate/certificate-creator.key-vault.ts'
+import { build, clean } from '../../../tools/build.ts'
 import { bruno, pipeline, subscriptionId, tenantId } from '../../setup/azure.ts'
 import { asPipeline, complete, idOf, openShop, outcome, parametersOf } from './shop.ts'
 import type { Shop } from './shop.ts'
@@ -103,6 +106,28 @@ describe('a deployment', () => {
     expect(here.uploads.at(-1)).toEqual({ 'index.mjs': 'production build' })
     expect(here.ran.slice(-4)).toEqual(['predeploy', 'npm run clean', 'npm run build', 'postdeploy'])
   })
+
+  it('by azd deploy ships what npm run build makes, without source maps', async () => {
+    const there = await shop.here.clone({
+      scripts: {
+        clean: (folder) => clean(path.join(folder, 'dist')),
+        build: async (folder) => {
+          await build({ outdir: path.join(folder, 'dist') })
+        },
+      },
+    })
+    await there.azd('up')
+    await build({ outdir: path.join(there.folder, 'dist'), sourcemap: true })
+
+    const { code, output } = await there.azd('deploy')
+
+    expect(code, output).toBe(0)
+    const shipped = Object.keys(there.uploads.at(-1) ?? {})
+    expect(shipped).toEqual(expect.arrayContaining(['host.json', 'package.json']))
+    expect(shipped.filter((name) => name.endsWith('.map'))).toEqual([])
+    expect(there.uploads.at(-1)).toEqual(there.uploads[0])
+    await there.remove()
+  }, 120_000)
 
   it('by azd deploy before azd up says to run azd up', async () => {
     await shop.here.azd('env', 'set', 'AZURE_SUBSCRIPTION_ID', subscriptionId)
@@ -209,6 +234,17 @@ describe('a deployment', () => {
     expect(code).toBe(1)
     expect(output).toContain('You may not "create" certificates')
     expect(output).toContain('az keyvault set-policy')
+  })
+
+  it('behind the firewall of a private vault names the way to let this machine in', async () => {
+    const firewall = 'Client address is not authorized and caller is not a trusted service.'
+    const error = Object.assign(new Error(firewall), { statusCode: 403 })
+    const creator = createKeyVaultCertificateCreator({
+      vaultUrl: shop.azure.vault.url,
+      credential: { getToken: () => Promise.reject(error) },
+    })
+
+    await expect(creator.findPolicy('broker')).rejects.toThrow(/vaultAllowedAddresses/)
   })
 
   it('after azd down recovers the vault with its certificate', async () => {

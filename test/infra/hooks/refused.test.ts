@@ -34,10 +34,13 @@ describe('before anything is created, a deployment stops', () => {
     await shop.here.configure({ domain: 'https://x', nodeVersion: '20' })
     await shop.here.azd('env', 'set', 'BROKER_DOMAIN', 'signin.example.com')
     await shop.here.azd('env', 'set', 'AZURE_CLIENT_SECRET', 'abcdefghij')
+    await shop.here.azd('env', 'set', 'AZURE_LOCATION', 'westeurope/../x')
+    await shop.here.azd('env', 'set', 'AZURE_SUBSCRIPTION_ID', 'shop')
 
     const output = await refused()
 
-    for (const name of ['domain', 'nodeVersion', 'BROKER_DOMAIN', 'AZURE_CLIENT_SECRET']) {
+    const names = ['domain', 'nodeVersion', 'BROKER_DOMAIN', 'AZURE_CLIENT_SECRET', 'AZURE_LOCATION']
+    for (const name of [...names, 'AZURE_SUBSCRIPTION_ID']) {
       expect(output).toContain(`- ${name} `)
     }
     expect(output).not.toContain('abcdefghij')
@@ -160,8 +163,15 @@ describe('before anything is created, a deployment stops', () => {
 })
 
 describe('a deployment that would remove what is deployed', () => {
+  const partner = {
+    id: 'partner',
+    kind: 'oauth',
+    origins: ['https://partner.example.net'],
+    redirectUris: ['https://partner.example.net/callback'],
+    apis: [{ name: 'orders', scopes: ['api://orders/orders.read'] }],
+  }
   const rich = {
-    frontEnds: [...frontEnds, { id: 'partner', origins: ['https://partner.example.net'] }],
+    frontEnds: [...frontEnds, partner],
     vaultSku: 'premium',
     alwaysReadyInstances: 2,
     alertEmails: ['signin@example.com', 'second@example.com'],
@@ -173,6 +183,17 @@ describe('a deployment that would remove what is deployed', () => {
   it.each<[string, Record<string, unknown>, string]>([
     ['a front end', { frontEnds }, 'the front end partner'],
     ['every front end', { frontEnds: undefined }, 'the front end spa'],
+    [
+      'an origin',
+      { frontEnds: [{ ...frontEnds[0], origins: ['https://b.example.com'] }, partner] },
+      'the origin https://app.example.com of the front end spa',
+    ],
+    ['an API', { frontEnds: [{ ...frontEnds[0], apis: [] }, partner] }, 'the API orders of the front end spa'],
+    [
+      'a redirect URI',
+      { frontEnds: [...frontEnds, { ...partner, redirectUris: ['https://partner.example.net/new'] }] },
+      'the redirect URI https://partner.example.net/callback of the front end partner',
+    ],
     ['the SKU of the vault', { vaultSku: undefined }, 'the SKU premium of the vault'],
     ['the vault', { vaultName: 'other-vault' }, '(in its place: other-vault)'],
     [
@@ -239,11 +260,26 @@ describe('a deployment that would remove what is deployed', () => {
     await accepted()
   })
 
-  it('says so where the person may not list the app settings', async () => {
+  it('stops where the person may not list the app settings, because a removal would stay unseen', async () => {
     await accepted()
     shop.azure.arm.state.mayListSettings = false
 
-    expect(await accepted()).toContain('you may not list the app settings')
+    const { code, output } = await shop.here.azd('provision')
+
+    expect(code).toBe(1)
+    expect(output).toContain('Microsoft.Web/sites/config/list/action')
+  })
+
+  it('names what comes from Azure without control characters', async () => {
+    await accepted()
+    const [site, settings] = [...shop.azure.arm.state.appSettings][0]!
+    const forged = JSON.stringify([{ id: 'x\u001b[2Jdeployed', origins: ['https://app.example.com'] }])
+    shop.azure.arm.state.appSettings.set(site, { ...settings, Broker__FrontEnds: forged })
+
+    const { output } = await shop.here.azd('provision')
+
+    expect(output).toContain('the front end x?[2Jdeployed')
+    expect(output).not.toContain('\u001b')
   })
 })
 
