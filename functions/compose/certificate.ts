@@ -5,6 +5,7 @@ import type { ProvingVersion } from '../../shared/certificate/application-keys.t
 import { emptyRecord } from '../../shared/certificate/certificate-state.ts'
 import { createCertificateRecords } from '../../shared/certificate/certificate-state.store.ts'
 import type { CertificateRecords } from '../../shared/certificate/certificate-state.store.ts'
+import type { KeyRing } from '../../shared/crypto/key-ring.ts'
 import { createPublishedKeys } from '../../shared/certificate/published-keys.ts'
 import type { PublishedKeys } from '../../shared/certificate/published-keys.ts'
 import type { CertificateRoll } from '../../shared/certificate/roll.ts'
@@ -33,6 +34,7 @@ export interface Certificate {
 export function composeCredential(
   { settings, log, clock, onFault }: Base,
   { vault, store }: Azure,
+  ring: KeyRing,
   { provider }: Provider,
   telemetry: Telemetry,
 ): Certificate {
@@ -40,7 +42,14 @@ export function composeCredential(
   const { audience, reuse, algorithm } = provider.profile.assertion
 
   const pace = paceOf({ readSeconds, overlapSeconds })
-  const records = createCertificateRecords({ store, vaultUrl, certificateName })
+  const records = createCertificateRecords({
+    store,
+    ring,
+    vaultUrl,
+    certificateName,
+    clock,
+    acceptUnsealedUntil: settings.keyRing.acceptUnsignedUntil,
+  })
   const onRefused = (certificateVersion: string | undefined) =>
     log('error', 'certificate refused', {
       code: 'client_refused',
@@ -48,9 +57,6 @@ export function composeCredential(
     })
   const versions = createSigningVersions({
     vault,
-    store,
-    vaultUrl,
-    certificateName,
     records,
     pace,
     clock,

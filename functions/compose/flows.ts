@@ -1,5 +1,6 @@
 /** Composes the flows: settings `baseUrl`, `signIn`, `session.absoluteSeconds`. */
 import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
+import type { KeyRing } from '../../shared/crypto/key-ring.ts'
 import { createAuthorizationServer } from '../../shared/oauth/authorization-server.ts'
 import type { AuthorizationServer } from '../../shared/oauth/authorization-server.ts'
 import { createSignIn } from '../../shared/sign-in/sign-in.ts'
@@ -23,7 +24,8 @@ export interface Flows {
 
 type Parts = Pick<Azure, 'store'> &
   Pick<Provider, 'providers'> &
-  Pick<Kept, 'ring' | 'sessions' | 'codes' | 'refreshTokens'> & {
+  Pick<Kept, 'sessions' | 'codes' | 'refreshTokens'> & {
+    readonly ring: KeyRing
     readonly frontEnds: FrontEnds
     readonly funnel: Funnel
   }

@@ -31,7 +31,7 @@ import { composeCredential, composeRoll } from './certificate.ts'
 import { composeFlows } from './flows.ts'
 import { composeProvider, composeTokenEndpoint } from './provider.ts'
 import type { LazyTokenEndpoint } from './provider.ts'
-import { composeSessions } from './sessions.ts'
+import { composeKeyRing, composeSessions } from './sessions.ts'
 import { composeFlowEvents, composeTelemetry } from './telemetry.ts'
 import type { Environment } from './telemetry.ts'
 
@@ -82,21 +82,22 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
   const telemetry = composeTelemetry(base, environment)
   const azure = composeAzure(base, proxyPolicyOf(environment), telemetry)
   const provider = composeProvider(base, azure, () => tokenEndpoint())
-  const certificate = composeCredential(base, azure, provider, telemetry)
+  const ring = composeKeyRing(base, azure)
+  const certificate = composeCredential(base, azure, ring, provider, telemetry)
   const tokenEndpoint: LazyTokenEndpoint = composeTokenEndpoint(base, azure, provider, certificate.assertions)
   const roll = composeRoll(base, azure, provider, certificate, tokenEndpoint, telemetry)
   const frontEnds = createFrontEnds(settings.frontEnds)
   const funnel = composeFlowEvents(base, telemetry, frontEnds)
-  const kept = composeSessions(base, azure, provider, funnel)
+  const kept = composeSessions(base, azure, ring, provider, funnel)
 
   return {
     baseUrl: settings.baseUrl,
     frontEnds,
     sessions: kept.sessions,
     accessTokens: kept.observedAccessTokens,
-    ...composeFlows(base, { ...azure, ...provider, ...kept, frontEnds, funnel }),
+    ...composeFlows(base, { ...azure, ...provider, ...kept, ring, frontEnds, funnel }),
     readiness: createReadiness({
-      ring: kept.ring,
+      ring,
       store: azure.store,
       provider: provider.provider,
       assertions: certificate.assertions,
@@ -121,7 +122,7 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
       telemetry.own('start of an instance', async () => {
         const { assertions, versions } = certificate
         const results = await Promise.allSettled([
-          kept.ring.current(),
+          ring.current(),
           provider.provider.metadata(),
           provider.provider.keysFor(undefined, 'RS256'),
           provider.provider.profile.assertion.reuse ? assertions.get() : versions.get(),

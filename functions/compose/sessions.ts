@@ -1,4 +1,4 @@
-/** Composes sessions, codes and access tokens: settings `session`. */
+/** Composes sessions, codes and access tokens: settings `session` and `keyRing`. */
 import { createKeyRing } from '../../shared/crypto/key-ring.ts'
 import type { KeyRing } from '../../shared/crypto/key-ring.ts'
 import { createAuthorizationCodes } from '../../shared/oauth/authorization-codes.ts'
@@ -17,7 +17,6 @@ import type { Provider } from './provider.ts'
 import type { Base } from './telemetry.ts'
 
 export interface Kept {
-  readonly ring: KeyRing
   readonly sessions: Sessions
   readonly codes: AuthorizationCodes
   readonly refreshTokens: RefreshTokens
@@ -25,26 +24,30 @@ export interface Kept {
   readonly observedAccessTokens: AccessTokens
 }
 
+/** Everything that the broker seals is sealed with it: sessions, sign-ins under way, the certificate's row. */
+export function composeKeyRing({ settings, clock, onFault }: Base, { vault, store }: Azure): KeyRing {
+  return createKeyRing({
+    store,
+    vault,
+    clock,
+    neededForSeconds: settings.session.absoluteSeconds,
+    acceptUnsignedUntil: settings.keyRing.acceptUnsignedUntil,
+    onFault,
+  })
+}
+
 export function composeSessions(
   { settings, clock, onFault }: Base,
-  { vault, store }: Azure,
+  { store }: Azure,
+  ring: KeyRing,
   { providers }: Provider,
   funnel: Funnel,
 ): Kept {
   const { idleSeconds, absoluteSeconds, cacheSeconds } = settings.session
-  const ring = createKeyRing({
-    store,
-    vault,
-    clock,
-    neededForSeconds: absoluteSeconds,
-    acceptUnsignedUntil: settings.keyRing.acceptUnsignedUntil,
-    onFault,
-  })
   const sessions = createSessions({ store, ring, clock, idleSeconds, absoluteSeconds, cacheSeconds })
   const endForReuse = createEndForReuse(sessions, funnel)
   const accessTokens = createAccessTokens({ sessions, providers, clock, idleSeconds, funnel, onFault })
   return {
-    ring,
     sessions,
     codes: createAuthorizationCodes({ store, ring, clock, endForReuse }),
     refreshTokens: createRefreshTokens({ store, ring, sessions, accessTokens, endForReuse, clock }),

@@ -1,7 +1,16 @@
-/** Where the record is kept: one row in the store, changed by conditional write. */
-import { createHash } from 'node:crypto'
+/**
+ * The row that keeps the certificate's record: sealed with a key of the ring, changed by conditional write.
+ *
+ * The record decides which keys the broker removes at the application, registers and publishes, so a writer of the store
+ * must not choose it. A row that does not open is learned again from the vault and the provider, and written over. An
+ * old row that is put back does not last: each run of the roll takes the vault's list into it, every few minutes.
+ */
+import { hash } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
-import type { Store } from '../store/store.ts'
+import type { Clock } from '../async/deadline.ts'
+import type { KeyRing } from '../crypto/key-ring.ts'
+import { open, seal } from '../crypto/sealing.ts'
+import type { Store, StoredRow, Values } from '../store/store.ts'
 import { emptyRecord, parseRecord } from './certificate-state.ts'
 import type { CertificateRecord } from './certificate-state.ts'
 
@@ -11,46 +20,80 @@ export interface KeptRecord {
   readonly etag: string | undefined
 }
 
+/** Every method throws what the store throws, and what the ring throws where it cannot read a key. */
 export interface CertificateRecords {
   load(): Promise<KeptRecord>
-  /** @returns what was written; undefined when somebody else has changed the row since it was read */
+  /** @returns the written record; undefined when another instance has changed the row since it was read */
   save(record: CertificateRecord, before: KeptRecord): Promise<KeptRecord | undefined>
-  /** Reads, changes and writes until nobody came between; `change` may return what it was given, to leave it. */
+  /** Reads, changes and writes until no other write came in between. `change` may return its argument: no write. */
   update(change: (record: CertificateRecord) => CertificateRecord): Promise<KeptRecord>
 }
 
 export interface CertificateRecordsOptions {
   readonly store: Pick<Store, 'find' | 'insert' | 'replace'>
+  readonly ring: Pick<KeyRing, 'current' | 'find'>
   readonly vaultUrl: string
   readonly certificateName: string
+  readonly clock: Clock
+  /** Until when an unsealed row of the previous release is accepted, once. Milliseconds since the epoch. */
+  readonly acceptUnsealedUntil: number
 }
 
-const format = '2'
-/** The sweep leaves the row alone for as long as somebody writes it now and then. */
+const format = '3'
+const purpose = 'certificate'
+/** The sweep removes the row only where no instance has written it for this long. */
 const keptFor = 400 * 24 * 60 * 60 * 1000
 const mostTries = 12
 
 export function createCertificateRecords(options: CertificateRecordsOptions): CertificateRecords {
-  const { store } = options
-  const key = {
-    partition: 'certificate',
-    row: createHash('sha256').update(`${options.vaultUrl} ${options.certificateName}`).digest('base64url'),
+  const { store, ring, clock, acceptUnsealedUntil } = options
+  const name = hash('sha256', `${options.vaultUrl} ${options.certificateName}`, 'base64url')
+  const key = { partition: 'certificate', row: `${name}.sealed` }
+  /** An instance of the previous release goes on with a row of its own. */
+  const unsealed = { partition: 'certificate', row: name }
+  const marker = { partition: 'taken-over', row: `certificate.${name}` }
+
+  /** Moved to another row, or under the name of another key, it does not open. */
+  const contextOf = (ringKey: string) => JSON.stringify([format, purpose, ringKey, key.partition, key.row])
+
+  const openRow = async ({ values }: StoredRow): Promise<CertificateRecord | undefined> => {
+    const { format: written, ringKey, record } = values
+    if (written !== format || typeof ringKey !== 'string' || !(record instanceof Uint8Array)) return undefined
+    const found = await ring.find(ringKey)
+    const text = found && open(found.keyFor(purpose), record, contextOf(found.id))
+    return text === undefined ? undefined : parseRecord(text)
+  }
+
+  const sealed = async (record: CertificateRecord): Promise<Values> => {
+    const ringKey = await ring.current()
+    const bytes = seal(ringKey.keyFor(purpose), JSON.stringify(record), contextOf(ringKey.id))
+    return { format, ringKey: ringKey.id, record: bytes }
+  }
+
+  /** The row of the previous release, where no sealed row was ever written. */
+  const takeOver = async (): Promise<CertificateRecord | undefined> => {
+    if (clock() >= acceptUnsealedUntil || (await store.find('service', marker)) !== undefined) return undefined
+    const { format: written, record } = (await store.find('service', unsealed))?.values ?? {}
+    return written === '2' && typeof record === 'string' ? parseRecord(record) : undefined
+  }
+
+  const markTakenOver = async (): Promise<void> => {
+    if (clock() >= acceptUnsealedUntil) return
+    await store.insert('service', { ...marker, sweepAfter: new Date(acceptUnsealedUntil), values: { format: '1' } })
   }
 
   const load = async (): Promise<KeptRecord> => {
     const found = await store.find('service', key)
-    if (!found) return { record: emptyRecord, etag: undefined }
-    const { format: written, record } = found.values
-    // What can't be read is learned anew, and written over: it says nothing that the vault and the provider don't know.
-    const parsed = written === format && typeof record === 'string' ? parseRecord(record) : undefined
-    return { record: parsed ?? emptyRecord, etag: found.etag }
+    const record = await (found ? openRow(found) : takeOver())
+    return { record: record ?? emptyRecord, etag: found?.etag }
   }
 
   const save = async (record: CertificateRecord, { etag }: KeptRecord): Promise<KeptRecord | undefined> => {
-    const sweepAfter = new Date(Date.now() + keptFor)
-    const row = { ...key, sweepAfter, values: { format, record: JSON.stringify(record) } }
+    const row = { ...key, sweepAfter: new Date(clock() + keptFor), values: await sealed(record) }
     const written = etag === undefined ? await store.insert('service', row) : await store.replace('service', row, etag)
-    return written === undefined ? undefined : { record, etag: written }
+    if (written === undefined) return undefined
+    if (etag === undefined) await markTakenOver()
+    return { record, etag: written }
   }
 
   return {
@@ -60,7 +103,8 @@ export function createCertificateRecords(options: CertificateRecordsOptions): Ce
       for (let tries = 0; tries < mostTries; tries++) {
         const before = await load()
         const changed = change(before.record)
-        if (changed === before.record) return before
+        // A record that was taken over is written even where nothing changed: it is sealed by that.
+        if (changed === before.record && (before.etag !== undefined || changed === emptyRecord)) return before
         const after = await save(changed, before)
         if (after) return after
       }

@@ -9,11 +9,9 @@ import { paceOf } from '../certificate/roll-timing.ts'
 import type { Pace } from '../certificate/roll-timing.ts'
 import { chooseRecorded, emptyRecord, observe, unknownVersions } from '../certificate/certificate-state.ts'
 import type { CertificateRecord, RecordedVersion } from '../certificate/certificate-state.ts'
-import { createCertificateRecords } from '../certificate/certificate-state.store.ts'
 import type { CertificateRecords } from '../certificate/certificate-state.store.ts'
 import { demote } from '../certificate/roll-steps.ts'
 import { BrokerError } from '../errors/errors.ts'
-import type { Store } from '../store/store.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
 import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
@@ -48,12 +46,9 @@ export interface SigningVersions {
 
 export interface SigningVersionOptions {
   readonly vault: CertificateVault
-  readonly store: Store
-  readonly certificateName: string
-  readonly vaultUrl: string
   readonly clock: Clock
   readonly onFault: (error: unknown) => void
-  readonly records?: CertificateRecords
+  readonly records: CertificateRecords
   readonly pace?: Pace
   /** The provider refuses every version: told once, not once a request. */
   readonly onRefused?: (version: string | undefined) => void
@@ -72,8 +67,7 @@ interface Kept {
 }
 
 export function createSigningVersions(options: SigningVersionOptions): SigningVersions {
-  const { vault, clock, onFault } = options
-  const records = options.records ?? createCertificateRecords(options)
+  const { vault, records, clock, onFault } = options
   const pace = options.pace ?? paceOf({ readSeconds: 300, overlapSeconds: 86_400 })
   const refusals = new BoundedMap<string, number>(32)
   let recoveries: readonly number[] = []
@@ -92,6 +86,7 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
   const isRefusedNow = ({ thumbprint }: RecordedVersion) => (refusals.get(thumbprint) ?? 0) > clock()
   const chooseGood = () => kept && chooseRecorded(kept.record, clock(), isRefusedNow)
   const choose = () => chooseGood() ?? (kept && chooseRecorded(kept.record, clock()))
+  const isStale = () => kept !== undefined && Math.abs(clock() - kept.record.readAt) > readVaultAfter
   const isTimeToLook = () => kept === undefined || Math.abs(clock() - kept.at) >= pace.read
 
   /** Into memory at once, and into the row in the background, one after the other: nobody waits for a row. */
@@ -147,7 +142,7 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
   const lookAgain = (): void => {
     readRow()
       .then(async () => {
-        if (kept && clock() - kept.record.readAt > readVaultAfter) await readVault(false)
+        if (isStale()) await readVault(false)
       })
       .catch((error: unknown) => {
         // Not again at the next request: what is kept is still good.
@@ -158,7 +153,10 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
 
   const readRowOrVault = singleFlight(async (): Promise<SigningVersion> => {
     await readRow().catch(onFault)
+    // A row that no run of the roll has touched for so long is stale, or an old one that was put back: what it says of
+    // a version that was disabled since is not true any more.
     if (!choose()) await readVault(false)
+    else if (isStale()) await readVault(false).catch(onFault)
     return toSigning(choose())
   })
 

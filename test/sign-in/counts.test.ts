@@ -195,8 +195,8 @@ describe('the first instance of all', () => {
       // A table is made when it is missed, once in its life; what asked too early asks again.
       const inserted = stack.store.requests.filter(({ operation, status }) => operation === 'insert' && status < 300)
       const written = tally(inserted.map(({ table }) => table))
-      // The ring's row, the marker that unsigned rows are refused from now on, and the certificate's row.
-      expect(written).toEqual({ service: 3, states: 20, sessions: 20 })
+      // The ring's row, the certificate's row, and for each a marker that rows without proof are refused from now on.
+      expect(written).toEqual({ service: 4, states: 20, sessions: 20 })
     } finally {
       await stack.close()
     }

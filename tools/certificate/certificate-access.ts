@@ -10,6 +10,10 @@ import type { CertificateRecords } from '../../shared/certificate/certificate-st
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import { createTokenCredential } from '../../shared/vault/token-credential.azure-identity.ts'
 import type { CertificateVault } from '../../shared/vault/vault.ts'
+import type { Store } from '../../shared/store/store.ts'
+import { createKeyRing } from '../../shared/crypto/key-ring.ts'
+import { BrokerError } from '../../shared/errors/errors.ts'
+import type { KeyVault } from '../../shared/vault/key-vault/vault.key-vault.ts'
 import { createKeyVault } from '../../shared/vault/key-vault/vault.key-vault.ts'
 import { createAzureTableStore } from '../../shared/store/azure-table/store.azure-table.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
@@ -33,7 +37,7 @@ export interface CertificateAccess {
 }
 
 export const storeIsSilent =
-  'the store does not answer you. Your account needs Storage Table Data Reader; the broker tells the same on /health/detail'
+  'the store or the key ring cannot be read. Your account needs Storage Table Data Reader, and keys get and unwrapKey at the vault; the broker shows the same on /health/detail'
 
 export async function openAccess({ vaultUrl, name, setting }: NamedCertificate): Promise<CertificateAccess> {
   const credential = await credentialFor(vaultUrl)
@@ -41,25 +45,24 @@ export async function openAccess({ vaultUrl, name, setting }: NamedCertificate):
   const vault = createKeyVault({
     vaultUrl,
     certificateName: name,
-    wrappingKeyName: 'none',
+    wrappingKeyName: setting(declarations.wrappingKeyName.name) ?? declarations.wrappingKeyName.default ?? '',
     credential,
     deadlineMilliseconds: 30_000,
     proxies,
   })
   const tableServiceUri = setting(declarations.tableServiceUri.name)
-  const records =
+  const store =
     tableServiceUri === undefined
       ? undefined
-      : createCertificateRecords({
-          store: createAzureTableStore({
+      : readOnly(
+          createAzureTableStore({
             tableServiceUri,
             tablePrefix: setting(declarations.tablePrefix.name) ?? declarations.tablePrefix.default,
             credential: () => Promise.resolve(credential),
             proxies,
           }),
-          vaultUrl,
-          certificateName: name,
-        })
+        )
+  const records = store && openRecords(store, vault, { vaultUrl, name })
   const pace = paceOf({
     readSeconds: Number(
       setting(declarations.certificateReadSeconds.name) ?? declarations.certificateReadSeconds.default,
@@ -69,6 +72,32 @@ export async function openAccess({ vaultUrl, name, setting }: NamedCertificate):
     ),
   })
   return { vault, records, pace, canRegister: setting(declarations.applicationObjectId.name) !== undefined }
+}
+
+/** The row opens by the key ring, so its reader needs the permission to unwrap, as the broker and its developers have. */
+function openRecords(store: Store, vault: KeyVault, { vaultUrl, name }: Pick<NamedCertificate, 'vaultUrl' | 'name'>) {
+  const ring = createKeyRing({
+    store,
+    vault,
+    clock: Date.now,
+    neededForSeconds: Number(declarations.sessionAbsoluteSeconds.default),
+    acceptUnsignedUntil: 0,
+    onFault: () => undefined,
+  })
+  return createCertificateRecords({
+    store,
+    ring,
+    vaultUrl,
+    certificateName: name,
+    clock: Date.now,
+    acceptUnsealedUntil: 0,
+  })
+}
+
+/** A command that shows something must not make a key or a row. */
+function readOnly(store: Store): Store {
+  const refuse = () => Promise.reject(new BrokerError('store_unavailable', { detail: 'this command writes nothing' }))
+  return { ...store, insert: refuse, replace: refuse, remove: refuse }
 }
 
 /** On a laptop the broker's own identity, which may read; elsewhere the person's sign-in. */

@@ -8,6 +8,8 @@ import { brokerAccessPolicy } from '../../../local/vault/permissions.ts'
 import { startVault } from '../../../local/vault/vault.ts'
 import { createClientAssertions } from '../../../shared/credential/client-assertion.ts'
 import type { ClientAssertionOptions, ClientAssertions } from '../../../shared/credential/client-assertion.ts'
+import { createCertificateRecords } from '../../../shared/certificate/certificate-state.store.ts'
+import { toRingKey } from '../../../shared/crypto/key-ring.ts'
 import { createSigningVersions } from '../../../shared/credential/signing-version.ts'
 import { createKeyVault } from '../../../shared/vault/key-vault/vault.key-vault.ts'
 import type { KeyVaultOptions } from '../../../shared/vault/key-vault/vault.key-vault.ts'
@@ -52,6 +54,13 @@ export async function startVaultParts() {
     },
   }
 
+  /** One key for ever: the ring has tests of its own. */
+  const ringKey = toRingKey('2031-05', randomBytes(32))
+  const ring = {
+    current: () => Promise.resolve(ringKey),
+    find: (id: string) => Promise.resolve(id === ringKey.id ? ringKey : undefined),
+  }
+
   const connect = (options: Partial<KeyVaultOptions> = {}) =>
     createKeyVault({
       vaultUrl: vault.url,
@@ -85,9 +94,14 @@ export async function startVaultParts() {
       const keyVault = connect({ certificateName: certificate })
       const versions = createSigningVersions({
         vault: keyVault,
-        store,
-        certificateName: certificate,
-        vaultUrl: vault.url,
+        records: createCertificateRecords({
+          store,
+          ring,
+          vaultUrl: vault.url,
+          certificateName: certificate,
+          clock: () => clock.now,
+          acceptUnsealedUntil: 0,
+        }),
         clock: () => clock.now,
         onFault,
       })
