@@ -16,12 +16,12 @@ export interface GraphApplicationKeysOptions {
   readonly objectId: string
   readonly vault: Pick<CertificateVault, 'readCertificate' | 'sign'>
   readonly network: Network
-  /** The application's own token for Graph, got by this version. */
+  /** Fetches the application's own token for Graph, by this version. */
   readonly token: (by: ProvingVersion) => Promise<string>
   readonly clock: Clock
 }
 
-/** Microsoft's documentation has said both; the first is what its older pages and the service's own error texts say. */
+/** Microsoft's documentation has named both. The first is in its older pages and in the service's error texts. */
 const proofAudiences = ['00000002-0000-0000-c000-000000000000', '00000003-0000-0000-c000-000000000000']
 const keyIdForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
@@ -39,7 +39,7 @@ export function createGraphApplicationKeys(options: GraphApplicationKeysOptions)
         headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
         body: JSON.stringify({ ...members, proof }),
       })
-      // Only a refusal of the proof is worth another one.
+      // Another audience is tried only where the proof was refused.
       if (answer.status !== 401 && answer.status !== 403) return answer
     }
     return answer as NetworkAnswer
@@ -59,7 +59,7 @@ export function createGraphApplicationKeys(options: GraphApplicationKeysOptions)
     remove: async (keyId, by) => {
       const answer = await call('removeKey', by, { keyId })
       if (answer.status >= 200 && answer.status < 300) return
-      // Gone already: an earlier run did it and its answer was lost, or a person did.
+      // Removed already: by an earlier run whose answer was lost, or by a person.
       if (answer.status === 404 || answer.status === 400) return
       throw graphRefusal('removeKey', answer.status, answer.json.error)
     },

@@ -1,11 +1,11 @@
-/** The keys of the broker's own application at the identity provider; the adapter beside it speaks to Microsoft Graph. */
+/** Contract: the keys of the broker's own application at the identity provider. The adapter beside it calls Microsoft Graph. */
 
 import type { SignerVersion } from './signed-jwt.ts'
 
-/** What proves to the provider that the application changes its own keys: a version that it accepts. */
+/** A version that the provider accepts: it proves that the application changes its own keys. */
 export type ProvingVersion = SignerVersion & { readonly expires: number }
 
-/** Every method throws BrokerError: `registration_refused`, `provider_…`, and what the vault lacks. */
+/** Every method throws BrokerError: `registration_refused`, `provider_…`, and the faults of the vault. */
 export interface ApplicationKeys {
   /** @param certificate DER @returns the id of the new key, by which it can be removed */
   add(certificate: Uint8Array, by: ProvingVersion): Promise<string>

@@ -1,13 +1,13 @@
 /**
- * What is known of the certificate's versions: one small row in the store, which the roll writes and every instance
- * reads. Pure: parsing, writing, and taking in what the vault lists.
+ * The record of the certificate's versions: one small row in the store, which the roll writes and every instance reads.
+ * Pure: parses a record, and merges the vault's list into it.
  */
 import * as z from 'zod/mini'
 import type { CertificateVersion } from '../vault/vault.ts'
 import type { CertificateFacts } from './certificate-facts.ts'
 
 /**
- * - `new`: nobody has asked the provider yet
+ * - `new`: the provider has not been asked yet
  * - `unregistered`: the provider did not accept it when it was asked
  * - `registering`: addKey was begun, and its answer is not known
  * - `registered`: at the application, and not seen to be accepted yet
@@ -30,16 +30,16 @@ const recordedVersion = z.object({
   notBefore: time,
   expires: time,
   created: time,
-  /** As the vault said when it was last read. */
+  /** As of the last reading of the vault. */
   enabled: z.boolean(),
   status,
   /** Since when it has this status. */
   since: time,
-  /** Since when it is known here, and so published. */
+  /** Since when the record holds it, and it is published. */
   seen: time,
-  /** At the application, from addKey's own answer: only what has one is ever removed. */
+  /** Id of the key at the application, from addKey's own answer: only a version with one is ever removed. */
   keyId: z.optional(z.string().check(z.regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i))),
-  /** Tries since the last success, for the pause before the next. */
+  /** Failures since the last success: they decide the pause before the next attempt. */
   attempts: z.int(),
   /** How often in a row the provider has accepted it. */
   accepts: z.int(),
@@ -52,9 +52,9 @@ export type RecordedVersion = z.infer<typeof recordedVersion>
 const underWay = z.object({
   step: z.enum(['probe', 'register', 'remove']),
   version: versionId,
-  /** Who does it: a random name for one run. */
+  /** The run that does it, by a random name. */
   by: z.string(),
-  /** Until then nobody else does it; after that it counts as interrupted. */
+  /** Until then no other run does it; after that it counts as interrupted. */
   until: time,
 })
 export type UnderWay = z.infer<typeof underWay>
@@ -66,17 +66,17 @@ const record = z.object({
   underWay: z.optional(underWay),
   /** An enabled version without dates, which can't sign. */
   undated: z.optional(versionId),
-  /** When each event was last told to the operator. */
+  /** When each event was last logged for the operator. */
   told: z.record(z.string(), time),
 })
 export type CertificateRecord = z.infer<typeof record>
 
 export const emptyRecord: CertificateRecord = { readAt: 0, versions: [], told: {} }
 
-/** More than a certificate has in years; the row stays small whatever the vault lists. */
+/** More than a certificate has in years. It bounds the row, however many versions the vault lists. */
 const mostVersions = 24
 
-/** @returns undefined for anything that is not a record: it is learned anew */
+/** @returns undefined for anything that is not a record: it is learned again */
 export function parseRecord(text: string): CertificateRecord | undefined {
   try {
     return z.parse(record, JSON.parse(text))
@@ -92,10 +92,10 @@ export function byAge(a: Aged, b: Aged): number {
 type Aged = Pick<RecordedVersion, 'created' | 'notBefore' | 'seen'>
 
 /**
- * Takes in what the vault lists.
+ * Merges the vault's list into a record.
  *
  * @param facts of the versions whose certificate was read; a version that is new and has none is left for later
- * @returns a new record: what is no longer listed counts as disabled, and goes when it can't matter any more
+ * @returns a new record: a version that is no longer listed counts as disabled, and leaves when it can't matter any more
  */
 export function observe(
   known: CertificateRecord,
@@ -111,7 +111,7 @@ export function observe(
       ...version,
       ...facts.get(version.version),
       enabled: found?.enabled === true && dated,
-      // Which version is the newest decides what is registered and removed, so it is the vault that says it.
+      // From the vault: the order of age decides which keys are registered and removed.
       ...(found ? { created: found.created } : {}),
       ...(dated ? { notBefore: found.notBefore, expires: found.expires } : {}),
     }
@@ -141,7 +141,7 @@ export function observe(
   }
 }
 
-/** The versions of which the record lacks something, and that could sign: their certificates have to be read. */
+/** The versions that could sign and are not complete in the record: their certificates have to be read. */
 export function unknownVersions(
   known: CertificateRecord,
   listed: readonly CertificateVersion[],
@@ -169,10 +169,10 @@ export function withStatus(version: RecordedVersion, next: VersionStatus, now: n
 const isGone = ({ status: is }: RecordedVersion) => is === 'removing' || is === 'removed'
 
 /**
- * Which version signs: of those enabled and valid now the newest that the provider is known to accept; when none is,
- * the newest that it is not known to refuse.
+ * Chooses the version that signs: of those enabled and valid now the newest that the provider is known to accept; without
+ * one, the newest that it is not known to refuse.
  *
- * @param refused what the provider has refused a moment ago
+ * @param refused true for a version that the provider has refused a moment ago
  */
 export function chooseRecorded(
   known: CertificateRecord,

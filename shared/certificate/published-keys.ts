@@ -19,13 +19,13 @@ export interface PublishedKeys {
 export interface PublishedKeysOptions {
   readonly vault: Pick<CertificateVault, 'readCertificate'>
   readonly record: () => Promise<CertificateRecord>
-  /** That the keys are for; undefined where the provider's metadata decides, and may decide otherwise another day. */
+  /** The keys' algorithm; undefined where the provider's metadata decides it, and may change it. */
   readonly algorithm: 'PS256' | 'RS256' | undefined
   readonly pace: Pace
   readonly clock: Clock
 }
 
-/** Anyone may ask: what the vault or the store has just refused is not asked for again by each of them. */
+/** The route is public: after a failure of vault or store, requests do not cause further calls for this long. */
 const pauseAfterFailure = 5_000
 
 export function createPublishedKeys({
@@ -38,7 +38,7 @@ export function createPublishedKeys({
   const made = new BoundedMap<string, PublishedKey>(32)
   let failed: { readonly error: unknown; readonly at: number } | undefined
 
-  /** A certificate never changes, so each is read once in an instance's life, whoever asks however often. */
+  /** A version's certificate never changes, so an instance reads each once, however many requests come. */
   const keyOf = async (version: string): Promise<PublishedKey> => {
     const known = made.get(version)
     if (known) return known

@@ -1,4 +1,4 @@
-/** An operator has given a version to a provider by hand: the roll asks the provider about it at once. */
+/** Handles an operator's report that a version was registered by hand: the roll probes it at once. */
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { CertificateRecords } from './certificate-state.store.ts'
@@ -12,7 +12,7 @@ export interface RegisteredOptions {
   readonly clock: Clock
 }
 
-/** For an answer to the operator. */
+/** The response to the operator. */
 export interface NotedRegistration {
   readonly version: string
   readonly status: string

@@ -1,6 +1,6 @@
 /**
- * The roll as a state machine. Pure: from what is known to the next step, from a step to its beginning, which is written
- * down before anything is done, and from its outcome to what is known then. Every step may be repeated.
+ * The roll as a state machine. Pure: computes the next step from the record, the record that is written before a step is
+ * done, and the record after its outcome. Every step may be repeated.
  */
 import type { ErrorCode } from '../errors/errors.ts'
 import type { Pace } from './roll-timing.ts'
@@ -9,11 +9,11 @@ import { byAge, changeVersion, chooseRecorded, withStatus } from './certificate-
 import type { CertificateRecord, RecordedVersion, UnderWay } from './certificate-state.ts'
 
 export type Step =
-  /** Ask the token endpoint whether it accepts this version. */
+  /** Sends an assertion by this version to the token endpoint, to learn whether it is accepted. */
   | { readonly kind: 'probe'; readonly version: RecordedVersion }
-  /** Add this version to the application, proved by one that is accepted. */
+  /** Adds this version to the application, with a proof by an accepted one. */
   | { readonly kind: 'register'; readonly version: RecordedVersion; readonly by: RecordedVersion }
-  /** Take a version that another has replaced from the application. */
+  /** Removes a replaced version from the application. */
   | { readonly kind: 'remove'; readonly version: RecordedVersion; readonly by: RecordedVersion }
   | { readonly kind: 'wait'; readonly until: number; readonly why: string }
   | { readonly kind: 'done' }
@@ -32,16 +32,16 @@ export interface StepContext {
   readonly pace: Pace
   /** Whether the application's keys can be changed here: Graph, and the application's object id is known. */
   readonly canRegister: boolean
-  /** This run's name. */
+  /** The name of this run. */
   readonly by: string
 }
 
 export function nextStep(record: CertificateRecord, context: StepContext): Step {
   const { now, by } = context
   const { underWay } = record
-  // A lease that ends further ahead than any lease was written by a clock that is wrong: it does not hold for ever.
+  // A lease that ends later than any lease can was written by a wrong clock: it must not hold for ever.
   if (underWay && underWay.by !== by && now < underWay.until && underWay.until <= now + 2 * context.pace.lease) {
-    return { kind: 'wait', until: underWay.until, why: `another instance is at the step ${underWay.step}` }
+    return { kind: 'wait', until: underWay.until, why: `another instance does the step ${underWay.step}` }
   }
   const accepted = acceptedNow(record, now)
   const candidate = candidateOf(record, accepted, now)
@@ -71,12 +71,12 @@ function advance(version: RecordedVersion, accepted: RecordedVersion | undefined
   const { now, canRegister } = context
   const begins = Math.max(version.nextAt, version.notBefore)
   if (now < begins) return { kind: 'wait', until: begins, why: `version ${version.version} is ${version.status}` }
-  // Asked before it is added: an interrupted run, a deployment or a person may have added it already.
+  // Probe before adding: an interrupted run, a deployment or a person may have added it already.
   if (version.status === 'unregistered' && canRegister && accepted) return { kind: 'register', version, by: accepted }
   return { kind: 'probe', version }
 }
 
-/** Only what addKey answered, only what was replaced long enough ago, and never while a newer one is not accepted. */
+/** Only a key whose id addKey returned, only after the overlap, and never while a newer version is not accepted. */
 function nextRemoval(
   { versions }: CertificateRecord,
   accepted: RecordedVersion | undefined,
@@ -94,7 +94,7 @@ function nextRemoval(
   return { kind: 'remove', version: old, by: accepted }
 }
 
-/** What is written down before the step is done. */
+/** The record that is written before the step is done. */
 export function beginStep(record: CertificateRecord, step: Work, { now, by, pace }: StepContext): CertificateRecord {
   const { version } = step.version
   const underWay: UnderWay = { step: step.kind, version, by, until: now + pace.lease }
@@ -103,7 +103,7 @@ export function beginStep(record: CertificateRecord, step: Work, { now, by, pace
   return { ...noted, underWay }
 }
 
-/** What is known after it; the step's version may have changed meanwhile, its lease may not. */
+/** The record after the step. The step's version may have changed meanwhile, its lease may not. */
 export function finishStep(
   record: CertificateRecord,
   step: Work,
@@ -139,16 +139,16 @@ function apply(
       return accept(clean, record, context)
     case 'refused': {
       const refused = failed(outcome.code)
-      // Added, but it takes a while until every part of the provider knows; otherwise it has to be added.
+      // After addKey it takes a while until every instance of the provider knows the key. Otherwise it has to be added.
       const isNew = version.status === 'registered' && now - version.since < pace.forgetAfter
       if (isNew || version.status === 'accepted') return refused
-      // Nothing was wrong yet: the next step need not wait.
+      // No step has failed yet, so the next one need not wait.
       const isNews = version.status === 'new' || version.status === 'registering'
       return withStatus(isNews && context.canRegister ? { ...refused, nextAt: now } : refused, 'unregistered', now)
     }
     case 'failed': {
       const late = failed(outcome.code, outcome.retryAfterSeconds)
-      // Whether it was added is not known, or a person adds it meanwhile: ask before it is added again.
+      // It may have been added although the answer was lost, or by a person meanwhile: probe before adding it again.
       return version.status === 'registering' ? withStatus(late, 'new', now) : late
     }
   }
@@ -159,14 +159,14 @@ function accept(version: RecordedVersion, record: CertificateRecord, context: St
   const others = record.versions.some((one) => one.version !== version.version && one.status === 'accepted')
   const accepts = version.accepts + 1
   const from = canRegister ? 0 : version.seen + pace.publishedAhead
-  // Without another that is accepted this one signs already: there is nothing to be careful about.
+  // Without another accepted version this one signs already, so a second acceptance would add no safety.
   if (others && (accepts < 2 || now < from)) {
     return { ...version, accepts, attempts: 0, nextAt: Math.max(now + pace.settle, from) }
   }
   return { ...withStatus(version, 'accepted', now), accepts, attempts: 0, nextAt: 0 }
 }
 
-/** The provider refused a version at a sign-in: it has to be seen to be accepted before it signs again. */
+/** The provider refused a version at a sign-in. It has to accept it again before it signs. */
 export function demote(record: CertificateRecord, thumbprint: string, code: ErrorCode, now: number): CertificateRecord {
   const found = record.versions.find((version) => version.thumbprint === thumbprint)
   if (found?.status !== 'accepted' && found?.status !== 'new') return record
@@ -180,7 +180,7 @@ export function demote(record: CertificateRecord, thumbprint: string, code: Erro
   }))
 }
 
-/** An operator says that the provider has it: it still has to be seen to be accepted before it signs. */
+/** An operator reports that the provider has it. The provider still has to accept it before it signs. */
 export function markRegistered(record: CertificateRecord, version: string, now: number): CertificateRecord {
   return changeVersion(record, version, (one) =>
     one.status === 'accepted' ? one : { ...withStatus(one, 'registered', now), attempts: 0, accepts: 0, nextAt: now },

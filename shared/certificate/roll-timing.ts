@@ -1,14 +1,14 @@
-/** How fast the roll goes: every duration follows from two settings, so that none can contradict another. */
+/** Durations of the roll. All follow from two settings, so that none can contradict another. */
 
 /** In milliseconds. */
 export interface Pace {
-  /** After this an instance looks into the row again. */
+  /** After this an instance reads the row again. */
   readonly read: number
   /** How long the old certificate stays at the application after the switch. */
   readonly overlap: number
-  /** A step that nobody has finished by then counts as interrupted. Longer than a step may take. */
+  /** A step that is not finished by then counts as interrupted. Longer than a step may take. */
   readonly lease: number
-  /** What one step may take. */
+  /** The most that one step may take. */
   readonly step: number
   /** Between the first acceptance and the one that counts: a provider has many instances, and one of them is no proof. */
   readonly settle: number
@@ -16,13 +16,13 @@ export interface Pace {
   readonly firstPause: number
   /** … up to this. */
   readonly longestPause: number
-  /** A roll that takes longer is told to the operator. */
+  /** A roll that takes longer is logged for the operator. */
   readonly stuckAfter: number
-  /** A version that was added and is not accepted by then is added again: somebody may have taken it away. */
+  /** A version that was added and is not accepted by then is added again: it may have been removed. */
   readonly forgetAfter: number
-  /** How long others may cache /.well-known/jwks.json. */
+  /** How long a reader may cache /.well-known/jwks.json. */
   readonly publishedCache: number
-  /** How long a key is published before it signs, where the provider follows by that. */
+  /** How long a key is published before it signs, for a provider that reads it there. */
   readonly publishedAhead: number
 }
 

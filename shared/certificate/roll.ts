@@ -1,6 +1,6 @@
 /**
- * Does the roll's steps, one after the other, as far as its time goes: each is written down before it is begun, and the
- * conditional write decides which instance does it. What is left is done by the next run.
+ * Runs the steps of the roll, one after the other, within a budget of time. Each step is written to the row before it is
+ * begun, and the conditional write decides which instance does it. The next run continues with the rest.
  */
 import { randomUUID } from 'node:crypto'
 import type { CertificateVault } from '../vault/vault.ts'
@@ -21,19 +21,19 @@ import { daysLeft, untold, warningsOf } from './warnings.ts'
 
 export interface CertificateRoll {
   /**
-   * Reads the vault and goes on with the roll.
+   * Reads the vault and continues the roll.
    *
-   * @param budgetMilliseconds how long it may wait for a provider that learns late; steps under way are finished
+   * @param budgetMilliseconds how long it may wait for a provider that learns late; a step under way is finished
    * @throws {BrokerError} when vault or store can't be read: nothing was begun
    */
   run(budgetMilliseconds: number): Promise<RollReport>
-  /** What a run would do now; nothing is written, and nobody but vault and store is asked. */
+  /** The step that a run would do now. Writes nothing, and calls only vault and store. */
   plan(): Promise<RollReport>
 }
 
 export interface RollReport {
   readonly record: CertificateRecord
-  /** What was done, in words. */
+  /** The finished steps, in words. */
   readonly done: readonly string[]
   readonly next: Step
 }
@@ -43,24 +43,24 @@ export interface RollOptions {
   readonly records: CertificateRecords
   /** Undefined where the application's keys can't be changed here. */
   readonly applicationKeys: ApplicationKeys | undefined
-  /** Asks the token endpoint whether it takes a version. @throws {BrokerError} `certificate_refused` */
+  /** Sends an assertion by a version to the token endpoint. @throws {BrokerError} `certificate_refused` */
   readonly probe: (by: ProvingVersion) => Promise<unknown>
   readonly pace: Pace
   readonly clock: Clock
   readonly wait: (milliseconds: number) => Promise<void>
-  /** This process' own instance need not wait until it looks into the row. */
+  /** So that the instance in this process need not wait until it reads the row again. */
   readonly onRecord: (record: CertificateRecord) => void
   readonly log: Log
 }
 
-/** Far more than a roll has; a run never goes round for ever. */
+/** Far more than a roll has: a run must end. */
 const mostSteps = 60
 
 export function createCertificateRoll(options: RollOptions): CertificateRoll {
   const { vault, records, applicationKeys, pace, clock, log } = options
   const canRegister = applicationKeys !== undefined
 
-  /** What the vault lists, taken into a record. */
+  /** Reads the vault. @returns a function that merges its list into a record */
   const lookIntoVault = async (): Promise<(record: CertificateRecord) => CertificateRecord> => {
     const [listed, { record }] = await Promise.all([vault.listVersions(), records.load()])
     const facts = new Map<string, CertificateFacts>()
@@ -98,7 +98,7 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
   const finish = (step: Work, outcome: Outcome, context: StepContext): Promise<KeptRecord> =>
     records.update((record) => {
       if (record.underWay?.by === context.by) return finishStep(record, step, outcome, { ...context, now: clock() })
-      // Too late: another run has taken over. What only this one knows is the key's id, by which it can be removed.
+      // Too late: another run has continued. Only this one knows the key's id, by which the key can be removed.
       if (outcome.kind !== 'registered') return record
       return changeVersion(record, step.version.version, (one) => ({ keyId: outcome.keyId, ...one }))
     })
@@ -114,7 +114,7 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
     }
   }
 
-  /** Every run says how long the certificate lasts; what needs somebody is said once a day. */
+  /** Every run logs how long the certificate lasts; a warning for the operator is logged once a day. */
   const warn = async (): Promise<CertificateRecord> => {
     let due: ReturnType<typeof untold>['warnings'] = []
     const { record } = await records.update((before) => {
@@ -158,7 +158,7 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
         }
         const begun = await records.save(beginStep(kept.record, step, context()), kept)
         if (!begun) {
-          // Somebody came first; what there is to do is seen from what they wrote.
+          // Another run came first; the next step follows from its record.
           kept = await records.load()
           continue
         }
@@ -188,7 +188,7 @@ function describeWork(step: Work, outcome: Outcome): string {
   return `${step.kind} ${step.version.version}: ${result}`
 }
 
-/** The next step for a person. */
+/** The next step, in words for an operator. */
 export function describeStep(step: Step): string {
   switch (step.kind) {
     case 'done':
@@ -196,10 +196,10 @@ export function describeStep(step: Step): string {
     case 'wait':
       return `waits until ${new Date(step.until).toISOString()}: ${step.why}`
     case 'probe':
-      return `asks the token endpoint whether it accepts version ${step.version.version}`
+      return `probes version ${step.version.version} at the token endpoint`
     case 'register':
       return `adds version ${step.version.version} to the application, proved by version ${step.by.version}`
     case 'remove':
-      return `takes version ${step.version.version} from the application`
+      return `removes version ${step.version.version} from the application`
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What Event Grid says about the certificate. An event is a reason to look, never a fact: the vault is read anyway, so
- * a forged, doubled or late one changes nothing.
+ * Reads events of Event Grid about the certificate. An event only starts a run, which reads the vault: a forged, repeated
+ * or late event changes nothing.
  */
 export type CertificateNews = 'new version' | 'near expiry'
 
@@ -17,7 +17,7 @@ const kinds: Readonly<Record<string, CertificateNews>> = {
 
 /**
  * @param event in either of Event Grid's schemas; untrusted
- * @returns undefined for what is not about this certificate of this vault
+ * @returns undefined for an event about another certificate or vault
  */
 export function readVaultEvent(event: unknown, watched: WatchedCertificate): CertificateNews | undefined {
   if (typeof event !== 'object' || event === null) return undefined

@@ -1,4 +1,4 @@
-/** What the operator is told, and when again. Pure. */
+/** The warnings for the operator, and when each is repeated. Pure. */
 import type { Pace } from './roll-timing.ts'
 import { byAge, chooseRecorded } from './certificate-state.ts'
 import type { CertificateRecord } from './certificate-state.ts'
@@ -23,7 +23,7 @@ export interface Warning {
 const day = 24 * 60 * 60 * 1000
 /** The policy renews when 60 days of 12 months are left, so a newest version with fewer was not renewed. */
 const nearDays = 60
-/** With fewer it is no delay any more: the vault's own near-expiry event comes then. */
+/** With fewer the renewal has failed: the vault's own near-expiry event comes then. */
 const failedDays = 30
 const tellAgainAfter = day
 
@@ -32,7 +32,7 @@ export function daysLeft(expires: number, now: number): number {
   return Math.floor((expires - now) / day)
 }
 
-/** Of the version that was made last: when the certificate ends unless the vault renews it. */
+/** Of the newest version: the time until the certificate ends, unless the vault renews it. */
 export function daysLeftOf(record: CertificateRecord, now: number): number | undefined {
   const newest = newestOf(record)
   return newest && daysLeft(newest.expires, now)
@@ -42,7 +42,7 @@ function newestOf({ versions }: CertificateRecord) {
   return versions.filter(({ enabled }) => enabled).sort(byAge)[0]
 }
 
-/** Everything that is worth a look now. */
+/** All warnings that hold now. */
 export function warningsOf(record: CertificateRecord, now: number, pace: Pace): readonly Warning[] {
   const warnings: Warning[] = []
   const signing = chooseRecorded(record, now)
@@ -66,7 +66,7 @@ export function warningsOf(record: CertificateRecord, now: number, pace: Pace): 
   }
   const left = newest ? daysLeft(newest.expires, now) : 0
   const lifetime = newest ? daysLeft(newest.expires, newest.notBefore) : 0
-  // A certificate that lives for weeks only is not near its end all its life.
+  // A certificate that lives for a few weeks must not count as near its end during its whole life.
   if (newest && left < Math.min(nearDays, lifetime / 6) - 1) {
     const failed = left < Math.min(failedDays, lifetime / 12)
     warnings.push({
@@ -88,7 +88,7 @@ export function warningsOf(record: CertificateRecord, now: number, pace: Pace): 
   return warnings
 }
 
-/** Those that were not told within a day, and the record that remembers them: one event, not one a run. */
+/** The warnings that were not logged within a day, and the record that remembers them: one event, not one in each run. */
 export function untold(
   record: CertificateRecord,
   warnings: readonly Warning[],

@@ -1,6 +1,6 @@
 /**
- * A version of the broker's certificate, and which of them signs while nothing is known of the provider; what is known
- * decides otherwise (shared/certificate/certificate-state.ts).
+ * Versions of the broker's certificate, and the choice among them while there is no record. With a record,
+ * shared/certificate/certificate-state.ts decides.
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { SignerVersion } from '../certificate/signed-jwt.ts'
@@ -16,7 +16,7 @@ export interface SigningVersion extends SignerVersion {
  * Of the enabled versions that are valid now, the newest.
  *
  * @throws {BrokerError} `certificate_missing`, `certificate_disabled`, `certificate_without_dates`,
- *   `certificate_not_yet_valid`, `certificate_expired`: each has a mend of its own
+ *   `certificate_not_yet_valid`, `certificate_expired`: each has a remedy of its own
  */
 export function chooseVersion(
   versions: readonly CertificateVersion[],
@@ -26,8 +26,8 @@ export function chooseVersion(
   const enabled = versions.filter((version) => version.enabled)
   if (enabled.length === 0) throw new BrokerError('certificate_disabled')
 
-  // A version without dates is not skipped: nobody would learn that the renewal makes unusable versions. (While another
-  // is accepted, sign-ins go on with that, and the operator is told.)
+  // A version without dates is not skipped: otherwise a renewal that makes unusable versions would go unnoticed. (While
+  // another version is accepted, sign-ins go on with that one, and a warning is logged.)
   const dated = enabled.map((version) => {
     const { notBefore, expires } = version
     if (notBefore === undefined || expires === undefined) {

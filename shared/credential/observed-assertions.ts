@@ -1,10 +1,10 @@
-/** Client assertions, with their age reported. */
+/** Observes client assertions: reports their age to telemetry. */
 import { noTelemetry } from '../telemetry/telemetry.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { ClientAssertions } from './client-assertion.ts'
 
-/** How old an assertion is when it is used: close to its end, a vault in trouble becomes sign-ins in trouble. */
+/** Reports the age of each assertion that is used: when it nears its end, a failing vault makes sign-ins fail. */
 export function observeAssertions(assertions: ClientAssertions, telemetry: Telemetry, clock: Clock): ClientAssertions {
   if (telemetry === noTelemetry) return assertions
   return {

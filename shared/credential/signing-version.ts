@@ -1,7 +1,7 @@
 /**
- * Which version signs, for the request path: from what the roll has written down (shared/certificate/), kept in memory
- * for a bounded time, so that a cold sign-in reads no certificate and a roll reaches every instance. Where nothing is
- * written, the newest valid version signs, and what the provider says about it is learned.
+ * Chooses the version that signs, for the request path. It follows the record that the roll writes (shared/certificate/),
+ * kept in memory for a bounded time: a cold sign-in reads no certificate, and a roll reaches every instance. Without a
+ * record the newest valid version signs, and the provider's answer to it is recorded.
  */
 import { readFacts } from '../certificate/certificate-facts.ts'
 import type { CertificateFacts } from '../certificate/certificate-facts.ts'
@@ -21,26 +21,26 @@ import type { CertificateVersion } from '../vault/vault.ts'
 import type { CertificateVault } from '../vault/vault.ts'
 
 export interface SigningVersions {
-  /** The version that signs now; asks the vault only where neither memory nor the store knows. */
+  /** The version that signs now. Reads the vault only where neither memory nor the store has a record. */
   get(): Promise<SigningVersion>
-  /** What is known was wrong (the vault refused to sign with it): look in the vault again. */
+  /** Reads the vault again: it refused to sign by the known version. */
   reread(): Promise<SigningVersion>
   /**
    * The provider refused a version.
    *
    * @param thumbprint of the refused version
-   * @returns the next good one; undefined when there is none, or when it was asked too often in a minute
+   * @returns the next good one; undefined when there is none
    */
   nextAccepted(thumbprint: string): Promise<SigningVersion | undefined>
-  /** The provider took a version. */
+  /** The provider accepted a version. */
   accepted(thumbprint: string): void
-  /** The version that signs, as far as memory knows; looks into the row again, without waiting, when it is time. */
+  /** The version that signs, from memory. Starts a new reading of the row when it is time, and does not wait for it. */
   known(): SigningVersion | undefined
-  /** Everything that is known, for the health page and the published keys. */
+  /** The whole record, for the health page and the published keys. */
   record(): CertificateRecord | undefined
-  /** The roll, in this process, has just written this. */
+  /** Stores in memory the record that the roll, in this process, has just written. */
   learn(record: CertificateRecord): void
-  /** Whether the provider has refused every version, and none since was accepted. */
+  /** True where the provider has refused every version, and has accepted none since. */
   isRefused(): boolean
 }
 
@@ -50,15 +50,15 @@ export interface SigningVersionOptions {
   readonly onFault: (error: unknown) => void
   readonly records: CertificateRecords
   readonly pace?: Pace
-  /** The provider refuses every version: told once, not once a request. */
+  /** The provider refuses every version: called once, not with each request. */
   readonly onRefused?: (version: string | undefined) => void
 }
 
-/** When nobody's timer has read the vault for this long, the instances do it themselves. */
+/** When no timer has read the vault for this long, the instances read it themselves. */
 const readVaultAfter = 60 * 60 * 1000
-/** A refused version is left alone this long, where another is good. */
+/** A refused version does not sign for this long, where another is good. */
 const refusedFor = 5 * 60 * 1000
-/** Looks into row and vault, in a minute, because of refusals. */
+/** The most readings of row and vault in a minute because of refusals. */
 const recoveriesAMinute = 4
 
 interface Kept {
@@ -79,7 +79,7 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
   const keep = (record: CertificateRecord) => {
     kept = { record, at: clock() }
   }
-  /** A row that is older than what the vault has just said must not hide it. */
+  /** A row that is older than the last reading of the vault must not replace it. */
   const keepUnlessOlder = (record: CertificateRecord) =>
     keep(kept && record.readAt < kept.record.readAt ? kept.record : record)
 
@@ -89,7 +89,7 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
   const isStale = () => kept !== undefined && Math.abs(clock() - kept.record.readAt) > readVaultAfter
   const isTimeToLook = () => kept === undefined || Math.abs(clock() - kept.at) >= pace.read
 
-  /** Into memory at once, and into the row in the background, one after the other: nobody waits for a row. */
+  /** Writes to memory at once, and to the row in the background, one after the other: no request waits for the row. */
   const learnAndWrite = (change: (record: CertificateRecord) => CertificateRecord): void => {
     keep(change(kept?.record ?? emptyRecord))
     unwritten += 1
@@ -121,12 +121,12 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
     }
     learnAndWrite((record) => observe(record, listed, facts, clock()))
     if (!choose()) {
-      chooseVersion(listed, clock()) // names what is wrong
+      chooseVersion(listed, clock()) // throws the error that names the cause
       throw new BrokerError('certificate_missing', { detail: 'the versions in the vault were taken out of use' })
     }
   }
 
-  /** A certificate is read only where it matters: on a request's way that is the one that will sign. */
+  /** On the request path only the certificate that will sign is read. */
   const versionsToRead = (before: CertificateRecord, listed: readonly CertificateVersion[], all: boolean) => {
     const unknown = unknownVersions(before, listed, clock())
     if (all) return unknown
@@ -145,7 +145,7 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
         if (isStale()) await readVault(false)
       })
       .catch((error: unknown) => {
-        // Not again at the next request: what is kept is still good.
+        // Not again at the next request: the record in memory is still good.
         if (kept) keep(kept.record)
         onFault(error)
       })
@@ -153,8 +153,8 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
 
   const readRowOrVault = singleFlight(async (): Promise<SigningVersion> => {
     await readRow().catch(onFault)
-    // A row that no run of the roll has touched for so long is stale, or an old one that was put back: what it says of
-    // a version that was disabled since is not true any more.
+    // A row that no run of the roll has written for so long is stale, or an old one that was put back: a version may have
+    // been disabled since.
     if (!choose()) await readVault(false)
     else if (isStale()) await readVault(false).catch(onFault)
     return toSigning(choose())
@@ -175,7 +175,7 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
     }
     const other = chooseGood()
     if (other) {
-      // Every instance learns it; the roll finds out when the provider takes that version again.
+      // By the row every instance learns it. The roll finds out when the provider accepts that version again.
       learnAndWrite((record) => demote(record, thumbprint, 'client_refused', clock()))
       return other
     }
@@ -212,7 +212,7 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
       return chosen && toSigning(chosen)
     },
     record: () => kept?.record,
-    // It is what stands in the row now; a clock that is behind would take it for older than what it was told before.
+    // It is the row's content now. Compared by time it could look older, where this instance's clock is behind.
     learn: keep,
     isRefused: () => refused,
   }
@@ -224,7 +224,7 @@ function toSigning(chosen: RecordedVersion | undefined): SigningVersion {
   return { version, thumbprint, publicKey, notBefore, expires }
 }
 
-/** For the vault's answers that speak of one version: another may still do. */
+/** True for a refusal of the vault that concerns one version: another may still sign. */
 export function isAboutTheVersion(error: unknown): boolean {
   return error instanceof BrokerError && (error.code === 'vault_forbidden' || error.code === 'certificate_missing')
 }

@@ -1,7 +1,7 @@
 /** Random texts, and PKCE made of them. RFC 7636 §4. */
 import { hash, randomBytes } from 'node:crypto'
 
-/** 256 bits; also what PKCE asks of a verifier (RFC 7636 §4.1). */
+/** 256 random bits, base64url; also the form of a code verifier (RFC 7636 §4.1). */
 export function randomText(): string {
   return randomBytes(32).toString('base64url')
 }

@@ -1,4 +1,4 @@
-/** The store, with each call timed and counted. */
+/** Observes the store: times and counts each call. */
 import { noTelemetry } from '../telemetry/telemetry.ts'
 import type { Outcome, Telemetry } from '../telemetry/telemetry.ts'
 import type { Store } from './store.ts'
@@ -8,7 +8,7 @@ export function observeStore(store: Store, telemetry: Telemetry, target: string)
   if (telemetry === noTelemetry) return store
   const observe = <T>(name: string, table: string, work: () => Promise<T>, describe?: (result: T) => Outcome) =>
     telemetry.span({ name: `${name} ${table}`, type: 'Azure table', target }, work, describe)
-  /** A write that another instance's was quicker than: no failure, but many of them are worth a look. */
+  /** Another instance's write came first: no failure, but many of them are a sign of trouble. */
   const conflict = (operation: string, table: string): Outcome => {
     telemetry.count('broker.store.conflicts', { operation, table })
     return { fields: { outcome: 'conflict' } }

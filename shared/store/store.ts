@@ -1,9 +1,9 @@
 /**
- * The store's contract: rows with conditional writes, which decide every race between instances. A write whose answer
- * was lost is recognised as one's own: the adapter marks each write, since its client repeats writes by itself.
+ * Contract: the store, as rows with conditional writes, which decide every race between instances. The adapter marks each
+ * write, so that it recognises its own write whose answer was lost: clients repeat writes by themselves.
  */
 
-/** All but `service` grow with people; that has a handful of rows (key ring, certificate). */
+/** All tables but `service` grow with people; `service` has a handful of rows (key ring, certificate). */
 export type TableName = 'sessions' | 'states' | 'codes' | 'service'
 
 export interface RowKey {
@@ -14,7 +14,7 @@ export interface RowKey {
 export type Values = Readonly<Record<string, string | Uint8Array>>
 
 export interface Row extends RowKey {
-  /** When the sweep may remove it; not a promise that it is gone then. */
+  /** When the sweep may remove it. The row may be there for longer. */
   readonly sweepAfter: Date
   readonly values: Values
 }
@@ -23,7 +23,7 @@ export interface StoredRow extends Row {
   readonly etag: string
 }
 
-/** Every method throws BrokerError `store_unavailable` when the store does not answer in time or not sensibly. */
+/** Every method throws BrokerError `store_unavailable` when the store does not answer in time, or with an unusable response. */
 export interface Store {
   /** @returns the new row's etag; undefined when a row with this key is already there */
   insert(table: TableName, row: Row): Promise<string | undefined>
@@ -35,7 +35,7 @@ export interface Store {
   remove(table: TableName, key: RowKey, etag?: string): Promise<boolean>
   /** All rows of one partition. */
   list(table: TableName, partition: string): Promise<readonly StoredRow[]>
-  /** Keys of all rows in which this value stands; it looks at the whole table. */
+  /** Keys of all rows that have this value. It scans the whole table. */
   listWhere(table: TableName, name: string, value: string): Promise<readonly RowKey[]>
   /** One page of rows that the sweep may remove, keys and etags only. */
   listSweepable(table: TableName, before: Date, limit: number): Promise<readonly (RowKey & { etag: string })[]>

@@ -1,4 +1,4 @@
-/** Removes what has expired: a page at a time, each delete only if the row is still what was listed. */
+/** The sweep: removes expired rows, a page at a time. Each delete is conditional on the row being as it was listed. */
 import type { Store, TableName } from './store.ts'
 import type { Clock } from '../async/deadline.ts'
 
@@ -8,7 +8,7 @@ export type Sweep = () => Promise<number>
 const tables: readonly TableName[] = ['sessions', 'states', 'codes', 'service']
 const pageSize = 500
 const atOnce = 10
-/** A row outlives its end by this, so that no clock's error removes what another instance would still take. */
+/** A row outlives its end by this, so that no clock's error removes a row that another instance would still accept. */
 const graceMilliseconds = 10 * 60 * 1000
 /** Below the host's function timeout; the next run goes on. */
 const budgetMilliseconds = 3 * 60 * 1000
@@ -25,8 +25,8 @@ export function createSweep({ store, clock }: { store: Store; clock: Clock }): S
       }
       const count = outcomes.filter(Boolean).length
       removed += count
-      // A short page need not be the last: the service ends one where a partition's server ends. And one on which
-      // nothing could be removed would come again; the next run looks at it.
+      // A short page need not be the last: the service ends a page where a partition's server ends. A page on which
+      // nothing could be removed would come again, so the next run continues there.
       if (count === 0) break
     }
     return removed

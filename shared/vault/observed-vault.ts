@@ -1,4 +1,4 @@
-/** The vault, with each call timed and counted. */
+/** Observes the vault: times and counts each call. */
 import { noTelemetry } from '../telemetry/telemetry.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { KeyVault } from './key-vault/vault.key-vault.ts'

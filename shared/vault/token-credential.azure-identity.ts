@@ -1,6 +1,6 @@
 /**
  * The broker's own identity towards Azure: the user-assigned managed identity in Azure, the developer's `az` or `azd`
- * sign-in on a laptop. Never DefaultAzureCredential, which would take whatever it finds.
+ * sign-in on a laptop. Never DefaultAzureCredential, which would use the first credential it finds.
  */
 import { AzureCliCredential, AzureDeveloperCliCredential, ChainedTokenCredential } from '@azure/identity'
 import type { AccessToken, TokenCredential } from '@azure/identity'
@@ -21,7 +21,7 @@ const deadlineMilliseconds = 5_000
 const developerDeadlineMilliseconds = 20_000
 const renewBefore = 5 * 60 * 1000
 
-/** One token for all clients and all who wait; each SDK client alone would ask for one of its own. */
+/** One token for all clients and all waiting requests; each SDK client alone would fetch one of its own. */
 export function createTokenCredential(options: TokenCredentialOptions): TokenCredential {
   const source = options.managedIdentity ? createManagedIdentity(options.managedIdentityClientId) : developer()
   const deadline = options.managedIdentity ? deadlineMilliseconds : developerDeadlineMilliseconds

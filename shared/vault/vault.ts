@@ -1,9 +1,9 @@
-/** What the credential asks of Key Vault; the adapter beside it speaks to the vault. */
+/** Contract: Key Vault, as the credential and the key ring use it. The adapter is in key-vault/. */
 
 import type { KeyObject } from 'node:crypto'
 
 /**
- * Every method throws a BrokerError that names what is wrong: `vault_unavailable`, `vault_throttled`,
+ * Every method throws a BrokerError that names the fault: `vault_unavailable`, `vault_throttled`,
  * `vault_forbidden`, `managed_identity_unavailable`, `certificate_missing`.
  */
 export interface CertificateVault {
@@ -17,7 +17,7 @@ export interface CertificateVault {
 /** RFC 7518 §3.5 and §3.3. RS256 is for Graph, and for providers that accept no other. */
 export type SigningAlgorithm = 'PS256' | 'RS256'
 
-/** What the vault's list says of a version; dates are milliseconds since the epoch. */
+/** A version in the vault's list; dates are milliseconds since the epoch. */
 export interface CertificateVersion {
   /** The vault's id of the version: 32 hex digits. */
   readonly version: string

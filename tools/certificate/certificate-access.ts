@@ -45,7 +45,7 @@ export async function openAccess({ vaultUrl, name, setting }: NamedCertificate):
   const vault = createKeyVault({
     vaultUrl,
     certificateName: name,
-    wrappingKeyName: setting(declarations.wrappingKeyName.name) ?? declarations.wrappingKeyName.default ?? '',
+    wrappingKeyName: setting(declarations.wrappingKeyName.name) ?? declarations.wrappingKeyName.default,
     credential,
     deadlineMilliseconds: 30_000,
     proxies,

@@ -14,14 +14,14 @@ export interface AzureTableOptions {
   /** Checked by the settings: the cloud's table suffix over https, or loopback. */
   readonly tableServiceUri: string
   readonly tablePrefix: string
-  /** Not asked for on loopback. */
+  /** Not used on loopback. */
   readonly credential: () => Promise<TokenCredential>
   readonly deadlineMilliseconds?: number
   /** Which requests go through a proxy; none where it is left out. */
   readonly proxies?: ProxyPolicy
 }
 
-/** The sweep looks at every row of a table, a thousand at a time; nobody waits for it. */
+/** The sweep scans every row of a table, a thousand at a time; no request waits for it. */
 const scanMilliseconds = 60_000
 
 export function createAzureTableStore(options: AzureTableOptions): Store {
@@ -82,7 +82,7 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
       const answer = await ask(table, { method: 'GET', resource: entityOf(table, key), query }, untilDeadline())
       if (isMissing(answer)) return undefined
       const row = fromEntity(contentOf(table, answer))
-      // An answer about nothing is not an answer that there is nothing: that would sign people out.
+      // A response without the row does not mean that the row is missing: that would sign people out.
       if (row.partition !== key.partition || row.row !== key.row) {
         throw new BrokerError('store_unavailable', { detail: `${table}: an answer without the row` })
       }
@@ -149,7 +149,7 @@ function keyOf(entity: Readonly<Record<string, unknown>>): RowKey {
   return { partition: textOf(entity.PartitionKey), row: textOf(entity.RowKey) }
 }
 
-/** Of the service's own words alone: a missing table is not a missing row, and neither is a 404 of somebody else. */
+/** By the service's own code alone: a missing table is not a missing row, and neither is a 404 of a proxy. */
 function isMissing({ status, code }: TableAnswer): boolean {
   return status === 404 && code === 'ResourceNotFound'
 }

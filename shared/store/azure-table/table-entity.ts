@@ -10,10 +10,10 @@ type Json = Readonly<Record<string, unknown>>
 const pieceBytes = 60_000
 const pieceCharacters = 30_000
 
-/** A property beside the row's values: which write made the row. */
+/** A property beside the row's values: identifies the write that made the row. */
 export const markerName = 'marker'
 
-/** What a row has apart from its values. */
+/** The columns of a row apart from its values. */
 export const rowColumns = ['PartitionKey', 'RowKey', 'sweepAfter'] as const
 
 /** The last is a good name for a property of a table, and none for one of an object. */
@@ -40,11 +40,11 @@ export function toEntity({ partition, row, sweepAfter, values }: Row, marker: st
   return entity
 }
 
-/** @returns what stands in an entity; with empty keys where it is none */
+/** @returns the row of an entity; with empty keys where it is none */
 export function fromEntity(entity: Json): StoredRow {
   const values: Record<string, string | Uint8Array> = {}
   for (const name of Object.keys(entity)) {
-    // What the service says of itself and of types has a dot; pieces are read with the first of them.
+    // The service's own properties and types have a dot in their names; pieces are read with the first of them.
     if (reserved.has(name) || name.includes('.') || isLaterPiece(name)) continue
     const pieces: (string | Buffer)[] = []
     for (let i = 0, piece = pieceOf(entity, name); piece !== undefined; piece = pieceOf(entity, pieceName(name, ++i))) {
@@ -105,7 +105,7 @@ function cutBytes(value: Uint8Array): Uint8Array[] {
   return pieces
 }
 
-/** Never between the two halves of a character: a half alone does not survive the way through UTF-8. */
+/** Never between the two halves of a surrogate pair: a half alone does not survive UTF-8. */
 function cutText(value: string): string[] {
   const pieces: string[] = []
   let at = 0

@@ -1,6 +1,6 @@
 /**
- * Azure Table Storage by its REST: one request, authorized, and what its answer says. The SDK would cost 130 µs a call
- * where this costs 55, and half of what it loads is an XML parser that JSON answers never need.
+ * Azure Table Storage by its REST: sends one authorized request and reads the response. The SDK would cost 130 µs a call
+ * where this costs 55, and half of its code is an XML parser that JSON responses never need.
  */
 import { createHmac, createSecretKey } from 'node:crypto'
 import type { TokenCredential } from '@azure/core-auth'
@@ -24,7 +24,7 @@ export interface TableRequest {
 
 export interface TableAnswer {
   readonly status: number
-  /** The service's own name for what is wrong; undefined where it is fine, or somebody else answered. */
+  /** The service's own error code; undefined for a success, or where the response is not the service's. */
   readonly code: string | undefined
   readonly etag: string | undefined
   readonly json: Readonly<Record<string, unknown>> | undefined
@@ -115,7 +115,7 @@ export function bearerToken(credential: () => Promise<TokenCredential>): Authori
 
 const written = { 'content-type': 'application/json', prefer: 'return-no-content' }
 
-/** A proxy's page is no answer, and neither is a service that says when it will have one. */
+/** A proxy's page is no response of the service, and neither is a Retry-After. */
 function read(response: HttpResponse): TableAnswer {
   const { status, headers } = response
   const isEmpty = status === 204
