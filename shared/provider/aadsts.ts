@@ -1,7 +1,7 @@
 /**
- * The one table of AADSTS numbers: the cause that each stands for, and the remedy that the operator reads. Source:
+ * The one table of AADSTS numbers: the cause of each, and the remedy that the operator reads. Source:
  * learn.microsoft.com/entra/identity-platform/reference-error-codes. Microsoft warns that numbers may change, so they
- * are a hint: a number that is not in the table changes nothing, and then `error` and `suberror` alone decide.
+ * are a hint: where a number is not in the table, `error` and `suberror` alone decide.
  */
 
 /**
@@ -10,7 +10,7 @@
  * - `registration`: the app registration or the broker's settings are wrong; the operator corrects them
  * - `load`: too many requests; they are repeated later
  * - `service`: a part of the service is down; the request is repeated later
- * - `interaction`: the person has to do something at the provider
+ * - `interaction`: the person has to act at the provider
  * - `permission`: an administrator has to permit the person
  * - `cancel`: the person declined
  */
@@ -19,7 +19,7 @@ export type AadstsCause =
 
 export interface Aadsts {
   readonly cause: AadstsCause
-  /** For the operator; stands in the log beside the number. */
+  /** For the operator; the log has it beside the number. */
   readonly remedy: string
 }
 
@@ -190,7 +190,7 @@ export function findAadsts(numbers: unknown): Aadsts | undefined {
 
 /**
  * The number of an authorization response, which has no `error_codes` but may have it in `error_uri`. It chooses the
- * sentence that a person reads, and nothing else depends on it.
+ * sentence that a person reads, and no other decision depends on it.
  */
 export function numberOf(errorUri: string | undefined): number | undefined {
   const digits = /[?&]code=(\d{4,8})(&|$)/.exec(errorUri ?? '')?.[1]

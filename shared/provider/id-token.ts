@@ -17,7 +17,7 @@ export interface IdTokenExpectations {
 const toleranceSeconds = 300
 
 /**
- * @param idToken from the token endpoint; nothing in it is trusted yet
+ * @param idToken from the token endpoint; untrusted
  * @throws {BrokerError} `id_token_refused` with the check that failed in its detail; `provider_…` where no keys can be
  *   fetched
  */
@@ -62,7 +62,7 @@ export async function checkIdToken(
 }
 
 /**
- * RFC 8725 §3.11: a type that names another kind of token. `JWT`, the type's absence and unknown texts say nothing, and
+ * RFC 8725 §3.11: a type that names another kind of token. `JWT`, a missing type and an unknown text are accepted, since
  * OpenID Connect Core requires none.
  */
 function isOfAnotherType(typ: unknown): boolean {

@@ -107,7 +107,7 @@ function readOptional(json: Json, name: string, endpoint: (name: string) => stri
 
 /**
  * Refuses a provider that lists its features and lacks a needed one, before any person is sent there. A list that is
- * left out says nothing: providers leave out what they have.
+ * left out proves no lack: providers leave out lists of features that they have.
  */
 function checkOffers(json: Json, { responseMode, assertionAlgorithm }: OpenIdSettings): void {
   const offers = (name: string, value: string) => listOf(json, name)?.includes(value) ?? true

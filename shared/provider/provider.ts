@@ -69,13 +69,13 @@ export interface AuthorizationRefusal {
   readonly uri: string | undefined
 }
 
-/** Everything in which one kind of provider differs from another. Holds no state and calls nothing. */
+/** Everything in which one kind of provider differs from another. Holds no state and makes no request. */
 export interface ProviderProfile {
   /** Exactly as every token and every response has to name it. */
   readonly issuer: string
   readonly metadataUrl: string
   readonly assertion: AssertionRequirements
-  /** The mode of the MSAL client; `OIDC` sends nothing that is not in OpenID Connect. */
+  /** The mode of the MSAL client; `OIDC` sends only parameters of OpenID Connect. */
   readonly protocolMode: 'AAD' | 'OIDC'
   /**
    * True where a sign-out sends the ID token as `id_token_hint` (RP-Initiated Logout 1.0 §2 recommends it): without it,
@@ -105,8 +105,8 @@ export interface ProviderProfile {
 }
 
 /**
- * The way a signed token came. A token of the token endpoint came by TLS from the provider; a logout token can be sent by
- * anybody, so its unknown key ids must not use up the key fetches of sign-ins.
+ * The way a signed token came. A token of the token endpoint came by TLS from the provider; a logout token is not
+ * authenticated, so its unknown key ids must not use up the key fetches of sign-ins.
  */
 export type TokenOrigin = 'token endpoint' | 'anybody'
 

@@ -5,7 +5,7 @@
 import { BrokerError } from '../errors/errors.ts'
 import type { AuthorizationRefusal, Json, TokenRequestKind } from './provider.ts'
 
-/** Reasons that ask the person for something, beside an `invalid_grant` that would otherwise end the session. */
+/** Reasons that require an action of the person, beside an `invalid_grant` that would otherwise end the session. */
 const interactionSuberrors = new Set([
   'basic_action',
   'additional_action',
@@ -70,7 +70,7 @@ const knownErrors = new Set([
 
 /** @returns `sign_in_cancelled`, `sign_in_expired`, `provider_unavailable`, `login_required`, `provider_refused` */
 export function readAuthorizationRefusal({ error, subError, description }: AuthorizationRefusal): BrokerError {
-  // RFC 6749 §4.1.2.1: the person or the provider denied the request. Most providers send nothing that tells which.
+  // RFC 6749 §4.1.2.1: the person or the provider denied the request. Most providers do not distinguish the two.
   if (error === 'access_denied' && (subError === undefined || subError === 'cancel')) {
     return new BrokerError('sign_in_cancelled')
   }

@@ -13,9 +13,9 @@ export interface VerifiedToken {
 
 /**
  * @param text untrusted
- * @param origin chooses the budget of key fetches: a token that anybody can send must not use up that of sign-ins
+ * @param origin chooses the budget of key fetches: an unauthenticated token must not use up that of sign-ins
  * @param refuse makes the error for the check that failed
- * @returns the token, signed by a key of the provider; nothing else of it is checked
+ * @returns the token, signed by a key of the provider; its claims are not checked yet
  * @throws the error of `refuse`, and BrokerError `provider_…` where no keys can be fetched
  */
 export async function verifySignedToken(

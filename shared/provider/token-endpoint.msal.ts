@@ -1,6 +1,6 @@
 /**
  * The token endpoint by MSAL. One ConfidentialClientApplication a request: it costs microseconds, and a shared one
- * grows dearer with every person. Decisions rest on `error`, `suberror` and `error_codes`, never on text.
+ * grows slower with every person. Decisions rest on `error`, `suberror` and `error_codes`, never on text.
  */
 import { randomBytes } from 'node:crypto'
 import { ConfidentialClientApplication, LogLevel, ProtocolMode } from '@azure/msal-node'
@@ -22,7 +22,7 @@ export interface MsalOptions {
   readonly clock: Clock
 }
 
-/** A token that lives longer is treated as living this long: nobody's clock reaches further. */
+/** The longest lifetime of an access token that the broker believes. */
 const longestLifeSeconds = 86_400
 
 export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & ClientCredentials {
@@ -30,9 +30,9 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
   const knownAuthorities = [new URL(issuer).host]
   const aboutCertificate = new WeakSet<object>()
 
-  /** When the provider refuses the certificate: once more with another version, in the same request. */
+  /** Repeats a request once, with another version, where the provider refuses the certificate. */
   const exchange = async (...call: Call): Promise<Json> => {
-    // Before MSAL is asked, so that a vault's fault keeps its name.
+    // Before the call of MSAL, so that a vault's fault keeps its code.
     const [metadata, assertion] = await Promise.all([options.provider.metadata(), options.assertions.get()])
     try {
       const answer = await exchangeBy(metadata, assertion, ...call)
@@ -97,12 +97,12 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
     try {
       await ask(client)
     } catch (error) {
-      if (!outcome) throw new BrokerError('internal', { detail: 'MSAL asked nobody', cause: error })
+      if (!outcome) throw new BrokerError('internal', { detail: 'MSAL sent no request', cause: error })
       if ('failure' in outcome) throw outcome.failure
       // The answer itself was in order, so it is the ID token that MSAL could not read, or whose nonce is not ours.
       throw new BrokerError('id_token_refused', { detail: `MSAL: ${codeOf(error)}`, cause: error })
     }
-    if (!outcome || !('answer' in outcome)) throw new BrokerError('internal', { detail: 'MSAL asked nobody' })
+    if (!outcome || !('answer' in outcome)) throw new BrokerError('internal', { detail: 'MSAL sent no request' })
     return outcome.answer
   }
 
@@ -173,7 +173,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
   }
 }
 
-/** What one exchange asks of MSAL, and how its answer is read. */
+/** One exchange: the call of MSAL, and the check of its answer. */
 type Call = readonly [
   kind: TokenRequestKind,
   ask: (client: ConfidentialClientApplication) => Promise<AuthenticationResult | null>,
@@ -181,7 +181,7 @@ type Call = readonly [
   forMsal?: (answer: Json) => Json,
 ]
 
-/** Discovery's document, as MSAL reads it at each call: what was checked, and nothing more. */
+/** The metadata in the form of Discovery, which MSAL reads at each call: the checked members only. */
 function documentOf(metadata: ProviderMetadata): string {
   return JSON.stringify({
     issuer: metadata.issuer,
@@ -197,7 +197,7 @@ function withoutTokens(answer: Json): Json {
   return Object.fromEntries(Object.entries(answer).filter(([name]) => !/^(access|refresh)_token$/.test(name)))
 }
 
-/** Nobody needs it at a refresh; if MSAL stumbled over it, a refresh token that was just rotated would be lost. */
+/** A refresh needs no ID token. If MSAL failed on it, a refresh token that was just rotated would be lost. */
 function withoutIdToken(answer: Json): Json {
   return Object.fromEntries(Object.entries(answer).filter(([name]) => name !== 'id_token'))
 }
@@ -215,9 +215,9 @@ function codeOf(error: unknown): string {
   return typeof errorCode === 'string' ? errorCode : 'unknown'
 }
 
-/** Metadata is given and the authority known: MSAL has nothing to fetch. */
+/** MSAL receives the metadata and knows the authority, so it has no document to fetch. */
 function noGet(): Promise<never> {
-  return Promise.reject(new BrokerError('internal', { detail: 'MSAL wanted to discover something' }))
+  return Promise.reject(new BrokerError('internal', { detail: 'MSAL requested a document' }))
 }
 
 function checkStatus(answer: NetworkAnswer, refuse: (answer: Json) => BrokerError): void {
@@ -246,7 +246,7 @@ type Owner = Pick<Identity, 'issuer' | 'subject' | 'tenantId' | 'objectId'>
 /**
  * OpenID Connect Core §12.2: with an ID token about another person, or for another client, the tokens of the answer are
  * not this session's. Its signature proves no more than the connection that it came by (§3.1.3.7, 6). One that cannot be
- * read names no person, and the broker uses nothing of it.
+ * read names no person, and the broker does not use it.
  */
 function checkRefreshAnswer(answer: Json, of: Owner, clientId: string): void {
   checkTokenAnswer(answer)

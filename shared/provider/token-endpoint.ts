@@ -1,4 +1,4 @@
-/** What redeeming gives, whoever speaks to the token endpoint; the adapter is MSAL. */
+/** The contract of the token endpoint; the adapter is MSAL. */
 import type { ClientAssertion } from '../credential/client-assertion.ts'
 import type { Identity } from './identity.ts'
 
@@ -6,25 +6,25 @@ declare const checked: unique symbol
 
 declare const taken: unique symbol
 
-/** A code whose answer belongs to the sign-in that this browser began. */
+/** A code whose response belongs to the sign-in that this browser began. */
 export type CheckedCode = string & { readonly [checked]: true }
 
-/** A checked code whose state was taken: nobody else redeems it. */
+/** A checked code whose state is used up: no other request redeems it. */
 export type TakenCode = string & { readonly [taken]: true }
 
-/** What the authorization request said, and the token request has to repeat. */
+/** The values of the authorization request that the token request repeats. */
 export interface CodeRequest {
   readonly scopes: readonly string[]
   readonly codeVerifier: string
   readonly nonce: string
 }
 
-/** Tokens as the provider gave them. The refresh token never leaves the broker. */
+/** Tokens of the provider. The refresh token never leaves the broker. */
 export interface ProviderTokens {
   readonly accessToken: string
   /** Milliseconds since the epoch. */
   readonly accessTokenExpires: number
-  /** What the access token is good for, as the provider said; space-separated. */
+  /** The scope of the access token, of the response or else of the request; space-separated. */
   readonly scope: string
   readonly refreshToken: string | undefined
 }
@@ -47,7 +47,7 @@ export interface TokenEndpoint {
    *
    * @param of whose session it is: an ID token that comes along has to be about them
    * @throws {BrokerError} `signed_out` when the provider ended this person's session, `interaction_required` when it
-   *   asks for something, `id_token_refused`, and as above
+   *   requires an action of the person, `id_token_refused`, and as above
    */
   refresh(
     refreshToken: string,

@@ -1,4 +1,4 @@
-/** The request that sends a browser to the identity provider: what a front end may ask for, and the URL. RFC 6749 §4.1.1. */
+/** Builds the URL that sends a browser to the identity provider. RFC 6749 §4.1.1. */
 import { codeChallengeOf } from '../crypto/pkce.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 import type { ProviderMetadata } from '../provider/provider.ts'

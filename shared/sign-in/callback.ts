@@ -1,7 +1,7 @@
 /**
- * Checks the identity provider's answer before anything is redeemed. RFC 6749 §4.1.2, RFC 9207 §2.4.
- * The order of the checks is the security, so the types carry it: an answer that was not checked can't be taken, a
- * code that was not taken can't be redeemed.
+ * Checks the identity provider's response before the code is redeemed. RFC 6749 §4.1.2, RFC 9207 §2.4.
+ * The order of the checks is the security, so the types enforce it: a code that was not checked cannot be used up, and
+ * a code that was not used up cannot be redeemed.
  */
 import { hash } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
@@ -10,7 +10,7 @@ import type { CheckedCode, TakenCode } from '../provider/token-endpoint.ts'
 import type { Store } from '../store/store.ts'
 import type { CurrentTransaction } from './transaction.ts'
 
-/** What the provider may send; nothing in it is trusted. */
+/** The fields of the response; untrusted. */
 export interface CallbackAnswer {
   readonly state: string
   readonly code: string | undefined
@@ -29,7 +29,7 @@ const limits = { state: 128, code: 16 * 1024, iss: 512, error: 128, error_subcod
  * @throws {BrokerError} `answer_invalid`, `sign_in_unknown` without a state
  */
 export function parseCallback(fields: URLSearchParams, responseMode: ResponseMode): CallbackAnswer {
-  // RFC 6749 §3.1; also those that nobody here reads: who sends one twice is not the provider.
+  // RFC 6749 §3.1. Unknown fields count too: the provider sends none of them twice.
   if (new Set(fields.keys()).size < fields.size) throw new BrokerError('answer_invalid', { detail: 'a field twice' })
 
   const read = (name: keyof typeof limits): string | undefined => {
@@ -68,11 +68,11 @@ export function checkAnswer(
   transaction: CurrentTransaction,
   profile: Pick<ProviderProfile, 'readAuthorizationRefusal'>,
 ): CheckedCode {
-  // A provider answers as it was asked; an answer by another way was carried here by somebody.
+  // A provider responds by the requested mode; a response by another mode was forwarded by an attacker.
   if (answer.responseMode !== transaction.responseMode)
     throw new BrokerError('answer_invalid', { detail: 'response_mode' })
 
-  // A provider that announced `iss` and now leaves it out looks exactly like a mix-up.
+  // RFC 9207 §2.4: a provider that announced `iss` and then omits it must be treated as a mix-up attack.
   const issuerExpected = transaction.issuerInAnswers || answer.issuer !== undefined
   if (issuerExpected && answer.issuer !== transaction.issuer) throw new BrokerError('issuer_mismatch')
 
@@ -85,9 +85,9 @@ export function checkAnswer(
 }
 
 /**
- * Takes the state, once among all instances: a code that is sent twice makes a strict provider revoke the first sign-in.
+ * Uses up the state, once among all instances: a code that is sent twice makes a strict provider revoke the first sign-in.
  *
- * @returns undefined when it was taken before
+ * @returns undefined when it was used up before
  * @throws {BrokerError} `store_unavailable`
  */
 export async function takeCode(
@@ -99,7 +99,7 @@ export async function takeCode(
   const made = await store.insert('states', {
     partition: name.slice(0, 2),
     row: name,
-    // Twice the life, so that no clock's error lets a state be taken again while its cookie still opens.
+    // Twice the lifetime, so that clocks that differ never let a state be used again while its cookie still opens.
     sweepAfter: new Date(transaction.begunAt + 2 * lifetimeSeconds * 1000),
     values: {},
   })

@@ -1,4 +1,4 @@
-/** Where a front end sends the browser to sign in; it adds the `return_url` itself, which only it knows. */
+/** The URL to which a front end sends the browser to sign in. The front end adds `return_url`, which only it knows. */
 import type { BrokerError } from '../errors/errors.ts'
 import { urlOf } from '../http/routes.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'

@@ -45,7 +45,7 @@ import type { CurrentTransaction, Transaction } from './transaction.ts'
 export interface SignIn {
   /**
    * @param query of `/login`; untrusted
-   * @param browser what the request's headers say of the browser; untrusted
+   * @param browser headers of the request; untrusted
    * @returns where to send the browser, and the cookies to set
    * @throws {BrokerError} for a faulty request, before a sign-in starts; with `redirectTo` where an OAuth client is to
    *   receive the error
@@ -67,8 +67,8 @@ export interface BrowserRequest {
   readonly origin: string | undefined
   readonly cookies: RequestCookies
   /**
-   * The page itself goes there. In a frame a browser keeps the cookies of another site back, and nobody sees what is
-   * asked; and what a page loads (an image, a fetch) would only push out the sign-ins that are under way.
+   * True for a navigation of the whole page. In a frame, a browser withholds the cookies of another site, and the person
+   * does not see the question; and a request of a page (an image, a fetch) would only push out pending sign-ins.
    */
   readonly isNavigation: boolean
 }
@@ -88,7 +88,7 @@ export interface SignInOptions {
   readonly clock: Clock
   readonly baseUrl: string
   readonly lifetimeSeconds: number
-  /** How long a browser that signed in is known again. */
+  /** The lifetime of the single sign-on mark. */
   readonly absoluteSeconds: number
   readonly funnel: Funnel
   readonly onFault: (error: unknown) => void
@@ -147,7 +147,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       }
     }
     const value = await sessions.begin(frontEndId, identity, tokens)
-    // The one it takes the place of; that it may outlive this by a fault is no reason to fail a sign-in.
+    // The session that this one replaces. If its removal fails, the sign-in still succeeds.
     if (transaction.replaces) await sessions.end({ rowKey: transaction.replaces }).catch(options.onFault)
     return { redirectTo: returnUrl, cookies: [sessionCookie(frontEndId, value)] }
   }
@@ -182,7 +182,7 @@ export function createSignIn(options: SignInOptions): SignIn {
     }
   }
 
-  /** What an OAuth client is told of a failure; nothing where its redirect URI is not registered any more. */
+  /** The redirect that reports a failure to an OAuth client; undefined where its redirect URI is no longer registered. */
   const clientAnswer = (transaction: Transaction, error: BrokerError): string | undefined => {
     const { client, frontEndId } = transaction
     const frontEnd = frontEnds.find(frontEndId)
@@ -211,7 +211,7 @@ export function createSignIn(options: SignInOptions): SignIn {
 
   /**
    * A stale response (a restored tab, the back button) in a browser that is signed in: the person goes on to the front
-   * end. Only to its registered pages, and with no session set, so a response that an attacker sends gains nothing.
+   * end. Only to its registered pages, and with no session set, so an attacker gains no session by sending a response.
    */
   const pageOfSession = async (
     error: unknown,
@@ -266,7 +266,8 @@ export function createSignIn(options: SignInOptions): SignIn {
         const taken = await takeCode(code, current, { store: options.store, lifetimeSeconds })
         step.end(taken ? undefined : 'repeated')
         if (!taken) {
-          // A second time: the first has signed in, or failed with a page. Nothing is set, so nothing can be planted.
+          // The response came before: that time it signed in, or failed with a page. No cookie is set, so none can be
+          // planted.
           const cameBefore = new BrokerError('sign_in_unknown', { detail: 'the answer came before' })
           return { redirectTo: clientAnswer(transaction, cameBefore) ?? returnUrl, cookies: [] }
         }

@@ -13,7 +13,7 @@ import type { Hints } from '../front-ends/login-parameters.ts'
 
 const prefix = '__Host-known-'
 
-/** The name of a cookie that the broker sets; a name goes back into a header, so nothing else is taken. */
+/** The name of a cookie that the broker sets; a name goes back into a header, so only these are accepted. */
 const ownName = new RegExp(`^${prefix}([a-z0-9][a-z0-9-]{0,31})$`)
 
 /** More would fill the Cookie header: each has up to 400 characters. */

@@ -1,5 +1,5 @@
 /**
- * A sign-in under way, kept by the browser in a sealed cookie: nothing is stored for people who only began.
+ * A pending sign-in, kept by the browser in a sealed cookie: the store has no row for people who only began.
  * The cookie is named for the state's beginning, so several tabs can sign in at once.
  */
 import { timingSafeEqual } from 'node:crypto'
@@ -21,7 +21,7 @@ export interface Transaction {
   readonly state: string
   readonly nonce: string
   readonly codeVerifier: string
-  /** Whom the browser was sent to; an answer of somebody else is a mix-up (RFC 9700 §4.4). */
+  /** The provider that the browser was sent to; a response of another issuer is a mix-up attack (RFC 9700 §4.4). */
   readonly issuer: string
   readonly issuerInAnswers: boolean
   readonly clientId: string
@@ -31,7 +31,7 @@ export interface Transaction {
   readonly scopes: readonly string[]
   /** OAuth clients: what the answer to the client needs. */
   readonly client?: ClientRequest
-  /** The session that the new one takes the place of: its row, not its cookie. */
+  /** The session that the new one replaces: its row, not its cookie. */
   readonly replaces: RowKey | undefined
   /** Milliseconds since the epoch. */
   readonly begunAt: number
@@ -52,7 +52,7 @@ export function newState(frontEndId: string): string {
   return `${randomText()}.${frontEndId}`
 }
 
-/** @param state untrusted: good for choosing which registered page to offer, and for nothing else */
+/** @param state untrusted: it only chooses among registered pages */
 export function frontEndIdOf(state: string): string {
   return state.slice(state.indexOf('.') + 1)
 }
@@ -75,7 +75,7 @@ export function sealTransaction(transaction: Transaction, key: RingKey, lifetime
 
 /** Cookies to end so that a new sign-in is one of three: those that open no more, then the oldest. */
 export async function endOldest(cookies: RequestCookies, ring: KeyRing): Promise<readonly Cookie[]> {
-  // A name goes back into a header, so only one that was given out here; a host answers 500 for some of the others.
+  // A name goes back into a header, so only names that the broker sets count; a host answers 500 for some others.
   const names = [...cookies.keys()].filter((name) => ownName.test(name))
   if (names.length < atOnce) return []
   const aged = await Promise.all(
@@ -88,7 +88,7 @@ export async function endOldest(cookies: RequestCookies, ring: KeyRing): Promise
 /**
  * The transaction that an answer's state belongs to.
  *
- * @param state as the answer gave it; untrusted
+ * @param state of the response; untrusted
  * @throws {BrokerError} `sign_in_unknown` where this browser began no such sign-in
  */
 export async function openTransaction(state: string, cookies: RequestCookies, ring: KeyRing): Promise<Transaction> {
@@ -98,7 +98,7 @@ export async function openTransaction(state: string, cookies: RequestCookies, ri
 }
 
 /**
- * What was right when the sign-in began may have passed, or been taken out of the settings.
+ * Checks again what was valid when the sign-in began: it may have expired, or have left the settings.
  *
  * @throws {BrokerError} `sign_in_expired`, `front_end_unknown`, `return_url_not_registered`
  */

@@ -1,6 +1,6 @@
 /**
  * Links of a page that ends a sign-in: to sign in, and to the application. They are links and never redirects, so that
- * a failure that repeats itself does not loop. They lead to registered addresses only, whatever the request named.
+ * a failure that repeats itself does not loop. They lead to registered addresses only.
  */
 import type { Link } from '../errors/errors.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
@@ -32,7 +32,7 @@ export function signInLinks({ frontEnd, returnUrl, again }: LinkRequest, baseUrl
 /**
  * The front end of a request to `/login` that was refused before its parameters were checked.
  *
- * @param query untrusted: it chooses among registered front ends, and nothing else
+ * @param query untrusted: it only chooses among registered front ends
  */
 export function frontEndForLinks(query: URLSearchParams, frontEnds: FrontEnds): FrontEnd | undefined {
   const id = query.get('client_id') ?? query.get('frontend')

@@ -3,7 +3,7 @@ import type { IdentityProvider } from '../provider/provider.ts'
 
 /**
  * Servers and proxies commonly accept 8 KB of request line, some less; a longer URL would end the person's sign-out on an
- * error page of the provider. Without the hint, the provider asks the person.
+ * error page of the provider. Without the hint, the provider shows the person a question.
  */
 const mostUrlCharacters = 7_000
 /** A longer one would never fit the URL, so it is not kept either. */

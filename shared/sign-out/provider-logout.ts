@@ -1,6 +1,6 @@
 /**
- * Sign-outs that begin elsewhere: the provider says that its session, or a person, is signed out, and every session
- * here that came of it ends, of session front ends and of OAuth clients alike.
+ * Sign-outs that begin at the provider: it reports that its session, or a person, is signed out. Every session of the
+ * broker that came of it ends, of session front ends and of OAuth clients.
  */
 import { textOf } from '../provider/id-token.ts'
 import { checkLogoutToken } from '../provider/logout-token.ts'
@@ -14,8 +14,8 @@ import type { Store } from '../store/store.ts'
 
 export interface SignOutElsewhere {
   /**
-   * By the browser, in a frame of the provider's sign-out page. A session that is guessed wrongly ends nothing, and the
-   * answer does not tell.
+   * By the browser, in a frame of the provider's sign-out page. A wrong guess of a session ends no session, and the
+   * answer is the same.
    *
    * @param issuer untrusted; a provider may leave it out (Front-Channel Logout 1.0 §3), and then each one is meant
    * @param sessionId untrusted
@@ -26,7 +26,7 @@ export interface SignOutElsewhere {
    * By the provider itself.
    *
    * @param token untrusted
-   * @throws {BrokerError} `logout_token_refused`; nothing has ended then
+   * @throws {BrokerError} `logout_token_refused`; then no session has ended
    */
   byToken(token: string): Promise<void>
 }
@@ -53,7 +53,7 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
     return sum(await Promise.all(partitions.map((partition) => endPartition(store, partition))))
   }
 
-  /** Where none was known by this name, it may be one whose ID token named none: those of the person are meant. */
+  /** Without a session of this id, the sessions of the person whose ID token named no session end. */
   const endNamed = async (issuer: string, sessionId: string, subject: string | undefined): Promise<number> => {
     const ended = await endProviderSession(issuer, sessionId)
     if (ended > 0 || subject === undefined) return ended

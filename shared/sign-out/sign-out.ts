@@ -70,13 +70,13 @@ export function createSignOut(options: SignOutOptions): SignOut {
       if (!key) return target
       const session = await funnel.track('sign_out', { frontEnd: frontEnd.id, by: 'person' }, async (step) => {
         const found = await sessions.find(key)
-        // Codes first; end-sessions.ts says why.
+        // Codes first; end-sessions.ts explains the order.
         if (found) await endPendingCodes(options.store, key.rowKey.partition)
         step.about({ sessions: (await sessions.end(key)) ? 1 : 0 })
         return found?.session
       })
       if (!session) return target
-      // The session is over whatever happens now; a provider that is down only keeps its own.
+      // The session has ended already; if the provider is down, only its own session stays.
       return providerSignOut(frontEnd, target, session).catch((error: unknown) => {
         options.onFault(error)
         return target
@@ -97,7 +97,7 @@ export function createSignOut(options: SignOutOptions): SignOut {
       // Checked again: the settings may have lost the front end since.
       if (!frontEnd) throw new BrokerError('sign_out_unknown')
       const redirectTo = checkSignedOutUrl(target, frontEnd)
-      // An old state may come from a browser's history: a person follows the link, nothing redirects.
+      // An old state may come from a browser's history: a person follows the link, and there is no redirect.
       if (clock() > begunAt + lifetime) return { frontEndId, links: [backTo(frontEnd, redirectTo)] }
       return { frontEndId, redirectTo }
     },
