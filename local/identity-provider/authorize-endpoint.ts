@@ -18,7 +18,7 @@ export function dressCode(ctx: KoaContextWithOIDC, answer: Record<string, unknow
   if (person && params?.['client_info'] === '1') answer['client_info'] = clientInfo(person, around.tenantId)
 }
 
-/** Numbers the errors, takes `iss` away where it is not announced, and shows every form by the provider's own page. */
+/** Adds numbers to errors, removes `iss` where it is not announced, and shows every form on the provider's own page. */
 export function dressAuthorizationAnswer(
   ctx: KoaContextWithOIDC,
   failure: ProviderFailure | undefined,

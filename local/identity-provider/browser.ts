@@ -2,9 +2,9 @@
 import { CookieJar } from 'tough-cookie'
 import { unescapeHtml } from './authorize-endpoint.ts'
 
-/** What the provider finally sends the browser to the application with. */
+/** The response with which the provider sends the browser back to the application. */
 export interface SignInAnswer {
-  /** `form_post`: POST `fields` to `url`. `redirect`: GET `url`; `fields` are what stands in its query. */
+  /** `form_post`: POST `fields` to `url`. `redirect`: GET `url`; `fields` are the parameters of its query. */
   readonly mode: 'form_post' | 'redirect'
   readonly url: string
   readonly fields: Readonly<Record<string, string>>
@@ -28,7 +28,7 @@ export interface Visitor {
   signIn(authorizationUrl: string, username: string, options?: VisitOptions): Promise<SignInAnswer>
   /** Opens a sign-out URL; returns where it leads, or undefined when it ends on the provider's own page. */
   signOut(url: string): Promise<string | undefined>
-  /** Whether the provider would know this browser again. */
+  /** True where the provider has a session of this browser. */
   isSignedIn(browserUrl: string): Promise<boolean>
 }
 
@@ -116,7 +116,7 @@ interface Page {
   readonly alert?: string
 }
 
-/** Reads the provider's own pages: the first form, its hidden fields, and what is said to the person. */
+/** Reads the provider's own pages: the first form, its hidden fields, and the text for the person. */
 function readPage(html: string, url: string): Page {
   const name = /<body data-page="([^"]*)"/.exec(html)?.[1]
   if (name === undefined) throw new Error(`Not a page of the identity provider at ${url}: ${html.slice(0, 200)}`)

@@ -27,7 +27,7 @@ export async function checkClientAssertion(assertion: string, expected: Assertio
   const certificate = findCertificate(header, expected.certificates)
   checkValidity(certificate, expected.now)
 
-  // RS256 too, since that is what many clients still send; nothing symmetric can pass with a public key.
+  // RS256 too, since many clients still send it; no symmetric algorithm verifies with a public key.
   await compactVerify(assertion, certificate.publicKey, { algorithms: ['PS256', 'RS256'] }).catch(() => {
     throw new EntraError('assertion_signature')
   })
@@ -47,7 +47,7 @@ export function parseCertificate(certificate: RegisteredCertificate): X509Certif
   return new X509Certificate(certificate)
 }
 
-/** `x5t#S256` of a certificate, as it stands in an assertion's header. RFC 7515 §4.1.8. */
+/** `x5t#S256` of a certificate, in the form of an assertion's header. RFC 7515 §4.1.8. */
 export function thumbprintSha256(certificate: X509Certificate): string {
   return fingerprint(certificate.fingerprint256)
 }

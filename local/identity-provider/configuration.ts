@@ -1,4 +1,4 @@
-/** How oidc-provider is told to behave like Microsoft Entra ID. */
+/** The configuration with which oidc-provider behaves like Microsoft Entra ID. */
 import { errors, interactionPolicy } from 'oidc-provider'
 import type { ClientMetadata, Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import { parseCertificate } from './client-assertion.ts'
@@ -20,29 +20,29 @@ export interface RegisteredClient {
   readonly postLogoutRedirectUris?: Current<string>
   readonly certificates: Current<RegisteredCertificate>
   /**
-   * Its assertions are checked by RFC 7523 alone. Entra takes no such application: for the bench, whose other libraries
-   * can neither name the certificate nor say the token endpoint for an audience.
+   * Its assertions are checked by RFC 7523 alone. Entra accepts no such application: for the bench, whose other libraries
+   * can neither name the certificate nor use the token endpoint as the audience.
    */
   readonly plainAssertions?: boolean
 }
 
-/** A list, or who knows it: asked at each use, so that neither a roll nor a port known later needs a restart. */
+/** A list, or a function that returns it: called at each use, so that a roll or a port known later needs no restart. */
 export type Current<T> = readonly T[] | (() => readonly T[] | Promise<readonly T[]>)
 
-/** What a test may change while the provider runs. */
+/** Settings that a test may change while the provider runs. */
 export interface ProviderSettings {
   /** 3600 at first, as in Entra. */
   accessTokenSeconds: number
   idTokenSeconds: number
   refreshTokenSeconds: number
   codeSeconds: number
-  /** Entra gives a new refresh token and goes on taking the old one; a strict provider ends the family at reuse. */
+  /** Entra issues a new refresh token and still accepts the old one; a strict provider ends the family at reuse. */
   singleUseRefreshTokens: boolean
-  /** Entra takes a repeated `jti`; a strict provider refuses it. */
+  /** Entra accepts a repeated `jti`; a strict provider refuses it. */
   refuseRepeatedJti: boolean
-  /** Sends `iss` with the answer and says so in the metadata, as Entra does not. RFC 9207. */
+  /** Sends `iss` in the response and announces it in the metadata, which Entra does not. RFC 9207. */
   announceIssuer: boolean
-  /** Which audience of a client assertion is taken. */
+  /** The accepted audience of a client assertion. */
   assertionAudience: 'token-endpoint' | 'issuer'
 }
 
@@ -145,7 +145,7 @@ export function providerConfiguration(around: Surroundings): Configuration {
       const sessionUid = (token as { sessionUid?: string } | undefined)?.sessionUid
       return person && { accountId: id, claims: () => ({ sub: id, ...personClaims(person, tenantId, sessionUid) }) }
     },
-    // Consent is part of signing in: what is asked for is granted, by a grant of each sign-in's own, so that what
+    // Consent is part of signing in: the request is granted, by a grant of each sign-in's own, so that what
     // ends one sign-in (a code sent twice) ends no other.
     loadExistingGrant: async (ctx) => {
       const { account, client, provider, params } = ctx.oidc
@@ -218,7 +218,7 @@ function policy(directory: Directory) {
   const login = prompts.get('login')
   const consent = prompts.get('consent')
 
-  // Signed in as one person, sent here for another: Entra asks, instead of answering with the first.
+  // Signed in as one person, requested for another: Entra shows its page instead of a response about the first.
   login?.checks.add(
     new Check('hint_of_another', 'The hint names another person.', ({ oidc }) => {
       const hinted = directory.findByHint(oidc.params?.['login_hint'] as string | undefined)
@@ -243,7 +243,7 @@ function checkClaims(ctx: KoaContextWithOIDC, value: string | undefined): void {
   try {
     const parsed: unknown = JSON.parse(value)
     if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) {
-      // Seen and logged; oidc-provider would ask for consent to each claim that is named.
+      // Logged only; oidc-provider would require consent to each claim that is named.
       params['claims'] = undefined
       return
     }
@@ -261,7 +261,7 @@ function checkScopes(ctx: KoaContextWithOIDC, apis: readonly Api[]): void {
   } catch (error) {
     throw error instanceof EntraError ? redirectable(error) : error
   }
-  // oidc-provider drops offline_access unless the person is asked for consent each time; Entra gives it.
+  // oidc-provider drops offline_access unless the person consents each time; Entra grants it.
   const params = ctx.oidc.params as Record<string, unknown>
   params['scope'] = requested.join(' ')
 }

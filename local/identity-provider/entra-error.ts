@@ -9,7 +9,7 @@ interface EntraErrorKind {
   readonly text: string
 }
 
-/** Microsoft says that clients must not depend on the numbers; they are here because people search for them. */
+/** Microsoft documents that clients must not depend on the numbers; they are here because people search for them. */
 const kinds = {
   assertion_missing: {
     status: 401,
@@ -208,7 +208,7 @@ export class EntraError extends Error {
   }
 }
 
-/** What the token endpoint answers beside a 4xx. */
+/** The body of a 4xx of the token endpoint. */
 export interface ErrorAnswer {
   readonly error: string
   readonly error_description: string
@@ -259,7 +259,7 @@ export function describeError(given: ScriptedError): ErrorAnswer {
   }
 }
 
-/** What oidc-provider said, in its own words; `detail` tells apart what its public answer does not. */
+/** The error of oidc-provider; `detail` separates causes that its public answer does not. */
 export interface ProviderFailure {
   readonly error: string
   readonly detail: string

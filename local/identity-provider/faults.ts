@@ -9,18 +9,18 @@ export interface Fault {
   readonly endpoint: Endpoint | '*'
   /** Only for this grant type at the token endpoint. */
   readonly grantType?: string
-  /** How often; without it, until cleared. */
+  /** The number of times; without it, until the faults are cleared. */
   readonly times?: number
-  /** Waits first, and then does whatever else is asked for; alone it is a slow provider. */
+  /** Waits first, then applies the other members; alone it makes a slow provider. */
   readonly delayMs?: number
-  /** Takes the request and never answers. */
+  /** Reads the request and never answers. */
   readonly hang?: boolean
-  /** Ends the connection before anything was done. */
+  /** Ends the connection before the request is served. */
   readonly dropConnection?: boolean
   /** Does the work, then ends the connection: the answer is lost. */
   readonly loseAnswer?: boolean
   readonly status?: number
-  /** Text as it is, anything else as JSON. */
+  /** Text as it is, another value as JSON. */
   readonly body?: unknown
   readonly contentType?: string
   readonly retryAfterSeconds?: number
@@ -29,7 +29,7 @@ export interface Fault {
 /** An error that the token endpoint answers in place of tokens, once the client has proved who it is. */
 export interface TokenError extends ScriptedError {
   readonly grantType?: string
-  /** Once, unless said otherwise. */
+  /** Once by default. */
   readonly times?: number
 }
 
@@ -79,7 +79,7 @@ export class Faults {
   }
 }
 
-/** What of a Koa context a fault needs. */
+/** The part of a Koa context that a fault needs. */
 interface Answering {
   readonly req: IncomingMessage
   respond?: boolean | undefined
@@ -89,7 +89,7 @@ interface Answering {
   set(name: string, value: string): void
 }
 
-/** Does to a request what the fault says; `work` is what would be done without it. */
+/** Applies the fault to a request; `work` serves the request without it. */
 export async function commitFault(fault: Fault, ctx: Answering, work: () => Promise<unknown>): Promise<void> {
   if (fault.delayMs !== undefined) await setTimeout(fault.delayMs)
 

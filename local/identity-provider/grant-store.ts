@@ -1,9 +1,9 @@
-/** Where oidc-provider keeps sessions, codes, grants and refresh tokens: memory, with an end for everything. */
+/** The store of oidc-provider's sessions, codes, grants and refresh tokens: in memory, with an end for each. */
 import { errors } from 'oidc-provider'
 import type { Adapter, AdapterPayload, ClientMetadata } from 'oidc-provider'
 
 export interface GrantStoreOptions {
-  /** Applications are asked for each time, so that a certificate registered a moment ago counts. */
+  /** Applications are read each time, so that a certificate registered a moment ago counts. */
   readonly findClient: (clientId: string) => Promise<ClientMetadata | undefined>
   readonly singleUseRefreshTokens: () => boolean
   readonly refuseRepeatedJti: () => boolean
@@ -29,7 +29,7 @@ export class GrantStore {
     this.#options = options
   }
 
-  /** oidc-provider asks for one adapter a model; all of them share the rows. */
+  /** oidc-provider creates one adapter for each model; all of them share the rows. */
   readonly adapter = (model: string): Adapter => {
     const key = (id: string) => `${model}:${id}`
     return {
@@ -77,14 +77,14 @@ export class GrantStore {
 
   async #find(model: string, key: string, id: string): Promise<AdapterPayload | undefined> {
     if (model === 'Client') return await this.#options.findClient(id)
-    // Entra takes an assertion again and again until it ends; a strict provider does not.
+    // Entra accepts an assertion repeatedly until it ends; a strict provider does not.
     if (model === 'ReplayDetection' && !this.#options.refuseRepeatedJti()) return undefined
 
-    // Expired rows are still found until swept: the provider tells "expired" from "unknown".
+    // Expired rows are still found until swept: the provider separates "expired" from "unknown".
     return this.#rows.get(key)?.payload
   }
 
-  /** Decides in one step, so that of two that race for a code one loses, whatever happened between find and here. */
+  /** Decides in one step, so that of two requests that race for a code one loses. */
   #consume(model: string, key: string): Promise<void> {
     if (model === 'RefreshToken' && !this.#options.singleUseRefreshTokens()) return Promise.resolve()
     const row = this.#rows.get(key)

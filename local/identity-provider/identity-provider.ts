@@ -27,7 +27,7 @@ export type { Endpoint, Fault, TokenError } from './faults.ts'
 export type { ChangeTokenResponse, TokenChange } from './token-endpoint.ts'
 
 export interface IdentityProviderOptions {
-  /** 0 takes a free one. */
+  /** 0 chooses a free one. */
   readonly port: number
   /** For `localhost` and `127.0.0.1`; the same port answers http. */
   readonly tls: TlsIdentity
@@ -86,7 +86,7 @@ const defaultSettings: ProviderSettings = {
 /**
  * Starts it on loopback; keys are made here and never written down.
  *
- * @throws {LocalError} when the port is taken
+ * @throws {LocalError} when the port is in use
  */
 export async function startIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
   const { tenantId, clients, apis } = options
@@ -134,7 +134,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     transformKeys: () => transformKeys,
   }
 
-  // Made anew when keys roll: oidc-provider reads its keys once, and all that it remembers is in the store.
+  // Created again when keys roll: oidc-provider reads its keys once, and its state is in the store.
   const build = () => {
     const provider = new Provider(origin, providerConfiguration(around))
     // Entra's paths hang below the origin, beside the issuer's own path and not under it.

@@ -47,7 +47,7 @@ type Next = () => Promise<unknown>
 
 const faultsPath = '/local/faults'
 
-/** A long run of sign-ins must not fill the memory with what was asked. */
+/** A long run of sign-ins must not fill the memory with requests. */
 const mostRequests = 10_000
 
 export function openDoors(provider: Provider, doors: Doors): void {
@@ -152,7 +152,7 @@ async function answerOther(ctx: KoaContextWithOIDC, { around, faults }: Doors): 
   if (otherTenant) ctx.body = errorAnswer(new EntraError('tenant_unknown'))
 }
 
-/** POST adds a fault, DELETE ends all. JSON only: what another site's form can send is not taken. */
+/** POST adds a fault, DELETE ends all. JSON only: another site's form cannot send it. */
 async function answerFaults(ctx: KoaContextWithOIDC, faults: Faults): Promise<void> {
   if (ctx.method === 'DELETE') {
     faults.clear()

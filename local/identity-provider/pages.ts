@@ -61,7 +61,7 @@ export const pagePolicy = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** `name` lets a script that walks the pages tell which one it got. */
+/** `name` identifies the page to a script that walks the pages. */
 function page(name: string, title: string, body: Html): string {
   return html`<!doctype html>
     <html lang="en">
@@ -83,7 +83,7 @@ export interface SignInPage {
   readonly application: string
   readonly people: readonly Person[]
   readonly username: string
-  /** The account is asked for although somebody is signed in. */
+  /** The page requests the account although a person is signed in. */
   readonly selectAccount: boolean
   readonly problem?: { readonly code: string; readonly text: string }
 }

@@ -1,8 +1,8 @@
-/** Who can sign in at the local identity provider, and how Entra would number them. */
+/** The people of the local identity provider, with identifiers in Entra's form. */
 import { createHash } from 'node:crypto'
 
 export interface Person {
-  /** What is typed into the form, and the claim `preferred_username`. */
+  /** The value of the form's field, and the claim `preferred_username`. */
   readonly username: string
   readonly name: string
   /** The claim `oid`: the same in every application of the tenant. */
@@ -11,7 +11,7 @@ export interface Person {
   readonly homeTenantId?: string
 }
 
-/** Two members and a guest, so that nobody builds on "everyone is of this tenant". */
+/** Two members and a guest, so that no code assumes that every person is of this tenant. */
 export const localPeople: readonly Person[] = [
   { username: 'ada@contoso.example', name: 'Ada Lovelace', objectId: 'aaaaaaaa-0001-4000-8000-000000000001' },
   { username: 'grace@contoso.example', name: 'Grace Hopper', objectId: 'aaaaaaaa-0002-4000-8000-000000000002' },
@@ -58,7 +58,7 @@ export class Directory {
   }
 }
 
-/** The optional claim `login_hint`: opaque, as Entra's is, so that nobody takes it for a username. */
+/** The optional claim `login_hint`: opaque, as Entra's is, so that no code uses it as a user name. */
 export function loginHint(person: Person): string {
   return `O.${Buffer.from(`login-hint:${person.objectId}`).toString('base64url')}`
 }

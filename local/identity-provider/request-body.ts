@@ -15,7 +15,7 @@ export async function readBody(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-/** oidc-provider warns about a body that somebody parsed before it, so it gets a request that can still be read. */
+/** oidc-provider warns about a body that was parsed before, so it receives a request that can still be read. */
 export function replaceBody(ctx: KoaContextWithOIDC, body: string): void {
   const { req } = ctx
   const copy = new IncomingMessage(req.socket)

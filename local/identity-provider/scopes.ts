@@ -4,25 +4,25 @@ import { EntraError } from './entra-error.ts'
 export interface Api {
   /** The application id URI, `api://demo`; the `aud` of its tokens. */
   readonly audience: string
-  /** Short names, `orders.read`; asked for as `api://demo/orders.read`. */
+  /** Short names, `orders.read`; requested as `api://demo/orders.read`. */
   readonly scopes: readonly string[]
 }
 
-/** What a token request comes down to: the first API that is named, with all of its scopes that were named. */
+/** The result of a token request: the first API that is named, with all of its scopes that were named. */
 export interface ResolvedScopes {
   readonly openid: boolean
   readonly audience: string
   readonly names: readonly string[]
-  /** As they stand in the answer's `scope`. */
+  /** In the form of the answer's `scope`. */
   readonly full: readonly string[]
 }
 
-/** Whom a token is for when only OpenID's own scopes are asked for. */
+/** The audience of a token when only OpenID's own scopes are requested. */
 export const microsoftGraph: Api = { audience: 'https://graph.microsoft.com', scopes: ['User.Read'] }
 
 export const openidScopes = ['openid', 'profile', 'email', 'offline_access'] as const
 
-/** Every scope that may be asked for, in full; oidc-provider drops others without a word. */
+/** Every scope that may be requested, in full; oidc-provider drops others silently. */
 export function allScopes(apis: readonly Api[]): string[] {
   const named = apis.flatMap(({ audience, scopes }) => [...scopes, '.default'].map((name) => `${audience}/${name}`))
   return [...openidScopes, ...microsoftGraph.scopes, ...named]

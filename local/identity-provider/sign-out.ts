@@ -1,4 +1,4 @@
-/** Sign-out asked for by an application: no question when it says whom it means. OpenID Connect RP-Initiated Logout 1.0. */
+/** Sign-out requested by an application: no question when it names the person. OpenID Connect RP-Initiated Logout 1.0. */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Surroundings } from './configuration.ts'
 import { EntraError, nameProviderFailure } from './entra-error.ts'
@@ -10,7 +10,7 @@ interface SignOutState {
   readonly state?: string
 }
 
-/** oidc-provider has checked client and URL by now, and would ask the person, or post a form by script. */
+/** oidc-provider has checked client and URL by now, and would show a question, or post a form by script. */
 export async function answerSignOut(
   ctx: KoaContextWithOIDC,
   failure: ProviderFailure | undefined,

@@ -11,7 +11,7 @@ export interface SigningKey {
   readonly publicKey: KeyObject
 }
 
-/** Signs a payload as the provider would, or as it never would, where a test asks for that. */
+/** Signs a payload as the provider would, or in a wrong way that a test chooses. */
 export type SignIdToken = (
   payload: Readonly<Record<string, unknown>>,
   header?: Readonly<Record<string, unknown>>,
@@ -55,7 +55,7 @@ export class SigningKeys {
     }
   }
 
-  /** What oidc-provider signs ID tokens with. */
+  /** The keys with which oidc-provider signs ID tokens. */
   privateJwkSet(): { keys: JWK[] } {
     return {
       keys: this.#keys.map(({ kid, privateKey }) => ({

@@ -80,7 +80,7 @@ export function issuerOf(origin: string, tenantId: string): string {
   return `${origin}/${tenantId}/v2.0`
 }
 
-/** Who, for MSAL's cache: a guest is known by the tenant that the account comes from. */
+/** The account for MSAL's cache: a guest has the tenant that the account comes from. */
 export function clientInfo({ objectId, homeTenantId }: Person, tenantId: string): string {
   return Buffer.from(JSON.stringify({ uid: objectId, utid: homeTenantId ?? tenantId })).toString('base64url')
 }

@@ -11,7 +11,7 @@ import type { SignIdToken } from './signing-keys.ts'
 import { entraTokenAnswer, issuerOf, requestedScopes } from './token-answer.ts'
 import type { TokenAnswer, TokenForm } from './token-answer.ts'
 
-/** What a test gets to spoil an answer: the answer, the request it is for, and a pen. */
+/** The means with which a test changes an answer: the answer, its request, and a signing function. */
 export interface TokenChange {
   readonly answer: TokenAnswer
   readonly form: TokenForm
@@ -21,7 +21,7 @@ export interface TokenChange {
 /** Returns what is sent in place of the answer. */
 export type ChangeTokenResponse = (change: TokenChange) => TokenAnswer | Promise<TokenAnswer>
 
-/** Makes an application's own token (client credentials) for a resource; the part that takes it checks it. */
+/** Makes an application's own token (client credentials) for a resource, which checks it. */
 export type ApplicationTokens = (clientId: string, audience: string) => Promise<{ token: string; seconds: number }>
 
 export interface TokenEndpoint {
@@ -30,7 +30,7 @@ export interface TokenEndpoint {
   readonly faults: Faults
   readonly change: () => ChangeTokenResponse | undefined
   readonly applicationTokens: ApplicationTokens | undefined
-  /** What oidc-provider refused in this request, in its own words. */
+  /** The error with which oidc-provider refused this request. */
   readonly failure: (ctx: KoaContextWithOIDC) => ProviderFailure | undefined
 }
 
@@ -65,11 +65,11 @@ export async function answerTokenRequest(
 
     const failure = endpoint.failure(ctx)
     if (failure?.detail.includes('must only be used once')) {
-      // No number: Entra takes a repeated jti, so it has none for this.
+      // No number: Entra accepts a repeated jti, so it has none for this.
       send(ctx, 401, describeError({ error: 'invalid_client', error_description: 'The assertion was used before.' }))
       return
     }
-    // Known, and its assertion good, a moment ago: the key was taken away in between.
+    // Known, and its assertion valid, a moment ago: the key was removed in between.
     if (failure?.error === 'invalid_client') throw new EntraError('certificate_unknown')
     if (ctx.status !== 200) throw new EntraError(failure ? nameProviderFailure(failure) : 'request_invalid')
     const answer = await entraTokenAnswer(ctx, form, around)
