@@ -1,4 +1,4 @@
-/** The inside of a broker's process, as far as a test moves it or looks at it: its clock, its memory, what it holds open. */
+/** A broker's process from inside: a test moves its clock, and reads its memory and open handles. */
 import { freePort } from '../../local/http-server.ts'
 
 export interface Usage {
@@ -6,16 +6,16 @@ export interface Usage {
   readonly heapUsed: number
   readonly external: number
   readonly rss: number
-  /** What keeps the process alive, by kind: sockets, timers, … */
+  /** Handles that keep the process alive, by kind: sockets, timers, … */
   readonly resources: Readonly<Record<string, number>>
-  /** Files and sockets that are open. */
+  /** Open files and sockets. */
   readonly descriptors: number
 }
 
 export interface Inside {
   /** For `startInstance`. */
   readonly settings: Readonly<Record<string, string>>
-  /** Lets the clock of the running process jump. @param seconds ahead of the real one, or behind it */
+  /** Moves the clock of the running process. @param seconds ahead of the real clock; negative for behind it */
   moveClock(seconds: number): Promise<void>
   usage(): Promise<Usage>
   /** From now on each request leaves some 200 bytes behind. */

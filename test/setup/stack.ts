@@ -1,4 +1,4 @@
-/** A whole system of its own for a test file: every real part on free ports, and one broker process or several. */
+/** A whole system for a test file: every real part on free ports, and one broker process or several. test/README.md */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
@@ -24,9 +24,9 @@ import { startTableProxy } from './table-proxy.ts'
 import type { TableProxy } from './table-proxy.ts'
 
 export interface StackOptions {
-  /** How many brokers share the store; one where left out. */
+  /** Number of brokers that share the store; 1 where left out. */
   readonly instances?: number
-  /** Settings over the usual ones. */
+  /** Settings that override the usual ones. */
   readonly settings?: Readonly<Record<string, string | undefined>>
   readonly frontEnds?: readonly Registration[]
   /** The broker's address behind a proxy, made of its own address; its own address where left out. */
@@ -35,7 +35,7 @@ export interface StackOptions {
   readonly provider?: (cloud: Cloud, brokerUrl: string) => Promise<BesideProvider>
   /** The demo front ends and API, for the browser. */
   readonly demo?: boolean
-  /** The brokers report to `stack.ingestion`; without it they report nothing. */
+  /** The brokers report to `stack.ingestion`; otherwise they report nothing. */
   readonly telemetry?: boolean
 }
 
@@ -55,21 +55,21 @@ export interface Stack {
   readonly vault: Vault
   readonly managedIdentity: ManagedIdentity
   readonly graph: Graph
-  /** What the brokers reported; only with `telemetry`. */
+  /** Receives the brokers' reports; only with `telemetry`. */
   readonly ingestion: Ingestion
   readonly store: TableProxy
-  /** Before the names of this stack's tables. */
+  /** Prefix of the names of this stack's tables. */
   readonly tablePrefix: string
-  /** All that the brokers wrote to their logs. */
+  /** Everything that the brokers wrote to their logs. */
   readonly log: () => string
-  /** Somebody with a browser that has no cookies yet. */
+  /** A person with a browser without cookies. */
   person(): Person
-  /** A further instance, started now; it is ended with the stack. */
+  /** Starts a further instance; it ends with the stack. */
   startInstance(settings?: Readonly<Record<string, string | undefined>>): Promise<HostProcess>
   close(): Promise<void>
 }
 
-/** Two front ends of the same site, with different APIs, so that each can ask for the other's. */
+/** Two front ends of the same site with different APIs, so that each can request the other's. */
 export const shop: Registration = {
   id: 'shop',
   origins: ['http://localhost:3000'],
@@ -175,7 +175,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       graph: cloud.graph!,
       get ingestion() {
         if (cloud.ingestion) return cloud.ingestion
-        throw new Error('Ask for it: startStack({ telemetry: true }).')
+        throw new Error('This stack has no ingestion endpoint. Start it with startStack({ telemetry: true }).')
       },
       store,
       tablePrefix,
