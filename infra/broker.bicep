@@ -84,9 +84,6 @@ param vaultName string = ''
 @description('SKU of the vault: standard for software keys, premium for HSM keys.')
 param vaultSku 'standard' | 'premium' = 'standard'
 
-@description('True to recover the deleted vault of this name before it is configured. The hook sets it.')
-param recoverVault bool = false
-
 @description('Days for which a deleted vault can be recovered and its name stays reserved. Cannot be changed later.')
 @minValue(7)
 @maxValue(90)
@@ -357,15 +354,6 @@ module virtualNetwork 'modules/network.bicep' = if (createsNetwork) {
   }
 }
 
-module recoveredVault 'modules/recovered-vault.bicep' = if (recoverVault) {
-  params: {
-    name: names.vault
-    location: location
-    resourceTags: resourceTags
-    sku: vaultSku
-  }
-}
-
 module vault 'modules/vault.bicep' = {
   params: {
     names: names
@@ -387,7 +375,7 @@ module vault 'modules/vault.bicep' = {
     allowedAddresses: vaultAllowedAddresses
     lockResources: lockResources
   }
-  dependsOn: [monitoring, recoveredVault]
+  dependsOn: [monitoring]
 }
 
 module storage 'modules/storage.bicep' = {

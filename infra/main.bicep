@@ -81,9 +81,6 @@ param vaultName string = ''
 @description('SKU of the vault: standard for software keys, premium for HSM keys.')
 param vaultSku 'standard' | 'premium' = 'standard'
 
-@description('True to recover the deleted vault of this name before it is configured. The hook sets it.')
-param recoverVault bool = false
-
 @description('Days for which a deleted vault can be recovered and its name stays reserved. Cannot be changed later.')
 @minValue(7)
 @maxValue(90)
@@ -222,7 +219,6 @@ module broker 'broker.bicep' = {
     vaultAuthorization: vaultAuthorization
     vaultName: vaultName
     vaultSku: vaultSku
-    recoverVault: recoverVault
     vaultSoftDeleteDays: vaultSoftDeleteDays
     certificateName: certificateName
     wrappingKeyName: wrappingKeyName

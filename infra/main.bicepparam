@@ -31,7 +31,6 @@ param domainIsBound = given.?domainIsBound ?? false
 param vaultAuthorization = given.?vaultAuthorization ?? 'accessPolicies'
 param vaultName = given.?vaultName ?? ''
 param vaultSku = given.?vaultSku ?? 'standard'
-param recoverVault = given.?recoverVault ?? false
 param vaultSoftDeleteDays = given.?vaultSoftDeleteDays ?? 90
 param certificateName = given.?certificateName ?? 'broker'
 param wrappingKeyName = given.?wrappingKeyName ?? 'broker-key-ring'

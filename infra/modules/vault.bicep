@@ -102,6 +102,7 @@ resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
   location: location
   tags: resourceTags
   properties: {
+    // The hook recovers a deleted vault before: with createMode recover, Azure ignores every other property.
     createMode: 'default'
     tenantId: tenant().tenantId
     sku: {

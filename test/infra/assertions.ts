@@ -733,11 +733,8 @@ function scopeOf(id: string): string {
   return scope.split('/').slice(-2).join('/').replace(token, '')
 }
 
-/** The vault as it is configured, without the request that recovers it. */
 function vaultsOf(snapshot: Snapshot): readonly PredictedResource[] {
-  return resources(snapshot, 'Microsoft.KeyVault/vaults').filter(
-    (vault) => propertiesOf(vault)['createMode'] !== 'recover',
-  )
+  return resources(snapshot, 'Microsoft.KeyVault/vaults')
 }
 
 function vaultNameOf(snapshot: Snapshot): string {

@@ -150,8 +150,8 @@ export const mutants: readonly Mutant[] = [
     change: 'a vault without tags',
     seenBy: ['every resource that can have tags'],
     file: vault,
-    text: '  tags: resourceTags\n  properties: {\n    createMode',
-    by: '  properties: {\n    createMode',
+    text: /(name: names\.vault\n {2}location: location\n) {2}tags: resourceTags\n/,
+    by: '$1',
   },
   {
     change: 'shared keys on',

@@ -44,8 +44,6 @@ const requiredOrder = [
   ['privateEndpoints/zones', 'privateEndpoints/zoneGroups'],
   ['privateEndpoints/zoneGroups', 'functionApp/site'],
   ['privateEndpoints/zoneLinks', 'functionApp/site'],
-  // Azure ignores every other property while it recovers a vault.
-  ['recoveredVault/vault', 'vault/vault'],
   // Event Grid checks at the creation of a subscription that the topic can write dead letters.
   ['events/deadLetterWriter', 'events/certificateEvents'],
   ['functionApp/site', 'events/certificateEvents'],

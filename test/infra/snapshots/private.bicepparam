@@ -40,7 +40,6 @@ param alwaysReadyInstances = 2
 param vaultAuthorization = 'accessPolicies'
 param vaultName = 'contoso-signin'
 param vaultSku = 'premium'
-param recoverVault = true
 param vaultSoftDeleteDays = 30
 param certificateName = 'signin'
 param wrappingKeyName = 'signin-ring'
