@@ -106,7 +106,7 @@ const claimNames = new Set(['acrs', 'xms_cc', 'xms_rp_ipaddr', 'nbf', 'capolids'
 /**
  * A claims challenge (OpenID Connect Core §5.5), by an allow-list: a forged one could ask for anything about a person.
  *
- * @returns the challenge, written anew from what was understood
+ * @returns the challenge, serialized again from the accepted members
  */
 function checkClaims(text: string): string {
   const refuse = () => new BrokerError('claims_not_allowed')

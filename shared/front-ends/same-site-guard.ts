@@ -1,11 +1,11 @@
 /**
- * Who may call from a script. Reads: a registered origin of the same site. Changes: also the header that no form can
- * send. One guard for all script routes; a front end's pages pass, everybody else's do not.
+ * The guard of all routes that scripts call. A read requires a registered origin of the same site; a change also requires
+ * the header that no form can send. Fetch Metadata (Sec-Fetch-*) and CORS.
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnds } from './front-ends.ts'
 
-/** The headers that tell where a request comes from; a script can't forge them. */
+/** Headers about the origin of a request. A script in a browser cannot forge them. */
 export interface CallerHeaders {
   readonly origin: string | undefined
   readonly secFetchSite: string | undefined
@@ -14,15 +14,15 @@ export interface CallerHeaders {
 }
 
 /**
- * @throws {BrokerError} `front_end_cross_site`: registered, but browsers keep the cookie back; the mend is a domain,
- *   not a sign-in
+ * @throws {BrokerError} `front_end_cross_site`: the front end is registered, but browsers send no cookie to another site;
+ *   a sign-in does not help, a common domain does. `request_not_from_front_end`
  */
 export function checkSameSite({ origin, secFetchSite, secFetchDest }: CallerHeaders, frontEnds: FrontEnds): void {
   if (secFetchSite !== 'cross-site') return
   // A page's script cannot send this destination. The request comes from a server of the same host that passed on a
   // navigation's headers, or it is a top-level navigation, whose answer no other page can read.
   if (secFetchDest === 'document') return
-  // OAuth clients needs no cookie, so it works from any site.
+  // An OAuth client needs no cookie, so it works from any site.
   if (origin !== undefined && frontEnds.hasOrigin(origin, 'oauth')) return
   if (origin !== undefined && frontEnds.hasOrigin(origin)) throw new BrokerError('front_end_cross_site')
   throw new BrokerError('request_not_from_front_end')
@@ -33,12 +33,12 @@ export function checkStateChange(caller: CallerHeaders, frontEnds: FrontEnds): v
   checkSameSite(caller, frontEnds)
   const { origin, secFetchSite, secFetchDest, brokerRequest } = caller
   const isOwnScript =
-    // A simple request (a form, an image) can't carry it, and a preflight answers registered origins only.
+    // A simple request (a form, an image) cannot carry it, and a preflight allows it to registered origins only.
     brokerRequest === '1' &&
     // Browsers send Origin with every POST.
     origin !== undefined &&
     frontEnds.hasOrigin(origin) &&
-    // Another site got here only where it is an OAuth client's, which comes without a cookie.
+    // `cross-site` passes checkSameSite only for an OAuth client, which sends no cookie.
     // A navigation's destination beside the header above comes from a server: a browser sends one or the other.
     (secFetchSite === undefined ||
       secFetchDest === 'document' ||
@@ -46,7 +46,7 @@ export function checkStateChange(caller: CallerHeaders, frontEnds: FrontEnds): v
   if (!isOwnScript) throw new BrokerError('request_not_from_front_end')
 }
 
-/** CORS for registered origins, echoed exactly; nothing for others, `null` among them. */
+/** CORS for registered origins, repeated exactly; no headers for other origins, `null` included. */
 export function corsHeaders(origin: string | undefined, frontEnds: FrontEnds): Readonly<Record<string, string>> {
   if (origin === undefined || !frontEnds.hasOrigin(origin)) return { vary: 'Origin' }
   return {

@@ -2,7 +2,7 @@
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd } from './front-ends.ts'
 
-/** Scopes of a sign-in: who it is, and what the front end's first API needs; some providers issue access tokens for one API at a time. */
+/** Scopes of a sign-in: those of the ID token, and those of one API, since some providers issue an access token for one API at a time. */
 export function signInScopes(frontEnd: FrontEnd, extraScopes: readonly string[]): readonly string[] {
   const [first] = frontEnd.apis
   if (!first) return ['openid', 'profile']
@@ -10,13 +10,13 @@ export function signInScopes(frontEnd: FrontEnd, extraScopes: readonly string[])
   return ['openid', 'profile', 'offline_access', ...wanted]
 }
 
-/** Of the scopes of a sign-in, those of the API. */
+/** @returns the scopes of a sign-in that belong to the API */
 export function apiScopesOf(scopes: readonly string[]): readonly string[] {
   return scopes.filter((scope) => !['openid', 'profile', 'offline_access'].includes(scope))
 }
 
 /**
- * Which of an API's scopes a request is for.
+ * Finds the scopes of a request for an access token.
  *
  * @param apiName as the request names it; untrusted
  * @param scope fewer of the API's scopes, space-separated; untrusted

@@ -69,7 +69,7 @@ export interface RefreshTokensOptions {
 
 const graceMilliseconds = 30_000
 const pollMilliseconds = 100
-/** How often a write is repeated against the writes of other requests. */
+/** The most attempts of a write that competes with the writes of other requests. */
 const patience = 20
 /** A refresh token that was used up to this many uses ago is still recognised as used. */
 const remembered = 200

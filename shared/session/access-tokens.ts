@@ -35,7 +35,7 @@ export interface AccessTokensOptions {
 
 /** Must exceed the provider timeout (10 s); otherwise a second instance could renew while the first one still waits. */
 const leaseMilliseconds = 15_000
-/** How long a request waits for another request's renewal. */
+/** A request waits this long for the renewal of another request. */
 const patienceMilliseconds = 10_000
 const pollMilliseconds = 100
 /** The most tokens that one session keeps: one for each API, and a few narrower ones. */

@@ -58,7 +58,7 @@ export interface Lease {
   readonly end: number
 }
 
-/** Which refresh tokens of a session are used up, and how the last of them was used. Times are milliseconds since the epoch. */
+/** The used refresh tokens of a session, and the circumstances of the last use. Times are milliseconds since the epoch. */
 export interface Rotation {
   /** Hashes of used refresh tokens, the newest first. */
   readonly used: readonly string[]
@@ -72,7 +72,7 @@ export interface Rotation {
   readonly origin: string
 }
 
-/** What a row carries beside its sealed parts. */
+/** The parts of a row that are not sealed. */
 export interface RowState {
   readonly lease?: Lease | undefined
   readonly rotation?: Rotation | undefined
@@ -117,7 +117,7 @@ export function partitionOf(
   return ringKey.blindIndex(JSON.stringify(parts))
 }
 
-/** A keyed hash that all sessions of a person carry; another one each month. */
+/** A keyed hash that all sessions of a person carry; it changes each month. */
 export function personOf({ issuer, subject }: Pick<Identity, 'issuer' | 'subject'>, ringKey: RingKey): string {
   return ringKey.blindIndex(JSON.stringify(['person', issuer, subject]))
 }

@@ -42,7 +42,7 @@ export interface Sessions {
   findOwner(key: SessionKey): Promise<SessionOwner | undefined>
   find(key: SessionKey): Promise<ReadSession | undefined>
   /**
-   * Writes the changed session. The rotation of a refresh token stays unless `state` names another one; a lease does not.
+   * Writes the changed session. The rotation of a refresh token stays unless `state` has a new one; a lease does not.
    *
    * @returns undefined where another request has written or ended the session since
    */
@@ -59,7 +59,7 @@ export interface SessionsOptions {
   readonly clock: Clock
   readonly idleSeconds: number
   readonly absoluteSeconds: number
-  /** How long a read is served from memory. For as long, this instance may miss a sign-out on another one. */
+  /** A read is served from memory for this long. In that time this instance may miss a sign-out elsewhere. */
   readonly cacheSeconds: number
 }
 
