@@ -17,14 +17,16 @@ import { compose } from './compose/index.ts'
 import { ready, readyDetail } from './health.ts'
 import { home } from './home.ts'
 import { allMethods, toHttpHandler } from './host.ts'
+import { idTokenKeys } from './id-token-keys.ts'
 import { jwks } from './jwks.ts'
 import { login, loginHead } from './login.ts'
 import { logoutBackchannel } from './logout-backchannel.ts'
 import { logoutDone } from './logout-done.ts'
 import { logoutFrontchannel } from './logout-frontchannel.ts'
 import { logout } from './logout.ts'
-import { forClients, forLiveness, forPeople, forProbes, forPrograms, forScripts } from './respond.ts'
+import { forClients, forEveryOrigin, forLiveness, forPeople, forProbes, forPrograms, forScripts } from './respond.ts'
 import type { Responder } from './respond.ts'
+import { openidConfiguration } from './openid-configuration.ts'
 import { makeRequestsReadable } from './readable-requests.ts'
 import { revoke } from './revoke.ts'
 import { rollCertificate } from './roll-certificate.ts'
@@ -32,6 +34,7 @@ import { sessionToken } from './session-token.ts'
 import { session } from './session.ts'
 import { token } from './token.ts'
 import { sweep, warmup } from './upkeep.ts'
+import { userinfo } from './userinfo.ts'
 import { warmUpAfterStart } from './warm-up.ts'
 
 const log: LogSink = (level, line) => void process.stderr.write(`${level} ${line}\n`)
@@ -46,6 +49,7 @@ const keyed = (respond: Responder) => ({ authLevel: 'function', handler: toHttpH
 const people = (handlers: Parameters<typeof forPeople>[1]) => open(forPeople(composed, handlers))
 const scripts = (handlers: Parameters<typeof forScripts>[1]) => open(forScripts(composed, handlers))
 const clients = (handlers: Parameters<typeof forClients>[1]) => open(forClients(composed, handlers))
+const everyOrigin = (handlers: Parameters<typeof forEveryOrigin>[1]) => open(forEveryOrigin(composed, handlers))
 const programs = (handlers: Parameters<typeof forPrograms>[1]) => open(forPrograms(composed, handlers))
 
 app.http('login', { route: routes.login, ...people({ GET: login, HEAD: loginHead }) })
@@ -62,6 +66,9 @@ app.http('authorizationServerMetadata', {
   route: routes.authorizationServerMetadata,
   ...clients({ GET: authorizationServerMetadata }),
 })
+app.http('openidConfiguration', { route: routes.openidConfiguration, ...everyOrigin({ GET: openidConfiguration }) })
+app.http('idTokenKeys', { route: routes.idTokenKeys, ...everyOrigin({ GET: idTokenKeys }) })
+app.http('userinfo', { route: routes.userinfo, ...clients({ GET: userinfo, POST: userinfo }) })
 
 // Called by the identity provider.
 app.http('logoutFrontchannel', { route: routes.logoutFrontchannel, ...people({ GET: logoutFrontchannel }) })

@@ -3,7 +3,13 @@
  * scripts, and an error as a page, as problem details or in OAuth's form. Nothing here knows the host.
  */
 import { asBrokerError, BrokerError } from '../shared/errors/errors.ts'
-import { checkSameSite, checkStateChange, corsHeaders, preflightHeaders } from '../shared/front-ends/same-site-guard.ts'
+import {
+  checkSameSite,
+  checkStateChange,
+  corsHeaders,
+  preflightHeaders,
+  requestedHeaders,
+} from '../shared/front-ends/same-site-guard.ts'
 import { baseHeaders, framedHeaders, seeOther, text } from '../shared/http/answer.ts'
 import type { Answer } from '../shared/http/answer.ts'
 import { oauthProblem } from '../shared/http/oauth-problem.ts'
@@ -66,6 +72,27 @@ export function forScripts(composed: Composed, handlers: Handlers): Responder {
 /** For OAuth clients: CORS for their origins, without cookies; an error has OAuth's form (RFC 6749 §5.2). */
 export function forClients(composed: Composed, handlers: Handlers): Responder {
   return withCors(composed, handlers, oauthProblem)
+}
+
+/** For public metadata: every origin may read it, since it has no caller and no secret. */
+export function forEveryOrigin(composed: Composed, handlers: Handlers): Responder {
+  const allow = { 'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin' }
+  const preflight = (): Handle => (request) =>
+    Promise.resolve({
+      status: 204,
+      headers: {
+        'access-control-allow-methods': Object.keys(handlers).join(', '),
+        'access-control-allow-headers': requestedHeaders(
+          request.headers.get('access-control-request-headers') ?? undefined,
+        ),
+        'access-control-max-age': '7200',
+      },
+    })
+  const answer = respond(composed, { ...handlers, OPTIONS: preflight }, problem)
+  return async (request, invocation) => {
+    const { headers, ...rest } = await answer(request, invocation)
+    return { ...rest, headers: { ...headers, ...allow } }
+  }
 }
 
 function withCors(composed: Composed, handlers: Handlers, format: Format): Responder {

@@ -3,6 +3,9 @@ import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import type { KeyRing } from '../../shared/crypto/key-ring.ts'
 import { createAuthorizationServer } from '../../shared/oauth/authorization-server.ts'
 import type { AuthorizationServer } from '../../shared/oauth/authorization-server.ts'
+import { createSigningKeys } from '../../shared/oauth/signing-keys.ts'
+import type { SigningAlgorithm } from '../../shared/oauth/signing-keys.ts'
+import { createUserinfo } from '../../shared/oauth/userinfo.ts'
 import { createSignIn } from '../../shared/sign-in/sign-in.ts'
 import type { SignIn } from '../../shared/sign-in/sign-in.ts'
 import { createSignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
@@ -68,8 +71,16 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
       refreshTokens,
       sessions,
       signOut,
+      signingKeys: createSigningKeys({ store, ring, clock, algorithms: algorithmsOf(frontEnds), onFault }),
+      userinfo: createUserinfo({ store, ring, frontEnds, clock }),
       funnel,
       clock,
+      onFault,
     }),
   }
+}
+
+/** RS256 in every case: OpenID Connect requires it, and it is published before the first client needs it. */
+function algorithmsOf({ all }: FrontEnds): readonly SigningAlgorithm[] {
+  return all.some(({ idTokenAlgorithm }) => idTokenAlgorithm === 'ES256') ? ['RS256', 'ES256'] : ['RS256']
 }

@@ -170,6 +170,14 @@ export const errorCatalogue = {
     remedy: 'Send code_challenge with code_challenge_method=S256 (PKCE, RFC 7636).',
     oauth: 'invalid_request',
   },
+  access_token_invalid: {
+    status: 401,
+    responsible: 'front end',
+    title: 'The access token is not valid here.',
+    remedy:
+      'Send an access token that this broker issued for a grant with the scope openid, in the header Authorization: Bearer; refresh it first where it has expired.',
+    oauth: 'invalid_token',
+  },
   client_secret_refused: {
     status: 400,
     responsible: 'front end',

@@ -74,9 +74,14 @@ export function preflightHeaders(
   return {
     ...corsHeaders(origin, frontEnds),
     'access-control-allow-methods': methods.join(', '),
-    'access-control-allow-headers': [...new Set([...usualHeaders, ...parseHeaderNames(requested)])].join(', '),
+    'access-control-allow-headers': requestedHeaders(requested),
     'access-control-max-age': '7200',
   }
+}
+
+/** @param requested value of Access-Control-Request-Headers; untrusted @returns the value of Access-Control-Allow-Headers */
+export function requestedHeaders(requested: string | undefined): string {
+  return [...new Set([...usualHeaders, ...parseHeaderNames(requested)])].join(', ')
 }
 
 const usualHeaders = ['broker-request', 'content-type', 'traceparent', 'tracestate', 'request-id', 'request-context']

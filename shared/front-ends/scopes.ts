@@ -2,17 +2,30 @@
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd } from './front-ends.ts'
 
-/** Scopes of a sign-in: those of the ID token, and those of one API, since some providers issue an access token for one API at a time. */
-export function signInScopes(frontEnd: FrontEnd, extraScopes: readonly string[]): readonly string[] {
+/** Scopes about the person and the session, and of no API. OpenID Connect Core §5.4, §11. */
+const openidScopes: readonly string[] = ['openid', 'profile', 'email', 'offline_access']
+
+/**
+ * The scopes of the request to the identity provider: those of the ID token, and those of one API, since some providers
+ * issue an access token for one API at a time.
+ *
+ * @param apiScopes requested ones; left empty, those of the front end's first API
+ * @param clientScopes OpenID scopes that an OAuth client requests
+ */
+export function signInScopes(
+  frontEnd: FrontEnd,
+  apiScopes: readonly string[],
+  clientScopes: readonly string[] = [],
+): readonly string[] {
+  const person = ['openid', 'profile', ...(clientScopes.includes('email') ? ['email'] : [])]
   const [first] = frontEnd.apis
-  if (!first) return ['openid', 'profile']
-  const wanted = extraScopes.length > 0 ? extraScopes : first.scopes
-  return ['openid', 'profile', 'offline_access', ...wanted]
+  if (!first) return person
+  return [...person, 'offline_access', ...(apiScopes.length > 0 ? apiScopes : first.scopes)]
 }
 
 /** @returns the scopes of a sign-in that belong to the API */
 export function apiScopesOf(scopes: readonly string[]): readonly string[] {
-  return scopes.filter((scope) => !['openid', 'profile', 'offline_access'].includes(scope))
+  return scopes.filter((scope) => !openidScopes.includes(scope))
 }
 
 /**
@@ -30,19 +43,34 @@ export function scopesOf(frontEnd: FrontEnd, apiName: string, scope: string | un
   return wanted.length > 0 ? wanted : api.scopes
 }
 
+/** The `scope` of an OAuth client, taken apart. */
+export interface ClientScopes {
+  /** OpenID scopes, in the order of the specification; without `openid` they have no effect on the answer. */
+  readonly openid: readonly string[]
+  /** Scopes of one registered API; undefined where the client names none. */
+  readonly api: readonly string[] | undefined
+}
+
 /**
- * Scopes of one registered API; those of the first where none are named.
- *
- * @throws {BrokerError} `scope_not_registered`; nothing is widened or dropped in silence (RFC 6749 §3.3)
+ * @param scope space-separated; untrusted
+ * @throws {BrokerError} `scope_not_registered`; no scope is widened or silently dropped (RFC 6749 §3.3)
  */
-export function scopesOfOneApi(frontEnd: FrontEnd, scope: string | undefined): readonly string[] {
+export function parseClientScopes(frontEnd: FrontEnd, scope: string | undefined): ClientScopes {
   const wanted = [...new Set((scope ?? '').split(' ').filter(Boolean))]
-  const api =
-    wanted.length === 0
-      ? frontEnd.apis[0]
-      : frontEnd.apis.find(({ scopes }) => wanted.every((one) => scopes.includes(one)))
-  if (!api) throw new BrokerError('scope_not_registered')
-  return wanted.length === 0 ? api.scopes : wanted
+  const api = apiScopesOf(wanted)
+  if (!areRegistered(api, frontEnd)) throw new BrokerError('scope_not_registered')
+  return { openid: openidScopes.filter((one) => wanted.includes(one)), api: api.length === 0 ? undefined : api }
+}
+
+/**
+ * The API scopes of an authorization request: those of the first API where it names none.
+ *
+ * @throws {BrokerError} `scope_not_registered` for a client without an API that does not request `openid` either
+ */
+export function grantedApiScopes(frontEnd: FrontEnd, { openid, api }: ClientScopes): readonly string[] {
+  const scopes = api ?? frontEnd.apis[0]?.scopes ?? []
+  if (scopes.length === 0 && !openid.includes('openid')) throw new BrokerError('scope_not_registered')
+  return scopes
 }
 
 /** True where all of these scopes belong to one API of the front end, as it is registered now. */

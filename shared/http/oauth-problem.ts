@@ -12,5 +12,9 @@ export function oauthProblem(error: BrokerError, reference: string): Answer {
   const body = { ...members, error: oauthErrorOf(code), error_description: description, code, reference }
   // What the request says about its grant, client or scope is 400 whatever a page would answer.
   const oauthStatus = status >= 500 || [405, 413, 415].includes(status) ? status : 400
+  // RFC 6750 §3.1: an access token that is refused is a 401 with its own challenge.
+  if (code === 'access_token_invalid') {
+    return json(401, body, { 'www-authenticate': 'Bearer error="invalid_token"' })
+  }
   return json(oauthStatus, body, retryAfter(error))
 }

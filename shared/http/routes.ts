@@ -10,6 +10,9 @@ export const routes = {
   revoke: 'revoke',
   // With the base URL's path behind it, where it has one (RFC 8414 §3.1).
   authorizationServerMetadata: '.well-known/oauth-authorization-server/{*issuerPath}',
+  openidConfiguration: '.well-known/openid-configuration',
+  idTokenKeys: '.well-known/id-token-keys.json',
+  userinfo: 'userinfo',
   jwks: '.well-known/jwks.json',
   logout: 'logout',
   logoutDone: 'logout/done',

@@ -25,6 +25,9 @@ export interface CodeGrant {
   readonly codeChallenge: string
   /** The scopes of the authorization request; the token answer is for these. */
   readonly scopes: readonly string[]
+  /** The OpenID scopes of the authorization request, and its nonce. */
+  readonly openid?: readonly string[] | undefined
+  readonly nonce?: string | undefined
   readonly identity: Identity
   readonly tokens: SessionTokens
   /** The row of the future session: a second use of the code ends it there. */

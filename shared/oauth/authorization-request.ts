@@ -7,7 +7,7 @@ import { checkHints } from '../front-ends/login-parameters.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 import { hasControlCharacter } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
-import { scopesOfOneApi } from '../front-ends/scopes.ts'
+import { grantedApiScopes, parseClientScopes } from '../front-ends/scopes.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 
 /** The parts that the answer to the client needs; the transaction keeps them. */
@@ -15,6 +15,12 @@ export interface ClientRequest {
   readonly redirectUri: string
   readonly state: string | undefined
   readonly codeChallenge: string
+  /** Requested OpenID scopes; an ID token is issued where `openid` is among them. */
+  readonly openid?: readonly string[]
+  /** For the ID token: the client recognises its own request by it (OpenID Connect Core §15.5.2). */
+  readonly nonce?: string | undefined
+  /** `fragment`, or the query where left out. */
+  readonly responseMode?: 'fragment' | undefined
 }
 
 export interface AuthorizationRequest {
@@ -40,7 +46,6 @@ export const clientParameterLimits = {
   domain_hint: 255,
   claims: 4096,
   ui_locales: 100,
-  // Accepted without effect: the client receives no ID token, and the provider receives a nonce of the broker.
   nonce: 512,
 } as const
 
@@ -66,11 +71,7 @@ const unsupported: ReadonlySet<string> = new Set([
  * @param client whose redirect URI is registered
  * @param issuer the broker's own
  */
-export function withClientRedirect(
-  error: BrokerError,
-  client: Pick<ClientRequest, 'redirectUri' | 'state'>,
-  issuer: string,
-): BrokerError {
+export function withClientRedirect(error: BrokerError, client: AnswerTarget, issuer: string): BrokerError {
   return error.with({
     redirectTo: answerUrl(client, issuer, { error: oauthErrorOf(error.code), error_description: error.code }),
   })
@@ -78,16 +79,22 @@ export function withClientRedirect(
 
 /** RFC 6749 §4.1.2 with RFC 9207: `state` and `iss` are in every answer. */
 export function answerUrl(
-  { redirectUri, state }: Pick<ClientRequest, 'redirectUri' | 'state'>,
+  { redirectUri, state, responseMode }: AnswerTarget,
   issuer: string,
   parameters: Readonly<Record<string, string>>,
 ): string {
   const url = new URL(redirectUri)
-  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-  if (state !== undefined) url.searchParams.set('state', state)
-  url.searchParams.set('iss', issuer)
+  const answer = responseMode === 'fragment' ? new URLSearchParams() : url.searchParams
+  for (const [name, value] of Object.entries(parameters)) answer.set(name, value)
+  if (state !== undefined) answer.set('state', state)
+  answer.set('iss', issuer)
+  // OAuth 2.0 Multiple Response Type Encoding Practices §2.1.
+  if (responseMode === 'fragment') url.hash = answer.toString()
   return url.href
 }
+
+/** The parts of a client's request that decide where its answer goes, and how. */
+type AnswerTarget = Pick<ClientRequest, 'redirectUri' | 'state' | 'responseMode'>
 
 /**
  * @param query of `/login`; untrusted
@@ -109,15 +116,16 @@ export function parseAuthorizationRequest(
     throw new BrokerError('redirect_uri_not_registered')
   }
   const state = returnableState(query)
+  const responseMode = query.get('response_mode') === 'fragment' ? 'fragment' : undefined
 
   try {
-    return { frontEnd, ...checkRequest(query, frontEnd, redirectUri, state) }
+    return { frontEnd, ...checkRequest(query, frontEnd, { redirectUri, state, responseMode }) }
   } catch (error) {
-    throw error instanceof BrokerError ? withClientRedirect(error, { redirectUri, state }, issuer) : error
+    throw error instanceof BrokerError ? withClientRedirect(error, { redirectUri, state, responseMode }, issuer) : error
   }
 }
 
-function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, redirectUri: string, state: string | undefined) {
+function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: AnswerTarget) {
   const parameters: Record<string, string> = {}
   for (const name of new Set(query.keys())) {
     if (unsupported.has(name) && query.getAll(name).some(Boolean)) throw invalid(name, 'not taken by /login')
@@ -129,7 +137,7 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, redirectUri: s
   }
 
   if (parameters.response_type !== 'code') throw new BrokerError('response_type_unsupported')
-  if (parameters.response_mode !== undefined && parameters.response_mode !== 'query') {
+  if (!['query', 'fragment', undefined].includes(parameters.response_mode)) {
     throw new BrokerError('response_type_unsupported')
   }
   const { code_challenge: codeChallenge, code_challenge_method: method } = parameters
@@ -137,7 +145,8 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, redirectUri: s
   if (codeChallenge === undefined || method !== 'S256' || !/^[\w-]{43}$/.test(codeChallenge)) {
     throw new BrokerError('code_challenge_missing')
   }
-  const scopes = scopesOfOneApi(frontEnd, parameters.scope)
+  const requested = parseClientScopes(frontEnd, parameters.scope)
+  const scopes = grantedApiScopes(frontEnd, requested)
   const { login_hint, domain_hint, claims, ui_locales, prompt } = parameters
   const hints = checkHints(
     Object.fromEntries(
@@ -147,7 +156,8 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, redirectUri: s
     ),
     frontEnd,
   )
-  return { client: { redirectUri, state, codeChallenge }, scopes, hints }
+  const client: ClientRequest = { ...target, codeChallenge, openid: requested.openid, nonce: parameters.nonce }
+  return { client, scopes, hints }
 }
 
 /** @returns undefined also for an empty value, which counts as absent (RFC 6749 §3.1) */

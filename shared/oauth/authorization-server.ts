@@ -12,7 +12,14 @@ import { tokenAnswer } from '../session/token-answer.ts'
 import type { TokenAnswer } from '../session/token-answer.ts'
 import type { Funnel } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
-import { scopesOfOneApi } from '../front-ends/scopes.ts'
+import { parseClientScopes } from '../front-ends/scopes.ts'
+import type { Identity } from '../provider/identity.ts'
+import type { AccessToken } from '../session/session-row.ts'
+import type { RowKey } from '../store/store.ts'
+import { issueIdToken } from './issued-id-token.ts'
+import { authorizationServerMetadata, openidProviderMetadata } from './server-metadata.ts'
+import type { SigningKeys } from './signing-keys.ts'
+import type { Userinfo } from './userinfo.ts'
 import type { AuthorizationCodes } from './authorization-codes.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { clientOf, optional, required } from './client-request.ts'
@@ -35,6 +42,12 @@ export interface AuthorizationServer {
   signOut(clientId: string, refreshToken: string, signedOutUrl: string | undefined): Promise<string>
   /** RFC 8414 §2. */
   metadata(): object
+  /** OpenID Connect Discovery §3. */
+  openidConfiguration(): object
+  /** The public keys that verify ID tokens. RFC 7517 §5. */
+  idTokenKeys(): Promise<readonly object[]>
+  /** OpenID Connect Core §5.3; the parameters are those of `Userinfo.read`. */
+  userinfo: Userinfo['read']
 }
 
 export interface AuthorizationServerOptions {
@@ -44,6 +57,9 @@ export interface AuthorizationServerOptions {
   readonly refreshTokens: RefreshTokens
   readonly sessions: Sessions
   readonly signOut: SignOut
+  readonly signingKeys: SigningKeys
+  readonly userinfo: Userinfo
+  readonly onFault: (error: unknown) => void
   readonly funnel: Funnel
   readonly clock: Clock
 }
@@ -80,53 +96,105 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       return options.signOut.begin(client, await refreshTokens.findKey(refreshToken, client.id), signedOutUrl)
     },
 
-    metadata: () => metadataOf(issuer),
+    metadata: () => authorizationServerMetadata(issuer),
+    openidConfiguration: () => openidProviderMetadata(issuer),
+    idTokenKeys: () => options.signingKeys.published(),
+    userinfo: (accessToken, origin) => options.userinfo.read(accessToken, origin),
   }
 }
 
-/** @param isRepeat true where the refresh token had been used before, within its grace */
 interface Granted {
   readonly answer: TokenAnswer
+  /** True where the refresh token had been used before, within its grace. */
   readonly isRepeat: boolean
 }
 
 type Grant = (form: ClientForm, client: FrontEnd, options: AuthorizationServerOptions) => Promise<Granted>
 
 /** RFC 6749 §4.1.3: the session begins when the client brings its code. */
-const redeemCode: Grant = async ({ fields }, client, { codes, refreshTokens, sessions, funnel, clock }) => {
+const redeemCode: Grant = async ({ fields }, client, options) => {
+  const { codes, refreshTokens, sessions, funnel } = options
   const { grant, lookAgain } = await codes.take({
     code: required(fields, 'code'),
     client,
     redirectUri: optional(fields, 'redirect_uri'),
     codeVerifier: optional(fields, 'code_verifier'),
   })
-  const token = grant.tokens.accessTokens[accessTokenKey(grant.scopes)]
+  const { identity, tokens, scopes, openid = [], nonce, rowKey } = grant
+  const key = { frontEndId: client.id, rowKey, secret: newGrantSecret() }
+  const hasApi = scopes.length > 0
+  const person = { client, identity, openid, rowKey, nonce, hasApi }
+  const token = hasApi
+    ? tokens.accessTokens[accessTokenKey(scopes)]
+    : await options.userinfo.issue({ clientId: client.id, identity, scopes: openid, rowKey })
   if (!token) throw new BrokerError('internal', { detail: 'a code without its access token' })
-  const key = { frontEndId: client.id, rowKey: grant.rowKey, secret: newGrantSecret() }
   await funnel.track('session', { frontEnd: client.id, by: 'authorization_code' }, () =>
-    sessions.beginGrant(key, grant.identity, grant.tokens, grant.scopes),
+    sessions.beginGrant(key, identity, tokens, { grantedScopes: scopes, openid }),
   )
   // A second use, or a sign-out, found no session to end before this moment.
   const state = await lookAgain()
   if (state !== 'good') await sessions.end(key)
-  if (state === 'signed out')
-    throw new BrokerError('grant_invalid', { detail: 'signed out before the code was redeemed' })
-  const refreshToken = grant.tokens.refreshToken === undefined ? undefined : refreshTokens.first(key)
-  return { answer: tokenAnswer(token, clock(), refreshToken), isRepeat: false }
+  if (state === 'signed out') throw new BrokerError('grant_invalid', { detail: 'signed out before /token' })
+  const canRefresh = hasApi && tokens.refreshToken !== undefined
+  const refreshToken = canRefresh ? refreshTokens.first(key) : undefined
+  return { answer: await answerOf(token, refreshToken, person, options), isRepeat: false }
 }
 
 /** RFC 6749 §6. */
-const refreshSession: Grant = async ({ fields, origin }, client, { issuer, refreshTokens, clock }) => {
+const refreshSession: Grant = async ({ fields, origin }, client, options) => {
   const scope = optional(fields, 'scope')
-  const scopes = scope === undefined ? undefined : scopesOfOneApi(client, scope)
+  const requested = scope === undefined ? undefined : parseClientScopes(client, scope)
   const refreshToken = required(fields, 'refresh_token')
   try {
-    const used = await refreshTokens.use({ refreshToken, client, scopes, origin })
-    return { answer: tokenAnswer(used.token, clock(), used.refreshToken), isRepeat: used.isRepeat }
+    const used = await options.refreshTokens.use({ refreshToken, client, scopes: requested?.api, origin })
+    const openid = requested?.openid ?? used.openid
+    // A wider OpenID scope has no effect: the grant is known only after the refresh token is used, and the answer names
+    // its scopes (RFC 6749 §5.1).
+    const person = {
+      client,
+      identity: used.identity,
+      openid: openid.filter((one) => used.openid.includes(one)),
+      rowKey: used.rowKey,
+      hasApi: true,
+    }
+    return { answer: await answerOf(used.token, used.refreshToken, person, options), isRepeat: used.isRepeat }
   } catch (error) {
     if (!(error instanceof BrokerError) || error.code !== 'interaction_required') throw error
-    throw withAuthorizationUrl(error, client, issuer)
+    throw withAuthorizationUrl(error, client, options.issuer)
   }
+}
+
+interface Person {
+  readonly client: FrontEnd
+  readonly identity: Identity
+  /** Granted OpenID scopes. */
+  readonly openid: readonly string[]
+  readonly rowKey: RowKey
+  readonly nonce?: string | undefined
+  /** False for a client that receives an access token for userinfo alone. */
+  readonly hasApi: boolean
+}
+
+/** RFC 6749 §5.1; with `openid` also OpenID Connect Core §3.1.3.3. */
+async function answerOf(
+  token: AccessToken,
+  refreshToken: string | undefined,
+  { client, identity, openid, rowKey, nonce, hasApi }: Person,
+  options: AuthorizationServerOptions,
+): Promise<TokenAnswer> {
+  const { issuer, signingKeys: keys, userinfo, clock, onFault } = options
+  const answer = tokenAnswer(token, clock(), refreshToken)
+  if (!openid.includes('openid')) return answer
+  const scopes = openid.filter((one) => one !== 'offline_access' || refreshToken !== undefined)
+  const algorithm = client.idTokenAlgorithm ?? 'RS256'
+  const of = { audience: client.id, identity, scopes, rowKey, nonce, accessToken: token.token }
+  const grant = { clientId: client.id, identity, scopes, rowKey }
+  const [idToken] = await Promise.all([
+    issueIdToken(of, { issuer, keys, algorithm, now: clock() }),
+    // A fault here costs userinfo, and no sign-in. The broker's own token carries its grant.
+    hasApi ? userinfo.register(token, grant).catch(onFault) : undefined,
+  ])
+  return { ...answer, scope: [...scopes, token.scope].filter(Boolean).join(' '), id_token: idToken }
 }
 
 /** Adds the authorization request for the missing part; the client adds its own state, challenge and redirect URI. */
@@ -138,22 +206,4 @@ function withAuthorizationUrl(error: BrokerError, client: FrontEnd, issuer: stri
     if (typeof value === 'string') url.searchParams.set(name, value)
   }
   return error.with({ members: { sign_in_url: url.href } })
-}
-
-/** No `jwks_uri`: the published keys prove the broker to the identity provider, and sign nothing for a client. */
-function metadataOf(issuer: string): object {
-  return {
-    issuer,
-    authorization_endpoint: urlOf(issuer, 'login'),
-    token_endpoint: urlOf(issuer, 'token'),
-    revocation_endpoint: urlOf(issuer, 'revoke'),
-    response_types_supported: ['code'],
-    response_modes_supported: ['query'],
-    grant_types_supported: ['authorization_code', 'refresh_token'],
-    code_challenge_methods_supported: ['S256'],
-    token_endpoint_auth_methods_supported: ['none'],
-    revocation_endpoint_auth_methods_supported: ['none'],
-    authorization_response_iss_parameter_supported: true,
-    prompt_values_supported: ['none', 'login', 'select_account', 'consent'],
-  }
 }

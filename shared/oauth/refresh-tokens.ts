@@ -16,7 +16,8 @@ import { deriveKey, open, seal } from '../crypto/sealing.ts'
 import { ringKeyIdOf, rotationOf, withRotation } from '../session/session-row.ts'
 import type { AccessToken, Rotation, SessionKey } from '../session/session-row.ts'
 import type { ReadSession, Sessions } from '../session/sessions.ts'
-import type { Store, StoredRow } from '../store/store.ts'
+import type { Identity } from '../provider/identity.ts'
+import type { RowKey, Store, StoredRow } from '../store/store.ts'
 import { wait } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
@@ -30,6 +31,11 @@ export interface UsedRefreshToken {
   readonly refreshToken: string
   /** True for a used refresh token that came again within its grace. */
   readonly isRepeat: boolean
+  readonly identity: Identity
+  /** Granted OpenID scopes. */
+  readonly openid: readonly string[]
+  /** The session's row. */
+  readonly rowKey: RowKey
 }
 
 /** The part of a front end's registration that its refresh tokens depend on. */
@@ -156,7 +162,12 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
     }
     const { token } = await tokenFor(read, use).catch(unlessSignedOut)
     if (!token) throw invalid('its session is over')
-    return { token, refreshToken: toRefreshToken(successor.key), isRepeat: successor.isRepeat }
+    return {
+      token,
+      refreshToken: toRefreshToken(successor.key),
+      isRepeat: successor.isRepeat,
+      ...grantOf(read),
+    }
   }
 
   const tokenFor = async (read: ReadSession, { client, scopes }: Use) => {
@@ -182,13 +193,19 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
     for (let attempt = 0; token && read && attempt < patience; attempt++) {
       if (isRenewing(read.row, clock())) await wait(pollMilliseconds)
       const next = isRenewing(read.row, clock()) ? undefined : await rotate(read, use.origin)
-      if (next) return { token, refreshToken: toRefreshToken(next), isRepeat: false }
+      if (next)
+        return {
+          token,
+          refreshToken: toRefreshToken(next),
+          isRepeat: false,
+          ...grantOf(read),
+        }
       // Another request wrote in between: a renewal, or a use of the same token, after which it opens nothing.
       read = await sessions.find(key)
     }
     // A renewal that hangs, or the pause after a failed one, holds the row: this token stays the current one. That is no
     // reuse, and a fault ends no session.
-    return token && read ? { token, refreshToken: toRefreshToken(key), isRepeat: false } : undefined
+    return token && read ? { token, refreshToken: toRefreshToken(key), isRepeat: false, ...grantOf(read) } : undefined
   }
 
   /** Tabs that refresh at the same time count as one use. */
@@ -214,6 +231,10 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
       return row && rotationOf(row)?.used.includes(hashOf(key)) ? key : undefined
     },
   }
+}
+
+function grantOf({ session: { key, owner } }: ReadSession): Pick<UsedRefreshToken, 'identity' | 'openid' | 'rowKey'> {
+  return { identity: owner.identity, openid: owner.openid ?? [], rowKey: key.rowKey }
 }
 
 interface Successor {

@@ -58,6 +58,8 @@ export async function checkIdToken(
     name: textOf(claims.name),
     username: textOf(claims.preferred_username) ?? textOf(claims.upn),
     loginHint: textOf(claims.login_hint),
+    email: textOf(claims.email),
+    authenticatedAt: isTime(claims.auth_time) ? claims.auth_time : undefined,
   } as Identity
 }
 

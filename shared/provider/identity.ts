@@ -15,6 +15,10 @@ export interface Identity {
   /** For display only: both may be reassigned to another person. */
   readonly name: string | undefined
   readonly username: string | undefined
+  /** For display only, as the others: the broker does not verify it. */
+  readonly email?: string | undefined
+  /** When the person authenticated, where the provider names it. Seconds since the epoch. */
+  readonly authenticatedAt?: number | undefined
   /** Opaque; lets the provider sign out the right person without a question. */
   readonly loginHint: string | undefined
 }

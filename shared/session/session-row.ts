@@ -17,6 +17,8 @@ export interface SessionOwner {
   readonly absoluteEnd: number
   /** OAuth clients: the granted scopes; a refresh may request these or fewer (RFC 6749 §6). Empty for a session front end. */
   readonly grantedScopes: readonly string[]
+  /** OAuth clients: the granted OpenID scopes; a refresh issues an ID token where `openid` is among them. */
+  readonly openid?: readonly string[] | undefined
 }
 
 export interface AccessToken {

@@ -34,7 +34,7 @@ export interface Sessions {
     key: SessionKey,
     identity: Identity,
     tokens: SessionTokens,
-    grantedScopes: readonly string[],
+    granted: Pick<SessionOwner, 'grantedScopes' | 'openid'>,
   ): Promise<void>
   /** @param cookies of the request @returns the session's key, where the browser holds one that can be one */
   keyOf(frontEndId: string, cookies: RequestCookies): SessionKey | undefined
@@ -90,9 +90,9 @@ export function createSessions(options: SessionsOptions): Sessions {
     return owner && isLive(owner) ? { owner, ringKey } : undefined
   }
 
-  const insert: Sessions['beginGrant'] = async (key, identity, tokens, grantedScopes) => {
+  const insert: Sessions['beginGrant'] = async (key, identity, tokens, granted) => {
     const absoluteEnd = clock() + options.absoluteSeconds * 1000
-    const owner = { identity, signedInAt: clock(), idleEnd: idleEndFrom(absoluteEnd), absoluteEnd, grantedScopes }
+    const owner = { identity, signedInAt: clock(), idleEnd: idleEndFrom(absoluteEnd), absoluteEnd, ...granted }
     const made = await store.insert('sessions', toRow({ key, owner, tokens }, await ring.current()))
     if (made === undefined)
       throw new BrokerError('store_unavailable', { detail: 'a row with a fresh name was already there' })
@@ -103,7 +103,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   return {
     begin: async (frontEndId, identity, tokens) => {
       const key = newSessionKey(frontEndId, identity, await ring.current())
-      await insert(key, identity, tokens, [])
+      await insert(key, identity, tokens, { grantedScopes: [] })
       return toCookieValue(key)
     },
 

@@ -7,6 +7,7 @@ export interface TokenAnswer {
   readonly expires_in: number
   readonly scope: string
   readonly refresh_token?: string
+  readonly id_token?: string
 }
 
 /**

@@ -31,7 +31,13 @@ export function parseSignInRequest(
 ): SignInRequest {
   if (query.has('client_id')) {
     const { frontEnd, client, scopes, hints } = parseAuthorizationRequest(query, frontEnds, issuer)
-    return { frontEnd, client, hints, returnUrl: client.redirectUri, scopes: signInScopes(frontEnd, scopes) }
+    return {
+      frontEnd,
+      client,
+      hints,
+      returnUrl: client.redirectUri,
+      scopes: signInScopes(frontEnd, scopes, client.openid),
+    }
   }
   const parameters = parseLoginParameters(query)
   const frontEnd = frontEnds.get(parameters.frontend, origin, parameters.return_url)

@@ -136,9 +136,19 @@ export function createSignIn(options: SignInOptions): SignIn {
     const { frontEndId, client, returnUrl } = transaction
 
     if (client) {
-      const { redirectUri, codeChallenge } = client
+      const { redirectUri, codeChallenge, openid, nonce } = client
       const rowKey = { partition: partitionOf(identity, await ring.current()), row: newGrantRow() }
-      const grant = { clientId: frontEndId, redirectUri, codeChallenge, scopes, identity, tokens, rowKey }
+      const grant = {
+        clientId: frontEndId,
+        redirectUri,
+        codeChallenge,
+        scopes,
+        openid,
+        nonce,
+        identity,
+        tokens,
+        rowKey,
+      }
       const oneTimeCode = await options.codes.issue(grant)
       const until = clock() + options.absoluteSeconds * 1000
       return {

@@ -48,7 +48,9 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await runDocs(page)
 
     expect(page.url()).toBe(`http://127.0.0.1:${shop.port}/cart#item-7`)
-    expect(await page.evaluate(() => (window as unknown as Docs).user?.scope)).toBe('api://demo/orders.read')
+    const user = await page.evaluate(() => (window as unknown as Docs).user)
+    expect(user?.scope).toBe('openid profile api://demo/orders.read')
+    expect(user?.profile).toMatchObject({ name: 'Ada Lovelace', preferred_username: ada })
     await context.close()
   })
 

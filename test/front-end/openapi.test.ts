@@ -7,6 +7,7 @@ import {
   authorizationRequest,
   authorize,
   newPkce,
+  ordersRead,
   post,
   redeem,
   refresh,
@@ -228,6 +229,29 @@ describe('docs/openapi.json', () => {
     expect([out.status, metadata.status]).toEqual([200, 200])
     expectDescribed('/logout', 'post', out)
     expectDescribed('/.well-known/oauth-authorization-server', 'get', metadata)
+  })
+
+  it('describes the answers of an OpenID provider', async () => {
+    const person = stack.person()
+    const pkce = newPkce()
+    const request = authorizationRequest(pkce, { scope: `openid profile email ${ordersRead}` })
+    const code = (await authorize(person, request)).get('code')!
+
+    const token = await redeem(stack.url, code, pkce)
+    const authorization = `Bearer ${token.json.access_token as string}`
+    const [configuration, keys] = [
+      await person.call('/.well-known/openid-configuration'),
+      await person.call('/.well-known/id-token-keys.json'),
+    ]
+    const about = await person.call('/userinfo', { headers: { authorization } })
+    const refused = await person.call('/userinfo', { method: 'POST' })
+
+    expect([token, configuration, keys, about, refused].map(({ status }) => status)).toEqual([200, 200, 200, 200, 401])
+    expectDescribed('/token', 'post', token)
+    expectDescribed('/.well-known/openid-configuration', 'get', configuration)
+    expectDescribed('/.well-known/id-token-keys.json', 'get', keys)
+    expectDescribed('/userinfo', 'get', about)
+    expectDescribed('/userinfo', 'post', refused)
   })
 })
 

@@ -85,6 +85,19 @@ const clientErrors = {
   '503': passing(oauthError('It may pass: try again with the same values.')),
 }
 
+function userinfo(operationId: string): object {
+  return {
+    operationId,
+    summary: 'Claims about the person of an access token (OpenID Connect Core §5.3).',
+    security: [{ accessToken: [] }],
+    responses: {
+      '200': json('The claims that the scopes of the grant name.', 'Userinfo'),
+      '401': oauthError('The access token is not valid here (RFC 6750 §3.1).'),
+      ...clientErrors,
+    },
+  }
+}
+
 function paths(): Members {
   return {
     [pathOf('login')]: {
@@ -174,6 +187,24 @@ function paths(): Members {
         responses: { '200': json('The same whatever Host says.', 'Metadata') },
       },
     },
+    [pathOf('openidConfiguration')]: {
+      get: {
+        operationId: 'openidConfiguration',
+        summary: 'Metadata for OpenID Connect clients (OpenID Connect Discovery §4). Every origin may read it.',
+        responses: { '200': json('The same whatever Host says.', 'OpenidConfiguration') },
+      },
+    },
+    [pathOf('idTokenKeys')]: {
+      get: {
+        operationId: 'idTokenKeys',
+        summary: 'The public keys that verify ID tokens (RFC 7517). Every origin may read them.',
+        responses: {
+          '200': { description: 'The key set.', content: { 'application/jwk-set+json': { schema: ref('KeySet') } } },
+          '503': passing(problem('A fault that passes.')),
+        },
+      },
+    },
+    [pathOf('userinfo')]: { get: userinfo('userinfo'), post: userinfo('userinfoByPost') },
   }
 }
 
@@ -198,6 +229,7 @@ export function openApi(): string {
           name: '__Host-session-ID',
           description: 'ID is the front end’s.',
         },
+        accessToken: { type: 'http', scheme: 'bearer' },
       },
       headers: {
         'Broker-Reference': { description: 'To look it up in the log.', schema: { type: 'string' } },

@@ -62,7 +62,7 @@ describe('a refresh token', () => {
       const expires = clock() + accessTokenSeconds * 1000
       const token = { token: 'access-token-of-ada', scope: scopes[0]!, obtainedAt: clock(), expires }
       const tokens = { refreshToken: 'refresh-of-ada', accessTokens: { [accessTokenKey(scopes)]: token } }
-      await sessions.beginGrant(key, somebody, tokens, scopes)
+      await sessions.beginGrant(key, somebody, tokens, { grantedScopes: scopes })
       return refreshTokens.first(key)
     }
   })

@@ -96,7 +96,7 @@ describe('a front end', () => {
     [{ apis: [{ name: 'a', scopes: ['api://a/x'], secrets: 1 }] }, `${place}.apis[0].secrets is unknown`],
   ])('is refused where a member is bad: %j', (changes, refusal) => expect(refusalsOf(spa(changes))).toEqual([refusal]))
 
-  it('of OAuth clients has redirect URIs and APIs, and nothing of session front ends', () => {
+  it('of OAuth clients has redirect URIs, with or without APIs, and nothing of session front ends', () => {
     const client = {
       id: 'app',
       kind: 'oauth',
@@ -111,7 +111,11 @@ describe('a front end', () => {
     const refused = (changes: object, refusal: string) =>
       expect(refusalsOf(json({ ...client, ...changes }))).toEqual([refusal])
     refused({ redirectUris: undefined }, `${place}.redirectUris is missing`)
-    refused({ apis: [] }, `${place}.apis is empty`)
+    refused({ idTokenAlgorithm: 'HS256' }, `${place}.idTokenAlgorithm is not an accepted value`)
+    expect(settingsWith(json({ ...client, apis: [] })).frontEnds).toMatchObject([{ apis: [] }])
+    expect(settingsWith(json({ ...client, idTokenAlgorithm: 'ES256' })).frontEnds).toMatchObject([
+      { idTokenAlgorithm: 'ES256' },
+    ])
     refused({ returnUrls: ['https://app.example.net/'] }, `${place}.returnUrls belongs to a session front end`)
     refused({ redirectUris: ['http://app.example.net/'] }, `${place}.redirectUris[0] is http outside loopback`)
     refused({ kind: 'session' }, `${place}.redirectUris belongs to an OAuth client`)

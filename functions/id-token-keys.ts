@@ -1,0 +1,14 @@
+/** GET /.well-known/id-token-keys.json: the public keys that verify ID tokens of the broker. RFC 7517. */
+import type { Broker } from './compose/index.ts'
+import type { Handle } from './respond.ts'
+
+/** A key is published for 24 hours before it signs, so an hour in a cache is never too long. */
+const cacheSeconds = 3600
+
+export const idTokenKeys =
+  ({ authorizationServer }: Pick<Broker, 'authorizationServer'>): Handle =>
+  async () => ({
+    status: 200,
+    headers: { 'content-type': 'application/jwk-set+json', 'cache-control': `public, max-age=${cacheSeconds}` },
+    body: JSON.stringify({ keys: await authorizationServer.idTokenKeys() }),
+  })

@@ -1,0 +1,82 @@
+/** ID tokens that the broker issues to its OAuth clients, and the claims of userinfo. OpenID Connect Core §2, §5.1, §5.4. */
+import { createHash } from 'node:crypto'
+import type { Identity } from '../provider/identity.ts'
+import type { RowKey } from '../store/store.ts'
+import type { SigningAlgorithm, SigningKeys } from './signing-keys.ts'
+
+/** The OpenID scopes of a grant; `openid` is among them. */
+export type OpenidScopes = readonly string[]
+
+export interface IdTokenSubject {
+  /** The client's id. */
+  readonly audience: string
+  readonly identity: Identity
+  readonly scopes: OpenidScopes
+  /** The session's row; it opens nothing. */
+  readonly rowKey: RowKey
+  /** Of the authorization request; only in the first ID token of a grant. */
+  readonly nonce?: string | undefined
+  /** The access token of the same answer. */
+  readonly accessToken: string
+}
+
+export interface IdTokenIssuer {
+  readonly issuer: string
+  readonly keys: SigningKeys
+  readonly algorithm: SigningAlgorithm
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+const lifetimeSeconds = 3600
+
+/** @returns a signed ID token, valid for an hour */
+export function issueIdToken(of: IdTokenSubject, { issuer, keys, algorithm, now }: IdTokenIssuer): Promise<string> {
+  const iat = Math.floor(now / 1000)
+  const { identity, nonce } = of
+  return keys.sign(
+    {
+      iss: issuer,
+      aud: of.audience,
+      ...claimsOf(identity, of.scopes),
+      iat,
+      exp: iat + lifetimeSeconds,
+      auth_time: identity.authenticatedAt,
+      nonce,
+      at_hash: accessTokenHash(of.accessToken),
+      sid: toSessionId(of.rowKey),
+    },
+    algorithm,
+  )
+}
+
+/**
+ * @returns the claims about the person that these scopes grant, `sub` first; the same in an ID token and at userinfo. A
+ *   claim that the provider did not supply is absent
+ */
+export function claimsOf(identity: Identity, scopes: OpenidScopes): Readonly<Record<string, unknown>> {
+  const { subject, name, username, email, objectId, tenantId } = identity
+  return {
+    sub: subject,
+    ...(scopes.includes('profile') ? { name, preferred_username: username } : {}),
+    ...(scopes.includes('email') ? { email } : {}),
+    oid: objectId,
+    tid: tenantId,
+  }
+}
+
+/** The name of a session for its client: the row's key, which opens nothing without the refresh token's secret. */
+export function toSessionId({ partition, row }: RowKey): string {
+  return `${partition}.${row}`
+}
+
+/** @param text `sid` of an ID token whose signature was verified */
+export function fromSessionId(text: unknown): RowKey | undefined {
+  const [, partition, row] = (typeof text === 'string' && /^([\w-]{16})\.([\w-]{22})$/.exec(text)) || []
+  return partition !== undefined && row !== undefined ? { partition, row } : undefined
+}
+
+/** OpenID Connect Core §3.1.3.6, for RS256 and ES256. */
+function accessTokenHash(accessToken: string): string {
+  return createHash('sha256').update(accessToken).digest().subarray(0, 16).toString('base64url')
+}

@@ -1,0 +1,44 @@
+/**
+ * Metadata of the broker for its OAuth clients: as authorization server (RFC 8414) and as OpenID provider (OpenID
+ * Connect Discovery §3). It names only features that work.
+ */
+import { urlOf } from '../http/routes.ts'
+
+/** @param issuer the broker's base URL */
+export function authorizationServerMetadata(issuer: string): Readonly<Record<string, unknown>> {
+  return {
+    issuer,
+    authorization_endpoint: urlOf(issuer, 'login'),
+    token_endpoint: urlOf(issuer, 'token'),
+    revocation_endpoint: urlOf(issuer, 'revoke'),
+    // Not /.well-known/jwks.json: those keys prove the broker to the identity provider, and sign nothing for a client.
+    jwks_uri: urlOf(issuer, 'idTokenKeys'),
+    response_types_supported: ['code'],
+    response_modes_supported: ['query', 'fragment'],
+    grant_types_supported: ['authorization_code', 'refresh_token'],
+    code_challenge_methods_supported: ['S256'],
+    token_endpoint_auth_methods_supported: ['none'],
+    revocation_endpoint_auth_methods_supported: ['none'],
+    authorization_response_iss_parameter_supported: true,
+    prompt_values_supported: ['none', 'login', 'select_account', 'consent'],
+  }
+}
+
+/** @param issuer the broker's base URL */
+export function openidProviderMetadata(issuer: string): Readonly<Record<string, unknown>> {
+  return {
+    ...authorizationServerMetadata(issuer),
+    userinfo_endpoint: urlOf(issuer, 'userinfo'),
+    scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ['RS256', 'ES256'],
+    claim_types_supported: ['normal'],
+    claims_supported: [
+      ...['iss', 'sub', 'aud', 'exp', 'iat', 'auth_time', 'nonce', 'at_hash', 'sid'],
+      ...['name', 'preferred_username', 'email', 'oid', 'tid'],
+    ],
+    // The defaults of the first is false and of the last true; both are written out.
+    request_parameter_supported: false,
+    request_uri_parameter_supported: false,
+  }
+}

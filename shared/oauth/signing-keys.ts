@@ -1,0 +1,221 @@
+/**
+ * Keys that sign ID tokens: one a month and algorithm, RSA-2048 (RS256) or P-256 (ES256). A key is sealed in a row under
+ * a key of the ring, with its row in the context: a writer of the store can remove a key, and cannot plant one. It is
+ * published for 24 hours before it signs, so that clients that cache the key set know it, and for some days after the
+ * month, until the last token that it signed has expired. OpenID Connect Core §10.1.1, RFC 7517, RFC 7638.
+ */
+import { createHash, createPrivateKey, createPublicKey, generateKeyPair, sign } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { promisify } from 'node:util'
+import type { Clock } from '../async/deadline.ts'
+import { singleFlight } from '../async/single-flight.ts'
+import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
+import { open, seal } from '../crypto/sealing.ts'
+import { BrokerError } from '../errors/errors.ts'
+import type { Row, RowKey, Store, StoredRow } from '../store/store.ts'
+
+export type SigningAlgorithm = 'RS256' | 'ES256'
+
+export interface SigningKey {
+  /** The thumbprint of the public key (RFC 7638). */
+  readonly id: string
+  readonly algorithm: SigningAlgorithm
+  readonly privateKey: KeyObject
+  readonly publicJwk: Readonly<Record<string, unknown>>
+  /** `2026-11`. */
+  readonly month: string
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number
+}
+
+export interface SigningKeys {
+  /** @returns a compact JWS (RFC 7515) of these claims; it is signed off the event loop */
+  sign(claims: Readonly<Record<string, unknown>>, algorithm: SigningAlgorithm): Promise<string>
+  /** The published key set: every key that signs, will sign, or may have signed a valid token. */
+  published(): Promise<readonly Readonly<Record<string, unknown>>[]>
+  /** The published key of this id, to verify a token of the broker's own. */
+  find(id: string): Promise<SigningKey | undefined>
+}
+
+export interface SigningKeysOptions {
+  readonly store: Store
+  readonly ring: KeyRing
+  readonly clock: Clock
+  /** The algorithms that the registrations name. */
+  readonly algorithms: readonly SigningAlgorithm[]
+  readonly onFault: (error: unknown) => void
+}
+
+const partition = 'id-token-keys'
+const format = '1'
+const hour = 60 * 60 * 1000
+/** How long a key is published before it signs, where another key can sign meanwhile. */
+const publishedFirst = 24 * hour
+/** How long after its month a key may sign: an idle month ends without a request that makes the next key. */
+const signsAfterMonth = 3 * 24 * hour
+/** How long after its month a key stays published: past the last token that it signed. */
+const publishedAfterMonth = 4 * 24 * hour
+/** A removed row (an emergency) stops signing within this time, on every instance. */
+const rereadAfter = 5 * 60 * 1000
+const rereadAfterFault = 10_000
+
+export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
+  const { store, ring, clock } = options
+  let keys: readonly SigningKey[] = []
+  let validUntil = -Infinity
+
+  const load = singleFlight(async (): Promise<readonly SigningKey[]> => {
+    const rows = await store.list('service', partition)
+    const opened = await Promise.all(rows.map((row) => openRow(row, ring)))
+    const known = opened.filter((key) => key !== undefined && clock() < endOfMonth(key.month) + publishedAfterMonth)
+    const missing = options.algorithms.filter(
+      (algorithm) => !known.some((key) => key?.algorithm === algorithm && key.month === monthOf(clock())),
+    )
+    const made = await Promise.all(missing.map((algorithm) => makeKey(algorithm, rows)))
+    keys = [...known, ...made].filter((key) => key !== undefined)
+    validUntil = clock() + rereadAfter
+    return keys
+  })
+
+  /** Inserts the month's key. A row that does not open was damaged or planted, and is replaced. */
+  const makeKey = async (algorithm: SigningAlgorithm, rows: readonly StoredRow[]): Promise<SigningKey | undefined> => {
+    const month = monthOf(clock())
+    const { row, key } = await newRow(algorithm, month, clock(), await ring.current())
+    const damaged = rows.find((one) => one.row === row.row)
+    const written = damaged ? await store.replace('service', row, damaged.etag) : await store.insert('service', row)
+    if (written !== undefined) return key
+    // Another instance was first.
+    const theirs = await store.find('service', row)
+    return theirs && openRow(theirs, ring)
+  }
+
+  const current = async (): Promise<readonly SigningKey[]> => {
+    // In both directions: a clock that jumped back must not keep a removed key for longer.
+    const isFresh = clock() < validUntil && validUntil <= clock() + rereadAfter
+    const hasMonth = options.algorithms.every((algorithm) =>
+      keys.some((key) => key.algorithm === algorithm && key.month === monthOf(clock())),
+    )
+    if (isFresh && hasMonth) return keys
+    try {
+      return await load()
+    } catch (error) {
+      if (keys.length === 0) throw error
+      // A fault of the store stops no sign-in: the keys at hand stay good for a while.
+      options.onFault(error)
+      validUntil = clock() + rereadAfterFault
+      return keys
+    }
+  }
+
+  return {
+    sign: async (claims, algorithm) => {
+      const key = signingKey(await current(), algorithm, clock())
+      if (!key) throw new BrokerError('store_unavailable', { detail: `no ${algorithm} key for ID tokens` })
+      return signToken(claims, key)
+    },
+    published: async () => (await current()).map(({ publicJwk }) => publicJwk),
+    find: async (id) => (await current()).find((key) => key.id === id),
+  }
+}
+
+/** The newest key that was published for long enough; without one, the oldest. */
+function signingKey(keys: readonly SigningKey[], algorithm: SigningAlgorithm, now: number): SigningKey | undefined {
+  const able = keys
+    .filter((key) => key.algorithm === algorithm && now < endOfMonth(key.month) + signsAfterMonth)
+    .sort((a, b) => b.createdAt - a.createdAt)
+  return able.find(({ createdAt }) => createdAt <= now - publishedFirst) ?? able.at(-1)
+}
+
+async function signToken(claims: Readonly<Record<string, unknown>>, key: SigningKey): Promise<string> {
+  const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
+  const input = `${encode({ alg: key.algorithm, typ: 'JWT', kid: key.id })}.${encode(claims)}`
+  const signature = await promisify(sign)('sha256', Buffer.from(input), signatureKey(key))
+  return `${input}.${signature.toString('base64url')}`
+}
+
+/** RFC 7518 §3.4: an ES256 signature is R and S, not DER. */
+function signatureKey({ algorithm, privateKey }: SigningKey) {
+  return algorithm === 'ES256' ? { key: privateKey, dsaEncoding: 'ieee-p1363' as const } : { key: privateKey }
+}
+
+async function newRow(
+  algorithm: SigningAlgorithm,
+  month: string,
+  now: number,
+  ringKey: RingKey,
+): Promise<{ row: Row; key: SigningKey }> {
+  const privateKey = await newPrivateKey(algorithm)
+  const rowKey = { partition, row: `${month}-${algorithm}` }
+  const content = {
+    pkcs8: privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64'),
+    createdAt: now,
+  }
+  const sealed = seal(sealingKey(ringKey), JSON.stringify(content), contextOf(rowKey, ringKey.id))
+  const row = {
+    ...rowKey,
+    sweepAfter: new Date(endOfMonth(month) + publishedAfterMonth),
+    values: { format, ringKey: ringKey.id, key: sealed },
+  }
+  return { row, key: toSigningKey(privateKey, algorithm, month, now) }
+}
+
+async function newPrivateKey(algorithm: SigningAlgorithm): Promise<KeyObject> {
+  const generate = promisify(generateKeyPair)
+  const { privateKey } =
+    algorithm === 'RS256'
+      ? await generate('rsa', { modulusLength: 2048 })
+      : await generate('ec', { namedCurve: 'P-256' })
+  return privateKey
+}
+
+/**
+ * @returns undefined where the row does not open: it was changed, moved or planted, or the ring no longer has its key
+ * @throws {BrokerError} the errors of the ring, which must not look like a row that does not open
+ */
+async function openRow(row: StoredRow, ring: KeyRing): Promise<SigningKey | undefined> {
+  const { format: rowFormat, ringKey: ringKeyId, key: sealed } = row.values
+  const [, month, algorithm] = /^(\d{4}-\d{2})-(RS256|ES256)$/.exec(row.row) ?? []
+  if (rowFormat !== format || typeof ringKeyId !== 'string' || !(sealed instanceof Uint8Array) || !month) {
+    return undefined
+  }
+  const ringKey = await ring.find(ringKeyId)
+  const opened = ringKey && open(sealingKey(ringKey), sealed, contextOf(row, ringKey.id))
+  if (opened === undefined) return undefined
+  const { pkcs8, createdAt } = JSON.parse(opened) as { pkcs8: string; createdAt: number }
+  const privateKey = createPrivateKey({ key: Buffer.from(pkcs8, 'base64'), format: 'der', type: 'pkcs8' })
+  return toSigningKey(privateKey, algorithm as SigningAlgorithm, month, createdAt)
+}
+
+function toSigningKey(
+  privateKey: KeyObject,
+  algorithm: SigningAlgorithm,
+  month: string,
+  createdAt: number,
+): SigningKey {
+  const jwk = createPublicKey(privateKey).export({ format: 'jwk' })
+  const id = thumbprint(jwk)
+  return { id, algorithm, privateKey, month, createdAt, publicJwk: { ...jwk, kid: id, use: 'sig', alg: algorithm } }
+}
+
+/** RFC 7638 §3: the required members in alphabetical order. */
+function thumbprint({ crv, e, kty, n, x, y }: Record<string, unknown>): string {
+  const members = kty === 'RSA' ? { e, kty, n } : { crv, kty, x, y }
+  return createHash('sha256').update(JSON.stringify(members)).digest('base64url')
+}
+
+function sealingKey(ringKey: RingKey): KeyObject {
+  return ringKey.keyFor('id token key')
+}
+
+function contextOf({ row }: RowKey, ringKeyId: string): string {
+  return JSON.stringify([format, 'id-token-key', ringKeyId, partition, row])
+}
+
+function monthOf(now: number): string {
+  return new Date(now).toISOString().slice(0, 7)
+}
+
+function endOfMonth(of: string): number {
+  const [year, month] = of.split('-').map(Number)
+  return Date.UTC(year ?? 0, month ?? 0, 1)
+}

@@ -1,0 +1,127 @@
+/**
+ * The userinfo endpoint (OpenID Connect Core §5.3). The access token of an API is the provider's own, so the broker
+ * finds the grant again by a row under the token's hash, sealed by the token: one write for each new access token of a
+ * grant with `openid`, none for a grant without. A client without an API receives a sealed token that carries the grant
+ * itself, and no row. Both end with the session.
+ */
+import { createHash } from 'node:crypto'
+import type { Clock } from '../async/deadline.ts'
+import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
+import { openToken, sealToken } from '../crypto/sealed-token.ts'
+import { deriveKey, open, seal } from '../crypto/sealing.ts'
+import { BrokerError } from '../errors/errors.ts'
+import type { FrontEnds } from '../front-ends/front-ends.ts'
+import type { Identity } from '../provider/identity.ts'
+import type { AccessToken } from '../session/session-row.ts'
+import type { RowKey, Store } from '../store/store.ts'
+import { claimsOf } from './issued-id-token.ts'
+import type { OpenidScopes } from './issued-id-token.ts'
+
+/** The grant that an access token belongs to. */
+export interface UserinfoGrant {
+  readonly clientId: string
+  readonly identity: Identity
+  readonly scopes: OpenidScopes
+  /** The session's row. */
+  readonly rowKey: RowKey
+}
+
+export interface Userinfo {
+  /** Makes userinfo answer for this access token, as long as the token and its session live. */
+  register(token: AccessToken, grant: UserinfoGrant): Promise<void>
+  /** An access token for userinfo alone, for a client that has no API. */
+  issue(grant: UserinfoGrant): Promise<AccessToken>
+  /**
+   * @param accessToken untrusted
+   * @param origin the header Origin, where a browser's script sends the request
+   * @returns the claims about the person, with the `sub` of the ID token
+   * @throws {BrokerError} `access_token_invalid`, `request_not_from_front_end`
+   */
+  read(accessToken: string | undefined, origin: string | undefined): Promise<Readonly<Record<string, unknown>>>
+}
+
+export interface UserinfoOptions {
+  readonly store: Store
+  readonly ring: KeyRing
+  readonly frontEnds: FrontEnds
+  readonly clock: Clock
+}
+
+/** A grant as it is kept: the claims instead of the whole identity, which a token would be too short for. */
+interface Kept {
+  readonly clientId: string
+  readonly claims: Readonly<Record<string, unknown>>
+  readonly rowKey: RowKey
+  /** Milliseconds since the epoch. */
+  readonly expires: number
+}
+
+const format = '1'
+const context = 'userinfo'
+const ownTokenMilliseconds = 60 * 60 * 1000
+
+export function createUserinfo({ store, ring, frontEnds, clock }: UserinfoOptions): Userinfo {
+  const findRegistered = async (accessToken: string): Promise<Kept | undefined> => {
+    const row = await store.find('codes', rowKeyOf(accessToken))
+    const { format: rowFormat, ringKey: ringKeyId, grant } = row?.values ?? {}
+    if (!row || rowFormat !== format || typeof ringKeyId !== 'string' || !(grant instanceof Uint8Array))
+      return undefined
+    const ringKey = await ring.find(ringKeyId)
+    const opened = ringKey && open(sealingKey(ringKey, accessToken), grant, contextOf(row, ringKey.id))
+    return opened === undefined ? undefined : (JSON.parse(opened) as Kept)
+  }
+
+  return {
+    register: async (token, grant) => {
+      const rowKey = rowKeyOf(token.token)
+      const ringKey = await ring.current()
+      const kept = toKept(grant, token.expires)
+      const sealed = seal(sealingKey(ringKey, token.token), JSON.stringify(kept), contextOf(rowKey, ringKey.id))
+      // The row may be there: the same access token was handed out before, for the same grant.
+      await store.insert('codes', {
+        ...rowKey,
+        sweepAfter: new Date(token.expires),
+        values: { format, ringKey: ringKey.id, grant: sealed },
+      })
+    },
+
+    issue: async (grant) => {
+      const expires = clock() + ownTokenMilliseconds
+      const token = sealToken(toKept(grant, expires), context, await ring.current())
+      return { token, scope: '', obtainedAt: clock(), expires }
+    },
+
+    read: async (accessToken, origin) => {
+      if (accessToken === undefined || accessToken === '') throw invalid('no access token')
+      const own = (await openToken(accessToken, context, ring)) as Kept | undefined
+      const kept = own ?? (await findRegistered(accessToken))
+      if (!kept || clock() >= kept.expires) throw invalid('unknown or expired')
+      const client = frontEnds.find(kept.clientId)
+      if (client?.kind !== 'oauth') throw invalid('the client is no longer registered')
+      if (origin !== undefined && !client.origins.includes(origin)) throw new BrokerError('request_not_from_front_end')
+      if (!(await store.find('sessions', kept.rowKey, ['format']))) throw invalid('its session is over')
+      return kept.claims
+    },
+  }
+}
+
+function toKept({ clientId, identity, scopes, rowKey }: UserinfoGrant, expires: number): Kept {
+  return { clientId, claims: claimsOf(identity, scopes), rowKey, expires }
+}
+
+function rowKeyOf(accessToken: string): RowKey {
+  const hash = createHash('sha256').update('userinfo\0').update(accessToken).digest('base64url')
+  return { partition: hash.slice(0, 2), row: hash }
+}
+
+function sealingKey(ringKey: RingKey, accessToken: string) {
+  return deriveKey(ringKey.keyFor(context), accessToken, context)
+}
+
+function contextOf({ partition, row }: RowKey, ringKeyId: string): string {
+  return JSON.stringify([format, context, ringKeyId, partition, row])
+}
+
+function invalid(detail: string): BrokerError {
+  return new BrokerError('access_token_invalid', { detail })
+}

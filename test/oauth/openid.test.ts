@@ -1,0 +1,320 @@
+import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
+import * as oauth from 'oauth4webapi'
+import * as openid from 'openid-client'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  app,
+  authorizationRequest,
+  authorize,
+  newPkce,
+  ordersRead,
+  post,
+  redeem,
+  redirectUri,
+  refresh,
+} from '../setup/client.ts'
+import { ada } from '../setup/person.ts'
+import { desk, startStack } from '../setup/stack.ts'
+import type { Registration, Stack } from '../setup/stack.ts'
+
+const scope = `openid profile email offline_access ${ordersRead}`
+const modern: Registration = { ...app, id: 'modern', idTokenAlgorithm: 'ES256' }
+/** A client that signs people in, and calls no API. */
+const bare: Registration = { ...app, id: 'bare', apis: [] }
+const other: Registration = { ...app, id: 'other', origins: ['https://other.example.net'] }
+
+/** A client that speaks OpenID Connect, as its documentation has it; plain http is the only change, for loopback. */
+describe('the broker as OpenID provider', () => {
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- the library marks it so that it stands out
+  const overHttp = { [oauth.allowInsecureRequests]: true }
+  let stack: Stack
+  let here: string
+  let there: string
+  beforeAll(async () => {
+    stack = await startStack({ frontEnds: [desk, app, modern, bare, other], instances: 2 })
+    ;[here, there] = stack.brokers.map(({ url }) => url) as [string, string]
+  })
+  afterAll(() => stack.close())
+
+  const signIn = async (changes: Readonly<Record<string, string | undefined>> = {}, person = stack.person()) => {
+    const pkce = newPkce()
+    const request = authorizationRequest(pkce, { scope, nonce: 'n-of-the-client', ...changes })
+    const answer = await authorize(person, request)
+    const code = answer.get('code')!
+    const tokens = await redeem(here, code, pkce, { client_id: request.client_id })
+    return { person, answer, tokens: tokens.json as Record<string, string>, status: tokens.status }
+  }
+  const verify = async (idToken: string, audience = 'app') => {
+    const { jwks_uri } = (await (await fetch(`${here}/.well-known/openid-configuration`)).json()) as {
+      jwks_uri: string
+    }
+    return jwtVerify(idToken, createRemoteJWKSet(new URL(jwks_uri)), { issuer: here, audience })
+  }
+  const userinfo = (token: string, init: RequestInit = {}) =>
+    fetch(`${here}/userinfo`, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } })
+
+  describe('its metadata', () => {
+    it('is readable by every origin, and so are its keys; it names nothing that fails', async () => {
+      const response = await fetch(`${here}/.well-known/openid-configuration`, {
+        headers: { origin: 'https://any.example' },
+      })
+      const metadata = (await response.json()) as Record<string, unknown>
+
+      expect(response.headers.get('access-control-allow-origin')).toBe('*')
+      expect(metadata).toMatchObject({
+        issuer: here,
+        subject_types_supported: ['public'],
+        id_token_signing_alg_values_supported: ['RS256', 'ES256'],
+        request_uri_parameter_supported: false,
+        scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
+      })
+      const keys = await fetch(metadata.jwks_uri as string, { headers: { origin: 'https://any.example' } })
+      expect(keys.headers.get('access-control-allow-origin')).toBe('*')
+      expect(((await keys.json()) as { keys: object[] }).keys.length).toBeGreaterThan(0)
+      for (const mode of metadata.response_modes_supported as string[]) {
+        const { answer } = await signIn({ response_mode: mode })
+        if (mode === 'query') expect(answer.get('code')).toBeTruthy()
+      }
+    })
+
+    it('names no key of the client assertion, which has a place of its own', async () => {
+      const set = async (path: string) =>
+        (await (await fetch(`${here}${path}`)).json()) as { keys: { kid: string; n?: string }[] }
+      const [assertion, ids] = [await set('/.well-known/jwks.json'), await set('/.well-known/id-token-keys.json')]
+
+      expect(assertion.keys.length).toBeGreaterThan(0)
+      for (const { kid, n } of ids.keys) {
+        expect(assertion.keys.map((key) => key.kid)).not.toContain(kid)
+        if (n !== undefined) expect(assertion.keys.map((key) => key.n)).not.toContain(n)
+      }
+    })
+  })
+
+  it('issues an ID token for a code, signed by a key of the metadata, with the claims of the scopes', async () => {
+    const { tokens } = await signIn()
+
+    const { payload, protectedHeader } = await verify(tokens.id_token!)
+
+    const [shop] = [await stack.person()]
+    expect(protectedHeader).toMatchObject({ alg: 'RS256', typ: 'JWT' })
+    expect(payload).toMatchObject({
+      iss: here,
+      aud: 'app',
+      nonce: 'n-of-the-client',
+      name: 'Ada Lovelace',
+      preferred_username: ada,
+      email: ada,
+      tid: '11111111-1111-4111-8111-111111111111',
+    })
+    expect(payload.exp! - payload.iat!).toBe(3600)
+    expect(tokens.scope!.split(' ')).toEqual(['openid', 'profile', 'email', 'offline_access', ordersRead])
+    expect(decodeJwt(tokens.access_token!)).toMatchObject({ aud: 'api://demo' })
+    // The subject of /session.
+    await shop.signIn({ frontend: 'desk' })
+    const session = await shop.script({ id: 'desk', origin: desk.origins[0]! }, '/session')
+    expect([payload.sub, payload.oid]).toEqual([session.json.subject, session.json.object_id])
+  })
+
+  it('issues one at each refresh, of the same person and session, without the nonce', async () => {
+    const { tokens } = await signIn()
+    const first = (await verify(tokens.id_token!)).payload
+
+    const next = await refresh(there, tokens.refresh_token!)
+
+    const { payload } = await verify(next.json.id_token as string)
+    for (const claim of ['iss', 'aud', 'sub', 'sid', 'oid', 'tid', 'auth_time'])
+      expect(payload[claim]).toEqual(first[claim])
+    expect(payload).not.toHaveProperty('nonce')
+    const narrower = await refresh(here, next.json.refresh_token as string, { scope: ordersRead })
+    expect([narrower.status, narrower.json.scope]).toEqual([200, ordersRead])
+    expect(narrower.json).not.toHaveProperty('id_token')
+  })
+
+  it('grants no more than was requested: claims of the scopes, and nothing without openid', async () => {
+    const plain = await signIn({ scope: ordersRead })
+    const narrow = await signIn({ scope: `openid ${ordersRead}` })
+
+    expect(plain.tokens).not.toHaveProperty('id_token')
+    expect(plain.tokens.scope).toBe(ordersRead)
+    const { payload } = await verify(narrow.tokens.id_token!)
+    for (const claim of ['name', 'preferred_username', 'email']) expect(payload).not.toHaveProperty(claim)
+    const wider = await refresh(here, narrow.tokens.refresh_token!, { scope: 'openid profile email' })
+    expect(wider.json.scope).toBe(`openid ${ordersRead}`)
+    expect(decodeJwt(wider.json.id_token as string)).not.toHaveProperty('email')
+  })
+
+  it('signs by ES256 where the registration says so', async () => {
+    const { tokens } = await signIn({ client_id: 'modern' })
+
+    const { payload } = await verify(tokens.id_token!, 'modern')
+
+    expect(decodeProtectedHeader(tokens.id_token!).alg).toBe('ES256')
+    expect(payload.aud).toBe('modern')
+  })
+
+  it('answers in the fragment where the client requests it, errors too', async () => {
+    const pkce = newPkce()
+    const done = await stack.person().signIn(authorizationRequest(pkce, { response_mode: 'fragment' }))
+    const refused = await stack
+      .person()
+      .begin(authorizationRequest(pkce, { response_mode: 'fragment', prompt: 'create' }))
+
+    const answer = new URLSearchParams(new URL(done.location!).hash.slice(1))
+    expect(Object.fromEntries(answer)).toMatchObject({ state: 'state-of-the-client', iss: here })
+    expect(new URL(done.location!).search).toBe('')
+    expect((await redeem(here, answer.get('code')!, pkce)).status).toBe(200)
+    expect(new URLSearchParams(new URL(refused.location!).hash.slice(1)).get('error')).toBe('invalid_request')
+  })
+
+  describe('userinfo', () => {
+    it('answers by GET, by POST and by a form, with the subject of the ID token', async () => {
+      const { tokens } = await signIn()
+      const { sub } = decodeJwt(tokens.id_token!)
+      const form = new URLSearchParams({ access_token: tokens.access_token! })
+
+      const answers = [
+        await userinfo(tokens.access_token!),
+        await userinfo(tokens.access_token!, { method: 'POST' }),
+        await fetch(`${there}/userinfo`, { method: 'POST', body: form }),
+      ]
+
+      for (const answer of answers) {
+        expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'no-store'])
+        expect(await answer.json()).toMatchObject({ sub, name: 'Ada Lovelace', email: ada })
+      }
+    })
+
+    it('answers for a renewed access token, and no longer after the sign-out', async () => {
+      stack.identityProvider.settings.accessTokenSeconds = 4
+      const { tokens } = await signIn()
+      stack.identityProvider.settings.accessTokenSeconds = 3600
+      const next = await refresh(here, tokens.refresh_token!)
+      const renewed = next.json.access_token as string
+      expect(renewed).not.toBe(tokens.access_token)
+      expect((await userinfo(renewed)).status).toBe(200)
+
+      await post('/revoke', { client_id: 'app', token: next.json.refresh_token as string }, { url: there })
+
+      const after = await userinfo(renewed)
+      expect([after.status, after.headers.get('www-authenticate')]).toEqual([401, 'Bearer error="invalid_token"'])
+    })
+
+    it.each([
+      ['no token', {}],
+      ['a made-up token', { authorization: 'Bearer made-up' }],
+      ['a token in another scheme', { authorization: 'Basic YXBwOng=' }],
+    ])('refuses %s as RFC 6750 has it', async (_, headers: Record<string, string>) => {
+      const refused = await fetch(`${here}/userinfo`, { headers })
+
+      expect(refused.status).toBe(401)
+      expect(await refused.json()).toMatchObject({ error: 'invalid_token', code: 'access_token_invalid' })
+    })
+
+    it('refuses a token without openid, an ID token, a refresh token, a token in the query, and another client’s page', async () => {
+      const { tokens } = await signIn()
+      const plain = await signIn({ scope: ordersRead })
+
+      const refused = [
+        await userinfo(plain.tokens.access_token!),
+        await userinfo(tokens.id_token!),
+        await userinfo(tokens.refresh_token!),
+        await fetch(`${here}/userinfo?access_token=${tokens.access_token!}`),
+      ]
+      const foreign = await userinfo(tokens.access_token!, { headers: { origin: 'https://other.example.net' } })
+
+      expect(refused.map(({ status }) => status)).toEqual([401, 401, 401, 401])
+      expect(foreign.status).toBe(400)
+      expect((await userinfo(tokens.access_token!, { headers: { origin: app.origins[0]! } })).status).toBe(200)
+    })
+  })
+
+  describe('for a client without an API', () => {
+    it('signs in, with a token for userinfo that no API accepts, and nothing to refresh', async () => {
+      const { tokens } = await signIn({ client_id: 'bare', scope: 'openid profile' })
+
+      expect(Object.keys(tokens).sort()).toEqual(['access_token', 'expires_in', 'id_token', 'scope', 'token_type'])
+      expect((await verify(tokens.id_token!, 'bare')).payload).toMatchObject({ name: 'Ada Lovelace' })
+      expect(tokens.access_token).not.toMatch(/^eyJ/) // not one of the provider
+      expect(await (await userinfo(tokens.access_token!)).json()).toMatchObject({ name: 'Ada Lovelace' })
+    })
+
+    it.each([undefined, 'profile', ordersRead, `openid ${ordersRead}`])('refuses the scope %s', async (requested) => {
+      const begun = await stack.person().begin(authorizationRequest(newPkce(), { client_id: 'bare', scope: requested }))
+
+      expect(new URL(begun.location!).searchParams.get('error')).toBe('invalid_scope')
+    })
+  })
+
+  it('keeps clients apart: a code and an ID token of one are nothing to the other', async () => {
+    const pkce = newPkce()
+    const code = (await authorize(stack.person(), authorizationRequest(pkce, { scope }))).get('code')!
+
+    const refused = await post(
+      '/token',
+      {
+        grant_type: 'authorization_code',
+        client_id: 'other',
+        redirect_uri: redirectUri,
+        code,
+        code_verifier: pkce.codeVerifier,
+      },
+      { url: here, headers: { origin: 'https://other.example.net' } },
+    )
+
+    expect(refused.json.error).toBe('invalid_grant')
+    const { tokens } = await signIn()
+    await expect(verify(tokens.id_token!, 'other')).rejects.toThrow(/aud/)
+    await expect(verify(tokens.id_token!)).resolves.toBeDefined()
+  })
+
+  it('works with oauth4webapi by its quick start: discovery, nonce, ID token, userinfo', async () => {
+    const issuer = new URL(here)
+    const client: oauth.Client = { client_id: 'app' }
+    const server = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, overHttp))
+    const codeVerifier = oauth.generateRandomCodeVerifier()
+    const [nonce, state] = [oauth.generateRandomNonce(), oauth.generateRandomState()]
+    const done = await stack.person().signIn({
+      ...{ client_id: 'app', redirect_uri: redirectUri, response_type: 'code', scope: 'openid email', nonce, state },
+      code_challenge: await oauth.calculatePKCECodeChallenge(codeVerifier),
+      code_challenge_method: 'S256',
+    })
+
+    const checked = oauth.validateAuthResponse(server, client, new URL(done.location!), state)
+    const response = await oauth.authorizationCodeGrantRequest(
+      ...([server, client, oauth.None(), checked, redirectUri, codeVerifier, overHttp] as const),
+    )
+    const expected = { expectedNonce: nonce, requireIdToken: true }
+    const result = await oauth.processAuthorizationCodeResponse(server, client, response, expected)
+    await oauth.validateApplicationLevelSignature(server, response, overHttp)
+
+    const { sub } = oauth.getValidatedIdTokenClaims(result)!
+    const about = await oauth.userInfoRequest(server, client, result.access_token, overHttp)
+    expect(await oauth.processUserInfoResponse(server, client, sub, about)).toMatchObject({ sub, email: ada })
+    const again = await oauth.refreshTokenGrantRequest(server, client, oauth.None(), result.refresh_token!, overHttp)
+    expect(
+      oauth.getValidatedIdTokenClaims(await oauth.processRefreshTokenResponse(server, client, again)),
+    ).toMatchObject({ sub })
+  })
+
+  it('works with openid-client by its quick start, for a client without an API too', async () => {
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- the library marks it so that it stands out
+    const options = { execute: [openid.allowInsecureRequests] }
+    const config = await openid.discovery(new URL(here), 'bare', undefined, openid.None(), options)
+    openid.enableNonRepudiationChecks(config)
+    const pkceCodeVerifier = openid.randomPKCECodeVerifier()
+    const [expectedNonce, expectedState] = [openid.randomNonce(), openid.randomState()]
+    const url = openid.buildAuthorizationUrl(config, {
+      ...{ redirect_uri: redirectUri, scope: 'openid profile', nonce: expectedNonce, state: expectedState },
+      code_challenge: await openid.calculatePKCECodeChallenge(pkceCodeVerifier),
+      code_challenge_method: 'S256',
+    })
+    const done = await stack.person().signIn(Object.fromEntries(url.searchParams))
+
+    const checks = { pkceCodeVerifier, expectedNonce, expectedState, idTokenExpected: true }
+    const tokens = await openid.authorizationCodeGrant(config, new URL(done.location!), checks)
+
+    const { sub, name } = tokens.claims()!
+    expect(name).toBe('Ada Lovelace')
+    expect(await openid.fetchUserInfo(config, tokens.access_token, sub)).toMatchObject({ name })
+  })
+})

@@ -1,0 +1,160 @@
+import { createLocalJWKSet, jwtVerify } from 'jose'
+import type { JWK } from 'jose'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
+import { createSigningKeys } from '../../../shared/oauth/signing-keys.ts'
+import type { SigningAlgorithm, SigningKeys } from '../../../shared/oauth/signing-keys.ts'
+import type { Store } from '../../../shared/store/store.ts'
+import { createClock, openRing, startSessionParts } from '../session/parts.ts'
+import type { SessionParts } from '../session/parts.ts'
+
+const partition = 'id-token-keys'
+const day = 24 * 3600
+
+describe('the keys of ID tokens', () => {
+  let parts: SessionParts
+  let store: Store
+  let ring: KeyRing
+  let clock: ReturnType<typeof createClock>
+  let faults: unknown[]
+  let newInstance: (algorithms?: readonly SigningAlgorithm[], its?: Store) => SigningKeys
+
+  beforeAll(async () => {
+    parts = await startSessionParts()
+  })
+  beforeEach(async () => {
+    store = (await parts.newTables()).connect()
+    clock = createClock('2031-05-10T12:00:00.000Z')
+    ring = openRing({ store, vault: parts.newVault(), clock })
+    faults = []
+    newInstance = (algorithms = ['RS256'], its = store) =>
+      createSigningKeys({ store: its, ring, clock, algorithms, onFault: (error) => faults.push(error) })
+  })
+  afterAll(() => parts.close())
+
+  /** The key set as a client fetches it, and the id of the key that signs. */
+  const published = async (keys: SigningKeys) => ({ keys: (await keys.published()) as unknown as JWK[] })
+  const signerOf = async (keys: SigningKeys, algorithm: SigningAlgorithm = 'RS256') => {
+    const token = await keys.sign({ sub: 'ada' }, algorithm)
+    const { protectedHeader } = await jwtVerify(token, createLocalJWKSet(await published(keys)))
+    expect(protectedHeader.alg).toBe(algorithm)
+    return protectedHeader.kid
+  }
+
+  it.each(['RS256', 'ES256'] as const)('sign by %s, verified by a key set of public parts alone', async (algorithm) => {
+    const keys = newInstance(['RS256', 'ES256'])
+
+    expect(await signerOf(keys, algorithm)).toBeDefined()
+
+    for (const jwk of (await published(keys)).keys) {
+      for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']) expect(jwk).not.toHaveProperty(secret)
+      expect(jwk).toMatchObject({ use: 'sig', kid: expect.any(String) as string })
+    }
+    const rsa = (await published(keys)).keys.find(({ kty }) => kty === 'RSA')
+    expect(Buffer.from(rsa!.n!, 'base64url')).toHaveLength(256)
+  })
+
+  it('are one for all instances, also for those that start at the same time', async () => {
+    const instances = [newInstance(), newInstance(), newInstance()]
+
+    const signers = await Promise.all(instances.map((keys) => signerOf(keys)))
+
+    expect(new Set(signers).size).toBe(1)
+    expect(await store.list('service', partition)).toHaveLength(1)
+  })
+
+  it('change with the month: the new key is published for a day before it signs, the old one until its tokens are over', async () => {
+    const keys = newInstance()
+    const may = await signerOf(keys)
+
+    clock.set('2031-06-01T00:00:01Z')
+    expect(await signerOf(keys)).toBe(may)
+    const ids = (await published(keys)).keys.map(({ kid }) => kid)
+    expect(ids).toHaveLength(2)
+    const june = ids.find((id) => id !== may)
+
+    clock.set('2031-06-01T23:59:59Z')
+    expect([await signerOf(keys), await signerOf(newInstance())]).toEqual([may, may])
+    clock.set('2031-06-02T00:00:02Z')
+    expect([await signerOf(keys), await signerOf(newInstance())]).toEqual([june, june])
+
+    expect((await published(keys)).keys).toHaveLength(2)
+    clock.set('2031-06-05T00:00:01Z')
+    expect((await published(keys)).keys.map(({ kid }) => kid)).toEqual([june])
+  })
+
+  it('go on after a month without a request', async () => {
+    const may = await signerOf(newInstance())
+    clock.set('2031-08-20T00:00:00Z')
+
+    const august = await signerOf(newInstance())
+
+    expect(august).not.toBe(may)
+  })
+
+  it('stop within five minutes of an operator removing the row, on every instance', async () => {
+    const [here, there] = [newInstance(), newInstance()]
+    const stolen = await signerOf(here)
+    await signerOf(there)
+
+    await store.remove('service', { partition, row: '2031-05-RS256' })
+    clock.advance(301)
+
+    const next = await signerOf(here)
+    expect(next).not.toBe(stolen)
+    expect(await signerOf(there)).toBe(next)
+    expect((await published(there)).keys.map(({ kid }) => kid)).toEqual([next])
+    expect(await here.find(stolen!)).toBeUndefined()
+  })
+
+  it('are not a writer’s: a changed, moved or planted row opens nothing and is replaced', async () => {
+    await signerOf(newInstance(['RS256', 'ES256']))
+    const rowOf = async (row: string) => (await store.find('service', { partition, row }))!
+    const [rsa, ec] = [await rowOf('2031-05-RS256'), await rowOf('2031-05-ES256')]
+    const bytes = Buffer.from(rsa.values.key as Uint8Array)
+    bytes[40]! ^= 1
+    for (const values of [{ ...rsa.values, key: bytes }, ec.values, { ...rsa.values, format: '0' }, {}]) {
+      const now = await rowOf('2031-05-RS256')
+      await store.replace('service', { ...now, values }, now.etag)
+
+      const keys = newInstance()
+      const signer = await signerOf(keys)
+
+      expect((await published(keys)).keys.filter(({ kty }) => kty === 'RSA').map(({ kid }) => kid)).toEqual([signer])
+    }
+  })
+
+  it('moved to a later month open nothing there', async () => {
+    const old = await signerOf(newInstance())
+    const row = (await store.find('service', { partition, row: '2031-05-RS256' }))!
+    clock.set('2031-06-10T00:00:00Z')
+    await store.insert('service', { ...row, row: '2031-06-RS256' })
+
+    expect(await signerOf(newInstance())).not.toBe(old)
+  })
+
+  it('leave a row that says nothing of the private key', async () => {
+    await signerOf(newInstance())
+    const [row] = await store.list('service', partition)
+
+    const { values } = row!
+    expect(Object.keys(values).sort()).toEqual(['format', 'key', 'ringKey'])
+    expect(Buffer.from(values.key as Uint8Array).toString('latin1')).not.toMatch(/pkcs8|createdAt/)
+  })
+
+  it('of a warm instance sign on while the store is down; a cold one reports it', async () => {
+    let isDown = false
+    const shaky: Store = {
+      ...store,
+      list: (...asked) => (isDown ? Promise.reject(new Error('down')) : store.list(...asked)),
+    }
+    const warm = newInstance(['RS256'], shaky)
+    const signer = await signerOf(warm)
+    isDown = true
+    clock.advance((2 * day) / 100)
+
+    expect(await signerOf(warm)).toBe(signer)
+    expect(faults.length).toBeGreaterThan(0)
+    await expect(newInstance(['RS256'], shaky).sign({}, 'RS256')).rejects.toThrow('down')
+  })
+})
