@@ -50,8 +50,8 @@ describe('the broker as OpenID provider', () => {
     }
     return jwtVerify(idToken, createRemoteJWKSet(new URL(jwks_uri)), { issuer: here, audience })
   }
-  const userinfo = (token: string, init: RequestInit = {}) =>
-    fetch(`${here}/userinfo`, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } })
+  const userinfo = (token: string, method = 'GET', headers: Readonly<Record<string, string>> = {}) =>
+    fetch(`${here}/userinfo`, { method, headers: { authorization: `Bearer ${token}`, ...headers } })
 
   describe('its metadata', () => {
     it('is readable by every origin, and so are its keys; it names nothing that fails', async () => {
@@ -95,7 +95,7 @@ describe('the broker as OpenID provider', () => {
 
     const { payload, protectedHeader } = await verify(tokens.id_token!)
 
-    const [shop] = [await stack.person()]
+    const shop = stack.person()
     expect(protectedHeader).toMatchObject({ alg: 'RS256', typ: 'JWT' })
     expect(payload).toMatchObject({
       iss: here,
@@ -174,7 +174,7 @@ describe('the broker as OpenID provider', () => {
 
       const answers = [
         await userinfo(tokens.access_token!),
-        await userinfo(tokens.access_token!, { method: 'POST' }),
+        await userinfo(tokens.access_token!, 'POST'),
         await fetch(`${there}/userinfo`, { method: 'POST', body: form }),
       ]
 
@@ -220,11 +220,11 @@ describe('the broker as OpenID provider', () => {
         await userinfo(tokens.refresh_token!),
         await fetch(`${here}/userinfo?access_token=${tokens.access_token!}`),
       ]
-      const foreign = await userinfo(tokens.access_token!, { headers: { origin: 'https://other.example.net' } })
+      const foreign = await userinfo(tokens.access_token!, 'GET', { origin: 'https://other.example.net' })
 
       expect(refused.map(({ status }) => status)).toEqual([401, 401, 401, 401])
       expect(foreign.status).toBe(400)
-      expect((await userinfo(tokens.access_token!, { headers: { origin: app.origins[0]! } })).status).toBe(200)
+      expect((await userinfo(tokens.access_token!, 'GET', { origin: app.origins[0]! })).status).toBe(200)
     })
   })
 
