@@ -1,4 +1,5 @@
 /** Adapter to the Azure Functions host: its request, context and response, and nothing else. */
+import { defined } from '../shared/json/json.ts'
 import type { HttpHandler, HttpMethod, HttpResponseInit, InvocationContext } from '@azure/functions'
 import type { Answer } from '../shared/http/answer.ts'
 import type { Cookie } from '../shared/http/cookies.ts'
@@ -41,11 +42,11 @@ function toResponse({ status, headers, cookies = [], body }: Answer): HttpRespon
     status,
     ...(headers ? { headers } : {}),
     ...(cookies.length > 0 ? { cookies: cookies.map(toHostCookie) } : {}),
-    ...(body === undefined ? {} : { body }),
+    ...defined({ body }),
   }
 }
 
 /** Cookies go through the host's own list: of two Set-Cookie headers only the last would survive. */
 function toHostCookie({ name, value, sameSite, maxAge }: Cookie) {
-  return { name, value, sameSite, secure: true, httpOnly: true, path: '/', ...(maxAge === undefined ? {} : { maxAge }) }
+  return { name, value, sameSite, secure: true, httpOnly: true, path: '/', ...defined({ maxAge }) }
 }

@@ -1,4 +1,5 @@
 /** Composes the client certificate: settings `credential`, and of `provider` the ids that a roll registers keys with. */
+import { defined } from '../../shared/json/json.ts'
 import { wait } from '../../shared/async/deadline.ts'
 import { lazy, lazyObject } from '../../shared/async/lazy.ts'
 import type { ProvingVersion } from '../../shared/certificate/application-keys.ts'
@@ -53,7 +54,7 @@ export function composeCredential(
   const onRefused = (certificateVersion: string | undefined) =>
     log('error', 'certificate refused', {
       code: 'client_refused',
-      ...(certificateVersion === undefined ? {} : { certificateVersion }),
+      ...defined({ certificateVersion }),
     })
   const versions = createSigningVersions({
     vault,

@@ -1,5 +1,6 @@
 /** The keys that /.well-known/jwks.json publishes: before they sign, while they do, and for the overlap after that. */
 import { createHash, X509Certificate } from 'node:crypto'
+import { defined } from '../json/json.ts'
 import type { CertificateVault } from '../vault/vault.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
 import type { Clock } from '../async/deadline.ts'
@@ -85,7 +86,7 @@ function toKey(certificate: Uint8Array, algorithm: string | undefined): Publishe
   return {
     kty,
     use: 'sig',
-    ...(algorithm === undefined ? {} : { alg: algorithm }),
+    ...defined({ alg: algorithm }),
     kid: thumbprint,
     n,
     e,

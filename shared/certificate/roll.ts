@@ -3,6 +3,7 @@
  * begun, and the conditional write decides which instance does it. The next run continues with the rest.
  */
 import { randomUUID } from 'node:crypto'
+import { defined } from '../json/json.ts'
 import type { CertificateVault } from '../vault/vault.ts'
 import { asBrokerError, BrokerError } from '../errors/errors.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -125,9 +126,9 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
     for (const { event, level, version, code, detail, ...more } of due) {
       log(level, event, {
         ...more,
-        ...(version === undefined ? {} : { certificateVersion: version }),
-        ...(code === undefined ? {} : { code }),
-        ...(detail === undefined ? {} : { detail }),
+        ...defined({ certificateVersion: version }),
+        ...defined({ code }),
+        ...defined({ detail }),
       })
     }
     const signing = chooseRecorded(record, clock())

@@ -1,4 +1,5 @@
 /** The warnings for the operator, and when each is repeated. Pure. */
+import { defined } from '../json/json.ts'
 import type { Pace } from './roll-timing.ts'
 import { byAge, chooseRecorded } from './certificate-state.ts'
 import type { CertificateRecord } from './certificate-state.ts'
@@ -82,7 +83,7 @@ export function warningsOf(record: CertificateRecord, now: number, pace: Pace): 
       level: 'error',
       version: newest.version,
       detail: newest.status,
-      ...(newest.cause === undefined ? {} : { code: newest.cause }),
+      ...defined({ code: newest.cause }),
     })
   }
   return warnings

@@ -1,4 +1,5 @@
 /** Whether this instance can sign people in, part by part, from what it needs anyway. */
+import { defined } from '../json/json.ts'
 import type { Pace } from '../certificate/roll-timing.ts'
 import { chooseRecorded } from '../certificate/certificate-state.ts'
 import { daysLeft, warningsOf } from '../certificate/warnings.ts'
@@ -103,7 +104,7 @@ export function createReadiness({
         status,
         since: new Date(since).toISOString(),
         daysLeft: daysLeft(expires, now),
-        ...(cause === undefined ? {} : { cause }),
+        ...defined({ cause }),
         ...(nextAt > now ? { next: new Date(nextAt).toISOString() } : {}),
       })),
       warnings: warningsOf(record, now, pace).map(({ event }) => event),

@@ -5,6 +5,7 @@
  */
 import http from 'node:http'
 import https from 'node:https'
+import { defined } from '../json/json.ts'
 import { wait } from '../async/deadline.ts'
 import { BrokerError } from '../errors/errors.ts'
 import { createAgents, TunnelAgent } from '../outbound/agents.ts'
@@ -62,7 +63,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
   const agentFor = createAgents(proxies, {
     keepAlive: true,
     maxFreeSockets: 32,
-    ...(idleMilliseconds === undefined ? {} : { timeout: idleMilliseconds }),
+    ...defined({ timeout: idleMilliseconds }),
   })
 
   return (origin, { method, path, headers: given, body }, until) =>

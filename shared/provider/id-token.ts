@@ -1,4 +1,5 @@
 /** Checks the ID token before a session is made. OpenID Connect Core §3.1.3.7, RFC 8725. */
+import { isText } from '../json/json.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
 import { tokenHash } from './algorithms.ts'
@@ -86,10 +87,6 @@ export function checkAudience(claims: Json, clientId: string, refuse: (check: st
 
 function isTime(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value)
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== ''
 }
 
 /** @returns a text that is short enough to be kept */

@@ -1,5 +1,6 @@
 /** Checks a logout token: the provider reports, server to server, that a session or a person is signed out. Back-Channel Logout 1.0 §2.6. */
 import { createHash } from 'node:crypto'
+import { isObject } from '../json/json.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { RowKey, Store } from '../store/store.ts'
 import type { Clock } from '../async/deadline.ts'
@@ -88,10 +89,6 @@ async function remember(key: RowKey, { store, clock }: LogoutTokenOptions): Prom
 
 function isTime(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value)
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function refuse(check: string): BrokerError {

@@ -2,6 +2,7 @@
  * Reads a provider's error responses (RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6). Decisions rest on
  * `error`, `suberror` and `claims`, never on text; an unknown value ends no session.
  */
+import { isText } from '../json/json.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { AuthorizationRefusal, Json, TokenRequestKind } from './provider.ts'
 
@@ -81,8 +82,4 @@ export function readAuthorizationRefusal({ error, subError, description }: Autho
   if (error === 'temporarily_unavailable' || error === 'server_error') return new BrokerError('provider_unavailable')
   if (error === 'login_required') return new BrokerError('login_required', { detail: error })
   return new BrokerError('provider_refused', { detail: knownErrors.has(error) ? error : 'another error' })
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== ''
 }

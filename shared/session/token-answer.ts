@@ -1,4 +1,5 @@
 /** The response body of an access token, for both kinds of front end. RFC 6749 §5.1. */
+import { defined } from '../json/json.ts'
 import type { AccessToken } from './session-row.ts'
 
 export interface TokenAnswer {
@@ -21,6 +22,6 @@ export function tokenAnswer({ token, expires, scope }: AccessToken, now: number,
     token_type: 'Bearer',
     expires_in: Math.max(0, Math.floor((expires - now) / 1000)),
     scope,
-    ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
+    ...defined({ refresh_token: refreshToken }),
   }
 }

@@ -1,4 +1,5 @@
 /** A sign-in from beginning to end: sends the browser to the identity provider, and makes a session of its answer. */
+import { defined } from '../json/json.ts'
 import { BrokerError, asBrokerError } from '../errors/errors.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
 import { endTransactionCookie, sessionCookie } from '../http/cookies.ts'
@@ -132,7 +133,7 @@ export function createSignIn(options: SignInOptions): SignIn {
     const accessTokens =
       scopes.length > 0 ? { [accessTokenKey(scopes)]: { token, scope, obtainedAt: clock(), expires } } : {}
     const idToken = keptIdToken(providers.get(transaction.issuer), redeemed.idToken)
-    const tokens = { refreshToken, accessTokens, ...(idToken === undefined ? {} : { idToken }) }
+    const tokens = { refreshToken, accessTokens, ...defined({ idToken }) }
     const { frontEndId, client, returnUrl } = transaction
 
     if (client) {

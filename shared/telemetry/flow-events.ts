@@ -2,6 +2,7 @@
  * The way of a sign-in and of the session that comes of it, step by step: each is a count and an event, so that a
  * number says how many get through, and an event why one did not. docs/operations.md explains them to operators.
  */
+import { defined } from '../json/json.ts'
 import { asBrokerError, errorCatalogue } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { Telemetry } from './telemetry.ts'
@@ -59,7 +60,7 @@ export function createFunnel({ telemetry, clock, isFrontEnd }: FunnelOptions): F
     const dimensions = {
       step: name,
       ...(fields.frontEnd !== undefined && isFrontEnd(fields.frontEnd) ? { front_end: fields.frontEnd } : {}),
-      ...(fields.by === undefined ? {} : { by: fields.by }),
+      ...defined({ by: fields.by }),
       ...outcome,
       instance: warm.has(name) ? 'warm' : 'cold',
     }
@@ -73,7 +74,7 @@ export function createFunnel({ telemetry, clock, isFrontEnd }: FunnelOptions): F
     const measurements = () => ({
       duration_ms: round(performance.now() - started),
       ...(fields.begunAt === undefined ? {} : { since_start_ms: Math.max(0, clock() - fields.begunAt) }),
-      ...(fields.sessions === undefined ? {} : { sessions: fields.sessions }),
+      ...defined({ sessions: fields.sessions }),
     })
     return {
       about: (more) => {

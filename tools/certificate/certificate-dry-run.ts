@@ -1,4 +1,5 @@
 /** `npm run certificate -- roll --dry-run`: what a roll would do, step by step. Nothing is written. */
+import { defined } from '../../shared/json/json.ts'
 import { foresee, withAnother } from './simulate-roll.ts'
 import type { ForeseenStep } from './simulate-roll.ts'
 import { createCertificateRoll, describeStep } from '../../shared/certificate/roll.ts'
@@ -29,7 +30,7 @@ export async function dryRun(certificate: NamedCertificate, { now, json }: DryRu
       step: step.kind,
       ...('version' in step ? { version: step.version.version === theNewOne ? 'new' : step.version.version } : {}),
       what: describeStep(step),
-      ...(expected === undefined ? {} : { expected }),
+      ...defined({ expected }),
     }))
     console.log(JSON.stringify({ dryRun: true, begins: isAboutNext ? 'with a new version' : 'now', steps: described }))
     return 0

@@ -1,5 +1,6 @@
 /** `npm run certificate -- status` and `roll --now`: the versions as vault and store know them, and a new one at once. */
 import https from 'node:https'
+import { defined } from '../../shared/json/json.ts'
 import { createKeyVaultCertificateCreator } from './certificate-creator.key-vault.ts'
 import { createDeployerCredential } from './deployer-credential.azure-identity.ts'
 import { byAge, chooseRecorded, emptyRecord, observe } from '../../shared/certificate/certificate-state.ts'
@@ -113,10 +114,10 @@ function describe(record: CertificateRecord, now: number, next: string, problem:
         daysLeft: daysLeft(expires, now),
         provider: problem === undefined ? status : 'unknown',
         addedByBroker: keyId !== undefined,
-        ...(cause === undefined ? {} : { cause }),
+        ...defined({ cause }),
       })),
     next,
-    ...(problem === undefined ? {} : { problem }),
+    ...defined({ problem }),
   }
 }
 

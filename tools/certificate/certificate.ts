@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { parseArgs, promisify } from 'node:util'
+import { defined } from '../../shared/json/json.ts'
 import { createKeyVaultCertificateCreator } from './certificate-creator.key-vault.ts'
 import {
   CertificateNetworkRefused,
@@ -78,8 +79,8 @@ async function main(args: readonly string[]): Promise<number> {
 
   const policy: CertificatePolicy = {
     ...defaultPolicy,
-    ...(values.subject === undefined ? {} : { subject: values.subject }),
-    ...(values.issuer === undefined ? {} : { issuer: values.issuer }),
+    ...defined({ subject: values.subject }),
+    ...defined({ issuer: values.issuer }),
     ...(values['key-size'] === undefined
       ? {}
       : { keySize: Number(values['key-size']) as CertificatePolicy['keySize'] }),

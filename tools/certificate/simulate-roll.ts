@@ -1,4 +1,5 @@
 /** What a roll would do from here, step by step, where everybody answers as a rule. Pure. */
+import { defined } from '../../shared/json/json.ts'
 import type { Pace } from '../../shared/certificate/roll-timing.ts'
 import { byAge } from '../../shared/certificate/certificate-state.ts'
 import type { CertificateRecord, RecordedVersion } from '../../shared/certificate/certificate-state.ts'
@@ -37,7 +38,7 @@ export function foresee(record: CertificateRecord, { now, pace, canRegister }: F
       continue
     }
     const { outcome, expected } = expect(step, known, canRegister)
-    foreseen.push({ at, step, ...(expected === undefined ? {} : { expected }) })
+    foreseen.push({ at, step, ...defined({ expected }) })
     known = finishStep(beginStep(known, step, context), step, outcome, context)
   }
   return foreseen

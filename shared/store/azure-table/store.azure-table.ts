@@ -1,5 +1,6 @@
 /** The store's contract on Azure Table Storage (and Azurite, which is Azure Table Storage on loopback). */
 import { randomUUID } from 'node:crypto'
+import { isObject } from '../../json/json.ts'
 import type { TokenCredential } from '@azure/core-auth'
 import { BrokerError } from '../../errors/errors.ts'
 import type { ProxyPolicy } from '../../outbound/proxy.ts'
@@ -139,10 +140,6 @@ function newMarker(): string {
 
 function filterOf(condition: string): string {
   return `$filter=${encodeURIComponent(condition)}`
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null
 }
 
 function keyOf(entity: Readonly<Record<string, unknown>>): RowKey {

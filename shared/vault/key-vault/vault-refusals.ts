@@ -2,6 +2,7 @@
  * Key Vault's refusals, for requests by REST and by the SDK: which error each one is, and the remedy that the operator
  * reads. The inner code decides the remedy; an unknown code gets the remedy of its status.
  */
+import { isObject } from '../../json/json.ts'
 import { BrokerError, forOperator } from '../../errors/errors.ts'
 import type { ErrorCode } from '../../errors/errors.ts'
 
@@ -104,12 +105,6 @@ export function innerCodeOf(error: unknown): string | undefined {
     if (typeof level.code === 'string' && /^[a-z]{1,40}$/i.test(level.code)) ({ code } = level as { code: string })
   }
   return code
-}
-
-function isObject(
-  value: unknown,
-): value is { readonly code?: unknown; readonly innererror?: unknown; readonly innerError?: unknown } {
-  return typeof value === 'object' && value !== null
 }
 
 function codeOf(answered: number | string, missing: ErrorCode): ErrorCode {

@@ -1,0 +1,19 @@
+/**
+ * Values of unknown type, such as parsed JSON, and objects with optional members. Owns the checks of shape that every
+ * folder needs; a schema for a whole message belongs to the folder that reads the message.
+ */
+
+export function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+/** A JSON object; an array is none. */
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Drops undefined members, since `exactOptionalPropertyTypes` distinguishes them from missing ones. */
+export function defined<T extends object>(members: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+  const entries = Object.entries(members).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(entries) as { [Name in keyof T]?: Exclude<T[Name], undefined> }
+}
