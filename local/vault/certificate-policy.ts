@@ -1,4 +1,4 @@
-/** Certificate policies in the form that Key Vault's REST gives them, with its defaults. */
+/** Certificate policies in the form of Key Vault's REST, with its defaults. */
 import * as z from 'zod/mini'
 import type { KeyOperation } from './keys.ts'
 
@@ -20,7 +20,7 @@ const lifetimeAction = z.object({
   action: z.object({ action_type: z.enum(['AutoRenew', 'EmailContacts']) }),
 })
 
-/** What a client sends: any part may be missing. */
+/** The client's request: any part may be missing. */
 export const policyChanges = z.object({
   key_props: z.optional(
     z.object({
@@ -64,7 +64,7 @@ export interface Policy {
   readonly issuer: { readonly name: string }
 }
 
-/** Key Vault's own defaults: exportable, 2048 bits. The control API of the local vault asks for better. */
+/** Key Vault's own defaults: exportable, 2048 bits. The control API of the local vault uses better ones. */
 export const defaultPolicy: Policy = {
   key_props: { exportable: true, kty: 'RSA', key_size: 2048, reuse_key: false },
   secret_props: { contentType: 'application/x-pkcs12' },

@@ -17,7 +17,7 @@ export interface CertificateVersion extends Versioned {
   readonly der: Buffer
 }
 
-/** What an identity provider registers. */
+/** The public part, which an identity provider registers. */
 export interface PublicCertificate {
   readonly name: string
   readonly version: string
@@ -30,7 +30,7 @@ export interface PublicCertificate {
 }
 
 export interface VersionDates {
-  /** Null: the version has no such attribute; left out: as the certificate itself says, or unchanged. */
+  /** Null: the version has no such attribute; left out: as in the certificate itself, or unchanged. */
   readonly notBefore?: Date | null
   readonly expires?: Date | null
 }
@@ -243,7 +243,7 @@ export function createCertificates(
           pageSize,
         }),
       }),
-      // A disabled version is given as well: only its key and secret are closed.
+      // A disabled version is returned as well: only its key and secret are closed.
       getCertificate: ({ name, version }) => ({ body: bundle(store.get(name, version)) }),
       createCertificate: begin,
       getCertificateOperation: ({ name }) => {
@@ -260,7 +260,7 @@ export function createCertificates(
         const certificate = store.get(name, version)
         const { policy, attributes = {} } = parseBody(updateBody, body)
         if (policy) policies.set(name, changePolicy(policyOf(name), policy))
-        // A certificate's dates are its own: Key Vault takes no others.
+        // A certificate has its own dates: Key Vault accepts no others.
         changeAttributes(certificate.attributes, { enabled: attributes.enabled }, now())
         return { body: bundle(certificate) }
       },

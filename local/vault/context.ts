@@ -1,4 +1,4 @@
-/** What the parts of the vault share: where it listens, what time it is, how keys are made; a call and its answer. */
+/** Shared by the parts of the vault: its address, its clock, its key generator; a call and its response. */
 import { generateKeyPair } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
@@ -38,7 +38,7 @@ export type Handler = (call: Call) => Answer | Promise<Answer>
 
 export const makeRsaKeyPair: MakeKeyPair = (modulusLength) => promisify(generateKeyPair)('rsa', { modulusLength })
 
-/** @throws {VaultError} 400 when the body isn't what the schema says */
+/** @throws {VaultError} 400 when the body does not match the schema */
 export function parseBody<Parsed>(
   schema: {
     safeParse(body: unknown): { success: true; data: Parsed } | { success: false; error: { issues: unknown } }

@@ -1,9 +1,9 @@
-/** What can go wrong on request: refusals, silence, garbage, lost answers, and how many times. */
+/** Faults on request: refusals, silence, garbage, lost answers, and how many times. */
 import type { ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import * as z from 'zod/mini'
 
-/** What a fault does, apart from where it strikes. */
+/** The effects of a fault, apart from the operation that it strikes. */
 export const faultEffects = {
   /** Answers this instead of doing the work. */
   status: z.optional(z.int().check(z.gte(400), z.lte(599))),
@@ -27,7 +27,7 @@ export type FaultEffects = { [Name in keyof typeof faultEffects]?: z.infer<(type
 
 /** The faults that wait, oldest first. */
 export interface Faults<Fault extends FaultEffects> {
-  /** @returns a function that takes this one fault away again */
+  /** @returns a function that removes this one fault */
   readonly add: (fault: Fault) => () => void
   readonly clear: () => void
   /** The oldest fault that applies, counted as having struck once. */

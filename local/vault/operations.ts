@@ -1,4 +1,4 @@
-/** Every operation of the vault's REST that is known here, with its route and the permission it asks for. */
+/** Every operation of the vault's REST that this emulator has, with its route and the permission it requires. */
 import type { Permission } from './permissions.ts'
 
 const route = <const Name extends string>(
@@ -9,7 +9,7 @@ const route = <const Name extends string>(
   permission: string,
 ) => ({ method, path: path.split('/').slice(1), name, area, permission })
 
-/** In order of precedence: a version is whatever no earlier row takes. */
+/** In order of precedence: a segment that no earlier row matches is a version. */
 const routes = [
   route('GET', '/certificates', 'listCertificates', 'certificates', 'list'),
   route('POST', '/certificates/restore', 'restoreCertificate', 'certificates', 'restore'),

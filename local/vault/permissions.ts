@@ -1,4 +1,4 @@
-/** Who may do what: an access policy for each identity, by client id. */
+/** Permissions: an access policy for each identity, by client id. */
 import type { Identity } from '../managed-identity/access-tokens.ts'
 import { VaultError } from './vault-error.ts'
 
@@ -7,7 +7,7 @@ export type Area = 'certificates' | 'keys' | 'secrets'
 /** Permission names as access policies spell them; case makes no difference, as in Azure. */
 export type AccessPolicy = Readonly<Partial<Record<Area, readonly string[]>>>
 
-/** What infra/ gives the broker: exactly this. */
+/** Exactly the permissions that infra/ grants the broker. */
 export const brokerAccessPolicy: AccessPolicy = {
   certificates: ['get', 'list'],
   keys: ['get', 'sign', 'wrapKey', 'unwrapKey'],
@@ -20,7 +20,7 @@ export interface Permission {
 }
 
 /**
- * @throws {VaultError} 403 `Forbidden`. The inner code is AccessDenied; a vault in Azure may also say ForbiddenByPolicy
+ * @throws {VaultError} 403 `Forbidden`. The inner code is AccessDenied; a vault in Azure may also return ForbiddenByPolicy
  * or ForbiddenByRbac.
  */
 export function checkPermission(

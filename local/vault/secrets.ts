@@ -1,6 +1,6 @@
 /**
- * Secrets: here only the ones that stand beside certificates. The private key is in them when the certificate's policy
- * says exportable, and only then.
+ * Secrets: here only those of certificates. They contain the private key where the certificate's policy makes it
+ * exportable, and only there.
  */
 import { X509Certificate } from 'node:crypto'
 import type { CertificateVersion, Certificates } from './certificates.ts'

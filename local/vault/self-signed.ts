@@ -1,5 +1,5 @@
 /** Self-signed certificates for RSA keys, as Key Vault's issuer `Self` makes them. RFC 5280. */
-import 'reflect-metadata' // @peculiar/x509 asks for it before it is loaded
+import 'reflect-metadata' // @peculiar/x509 requires it to be loaded first
 import { randomBytes, webcrypto } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import * as x509 from '@peculiar/x509'

@@ -1,4 +1,4 @@
-/** Refusals in the JSON that Key Vault gives them. */
+/** Refusals, in Key Vault's JSON. */
 export class VaultError extends Error {
   readonly status: number
   readonly code: string
@@ -19,7 +19,7 @@ export class VaultError extends Error {
 
 export const badParameter = (message: string) => new VaultError(400, 'BadParameter', message)
 
-/** 429 and what a broken service says, as the body of a fault. */
+/** The body of a fault: 429, and the errors of a broken service. */
 export function errorOfStatus(status: number): object {
   const code =
     status === 429 ? 'Throttled' : status === 403 ? 'Forbidden' : status < 500 ? 'BadParameter' : 'InternalServerError'

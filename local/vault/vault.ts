@@ -32,12 +32,12 @@ import { badParameter, errorOfStatus, VaultError } from './vault-error.ts'
 import type { Attributes } from './versions.ts'
 
 export interface VaultOptions {
-  /** 0 takes a free one. */
+  /** 0 for a free port. */
   readonly port: number
   /** A certificate for `localhost`. */
   readonly tls: TlsIdentity
   readonly verifyAccessToken: VerifyAccessToken
-  /** What each identity may do, by client id; who isn't named may do nothing. */
+  /** Permissions of each identity, by client id; an identity that is not named has none. */
   readonly permissions: Readonly<Record<string, AccessPolicy>>
   readonly tenantId?: string
   /** The largest page of a list; 25 as in Azure. */
@@ -91,7 +91,7 @@ export interface Vault {
   publicCertificates(name: string): PublicCertificate[]
   /** Closes or opens a version, its key and its secret; undefined is the newest version. */
   setCertificateEnabled(name: string, version: string | undefined, enabled: boolean): void
-  /** Changes what the vault says of the dates; the certificate itself stays as it is. Null takes the attribute away. */
+  /** Changes the dates in the vault's attributes; the certificate itself is unchanged. Null removes the attribute. */
   setCertificateDates(name: string, version: string | undefined, dates: VersionDates): void
   deleteCertificate(name: string): void
 
@@ -245,7 +245,7 @@ export async function startVault(options: VaultOptions): Promise<Vault> {
   }
 }
 
-/** What tests and the local start do without asking over HTTP. */
+/** Operations that tests and the local start use in process, without HTTP. */
 function control(certificates: Certificates, keys: Keys, { url, now }: VaultContext) {
   const keyInfo = ({ name, version }: { name: string; version: string }): KeyInfo => ({
     name,

@@ -1,4 +1,4 @@
-/** What certificates, keys and secrets have in common: names with versions, attributes, lists in pages. */
+/** Common to certificates, keys and secrets: names with versions, attributes, lists in pages. */
 import { randomBytes } from 'node:crypto'
 import { VaultError } from './vault-error.ts'
 
@@ -33,7 +33,7 @@ export interface Store<Item extends Versioned> {
    */
   versions(name: string): readonly Item[]
   names(): string[]
-  /** Moves a name to where `deleted` finds it; its name stays taken, as with soft delete. */
+  /** Moves a name to where `deleted` finds it; its name stays reserved, as with soft delete. */
   delete(name: string): Item
   deleted(name: string): Item
 }
@@ -105,7 +105,7 @@ export function attributesJson({ enabled, notBefore, expires, created, updated }
   }
 }
 
-/** What a client may change with PATCH. */
+/** The attributes that a client may change with PATCH. */
 export interface AttributeChanges {
   readonly enabled?: boolean | undefined
   readonly nbf?: number | null | undefined
@@ -122,11 +122,11 @@ export function changeAttributes(attributes: Attributes, { enabled, nbf, exp }: 
 const seconds = (date: Date) => Math.floor(date.getTime() / 1000)
 
 /**
- * One page of a list. Versions come in the order of their ids, as Key Vault gives them: nobody may take the first or
+ * One page of a list. Versions come in the order of their ids, as in Key Vault: a client must not rely on the first or
  * the last for the newest.
  *
- * @param link where the list stands, without query
- * @param pageSize the largest page; a client may ask for smaller ones with `maxresults`
+ * @param link address of the list, without query
+ * @param pageSize the largest page; a client may request smaller ones with `maxresults`
  */
 export function page<Item>(
   items: readonly Item[],

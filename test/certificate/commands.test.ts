@@ -53,7 +53,7 @@ describe('npm run certificate', () => {
     return JSON.parse(stdout) as Foreseen
   }
 
-  it('status --json says in one line what the broker knows: which version signs, until when, and what is next', async () => {
+  it('status --json prints one line: the version that signs, its end, and the next step', async () => {
     // From the sources, as npm runs it.
     const { code, stdout, stderr } = await command('tools/certificate/certificate.ts', ['status', '--json'])
 
@@ -81,7 +81,7 @@ describe('npm run certificate', () => {
     expect(drawn.stdout).toContain('Next: nothing to do.')
   })
 
-  it('roll --dry-run tells how the next version will fare where there is nothing to do, and writes nothing', async () => {
+  it('roll --dry-run shows the course of the next version where no step is due, and writes nothing', async () => {
     stack.store.resetRequests()
     stack.vault.resetRequests()
     stack.graph.resetRequests()
@@ -101,7 +101,7 @@ describe('npm run certificate', () => {
     expect([stack.graph.requests, stack.identityProvider.requests]).toEqual([[], []])
   })
 
-  it('roll --now --dry-run does the same, and asks the vault for nothing; roll alone is explained', async () => {
+  it('roll --now --dry-run does the same, and makes no version; roll alone is explained', async () => {
     expect((await dryRun('--now')).begins).toBe('with a new version')
     const said = await certificate('roll', '--now', '--dry-run')
     expect(said.stdout).toContain('The vault would make a new version')
@@ -113,7 +113,7 @@ describe('npm run certificate', () => {
     expect([other.code, other.stderr.trim()]).toEqual([2, 'Only roll has a --dry-run.'])
   })
 
-  it('roll --dry-run says what a run does then, where the vault has made a version', async () => {
+  it('roll --dry-run shows the steps of a run, where the vault has made a version', async () => {
     const next = await stack.vault.renewCertificate(certificateName)
     const { begins, steps } = await dryRun()
     expect(begins).toBe('now')

@@ -75,7 +75,7 @@ describe('a Graph in trouble', () => {
     expect(graphCalls().filter((call) => call === 'addKey 200')).toHaveLength(1)
   })
 
-  it('that loses its answer has added the key: the provider is asked before it is added again', async () => {
+  it('that loses its answer has added the key: the provider is probed before it is added again', async () => {
     stack.graph.faults.add({ operation: 'addKey', loseAnswer: true, times: 1 })
     const next = await stack.vault.renewCertificate(certificateName)
 
@@ -117,7 +117,7 @@ describe('a part of the broker in trouble', () => {
     await rolled(next)
   })
 
-  it('a broker that is told of a registration by hand asks the provider at once; a version nobody knows is refused', async () => {
+  it('a registration by hand is probed at once; an unknown version is refused', async () => {
     const tell = (version: string, key: string = broker().functionKey) =>
       fetch(`${stack.url}/certificate/${version}/registered`, { method: 'POST', headers: { 'x-functions-key': key } })
     const [first] = stack.vault.publicCertificates(certificateName)

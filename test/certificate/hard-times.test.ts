@@ -50,7 +50,7 @@ it('a Graph that never answers is given up: the old version signs, no person wai
   expect(rolling.keysAtApplication(stack).filter(({ der }) => der.equals(next.der))).toHaveLength(1)
 })
 
-it('a version that was accepted and is refused again gives way in the same request, and signs again once it is accepted', async () => {
+it('a version that is refused after its acceptance is replaced in the same request, and signs again once it is accepted', async () => {
   const newest = stack.vault.publicCertificates(certificateName).at(-1)!
   await isAccepted(newest.version)
   await until(
@@ -87,7 +87,7 @@ describe('the newest version', () => {
     stack.vault.setCertificateEnabled(certificateName, later.version, false)
   })
 
-  it('that has no dates is told by name, and the one before it signs', async () => {
+  it('that has no dates is reported by name, and the one before it signs', async () => {
     const undated = await stack.vault.renewCertificate(certificateName, { notBefore: null, expires: null })
     await runRoll(broker())
 

@@ -45,7 +45,7 @@ describe('a roll whose instance is killed', () => {
 
   it.each<[string, (stack: Stack) => void, (stack: Stack) => boolean]>([
     [
-      'while it asks the token endpoint',
+      'while it probes the token endpoint',
       ({ identityProvider }) =>
         identityProvider.faults.add({ endpoint: 'token', grantType: 'client_credentials', hang: true, times: 1 }),
       () => probes().length > 0,
@@ -88,7 +88,7 @@ describe('a roll whose instance is killed', () => {
     expect((await signIn(stack)).location).toBe('http://localhost:3000/')
   })
 
-  it('while it takes a key away is finished by another: the key is gone, and nothing else', async () => {
+  it('while it removes a key is completed by another: that key is gone, and no other', async () => {
     const foreign = stack.graph.applications.register(
       stack.graph.applications.all[0]!,
       (await stack.vault.createCertificate('of-somebody-else', { keySize: 2048 })).der,
@@ -127,7 +127,7 @@ describe('two instances that hear of a version at the same time', () => {
   })
   afterAll(() => stack.close())
 
-  it('register it once, whatever is delivered twice or comes by the timer', async () => {
+  it('register it once, although events are repeated and the timer runs', async () => {
     const next = await stack.vault.renewCertificate(certificateName)
     const event = rolling.newVersionEvent(stack.vault.url, next)
 

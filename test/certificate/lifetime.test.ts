@@ -13,7 +13,7 @@ describe('a certificate over its life', () => {
   })
   afterAll(() => stack.close())
 
-  it('is not read by a cold instance: the row says all that signing needs', async () => {
+  it('is not read by a cold instance: the row has everything that signing needs', async () => {
     stack.vault.resetRequests()
     const cold = await stack.startInstance({
       Broker__CertificateReadSeconds: '300',
@@ -55,7 +55,7 @@ describe('a certificate over its life', () => {
     expect(rolling.logged(stack, 'certificate version disabled')).toHaveLength(1)
   })
 
-  it('whose every version has expired says so; sessions go on, and it is mended by hand as the documentation says', async () => {
+  it('whose every version has expired is reported; sessions continue, and it is repaired by hand as documented', async () => {
     const person = stack.person()
     await person.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/' })
     for (const { version } of stack.vault.publicCertificates(certificateName)) {

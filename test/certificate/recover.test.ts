@@ -71,7 +71,7 @@ describe('a provider that refuses the certificate', () => {
     expect(tokenRequests(stack).filter((status) => status === 200)).toHaveLength(8)
   })
 
-  it('accepts none: a page that says so, no sign-out, one event, and ready is red with the mend', async () => {
+  it('accepts none: a page with the cause, no sign-out, one event, and ready is red with the remedy', async () => {
     unregister(stack, second)
     stack.identityProvider.resetRequests()
 

@@ -14,14 +14,14 @@ describe('a roll while people sign in', () => {
   })
   afterAll(() => stack.close())
 
-  it('begins with the version that the deployment registered, which the provider is asked about', async () => {
+  it('begins with the version that the deployment registered, which is probed', async () => {
     expect(await runRoll(stack.brokers[0]!)).toBe(202)
 
     const versions = await versionsAt(stack.brokers[0]!)
     expect(versions[first.version]).toMatchObject({ status: 'accepted', signs: true })
   })
 
-  it('goes from the event to the old key taken away, with no sign-in failing and none waiting for it', async () => {
+  it('runs from the event to the removal of the old key, and no sign-in fails or waits', async () => {
     const [timerInstance, other] = stack.brokers
     const outcomes: { status: number; location: string | null; thumbprint: string | undefined }[] = []
     let going = true

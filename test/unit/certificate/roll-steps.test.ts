@@ -66,7 +66,7 @@ const failed = (retryAfterSeconds?: number): Outcome => ({
 })
 
 describe('a roll', () => {
-  it('asks, adds, asks until it was accepted twice, and signs only then', () => {
+  it('probes, adds, probes until it was accepted twice, and signs only then', () => {
     const roll = rolling()
 
     expect(roll.does(refused)).toBe('probe')
@@ -84,7 +84,7 @@ describe('a roll', () => {
     expect(roll.next()).toEqual({ kind: 'done' })
   })
 
-  it('begins the count anew when the provider accepts and then refuses', () => {
+  it('restarts the count when the provider accepts and then refuses', () => {
     const roll = rolling()
     roll.does(refused)
     roll.does({ kind: 'registered', keyId })
@@ -98,7 +98,7 @@ describe('a roll', () => {
     expect(roll.signs()).toBe(newId)
   })
 
-  it('is done by one instance at a time; what was interrupted is asked about before it is added again', () => {
+  it('is done by one instance at a time; an interrupted registration is probed before it is repeated', () => {
     const roll = rolling()
     roll.does(refused)
     expect(roll.begin('killed').kind).toBe('register')
@@ -109,7 +109,7 @@ describe('a roll', () => {
     expect(roll.statusOf(newId)).toBe('registering')
   })
 
-  it('waits as long as a throttled Graph says, and asks before it adds again', () => {
+  it('waits for the Retry-After of Graph, and probes before it adds again', () => {
     const roll = rolling()
     roll.does(refused)
     roll.does(failed(600))
@@ -120,7 +120,7 @@ describe('a roll', () => {
     expect(roll.next().kind).toBe('probe')
   })
 
-  it('takes away only what addKey named, after the overlap, and not while a newer version waits', () => {
+  it('removes only keys that addKey named, after the overlap, and not while a newer version waits', () => {
     const roll = rolling()
     roll.record = {
       ...roll.record,
@@ -139,7 +139,7 @@ describe('a roll', () => {
     expect(roll.next()).toEqual({ kind: 'done' })
   })
 
-  it('only asks where the keys are not its own to change, and signs when it was published for long enough', () => {
+  it('only probes where the keys are not its own to change, and signs when it was published for long enough', () => {
     const roll = rolling(false)
     roll.does({ kind: 'accepted' })
     roll.later(pace.settle)
@@ -160,7 +160,7 @@ describe('a roll', () => {
     expect(roll.next()).toMatchObject({ kind: 'probe', version: { version: newId } })
   })
 
-  it('asks about every version in its turn while the provider accepts none', () => {
+  it('probes every version in turn while the provider accepts none', () => {
     const roll = machine(emptyRecord)
     roll.see(listed(oldId, start - 300 * day), listed(newId, start))
     roll.does(refused)
@@ -194,7 +194,7 @@ describe('the version that signs', () => {
     expect(roll.signs()).toBe(oldId)
   })
 
-  it('goes on where a version without dates appears, which is told by name', () => {
+  it('continues where a version without dates appears, which is reported by name', () => {
     const roll = rolling()
     roll.see(listed(oldId, start - 300 * day), listed(newId, start, { expires: undefined }))
 
@@ -220,7 +220,7 @@ describe('a warning', () => {
     expect(warningsOf(roll.record, start + (365 - left) * day, pace).map(({ event }) => event)).toEqual(events)
   })
 
-  it('is told once a day, not once a run', () => {
+  it('is logged once a day, not once a run', () => {
     const now = start + 345 * day
     const roll = machine(emptyRecord, now)
     roll.see(listed(oldId, start))

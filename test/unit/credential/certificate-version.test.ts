@@ -16,7 +16,7 @@ const older = version('older', { created: now - 60 * day, notBefore: now - 60 * 
 const newer = version('newer')
 
 describe('the version that signs', () => {
-  it('is the newest that is enabled and valid now, in whatever order the vault lists them', () => {
+  it('is the newest that is enabled and valid now, in any order of the vault’s list', () => {
     expect(chooseVersion([older, newer], now).version).toBe('newer')
     expect(chooseVersion([newer, older], now).version).toBe('newer')
   })
@@ -66,7 +66,7 @@ describe('a certificate that cannot sign', () => {
     expect(chooseVersion([version('good')], now).version).toBe('good')
   })
 
-  it('is no certificate that is passed over: a version without dates is told even beside a good one', () => {
+  it('is not skipped where it has no dates: the fault is reported even beside a good version', () => {
     expect(() => chooseVersion([older, version('newer', { expires: undefined })], now)).toThrow(
       expect.objectContaining({ code: 'certificate_without_dates', detail: 'version newer' }) as Error,
     )

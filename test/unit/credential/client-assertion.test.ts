@@ -39,7 +39,7 @@ describe('a client assertion', () => {
     expect(jti).toMatch(/^[0-9a-f-]{36}$/)
   })
 
-  it('is made once for all who wait, and reused while it is fresh', async () => {
+  it('is made once for all waiting requests, and reused while it is fresh', async () => {
     const { assertions } = parts.instance()
 
     const all = await Promise.all(Array.from({ length: 20 }, () => assertions.get()))
@@ -51,7 +51,7 @@ describe('a client assertion', () => {
     expect(assertions.state()).toEqual({ issuedAt: seconds() - 390, expires: seconds() + 210 })
   })
 
-  it('is renewed ahead when less than a third of its life is left: nobody waits, and never twice at once', async () => {
+  it('is renewed ahead in the last third of its life: no request waits, and one renewal runs at a time', async () => {
     const { assertions } = parts.instance()
     const first = await assertions.get()
     parts.vault.faults.add({ operation: 'sign', delayMs: 50, times: 1 })
@@ -74,7 +74,7 @@ describe('a client assertion', () => {
     expect(decodeJwt(second.jwt).exp! - seconds()).toBe(600)
   })
 
-  it('is a new one each time for a provider that takes each once', async () => {
+  it('is a new one each time for a provider that accepts each once', async () => {
     const { assertions } = parts.instance({ reuse: false })
 
     const all = await Promise.all([assertions.get(), assertions.get(), assertions.get()])
@@ -96,21 +96,24 @@ describe('a client assertion', () => {
 })
 
 describe('a clock that jumps', () => {
-  it.each([-3600, 3600, -300, 300])('by %i seconds gives an assertion that is valid by the new time', async (jump) => {
-    const { assertions } = parts.instance()
-    await assertions.get()
+  it.each([-3600, 3600, -300, 300])(
+    'by %i seconds leads to an assertion that is valid by the new time',
+    async (jump) => {
+      const { assertions } = parts.instance()
+      await assertions.get()
 
-    parts.later(jump)
-    const { nbf, exp } = decodeJwt((await assertions.get()).jwt)
-    expect(nbf).toBeLessThanOrEqual(seconds())
-    expect(exp).toBeGreaterThan(seconds() + 60)
+      parts.later(jump)
+      const { nbf, exp } = decodeJwt((await assertions.get()).jwt)
+      expect(nbf).toBeLessThanOrEqual(seconds())
+      expect(exp).toBeGreaterThan(seconds() + 60)
 
-    parts.later(-jump)
-    const back = decodeJwt((await assertions.get()).jwt)
-    expect(back.nbf).toBeLessThanOrEqual(seconds())
-  })
+      parts.later(-jump)
+      const back = decodeJwt((await assertions.get()).jwt)
+      expect(back.nbf).toBeLessThanOrEqual(seconds())
+    },
+  )
 
-  it('does not make a pause for ever of what a vault once asked for', async () => {
+  it('does not make the pause of a vault last for ever', async () => {
     const { assertions } = parts.instance()
     parts.later(3600)
     parts.vault.faults.add({ operation: 'sign', status: 429, retryAfterSeconds: 60, times: 1 })
@@ -123,7 +126,7 @@ describe('a clock that jumps', () => {
 })
 
 describe('a vault in trouble', () => {
-  it('changes nothing while the assertion is fresh, and is asked now and then only', async () => {
+  it('changes nothing while the assertion is fresh, and is called only every few seconds', async () => {
     const { assertions } = parts.instance()
     const first = await assertions.get()
     parts.vault.faults.add({ operation: 'sign', status: 500 })
@@ -141,7 +144,7 @@ describe('a vault in trouble', () => {
     await expect.poll(() => assertions.get()).not.toBe(first)
   })
 
-  it('is told by its code when no assertion is left, and the next call after it mends', async () => {
+  it('is reported by its code when no assertion is left, and serves the next call after its recovery', async () => {
     const { assertions } = parts.instance()
     await assertions.get()
     parts.later(700)
@@ -153,7 +156,7 @@ describe('a vault in trouble', () => {
     await expect(assertions.get()).resolves.toBeDefined()
   })
 
-  it('that hangs is given up at the deadline', async () => {
+  it('that hangs fails at the deadline', async () => {
     const { assertions } = parts.instance()
     parts.vault.faults.add({ operation: 'sign', hang: true })
 
@@ -168,7 +171,7 @@ describe('a vault in trouble', () => {
     await expect(assertions.get()).resolves.toBeDefined()
   })
 
-  it.each([true, false])('that has too much to do is left alone as long as it says (reuse: %s)', async (reuse) => {
+  it.each([true, false])('that throttles is not called until its Retry-After is over (reuse: %s)', async (reuse) => {
     const { assertions } = parts.instance({ reuse })
     parts.vault.faults.add({ operation: 'sign', status: 429, retryAfterSeconds: 30, times: 1 })
 
@@ -181,7 +184,7 @@ describe('a vault in trouble', () => {
     await expect(assertions.get()).resolves.toBeDefined()
   })
 
-  it('that has too much to do ahead of need is left alone too, and signs before there is need', async () => {
+  it('that throttles a renewal ahead of need is not called either, and signs before the assertion ends', async () => {
     const { assertions } = parts.instance()
     const first = await assertions.get()
     parts.vault.faults.add({ operation: 'sign', status: 429, retryAfterSeconds: 30, times: 1 })
@@ -199,7 +202,7 @@ describe('a vault in trouble', () => {
     expect(asked()).toBe(3)
   })
 
-  it('that answers garbage has not answered', async () => {
+  it('that returns garbage counts as unavailable', async () => {
     const { assertions } = parts.instance()
     parts.vault.faults.add({ operation: 'sign', garbage: true })
 
@@ -263,19 +266,22 @@ describe('a version that no longer signs', () => {
       'vault_forbidden',
       () => parts.reset(),
     ],
-  ])('since it %s is told by its own code, and signs again once that is mended', async (_what, spoil, code, remedy) => {
-    const certificate = `one-${Math.random().toString(36).slice(2)}`
-    await parts.vault.createCertificate(certificate, { keySize: 2048 })
-    const { assertions } = parts.instance({ certificate })
-    await assertions.get()
+  ])(
+    'since it %s is reported by its own code, and signs again after the repair',
+    async (_what, spoil, code, remedy) => {
+      const certificate = `one-${Math.random().toString(36).slice(2)}`
+      await parts.vault.createCertificate(certificate, { keySize: 2048 })
+      const { assertions } = parts.instance({ certificate })
+      await assertions.get()
 
-    spoil(certificate)
-    parts.later(700)
-    await expect(assertions.get()).rejects.toMatchObject({ code })
+      spoil(certificate)
+      parts.later(700)
+      await expect(assertions.get()).rejects.toMatchObject({ code })
 
-    remedy(certificate)
-    await expect(assertions.get()).resolves.toBeDefined()
-  })
+      remedy(certificate)
+      await expect(assertions.get()).resolves.toBeDefined()
+    },
+  )
 
   it('since it was deleted is missing', async () => {
     const certificate = 'deleted'

@@ -47,7 +47,7 @@ describe('a row of the key ring', () => {
       clock.advance(60)
     })
 
-    it('is made anew by a new instance, and those that had the lost key take the new one, and open both', async () => {
+    it('is made again by a new instance; instances with the lost key use the new one and open both', async () => {
       const cold = newInstance()
       const made = await cold.current()
 
@@ -57,7 +57,7 @@ describe('a row of the key ring', () => {
       expect(await opens(warm, lost)).toBe(true)
     })
 
-    it('is not missed by those that have its key, and somebody is told', async () => {
+    it('does not stop instances that have its key, and a fault is logged', async () => {
       expect(await warm.find('2031-05-00000000')).toBeUndefined()
 
       expect(await opens(warm, await warm.current())).toBe(true)
@@ -66,14 +66,14 @@ describe('a row of the key ring', () => {
       ])
     })
 
-    it('takes what it sealed along, on instances that never had it: that ends, and is nothing else', async () => {
+    it('ends the sessions that it sealed, on instances that never had its key, and reports no fault there', async () => {
       const cold = newInstance()
       await cold.current()
 
       expect(await cold.find(lost.id)).toBeUndefined()
     })
 
-    it('and is put back, opens again what it sealed, and what was sealed meanwhile too', async () => {
+    it('opens its sessions again after it is put back, and those that were sealed meanwhile', async () => {
       const cold = newInstance()
       const made = await cold.current()
 
@@ -86,7 +86,7 @@ describe('a row of the key ring', () => {
       expect((await cold.current()).id).toBe(lost.id)
     })
 
-    it('is in the list of keys that may have sealed what is live, as long as somebody has it', async () => {
+    it('is in the list of keys of live sessions on every instance that has its key', async () => {
       const made = await newInstance().current()
       await warm.find(made.id)
 
@@ -94,7 +94,7 @@ describe('a row of the key ring', () => {
       expect((await newInstance().keys()).map(({ id }) => id)).toEqual([made.id])
     })
 
-    it('costs a warm instance one read in 30 seconds, whatever ids it is asked for', async () => {
+    it('costs a warm instance one read in 30 seconds, however many unknown ids arrive', async () => {
       await newInstance().current()
       network.resetRequests()
       parts.vault.resetRequests()
@@ -121,11 +121,11 @@ describe('a row of the key ring', () => {
 
     const refused = { code: 'key_ring_unreadable', status: 503 }
 
-    it('does not matter to an instance that has its key', async () => {
+    it('does not stop an instance that has its key', async () => {
       expect(await opens(warm, await warm.current())).toBe(true)
     })
 
-    it('is good again within seconds of being put right, on an instance that had found it damaged', async () => {
+    it('serves within seconds of its repair, on an instance that had read it damaged', async () => {
       const cold = newInstance()
       await expect(cold.current()).rejects.toMatchObject(refused)
 
@@ -135,7 +135,7 @@ describe('a row of the key ring', () => {
       expect((await cold.current()).id).toBe((await warm.current()).id)
     })
 
-    it('is made anew where it was removed, and every instance comes to use the new one', async () => {
+    it('is made again after it was removed, and every instance uses the new one', async () => {
       const cold = newInstance()
       await expect(cold.current()).rejects.toMatchObject(refused)
 
@@ -159,7 +159,7 @@ describe('a row of the key ring', () => {
       expect(parts.vaultOperations().filter((one) => one !== 'getKey')).toEqual(['unwrapkey'])
     })
 
-    it('is a fault and not a sign-out to who was sealed by the key it held, on an instance that has another', async () => {
+    it('is a fault and no sign-out for the sessions of its key, on an instance that has another key', async () => {
       const key = await warm.current()
       await store.remove('service', may)
       const cold = newInstance()
@@ -175,7 +175,7 @@ describe('a row of the key ring', () => {
     })
   })
 
-  it('whose insert was answered too late is this instance’s own: one key, one wrap', async () => {
+  it('whose insert lost its answer is recognised as this instance’s own: one key, one wrap', async () => {
     network.addFault({ operation: 'insert', table: 'service', loseAnswer: true, times: 1 })
     parts.vault.resetRequests()
 
@@ -185,7 +185,7 @@ describe('a row of the key ring', () => {
     expect(parts.vaultOperations().filter((one) => one === 'wrapkey')).toHaveLength(1)
   })
 
-  it.each([3600, -3600])('is looked at again on time though the clock jumps by %i seconds', async (jump) => {
+  it.each([3600, -3600])('is read again on time after the clock jumps by %i seconds', async (jump) => {
     const ring = newInstance()
     const key = await ring.current()
     await store.remove('service', may)

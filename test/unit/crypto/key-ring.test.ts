@@ -73,7 +73,7 @@ describe('the key ring', () => {
     expect([...parts.vaultOperations()].sort()).toEqual(['getKey', 'unwrapkey'])
   })
 
-  it('opens what was sealed in the months before, and keeps their rows for as long as that takes', async () => {
+  it('opens sessions of the month before, and keeps its row until the last of them ends', async () => {
     const may = await newInstance().current()
     const sealed = seal(may.session, 'from may', 'row')
 
@@ -86,7 +86,7 @@ describe('the key ring', () => {
     expect(row!.sweepAfter.getTime()).toBeGreaterThanOrEqual(Date.parse('2031-06-01T12:00:00Z'))
   })
 
-  it('takes a key for each purpose, so that none opens what another seals', async () => {
+  it('derives a key for each purpose, and none opens what another sealed', async () => {
     const key = await newInstance().current()
 
     expect(open(key.transaction, seal(key.session, 'text', 'row'), 'row')).toBeUndefined()
@@ -130,7 +130,7 @@ describe('the key ring', () => {
       expect(await warm.find(id)).toBeDefined()
     })
 
-    it('says so in a new instance, which makes no row of its own, and works again once it is mended', async () => {
+    it('is reported by a new instance, which makes no row of its own, and serves after the repair', async () => {
       const { id } = await newInstance().current()
       parts.setWrappingKeyEnabled(false)
       const cold = newInstance()
@@ -144,7 +144,7 @@ describe('the key ring', () => {
       expect((await cold.current()).id).toBe(id)
     })
 
-    it('asks the vault again no more often than every few seconds', async () => {
+    it('calls the vault again at most every few seconds', async () => {
       await newInstance().current()
       parts.setWrappingKeyEnabled(false)
       const cold = newInstance()
@@ -181,7 +181,7 @@ describe('the key ring', () => {
     })
   })
 
-  describe('asked for a key that is not in it', () => {
+  describe('searched for a key that it does not hold', () => {
     it('reads the store again at most once in 30 seconds', async () => {
       const ring = newInstance()
       await ring.current()
@@ -221,7 +221,7 @@ describe('the key ring', () => {
       'key-ring',
       "2031-05' or '1'='1",
       '２０３１-05-00000000',
-    ])('does not even ask for what can’t be one (%s)', async (id) => {
+    ])('reads nothing for an id of another form (%s)', async (id) => {
       const ring = newInstance()
       await ring.current()
       clock.advance(60)
@@ -261,7 +261,7 @@ describe('the key ring', () => {
     })
   })
 
-  describe('refuses a row that somebody damaged', () => {
+  describe('refuses a damaged row', () => {
     const damage = async (change: Values) => {
       await newInstance().current()
       const [row] = await store.list('service', 'key-ring')

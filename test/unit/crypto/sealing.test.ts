@@ -7,7 +7,7 @@ const key = createSecretKey(randomBytes(32))
 const text = fc.string({ unit: 'binary' })
 
 describe('sealing', () => {
-  it('gives back any text that was sealed for this place', () => {
+  it('returns any text that was sealed for this context', () => {
     fc.assert(
       fc.property(text, text, (plain, place) => {
         expect(open(key, seal(key, plain, place), place)).toBe(plain)
@@ -71,7 +71,7 @@ describe('sealing', () => {
     )
   })
 
-  it('looks different each time, so that nobody sees that two rows hold the same', () => {
+  it('differs each time, so that two rows of equal content do not look equal', () => {
     const sealed = Array.from({ length: 50 }, () => seal(key, 'same', 'place').toString('hex'))
 
     expect(new Set(sealed).size).toBe(50)

@@ -36,7 +36,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
     afterAll(() => opened.close())
 
     describe('inserts', () => {
-      it('gives a row back as it was put in', async () => {
+      it('returns a row as it was inserted', async () => {
         const row = aRow({ text: 'Grüße 👋', bytes: randomBytes(40) })
 
         const etag = await store.insert('sessions', row)
@@ -74,7 +74,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
         expect(await store.insert('states', row)).toBeUndefined()
       })
 
-      it('does not take another’s row for its own when an answer was lost', async () => {
+      it('does not mistake another row for its own after a lost answer', async () => {
         const row = aRow()
         await opened.other.insert('states', row)
         opened.loseNextAnswer('insert')
@@ -108,7 +108,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
         }
       })
 
-      it('only the values that are asked for', async () => {
+      it('only the requested values', async () => {
         const row = aRow({ wanted: 'yes', bytes: randomBytes(8), other: 'no' })
         const etag = await store.insert('sessions', row)
 
@@ -149,7 +149,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
     })
 
     describe('replaces', () => {
-      it('the whole row where nobody wrote since, and gives the etag for the next write', async () => {
+      it('the whole row where no other write came since, and returns the etag for the next write', async () => {
         const row = aRow({ text: 'one', long: 'x'.repeat(130_000) })
         const etag = await store.insert('sessions', row)
 
@@ -200,7 +200,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
         expect((await store.find('sessions', row))?.values).toEqual({ text: 'two' })
       })
 
-      it('and does not take another’s write for its own when an answer was lost', async () => {
+      it('and does not mistake another write for its own after a lost answer', async () => {
         const row = aRow()
         const etag = await store.insert('sessions', row)
         await opened.other.replace('sessions', { ...row, values: { text: 'theirs' } }, etag!)
@@ -230,7 +230,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
         expect(await store.remove('sessions', row, second)).toBe(true)
       })
 
-      it('whatever stands there, where no etag is given', async () => {
+      it('the row in any state, where no etag is passed', async () => {
         const row = aRow()
         const etag = await store.insert('sessions', row)
         await opened.other.replace('sessions', row, etag!)

@@ -65,7 +65,7 @@ describe('a request to the table service', () => {
     expect(seen).toEqual(['W/"1"', 'application/json', 'return-no-content', '{"é":1}'])
   })
 
-  it('tells the service’s own word for a refusal, and where a list goes on', async () => {
+  it('returns the service’s own error code, and the continuation of a list', async () => {
     server.answer((_, response) => sendJson(response, refusal('EntityAlreadyExists'), 409))
     expect(await ask()).toMatchObject({ status: 409, code: 'EntityAlreadyExists' })
 

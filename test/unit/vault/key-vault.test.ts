@@ -45,7 +45,7 @@ const calls: readonly (readonly [
 ]
 
 describe('the vault', () => {
-  it('lists versions, gives the public part, signs, wraps and unwraps', async () => {
+  it('lists versions, returns the public part, signs, wraps and unwraps', async () => {
     expect(await keyVault.listVersions()).toMatchObject([{ version, enabled: true }])
     const [certificate] = parts.vault.publicCertificates(certificateName)
     expect(Buffer.from(await keyVault.readCertificate(version))).toEqual(certificate?.der)
@@ -53,7 +53,7 @@ describe('the vault', () => {
     expect(Buffer.from(await keyVault.unwrap(wrapped, wrappingVersion))).toEqual(secret)
   })
 
-  it('is asked to sign and to unwrap by one request each, and for no challenge first', async () => {
+  it('signs and unwraps by one request each, without a challenge first', async () => {
     const cold = parts.connect()
 
     await Promise.all([cold.sign(version, digest, 'PS256'), cold.unwrap(wrapped, wrappingVersion)])
@@ -104,7 +104,7 @@ describe('the vault', () => {
     await expect(keyVault.signRow(digest, wrappingVersion)).resolves.toHaveLength(256)
   })
 
-  it('signs again as soon as an operator has mended the dates', async () => {
+  it('signs again as soon as an operator has corrected the dates', async () => {
     const { version: own } = await parts.vault.createCertificate('mended', { keySize: 2048 })
     const vault = parts.connect({ certificateName: 'mended' })
     parts.vault.setCertificateDates('mended', own, { expires: new Date(parts.now() - 1000) })
@@ -114,7 +114,7 @@ describe('the vault', () => {
     await expect(vault.sign(own, digest, 'PS256')).resolves.toBeDefined()
   })
 
-  it('is never asked for a key by something that is no version', async () => {
+  it('is never called with a key version of another form', async () => {
     for (const strange of [
       '',
       '../../secrets/x',
@@ -129,7 +129,7 @@ describe('the vault', () => {
     expect(parts.vault.requests).toEqual([])
   })
 
-  it('says of bytes that it never wrapped that the row cannot be read', async () => {
+  it('reports bytes that it never wrapped as an unreadable row', async () => {
     await expect(keyVault.unwrap(randomBytes(256), wrappingVersion)).rejects.toMatchObject({
       code: 'key_ring_unreadable',
     })
@@ -166,13 +166,13 @@ describe.each(calls)('a vault in trouble at %s', (operation, ask, missing) => {
     await expect(ask()).resolves.toBeDefined()
   })
 
-  it('says what is missing where it finds nothing', async () => {
+  it('names the missing part after a 404', async () => {
     parts.vault.faults.add({ operation, status: 404 })
 
     await expect(ask()).rejects.toMatchObject({ code: missing })
   })
 
-  it('tells how long it wants to be left alone, at once', async () => {
+  it('passes its Retry-After on at once', async () => {
     parts.vault.faults.add({ operation, status: 429, retryAfterSeconds: 77 })
     await expect(ask()).rejects.toMatchObject({ code: 'vault_throttled', retryAfterSeconds: 77 })
     expect(parts.vault.requests.filter(({ status }) => status === 429)).toHaveLength(1)
@@ -194,7 +194,7 @@ describe.each(calls)('a vault in trouble at %s', (operation, ask, missing) => {
 })
 
 describe('the identity that lets into the vault', () => {
-  it('that has no token, or none in time, is told apart from a vault in trouble', async () => {
+  it('without a token in time is distinguished from a vault in trouble', async () => {
     const without = parts.connect({ credential: { getToken: () => Promise.resolve(null) } })
     await expect(without.sign(version, digest, 'PS256')).rejects.toMatchObject({ code: 'managed_identity_unavailable' })
 
@@ -263,7 +263,7 @@ describe('something else where the vault should be', () => {
     await expect(there().readWrappingKey()).rejects.toMatchObject({ code: 'wrapping_key_missing' })
   })
 
-  it('is not believed an answer without a result, nor one that is too short', async () => {
+  it('is refused where its response has no result, or one that is too short', async () => {
     for (const body of [{}, { value: '' }, { kid: 'x', value: Buffer.alloc(16).toString('base64url') }]) {
       other.answer((_, response) => sendJson(response, body))
       await expect(there().sign(version, digest, 'PS256')).rejects.toMatchObject({ code: 'vault_unavailable' })

@@ -39,7 +39,7 @@ function cold(): TokenCredential {
 }
 
 describe('the broker’s own identity', () => {
-  it('is asked for once for all who wait, and kept', async () => {
+  it('is fetched once for all waiting requests, and kept', async () => {
     const credential = cold()
 
     const tokens = await Promise.all(Array.from({ length: 20 }, () => credential.getToken(scope)))
