@@ -10,7 +10,7 @@ import { createFaults, suffer } from '../vault/faults.ts'
 import type { FaultEffects, Faults } from '../vault/faults.ts'
 
 export interface ArmFault extends FaultEffects {
-  /** Part of the path; everything where it is left out. */
+  /** Part of the path. Without it, the fault applies to every request. */
   readonly path?: string
 }
 
@@ -38,7 +38,7 @@ export interface ArmState {
   readonly deletedVaults: Map<string, { readonly location: string; readonly resource: object }>
   /** Names of vaults in other subscriptions. */
   readonly takenVaultNames: Set<string>
-  /** What is there, by resource id. */
+  /** Present resources, by resource id. */
   readonly resources: Map<string, object>
   /** App settings by the resource id of the site. */
   readonly appSettings: Map<string, Readonly<Record<string, string>>>

@@ -1,6 +1,6 @@
 /**
- * What a deployment does at Microsoft Graph: applications by their unique name, service principals, the APIs of others.
- * Which keys an application has stands in applications.ts; the rest of its properties here.
+ * The part of Microsoft Graph that a deployment calls: applications by their unique name, service principals, other
+ * APIs. applications.ts has the keys of an application; this file has its other properties.
  */
 import { randomUUID } from 'node:crypto'
 import { keyCredentialJson } from './applications.ts'
@@ -19,18 +19,18 @@ export interface ServicePrincipal {
 
 export interface Directory {
   readonly routes: (applications: Applications) => readonly GraphRoute[]
-  /** What an application has beside its keys, by its object id. */
+  /** Properties of an application except its keys, by object id. */
   readonly properties: Map<string, Properties>
   readonly servicePrincipals: ServicePrincipal[]
   /** Delegated permissions that were consented to, as Graph lists them. */
   readonly grants: Properties[]
   /** May be changed at any time. */
   readonly settings: {
-    /** Whether callers may read applications; the identity of a pipeline has no right at Graph. */
+    /** Callers may read applications. The identity of a pipeline has no right at Graph. */
     mayRead: boolean
-    /** Whether callers may make app registrations. */
+    /** Callers may create app registrations. */
     mayCreate: boolean
-    /** Whether callers may change those that are there. */
+    /** Callers may change present app registrations. */
     mayChange: boolean
   }
 }
@@ -45,7 +45,7 @@ export function createDirectory(): Directory {
   const settings = { mayRead: true, mayCreate: true, mayChange: true }
 
   const routes = (applications: Applications): readonly GraphRoute[] => {
-    /** By object id, client id or unique name; whatever the path has. */
+    /** By object id, client id or unique name. */
     const find = (key: string): Application | undefined => {
       const [, alternate, value] = /^\((appId|uniqueName)='([^']*)'\)$/.exec(key) ?? []
       return applications.all.find((one) => {
@@ -66,7 +66,7 @@ export function createDirectory(): Directory {
         ...properties.get(application.id),
         id: application.id,
         appId: application.appId,
-        // Without being asked for by name they come back empty.
+        // Graph returns them empty unless $select names them.
         keyCredentials: selected?.includes('keyCredentials')
           ? applications.keysOf(application).map((key) => keyCredentialJson(key, true))
           : [],
@@ -80,7 +80,7 @@ export function createDirectory(): Directory {
       if (keyCredentials !== undefined) replaceKeys(application, keyCredentials as Properties[])
     }
 
-    /** The list that comes is the whole list: a key that isn't in it is gone. */
+    /** Graph replaces the whole list: a key that is not in it is removed. */
     const replaceKeys = (application: Application, keys: readonly Properties[]) => {
       const before = applications.keysOf(application)
       const kept = new Set(keys.map(({ keyId }) => keyId).filter((keyId) => keyId !== undefined))

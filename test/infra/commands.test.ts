@@ -8,9 +8,11 @@ import { root } from '../setup/bicep.ts'
  * lists them. A star marks a required flag.
  */
 const commands: Readonly<Record<string, string>> = {
+  'az account show': '--query --output',
   'az ad app create': '--display-name* --sign-in-audience',
   'az ad app credential reset': '--id* --cert --append',
   'az ad app delete': '--id*',
+  'az ad app federated-credential create': '--id* --parameters*',
   'az ad app permission admin-consent': '--id*',
   'az ad sp create': '--id*',
   'az deployment group create': '--resource-group* --name --template-file --parameters',
@@ -19,6 +21,8 @@ const commands: Readonly<Record<string, string>> = {
   'az functionapp keys list': '--name* --resource-group* --query --output',
   'az functionapp list-flexconsumption-locations': '--zone-redundant',
   'az functionapp list-flexconsumption-runtimes': '--location* --runtime*',
+  'az identity federated-credential create':
+    '--name* --identity-name* --resource-group* --issuer --subject --audiences',
   'az keyvault certificate download': '--vault-name* --name* --file* --encoding',
   'az keyvault certificate set-attributes': '--vault-name* --name* --version --enabled',
   'az keyvault key rotate': '--vault-name* --name*',
@@ -41,7 +45,7 @@ const commands: Readonly<Record<string, string>> = {
   'azd env set': '',
   'azd init': '--template',
   'azd package': '--all --output-path',
-  'azd pipeline config': '--provider',
+  'azd pipeline config': '--provider --auth-type',
   'azd provision': '--preview --no-prompt',
   'azd up': '--no-prompt',
 }
@@ -49,7 +53,7 @@ const names = Object.keys(commands).sort((one, other) => other.length - one.leng
 
 /** az groups that a command may begin with: another word behind `az` is prose. */
 const groups =
-  /^az (ad|account|bicep|deployment|eventgrid|functionapp|keyvault|lock|login|monitor|network|provider|rest|role|storage|webapp|group|resource)\b/
+  /^az (ad|account|bicep|deployment|eventgrid|functionapp|identity|keyvault|lock|login|monitor|network|provider|rest|role|storage|webapp|group|resource)\b/
 
 interface Found {
   readonly place: string

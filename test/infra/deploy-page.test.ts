@@ -143,6 +143,25 @@ describe('docs/deploy.md', () => {
     for (const permission of granted) expect(section).toContain(`\`${permission}\``)
   })
 
+  it('links to headings that are there, in this page and from others', () => {
+    const headings = [...page.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+      title
+        .toLowerCase()
+        .replace(/[^\w\s-]/g, '')
+        .replaceAll(' ', '-'),
+    )
+    const others = ['operations', 'certificate', 'architecture', 'providers', 'security'].map((name) =>
+      read('docs', `${name}.md`),
+    )
+    const links = [
+      ...page.matchAll(/\]\(#([^)]+)\)/g),
+      ...others.flatMap((text) => [...text.matchAll(/\]\(deploy\.md#([^)]+)\)/g)]),
+    ].map(([, anchor]) => anchor)
+
+    expect(links.length).toBeGreaterThan(8)
+    expect(links.filter((anchor) => !headings.includes(anchor ?? ''))).toEqual([])
+  })
+
   it('points at nothing that is not there', () => {
     for (const [, target] of page.matchAll(/\]\(([^)#]+)[^)]*\)/g)) {
       expect(existsSync(path.join(root, 'docs', target!)), target).toBe(true)

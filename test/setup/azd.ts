@@ -48,7 +48,7 @@ export interface Run {
   readonly output: string
 }
 
-/** What the person answers where azd asks. */
+/** The answers of the person to azd's prompts. */
 export interface Answers {
   readonly subscription?: string
   readonly location?: string
@@ -112,7 +112,7 @@ export interface Workplace {
   interruptAfter(writes: number | undefined): void
   /** Lets one step of azd's own fail once: provision, package or upload. */
   failOnce(step: 'provision' | 'package' | 'upload'): void
-  /** What git carries to a colleague or a pipeline: the committed files, no .azure folder. */
+  /** A clone on another machine: the committed files, without the .azure folder. */
   clone(options: Omit<WorkplaceOptions, 'azure' | 'clock'>): Promise<Workplace>
   remove(): Promise<void>
 }
@@ -364,7 +364,7 @@ export async function createWorkplace(options: WorkplaceOptions): Promise<Workpl
   }
 }
 
-/** Stand for the scripts of package.json where a test is not about the build itself. */
+/** In place of the scripts of package.json, for tests that are not about the build itself. */
 const markedScripts = {
   clean: (folder: string) => rm(path.join(folder, 'dist'), { recursive: true, force: true }),
   build: async (folder: string) => {

@@ -1,4 +1,4 @@
-/** The environment that the stories deploy: one front end with one API, and what a complete deployment leaves behind. */
+/** The environment that the stories deploy: one front end with one API, and the state after a complete deployment. */
 import { trust } from '../../setup/trust.ts'
 import { createWorkplace } from '../../setup/azd.ts'
 import type { Workplace, WorkplaceOptions } from '../../setup/azd.ts'
