@@ -1,6 +1,6 @@
-/** GET /logout/done: redirects from the provider's sign-out page to the front end's page. */
+/** GET /logout/done: redirects from the provider's sign-out page to the front end's page; with `handle`, goes there by POST. */
 import { seeOther } from '../shared/http/answer.ts'
-import { signedOutPage } from '../shared/http/pages.ts'
+import { postingPage, signedOutPage } from '../shared/http/pages.ts'
 import { endSsoCookie } from '../shared/sign-in/sso-cookie.ts'
 import type { Broker } from './compose/index.ts'
 import { parseQuery, readParameter } from './request.ts'
@@ -9,7 +9,13 @@ import type { Handle } from './respond.ts'
 export const logoutDone =
   ({ signOut }: Pick<Broker, 'signOut'>): Handle =>
   async (request) => {
-    const completed = await signOut.complete(readParameter(parseQuery(request), 'state'))
+    const query = parseQuery(request)
+    const handle = readParameter(query, 'handle')
+    if (handle !== undefined) {
+      const { action, fields } = await signOut.continueAtProvider(handle)
+      return postingPage('Sign out', action, fields)
+    }
+    const completed = await signOut.complete(readParameter(query, 'state'))
     // Only the mark of the front end that signed out: another one's must not end by this address.
     const cookies = completed.frontEndId === undefined ? [] : [endSsoCookie(completed.frontEndId)]
     return 'redirectTo' in completed

@@ -1,4 +1,4 @@
-/** Pages for people: one look, good on a phone, no script, a strict CSP that knows the one style by its hash. */
+/** Pages for people: one look, good on a phone, a strict CSP that knows the one style by its hash, and no script except the one line of `postingPage`. */
 import { createHash } from 'node:crypto'
 import { errorCatalogue } from '../errors/errors.ts'
 import type { BrokerError, Link } from '../errors/errors.ts'
@@ -87,6 +87,26 @@ export function signedOutPage(links: readonly Link[]): Answer {
     html`<p>You can close this page.</p>
       ${linkList(links)}`,
   )
+}
+
+/** Submits itself; a browser without scripts shows the button. */
+const submitScript = 'document.forms[0].submit()'
+const submitHash = createHash('sha256').update(submitScript).digest('base64')
+
+/**
+ * Sends the browser to another site by POST. The policy names no form-action: browsers apply it to redirects too, and the
+ * provider redirects to the front end in the end.
+ */
+export function postingPage(title: string, action: string, fields: Readonly<Record<string, string>>): Answer {
+  const inputs = Object.entries(fields).map(
+    ([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`,
+  )
+  const body = html`<form method="post" action="${action}">
+      ${inputs}<button class="way" type="submit">Continue</button>
+    </form>
+    ${new Html(`<script>${submitScript}</script>`)}`
+  const policy = `default-src 'none'; style-src 'sha256-${styleHash}'; script-src 'sha256-${submitHash}'; img-src data:; frame-ancestors 'none'; base-uri 'none'`
+  return page(200, title, body, { 'content-security-policy': policy })
 }
 
 function linkList(links: readonly Link[]): Html | undefined {

@@ -1,13 +1,11 @@
-/** The URL of the provider's sign-out. OpenID Connect RP-Initiated Logout 1.0 §2. */
+/** The request to the provider's sign-out. OpenID Connect RP-Initiated Logout 1.0 §2. */
 import type { IdentityProvider } from '../provider/provider.ts'
+import type { EndSessionForm } from './end-session-form.ts'
 
-/**
- * Servers and proxies commonly accept 8 KB of request line, some less; a longer URL would end the person's sign-out on an
- * error page of the provider. Without the hint, the provider shows the person a question.
- */
+/** Servers and proxies commonly accept 8 KB of request line, some less. A longer request goes by POST. */
 const mostUrlCharacters = 7_000
-/** A longer one would never fit the URL, so it is not kept either. */
-const mostTokenCharacters = 6_000
+/** The token shares a property of the session's row, of at most 64 KB, with the access tokens. */
+const mostTokenCharacters = 12_000
 
 /** @returns the ID token that the session keeps for the sign-out; undefined where the provider needs none */
 export function keptIdToken({ profile }: Pick<IdentityProvider, 'profile'>, idToken: string): string | undefined {
@@ -20,19 +18,23 @@ export interface EndSessionParameters {
   readonly logoutHint: string | undefined
 }
 
-/** @param endpoint of the provider's metadata; its own query stays */
-export function endSessionUrl(
+/**
+ * @param endpoint of the provider's metadata; its own query stays
+ * @returns the URL, or the form where the URL would be too long. §2 requires providers to support both
+ */
+export function endSessionRequest(
   endpoint: string,
   { clientId, postLogoutRedirectUri }: Pick<IdentityProvider, 'clientId' | 'postLogoutRedirectUri'>,
   { state, idToken, logoutHint }: EndSessionParameters,
-): string {
+): { readonly url: string } | { readonly form: EndSessionForm } {
+  const fields = {
+    client_id: clientId,
+    post_logout_redirect_uri: postLogoutRedirectUri,
+    state,
+    ...(logoutHint === undefined ? {} : { logout_hint: logoutHint }),
+    ...(idToken === undefined ? {} : { id_token_hint: idToken }),
+  }
   const url = new URL(endpoint)
-  url.searchParams.set('client_id', clientId)
-  url.searchParams.set('post_logout_redirect_uri', postLogoutRedirectUri)
-  url.searchParams.set('state', state)
-  if (logoutHint !== undefined) url.searchParams.set('logout_hint', logoutHint)
-  if (idToken === undefined) return url.href
-  const withHint = new URL(url)
-  withHint.searchParams.set('id_token_hint', idToken)
-  return withHint.href.length <= mostUrlCharacters ? withHint.href : url.href
+  for (const [name, value] of Object.entries(fields)) url.searchParams.set(name, value)
+  return url.href.length <= mostUrlCharacters ? { url: url.href } : { form: { action: endpoint, fields } }
 }

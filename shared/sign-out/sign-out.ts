@@ -1,7 +1,9 @@
 /** Sign-out begun by the person: ended here, then at the provider, then back to the front end. OpenID Connect RP-Initiated Logout 1.0. */
 import { BrokerError } from '../errors/errors.ts'
 import type { Link } from '../errors/errors.ts'
-import { endSessionUrl } from './end-session-url.ts'
+import { keepEndSessionForm, takeEndSessionForm } from './end-session-form.ts'
+import type { EndSessionForm } from './end-session-form.ts'
+import { endSessionRequest } from './end-session-url.ts'
 import { checkSignedOutUrl } from '../front-ends/return-url.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import type { Providers } from '../provider/provider.ts'
@@ -27,6 +29,13 @@ export interface SignOut {
    * @throws {BrokerError} `sign_out_unknown` where the state is not the broker's, or its front end is gone
    */
   complete(state: string | undefined): Promise<CompletedSignOut>
+  /**
+   * The sign-out at the provider by POST, for a request that is too long for a URL.
+   *
+   * @param handle of the URL that `begin` returned; untrusted
+   * @throws {BrokerError} `sign_out_unknown` where it opens no form, or its form was read before
+   */
+  continueAtProvider(handle: string): Promise<EndSessionForm>
 }
 
 /** The front end's page to go to; or, without a state or with an old one, a page of the broker with these links. */
@@ -61,7 +70,11 @@ export function createSignOut(options: SignOutOptions): SignOut {
     const endSessionEndpoint = (await provider?.metadata())?.endSessionEndpoint
     if (!provider || endSessionEndpoint === undefined) return target
     const state = sealToken([frontEnd.id, target, clock()], context, await ring.current())
-    return endSessionUrl(endSessionEndpoint, provider, { state, idToken, logoutHint: identity.loginHint })
+    const parameters = { state, idToken, logoutHint: identity.loginHint }
+    const request = endSessionRequest(endSessionEndpoint, provider, parameters)
+    if ('url' in request) return request.url
+    const handle = await keepEndSessionForm(request.form, options)
+    return `${provider.postLogoutRedirectUri}?handle=${handle}`
   }
 
   return {
@@ -81,6 +94,12 @@ export function createSignOut(options: SignOutOptions): SignOut {
         options.onFault(error)
         return target
       })
+    },
+
+    continueAtProvider: async (handle) => {
+      const form = await takeEndSessionForm(handle, options)
+      if (!form) throw new BrokerError('sign_out_unknown')
+      return form
     },
 
     complete: async (state) => {

@@ -255,6 +255,31 @@ describe('the signature of an ID token', () => {
     await expect(check(await by(other, honest()))).rejects.toMatchObject(refused('signature'))
   })
 
+  it.each<[string, KeyPair, string | null]>([
+    ['EdDSA', edwardsKey('ed448'), null],
+    ['Ed448', edwardsKey('ed448'), null],
+    ['ES256K', ecKey('secp256k1'), 'sha256'],
+  ])('is accepted by %s, which the signing library of these tests lacks', async (alg, pair, hash) => {
+    server.publishes(jwk(pair, { kid: 'one' }))
+    const at_hash =
+      hash === null
+        ? createHash('shake256', { outputLength: 114 })
+            .update(accessToken)
+            .digest()
+            .subarray(0, 57)
+            .toString('base64url')
+        : hashOf(accessToken)
+    const token = (claims: Claims) => {
+      const parts = [JSON.stringify({ alg, kid: 'one' }), JSON.stringify(claims)]
+      const input = parts.map((part) => Buffer.from(part).toString('base64url')).join('.')
+      const key = { key: pair.privateKey, dsaEncoding: 'ieee-p1363' } as const
+      return `${input}.${sign(hash, Buffer.from(input), key).toString('base64url')}`
+    }
+
+    await expect(check(token({ ...honest(), at_hash }))).resolves.toMatchObject({ subject: 'subject' })
+    await expect(check(token({ ...honest(), at_hash: 'x' }))).rejects.toMatchObject(refused('at_hash'))
+  })
+
   it.each(['at+jwt', 'application/at+jwt', 'logout+jwt', 'dpop+jwt'])('is not of the type %s', async (typ) => {
     await expect(check(await signed(honest(), { typ }))).rejects.toMatchObject(refused('typ'))
     for (const accepted of ['JWT', 'jwt', 'application/jwt', 'id_token+jwt', '']) {

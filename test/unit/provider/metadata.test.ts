@@ -119,6 +119,15 @@ describe('metadata of another provider than Entra', () => {
     expect(entraProfile({ ...tenant, ownKeysOf: 'an-id' }).checkMetadata({ ...json, ...rest }).jwksUri).toBe(keys)
   })
 
+  it('may name a userinfo endpoint, and one that is not accepted counts as absent', () => {
+    const userinfo = (address: unknown) => check({ userinfo_endpoint: address }).userinfoEndpoint
+
+    expect(userinfo('https://login.example.com/userinfo')).toBe('https://login.example.com/userinfo')
+    for (const bad of ['http://login.example.com/userinfo', 'https://10.0.0.1/userinfo', '', null, 7, undefined]) {
+      expect(userinfo(bad)).toBeUndefined()
+    }
+  })
+
   it('does not decide whom an assertion is for', () => {
     const assertionAudience = 'https://login.example.com/token'
     expect(openIdProfile({ authority }).assertion.audience).toBe(authority)
