@@ -130,7 +130,7 @@ export function composeRoll(
       onRecord: (record) => {
         versions.learn(record)
         const left = daysLeftOf(record, clock())
-        if (left !== undefined) telemetry.latest('broker.certificate.days_left', left)
+        if (left !== undefined) telemetry.gauge('broker.certificate.days_left', left)
       },
       log,
     })

@@ -12,7 +12,7 @@ import { createSignOutElsewhere } from '../../shared/sign-out/provider-logout.ts
 import type { SignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
 import { createSignOut } from '../../shared/sign-out/sign-out.ts'
 import type { SignOut } from '../../shared/sign-out/sign-out.ts'
-import type { Funnel } from '../../shared/telemetry/flow-events.ts'
+import type { FlowEvents } from '../../shared/telemetry/flow-events.ts'
 import type { Azure } from './azure.ts'
 import type { Provider } from './provider.ts'
 import type { Kept } from './sessions.ts'
@@ -30,11 +30,11 @@ type Parts = Pick<Azure, 'store'> &
   Pick<Kept, 'sessions' | 'codes' | 'refreshTokens'> & {
     readonly ring: KeyRing
     readonly frontEnds: FrontEnds
-    readonly funnel: Funnel
+    readonly flowEvents: FlowEvents
   }
 
 export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): Flows {
-  const { store, providers, ring, sessions, codes, refreshTokens, frontEnds, funnel } = parts
+  const { store, providers, ring, sessions, codes, refreshTokens, frontEnds, flowEvents } = parts
   const { baseUrl } = settings
 
   const signOut = createSignOut({
@@ -44,7 +44,7 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
     providers,
     frontEnds,
     clock,
-    funnel,
+    flowEvents,
     onFault,
   })
   return {
@@ -57,13 +57,13 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
       ring,
       codes,
       clock,
-      funnel,
+      flowEvents,
       baseUrl,
       lifetimeSeconds: settings.signIn.lifetimeSeconds,
       absoluteSeconds: settings.session.absoluteSeconds,
       onFault,
     }),
-    signOutElsewhere: createSignOutElsewhere({ store, ring, providers, funnel, clock }),
+    signOutElsewhere: createSignOutElsewhere({ store, ring, providers, flowEvents, clock }),
     authorizationServer: createAuthorizationServer({
       issuer: baseUrl,
       frontEnds,
@@ -73,7 +73,7 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
       signOut,
       signingKeys: createSigningKeys({ store, ring, clock, algorithms: algorithmsOf(frontEnds), onFault }),
       userinfo: createUserinfo({ store, ring, frontEnds, clock }),
-      funnel,
+      flowEvents,
       clock,
       onFault,
     }),

@@ -87,15 +87,15 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
   const tokenEndpoint: LazyTokenEndpoint = composeTokenEndpoint(base, azure, provider, certificate.assertions)
   const roll = composeRoll(base, azure, provider, certificate, tokenEndpoint, telemetry)
   const frontEnds = createFrontEnds(settings.frontEnds)
-  const funnel = composeFlowEvents(base, telemetry, frontEnds)
-  const kept = composeSessions(base, azure, ring, provider, funnel)
+  const flowEvents = composeFlowEvents(base, telemetry, frontEnds)
+  const kept = composeSessions(base, azure, ring, provider, flowEvents)
 
   return {
     baseUrl: settings.baseUrl,
     frontEnds,
     sessions: kept.sessions,
     accessTokens: kept.observedAccessTokens,
-    ...composeFlows(base, { ...azure, ...provider, ...kept, ring, frontEnds, funnel }),
+    ...composeFlows(base, { ...azure, ...provider, ...kept, ring, frontEnds, flowEvents }),
     readiness: createReadiness({
       ring,
       store: azure.store,
@@ -119,7 +119,7 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
     publishedKeys: certificate.publishedKeys,
     telemetry,
     warmUp: () =>
-      telemetry.own('start of an instance', async () => {
+      telemetry.backgroundOperation('start of an instance', async () => {
         const { assertions, versions } = certificate
         const results = await Promise.allSettled([
           ring.current(),

@@ -11,7 +11,7 @@ import type { AccessTokens } from '../../shared/session/access-tokens.ts'
 import { observeAccessTokens } from '../../shared/session/observed-access-tokens.ts'
 import { createSessions } from '../../shared/session/sessions.ts'
 import type { Sessions } from '../../shared/session/sessions.ts'
-import type { Funnel } from '../../shared/telemetry/flow-events.ts'
+import type { FlowEvents } from '../../shared/telemetry/flow-events.ts'
 import type { Azure } from './azure.ts'
 import type { Provider } from './provider.ts'
 import type { Base } from './telemetry.ts'
@@ -41,16 +41,16 @@ export function composeSessions(
   { store }: Azure,
   ring: KeyRing,
   { providers }: Provider,
-  funnel: Funnel,
+  flowEvents: FlowEvents,
 ): Kept {
   const { idleSeconds, absoluteSeconds, cacheSeconds } = settings.session
   const sessions = createSessions({ store, ring, clock, idleSeconds, absoluteSeconds, cacheSeconds })
-  const endForReuse = createEndForReuse(sessions, funnel)
-  const accessTokens = createAccessTokens({ sessions, providers, clock, idleSeconds, funnel, onFault })
+  const endForReuse = createEndForReuse(sessions, flowEvents)
+  const accessTokens = createAccessTokens({ sessions, providers, clock, idleSeconds, flowEvents, onFault })
   return {
     sessions,
     codes: createAuthorizationCodes({ store, ring, clock, endForReuse }),
     refreshTokens: createRefreshTokens({ store, ring, sessions, accessTokens, endForReuse, clock }),
-    observedAccessTokens: observeAccessTokens(accessTokens, funnel),
+    observedAccessTokens: observeAccessTokens(accessTokens, flowEvents),
   }
 }

@@ -4,9 +4,9 @@ import type { Clock } from '../../shared/async/deadline.ts'
 import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import { readProxyVariables } from '../../shared/outbound/proxy.ts'
 import type { Settings } from '../../shared/settings/settings.ts'
-import { createCourier } from '../../shared/telemetry/export-queue.ts'
-import { createFunnel, noFunnel } from '../../shared/telemetry/flow-events.ts'
-import type { Funnel } from '../../shared/telemetry/flow-events.ts'
+import { createExportQueue } from '../../shared/telemetry/export-queue.ts'
+import { createFlowEvents, noFlowEvents } from '../../shared/telemetry/flow-events.ts'
+import type { FlowEvents } from '../../shared/telemetry/flow-events.ts'
 import { describeError } from '../../shared/telemetry/log.ts'
 import type { Log } from '../../shared/telemetry/log.ts'
 import { createTelemetry, noTelemetry } from '../../shared/telemetry/telemetry.ts'
@@ -46,18 +46,18 @@ export function composeTelemetry({ settings, clock, log }: Base, environment: En
   )
   // The build writes the worker's file beside the bundle that contains this module.
   const file = new URL('./telemetry-worker.mjs', import.meta.url)
-  const courier = createCourier({
-    start: async (onGone) => {
+  const exportQueue = createExportQueue({
+    startWorker: async (onGone) => {
       const { startReportWorker } = await import('../../shared/telemetry/report-worker.ts')
       const proxies = readProxyVariables(environment)
       return startReportWorker({ settings: telemetry, proxies, environment: threadEnvironment, file }, onGone)
     },
     onFault: (error) => log('warn', 'telemetry fault', describeError(asBrokerError(error))),
   })
-  return createTelemetry({ courier, clock })
+  return createTelemetry({ exportQueue, clock })
 }
 
-export function composeFlowEvents({ clock }: Base, telemetry: Telemetry, frontEnds: FrontEnds): Funnel {
-  if (telemetry === noTelemetry) return noFunnel
-  return createFunnel({ telemetry, clock, isFrontEnd: (id) => frontEnds.find(id) !== undefined })
+export function composeFlowEvents({ clock }: Base, telemetry: Telemetry, frontEnds: FrontEnds): FlowEvents {
+  if (telemetry === noTelemetry) return noFlowEvents
+  return createFlowEvents({ telemetry, clock, isFrontEnd: (id) => frontEnds.find(id) !== undefined })
 }

@@ -12,8 +12,7 @@ export function observeAssertions(assertions: ClientAssertions, telemetry: Telem
     get: async () => {
       const assertion = await assertions.get()
       const issuedAt = assertions.state()?.issuedAt
-      if (issuedAt !== undefined)
-        telemetry.latest('broker.assertion.age_seconds', Math.round(clock() / 1000 - issuedAt))
+      if (issuedAt !== undefined) telemetry.gauge('broker.assertion.age_seconds', Math.round(clock() / 1000 - issuedAt))
       return assertion
     },
   }

@@ -10,7 +10,7 @@ import type { Sessions } from '../session/sessions.ts'
 import type { SignOut } from '../sign-out/sign-out.ts'
 import { tokenAnswer } from '../session/token-answer.ts'
 import type { TokenAnswer } from '../session/token-answer.ts'
-import type { Funnel } from '../telemetry/flow-events.ts'
+import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import { parseClientScopes } from '../front-ends/scopes.ts'
 import type { Identity } from '../provider/identity.ts'
@@ -60,19 +60,19 @@ export interface AuthorizationServerOptions {
   readonly signingKeys: SigningKeys
   readonly userinfo: Userinfo
   readonly onFault: (error: unknown) => void
-  readonly funnel: Funnel
+  readonly flowEvents: FlowEvents
   readonly clock: Clock
 }
 
 export function createAuthorizationServer(options: AuthorizationServerOptions): AuthorizationServer {
-  const { issuer, frontEnds, refreshTokens, sessions, funnel } = options
+  const { issuer, frontEnds, refreshTokens, sessions, flowEvents } = options
   return {
     token: async (form) => {
       const client = clientOf(form, frontEnds)
       const by = required(form.fields, 'grant_type')
       const grant = by === 'authorization_code' ? redeemCode : by === 'refresh_token' ? refreshSession : undefined
       if (!grant) throw new BrokerError('grant_type_unsupported')
-      const step = funnel.begin('token', { frontEnd: client.id, by })
+      const step = flowEvents.begin('token', { frontEnd: client.id, by })
       try {
         const { answer, isRepeat } = await grant(form, client, options)
         step.end(isRepeat ? 'repeated' : undefined)
@@ -84,9 +84,9 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
 
     revoke: async (form) => {
       const client = clientOf(form, frontEnds)
-      await funnel.track('sign_out', { frontEnd: client.id, by: 'revocation' }, async (step) => {
+      await flowEvents.track('sign_out', { frontEnd: client.id, by: 'revocation' }, async (step) => {
         const key = await refreshTokens.findKey(required(form.fields, 'token'), client.id)
-        step.about({ sessions: key && (await sessions.end(key)) ? 1 : 0 })
+        step.add({ sessions: key && (await sessions.end(key)) ? 1 : 0 })
       })
     },
 
@@ -113,7 +113,7 @@ type Grant = (form: ClientForm, client: FrontEnd, options: AuthorizationServerOp
 
 /** RFC 6749 §4.1.3: the session begins when the client brings its code. */
 const redeemCode: Grant = async ({ fields }, client, options) => {
-  const { codes, refreshTokens, sessions, funnel } = options
+  const { codes, refreshTokens, sessions, flowEvents } = options
   const { grant, lookAgain } = await codes.take({
     code: required(fields, 'code'),
     client,
@@ -128,7 +128,7 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
     ? tokens.accessTokens[accessTokenKey(scopes)]
     : await options.userinfo.issue({ clientId: client.id, identity, scopes: openid, rowKey })
   if (!token) throw new BrokerError('internal', { detail: 'a code without its access token' })
-  await funnel.track('session', { frontEnd: client.id, by: 'authorization_code' }, () =>
+  await flowEvents.track('session', { frontEnd: client.id, by: 'authorization_code' }, () =>
     sessions.beginGrant(key, identity, tokens, { grantedScopes: scopes, openid }),
   )
   // A second use, or a sign-out, found no session to end before this moment.

@@ -4,13 +4,13 @@
  */
 import type { Sessions } from '../session/sessions.ts'
 import type { SessionKey } from '../session/session-row.ts'
-import type { Funnel } from '../telemetry/flow-events.ts'
+import type { FlowEvents } from '../telemetry/flow-events.ts'
 
 export type EndForReuse = (session: Pick<SessionKey, 'frontEndId' | 'rowKey'>) => Promise<void>
 
-export function createEndForReuse(sessions: Pick<Sessions, 'end'>, funnel: Funnel): EndForReuse {
+export function createEndForReuse(sessions: Pick<Sessions, 'end'>, flowEvents: FlowEvents): EndForReuse {
   return (session) =>
-    funnel.track('sign_out', { frontEnd: session.frontEndId, by: 'reuse' }, async (step) =>
-      step.about({ sessions: (await sessions.end(session)) ? 1 : 0 }),
+    flowEvents.track('sign_out', { frontEnd: session.frontEndId, by: 'reuse' }, async (step) =>
+      step.add({ sessions: (await sessions.end(session)) ? 1 : 0 }),
     )
 }

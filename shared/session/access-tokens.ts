@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { BrokerError, asBrokerError, isPassingFault } from '../errors/errors.ts'
 import type { Providers } from '../provider/provider.ts'
-import type { Funnel } from '../telemetry/flow-events.ts'
+import type { FlowEvents } from '../telemetry/flow-events.ts'
 import { wait } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
@@ -29,7 +29,7 @@ export interface AccessTokensOptions {
   readonly providers: Pick<Providers, 'find'>
   readonly clock: Clock
   readonly idleSeconds: number
-  readonly funnel: Funnel
+  readonly flowEvents: FlowEvents
   readonly onFault: (error: unknown) => void
 }
 
@@ -108,7 +108,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     }
     if (!leased) return undefined
 
-    const step = options.funnel.begin('renewal', { frontEnd: read.session.key.frontEndId })
+    const step = options.flowEvents.begin('renewal', { frontEnd: read.session.key.frontEndId })
     try {
       const tokens = await (await provider.tokenEndpoint()).refresh(refreshToken, scopes, read.session.owner.identity)
       const token = {

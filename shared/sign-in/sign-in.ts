@@ -13,7 +13,7 @@ import type { KeyRing } from '../crypto/key-ring.ts'
 import { partitionOf } from '../session/session-row.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Store } from '../store/store.ts'
-import type { Funnel } from '../telemetry/flow-events.ts'
+import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import { authorizationUrl } from './authorization-url.ts'
 import { apiScopesOf } from '../front-ends/scopes.ts'
@@ -91,12 +91,12 @@ export interface SignInOptions {
   readonly lifetimeSeconds: number
   /** The lifetime of the single sign-on mark. */
   readonly absoluteSeconds: number
-  readonly funnel: Funnel
+  readonly flowEvents: FlowEvents
   readonly onFault: (error: unknown) => void
 }
 
 export function createSignIn(options: SignInOptions): SignIn {
-  const { frontEnds, providers, sessions, ring, funnel, clock, lifetimeSeconds } = options
+  const { frontEnds, providers, sessions, ring, flowEvents, clock, lifetimeSeconds } = options
 
   const linksOf = (frontEndId: string, returnUrl?: string) =>
     signInLinks({ frontEnd: frontEnds.find(frontEndId), returnUrl, again: 'Try again' }, options.baseUrl)
@@ -242,9 +242,9 @@ export function createSignIn(options: SignInOptions): SignIn {
 
   return {
     begin: (query, { origin, cookies, isNavigation }) =>
-      funnel.track('started', {}, async (step) => {
+      flowEvents.track('started', {}, async (step) => {
         const request = parseRequest(query, origin)
-        step.about({ frontEnd: request.frontEnd.id })
+        step.add({ frontEnd: request.frontEnd.id })
         try {
           if (!isNavigation) throw new BrokerError('login_required', { detail: 'no navigation' })
           return await beginFor(request, cookies)
@@ -256,7 +256,7 @@ export function createSignIn(options: SignInOptions): SignIn {
 
     complete: async (answer, cookies) => {
       const { state } = answer
-      let step = funnel.begin('returned', { frontEnd: frontEndIdOf(state) })
+      let step = flowEvents.begin('returned', { frontEnd: frontEndIdOf(state) })
       let transaction: Transaction
       try {
         transaction = await openTransaction(state, cookies, ring)
@@ -268,7 +268,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       }
       const { returnUrl, frontEndId } = transaction
       const about = { frontEnd: frontEndId, begunAt: transaction.begunAt }
-      step.about(about)
+      step.add(about)
       const ended = [endTransactionCookie(transactionCookieName(transaction.state))]
       try {
         const current = checkTransaction(transaction, { frontEnds, lifetimeSeconds, clock })
@@ -282,12 +282,12 @@ export function createSignIn(options: SignInOptions): SignIn {
           const cameBefore = new BrokerError('sign_in_unknown', { detail: 'the answer came before' })
           return { redirectTo: clientAnswer(transaction, cameBefore) ?? returnUrl, cookies: [] }
         }
-        step = funnel.begin('redeemed', about)
+        step = flowEvents.begin('redeemed', about)
         const { identity, redeemed } = await redeem(taken, current, provider)
         // An OAuth client's session begins when it brings its code.
         if (!current.client) {
           step.end()
-          step = funnel.begin('session', { ...about, by: 'cookie' })
+          step = flowEvents.begin('session', { ...about, by: 'cookie' })
         }
         const completed = await finish(current, identity, redeemed)
         step.end()

@@ -5,7 +5,7 @@
 import { textOf } from '../provider/id-token.ts'
 import { checkLogoutToken } from '../provider/logout-token.ts'
 import type { Providers } from '../provider/provider.ts'
-import type { Funnel } from '../telemetry/flow-events.ts'
+import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
 import { partitionOf, personOf } from '../session/session-row.ts'
@@ -35,12 +35,12 @@ export interface SignOutElsewhereOptions {
   readonly store: Store
   readonly ring: KeyRing
   readonly providers: Pick<Providers, 'all' | 'find' | 'primary'>
-  readonly funnel: Funnel
+  readonly flowEvents: FlowEvents
   readonly clock: Clock
 }
 
 export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOutElsewhere {
-  const { store, ring, providers, funnel } = options
+  const { store, ring, providers, flowEvents } = options
 
   /** Rows are found by keyed hashes, a key a month: each month that may have sealed a live session is looked at. */
   const ringKeys = (): Promise<readonly RingKey[]> => ring.keys()
@@ -67,13 +67,13 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
 
   return {
     byFrame: (issuer, sessionId) =>
-      funnel.track('sign_out', { by: 'frame' }, async (step) => {
+      flowEvents.track('sign_out', { by: 'frame' }, async (step) => {
         const named = providers.all.filter((provider) => issuer === undefined || provider.issuer === issuer)
         const ids = sessionIdsOf(sessionId)
         const counts = await Promise.all(
           named.flatMap((provider) => ids.map((id) => endProviderSession(provider.issuer, id))),
         )
-        step.about({ sessions: sum(counts) })
+        step.add({ sessions: sum(counts) })
         // The same answer whether or not the issuer is known, so the origins of all providers.
         const documents = await Promise.all(providers.all.map((provider) => provider.metadata()))
         const pages = documents.flatMap(({ issuer: own, authorizationEndpoint, endSessionEndpoint }) => [
@@ -85,10 +85,10 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
       }),
 
     byToken: (token) =>
-      funnel.track('sign_out', { by: 'logout_token' }, async (step) => {
+      flowEvents.track('sign_out', { by: 'logout_token' }, async (step) => {
         const { issuer, sessionId, subject, remember } = await checkLogoutToken(token, options)
-        if (sessionId !== undefined) step.about({ sessions: await endNamed(issuer, sessionId, subject) })
-        else if (subject !== undefined) step.about({ sessions: await endSessionsOf(issuer, subject) })
+        if (sessionId !== undefined) step.add({ sessions: await endNamed(issuer, sessionId, subject) })
+        else if (subject !== undefined) step.add({ sessions: await endSessionsOf(issuer, subject) })
         await remember()
       }),
   }

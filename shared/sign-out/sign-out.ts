@@ -7,7 +7,7 @@ import { endSessionRequest } from './end-session-url.ts'
 import { checkSignedOutUrl } from '../front-ends/return-url.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import type { Providers } from '../provider/provider.ts'
-import type { Funnel } from '../telemetry/flow-events.ts'
+import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { openToken, sealToken } from '../crypto/sealed-token.ts'
@@ -50,7 +50,7 @@ export interface SignOutOptions {
   readonly providers: Pick<Providers, 'find'>
   readonly frontEnds: FrontEnds
   readonly clock: Clock
-  readonly funnel: Funnel
+  readonly flowEvents: FlowEvents
   readonly onFault: (error: unknown) => void
 }
 
@@ -58,7 +58,7 @@ const context = 'sign-out'
 const lifetime = 60 * 60 * 1000
 
 export function createSignOut(options: SignOutOptions): SignOut {
-  const { sessions, ring, providers, funnel, clock } = options
+  const { sessions, ring, providers, flowEvents, clock } = options
 
   const providerSignOut = async (
     frontEnd: FrontEnd,
@@ -81,11 +81,11 @@ export function createSignOut(options: SignOutOptions): SignOut {
     begin: async (frontEnd, key, signedOutUrl) => {
       const target = checkSignedOutUrl(signedOutUrl, frontEnd)
       if (!key) return target
-      const session = await funnel.track('sign_out', { frontEnd: frontEnd.id, by: 'person' }, async (step) => {
+      const session = await flowEvents.track('sign_out', { frontEnd: frontEnd.id, by: 'person' }, async (step) => {
         const found = await sessions.find(key)
         // Codes first; end-sessions.ts explains the order.
         if (found) await endPendingCodes(options.store, key.rowKey.partition)
-        step.about({ sessions: (await sessions.end(key)) ? 1 : 0 })
+        step.add({ sessions: (await sessions.end(key)) ? 1 : 0 })
         return found?.session
       })
       if (!session) return target

@@ -1,48 +1,51 @@
 /**
- * Brings reports to Application Insights through a worker thread, which is started after the first answer: loading the
- * exporter takes a quarter of a second, in which the main thread would answer nobody. Until then, and whenever the
- * worker is slow or gone, reports wait in a bounded queue; what doesn't fit is counted and dropped.
+ * Queue between the broker and the telemetry thread. The thread is started after the first answer: loading the exporter
+ * takes a quarter of a second, during which the main thread could not answer. Until then, and while the thread is slow
+ * or gone, reports wait in a bounded queue; reports beyond the bound are counted and dropped.
  */
 import { withDeadline } from '../async/deadline.ts'
 import type { Fields, MetricReport, OperationReport, Report } from './report.ts'
 
-export interface Courier {
+export interface ExportQueue {
   operation(report: OperationReport): void
-  sum(name: string, value: number, fields: Fields): void
-  latest(name: string, value: number): void
-  /** There is, or will be, something to send, and somebody has had an answer. */
+  /** Adds to a counter. */
+  counter(name: string, value: number, fields: Fields): void
+  /** Sets a gauge; the newest value is sent. */
+  gauge(name: string, value: number): void
+  /** Schedules the next send. Called after an answer. */
   wake(): void
-  /** Waits until all is sent, a few seconds at most; nothing is started again afterwards. */
+  /** Sends everything, and waits for it a few seconds at most. Nothing is sent afterwards. */
   flush(): Promise<void>
 }
 
-/** The other end, in its own thread. */
+/** The telemetry thread, seen from the main thread. */
 export interface ReportWorker {
-  /** @returns when the worker took it over; rejects when the worker is gone */
-  take(report: Report): Promise<void>
+  /** @returns when the thread has received the report; rejects when the thread has ended */
+  enqueue(report: Report): Promise<void>
   flush(): Promise<void>
   stop(): void
 }
 
-export interface CourierOptions {
-  /** @param onGone called once, when the worker ended by itself */
-  readonly start: (onGone: (reason: unknown) => void) => Promise<ReportWorker>
+export interface ExportQueueOptions {
+  /** @param onGone called once, when the thread ends by itself */
+  readonly startWorker: (onGone: (reason: unknown) => void) => Promise<ReportWorker>
   readonly onFault: (error: unknown) => void
-  readonly pace?: Partial<Pace>
+  readonly timing?: Partial<Timing>
 }
 
 /** Milliseconds. */
-interface Pace {
-  /** After the first answer: the sign-in that woke this instance goes first. */
+interface Timing {
+  /** Between the first answer and the start of the thread: the sign-in that started this instance comes first. */
   readonly startAfter: number
   readonly betweenReports: number
-  /** After a worker that ended by itself. */
+  /** After a thread that ended by itself. */
   readonly restartAfter: number
   readonly giveUpAfter: number
   readonly flushWithin: number
 }
 
-const usualPace: Pace = {
+/** An instance that is ended by SIGTERM sends nothing more, so a report waits for two seconds at most. */
+const usualTiming: Timing = {
   startAfter: 2_000,
   betweenReports: 1_000,
   restartAfter: 60_000,
@@ -50,31 +53,32 @@ const usualPace: Pace = {
   flushWithin: 4_000,
 }
 const mostOperations = 500
-/** Of different fields; more than front ends × codes ever gives. */
+/** Metrics with different fields; front ends × error codes stay below it. */
 const mostMetrics = 1_000
 
-export function createCourier({ start, onFault, pace }: CourierOptions): Courier {
-  const { startAfter, betweenReports, restartAfter, giveUpAfter, flushWithin } = { ...usualPace, ...pace }
+export function createExportQueue({ startWorker, onFault, timing }: ExportQueueOptions): ExportQueue {
+  const { startAfter, betweenReports, restartAfter, giveUpAfter, flushWithin } = { ...usualTiming, ...timing }
   let operations: OperationReport[] = []
   let metrics = new Map<string, MetricReport>()
   let worker: ReportWorker | undefined
   let notBefore = -Infinity
-  let underWay: Promise<void> | undefined
+  let sending: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
   let isEnding = false
   let hasEnded = false
 
-  const hasSome = () => operations.length > 0 || metrics.size > 0
+  const isEmpty = () => operations.length === 0 && metrics.size === 0
 
-  const keep = (report: MetricReport) => {
+  const addMetric = (report: MetricReport) => {
     const { name, kind, fields } = report
     const key = `${name} ${Object.values(fields).join(' ')}`
     const before = metrics.get(key)
     if (!before && metrics.size >= mostMetrics) return
-    metrics.set(key, before && kind === 'sum' ? { ...before, value: before.value + report.value } : report)
+    metrics.set(key, before && kind === 'counter' ? { ...before, value: before.value + report.value } : report)
   }
 
-  const drop = (count: number) => keep({ name: 'broker.telemetry.dropped', kind: 'sum', value: count, fields: {} })
+  const drop = (count: number) =>
+    addMetric({ name: 'broker.telemetry.dropped', kind: 'counter', value: count, fields: {} })
 
   const onGone = (reason: unknown) => {
     worker = undefined
@@ -82,11 +86,11 @@ export function createCourier({ start, onFault, pace }: CourierOptions): Courier
     onFault(reason)
   }
 
-  /** One report at a time: a worker that is slow makes the queue grow to its bound, and no further. */
+  /** One report at a time: with a slow thread the queue grows to its bound and no further. */
   const send = async (): Promise<void> => {
-    if (hasEnded || !hasSome() || performance.now() < notBefore) return
+    if (hasEnded || isEmpty() || performance.now() < notBefore) return
     try {
-      worker ??= await start(onGone)
+      worker ??= await startWorker(onGone)
     } catch (error) {
       onGone(error)
       return
@@ -98,25 +102,25 @@ export function createCourier({ start, onFault, pace }: CourierOptions): Courier
     const report: Report = { operations, metrics: [...metrics.values()] }
     operations = []
     metrics = new Map()
-    const taking = worker
-    await withDeadline(taking.take(report), giveUpAfter, () => new Error('The telemetry worker hangs.')).catch(
+    const receiver = worker
+    await withDeadline(receiver.enqueue(report), giveUpAfter, () => new Error('The telemetry thread hangs.')).catch(
       (error: unknown) => {
         drop(report.operations.length)
-        if (worker !== taking) return
-        taking.stop()
+        if (worker !== receiver) return
+        receiver.stop()
         onGone(error)
       },
     )
   }
 
   const sendOnce = (): Promise<void> => {
-    underWay ??= send()
+    sending ??= send()
       .catch(onFault)
       .finally(() => {
-        underWay = undefined
-        if (hasSome()) schedule(betweenReports)
+        sending = undefined
+        if (!isEmpty()) schedule(betweenReports)
       })
-    return underWay
+    return sending
   }
 
   const schedule = (milliseconds: number) => {
@@ -130,7 +134,7 @@ export function createCourier({ start, onFault, pace }: CourierOptions): Courier
   }
 
   const sendAll = async (): Promise<void> => {
-    await underWay
+    await sending
     await sendOnce()
     await worker?.flush()
   }
@@ -140,15 +144,15 @@ export function createCourier({ start, onFault, pace }: CourierOptions): Courier
       if (operations.length < mostOperations) operations.push(report)
       else drop(1)
     },
-    sum: (name, value, fields) => keep({ name, kind: 'sum', value, fields }),
-    latest: (name, value) => keep({ name, kind: 'latest', value, fields: {} }),
+    counter: (name, value, fields) => addMetric({ name, kind: 'counter', value, fields }),
+    gauge: (name, value) => addMetric({ name, kind: 'gauge', value, fields: {} }),
     wake: () => {
-      if (hasSome()) schedule(worker ? betweenReports : startAfter)
+      if (!isEmpty()) schedule(worker ? betweenReports : startAfter)
     },
     flush: async () => {
       isEnding = true
       clearTimeout(timer)
-      // Whatever it waits for: an instance that ends is not held up by what watches it.
+      // Bounded: telemetry must not delay the end of an instance.
       await withDeadline(
         sendAll(),
         flushWithin,

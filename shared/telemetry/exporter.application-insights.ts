@@ -1,6 +1,6 @@
 /**
- * Reports as Application Insights takes them. Everything that the package would collect by itself is off: its HTTP
- * instrumentation writes codes and states into telemetry, and the rest measures a thread that does nothing else.
+ * Sends reports to Application Insights. Everything that the package collects by itself is off: its HTTP instrumentation
+ * writes codes and states into telemetry, and the rest measures a thread that only exports.
  */
 import { metrics, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api'
 import type { Attributes, Context, Counter, Gauge } from '@opentelemetry/api'
@@ -15,7 +15,7 @@ import { createManagedIdentity } from '../outbound/managed-identity.azure-identi
 import type { EventReport, MetricReport, OperationParent, Report, SpanReport } from './report.ts'
 
 export interface Exporter {
-  /** Takes it over; it goes out in the package's own time. */
+  /** Accepts a report; the package sends it within its export delay. */
   export(report: Report): void
   flush(): Promise<void>
 }
@@ -39,7 +39,7 @@ export function createExporter(settings: TelemetrySettings, proxies: ProxyVariab
       // The package sets no timeout, and an ingestion endpoint that never responds would collect requests.
       ...sdkNetworkOptions(createProxyPolicy(proxies), deadlineMilliseconds),
     },
-    // What is told was decided before; the package's own limit loses the first sign-in of an instance.
+    // The main thread has sampled already; the package's own limit would drop the first sign-in of an instance.
     tracesPerSecond: 0,
     samplingRatio: 1,
     enableTraceBasedSamplingForLogs: false,
@@ -64,20 +64,20 @@ export function createExporter(settings: TelemetrySettings, proxies: ProxyVariab
   const tracer = trace.getTracer(scope)
   const logger = logs.getLogger(scope)
   const meter = metrics.getMeter(scope)
-  const own = new BoundedMap<number, Context>(100)
+  const background = new BoundedMap<number, Context>(100)
   const counters = new Map<string, Counter>()
   const gauges = new Map<string, Gauge>()
 
-  /** Under the host's request, or under a span of its own. */
+  /** The host's request, or the span of a background operation, which is made here. */
   const contextOf = (parent: OperationParent): Context => {
     if (parent.kind === 'host') return remoteContext(parent.traceParent)
-    const there = own.get(parent.id)
-    if (there) return there
+    const known = background.get(parent.id)
+    if (known) return known
     const { name, startedAt, milliseconds } = parent
     const span = tracer.startSpan(name, { kind: SpanKind.SERVER, startTime: timeOf(startedAt) }, ROOT_CONTEXT)
     span.end(timeOf(startedAt + milliseconds))
     const context = trace.setSpan(ROOT_CONTEXT, span)
-    own.set(parent.id, context)
+    background.set(parent.id, context)
     return context
   }
 
@@ -101,7 +101,7 @@ export function createExporter(settings: TelemetrySettings, proxies: ProxyVariab
     })
 
   const exportMetric = ({ name, kind, value, fields }: MetricReport) => {
-    if (kind === 'sum') madeOnce(counters, name, () => meter.createCounter(name)).add(value, fields)
+    if (kind === 'counter') madeOnce(counters, name, () => meter.createCounter(name)).add(value, fields)
     else madeOnce(gauges, name, () => meter.createGauge(name)).record(value, fields)
   }
 
@@ -118,7 +118,7 @@ export function createExporter(settings: TelemetrySettings, proxies: ProxyVariab
   }
 }
 
-/** Seconds and nanoseconds: a plain number before this thread's own start would be taken as relative to it. */
+/** As seconds and nanoseconds: OpenTelemetry reads a small number as relative to the start of this thread. */
 function timeOf(milliseconds: number): [number, number] {
   const seconds = Math.floor(milliseconds / 1000)
   return [seconds, Math.round((milliseconds - seconds * 1000) * 1e6)]
@@ -129,7 +129,7 @@ function remoteContext(traceParent: string): Context {
   return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true })
 }
 
-/** By the names from which the package makes a dependency's type, target and result. */
+/** Attributes from which the package derives type, target and result of a dependency. */
 function attributesOf({ name, type, target }: SpanReport): Attributes {
   if (type !== 'HTTP') return { 'db.system.name': type, 'db.operation.name': name, 'server.address': target }
   const [method = '', path = ''] = name.split(' ')
@@ -137,9 +137,9 @@ function attributesOf({ name, type, target }: SpanReport): Attributes {
 }
 
 function madeOnce<T>(made: Map<string, T>, name: string, make: () => T): T {
-  const there = made.get(name)
-  if (there !== undefined) return there
-  const fresh = make()
-  made.set(name, fresh)
-  return fresh
+  const known = made.get(name)
+  if (known !== undefined) return known
+  const created = make()
+  made.set(name, created)
+  return created
 }

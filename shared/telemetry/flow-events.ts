@@ -1,6 +1,6 @@
 /**
- * The way of a sign-in and of the session that comes of it, step by step: each is a count and an event, so that a
- * number says how many get through, and an event why one did not. docs/operations.md explains them to operators.
+ * Steps of a sign-in and of its session. Each step is counted, and recorded as an event: the counts show how many
+ * succeed, an event shows why one did not. docs/operations.md explains them to operators.
  */
 import { defined } from '../json/json.ts'
 import { asBrokerError, errorCatalogue } from '../errors/errors.ts'
@@ -8,16 +8,16 @@ import type { Clock } from '../async/deadline.ts'
 import type { Telemetry } from './telemetry.ts'
 
 /**
- * `started`: the browser was sent to the provider. `returned`: it came back with an answer that belongs to it.
- * `redeemed`: the provider gave tokens, and the ID token is good. `session`: there is a session. `token`: an access
- * token was handed out. `renewal`: the provider was asked for a new one. `sign_out`: sessions were ended.
+ * `started`: the browser was sent to the provider. `returned`: it came back with a response for its own request.
+ * `redeemed`: the provider issued tokens, and the ID token is valid. `session`: a session was stored. `token`: an access
+ * token was returned. `renewal`: the provider was asked for a new one. `sign_out`: sessions were ended.
  */
 export type StepName = 'started' | 'returned' | 'redeemed' | 'session' | 'token' | 'renewal' | 'sign_out'
 
 export interface StepFields {
-  /** A registered one's id. */
+  /** Id of a registered front end. */
   readonly frontEnd?: string | undefined
-  /** Which of several ways: a grant type, who began a sign-out. */
+  /** A grant type, or the origin of a sign-out. */
   readonly by?: string
   /** When this sign-in began, milliseconds since the epoch. */
   readonly begunAt?: number
@@ -26,32 +26,32 @@ export interface StepFields {
 }
 
 export interface Step {
-  /** What was not known yet when it began. */
-  about(more: StepFields): void
+  /** Adds fields that were unknown at the beginning. */
+  add(more: StepFields): void
   /** @param outcome where it is neither a success nor a failure */
   end(outcome?: 'repeated'): void
   /** @returns the same error, so that it can be thrown */
   fail<E>(error: E): E
 }
 
-export interface Funnel {
+export interface FlowEvents {
   begin(name: StepName, fields?: StepFields): Step
-  /** A step that is one piece of work: it ends, or fails, as that does. */
+  /** Runs a step: it ends or fails as the work does. */
   track<T>(name: StepName, fields: StepFields, work: (step: Step) => Promise<T>): Promise<T>
 }
 
-export interface FunnelOptions {
+export interface FlowEventsOptions {
   readonly telemetry: Telemetry
   readonly clock: Clock
-  /** Only ids that are registered are told: what a request says may be anything. */
+  /** Only registered ids are recorded: a request can name anything. */
   readonly isFrontEnd: (id: string) => boolean
 }
 
-export function createFunnel({ telemetry, clock, isFrontEnd }: FunnelOptions): Funnel {
-  /** Steps that this instance has done before: the first of each pays for loading, keys and connections. */
+export function createFlowEvents({ telemetry, clock, isFrontEnd }: FlowEventsOptions): FlowEvents {
+  /** Steps that this instance has completed: the first of each includes loading, keys and connections. */
   const warm = new Set<StepName>()
 
-  const tell = (
+  const record = (
     name: StepName,
     fields: StepFields,
     outcome: { readonly outcome: string; readonly code?: string; readonly responsible?: string },
@@ -68,7 +68,7 @@ export function createFunnel({ telemetry, clock, isFrontEnd }: FunnelOptions): F
     telemetry.event(`broker.${name}`, dimensions, measurements)
   }
 
-  const begin: Funnel['begin'] = (name, known = {}) => {
+  const begin: FlowEvents['begin'] = (name, known = {}) => {
     let fields = known
     const started = performance.now()
     const measurements = () => ({
@@ -77,18 +77,18 @@ export function createFunnel({ telemetry, clock, isFrontEnd }: FunnelOptions): F
       ...defined({ sessions: fields.sessions }),
     })
     return {
-      about: (more) => {
+      add: (more) => {
         fields = { ...fields, ...more }
       },
       end: (outcome) => {
-        tell(name, fields, { outcome: outcome ?? 'succeeded' }, measurements())
+        record(name, fields, { outcome: outcome ?? 'succeeded' }, measurements())
         warm.add(name)
       },
       fail: (thrown) => {
         const { code } = asBrokerError(thrown)
         const { responsible, status } = errorCatalogue[code]
         telemetry.fail(status < 500 ? 'refused' : 'failed')
-        tell(name, fields, { outcome: 'failed', code, responsible }, measurements())
+        record(name, fields, { outcome: 'failed', code, responsible }, measurements())
         return thrown
       },
     }
@@ -109,10 +109,10 @@ export function createFunnel({ telemetry, clock, isFrontEnd }: FunnelOptions): F
   }
 }
 
-/** Where nothing is to be reported. */
-export const noFunnel: Funnel = {
-  begin: () => ({ about: () => undefined, end: () => undefined, fail: (error) => error }),
-  track: (_name, _fields, work) => work(noFunnel.begin('started')),
+/** Records nothing. */
+export const noFlowEvents: FlowEvents = {
+  begin: () => ({ add: () => undefined, end: () => undefined, fail: (error) => error }),
+  track: (_name, _fields, work) => work(noFlowEvents.begin('started')),
 }
 
 function round(milliseconds: number): number {

@@ -1,11 +1,11 @@
 /**
- * The log, through a list of what may stand in it. Lines go to the host's own log (`context.log`), which exports them
- * under the invocation's operation.
+ * The log: JSON lines with an event and a fixed list of fields. Lines go to the host's log (`context.log`), which exports
+ * them under the invocation's operation.
  */
 import { errorCatalogue } from '../errors/errors.ts'
 import type { BrokerError } from '../errors/errors.ts'
 
-/** Nothing that could sign someone in, no person's name, no text from outside: ids, codes and numbers. */
+/** Ids, codes and numbers only: nothing that could sign a person in, no person's name, no text from outside. */
 export interface LogFields {
   readonly reference?: string | undefined
   readonly frontEnd?: string | undefined
@@ -19,7 +19,7 @@ export interface LogFields {
   /** The certificate's version in the vault; public. */
   readonly certificateVersion?: string
   readonly daysLeft?: number
-  /** Of the certificate's roll. */
+  /** Step of the certificate's roll. */
   readonly step?: string
 }
 
@@ -50,7 +50,7 @@ export function createLog(sink: LogSink): Log {
   }
 }
 
-/** What the log may say of an error: its code, whose it is, and the detail that our own code wrote. */
+/** Log fields of an error: its code, the responsible party, and the detail, which the broker's own code wrote. */
 export function describeError(error: BrokerError): LogFields {
   return {
     code: error.code,
@@ -59,11 +59,11 @@ export function describeError(error: BrokerError): LogFields {
   }
 }
 
-/** An unknown cause is told by its kind and code only: its message may quote what somebody sent. */
+/** An unknown cause is described by its class and code only: its message may quote a request. */
 function describeCause(cause: unknown): string | undefined {
   if (!(cause instanceof Error)) return undefined
   const code = (cause as NodeJS.ErrnoException).code
-  // After the message, which may have lines that look like places too.
+  // After the message, whose lines may look like stack frames too.
   const message = cause.stack?.indexOf(cause.message) ?? -1
   const places = message < 0 ? undefined : cause.stack?.slice(message + cause.message.length)
   const place = places?.split('\n').find((line) => line.trimStart().startsWith('at '))

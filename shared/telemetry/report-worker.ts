@@ -1,4 +1,4 @@
-/** The worker thread, as the main thread sees it: batches go there, and each is acknowledged. */
+/** The main thread's side of the telemetry thread: sends reports to it, and waits for an acknowledgement of each. */
 import { Worker } from 'node:worker_threads'
 import type { ProxyVariables } from '../outbound/proxy.ts'
 import type { TelemetrySettings } from '../settings/settings.ts'
@@ -14,34 +14,35 @@ export interface ReportThreadData {
 }
 
 export interface ReportWorkerOptions extends ReportThreadData {
-  /** What the worker may see of the environment. */
+  /** The whole environment of the thread. */
   readonly environment: Readonly<Record<string, string>>
-  /** The built file; beside the one that runs. */
+  /** The built entry point, `report-thread.ts`. */
   readonly file: URL
 }
 
 /**
- * What the exporter would do by itself and must not: report about itself to somebody else, name the host it runs on,
- * take settings from places that nobody of ours looks at.
+ * Switches off what the exporter does by itself: reports about itself to its vendor, requests to the metadata service of
+ * the machine, and settings from other places. Its batches leave after a second: an instance that is ended by SIGTERM
+ * sends nothing more.
  */
-const fixedByUs = {
+const fixed = {
   APPLICATION_INSIGHTS_NO_STATSBEAT: 'true',
   APPLICATIONINSIGHTS_STATSBEAT_DISABLED: 'true',
   APPLICATIONINSIGHTS_SDKSTATS_DISABLED: 'true',
   APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED: 'true',
   APPLICATIONINSIGHTS_CONFIGURATION_CONTENT: '{}',
   OTEL_NODE_RESOURCE_DETECTORS: 'none',
-  // What waited for the thread comes all at once.
+  // The first report contains everything that waited for the thread.
   OTEL_BSP_MAX_QUEUE_SIZE: '8192',
   OTEL_BLRP_MAX_QUEUE_SIZE: '8192',
 }
 
-/** Far above what the exporter needs; a leak in it ends its thread, and not the broker. */
+/** Far above the exporter's need; a leak ends the thread and not the broker. */
 const mostMegabytes = 192
 
 /**
- * The name on the application map: the same as the host's own, so that both are one. Also where there is no such site:
- * without the name of one the exporter asks the machine's metadata service what it runs on.
+ * The name on the application map, which is the host's too. Needed outside Azure as well: without a site name the
+ * exporter requests the metadata service of the machine.
  */
 function roleOf({ environment }: ReportWorkerOptions): string {
   return environment.WEBSITE_SITE_NAME ?? 'certificate-token-broker'
@@ -52,14 +53,16 @@ export function startReportWorker(options: ReportWorkerOptions, onGone: (reason:
   const worker = new Worker(options.file, {
     workerData: { settings, proxies } satisfies ReportThreadData,
     env: {
+      OTEL_BSP_SCHEDULE_DELAY: '1000',
+      OTEL_BLRP_SCHEDULE_DELAY: '1000',
       ...options.environment,
-      ...fixedByUs,
+      ...fixed,
       OTEL_SERVICE_NAME: roleOf(options),
       WEBSITE_SITE_NAME: roleOf(options),
     },
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: mostMegabytes },
-    // What the exporter says about itself is no line of ours; the host would take it for an error of the app.
+    // The exporter's own messages are not the broker's log; the host would record them as errors of the app.
     stdout: true,
     stderr: true,
   })
@@ -93,7 +96,7 @@ export function startReportWorker(options: ReportWorkerOptions, onGone: (reason:
     })
 
   return {
-    take: (report) => post({ report }),
+    enqueue: (report) => post({ report }),
     flush: () => post({ flush: true }),
     stop: () => {
       isStopped = true

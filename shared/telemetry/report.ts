@@ -1,6 +1,6 @@
 /**
- * What an instance reports, as the main thread hands it to the worker thread: plain data only. Nothing in it can sign
- * anyone in, names a person or repeats text from outside: names, ids of front ends, codes and numbers.
+ * Reports of an instance, as the main thread passes them to the telemetry thread: plain data. Nothing in them can sign a
+ * person in, names a person or repeats text from outside: names, ids of front ends, codes and numbers only.
  */
 
 export type Fields = Readonly<Record<string, string | number | boolean>>
@@ -8,9 +8,9 @@ export type Fields = Readonly<Record<string, string | number | boolean>>
 /** A call to something outside the process. */
 export interface SpanReport {
   readonly name: string
-  /** What is spoken to, as the application map shows it. */
+  /** The called service, as the application map shows it. */
   readonly type: 'HTTP' | 'Azure table' | 'Azure key vault'
-  /** Host, with the port where it isn't the usual one. */
+  /** Host, with the port where it is not the usual one. */
   readonly target: string
   /** Milliseconds since the epoch. */
   readonly startedAt: number
@@ -27,7 +27,7 @@ export interface EventReport {
   readonly measurements: Readonly<Record<string, number>>
 }
 
-/** All that happened under one request of the host, or in a piece of work that no request began. */
+/** Spans and events under one request of the host, or of a background operation. */
 export interface OperationReport {
   readonly parent: OperationParent
   readonly spans: readonly SpanReport[]
@@ -36,19 +36,19 @@ export interface OperationReport {
 
 export type OperationParent =
   | { readonly kind: 'host'; /** W3C Trace Context §3.2 */ readonly traceParent: string }
-  /** `id`: what comes later belongs to the same. */
+  /** `id`: later reports with the same id belong to the same operation. */
   | {
-      readonly kind: 'own'
+      readonly kind: 'background'
       readonly id: number
       readonly name: string
       readonly startedAt: number
       readonly milliseconds: number
     }
 
-/** A counter's growth, or a gauge's newest value. */
+/** The growth of a counter, or the newest value of a gauge. */
 export interface MetricReport {
   readonly name: string
-  readonly kind: 'sum' | 'latest'
+  readonly kind: 'counter' | 'gauge'
   readonly value: number
   readonly fields: Fields
 }

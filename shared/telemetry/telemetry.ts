@@ -1,35 +1,35 @@
 /**
- * What the broker notes about itself: spans and events under the host's own request, and sums. Noting costs a few
- * microseconds and never fails; how it gets to Application Insights is known to the courier (courier.ts).
+ * Records spans and events under the host's request, counters and gauges. Recording costs a few microseconds and never
+ * fails; export-queue.ts brings the records to Application Insights.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Clock } from '../async/deadline.ts'
-import type { Courier } from './export-queue.ts'
+import type { ExportQueue } from './export-queue.ts'
 import type { EventReport, Fields, OperationParent, SpanReport } from './report.ts'
 
 export interface Telemetry {
   /**
-   * Runs one invocation: what is noted within stands under the host's own request.
+   * Runs one invocation: records made within belong to the host's request.
    *
-   * @param traceParent as the host gave it (W3C Trace Context); untrusted, since a caller may have sent it
-   * @param kind a job (a timer, an event) is rare, and always told whole
+   * @param traceParent from the host (W3C Trace Context); untrusted, since a caller may have sent it
+   * @param kind a job (a timer, an event) is rare, and always exported whole
    */
   invocation<T>(traceParent: string | undefined, work: () => Promise<T>, kind?: 'request' | 'job'): Promise<T>
-  /** Work that no request began; it becomes an operation of its own, and is always told whole. */
-  own<T>(name: string, work: () => Promise<T>): Promise<T>
-  /** Times a call to something outside. `describe` adds what only its outcome tells. */
+  /** Runs work outside any request as an operation of its own, which is always exported whole. */
+  backgroundOperation<T>(name: string, work: () => Promise<T>): Promise<T>
+  /** Times a call to another service. `describe` adds fields that depend on the result. */
   span<T>(call: Call, work: () => Promise<T>, describe?: (result: T) => Outcome): Promise<T>
   event(name: string, fields: Fields, measurements: Readonly<Record<string, number>>): void
   /**
-   * The operation is told whole, whatever the sampling says.
+   * Marks the operation as failed: it is exported whole even if the host does not sample it.
    *
-   * @param how `refused` where anybody can bring it about, as often as they like
+   * @param how `refused` for a failure that any caller can cause at will
    */
   fail(how?: Failure): void
   count(name: string, fields?: Fields): void
-  /** A value that is only true of now: the newest is sent. */
-  latest(name: string, value: number): void
-  /** Sends what is there; waits for it a few seconds at most, and never throws. */
+  /** Records a value that changes; the newest one is sent. */
+  gauge(name: string, value: number): void
+  /** Sends all records; waits for it a few seconds at most, and never throws. */
   flush(): Promise<void>
 }
 
@@ -43,111 +43,113 @@ export interface Outcome {
 }
 
 export interface TelemetryOptions {
-  readonly courier: Courier
+  readonly exportQueue: ExportQueue
   readonly clock: Clock
 }
 
-/** One operation's notes, until it ends. */
-interface Notes {
+/** The records of one operation. */
+interface Records {
   readonly traceParent: string | undefined
-  /** The host keeps this request by its own sampling. */
+  /** The host's exporter keeps this request. */
   readonly sampled: boolean
   spans: SpanReport[]
   events: EventReport[]
   failed: Failure | undefined
-  /** How it was told, once it has ended: work that goes on after the answer is told the same way. */
-  told: OperationParent | 'not' | undefined
+  /** Set when the operation has ended. Records of work that goes on after the answer are exported the same way. */
+  exportedUnder: OperationParent | 'nothing' | undefined
 }
 
-/** No operation has more: a loop must not fill the memory. */
-const mostNotes = 64
+/** Per operation: a loop must not fill the memory. */
+const mostRecords = 64
 /**
- * How many operations an instance tells whole: a burst, and so many a second. The sums count all of them; under a load
- * that is higher, this many are enough to see how calls go, and the cost stays what it is. Each kind has its own, so
- * that a flood of what anybody can send hides no fault of ours.
+ * How many operations an instance exports whole: a burst, and a number per second. Counters include all operations; under
+ * higher load this sample shows how calls perform, at a constant cost. Each kind has its own allowance, so that a flood
+ * of refused requests hides no fault of the broker.
  */
-const whole = {
+const allowances = {
   succeeded: { burst: 200, perSecond: 10 },
   refused: { burst: 200, perSecond: 10 },
   failed: { burst: 500, perSecond: 50 },
 }
 
-export function createTelemetry({ courier, clock }: TelemetryOptions): Telemetry {
-  const current = new AsyncLocalStorage<Notes>()
-  let lastOwn = 0
+export function createTelemetry({ exportQueue, clock }: TelemetryOptions): Telemetry {
+  const current = new AsyncLocalStorage<Records>()
+  let lastId = 0
   const isWithinRate = {
-    succeeded: createAllowance(whole.succeeded),
-    refused: createAllowance(whole.refused),
-    failed: createAllowance(whole.failed),
+    succeeded: createAllowance(allowances.succeeded),
+    refused: createAllowance(allowances.refused),
+    failed: createAllowance(allowances.failed),
   }
 
-  const tell = (notes: Notes, parent: OperationParent) => {
-    notes.told = parent
-    courier.operation({ parent, spans: notes.spans, events: notes.events })
+  const enqueue = (records: Records, parent: OperationParent) => {
+    records.exportedUnder = parent
+    exportQueue.operation({ parent, spans: records.spans, events: records.events })
   }
 
-  /** Requests in which no step happened, reads of sessions above all, are in the sums only. */
-  const isTold = (notes: Notes): boolean => {
-    if (notes.failed) return isWithinRate[notes.failed]()
-    return notes.events.length > 0 && notes.sampled && isWithinRate.succeeded()
+  /** Requests without a step, reads of sessions above all, appear in the counters only. */
+  const isExported = (records: Records): boolean => {
+    if (records.failed) return isWithinRate[records.failed]()
+    return records.events.length > 0 && records.sampled && isWithinRate.succeeded()
   }
 
-  const note = (add: (notes: Notes) => void) => {
-    const notes = current.getStore()
-    if (!notes || notes.told === 'not') return
-    if (notes.told !== undefined) {
-      const late: Notes = { ...notes, spans: [], events: [] }
+  const record = (add: (records: Records) => void) => {
+    const records = current.getStore()
+    if (!records || records.exportedUnder === 'nothing') return
+    if (records.exportedUnder !== undefined) {
+      const late: Records = { ...records, spans: [], events: [] }
       add(late)
-      tell(late, notes.told)
-    } else if (notes.spans.length + notes.events.length < mostNotes) add(notes)
+      enqueue(late, records.exportedUnder)
+    } else if (records.spans.length + records.events.length < mostRecords) add(records)
   }
 
   const run = async <T>(
-    notes: Notes,
+    records: Records,
     work: () => Promise<T>,
     parentOf: () => OperationParent | undefined,
   ): Promise<T> => {
     try {
-      return await current.run(notes, work)
+      return await current.run(records, work)
     } finally {
       const parent = parentOf()
-      if (parent) tell(notes, parent)
-      else notes.told = 'not'
-      // After the answer: the first invocation of an instance waits for nothing of this.
-      courier.wake()
+      if (parent) enqueue(records, parent)
+      else records.exportedUnder = 'nothing'
+      // After the answer: the first invocation of an instance does not wait for telemetry.
+      exportQueue.wake()
     }
   }
 
   return {
     invocation: (received, work, kind = 'request') => {
       const traceParent = received !== undefined && validTraceParent.test(received) ? received : undefined
-      const notes = newNotes(traceParent)
-      return run(notes, work, () =>
-        traceParent !== undefined && (kind === 'job' || isTold(notes)) ? { kind: 'host', traceParent } : undefined,
+      const records = newRecords(traceParent)
+      return run(records, work, () =>
+        traceParent !== undefined && (kind === 'job' || isExported(records))
+          ? { kind: 'host', traceParent }
+          : undefined,
       )
     },
 
-    own: (name, work) => {
-      const notes = newNotes(undefined)
+    backgroundOperation: (name, work) => {
+      const records = newRecords(undefined)
       const startedAt = clock()
       const started = performance.now()
-      return run(notes, work, () =>
-        notes.spans.length + notes.events.length > 0
-          ? { kind: 'own', id: ++lastOwn, name, startedAt, milliseconds: performance.now() - started }
+      return run(records, work, () =>
+        records.spans.length + records.events.length > 0
+          ? { kind: 'background', id: ++lastId, name, startedAt, milliseconds: performance.now() - started }
           : undefined,
       )
     },
 
     span: async (call, work, describe) => {
-      const notes = current.getStore()
-      if (!notes || notes.told === 'not') return work()
+      const records = current.getStore()
+      if (!records || records.exportedUnder === 'nothing') return work()
       const startedAt = clock()
       const started = performance.now()
       const end = ({ succeeded = true, fields }: Outcome) => {
         const milliseconds = performance.now() - started
         const { name, type, target } = call
         const all = { ...call.fields, ...fields }
-        note(({ spans }) => spans.push({ name, type, target, startedAt, milliseconds, succeeded, fields: all }))
+        record(({ spans }) => spans.push({ name, type, target, startedAt, milliseconds, succeeded, fields: all }))
       }
       try {
         const result = await work()
@@ -160,20 +162,20 @@ export function createTelemetry({ courier, clock }: TelemetryOptions): Telemetry
     },
 
     event: (name, fields, measurements) =>
-      note(({ events }) => events.push({ name, at: clock(), fields, measurements })),
+      record(({ events }) => events.push({ name, at: clock(), fields, measurements })),
 
     fail: (how = 'failed') => {
-      const notes = current.getStore()
-      if (notes && notes.failed !== 'failed') notes.failed = how
+      const records = current.getStore()
+      if (records && records.failed !== 'failed') records.failed = how
     },
 
-    count: (name, fields = {}) => courier.sum(name, 1, fields),
-    latest: (name, value) => courier.latest(name, value),
-    flush: () => courier.flush(),
+    count: (name, fields = {}) => exportQueue.counter(name, 1, fields),
+    gauge: (name, value) => exportQueue.gauge(name, value),
+    flush: () => exportQueue.flush(),
   }
 }
 
-/** @returns whether there is one more to spend; it grows again with time */
+/** A token bucket. @returns whether one more operation is allowed now */
 function createAllowance({ burst, perSecond }: { burst: number; perSecond: number }): () => boolean {
   let left = burst
   let since = performance.now()
@@ -189,26 +191,26 @@ function createAllowance({ burst, perSecond }: { burst: number; perSecond: numbe
 
 const validTraceParent = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
-function newNotes(traceParent: string | undefined): Notes {
-  // The lowest bit of the flags: the host records this request.
+function newRecords(traceParent: string | undefined): Records {
+  // The lowest bit of the flags: the host samples this request.
   const sampled = traceParent === undefined || (Number.parseInt(traceParent.slice(-2), 16) & 1) === 1
-  return { traceParent, sampled, spans: [], events: [], failed: undefined, told: undefined }
+  return { traceParent, sampled, spans: [], events: [], failed: undefined, exportedUnder: undefined }
 }
 
-/** A stable code of ours or of Node; never a message, which may quote what somebody sent. */
+/** A stable code of the broker or of Node; never a message, which may quote a request. */
 function failureOf(error: unknown): Fields {
   const code = (error as { code?: unknown } | undefined)?.code
   return { code: typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : 'unknown' }
 }
 
-/** Where nothing is to be reported. */
+/** Records nothing. */
 export const noTelemetry: Telemetry = {
   invocation: (_, work) => work(),
-  own: (_, work) => work(),
+  backgroundOperation: (_, work) => work(),
   span: (_, work) => work(),
   event: () => undefined,
   fail: () => undefined,
   count: () => undefined,
-  latest: () => undefined,
+  gauge: () => undefined,
   flush: () => Promise.resolve(),
 }

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { BrokerError, errorCatalogue } from '../../shared/errors/errors.ts'
 import type { ErrorCode } from '../../shared/errors/errors.ts'
-import { createFunnel } from '../../shared/telemetry/flow-events.ts'
+import { createFlowEvents } from '../../shared/telemetry/flow-events.ts'
 import type { StepName } from '../../shared/telemetry/flow-events.ts'
 import { createLog } from '../../shared/telemetry/log.ts'
 import type { LogLevel } from '../../shared/telemetry/log.ts'
@@ -24,8 +24,8 @@ describe('the alert that people cannot sign in', () => {
   const condition = conditionOf('sign-in-fails')
 
   it('counts by code what the operator or the provider has to remedy, at every step but a sign-out', () => {
-    const rows = metricsOf((funnel) => {
-      for (const name of stepNames) for (const code of codes) funnel.begin(name).fail(new BrokerError(code))
+    const rows = metricsOf((flowEvents) => {
+      for (const name of stepNames) for (const code of codes) flowEvents.begin(name).fail(new BrokerError(code))
     })
 
     const counted = run(condition, 'AppMetrics', rows)
@@ -42,10 +42,10 @@ describe('the alert that people cannot sign in', () => {
   })
 
   it('adds up what an instance has summed, and is silent about what went well', () => {
-    const rows = metricsOf((funnel) => {
-      for (let count = 0; count < 6; count++) funnel.begin('redeemed').fail(new BrokerError('provider_unavailable'))
-      for (let count = 0; count < 9; count++) funnel.begin('redeemed').end()
-      funnel.begin('returned').end('repeated')
+    const rows = metricsOf((flowEvents) => {
+      for (let count = 0; count < 6; count++) flowEvents.begin('redeemed').fail(new BrokerError('provider_unavailable'))
+      for (let count = 0; count < 9; count++) flowEvents.begin('redeemed').end()
+      flowEvents.begin('returned').end('repeated')
     })
 
     const sums = sumOf(condition, run(condition, 'AppMetrics', rows))
@@ -55,7 +55,7 @@ describe('the alert that people cannot sign in', () => {
   })
 
   it('takes an error that nobody named for one of the operator', () => {
-    const rows = metricsOf((funnel) => funnel.begin('session').fail(new TypeError('nobody expected this')))
+    const rows = metricsOf((flowEvents) => flowEvents.begin('session').fail(new TypeError('nobody expected this')))
 
     expect(run(condition, 'AppMetrics', rows)).toEqual([{ TimeGenerated: time, code: 'internal', failures: 1 }])
   })
@@ -148,14 +148,14 @@ function withIdentities(condition: Row, ...identities: readonly string[]): Row {
 }
 
 /** What the broker counts, as rows of the table that the exporter's sums get into. */
-function metricsOf(happens: (funnel: ReturnType<typeof createFunnel>) => void): Row[] {
+function metricsOf(happens: (flowEvents: ReturnType<typeof createFlowEvents>) => void): Row[] {
   const sums = new Map<string, { Name: string; Sum: number; Properties: Row; TimeGenerated: string }>()
   const count = (name: string, fields: Row = {}) => {
     const key = JSON.stringify([name, fields])
     const before = sums.get(key)
     sums.set(key, { TimeGenerated: time, Name: name, Properties: fields, Sum: (before?.Sum ?? 0) + 1 })
   }
-  happens(createFunnel({ telemetry: { ...noTelemetry, count }, clock: Date.now, isFrontEnd: () => true }))
+  happens(createFlowEvents({ telemetry: { ...noTelemetry, count }, clock: Date.now, isFrontEnd: () => true }))
   return [...sums.values()]
 }
 

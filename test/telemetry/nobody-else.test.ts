@@ -61,7 +61,7 @@ describe('the telemetry’s thread', () => {
     )
     const span = { name: 'GET /x', type: 'HTTP', target: 'login.example.com', succeeded: false, fields: {} } as const
     const traceParent = `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`
-    await worker.take({
+    await worker.enqueue({
       operations: [
         {
           parent: { kind: 'host', traceParent },
@@ -69,7 +69,7 @@ describe('the telemetry’s thread', () => {
           events: [{ name: 'broker.session', at: Date.now(), fields: { step: 'session' }, measurements: {} }],
         },
       ],
-      metrics: [{ name: 'broker.steps', kind: 'sum', value: 1, fields: {} }],
+      metrics: [{ name: 'broker.steps', kind: 'counter', value: 1, fields: {} }],
     })
     const noted = async () =>
       (await readFile(notes, 'utf8'))

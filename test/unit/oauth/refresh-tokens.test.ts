@@ -10,7 +10,7 @@ import { createClock, openRing, openSessions, somebody, startSessionParts } from
 import type { SessionParts } from '../session/parts.ts'
 import { createEndForReuse } from '../../../shared/oauth/reuse.ts'
 import { providersOf } from '../provider/provider-server.ts'
-import { noFunnel } from '../../../shared/telemetry/flow-events.ts'
+import { noFlowEvents } from '../../../shared/telemetry/flow-events.ts'
 
 const start = '2031-05-10T12:00:00.000Z'
 const hour = 3600
@@ -43,7 +43,7 @@ describe('a refresh token', () => {
       providers: providersOf({ tokenEndpoint: () => Promise.resolve(tokenEndpoint) }),
       clock,
       idleSeconds: hour,
-      funnel: noFunnel,
+      flowEvents: noFlowEvents,
       onFault: () => undefined,
     })
     newInstance = (untilReady = () => Promise.resolve()) =>
@@ -52,7 +52,7 @@ describe('a refresh token', () => {
         ring,
         sessions,
         accessTokens: { get: (...asked) => untilReady().then(() => accessTokens.get(...asked)) },
-        endForReuse: createEndForReuse(sessions, noFunnel),
+        endForReuse: createEndForReuse(sessions, noFlowEvents),
         clock,
       })
     refreshTokens = newInstance()

@@ -10,7 +10,7 @@ import type { TableProxy } from '../../setup/table-proxy.ts'
 import { createClock, openRing, openSessions, somebody, startSessionParts } from './parts.ts'
 import type { SessionParts } from './parts.ts'
 import { providersOf } from '../provider/provider-server.ts'
-import { noFunnel } from '../../../shared/telemetry/flow-events.ts'
+import { noFlowEvents } from '../../../shared/telemetry/flow-events.ts'
 
 const start = '2031-05-10T12:00:00.000Z'
 const scopes = ['api://demo/orders.read']
@@ -52,7 +52,7 @@ describe('access tokens', () => {
       sessions: by,
       clock,
       idleSeconds: 3600,
-      funnel: noFunnel,
+      flowEvents: noFlowEvents,
       onFault: (error) => faults.push(error),
       providers: providersOf({
         tokenEndpoint: () =>

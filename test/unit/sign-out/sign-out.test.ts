@@ -5,7 +5,7 @@ import type { ProviderMetadata } from '../../../shared/provider/provider.ts'
 import { providersOf } from '../provider/provider-server.ts'
 import { createClock, openRing, openSessions, somebody, startSessionParts } from '../session/parts.ts'
 import type { SessionParts } from '../session/parts.ts'
-import { noFunnel } from '../../../shared/telemetry/flow-events.ts'
+import { noFlowEvents } from '../../../shared/telemetry/flow-events.ts'
 
 const page = 'http://localhost:3000/bye'
 const metadata = { endSessionEndpoint: 'https://localhost:7171/tenant/oauth2/v2.0/logout' } as ProviderMetadata
@@ -47,7 +47,7 @@ describe('a sign-out that comes back late', () => {
       providers,
       frontEnds,
       clock,
-      funnel: noFunnel,
+      flowEvents: noFlowEvents,
       onFault: () => undefined,
     })
     const cookie = await sessions.begin('shop', somebody, { refreshToken: 'r', accessTokens: {} })

@@ -1,21 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createCourier } from '../../../shared/telemetry/export-queue.ts'
-import type { CourierOptions } from '../../../shared/telemetry/export-queue.ts'
+import { createExportQueue } from '../../../shared/telemetry/export-queue.ts'
+import type { ExportQueueOptions } from '../../../shared/telemetry/export-queue.ts'
 import type { OperationReport, Report } from '../../../shared/telemetry/report.ts'
 
 const operation: OperationReport = { parent: { kind: 'host', traceParent: 'x' }, spans: [], events: [] }
 
-function parts(take: (report: Report) => Promise<void> = () => Promise.resolve()) {
+function parts(enqueue: (report: Report) => Promise<void> = () => Promise.resolve()) {
   const reports: Report[] = []
   const faults: unknown[] = []
   const workers: { stopped: boolean; flushed: number; gone: (reason: unknown) => void }[] = []
-  const start: CourierOptions['start'] = (gone) => {
+  const startWorker: ExportQueueOptions['startWorker'] = (gone) => {
     const worker = { stopped: false, flushed: 0, gone }
     workers.push(worker)
     return Promise.resolve({
-      take: (report) => {
+      enqueue: (report) => {
         reports.push(report)
-        return take(report)
+        return enqueue(report)
       },
       flush: () => {
         worker.flushed += 1
@@ -26,20 +26,25 @@ function parts(take: (report: Report) => Promise<void> = () => Promise.resolve()
       },
     })
   }
-  return { reports, faults, workers, courier: createCourier({ start, onFault: (error) => faults.push(error) }) }
+  return {
+    reports,
+    faults,
+    workers,
+    exportQueue: createExportQueue({ startWorker, onFault: (error) => faults.push(error) }),
+  }
 }
 
-describe('the courier', () => {
+describe('the export queue', () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
   it('starts its worker some time after the first answer, and takes along what happened before', async () => {
-    const { courier, reports, workers } = parts()
-    courier.operation(operation)
+    const { exportQueue, reports, workers } = parts()
+    exportQueue.operation(operation)
     await vi.advanceTimersByTimeAsync(60_000)
     expect(workers).toHaveLength(0)
 
-    courier.wake()
+    exportQueue.wake()
     await vi.advanceTimersByTimeAsync(1_000)
     expect(workers).toHaveLength(0)
     await vi.advanceTimersByTimeAsync(1_000)
@@ -47,60 +52,62 @@ describe('the courier', () => {
   })
 
   it('starts none where there is nothing to tell', async () => {
-    const { courier, workers } = parts()
-    courier.wake()
+    const { exportQueue, workers } = parts()
+    exportQueue.wake()
     await vi.advanceTimersByTimeAsync(60_000)
-    await courier.flush()
+    await exportQueue.flush()
     expect(workers).toHaveLength(0)
   })
 
   it('adds sums up, and keeps the newest of what is only true now', async () => {
-    const { courier, reports } = parts()
-    for (let i = 0; i < 1000; i++) courier.sum('reads', 1, { front_end: i % 2 === 0 ? 'shop' : 'desk' })
-    courier.latest('age', 1)
-    courier.latest('age', 2)
-    courier.wake()
+    const { exportQueue, reports } = parts()
+    for (let i = 0; i < 1000; i++) exportQueue.counter('reads', 1, { front_end: i % 2 === 0 ? 'shop' : 'desk' })
+    exportQueue.gauge('age', 1)
+    exportQueue.gauge('age', 2)
+    exportQueue.wake()
     await vi.advanceTimersByTimeAsync(2_000)
     expect(reports[0]!.metrics).toEqual([
-      { name: 'reads', kind: 'sum', value: 500, fields: { front_end: 'shop' } },
-      { name: 'reads', kind: 'sum', value: 500, fields: { front_end: 'desk' } },
-      { name: 'age', kind: 'latest', value: 2, fields: {} },
+      { name: 'reads', kind: 'counter', value: 500, fields: { front_end: 'shop' } },
+      { name: 'reads', kind: 'counter', value: 500, fields: { front_end: 'desk' } },
+      { name: 'age', kind: 'gauge', value: 2, fields: {} },
     ])
   })
 
   it('has one report under way; what comes meanwhile waits up to a bound, and the rest is counted', async () => {
     const taken = Promise.withResolvers<undefined>()
-    const { courier, reports } = parts(() => taken.promise)
-    courier.operation(operation)
-    courier.wake()
+    const { exportQueue, reports } = parts(() => taken.promise)
+    exportQueue.operation(operation)
+    exportQueue.wake()
     await vi.advanceTimersByTimeAsync(2_000)
-    for (let i = 0; i < 10_000; i++) courier.operation(operation)
-    courier.wake()
+    for (let i = 0; i < 10_000; i++) exportQueue.operation(operation)
+    exportQueue.wake()
     await vi.advanceTimersByTimeAsync(10_000)
     expect(reports).toHaveLength(1)
 
     taken.resolve(undefined)
     await vi.advanceTimersByTimeAsync(2_000)
     expect(reports[1]!.operations).toHaveLength(500)
-    expect(reports[1]!.metrics).toEqual([{ name: 'broker.telemetry.dropped', kind: 'sum', value: 9_500, fields: {} }])
+    expect(reports[1]!.metrics).toEqual([
+      { name: 'broker.telemetry.dropped', kind: 'counter', value: 9_500, fields: {} },
+    ])
   })
 
   it('keeps a bounded number of sums, however many different ones there are', async () => {
-    const { courier, reports } = parts()
-    for (let i = 0; i < 10_000; i++) courier.sum('reads', 1, { front_end: String(i) })
-    courier.wake()
+    const { exportQueue, reports } = parts()
+    for (let i = 0; i < 10_000; i++) exportQueue.counter('reads', 1, { front_end: String(i) })
+    exportQueue.wake()
     await vi.advanceTimersByTimeAsync(2_000)
     expect(reports[0]!.metrics).toHaveLength(1_000)
   })
 
   it('starts a worker that ended anew, a minute later', async () => {
-    const { courier, workers, faults } = parts()
-    courier.operation(operation)
-    courier.wake()
+    const { exportQueue, workers, faults } = parts()
+    exportQueue.operation(operation)
+    exportQueue.wake()
     await vi.advanceTimersByTimeAsync(2_000)
     workers[0]!.gone(new Error('out of memory'))
-    courier.operation(operation)
-    courier.wake()
+    exportQueue.operation(operation)
+    exportQueue.wake()
     await vi.advanceTimersByTimeAsync(50_000)
     expect(workers).toHaveLength(1)
     expect(faults).toHaveLength(1)
@@ -111,9 +118,9 @@ describe('the courier', () => {
 
   it('stops a worker that hangs, and counts what it had', async () => {
     let hangs = true
-    const { courier, workers, reports } = parts(() => (hangs ? new Promise(() => undefined) : Promise.resolve()))
-    courier.operation(operation)
-    courier.wake()
+    const { exportQueue, workers, reports } = parts(() => (hangs ? new Promise(() => undefined) : Promise.resolve()))
+    exportQueue.operation(operation)
+    exportQueue.wake()
     await vi.advanceTimersByTimeAsync(40_000)
     expect(workers).toMatchObject([{ stopped: true }])
 
@@ -124,22 +131,22 @@ describe('the courier', () => {
   })
 
   it('sends what is left at the end, and stops the worker', async () => {
-    const { courier, reports, workers } = parts()
-    courier.operation(operation)
-    await courier.flush()
+    const { exportQueue, reports, workers } = parts()
+    exportQueue.operation(operation)
+    await exportQueue.flush()
     expect(reports).toHaveLength(1)
     expect(workers).toMatchObject([{ flushed: 1, stopped: true }])
 
-    courier.operation(operation)
-    courier.wake()
+    exportQueue.operation(operation)
+    exportQueue.wake()
     await vi.advanceTimersByTimeAsync(60_000)
     expect(workers).toHaveLength(1)
   })
 
   it('waits a few seconds at the end, and no longer', async () => {
-    const { courier, workers, faults } = parts(() => new Promise(() => undefined))
-    courier.operation(operation)
-    const flushed = courier.flush()
+    const { exportQueue, workers, faults } = parts(() => new Promise(() => undefined))
+    exportQueue.operation(operation)
+    const flushed = exportQueue.flush()
     await vi.advanceTimersByTimeAsync(4_000)
     await flushed
     expect(workers).toMatchObject([{ stopped: true }])
@@ -148,12 +155,12 @@ describe('the courier', () => {
 
   it('starts no worker after the end, whenever the last one has taken what it had', async () => {
     let taken: () => void = () => undefined
-    const { courier, workers } = parts(() => new Promise<void>((resolve) => (taken = resolve)))
-    courier.operation(operation)
-    courier.wake()
+    const { exportQueue, workers } = parts(() => new Promise<void>((resolve) => (taken = resolve)))
+    exportQueue.operation(operation)
+    exportQueue.wake()
     await vi.advanceTimersByTimeAsync(2_000)
-    courier.operation(operation)
-    const flushed = courier.flush()
+    exportQueue.operation(operation)
+    const flushed = exportQueue.flush()
     await vi.advanceTimersByTimeAsync(4_000)
     await flushed
 
@@ -164,14 +171,14 @@ describe('the courier', () => {
 
   it('throws at nobody where no worker can be started', async () => {
     const faults: unknown[] = []
-    const start = () => {
+    const startWorker = () => {
       throw new Error('no threads')
     }
-    const courier = createCourier({ start, onFault: (error) => faults.push(error) })
-    courier.operation(operation)
-    courier.wake()
+    const exportQueue = createExportQueue({ startWorker, onFault: (error) => faults.push(error) })
+    exportQueue.operation(operation)
+    exportQueue.wake()
     await vi.advanceTimersByTimeAsync(50_000)
     expect(faults).toHaveLength(1)
-    await courier.flush()
+    await exportQueue.flush()
   })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { BrokerError } from '../../../shared/errors/errors.ts'
-import type { Courier } from '../../../shared/telemetry/export-queue.ts'
-import { createFunnel } from '../../../shared/telemetry/flow-events.ts'
+import type { ExportQueue } from '../../../shared/telemetry/export-queue.ts'
+import { createFlowEvents } from '../../../shared/telemetry/flow-events.ts'
 import type { Fields, OperationReport } from '../../../shared/telemetry/report.ts'
 import { createTelemetry } from '../../../shared/telemetry/telemetry.ts'
 
@@ -11,17 +11,17 @@ const call = { name: 'find sessions', type: 'Azure table', target: 'store' } as 
 function parts() {
   const operations: OperationReport[] = []
   const sums: { name: string; fields: Fields }[] = []
-  const courier: Courier = {
+  const exportQueue: ExportQueue = {
     operation: (report) => operations.push(report),
-    sum: (name, _, fields) => sums.push({ name, fields }),
-    latest: () => undefined,
+    counter: (name, _, fields) => sums.push({ name, fields }),
+    gauge: () => undefined,
     wake: () => undefined,
     flush: () => Promise.resolve(),
   }
   let now = 1_000_000
-  const telemetry = createTelemetry({ courier, clock: () => now++ })
-  const funnel = createFunnel({ telemetry, clock: () => now, isFrontEnd: (id) => id === 'shop' })
-  return { operations, sums, telemetry, funnel }
+  const telemetry = createTelemetry({ exportQueue, clock: () => now++ })
+  const flowEvents = createFlowEvents({ telemetry, clock: () => now, isFrontEnd: (id) => id === 'shop' })
+  return { operations, sums, telemetry, flowEvents }
 }
 
 describe('an invocation', () => {
@@ -73,13 +73,13 @@ describe('an invocation', () => {
   })
 
   it('is not told where the host does not keep it, unless it failed', async () => {
-    const { operations, telemetry, funnel } = parts()
+    const { operations, telemetry, flowEvents } = parts()
     const unsampled = traceParent.replace(/01$/, '00')
-    await telemetry.invocation(unsampled, () => funnel.track('session', {}, () => Promise.resolve()))
+    await telemetry.invocation(unsampled, () => flowEvents.track('session', {}, () => Promise.resolve()))
     expect(operations).toEqual([])
 
     const failing = telemetry.invocation(unsampled, () =>
-      funnel.track('session', {}, () => Promise.reject(new BrokerError('store_unavailable'))),
+      flowEvents.track('session', {}, () => Promise.reject(new BrokerError('store_unavailable'))),
     )
     await expect(failing).rejects.toThrow()
     expect(operations).toHaveLength(1)
@@ -112,9 +112,9 @@ describe('an invocation', () => {
   })
 
   it('is one of so many a second that are told, and of more that failed', async () => {
-    const { operations, telemetry, funnel } = parts()
+    const { operations, telemetry, flowEvents } = parts()
     const one = (work: () => Promise<void>) =>
-      telemetry.invocation(traceParent, () => funnel.track('session', {}, work)).catch(() => undefined)
+      telemetry.invocation(traceParent, () => flowEvents.track('session', {}, work)).catch(() => undefined)
     for (let i = 0; i < 1000; i++) await one(() => Promise.resolve())
     const succeeded = operations.length
     for (let i = 0; i < 400; i++) await one(() => Promise.reject(new BrokerError('store_unavailable')))
@@ -126,9 +126,9 @@ describe('an invocation', () => {
 
 describe('a flood of what anybody can send', () => {
   it('is told in part, and hides neither a fault of ours nor who signs in', async () => {
-    const { operations, sums, telemetry, funnel } = parts()
+    const { operations, sums, telemetry, flowEvents } = parts()
     const one = (work: () => Promise<void>) =>
-      telemetry.invocation(traceParent, () => funnel.track('returned', {}, work)).catch(() => undefined)
+      telemetry.invocation(traceParent, () => flowEvents.track('returned', {}, work)).catch(() => undefined)
     const codes = () => operations.flatMap(({ events }) => events.map(({ fields }) => fields.code))
 
     const anybody = ['sign_in_unknown', 'logout_token_refused', 'answer_invalid', 'parameter_invalid'] as const
@@ -172,26 +172,26 @@ describe('a call', () => {
 
 describe('a step', () => {
   it('names registered front ends, and no other', async () => {
-    const { sums, telemetry, funnel } = parts()
+    const { sums, telemetry, flowEvents } = parts()
     for (const frontEnd of ['shop', 'what-somebody-sent']) {
-      await telemetry.invocation(traceParent, () => funnel.track('token', { frontEnd }, () => Promise.resolve()))
+      await telemetry.invocation(traceParent, () => flowEvents.track('token', { frontEnd }, () => Promise.resolve()))
     }
     expect(sums.map(({ fields }) => fields.front_end)).toEqual(['shop', undefined])
   })
 
   it('is cold until it was done once', async () => {
-    const { sums, funnel } = parts()
-    await funnel.track('token', {}, () => Promise.reject(new BrokerError('internal'))).catch(() => undefined)
-    await funnel.track('token', {}, () => Promise.resolve())
-    await funnel.track('token', {}, () => Promise.resolve())
-    await funnel.track('session', {}, () => Promise.resolve())
+    const { sums, flowEvents } = parts()
+    await flowEvents.track('token', {}, () => Promise.reject(new BrokerError('internal'))).catch(() => undefined)
+    await flowEvents.track('token', {}, () => Promise.resolve())
+    await flowEvents.track('token', {}, () => Promise.resolve())
+    await flowEvents.track('session', {}, () => Promise.resolve())
     expect(sums.map(({ fields }) => fields.instance)).toEqual(['cold', 'cold', 'warm', 'cold'])
   })
 
   it('that fails says whose it is, also for what nobody thought of', async () => {
-    const { sums, funnel } = parts()
+    const { sums, flowEvents } = parts()
     for (const error of [new BrokerError('signed_out'), new TypeError('x')]) {
-      await funnel.track('token', {}, () => Promise.reject(error)).catch(() => undefined)
+      await flowEvents.track('token', {}, () => Promise.reject(error)).catch(() => undefined)
     }
     expect(sums.map(({ fields: { code, responsible, outcome } }) => ({ code, responsible, outcome }))).toEqual([
       { code: 'signed_out', responsible: 'person', outcome: 'failed' },
