@@ -11,7 +11,7 @@ import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { open, seal } from '../crypto/sealing.ts'
 import type { Store, StoredRow, Values } from '../store/store.ts'
-import { emptyRecord, parseRecord } from './certificate-state.ts'
+import { emptyRecord, parsePreviousRecord, parseRecord } from './certificate-state.ts'
 import type { CertificateRecord } from './certificate-state.ts'
 
 export interface KeptRecord {
@@ -74,7 +74,7 @@ export function createCertificateRecords(options: CertificateRecordsOptions): Ce
   const takeOver = async (): Promise<CertificateRecord | undefined> => {
     if (clock() >= acceptUnsealedUntil || (await store.find('service', marker)) !== undefined) return undefined
     const { format: written, record } = (await store.find('service', unsealed))?.values ?? {}
-    return written === '2' && typeof record === 'string' ? parseRecord(record) : undefined
+    return written === '2' && typeof record === 'string' ? parsePreviousRecord(record) : undefined
   }
 
   const markTakenOver = async (): Promise<void> => {

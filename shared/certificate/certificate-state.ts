@@ -67,11 +67,11 @@ const record = z.object({
   /** An enabled version without dates, which can't sign. */
   undated: z.optional(versionId),
   /** When each event was last logged for the operator. */
-  told: z.record(z.string(), time),
+  lastWarned: z.record(z.string(), time),
 })
 export type CertificateRecord = z.infer<typeof record>
 
-export const emptyRecord: CertificateRecord = { readAt: 0, versions: [], told: {} }
+export const emptyRecord: CertificateRecord = { readAt: 0, versions: [], lastWarned: {} }
 
 /** More than a certificate has in years. It bounds the row, however many versions the vault lists. */
 const mostVersions = 24
@@ -80,6 +80,16 @@ const mostVersions = 24
 export function parseRecord(text: string): CertificateRecord | undefined {
   try {
     return z.parse(record, JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
+/** The record of the previous release, which called one member `told`. */
+export function parsePreviousRecord(text: string): CertificateRecord | undefined {
+  try {
+    const { told, ...rest } = JSON.parse(text) as Record<string, unknown>
+    return z.parse(record, { ...rest, lastWarned: told })
   } catch {
     return undefined
   }
@@ -131,13 +141,13 @@ export function observe(
   const undated = listed.find(
     ({ enabled, notBefore, expires }) => enabled && (notBefore === undefined || expires === undefined),
   )
-  const { underWay, told } = known
+  const { underWay, lastWarned } = known
   return {
     readAt: now,
     versions,
     ...(underWay ? { underWay } : {}),
     ...(undated ? { undated: undated.version } : {}),
-    told,
+    lastWarned,
   }
 }
 

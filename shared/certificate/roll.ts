@@ -18,7 +18,7 @@ import type { CertificateRecord } from './certificate-state.ts'
 import type { CertificateRecords, KeptRecord } from './certificate-state.store.ts'
 import { beginStep, finishStep, nextStep } from './roll-steps.ts'
 import type { Outcome, Step, StepContext, Work } from './roll-steps.ts'
-import { daysLeft, untold, warningsOf } from './warnings.ts'
+import { daysLeft, dueWarnings, warningsOf } from './warnings.ts'
 
 export interface CertificateRoll {
   /**
@@ -104,7 +104,7 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
       return changeVersion(record, step.version.version, (one) => ({ keyId: outcome.keyId, ...one }))
     })
 
-  const tellOutcome = (before: CertificateRecord, after: CertificateRecord, step: Work, outcome: Outcome) => {
+  const logOutcome = (before: CertificateRecord, after: CertificateRecord, step: Work, outcome: Outcome) => {
     const failure = outcome.kind === 'failed' || outcome.kind === 'refused' ? { code: outcome.code } : {}
     const certificateVersion = step.version.version
     log('info', 'certificate step', { step: `${step.kind}: ${outcome.kind}`, certificateVersion, ...failure })
@@ -117,11 +117,11 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
 
   /** Every run logs how long the certificate lasts; a warning for the operator is logged once a day. */
   const warn = async (): Promise<CertificateRecord> => {
-    let due: ReturnType<typeof untold>['warnings'] = []
+    let due: ReturnType<typeof dueWarnings>['warnings'] = []
     const { record } = await records.update((before) => {
-      const told = untold(before, warningsOf(before, clock(), pace), clock())
-      due = told.warnings
-      return told.record
+      const found = dueWarnings(before, warningsOf(before, clock(), pace), clock())
+      due = found.warnings
+      return found.record
     })
     for (const { event, level, version, code, detail, ...more } of due) {
       log(level, event, {
@@ -165,7 +165,7 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
         }
         const outcome = await perform(step)
         const after = await finish(step, outcome, context())
-        tellOutcome(kept.record, after.record, step, outcome)
+        logOutcome(kept.record, after.record, step, outcome)
         done.push(describeWork(step, outcome))
         kept = after
         options.onRecord(kept.record)

@@ -26,7 +26,7 @@ const day = 24 * 60 * 60 * 1000
 const nearDays = 60
 /** With fewer the renewal has failed: the vault's own near-expiry event comes then. */
 const failedDays = 30
-const tellAgainAfter = day
+const repeatAfter = day
 
 /** Whole days until the end; negative after it. */
 export function daysLeft(expires: number, now: number): number {
@@ -90,15 +90,15 @@ export function warningsOf(record: CertificateRecord, now: number, pace: Pace): 
 }
 
 /** The warnings that were not logged within a day, and the record that remembers them: one event, not one in each run. */
-export function untold(
+export function dueWarnings(
   record: CertificateRecord,
   warnings: readonly Warning[],
   now: number,
 ): { readonly warnings: readonly Warning[]; readonly record: CertificateRecord } {
   const name = ({ event, version }: Warning) => `${event} ${version ?? ''}`
-  const due = warnings.filter((warning) => now - (record.told[name(warning)] ?? -Infinity) >= tellAgainAfter)
+  const due = warnings.filter((warning) => now - (record.lastWarned[name(warning)] ?? -Infinity) >= repeatAfter)
   if (due.length === 0) return { warnings: [], record }
-  const recent = Object.entries(record.told).filter(([, at]) => now - at < tellAgainAfter)
-  const told = Object.fromEntries([...recent, ...due.map((warning) => [name(warning), now] as const)])
-  return { warnings: due, record: { ...record, told } }
+  const recent = Object.entries(record.lastWarned).filter(([, at]) => now - at < repeatAfter)
+  const lastWarned = Object.fromEntries([...recent, ...due.map((warning) => [name(warning), now] as const)])
+  return { warnings: due, record: { ...record, lastWarned } }
 }

@@ -40,7 +40,7 @@ async function detailOf(code: unknown): Promise<string | undefined> {
 
 describe('a refusal by Graph', () => {
   it.each(['Request_BadRequest', 'Authorization_RequestDenied', 'TooManyRequests'])(
-    'is told by its code %s',
+    'is reported by its code %s',
     async (code) => {
       expect(await detailOf(code)).toBe(`addKey answered 400 ${code}`)
     },
@@ -54,7 +54,7 @@ describe('a refusal by Graph', () => {
     ['two words', 'Request Denied'],
     ['no text', { code: 'x' }],
     ['nothing', undefined],
-  ])('whose code is %s is told without it', async (_what, code) => {
+  ])('whose code is %s is reported without it', async (_what, code) => {
     expect(await detailOf(code)).toBe('addKey answered 400 ?')
   })
 })

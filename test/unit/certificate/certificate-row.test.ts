@@ -79,7 +79,10 @@ const nameOf = (certificateName: string) =>
   createHash('sha256').update(`${vaultUrl} ${certificateName}`).digest('base64url')
 const plainKey = { partition: 'certificate', row: nameOf('broker') }
 const sealedKey = { partition: 'certificate', row: `${nameOf('broker')}.sealed` }
-const plain = (record: CertificateRecord): Values => ({ format: '2', record: JSON.stringify(record) })
+const plain = ({ lastWarned: told, ...record }: CertificateRecord): Values => ({
+  format: '2',
+  record: JSON.stringify({ ...record, told }),
+})
 const put = async (key: { partition: string; row: string }, values: Values): Promise<void> => {
   const row = { ...key, sweepAfter: new Date('2040-01-01'), values }
   const there = await store.find('service', key)
@@ -107,7 +110,7 @@ const aRecord = (): CertificateRecord => ({
     recorded(second, { keyId: keyIds[second], created: now - 200 * day }),
     recorded(first, { keyId: keyIds[first] }),
   ],
-  told: {},
+  lastWarned: { 'certificate roll stuck x': 5 },
 })
 
 describe('the certificate’s row', () => {
@@ -265,7 +268,7 @@ describe('a writer of the store', () => {
         recorded(second, { keyId: keyIds[second], created: now - 400 * day }),
         recorded(third, { keyId: keyIds[first], created: now - 500 * day }),
       ],
-      told: {},
+      lastWarned: {},
     }
     for (const key of [plainKey, sealedKey]) await put(key, plain(forged))
     graph = []

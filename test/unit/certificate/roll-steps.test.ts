@@ -4,7 +4,7 @@ import { chooseRecorded, emptyRecord, observe } from '../../../shared/certificat
 import type { CertificateRecord } from '../../../shared/certificate/certificate-state.ts'
 import { beginStep, demote, finishStep, nextStep } from '../../../shared/certificate/roll-steps.ts'
 import type { Outcome, Step } from '../../../shared/certificate/roll-steps.ts'
-import { untold, warningsOf } from '../../../shared/certificate/warnings.ts'
+import { dueWarnings, warningsOf } from '../../../shared/certificate/warnings.ts'
 
 const pace = paceOf({ readSeconds: 300, overlapSeconds: 86_400 })
 const day = 86_400_000
@@ -224,9 +224,9 @@ describe('a warning', () => {
     const now = start + 345 * day
     const roll = machine(emptyRecord, now)
     roll.see(listed(oldId, start))
-    const first = untold(roll.record, warningsOf(roll.record, now, pace), now)
-    const second = untold(first.record, warningsOf(first.record, now + 300_000, pace), now + 300_000)
-    const third = untold(second.record, warningsOf(second.record, now + day, pace), now + day)
+    const first = dueWarnings(roll.record, warningsOf(roll.record, now, pace), now)
+    const second = dueWarnings(first.record, warningsOf(first.record, now + 300_000, pace), now + 300_000)
+    const third = dueWarnings(second.record, warningsOf(second.record, now + day, pace), now + day)
 
     expect(first.warnings.length).toBeGreaterThan(0)
     expect(second.warnings.filter(({ event }) => event === 'certificate renewal failed')).toEqual([])
