@@ -136,13 +136,24 @@ export async function checkRights(
   names: Names,
   fileName: string,
 ): Promise<void> {
-  if (configuration.assignRoles === false) return
+  const locks = configuration.lockResources === true
+  if (configuration.assignRoles === false && !locks) return
   const may = await readPermissions(context.cloud, [
     // Rights on the group suffice where the group is there already.
     `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}`,
     subscriptionPath(context),
   ])
   if (may === undefined) return
+  if (locks && !may('Microsoft.Authorization/locks/write')) {
+    throw new HookStop(
+      [
+        'You may not write locks (Microsoft.Authorization/locks/write), and "lockResources": true needs them. Nothing was deployed.',
+        '- An Owner or User Access Administrator of the subscription has the right.',
+        `- Without it: remove "lockResources" from ${fileName}, and ask an Owner to lock the vault and the storage accounts.`,
+      ].join('\n'),
+    )
+  }
+  if (configuration.assignRoles === false) return
   if (!may('Microsoft.Authorization/roleAssignments/write')) {
     throw new HookStop(
       [

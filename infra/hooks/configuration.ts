@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import * as z from 'zod/mini'
+import { clouds, publicCloud } from '../../shared/settings/clouds.ts'
 import { allDeclarations, declarations } from '../../shared/settings/declarations.ts'
 import { areProblems, parseFrontEnds } from '../../shared/settings/front-ends.schema.ts'
 import { findNearestName } from '../../shared/settings/nearest-name.ts'
@@ -9,6 +10,7 @@ import { messageOf } from '../../shared/settings/messages.ts'
 import { findSecret } from '../../shared/settings/secrets.ts'
 import { parseSettings, SettingsError } from '../../shared/settings/settings.ts'
 import type { SettingProblem } from '../../shared/settings/settings-error.ts'
+import type { AzdEnvironment } from './azd.ts'
 import { configurationSchema } from './configuration.schema.ts'
 import type { Configuration } from './configuration.schema.ts'
 import { isProduction } from './names.ts'
@@ -32,8 +34,13 @@ export function configurationPath(environmentName: string): string {
  *
  * @param projectFolder root of the project
  * @param environmentName as azd has it; its characters are checked before it becomes part of a path
+ * @param cloudName AzureCloud where left out: addresses in `settings` must be of the same cloud
  */
-export async function readConfiguration(projectFolder: string, environmentName: string): Promise<ConfigurationFile> {
+export async function readConfiguration(
+  projectFolder: string,
+  environmentName: string,
+  cloudName?: string,
+): Promise<ConfigurationFile> {
   const name = configurationPath(environmentName)
   // azd's own rule for names (letters, digits, hyphens and a few others), without what could leave the folder.
   if (!/^[A-Za-z0-9][A-Za-z0-9_().-]{0,63}$/.test(environmentName) || environmentName.includes('..')) {
@@ -46,7 +53,7 @@ export async function readConfiguration(projectFolder: string, environmentName: 
     throw error
   })
   if (text === undefined) return { name, exists: false, configuration: {}, problems: [] }
-  return { name, exists: true, ...parseConfiguration(text, name, environmentName) }
+  return { name, exists: true, ...parseConfiguration(text, name, environmentName, cloudName) }
 }
 
 /** The settings that the template computes or that have a member of their own, with the place to write them. */
@@ -78,11 +85,23 @@ export const configurableSettings: readonly string[] = Object.values(declaration
   .map(({ name }) => name)
   .filter((name) => !setElsewhere.has(name) && !setByTemplate.has(name))
 
+/** The file of the environment that a hook runs for. */
+export function readConfigurationOf({
+  environment,
+  projectFolder,
+}: {
+  readonly environment: AzdEnvironment
+  readonly projectFolder: string
+}): Promise<ConfigurationFile> {
+  return readConfiguration(projectFolder, environment.get('AZURE_ENV_NAME') ?? '', environment.get('BROKER_CLOUD'))
+}
+
 /** @param text of the file; nothing in it is trusted yet */
 export function parseConfiguration(
   text: string,
   fileName: string,
   environmentName: string,
+  cloudName?: string,
 ): { readonly configuration: Configuration; readonly problems: readonly SettingProblem[] } {
   let json: unknown
   try {
@@ -110,7 +129,7 @@ export function parseConfiguration(
   if (!parsed.success || problems.length > 0) return { configuration: {}, problems }
 
   const configuration = parsed.data
-  problems.push(...checkSettings(configuration), ...checkTogether(configuration, environmentName))
+  problems.push(...checkSettings(configuration, cloudName), ...checkTogether(configuration, environmentName))
   return { configuration, problems }
 }
 
@@ -135,7 +154,7 @@ function findSecrets(json: unknown): SettingProblem[] {
 }
 
 /** Checks `settings` by the broker's own schema, together with the values that the template adds. */
-function checkSettings(configuration: Configuration): SettingProblem[] {
+function checkSettings(configuration: Configuration, cloudName: string | undefined): SettingProblem[] {
   const settings = settingsOf(configuration)
   const misplaced = Object.keys(settings).flatMap((name): SettingProblem[] => {
     const setting = `settings.${memberName(name)}`
@@ -149,7 +168,7 @@ function checkSettings(configuration: Configuration): SettingProblem[] {
   })
   if (misplaced.length > 0) return misplaced
   try {
-    parseSettings(composeSettings(configuration))
+    parseSettings(composeSettings(configuration, cloudName))
     return []
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error
@@ -157,10 +176,16 @@ function checkSettings(configuration: Configuration): SettingProblem[] {
   }
 }
 
+/** By the names of az and Bicep: the names in shared/settings/clouds.ts. */
+const cloudNames: Readonly<Record<string, string>> = {
+  AzureUSGovernment: 'Azure Government',
+  AzureChinaCloud: 'Azure operated by 21Vianet',
+}
 const anyGuid = '00000001-0000-4000-8000-000000000000'
 
 /** The app settings as the template composes them; ids and names that Azure assigns later have placeholders. */
-function composeSettings(configuration: Configuration): Record<string, string> {
+function composeSettings(configuration: Configuration, cloudName: string | undefined): Record<string, string> {
+  const cloud = clouds.find(({ name }) => name === cloudNames[cloudName ?? '']) ?? publicCloud
   const settings = settingsOf(configuration)
   const isEntra = settings[declarations.authority.name] === undefined
   return {
@@ -171,7 +196,7 @@ function composeSettings(configuration: Configuration): Record<string, string> {
     [declarations.clientId.name]: configuration.clientId ?? anyGuid,
     ...(isEntra
       ? {
-          [declarations.instance.name]: 'https://login.microsoftonline.com/',
+          [declarations.instance.name]: `https://${cloud.loginHost}/`,
           [declarations.tenantId.name]: configuration.tenantId ?? anyGuid,
         }
       : // Passed on as it is: the schema refuses it beside another provider.
@@ -180,10 +205,10 @@ function composeSettings(configuration: Configuration): Record<string, string> {
       ? {}
       : { [declarations.applicationObjectId.name]: configuration.applicationObjectId }),
     [declarations.sourceType.name]: 'KeyVault',
-    [declarations.vaultUrl.name]: 'https://broker.vault.azure.net',
+    [declarations.vaultUrl.name]: `https://broker${cloud.vaultSuffix}`,
     [declarations.certificateName.name]: configuration.certificateName ?? 'broker',
     [declarations.wrappingKeyName.name]: configuration.wrappingKeyName ?? 'broker-key-ring',
-    [declarations.tableServiceUri.name]: 'https://broker.table.core.windows.net',
+    [declarations.tableServiceUri.name]: `https://broker${cloud.tableSuffix}`,
     [declarations.managedIdentityClientId.name]: anyGuid,
   }
 }

@@ -1,15 +1,15 @@
 /** Around `azd deploy`: waits until the upload is allowed, and makes sure that Azure lists the deployed functions. */
-import { readConfiguration } from './configuration.ts'
+import { readConfigurationOf } from './configuration.ts'
 import type { HookContext } from './context.ts'
 import { namesOf } from './names.ts'
 import { readParameters } from './parameters.ts'
 import { waitForFunction, waitForRoles } from './passes.ts'
 import { stopFor } from './stop.ts'
 
-async function findNames({ environment, projectFolder }: HookContext) {
-  const file = await readConfiguration(projectFolder, environment.get('AZURE_ENV_NAME') ?? '')
+async function findNames(context: HookContext) {
+  const file = await readConfigurationOf(context)
   if (file.problems.length > 0) throw stopFor(file.problems, file.name)
-  return namesOf(environment, file.configuration)
+  return namesOf(context.environment, file.configuration)
 }
 
 /** @throws {HookStop} where an upload cannot succeed */

@@ -1,15 +1,14 @@
 /** Around `azd down`: what remains, how to recover it, and the app registration, which is no Azure resource. */
 import { isByHand, isCreatedHere, removeRegistration } from './app-registration.ts'
 import { vaultNameTaken } from './check-subscription.ts'
-import { readConfiguration } from './configuration.ts'
+import { readConfigurationOf } from './configuration.ts'
 import type { HookContext } from './context.ts'
 import { namesOf } from './names.ts'
 import { readParameters } from './parameters.ts'
 
 async function find(context: HookContext) {
-  const { environment, projectFolder } = context
-  const file = await readConfiguration(projectFolder, environment.get('AZURE_ENV_NAME') ?? '')
-  return { file, names: namesOf(environment, file.configuration) }
+  const file = await readConfigurationOf(context)
+  return { file, names: namesOf(context.environment, file.configuration) }
 }
 
 export async function predown(context: HookContext): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { readConfiguration } from './configuration.ts'
+import { readConfigurationOf } from './configuration.ts'
 import { subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import { namesOf } from './names.ts'
@@ -51,8 +51,8 @@ const outputNames: Readonly<Record<string, string>> = {
 
 /** @throws {HookStop} where the deployment is missing or failed */
 export async function outputs(context: HookContext): Promise<void> {
-  const { cloud, environment, projectFolder, report } = context
-  const file = await readConfiguration(projectFolder, environment.get('AZURE_ENV_NAME') ?? '')
+  const { cloud, environment, report } = context
+  const file = await readConfigurationOf(context)
   if (file.problems.length > 0) throw stopFor(file.problems, file.name)
   const { resourceGroup } = namesOf(environment, file.configuration)
   const path = `${subscriptionPath(context)}/resourceGroups/${resourceGroup}/providers/Microsoft.Resources/deployments/${deploymentName}`

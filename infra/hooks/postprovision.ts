@@ -10,7 +10,7 @@ import type { CreateResult } from '../../tools/certificate/create.ts'
 import { checkVaultUrl } from '../../shared/settings/addresses.ts'
 import { completeRegistration, isByHand, isOtherProvider } from './app-registration.ts'
 import { patienceOf } from './cloud.ts'
-import { readConfiguration } from './configuration.ts'
+import { readConfigurationOf } from './configuration.ts'
 import type { Configuration } from './configuration.schema.ts'
 import { subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'
@@ -22,7 +22,7 @@ import { HookStop, stopFor } from './stop.ts'
 /** @throws {HookStop} with what to do; what was done stays, and a repetition continues from there */
 export async function postprovision(context: HookContext): Promise<void> {
   const { environment, report } = context
-  const file = await readConfiguration(context.projectFolder, environment.get('AZURE_ENV_NAME') ?? '')
+  const file = await readConfigurationOf(context)
   if (file.problems.length > 0) throw stopFor(file.problems, file.name)
   const { configuration } = file
   const names = namesOf(environment, configuration)

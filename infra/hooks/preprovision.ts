@@ -10,7 +10,7 @@ import {
   recoverVault,
   registerProviders,
 } from './check-subscription.ts'
-import { readConfiguration, writeConfiguration } from './configuration.ts'
+import { readConfigurationOf, writeConfiguration } from './configuration.ts'
 import { isPipeline } from './context.ts'
 import type { HookContext } from './context.ts'
 import { confirmRemovals, findRemovals, readDeployed } from './deployed.ts'
@@ -27,7 +27,7 @@ import { stopFor } from './stop.ts'
 /** @throws {HookStop} before anything was created; what was created stays, and a repetition continues from there */
 export async function preprovision(context: HookContext): Promise<void> {
   const { environment, report, cloud } = context
-  const file = await readConfiguration(context.projectFolder, environment.get('AZURE_ENV_NAME') ?? '')
+  const file = await readConfigurationOf(context)
   const { configuration } = file
   const problems = [...checkAzd(context), ...findMovedVariables(environment, file), ...file.problems]
   if (problems.length > 0) throw stopFor(problems, file.name)

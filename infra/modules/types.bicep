@@ -194,6 +194,9 @@ type frontEnd = {
   @description('True if an OAuth client accepts single sign-on from other front ends.')
   singleSignOn: bool?
 
+  @description('OAuth clients: the algorithm that signs their ID tokens. RS256 if it is left out.')
+  idTokenAlgorithm: ('RS256' | 'ES256')?
+
   @description('Allowed URLs after a sign-out, compared exactly.')
   signedOutUrls: string[]?
 

@@ -147,6 +147,13 @@ describe('the configuration of an environment', () => {
     for (const value of values) expect(JSON.stringify(problems)).not.toContain(value)
   })
 
+  it('has addresses of the cloud that it is deployed to', () => {
+    const text = JSON.stringify({ settings: { Broker__GraphUrl: 'https://graph.microsoft.us' } })
+
+    expect(parseConfiguration(text, 'f.json', 'dev', 'AzureUSGovernment').problems).toEqual([])
+    expect(parseConfiguration(text, 'f.json', 'dev').problems).toMatchObject([{ setting: 'settings.Broker__GraphUrl' }])
+  })
+
   it('takes no developers in production', () => {
     expect(check({ developerIds: [guid] }, 'shop-prod')).toMatchObject([{ setting: 'developerIds' }])
     expect(check({ developerIds: [guid] }, 'shop-dev')).toEqual([])

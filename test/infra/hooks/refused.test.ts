@@ -110,6 +110,15 @@ describe('before anything is created, a deployment stops', () => {
     await accepted()
   })
 
+  it('without the right to write locks', async () => {
+    shop.azure.arm.state.permissions = [{ actions: ['*'], notActions: ['Microsoft.Authorization/locks/write'] }]
+    await shop.here.configure({ lockResources: true })
+
+    expect(await refused()).toContain('Microsoft.Authorization/locks/write')
+    await shop.here.configure({ lockResources: false })
+    await accepted()
+  })
+
   it('for a name of a vault that is taken', async () => {
     await shop.here.configure({ vaultName: 'contoso-signin' })
     shop.azure.arm.state.takenVaultNames.add('contoso-signin')
