@@ -1,4 +1,4 @@
-/** Keeps what esbuild made, in node_modules/.cache, until one of its inputs changes. `npm ci` removes it. */
+/** Caches esbuild's results in node_modules/.cache until one of their inputs changes. `npm ci` removes the cache. */
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -7,7 +7,7 @@ import * as esbuild from 'esbuild'
 import type { Metafile } from 'esbuild'
 
 const root = path.join(import.meta.dirname, '..')
-/** These decide what esbuild does, and no metafile lists them. */
+/** Inputs that esbuild's metafile does not list. */
 const alwaysInputs = [
   'tools/build.ts',
   'tools/build-cache.ts',
@@ -34,7 +34,7 @@ interface Entry {
  *
  * @param name of the entry in the cache: one for each set of options
  * @param bundle with `absWorkingDir` at the root of the project, so that the metafile's paths are relative to it
- * @param cache the folder; given by tests
+ * @param cache the folder; an argument for tests
  */
 export async function bundleUnlessKept(
   name: string,
@@ -63,7 +63,7 @@ export async function bundleUnlessKept(
       made.outputFiles.map(({ path, contents }) => [path, Buffer.from(contents).toString('base64')]),
     ),
   }
-  await writeEntry(file, entry).catch(() => undefined) // A folder that cannot be written costs time, nothing else.
+  await writeEntry(file, entry).catch(() => undefined) // Without a writable folder, builds take longer.
   return made
 }
 

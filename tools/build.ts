@@ -1,4 +1,4 @@
-/** Bundles the broker into `dist/`, self-contained: what Azure gets, and what both local hosts run. docs/build.md */
+/** Bundles the broker into `dist/`, which is deployed to Azure and run by both local hosts. docs/build.md */
 import { randomBytes } from 'node:crypto'
 import { realpathSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -20,25 +20,25 @@ export interface BuildOptions {
   readonly entry?: string
   /** `dist` in the project where left out. */
   readonly outdir?: string
-  /** Linked source maps, for local runs; what is deployed has none. */
+  /** Linked source maps, for local runs; a deployment has none. */
   readonly sourcemap?: boolean
 }
 
 export interface BuildResult {
   readonly outdir: string
-  /** The entry chunk and everything that it imports statically: what a cold start reads before it can answer. */
+  /** The entry chunk and its static imports, which a cold start reads before it can answer. */
   readonly entryBytes: number
   /** All chunks, without source maps and without the telemetry's thread. */
   readonly totalBytes: number
-  /** The telemetry's thread, which is read after the first answer. */
+  /** The telemetry thread, which is loaded after the first answer. */
   readonly telemetryBytes: number
-  /** esbuild's account of what went where; not part of the folder. */
+  /** esbuild's list of inputs and outputs; not part of the folder. */
   readonly metafile: Metafile
 }
 
 /**
- * Builds. The folder is put in place whole and only where something changed, so that two builds at once, or a host
- * that runs from it meanwhile, meet a complete one.
+ * Builds `dist/`. The folder is replaced as a whole, and only after a change, so that a concurrent build and a running
+ * host always see a complete folder.
  *
  * @throws {LocalError} when the sources don't build; the message is esbuild's, with file and line
  */
@@ -60,7 +60,7 @@ export async function clean(outdir: string = path.join(root, 'dist')): Promise<v
 /**
  * Builds, and builds again whenever a source changes.
  *
- * @param onBuilt called after each build with its result, or with what is wrong
+ * @param onBuilt called after each build with its result or its error
  */
 export async function watch(
   options: BuildOptions,
@@ -91,8 +91,8 @@ export async function watch(
 }
 
 /**
- * `@azure/functions-core` is no package but comes from the worker, which patches `require`: hence external, and
- * hence the banner, because in ESM output esbuild's stand-in for `require` would throw.
+ * `@azure/functions-core` is not a package: the worker supplies it by patching `require`. So it is external, and the
+ * banner supplies `require`, because esbuild's substitute would throw in ESM output.
  */
 const banner = [
   "import { createRequire as __createRequire } from 'node:module'",
@@ -103,7 +103,7 @@ const banner = [
 function esbuildOptions({ entry, sourcemap }: BuildOptions) {
   return {
     entryPoints: { index: entry ?? path.join(root, 'functions/index.ts') },
-    // Only to relate paths: nothing is written by esbuild itself.
+    // For relative paths only: esbuild writes no file.
     outdir: path.join(root, 'dist'),
     absWorkingDir: root,
     bundle: true,
@@ -131,8 +131,8 @@ function esbuildOptions({ entry, sourcemap }: BuildOptions) {
 }
 
 /**
- * The telemetry's thread, by itself and in one file: it shares no chunk with the functions, so that what they read at
- * their start doesn't grow by what only the exporter needs.
+ * The telemetry thread, in a file of its own: it shares no chunk with the functions, so that modules of the exporter do
+ * not slow down their start.
  */
 function workerOptions(options: BuildOptions) {
   return {
@@ -143,7 +143,7 @@ function workerOptions(options: BuildOptions) {
   } satisfies EsbuildOptions
 }
 
-/** The thread's sources are the exporter's, which change seldom; bundling them takes four times as long as the functions. */
+/** The thread's sources change rarely, and bundling them takes four times as long as bundling the functions. */
 function bundleWorker(options: BuildOptions): Promise<Bundled> {
   return bundleUnlessKept(`telemetry-worker${options.sourcemap ? '-with-map' : ''}`, () =>
     esbuild.build(workerOptions(options)),
@@ -151,10 +151,10 @@ function bundleWorker(options: BuildOptions): Promise<Bundled> {
 }
 
 /**
- * Packages that dependencies load and that must do nothing here; what stands in their place is smaller too, by 66 KB.
+ * Substitutes for packages that dependencies load and that must not work here; they save 66 KB.
  *
- * - jsonwebtoken: MSAL signs with a private key of the process by it. Here the vault signs.
- * - debug: prints what an SDK's agents send and get, where the environment says DEBUG. What may be told has a list.
+ * - jsonwebtoken: MSAL uses it to sign with a private key of the process; in the broker the vault signs.
+ * - debug: logs requests of an SDK's agents where DEBUG is set; only the fields of log.ts may be logged.
  */
 const leftOut: Readonly<Record<string, string>> = {
   jsonwebtoken: "module.exports = { sign() { throw new Error('No private key signs in this process.') } }",
@@ -170,8 +170,8 @@ const leaveOut: Plugin = {
 }
 
 /**
- * The exporter asks a service of its maker's for configuration, every few minutes, and has no switch for that: the class
- * that asks is left out. What we report to is named in the settings, and nobody else is told that we exist.
+ * The exporter requests configuration from a service of its vendor every few minutes, and has no switch for that, so the
+ * class is replaced. Telemetry goes only to the resource in the settings.
  */
 const noRemoteConfiguration: Plugin = {
   name: 'no remote configuration',
@@ -182,12 +182,12 @@ const noRemoteConfiguration: Plugin = {
       return { contents: 'exports.ConfigurationWorker = class { shutdown() {} }', loader: 'js' }
     })
     build.onEnd(() =>
-      found ? undefined : { errors: [{ text: 'The class that asks for remote configuration is not where it was.' }] },
+      found ? undefined : { errors: [{ text: 'The class that requests remote configuration was not found.' }] },
     )
   },
 }
 
-/** A package that a dependency asks for and npm didn't install is an optional one: its `require` may fail at run time. */
+/** A package that a dependency requires and npm did not install is optional: its `require` may fail at run time. */
 const optionalPackages: Plugin = {
   name: 'optional packages stay outside',
   setup: (build) => {
@@ -224,7 +224,7 @@ async function holds(outdir: string, files: ReadonlyMap<string, Buffer>): Promis
   return true
 }
 
-/** Writes beside, then renames. A folder can't be renamed over one that is there, and another build may be as far. */
+/** Writes to a new folder, then renames it. A rename does not replace an existing folder, and another build may run. */
 async function replace(outdir: string, files: ReadonlyMap<string, Buffer>): Promise<void> {
   const beside = (what: string) => `${outdir}.${what}-${process.pid}-${randomBytes(4).toString('hex')}`
   const fresh = beside('new')
@@ -280,7 +280,7 @@ function sentences(errors: BuildFailure['errors']): string {
   return `The build failed.\n${lines.join('\n')}`
 }
 
-/** One line for a person: what was built, how large. */
+/** One line about the build for a terminal. */
 export function describeBuild({ outdir, entryBytes, totalBytes, telemetryBytes }: BuildResult): string {
   const kilobytes = (bytes: number) => `${(bytes / 1024).toFixed(1)} KB`
   const where = path.relative(process.cwd(), outdir) || '.'
@@ -311,7 +311,7 @@ async function main(): Promise<void> {
   if (values.sizes) console.log(await esbuild.analyzeMetafile(result.metafile, { color: false }))
 }
 
-// `import.meta.main` came with Node 24.2: with an older one nothing would happen, and nothing would be said.
+// Node.js before 24.2 has no `import.meta.main`, and would silently do nothing.
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
   // Not awaited: `--watch` imports a module that imports this one, and would wait for it for ever.
   main().catch((error: unknown) => {

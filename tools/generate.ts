@@ -1,6 +1,6 @@
 /**
- * Writes the files that come from declarations in the code: `npm run generate`. With `--check` it writes nothing and
- * exits with 1 when a file is not what the code says.
+ * Writes the files that are generated from declarations in the code: `npm run generate`. With `--check` it only
+ * compares, and exits with 1 when a file differs.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ export interface GeneratedFile {
   readonly content: () => string
 }
 
-/** Every generated file: a row here, and the drift test knows it too. */
+/** Every generated file; the drift test checks each of them. */
 export const generatedFiles: readonly GeneratedFile[] = [
   { path: 'local.settings.example.json', content: exampleSettings },
   { path: 'docs/settings.md', content: settingsPage },
@@ -31,13 +31,13 @@ export const generatedFiles: readonly GeneratedFile[] = [
 
 const root = join(import.meta.dirname, '..')
 
-/** What must stand in the file, formatted as everything else here is. */
+/** The content of the file, formatted like the rest of the repository. */
 export async function render({ path, content }: GeneratedFile): Promise<string> {
   const file = join(root, path)
   return format(content(), { ...(await resolveConfig(file)), filepath: file })
 }
 
-/** The paths whose file is missing or differs from the code. */
+/** Paths of files that are missing or differ from the code. */
 export async function findDrift(files: readonly GeneratedFile[] = generatedFiles): Promise<readonly string[]> {
   const drifted: string[] = []
   for (const file of files) {

@@ -1,16 +1,17 @@
-/** Leaves a part that is down alone for a while: whoever asks meanwhile is told the last failure, at once. */
+/** Pauses requests to a part that is down: during the pause, callers get the last failure at once. */
 import type { Clock } from './deadline.ts'
 
-/** A hiccup costs nobody anything: the first failures in a row are followed by a try at once. */
+/** The first failures in a row cause no pause, so that a short interruption delays no request. */
 const freeFailures = 5
 const firstPause = 1_000
 const longestPause = 5_000
 
 /**
- * After some failures in a row: a pause of a second, then of two, and of five at most. The first success clears it.
+ * Calls `work`. After some failures in a row it pauses for a second, then for two, and for five at most; the first
+ * success ends that.
  *
- * @param work is called again as soon as a pause is over
- * @throws what `work` threw last, during a pause
+ * @param work is called again after each pause
+ * @throws the last error of `work`, during a pause
  */
 export function withBackOff<T>(work: () => Promise<T>, clock: Clock): () => Promise<T> {
   let failures = 0
@@ -18,7 +19,7 @@ export function withBackOff<T>(work: () => Promise<T>, clock: Clock): () => Prom
 
   return async () => {
     const pause = failures < freeFailures ? 0 : Math.min(firstPause * 2 ** (failures - freeFailures), longestPause)
-    // By its distance: a clock that jumps back must not make a pause for ever.
+    // The absolute distance: a clock that jumps back must not cause an endless pause.
     if (last && Math.abs(clock() - last.at) < pause) throw last.error
     try {
       const result = await work()

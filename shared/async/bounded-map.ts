@@ -1,4 +1,4 @@
-/** A map with a bound: the entry that went in first goes out first. */
+/** A map with a bound: beyond it, the oldest entry is removed. */
 export class BoundedMap<K, V> extends Map<K, V> {
   readonly #limit: number
 

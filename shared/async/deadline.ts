@@ -1,17 +1,17 @@
-/** A bound on waiting, by a race with a timer: some SDK calls ignore abort signals. */
+/** Deadlines by a race with a timer, because some SDK calls ignore abort signals. */
 
-/** Milliseconds since the epoch; comes in as an argument so that tests can move it. */
+/** Milliseconds since the epoch; an argument, so that tests can move it. */
 export type Clock = () => number
 
 /**
  * Waits for `work`, but not longer than `milliseconds`.
  *
- * @param onTimeout what to throw then; the work's own late result or error is ignored
+ * @param onTimeout makes the error to throw; a late result or error of `work` is ignored
  */
 export async function withDeadline<T>(work: Promise<T>, milliseconds: number, onTimeout: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<never>((_, reject) => {
-    // Node would warn about a time that is over.
+    // Node.js warns about a negative timeout.
     timer = setTimeout(() => reject(onTimeout()), Math.max(1, milliseconds))
   })
   try {

@@ -1,8 +1,8 @@
-/** One call under way for all who want its result; nothing is kept afterwards. */
+/** Lets concurrent callers share one call; the result is not kept. */
 
 /**
- * @param keyOf which calls are the same; the argument itself where it is left out
- * @returns a function that joins the call under way, or begins one
+ * @param keyOf returns the same key for calls to share; the argument itself where it is left out
+ * @returns a function that joins a running call, or starts one
  */
 export function singleFlight<T>(work: () => Promise<T>): () => Promise<T>
 export function singleFlight<A, T>(

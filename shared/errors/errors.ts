@@ -1,6 +1,9 @@
 /**
- * Catalogue of every error that the broker returns: stable code, HTTP status, responsible party, title and remedy.
- * `npm run generate` writes docs/errors.md from it. Codes are part of the public contract.
+ * Catalogue of every error that the broker returns: stable code, HTTP status, responsible party, title and remedy; and
+ * the only error class. `npm run generate` writes docs/errors.md from it. Codes are part of the public contract.
+ *
+ * Does not own: the format of an answer (http/problem.ts, pages.ts, oauth-problem.ts), and the remedies for refusals of
+ * Azure's services, which are tables beside each adapter.
  */
 
 /** The party that can remove the cause. */

@@ -1,4 +1,7 @@
-/** Whether this instance can sign people in, part by part, from what it needs anyway. */
+/**
+ * Readiness of this instance, part by part: each check uses the part in the way that a sign-in does. Owns no state but the
+ * result of the last seconds; the routes are in functions/health.ts.
+ */
 import { defined } from '../json/json.ts'
 import type { Pace } from '../certificate/roll-timing.ts'
 import { chooseRecorded } from '../certificate/certificate-state.ts'
@@ -13,7 +16,7 @@ import type { IdentityProvider } from '../provider/provider.ts'
 import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
 
-/** The word that `/health/ready` says: `ready`, or the first part that is not. */
+/** Parts by the names in `/health/ready`, which returns `ready` or the first part that is not ready. */
 export type ReadinessPart = 'settings' | 'key ring' | 'store' | 'provider' | 'certificate'
 
 export interface Check {
@@ -23,9 +26,9 @@ export interface Check {
   readonly remedy?: string
   readonly certificateVersion?: string
   readonly daysLeft?: number
-  /** Every version that is known, newest first, and how far its roll is. */
+  /** Every known version, newest first, with the state of its roll. */
   readonly certificateVersions?: readonly CertificateVersionState[]
-  /** What the operator was told. */
+  /** Warnings that were logged for the operator. */
   readonly warnings?: readonly CertificateEvent[]
 }
 
@@ -38,14 +41,14 @@ export interface CertificateVersionState {
   readonly daysLeft: number
   /** Code of the last failure of its roll. */
   readonly cause?: string
-  /** When the roll goes on with it. */
+  /** Time of the roll's next step for this version. */
   readonly next?: string
 }
 
 export interface Readiness {
-  /** As of the last few seconds, whoever asks. Never throws: what fails is a check that is not ok. */
+  /** Result of the last seconds, for unauthenticated callers. Never throws: a failure is a check that is not ok. */
   checks(): Promise<readonly Check[]>
-  /** As of now: for those who hold a key, and have perhaps just mended something. */
+  /** Current result, for operators with a key, who may have just removed a cause. */
   checksNow(): Promise<readonly Check[]>
 }
 
@@ -59,7 +62,7 @@ export interface ReadinessOptions {
   readonly clock: Clock
 }
 
-/** A probe that anyone may call must not become a load. */
+/** Bounds the load of an unauthenticated route. */
 const keptFor = 5_000
 
 export function createReadiness({

@@ -104,7 +104,7 @@ describe('npm run certificate', () => {
   it('roll --now --dry-run does the same, and makes no version; roll alone is explained', async () => {
     expect((await dryRun('--now')).begins).toBe('with a new version')
     const said = await certificate('roll', '--now', '--dry-run')
-    expect(said.stdout).toContain('The vault would make a new version')
+    expect(said.stdout).toContain('The vault would create a new version')
     expect(stack.vault.publicCertificates(certificateName)).toHaveLength(1)
 
     const alone = await certificate('roll')
@@ -152,7 +152,7 @@ describe('npm run roll', () => {
       'Starting the identity provider',
       'it was registered at deployment',
       'People sign in',
-      'and Event Grid says so',
+      'and Event Grid sent the event',
       'the provider does not accept it yet',
       'added to the application through Graph',
       'signs from now on',

@@ -66,7 +66,7 @@ describe('npm run certificate -- create', () => {
     vault.setPermissions(deployer.clientId, officerPolicy)
 
     expect(code).toBe(1)
-    expect(output).toContain('You may not "create" certificates')
+    expect(output).toContain('You lack the permission "create" for certificates')
     expect(output).toContain('--certificate-permissions get list create update')
     expect((await create('--name', 'other')).code).toBe(0)
   })

@@ -1,4 +1,4 @@
-/** How the commands about the certificate reach vault and store: on a laptop as the broker, elsewhere as the person. */
+/** Access of the certificate commands to vault and store: as the broker on a laptop, otherwise as the signed-in person. */
 import { readFile } from 'node:fs/promises'
 import tls from 'node:tls'
 import type { TokenCredential } from '@azure/identity'
@@ -24,7 +24,7 @@ import { fixedPorts } from '../../local/ports.ts'
 export interface NamedCertificate {
   readonly vaultUrl: string
   readonly name: string
-  /** By its name; undefined where it isn't set. */
+  /** By its name; undefined where it is not set. */
   readonly setting: (name: string) => string | undefined
 }
 
@@ -94,13 +94,13 @@ function openRecords(store: Store, vault: KeyVault, { vaultUrl, name }: Pick<Nam
   })
 }
 
-/** A command that shows something must not make a key or a row. */
+/** A command that only reads must not create a key or a row. */
 function readOnly(store: Store): Store {
   const refuse = () => Promise.reject(new BrokerError('store_unavailable', { detail: 'this command writes nothing' }))
   return { ...store, insert: refuse, replace: refuse, remove: refuse }
 }
 
-/** On a laptop the broker's own identity, which may read; elsewhere the person's sign-in. */
+/** The broker's own identity on a laptop, which may read; otherwise the person's sign-in. */
 async function credentialFor(vaultUrl: string): Promise<TokenCredential> {
   if (!isLocal(vaultUrl)) return createDeployerCredential()
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), await localCa(vaultUrl)])
@@ -113,12 +113,12 @@ async function credentialFor(vaultUrl: string): Promise<TokenCredential> {
   })
 }
 
-/** One authority, not two: all local ones have the same name. That of other ports is named by NODE_EXTRA_CA_CERTS. */
+/** One authority, since all local ones have the same name. NODE_EXTRA_CA_CERTS names the one for other ports. */
 export async function localCa(vaultUrl: string): Promise<string> {
   const named = process.env.NODE_EXTRA_CA_CERTS
   const isFixed = Number(new URL(vaultUrl).port) === fixedPorts.vault
   return readFile(isFixed || named === undefined ? caFile : named, 'utf8').catch(() => {
-    throw new LocalError('The local parts have not been started here: run npm start, and this in another terminal.')
+    throw new LocalError('The local parts are not running. Run npm start, and repeat this command in another terminal.')
   })
 }
 

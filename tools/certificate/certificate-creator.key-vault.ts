@@ -11,7 +11,7 @@ export interface CertificateCreatorOptions {
   /** Checked: the cloud's vault suffix, or loopback. */
   readonly vaultUrl: string
   readonly credential: TokenCredential
-  /** Between two looks at what the vault is doing. */
+  /** Between two polls of a running operation. */
   readonly intervalMilliseconds?: number
 }
 
@@ -42,7 +42,7 @@ export function createKeyVaultCertificateCreator(options: CertificateCreatorOpti
     findPolicy: async (name) => {
       try {
         const found = await may('get', client.getCertificate(name))
-        // A request that isn't done yet: no policy to compare, but one to wait for.
+        // A request that is not complete: there is no policy to compare yet.
         return found.cer && found.cer.length > 0 ? fromSdk(found.policy ?? {}) : undefined
       } catch (error) {
         if (statusOf(error) === 404) return undefined
@@ -58,7 +58,7 @@ export function createKeyVaultCertificateCreator(options: CertificateCreatorOpti
         )
         await may('get', poller.pollUntilDone())
       } catch (error) {
-        // An earlier run asked for it and was interrupted.
+        // An earlier run requested it and was interrupted.
         if (statusOf(error) !== 409) throw error
         await may('get', waitForPending(name))
       }
@@ -87,7 +87,7 @@ function toSdk(policy: CertificatePolicy): SdkPolicy {
     exportable: policy.exportable,
     reuseKey: policy.reuseKey,
     keyUsage: policy.keyUsage as NonNullable<SdkPolicy['keyUsage']>,
-    // Client authentication: it proves who the client is, and is no server's.
+    // Client authentication, not server authentication.
     enhancedKeyUsage: ['1.3.6.1.5.5.7.3.2'],
     contentType: 'application/x-pkcs12',
     validityInMonths: policy.validityMonths,
@@ -102,7 +102,7 @@ function fromSdk(policy: Partial<SdkPolicy>): CertificatePolicy {
     subject: policy.subject ?? '',
     keyType: policy.keyType === 'RSA-HSM' ? 'RSA-HSM' : 'RSA',
     keySize: (policy.keySize ?? 2048) as CertificatePolicy['keySize'],
-    // What isn't said counts as Key Vault's own default, which is the worse one.
+    // Key Vault's own default for an omitted value is weaker.
     exportable: policy.exportable ?? true,
     reuseKey: policy.reuseKey ?? true,
     keyUsage: policy.keyUsage ?? [],

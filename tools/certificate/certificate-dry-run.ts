@@ -1,4 +1,4 @@
-/** `npm run certificate -- roll --dry-run`: what a roll would do, step by step. Nothing is written. */
+/** `npm run certificate -- roll --dry-run`: prints the steps of a roll and writes no row. */
 import { defined } from '../../shared/json/json.ts'
 import { foresee, withAnother } from './simulate-roll.ts'
 import type { ForeseenStep } from './simulate-roll.ts'
@@ -8,7 +8,7 @@ import type { CertificateAccess, NamedCertificate } from './certificate-access.t
 import { LocalError } from '../../local/http-server.ts'
 
 export interface DryRunOptions {
-  /** As `roll --now` would begin: with a version that the vault is not asked for here. */
+  /** As after `roll --now`, but without requesting a version from the vault. */
   readonly now: boolean
   readonly json: boolean
 }
@@ -35,21 +35,21 @@ export async function dryRun(certificate: NamedCertificate, { now, json }: DryRu
     console.log(JSON.stringify({ dryRun: true, begins: isAboutNext ? 'with a new version' : 'now', steps: described }))
     return 0
   }
-  console.log('Nothing was written, and nobody was asked but the vault and the store.')
-  if (now) console.log('The vault would make a new version, by its policy. Then the broker, in its own time:')
-  else if (isAboutNext) console.log('Now there is nothing to do. Had the vault just made a new version, the broker:')
+  console.log('No row was written; only the vault and the store were read.')
+  if (now) console.log('The vault would create a new version by its policy. Then the broker, at its next runs:')
+  else if (isAboutNext) console.log('Now there is no step to do. After a new version in the vault, the broker:')
   else console.log('The broker, at its next run:')
   for (const [index, step] of steps.entries()) console.log(`${String(index + 1).padStart(3)}. ${lineOf(step)}`)
   console.log('Until the provider accepts a version, the one before it signs.')
   return 0
 }
 
-/** The plan of a roll that could not write if it wanted to. */
+/** The plan of a roll whose parts cannot write. */
 async function planOf({ vault, records, pace, canRegister }: CertificateAccess) {
-  if (!records) throw new LocalError('What a roll would do stands in the store: set Broker__TableServiceUri.')
+  if (!records) throw new LocalError('The state of the roll is in the store: set Broker__TableServiceUri.')
   const refuse = () => Promise.reject(new Error('a dry run changes nothing'))
   await records.load().catch(() => {
-    throw new LocalError(`What a roll would do is not known: ${storeIsSilent}.`)
+    throw new LocalError(`The steps of a roll are unknown: ${storeIsSilent}.`)
   })
   const { record } = await createCertificateRoll({
     vault: { ...vault, sign: refuse },

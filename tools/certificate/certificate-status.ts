@@ -1,4 +1,4 @@
-/** `npm run certificate -- status` and `roll --now`: the versions as vault and store know them, and a new one at once. */
+/** `npm run certificate -- status` and `roll --now`: prints the versions in vault and store; requests a new version. */
 import https from 'node:https'
 import { defined } from '../../shared/json/json.ts'
 import { createKeyVaultCertificateCreator } from './certificate-creator.key-vault.ts'
@@ -38,16 +38,16 @@ export async function showStatus(certificate: NamedCertificate, json: boolean): 
   else {
     console.log(`Certificate ${name} in ${vaultUrl}`)
     console.log(drawTimeline(record, { now, pace, next, isProviderKnown: problem === undefined }).join('\n'))
-    if (problem !== undefined) console.log(`What the provider knows is not known here: ${problem}`)
+    if (problem !== undefined) console.log(`The registration at the provider is unknown: ${problem}`)
     if (!canRegister) printHandOver(record, certificate.setting(declarations.authority.name))
   }
   return record.undated !== undefined || !chooseRecorded(record, now) ? 3 : 0
 }
 
-/** Asks the vault for a new version, by the policy that is there; the broker does the rest. */
+/** Requests a new version from the vault by its policy; the broker registers and uses it. */
 export async function rollNow({ vaultUrl, name }: NamedCertificate): Promise<number> {
   const version = isLocal(vaultUrl) ? await renewLocally(vaultUrl, name) : await renewInVault(vaultUrl, name)
-  console.log(`The vault has made version ${version} of ${name}.`)
+  console.log(`The vault created version ${version} of ${name}.`)
   console.log('The broker registers it and signs with it once the provider accepts it, within minutes as a rule.')
   console.log('To watch it: npm run certificate -- status')
   return 0
@@ -61,7 +61,7 @@ async function renewInVault(vaultUrl: string, name: string): Promise<string> {
   return (await creator.newestVersion(name)).version
 }
 
-/** The local vault has no person who may create: it has a route for that. */
+/** In the local vault no person may create a version; it has a route for that. */
 async function renewLocally(vaultUrl: string, name: string): Promise<string> {
   const ca = await localCa(vaultUrl)
   const body = JSON.stringify({ name })
@@ -121,7 +121,7 @@ function describe(record: CertificateRecord, now: number, next: string, problem:
   }
 }
 
-/** Where the broker can't register a version itself: what to give to whom. */
+/** Prints what an operator registers by hand, where the broker cannot. */
 function printHandOver(record: CertificateRecord, otherProvider: string | undefined): void {
   const waiting = [...record.versions].sort(byAge).find(({ enabled, status }) => enabled && status !== 'accepted')
   if (!waiting) return

@@ -51,7 +51,7 @@ policy differs.`
 process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
   const isForPerson =
     error instanceof LocalError || error instanceof CertificateRefused || error instanceof CertificateNetworkRefused
-  const message = isForPerson ? error.message : `The vault could not be asked: ${String(error)}`
+  const message = isForPerson ? error.message : `The request to the vault failed: ${String(error)}`
   console.error(message)
   return error instanceof LocalError ? 2 : 1
 })
@@ -69,7 +69,7 @@ async function main(args: readonly string[]): Promise<number> {
     if (values['dry-run'] === true) return dryRun({ vaultUrl, name, setting }, { now, json: values.json === true })
     if (!now) {
       throw new LocalError(
-        'The broker rolls by itself; for a new version at once add --now, to see what it would do --dry-run.',
+        'The broker rolls by itself. Add --now for a new version at once, or --dry-run to print the steps.',
       )
     }
     return rollNow({ vaultUrl, name, setting })
@@ -91,7 +91,7 @@ async function main(args: readonly string[]): Promise<number> {
   const problems = findPolicyProblems(policy)
   if (problems.length > 0) throw new LocalError(problems.join('\n'))
 
-  console.error(`Asking ${vaultUrl} for the certificate ${name} …`)
+  console.error(`Requesting the certificate ${name} from ${vaultUrl} …`)
   const creator = createKeyVaultCertificateCreator({ vaultUrl, credential: createDeployerCredential() })
   const { outcome, differences, newest } = await createCertificate({
     creator,
@@ -144,7 +144,7 @@ function parse(args: readonly string[]) {
 async function findVault(asked: { vault?: string | undefined; name?: string | undefined }) {
   const file = (await findSettingsFile(path.join(import.meta.dirname, '..', '..', 'local.settings.json'))) ?? {}
   const named = (name: string) => process.env[name] ?? file[name]
-  // Beside npm start, which runs by what is built in where nothing is set.
+  // Beside npm start, which uses built-in defaults for settings that are not set.
   const isLaptop =
     asked.vault === undefined &&
     named(declarations.vaultUrl.name) === undefined &&

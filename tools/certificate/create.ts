@@ -1,15 +1,15 @@
 /**
- * Makes the broker's certificate in the vault, by whoever deploys and never by the broker: the policy it must have, and
- * what to do where there is one already. Repeating it changes nothing.
+ * Creates the broker's certificate in the vault with the required policy, or compares an existing one. The person or
+ * pipeline that deploys runs this, never the broker. A repeated run changes no certificate.
  */
 
-/** A certificate's policy, as far as the broker cares about it. */
+/** The part of a certificate's policy that the broker depends on. */
 export interface CertificatePolicy {
   readonly subject: string
   readonly keyType: 'RSA' | 'RSA-HSM'
   readonly keySize: 2048 | 3072 | 4096
   readonly exportable: boolean
-  /** Whether a renewal keeps the key. */
+  /** True if a renewal keeps the key. */
   readonly reuseKey: boolean
   readonly keyUsage: readonly string[]
   readonly validityMonths: number
@@ -19,7 +19,7 @@ export interface CertificatePolicy {
   readonly issuer: string
 }
 
-/** A version as the provider must learn it. */
+/** A version with the values that the provider needs. */
 export interface CreatedVersion {
   readonly version: string
   readonly der: Uint8Array
@@ -27,17 +27,17 @@ export interface CreatedVersion {
   readonly expires: Date | undefined
 }
 
-/** What creating asks of Key Vault; the adapter beside it speaks to the vault. @throws {CertificateRefused} */
+/** The operations of Key Vault that creating needs; the adapter is certificate-creator.key-vault.ts. @throws {CertificateRefused} */
 export interface CertificateCreator {
-  /** Nothing where the vault has no certificate of this name, or only a request for one. */
+  /** Undefined where the vault has no certificate of this name, or only a pending request. */
   findPolicy(name: string): Promise<CertificatePolicy | undefined>
-  /** Asks for a certificate and waits for it, also for one that somebody asked for before. */
+  /** Requests a certificate and waits for it, or waits for a pending request. */
   create(name: string, policy: CertificatePolicy): Promise<void>
   updatePolicy(name: string, policy: CertificatePolicy): Promise<void>
   newestVersion(name: string): Promise<CreatedVersion>
 }
 
-/** The vault doesn't let this person do it; the message says which permission is missing and the command that gives it. */
+/** The vault denies this person; the message names the missing permission and the command that grants it. */
 export class CertificateRefused extends Error {
   /** As access policies spell it. */
   readonly permission: string
@@ -45,7 +45,7 @@ export class CertificateRefused extends Error {
   constructor(permission: string, vaultUrl: string, options?: ErrorOptions) {
     const vaultName = new URL(vaultUrl).hostname.split('.')[0] ?? ''
     super(
-      `You may not "${permission}" certificates in ${vaultUrl}. Who manages the vault gives it by: az keyvault set-policy --name ${vaultName} --object-id <your object id> --certificate-permissions get list create update (a vault with roles: az role assignment create --role "Key Vault Certificates Officer" --assignee <your object id> --scope <the vault's id>). A permission just given takes up to ten minutes.`,
+      `You lack the permission "${permission}" for certificates in ${vaultUrl}. An administrator of the vault grants it by: az keyvault set-policy --name ${vaultName} --object-id <your object id> --certificate-permissions get list create update (a vault with roles: az role assignment create --role "Key Vault Certificates Officer" --assignee <your object id> --scope <the vault's id>). A new permission takes effect after up to ten minutes.`,
       options,
     )
     this.name = 'CertificateRefused'
@@ -68,18 +68,18 @@ export interface CreateOptions {
   readonly creator: CertificateCreator
   readonly name: string
   readonly policy: CertificatePolicy
-  /** Whether a policy that differs is changed; it takes effect at the next renewal. */
+  /** True to change a policy that differs; the change takes effect at the next renewal. */
   readonly change: boolean
 }
 
 export interface CreateResult {
   readonly outcome: 'created' | 'unchanged' | 'differs' | 'changed'
-  /** Where what is there isn't what was asked for: "keySize is 2048 and not 3072". */
+  /** Differences between the existing and the requested policy: "keySize is 2048 and not 3072". */
   readonly differences: readonly string[]
   readonly newest: CreatedVersion
 }
 
-/** What the broker wants where nothing else is said. */
+/** The default policy. */
 export const defaultPolicy: CertificatePolicy = {
   subject: 'CN=certificate-token-broker',
   keyType: 'RSA',
@@ -93,7 +93,7 @@ export const defaultPolicy: CertificatePolicy = {
   issuer: 'Self',
 }
 
-/** @throws {CertificateRefused} when the vault doesn't let this person */
+/** @throws {CertificateRefused} when the vault denies this person */
 export async function createCertificate({ creator, name, policy, change }: CreateOptions): Promise<CreateResult> {
   const present = await creator.findPolicy(name)
   if (!present) {
@@ -106,14 +106,15 @@ export async function createCertificate({ creator, name, policy, change }: Creat
   return { outcome, differences, newest: await creator.newestVersion(name) }
 }
 
-/** What is wrong with a policy that was asked for, before the vault is: each a sentence. */
+/** Checks a requested policy before the vault receives it. @returns one sentence for each problem */
 export function findPolicyProblems(policy: CertificatePolicy): readonly string[] {
   const { validityMonths, renewDaysBeforeEnd, subject, keySize } = policy
   const problems: string[] = []
-  if (!/^(CN|O|OU|C|L|S|ST|DC)=./i.test(subject)) problems.push('The subject is no distinguished name: write CN=name.')
+  if (!/^(CN|O|OU|C|L|S|ST|DC)=./i.test(subject))
+    problems.push('The subject is not a distinguished name: write CN=name.')
   if (![2048, 3072, 4096].includes(keySize)) problems.push('The key size is none of 2048, 3072, 4096.')
   if (!Number.isInteger(validityMonths) || validityMonths < 1 || validityMonths > 24) {
-    problems.push('The validity is not 1 to 24 whole months: a longer one would hide that nobody renews.')
+    problems.push('The validity is not 1 to 24 whole months: a longer one would hide a missing renewal.')
   }
   const longest = validityMonths * 28
   if (renewDaysBeforeEnd !== undefined && (renewDaysBeforeEnd <= 30 || renewDaysBeforeEnd >= longest)) {

@@ -2,7 +2,7 @@
 import { AzureCliCredential, AzureDeveloperCliCredential, ChainedTokenCredential } from '@azure/identity'
 import type { TokenCredential } from '@azure/identity'
 
-/** azd first: what it deploys and what the hooks do must be done by one and the same person. */
+/** azd first: its deployments and the hooks must run as the same person. */
 export function createDeployerCredential(): TokenCredential {
   return new ChainedTokenCredential(new AzureDeveloperCliCredential(), new AzureCliCredential())
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run roll`: a rehearsal. Starts everything on free ports, lets people sign in without a pause, has the vault make
- * a new version, and prints what happens until the replaced one is gone. Ends with 0 when no sign-in failed.
+ * `npm run roll`: rehearses a roll. Starts every part on free ports, signs people in without a pause, creates a new version
+ * in the vault, and prints each step until the replaced version is removed. Exits with 0 when no sign-in failed.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
@@ -19,7 +19,7 @@ import { createVisitor } from '../../local/identity-provider/browser.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
 import { freePorts } from '../../local/ports.ts'
 
-/** Seconds instead of minutes, and of a day. */
+/** Seconds in place of minutes and of a day. */
 const quickly = { Broker__CertificateReadSeconds: '1', Broker__CertificateOverlapSeconds: '3' }
 const longest = 90_000
 const frontEnd = { id: 'rehearsal', origins: ['http://localhost:3000'], returnUrl: 'http://localhost:3000/' }
@@ -63,13 +63,13 @@ async function rehearse(): Promise<number> {
   say('People sign in at both brokers, one after the other, without a pause.')
 
   const next = await cloud.vault?.renewCertificate(certificateName)
-  say(`The vault has made version ${short(next?.version)}, and Event Grid says so.`)
+  say(`The vault created version ${short(next?.version)}, and Event Grid sent the event.`)
   const rolled = await follow(second, next?.version, (state) => state.signs)
   if (rolled) say('The switch is done: the new version signs, the old one stays registered for the overlap.')
 
-  // The first certificate is not the broker's to take away; a second roll shows how one is that is.
+  // The broker does not remove the first certificate, which it did not add; a second roll shows a removal.
   const last = await cloud.vault?.renewCertificate(certificateName)
-  say(`Once more, to see the end: the vault has made version ${short(last?.version)}.`)
+  say(`Once more, to see the end: the vault created version ${short(last?.version)}.`)
   const removed = await follow(
     second,
     next?.version,
@@ -85,7 +85,7 @@ async function rehearse(): Promise<number> {
   say(
     isGood
       ? `Done: ${counts.done} sign-ins during two rolls, none failed.`
-      : `Not as it should be: ${counts.failed} of ${counts.done + counts.failed} sign-ins failed, rolled: ${String(rolled)}, removed: ${String(removed)}.`,
+      : `Failed: ${counts.failed} of ${counts.done + counts.failed} sign-ins failed, rolled: ${String(rolled)}, removed: ${String(removed)}.`,
   )
   return isGood ? 0 : 1
 }
@@ -138,7 +138,7 @@ async function startAll() {
   return { cloud, brokers, certificateName: credential.certificateName }
 }
 
-/** Whole sign-ins, each by a browser of its own. What keeps one from landing is said. */
+/** Complete sign-ins, each with a browser of its own; a failed one is printed with its reason. */
 async function signInUntil(stop: AbortSignal, { identityProvider }: Cloud, { url }: HostProcess): Promise<void> {
   const people = identityProvider?.people ?? []
   for (let turn = 0; !stop.aborted; turn++) {
@@ -179,7 +179,7 @@ interface VersionState {
   readonly signs: boolean
 }
 
-/** Waits until it is so. @returns false when it never is */
+/** Waits for a condition. @returns false when it does not come true in time */
 async function follow(
   broker: HostProcess,
   version: string | undefined,
@@ -195,7 +195,7 @@ async function follow(
   return false
 }
 
-/** What the brokers log of the roll, as it happens. */
+/** The brokers' log lines about the roll. */
 function narrate(text: string): void {
   for (const [line] of text.matchAll(/\{"event":"certificate (?:step|rolled)".*\}/g)) {
     const { event, step, certificateVersion, code } = JSON.parse(line) as Record<string, string | undefined>

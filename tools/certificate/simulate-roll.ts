@@ -1,4 +1,4 @@
-/** What a roll would do from here, step by step, where everybody answers as a rule. Pure. */
+/** Simulates the next steps of a roll, where every service answers as usual. Pure. */
 import { defined } from '../../shared/json/json.ts'
 import type { Pace } from '../../shared/certificate/roll-timing.ts'
 import { byAge } from '../../shared/certificate/certificate-state.ts'
@@ -10,7 +10,7 @@ export interface ForeseenStep {
   /** Milliseconds since the epoch; without the time that the steps before it take. */
   readonly at: number
   readonly step: Step
-  /** What this goes by; undefined where nobody's answer is needed. */
+  /** The answer that the step depends on; undefined where it needs none. */
   readonly expected?: string
 }
 
@@ -20,11 +20,11 @@ export interface ForeseeContext {
   readonly canRegister: boolean
 }
 
-/** More than a roll has, so that it ends whatever the record says. */
+/** More steps than a roll has, so that the simulation ends for any record. */
 const mostSteps = 40
 const noKeyId = '00000000-0000-0000-0000-000000000000'
 
-/** Until nothing is left to do; empty when that is so now. */
+/** Until no step is left; empty when that is so now. */
 export function foresee(record: CertificateRecord, { now, pace, canRegister }: ForeseeContext): ForeseenStep[] {
   const foreseen: ForeseenStep[] = []
   let [known, at] = [record, now]
@@ -61,7 +61,7 @@ function expect(
   return { outcome: { kind: 'accepted' }, expected }
 }
 
-/** The record as it would be, had the vault just made another version like the newest. */
+/** The record after the vault creates another version like the newest. */
 export function withAnother(record: CertificateRecord, name: string, now: number): CertificateRecord {
   const newest = [...record.versions].sort(byAge)[0]
   const lifetime = newest ? newest.expires - newest.notBefore : 365 * 24 * 60 * 60 * 1000

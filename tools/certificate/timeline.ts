@@ -20,9 +20,9 @@ const statusWords: Readonly<Record<RecordedVersion['status'], string>> = {
 export interface TimelineOptions {
   readonly now: number
   readonly pace: Pace
-  /** What happens next, in words. */
+  /** The next step, in words. */
   readonly next: string
-  /** Whether anything is known of the provider. */
+  /** True if the registration at the provider is known. */
   readonly isProviderKnown: boolean
 }
 
@@ -57,7 +57,7 @@ export function drawTimeline(record: CertificateRecord, options: TimelineOptions
     '',
     '> signs.  = valid  - disabled  | now',
     `Next: ${options.next}.`,
-    ...(warnings.length > 0 ? [`Look at: ${warnings.join(', ')}.`] : []),
+    ...(warnings.length > 0 ? [`Warnings: ${warnings.join(', ')}.`] : []),
   ]
 }
 

@@ -27,14 +27,14 @@ const passing = (response: Members): Members => ({
 const frontend = {
   name: 'frontend',
   in: 'query',
-  description: 'The front end’s id; may be left out where the header Origin names it, or only one is registered.',
+  description: 'The front end’s id; optional where the header Origin identifies it, or only one is registered.',
   schema: { type: 'string', maxLength: loginParameterLimits.frontend },
 }
 const brokerRequest = {
   name: 'Broker-Request',
   in: 'header',
   required: true,
-  description: 'No form and no image can send it.',
+  description: 'A form or an image cannot send this header.',
   schema: { const: '1' },
 }
 
@@ -42,18 +42,18 @@ const parameterTexts: Readonly<Record<string, string>> = {
   frontend: 'Session front end: the front end’s id.',
   return_url: 'Session front end: where to come back to; an absolute URL on a registered origin, at most 1 KB.',
   client_id: 'OAuth client: the front end’s id.',
-  redirect_uri: 'OAuth client: exactly as registered; the port of http://127.0.0.1 and http://[::1] is free.',
+  redirect_uri: 'OAuth client: exactly as registered; the port of http://127.0.0.1 and http://[::1] is not compared.',
   response_type: 'OAuth client: `code`.',
-  response_mode: 'OAuth client: `query`, or left out.',
-  state: 'OAuth client: comes back with the answer.',
+  response_mode: 'OAuth client: `query`, or omitted.',
+  state: 'OAuth client: returned in the answer.',
   code_challenge: 'OAuth client: RFC 7636 §4.2.',
   code_challenge_method: 'OAuth client: `S256`.',
   nonce: 'OAuth client: taken and without effect, since no ID token is given out.',
-  scope: 'Registered scopes of one API, separated by spaces; those of the first API where it is left out.',
-  prompt: 'What `prompts` of the front end has. `none` for an OAuth client only.',
-  login_hint: 'Whom to suggest.',
+  scope: 'Registered scopes of one API, separated by spaces. Omitted: those of the first API.',
+  prompt: 'A value in `prompts` of the front end. `none` for an OAuth client only.',
+  login_hint: 'User name to suggest.',
   domain_hint: 'A domain.',
-  claims: 'A claims challenge, as the broker or the API gave it.',
+  claims: 'A claims challenge, as the broker or the API returned it.',
   ui_locales: 'Language tags, separated by spaces.',
 }
 
@@ -74,15 +74,17 @@ function body(type: string, name: RequestName, required = true): object {
 const form = (name: RequestName) => body('application/x-www-form-urlencoded', name)
 
 const scriptErrors = {
-  '400': problem('The request cannot be used; `code` says why.'),
-  '403': problem('It does not come from a script of the front end, or from another site: `front_end_cross_site`.'),
-  '503': passing(problem('It may pass; nobody was signed out.')),
+  '400': problem('The request is invalid; `code` names the reason.'),
+  '403': problem(
+    'The request does not come from a script of the front end, or comes from another site: `front_end_cross_site`.',
+  ),
+  '503': passing(problem('A fault that may pass; the session is kept.')),
 }
 const clientErrors = {
-  '400': oauthError('RFC 6749 §5.2. `interaction_required` comes with sign_in_url; the session stays.'),
+  '400': oauthError('RFC 6749 §5.2. `interaction_required` has sign_in_url; the session is kept.'),
   '413': oauthError('More than 64 KB.'),
   '415': oauthError('Not a form.'),
-  '503': passing(oauthError('It may pass: try again with the same values.')),
+  '503': passing(oauthError('A fault that may pass: repeat the request with the same values.')),
 }
 
 function userinfo(operationId: string): object {
@@ -103,31 +105,31 @@ function paths(): Members {
     [pathOf('login')]: {
       get: {
         operationId: 'login',
-        summary: 'Begins a sign-in; the browser goes here by itself.',
+        summary: 'Starts a sign-in; a navigation of the browser.',
         description:
           'With client_id it is the OAuth authorization endpoint (RFC 6749 §4.1.1): until client and redirect URI are beyond doubt an error is a page, afterwards it goes to the redirect URI. Without, it begins a sign-in of session front ends.',
         parameters: loginParameters(),
         responses: {
           '303': {
-            description: 'To the identity provider, or with an error to the redirect URI.',
+            description: 'Redirects to the identity provider, or with an error to the redirect URI.',
             headers: { Location: { schema: { type: 'string', format: 'uri' } } },
           },
-          '400': page('What is wrong with the request, for the person and the developer.'),
-          '403': page('Begun by a prefetch.'),
+          '400': page('The request is invalid; the page names the reason.'),
+          '403': page('The request is a prefetch.'),
           '414': page('More than 8,000 characters.'),
-          '503': page('It may pass.'),
+          '503': page('A fault that may pass.'),
         },
       },
     },
     [pathOf('session')]: {
       get: {
         operationId: 'session',
-        summary: 'Who is signed in at the front end, by its cookie.',
+        summary: 'The person that is signed in at the front end, by its cookie.',
         parameters: [frontend],
         security: [{ sessionCookie: [] }],
         responses: {
-          '200': json('Somebody is.', 'Session'),
-          '401': problem('Nobody is; sign_in_url says where to go.'),
+          '200': json('Signed in.', 'Session'),
+          '401': problem('Not signed in; sign_in_url starts a sign-in.'),
           ...scriptErrors,
         },
       },
@@ -140,10 +142,12 @@ function paths(): Members {
         security: [{ sessionCookie: [] }],
         requestBody: body('application/json', 'SessionTokenRequest'),
         responses: {
-          '200': json('Here it is; ask again rather than keep it.', 'SessionToken'),
-          '401': problem('Nobody is signed in; sign_in_url says where to go.'),
+          '200': json('The access token. Request it for each use instead of storing it.', 'SessionToken'),
+          '401': problem('Not signed in; sign_in_url starts a sign-in.'),
           ...scriptErrors,
-          '403': problem('Also `interaction_required`: sign_in_url asks for what is missing; the session stays.'),
+          '403': problem(
+            'Also `interaction_required`: sign_in_url requests the missing permission; the session is kept.',
+          ),
           '413': problem('More than 8 KB.'),
           '415': problem('Not JSON.'),
         },
@@ -152,12 +156,12 @@ function paths(): Members {
     [pathOf('logout')]: {
       post: {
         operationId: 'logout',
-        summary: 'Ends the session here; the browser then ends it at the provider.',
+        summary: 'Ends the session; the returned URL ends it at the provider.',
         parameters: [frontend, brokerRequest],
         security: [{ sessionCookie: [] }, {}],
         requestBody: body('application/json', 'LogoutRequest', false),
         responses: {
-          '200': json('It is ended, or there was none.', 'SignOut'),
+          '200': json('The session is ended, or there was none.', 'SignOut'),
           ...scriptErrors,
           '413': problem('More than 8 KB.'),
           '415': problem('Not JSON.'),
@@ -167,7 +171,7 @@ function paths(): Members {
     [pathOf('token')]: {
       post: {
         operationId: 'token',
-        summary: 'OAuth client: a code or a refresh token for an access token.',
+        summary: 'OAuth client: exchanges a code or a refresh token for an access token.',
         requestBody: form('TokenRequest'),
         responses: { '200': json('RFC 6749 §5.1.', 'Token'), ...clientErrors },
       },
@@ -177,21 +181,21 @@ function paths(): Members {
         operationId: 'revoke',
         summary: 'OAuth client: ends the session of a refresh token (RFC 7009).',
         requestBody: form('RevocationRequest'),
-        responses: { '200': { description: 'It is ended, or there was none.' }, ...clientErrors },
+        responses: { '200': { description: 'The session is ended, or there was none.' }, ...clientErrors },
       },
     },
     [pathOf('authorizationServerMetadata')]: {
       get: {
         operationId: 'authorizationServerMetadata',
-        summary: 'How an OAuth client configures itself (RFC 8414).',
-        responses: { '200': json('The same whatever Host says.', 'Metadata') },
+        summary: 'Metadata for the configuration of OAuth clients (RFC 8414).',
+        responses: { '200': json('The metadata; independent of the header Host.', 'Metadata') },
       },
     },
     [pathOf('openidConfiguration')]: {
       get: {
         operationId: 'openidConfiguration',
         summary: 'Metadata for OpenID Connect clients (OpenID Connect Discovery §4). Every origin may read it.',
-        responses: { '200': json('The same whatever Host says.', 'OpenidConfiguration') },
+        responses: { '200': json('The metadata; independent of the header Host.', 'OpenidConfiguration') },
       },
     },
     [pathOf('idTokenKeys')]: {
@@ -215,7 +219,7 @@ export function openApi(): string {
       title: 'Certificate token broker',
       version: '1',
       description:
-        'What front ends call. docs/front-ends.md says which way to choose, docs/errors.md what each code means.',
+        'Routes for front ends. docs/front-ends.md compares the kinds of front ends; docs/errors.md explains each code.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: 'http://localhost:7071', description: 'On a laptop' }],
@@ -232,7 +236,7 @@ export function openApi(): string {
         accessToken: { type: 'http', scheme: 'bearer' },
       },
       headers: {
-        'Broker-Reference': { description: 'To look it up in the log.', schema: { type: 'string' } },
+        'Broker-Reference': { description: 'Reference of the request in the log.', schema: { type: 'string' } },
         'Retry-After': { description: 'Seconds to wait.', schema: { type: 'integer', minimum: 1 } },
       },
       schemas: Object.fromEntries(

@@ -1,6 +1,6 @@
 /**
- * What the broker answers its front ends, as schemas: for docs/openapi.json, which the tests hold real answers against.
- * Objects are closed, so that a member nobody described is found out.
+ * Schemas of the broker's answers to front ends, for docs/openapi.json. Tests compare real answers with them. Objects are
+ * closed, so that an undocumented member fails a test.
  */
 import * as z from 'zod/mini'
 import { errorCatalogue } from '../../shared/errors/errors.ts'
@@ -30,7 +30,7 @@ const code = z.enum(codes).check(described('Stable; branch on it. docs/errors.md
 const reference = text('Under which the broker’s log has it; the same as the header Broker-Reference.')
 const badSetting = z.strictObject({ setting: z.string(), problem: z.string(), fix: z.string() })
 
-/** Beside the code, where there is something to name. */
+/** Members that some codes have. */
 const members = {
   sign_in_url: z.optional(url('Where to send the browser; the front end adds where to come back to.')),
   parameter: maybe('Which parameter it is about.'),
@@ -146,7 +146,7 @@ export const schemas = {
     .check(described('RFC 6749 §5.2, with the broker’s own code and reference beside it.')),
 } as const
 
-/** What is sent. */
+/** Request bodies. */
 export const requests = {
   SessionTokenRequest: z.strictObject({
     api: text('Its name in Broker__FrontEnds.'),

@@ -232,7 +232,7 @@ describe('a deployment', () => {
     const { code, output } = await shop.here.azd('up')
 
     expect(code).toBe(1)
-    expect(output).toContain('You may not "create" certificates')
+    expect(output).toContain('You lack the permission "create" for certificates')
     expect(output).toContain('az keyvault set-policy')
   })
 
