@@ -23,7 +23,7 @@ const newest = () => stack.vault.publicCertificates(certificateName).at(-1)!
 const usedKeys = () => provider.requests.flatMap(({ assertion }) => (assertion ? [assertion.header.kid] : []))
 
 describe('a certificate at another provider', () => {
-  it('is asked about by a code that is none, since the application may have no tokens of its own', async () => {
+  it('is tried with a code that cannot exist, since the provider may issue no tokens to the application', async () => {
     await runRoll(broker())
 
     expect(Object.values(await versionsAt(broker()))).toMatchObject([{ status: 'accepted', signs: true }])
@@ -32,7 +32,7 @@ describe('a certificate at another provider', () => {
     expect(stack.graph.requests).toEqual([])
   })
 
-  it('that is renewed is published before it signs, and signs once the provider takes it', async () => {
+  it('that is renewed is published before it signs, and signs once the provider accepts it', async () => {
     expect((await signIn()).location).toBe(returnUrl)
     const next = await stack.vault.renewCertificate(certificateName)
 
@@ -55,7 +55,7 @@ describe('a certificate at another provider', () => {
     expect(stack.graph.requests).toEqual([])
   })
 
-  it('is the provider’s to know: told of a registration by hand, the broker asks at once', async () => {
+  it('is tried at once after an operator reports a registration by hand', async () => {
     const tell = (version: string) =>
       fetch(`${stack.url}/certificate/${version}/registered`, {
         method: 'POST',
@@ -68,11 +68,11 @@ describe('a certificate at another provider', () => {
     expect(await told.json()).toMatchObject({ version: newest().version, status: 'accepted' })
   })
 
-  it('that the provider has lost is told once, and signs again when it is back', async () => {
+  it('that the provider has lost is reported once, and signs again when it is back', async () => {
     provider.behaviour.forgetsClient = true
     expectPage(await signIn(), 'client_refused')
     expectPage(await signIn(), 'client_refused')
-    // What the page says is kept for some seconds.
+    // The page's answer is kept for some seconds.
     const ready = async () => (await stack.person().open('/health/ready')).text
     await expect.poll(ready, { timeout: 60_000, interval: 500 }).toBe('certificate')
     expect(logged(stack, 'certificate refused')).toHaveLength(1)

@@ -46,7 +46,7 @@ describe('oidc-provider, as it is', () => {
     expect(provider.refusals).toEqual([])
   })
 
-  it('has announced the issuer, so an answer without it is somebody else’s', async () => {
+  it('has announced the issuer, so a response without it is refused', async () => {
     const [person, visitor] = [stack.person(), provider.visitor()]
     const begun = await person.begin(query)
     const answer = await visitor.signIn(begun.location ?? '', 'ada')
@@ -56,7 +56,7 @@ describe('oidc-provider, as it is', () => {
     expectPage(await person.callback({ ...answer, fields: rest }), 'issuer_mismatch')
   })
 
-  it('gives no refresh token without consent: the token is served while it lasts, and other scopes ask for a sign-in', async () => {
+  it('issues no refresh token without consent: the token is served while it lasts, and other scopes require a sign-in', async () => {
     const { person } = await signIn('ada')
 
     expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
@@ -65,7 +65,7 @@ describe('oidc-provider, as it is', () => {
     expect(await isSignedIn(person)).toBe(true)
   })
 
-  it('gives one for prompt=consent, and another with each renewal', async () => {
+  it('issues one for prompt=consent, and a new one with each renewal', async () => {
     const [one, two] = stack.brokers
     const { person } = await signIn('ada', { prompt: 'consent' })
 
@@ -83,7 +83,7 @@ describe('oidc-provider, as it is', () => {
     expect(provider.refusals).toEqual([])
   })
 
-  it('is asked for what it lists: offline_access, and PS256 assertions for its issuer', async () => {
+  it('receives requests for the features that it lists: offline_access, and PS256 assertions for its issuer', async () => {
     const begun = expectBegun(await stack.person().begin(query))
 
     expect(begun.get('scope')).toBe('openid profile offline_access orders.read orders.write')
@@ -100,7 +100,7 @@ describe('oidc-provider, as it is', () => {
     expect(await isSignedIn(person)).toBe(false)
   })
 
-  it('tells of a sign-out there, which ends that session here and no other', async () => {
+  it('reports a sign-out, which ends that session of the broker and no other', async () => {
     const [{ person, visitor }, { person: other }] = [await signIn('grace'), await signIn('grace')]
 
     await signOutThere(visitor)

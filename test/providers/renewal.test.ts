@@ -10,7 +10,7 @@ import { shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
 const read = 'api://demo/orders.read'
-/** Granted by a sign-in that asks for it, and by no other. */
+/** Granted only by a sign-in that requests it. */
 const bills = { name: 'bills', scopes: ['api://bills/read'] }
 
 // An issuer with a slash at its end, as some have it.
@@ -44,7 +44,7 @@ const signIn = async () => {
 }
 /** Scopes that are at hand since the sign-in. */
 const ask = (call?: Call): Promise<Reply> => person.sessionToken(shopPage, { api: 'orders' }, call)
-/** Scopes that must be asked for. */
+/** Scopes that the provider has to grant first. */
 const fetchAnew = (call?: Call): Promise<Reply> => person.sessionToken(shopPage, { api: 'orders', scope: read }, call)
 const isSignedIn = async (at = stack.url) => (await person.script(shopPage, '/session', { at })).status === 200
 
@@ -54,7 +54,7 @@ describe('a provider without refresh tokens', () => {
     await signIn()
   })
 
-  it('serves the token until it ends, then says where to go, and the session lives on', async () => {
+  it('serves the token until it ends, then answers with sign_in_url, and the session stays', async () => {
     expect((await ask()).status).toBe(200)
 
     const over = await ask({ at: later.url })
@@ -64,12 +64,12 @@ describe('a provider without refresh tokens', () => {
     expect(over.json.sign_in_url).toContain('/login?')
     expect(await isSignedIn(later.url)).toBe(true)
     expect(provider.asked('token')).toBe(0)
-    // As it says: the next sign-in brings the next token.
+    // The next sign-in brings the next token.
     await person.signIn({ frontend: 'shop' }, undefined, { at: later.url })
     expect((await ask({ at: later.url })).status).toBe(200)
   })
 
-  it('says so at once for scopes that nothing is at hand for', async () => {
+  it('answers so at once for scopes without a token', async () => {
     expect((await fetchAnew()).json).toMatchObject({ code: 'interaction_required' })
     expect((await ask()).status).toBe(200)
   })
@@ -78,7 +78,7 @@ describe('a provider without refresh tokens', () => {
 describe('a provider whose refresh tokens serve once', () => {
   beforeEach(signIn)
 
-  it('gives the next one with each, and none is lost', async () => {
+  it('issues the next one with each, and none is lost', async () => {
     const tokens = new Set<unknown>()
     for (let i = 0; i < 3; i++) {
       // Its own clock is ahead, so that each answer is over at once.
@@ -94,7 +94,7 @@ describe('a provider whose refresh tokens serve once', () => {
     expect((await fetchAnew()).status).toBe(200)
   })
 
-  it('is asked once by two instances that renew at the same moment', async () => {
+  it('receives one request from two instances that renew at the same moment', async () => {
     provider.behaviour.refreshDelay = 200
     const [one, two] = stack.brokers
 
@@ -103,7 +103,7 @@ describe('a provider whose refresh tokens serve once', () => {
     expect(replies.map(({ status }) => status)).toEqual(Array(10).fill(200))
     expect(new Set(replies.map(({ json }) => json.access_token)).size).toBe(1)
     expect(provider.asked('token')).toBe(1)
-    // Nobody used one twice, which would have ended the family.
+    // No token was used twice, which would have ended the family.
     provider.behaviour.refreshDelay = 0
     expect((await ask({ at: later.url })).status).toBe(200)
   })
@@ -130,7 +130,7 @@ describe('a provider whose refresh tokens serve once', () => {
     expect(parameters.scope?.split(' ').sort()).toEqual([read, 'offline_access', 'openid', 'profile'])
   })
 
-  it('asks for the person’s consent where scopes were never granted, and the session stays', async () => {
+  it('requires the person’s consent where scopes were never granted, and the session stays', async () => {
     const refused = await person.sessionToken(shopPage, { api: 'bills' })
 
     expect(refused.json).toMatchObject({ code: 'interaction_required' })
@@ -177,14 +177,14 @@ describe('an ID token that comes with a refresh', () => {
     expect((await fetchAnew()).status).toBe(200)
   })
 
-  it('of the same person is taken', async () => {
+  it('of the same person is accepted', async () => {
     provider.behaviour.refreshClaims = { name: 'Grace B. Hopper' }
 
     expect((await fetchAnew()).status).toBe(200)
   })
 })
 
-describe('a refresh token that the provider takes back', () => {
+describe('a refresh token that the provider revokes', () => {
   it('ends the session, and so does nothing else', async () => {
     await signIn()
     provider.behaviour.down = ['token']

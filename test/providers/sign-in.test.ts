@@ -37,7 +37,7 @@ const scopesAskedFor = async (at: string) =>
     ?.split(' ')
 
 describe('a sign-in at another provider', () => {
-  it('signs a person in by issuer and subject, whatever else the token calls them', async () => {
+  it('signs a person in by issuer and subject, and by no other claim', async () => {
     provider.behaviour.person = { sub: 'person-1', name: 'Grace Hopper', oid: 'an-oid', tid: 'a-tid', upn: 'grace' }
     const person = stack.person()
 
@@ -50,7 +50,7 @@ describe('a sign-in at another provider', () => {
     expect(json).not.toHaveProperty('tenant_id')
   })
 
-  it('takes names that only userinfo has from there, and needs them for nothing', async () => {
+  it('reads names from userinfo where the ID token has none, and succeeds without them', async () => {
     const namesOf = async (person: Person) => {
       const { json } = await person.script(shopPage, '/session')
       return { subject: json.subject, name: json.name, username: json.username }
@@ -137,7 +137,7 @@ describe('a sign-in at another provider', () => {
     }
   })
 
-  it('is refused where the ID token is for somebody else’s application', async () => {
+  it('is refused where the ID token is for another application', async () => {
     provider.behaviour.person = { sub: 'person-1', aud: 'another' }
     expectPage(await stack.person().signIn(query), 'id_token_refused')
 
@@ -165,7 +165,7 @@ describe('a sign-in at another provider', () => {
 })
 
 describe('a client assertion for another provider', () => {
-  it('names the issuer and nobody else, and its key as the published keys do', async () => {
+  it('names the issuer alone, and its key as the published keys do', async () => {
     await stack.person().signIn(query)
 
     const { header, claims } = lastOf('token').assertion!
@@ -175,18 +175,18 @@ describe('a client assertion for another provider', () => {
     expect(published.json).toMatchObject({ keys: [{ kid: header.kid, 'x5t#S256': header['x5t#S256'] }] })
   })
 
-  it('is a new one each time, for a provider that takes each once', async () => {
+  it('is a new one each time, for a provider that accepts each once', async () => {
     for (let i = 0; i < 3; i++) expect((await stack.person().signIn(query)).location).toBe(returnUrl)
     const jtis = provider.requests.flatMap(({ assertion }) => (assertion ? [assertion.claims.jti] : []))
     expect(new Set(jtis).size).toBe(3)
 
-    // Its neighbour, which was told to send them again.
+    // An instance whose setting sends them again.
     const at = await coldInstance({ Broker__AssertionReuse: 'true' })
     expect((await stack.person().signIn(query, undefined, { at })).location).toBe(returnUrl)
     expectPage(await stack.person().signIn(query, undefined, { at }), 'client_refused')
   })
 
-  it('says what a setting says, where the provider wants its token endpoint named', async () => {
+  it('has the audience of the setting, where the provider requires its token endpoint', async () => {
     provider.behaviour.assertion = { audience: `${provider.issuer}/token` }
     expectPage(await stack.person().signIn(query), 'client_refused')
 
@@ -215,10 +215,10 @@ describe('a client assertion for another provider', () => {
 
   const algorithms = 'token_endpoint_auth_signing_alg_values_supported'
   it.each<[string, readonly string[] | undefined, Readonly<Record<string, string>>, string]>([
-    ['RS256 where nothing else is taken', ['RS256'], {}, 'RS256'],
+    ['RS256 where it is the only accepted one', ['RS256'], {}, 'RS256'],
     ['PS256 where both are', ['RS256', 'PS256'], {}, 'PS256'],
-    ['PS256 where nobody says', undefined, {}, 'PS256'],
-    ['what a setting says', undefined, { Broker__AssertionAlgorithm: 'RS256' }, 'RS256'],
+    ['PS256 without a list', undefined, {}, 'PS256'],
+    ['the algorithm of a setting', undefined, { Broker__AssertionAlgorithm: 'RS256' }, 'RS256'],
   ])('is signed by %s', async (_, taken, settings, algorithm) => {
     provider.behaviour.metadata = { [algorithms]: taken }
     provider.behaviour.assertion = { algorithms: [algorithm] }
@@ -237,7 +237,7 @@ describe('what a provider does not offer', () => {
     ['PKCE by S256', { code_challenge_methods_supported: ['plain'] }, {}],
     ['private_key_jwt', { token_endpoint_auth_methods_supported: ['client_secret_basic'] }, {}],
     ['an algorithm of the vault', { token_endpoint_auth_signing_alg_values_supported: ['ES256'] }, {}],
-  ])('%s is said before anybody is sent there, and ready is red', async (_, metadata, settings) => {
+  ])('%s is reported before a person is sent there, and ready is red', async (_, metadata, settings) => {
     provider.behaviour.metadata = metadata
     const at = await coldInstance(settings)
 
@@ -249,7 +249,7 @@ describe('what a provider does not offer', () => {
     expect(await begins(await coldInstance())).toBe(true)
   })
 
-  it('is not asked for: form_post where it is there, and query only by a setting', async () => {
+  it('is not requested: form_post where it is listed, and query only by a setting', async () => {
     provider.behaviour.metadata = { response_modes_supported: ['query', 'form_post'] }
     const modeAt = async (settings: Readonly<Record<string, string>>) => {
       const begun = await stack.person().begin(query, { at: await coldInstance(settings) })
@@ -260,7 +260,7 @@ describe('what a provider does not offer', () => {
     expect(await modeAt({})).toBe('query')
   })
 
-  it('is not asked for: offline_access only where it is listed, or by a setting', async () => {
+  it('is not requested: offline_access only where it is listed, or by a setting', async () => {
     expect(await scopesAskedFor(await coldInstance())).not.toContain('offline_access')
     expect(await scopesAskedFor(await coldInstance({ Broker__OfflineAccess: 'true' }))).toContain('offline_access')
 

@@ -126,7 +126,7 @@ describe('a logout token of a provider that names no sessions', () => {
     (await send('/logout/backchannel', new URLSearchParams({ logout_token: await token(claims) }), { url: stack.url }))
       .status
 
-  it('ends all sessions of the person by sub, and nobody else’s', async () => {
+  it('ends all sessions of the person by sub, and of no other person', async () => {
     const [one, two, other] = [
       await signIn('person-1'),
       await signIn('person-1', undefined, 'desk'),
@@ -200,7 +200,7 @@ describe('a sign-out by a frame', () => {
     expect(await isSignedIn(person)).toBe(false)
   })
 
-  it('ends nobody’s by a subject in the place of a session', async () => {
+  it('ends no session by a subject in the place of a session', async () => {
     const person = await signIn('person-without-session')
 
     await frame({ iss: provider.issuer, sid: 'person-without-session' })

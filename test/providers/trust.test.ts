@@ -40,7 +40,7 @@ describe('metadata of another provider', () => {
     ['keys by http', (issuer) => ({ jwks_uri: issuer.replace('https://localhost', 'http://login.example') })],
     ['a token endpoint that is no address', () => ({ token_endpoint: '/token' })],
     ['no token endpoint', () => ({ token_endpoint: undefined })],
-  ])('that names %s is not used: nobody is sent there, and ready is red', async (_, lie) => {
+  ])('that names %s is not used: no person is sent there, and ready is red', async (_, lie) => {
     provider.behaviour.metadata = lie(provider.issuer)
     const at = await coldInstance()
 
@@ -54,7 +54,7 @@ describe('metadata of another provider', () => {
     expect(await isSignedIn(at)).toBe(true)
   })
 
-  it('that cannot be had is asked for a few times, whatever the number of sign-ins, and used once it is there', async () => {
+  it('that is unavailable is requested a few times, however many sign-ins there are, and used once it is there', async () => {
     provider.behaviour.down = ['metadata']
     const at = await coldInstance()
     for (let i = 0; i < 30; i++) expect((await stack.person().begin(query, { at })).status).toBe(503)
@@ -73,12 +73,12 @@ describe('the issuer in an answer', () => {
   const announced = { authorization_response_iss_parameter_supported: true }
 
   it.each<[string, object, (issuer: string) => Readonly<Record<string, string>>, boolean]>([
-    ['is not missed where nobody announced it', {}, () => ({}), true],
+    ['is not required where it was not announced', {}, () => ({}), true],
     ['is compared where it is there all the same', {}, () => ({ iss: 'https://login.example' }), false],
-    ['is taken where it is right', {}, (iss) => ({ iss }), true],
+    ['is accepted where it is right', {}, (iss) => ({ iss }), true],
     ['is missed where it was announced', announced, () => ({}), false],
     ['is compared where it was announced', announced, (iss) => ({ iss: `${iss}/` }), false],
-    ['is taken where it was announced and is right', announced, (iss) => ({ iss }), true],
+    ['is accepted where it was announced and is right', announced, (iss) => ({ iss }), true],
   ])('%s', async (_, metadata, answer, isTaken) => {
     provider.behaviour.metadata = { ...metadata }
     provider.behaviour.answer = answer(provider.issuer)

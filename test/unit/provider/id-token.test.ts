@@ -55,7 +55,7 @@ function raw(header: string, payload: string, key = current.privateKey): string 
 }
 
 describe('an ID token', () => {
-  it('says who signed in, by tid and oid, iss and sub', async () => {
+  it('identifies a person by tid and oid, iss and sub', async () => {
     expect(await check(await signed({ ...honest(), sid: 'session', name: 'Ada', login_hint: 'O.abc' }))).toEqual({
       issuer: server.authority,
       subject: 'subject',
@@ -68,7 +68,7 @@ describe('an ID token', () => {
     })
   })
 
-  it('is the same person whatever the name, address or user name says', async () => {
+  it('is the same person under any name, address or user name', async () => {
     for (const preferred_username of ['bob@contoso.example', 'a@x@y', 'ada＠contoso.example', undefined, 7]) {
       const identity = await check(
         await signed({ ...honest(), preferred_username, email: 'root@contoso.example', upn: 'root@contoso.example' }),
@@ -83,9 +83,9 @@ describe('an ID token', () => {
     ['whose issuer has another case', ({ iss, ...rest }) => ({ ...rest, iss: String(iss).toUpperCase() }), 'iss'],
     ['without an issuer', without('iss'), 'iss'],
     ['with two issuers', ({ iss, ...rest }) => ({ ...rest, iss: [iss] }), 'iss'],
-    ['for somebody else', (claims) => ({ ...claims, aud: 'somebody-else' }), 'aud'],
+    ['for another client', (claims) => ({ ...claims, aud: 'somebody-else' }), 'aud'],
     ['for us in other case', (claims) => ({ ...claims, aud: `${clientId} ` }), 'aud'],
-    ['for nobody', without('aud'), 'aud'],
+    ['without an audience', without('aud'), 'aud'],
     ['for an empty list', (claims) => ({ ...claims, aud: [] }), 'aud'],
     ['shared with a stranger', (claims) => ({ ...claims, aud: [clientId, 'stranger'] }), 'aud'],
     ['for a list of others', (claims) => ({ ...claims, aud: ['stranger', 'another'], azp: clientId }), 'aud'],
@@ -107,7 +107,7 @@ describe('an ID token', () => {
     ['valid from a text on', (claims) => ({ ...claims, nbf: 'now' }), 'nbf'],
     ['of another tenant', (claims) => ({ ...claims, tid: '99999999-9999-4999-8999-999999999999' }), 'tid'],
     ['of no tenant', without('tid'), 'tid'],
-    ['about nobody', without('sub'), 'sub'],
+    ['without a subject', without('sub'), 'sub'],
     ['about an empty subject', (claims) => ({ ...claims, sub: '' }), 'sub'],
     ['about a number', (claims) => ({ ...claims, sub: 7 }), 'sub'],
     ['about a subject of 300 characters', (claims) => ({ ...claims, sub: 's'.repeat(300) }), 'sub'],
@@ -115,7 +115,7 @@ describe('an ID token', () => {
     ['with an empty object id', (claims) => ({ ...claims, oid: '' }), 'oid'],
     ['beside another access token', (claims) => ({ ...claims, at_hash: hashOf('another') }), 'at_hash'],
     ['whose at_hash is null', (claims) => ({ ...claims, at_hash: null }), 'at_hash'],
-  ])('%s is refused, and the same without that is taken', async (_what, spoil, detail) => {
+  ])('%s is refused, and the same without that is accepted', async (_what, spoil, detail) => {
     await expect(check(await signed(spoil(honest())))).rejects.toMatchObject(refused(detail))
     await expect(check(await signed(honest()))).resolves.toMatchObject({ subject: 'subject' })
   })
@@ -128,13 +128,13 @@ describe('an ID token', () => {
     ['for a list that names us twice', (claims) => ({ ...claims, aud: [clientId, clientId] })],
     ['that expired four minutes ago, by a clock that may be off', (claims) => ({ ...claims, exp: seconds() - 240 })],
     ['issued in four minutes', (claims) => ({ ...claims, iat: seconds() + 240, nbf: seconds() + 240 })],
-    ['that says nothing of its beginning', without('nbf')],
+    ['without nbf', without('nbf')],
     ['beside its access token', (claims) => ({ ...claims, at_hash: hashOf(accessToken) })],
-  ])('%s is taken', async (_what, change) => {
+  ])('%s is accepted', async (_what, change) => {
     await expect(check(await signed(change(honest())))).resolves.toMatchObject({ subject: 'subject' })
   })
 
-  it('of which a member stands twice has one meaning: the last', async () => {
+  it('with a member twice has one meaning: the last', async () => {
     const text = JSON.stringify(honest())
     const header = '{"alg":"RS256","kid":"current"}'
     const twice = (first: string, last: string) =>
@@ -182,7 +182,7 @@ describe('the signature of an ID token', () => {
     await expect(check(`${header}.${payload}`)).rejects.toMatchObject({ code: 'id_token_refused' })
   })
 
-  it('must be of what it stands under', async () => {
+  it('must be of its own header and payload', async () => {
     const token = await signed(honest())
     const [header, , signature] = token.split('.')
     const payload = Buffer.from(JSON.stringify({ ...honest(), sub: 'other' })).toString('base64url')
@@ -217,7 +217,7 @@ describe('the signature of an ID token', () => {
     }
   })
 
-  it('is of an algorithm that is taken, and of the key’s family', async () => {
+  it('is of a supported algorithm, and of the key’s family', async () => {
     const curve = ecKey()
     server.publishes(jwk(current, { kid: 'current' }), jwk(curve, { kid: 'curve' }))
 
@@ -287,7 +287,7 @@ describe('the signature of an ID token', () => {
     }
   })
 
-  it('does not hide behind what a header says must be understood', async () => {
+  it('is not accepted with a critical extension in the header', async () => {
     const text = JSON.stringify(honest())
 
     await expect(check(raw('{"alg":"RS256","kid":"current","crit":["exp"],"exp":1}', text))).rejects.toMatchObject(

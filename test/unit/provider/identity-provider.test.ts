@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => server.close())
 
 describe('the provider’s metadata', () => {
-  it('is fetched once for all who ask, and kept', async () => {
+  it('is fetched once for all requests, and kept', async () => {
     const provider = server.cold()
     const before = server.asked(server.paths.metadata)
 
@@ -75,7 +75,7 @@ describe('the provider’s metadata', () => {
     await expect(inTheCloud({}).metadata()).resolves.toMatchObject({ endSessionEndpoint: expect.any(String) as string })
   })
 
-  it('that cannot be had is asked for again at once, and what was had is served on', async () => {
+  it('that is unavailable is requested again at once, and a kept document is still served', async () => {
     const provider = server.cold()
     server.isDown(server.paths.metadata)
     await expect(provider.metadata()).rejects.toMatchObject({ code: 'provider_unavailable' })
@@ -101,7 +101,7 @@ describe('the provider’s metadata', () => {
     expect(await provider.metadata()).toMatchObject({ tokenEndpoint: server.honest.token_endpoint })
   })
 
-  it('says whether answers carry the issuer', async () => {
+  it('announces the issuer in responses', async () => {
     const provider = server.cold()
     server.saysOfItself({ authorization_response_iss_parameter_supported: true })
 
@@ -184,7 +184,7 @@ describe('the provider’s keys', () => {
 
     for (let i = 0; i < 5; i++) expect(await provider.refetchKeys('unknown', 'RS256', 'token endpoint')).toEqual([])
     expect(fetched()).toBe(2)
-    // Somebody's made-up name does not hide a rotation; a flood of them is no flood of fetches.
+    // A made-up id does not hide a rotation; a flood of them is no flood of fetches.
     for (let i = 0; i < 20; i++)
       expect(await provider.refetchKeys(`made-up-${i}`, 'RS256', 'token endpoint')).toEqual([])
     expect(fetched()).toBe(4)
@@ -195,7 +195,7 @@ describe('the provider’s keys', () => {
     expect(fetched()).toBe(5)
   })
 
-  it('that anybody can ask for do not use up the fetches of sign-ins', async () => {
+  it('of unauthenticated tokens do not use up the fetches of sign-ins', async () => {
     server.publishes(jwk(one, { kid: 'one' }))
     const provider = server.cold()
     await provider.keysFor('one', 'RS256')

@@ -10,14 +10,14 @@ const isOnly = (keys: readonly KeyObject[], { publicKey }: { publicKey: KeyObjec
   keys.length === 1 && keys[0]!.equals(publicKey)
 
 describe('one key id', () => {
-  it('may stand for one key under several algorithms', () => {
+  it('may name one key under several algorithms', () => {
     const entries = ['RS256', 'RS384', 'RS512'].map((alg) => jwk(one, { kid: 'same', alg }))
 
     for (const alg of ['RS256', 'RS384', 'RS512']) expect(isOnly(chosen(entries, 'same', alg), one)).toBe(true)
     expect(chosen(entries, 'same', 'PS256')).toEqual([])
   })
 
-  it('may stand for different keys, each for an algorithm of its own', () => {
+  it('may name different keys, each for an algorithm of its own', () => {
     const entries = [jwk(one, { kid: 'same', alg: 'RS256' }), jwk(two, { kid: 'same', alg: 'PS256' })]
 
     expect(isOnly(chosen(entries, 'same', 'RS256'), one)).toBe(true)
@@ -31,7 +31,7 @@ describe('one key id', () => {
     ).toBe(true)
   })
 
-  it('may stand for keys of several types (RFC 7517 §4.5)', () => {
+  it('may name keys of several types (RFC 7517 §4.5)', () => {
     const [curve, large, edwards] = [ecKey(), ecKey('P-384'), edwardsKey('ed25519')]
     const entries = [one, curve, large, edwards].map((pair) => jwk(pair, { kid: 'same' }))
 
@@ -41,7 +41,7 @@ describe('one key id', () => {
     expect(isOnly(chosen(entries, 'same', 'EdDSA'), edwards)).toBe(true)
   })
 
-  it('serves no key where it stands for two of one type: there is no telling which is meant', () => {
+  it('serves no key where it names two of one type: there is no telling which one is meant', () => {
     const entries = [jwk(one, { kid: 'same' }), jwk(two, { kid: 'same' })]
 
     expect(chosen(entries, 'same', 'RS256')).toEqual([])

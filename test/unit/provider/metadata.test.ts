@@ -48,7 +48,7 @@ describe('metadata of another provider than Entra', () => {
     'https://login.example.com/\n\ttoken',
     'https://@login.example.com/token',
     'https://*.example.com/token',
-    // Its origin stands in the policy of a page.
+    // Its origin is part of a page's policy.
     'https://a;script-src.example.com/token',
     'javascript:alert(1)',
     '/token',
@@ -70,7 +70,7 @@ describe('metadata of another provider than Entra', () => {
     } else expect(() => check({ end_session_endpoint: address })).toThrow()
   })
 
-  it('says so where the issuers differ by the slash at the end alone', () => {
+  it('is refused with a hint where the issuers differ by the slash at the end alone', () => {
     const detail = (json: object, own: string) => {
       try {
         openIdProfile({ authority: own }).checkMetadata({ ...honest, ...json })
@@ -86,7 +86,7 @@ describe('metadata of another provider than Entra', () => {
     expect(detail({ issuer: `${authority}/` }, `${authority}/`)).toBeUndefined()
   })
 
-  it('may name the host of its issuer, whatever kind of name that has', () => {
+  it('may name the host of its issuer, also one without a dot', () => {
     const inside = 'https://idp'
     const named = { authorization_endpoint: `${inside}/authorize`, token_endpoint: `${inside}/token` }
     const json = { ...honest, ...named, issuer: inside, jwks_uri: `${inside}/keys` }
@@ -101,7 +101,7 @@ describe('metadata of another provider than Entra', () => {
       expect(() => check({ issuer })).toThrow(expect.objectContaining({ code: 'provider_metadata_untrusted' })),
   )
 
-  it('is where the issuer says, with one slash between', () => {
+  it('is below the issuer, with one slash between', () => {
     const url = 'https://login.example.com/a/.well-known/openid-configuration'
     expect(openIdProfile({ authority: 'https://login.example.com/a' }).metadataUrl).toBe(url)
     expect(openIdProfile({ authority: 'https://login.example.com/a/' }).metadataUrl).toBe(url)
@@ -128,7 +128,7 @@ describe('metadata of another provider than Entra', () => {
     }
   })
 
-  it('does not decide whom an assertion is for', () => {
+  it('does not decide the audience of an assertion', () => {
     const assertionAudience = 'https://login.example.com/token'
     expect(openIdProfile({ authority }).assertion.audience).toBe(authority)
     expect(openIdProfile({ authority, assertionAudience }).assertion.audience).toBe(assertionAudience)

@@ -1,4 +1,4 @@
-/** An identity provider's metadata and keys from a real https server, which can be made to say anything. */
+/** An identity provider's metadata and keys from a real https server, which tests can change. */
 import { generateKeyPairSync } from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import { createNetwork } from '../../../shared/http/network.ts'

@@ -172,7 +172,7 @@ describe('a token answer', () => {
     await expect(redeem()).resolves.toMatchObject({ accessToken: 'an.access.token' })
   })
 
-  it('of any case of Bearer is taken', async () => {
+  it('of any case of Bearer is accepted', async () => {
     for (const token_type of ['bearer', 'BEARER']) {
       says(good({ token_type }))
       await expect(redeem()).resolves.toBeDefined()
@@ -193,7 +193,7 @@ describe('a token answer', () => {
     ['an empty success', (_, response) => sendJson(response, {})],
     ['nothing but 204', (_, response) => void response.writeHead(204).end()],
     ['a refusal without an error', (_, response) => sendJson(response, { message: 'no' }, 400)],
-  ])('that is %s is refused, and not asked for again', async (_what, answerer) => {
+  ])('that is %s is refused, and not requested again', async (_what, answerer) => {
     answers(answerer)
     await expect(redeem()).rejects.toMatchObject({ code: 'provider_answer_invalid' })
     expect(server.requests).toHaveLength(1)
@@ -311,7 +311,7 @@ describe('a certificate that the provider does not know', () => {
       sendJson(response, isGood ? good() : refusal, isGood ? 200 : 401)
     })
 
-  it('makes way for another version, once, in the same request', async () => {
+  it('is replaced by another version, once, in the same request', async () => {
     another = () => Promise.resolve(signed('by.another.version'))
     onlyTakes('by.another.version')
 
@@ -324,7 +324,7 @@ describe('a certificate that the provider does not know', () => {
     expect(accepted).toEqual(['by.another.version'])
   })
 
-  it('is told where no other version does either, and nobody tries for ever', async () => {
+  it('is reported where no other version is accepted either, after two requests', async () => {
     another = () => Promise.resolve(signed('by.another.version'))
     onlyTakes('by.nobody')
 
@@ -334,7 +334,7 @@ describe('a certificate that the provider does not know', () => {
     expect(accepted).toEqual([])
   })
 
-  it('is not what a text says that speaks of one', async () => {
+  it('is not inferred from a text', async () => {
     another = () => Promise.resolve(signed('by.another.version'))
     says({ error: 'invalid_grant', error_description: 'AADSTS700027: certificate', error_codes: [54005] }, 400)
 
@@ -345,7 +345,7 @@ describe('a certificate that the provider does not know', () => {
 })
 
 describe('a refresh', () => {
-  it('gives the new tokens, the rotated refresh token among them', async () => {
+  it('returns the new tokens, the rotated refresh token among them', async () => {
     says(good({ access_token: 'a.new.token', refresh_token: 'another' }))
 
     expect(await refresh()).toMatchObject({ accessToken: 'a.new.token', refreshToken: 'another' })
