@@ -299,7 +299,8 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
     it('deploy with the valid neighbours of all these', async () => {
       expect(
         await deploy({
-          frontEnds: "[{ id: 'spa', origins: ['https://app.example.com'] }]",
+          frontEnds:
+            "[{ id: 'spa', origins: ['https://app.example.com'] }, { id: 'app', kind: 'oauth', origins: ['https://other.example.com'], redirectUris: ['https://other.example.com/'], idTokenAlgorithm: 'ES256' }]",
           otherVaultAccess: `[{ objectId: '${guid}', certificates: ['get'] }]`,
           nodeVersion: "'24'",
           maximumInstances: '40',
