@@ -2,6 +2,7 @@
  * An emulator of Azure Key Vault's REST for the real CertificateClient, KeyClient and CryptographyClient, over https on
  * loopback. The clients need `disableChallengeResourceVerification: true`, since localhost is not under vault.azure.net.
  */
+import type { KeyObject } from 'node:crypto'
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { TLSSocket } from 'node:tls'
@@ -100,6 +101,8 @@ export interface Vault {
   setKeyEnabled(name: string, version: string | undefined, enabled: boolean): void
   setKeyDates(name: string, version: string | undefined, dates: VersionDates): void
   deleteKey(name: string): void
+  /** The public half, which every reader of the key has. */
+  publicKey(name: string, version: string): KeyObject
 
   close(): Promise<void>
 }
@@ -272,6 +275,7 @@ function control(certificates: Certificates, keys: Keys, { url, now }: VaultCont
     setKeyDates: (name: string, version: string | undefined, dates: VersionDates) =>
       change(keys.store.get(name, version).attributes, dates),
     deleteKey: (name: string) => void keys.store.delete(name),
+    publicKey: (name: string, version: string) => keys.store.get(name, version).publicKey,
   }
 }
 

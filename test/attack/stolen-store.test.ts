@@ -1,12 +1,16 @@
-import { randomBytes } from 'node:crypto'
+import { constants, publicEncrypt, randomBytes } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { localDefaults } from '../../local/local-defaults.ts'
+import { toRingKey } from '../../shared/crypto/key-ring.ts'
+import { newSessionKey, toCookieValue, toRow } from '../../shared/session/session-row.ts'
 import type { StoredRow } from '../../shared/store/store.ts'
 import { clockAhead } from '../setup/clock.ts'
 import { deskPage, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { somebody } from '../unit/session/parts.ts'
 import { openTables } from '../setup/tables.ts'
 import type { Tables } from '../setup/tables.ts'
 
@@ -173,6 +177,44 @@ describe('whoever has the session store', () => {
     expect((await session()).status).toBe(200) // warm instances go on
 
     await tables.store.replace('service', row!, etag!)
+  })
+
+  it('cannot plant a key of its own in the ring, wrapped by the public half of the wrapping key, to make a session', async () => {
+    const [honest] = await tables.store.list('service', 'key-ring')
+    const marker = (await tables.store.find('service', { partition: 'taken-over', row: 'key-ring' }))!
+    const evil = randomBytes(32)
+    const ringKey = toRingKey(honest!.row, evil)
+    const version = honest!.values.wrappingVersion as string
+    const publicKey = stack.vault.publicKey(localDefaults.Broker__WrappingKeyName!, version)
+    const padding = constants.RSA_PKCS1_OAEP_PADDING
+    const wrapped = publicEncrypt({ key: publicKey, padding, oaepHash: 'sha256' }, evil)
+    const key = newSessionKey('shop', somebody, ringKey)
+    const end = Date.now() + 3_600_000
+    const owner = { identity: somebody, signedInAt: Date.now(), idleEnd: end, absoluteEnd: end, grantedScopes: [] }
+    const tokens = { refreshToken: undefined, accessTokens: {} }
+    await tables.store.insert('sessions', toRow({ key, owner, tokens }, ringKey))
+    const headers = { cookie: `__Host-session-shop=${toCookieValue(key)}` }
+    const forgedAt = async (at: string) => (await stack.person().script(shopPage, '/session', { at, headers })).status
+
+    const unsigned = { format: '1', wrapped, wrappingVersion: version }
+    const put = async (values: StoredRow['values']) => {
+      const now = (await tables.store.list('service', 'key-ring'))[0]!
+      await tables.store.replace('service', { ...now, values }, now.etag)
+    }
+    await put({ ...honest!.values, ...unsigned })
+    expect(await forgedAt((await stack.startInstance()).url)).toBe(503)
+    await put(unsigned)
+    const cold = await stack.startInstance()
+    expect(await forgedAt(cold.url)).toBe(401)
+    expect(await forgedAt(stack.brokers[0]!.url)).toBe(401)
+    // The next honest sign-in works.
+    expect((await stack.person().signIn(toShop, undefined, { at: cold.url })).status).toBe(303)
+
+    // So that it is the signature that keeps the forgery out: before the takeover an unsigned row is believed, once.
+    await put(unsigned)
+    await tables.store.remove('service', marker)
+    expect(await forgedAt((await stack.startInstance()).url)).toBe(200)
+    await put(honest!.values)
   })
 
   it('cannot have the key unwrapped anywhere but in the broker’s vault', async () => {
