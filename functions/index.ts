@@ -14,6 +14,7 @@ import { callbackByGet, callbackByPost } from './callback.ts'
 import { certificateEvent } from './certificate-event.ts'
 import { certificateRegistered } from './certificate-registered.ts'
 import { compose } from './compose/index.ts'
+import { endSessionByGet, endSessionByPost } from './end-session.ts'
 import { ready, readyDetail } from './health.ts'
 import { home } from './home.ts'
 import { allMethods, toHttpHandler } from './host.ts'
@@ -68,6 +69,7 @@ app.http('authorizationServerMetadata', {
 })
 app.http('openidConfiguration', { route: routes.openidConfiguration, ...everyOrigin({ GET: openidConfiguration }) })
 app.http('idTokenKeys', { route: routes.idTokenKeys, ...everyOrigin({ GET: idTokenKeys }) })
+app.http('endSession', { route: routes.endSession, ...people({ GET: endSessionByGet, POST: endSessionByPost }) })
 app.http('userinfo', { route: routes.userinfo, ...clients({ GET: userinfo, POST: userinfo }) })
 
 // Called by the identity provider.

@@ -181,6 +181,12 @@ export const errorCatalogue = {
       'Send an access token that this broker issued for a grant with the scope openid, in the header Authorization: Bearer; refresh it first where it has expired.',
     oauth: 'invalid_token',
   },
+  id_token_hint_invalid: {
+    status: 400,
+    responsible: 'front end',
+    title: 'The sign-out names a session by an ID token that is not valid here.',
+    remedy: 'Send the last ID token that this broker issued to the client as id_token_hint, or leave it out.',
+  },
   client_secret_refused: {
     status: 400,
     responsible: 'front end',

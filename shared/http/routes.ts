@@ -13,6 +13,7 @@ export const routes = {
   openidConfiguration: '.well-known/openid-configuration',
   idTokenKeys: '.well-known/id-token-keys.json',
   userinfo: 'userinfo',
+  endSession: 'end-session',
   jwks: '.well-known/jwks.json',
   logout: 'logout',
   logoutDone: 'logout/done',

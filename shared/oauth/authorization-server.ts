@@ -16,6 +16,7 @@ import { parseClientScopes } from '../front-ends/scopes.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { AccessToken } from '../session/session-row.ts'
 import type { RowKey } from '../store/store.ts'
+import { endSession } from './end-session.ts'
 import { issueIdToken } from './issued-id-token.ts'
 import { authorizationServerMetadata, openidProviderMetadata } from './server-metadata.ts'
 import type { SigningKeys } from './signing-keys.ts'
@@ -48,6 +49,8 @@ export interface AuthorizationServer {
   idTokenKeys(): Promise<readonly object[]>
   /** OpenID Connect Core §5.3; the parameters are those of `Userinfo.read`. */
   userinfo: Userinfo['read']
+  /** RP-Initiated Logout 1.0; the parameter, the result and the errors are those of `endSession`. */
+  endSession(fields: URLSearchParams): Promise<string>
 }
 
 export interface AuthorizationServerOptions {
@@ -100,6 +103,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     openidConfiguration: () => openidProviderMetadata(issuer),
     idTokenKeys: () => options.signingKeys.published(),
     userinfo: (accessToken, origin) => options.userinfo.read(accessToken, origin),
+    endSession: (fields) => endSession(fields, { ...options, keys: options.signingKeys }),
   }
 }
 

@@ -29,6 +29,7 @@ export function openidProviderMetadata(issuer: string): Readonly<Record<string, 
   return {
     ...authorizationServerMetadata(issuer),
     userinfo_endpoint: urlOf(issuer, 'userinfo'),
+    end_session_endpoint: urlOf(issuer, 'endSession'),
     scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ['RS256', 'ES256'],

@@ -14,7 +14,7 @@ import { openToken, sealToken } from '../crypto/sealed-token.ts'
 import type { Session, SessionKey } from '../session/session-row.ts'
 import { endPendingCodes } from '../session/end-sessions.ts'
 import type { Sessions } from '../session/sessions.ts'
-import type { Store } from '../store/store.ts'
+import type { RowKey, Store } from '../store/store.ts'
 
 export interface SignOut {
   /**
@@ -24,6 +24,20 @@ export interface SignOut {
    * @returns the URL to send the browser to: the provider's sign-out, or straight to the front end's page
    */
   begin(frontEnd: FrontEnd, key: SessionKey | undefined, signedOutUrl: string | undefined): Promise<string>
+  /**
+   * Ends the session of a row that a verified ID token names. Its tokens stay unread, since the row's secret is missing.
+   *
+   * @param rowKey undefined where the request names no session: nothing ends here
+   * @param signedOutUrl untrusted; must be registered
+   * @param state of the client, returned with the URL; untrusted
+   * @returns the URL to send the browser to
+   */
+  beginByRow(
+    frontEnd: FrontEnd,
+    rowKey: RowKey | undefined,
+    signedOutUrl: string | undefined,
+    state: string | undefined,
+  ): Promise<string>
   /**
    * @param state as it came back; untrusted
    * @throws {BrokerError} `sign_out_unknown` where the state is not the broker's, or its front end is gone
@@ -47,7 +61,7 @@ export interface SignOutOptions {
   readonly sessions: Sessions
   readonly store: Store
   readonly ring: KeyRing
-  readonly providers: Pick<Providers, 'find'>
+  readonly providers: Pick<Providers, 'find' | 'primary'>
   readonly frontEnds: FrontEnds
   readonly clock: Clock
   readonly flowEvents: FlowEvents
@@ -70,11 +84,14 @@ export function createSignOut(options: SignOutOptions): SignOut {
     const endSessionEndpoint = (await provider?.metadata())?.endSessionEndpoint
     if (!provider || endSessionEndpoint === undefined) return target
     const state = sealToken([frontEnd.id, target, clock()], context, await ring.current())
-    const parameters = { state, idToken, logoutHint: identity.loginHint }
-    const request = endSessionRequest(endSessionEndpoint, provider, parameters)
+    return urlOf(endSessionEndpoint, provider, { state, idToken, logoutHint: identity.loginHint })
+  }
+
+  const urlOf = async (...parameters: Parameters<typeof endSessionRequest>): Promise<string> => {
+    const request = endSessionRequest(...parameters)
     if ('url' in request) return request.url
     const handle = await keepEndSessionForm(request.form, options)
-    return `${provider.postLogoutRedirectUri}?handle=${handle}`
+    return `${parameters[1].postLogoutRedirectUri}?handle=${handle}`
   }
 
   return {
@@ -102,25 +119,55 @@ export function createSignOut(options: SignOutOptions): SignOut {
       return form
     },
 
+    beginByRow: async (frontEnd, rowKey, signedOutUrl, clientState) => {
+      const target = checkSignedOutUrl(signedOutUrl, frontEnd)
+      if (rowKey) {
+        await flowEvents.track('sign_out', { frontEnd: frontEnd.id, by: 'person' }, async (step) => {
+          // Codes first; end-sessions.ts explains the order.
+          await endPendingCodes(options.store, rowKey.partition)
+          step.add({ sessions: (await sessions.end({ rowKey })) ? 1 : 0 })
+        })
+      }
+      const provider = providers.primary
+      const toProvider = async () => {
+        const { endSessionEndpoint } = await provider.metadata()
+        if (endSessionEndpoint === undefined) return withState(target, clientState)
+        const state = sealToken([frontEnd.id, target, clock(), clientState], context, await ring.current())
+        return urlOf(endSessionEndpoint, provider, { state, idToken: undefined, logoutHint: undefined })
+      }
+      return toProvider().catch((error: unknown) => {
+        options.onFault(error)
+        return withState(target, clientState)
+      })
+    },
+
     complete: async (state) => {
       const { frontEnds } = options
       const only = frontEnds.all.length === 1 ? frontEnds.all[0] : undefined
       // RP-Initiated Logout 1.0 §2 lets a provider omit the state that it was not sent; some drop it always.
       if (!state) return { links: only ? [backTo(only, undefined)] : [] }
-      const opened = (await openToken(state, context, ring)) as [string, string, number] | undefined
+      const opened = (await openToken(state, context, ring)) as [string, string, number, string?] | undefined
       if (opened === undefined) {
         throw new BrokerError('sign_out_unknown', { links: only ? [backTo(only, undefined)] : [] })
       }
-      const [frontEndId, target, begunAt] = opened
+      const [frontEndId, target, begunAt, clientState] = opened
       const frontEnd = frontEnds.find(frontEndId)
       // Checked again: the settings may have lost the front end since.
       if (!frontEnd) throw new BrokerError('sign_out_unknown')
       const redirectTo = checkSignedOutUrl(target, frontEnd)
       // An old state may come from a browser's history: a person follows the link, and there is no redirect.
       if (clock() > begunAt + lifetime) return { frontEndId, links: [backTo(frontEnd, redirectTo)] }
-      return { frontEndId, redirectTo }
+      return { frontEndId, redirectTo: withState(redirectTo, clientState) }
     },
   }
+}
+
+/** RP-Initiated Logout 1.0 §3. JSON keeps an absent state as null. */
+function withState(target: string, state: string | null | undefined): string {
+  if (state === undefined || state === null) return target
+  const url = new URL(target)
+  url.searchParams.set('state', state)
+  return url.href
 }
 
 function backTo(frontEnd: FrontEnd, url: string | undefined): Link {

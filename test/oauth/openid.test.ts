@@ -245,6 +245,101 @@ describe('the broker as OpenID provider', () => {
     })
   })
 
+  describe('a sign-out by redirect', () => {
+    const page = 'http://127.0.0.1:5173/'
+    const endSession = (parameters: Readonly<Record<string, string>>, person = stack.person()) =>
+      person.open(`/end-session?${new URLSearchParams(parameters).toString()}`)
+
+    it('ends the session of the ID token, at the provider too, and returns with the state', async () => {
+      const { person, tokens } = await signIn({ client_id: 'modern' })
+
+      const out = await endSession(
+        { id_token_hint: tokens.id_token!, post_logout_redirect_uri: page, state: 'of the client' },
+        person,
+      )
+
+      expect(out.status).toBe(303)
+      // The provider asks the person; after that it sends the browser back with the state of the broker.
+      const atProvider = new URL(out.location!)
+      expect(atProvider.searchParams.get('post_logout_redirect_uri')).toBe(`${here}/logout/done`)
+      const state = atProvider.searchParams.get('state')!
+      const done = await person.open(`/logout/done?${new URLSearchParams({ state }).toString()}`)
+      expect(done.location).toBe(`${page}?state=of+the+client`)
+      expect((await refresh(there, tokens.refresh_token!, { client_id: 'modern' })).json.error).toBe('invalid_grant')
+      const begun = await person.begin(authorizationRequest(newPkce(), { client_id: 'modern', prompt: 'none' }))
+      expect(new URL(begun.location!).searchParams.get('error')).toBe('login_required') // its mark has ended
+    })
+
+    it('by POST does the same', async () => {
+      const { tokens, person } = await signIn()
+      const body = new URLSearchParams({ id_token_hint: tokens.id_token!, client_id: 'app' })
+
+      const out = await person.open('/end-session', { method: 'POST', body })
+
+      expect(out.status).toBe(303)
+      expect((await refresh(here, tokens.refresh_token!)).json.error).toBe('invalid_grant')
+    })
+
+    it('without an ID token ends nothing here: a link of another site signs nobody out', async () => {
+      const { person, tokens } = await signIn()
+
+      const out = await endSession({ client_id: 'app', post_logout_redirect_uri: page }, person)
+
+      expect([out.status, new URL(out.location!).origin]).toEqual([
+        303,
+        new URL(stack.identityProvider.browserUrl).origin,
+      ])
+      expect((await refresh(here, tokens.refresh_token!)).status).toBe(200)
+    })
+
+    it('goes to registered pages only, and ends nothing where it is refused', async () => {
+      const { tokens } = await signIn()
+      const hint = { id_token_hint: tokens.id_token! }
+      const [header, payload, signature] = tokens.id_token!.split('.') as [string, string, string]
+      const forged = Buffer.from(JSON.stringify({ ...decodeJwt(tokens.id_token!), sid: 'a.b' })).toString('base64url')
+      const none = Buffer.from('{"alg":"none"}').toString('base64url')
+      const hmac = Buffer.from(JSON.stringify({ ...decodeProtectedHeader(tokens.id_token!), alg: 'HS256' })).toString(
+        'base64url',
+      )
+
+      for (const to of [
+        'https://evil.example/',
+        `${page}x`,
+        `${page}?a`,
+        '//evil.example',
+        'javascript:alert(1)',
+        'http://127.0.0.1:5173\\@evil.example/',
+      ]) {
+        const refused = await endSession({ ...hint, post_logout_redirect_uri: to })
+        expect([refused.status, refused.location], to).toEqual([400, null])
+        expect(refused.text).not.toContain('evil.example')
+      }
+      for (const id_token_hint of [
+        `${header}.${forged}.${signature}`,
+        `${none}.${payload}.`,
+        `${hmac}.${payload}.${signature}`,
+        'x',
+        tokens.access_token!,
+        `${tokens.id_token!}.x`,
+      ]) {
+        expect((await endSession({ id_token_hint, client_id: 'app' })).text).toContain('id_token_hint_invalid')
+      }
+      expect((await endSession({ ...hint, client_id: 'other' })).text).toContain('id_token_hint_invalid')
+      expect((await endSession({ client_id: 'nobody' })).text).toContain('client_unknown')
+      expect((await endSession({})).text).toContain('client_unknown')
+      expect((await refresh(here, tokens.refresh_token!)).status).toBe(200)
+    })
+
+    it('by the ID token of one session leaves the other sessions of the person', async () => {
+      const [first, second] = [await signIn(), await signIn()]
+
+      await endSession({ id_token_hint: first.tokens.id_token! }, first.person)
+
+      expect((await refresh(here, first.tokens.refresh_token!)).json.error).toBe('invalid_grant')
+      expect((await refresh(here, second.tokens.refresh_token!)).status).toBe(200)
+    })
+  })
+
   it('keeps clients apart: a code and an ID token of one are nothing to the other', async () => {
     const pkce = newPkce()
     const code = (await authorize(stack.person(), authorizationRequest(pkce, { scope }))).get('code')!

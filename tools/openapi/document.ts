@@ -87,6 +87,21 @@ const clientErrors = {
   '503': passing(oauthError('A fault that may pass: repeat the request with the same values.')),
 }
 
+function endSession(operationId: string): object {
+  return {
+    operationId,
+    summary: 'Ends the session of an OAuth client by redirect (RP-Initiated Logout 1.0); the browser navigates here.',
+    responses: {
+      '303': {
+        description: 'To the sign-out of the identity provider, or to the page of the client.',
+        headers: { Location: { schema: { type: 'string', format: 'uri' } } },
+      },
+      '400': page('The request is refused, and nothing has ended.'),
+      '503': page('A fault that passes.'),
+    },
+  }
+}
+
 function userinfo(operationId: string): object {
   return {
     operationId,
@@ -208,6 +223,7 @@ function paths(): Members {
         },
       },
     },
+    [pathOf('endSession')]: { get: endSession('endSession'), post: endSession('endSessionByPost') },
     [pathOf('userinfo')]: { get: userinfo('userinfo'), post: userinfo('userinfoByPost') },
   }
 }

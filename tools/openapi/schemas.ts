@@ -96,6 +96,7 @@ export const schemas = {
     authorization_response_iss_parameter_supported: z.literal(true),
     prompt_values_supported: z.array(z.enum(['none', 'login', 'select_account', 'consent'])),
     userinfo_endpoint: z.url(),
+    end_session_endpoint: z.url(),
     scopes_supported: z.array(z.enum(['openid', 'profile', 'email', 'offline_access'])),
     subject_types_supported: z.array(z.literal('public')),
     id_token_signing_alg_values_supported: z.array(z.enum(['RS256', 'ES256'])),

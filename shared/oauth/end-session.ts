@@ -1,0 +1,100 @@
+/**
+ * Sign-out that an OAuth client starts by redirect. OpenID Connect RP-Initiated Logout 1.0 §2. Only an ID token that the
+ * broker signed names a session to end: a request without one ends nothing here, and the identity provider decides
+ * whether it asks the person, so that a link of another site signs nobody out silently.
+ */
+import { createPublicKey, verify } from 'node:crypto'
+import { promisify } from 'node:util'
+import { BrokerError } from '../errors/errors.ts'
+import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
+import { hasControlCharacter } from '../front-ends/login-parameters.ts'
+import type { SignOut } from '../sign-out/sign-out.ts'
+import type { RowKey } from '../store/store.ts'
+import { fromSessionId } from './issued-id-token.ts'
+import type { SigningKeys } from './signing-keys.ts'
+
+export interface EndSessionOptions {
+  readonly issuer: string
+  readonly frontEnds: FrontEnds
+  readonly keys: SigningKeys
+  readonly signOut: Pick<SignOut, 'beginByRow'>
+}
+
+const limits = { id_token_hint: 4096, client_id: 64, post_logout_redirect_uri: 1024, state: 1024 } as const
+
+/**
+ * @param fields of the query or of the form; untrusted
+ * @returns the URL to send the browser to: the provider's sign-out, or the client's page
+ * @throws {BrokerError} `parameter_repeated`, `parameter_invalid`, `client_unknown`, `id_token_hint_invalid`,
+ *   `return_url_not_registered`; then nothing has ended
+ */
+export async function endSession(fields: URLSearchParams, options: EndSessionOptions): Promise<string> {
+  const hintText = read(fields, 'id_token_hint')
+  const hint = hintText === undefined ? undefined : await verifyHint(hintText, options)
+  const clientId = read(fields, 'client_id') ?? hint?.audience
+  const client = options.frontEnds.find(clientId ?? '')
+  if (client?.kind !== 'oauth') throw new BrokerError('client_unknown')
+  try {
+    if (hint && hint.audience !== client.id) throw new BrokerError('id_token_hint_invalid', { detail: 'aud' })
+    const to = read(fields, 'post_logout_redirect_uri')
+    return await options.signOut.beginByRow(client, hint?.rowKey, to, read(fields, 'state'))
+  } catch (error) {
+    throw error instanceof BrokerError ? error.with({ links: linksOf(client) }) : error
+  }
+}
+
+interface Hint {
+  readonly audience: string
+  readonly rowKey: RowKey | undefined
+}
+
+/** An expired ID token is accepted (§2): a person may sign out long after it was issued. */
+async function verifyHint(text: string, { issuer, keys }: EndSessionOptions): Promise<Hint> {
+  const [header = '', payload = '', signature = '', ...rest] = text.split('.')
+  const { kid, alg } = parse(header)
+  const key = typeof kid === 'string' ? await keys.find(kid) : undefined
+  // The algorithm of the key, and never of the token (RFC 8725 §3.1).
+  if (!key || rest.length > 0 || alg !== key.algorithm) throw invalid('key')
+  const publicKey = createPublicKey(key.privateKey)
+  const dsaEncoding = 'ieee-p1363'
+  const isSigned = await promisify(verify)(
+    'sha256',
+    Buffer.from(`${header}.${payload}`),
+    key.algorithm === 'ES256' ? { key: publicKey, dsaEncoding } : { key: publicKey },
+    Buffer.from(signature, 'base64url'),
+  )
+  if (!isSigned) throw invalid('signature')
+  const { iss, aud, sid } = parse(payload)
+  if (iss !== issuer || typeof aud !== 'string') throw invalid('iss')
+  return { audience: aud, rowKey: fromSessionId(sid) }
+}
+
+function parse(part: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString('utf8'))
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}
+
+/** @returns undefined also for an empty value (RFC 6749 §3.1) */
+function read(fields: URLSearchParams, name: keyof typeof limits): string | undefined {
+  const [value, ...others] = fields.getAll(name)
+  if (others.length > 0) throw new BrokerError('parameter_repeated', { members: { parameter: name } })
+  if (value === undefined || value === '') return undefined
+  if (value.length > limits[name] || hasControlCharacter(value)) {
+    throw new BrokerError('parameter_invalid', {
+      members: { parameter: name, problem: 'too long, or with control characters' },
+    })
+  }
+  return value
+}
+
+function linksOf({ origins }: FrontEnd) {
+  return [{ text: 'Back to the application', url: `${origins[0] ?? ''}/` }]
+}
+
+function invalid(detail: string): BrokerError {
+  return new BrokerError('id_token_hint_invalid', { detail })
+}
