@@ -58,9 +58,9 @@ export interface ClientAssertionOptions {
   readonly vault: AssertionVault
   readonly versions: SigningVersions
   readonly clientId: string
-  /** The token endpoint for Entra, the issuer for others; from settings, never from metadata. */
+  /** From the settings, never from metadata. */
   readonly audience: string
-  /** Entra accepts a repeated `jti`; a provider that does not gets a new assertion each time. */
+  /** True where the provider accepts a `jti` more than once; otherwise each request gets a new assertion. */
   readonly reuse: boolean
   readonly form: () => Promise<AssertionForm>
   readonly clock: Clock

@@ -60,6 +60,10 @@ export function entraProfile({ instance, tenantId, ownKeysOf, assertionReuse = t
       if (typeof oid !== 'string' || oid === '' || oid.length > 255) throw refuse('oid')
       return { tenantId, objectId: oid }
     },
+    checkSamePerson: (claims, of, refuse) => {
+      if (claims.tid !== undefined && claims.tid !== of.tenantId) throw refuse('tid')
+      if (claims.oid !== undefined && claims.oid !== of.objectId) throw refuse('oid')
+    },
     readRefusal: readEntraRefusal,
     readAuthorizationRefusal: readEntraAuthorizationRefusal,
   }

@@ -52,6 +52,7 @@ export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
     tokenRequest: onlySpecified,
     // Claims of these names have no specified meaning here.
     readIdentity: () => ({ tenantId: undefined, objectId: undefined }),
+    checkSamePerson: () => undefined,
     readRefusal: (answer, request) => ({
       // RFC 6749 §6: the scope exceeds the grant, so the person has to consent to it.
       error:

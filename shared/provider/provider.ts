@@ -99,6 +99,11 @@ export interface ProviderProfile {
    * @param refuse makes the error for the claim that is wrong
    */
   readIdentity(claims: Json, refuse: (claim: string) => Error): ExtraIdentity
+  /**
+   * Compares the identifiers beyond OpenID Connect Core in the ID token of a refresh with those of the session. A claim
+   * that the token omits is not compared.
+   */
+  checkSamePerson(claims: Json, of: ExtraIdentity, refuse: (claim: string) => Error): void
   /** @param answer the body of the error response; untrusted */
   readRefusal(answer: Json, request: TokenRequestKind): Refusal
   readAuthorizationRefusal(refusal: AuthorizationRefusal): BrokerError

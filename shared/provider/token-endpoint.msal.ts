@@ -137,7 +137,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
       const answer = await exchange(
         'refresh',
         (client) => client.acquireTokenByRefreshToken({ refreshToken, scopes: [...scopes], forceCache: true }),
-        (read) => checkRefreshAnswer(read, of, clientId),
+        (read) => checkRefreshAnswer(read, of, options.provider),
         withoutIdToken,
       )
       return tokensOf(answer, scopes)
@@ -248,7 +248,7 @@ type Owner = Pick<Identity, 'issuer' | 'subject' | 'tenantId' | 'objectId'>
  * not this session's. Its signature proves no more than the connection that it came by (§3.1.3.7, 6). One that cannot be
  * read names no person, and the broker does not use it.
  */
-function checkRefreshAnswer(answer: Json, of: Owner, clientId: string): void {
+function checkRefreshAnswer(answer: Json, of: Owner, { profile, clientId }: MsalOptions['provider']): void {
   checkTokenAnswer(answer)
   const claims = typeof answer.id_token === 'string' ? readClaims(answer.id_token) : undefined
   if (!claims) return
@@ -256,8 +256,7 @@ function checkRefreshAnswer(answer: Json, of: Owner, clientId: string): void {
   if (claims.iss !== of.issuer) throw refuse('iss')
   if (claims.sub !== of.subject) throw refuse('sub')
   if (claims.aud !== undefined) checkAudience(claims, clientId, refuse)
-  if (of.tenantId !== undefined && claims.tid !== undefined && claims.tid !== of.tenantId) throw refuse('tid')
-  if (of.objectId !== undefined && claims.oid !== undefined && claims.oid !== of.objectId) throw refuse('oid')
+  profile.checkSamePerson(claims, of, refuse)
 }
 
 function invalid(what: string): BrokerError {
