@@ -117,6 +117,7 @@ let inside: Inside
 let load: Load
 let live: readonly string[]
 let warm: Usage
+let began: number
 
 const signInAndOut = async (): Promise<Person> => {
   const person = stack.person()
@@ -138,6 +139,7 @@ const allowed = (count: number) => 200_000 + 100 * count
 const grown = (before: Usage, after: Usage) => after.heapUsed + after.external - before.heapUsed - before.external
 
 beforeAll(async () => {
+  began = performance.now()
   // It reports what it does, as a deployed one.
   stack = await startStack({ instances: 0, frontEnds: [shop, desk, app], telemetry: true })
   inside = await openInside()
@@ -174,7 +176,8 @@ describe('many requests of every kind leave nothing in memory, no socket and no 
     const count = kinds.reduce((sum, kind) => sum + kind.count, 0)
 
     expect(count + kinds.length * beforehand).toBe(100_000 / share)
-    expect(grown(warm, after)).toBeLessThan(allowed(count) / 4)
+    // The noise of a tenth is as large as the noise of all.
+    expect(grown(warm, after)).toBeLessThan(Math.max(400_000, allowed(count) / 4))
     expect(after.rss - warm.rss).toBeLessThan(100 * 1024 * 1024)
     // A few for each of the connections that the load has, and none for each request.
     expect(after.descriptors - warm.descriptors).toBeLessThan(50)
@@ -189,11 +192,13 @@ describe('many requests of every kind leave nothing in memory, no socket and no 
     const done = (operation: string) => stack.vault.requests.filter((one) => one.operation === operation).length
 
     expect(asked('discovery')).toBe(1)
-    // Once in half a minute each.
-    expect(asked('keys')).toBeLessThan(12)
-    expect(listed.length).toBeLessThan(12)
+    // Once in half a minute each, for as long as this run takes.
+    const seconds = (performance.now() - began) / 1000
+    expect(asked('keys')).toBeLessThan(12 + seconds / 30)
+    expect(listed.length).toBeLessThan(12 + seconds / 30)
     expect(done('unwrapkey') + done('wrapkey')).toBeLessThanOrEqual(1)
-    expect(done('sign')).toBeLessThan(4)
+    // An assertion lives ten minutes and is renewed when a third of that is left.
+    expect(done('sign')).toBeLessThan(4 + seconds / 300)
   })
 
   it('and leave nobody signed in who signed out, and nobody out who did not', async () => {

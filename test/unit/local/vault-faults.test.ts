@@ -67,7 +67,11 @@ describe('a fault', () => {
   it('hangs until the caller gives up', async () => {
     cloud.vault.faults.add({ operation: 'sign', hang: true })
 
-    const waiting = signer().sign('PS256', digest, { abortSignal: AbortSignal.timeout(50) })
+    const caller = new AbortController()
+    const waiting = signer().sign('PS256', digest, { abortSignal: caller.signal })
+    waiting.catch(() => undefined)
+    await expect.poll(() => cloud.operations(), { interval: 10 }).toContain('sign unanswered')
+    caller.abort()
 
     await expect(waiting).rejects.toMatchObject({ name: 'AbortError' })
     expect(cloud.operations()).toEqual(['getKey 401', 'getKey 200', 'sign unanswered'])
