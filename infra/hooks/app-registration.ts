@@ -84,7 +84,7 @@ export async function findRegistration(
     report.row('App registration', `found: ${appId}`)
     return { clientId: appId, objectId: id }
   }
-  if (isPipeline(context)) {
+  if (await isPipeline(context)) {
     throw new HookStop(
       `${fileName} has no clientId, and a pipeline creates no app registration: its identity would need the right to. Nothing was deployed. Run azd provision for this environment once as a person: it writes clientId and applicationObjectId into the file. Commit the file.`,
     )
@@ -187,7 +187,7 @@ export async function completeRegistration(context: HookContext, wanted: WantedR
   })
   if (read.status !== 200) {
     report.row('App registration', `not readable (Graph answered ${read.status})`)
-    if (isPipeline(context)) {
+    if (await isPipeline(context)) {
       report.todo(
         'The pipeline may not read the app registration. After a change of the domain, the scopes or the certificate, a person runs azd provision once.',
       )

@@ -8,6 +8,8 @@ export interface AzdEnvironment {
   get(name: string): string | undefined
   /** All variables that azd stores, and those of the machine that are meant for azd or the broker. */
   entries(): readonly (readonly [string, string])[]
+  /** Only the variables that azd stores in its .env file. */
+  stored(): readonly (readonly [string, string])[]
   set(name: string, value: string): Promise<void>
 }
 
@@ -45,6 +47,7 @@ export function createAzdEnvironment(
   return {
     get: (name) => values.get(name) || machine[name] || undefined,
     entries: () => [...Object.entries(machine).filter(isOurs), ...values],
+    stored: () => [...values],
     set: async (name, value) => {
       if ((values.get(name) ?? '') === value) return
       await store(name, value)

@@ -11,8 +11,6 @@ export interface Clock {
 
 export interface HookContext {
   readonly environment: AzdEnvironment
-  /** Variables of the machine: a shell, or a pipeline. Nothing in them is trusted. */
-  readonly machine: Readonly<Record<string, string | undefined>>
   /** Root of the project, where infra/environments/ is. */
   readonly projectFolder: string
   readonly cloud: Cloud
@@ -29,7 +27,10 @@ export function subscriptionPath({ environment }: Pick<HookContext, 'environment
   return `/subscriptions/${environment.get('AZURE_SUBSCRIPTION_ID') ?? ''}`
 }
 
-/** True where a pipeline runs the hook. A variable that a pipeline does not know arrives as an empty text. */
-export function isPipeline({ machine }: Pick<HookContext, 'machine'>): boolean {
-  return ['CI', 'GITHUB_ACTIONS', 'TF_BUILD'].some((name) => machine[name]?.toLowerCase() === 'true')
+/**
+ * True where a service principal deploys. The token shows it; variables such as CI do not, because some people have
+ * them in their shells, and some pipelines lack them.
+ */
+export async function isPipeline({ cloud }: Pick<HookContext, 'cloud'>): Promise<boolean> {
+  return (await cloud.principal()).type === 'ServicePrincipal'
 }

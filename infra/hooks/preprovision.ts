@@ -11,7 +11,6 @@ import {
   registerProviders,
 } from './check-subscription.ts'
 import { readConfigurationOf, writeConfiguration } from './configuration.ts'
-import { isPipeline } from './context.ts'
 import type { HookContext } from './context.ts'
 import { confirmRemovals, findRemovals, readDeployed } from './deployed.ts'
 import { checkDomain } from './domain.ts'
@@ -60,7 +59,7 @@ export async function preprovision(context: HookContext): Promise<void> {
   }
   const registration = known ?? (await createRegistration(context, names, file.name))
   const ids = { clientId: registration.clientId, applicationObjectId: registration.objectId }
-  if (!isPipeline(context) && ids.applicationObjectId !== undefined) {
+  if (principal.type === 'User' && ids.applicationObjectId !== undefined) {
     const isWritten = await writeConfiguration(context.projectFolder, file, {
       clientId: ids.clientId,
       applicationObjectId: ids.applicationObjectId,
@@ -89,7 +88,8 @@ export async function preprovision(context: HookContext): Promise<void> {
 /** The variables of azd itself. azd provision runs this hook before azd asks for them. */
 function checkAzd({ environment }: HookContext): SettingProblem[] {
   const problems: SettingProblem[] = []
-  for (const [name, value] of environment.entries()) {
+  // A secret in a shell is not used: the sign-in is that of azd or az. One in the .env file was stored for this deployment.
+  for (const [name, value] of environment.stored()) {
     const secret = findSecret(name, value) ?? findSecret(`Broker__${name}`, value)
     if (secret && name !== 'BROKER_PARAMETERS') {
       problems.push({

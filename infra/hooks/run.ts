@@ -37,7 +37,6 @@ export async function run(name: string): Promise<number> {
     const credential = createDeployerCredential()
     return await runHook(name, {
       environment,
-      machine: process.env,
       projectFolder: path.join(import.meta.dirname, '..', '..'),
       cloud: createCloud(Object.fromEntries(environment.entries()), { credential, clock: systemClock }),
       credential,

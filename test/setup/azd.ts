@@ -176,7 +176,6 @@ export async function createWorkplace(options: WorkplaceOptions): Promise<Workpl
       name,
       {
         environment,
-        machine,
         projectFolder: folder,
         cloud: interruptible(
           createCloud({ ...Object.fromEntries(environment.entries()), ...addresses }, { credential, clock }),

@@ -389,6 +389,21 @@ describe('an app registration', () => {
   })
 })
 
+it('a person whose shell has the variables of a pipeline creates the registration and the file', async () => {
+  const there = await createWorkplace({
+    azure: shop.azure,
+    // A secret for another program in the same shell is none of the deployment's.
+    machine: { CI: 'true', GITHUB_ACTIONS: 'true', AZURE_CLIENT_SECRET: 'abcdefghij' },
+    clock: shop.here.clock,
+  })
+
+  const { code, output } = await there.azd('up')
+
+  expect(code, output).toBe(0)
+  expect(await there.configuration()).toHaveProperty('clientId')
+  await there.remove()
+})
+
 it('a pipeline does not write the file of the environment', async () => {
   shop.azure.graph.applications.add(given)
   await shop.here.configure({ clientId: given.appId })
