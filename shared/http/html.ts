@@ -1,4 +1,4 @@
-/** A template that escapes whatever it is given, unless it is HTML made by the same template. */
+/** A template for HTML: it escapes every value, except HTML that the same template made. */
 
 export class Html {
   readonly text: string
@@ -9,7 +9,7 @@ export class Html {
 
 type Part = string | number | Html | undefined | readonly Html[]
 
-/** Text and attribute values (in double quotes) are escaped; a URL that isn't http(s) is the caller's to refuse. */
+/** Escapes text and attribute values (in double quotes). The caller checks that a URL is http or https. */
 export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
   return new Html(strings.reduce((text, string, i) => text + render(parts[i - 1]) + string))
 }

@@ -1,4 +1,4 @@
-/** A failure for an OAuth client: RFC 6749 §5.2, with our own code and reference beside it. */
+/** An error as OAuth clients receive it: RFC 6749 §5.2, with the broker's code and reference as further members. */
 import { oauthErrorOf } from '../errors/errors.ts'
 import type { BrokerError } from '../errors/errors.ts'
 import type { Answer } from './answer.ts'
@@ -10,9 +10,9 @@ export function oauthProblem(error: BrokerError, reference: string): Answer {
   // RFC 6749 §5.2: a description is ASCII.
   const description = error.remedy.replaceAll('’', "'")
   const body = { ...members, error: oauthErrorOf(code), error_description: description, code, reference }
-  // What the request says about its grant, client or scope is 400 whatever a page would answer.
+  // A fault in grant, client or scope is 400, also where a page has another status.
   const oauthStatus = status >= 500 || [405, 413, 415].includes(status) ? status : 400
-  // RFC 6750 §3.1: an access token that is refused is a 401 with its own challenge.
+  // RFC 6750 §3.1: a refused access token is a 401 with a challenge.
   if (code === 'access_token_invalid') {
     return json(401, body, { 'www-authenticate': 'Bearer error="invalid_token"' })
   }

@@ -1,9 +1,9 @@
-/** Calls to the identity provider and Graph, each timed. */
+/** Records each call to the identity provider and Graph as a span. */
 import { noTelemetry } from '../telemetry/telemetry.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Network } from './network.ts'
 
-/** To the identity provider and to Graph. A URL's query is never told. */
+/** The query of a URL is not recorded. */
 export function observeNetwork(network: Network, telemetry: Telemetry): Network {
   if (telemetry === noTelemetry) return network
   return (request) => {

@@ -60,7 +60,7 @@ export function page(
   }
 }
 
-/** A failure for a person: what happened, what to do, ways on, and the reference to give to somebody who can help. */
+/** An error as a person sees it: title, remedy, links, and the reference for support. */
 export function errorPage(error: BrokerError, reference: string): Answer {
   const { title } = errorCatalogue[error.code]
   const { registration, parameter, problem, settings } = error.members

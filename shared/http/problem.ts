@@ -1,9 +1,9 @@
-/** A failure for a program: problem details (RFC 9457). */
+/** Problem details (RFC 9457): an error as programs receive it. */
 import { errorCatalogue } from '../errors/errors.ts'
 import type { BrokerError } from '../errors/errors.ts'
 import type { Answer } from './answer.ts'
 
-/** @param reference the invocation's trace id; the same stands in the log */
+/** @param reference the invocation's trace id, which the log has too */
 export function problem(error: BrokerError, reference: string): Answer {
   const { title, responsible } = errorCatalogue[error.code]
   const { status, remedy } = error

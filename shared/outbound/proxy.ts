@@ -3,8 +3,8 @@
  * Azure SDKs, the telemetry thread, the deployment hooks and the command line tools.
  *
  * It follows the convention that Node's `NODE_USE_ENV_PROXY` follows (`HTTPS_PROXY` and `NO_PROXY`, lower case first),
- * with two differences. Loopback, link-local addresses and the identity endpoint are never proxied, whatever `NO_PROXY`
- * says: the header that opens the identity endpoint must not reach another machine. And `NO_PROXY` takes CIDR blocks.
+ * with two differences. Loopback, link-local addresses and the identity endpoint are never proxied, with any `NO_PROXY`:
+ * the header that opens the identity endpoint must not reach another machine. And `NO_PROXY` may contain CIDR blocks.
  * Node's own `proxyEnv` needs 22.21 or 24.5, and the deployed runtime may be older.
  */
 import { BlockList, isIP } from 'node:net'
@@ -36,7 +36,7 @@ export interface ProxyPolicy {
   findProxy(address: URL): Proxy | undefined
 }
 
-/** No request goes through a proxy. */
+/** Every request goes directly. */
 export const directPolicy: ProxyPolicy = { findProxy: () => undefined }
 
 type Environment = Readonly<Record<string, string | undefined>>
