@@ -1,6 +1,7 @@
 /** Access of the certificate commands to vault and store: as the broker on a laptop, otherwise as the signed-in person. */
 import { readFile } from 'node:fs/promises'
 import tls from 'node:tls'
+import type { AddedHosts } from '../../shared/settings/addresses.ts'
 import type { TokenCredential } from '@azure/identity'
 import { createDeployerCredential } from './deployer-credential.azure-identity.ts'
 import { paceOf } from '../../shared/certificate/roll-timing.ts'
@@ -23,6 +24,7 @@ import { fixedPorts } from '../../local/ports.ts'
 
 export interface NamedCertificate {
   readonly vaultUrl: string
+  readonly additionalHosts?: AddedHosts
   readonly name: string
   /** By its name; undefined where it is not set. */
   readonly setting: (name: string) => string | undefined
@@ -39,11 +41,17 @@ export interface CertificateAccess {
 export const storeIsSilent =
   'the store or the key ring cannot be read. Your account needs Storage Table Data Reader, and keys get and unwrapKey at the vault; the broker shows the same on /health/detail'
 
-export async function openAccess({ vaultUrl, name, setting }: NamedCertificate): Promise<CertificateAccess> {
+export async function openAccess({
+  vaultUrl,
+  additionalHosts,
+  name,
+  setting,
+}: NamedCertificate): Promise<CertificateAccess> {
   const credential = await credentialFor(vaultUrl)
   const proxies = proxyPolicyOf(process.env)
   const vault = createKeyVault({
     vaultUrl,
+    additionalHosts,
     certificateName: name,
     wrappingKeyName: setting(declarations.wrappingKeyName.name) ?? declarations.wrappingKeyName.default,
     credential,

@@ -13,7 +13,8 @@ import {
 } from './create.ts'
 import type { CertificatePolicy } from './create.ts'
 import { createDeployerCredential } from './deployer-credential.azure-identity.ts'
-import { checkVaultUrl } from '../../shared/settings/addresses.ts'
+import { checkAdditionalHosts, checkVaultUrl, hostsOf } from '../../shared/settings/addresses.ts'
+import type { AddedHosts } from '../../shared/settings/addresses.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
 import { dryRun } from './certificate-dry-run.ts'
 import { rollNow, showStatus } from './certificate-status.ts'
@@ -160,13 +161,21 @@ async function findVault(asked: { vault?: string | undefined; name?: string | un
       `No vault is named. Write --vault https://<name>.vault.azure.net, set ${declarations.vaultUrl.name}, or select an azd environment that is deployed (azd env select <name>).`,
     )
   }
-  const refusal = checkVaultUrl(vaultUrl)
+  const additionalHosts = readAdditionalHosts(setting(declarations.additionalHosts.name))
+  const refusal = checkVaultUrl(vaultUrl, additionalHosts)
   if (refusal) throw new LocalError(`The vault's address ${refusal.problem}. ${refusal.fix}`)
   const name = asked.name ?? setting(declarations.certificateName.name) ?? 'broker'
   if (!/^[0-9A-Za-z-]{1,127}$/.test(name)) {
     throw new LocalError('The name of a certificate is 1 to 127 letters, digits and hyphens.')
   }
-  return { vaultUrl: new URL(vaultUrl).origin, name, setting }
+  return { vaultUrl: new URL(vaultUrl).origin, additionalHosts, name, setting }
+}
+
+/** @param value of Broker__AdditionalHosts */
+function readAdditionalHosts(value: string | undefined): AddedHosts {
+  const refusal = value ? checkAdditionalHosts(value) : undefined
+  if (refusal) throw new LocalError(`${declarations.additionalHosts.name} ${refusal.problem}. ${refusal.fix}`)
+  return new Set(value ? hostsOf(value) : [])
 }
 
 /** The deployed vault and certificate, as azd stores the outputs of the template; empty without azd. */
