@@ -12,6 +12,8 @@ const hostSuffixes = [
 ]
 const audience = /^https:\/\/monitor\.azure\.(com|us|cn)\/{0,2}(\.default)?$/
 
+const off = 'Until then telemetry is off.'
+
 /** Splits `Name=value;Name=value`, the form of Azure's connection strings; returns names in small letters. */
 export function partsOf(text: string): ReadonlyMap<string, string> {
   return new Map(
@@ -39,7 +41,7 @@ export function findForeignIngestion(value: string, added: AddedHosts = new Set(
     parts.get('ingestionendpoint') ??
     (suffix === undefined ? undefined : `https://${location === undefined ? '' : `${location}.`}dc.${suffix}`)
   const fix =
-    'Copy the connection string from the overview page of the Application Insights resource, or delete APPLICATIONINSIGHTS_AUTHENTICATION_STRING.'
+    'Copy the connection string from the overview page of the Application Insights resource, or delete APPLICATIONINSIGHTS_AUTHENTICATION_STRING. Until then telemetry is off.'
   if (endpoint !== undefined && !isIngestion(endpoint, added)) {
     return { problem: 'names an ingestion endpoint outside Azure’s clouds, which would receive a token', fix }
   }
@@ -57,9 +59,11 @@ function isIngestion(endpoint: string, added: AddedHosts): boolean {
 
 export function checkTelemetryConnection(value: string): Refusal | undefined {
   const parts = partsOf(value)
-  const fix = 'Copy the connection string from the overview page of the Application Insights resource.'
-  if (checkGuid(parts.get('instrumentationkey') ?? '', fix)) {
-    return { problem: 'has no instrumentation key', fix }
+  const fix = `Copy the connection string from the overview page of the Application Insights resource. ${off}`
+  const key = checkGuid(parts.get('instrumentationkey') ?? '', fix)
+  if (key) {
+    const isPlaceholder = key.problem === 'is a placeholder'
+    return { problem: isPlaceholder ? 'has a placeholder as instrumentation key' : 'has no instrumentation key', fix }
   }
   const endpoint = parts.get('ingestionendpoint')
   if (endpoint !== undefined && URL.parse(endpoint)?.protocol !== 'https:') {
@@ -70,7 +74,7 @@ export function checkTelemetryConnection(value: string): Refusal | undefined {
 
 export function checkTelemetryAuthentication(value: string): Refusal | undefined {
   const parts = partsOf(value)
-  const fix = 'Write Authorization=AAD;ClientId=… with the client id of the managed identity.'
+  const fix = `Write Authorization=AAD;ClientId=… with the client id of the managed identity. ${off}`
   if (parts.get('authorization')?.toUpperCase() !== 'AAD') return { problem: 'names no managed identity', fix }
   const clientId = parts.get('clientid')
   return clientId === undefined ? undefined : checkGuid(clientId, fix)
