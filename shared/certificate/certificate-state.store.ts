@@ -3,7 +3,7 @@
  *
  * The record decides which keys the broker removes at the application, registers and publishes, so a writer of the store
  * must not choose it. A row that does not open is learned again from the vault and the provider, and written over. An
- * old row that is put back does not last: each run of the roll takes the vault's list into it, every few minutes.
+ * old row that is put back does not last: every few minutes a run of the roll merges the vault's list into it.
  */
 import { hash } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
@@ -103,7 +103,7 @@ export function createCertificateRecords(options: CertificateRecordsOptions): Ce
       for (let tries = 0; tries < mostTries; tries++) {
         const before = await load()
         const changed = change(before.record)
-        // A record that was taken over is written even where nothing changed: it is sealed by that.
+        // A record that was taken over is written even without a change, so that it is sealed.
         if (changed === before.record && (before.etag !== undefined || changed === emptyRecord)) return before
         const after = await save(changed, before)
         if (after) return after

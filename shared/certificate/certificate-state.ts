@@ -41,7 +41,7 @@ const recordedVersion = z.object({
   keyId: z.optional(z.string().check(z.regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i))),
   /** Failures since the last success: they decide the pause before the next attempt. */
   attempts: z.int(),
-  /** How often in a row the provider has accepted it. */
+  /** Acceptances by the provider in a row. */
   accepts: z.int(),
   nextAt: time,
   /** Code of the last failure. */
@@ -60,13 +60,13 @@ const underWay = z.object({
 export type UnderWay = z.infer<typeof underWay>
 
 const record = z.object({
-  /** When the vault was last read. */
+  /** Time of the last reading of the vault. */
   readAt: time,
   versions: z.array(recordedVersion),
   underWay: z.optional(underWay),
   /** An enabled version without dates, which can't sign. */
   undated: z.optional(versionId),
-  /** When each event was last logged for the operator. */
+  /** Time of the last log line of each event for the operator. */
   lastWarned: z.record(z.string(), time),
 })
 export type CertificateRecord = z.infer<typeof record>
@@ -76,7 +76,7 @@ export const emptyRecord: CertificateRecord = { readAt: 0, versions: [], lastWar
 /** More than a certificate has in years. It bounds the row, however many versions the vault lists. */
 const mostVersions = 24
 
-/** @returns undefined for anything that is not a record: it is learned again */
+/** @returns undefined for a text that is no record: the record is learned again */
 export function parseRecord(text: string): CertificateRecord | undefined {
   try {
     return z.parse(record, JSON.parse(text))

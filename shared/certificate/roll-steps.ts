@@ -30,7 +30,7 @@ export type Outcome =
 export interface StepContext {
   readonly now: number
   readonly pace: Pace
-  /** Whether the application's keys can be changed here: Graph, and the application's object id is known. */
+  /** True where the application's keys can be changed here: at Entra, with the application's object id. */
   readonly canRegister: boolean
   /** The name of this run. */
   readonly by: string

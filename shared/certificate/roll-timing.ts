@@ -4,7 +4,7 @@
 export interface Pace {
   /** After this an instance reads the row again. */
   readonly read: number
-  /** How long the old certificate stays at the application after the switch. */
+  /** The time for which the old certificate stays at the application after the switch. */
   readonly overlap: number
   /** A step that is not finished by then counts as interrupted. Longer than a step may take. */
   readonly lease: number
@@ -20,9 +20,9 @@ export interface Pace {
   readonly stuckAfter: number
   /** A version that was added and is not accepted by then is added again: it may have been removed. */
   readonly forgetAfter: number
-  /** How long a reader may cache /.well-known/jwks.json. */
+  /** The cache lifetime of /.well-known/jwks.json. */
   readonly publishedCache: number
-  /** How long a key is published before it signs, for a provider that reads it there. */
+  /** A key is published for this long before it signs, for a provider that reads it there. */
   readonly publishedAhead: number
 }
 

@@ -25,7 +25,7 @@ export interface CertificateRoll {
    * Reads the vault and continues the roll.
    *
    * @param budgetMilliseconds how long it may wait for a provider that learns late; a step under way is finished
-   * @throws {BrokerError} when vault or store can't be read: nothing was begun
+   * @throws {BrokerError} when vault or store can't be read: no step was begun
    */
   run(budgetMilliseconds: number): Promise<RollReport>
   /** The step that a run would do now. Writes nothing, and calls only vault and store. */

@@ -1,6 +1,6 @@
 /**
  * The broker's proof at the token endpoint: a client assertion (RFC 7523 §2.2) that the vault signs. Owns when an
- * assertion is made, reused, renewed and dropped. Which version signs is decided in signing-version.ts.
+ * assertion is made, reused, renewed and dropped. The choice of the version is in signing-version.ts.
  *
  * States of the assertion at hand: none; fresh (sent as it is); in its last third, or by a version that was replaced
  * (sent, and renewed in the background); less life left than a call may take (renewed first); refused (dropped).
@@ -40,7 +40,7 @@ export interface ClientAssertions {
   next(refused: ClientAssertion): Promise<ClientAssertion | undefined>
   /** The provider accepted an assertion. */
   accepted(assertion: ClientAssertion): void
-  /** When the assertion at hand was made and ends, for the health page. */
+  /** Start and end of the assertion at hand, for the health page. */
   state(): Pick<ClientAssertion, 'issuedAt' | 'expires'> | undefined
 }
 
@@ -49,7 +49,7 @@ export type AssertionAlgorithm = SigningAlgorithm
 /** Requirements of a provider on assertions. */
 export interface AssertionForm {
   readonly algorithm: AssertionAlgorithm
-  /** Whether the header has `kid` as /.well-known/jwks.json names it, for a provider that reads the keys there. */
+  /** True where the header has `kid`, as in /.well-known/jwks.json, for a provider that reads the keys there. */
   readonly keyId: boolean
   readonly lifetimeSeconds: number
 }
@@ -69,7 +69,7 @@ export interface ClientAssertionOptions {
 
 export type AssertionVault = Pick<CertificateVault, 'sign' | 'readCertificate'>
 
-/** Before a vault that gave no time of its own is called again. */
+/** The pause after a 429 without Retry-After. */
 const pauseSeconds = 5
 const longestPauseSeconds = 120
 /** No call to the provider may take longer than this, so an assertion is never sent with less life. */
@@ -210,7 +210,7 @@ export async function signAssertion(
 ): Promise<ClientAssertion> {
   const { thumbprint } = by
   const issuedAt = Math.floor(now / 1000)
-  // Not beyond the certificate: the provider would refuse it then, without a reason that anyone could find.
+  // Not beyond the certificate: the provider would refuse it then, and its error would not name the reason.
   const expires = Math.min(issuedAt + lifetimeSeconds, Math.floor(by.expires / 1000))
   const jwt = await signJwt(vault, by, {
     algorithm,

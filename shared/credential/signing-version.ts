@@ -54,7 +54,7 @@ export interface SigningVersionOptions {
   readonly onRefused?: (version: string | undefined) => void
 }
 
-/** When no timer has read the vault for this long, the instances read it themselves. */
+/** After this long without a reading of the vault by a timer, the instances read it themselves. */
 const readVaultAfter = 60 * 60 * 1000
 /** A refused version does not sign for this long, where another is good. */
 const refusedFor = 5 * 60 * 1000

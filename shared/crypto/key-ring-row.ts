@@ -1,6 +1,6 @@
 /**
  * A row of the key ring: the key of one month, wrapped and signed by the vault. Wrapping needs only the public half of
- * the wrapping key, so it proves nothing about the writer; the signature (PS256, RFC 7518 §3.5) needs the private half.
+ * the wrapping key, so it does not authenticate the writer; the signature (PS256, RFC 7518 §3.5) needs the private half.
  * An instance of the previous release reads these rows, since it ignores the columns that it does not know.
  */
 import { constants, hash, verify } from 'node:crypto'

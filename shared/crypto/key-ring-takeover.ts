@@ -18,7 +18,7 @@ export interface UnsignedRowsOptions {
   readonly clock: Clock
   /** Milliseconds since the epoch. */
   readonly acceptUntil: number
-  /** Whether this month's key may have sealed something that is still in use. */
+  /** True where ciphertexts of this month's key may be in use. */
   readonly isTakenOver: (month: string) => boolean
   readonly onFault: (error: unknown) => void
 }
@@ -32,7 +32,7 @@ export interface UnsignedRows {
   takeOver(rows: Iterable<StoredRow>): Promise<boolean>
 }
 
-/** Apart from the rows of the ring, in which an instance of the previous release expects nothing else. */
+/** Not in the partition of the ring: an instance of the previous release expects only its rows there. */
 export const takeoverMarker = { partition: 'taken-over', row: 'key-ring' } as const
 
 export function createUnsignedRows(options: UnsignedRowsOptions): UnsignedRows {

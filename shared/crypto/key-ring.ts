@@ -23,8 +23,8 @@ import type { Store, StoredRow } from '../store/store.ts'
 export interface RingKey {
   /**
    * The month, and 32 bits that distinguish this key from another of the same month: `2026-11-5f0c2a91`. It is stored in
-   * clear beside the ciphertext. Where a row was lost and made again, a ciphertext under the lost key is not mistaken
-   * for a forgery.
+   * clear beside the ciphertext. So a ciphertext under the key of a lost row is not mistaken for
+   * a forgery under the new one.
    */
   readonly id: string
   readonly transaction: KeyObject
@@ -38,25 +38,25 @@ export interface RingKey {
 export interface KeyRing {
   /** The key to seal with. */
   current(): Promise<RingKey>
-  /** The key that sealed something; undefined when the ring has no such key, or nothing that it sealed can still live. */
+  /** The key of this id; undefined when the ring has no such key, or all that it sealed has ended. */
   find(id: string): Promise<RingKey | undefined>
-  /** Every key that may have sealed something live: the ring's, and lost ones that this instance has in memory. */
+  /** Every key whose ciphertexts may be in use: the ring's, and lost ones that this instance has in memory. */
   keys(): Promise<readonly RingKey[]>
 }
 
 export const ringPartition = 'key-ring'
 const rereadUnknownAfter = 30_000
 const retryAfter = 5_000
-/** How long a key goes on sealing in the next month where that month's key is not available. Its row is kept for longer. */
+/** A key seals in the next month for this long, if that month's key is not available. Its row is kept for longer. */
 const overtime = 7 * 24 * 60 * 60 * 1000
-/** How far another instance's clock may be ahead: there the next month has begun, and its key seals. */
+/** The most by which another instance's clock may be ahead: there the next month has begun, and its key seals. */
 const clockTolerance = 5 * 60 * 1000
 
 export interface KeyRingOptions {
   readonly store: Store
   readonly vault: WrappingKey
   readonly clock: Clock
-  /** How long something that was sealed in the last second of a month must still open. */
+  /** The longest life of a ciphertext: one of the last second of a month must open for as long. */
   readonly neededForSeconds: number
   /** Until when unsigned rows of the previous release are accepted, once. Milliseconds since the epoch. */
   readonly acceptUnsignedUntil: number
@@ -83,7 +83,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
   const readRows = singleFlight(listRows)
 
   const neededUntil = (month: string) => endOfMonth(month) + overtime + options.neededForSeconds * 1000
-  /** Bounds a rollback: an old row that is put back opens nothing after that, and so forges nothing. */
+  /** Bounds a rollback: the key of an old row that is put back opens no ciphertext after that. */
   const isNeeded = (month: string) => clock() < neededUntil(month)
   const hasBegunSomewhere = (month: string) => month === monthOf(clock()) || month === monthOf(clock() + clockTolerance)
 
@@ -181,7 +181,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
       if (ready) return ready.key
       const newest = [...current].sort(([a], [b]) => b.localeCompare(a))[0]
       const loading = load(month)
-      // An older one would be swept before everything that it seals now has ended.
+      // An older one would be swept before the end of a session that it seals now.
       if (newest && clock() < endOfMonth(newest[0]) + overtime) {
         loading.catch(onFault)
         return newest[1].key

@@ -22,7 +22,7 @@ export function sealToken(content: unknown, context: string, key: RingKey): stri
 /**
  * @param token untrusted
  * @param context as it was sealed
- * @returns the content, authenticated: its shape is the one that was sealed. `undefined` for anything else: another
+ * @returns the content, authenticated: its shape is the one that was sealed. `undefined` for any other token: another
  *   form or context, a changed byte, a key that the ring does not hold
  * @throws {BrokerError} what the ring throws where it cannot read a key that it holds
  */

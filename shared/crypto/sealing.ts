@@ -1,4 +1,4 @@
-/** Authenticated encryption of everything that the broker stores or hands out: AES-256-GCM (NIST SP 800-38D), keys by HKDF-Expand (RFC 5869). */
+/** Authenticated encryption of rows and tokens: AES-256-GCM (NIST SP 800-38D), keys by HKDF-Expand (RFC 5869). */
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 

@@ -14,7 +14,7 @@ export interface RowKey {
 export type Values = Readonly<Record<string, string | Uint8Array>>
 
 export interface Row extends RowKey {
-  /** When the sweep may remove it. The row may be there for longer. */
+  /** The sweep may remove the row after this; it may be there for longer. */
   readonly sweepAfter: Date
   readonly values: Values
 }

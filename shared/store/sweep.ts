@@ -25,8 +25,8 @@ export function createSweep({ store, clock }: { store: Store; clock: Clock }): S
       }
       const count = outcomes.filter(Boolean).length
       removed += count
-      // A short page need not be the last: the service ends a page where a partition's server ends. A page on which
-      // nothing could be removed would come again, so the next run continues there.
+      // A short page need not be the last: the service ends a page where a partition's server ends. A page without
+      // a removed row would come again, so the next run continues there.
       if (count === 0) break
     }
     return removed

@@ -14,7 +14,7 @@ import { withDeadline } from '../../async/deadline.ts'
 
 export interface TableRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
-  /** What follows the service's address, escaped: `Tables`, `name(PartitionKey='…',RowKey='…')`. */
+  /** The path after the service's address, escaped: `Tables`, `name(PartitionKey='…',RowKey='…')`. */
   readonly resource: string
   /** Escaped, without its question mark. */
   readonly query?: string | undefined
@@ -144,7 +144,7 @@ function nextOf(headers: HttpResponse['headers']): string | undefined {
   return typeof row === 'string' ? `${next}&NextRowKey=${encodeURIComponent(row)}` : next
 }
 
-/** Azurite's account and key are in its documentation and open nothing but an emulator. */
+/** Azurite's account and key are in its documentation and open only an emulator. */
 const emulator = {
   account: 'devstoreaccount1',
   key: createSecretKey(

@@ -1,6 +1,6 @@
 /**
- * Certificates' public parts and versions by Key Vault's own SDK. A chunk of its own: who signs, and by which version,
- * stands in the store, so a request seldom needs it.
+ * Certificates' public parts and versions by Key Vault's own SDK. A chunk of its own: the store has the version that
+ * signs, so a request seldom needs this module.
  */
 import type { TokenCredential } from '@azure/core-auth'
 import { CertificateClient } from '@azure/keyvault-certificates'

@@ -42,7 +42,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
   const deadlineMilliseconds = options.deadlineMilliseconds ?? 8_000
   const address = new URL(options.vaultUrl)
   if (address.protocol !== 'https:') throw new BrokerError('internal', { detail: 'a vault by http' })
-  // Known before, so no challenge is asked for, and none is followed: a token goes to the vault that it is for.
+  // Known from the URL, so no challenge is requested or followed: a token goes only to the vault that it is for.
   const scope = `${vaultResourceOf(options.vaultUrl, options.additionalHosts)}/.default`
   const { proxies = directPolicy } = options
   const exchange = createExchange({ maxBytes, proxies })
@@ -53,7 +53,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
   /**
    * @param key what follows `/keys/`, escaped
    * @param missing what it means that there is no such key
-   * @param body for what is asked by POST
+   * @param body of a POST
    */
   const ask = async (key: string, missing: ErrorCode, until: number, body?: object): Promise<Json> => {
     const token = await withDeadline(credential.getToken(scope), until - performance.now(), late)
@@ -92,7 +92,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
     throw new BrokerError('vault_unavailable', { detail: 'the vault’s answer has no result' })
   }
 
-  // For the roll, and for an instance that finds nothing in the store.
+  // For the roll, and for an instance that finds no record in the store.
   const certificates = lazy(async () => {
     const { createKeyVaultCertificates } = await import('./certificates.key-vault.ts')
     return createKeyVaultCertificates({ ...options, deadlineMilliseconds, proxies })
