@@ -123,13 +123,13 @@ export function createReadiness({
 async function check(
   part: ReadinessPart,
   work: () => Promise<unknown>,
-  told: () => Partial<Check> = () => ({}),
+  details: () => Partial<Check> = () => ({}),
 ): Promise<Check> {
   try {
     await work()
-    return { ...told(), part, ok: true }
+    return { ...details(), part, ok: true }
   } catch (thrown) {
     const { code, remedy } = asBrokerError(thrown)
-    return { ...told(), part, ok: false, code, remedy }
+    return { ...details(), part, ok: false, code, remedy }
   }
 }
