@@ -1,5 +1,5 @@
 /** Reads and checks the committed configuration of an environment, and writes the registration's ids into it. */
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import * as z from 'zod/mini'
 import { clouds, publicCloud } from '../../shared/settings/clouds.ts'
@@ -287,6 +287,7 @@ export async function writeConfiguration(
     : { $schema: '../../docs/environment.schema.json', frontEnds: [] }
   const text = `${JSON.stringify({ ...present, ...members }, null, 2)}\n`
   if (text === before) return false
+  await mkdir(path.dirname(file), { recursive: true })
   await writeFile(file, text)
   return true
 }

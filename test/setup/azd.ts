@@ -121,7 +121,6 @@ export async function createWorkplace(options: WorkplaceOptions): Promise<Workpl
   const { azure, environmentName = 'shop-test', deployer = anna, machine = {}, clock = createTestClock() } = options
   const answers = options.answers ?? { subscription: subscriptionId, location: 'westeurope' }
   const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-workplace-'))
-  await mkdir(path.join(folder, 'infra', 'environments'), { recursive: true })
   const scripts: Readonly<Record<string, (folder: string) => Promise<void>>> = options.scripts ?? markedScripts
   const file = path.join(folder, 'infra', 'environments', `${environmentName}.json`)
   const ran: string[] = []
@@ -341,6 +340,7 @@ export async function createWorkplace(options: WorkplaceOptions): Promise<Workpl
     configuration: async () =>
       existsSync(file) ? (JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>) : undefined,
     configure: async (members) => {
+      await mkdir(path.dirname(file), { recursive: true })
       const present = existsSync(file) ? (JSON.parse(await readFile(file, 'utf8')) as object) : {}
       await writeFile(file, JSON.stringify({ ...present, ...members }, null, 2))
     },
@@ -356,7 +356,10 @@ export async function createWorkplace(options: WorkplaceOptions): Promise<Workpl
     failOnce: (step) => void failing.add(step),
     clone: async (others) => {
       const copy = await createWorkplace({ environmentName, ...others, azure, clock })
-      await cp(path.join(folder, 'infra'), path.join(copy.folder, 'infra'), { recursive: true })
+      // Git has no empty folder: without a committed file the folder is missing.
+      if (existsSync(path.join(folder, 'infra'))) {
+        await cp(path.join(folder, 'infra'), path.join(copy.folder, 'infra'), { recursive: true })
+      }
       return copy
     },
     remove: () => rm(folder, { recursive: true, force: true }),
