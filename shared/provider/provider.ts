@@ -2,6 +2,10 @@
  * The contract of an identity provider. A profile holds everything in which one kind of provider differs from another
  * (`entra.ts`, `openid.ts`); an entry is one provider as the flows use it; the registry finds an entry by issuer. No
  * other module decides by the kind of provider.
+ *
+ * This folder owns metadata, keys, the checks of ID tokens and logout tokens, the requests to the token endpoint and the
+ * reading of refusals (aadsts.ts has the table of numbers). It does not own the authorization request and its response
+ * (sign-in/), the tokens that are kept (session/), or the client assertion (credential/).
  */
 import type { AssertionAlgorithm, AssertionForm } from '../credential/client-assertion.ts'
 import type { BrokerError } from '../errors/errors.ts'

@@ -1,4 +1,10 @@
-/** A sign-in from beginning to end: sends the browser to the identity provider, and makes a session of its answer. */
+/**
+ * A sign-in from beginning to end: sends the browser to the identity provider, and creates a session from the response.
+ *
+ * This folder owns the authorization request, its response, the pending sign-in in the browser, the single sign-on mark
+ * and the links of failed sign-ins. It does not own the provider's tokens and their checks (provider/), sessions
+ * (session/), or the protocol of OAuth clients (oauth/).
+ */
 import { defined } from '../json/json.ts'
 import { BrokerError, asBrokerError } from '../errors/errors.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'

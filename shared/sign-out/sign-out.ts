@@ -1,4 +1,10 @@
-/** Sign-out begun by the person: ended here, then at the provider, then back to the front end. OpenID Connect RP-Initiated Logout 1.0. */
+/**
+ * A sign-out that a person begins: it ends the session, then the provider's session, and returns to the front end. OpenID
+ * Connect RP-Initiated Logout 1.0.
+ *
+ * This folder owns sign-outs, also those that the provider reports (provider-logout.ts). It does not own the check of
+ * logout tokens (provider/), or the removal of sessions and codes (session/end-sessions.ts).
+ */
 import { BrokerError } from '../errors/errors.ts'
 import type { Link } from '../errors/errors.ts'
 import { keepEndSessionForm, takeEndSessionForm } from './end-session-form.ts'
