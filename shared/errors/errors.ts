@@ -187,6 +187,14 @@ export const errorCatalogue = {
     title: 'The sign-out names a session by an ID token that is not valid here.',
     remedy: 'Send the last ID token that this broker issued to the client as id_token_hint, or leave it out.',
   },
+  target_invalid: {
+    status: 400,
+    responsible: 'front end',
+    title: 'The request names a resource that is not the API of its scopes.',
+    remedy:
+      'Send the resource of one registered API (the part of its scopes before the last slash, or a value of its resources), or leave it out.',
+    oauth: 'invalid_target',
+  },
   client_secret_refused: {
     status: 400,
     responsible: 'front end',

@@ -11,10 +11,11 @@ import { hasControlCharacter } from './login-parameters.ts'
 const maxLength = 1024
 
 /**
- * Scheme, authority, path, query and fragment (RFC 3986, appendix B). In the authority and the path no `\`: the URL
- * parser of a browser reads it as `/`, other parsers do not. In the query and the fragment it is data (WHATWG URL).
+ * Scheme, authority, path, query and fragment (RFC 3986, appendix B). In the authority and the path no space and no `\`,
+ * which the URL parser of a browser reads as `/`, and other parsers do not. In the query and the fragment it is data
+ * (WHATWG URL).
  */
-const plainUrl = /^https?:\/\/[^\s\\/?#]+(?:\/[^\\?#]*)?(?:\?[^#]*)?(?:#.*)?$/is
+const plainUrl = /^https?:\/\/[^\s\\/?#]+(?:\/[^\s\\?#]*)?(?:\?[^#]*)?(?:#.*)?$/is
 
 /**
  * @param text the parameter; untrusted. Left out, it is the front end's first return URL, or the root of its first origin

@@ -63,12 +63,21 @@ export function parseClientScopes(frontEnd: FrontEnd, scope: string | undefined)
 }
 
 /**
- * The API scopes of an authorization request: those of the first API where it names none.
+ * The API scopes of an authorization request: those that it names, else those of the API of its `resource`, else those
+ * of the first API.
  *
- * @throws {BrokerError} `scope_not_registered` for a client without an API that does not request `openid` either
+ * @param resource RFC 8707 §2; untrusted
+ * @throws {BrokerError} `target_invalid`; `scope_not_registered` for a client without an API that does not request
+ *   `openid` either
  */
-export function grantedApiScopes(frontEnd: FrontEnd, { openid, api }: ClientScopes): readonly string[] {
-  const scopes = api ?? frontEnd.apis[0]?.scopes ?? []
+export function grantedApiScopes(
+  frontEnd: FrontEnd,
+  { openid, api }: ClientScopes,
+  resource: string | undefined,
+): readonly string[] {
+  const named = resource === undefined ? frontEnd.apis[0] : frontEnd.apis.find((one) => isResourceOf(one, resource))
+  const scopes = api ?? named?.scopes ?? []
+  checkResource(scopes, resource, frontEnd)
   if (scopes.length === 0 && !openid.includes('openid')) throw new BrokerError('scope_not_registered')
   return scopes
 }
@@ -76,4 +85,26 @@ export function grantedApiScopes(frontEnd: FrontEnd, { openid, api }: ClientScop
 /** True where all of these scopes belong to one API of the front end, as it is registered now. */
 export function areRegistered(scopes: readonly string[], { apis }: Pick<FrontEnd, 'apis'>): boolean {
   return scopes.length === 0 || apis.some((api) => scopes.every((one) => api.scopes.includes(one)))
+}
+
+/**
+ * RFC 8707 §2: the resource of a request must be the API of its scopes.
+ *
+ * @param resource untrusted; undefined where the request names none
+ * @throws {BrokerError} `target_invalid`
+ */
+export function checkResource(
+  scopes: readonly string[],
+  resource: string | undefined,
+  { apis }: Pick<FrontEnd, 'apis'>,
+): void {
+  if (resource === undefined) return
+  const isOne = apis.some((api) => isResourceOf(api, resource) && scopes.every((one) => api.scopes.includes(one)))
+  if (!isOne) throw new BrokerError('target_invalid')
+}
+
+/** The registered resources of an API; without any, the part of its scopes before the last slash. */
+function isResourceOf({ resources, scopes }: FrontEnd['apis'][number], resource: string): boolean {
+  if (resources) return resources.includes(resource)
+  return scopes.some((scope) => scope.includes('/') && scope.slice(0, scope.lastIndexOf('/')) === resource)
 }

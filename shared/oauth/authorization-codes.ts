@@ -13,7 +13,7 @@ import type { Row, RowKey, Store, StoredRow } from '../store/store.ts'
 import type { Identity } from '../provider/identity.ts'
 import { codeChallengeOf } from '../crypto/pkce.ts'
 import type { Clock } from '../async/deadline.ts'
-import { areRegistered } from '../front-ends/scopes.ts'
+import { areRegistered, checkResource } from '../front-ends/scopes.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import type { EndForReuse } from './reuse.ts'
@@ -47,6 +47,8 @@ export interface CodePresented {
   readonly client: Pick<FrontEnd, 'id' | 'apis' | 'redirectUris'>
   readonly redirectUri: string | undefined
   readonly codeVerifier: string | undefined
+  /** RFC 8707 §2.2; undefined where the request names none. */
+  readonly resource?: string | undefined
 }
 
 export interface AuthorizationCodes {
@@ -57,7 +59,7 @@ export interface AuthorizationCodes {
    * @returns its grant, and a function to call after the session exists: `reused` where the code was used again
    *   meanwhile, `signed out` where a sign-out has removed it
    * @throws {BrokerError} `grant_invalid`, also for a second use, which ends the session of the first;
-   *   `scope_not_registered`
+   *   `scope_not_registered`; `target_invalid`
    */
   take(
     presented: CodePresented,
@@ -97,7 +99,7 @@ export function createAuthorizationCodes(options: AuthorizationCodesOptions): Au
       return code
     },
 
-    take: async ({ code, client, redirectUri, codeVerifier }) => {
+    take: async ({ code, client, redirectUri, codeVerifier, resource }) => {
       if (!/^[\w-]{43}$/.test(code)) throw invalid('not a code')
       const row = await store.find('codes', rowKeyOf(code))
       const grant = row && (await openRow(row, code, ring))
@@ -109,6 +111,7 @@ export function createAuthorizationCodes(options: AuthorizationCodesOptions): Au
       // The registration may have changed since the code was issued.
       if (!isRegisteredRedirectUri(redirectUri, client)) throw invalid('redirect_uri is no longer registered')
       if (!areRegistered(grant.scopes, client)) throw new BrokerError('scope_not_registered')
+      checkResource(grant.scopes, resource, client)
 
       if (row.values.used !== undefined) {
         await onReuse(row, grant)

@@ -39,6 +39,7 @@ export const clientParameterLimits = {
   response_mode: 32,
   state: 1024,
   scope: 2048,
+  resource: 512,
   code_challenge: 128,
   code_challenge_method: 16,
   prompt: 64,
@@ -60,7 +61,6 @@ const unsupported: ReadonlySet<string> = new Set([
   'request_uri',
   'max_age',
   'acr_values',
-  'resource',
   'authorization_details',
   'dpop_jkt',
 ])
@@ -129,6 +129,8 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
   const parameters: Record<string, string> = {}
   for (const name of new Set(query.keys())) {
     if (unsupported.has(name) && query.getAll(name).some(Boolean)) throw invalid(name, 'not taken by /login')
+    // RFC 8707 §2 permits several; an access token of the provider is for one API.
+    if (name === 'resource' && query.getAll(name).length > 1) throw new BrokerError('target_invalid')
     if (query.getAll(name).length > 1) throw new BrokerError('parameter_repeated')
     // RFC 6749 §3.1: an unknown parameter is ignored; some libraries add parameters of their own.
     if (!Object.hasOwn(limits, name)) continue
@@ -146,7 +148,7 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
     throw new BrokerError('code_challenge_missing')
   }
   const requested = parseClientScopes(frontEnd, parameters.scope)
-  const scopes = grantedApiScopes(frontEnd, requested)
+  const scopes = grantedApiScopes(frontEnd, requested, parameters.resource)
   const { login_hint, domain_hint, claims, ui_locales, prompt } = parameters
   const hints = checkHints(
     Object.fromEntries(

@@ -123,6 +123,7 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
     client,
     redirectUri: optional(fields, 'redirect_uri'),
     codeVerifier: optional(fields, 'code_verifier'),
+    resource: optional(fields, 'resource'),
   })
   const { identity, tokens, scopes, openid = [], nonce, rowKey } = grant
   const key = { frontEndId: client.id, rowKey, secret: newGrantSecret() }
@@ -150,7 +151,13 @@ const refreshSession: Grant = async ({ fields, origin }, client, options) => {
   const requested = scope === undefined ? undefined : parseClientScopes(client, scope)
   const refreshToken = required(fields, 'refresh_token')
   try {
-    const used = await options.refreshTokens.use({ refreshToken, client, scopes: requested?.api, origin })
+    const used = await options.refreshTokens.use({
+      refreshToken,
+      client,
+      scopes: requested?.api,
+      resource: optional(fields, 'resource'),
+      origin,
+    })
     const openid = requested?.openid ?? used.openid
     // A wider OpenID scope has no effect: the grant is known only after the refresh token is used, and the answer names
     // its scopes (RFC 6749 §5.1).

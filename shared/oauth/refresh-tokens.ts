@@ -22,7 +22,7 @@ import { wait } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
-import { areRegistered } from '../front-ends/scopes.ts'
+import { areRegistered, checkResource } from '../front-ends/scopes.ts'
 import type { EndForReuse } from './reuse.ts'
 
 export interface UsedRefreshToken {
@@ -48,6 +48,8 @@ export interface RefreshRequest {
   readonly client: Client
   /** The granted scopes or fewer; all of them where left out (RFC 6749 §6). */
   readonly scopes: readonly string[] | undefined
+  /** RFC 8707 §2.2; undefined where the request names none. */
+  readonly resource?: string | undefined
   /** The header Origin; undefined where no browser sent the request. */
   readonly origin: string | undefined
 }
@@ -170,12 +172,13 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
     }
   }
 
-  const tokenFor = async (read: ReadSession, { client, scopes }: Use) => {
+  const tokenFor = async (read: ReadSession, { client, scopes, resource }: Use) => {
     const { key, owner } = read.session
     const wanted = scopes ?? owner.grantedScopes
     // Granted scopes too: the registration may have lost them since.
     if (!areRegistered(wanted, client) || wanted.some((one) => !owner.grantedScopes.includes(one)))
       throw new BrokerError('scope_not_registered')
+    checkResource(wanted, resource, client)
     try {
       return { token: await accessTokens.get(key, wanted) }
     } catch (error) {
@@ -211,16 +214,17 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
   /** Tabs that refresh at the same time count as one use. */
   const useOnce = singleFlight(
     async ({ key, use }: { key: SessionKey; use: Use }) => (await useCurrent(key, use)) ?? (await afterUse(key, use)),
-    ({ key, use: { scopes, origin } }) => JSON.stringify([hashOf(key), key.rowKey.row, scopes ?? null, origin ?? null]),
+    ({ key, use: { scopes, resource, origin } }) =>
+      JSON.stringify([hashOf(key), key.rowKey.row, scopes ?? null, resource ?? null, origin ?? null]),
   )
 
   return {
     first: toRefreshToken,
 
-    use: async ({ refreshToken, client, scopes, origin }) => {
+    use: async ({ refreshToken, client, scopes, resource, origin }) => {
       const key = parseRefreshToken(refreshToken, client.id)
       if (!key) throw invalid('not a refresh token')
-      return useOnce({ key, use: { client, scopes, origin, arrivedAt: clock() } })
+      return useOnce({ key, use: { client, scopes, resource, origin, arrivedAt: clock() } })
     },
 
     findKey: async (refreshToken, frontEndId) => {
@@ -245,6 +249,7 @@ interface Successor {
 interface Use {
   readonly client: Client
   readonly scopes: readonly string[] | undefined
+  readonly resource: string | undefined
   readonly origin: string | undefined
   /** Milliseconds since the epoch. */
   readonly arrivedAt: number

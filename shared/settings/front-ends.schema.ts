@@ -42,6 +42,8 @@ export interface ApiSettings {
   readonly name: string
   /** In the provider's spelling; all of one resource. */
   readonly scopes: readonly string[]
+  /** Values of the OAuth parameter `resource` that select this API; undefined: the part of its scopes before the last slash. */
+  readonly resources?: readonly string[] | undefined
 }
 
 /** `none` is for OAuth clients; a session front end calls GET /session instead. */
@@ -88,6 +90,19 @@ const api = z.strictObject({
         'Scopes at the identity provider, in full. For Entra ID: the resource, a slash, the permission; all of one resource, because an access token has one audience. The broker adds openid, profile and offline_access.',
       examples: [['api://demo/orders.read']],
     }),
+  ),
+  resources: z.optional(
+    z.array(z.string().check(z.regex(/^[\x21-\x7e]{1,512}$/))).check(
+      z.minLength(1),
+      z.maxLength(10),
+      unique,
+      z.meta({
+        uniqueItems: true,
+        description:
+          'OAuth clients: values of the parameter `resource` (RFC 8707) that select this API. Without it, the part of its scopes before the last slash.',
+        examples: [['https://orders.example.com']],
+      }),
+    ),
   ),
 })
 

@@ -245,6 +245,43 @@ describe('the broker as OpenID provider', () => {
     })
   })
 
+  describe('the parameter resource', () => {
+    it('selects the API, at /login and at /token', async () => {
+      const pkce = newPkce()
+      const request = authorizationRequest(pkce, { scope: 'openid', resource: 'api://bills' })
+      const code = (await authorize(stack.person(), request)).get('code')!
+
+      const refused = await redeem(here, code, pkce, { resource: 'api://demo' })
+      const tokens = await redeem(here, code, pkce, { resource: 'api://bills' })
+
+      expect([refused.status, refused.json.error]).toEqual([400, 'invalid_target'])
+      expect([tokens.status, tokens.json.scope]).toEqual([200, 'openid api://bills/read'])
+      const token = tokens.json.refresh_token as string
+      expect((await refresh(here, token, { resource: 'api://demo' })).json.error).toBe('invalid_target')
+      expect((await refresh(here, token, { resource: 'api://bills' })).status).toBe(200)
+    })
+
+    it.each([
+      'api://other',
+      'api://demo/',
+      'api://DEMO',
+      'api://demo api://bills',
+      'https://evil.example/&scope=x',
+      'api:',
+    ])('is invalid_target for %s, and for an API that the scopes do not belong to', async (resource) => {
+      const refusals = [
+        await stack.person().begin(authorizationRequest(newPkce(), { scope: 'openid', resource })),
+        await stack.person().begin(authorizationRequest(newPkce(), { scope: ordersRead, resource: 'api://bills' })),
+      ]
+
+      for (const { location } of refusals) {
+        expect(new URL(location!).searchParams.get('error')).toBe('invalid_target')
+        expect(location).not.toContain('evil')
+      }
+      expect((await signIn({ scope: ordersRead, resource: 'api://demo' })).status).toBe(200)
+    })
+  })
+
   describe('a sign-out by redirect', () => {
     const page = 'http://127.0.0.1:5173/'
     const endSession = (parameters: Readonly<Record<string, string>>, person = stack.person()) =>

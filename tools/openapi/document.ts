@@ -44,17 +44,19 @@ const parameterTexts: Readonly<Record<string, string>> = {
   client_id: 'OAuth client: the front end’s id.',
   redirect_uri: 'OAuth client: exactly as registered; the port of http://127.0.0.1 and http://[::1] is not compared.',
   response_type: 'OAuth client: `code`.',
-  response_mode: 'OAuth client: `query`, or omitted.',
+  response_mode: 'OAuth client: `query` or `fragment`; omitted, `query`.',
   state: 'OAuth client: returned in the answer.',
   code_challenge: 'OAuth client: RFC 7636 §4.2.',
   code_challenge_method: 'OAuth client: `S256`.',
-  nonce: 'OAuth client: taken and without effect, since no ID token is given out.',
-  scope: 'Registered scopes of one API, separated by spaces. Omitted: those of the first API.',
+  nonce: 'OAuth client: returned in the ID token.',
+  scope:
+    'Registered scopes of one API, separated by spaces; for an OAuth client also openid, profile, email and offline_access. Omitted: those of the first API.',
   prompt: 'A value in `prompts` of the front end. `none` for an OAuth client only.',
   login_hint: 'User name to suggest.',
   domain_hint: 'A domain.',
   claims: 'A claims challenge, as the broker or the API returned it.',
   ui_locales: 'Language tags, separated by spaces.',
+  resource: 'OAuth client: the API that the scopes belong to (RFC 8707).',
 }
 
 function loginParameters(): readonly object[] {

@@ -20,6 +20,7 @@ const oauthErrors = [
   'invalid_grant',
   'invalid_token',
   'invalid_scope',
+  'invalid_target',
   'unsupported_grant_type',
   'interaction_required',
   'server_error',
@@ -164,12 +165,14 @@ export const requests = {
       code: text('From the redirect URI; good for a minute and for one use.'),
       redirect_uri: text('As in the authorization request.'),
       code_verifier: z.string().check(z.regex(/^[A-Za-z0-9\-._~]{43,128}$/), described('RFC 7636 §4.1.')),
+      resource: maybe('The API of the scopes (RFC 8707).'),
     }),
     z.object({
       grant_type: z.literal('refresh_token'),
       client_id: text('The front end’s id.'),
       refresh_token: text('The last one that was given out.'),
       scope: maybe('Of one API, and not more than was granted; all of it where it is left out.'),
+      resource: maybe('The API of the scopes (RFC 8707).'),
     }),
   ]),
   RevocationRequest: z.object({
