@@ -27,7 +27,7 @@ beforeAll(async () => {
 })
 afterAll(() => stack.close())
 afterEach(() => {
-  // Whatever was sent: a start asks nobody and stores nothing.
+  // For any input, a start calls no other part and stores nothing.
   expect(stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token')).toEqual([])
   expect(stack.store.requests.filter(({ table }) => /^(states|sessions)$/.test(table))).toEqual([])
 })
@@ -52,19 +52,22 @@ describe('a parameter of /login', () => {
     ['claims', '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'],
     ['ui_locales', 'de en'],
     ['scope', orders[0]!],
-  ])('%s is taken once, and refused when it stands there twice, the same or not', async (name, value) => {
-    const isGiven = name === 'frontend' || name === 'return_url'
-    const once: [string, string][] = isGiven ? [] : [[name, value]]
+  ])(
+    '%s is accepted once, and rejected when it occurs twice, with the same value or with another',
+    async (name, value) => {
+      const isGiven = name === 'frontend' || name === 'return_url'
+      const once: [string, string][] = isGiven ? [] : [[name, value]]
 
-    expectBegun(await start(...once))
-    for (const second of [value, 'other', '']) {
-      const refused = await start(...once, [name, second])
-      expectNothingBegun(refused, 'parameter_repeated')
-      expect(refused.text).toContain(`<strong>${name}</strong>`)
-    }
-  })
+      expectBegun(await start(...once))
+      for (const second of [value, 'other', '']) {
+        const refused = await start(...once, [name, second])
+        expectNothingBegun(refused, 'parameter_repeated')
+        expect(refused.text).toContain(`<strong>${name}</strong>`)
+      }
+    },
+  )
 
-  it('is told from its like in another spelling, which is not taken', async () => {
+  it('is accepted in its exact spelling only', async () => {
     for (const name of ['Return_Url', 'return_url[]', 'return_url ', 'return%5furl', 'FRONTEND']) {
       expectNothingBegun(await start([name, 'http://localhost:3000/a']), 'parameter_invalid')
     }
@@ -89,7 +92,7 @@ describe('a parameter of /login', () => {
     ['_method', 'POST'],
     ['__proto__', 'a'],
     ['constructor', 'a'],
-  ])('%s is not one: it is refused by name and reaches nobody', async (name, value) => {
+  ])('%s is not a parameter: the error names it, and no other part is called', async (name, value) => {
     const refused = await start([name, value])
 
     expectNothingBegun(refused, 'parameter_invalid')
@@ -98,14 +101,14 @@ describe('a parameter of /login', () => {
     expectBegun(await start())
   })
 
-  it('client_id turns the request into one of the other way, in which a front end of this one is no client', async () => {
+  it('client_id makes the request an OAuth request, for which a session front end is an unknown client', async () => {
     for (const clientId of ['shop', 'desk', '22222222-2222-4222-8222-222222222222', 'evil', '']) {
       expectNothingBegun(await start(['client_id', clientId]), 'client_unknown')
     }
     expectBegun(await start())
   })
 
-  it('that is markup is refused without being repeated', async () => {
+  it('that is markup is rejected, and the answer does not repeat it', async () => {
     const refused = await start(['"><script>alert(1)</script>', 'a'])
 
     expectNothingBegun(refused, 'parameter_invalid')
@@ -114,7 +117,7 @@ describe('a parameter of /login', () => {
   })
 
   it.each(['login_hint', 'domain_hint', 'ui_locales', 'prompt', 'scope', 'claims', 'frontend'])(
-    '%s of 7 KB is refused by name',
+    '%s of 7 KB is rejected, and the error names it',
     async (name) => {
       const query = new URLSearchParams({ frontend: 'shop', [name]: 'a'.repeat(7168) })
       const refused = await stack.person().open(`/login?${query.toString()}`)
@@ -125,7 +128,7 @@ describe('a parameter of /login', () => {
     },
   )
 
-  it('of 8,000 characters is refused by its size, and a longer one by the host before it', async () => {
+  it('of 8,000 characters is rejected because of its size, and the Functions host rejects a longer one', async () => {
     expectNothingBegun(await start(['login_hint', 'a'.repeat(8_000)]), 'query_too_large')
 
     for (const length of [8_192, 16 * 1024, 64 * 1024]) {
@@ -136,13 +139,13 @@ describe('a parameter of /login', () => {
     expectBegun(await start(['login_hint', 'a'.repeat(512)]))
   })
 
-  it('among 200 others is refused by their number', async () => {
+  it('among 200 others is rejected because of their number', async () => {
     const many = Array.from({ length: 200 }, (_, i): [string, string] => [`p${i}`, '1'])
 
     expectNothingBegun(await start(...many), 'query_too_large')
   })
 
-  it('with a control character is refused by name, and no raw line reaches the log', async () => {
+  it('with a control character is rejected, the error names it, and no raw line break reaches the log', async () => {
     for (const name of ['login_hint', 'domain_hint', 'ui_locales', 'prompt', 'scope', 'claims', 'frontend']) {
       for (const character of ['\r\nSet-Cookie: a=b', '\n[error] forged', '\0', '\t', '\u001b[31m', '\u0085']) {
         const query = new URLSearchParams({ frontend: 'shop', [name]: `a${character}` })
@@ -159,7 +162,7 @@ describe('a parameter of /login', () => {
 })
 
 describe('the provider’s URL', () => {
-  it('has each parameter once, with the broker’s values, whatever the hints carry', async () => {
+  it('has each parameter once, with the broker’s values, for any content of the hints', async () => {
     const inside = '&prompt=none&redirect_uri=https://evil.example/&state=chosen&nonce=chosen#&client_id=evil'
 
     const asked = expectBegun(
@@ -178,14 +181,14 @@ describe('the provider’s URL', () => {
     expect(asked.get('nonce')).toMatch(/^[\w-]{43}$/)
   })
 
-  it('takes no second encoding for the first', async () => {
+  it('keeps a value that is encoded twice as it is', async () => {
     const asked = expectBegun(await start(['login_hint', 'ada%26prompt%3Dnone%23']))
 
     expect(asked.get('login_hint')).toBe('ada%26prompt%3Dnone%23')
     expect(asked.has('prompt')).toBe(false)
   })
 
-  it('asks for a code by form_post with PKCE, the scopes of the first API, and nothing that was not asked for', async () => {
+  it('requests a code by form_post with PKCE and the scopes of the first API, and nothing else', async () => {
     const asked = expectBegun(await start())
 
     expect(Object.fromEntries(asked)).toEqual({
@@ -201,7 +204,7 @@ describe('the provider’s URL', () => {
     })
   })
 
-  it('is another one each time', async () => {
+  it('is different for each start', async () => {
     const [one, other] = [expectBegun(await start()), expectBegun(await start())]
 
     for (const name of ['state', 'nonce', 'code_challenge']) expect(one.get(name)).not.toBe(other.get(name))
@@ -209,7 +212,7 @@ describe('the provider’s URL', () => {
 })
 
 describe('a hint', () => {
-  it('of a domain is one name, and of languages a list of tags', async () => {
+  it('about the domain is one domain name, and about languages a list of language tags', async () => {
     for (const domain of ['a b', 'a&b=c', 'evil.example/path', 'a@b', '', 'ä.example']) {
       const refused = await start(['domain_hint', domain])
       expectNothingBegun(refused, 'parameter_invalid')
@@ -227,14 +230,14 @@ describe('a hint', () => {
   })
 
   it.each(['none', 'login', 'consent', 'create', 'SELECT_ACCOUNT', 'select_account login', ''])(
-    'of the prompt “%s” is refused where it is not registered',
+    'prompt=“%s” is rejected when the front end has not registered it',
     async (prompt) => {
       expectNothingBegun(await start(['prompt', prompt]), 'prompt_not_registered')
       expect(expectBegun(await start(['prompt', 'select_account'])).get('prompt')).toBe('select_account')
     },
   )
 
-  it('of a scope is refused unless it is registered for this front end', async () => {
+  it('about the scope is rejected unless the scope is registered for this front end', async () => {
     for (const scope of [
       'api://mail/read', // the other front end's
       'api://demo/orders.delete',
@@ -252,7 +255,7 @@ describe('a hint', () => {
     expect(asked.get('scope')).toBe(`openid profile offline_access ${orders[0]}`)
   })
 
-  it('of scopes is for one API, as an access token is', async () => {
+  it('about scopes names the scopes of one API only, since an access token is for one API', async () => {
     const mixed = await start(['scope', `${orders[0]} api://bills/read`])
 
     expectNothingBegun(mixed, 'parameter_invalid')
@@ -267,13 +270,13 @@ describe('a hint', () => {
     ['a text', '"a"'],
     ['about the ID token', '{"id_token":{"email":null}}'],
     ['about the person', '{"userinfo":{"email":null}}'],
-    ['about a claim that no challenge asks for', '{"access_token":{"email":{"essential":true}}}'],
+    ['about a claim that no claims challenge requests', '{"access_token":{"email":{"essential":true}}}'],
     ['with an unknown member', '{"access_token":{"acrs":{"essential":true,"evil":1}}}'],
     ['with a value that is no text', '{"access_token":{"acrs":{"value":{"a":1}}}}'],
     ['with a long value', `{"access_token":{"acrs":{"value":"${'a'.repeat(513)}"}}}`],
     ['with 21 values', `{"access_token":{"acrs":{"values":${JSON.stringify(Array(21).fill('c1'))}}}}`],
     ['with a prototype', '{"access_token":{"__proto__":{"essential":true}}}'],
-  ])('of claims is refused when it is %s', async (_, claims) => {
+  ])('about claims is rejected when it is %s', async (_, claims) => {
     const refused = await start(['claims', claims])
 
     expectNothingBegun(refused, 'claims_not_allowed')

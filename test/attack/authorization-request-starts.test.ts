@@ -26,8 +26,8 @@ function expectNobodyAsked(): void {
   expect(stack.identityProvider.requests).toEqual([])
 }
 
-describe('a sign-in is begun by nothing but GET', () => {
-  it('HEAD learns that the address is there', async () => {
+describe('only GET starts a sign-in', () => {
+  it('HEAD answers that the address exists', async () => {
     const head = await stack.person().open(start, { method: 'HEAD' })
 
     expect(head.status).toBe(204)
@@ -37,16 +37,20 @@ describe('a sign-in is begun by nothing but GET', () => {
     expectBegun(await stack.person().open(start))
   })
 
-  it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])('%s is told what is taken', async (method) => {
-    const body = method === 'OPTIONS' ? {} : { body: new URLSearchParams({ frontend: 'shop', return_url: returnUrl }) }
-    const refused = await stack.person().open(start, { method, ...body })
+  it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])(
+    '%s is rejected with the list of accepted methods',
+    async (method) => {
+      const body =
+        method === 'OPTIONS' ? {} : { body: new URLSearchParams({ frontend: 'shop', return_url: returnUrl }) }
+      const refused = await stack.person().open(start, { method, ...body })
 
-    expectNothingBegun(refused, 'method_not_allowed')
-    expect(refused.headers.get('allow')).toBe('GET, HEAD')
-    expectNobodyAsked()
-  })
+      expectNothingBegun(refused, 'method_not_allowed')
+      expect(refused.headers.get('allow')).toBe('GET, HEAD')
+      expectNobodyAsked()
+    },
+  )
 
-  it.each(['TRACE', 'PROPFIND', 'BREW'])('%s meets nobody', async (method) => {
+  it.each(['TRACE', 'PROPFIND', 'BREW'])('%s reaches no function', async (method) => {
     const refused = await sendRaw(stack.url, { method, target: start })
 
     expect([400, 404, 405, 501]).toContain(refused.status)
@@ -61,7 +65,7 @@ describe('a sign-in is begun by nothing but GET', () => {
     ['Purpose', 'prefetch'],
     ['X-Moz', 'prefetch'],
     ['X-Purpose', 'preview'],
-  ])('a browser that only fetches ahead (%s: %s) begins nothing', async (name, value) => {
+  ])('a browser that prefetches (%s: %s) starts no sign-in', async (name, value) => {
     const refused = await stack.person().open(start, { headers: { [name]: value } })
 
     expectNothingBegun(refused, 'prefetch_refused')
@@ -70,7 +74,7 @@ describe('a sign-in is begun by nothing but GET', () => {
   })
 
   it.each(['iframe', 'frame', 'embed', 'object', 'image', 'script', 'empty'])(
-    'a page that holds or loads it as %s begins nothing, and ends no sign-in that is under way',
+    'a page that embeds or loads it as %s starts no sign-in, and ends none that is under way',
     async (destination) => {
       const headers = { 'sec-fetch-dest': destination, 'sec-fetch-site': 'cross-site' }
       const refused = await stack.person().open(start, { headers })
@@ -85,7 +89,7 @@ describe('a sign-in is begun by nothing but GET', () => {
     ['X-HTTP-Method-Override', 'GET'],
     ['X-HTTP-Method', 'GET'],
     ['X-Method-Override', 'GET'],
-  ])('%s turns a POST into nothing else', async (name, value) => {
+  ])('%s does not change the method of a POST', async (name, value) => {
     const refused = await stack.person().open(start, { method: 'POST', headers: { [name]: value } })
 
     expectNothingBegun(refused, 'method_not_allowed')
@@ -94,7 +98,7 @@ describe('a sign-in is begun by nothing but GET', () => {
 })
 
 describe('500 starts from one address', () => {
-  it('store nothing, ask nobody, and keep nothing in memory', async () => {
+  it('store nothing, call no other part, and keep nothing in memory', async () => {
     const rounds = async (count: number) => {
       for (let i = 0; i < count; i++) {
         const begun = await Promise.all(Array.from({ length: 20 }, () => stack.person().open(start)))
@@ -109,20 +113,20 @@ describe('500 starts from one address', () => {
     await rounds(25)
 
     expectNobodyAsked()
-    // Garbage that waits for its collector is no leak; 500 transactions that were kept would be in the open for minutes.
+    // Memory that waits for the garbage collector is no leak. 500 transactions that were kept would stay for minutes.
     expect((await memoryOf(stack.brokers[0]?.pid)) - before).toBeLessThan(64 * 1024 * 1024)
     const other = await stack.person().signIn({ frontend: 'shop', return_url: returnUrl })
     expect(other.location).toBe(returnUrl)
   })
 })
 
-describe('a start while somebody is signed in', () => {
-  it('leaves the session until a new sign-in has succeeded, which takes its place', async () => {
+describe('a start while a person is signed in', () => {
+  it('keeps the session until a new sign-in has succeeded, which replaces it', async () => {
     const person = stack.person()
     await person.signIn({ frontend: 'shop', return_url: returnUrl })
     const before = (await person.cookies())['__Host-session-shop']
 
-    // From an attacker's link: another person's hint, and an answer that is an error.
+    // The start comes from an attacker's link: it has another person's hint, and the provider answers with an error.
     const begun = await person.begin({ frontend: 'shop', return_url: returnUrl, login_hint: 'mallory@evil.example' })
     expectBegun(begun)
     expect((await person.cookies())['__Host-session-shop']).toBe(before)
@@ -145,8 +149,8 @@ describe('a start while somebody is signed in', () => {
   })
 })
 
-describe('a front end that nobody registered', () => {
-  it('gets a page with the line to add, which the settings take', async () => {
+describe('a front end that is not registered', () => {
+  it('gets a page with the line to add, and the settings accept that line', async () => {
     const refused = await stack.person().begin({ frontend: 'my-shop', return_url: 'https://my-shop.example.com/' })
 
     expectNothingBegun(refused, 'front_end_unknown')
@@ -163,7 +167,7 @@ describe('a front end that nobody registered', () => {
     ['null', 'https://app.example.com'],
     ['https://"><b>', 'https://app.example.com'],
     ['chrome-extension://abcdef', 'https://app.example.com'],
-  ])('is shown a line for its origin %s where that can be registered', async (origin, shown) => {
+  ])('gets a page with a line for its origin %s if that origin can be registered', async (origin, shown) => {
     const refused = await stack.person().open('/login?frontend=my-shop', { headers: { origin } })
 
     expectNothingBegun(refused, 'front_end_unknown')
@@ -178,7 +182,7 @@ describe('a front end that nobody registered', () => {
     ['http://localhost.example.com/', 'https://app.example.com'],
     ['http://localhost@example.com/', 'https://app.example.com'],
     ['javascript://localhost/', 'https://app.example.com'],
-  ])('is shown a line for its return URL %s where that is on its own machine', async (return_url, shown) => {
+  ])('gets a page with a line for its return URL %s if that URL is on the same machine', async (return_url, shown) => {
     const refused = await stack.person().begin({ frontend: 'my-shop', return_url })
 
     expectNothingBegun(refused, 'front_end_unknown')
@@ -187,7 +191,7 @@ describe('a front end that nobody registered', () => {
   })
 
   it.each(['<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', '{{7*7}}', 'SHOP', 'shop ', '../shop', ''])(
-    'and is called %s is shown none of it',
+    'and has the name %s gets a page that does not repeat the name',
     async (frontend) => {
       const refused = await stack.person().begin({ frontend, return_url: 'javascript:alert(1)' })
 
@@ -198,7 +202,7 @@ describe('a front end that nobody registered', () => {
     },
   )
 
-  it('gets problem details where it asks as a program, with the same line', async () => {
+  it('gets problem details with the same line if it requests JSON', async () => {
     const refused = await stack.person().call('/login?frontend=my-shop', { headers: { accept: 'application/json' } })
 
     expect(refused.status).toBe(400)
@@ -209,7 +213,7 @@ describe('a front end that nobody registered', () => {
     expect(JSON.parse(String(refused.json.registration))).toMatchObject({ id: 'my-shop' })
   })
 
-  it('is not guessed where several are registered', async () => {
+  it('is not guessed if several front ends are registered', async () => {
     expectNothingBegun(await stack.person().begin({ return_url: returnUrl }), 'front_end_missing')
     expectNothingBegun(
       await stack.person().open(start, { headers: { origin: 'http://localhost:4200' } }),
@@ -221,7 +225,7 @@ describe('a front end that nobody registered', () => {
   })
 })
 
-/** What of the process is in memory, in bytes. */
+/** The resident memory of the process, in bytes. */
 async function memoryOf(pid: number | undefined): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024

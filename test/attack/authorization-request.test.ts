@@ -35,8 +35,8 @@ describe('a return URL', () => {
     ['with the origin in its fragment', 'https://evil.example/#https://app.example.com/a'],
     ['of the broker itself', 'BROKER/logout/done'],
     ['of another front end', 'http://localhost:3000/a'],
-    ['of the address that a name stands for', 'http://127.0.0.1:3000/a'],
-  ])('%s is refused at the start and not repeated', async (_, template) => {
+    ['of the address that a host name resolves to', 'http://127.0.0.1:3000/a'],
+  ])('%s is rejected at the start, and the answer does not repeat it', async (_, template) => {
     const returnUrl = template.replace('BROKER', stack.url)
     const person = stack.person()
 
@@ -72,7 +72,7 @@ describe('a return URL', () => {
     ['that is “null”', 'null'],
     ['of more than 1 KB', `https://app.example.com/${'a'.repeat(1001)}`],
     ['that grows beyond 1 KB when it is encoded', `https://app.example.com/${'é'.repeat(300)}`],
-  ])('%s is refused at the start and not repeated', async (_, returnUrl) => {
+  ])('%s is rejected at the start, and the answer does not repeat it', async (_, returnUrl) => {
     const person = stack.person()
 
     const refused = await person.begin({ frontend: 'app', return_url: returnUrl })
@@ -89,7 +89,7 @@ describe('a return URL', () => {
     ['NUL', '\0'],
     ['DEL', '\u007f'],
     ['line separator', '\u2028'],
-  ])('with a %s in it is refused by the name of the parameter', async (_, character) => {
+  ])('with a %s in it is rejected, and the error names the parameter', async (_, character) => {
     const person = stack.person()
 
     for (const returnUrl of [
@@ -119,14 +119,14 @@ describe('a return URL', () => {
     ['with a fragment', 'https://app.example.com/#/orders?a=1', 'https://app.example.com/#/orders?a=1'],
     ['of 1 KB', `https://app.example.com/${'a'.repeat(1000)}`, `https://app.example.com/${'a'.repeat(1000)}`],
     ['of other letters', 'https://app.example.com/grüße', 'https://app.example.com/gr%C3%BC%C3%9Fe'],
-  ])('%s on the registered origin is where the sign-in ends, as it was parsed', async (_, returnUrl, end) => {
+  ])('%s on the registered origin is accepted, and the sign-in ends at the parsed URL', async (_, returnUrl, end) => {
     const done = await stack.person().signIn({ frontend: 'app', return_url: returnUrl })
 
     expect(done.status).toBe(303)
     expect(done.location).toBe(end)
   })
 
-  it('may be one of the registered URLs only, where the front end has named them', async () => {
+  it('must be one of the registered URLs if the front end registers full URLs', async () => {
     const person = stack.person()
     const [registered = ''] = narrow.returnUrls ?? []
 
@@ -146,7 +146,7 @@ describe('a return URL', () => {
     expect((await stack.person().signIn({ frontend: 'narrow' })).location).toBe(registered)
   })
 
-  it('that is left out is the root of the front end’s first origin', async () => {
+  it('that is absent defaults to the root of the front end’s first origin', async () => {
     const done = await stack.person().signIn({ frontend: 'shop' })
 
     expect(done.location).toBe(`${shopPage.origin}/`)

@@ -31,13 +31,13 @@ describe('the authorization server', () => {
 
   const ask = (changes: Readonly<Record<string, string | undefined>>) =>
     stack.person().begin(authorizationRequest(newPkce(), changes))
-  /** What the client is told at its redirect URI. */
+  /** The parameters that the client receives at its redirect URI. */
   const told = (location: string | null) => {
     const url = new URL(location ?? 'about:blank')
     return { at: `${url.origin}${url.pathname}`, ...Object.fromEntries(url.searchParams) }
   }
 
-  it('sends a good request on to the provider, with its own values only', async () => {
+  it('forwards a valid request to the provider, with the broker’s own values only', async () => {
     const begun = await ask({ nonce: 'of-the-client', login_hint: 'ada@contoso.example' })
 
     const sent = new URL(begun.location!)
@@ -49,14 +49,14 @@ describe('the authorization server', () => {
     expect(sent.searchParams.get('login_hint')).toBe('ada@contoso.example')
   })
 
-  describe('shows a page and goes nowhere while client or redirect URI are in doubt:', () => {
+  describe('shows a page and does not redirect when the client or the redirect URI is not valid:', () => {
     it.each([
       ['an unknown client', { client_id: 'nobody' }],
       ['a front end of session front ends', { client_id: 'shop' }],
       ['markup for a client', { client_id: '<script>alert(1)</script>' }],
       ['no redirect URI', { redirect_uri: undefined }],
-      ['a slash more', { redirect_uri: `${redirectUri}/` }],
-      ['a query more', { redirect_uri: `${redirectUri}?a=1` }],
+      ['one slash more', { redirect_uri: `${redirectUri}/` }],
+      ['an additional query', { redirect_uri: `${redirectUri}?a=1` }],
       ['a fragment', { redirect_uri: `${redirectUri}#a` }],
       ['another path', { redirect_uri: 'http://127.0.0.1:5173/callback/../admin' }],
       ['a registered query left out', { redirect_uri: 'https://app.example.net/callback' }],
@@ -76,7 +76,7 @@ describe('the authorization server', () => {
       expect(refused.text).not.toContain('evil')
     })
 
-    it('either of them twice', async () => {
+    it('client or redirect URI twice', async () => {
       const query = new URLSearchParams(authorizationRequest(newPkce()))
       for (const name of ['client_id', 'redirect_uri']) {
         const doubled = new URLSearchParams(query)
@@ -100,11 +100,14 @@ describe('the authorization server', () => {
     ['http://127.0.0.1:8000/other', 400],
     ['http://127.0.0.2:8000/callback', 400],
     ['http://127.0.0.1:80@evil.example/callback', 400],
-  ])('leaves the port of a loopback address free, and nothing else: %s is answered %i', async (uri, status) => {
-    expect((await ask({ client_id: 'native', redirect_uri: uri })).status).toBe(status)
-  })
+  ])(
+    'accepts any port of a registered loopback address, and no other difference: %s is answered %i',
+    async (uri, status) => {
+      expect((await ask({ client_id: 'native', redirect_uri: uri })).status).toBe(status)
+    },
+  )
 
-  describe('tells the client, with its state and the issuer:', () => {
+  describe('reports to the client, with its state and the issuer:', () => {
     it.each([
       ['no response type', { response_type: undefined }, 'unsupported_response_type'],
       ['a token for a response type', { response_type: 'token' }, 'unsupported_response_type'],
@@ -150,7 +153,7 @@ describe('the authorization server', () => {
       expect(refused.cookies).toEqual([])
     })
 
-    it('nothing of a state that no URL can carry, or that is ambiguous', async () => {
+    it('no state, if a URL cannot carry the state or it is ambiguous', async () => {
       const long = await ask({ state: 'é'.repeat(1025) })
       const query = new URLSearchParams(authorizationRequest(newPkce()))
       query.append('state', 'another')
@@ -162,7 +165,7 @@ describe('the authorization server', () => {
       }
     })
 
-    it('nothing where a parameter is empty, which counts as absent', async () => {
+    it('no error for an empty parameter, which counts as absent', async () => {
       const empty = {
         scope: '',
         prompt: '',
@@ -181,7 +184,7 @@ describe('the authorization server', () => {
       expect(told((await ask({ code_challenge: '' })).location)).toMatchObject({ error: 'invalid_request' })
     })
 
-    it('that it may begin again, where an instance died between the answer of the provider and the code', async () => {
+    it('that it may start again, after an instance ended between the provider’s answer and the code', async () => {
       const person = stack.person()
       const begun = await person.begin(authorizationRequest(newPkce()))
       const answer = await person.atProvider(begun.location!)
@@ -190,14 +193,14 @@ describe('the authorization server', () => {
 
       const again = await person.callback(answer, { headers: { cookie } })
 
-      // Not invalid_request, which would be the client's own mistake.
+      // The error is not invalid_request, which would be the client's own mistake.
       expect(told(again.location)).toMatchObject({
         error: 'temporarily_unavailable',
         error_description: 'sign_in_unknown',
       })
     })
 
-    it('a parameter twice', async () => {
+    it('a repeated parameter', async () => {
       const query = new URLSearchParams(authorizationRequest(newPkce()))
       query.append('scope', ordersRead)
 
@@ -206,7 +209,7 @@ describe('the authorization server', () => {
       expect(told(refused.location)).toMatchObject({ error: 'invalid_request', iss: stack.url })
     })
 
-    it('that the person did not want to, and in no words of the provider', async () => {
+    it('that the person cancelled, without the provider’s text', async () => {
       const person = stack.person()
       const begun = await person.begin(authorizationRequest(newPkce()))
 
@@ -221,7 +224,7 @@ describe('the authorization server', () => {
       })
     })
 
-    it('that the provider is down, when it is', async () => {
+    it('that the provider is down', async () => {
       stack.identityProvider.faults.add({ endpoint: 'token', status: 503, times: 1 })
 
       const answer = await authorize(stack.person(), authorizationRequest(newPkce()))
@@ -234,7 +237,7 @@ describe('the authorization server', () => {
     })
   })
 
-  it('answers an answer of the provider that comes twice with an error, and without a second code', async () => {
+  it('answers a repeated callback from the provider with an error, and issues no second code', async () => {
     const person = stack.person()
     const begun = await person.begin(authorizationRequest(newPkce()))
     const answer = await person.atProvider(begun.location!)
@@ -249,7 +252,7 @@ describe('the authorization server', () => {
   })
 
   describe('with prompt=none', () => {
-    it('signs in silently whoever is signed in at the provider', async () => {
+    it('signs in silently a person who is signed in at the provider', async () => {
       const person = stack.person()
       await signInByCode(person, stack.url)
 
@@ -259,7 +262,7 @@ describe('the authorization server', () => {
       expect(told(done.location)).toHaveProperty('code')
     })
 
-    it('says login_required where the browser never signed in at this client, to the registered redirect URI only', async () => {
+    it('reports login_required if the browser never signed in at this client, to the registered redirect URI only', async () => {
       const begun = await stack.person().begin(authorizationRequest(newPkce(), { prompt: 'none' }))
 
       expect(told(begun.location)).toMatchObject({
@@ -270,7 +273,7 @@ describe('the authorization server', () => {
       expect(begun.cookies).toEqual([])
     })
 
-    it('says login_required where the session at the provider is over', async () => {
+    it('reports login_required if the session at the provider has ended', async () => {
       const person = stack.person()
       await signInByCode(person, stack.url)
       const begun = await person.begin(authorizationRequest(newPkce(), { prompt: 'none' }))
@@ -280,7 +283,7 @@ describe('the authorization server', () => {
       expect(told(done.location)).toMatchObject({ at: redirectUri, error: 'login_required' })
     })
 
-    it('says login_required in a frame at once, where no cookie would come along', async () => {
+    it('reports login_required at once in a frame, where the browser sends no cookie', async () => {
       const person = stack.person()
       await signInByCode(person, stack.url)
 
@@ -306,9 +309,9 @@ describe('the authorization server', () => {
       ['no refresh token', { refresh_token: undefined }, 'invalid_request'],
       ['a refresh token of 64 KB', { refresh_token: 'a'.repeat(60_000) }, 'invalid_request'],
       ['a made-up refresh token', { refresh_token: Buffer.alloc(52, 7).toString('base64url') }, 'invalid_grant'],
-      ['a code that nobody gave out', { grant_type: 'authorization_code', code: 'a'.repeat(43) }, 'invalid_grant'],
-      ['a code that can be none', { grant_type: 'authorization_code', code: '../service' }, 'invalid_grant'],
-    ])('%s is refused in OAuth’s own form', async (_, changes, error) => {
+      ['a code that was never issued', { grant_type: 'authorization_code', code: 'a'.repeat(43) }, 'invalid_grant'],
+      ['a value that cannot be a code', { grant_type: 'authorization_code', code: '../service' }, 'invalid_grant'],
+    ])('%s is rejected with an OAuth error response', async (_, changes, error) => {
       const { refreshToken } = await signInByCode(stack.person(), stack.url)
 
       const refused = await refresh(stack.url, refreshToken, changes)
@@ -337,7 +340,7 @@ describe('the authorization server', () => {
       ['in the form', { client_secret: 'hunter2' }, {}],
       ['in the header', {}, basic('app:hunter2')],
       ['in the header alone', { client_id: undefined }, basic('app:hunter2')],
-    ])('refuses a secret %s with a text that says that clients here are public', async (_, fields, headers) => {
+    ])('rejects a secret %s with the description that clients of the broker are public', async (_, fields, headers) => {
       const { refreshToken } = await signInByCode(stack.person(), stack.url)
       const form = { grant_type: 'refresh_token', client_id: 'app', refresh_token: refreshToken, ...fields }
 
@@ -349,7 +352,7 @@ describe('the authorization server', () => {
       expect((await refresh(stack.url, refreshToken)).status).toBe(200)
     })
 
-    it('takes what libraries send for a public client: its id in the header, or a header that is not about the client', async () => {
+    it('accepts the forms that libraries send for a public client: its id in the header, or a header that does not name the client', async () => {
       const { refreshToken } = await signInByCode(stack.person(), stack.url)
       const form = (token: string, fields = {}) => ({ grant_type: 'refresh_token', refresh_token: token, ...fields })
 
@@ -364,7 +367,7 @@ describe('the authorization server', () => {
       expect([other.status, other.json.code]).toEqual([400, 'client_unknown'])
     })
 
-    it.each(['/token', '/revoke'])('names a body that did not arrive, as a chunked one does not (%s)', async (path) => {
+    it.each(['/token', '/revoke'])('reports that a chunked body did not arrive (%s)', async (path) => {
       const body = 'grant_type=refresh_token&client_id=app'
       const headers = [
         ['Host', new URL(stack.url).host],
@@ -384,7 +387,7 @@ describe('the authorization server', () => {
       expect(empty.json).toMatchObject({ error: 'invalid_request', code: 'body_missing' })
     })
 
-    it('refuses JSON, a doubled parameter, another origin and other methods', async () => {
+    it('rejects JSON, a repeated parameter, another origin and other methods', async () => {
       const { refreshToken } = await signInByCode(stack.person(), stack.url)
       const form = `grant_type=refresh_token&client_id=app&refresh_token=${refreshToken}`
 
@@ -403,7 +406,7 @@ describe('the authorization server', () => {
       expect((await send('/token', form, { url: stack.url })).status).toBe(200)
     })
 
-    it('looks 300 wrong codes up by hash, one read each, while others go on', async () => {
+    it('looks up 300 wrong codes by hash, with one read each, while other requests succeed', async () => {
       const pkce = newPkce()
       const code = (await authorize(stack.person(), authorizationRequest(pkce))).get('code')!
       stack.store.resetRequests()
@@ -420,7 +423,7 @@ describe('the authorization server', () => {
     })
   })
 
-  it('says the same of itself whatever Host says, and advertises nothing that fails', async () => {
+  it('publishes the same metadata for any Host header, and advertises nothing that fails', async () => {
     const url = `${stack.url}/.well-known/oauth-authorization-server`
     const metadata = (await (await fetch(url, { headers: { 'x-forwarded-host': 'evil.example' } })).json()) as Record<
       string,
@@ -442,7 +445,7 @@ describe('the authorization server', () => {
     if (metadata.jwks_uri !== undefined) expect((await fetch(metadata.jwks_uri as string)).status).toBe(200)
   })
 
-  it('refuses session routes to an OAuth client, and OAuth routes to a session front end', async () => {
+  it('rejects an OAuth client at the session routes, and a session front end at the OAuth routes', async () => {
     const person = stack.person()
 
     const login = await person.begin({ frontend: 'app' })

@@ -10,7 +10,7 @@ import type { Stack } from '../setup/stack.ts'
 const returnUrl = 'http://localhost:3000/a'
 
 let stack: Stack
-/** An instance that has read from the metadata that answers carry `iss`. */
+/** An instance that knows from the provider's metadata that responses carry `iss`. */
 let announced: string
 beforeAll(async () => {
   stack = await startStack()
@@ -39,7 +39,7 @@ async function almostSignedIn(at = stack.url): Promise<Begun> {
   return { person, answer, fields: answer.fields }
 }
 
-/** Fields as pairs, so that one can stand twice. */
+/** Fields as pairs, so that a field can occur twice. */
 function post(person: Person, fields: readonly (readonly [string, string])[], at = stack.url): Promise<Reply> {
   return person.open('/callback', {
     method: 'POST',
@@ -55,7 +55,7 @@ function expectNothingTaken(): void {
 }
 
 describe('the issuer in an answer', () => {
-  it('is there and right where the provider announced it', async () => {
+  it('is accepted if it is present and correct, where the provider announced it', async () => {
     const { person, answer, fields } = await almostSignedIn(announced)
 
     expect(fields.iss).toBe(stack.identityProvider.issuer)
@@ -67,10 +67,10 @@ describe('the issuer in an answer', () => {
     ['with a slash', (issuer: string) => `${issuer}/`],
     ['without its last character', (issuer: string) => issuer.slice(0, -1)],
     ['in another case', (issuer: string) => issuer.replace('https://localhost', 'HTTPS://LOCALHOST')],
-    ['with a port that says the same to a URL parser', (issuer: string) => issuer.replace('/v2.0', '/./v2.0')],
+    ['with a path that a URL parser reads the same way', (issuer: string) => issuer.replace('/v2.0', '/./v2.0')],
     ['that is encoded', (issuer: string) => encodeURIComponent(issuer)],
     ['of another tenant', (issuer: string) => issuer.replace('11111111', '99999999')],
-  ])('%s is refused before the code is redeemed, announced or not', async (_, wrong) => {
+  ])('%s is rejected before the code is redeemed, whether the provider announced it or not', async (_, wrong) => {
     for (const at of [announced, stack.url]) {
       const { person, fields } = await almostSignedIn(at)
       const iss = typeof wrong === 'string' ? wrong : wrong(stack.identityProvider.issuer)
@@ -83,7 +83,7 @@ describe('the issuer in an answer', () => {
     }
   })
 
-  it('is refused when it stands there twice', async () => {
+  it('is rejected when it occurs twice', async () => {
     for (const second of [stack.identityProvider.issuer, 'https://evil.example/']) {
       const { person, answer, fields } = await almostSignedIn(announced)
 
@@ -95,14 +95,14 @@ describe('the issuer in an answer', () => {
     }
   })
 
-  it('is missed where it was announced', async () => {
+  it('must be present if the provider announced it', async () => {
     const { person, fields } = await almostSignedIn(announced)
 
     expectPage(await post(person, Object.entries(without(fields, 'iss')), announced), 'issuer_mismatch')
     expectNothingTaken()
   })
 
-  it('is compared before an error is read: nobody else chooses what a person is told', async () => {
+  it('is compared before an error is read, so that no other party chooses the text that a person reads', async () => {
     const { person, fields } = await almostSignedIn()
     const forged = { state: fields.state ?? '', error: 'access_denied', iss: 'https://evil.example/' }
 
@@ -110,8 +110,8 @@ describe('the issuer in an answer', () => {
   })
 })
 
-describe('an answer by another way than was asked for', () => {
-  it('is refused by the query, and its code is not redeemed', async () => {
+describe('an answer by another response mode than the requested one', () => {
+  it('is rejected in the query, and its code is not redeemed', async () => {
     const { person, fields } = await almostSignedIn()
 
     const refused = await person.open(`/callback?${new URLSearchParams(fields).toString()}`)
@@ -120,14 +120,14 @@ describe('an answer by another way than was asked for', () => {
     expectNothingTaken()
   })
 
-  it('is nothing to us in a fragment: the page that it leads to knows no sign-in', async () => {
+  it('is ignored in a fragment: the page reports an unknown sign-in', async () => {
     const { person, answer } = await almostSignedIn()
 
     expectNothingBegun(await person.open('/callback'), 'sign_in_unknown')
     expect((await person.callback(answer)).location).toBe(returnUrl)
   })
 
-  it('is refused in the body and the query together', async () => {
+  it('is rejected in the body and the query together', async () => {
     const { person, answer, fields } = await almostSignedIn()
     for (const query of ['?x=1', `?state=${fields.state}`, `?code=${fields.code}`, '?error=access_denied']) {
       const refused = await person.open(`/callback${query}`, { method: 'POST', body: new URLSearchParams(fields) })
@@ -137,7 +137,7 @@ describe('an answer by another way than was asked for', () => {
     expect((await person.callback(answer)).location).toBe(returnUrl)
   })
 
-  it('is refused in another content type', async () => {
+  it('is rejected with another content type', async () => {
     const { person, answer, fields } = await almostSignedIn()
     const form = new URLSearchParams(fields).toString()
     for (const [type, body] of [
@@ -158,14 +158,17 @@ describe('an answer by another way than was asked for', () => {
 })
 
 describe('the fields of an answer', () => {
-  it.each(['state', 'code', 'error', 'session_state', 'unknown'])('%s is refused twice', async (name) => {
-    const { person, answer, fields } = await almostSignedIn()
-    const once = { [name]: 'a', ...fields }
+  it.each(['state', 'code', 'error', 'session_state', 'unknown'])(
+    '%s is rejected when it occurs twice',
+    async (name) => {
+      const { person, answer, fields } = await almostSignedIn()
+      const once = { [name]: 'a', ...fields }
 
-    expectNothingBegun(await post(person, [...Object.entries(once), [name, 'a']]), 'answer_invalid')
-    expectNothingTaken()
-    expect((await person.callback(answer)).location).toBe(returnUrl)
-  })
+      expectNothingBegun(await post(person, [...Object.entries(once), [name, 'a']]), 'answer_invalid')
+      expectNothingTaken()
+      expect((await person.callback(answer)).location).toBe(returnUrl)
+    },
+  )
 
   it.each([
     ['of 64 KB', 'a'.repeat(64 * 1024), 'request_too_large'],
@@ -182,7 +185,7 @@ describe('the fields of an answer', () => {
     expect((await person.callback(answer)).location).toBe(returnUrl)
   })
 
-  it('that are not text are refused', async () => {
+  it('that are not text are rejected', async () => {
     const { person, answer, fields } = await almostSignedIn()
     const headers = { 'content-type': 'application/x-www-form-urlencoded' }
 
@@ -197,20 +200,20 @@ describe('the fields of an answer', () => {
     expect((await person.callback(answer)).location).toBe(returnUrl)
   })
 
-  it('may hold a code of 4 KB, which is the provider’s to judge', async () => {
+  it('may hold a code of 4 KB, which the broker sends to the provider', async () => {
     const { person, fields } = await almostSignedIn()
 
     expectPage(await post(person, Object.entries({ ...fields, code: 'a'.repeat(4096) })), 'code_refused')
   })
 
-  it('without a code and without an error are refused', async () => {
+  it('without a code and without an error are rejected', async () => {
     const { person, fields } = await almostSignedIn()
 
     expectPage(await post(person, [['state', fields.state ?? '']]), 'answer_invalid')
     expectNothingTaken()
   })
 
-  it('may hold an ID token that nobody asked for, and nobody reads it', async () => {
+  it('may hold an ID token that was not requested, and the broker does not read it', async () => {
     const { person, fields } = await almostSignedIn()
     const claims = Buffer.from(JSON.stringify({ sub: 'mallory', preferred_username: 'mallory@evil.example' }))
     const idToken = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${claims.toString('base64url')}.`
@@ -223,7 +226,7 @@ describe('the fields of an answer', () => {
 })
 
 describe('an error of the provider', () => {
-  it('beside a code wins: the code is not redeemed', async () => {
+  it('beside a code has precedence: the code is not redeemed', async () => {
     const { person, fields } = await almostSignedIn()
 
     expectPage(await post(person, Object.entries({ ...fields, error: 'access_denied' })), 'sign_in_cancelled')
@@ -268,7 +271,7 @@ describe('an error of the provider', () => {
     expectNothingTaken()
   })
 
-  it('that a person caused by pressing “Cancel” leads back by links, and the next sign-in works', async () => {
+  it('after a person pressed “Cancel” shows links back to the front end, and the next sign-in works', async () => {
     const person = stack.person()
     stack.identityProvider.settings.announceIssuer = false
     const begun = await person.begin({ frontend: 'shop', return_url: returnUrl })
@@ -281,7 +284,7 @@ describe('an error of the provider', () => {
     expect(done.location).toBe(returnUrl)
   })
 
-  it('without our state is nobody’s', async () => {
+  it('without the broker’s state belongs to no sign-in', async () => {
     const refused = await post(stack.person(), [
       ['error', 'access_denied'],
       ['error_description', 'evil words'],
@@ -292,7 +295,7 @@ describe('an error of the provider', () => {
     expectNothingTaken()
   })
 
-  it('that comes again and again never sends the browser anywhere by itself', async () => {
+  it('that repeats never redirects the browser automatically', async () => {
     const person = stack.person()
     for (let i = 0; i < 5; i++) {
       const begun = await person.begin({ frontend: 'shop', return_url: returnUrl })
@@ -302,8 +305,8 @@ describe('an error of the provider', () => {
   })
 })
 
-describe('the form that comes from the provider’s site', () => {
-  it('finds the one cookie that comes along, and is answered by 303', async () => {
+describe('the form that the provider’s site posts', () => {
+  it('carries the one cookie that the browser sends with it, and is answered by 303', async () => {
     const person = stack.person()
     const begun = await person.begin({ frontend: 'shop', return_url: returnUrl })
     const done = await person.callback(await person.atProvider(begun.location ?? ''))

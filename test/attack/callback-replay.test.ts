@@ -13,7 +13,7 @@ const returnUrl = 'http://localhost:3000/a'
 let stack: Stack
 let there: string
 beforeAll(async () => {
-  // A strict provider: a code that it sees twice ends what the first one gave.
+  // A strict provider: a code that arrives twice revokes the tokens of its first use.
   stack = await startStack({ instances: 2 })
   stack.identityProvider.settings.singleUseRefreshTokens = true
   there = stack.brokers[1]?.url ?? ''
@@ -43,9 +43,9 @@ function redeemed(): number {
   return stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token').length
 }
 
-describe('a callback that comes again', () => {
+describe('a callback that arrives a second time', () => {
   it.each(['here', 'on another instance'])(
-    '%s goes to the return URL, sets nothing and redeems nothing',
+    '%s redirects to the return URL, sets no cookie and redeems no code',
     async (where) => {
       const { person, answer, transaction } = await almostSignedIn()
       expect((await person.callback(answer)).location).toBe(returnUrl)
@@ -64,7 +64,7 @@ describe('a callback that comes again', () => {
     },
   )
 
-  it('from a thief of both the transaction and the answer gives them no session', async () => {
+  it('from a thief of both the transaction and the answer creates no session for the thief', async () => {
     const { person, answer, transaction } = await almostSignedIn()
     await person.callback(answer)
     const thief = stack.person()
@@ -77,7 +77,7 @@ describe('a callback that comes again', () => {
     expect((await person.script(shopPage, '/session')).status).toBe(200)
   })
 
-  it('with another code under the same state redeems that neither', async () => {
+  it('with another code under the same state does not redeem that code either', async () => {
     const { person, answer, transaction } = await almostSignedIn()
     await person.callback(answer)
     const other = await almostSignedIn()
@@ -93,7 +93,7 @@ describe('a callback that comes again', () => {
     expect(redeemed()).toBe(1)
   })
 
-  it('by the browser’s reload, which has no transaction any more, leads on by links and leaves the session', async () => {
+  it('by a reload, without its transaction, shows links to continue and keeps the session', async () => {
     const { person, answer } = await almostSignedIn()
     await person.callback(answer)
 
@@ -106,7 +106,7 @@ describe('a callback that comes again', () => {
     expect((await person.script(shopPage, '/session')).status).toBe(200)
   })
 
-  it('after the provider refused it the first time is not sent a second time', async () => {
+  it('after the provider rejected the code is not sent to the provider again', async () => {
     const { person, answer, transaction } = await almostSignedIn()
     stack.identityProvider.nextTokenError({ error: 'invalid_grant', error_codes: [70008] })
     const first = await person.callback(answer)
@@ -122,8 +122,8 @@ describe('a callback that comes again', () => {
   })
 })
 
-describe('two instances that get the same callback at once', () => {
-  it('send the code once between them, and one of them signs in', async () => {
+describe('two instances that receive the same callback at once', () => {
+  it('redeem the code once in total, and one of them signs the person in', async () => {
     for (let round = 0; round < 5; round++) {
       const { person, answer, transaction } = await almostSignedIn()
       stack.identityProvider.resetRequests()
@@ -147,8 +147,8 @@ describe('two instances that get the same callback at once', () => {
   })
 })
 
-describe('a start here and its callback there', () => {
-  it('is one sign-in: instances share nothing but the store', async () => {
+describe('a start at one instance and its callback at another', () => {
+  it('form one sign-in: instances share only the store', async () => {
     const { person, answer } = await almostSignedIn()
 
     expect((await person.callback(answer, { at: there })).location).toBe(returnUrl)

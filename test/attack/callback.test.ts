@@ -27,7 +27,7 @@ interface Begun {
   readonly state: string
 }
 
-/** Somebody who has signed in at the provider, and whose answer is still on its way. */
+/** A person who has signed in at the provider, and the provider's response, which is not yet sent to the broker. */
 async function almostSignedIn(username = ada): Promise<Begun> {
   const person = stack.person()
   const begun = await person.begin({ frontend: 'shop', return_url: returnUrl })
@@ -57,16 +57,16 @@ async function expectSignedIn({ person, answer }: Begun): Promise<void> {
 
 describe('a state', () => {
   it.each([
-    ['of nobody', () => `${'A'.repeat(43)}.shop`],
+    ['that the broker never issued', () => `${'A'.repeat(43)}.shop`],
     ['cut at its end', (state: string) => state.slice(0, -1)],
     ['cut to the name of its cookie', (state: string) => state.slice(0, 8)],
     ['without the front end', (state: string) => state.slice(0, 43)],
     ['of another front end', (state: string) => state.replace('.shop', '.desk')],
     ['in the other case', (state: string) => state.slice(0, 8) + swapCase(state.slice(8))],
     ['in the other case from its beginning', (state: string) => swapCase(state)],
-    ['with something behind it', (state: string) => `${state}x`],
+    ['with a character added', (state: string) => `${state}x`],
     ['with one character changed', (state: string) => `${state.slice(0, 20)}${flip(state[20])}${state.slice(21)}`],
-  ])('%s is refused before anybody is asked', async (_, change) => {
+  ])('%s is rejected before the broker calls any other part', async (_, change) => {
     const begun = await almostSignedIn()
 
     const refused = await post(begun.person, { ...begun.answer.fields, state: change(begun.state) })
@@ -76,7 +76,7 @@ describe('a state', () => {
     await expectSignedIn(begun)
   })
 
-  it('that is missing is refused, with an error beside it or not', async () => {
+  it('that is missing is rejected, with and without an error beside it', async () => {
     const begun = await almostSignedIn()
     const stateless = without(begun.answer.fields, 'state')
 
@@ -87,7 +87,7 @@ describe('a state', () => {
     await expectSignedIn(begun)
   })
 
-  it('of another browser is refused there, and good in its own', async () => {
+  it('of another browser is rejected, and accepted in its own browser', async () => {
     const begun = await almostSignedIn()
     const stranger = stack.person()
     await stranger.begin({ frontend: 'shop', return_url: returnUrl })
@@ -99,7 +99,7 @@ describe('a state', () => {
     await expectSignedIn(begun)
   })
 
-  it('that is unknown comes with ways on to the front end that it names, where that is registered', async () => {
+  it('that is unknown gets a page with links to the front end that it names, if that is registered', async () => {
     const person = stack.person()
 
     const known = await post(person, { state: `${'A'.repeat(43)}.shop`, code: 'a' })
@@ -112,7 +112,7 @@ describe('a state', () => {
 })
 
 describe('a stolen code', () => {
-  it('in the thief’s own transaction is refused by PKCE', async () => {
+  it('in the thief’s own transaction is rejected because of PKCE', async () => {
     const victim = await almostSignedIn()
     const thief = await almostSignedIn('grace@contoso.example')
 
@@ -123,7 +123,7 @@ describe('a stolen code', () => {
     await expectSignedIn(await almostSignedIn())
   })
 
-  it('is refused by the nonce where a provider forgot about PKCE', async () => {
+  it('is rejected because of the nonce if the provider does not check PKCE', async () => {
     const thief = await almostSignedIn()
     stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => ({
       ...answer,
@@ -139,7 +139,7 @@ describe('a stolen code', () => {
     await expectSignedIn(await almostSignedIn())
   })
 
-  it('without any transaction opens nothing', async () => {
+  it('without any transaction creates no session', async () => {
     const victim = await almostSignedIn()
 
     expectNothingBegun(await post(stack.person(), victim.answer.fields), 'sign_in_unknown')
@@ -149,12 +149,12 @@ describe('a stolen code', () => {
 })
 
 describe('a stolen transaction', () => {
-  it('opens nothing without the answer that belongs to it', async () => {
+  it('creates no session without the answer that belongs to it', async () => {
     const victim = await almostSignedIn()
     const thief = await almostSignedIn('grace@contoso.example')
     await plant(thief.person, stack.url, await transactionOf(victim.person))
 
-    // The thief's own code under the victim's state, or under their own: a login for somebody else, or their own.
+    // The thief sends their own code under the victim's state, or under their own: a login for another person, or their own.
     const refused = await post(thief.person, { ...thief.answer.fields, state: victim.state })
 
     expectPage(refused, 'code_refused')
@@ -165,13 +165,13 @@ describe('a stolen transaction', () => {
     ['changed by a byte at its end', (value: string) => value.slice(0, -2) + flip(value.at(-2)) + value.slice(-1)],
     ['changed by a byte at its beginning', (value: string) => value.replace(/\.(.)/, (_, c: string) => `.${flip(c)}`)],
     ['cut', (value: string) => value.slice(0, -8)],
-    ['emptied', () => ''],
+    ['made empty', () => ''],
     ['without its key’s name', (value: string) => value.split('.')[1] ?? ''],
     ['under the name of another key', (value: string) => value.replace(/^\d{4}/, '2019')],
-    ['under a key’s name that is none', (value: string) => value.replace(/^[\d-]+/, '../x')],
+    ['under a value that is no key’s name', (value: string) => value.replace(/^[\d-]+/, '../x')],
     ['in another encoding', (value: string) => `${value}%3D`],
-    ['with something behind it', (value: string) => `${value}.x`],
-  ])('%s is refused, with a way to start again', async (_, change) => {
+    ['with characters added', (value: string) => `${value}.x`],
+  ])('%s is rejected, with a link to start again', async (_, change) => {
     const begun = await almostSignedIn()
     const { name, value } = await transactionOf(begun.person)
     await plant(begun.person, stack.url, { name, value: change(value) })
@@ -185,7 +185,7 @@ describe('a stolen transaction', () => {
     await expectSignedIn(begun)
   })
 
-  it('under another transaction’s name opens nothing', async () => {
+  it('under another transaction’s name creates no session', async () => {
     const begun = await almostSignedIn()
     const other = await almostSignedIn()
     const { name } = await transactionOf(begun.person)
@@ -198,7 +198,7 @@ describe('a stolen transaction', () => {
     await expectSignedIn(other)
   })
 
-  it('of another deployment, sealed with another key, opens nothing', async () => {
+  it('of another deployment, sealed with another key, creates no session', async () => {
     const elsewhere = await startStack()
     try {
       const person = elsewhere.person()
@@ -217,7 +217,7 @@ describe('a stolen transaction', () => {
 })
 
 describe('a session cookie planted before the sign-in', () => {
-  it('opens nothing, before and after, and is not what the person gets', async () => {
+  it('signs no person in, before and after the sign-in, and is not the cookie that the person gets', async () => {
     const mallory = stack.person()
     await mallory.signIn({ frontend: 'shop', return_url: returnUrl }, 'grace@contoso.example')
     const theirs = (await mallory.cookies())['__Host-session-shop'] ?? ''
@@ -236,8 +236,8 @@ describe('a session cookie planted before the sign-in', () => {
   })
 })
 
-describe('two cookies of one name', () => {
-  it('count for nothing, the transaction’s and the session’s, in either order', async () => {
+describe('two cookies with the same name', () => {
+  it('are ignored, for the transaction and for the session, in either order', async () => {
     const begun = await almostSignedIn()
     const { name, value } = await transactionOf(begun.person)
     const post = (cookie: string) => stack.person().callback(begun.answer, { headers: { cookie } })

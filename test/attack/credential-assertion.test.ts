@@ -7,7 +7,7 @@ import type { Stack } from '../setup/stack.ts'
 import { attempt, attemptAnew, isSignedIn } from './hostile-request.ts'
 
 let stack: Stack
-/** Makes each assertion anew. */
+/** Makes a new assertion for each request. */
 let careful: string
 beforeAll(async () => {
   stack = await startStack()
@@ -26,8 +26,8 @@ const assertions = () =>
   )
 const signatures = () => stack.vault.requests.filter(({ operation, status }) => operation === 'sign' && status === 200)
 
-describe('what the broker proves itself with', () => {
-  it('is an assertion by the certificate in the vault: PS256, for the token endpoint alone, ten minutes at most', async () => {
+describe('the client credential of the broker', () => {
+  it('is an assertion signed by the certificate in the vault: PS256, for the token endpoint only, valid for at most ten minutes', async () => {
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
 
     const [assertion] = assertions()
@@ -46,7 +46,7 @@ describe('what the broker proves itself with', () => {
     expect(claims.nbf! * 1000).toBeLessThanOrEqual(Date.now())
   })
 
-  it('goes nowhere but to the token endpoint, and no secret beside it', async () => {
+  it('is sent to the token endpoint only, without a secret beside it', async () => {
     const person = stack.person()
     await attempt(person)
     await person.sessionToken(shopPage, { api: 'orders', scope: 'api://demo/orders.read' })
@@ -63,28 +63,28 @@ describe('what the broker proves itself with', () => {
     expect(stack.identityProvider.requests.filter(({ query }) => 'client_assertion' in query)).toEqual([])
   })
 
-  it('is used again while it is fresh, at a provider that allows it', async () => {
+  it('is used again while it is valid, at a provider that allows it', async () => {
     for (let i = 0; i < 3; i++) expect(isSignedIn(await attemptAnew(stack))).toBe(true)
 
     expect(new Set(assertions()).size).toBe(1)
     expect(signatures()).toEqual([])
   })
 
-  it('is a new one each time at a provider that takes each once', async () => {
+  it('is a new assertion for each request, at a provider that accepts each assertion once', async () => {
     stack.identityProvider.settings.refuseRepeatedJti = true
 
     for (let i = 0; i < 3; i++) expect(isSignedIn(await attemptAnew(stack, careful))).toBe(true)
 
     expect(new Set(assertions().map((assertion) => decodeJwt(assertion).jti)).size).toBe(3)
     expect(signatures()).toHaveLength(3)
-    // The provider means it: who sends one again is told so, and it is not the person's fault.
+    // The provider enforces this: it rejects a repeated assertion, and the error does not blame the person.
     await attemptAnew(stack)
     const refused = await attemptAnew(stack)
     expect(refused.status).toBe(503)
     expect(refused.json).toMatchObject({ code: 'client_refused', responsible: 'operator' })
   })
 
-  it('is never a key: the vault is asked for public parts, signatures and wrapping alone', async () => {
+  it('is never a private key: the broker requests only public parts, signatures and wrapping from the vault', async () => {
     await stack
       .startInstance({ Broker__AssertionReuse: 'false', Broker__TablePrefix: 'tkeyless' })
       .then(async ({ url }) => {

@@ -9,7 +9,7 @@ import type { Stack } from '../setup/stack.ts'
 import { attempt, attemptAnew, isSignedIn, toShop } from './hostile-request.ts'
 
 let stack: Stack
-/** Signs for each request, so that it has never an assertion left. */
+/** Signs for each request, so that no assertion is ever cached. */
 let empty: string
 beforeAll(async () => {
   stack = await startStack()
@@ -28,12 +28,12 @@ const thumbprints = () =>
   stack.identityProvider.requests.flatMap(({ form }) =>
     form?.client_assertion === undefined ? [] : [decodeProtectedHeader(form.client_assertion)['x5t#S256']],
   )
-/** An instance that has nothing in memory, and finds nothing in the store. */
+/** An instance with nothing in memory and nothing in the store. */
 const newcomer = async (tablePrefix: string) =>
   (await stack.startInstance({ Broker__AssertionReuse: 'false', Broker__TablePrefix: tablePrefix })).url
 
 describe('a vault that is down', () => {
-  it('is not missed while an assertion is fresh', async () => {
+  it('is not needed while an assertion is valid', async () => {
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
     stack.vault.faults.add({ dropConnection: true })
 
@@ -42,7 +42,7 @@ describe('a vault that is down', () => {
     expect([ready.status, ready.text]).toEqual([200, 'ready'])
   })
 
-  it('is told on a page where no assertion is left; sessions stay, and ready says certificate', async () => {
+  it('is reported on a page if no valid assertion is left; sessions stay, and readiness reports certificate', async () => {
     const person = stack.person()
     expect(isSignedIn(await attempt(person, empty))).toBe(true)
     stack.vault.faults.add({ dropConnection: true })
@@ -71,34 +71,37 @@ describe('a vault that is down', () => {
   })
 })
 
-describe('a vault that refuses', () => {
+describe('a vault that fails', () => {
   it.each<[string, VaultFault, string]>([
-    ['breaks', { status: 500 }, 'vault_unavailable'],
-    ['is busy for long', { status: 503, retryAfterSeconds: 60 }, 'vault_unavailable'],
+    ['answers 500', { status: 500 }, 'vault_unavailable'],
+    ['is busy for a long time', { status: 503, retryAfterSeconds: 60 }, 'vault_unavailable'],
     ['answers garbage', { garbage: true }, 'vault_unavailable'],
     ['loses every answer', { loseAnswer: true }, 'vault_unavailable'],
-    ['finds nothing', { status: 404 }, 'certificate_missing'],
-    ['forbids', { status: 403 }, 'vault_forbidden'],
-  ])('and %s is told by its own code, and the next sign-in after it works', async (_what, fault, code) => {
-    stack.vault.faults.add({ operation: 'sign', ...fault })
-    const refused = await attemptAnew(stack, empty)
+    ['answers 404', { status: 404 }, 'certificate_missing'],
+    ['answers 403', { status: 403 }, 'vault_forbidden'],
+  ])(
+    'since it %s is reported by its own code, and the next sign-in after the fault works',
+    async (_what, fault, code) => {
+      stack.vault.faults.add({ operation: 'sign', ...fault })
+      const refused = await attemptAnew(stack, empty)
 
-    expect(refused.status).toBe(503)
-    expect(refused.json).toMatchObject({ code, responsible: 'operator' })
-    expect(refused.headers.get('retry-after')).toMatch(/^\d+$/)
-    expect(stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token')).toEqual([])
+      expect(refused.status).toBe(503)
+      expect(refused.json).toMatchObject({ code, responsible: 'operator' })
+      expect(refused.headers.get('retry-after')).toMatch(/^\d+$/)
+      expect(stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token')).toEqual([])
 
-    stack.vault.faults.clear()
-    expect(isSignedIn(await attemptAnew(stack, empty))).toBe(true)
-  })
+      stack.vault.faults.clear()
+      expect(isSignedIn(await attemptAnew(stack, empty))).toBe(true)
+    },
+  )
 
-  it('and loses one answer has signed all the same', async () => {
+  it('once, by losing one answer, does not fail the sign-in', async () => {
     stack.vault.faults.add({ operation: 'sign', loseAnswer: true, times: 1 })
 
     expect(isSignedIn(await attemptAnew(stack, empty))).toBe(true)
   })
 
-  it('since it has too much to do is left alone as long as it says', async () => {
+  it('since it is throttled receives no request before Retry-After', async () => {
     stack.vault.faults.add({ operation: 'sign', status: 429, retryAfterSeconds: 2, times: 1 })
 
     const refused = await attemptAnew(stack, empty)
@@ -138,7 +141,7 @@ describe('a certificate that cannot sign', () => {
       () => stack.vault.setPermissions(localIdentity.clientId, { ...brokerAccessPolicy, keys: ['get'] }),
       () => stack.vault.setPermissions(localIdentity.clientId, brokerAccessPolicy),
     ],
-  ])('since it %s is told as %s, and signs once that is mended', async (_what, code, spoil, remedy) => {
+  ])('since it %s is reported as %s, and signs after the problem is repaired', async (_what, code, spoil, remedy) => {
     expect(isSignedIn(await attemptAnew(stack, empty))).toBe(true)
 
     spoil()
@@ -151,7 +154,7 @@ describe('a certificate that cannot sign', () => {
     expect(isSignedIn(await attemptAnew(stack, empty))).toBe(true)
   })
 
-  it('since it has no dates is told to whoever begins with it', async () => {
+  it('since it has no dates is reported to the person who signs in', async () => {
     stack.vault.setCertificateDates('broker', undefined, { expires: null })
     const url = await newcomer('tnodates')
 
@@ -161,14 +164,14 @@ describe('a certificate that cannot sign', () => {
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
   })
 
-  it('makes way for the next good version, in the same request: first at the provider, then in the vault', async () => {
+  it('is replaced by the next usable version in the same request: first at the provider, then in the vault', async () => {
     const [older] = stack.vault.publicCertificates('broker')
-    // Versions are told apart by the second in which they were made.
+    // Versions are ordered by the second in which they were made.
     const begun = Math.floor(older!.attributes.created.getTime() / 1000)
     await expect.poll(() => Math.floor(Date.now() / 1000), { timeout: 60_000 }).toBeGreaterThan(begun)
     const newer = await stack.vault.renewCertificate('broker')
 
-    // Nobody has registered it yet, so the provider refuses it: the older one is tried, once.
+    // It is not yet registered, so the provider rejects it: the older version is tried, once.
     expect(isSignedIn(await attemptAnew(stack, await newcomer('tunknown')))).toBe(true)
     expect(thumbprints()).toEqual([newer.x5tS256, older!.x5tS256])
 
@@ -181,7 +184,7 @@ describe('a certificate that cannot sign', () => {
     expect(thumbprints()).toEqual([newer.x5tS256, older!.x5tS256])
   })
 
-  it('since there is none of that name is missing', async () => {
+  it('since the vault has none of that name is reported as missing', async () => {
     const url = (
       await stack.startInstance({
         Broker__AssertionReuse: 'false',

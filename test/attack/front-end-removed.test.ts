@@ -14,8 +14,8 @@ beforeAll(async () => {
 })
 afterAll(() => stack.close())
 
-describe('a front end that was taken from the settings', () => {
-  it('gets no sign-in that began before, nor a session that was there: a page, and no way back to it', async () => {
+describe('a front end that was removed from the settings', () => {
+  it('gets no sign-in that started before, and no existing session: the person sees a page without a link to it', async () => {
     const without = await stack.startInstance({ Broker__FrontEnds: JSON.stringify([desk]) })
     const person = stack.person()
     const answer = await person.atProvider((await person.begin(toShop)).location!)
@@ -31,7 +31,7 @@ describe('a front end that was taken from the settings', () => {
     const session = await signedIn.script(shopPage, '/session', { at: without.url })
     expect(session.status).not.toBe(200)
     expect(session.headers.get('access-control-allow-origin')).toBeNull()
-    // Where it is registered still, the same answer signs in.
+    // At an instance where it is still registered, the same response signs the person in.
     expect(isSignedIn(await person.callback(answer, { headers: { cookie: kept } }))).toBe(true)
     expect((await signedIn.script(shopPage, '/session')).status).toBe(200)
   })

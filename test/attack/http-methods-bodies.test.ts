@@ -26,7 +26,7 @@ describe('a method', () => {
     ['/health/ready', 'GET, HEAD'],
   ] as const
 
-  it.each(routes)('that %s does not take gets 405 with those that it does', async (path, allowed) => {
+  it.each(routes)('that %s does not accept gets 405 with the list of accepted methods', async (path, allowed) => {
     for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']) {
       if (allowed.includes(method)) continue
       const refused = await signedIn.call(path, { method, headers: { accept: 'application/json' } })
@@ -41,7 +41,7 @@ describe('a method', () => {
     expect((await signedIn.script(shopPage, '/session')).status).toBe(200)
   })
 
-  it.each(routes)('that nobody knows meets nobody at %s', async (path) => {
+  it.each(routes)('that is unknown reaches no function at %s', async (path) => {
     for (const method of ['TRACE', 'CONNECT_', 'PROPFIND', 'get', 'GETX']) {
       const refused = await sendRaw(stack.url, { method, target: path })
       expect([400, 404, 405, 501], `${method} ${path}`).toContain(refused.status)
@@ -53,7 +53,7 @@ describe('a method', () => {
     ['X-HTTP-Method-Override', 'POST'],
     ['X-HTTP-Method', 'POST'],
     ['X-Method-Override', 'POST'],
-  ])('in the header %s does not make a sign-out of a GET', async (name, value) => {
+  ])('in the header %s does not turn a GET into a sign-out', async (name, value) => {
     const refused = await signedIn.script(shopPage, '/logout', { headers: { [name]: value, 'broker-request': '1' } })
     expect(refused.status).toBe(405)
     const asField = await signedIn.script(shopPage, '/session?_method=DELETE')
@@ -66,7 +66,7 @@ describe('a body', () => {
   const form = 'application/x-www-form-urlencoded'
   const json = { 'content-type': 'application/json' }
 
-  it('of 1 MB is refused before it is parsed, everywhere', async () => {
+  it('of 1 MB is rejected before it is parsed, on every route', async () => {
     const large = 'a'.repeat(1024 * 1024)
     const callback = await stack.person().open('/callback', {
       method: 'POST',
@@ -87,7 +87,7 @@ describe('a body', () => {
     expect((await signedIn.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
   })
 
-  it('that only claims to be 100 MB is refused without being waited for', async () => {
+  it('that declares 100 MB is rejected at once, before it arrives', async () => {
     const refused = await sendRaw(stack.url, {
       method: 'POST',
       target: '/callback',
@@ -99,13 +99,13 @@ describe('a body', () => {
       body: 'state=a',
     })
 
-    // The host's own limit answers 500 without a body: no line of ours runs, and nothing of ours is said.
+    // The host's own limit answers 500 without a body: no code of the broker runs, and the answer contains nothing from the broker.
     expect([413, 500]).toContain(refused.status)
     expect(refused.text).toBe('')
     expect((await stack.person().call('/health')).status).toBe(200)
   })
 
-  it('in another charset or content type is refused, and in UTF-8 read', async () => {
+  it('in another charset or content type is rejected, and in UTF-8 accepted', async () => {
     for (const type of [
       'application/json; charset=utf-16',
       'application/json; charset=iso-8859-1',
@@ -131,7 +131,7 @@ describe('a body', () => {
     }
   })
 
-  it('with 51 fields is refused by their number', async () => {
+  it('with 51 fields is rejected because of their number', async () => {
     const fields = Object.fromEntries(Array.from({ length: 51 }, (_, i) => [`f${i}`, '1']))
 
     const refused = await stack.person().callback({ mode: 'form_post', fields })
@@ -150,7 +150,7 @@ describe('a body', () => {
     '{"api":"orders","evil":"x"}',
     '{"api":{"a":1}}',
     '{"__proto__":"x"}',
-  ])('that is %s and no request is refused', async (body) => {
+  ])('that is not a valid request is rejected: %s', async (body) => {
     const refused = await signedIn.script(shopPage, '/session/token', { method: 'POST', body, headers: json })
 
     expect(refused.status).toBe(400)

@@ -19,7 +19,7 @@ interface WayToPage {
   readonly call?: Call
 }
 
-/** One way to each page that a person can be brought to by a link or a form. */
+/** A request for each page that a link or a form can open. */
 const pages: readonly WayToPage[] = (
   [
     ['front_end_unknown', '/login?frontend=nobody'],
@@ -49,7 +49,7 @@ function lineOf(reference: string): string | undefined {
     .find((line) => line.includes(reference))
 }
 
-/** What the log says under the reference, once it has come out of the process. */
+/** The log entry with the reference, as soon as the process has written it. */
 async function logged(reply: Reply): Promise<Record<string, unknown>> {
   const reference = reply.headers.get('broker-reference') ?? 'none'
   await expect.poll(() => lineOf(reference)).toBeDefined()
@@ -59,7 +59,7 @@ async function logged(reply: Reply): Promise<Record<string, unknown>> {
 
 describe('a page', () => {
   it.each(pages)(
-    'for $code can’t be framed, sniffed, kept or scripted, and its reference stands in the log',
+    'for $code cannot be framed, sniffed, cached or scripted, and its reference is in the log',
     async ({ code, path, call }) => {
       const reply = await stack.person().open(path, call)
 
@@ -75,7 +75,7 @@ describe('a page', () => {
     },
   )
 
-  it.each(pages)('for $code is a problem for a program, with the same words', async ({ code, path, call }) => {
+  it.each(pages)('for $code is problem details for a program, with the same text', async ({ code, path, call }) => {
     const headers = { ...call?.headers, accept: 'application/json' }
     const reply = await stack.person().call(path, { ...call, headers })
 
@@ -107,7 +107,7 @@ describe('a page', () => {
     expect(text).not.toMatch(/ style=|<script|<img|<link [^>]*href="(?!data:,)/)
   })
 
-  it('says on this machine what is registered, and is as strict', async () => {
+  it('shows the registered values on the developer’s machine, and is as strict', async () => {
     const home = await stack.person().open('/')
 
     expect(home.status).toBe(200)
@@ -116,7 +116,7 @@ describe('a page', () => {
     expect(home.cookies).toEqual([])
   })
 
-  it('says nothing of that where its address is not this machine’s', async () => {
+  it('does not show the registered values if its address is not on the developer’s machine', async () => {
     const deployed = await startStack({ settings: { Broker__BaseUrl: 'https://login.example.com' } })
     const { url } = deployed.brokers[0]!
     const home = await fetch(url).finally(() => deployed.close())
@@ -126,7 +126,7 @@ describe('a page', () => {
 })
 
 describe('a reference', () => {
-  it('is the caller’s trace id, where it is one, so that it is found with the front end’s own trace', async () => {
+  it('is the caller’s trace id, if that is valid, so that it matches the front end’s own trace', async () => {
     const trace = '4bf92f3577b34da6a3ce929d0e0e4736'
     const traceparent = `00-${trace}-00f067aa0ba902b7-01`
 
@@ -143,7 +143,7 @@ describe('a reference', () => {
     '00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01',
     '-',
     'a'.repeat(500),
-  ])('is the broker’s own where the caller’s is none: %s', async (traceparent) => {
+  ])('is the broker’s own if the caller’s trace id is not valid: %s', async (traceparent) => {
     const page = await stack.person().open('/login', { headers: { traceparent } })
 
     expect(page.headers.get('broker-reference')).toMatch(/^[0-9a-f]{32}$/)
@@ -151,7 +151,7 @@ describe('a reference', () => {
     expect((await logged(page)).reference).toBe(page.headers.get('broker-reference'))
   })
 
-  it('is another one for each request', async () => {
+  it('is different for each request', async () => {
     const references = await Promise.all(
       Array.from({ length: 10 }, async () => (await stack.person().open('/login')).headers.get('broker-reference')),
     )
@@ -160,8 +160,8 @@ describe('a reference', () => {
   })
 })
 
-describe('every answer that is none', () => {
-  it('to a script is problem details with a code, and a way to sign in', async () => {
+describe('an error answer', () => {
+  it('to a script is problem details with a code and a sign-in URL', async () => {
     const reply = await stack.person().script(shopPage, '/session')
 
     expect(reply.status).toBe(401)
@@ -172,7 +172,7 @@ describe('every answer that is none', () => {
     expect(await logged(reply)).toMatchObject({ code: 'signed_out' })
   })
 
-  it('to a fault that nobody foresaw says nothing of it', async () => {
+  it('to an unexpected fault contains no detail of the fault', async () => {
     stack.store.addFault({ table: 'sessions', times: 1, status: 400, body: '{"odata.error":{"code":"evil words"}}' })
     const person = stack.person()
     const begun = await person.begin({ frontend: 'shop' })

@@ -32,13 +32,13 @@ describe('a broker whose settings cannot be used', () => {
     for (const value of values) expect(text).not.toContain(value)
   }
 
-  it('serves every route that a good one serves, so that none is an unexplained 404', () => {
+  it('serves every route that a valid one serves, so that no route answers 404 without an explanation', () => {
     const routes = (of: HostProcess) => of.functions.map(({ name, route }) => `${name} ${route}`).sort()
 
     expect(routes(broken)).toEqual(routes(stack.brokers[0]!))
   })
 
-  it('answers each of them with the problem, all of it at once, by name, without a value', async () => {
+  it('answers on each route with all problems at once, by name, without a value', async () => {
     const routes = broken.functions.filter(({ trigger, name }) => trigger === 'httpTrigger' && name !== 'health')
     expect(routes.length).toBeGreaterThan(8)
     for (const { route = '', methods = [] } of routes) {
@@ -49,7 +49,7 @@ describe('a broker whose settings cannot be used', () => {
         expectSafeHeaders(reply)
         expect(reply.cookies).toEqual([])
         expectNoValue(reply.text + JSON.stringify([...reply.headers]))
-        // Monitors, whom anyone can pretend to be, are told one word.
+        // A monitor gets one word, since any caller can pretend to be a monitor.
         if (method === 'HEAD' || path === '/health/ready') continue
         expect(reply.headers.get('retry-after')).toMatch(/^\d+$/)
         for (const name of named) expect(reply.text, `${method} ${path}`).toContain(name)
@@ -57,7 +57,7 @@ describe('a broker whose settings cannot be used', () => {
     }
   })
 
-  it('tells people on a page what is wrong and what to write instead', async () => {
+  it('shows a person a page with the problem and the correction', async () => {
     const page = await open('/login?frontend=shop')
 
     expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8')
@@ -69,7 +69,7 @@ describe('a broker whose settings cannot be used', () => {
     expect(text).toContain(`Reference: ${page.headers.get('broker-reference')}`)
   })
 
-  it('tells programs by problem details', async () => {
+  it('answers a program with problem details', async () => {
     const reply = await createPerson(broken.url).script(shopPage, '/session')
 
     expect(reply.status).toBe(503)
@@ -83,7 +83,7 @@ describe('a broker whose settings cannot be used', () => {
     }
   })
 
-  it('is alive, and not ready, by one word each', async () => {
+  it('reports that it is alive and not ready, with one word each', async () => {
     const alive = await open('/health')
     const ready = await open('/health/ready')
 
@@ -92,7 +92,7 @@ describe('a broker whose settings cannot be used', () => {
     expect((await open('/health/ready', {}, 'HEAD')).status).toBe(503)
   })
 
-  it('says it loudly in its log, once and without a value', () => {
+  it('logs the problem at error level, once and without a value', () => {
     const loud = stack
       .log()
       .split('\n')
@@ -102,7 +102,7 @@ describe('a broker whose settings cannot be used', () => {
     expectNoValue(stack.log())
   })
 
-  it('asks nobody: neither vault nor store nor provider hears of it', async () => {
+  it('sends no request to the vault, the store or the provider', async () => {
     stack.store.resetRequests()
     stack.vault.resetRequests()
     stack.identityProvider.resetRequests()
@@ -113,11 +113,11 @@ describe('a broker whose settings cannot be used', () => {
     expect(stack.identityProvider.requests).toEqual([])
   })
 
-  it('keeps what only operators may read from everybody else as before', async () => {
+  it('keeps the operators’ routes closed to every other caller, as before', async () => {
     expect((await createPerson(broken.url).call('/health/detail')).status).toBe(401)
   })
 
-  it('is a good one beside it: the same requests are served', async () => {
+  it('does not affect a valid broker beside it, which serves the same requests', async () => {
     const person = stack.person()
 
     expect((await person.signIn({ frontend: 'shop' })).status).toBe(303)

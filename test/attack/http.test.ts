@@ -55,7 +55,7 @@ describe('the host that a request names', () => {
     const page = await sendRaw(stack.url, { target: `/callback?state=${'A'.repeat(43)}.shop`, headers: written })
     const session = await sendRaw(stack.url, { target: '/session?frontend=shop', headers: written })
 
-    // What a Host cannot be may be refused; what is answered is answered with the settings' own address.
+    // An impossible Host may be rejected. Every other answer uses the address from the settings.
     if (begun.status !== 400) {
       expect(begun.status).toBe(303)
       const asked = new URL(begun.headers.get('location') ?? '').searchParams
@@ -78,7 +78,7 @@ describe('the host that a request names', () => {
     expect(JSON.stringify([...begun.headers])).not.toContain('evil')
   })
 
-  it('twice is refused or ignored', async () => {
+  it('twice is rejected or ignored', async () => {
     const answers = await Promise.all(
       [
         [
@@ -98,7 +98,7 @@ describe('the host that a request names', () => {
     }
   })
 
-  it('is not missed where it is missing', async () => {
+  it('is not needed: a request without Host is served', async () => {
     const refused = await sendRaw(stack.url, { target: start, headers: [] })
 
     expect(refused.status).toBe(400)
@@ -106,20 +106,23 @@ describe('the host that a request names', () => {
   })
 })
 
-describe('a header that the Functions library could not read', () => {
+describe('a header that the Functions library cannot read', () => {
   const here = () => new URL(stack.url).host
 
-  it.each(['/health', '/health/ready', '/.well-known/jwks.json', '/'])('costs no request to %s', async (target) => {
-    const headers = [
-      ['Host', here()],
-      ['Cookie', 'city=Łódź; mood=😀'],
-      ['X-Name', 'Łódź'],
-    ] as const
+  it.each(['/health', '/health/ready', '/.well-known/jwks.json', '/'])(
+    'does not fail a request to %s',
+    async (target) => {
+      const headers = [
+        ['Host', here()],
+        ['Cookie', 'city=Łódź; mood=😀'],
+        ['X-Name', 'Łódź'],
+      ] as const
 
-    expect((await sendRaw(stack.url, { target, headers })).status).toBe(200)
-  })
+      expect((await sendRaw(stack.url, { target, headers })).status).toBe(200)
+    },
+  )
 
-  it('costs no session: the cookie of the broker beside it counts', async () => {
+  it('does not end a session: the broker’s cookie beside it is read', async () => {
     const { '__Host-session-shop': session = '' } = await signedIn.cookies()
     const ask = (cookie: string) =>
       sendRaw(stack.url, {
@@ -132,12 +135,12 @@ describe('a header that the Functions library could not read', () => {
       })
 
     expect((await ask(`city=Łódź; __Host-session-shop=${session}; town=Kraków`)).status).toBe(200)
-    // A sibling host can set such a name: it must not count as the broker's.
+    // A sibling host can set such a name: it must not be read as the broker's cookie.
     for (const space of ['\u00a0', '\u2003', '\u3000', '\ufeff', '\u200b'])
       expect((await ask(`${space}__Host-session-shop=${session}`)).status).toBe(401)
   })
 
-  it('costs no request where Host is empty, or the target is *', async () => {
+  it('does not fail a request with an empty Host, or with the target *', async () => {
     const nameless = await sendRaw(stack.url, { target: '/health', headers: [['Host', '']] })
     const star = await sendRaw(stack.url, { method: 'OPTIONS', target: '*', headers: [['Host', here()]] })
 
@@ -158,7 +161,7 @@ describe('a path', () => {
   })
 
   it.each(['//login', '/login%2f', '/login/x', '/login%00', '/session/../admin/host/keys', '/.env', '/dist/index.mjs'])(
-    '%s leads nowhere',
+    '%s reaches no function',
     async (path) => {
       const refused = await sendRaw(stack.url, { target: `${path}?frontend=shop` })
 
@@ -175,14 +178,14 @@ describe('a path', () => {
   })
 })
 
-describe('whoever says that they are', () => {
+describe('a caller that claims to be', () => {
   it.each([
     ['a probe', { 'user-agent': 'AlwaysOn' }],
     ['a health check', { 'user-agent': 'HealthCheck/1.0', 'x-ms-health-check': '1' }],
     ['this machine', { 'x-forwarded-for': '127.0.0.1', 'x-real-ip': '127.0.0.1', 'x-client-ip': '127.0.0.1' }],
     ['signed in at the platform', { 'x-ms-client-principal': 'eyJ9', 'x-ms-token-aad-id-token': 'eyJ9' }],
     ['a debugger', { 'x-debug': '1', 'x-functions-key': 'AAAA', authorization: 'Bearer AAAA' }],
-  ] as const)('%s passes no check by it', async (_, headers) => {
+  ] as const)('%s passes no check because of that claim', async (_, headers) => {
     const person = stack.person()
 
     const begun = await person.open('/login?frontend=shop&return_url=https://evil.example/', { headers })
@@ -195,24 +198,24 @@ describe('whoever says that they are', () => {
   })
 })
 
-describe('what only operators may read', () => {
+describe('information for operators only', () => {
   const detail = '/health/detail'
   const ask = (headers: Record<string, string>, path = detail) => stack.person().call(path, { headers })
 
   it.each([
     ['without a key', {}],
-    ['with a wrong one', { 'x-functions-key': 'AAAA' }],
-    ['with an empty one', { 'x-functions-key': '' }],
-    ['for a probe of the platform', { 'user-agent': 'AlwaysOn' }],
-    ['for the health check', { 'user-agent': 'HealthCheck/1.0' }],
-    ['for the kubelet', { 'user-agent': 'kube-probe/1.30' }],
-    ['from this machine by its own word', { 'x-forwarded-for': '127.0.0.1', 'x-real-ip': '127.0.0.1' }],
+    ['with a wrong key', { 'x-functions-key': 'AAAA' }],
+    ['with an empty key', { 'x-functions-key': '' }],
+    ['to a probe of the platform', { 'user-agent': 'AlwaysOn' }],
+    ['to the health check', { 'user-agent': 'HealthCheck/1.0' }],
+    ['to the kubelet', { 'user-agent': 'kube-probe/1.30' }],
+    ['with headers that claim this machine as origin', { 'x-forwarded-for': '127.0.0.1', 'x-real-ip': '127.0.0.1' }],
     ['with the platform’s own headers', { 'x-ms-request-id': '1', 'x-arr-ssl': '1', 'x-site-deployment-id': 'a' }],
     [
-      'with a principal that somebody wrote',
+      'with a principal that the caller wrote',
       { 'x-ms-client-principal': 'eyJ9', 'x-ms-client-principal-name': 'admin' },
     ],
-  ] as const)('is not read %s', async (_, headers) => {
+  ] as const)('is not returned %s', async (_, headers) => {
     expect((await ask(headers)).status).toBe(401)
     const [broker] = stack.brokers
     const told = await ask({ ...headers, 'x-functions-key': broker?.functionKey ?? '' })
@@ -221,7 +224,7 @@ describe('what only operators may read', () => {
   })
 
   it.each(['/admin/host/keys', '/admin/functions/sweep', '/runtime/webhooks/eventgrid?functionName=certificateEvent'])(
-    'nor is %s reached without the host’s own key',
+    '%s is not reachable without the host’s own key',
     async (path) => {
       for (const headers of [{}, { 'x-functions-key': stack.brokers[0]?.functionKey ?? '' }]) {
         const refused = await stack.person().call(path, { method: 'POST', headers, body: '{}' })
@@ -230,7 +233,7 @@ describe('what only operators may read', () => {
     },
   )
 
-  it('is not part of what everybody may read', async () => {
+  it('is not on the public routes', async () => {
     const ready = await stack.person().call('/health/ready')
 
     expect(ready.text).toBe('ready')
