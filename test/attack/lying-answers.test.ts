@@ -5,7 +5,7 @@ import { createExchange } from '../../shared/http/exchange.ts'
 import type { Exchange } from '../../shared/http/exchange.ts'
 import { letDeadlinePass } from '../setup/deadline.ts'
 
-/** Bytes that no server of good will would send, to the one way by which the broker asks anybody anything. */
+/** Bytes that no honest server sends, given to the module through which the broker sends every outbound request. */
 let answer: (socket: net.Socket) => void
 const open = new Set<net.Socket>()
 const server = net.createServer((socket) => {
@@ -36,17 +36,25 @@ const forEver = (first: string, again: string) => (socket: net.Socket) => {
   const timer = setInterval(() => (socket.destroyed ? clearInterval(timer) : socket.write(again)), 2)
 }
 
-describe('an answer that is none', () => {
+describe('an invalid answer', () => {
   it.each<[string, string, (socket: net.Socket) => void]>([
     [
       'changes the protocol',
       'cut off',
       (socket) => void socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'),
     ],
-    ['only ever promises one', 'deadline', forEver('', 'HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n')],
+    [
+      'consists of interim responses without end',
+      'deadline',
+      forEver('', 'HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n'),
+    ],
     ['has headers without end', 'HPE_HEADER_OVERFLOW', forEver(head, `a: ${'x'.repeat(8000)}\r\n`)],
     ['has content without end', 'too large', forEver(`${head}\r\n`, 'x'.repeat(60_000))],
-    ['is shorter than it says', 'cut off', (socket) => void socket.end(`${head}content-length: 9\r\n\r\n{}`)],
+    [
+      'is shorter than its declared length',
+      'cut off',
+      (socket) => void socket.end(`${head}content-length: 9\r\n\r\n{}`),
+    ],
     [
       'has two lengths',
       'HPE_INVALID_TRANSFER_ENCODING',
@@ -59,7 +67,7 @@ describe('an answer that is none', () => {
       (socket) => void socket.end(`${head}transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n`),
     ],
     ['is of another protocol', 'HPE_INVALID_CONSTANT', (socket) => void socket.end('SSH-2.0-x\r\n')],
-  ])('%s: it says so, the connection is closed, and the next answer is heard', async (_, reason, lie) => {
+  ])('that %s is reported as such, the connection is closed, and the next answer is read', async (_, reason, lie) => {
     answer = lie
     const within = reason === 'deadline' ? 400 : undefined
     await expect(ask({}, within)).rejects.toMatchObject({ name: 'ExchangeError', reason })
@@ -69,14 +77,14 @@ describe('an answer that is none', () => {
     expect((await ask()).body.toString()).toBe('{}')
   })
 
-  it('is not the one that came before it was asked for', async () => {
+  it('cannot be sent in advance: bytes from before the request are dropped', async () => {
     answer = (socket) => void socket.write(`${head}content-length: 2\r\n\r\n{}${head}content-length: 8\r\n\r\n"poison"`)
     expect((await ask()).body.toString()).toBe('{}')
     answer = honest
     expect((await ask()).body.toString()).toBe('{}')
   })
 
-  it('of a server in trouble is not waited for to its end', async () => {
+  it('with status 500 and an endless body is returned without its body', async () => {
     answer = forEver('HTTP/1.1 500 Oh\r\n\r\n', 'x'.repeat(60_000))
     // The rest of the response is ignored until the deadline, which closes the connection.
     expect(await letDeadlinePass(ask, () => false)).toMatchObject({ status: 500, body: Buffer.alloc(0) })
@@ -84,7 +92,7 @@ describe('an answer that is none', () => {
   })
 })
 
-describe('a request that cannot be one', () => {
+describe('an invalid request', () => {
   it.each([
     { path: '/a b' },
     { path: '/a\r\nhost: evil.example' },
@@ -97,7 +105,7 @@ describe('a request that cannot be one', () => {
     expect(open.size).toBe(before)
   })
 
-  it('whose time is over before it begins is over at once, without a word of Node’s about it', async () => {
+  it('whose deadline has passed before it starts ends at once, without a warning from Node', async () => {
     const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
     answer = () => undefined
     await expect(ask({}, -100)).rejects.toMatchObject({ reason: 'deadline' })

@@ -5,7 +5,7 @@ import { createAzureTableStore } from '../../shared/store/azure-table/store.azur
 import type { Store } from '../../shared/store/store.ts'
 import { letDeadlinePass } from '../setup/deadline.ts'
 
-/** Whoever can write to the table service, or stands in its place, answers as they like. */
+/** An attacker who can write to the table service, or who replaces it, chooses its answers. */
 const key = { partition: 'p', row: 'r' }
 const honest = {
   'odata.etag': 'W/"1"',
@@ -45,8 +45,8 @@ const say = (json: string, status = 200, headers: Readonly<Record<string, string
 }
 const sayRow = (changes: object = {}) => say(JSON.stringify({ ...honest, ...changes }))
 
-describe('a row as the store tells it', () => {
-  it('is taken where it is the one that was asked for', async () => {
+describe('a row that the store returns', () => {
+  it('is accepted if it is the requested row', async () => {
     sayRow()
     const row = await store.find('sessions', key)
     expect(row).toMatchObject({ ...key, etag: 'W/"1"', values: { owner: Buffer.from('owner') } })
@@ -56,12 +56,12 @@ describe('a row as the store tells it', () => {
     ['another row', { RowKey: 's' }],
     ['another partition', { PartitionKey: 'q' }],
     ['no row', { PartitionKey: undefined, RowKey: undefined }],
-  ])('is no answer where it is of %s, and nobody is signed out by it', async (_, changes) => {
+  ])('is an error and not a sign-out if the store returns %s', async (_, changes) => {
     sayRow(changes)
     await expect(store.find('sessions', key)).rejects.toMatchObject({ code: 'store_unavailable' })
   })
 
-  it('has its properties by their names alone, whatever they are called', async () => {
+  it('has its properties under their own names only, for any name', async () => {
     say(
       JSON.stringify(honest).replace(
         '{',
@@ -73,7 +73,7 @@ describe('a row as the store tells it', () => {
     expect(Object.keys(row.values).sort()).toEqual(['constructor', 'owner', 'toString'])
   })
 
-  it.each([undefined, 7, ''])('is not written on the condition that it has no etag: %s', async (etag) => {
+  it.each([undefined, 7, ''])('without a valid etag is not used for a conditional write: %s', async (etag) => {
     sayRow({ 'odata.etag': etag })
     const row = (await store.find('sessions', key))!
     asked = []
@@ -86,20 +86,20 @@ describe('a row as the store tells it', () => {
 
   it.each<[string, object]>([
     ['a number', { owner: 7, 'owner@odata.type': undefined }],
-    ['a truth', { owner: true, 'owner@odata.type': undefined }],
+    ['a boolean', { owner: true, 'owner@odata.type': undefined }],
     ['a date', { 'owner@odata.type': 'Edm.DateTime' }],
-    ['a type that nobody knows', { 'owner@odata.type': '__proto__' }],
+    ['of an unknown type', { 'owner@odata.type': '__proto__' }],
     ['a list', { owner: ['b3duZXI='] }],
     ['bytes and then text', { owner_1: 'x' }],
-  ])('lacks a value that is %s', async (_, changes) => {
+  ])('omits a value that is %s', async (_, changes) => {
     sayRow(changes)
     expect((await store.find('sessions', key))!.values).toEqual({})
   })
 })
 
-describe('a refusal as the store words it', () => {
+describe('an error that the store returns', () => {
   it.each(['ResourceNotFound\r\n{"event":"forged"}', 'x'.repeat(100_000), 'https://evil.example/', ''])(
-    'is not repeated where it is no word of the service',
+    'is not repeated if its code is not a code of the service',
     async (code) => {
       say(JSON.stringify({ 'odata.error': { code, message: { value: 'No.' } } }), 404)
       await expect(store.find('sessions', key)).rejects.toMatchObject({
@@ -109,14 +109,14 @@ describe('a refusal as the store words it', () => {
     },
   )
 
-  it('is what it means where it is one', async () => {
+  it('keeps its meaning if its code is a code of the service', async () => {
     say(JSON.stringify({ 'odata.error': { code: 'ResourceNotFound', message: { value: 'No.' } } }), 404)
     expect(await store.find('sessions', key)).toBeUndefined()
   })
 })
 
 describe('a list that never ends', () => {
-  it('is given up at the deadline, with what is asked next made of our own address alone', async () => {
+  it('ends at the deadline, and each further page is requested from the broker’s own address only', async () => {
     const next = { 'x-ms-continuation-nextpartitionkey': "p'&$filter=true&x=http://evil.example/" }
     say(JSON.stringify({ value: [honest] }), 200, next)
 
@@ -134,13 +134,13 @@ describe('a list that never ends', () => {
     }
   })
 
-  it('is one list where it ends', async () => {
+  it('is returned if it does end', async () => {
     say(JSON.stringify({ value: [honest] }))
     expect(await store.list('sessions', 'p')).toHaveLength(1)
   })
 
   it.each(['{"value":{}}', '{"value":[null]}', '{"value":["row"]}', '{}'])(
-    'nor is a list what has none: %s',
+    'is an error if the answer contains no list: %s',
     async (json) => {
       say(json)
       await expect(store.list('sessions', 'p')).rejects.toMatchObject({ code: 'store_unavailable' })

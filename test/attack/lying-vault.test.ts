@@ -17,7 +17,7 @@ afterAll(async () => {
 
 const challenge =
   'Bearer authorization="https://login.microsoftonline.com/f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55", resource="https://vault.azure.net"'
-/** To whoever has a token, which the SDK brings once it was challenged. */
+/** Only for a request with a token, which the SDK sends after it was challenged. */
 const toTokens =
   (answer: Answerer): Answerer =>
   (request, response, body) =>
@@ -34,7 +34,7 @@ const list = () =>
   }).listVersions()
 
 describe('a list of certificate versions', () => {
-  it('goes on where the vault says, as long as that is the vault', async () => {
+  it('continues at the URL that the vault returns, if that URL is in the vault', async () => {
     vault.answer(
       toTokens(({ url }, response) =>
         sendJson(
@@ -46,7 +46,7 @@ describe('a list of certificate versions', () => {
     expect(await list()).toHaveLength(2)
   })
 
-  it('that goes on at another host takes no token there', async () => {
+  it('that continues at another host sends no token to it', async () => {
     const tokens: unknown[] = []
     elsewhere.answer(({ headers }, response) => {
       tokens.push(headers.authorization)
@@ -60,7 +60,7 @@ describe('a list of certificate versions', () => {
     expect(tokens).toEqual([])
   })
 
-  it('that goes on for ever is given up at the deadline', async () => {
+  it('that never ends is abandoned at the deadline', async () => {
     vault.answer(
       toTokens((_, response) => sendJson(response, page(`${vault.url}/certificates/broker/versions?more=1`))),
     )

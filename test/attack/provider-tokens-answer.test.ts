@@ -18,7 +18,7 @@ afterEach(() => {
 })
 afterAll(() => stack.close())
 
-/** undefined leaves the member out. */
+/** The value undefined removes the member. */
 function withAnswer(changes: Changes): void {
   stack.identityProvider.changeTokenResponse(({ answer }) => ({ ...answer, ...changes }))
 }
@@ -34,12 +34,12 @@ describe('a token answer of the provider', () => {
     ['has an access token that is no text', { access_token: 7 }],
     ['has no type', { token_type: undefined }],
     ['is of another type', { token_type: 'mac' }],
-    ['has an end that is a text', { expires_in: 'soon' }],
-    ['has an end that is a number as text', { expires_in: '3600' }],
-    ['has an end that is over', { expires_in: -3600 }],
-    ['has no end', { expires_in: undefined }],
+    ['has a lifetime that is a word', { expires_in: 'soon' }],
+    ['has a lifetime that is a number in a string', { expires_in: '3600' }],
+    ['has a negative lifetime', { expires_in: -3600 }],
+    ['has no lifetime', { expires_in: undefined }],
     ['is larger than 256 KB', { note: 'n'.repeat(256 * 1024) }],
-  ])('that %s signs nobody in, and the next honest one does', async (_what, changes) => {
+  ])('that %s signs no person in, and the next honest answer does', async (_what, changes) => {
     withAnswer(changes)
     const refused = await attemptAnew(stack)
 
@@ -53,13 +53,13 @@ describe('a token answer of the provider', () => {
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
   })
 
-  it('may spell Bearer as it likes', async () => {
+  it('may spell Bearer in any case', async () => {
     withAnswer({ token_type: 'bearer' })
 
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
   })
 
-  it('that gives ten years is believed for a day', async () => {
+  it('with a lifetime of ten years is used for one day', async () => {
     withAnswer({ expires_in: 315_360_000 })
     const person = stack.person()
     await person.signIn(toShop)
@@ -76,11 +76,11 @@ describe('a token answer of the provider', () => {
     ['broken JSON', { body: '{"access_token":', contentType: 'application/json' }, 503, 'provider_answer_invalid'],
     ['a list', { body: [] }, 503, 'provider_answer_invalid'],
     ['an empty object', { body: {} }, 503, 'provider_answer_invalid'],
-    ['JSON that calls itself text', { body: '{}', contentType: 'text/plain' }, 503, 'provider_answer_invalid'],
+    ['JSON with the content type of text', { body: '{}', contentType: 'text/plain' }, 503, 'provider_answer_invalid'],
     ['a redirect', { status: 302, body: {} }, 503, 'provider_answer_invalid'],
     ['a redirect that keeps the body', { status: 307, body: {} }, 503, 'provider_answer_invalid'],
     ['a refusal without an error', { status: 400, body: {} }, 503, 'provider_answer_invalid'],
-  ])('that is %s signs nobody in, and the code is sent once', async (_what, fault, status, code) => {
+  ])('that is %s signs no person in, and the code is sent once', async (_what, fault, status, code) => {
     stack.identityProvider.faults.add({ endpoint: 'token', ...fault })
     const refused = await attemptAnew(stack)
 
@@ -92,7 +92,7 @@ describe('a token answer of the provider', () => {
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
   })
 
-  it('is worth nothing to a refresh that gets no tokens, and the session stays', async () => {
+  it('without tokens fails a refresh, and the session stays', async () => {
     const person = stack.person()
     await person.signIn(toShop)
     const narrower = { api: 'orders', scope: 'api://demo/orders.read' }

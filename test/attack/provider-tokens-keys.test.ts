@@ -21,7 +21,7 @@ afterAll(() => stack.close())
 
 const fetched = () => stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'keys').length
 
-/** The provider signs with this key, under this name (or none). */
+/** The provider signs with this key, under this key ID (or without one). */
 function signWith({ privateKey }: KeyPair, kid: string | undefined): void {
   stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => ({
     ...answer,
@@ -29,7 +29,7 @@ function signWith({ privateKey }: KeyPair, kid: string | undefined): void {
   }))
 }
 
-/** An instance that has no key yet, nor may it fetch one while it starts. */
+/** An instance that has no key yet and cannot fetch one while it starts. */
 async function coldInstance(): Promise<string> {
   stack.identityProvider.faults.add({ endpoint: 'keys', status: 503, times: 1 })
   const { url } = await stack.startInstance()
@@ -38,7 +38,7 @@ async function coldInstance(): Promise<string> {
 }
 
 describe('the keys of the provider', () => {
-  it.each([true, false])('may change between sign-ins (the old one kept: %s), which go on', async (keepOld) => {
+  it.each([true, false])('may change between sign-ins without a failure (the old key kept: %s)', async (keepOld) => {
     const { url } = await stack.startInstance()
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
     stack.identityProvider.resetRequests()
@@ -50,7 +50,7 @@ describe('the keys of the provider', () => {
     expect(fetched()).toBe(1)
   })
 
-  it('are fetched once for a name that is unknown, and the sign-in is refused', async () => {
+  it('are fetched once for an unknown key ID, and the sign-in is rejected', async () => {
     const { url } = await stack.startInstance()
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
     stack.identityProvider.resetRequests()
@@ -63,7 +63,7 @@ describe('the keys of the provider', () => {
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
   })
 
-  it('need no name: any that verifies will do', async () => {
+  it('need no key ID: the broker accepts any key that verifies the signature', async () => {
     const [known, strange] = [rsaKey(), rsaKey()]
     stack.identityProvider.transformKeys((keys) => [...keys, jwk(known)])
     const url = await coldInstance()
@@ -74,7 +74,7 @@ describe('the keys of the provider', () => {
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
   })
 
-  it('serve only where they are fit to: doubled, symmetric, for encryption, private, weak', async () => {
+  it('are used only if they are suitable: duplicate, symmetric, encryption, private and weak keys are not used', async () => {
     const named: Readonly<Record<string, KeyPair>> = {
       fit: rsaKey(),
       doubled: rsaKey(),
@@ -106,7 +106,7 @@ describe('the keys of the provider', () => {
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
   })
 
-  it('that cannot be had at the first sign-in give a page with a way on, and nothing bad is kept', async () => {
+  it('that cannot be fetched at the first sign-in lead to a page with a link, and the failure is not cached', async () => {
     const url = await coldInstance()
     stack.identityProvider.faults.add({ endpoint: 'keys', status: 503 })
 
@@ -119,7 +119,7 @@ describe('the keys of the provider', () => {
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
   })
 
-  it('that are known serve on while the provider’s keys cannot be had', async () => {
+  it('that are cached are still used while the provider’s keys cannot be fetched', async () => {
     const { url } = await stack.startInstance()
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
     stack.identityProvider.faults.add({ endpoint: 'keys', dropConnection: true })
@@ -127,7 +127,7 @@ describe('the keys of the provider', () => {
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
   })
 
-  it('that are all withdrawn sign nobody in', async () => {
+  it('that are all withdrawn sign no person in', async () => {
     stack.identityProvider.transformKeys(() => [])
     const url = await coldInstance()
     expect((await attemptAnew(stack, url)).json).toMatchObject({ code: 'id_token_refused' })
@@ -138,12 +138,12 @@ describe('the keys of the provider', () => {
   })
 })
 
-describe('metadata of the provider that names somebody else', () => {
+describe('metadata of the provider that names another party', () => {
   it.each<[string, string, string]>([
     ['issuer', '/v2.0', '/v1.0'],
     ['token_endpoint', '/token', '/token2'],
     ['jwks_uri', 'https://localhost', 'https://login.example'],
-  ])('in %s is not used: nobody signs in, and ready is red', async (member, from, to) => {
+  ])('in %s is not used: no person can sign in, and readiness fails', async (member, from, to) => {
     const honest = await readJson(stack.identityProvider.discoveryUrl, stack.cloud.ca)
     const lie = { ...honest, [member]: String(honest[member]).replace(from, to) }
     expect(lie[member]).not.toBe(honest[member])

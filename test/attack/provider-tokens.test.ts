@@ -33,7 +33,7 @@ function withToken(make: (change: TokenChange) => string | Promise<string>): voi
 }
 
 describe('an ID token of the provider', () => {
-  it('signs in when it is signed anew without a change', async () => {
+  it('signs a person in when it is signed again without a change', async () => {
     withClaims((claims) => claims)
 
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
@@ -47,24 +47,24 @@ describe('an ID token of the provider', () => {
       ({ iss, ...rest }) => ({ ...rest, iss: String(iss).replace('localhost', 'Localhost') }),
     ],
     ['for another application', (claims) => ({ ...claims, aud: '44444444-4444-4444-8444-444444444444' })],
-    ['for nobody', without('aud')],
-    ['shared with a stranger', ({ aud, ...rest }) => ({ ...rest, aud: [aud, 'stranger'] })],
+    ['without an audience', without('aud')],
+    ['for the broker and another audience', ({ aud, ...rest }) => ({ ...rest, aud: [aud, 'stranger'] })],
     ['made for another party', (claims) => ({ ...claims, azp: 'stranger' })],
     ['of another sign-in', (claims) => ({ ...claims, nonce: 'stolen' })],
     ['without a nonce', without('nonce')],
-    ['without an end', without('exp')],
+    ['without an expiry', without('exp')],
     ['that has expired', (claims) => ({ ...claims, exp: now() - 400 })],
-    ['whose end is a text', (claims) => ({ ...claims, exp: String(now() + 3600) })],
-    ['issued at no time', without('iat')],
+    ['whose expiry is a string', (claims) => ({ ...claims, exp: String(now() + 3600) })],
+    ['without an issue time', without('iat')],
     ['issued tomorrow', (claims) => ({ ...claims, iat: now() + 86_400 })],
     ['not valid yet', (claims) => ({ ...claims, nbf: now() + 400 })],
     ['of another tenant', (claims) => ({ ...claims, tid: '99999999-9999-4999-8999-999999999999' })],
-    ['of no tenant', without('tid')],
-    ['about nobody', without('sub')],
-    ['about an empty subject', (claims) => ({ ...claims, sub: '' })],
+    ['without a tenant', without('tid')],
+    ['without a subject', without('sub')],
+    ['with an empty subject', (claims) => ({ ...claims, sub: '' })],
     ['without an object id', without('oid')],
     ['beside another access token', (claims) => ({ ...claims, at_hash: hashOf('another') })],
-  ])('%s signs nobody in, and the next honest one does', async (_what, change) => {
+  ])('%s signs no person in, and the next honest token does', async (_what, change) => {
     withClaims(change)
     const refused = await attemptAnew(stack)
 
@@ -77,12 +77,12 @@ describe('an ID token of the provider', () => {
   })
 
   it.each<[string, (claims: Claims, accessToken: string) => Claims]>([
-    ['for a list of the broker alone', ({ aud, ...rest }) => ({ ...rest, aud: [aud] })],
-    ['that names the broker as its party', (claims) => ({ ...claims, azp: claims.aud })],
-    ['of a clock that is four minutes off', (claims) => ({ ...claims, iat: now() + 240, nbf: now() + 240 })],
+    ['for an audience list with the broker only', ({ aud, ...rest }) => ({ ...rest, aud: [aud] })],
+    ['that names the broker as its authorized party', (claims) => ({ ...claims, azp: claims.aud })],
+    ['of a clock that is four minutes ahead', (claims) => ({ ...claims, iat: now() + 240, nbf: now() + 240 })],
     ['that has just expired', (claims) => ({ ...claims, exp: now() - 240 })],
     ['beside its own access token', (claims, accessToken) => ({ ...claims, at_hash: hashOf(accessToken) })],
-  ])('%s signs in', async (_what, change) => {
+  ])('%s signs a person in', async (_what, change) => {
     withToken(({ answer, signIdToken }) =>
       signIdToken(change(decodeJwt(answer.id_token as string), answer.access_token as string)),
     )
@@ -93,8 +93,11 @@ describe('an ID token of the provider', () => {
   it.each<[string, (change: TokenChange) => string | Promise<string>]>([
     ['is not signed', ({ answer, signIdToken }) => signIdToken(claimsOf(answer), { alg: 'none' })],
     ['is cut', ({ answer }) => (answer.id_token as string).replace(/\.[^.]+$/, '.')],
-    ['is signed over something else', ({ answer }) => swapPayload(answer.id_token as string)],
-    ['is signed by somebody else', ({ answer, signIdToken }) => signIdToken(claimsOf(answer), {}, rsaKey().privateKey)],
+    ['has the signature of another content', ({ answer }) => swapPayload(answer.id_token as string)],
+    [
+      'is signed with a key of another party',
+      ({ answer, signIdToken }) => signIdToken(claimsOf(answer), {}, rsaKey().privateKey),
+    ],
     [
       'brings its own key',
       ({ answer, signIdToken }) => {
@@ -107,11 +110,11 @@ describe('an ID token of the provider', () => {
       ({ answer, signIdToken }) => signIdToken(claimsOf(answer), { alg: 'HS256' }, Buffer.alloc(32, 'client-id')),
     ],
     [
-      'is of another family than the key that it names',
+      'has an algorithm of another family than the key that it names',
       ({ answer, signIdToken }) => signIdToken(claimsOf(answer), { alg: 'ES256' }, ecKey().privateKey),
     ],
-    ['is no token', () => 'not-a-token'],
-  ])('that %s signs nobody in, and the next honest one does', async (_what, make) => {
+    ['is not a token', () => 'not-a-token'],
+  ])('that %s signs no person in, and the next honest token does', async (_what, make) => {
     withToken(make)
     const refused = await attemptAnew(stack)
 
@@ -120,7 +123,7 @@ describe('an ID token of the provider', () => {
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
   })
 
-  it('makes a person of tid and oid, whatever name stands in it', async () => {
+  it('identifies a person by tid and oid, with any name in it', async () => {
     const signInAs = async (name: string) => {
       const person = stack.person()
       withClaims((claims) => ({ ...claims, preferred_username: name, email: name, upn: name, unique_name: name }))
@@ -139,7 +142,7 @@ describe('an ID token of the provider', () => {
     }
   })
 
-  it('that was refused is told to a person on a page with ways on, and nothing of the token stands there', async () => {
+  it('that was rejected leads to a page with links, and the page contains nothing of the token', async () => {
     withClaims((claims) => ({ ...claims, iss: 'https://login.example/secret-of-the-token' }))
 
     const page = await stack.person().signIn({ frontend: 'shop', return_url: 'http://localhost:3000/orders' })

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
-describe('the published keys, which anyone may ask for', () => {
+describe('the published keys, which any caller may request', () => {
   let stack: Stack
   beforeAll(async () => {
     stack = await startStack()
@@ -13,18 +13,18 @@ describe('the published keys, which anyone may ask for', () => {
   const ask = async (url: string) => (await fetch(`${url}/.well-known/jwks.json`)).status
   const readsOfVault = () => stack.vault.requests.filter(({ operation }) => operation === 'getCertificate').length
 
-  it('cost a new instance one look into the vault, however many ask at once', async () => {
+  it('cost a new instance one read of the vault, for any number of parallel requests', async () => {
     const { url } = await stack.startInstance()
     stack.vault.resetRequests()
 
     const statuses = await Promise.all(Array.from({ length: 30 }, () => ask(url)))
 
     expect(new Set(statuses)).toEqual(new Set([200]))
-    // The one that learns which version it is, the one that publishes it, and the SDK's own repeat at most.
+    // At most three reads: one finds the version, one publishes it, and one is the SDK's own retry.
     expect(readsOfVault()).toBeLessThanOrEqual(3)
   })
 
-  it('are no way to keep a vault busy that refuses', async () => {
+  it('cannot be used to keep a failing vault busy', async () => {
     const { url } = await stack.startInstance()
     await stack.person().signIn({ frontend: 'shop' })
     stack.vault.faults.add({ operation: 'getCertificate', status: 403 })

@@ -49,7 +49,7 @@ describe('another origin’s script', () => {
   const corsOf = ({ headers }: Reply) => [...headers.keys()].filter((name) => name.startsWith('access-control-'))
 
   describe.each(routes)('of $path', ({ path, method }) => {
-    it.each(strangers)('may not ask from %s, and could not read an answer', async (origin) => {
+    it.each(strangers)('may not send a request from %s, and cannot read an answer', async (origin) => {
       const asked = await preflight(path, origin, method)
       const answered = await person.call(`${path}?frontend=shop`, { method, headers: { origin } })
 
@@ -60,17 +60,20 @@ describe('another origin’s script', () => {
       expect(asked.status).toBe(204)
     })
 
-    it.each([shopPage, deskPage])('may ask from $origin, which is echoed as it is', async ({ origin }) => {
-      const { status, headers } = await preflight(path, origin, method)
+    it.each([shopPage, deskPage])(
+      'may send a request from $origin, which the answer echoes unchanged',
+      async ({ origin }) => {
+        const { status, headers } = await preflight(path, origin, method)
 
-      expect(status).toBe(204)
-      expect(headers.get('access-control-allow-origin')).toBe(origin)
-      expect(headers.get('access-control-allow-credentials')).toBe('true')
-      expect(headers.get('access-control-allow-methods')).toBe(method)
-      expect(headers.get('access-control-allow-headers')?.toLowerCase()).toMatch(/broker-request, content-type/)
-      expect(headers.get('access-control-allow-headers')).not.toContain('*')
-      expect(headers.get('vary')).toBe('Origin')
-    })
+        expect(status).toBe(204)
+        expect(headers.get('access-control-allow-origin')).toBe(origin)
+        expect(headers.get('access-control-allow-credentials')).toBe('true')
+        expect(headers.get('access-control-allow-methods')).toBe(method)
+        expect(headers.get('access-control-allow-headers')?.toLowerCase()).toMatch(/broker-request, content-type/)
+        expect(headers.get('access-control-allow-headers')).not.toContain('*')
+        expect(headers.get('vary')).toBe('Origin')
+      },
+    )
 
     it.each([
       'x-requested-with',
@@ -97,7 +100,7 @@ describe('another origin’s script', () => {
       'a'.repeat(101),
       Array.from({ length: 65 }, (_, i) => `x-${i}`).join(','),
       'x-a,'.repeat(2_000),
-    ])('is allowed the usual headers only where it asks for %j', async (requested) => {
+    ])('is allowed only the usual headers if it requests %j', async (requested) => {
       const { status, headers } = await preflight(path, shopPage.origin, method, requested)
 
       expect(status).toBe(204)
@@ -106,7 +109,7 @@ describe('another origin’s script', () => {
       )
     })
 
-    it('may read a refusal as it may read an answer, where it is a front end’s', async () => {
+    it('may read an error as well as a success, if it is the front end’s own', async () => {
       const refused = await stack.person().call(`${path}?frontend=shop`, {
         method,
         headers: { origin: shopPage.origin },
@@ -119,7 +122,7 @@ describe('another origin’s script', () => {
       expect(refused.headers.get('vary')).toBe('Origin')
     })
 
-    it('may read why a method is not taken', async () => {
+    it('may read why a method is not accepted', async () => {
       const refused = await person.call(`${path}?frontend=shop`, {
         method: 'PUT',
         headers: { origin: shopPage.origin },
@@ -131,7 +134,7 @@ describe('another origin’s script', () => {
     })
   })
 
-  it('never meets a wildcard, whoever asks for what', async () => {
+  it('never gets a wildcard, for any caller and any request', async () => {
     const replies = [
       await person.script(shopPage, '/session'),
       await person.sessionToken(shopPage, { api: 'orders' }),
@@ -141,11 +144,11 @@ describe('another origin’s script', () => {
     ]
 
     for (const { headers } of replies) expect(headers.get('access-control-allow-origin')).not.toBe('*')
-    // A page that people visit is for nobody's script.
+    // No script may read a page that people visit.
     expect(corsOf(replies[4]!)).toEqual([])
   })
 
-  it('does what a preflight asks about only after the preflight', async () => {
+  it('has no effect through a preflight alone', async () => {
     stack.store.resetRequests()
 
     for (const { path, method } of routes) await preflight(path, shopPage.origin, method)

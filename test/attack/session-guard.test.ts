@@ -4,7 +4,7 @@ import type { Call, Person, Reply } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
-/** What a script of the front end's own page sends; each attack changes one thing of it. */
+/** The headers that a script of the front end's own page sends. Each attack changes one of them. */
 const own = {
   origin: shopPage.origin,
   'sec-fetch-site': 'same-site',
@@ -18,7 +18,7 @@ const routes = [
   { path: '/logout?frontend=shop', body: '{}' },
 ]
 
-describe('what changes something', () => {
+describe('a request that changes state', () => {
   let stack: Stack
   let person: Person
   let cookie: string
@@ -32,7 +32,7 @@ describe('what changes something', () => {
   })
   afterAll(() => stack.close())
 
-  /** The cookie goes along, as if the browser had been talked into it: what refuses must be the guard. */
+  /** Each request carries the cookie, as a browser under attack may send it: the guard itself must reject the request. */
   const send = (path: string, { headers, ...call }: Call): Promise<Reply> =>
     stack.person().call(path, { method: 'POST', ...call, headers: { cookie, ...headers } })
   const isStillSignedIn = async () => (await person.script(shopPage, '/session')).status === 200
@@ -84,7 +84,7 @@ describe('what changes something', () => {
     })
 
     it.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/xml'])(
-      'takes no body of the type %s even from its own script',
+      'accepts no body of the type %s, even from its own script',
       async (type) => {
         const reply = await send(path, { headers: { ...own, 'content-type': type }, body })
 
@@ -93,7 +93,7 @@ describe('what changes something', () => {
       },
     )
 
-    it.each(['application/json; charset=utf-16', 'application/json; charset=utf-7'])('takes no %s', async (type) => {
+    it.each(['application/json; charset=utf-16', 'application/json; charset=utf-7'])('accepts no %s', async (type) => {
       expect((await send(path, { headers: { ...own, 'content-type': type }, body })).status).toBe(415)
     })
 
@@ -101,18 +101,18 @@ describe('what changes something', () => {
       ['a list', '[]'],
       ['null', 'null'],
       ['a text', '"api"'],
-      ['a member it does not know', '{"api":"orders","admin":"yes"}'],
-      ['a member that is no text', '{"return_url":{"a":1},"api":{"a":1}}'],
+      ['an object with an unknown member', '{"api":"orders","admin":"yes"}'],
+      ['an object with a member that is no string', '{"return_url":{"a":1},"api":{"a":1}}'],
       ['half of an object', '{"api":'],
       ['9 KB', JSON.stringify({ api: 'x'.repeat(9000) })],
-    ])('takes no body that is %s', async (_, wrong) => {
+    ])('accepts no body that is %s', async (_, wrong) => {
       const reply = await send(path, { headers: own, body: wrong })
 
       expect([400, 413]).toContain(reply.status)
       expect(await isStillSignedIn()).toBe(true)
     })
 
-    it.each(['GET', 'PUT', 'PATCH', 'DELETE', 'HEAD'])('is not done by %s', async (method) => {
+    it.each(['GET', 'PUT', 'PATCH', 'DELETE', 'HEAD'])('is not performed by %s', async (method) => {
       const reply = await send(path, {
         method,
         headers: own,
@@ -126,7 +126,7 @@ describe('what changes something', () => {
     })
 
     it.each(['x-http-method-override', 'x-http-method', 'x-method-override'])(
-      'is not done by a GET that says POST in %s',
+      'is not performed by a GET with POST in the header %s',
       async (name) => {
         const reply = await send(`${path}&_method=POST`, { method: 'GET', headers: { ...own, [name]: 'POST' } })
 
@@ -135,14 +135,14 @@ describe('what changes something', () => {
       },
     )
 
-    it('is not done by a link that somebody opens', async () => {
+    it('is not performed by a link that a person opens', async () => {
       const reply = await person.open(path, { headers: { 'sec-fetch-site': 'cross-site' } })
 
       expect(reply.status).toBe(405)
       expect(await isStillSignedIn()).toBe(true)
     })
 
-    it('names the problem where a registered front end is on another site than the broker', async () => {
+    it('reports the problem if a registered front end is on another site than the broker', async () => {
       const reply = await send(path, { headers: { ...own, 'sec-fetch-site': 'cross-site' }, body })
 
       expect(reply.status).toBe(403)
@@ -152,19 +152,19 @@ describe('what changes something', () => {
       expect(reply.headers.get('access-control-allow-origin')).toBe(shopPage.origin)
     })
 
-    it('is done for the front end’s own script', async () => {
+    it('is performed for the front end’s own script', async () => {
       for (const site of ['same-site', 'same-origin']) {
         expect((await send(path, { headers: { ...own, 'sec-fetch-site': site }, body })).status).not.toBe(403)
       }
       const reply = await send(path, { headers: own, body })
-      expect([200, 401]).toContain(reply.status) // the second sign-out finds nobody, the second token does not matter
+      expect([200, 401]).toContain(reply.status) // the second sign-out finds no session, the second token does not matter
     })
 
-    it('is done for a browser that sends no Sec-Fetch-Site', async () => {
+    it('is performed for a browser that sends no Sec-Fetch-Site', async () => {
       expect((await send(path, { headers: without('sec-fetch-site'), body })).status).toBe(200)
     })
 
-    it('says of a parameter that stands twice that it does', async () => {
+    it('reports a repeated parameter', async () => {
       const reply = await send(`${path}&frontend=desk`, { headers: own, body })
 
       expect(reply.status).toBe(400)
@@ -177,7 +177,7 @@ describe('what changes something', () => {
     const ask = (headers: Readonly<Record<string, string>>) =>
       send('/session?frontend=shop', { method: 'GET', headers })
 
-    it('is told to the front end’s own script, and to nobody’s of another site', async () => {
+    it('answers the front end’s own script, and no script of another site', async () => {
       const fromOwn = await ask({ origin: shopPage.origin, 'sec-fetch-site': 'same-site' })
       const fromOther = await ask({ origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' })
       const fromImage = await ask({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' })
@@ -186,7 +186,7 @@ describe('what changes something', () => {
       expect(fromOther.text).not.toContain('Ada')
     })
 
-    it('names the problem where a registered front end is on another site than the broker', async () => {
+    it('reports the problem if a registered front end is on another site than the broker', async () => {
       const reply = await ask({ origin: shopPage.origin, 'sec-fetch-site': 'cross-site' })
 
       expect(reply.status).toBe(403)
@@ -194,12 +194,12 @@ describe('what changes something', () => {
       expect(reply.headers.get('access-control-allow-origin')).toBe(shopPage.origin)
     })
 
-    it.each(['POST', 'PUT', 'DELETE', 'HEAD'])('is not taken as %s', async (method) => {
+    it.each(['POST', 'PUT', 'DELETE', 'HEAD'])('is not accepted as %s', async (method) => {
       expect((await send('/session?frontend=shop', { method, headers: own })).status).toBe(405)
     })
   })
 
-  it('answers one person’s ETag with another’s cookie by the other’s session', async () => {
+  it('is answered from the session of its cookie, even with a conditional header', async () => {
     const grace = stack.person()
     await grace.signIn({ frontend: 'desk', return_url: 'http://localhost:4200/' }, 'grace@contoso.example')
 

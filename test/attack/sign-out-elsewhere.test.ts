@@ -8,7 +8,7 @@ import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
-describe('a sign-out from elsewhere', () => {
+describe('a sign-out at the provider', () => {
   let stack: Stack
   let sign: TokenChange['signIdToken']
   beforeAll(async () => {
@@ -16,7 +16,7 @@ describe('a sign-out from elsewhere', () => {
   })
   afterAll(() => stack.close())
 
-  /** As many providers do, and Entra where nobody asked for it: the ID token names no session. */
+  /** The ID token names no session: many providers do this, and Entra does unless the claim is configured. */
   const signIn = async (person: Person, withSession: boolean) => {
     let claims: Record<string, unknown> = {}
     stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => {
@@ -44,7 +44,7 @@ describe('a sign-out from elsewhere', () => {
   const post = (token: string) =>
     send('/logout/backchannel', new URLSearchParams({ logout_token: token }), { url: stack.url })
 
-  it('by a frame does not take a person’s subject for a session, where the provider names no session', async () => {
+  it('through a frame does not use a person’s subject as a session, if the provider names no session', async () => {
     const person = stack.person()
     const { sub, aud } = await signIn(person, false)
 
@@ -55,7 +55,7 @@ describe('a sign-out from elsewhere', () => {
     expect(await isSignedIn(person)).toBe(false)
   })
 
-  it('by a token that a fault met halfway is not lost: the same token ends the session, once', async () => {
+  it('with a logout token that a fault interrupted is not lost: the same token ends the session, once', async () => {
     const person = stack.person()
     const { sid, aud } = await signIn(person, true)
     const token = await logoutToken({ sid, aud })

@@ -6,7 +6,7 @@ import type { Call, FrontEndPage, Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
-describe('whoever steals a session cookie', () => {
+describe('a thief of a session cookie', () => {
   let stack: Stack
   let owner: Person
   let cookie: string
@@ -21,7 +21,7 @@ describe('whoever steals a session cookie', () => {
   })
   afterAll(() => stack.close())
 
-  /** Sends whatever headers a script could not: a thief has a program of their own. */
+  /** Sends headers that a script cannot set: a thief uses their own program. */
   const thief = (page: FrontEndPage, path: string, call: Call = {}) =>
     stack.person().script(page, path, {
       ...call,
@@ -38,7 +38,7 @@ describe('whoever steals a session cookie', () => {
     expect(decodeJwt(json.access_token as string)).toMatchObject({ aud: 'api://demo' })
   })
 
-  it('gets no refresh token, in no answer, and none of what renews one', async () => {
+  it('gets no refresh token in any answer, and nothing that renews one', async () => {
     const answers = [
       await thief(shopPage, '/session'),
       await token(shopPage, { api: 'orders' }),
@@ -56,7 +56,7 @@ describe('whoever steals a session cookie', () => {
     }
   })
 
-  it('gets nothing of another front end: no session, no API, no scope', async () => {
+  it('gets nothing from another front end: no session, no API, no scope', async () => {
     const attempts = [
       await thief(deskPage, '/session'),
       await token(deskPage, { api: 'bills' }),
@@ -93,7 +93,7 @@ describe('whoever steals a session cookie', () => {
     expect((await thief(shopPage, '/session')).status).toBe(200)
   })
 
-  it('has it until its owner signs out, and not a moment longer, on no instance', async () => {
+  it('can use it until its owner signs out, and not afterwards, on any instance', async () => {
     expect((await thief(shopPage, '/session')).status).toBe(200)
 
     await owner.script(shopPage, '/logout', { method: 'POST' })
@@ -104,14 +104,14 @@ describe('whoever steals a session cookie', () => {
     }
   })
 
-  it('has it until its owner signs in again', async () => {
+  it('can use it until its owner signs in again', async () => {
     await owner.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/' })
 
     expect((await thief(shopPage, '/session')).status).toBe(401)
     expect((await owner.script(shopPage, '/session')).status).toBe(200)
   })
 
-  it('cannot make it live longer than its idle end by looking, or than its absolute end by using it', async () => {
+  it('cannot extend it beyond its idle end by reading the session, or beyond its absolute end by using it', async () => {
     const first = (await thief(shopPage, '/session')).json
     const idleOver = await stack.startInstance(clockAhead(3601))
     const nearAbsolute = await stack.startInstance({ ...clockAhead(43_190), Broker__SessionIdleSeconds: '43200' })

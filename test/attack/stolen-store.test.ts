@@ -17,7 +17,7 @@ import type { Tables } from '../setup/tables.ts'
 const toShop = { frontend: 'shop', return_url: 'http://localhost:3000/' }
 const grace = 'grace@contoso.example'
 
-describe('whoever has the session store', () => {
+describe('an attacker with the session store', () => {
   let stack: Stack
   let tables: Tables
   let person: Person
@@ -36,7 +36,7 @@ describe('whoever has the session store', () => {
   const onlyRow = async (): Promise<StoredRow> => (await tables.rows('sessions'))[0]!
   const elsewhere = () => ({ at: stack.brokers[1]!.url })
 
-  it('reads in it no token, no name, no id, no cookie and no key of a whole run', async () => {
+  it('finds in it no token, no name, no id, no cookie and no key of a whole run', async () => {
     stack.identityProvider.resetRequests()
     const given: Record<string, unknown>[] = []
     stack.identityProvider.changeTokenResponse(({ answer }) => {
@@ -94,7 +94,7 @@ describe('whoever has the session store', () => {
     }
   })
 
-  it('makes no session of the row’s own name and place', async () => {
+  it('cannot make a session cookie from the row’s partition and row key', async () => {
     const { partition, row } = await onlyRow()
     const place = Buffer.from(partition, 'base64url')
 
@@ -112,7 +112,7 @@ describe('whoever has the session store', () => {
     expect((await session()).status).toBe(200)
   })
 
-  it('can end a session, and that is all', async () => {
+  it('can end a session, and nothing more', async () => {
     await tables.store.remove('sessions', await onlyRow())
 
     expect((await session()).status).toBe(401)
@@ -125,11 +125,11 @@ describe('whoever has the session store', () => {
     ['a changed byte', ({ values }) => ({ ...values, owner: flip(values.owner as Uint8Array) })],
     ['a changed byte in the tokens', ({ values }) => ({ ...values, tokens: flip(values.tokens as Uint8Array) })],
     ['an end in another year', ({ values }) => ({ ...values, absoluteEnd: '4000000000000' })],
-    ['a format of tomorrow', ({ values }) => ({ ...values, format: '9' })],
+    ['a format of a later release', ({ values }) => ({ ...values, format: '9' })],
     ['another month’s key', ({ values }) => ({ ...values, ringKey: '2019-01' })],
     ['plain text', ({ values }) => ({ ...values, owner: '{"identity":{}}', tokens: '{}' })],
-    ['nothing in it', () => ({})],
-  ])('makes it no session by %s', async (_, change) => {
+    ['no values', () => ({})],
+  ])('cannot make a row a valid session with %s', async (_, change) => {
     const row = await onlyRow()
     const etag = await tables.store.replace('sessions', { ...row, values: change(row) }, row.etag)
 
@@ -140,7 +140,7 @@ describe('whoever has the session store', () => {
     expect((await session()).status).toBe(200)
   })
 
-  it('cannot put one person’s session into another’s row', async () => {
+  it('cannot move one person’s session into another person’s row', async () => {
     const [mine] = await tables.rows('sessions')
     const other = stack.person()
     await other.signIn(toShop, grace)
@@ -165,7 +165,7 @@ describe('whoever has the session store', () => {
     expect((await session(person, deskPage)).status).toBe(401)
   })
 
-  it('cannot make the ring take another key in place of one that was wrapped', async () => {
+  it('cannot replace a wrapped key in the ring', async () => {
     const [row] = await tables.store.list('service', 'key-ring')
     const forged = { ...row!, values: { ...row!.values, wrapped: randomBytes(256) } }
     const etag = await tables.store.replace('service', forged, row!.etag)
@@ -210,14 +210,14 @@ describe('whoever has the session store', () => {
     // The next honest sign-in works.
     expect((await stack.person().signIn(toShop, undefined, { at: cold.url })).status).toBe(303)
 
-    // So that it is the signature that keeps the forgery out: before the takeover an unsigned row is believed, once.
+    // This shows that the signature rejects the forgery: before the takeover, an unsigned row is accepted once.
     await put(unsigned)
     await tables.store.remove('service', marker)
     expect(await forgedAt((await stack.startInstance()).url)).toBe(200)
     await put(honest!.values)
   })
 
-  it('cannot have the key unwrapped anywhere but in the broker’s vault', async () => {
+  it('cannot cause the key to be unwrapped outside the broker’s vault', async () => {
     const [row] = await tables.store.list('service', 'key-ring')
     const values = { ...row!.values, wrappingVersion: 'https://evil.example/keys/k/0123' }
     const etag = await tables.store.replace('service', { ...row!, values }, row!.etag)
@@ -228,8 +228,8 @@ describe('whoever has the session store', () => {
     await tables.store.replace('service', row!, etag!)
   })
 
-  describe('and a cookie too', () => {
-    it('brings an ended session back, until the absolute end that is sealed in it', async () => {
+  describe('and a session cookie', () => {
+    it('can restore an ended session, until the absolute end that is sealed in it', async () => {
       const cookie = `__Host-session-shop=${(await person.cookies())['__Host-session-shop']!}`
       const withCookie = (at?: string) =>
         stack.person().script(shopPage, '/session', { headers: { cookie }, ...(at === undefined ? {} : { at }) })
@@ -253,7 +253,7 @@ function flip(bytes: Uint8Array): Uint8Array {
   return changed
 }
 
-/** As it is, as base64url says it, and what it decodes to. */
+/** The value itself, its base64url encoding, and its base64url decoding. */
 function formsOf(value: string): readonly Buffer[] {
   const decoded = Buffer.from(value, 'base64url')
   return [
