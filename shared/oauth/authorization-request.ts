@@ -19,6 +19,8 @@ export interface ClientRequest {
   readonly openid?: readonly string[]
   /** For the ID token: the client recognises its own request by it (OpenID Connect Core §15.5.2). */
   readonly nonce?: string | undefined
+  /** The most seconds since the person authenticated (OpenID Connect Core §3.1.2.1). */
+  readonly maxAge?: number | undefined
   /** `fragment`, or the query where left out. */
   readonly responseMode?: 'fragment' | undefined
 }
@@ -40,6 +42,7 @@ export const clientParameterLimits = {
   state: 1024,
   scope: 2048,
   resource: 512,
+  max_age: 9,
   code_challenge: 128,
   code_challenge_method: 16,
   prompt: 64,
@@ -59,7 +62,6 @@ const longestReturnedState = 6 * 1024
 const unsupported: ReadonlySet<string> = new Set([
   'request',
   'request_uri',
-  'max_age',
   'acr_values',
   'authorization_details',
   'dpop_jkt',
@@ -158,8 +160,20 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
     ),
     frontEnd,
   )
-  const client: ClientRequest = { ...target, codeChallenge, openid: requested.openid, nonce: parameters.nonce }
+  const client: ClientRequest = {
+    ...target,
+    codeChallenge,
+    openid: requested.openid,
+    nonce: parameters.nonce,
+    maxAge: maxAgeOf(parameters.max_age),
+  }
   return { client, scopes, hints }
+}
+
+function maxAgeOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^\d+$/.test(text)) throw invalid('max_age', 'not a number of seconds')
+  return Number(text)
 }
 
 /** @returns undefined also for an empty value, which counts as absent (RFC 6749 §3.1) */

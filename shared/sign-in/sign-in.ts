@@ -290,6 +290,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         }
         step = flowEvents.begin('redeemed', about)
         const { identity, redeemed } = await redeem(taken, current, provider)
+        checkAuthenticationAge(identity, current)
         // An OAuth client's session begins when it brings its code.
         if (!current.client) {
           step.end()
@@ -312,5 +313,19 @@ export function createSignIn(options: SignInOptions): SignIn {
         })
       }
     },
+  }
+}
+
+const clockToleranceSeconds = 60
+
+/**
+ * OpenID Connect Core §3.1.2.1 and §3.1.3.7, 13: with `max_age` the provider names when the person authenticated. One
+ * that ignores the parameter must not look as if it had complied.
+ */
+function checkAuthenticationAge({ authenticatedAt }: Identity, { client, begunAt }: CurrentTransaction): void {
+  if (client?.maxAge === undefined) return
+  const earliest = begunAt / 1000 - client.maxAge - clockToleranceSeconds
+  if (authenticatedAt === undefined || authenticatedAt < earliest) {
+    throw new BrokerError('login_required', { detail: 'auth_time' })
   }
 }

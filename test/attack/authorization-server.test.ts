@@ -124,7 +124,7 @@ describe('the authorization server', () => {
       ['claims about a person', { claims: '{"id_token":{"email":null}}' }, 'invalid_request'],
       ['a request object', { request: 'eyJhbGciOiJub25lIn0.e30.' }, 'invalid_request'],
       ['a request URI', { request_uri: 'https://evil.example/' }, 'invalid_request'],
-      ['max_age', { max_age: '0' }, 'invalid_request'],
+      ['a max_age that is no number', { max_age: '-1' }, 'invalid_request'],
       ['a hint of 6 KB', { login_hint: 'a'.repeat(6000) }, 'invalid_request'],
       ['control characters', { login_hint: 'a\r\nset-cookie: b' }, 'invalid_request'],
     ])('%s', async (_, changes, error) => {

@@ -245,6 +245,26 @@ describe('the broker as OpenID provider', () => {
     })
   })
 
+  it('passes max_age on, and refuses an answer of a provider that does not name the time or authenticated too long ago', async () => {
+    const person = stack.person()
+    const { tokens } = await signIn({ max_age: '600' }, person)
+    expect(decodeJwt(tokens.id_token!).auth_time).toBeGreaterThan(Date.now() / 1000 - 600)
+
+    const begun = await person.begin(authorizationRequest(newPkce(), { scope, max_age: '0' }))
+    expect(new URL(begun.location!).searchParams.get('max_age')).toBe('0')
+
+    for (const auth_time of [undefined, Math.floor(Date.now() / 1000) - 3600]) {
+      stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => {
+        const claims = { ...decodeJwt(answer.id_token as string), auth_time }
+        return { ...answer, id_token: await signIdToken(claims) }
+      })
+      const answer = await authorize(stack.person(), authorizationRequest(newPkce(), { scope, max_age: '600' }))
+      expect(Object.fromEntries(answer)).toMatchObject({ error: 'login_required' })
+      expect(answer.has('code')).toBe(false)
+    }
+    stack.identityProvider.changeTokenResponse(({ answer }) => answer)
+  })
+
   describe('the parameter resource', () => {
     it('selects the API, at /login and at /token', async () => {
       const pkce = newPkce()

@@ -50,7 +50,7 @@ describe('an authorization request', () => {
     expect(answer.searchParams.get('error')).toBe('invalid_request')
   })
 
-  it.each(['request', 'request_uri', 'max_age', 'acr_values', 'authorization_details', 'dpop_jkt'])(
+  it.each(['request', 'request_uri', 'acr_values', 'authorization_details', 'dpop_jkt'])(
     'with %s is refused, since dropping it would look like a yes',
     async (name) => {
       const query = new URLSearchParams(authorizationRequest(newPkce(), { [name]: '1' }))

@@ -57,6 +57,7 @@ const parameterTexts: Readonly<Record<string, string>> = {
   claims: 'A claims challenge, as the broker or the API returned it.',
   ui_locales: 'Language tags, separated by spaces.',
   resource: 'OAuth client: the API that the scopes belong to (RFC 8707).',
+  max_age: 'OAuth client: the most seconds since the person authenticated.',
 }
 
 function loginParameters(): readonly object[] {
