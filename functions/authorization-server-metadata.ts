@@ -5,9 +5,9 @@ import type { Handle } from './respond.ts'
 
 export const authorizationServerMetadata =
   ({ authorizationServer, baseUrl }: Pick<Broker, 'authorizationServer' | 'baseUrl'>): Handle =>
-  ({ params }) => {
+  async ({ params }) => {
     // RFC 8414 §3.1 puts the issuer's path behind the well-known one. The path of another issuer has no metadata here.
     const issuerPath = params?.issuerPath?.replace(/\/$/, '') ?? ''
     const isOurs = issuerPath === '' || `/${issuerPath}` === new URL(baseUrl).pathname
-    return Promise.resolve(isOurs ? json(200, authorizationServer.metadata()) : text(404, 'not found'))
+    return isOurs ? json(200, await authorizationServer.metadata()) : text(404, 'not found')
   }

@@ -5,5 +5,5 @@ import type { Handle } from './respond.ts'
 
 export const openidConfiguration =
   ({ authorizationServer }: Pick<Broker, 'authorizationServer'>): Handle =>
-  () =>
-    Promise.resolve(json(200, authorizationServer.openidConfiguration()))
+  async () =>
+    json(200, await authorizationServer.openidConfiguration())

@@ -1,11 +1,9 @@
 /** Composes the flows: settings `baseUrl`, `signIn`, `session.absoluteSeconds`. */
+import { lazy, lazyObject } from '../../shared/async/lazy.ts'
 import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import type { KeyRing } from '../../shared/crypto/key-ring.ts'
-import { createAuthorizationServer } from '../../shared/oauth/authorization-server.ts'
 import type { AuthorizationServer } from '../../shared/oauth/authorization-server.ts'
-import { createSigningKeys } from '../../shared/oauth/signing-keys.ts'
 import type { SigningAlgorithm } from '../../shared/oauth/signing-keys.ts'
-import { createUserinfo } from '../../shared/oauth/userinfo.ts'
 import { createSignIn } from '../../shared/sign-in/sign-in.ts'
 import type { SignIn } from '../../shared/sign-in/sign-in.ts'
 import { createSignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
@@ -64,19 +62,39 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
       onFault,
     }),
     signOutElsewhere: createSignOutElsewhere({ store, ring, providers, flowEvents, clock }),
-    authorizationServer: createAuthorizationServer({
-      issuer: baseUrl,
-      frontEnds,
-      codes,
-      refreshTokens,
-      sessions,
-      signOut,
-      signingKeys: createSigningKeys({ store, ring, clock, algorithms: algorithmsOf(frontEnds), onFault }),
-      userinfo: createUserinfo({ store, ring, frontEnds, clock }),
-      flowEvents,
-      clock,
-      onFault,
-    }),
+    authorizationServer: lazyObject(
+      lazy(async () => {
+        const [{ createAuthorizationServer }, { createSigningKeys }, { createUserinfo }] = await Promise.all([
+          import('../../shared/oauth/authorization-server.ts'),
+          import('../../shared/oauth/signing-keys.ts'),
+          import('../../shared/oauth/userinfo.ts'),
+        ])
+        return createAuthorizationServer({
+          issuer: baseUrl,
+          frontEnds,
+          codes,
+          refreshTokens,
+          sessions,
+          signOut,
+          signingKeys: createSigningKeys({ store, ring, clock, algorithms: algorithmsOf(frontEnds), onFault }),
+          userinfo: createUserinfo({ store, ring, frontEnds, clock }),
+          flowEvents,
+          clock,
+          onFault,
+        })
+      }),
+      // Every method, so that the compiler reports a missing one.
+      {
+        token: true,
+        revoke: true,
+        signOut: true,
+        metadata: true,
+        openidConfiguration: true,
+        idTokenKeys: true,
+        userinfo: true,
+        endSession: true,
+      },
+    ),
   }
 }
 

@@ -42,9 +42,9 @@ export interface AuthorizationServer {
    */
   signOut(clientId: string, refreshToken: string, signedOutUrl: string | undefined): Promise<string>
   /** RFC 8414 §2. */
-  metadata(): object
+  metadata(): Promise<object>
   /** OpenID Connect Discovery §3. */
-  openidConfiguration(): object
+  openidConfiguration(): Promise<object>
   /** The public keys that verify ID tokens. RFC 7517 §5. */
   idTokenKeys(): Promise<readonly object[]>
   /** OpenID Connect Core §5.3; the parameters are those of `Userinfo.read`. */
@@ -99,8 +99,8 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       return options.signOut.begin(client, await refreshTokens.findKey(refreshToken, client.id), signedOutUrl)
     },
 
-    metadata: () => authorizationServerMetadata(issuer),
-    openidConfiguration: () => openidProviderMetadata(issuer),
+    metadata: () => Promise.resolve(authorizationServerMetadata(issuer)),
+    openidConfiguration: () => Promise.resolve(openidProviderMetadata(issuer)),
     idTokenKeys: () => options.signingKeys.published(),
     userinfo: (accessToken, origin) => options.userinfo.read(accessToken, origin),
     endSession: (fields) => endSession(fields, { ...options, keys: options.signingKeys }),
