@@ -1,4 +1,4 @@
-/** Adapter to the Azure Functions host: its request, context and response, and nothing else. */
+/** Adapter to the Azure Functions host: converts its request, context and response. */
 import { defined } from '../shared/json/json.ts'
 import type { HttpHandler, HttpMethod, HttpResponseInit, InvocationContext } from '@azure/functions'
 import type { Answer } from '../shared/http/answer.ts'

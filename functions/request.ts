@@ -1,4 +1,4 @@
-/** Reads a request: bounds first, then text. shared/ decides on the values. Nothing here knows the host. */
+/** Reads a request: bounds first, then text. shared/ decides on the values. Independent of the host. */
 import { BrokerError } from '../shared/errors/errors.ts'
 import { parseCookies } from '../shared/http/cookies.ts'
 import type { RequestCookies } from '../shared/http/cookies.ts'
@@ -76,7 +76,7 @@ export async function readJson<Name extends string>(
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid('body', 'not an object')
   const members = Object.entries(body)
   for (const [name, value] of members) {
-    if (!names.some((known) => known === name)) throw invalid('body', `takes only ${names.join(', ')}`)
+    if (!names.some((known) => known === name)) throw invalid('body', `accepts only ${names.join(', ')}`)
     if (typeof value !== 'string') throw invalid(name, 'not a text')
   }
   return Object.fromEntries(members) as Partial<Record<Name, string>>

@@ -1,6 +1,6 @@
 /**
  * Turns a handler's outcome into a complete answer: headers that every answer has, the reference, CORS, the guard for
- * scripts, and an error as a page, as problem details or in OAuth's form. Nothing here knows the host.
+ * scripts, and an error as a page, as problem details or in OAuth's form. Independent of the host.
  */
 import { asBrokerError, BrokerError } from '../shared/errors/errors.ts'
 import {

@@ -1,4 +1,4 @@
-/** Timer: reads the vault and continues the certificate's roll, which takes hours; also covers lost events. */
+/** Timer: reads the vault and continues the certificate's roll, which lasts hours; also covers lost events. */
 import type { Timer } from '@azure/functions'
 import { asBrokerError } from '../shared/errors/errors.ts'
 import { describeError } from '../shared/telemetry/log.ts'

@@ -7,8 +7,8 @@ import type { CertificateVersion } from '../vault/vault.ts'
 import type { CertificateFacts } from './certificate-facts.ts'
 
 /**
- * - `new`: the provider has not been asked yet
- * - `unregistered`: the provider did not accept it when it was asked
+ * - `new`: the provider has not been tried with it yet
+ * - `unregistered`: the provider did not accept it
  * - `registering`: addKey was begun, and its answer is not known
  * - `registered`: at the application, and not seen to be accepted yet
  * - `accepted`: the provider was seen to accept it

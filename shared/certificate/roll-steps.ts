@@ -30,7 +30,7 @@ export type Outcome =
 export interface StepContext {
   readonly now: number
   readonly pace: Pace
-  /** True where the application's keys can be changed here: at Entra, with the application's object id. */
+  /** True where the broker can change the application's keys: the provider has an API for them, and the object id is set. */
   readonly canRegister: boolean
   /** The name of this run. */
   readonly by: string
@@ -103,7 +103,7 @@ export function beginStep(record: CertificateRecord, step: Work, { now, by, pace
   return { ...noted, underWay }
 }
 
-/** The record after the step. The step's version may have changed meanwhile, its lease may not. */
+/** The record after the step. The step's version may have changed during the step, its lease may not. */
 export function finishStep(
   record: CertificateRecord,
   step: Work,
@@ -139,7 +139,7 @@ function apply(
       return accept(clean, record, context)
     case 'refused': {
       const refused = failed(outcome.code)
-      // After addKey it takes a while until every instance of the provider knows the key. Otherwise it has to be added.
+      // After addKey every instance of the provider learns the key with a delay. Otherwise it has to be added.
       const isNew = version.status === 'registered' && now - version.since < pace.forgetAfter
       if (isNew || version.status === 'accepted') return refused
       // No step has failed yet, so the next one need not wait.
@@ -148,7 +148,7 @@ function apply(
     }
     case 'failed': {
       const late = failed(outcome.code, outcome.retryAfterSeconds)
-      // It may have been added although the answer was lost, or by a person meanwhile: probe before adding it again.
+      // It may have been added although the answer was lost, or by a person: probe before adding it again.
       return version.status === 'registering' ? withStatus(late, 'new', now) : late
     }
   }

@@ -199,7 +199,7 @@ export interface AssertionClaims extends AssertionForm {
 }
 
 /**
- * One assertion by a given version. RFC 7523 §3.
+ * Signs one assertion with one version. RFC 7523 §3.
  *
  * @throws {BrokerError} `signature_invalid`, and what the vault throws
  */

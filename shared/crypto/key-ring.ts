@@ -166,7 +166,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
       return loaded.key
     } catch (error) {
       failures.set(month, { error, until: clock() + retryAfter })
-      // The rows that were read may be the fault, and repaired meanwhile.
+      // The rows that were read may be the fault, and repaired since.
       rows = undefined
       throw error
     }

@@ -12,7 +12,7 @@ const form = /^(\d{4}-\d{2}-[0-9a-f]{8})\.([\w-]+)$/
 
 /**
  * @param content is stored as JSON
- * @param context the use and the place of the token (the cookie's name): a token that is moved elsewhere does not open
+ * @param context the use and the place of the token (the cookie's name): in any other place the token does not open
  * @param key of the ring, usually the current one
  */
 export function sealToken(content: unknown, context: string, key: RingKey): string {

@@ -333,7 +333,7 @@ export const errorCatalogue = {
     status: 503,
     responsible: 'operator',
     title: 'The network proxy does not let the broker reach another service.',
-    remedy: `${retry} Operator: check HTTPS_PROXY (an http or https address, with the user name and password that the proxy needs), or name the host in NO_PROXY; the log says which answer came.`,
+    remedy: `${retry} Operator: check HTTPS_PROXY (an http or https address, with the user name and password that the proxy needs), or name the host in NO_PROXY; the log contains the proxy’s answer.`,
   },
   managed_identity_unavailable: {
     status: 503,

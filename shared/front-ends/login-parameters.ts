@@ -49,7 +49,7 @@ export function parseLoginParameters(query: URLSearchParams): LoginParameters {
     const known = loginParameters.find((parameter) => parameter === name)
     if (!known)
       throw new BrokerError('parameter_invalid', {
-        members: { parameter: shown(name), problem: 'not taken by /login' },
+        members: { parameter: shown(name), problem: 'not accepted by /login' },
       })
     if (parameters[known] !== undefined) throw new BrokerError('parameter_repeated', { members: { parameter: known } })
     if (value.length > loginParameterLimits[known]) {
@@ -100,11 +100,11 @@ function checkScopes(text: string | undefined, frontEnd: FrontEnd): readonly str
   return scopes
 }
 
-/** Claims about the access token that a conditional access challenge may ask for; `capolids` is the provider's own name for one. */
+/** Claims about the access token that a conditional access challenge may request; `capolids` is the provider's own name for one. */
 const claimNames = new Set(['acrs', 'xms_cc', 'xms_rp_ipaddr', 'nbf', 'capolids', 'polids', 'cnf', 'deviceid'])
 
 /**
- * A claims challenge (OpenID Connect Core §5.5), by an allow-list: a forged one could ask for anything about a person.
+ * A claims challenge (OpenID Connect Core §5.5), by an allow-list: a forged one could request any claim about a person.
  *
  * @returns the challenge, serialized again from the accepted members
  */

@@ -33,7 +33,7 @@ export function parseCookies(header: string | null | undefined): RequestCookies 
   return cookies
 }
 
-/** By a loop: a regular expression that ends in `$` takes quadratic time on a header of 32 KB of spaces. */
+/** By a loop: a regular expression that ends in `$` needs quadratic time on a header of 32 KB of spaces. */
 function withoutBlanks(text: string): string {
   let [from, to] = [0, text.length]
   while (from < to && isBlank(text[from])) from += 1

@@ -1,7 +1,7 @@
 /**
  * One-time codes of OAuth clients (RFC 6749 §4.1.2): a minute long, used once under any race, found by their hash. The
- * row holds the session that the code will open, sealed by the code itself, so that the row alone opens nothing. It is
- * in the partition of that session, so that a sign-out finds it too.
+ * row holds the session that the code will open, sealed by the code itself, so the row alone cannot be opened. It is in
+ * the partition of that session, so that a sign-out finds it too.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
@@ -18,7 +18,7 @@ import type { FrontEnd } from '../front-ends/front-ends.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import type { EndForReuse } from './reuse.ts'
 
-/** The grant that a code stands for. */
+/** The grant that a code represents. */
 export interface CodeGrant {
   readonly clientId: string
   readonly redirectUri: string
@@ -54,10 +54,10 @@ export interface CodePresented {
 export interface AuthorizationCodes {
   issue(grant: CodeGrant): Promise<string>
   /**
-   * Takes a code, once among all instances.
+   * Redeems a code; of all instances and requests, one succeeds.
    *
    * @returns its grant, and a function to call after the session exists: `reused` where the code was used again
-   *   meanwhile, `signed out` where a sign-out has removed it
+   *   in that time, `signed out` where a sign-out has removed it
    * @throws {BrokerError} `grant_invalid`, also for a second use, which ends the session of the first;
    *   `scope_not_registered`; `target_invalid`
    */

@@ -130,7 +130,7 @@ export function parseAuthorizationRequest(
 function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: AnswerTarget) {
   const parameters: Record<string, string> = {}
   for (const name of new Set(query.keys())) {
-    if (unsupported.has(name) && query.getAll(name).some(Boolean)) throw invalid(name, 'not taken by /login')
+    if (unsupported.has(name) && query.getAll(name).some(Boolean)) throw invalid(name, 'not accepted by /login')
     // RFC 8707 §2 permits several; an access token of the provider is for one API.
     if (name === 'resource' && query.getAll(name).length > 1) throw new BrokerError('target_invalid')
     if (query.getAll(name).length > 1) throw new BrokerError('parameter_repeated')
@@ -145,7 +145,7 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
     throw new BrokerError('response_type_unsupported')
   }
   const { code_challenge: codeChallenge, code_challenge_method: method } = parameters
-  // RFC 7636 §4.2: the base64url of a SHA-256. `plain` protects nothing that TLS does not.
+  // RFC 7636 §4.2: the base64url of a SHA-256. `plain` adds no protection to TLS.
   if (codeChallenge === undefined || method !== 'S256' || !/^[\w-]{43}$/.test(codeChallenge)) {
     throw new BrokerError('code_challenge_missing')
   }

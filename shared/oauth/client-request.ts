@@ -1,12 +1,12 @@
 /**
  * A form that an OAuth client posts to `/token` or `/revoke`: its parameters and the client that sends it. Clients are
- * public (RFC 6749 §2.1), so a client identifies itself by `client_id` and authenticates by nothing. RFC 6749 §3.2.
+ * public (RFC 6749 §2.1), so a client identifies itself by `client_id` and does not authenticate. RFC 6749 §3.2.
  */
 import { BrokerError } from '../errors/errors.ts'
 import { hasControlCharacter } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 
-/** A request of a client, parsed as a form; nothing in it is trusted. */
+/** A request of a client, parsed as a form; untrusted. */
 export interface ClientForm {
   readonly fields: URLSearchParams
   /** The header Origin, where a browser's script sends the request. */

@@ -1,7 +1,7 @@
 /**
  * Sign-out that an OAuth client starts by redirect. OpenID Connect RP-Initiated Logout 1.0 §2. Only an ID token that the
- * broker signed names a session to end: a request without one ends nothing here, and the identity provider decides
- * whether it asks the person, so that a link of another site signs nobody out silently.
+ * broker signed names a session to end: a request without one ends no session here, and the identity provider
+ * decides whether the person must confirm, so that a link of another site cannot sign a person out silently.
  */
 import { createPublicKey, verify } from 'node:crypto'
 import { promisify } from 'node:util'
@@ -26,7 +26,7 @@ const limits = { id_token_hint: 4096, client_id: 64, post_logout_redirect_uri: 1
  * @param fields of the query or of the form; untrusted
  * @returns the URL to send the browser to: the provider's sign-out, or the client's page
  * @throws {BrokerError} `parameter_repeated`, `parameter_invalid`, `client_unknown`, `id_token_hint_invalid`,
- *   `return_url_not_registered`; then nothing has ended
+ *   `return_url_not_registered`; then no session has ended
  */
 export async function endSession(fields: URLSearchParams, options: EndSessionOptions): Promise<string> {
   const hintText = read(fields, 'id_token_hint')

@@ -12,7 +12,7 @@ export interface IdTokenSubject {
   readonly audience: string
   readonly identity: Identity
   readonly scopes: OpenidScopes
-  /** The session's row; it opens nothing. */
+  /** The session's row; without the refresh token it grants no access. */
   readonly rowKey: RowKey
   /** Of the authorization request; only in the first ID token of a grant. */
   readonly nonce?: string | undefined
@@ -65,7 +65,7 @@ export function claimsOf(identity: Identity, scopes: OpenidScopes): Readonly<Rec
   }
 }
 
-/** The name of a session for its client: the row's key, which opens nothing without the refresh token's secret. */
+/** The name of a session for its client: the row's key, which is useless without the refresh token's secret. */
 export function toSessionId({ partition, row }: RowKey): string {
   return `${partition}.${row}`
 }

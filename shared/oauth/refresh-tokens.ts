@@ -1,6 +1,6 @@
 /**
  * Refresh tokens of OAuth clients: opaque handles of a session, each for one use (RFC 9700 §4.14.2). Each use seals the
- * session under the secret of the next token, so a used token opens nothing.
+ * session under the secret of the next token, so a used token cannot open it.
  *
  * An answer can be lost, so a used token is accepted once more within its grace, from the same web origin, and receives
  * the same successor. Requests that arrived before the first use was written count as one use with it. Every other use
@@ -41,7 +41,7 @@ export interface UsedRefreshToken {
 /** The part of a front end's registration that its refresh tokens depend on. */
 export type Client = Pick<FrontEnd, 'id' | 'apis'>
 
-/** A refresh request, parsed; nothing in it is trusted, except that the client is registered. */
+/** A refresh request, parsed; untrusted, except that the client is registered. */
 export interface RefreshRequest {
   readonly refreshToken: string
   /** The client as it is registered now: an API that it has lost is refused, granted or not. */
@@ -203,7 +203,7 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
           isRepeat: false,
           ...grantOf(read),
         }
-      // Another request wrote in between: a renewal, or a use of the same token, after which it opens nothing.
+      // Another request wrote in between: a renewal, or a use of the same token, which can no longer open the row.
       read = await sessions.find(key)
     }
     // A renewal that hangs, or the pause after a failed one, holds the row: this token stays the current one. That is no

@@ -11,7 +11,7 @@ export function authorizationServerMetadata(issuer: string): Readonly<Record<str
     authorization_endpoint: urlOf(issuer, 'login'),
     token_endpoint: urlOf(issuer, 'token'),
     revocation_endpoint: urlOf(issuer, 'revoke'),
-    // Not /.well-known/jwks.json: those keys prove the broker to the identity provider, and sign nothing for a client.
+    // Not /.well-known/jwks.json: those keys prove the broker to the identity provider, and sign no token for a client.
     jwks_uri: urlOf(issuer, 'idTokenKeys'),
     response_types_supported: ['code'],
     response_modes_supported: ['query', 'fragment'],

@@ -49,7 +49,7 @@ export interface SigningKeysOptions {
 const partition = 'id-token-keys'
 const format = '1'
 const hour = 60 * 60 * 1000
-/** How long a key is published before it signs, where another key can sign meanwhile. */
+/** How long a key is published before it signs, where another key can sign in that time. */
 const publishedFirst = 24 * hour
 /** How long after its month a key may sign: an idle month ends without a request that makes the next key. */
 const signsAfterMonth = 3 * 24 * hour

@@ -155,7 +155,7 @@ function parseAddresses(text: string): BlockList | undefined {
     else return undefined
     return list
   } catch {
-    return undefined // no such block or range: it is compared as a name, and matches nothing
+    return undefined // no such block or range: it is compared as a name, and matches no host
   }
 }
 

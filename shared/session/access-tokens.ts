@@ -171,7 +171,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
       throw error
     }
     if (error.code === 'id_token_refused') {
-      // The refresh token gives tokens of another person, so it is not used again: from here on the answer is
+      // The refresh token returns tokens of another person, so it is not used again: from here on the answer is
       // interaction_required, and the person renews the session by signing in.
       const { session } = leased
       await sessions
@@ -185,7 +185,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     return stillGood(current, error)
   }
 
-  /** Use moves the idle end. It is written only after a tenth of the idle time, so that most uses write nothing. */
+  /** Use moves the idle end. It is written only after a tenth of the idle time, so that most uses cause no write. */
   const keepAlive = async (read: ReadSession): Promise<void> => {
     const next = sessions.touched(read.session)
     const moved = next.owner.idleEnd - read.session.owner.idleEnd
@@ -195,7 +195,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   }
 
   const serveOnce = singleFlight(serve, ({ key, scopes }) =>
-    // With the secret: a request with another secret for the same row has proved nothing.
+    // With the secret: a request with another secret for the same row is not authenticated by this one.
     JSON.stringify([
       key.frontEndId,
       key.rowKey.row,

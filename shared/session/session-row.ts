@@ -1,7 +1,7 @@
 /**
  * A session and its row in the store. This file is the only one that knows the columns: the owner and the tokens are
  * sealed by the cookie's secret and the key ring together; a lease of a renewal and the rotation of a refresh token
- * stand beside them in clear, and open nothing.
+ * are stored beside them unencrypted: they cannot open the session.
  */
 import { hash, randomBytes } from 'node:crypto'
 import type { Identity } from '../provider/identity.ts'
@@ -150,7 +150,7 @@ function rowOf(secret: Uint8Array): string {
 
 type Part = 'owner' | 'tokens'
 
-/** Binds the sealed bytes to their row, front end and end: moved elsewhere, they do not open. */
+/** Binds the sealed bytes to their row, front end and end: in any other row they do not open. */
 function contextOf(part: Part, { frontEndId, rowKey }: SessionKey, ringKeyId: string, absoluteEnd: string): string {
   return JSON.stringify([format, part, ringKeyId, rowKey.partition, rowKey.row, frontEndId, absoluteEnd])
 }

@@ -49,7 +49,7 @@ export interface Sessions {
   replace(read: ReadSession, next: Session, state?: RowState): Promise<ReadSession | undefined>
   /** The same session with its idle end moved by this use; the absolute end stays. */
   touched(session: Session): Session
-  /** @param etag where given, only this version of the row is ended @returns false where it was gone, or changed */
+  /** @param etag limits the end to this version of the row @returns false where it was gone, or changed */
   end(key: Pick<SessionKey, 'rowKey'>, etag?: string): Promise<boolean>
 }
 
@@ -59,7 +59,7 @@ export interface SessionsOptions {
   readonly clock: Clock
   readonly idleSeconds: number
   readonly absoluteSeconds: number
-  /** A read is served from memory for this long. In that time this instance may miss a sign-out elsewhere. */
+  /** A read is served from memory for this long. In that time this instance may miss a sign-out at another instance. */
   readonly cacheSeconds: number
 }
 

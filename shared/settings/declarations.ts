@@ -196,7 +196,7 @@ export const declarations = {
     name: 'Broker__ResponseMode',
     section: 'Identity provider',
     sentence:
-      'How the provider sends its response to /callback. form_post keeps the code out of URLs and logs. query puts the code into the URL; it is for providers that support nothing else.',
+      'How the provider sends its response to /callback. form_post keeps the code out of URLs and logs. query puts the code into the URL; it is for providers that do not support form_post.',
     bounds: '`form_post` or `query`',
     default: 'form_post',
     local: 'form_post',
@@ -206,7 +206,7 @@ export const declarations = {
     name: 'Broker__AdditionalHosts',
     section: 'Broker',
     sentence:
-      'Hosts of Azure services that the broker does not know, such as the login host or the vault of a new cloud. Risk: the broker sends tokens of its managed identity, client assertions and session rows to these hosts, so a wrong name gives them to a stranger. Leave it out unless a setting is refused as belonging to no Azure cloud and you have verified its host.',
+      'Hosts of Azure services that the broker does not know, such as the login host or the vault of a new cloud. Risk: the broker sends tokens of its managed identity, client assertions and session rows to these hosts, so a wrong name hands them to a stranger. Leave it out unless a setting is refused as belonging to no Azure cloud and you have verified its host.',
     bounds: 'full host names, separated by commas; no patterns, no IP addresses',
     optional: true,
     example: 'login.newcloud.example,contoso.vault.newcloud.example',

@@ -8,7 +8,7 @@ import type { Refusal } from './settings-error.ts'
 /** A name from configurations for Microsoft.Identity.Web. */
 export interface UsualName {
   readonly name: string
-  /** The only accepted value, since it changes nothing. */
+  /** The only accepted value, since it has no effect. */
   readonly takenAs?: string
   readonly problem: string
   readonly fix: string
@@ -35,7 +35,7 @@ export const usualNames: readonly UsualName[] = [
   {
     name: 'AzureAd__RemoteSignOutPath',
     problem: 'is fixed',
-    fix: 'Delete it: sign-outs elsewhere are told to a fixed path of the broker.',
+    fix: 'Delete it: the identity provider reports sign-outs to a fixed path of the broker.',
   },
   {
     name: 'AzureAd__Scopes',
@@ -44,7 +44,7 @@ export const usualNames: readonly UsualName[] = [
   },
   {
     name: 'AzureAd__Authority',
-    problem: 'says two things in one',
+    problem: 'combines two settings',
     fix: 'Delete it, and write AzureAd__Instance and AzureAd__TenantId, or Broker__Authority where the provider is not Entra ID.',
   },
   { name: 'AzureAd__ResponseMode', problem: 'has another name in this broker', fix: 'Write Broker__ResponseMode.' },

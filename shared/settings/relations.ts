@@ -75,7 +75,7 @@ function reportHostReferences(texts: SetTexts, report: SettingsReport): void {
   }
 }
 
-/** On loopback such a setting endangers nothing, and a developer may need it. */
+/** On loopback such a setting is no risk, and a developer may need it. */
 function reportSwitches(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
   const { baseUrl, instance, authority, vaultUrl, tableServiceUri, graphUrl } = values
   const needed = [baseUrl, instance ?? authority, vaultUrl, tableServiceUri]

@@ -32,7 +32,7 @@ const keyOfHostStorage: Refusal = {
   fix: 'On a laptop write UseDevelopmentStorage=true; in Azure delete it and set AzureWebJobsStorage__accountName, AzureWebJobsStorage__credential (managedidentity) and AzureWebJobsStorage__clientId.',
 }
 
-/** @returns the refusal of a setting that contains a secret; it repeats nothing of the value */
+/** @returns the refusal of a setting that contains a secret; it repeats no part of the value */
 export function findSecret(name: string, value: string): Refusal | undefined {
   if (repeatedByPlatform.test(name)) return undefined
   // Other names that end in _CLIENT_SECRET belong to other programs.

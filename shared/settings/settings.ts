@@ -79,7 +79,7 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
       /** An origin; undefined where the provider has no Graph. */
       graphUrl: graphUrlOf(values),
       responseMode: values.responseMode,
-      /** undefined: as the provider's metadata says. */
+      /** undefined: as in the provider's metadata. */
       offlineAccess: values.offlineAccess,
       /** True where the tenant has signing keys for this application alone; undefined counts as false. */
       applicationSigningKeys: values.applicationSigningKeys,
@@ -116,7 +116,7 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
       absoluteSeconds: values.sessionAbsoluteSeconds,
       cacheSeconds: values.sessionCacheSeconds,
     },
-    /** undefined: nothing is reported. */
+    /** undefined: telemetry is off. */
     telemetry: telemetryOf(values, warnings),
     frontEnds: values.frontEnds,
   }
@@ -135,7 +135,7 @@ function graphUrlOf({ instance, graphUrl }: Values): string | undefined {
 
 /**
  * A copy of the example that names a real vault needs the developer's own `az` or `azd` sign-in: the local identity
- * endpoint is still set there, and its tokens open nothing in Azure.
+ * endpoint is still set there, and Azure rejects its tokens.
  */
 function isManagedIdentity({ identityEndpoint, vaultUrl }: Values, texts: SetTexts): boolean {
   if (texts.has('WEBSITE_INSTANCE_ID') || texts.has('WEBSITE_SITE_NAME')) return true

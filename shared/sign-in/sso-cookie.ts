@@ -56,7 +56,7 @@ export async function endOldestMarks(cookies: RequestCookies, ring: KeyRing, now
  * Decides whether an OAuth client may sign this browser in without a question. The provider may know the browser, and
  * would then answer at once. That is right for a client with `singleSignOn`, and for a client whose own mark the browser
  * holds. `prompt=none` at any other client is refused in every case, so that its answer does not reveal whether the
- * browser has signed in elsewhere.
+ * browser has signed in at another client.
  *
  * @param hints of the authorization request, checked
  * @returns the hints to pass on to the provider

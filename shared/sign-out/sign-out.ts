@@ -33,7 +33,7 @@ export interface SignOut {
   /**
    * Ends the session of a row that a verified ID token names. Its tokens stay unread, since the row's secret is missing.
    *
-   * @param rowKey undefined where the request names no session: nothing ends here
+   * @param rowKey undefined where the request names no session: then no session ends here
    * @param signedOutUrl untrusted; must be registered
    * @param state of the client, returned with the URL; untrusted
    * @returns the URL to send the browser to

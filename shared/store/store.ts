@@ -31,7 +31,7 @@ export interface Store {
   find(table: TableName, key: RowKey, columns?: readonly string[]): Promise<StoredRow | undefined>
   /** Replaces the whole row. @returns the new etag; undefined when it was changed or removed since */
   replace(table: TableName, row: Row, etag: string): Promise<string | undefined>
-  /** @returns false when it was gone, or changed since `etag` where one is given */
+  /** @returns false when it was gone, or changed since the `etag` in the call */
   remove(table: TableName, key: RowKey, etag?: string): Promise<boolean>
   /** All rows of one partition. */
   list(table: TableName, partition: string): Promise<readonly StoredRow[]>

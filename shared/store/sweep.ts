@@ -2,7 +2,7 @@
 import type { Store, TableName } from './store.ts'
 import type { Clock } from '../async/deadline.ts'
 
-/** @returns how many rows were removed; a row that was used meanwhile stays */
+/** @returns how many rows were removed; a row that was used since the query stays */
 export type Sweep = () => Promise<number>
 
 const tables: readonly TableName[] = ['sessions', 'states', 'codes', 'service']

@@ -1,6 +1,6 @@
 /**
  * Queue between the broker and the telemetry thread. The thread is started after the first answer: loading the exporter
- * takes a quarter of a second, during which the main thread could not answer. Until then, and while the thread is slow
+ * needs a quarter of a second, during which the main thread could not answer. Until then, and while the thread is slow
  * or gone, reports wait in a bounded queue; reports beyond the bound are counted and dropped.
  */
 import { withDeadline } from '../async/deadline.ts'
@@ -14,7 +14,7 @@ export interface ExportQueue {
   gauge(name: string, value: number): void
   /** Schedules the next send. Called after an answer. */
   wake(): void
-  /** Sends everything, and waits for it a few seconds at most. Nothing is sent afterwards. */
+  /** Sends all reports, and waits a few seconds at most. Later reports are dropped. */
   flush(): Promise<void>
 }
 
@@ -44,7 +44,7 @@ interface Timing {
   readonly flushWithin: number
 }
 
-/** An instance that is ended by SIGTERM sends nothing more, so a report waits for two seconds at most. */
+/** An instance that is ended by SIGTERM sends no more reports, so a report waits for two seconds at most. */
 const usualTiming: Timing = {
   startAfter: 2_000,
   betweenReports: 1_000,

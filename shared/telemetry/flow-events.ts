@@ -10,7 +10,7 @@ import type { Telemetry } from './telemetry.ts'
 /**
  * `started`: the browser was sent to the provider. `returned`: it came back with a response for its own request.
  * `redeemed`: the provider issued tokens, and the ID token is valid. `session`: a session was stored. `token`: an access
- * token was returned. `renewal`: the provider was asked for a new one. `sign_out`: sessions were ended.
+ * token was returned. `renewal`: a new one was requested from the provider. `sign_out`: sessions were ended.
  */
 export type StepName = 'started' | 'returned' | 'redeemed' | 'session' | 'token' | 'renewal' | 'sign_out'
 
@@ -19,9 +19,9 @@ export interface StepFields {
   readonly frontEnd?: string | undefined
   /** A grant type, or the origin of a sign-out. */
   readonly by?: string
-  /** When this sign-in began, milliseconds since the epoch. */
+  /** Start of this sign-in, milliseconds since the epoch. */
   readonly begunAt?: number
-  /** How many sessions were ended. */
+  /** Number of sessions that were ended. */
   readonly sessions?: number
 }
 
@@ -109,7 +109,7 @@ export function createFlowEvents({ telemetry, clock, isFrontEnd }: FlowEventsOpt
   }
 }
 
-/** Records nothing. */
+/** Discards all events. */
 export const noFlowEvents: FlowEvents = {
   begin: () => ({ add: () => undefined, end: () => undefined, fail: (error) => error }),
   track: (_name, _fields, work) => work(noFlowEvents.begin('started')),

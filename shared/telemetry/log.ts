@@ -5,7 +5,7 @@
 import { errorCatalogue } from '../errors/errors.ts'
 import type { BrokerError } from '../errors/errors.ts'
 
-/** Ids, codes and numbers only: nothing that could sign a person in, no person's name, no text from outside. */
+/** Ids, codes and numbers only: no value that could sign a person in, no person's name, no text from outside. */
 export interface LogFields {
   readonly reference?: string | undefined
   readonly frontEnd?: string | undefined

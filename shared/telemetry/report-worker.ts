@@ -23,7 +23,7 @@ export interface ReportWorkerOptions extends ReportThreadData {
 /**
  * Switches off what the exporter does by itself: reports about itself to its vendor, requests to the metadata service of
  * the machine, and settings from other places. Its batches leave after a second: an instance that is ended by SIGTERM
- * sends nothing more.
+ * sends no more of them.
  */
 const fixed = {
   APPLICATION_INSIGHTS_NO_STATSBEAT: 'true',

@@ -1,6 +1,6 @@
 /**
- * Reports of an instance, as the main thread passes them to the telemetry thread: plain data. Nothing in them can sign a
- * person in, names a person or repeats text from outside: names, ids of front ends, codes and numbers only.
+ * Reports of an instance, as the main thread passes them to the telemetry thread: plain data. They contain names
+ * of operations, ids of front ends, codes and numbers only: no secret, no person's name, no text from outside.
  */
 
 export type Fields = Readonly<Record<string, string | number | boolean>>

@@ -62,7 +62,7 @@ interface Records {
 /** Per operation: a loop must not fill the memory. */
 const mostRecords = 64
 /**
- * How many operations an instance exports whole: a burst, and a number per second. Counters include all operations; under
+ * The operations that an instance exports in full: a burst, and a number per second. Counters include all operations; under
  * higher load this sample shows how calls perform, at a constant cost. Each kind has its own allowance, so that a flood
  * of refused requests hides no fault of the broker.
  */
@@ -203,7 +203,7 @@ function failureOf(error: unknown): Fields {
   return { code: typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : 'unknown' }
 }
 
-/** Records nothing. */
+/** Discards all reports. */
 export const noTelemetry: Telemetry = {
   invocation: (_, work) => work(),
   backgroundOperation: (_, work) => work(),

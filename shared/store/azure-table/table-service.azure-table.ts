@@ -34,8 +34,8 @@ export interface TableAnswer {
 
 /**
  * @param until by `performance.now()`
- * @throws {BrokerError} `store_unavailable` where nothing came, or nothing that could be the service's; and what the
- *   credential throws
+ * @throws {BrokerError} `store_unavailable` without an answer, or for one that cannot be the service's; and the
+ *   credential's errors
  */
 export type TableService = (request: TableRequest, until: number) => Promise<TableAnswer>
 
@@ -74,7 +74,7 @@ export function createTableService({
   const exchange = createExchange({ maxBytes, proxies })
 
   return async ({ method, resource, query, ifMatch, body }, until) => {
-    // To the service a PUT without a condition is one that overwrites whatever is there.
+    // To the service a PUT without a condition overwrites any row.
     if (ifMatch === '') throw new BrokerError('store_unavailable', { detail: 'a row without an etag' })
     const path = `${root}/${resource}`
     const request = {

@@ -79,8 +79,8 @@ export function createKeyVaultCertificates(
 type PipelinePolicy = NonNullable<CertificateClientOptions['additionalPolicies']>[number]['policy']
 
 /**
- * Runs inside the SDK's retries, which would sleep for as long as Retry-After says, past our deadline; and its parsers
- * take a page of HTML for an empty answer, so that a proxy's page would read as a vault without certificates.
+ * Runs inside the SDK's retries, which would sleep for the whole Retry-After, past the deadline; and its parsers
+ * read a page of HTML as an empty answer, so that a proxy's page would read as a vault without certificates.
  */
 const plainAnswers: PipelinePolicy = {
   name: 'plainAnswers',

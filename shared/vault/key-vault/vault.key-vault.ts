@@ -1,5 +1,5 @@
 /**
- * Key Vault: signing, wrapping and unwrapping by its own REST, certificates by its SDK. Asked by the SDK, the first
+ * Key Vault: signing, wrapping and unwrapping by its own REST, certificates by its SDK. By the SDK, the first
  * signature of an instance is four requests (token, challenge, key, signature); by its REST it is two.
  */
 import { createPublicKey } from 'node:crypto'
