@@ -8,7 +8,7 @@ import type { Stack } from '../setup/stack.ts'
 import * as rolling from './rolling.ts'
 
 const { certificateName, runRoll, until, versionsAt } = rolling
-/** /health/detail is as old as a few seconds. */
+/** The answer of /health/detail can be a few seconds old. */
 const signs = (stack: Stack, version: string) =>
   until(
     () => versionsAt(stack.brokers[0]!),
@@ -54,7 +54,7 @@ describe('npm run certificate', () => {
   }
 
   it('status --json prints one line: the version that signs, its end, and the next step', async () => {
-    // From the sources, as npm runs it.
+    // This runs the sources, as npm does.
     const { code, stdout, stderr } = await command('tools/certificate/certificate.ts', ['status', '--json'])
 
     expect([code, stderr]).toEqual([0, ''])
@@ -74,14 +74,14 @@ describe('npm run certificate', () => {
     expect(next).toBe('nothing to do')
   })
 
-  it('status draws the same for a person', async () => {
+  it('status prints the same for a person', async () => {
     const drawn = await certificate('status')
     expect(drawn.code).toBe(0)
     expect(drawn.stdout).toContain(`> ${first().version}`)
     expect(drawn.stdout).toContain('Next: nothing to do.')
   })
 
-  it('roll --dry-run shows the course of the next version where no step is due, and writes nothing', async () => {
+  it('roll --dry-run shows the steps of the next version if no step is due, and writes nothing', async () => {
     stack.store.resetRequests()
     stack.vault.resetRequests()
     stack.graph.resetRequests()
@@ -101,7 +101,7 @@ describe('npm run certificate', () => {
     expect([stack.graph.requests, stack.identityProvider.requests]).toEqual([[], []])
   })
 
-  it('roll --now --dry-run does the same, and makes no version; roll alone is explained', async () => {
+  it('roll --now --dry-run does the same, and creates no version; roll without an option prints an explanation', async () => {
     expect((await dryRun('--now')).begins).toBe('with a new version')
     const said = await certificate('roll', '--now', '--dry-run')
     expect(said.stdout).toContain('The vault would create a new version')
@@ -113,7 +113,7 @@ describe('npm run certificate', () => {
     expect([other.code, other.stderr.trim()]).toEqual([2, 'Only roll has a --dry-run.'])
   })
 
-  it('roll --dry-run shows the steps of a run, where the vault has made a version', async () => {
+  it('roll --dry-run shows the steps of a run if the vault has created a version', async () => {
     const next = await stack.vault.renewCertificate(certificateName)
     const { begins, steps } = await dryRun()
     expect(begins).toBe('now')
@@ -129,7 +129,7 @@ describe('npm run certificate', () => {
     expect(foreseen).toEqual(done)
   })
 
-  it('roll --now has the vault make a version, and the next run of the broker goes over to it', async () => {
+  it('roll --now makes the vault create a version, and the next run of the broker switches to it', async () => {
     const before = stack.vault.publicCertificates(certificateName)
     const { code, stdout } = await certificate('roll', '--now')
 
@@ -144,7 +144,7 @@ describe('npm run certificate', () => {
 })
 
 describe('npm run roll', () => {
-  it('rehearses two rolls while people sign in, prints each step, and ends with 0 when no sign-in failed', async () => {
+  it('rehearses two rolls while people sign in, prints each step, and exits with 0 if no sign-in failed', async () => {
     const { code, stdout, stderr } = await run('tools/certificate/rehearse-roll.ts', [])
 
     expect(code, stderr + stdout).toBe(0)

@@ -39,7 +39,7 @@ describe('an event', () => {
     ['about another certificate', (id: string) => id.replace('/certificates/broker/', '/certificates/other/')],
     ['about a key', (id: string) => id.replace('/certificates/', '/keys/')],
     ['without an id', () => ''],
-  ])('%s is ignored, and one that is ours begins a look into the vault', async (_what, forge) => {
+  ])('%s is ignored, and one about the broker’s certificate starts a read of the vault', async (_what, forge) => {
     const [certificate] = stack.vault.publicCertificates(certificateName)
     const event = rolling.newVersionEvent(stack.vault.url, certificate!)
     const listed = () => stack.vault.requests.filter(({ operation }) => operation === 'listVersions').length
@@ -53,20 +53,20 @@ describe('an event', () => {
     expect(listed()).toBeGreaterThan(0)
   })
 
-  it('that is lost is made up for by the timer', async () => {
+  it('that is lost is replaced by the next run of the timer', async () => {
     await rolled(await stack.vault.renewCertificate(certificateName))
 
     expect(graphCalls()).toContain('addKey 200')
   })
 })
 
-describe('a Graph in trouble', () => {
+describe('a failing Graph', () => {
   it.each<[string, { status?: number; retryAfterSeconds?: number; dropConnection?: boolean }, string]>([
     ['is throttled', { status: 429, retryAfterSeconds: 1 }, 'register: failed provider_throttled'],
     ['is down', { status: 503 }, 'register: failed provider_unavailable'],
-    ['refuses', { status: 403 }, 'register: failed registration_refused'],
+    ['answers 403', { status: 403 }, 'register: failed registration_refused'],
     ['drops the connection', { dropConnection: true }, 'register: failed provider_unavailable'],
-  ])('that %s for a while is asked again; the old version signs meanwhile', async (_what, fault, step) => {
+  ])('that %s for a while gets the request again, and until then the old version signs', async (_what, fault, step) => {
     stack.graph.faults.add({ operation: 'addKey', ...fault, times: fault.status === 403 ? 2 : 1 })
 
     await rolled(await stack.vault.renewCertificate(certificateName))
@@ -85,7 +85,7 @@ describe('a Graph in trouble', () => {
     expect(rolling.keysAtApplication(stack).filter(({ der }) => der.equals(next.der))).toHaveLength(1)
   })
 
-  it('whose word reaches the provider late is waited for', async () => {
+  it('whose change reaches the provider late delays the switch until then', async () => {
     stack.graph.settings.effectAfterMs = 2_500
     const next = await stack.vault.renewCertificate(certificateName)
 
@@ -96,12 +96,12 @@ describe('a Graph in trouble', () => {
   })
 })
 
-describe('a part of the broker in trouble', () => {
-  it('the vault, down when the event comes, is read again later', async () => {
+describe('a failing part of the broker', () => {
+  it('the vault, which is down when the event arrives, is read again later', async () => {
     const next = await stack.vault.renewCertificate(certificateName)
     stack.vault.faults.add({ operation: 'listVersions', status: 503 })
 
-    // The event is delivered again by Event Grid, since its function failed.
+    // Event Grid delivers the event again, since its function failed.
     expect(await fire(broker(), 'certificateEvent', rolling.newVersionEvent(stack.vault.url, next))).toBe(500)
     expect((await signIn(stack)).location).toBe('http://localhost:3000/')
     stack.vault.faults.clear()
@@ -109,7 +109,7 @@ describe('a part of the broker in trouble', () => {
     await rolled(next)
   })
 
-  it('the store, down in the middle, delays the roll and breaks nothing', async () => {
+  it('the store, which is down during the roll, delays it and breaks nothing', async () => {
     const next = await stack.vault.renewCertificate(certificateName)
     stack.store.addFault({ operation: 'replace', table: 'service', status: 503, times: 4 })
     await runRoll(broker())
@@ -117,7 +117,7 @@ describe('a part of the broker in trouble', () => {
     await rolled(next)
   })
 
-  it('a registration by hand is probed at once; an unknown version is refused', async () => {
+  it('a registration by hand is probed at once; an unknown version is rejected', async () => {
     const tell = (version: string, key: string = broker().functionKey) =>
       fetch(`${stack.url}/certificate/${version}/registered`, { method: 'POST', headers: { 'x-functions-key': key } })
     const [first] = stack.vault.publicCertificates(certificateName)
@@ -129,7 +129,7 @@ describe('a part of the broker in trouble', () => {
     expect(await told.json()).toMatchObject({ version: first!.version, status: 'accepted' })
   })
 
-  it('publishes the public halves of what signs and has signed, and nothing private', async () => {
+  it('the keys that sign or have signed are published by their public parts only', async () => {
     const answer = await fetch(`${stack.url}/.well-known/jwks.json`)
 
     expect(answer.status).toBe(200)

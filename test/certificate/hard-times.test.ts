@@ -29,7 +29,7 @@ async function isAccepted(version: string, at = broker()): Promise<void> {
   )
 }
 
-it('a Graph that never answers is given up: the old version signs, no person waits, and a later try finishes', async () => {
+it('a Graph that never answers times out: the old version signs, no person waits, and a later attempt completes the roll', async () => {
   const old = usedThumbprint(stack)
   stack.graph.faults.add({ operation: 'addKey', hang: true, times: 1 })
   const next = await stack.vault.renewCertificate(certificateName)
@@ -37,7 +37,7 @@ it('a Graph that never answers is given up: the old version signs, no person wai
   const asked = () => stack.graph.requests.some(({ operation }) => operation === 'addKey')
   await until(asked, (is) => is)
 
-  // Meanwhile, with the roll at its step.
+  // While the roll waits in this step:
   const done = await Promise.all([signIn(stack), signIn(stack)])
   expect(stack.graph.requests.filter(({ status }) => status !== undefined)).toEqual([])
   expect(done.map(({ location }) => location)).toEqual([landed, landed])
@@ -50,7 +50,7 @@ it('a Graph that never answers is given up: the old version signs, no person wai
   expect(rolling.keysAtApplication(stack).filter(({ der }) => der.equals(next.der))).toHaveLength(1)
 })
 
-it('a version that is refused after its acceptance is replaced in the same request, and signs again once it is accepted', async () => {
+it('a version that is rejected after its acceptance is replaced in the same request, and signs again as soon as it is accepted', async () => {
   const newest = stack.vault.publicCertificates(certificateName).at(-1)!
   await isAccepted(newest.version)
   await until(
@@ -105,7 +105,7 @@ it.each([
   ['behind', -295],
 ])('an instance whose clock is nearly five minutes %s rolls and signs people in', async (_where, seconds) => {
   const off = await stack.startInstance({ ...clockAhead(seconds), ...rolling.quickly })
-  // The vault's clock is right: for a clock that is behind, a version that was made just now begins later.
+  // The vault's clock is right: for a clock that is behind, a new version is not yet valid.
   const notBefore = new Date(Date.now() - 10 * 60_000)
   const next = await stack.vault.renewCertificate(certificateName, { notBefore })
 

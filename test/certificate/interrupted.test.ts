@@ -10,7 +10,7 @@ describe('a roll whose instance is killed', () => {
   let stack: Stack
   beforeAll(async () => {
     stack = await rolling.startRollingStack()
-    // By its clock whatever was begun elsewhere is interrupted at once: nobody has to sit a lease out.
+    // By its clock, the leases of other instances have expired: no test waits for the end of a lease.
     await stack.startInstance({ ...rolling.quickly, ...clockAhead(20) })
     await runRoll(stack.brokers[0]!)
   })
@@ -19,7 +19,7 @@ describe('a roll whose instance is killed', () => {
   const killed = () => stack.brokers[0]!
   const other = () => stack.brokers[1]!
 
-  /** SIGKILL, at once; the host brings the process back, as Azure does. */
+  /** Sends SIGKILL at once. The host starts the process again, as Azure does. */
   const kill = () => void process.kill(killed().pid!, 'SIGKILL')
   const isBack = () =>
     until(
@@ -56,14 +56,14 @@ describe('a roll whose instance is killed', () => {
       () => graphCalls('addKey', undefined) > 0,
     ],
     [
-      'after Graph has added the key, and before anybody has written its id down',
+      'after Graph has added the key, and before the store has its id',
       ({ graph }) => void graph.faults.add({ operation: 'addKey', delayMs: 300, times: 1 }),
       ({ store }) => {
         if (graphCalls('addKey', undefined) > 0) store.addFault({ operation: 'replace', table: 'service', hang: true })
         return graphCalls('addKey', 200) > 0
       },
     ],
-  ])('%s is finished by another, and nobody notices', async (_when, arrange, isThere) => {
+  ])('%s is completed by another instance, and no sign-in fails', async (_when, arrange, isThere) => {
     stack.graph.resetRequests()
     stack.identityProvider.resetRequests()
     arrange(stack)
@@ -88,7 +88,7 @@ describe('a roll whose instance is killed', () => {
     expect((await signIn(stack)).location).toBe('http://localhost:3000/')
   })
 
-  it('while it removes a key is completed by another: that key is gone, and no other', async () => {
+  it('while it removes a key is completed by another instance: that key is removed, and no other', async () => {
     const foreign = stack.graph.applications.register(
       stack.graph.applications.all[0]!,
       (await stack.vault.createCertificate('of-somebody-else', { keySize: 2048 })).der,
@@ -98,7 +98,7 @@ describe('a roll whose instance is killed', () => {
     await stack.vault.renewCertificate(certificateName)
     stack.graph.resetRequests()
     stack.graph.faults.add({ operation: 'removeKey', delayMs: 300, times: 1 })
-    // One run goes through the whole overlap here.
+    // Here one run includes the whole overlap.
     const lost = runRoll(killed()).catch(() => 0)
     await until(
       () => graphCalls('removeKey', undefined),
@@ -119,7 +119,7 @@ describe('a roll whose instance is killed', () => {
   })
 })
 
-describe('two instances that hear of a version at the same time', () => {
+describe('two instances that receive the event of a version at the same time', () => {
   let stack: Stack
   beforeAll(async () => {
     stack = await rolling.startRollingStack({ instances: 3 })
@@ -127,7 +127,7 @@ describe('two instances that hear of a version at the same time', () => {
   })
   afterAll(() => stack.close())
 
-  it('register it once, although events are repeated and the timer runs', async () => {
+  it('register it once, although events are repeated and the timer runs too', async () => {
     const next = await stack.vault.renewCertificate(certificateName)
     const event = rolling.newVersionEvent(stack.vault.url, next)
 

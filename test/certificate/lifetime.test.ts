@@ -13,7 +13,7 @@ describe('a certificate over its life', () => {
   })
   afterAll(() => stack.close())
 
-  it('is not read by a cold instance: the row has everything that signing needs', async () => {
+  it('is not read from the vault by a cold instance: the row contains everything that signing needs', async () => {
     stack.vault.resetRequests()
     const cold = await stack.startInstance({
       Broker__CertificateReadSeconds: '300',
@@ -29,7 +29,7 @@ describe('a certificate over its life', () => {
     expect(asked.filter((operation) => operation === 'listVersions' || operation === 'getCertificate')).toEqual([])
   })
 
-  it('that was compromised is disabled in the vault, and the broker goes over to another within the bounded time', async () => {
+  it('that was compromised is disabled in the vault, and the broker switches to another version within the bounded time', async () => {
     const [first] = stack.vault.publicCertificates(certificateName)
     const second = await stack.vault.renewCertificate(certificateName)
     await until(
@@ -55,7 +55,7 @@ describe('a certificate over its life', () => {
     expect(rolling.logged(stack, 'certificate version disabled')).toHaveLength(1)
   })
 
-  it('whose every version has expired is reported; sessions continue, and it is repaired by hand as documented', async () => {
+  it('without a valid version is reported; sessions continue, and the documented repair by hand works', async () => {
     const person = stack.person()
     await person.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/' })
     for (const { version } of stack.vault.publicCertificates(certificateName)) {

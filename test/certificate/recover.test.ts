@@ -18,13 +18,13 @@ function unregister(stack: Stack, { der }: PublicCertificate): void {
   stack.graph.applications.unregister(application(stack), key.keyId)
 }
 
-describe('a provider that refuses the certificate', () => {
+describe('a provider that rejects the certificate', () => {
   let stack: Stack
   let first: PublicCertificate
   let second: PublicCertificate
   let signedIn: Person
   beforeAll(async () => {
-    // A row that is read once a minute: what a request learns, it learns by itself.
+    // Instances read the row once a minute, so each request must find out for itself.
     stack = await rolling.startRollingStack({
       settings: { Broker__CertificateReadSeconds: '60', Broker__CertificateOverlapSeconds: '3600' },
     })
@@ -35,13 +35,13 @@ describe('a provider that refuses the certificate', () => {
   })
   afterAll(() => stack.close())
 
-  it('does not know a version that is newer than the row, lost or not: the next good one signs in the same request', async () => {
+  it('does not know the newest version, with or without a row: the next accepted version signs in the same request', async () => {
     second = await stack.vault.renewCertificate(certificateName)
     const fresh = await stack.startInstance({ Broker__TablePrefix: `r${Date.now()}` })
     stack.identityProvider.resetRequests()
     const person = stack.person()
 
-    // An instance with an empty store: it falls back to the newest, which nobody has registered.
+    // An instance with an empty store: it uses the newest version, which is not registered.
     const done = await person.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/' }, undefined, {
       at: fresh.url,
     })
@@ -59,7 +59,7 @@ describe('a provider that refuses the certificate', () => {
     )
   })
 
-  it('stops to accept the version that signs: the person notices nothing, and the other instances learn', async () => {
+  it('stops accepting the version that signs: the sign-in succeeds, and the other instances switch', async () => {
     stack.graph.applications.register(application(stack), second.der)
     unregister(stack, first)
     stack.identityProvider.resetRequests()
@@ -71,7 +71,7 @@ describe('a provider that refuses the certificate', () => {
     expect(tokenRequests(stack).filter((status) => status === 200)).toHaveLength(8)
   })
 
-  it('accepts none: a page with the cause, no sign-out, one event, and ready is red with the remedy', async () => {
+  it('accepts no version: a page with the cause, no sign-out, one event, and readiness fails with the remedy', async () => {
     unregister(stack, second)
     stack.identityProvider.resetRequests()
 
@@ -92,7 +92,7 @@ describe('a provider that refuses the certificate', () => {
     expect(await ready.text()).toBe('certificate')
   })
 
-  it('is mended by hand: the newest version is registered, and the next sign-ins succeed', async () => {
+  it('accepts a version again after a repair by hand: the newest version is registered, and the next sign-ins succeed', async () => {
     const certificate = new X509Certificate(second.der)
     stack.graph.applications.register(application(stack), certificate.raw)
 
@@ -109,7 +109,7 @@ describe('a provider that refuses the certificate', () => {
   })
 })
 
-describe('another refusal of the client', () => {
+describe('another rejection of the client', () => {
   let stack: Stack
   beforeAll(async () => {
     stack = await rolling.startRollingStack()
@@ -117,9 +117,9 @@ describe('another refusal of the client', () => {
   afterAll(() => stack.close())
 
   it.each([
-    ['with a number that nobody knows', [7000999], 1],
-    ['without a number', [], 1],
-    ['that speaks of the certificate, where there is no other version', [700027], 1],
+    ['with an unknown error number', [7000999], 1],
+    ['without an error number', [], 1],
+    ['with the error number of the certificate, if there is no other version', [700027], 1],
   ])('%s ends in a named error, with one call', async (_what, error_codes, calls) => {
     await signIn(stack)
     stack.identityProvider.resetRequests()

@@ -14,7 +14,7 @@ describe('a roll while people sign in', () => {
   })
   afterAll(() => stack.close())
 
-  it('begins with the version that the deployment registered, which is probed', async () => {
+  it('starts with the version that the deployment registered, which is probed', async () => {
     expect(await runRoll(stack.brokers[0]!)).toBe(202)
 
     const versions = await versionsAt(stack.brokers[0]!)
@@ -42,7 +42,7 @@ describe('a roll while people sign in', () => {
       (thumbprint) => thumbprint === second.x5tS256,
     )
 
-    // The first certificate was registered by the deployment: it is not the broker's to take away. The second is.
+    // The deployment registered the first certificate, so the broker must not remove it. The broker removes the second.
     const third = await stack.vault.renewCertificate(certificateName)
     await runRoll(timerInstance!)
     await until(
@@ -66,10 +66,10 @@ describe('a roll while people sign in', () => {
     ])
   })
 
-  it('has done each step once', () => {
+  it('performs each step once', () => {
     const operations = stack.graph.requests.map(({ operation, status }) => `${operation ?? ''} ${status ?? ''}`)
     expect(operations).toEqual(['addKey 200', 'addKey 200', 'removeKey 204'])
-    // Graph is never asked for anything else, and the application has no permission there.
+    // Graph receives no other request, and the application has no permission at Graph.
     expect(new Set(stack.graph.requests.map(({ caller }) => caller)).size).toBe(1)
   })
 })

@@ -1,4 +1,4 @@
-/** What the stories about a roll share: a stack whose roll takes seconds, events and timer fired by hand, the versions as an operator sees them. */
+/** Shared parts of the tests of a roll: a stack with a roll of some seconds, triggers for events and timer, and the versions as an operator sees them. */
 import type { HostProcess } from '../../local/functions-host/process.ts'
 import type { PublicCertificate } from '../../local/vault/certificates.ts'
 import type { CertificateVersionState } from '../../shared/health/readiness.ts'
@@ -9,14 +9,14 @@ import type { Stack, StackOptions } from '../setup/stack.ts'
 
 export const certificateName = 'broker'
 
-/** Instances look into the row every second, and the overlap is over after three. */
+/** Instances read the row every second, and the overlap ends after three seconds. */
 export const quickly = { Broker__CertificateReadSeconds: '1', Broker__CertificateOverlapSeconds: '3' }
 
 export function startRollingStack(options: StackOptions = {}): Promise<Stack> {
   return startStack({ ...options, settings: { ...quickly, ...options.settings } })
 }
 
-/** By the host's admin route, which answers when the function has ended: 202, or 500 when it failed. */
+/** Uses the host's admin route, which answers after the function has ended: 202, or 500 if it failed. */
 export async function fire({ url, masterKey }: HostProcess, name: string, input?: unknown): Promise<number> {
   const { status } = await fetch(`${url}/admin/functions/${name}`, {
     method: 'POST',
@@ -29,8 +29,8 @@ export async function fire({ url, masterKey }: HostProcess, name: string, input?
 export const runRoll = (broker: HostProcess) => fire(broker, 'rollCertificate')
 
 /**
- * Fires the timer again and again, one run at a time, until it is so. A run is not waited for: here it goes through the
- * whole overlap before it answers.
+ * Fires the timer repeatedly, one run at a time, until the condition holds. It does not wait for a run, since a run
+ * includes the whole overlap here before it answers.
  */
 export async function rollUntil<T>(
   broker: HostProcess,
@@ -51,7 +51,7 @@ export async function rollUntil<T>(
   )
 }
 
-/** As Event Grid delivers it. */
+/** Sends the event as Event Grid delivers it. */
 export function newVersionEvent(vaultUrl: string, { name, version }: Pick<PublicCertificate, 'name' | 'version'>) {
   return {
     id: crypto.randomUUID(),
@@ -92,7 +92,7 @@ export function isAtApplication(stack: Stack, { der }: PublicCertificate): boole
   return keysAtApplication(stack).some((key) => key.der.equals(der))
 }
 
-/** A whole sign-in of somebody new. */
+/** A complete sign-in of a new person. */
 export async function signIn(stack: Stack, at?: string): Promise<Reply> {
   const query = { frontend: 'shop', return_url: 'http://localhost:3000/' }
   return stack.person().signIn(query, ada, at === undefined ? {} : { at })
@@ -112,7 +112,7 @@ export function logged({ log }: Pick<Stack, 'log'>, event: string): readonly Rec
     .filter((line) => line.event === event)
 }
 
-/** Repeats until it is so; tells the last answer when it never is. */
+/** Repeats until the condition holds. A timeout reports the last answer. */
 export async function until<T>(look: () => Promise<T> | T, isSo: (seen: T) => boolean, seconds = 90): Promise<T> {
   const end = Date.now() + seconds * 1000
   for (;;) {

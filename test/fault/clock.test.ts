@@ -9,17 +9,17 @@ import type { Stack } from '../setup/stack.ts'
 import { expectPassingFault, expectSignedIn } from './expectations.ts'
 
 const hour = 3600
-/** A scope that must be asked for, by a renewal. */
+/** A scope that requires a renewal. */
 const narrower = { api: 'orders', scope: 'api://demo/orders.read' }
 
-/** The clock of one warm instance, against everybody else's. */
+/** Moves the clock of one warm instance. All other clocks stay right. */
 let stack: Stack
 let inside: Inside
 let signedIn: Person
 beforeAll(async () => {
-  // Longer than the jumps: what an hour ends is told in its own tests.
+  // Longer than the jumps: other tests cover the expiry after an hour.
   stack = await startStack({ instances: 0, settings: { Broker__SessionIdleSeconds: '7200' } })
-  // As old as certificates are, so that it was valid an hour ago too.
+  // A certificate with a realistic age, so that it was valid an hour ago too.
   stack.vault.setCertificateDates('broker', undefined, { notBefore: new Date(Date.now() - 24 * hour * 1000) })
   inside = await openInside()
   await stack.startInstance(inside.settings)
@@ -43,7 +43,7 @@ describe('a clock that is off by', () => {
   it.each([
     ['nearly five minutes ahead', 295],
     ['nearly five minutes behind', -295],
-  ])('%s signs people in, renews and serves, at once and after it was set right', async (_what, seconds) => {
+  ])('%s signs people in, renews and serves, at once and after its correction', async (_what, seconds) => {
     const underWay = await begin()
 
     await inside.moveClock(seconds)
@@ -63,17 +63,17 @@ describe('a clock that is off by', () => {
     ['an hour ahead', hour],
     ['an hour behind', -hour],
   ])(
-    '%s serves sessions, says why it signs nobody in, and does at once when it was set right',
+    '%s serves sessions, reports why no person can sign in, and signs people in at once after its correction',
     async (_what, seconds) => {
       const before = stack.person()
       await attempt(before)
 
       await inside.moveClock(seconds)
 
-      // The provider's words about the assertion stand in the log: outside its time.
+      // The log contains the provider's message: the assertion is outside its validity period.
       expectPassingFault(await attemptAnew(stack), 'client_refused')
       expect(stack.log()).toContain('700024')
-      // A renewal proves itself the same way, and its failure is no sign-out.
+      // A renewal uses the same assertion, and its failure is no sign-out.
       expectPassingFault(await before.sessionToken(shopPage, narrower), 'client_refused')
       await expectSignedIn(before)
       await expectSignedIn(signedIn)
@@ -89,7 +89,7 @@ describe('a clock that is off by', () => {
 })
 
 describe('a sign-in under way, when the clock jumps', () => {
-  it('an hour ahead took too long, which its page says, and the next one works', async () => {
+  it('an hour ahead, is rejected as expired, and the next one works', async () => {
     const { person, answer } = await begin()
 
     await inside.moveClock(hour)
@@ -101,7 +101,7 @@ describe('a sign-in under way, when the clock jumps', () => {
     expect(isSignedIn(await attempt(person))).toBe(true)
   })
 
-  it('ahead and back again ends as if nothing had been', async () => {
+  it('ahead and back again, ends as without a jump', async () => {
     const { person, answer } = await begin()
 
     await inside.moveClock(hour)
@@ -111,8 +111,8 @@ describe('a sign-in under way, when the clock jumps', () => {
   })
 })
 
-describe('what is remembered for a while, when the clock jumps', () => {
-  it.each([hour, -hour])('by %i seconds, is neither kept for ever nor asked for without end', async (seconds) => {
+describe('the cached values of an instance, when the clock jumps', () => {
+  it.each([hour, -hour])('by %i seconds, are neither kept for ever nor requested without end', async (seconds) => {
     const warm = async () => {
       for (let i = 0; i < 5; i++) await expectSignedIn(signedIn)
       await stack.person().begin(toShop)

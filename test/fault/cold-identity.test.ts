@@ -23,12 +23,12 @@ describe('a new instance whose identity', () => {
   const faults: readonly (readonly [what: string, fault: FaultEffects])[] = [
     ['is refused', { status: 400 }],
     ['is answered with garbage', { garbage: true }],
-    ['hangs up', { dropConnection: true }],
+    ['drops the connection', { dropConnection: true }],
     ['hangs', { hang: true }],
   ]
   const urls: string[] = []
 
-  it.each(faults)('%s says so within a bounded time, and signs nobody out', async (_what, fault) => {
+  it.each(faults)('%s reports it within a bounded time, and signs no person out', async (_what, fault) => {
     stack.managedIdentity.failWith(fault)
     const { url } = await stack.startInstance()
     urls.push(url)
@@ -39,14 +39,14 @@ describe('a new instance whose identity', () => {
     ])
     expectPassingFault(session, 'managed_identity_unavailable')
     expectPassingFault(begun, 'managed_identity_unavailable')
-    // The others have all that they need.
+    // The other instances have everything that they need.
     await expectSignedIn(signedIn)
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
   })
 
-  it('comes round, whatever it was', () => allComeRound(stack, signedIn, urls))
+  it('had any of these faults recovers after it', () => allComeRound(stack, signedIn, urls))
 
-  it('takes its time is waited for', async () => {
+  it('answers late waits for the answer', async () => {
     stack.managedIdentity.failWith({ delayMs: 500 })
     const { url } = await stack.startInstance()
 

@@ -28,14 +28,14 @@ const done = (operation: string) =>
   stack.vault.requests.filter((request) => request.operation === operation && request.status === 200).length
 const asProgram = { headers: { accept: 'application/json' } }
 
-/** The warm instance has all that it needs. */
+/** The warm instance has everything that it needs. */
 async function expectOthersUnaffected(): Promise<void> {
   await expectSignedIn(signedIn)
   expect(isSignedIn(await attemptAnew(stack))).toBe(true)
 }
 
 describe('a new instance', () => {
-  it('takes twenty sign-ins at once while it is still cold, for one unwrap, one signature and one identity token', async () => {
+  it('serves twenty parallel sign-ins while it is still cold, with one unwrap, one signature and one identity token', async () => {
     const people = await Promise.all(
       Array.from({ length: 20 }, async () => {
         const person = stack.person()
@@ -43,7 +43,7 @@ describe('a new instance', () => {
         return { person, answer: await person.atProvider(begun.location!) }
       }),
     )
-    // Slow enough that all of them wait for the same things.
+    // Slow enough that all of them wait for the same results.
     stack.managedIdentity.failWith({ delayMs: 300 })
     stack.vault.faults.add({ operation: 'unwrapkey', delayMs: 300 })
     stack.vault.faults.add({ operation: 'sign', delayMs: 300 })
@@ -61,11 +61,11 @@ describe('a new instance', () => {
       wrap: 0,
     })
     expect(stack.managedIdentity.requests).toHaveLength(1)
-    // And each instance knows everybody.
+    // And each instance has the session of each person.
     for (const { person } of people) await expectSignedIn(person)
   })
 
-  it('reads no certificate: which version signs stands in the store', async () => {
+  it('reads no certificate, since the store records which version signs', async () => {
     const { url } = await stack.startInstance()
 
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
@@ -73,7 +73,7 @@ describe('a new instance', () => {
     expect(done('listVersions') + done('getCertificate')).toBe(0)
   })
 
-  it('serves sessions of others, and ends them for all', async () => {
+  it('serves the sessions of other instances, and ends them for all instances', async () => {
     const { url } = await stack.startInstance()
     const person = stack.person()
     await attempt(person)
@@ -87,17 +87,17 @@ describe('a new instance', () => {
 
 describe('a new instance whose key ring cannot be unwrapped', () => {
   const faults: readonly (readonly [what: string, fault: VaultFault, code: string])[] = [
-    ['hangs up', { dropConnection: true }, 'vault_unavailable'],
-    ['breaks', { status: 500 }, 'vault_unavailable'],
+    ['drops the connection', { dropConnection: true }, 'vault_unavailable'],
+    ['answers 500', { status: 500 }, 'vault_unavailable'],
     ['answers garbage', { garbage: true }, 'vault_unavailable'],
-    ['has too much to do', { status: 429, retryAfterSeconds: 7 }, 'vault_throttled'],
-    ['forbids it', { status: 403 }, 'vault_forbidden'],
+    ['is throttled', { status: 429, retryAfterSeconds: 7 }, 'vault_throttled'],
+    ['answers 403', { status: 403 }, 'vault_forbidden'],
     ['has no such key', { status: 404 }, 'key_ring_unreadable'],
   ]
   const urls: string[] = []
 
   it.each(faults)(
-    'since the vault %s says so, signs nobody out and makes no key of its own',
+    'since the vault %s reports it, signs no person out and creates no key of its own',
     async (_what, fault, code) => {
       stack.vault.faults.add({ operation: 'unwrapkey', ...fault })
       const { url } = await stack.startInstance()
@@ -113,9 +113,9 @@ describe('a new instance whose key ring cannot be unwrapped', () => {
     },
   )
 
-  it('comes round, whatever it was', () => allComeRound(stack, signedIn, urls))
+  it('recovers after any of these faults', () => allComeRound(stack, signedIn, urls))
 
-  it('because one answer was lost asks once more', async () => {
+  it('because one answer was lost repeats the request once', async () => {
     stack.vault.faults.add({ operation: 'unwrapkey', loseAnswer: true, times: 1 })
     const { url } = await stack.startInstance()
 
@@ -124,7 +124,7 @@ describe('a new instance whose key ring cannot be unwrapped', () => {
 })
 
 describe('a new instance that has no assertion yet', () => {
-  it('sends the provider no assertion whose signature does not verify, reports it, and recovers with the next good one', async () => {
+  it('sends no assertion with an invalid signature to the provider, reports it, and recovers with the next valid one', async () => {
     stack.vault.faults.add({ operation: 'sign', wrongValue: true })
     const { url } = await stack.startInstance()
     stack.identityProvider.resetRequests()
@@ -140,7 +140,7 @@ describe('a new instance that has no assertion yet', () => {
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
   })
 
-  it('serves sessions, tells who signs in, says certificate, and comes round', async () => {
+  it('serves sessions, reports the fault to a person who signs in, answers /health/ready with certificate, and recovers', async () => {
     stack.vault.faults.add({ operation: 'sign', dropConnection: true })
     const { url } = await stack.startInstance()
 

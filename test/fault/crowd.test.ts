@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => stack.close())
 
-/** In parallel, but no more than so many at once. */
+/** Runs in parallel, up to a limit of runs at once. */
 async function inParallel<T>(count: number, atOnce: number, work: (n: number) => Promise<T>): Promise<readonly T[]> {
   const results: T[] = []
   let next = 0
@@ -34,7 +34,7 @@ const done = (operation: string) =>
   stack.vault.requests.filter((request) => request.operation === operation && request.status === 200).length
 
 describe('twenty cold instances', () => {
-  it('serve two hundred sign-ins, from the moment that they listen, for one unwrap, one signature and one identity token each', async () => {
+  it('serve two hundred sign-ins from the moment that they listen, with one unwrap, one signature and one identity token each', async () => {
     const begun = await inParallel(people, 8, async () => {
       const person = stack.person()
       return { person, answer: await person.atProvider((await person.begin(toShop)).location!) }
@@ -43,20 +43,20 @@ describe('twenty cold instances', () => {
     stack.managedIdentity.resetRequests()
     stack.store.resetRequests()
     stack.identityProvider.resetRequests()
-    // Slow enough that an instance has nothing yet when its ten arrive, and all of them wait for the same things.
+    // Slow enough that an instance has nothing yet when its ten sign-ins arrive, and all of them wait for the same results.
     for (const operation of ['unwrapkey', 'sign'] as const) stack.vault.faults.add({ operation, delayMs: 1000 })
     stack.managedIdentity.failWith({ delayMs: 1000 })
 
     const outcomes = await inParallel(instances, startedAtOnce, async (instance) => {
       const { url } = await stack.startInstance()
       const its = begun.filter((_, n) => n % instances === instance)
-      // Not waited for: the next instance starts meanwhile.
+      // Without await: the next instance starts at the same time.
       return { url, replies: Promise.all(its.map(({ person, answer }) => person.callback(answer, { at: url }))) }
     })
     const replies = (await Promise.all(outcomes.map((one) => one.replies))).flat()
 
     expect(replies.filter(isSignedIn)).toHaveLength(people)
-    // Each of them needs one, so that as many in all are one each.
+    // Each instance needs one, so this total means one for each.
     expect({ unwrap: done('unwrapkey'), sign: done('sign'), wrap: done('wrapkey') }).toEqual({
       unwrap: instances,
       sign: instances,
@@ -71,7 +71,7 @@ describe('twenty cold instances', () => {
       stack.store.requests.filter((one) => one.operation === 'insert' && one.table === table).length
     expect([written('states'), written('sessions'), written('service')]).toEqual([people, people, 0])
 
-    // And each knows the people of the others.
+    // And each instance serves the people of the others.
     for (let n = 0; n < instances; n++) await expectSignedIn(begun[n]!.person, outcomes[(n + 7) % instances]!.url)
   }, 300_000)
 })

@@ -1,11 +1,11 @@
-/** What a fault may never do to a person, looked at from their browser. */
+/** Expectations about a fault, from the view of a person's browser: no fault may sign a person out. */
 import { expect } from 'vitest'
 import { attemptAnew, isSignedIn } from '../attack/hostile-request.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
 import type { Stack } from '../setup/stack.ts'
 
-/** 503 with its own code and a time to come back; nothing is said of a sign-out, and no session cookie is touched. */
+/** Expects 503 with the given code and Retry-After, without a sign-out and without a change of a session cookie. */
 export function expectPassingFault(reply: Reply, code: string): void {
   expect({ status: reply.status, code: reply.json.code }).toEqual({ status: 503, code })
   expect(reply.headers.get('retry-after')).toMatch(/^\d+$/)
@@ -21,7 +21,7 @@ export async function expectSignedIn(person: Person, at?: string): Promise<void>
   })
 }
 
-/** Within what a failed look at the key ring is remembered for. */
+/** Waits until each instance signs in again. A failed read of the key ring is cached for some seconds. */
 export async function allComeRound(stack: Stack, signedIn: Person, urls: readonly string[]): Promise<void> {
   expect(urls).not.toEqual([])
   const comesRound = async (url: string) => {

@@ -9,11 +9,11 @@ import { allComeRound, expectPassingFault, expectSignedIn } from './expectations
 const asProgram = { headers: { accept: 'application/json' } }
 
 let stack: Stack
-/** Signs for each request. */
+/** An instance that signs an assertion for each request. */
 let careful: string
-/** Has no metadata of the provider yet. */
+/** An instance without metadata of the provider. */
 let cold: string
-/** Has no key of the ring yet. */
+/** An instance without a key of the ring. */
 let keyless: string
 let signedIn: Person
 
@@ -37,8 +37,8 @@ afterEach(() => {
 })
 afterAll(() => stack.close())
 
-describe('a call that is never answered', () => {
-  it('ends at its deadline, each under its own name, and others go on meanwhile', async () => {
+describe('a call without an answer', () => {
+  it('ends at its deadline, with an error code for each part, while other requests succeed', async () => {
     const narrower = { api: 'orders', scope: 'api://demo/orders.read' }
     const atCold = stack.person().begin(toShop, { at: cold, ...asProgram })
     const atRing = [
@@ -50,7 +50,7 @@ describe('a call that is never answered', () => {
     stack.identityProvider.faults.add({ endpoint: 'token', grantType: 'refresh_token', hang: true })
     const atRefresh = signedIn.sessionToken(shopPage, narrower)
 
-    // While all of these wait, a warm instance signs in and serves.
+    // While all of these wait, a warm instance signs people in and serves sessions.
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
     await expectSignedIn(signedIn)
     expect((await signedIn.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
@@ -68,7 +68,7 @@ describe('a call that is never answered', () => {
     expect((await signedIn.sessionToken(shopPage, narrower)).status).toBe(200)
   })
 
-  it('of the store or for a code ends too: nothing is redeemed twice, and the next sign-in works', async () => {
+  it('to the store or with a code ends too: no code is redeemed twice, and the next sign-in works', async () => {
     const begin = async () => {
       const person = stack.person()
       return { person, answer: await person.atProvider((await person.begin(toShop)).location!) }

@@ -8,12 +8,12 @@ import { shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import { expectSignedIn } from './expectations.ts'
 
-/** A machine that has a lot to do takes long over a new instance. */
+/** A busy machine needs a long time to start a new instance. */
 const patience = { timeout: 60_000 }
 const narrower = { api: 'orders', scope: ordersRead }
 
 let stack: Stack
-/** There the time that a renewal may take is over at once. */
+/** The address of an instance for which the time limit of a renewal is already over. */
 let later: string
 beforeAll(async () => {
   stack = await startStack({ frontEnds: [shop, app] })
@@ -31,7 +31,7 @@ async function signedIn(): Promise<Person> {
   return person
 }
 
-/** Something is asked of an instance of its own, which is killed as soon as the provider has its request. */
+/** Sends a request to a new instance, and kills that instance as soon as the provider has received its request. */
 async function killIn(ask: (at: string) => Promise<Reply>): Promise<void> {
   const instance = await stack.startInstance()
   const before = refreshes().length
@@ -42,16 +42,16 @@ async function killIn(ask: (at: string) => Promise<Reply>): Promise<void> {
 }
 const killInARefresh = (person: Person) => killIn((at) => person.sessionToken(shopPage, narrower, { at }))
 
-/** The provider has not done anything yet. */
+/** The instance is killed before the provider has rotated. */
 const hang = () =>
   stack.identityProvider.faults.add({ endpoint: 'token', grantType: 'refresh_token', hang: true, times: 1 })
-/** The provider rotates, and nobody hears of it. */
+/** The provider rotates, and its answer does not arrive. */
 const rotateLate = () =>
   stack.identityProvider.faults.add({ endpoint: 'token', grantType: 'refresh_token', delayMs: 300, times: 1 })
 const isRotated = () => expect.poll(() => refreshes().at(-1)?.status, patience).toBe(200)
 
 describe('an instance that is killed in a refresh', () => {
-  it('leaves a session that works, or ends cleanly where the provider had rotated at a single use', async () => {
+  it('leaves a session that works, or that ends cleanly if the provider rotated a single-use refresh token', async () => {
     const [unasked, rotated] = [await signedIn(), await signedIn()]
 
     hang()
@@ -60,7 +60,7 @@ describe('an instance that is killed in a refresh', () => {
     await killInARefresh(rotated)
     await isRotated()
 
-    // What is still good is served by others all the while.
+    // Other instances serve the valid access token at the same time.
     for (const person of [unasked, rotated]) {
       expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
     }
@@ -73,7 +73,7 @@ describe('an instance that is killed in a refresh', () => {
     expect((await rotated.sessionToken(shopPage, narrower)).status).toBe(200)
   })
 
-  it('of an OAuth client leaves its refresh token as good as it was, or ends it as OAuth says', async () => {
+  it('of an OAuth client leaves its refresh token valid, or ends it with the error of OAuth', async () => {
     const scopes = { scope: 'api://demo/orders.read api://demo/orders.write' }
     const [unasked, rotated] = [
       await signInByCode(stack.person(), stack.url, scopes),
@@ -95,8 +95,8 @@ describe('an instance that is killed in a refresh', () => {
   })
 })
 
-describe('an instance that is asked to end', () => {
-  it('finishes the sign-in that it is in', async () => {
+describe('an instance that receives SIGTERM', () => {
+  it('completes the current sign-in', async () => {
     const instance = await stack.startInstance()
     const person = stack.person()
     const answer = await person.atProvider((await person.begin(toShop)).location!)
@@ -113,7 +113,7 @@ describe('an instance that is asked to end', () => {
     await expectSignedIn(person)
   })
 
-  it('keeps what the provider rotated in the refresh that it is in', async () => {
+  it('stores the refresh token that the provider rotated in the current refresh', async () => {
     const instance = await stack.startInstance()
     const person = await signedIn()
     const before = refreshes().length
@@ -126,7 +126,7 @@ describe('an instance that is asked to end', () => {
     const { status, json } = await finishing
     expect(status).toBe(200)
     expect((await person.sessionToken(shopPage, narrower)).json.access_token).toBe(json.access_token)
-    // By the refresh token that came with it.
+    // This refresh uses the new refresh token.
     const wider = await person.sessionToken(shopPage, { api: 'orders', scope: 'api://demo/orders.write' })
     expect(wider.status).toBe(200)
   })

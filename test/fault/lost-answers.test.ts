@@ -1,6 +1,6 @@
 /**
- * The store did what it was asked, and its answer was lost; the client library asks again and meets its own work. Every
- * kind of write, by the way that leads to it. What a renewal writes is told in test/session/renewal-fault.test.ts.
+ * The store wrote a row, and its answer was lost. The client library repeats the request and finds its own write. Covers
+ * every kind of write, through the request that causes it; test/session/renewal-fault.test.ts covers a renewal's writes.
  */
 import { decodeJwt } from 'jose'
 import { randomUUID } from 'node:crypto'
@@ -35,7 +35,7 @@ const done = (operation: StoreOperation, table: string) =>
   stack.store.requests.filter((one) => one.operation === operation && one.table === table && one.status < 300).length
 
 describe('an answer that was lost after the store had', () => {
-  it('made the key ring’s row and the certificate’s is made up for by the first instance of all: one key, one row', async () => {
+  it('created the rows of key ring and certificate is recovered by the first instance: one key, one row', async () => {
     lose('insert', 'service', 2)
 
     await stack.startInstance()
@@ -49,7 +49,7 @@ describe('an answer that was lost after the store had', () => {
     expect(stack.vault.requests.filter(({ operation }) => operation === 'wrapkey')).toHaveLength(1)
   })
 
-  it('changed the certificate’s row does not hold the roll up', async () => {
+  it('changed the certificate’s row does not stop the roll', async () => {
     const [broker] = stack.brokers
     lose('replace', 'service')
 
@@ -58,7 +58,7 @@ describe('an answer that was lost after the store had', () => {
     expect(Object.values(await versionsAt(broker!))).toMatchObject([{ status: 'accepted', signs: true }])
   })
 
-  it('taken a state and made a session is made up for: one session', async () => {
+  it('used up a state and created a session is recovered: one session', async () => {
     lose('insert', 'states')
     lose('insert', 'sessions')
 
@@ -69,7 +69,7 @@ describe('an answer that was lost after the store had', () => {
     expect((await person.script(shopPage, '/session')).status).toBe(200)
   })
 
-  it('ended the session that a sign-in takes the place of does not matter to the new one', async () => {
+  it('ended the session that a sign-in replaces does not affect the new session', async () => {
     const person = stack.person()
     await attempt(person)
     const before = (await tables.rows('sessions')).length
@@ -81,7 +81,7 @@ describe('an answer that was lost after the store had', () => {
     expect(await tables.rows('sessions')).toHaveLength(before)
   })
 
-  it('ended a session that its owner signed out of is a sign-out', async () => {
+  it('ended a session at a sign-out does not fail the sign-out', async () => {
     const person = stack.person()
     await attempt(person)
     lose('remove', 'sessions')
@@ -91,7 +91,7 @@ describe('an answer that was lost after the store had', () => {
     expect((await person.script(shopPage, '/session', { at: other })).status).toBe(401)
   })
 
-  it('made a code, marked it as used, made its session and rotated a refresh token gives each of them once', async () => {
+  it('created a code, marked it as used, created its session and rotated a refresh token does not repeat any of them', async () => {
     lose('insert', 'codes')
     lose('replace', 'codes')
     lose('insert', 'sessions')
@@ -103,11 +103,11 @@ describe('an answer that was lost after the store had', () => {
     expect(next.status).toBe(200)
     const handle = next.json.refresh_token as string
     expect((await refresh(other, handle)).status).toBe(200)
-    // What was lost on its way is no excuse for a second use.
+    // A lost answer does not permit a second use.
     expect((await redeem(other, code, pkce)).json.error).toBe('invalid_grant')
   })
 
-  it('noted a logout token ends the sessions, and the token is refused a second time', async () => {
+  it('recorded a logout token does not stop the sign-out: the sessions end, and the token is rejected the second time', async () => {
     let signIdToken: TokenChange['signIdToken'] | undefined
     let claims = {}
     stack.identityProvider.changeTokenResponse((change) => {
@@ -132,7 +132,7 @@ describe('an answer that was lost after the store had', () => {
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
   })
 
-  it('removed what had expired does not stop the sweep', async () => {
+  it('removed expired rows does not stop the sweep', async () => {
     const past = new Date('2020-01-01T00:00:00Z')
     for (const row of ['1', '2', '3']) {
       await tables.store.insert('states', { partition: 'old', row, sweepAfter: past, values: {} })

@@ -19,7 +19,7 @@ describe('an OAuth client, when a part fails,', () => {
   it.each([
     ['its code was marked as used', { operation: 'replace', table: 'codes' }],
     ['its session was written', { operation: 'insert', table: 'sessions' }],
-  ] as const)('gets its tokens though the store’s answer is lost after %s', async (_, place) => {
+  ] as const)('gets its tokens although the store’s answer is lost after %s', async (_, place) => {
     const { code, pkce } = await newCode()
     stack.store.addFault({ ...place, loseAnswer: true, times: 1 })
 
@@ -29,7 +29,7 @@ describe('an OAuth client, when a part fails,', () => {
     expect((await refresh(stack.url, answer.json.refresh_token as string)).status).toBe(200)
   })
 
-  it('gets its next refresh token though the store’s answer is lost after it was written', async () => {
+  it('gets its next refresh token although the store’s answer is lost after the write', async () => {
     const { refreshToken } = await signInByCode(stack.person(), stack.url)
     stack.store.addFault({ operation: 'replace', table: 'sessions', loseAnswer: true, times: 1 })
 
@@ -40,9 +40,9 @@ describe('an OAuth client, when a part fails,', () => {
   })
 
   it.each([
-    ['reads nothing', { operation: 'find', table: 'sessions' }],
-    ['writes nothing', { operation: 'replace', table: 'sessions' }],
-  ] as const)('is told to wait, and is still signed in, while the store %s', async (_, place) => {
+    ['fails to read', { operation: 'find', table: 'sessions' }],
+    ['fails to write', { operation: 'replace', table: 'sessions' }],
+  ] as const)('gets an error with Retry-After, and is still signed in, while the store %s', async (_, place) => {
     const { refreshToken } = await signInByCode(stack.person(), stack.url)
     stack.store.addFault({ ...place, status: 503, times: 20 })
 
@@ -65,7 +65,7 @@ describe('an OAuth client, when a part fails,', () => {
     expect((await redeem(stack.url, code, pkce)).status).toBe(200)
   })
 
-  it('is still signed in after the provider was down at a renewal, or took the broker for somebody else', async () => {
+  it('is still signed in after the provider was down at a renewal, or rejected the broker’s own credential', async () => {
     stack.identityProvider.settings.accessTokenSeconds = 4
     const { refreshToken } = await signInByCode(stack.person(), stack.url)
     stack.identityProvider.settings.accessTokenSeconds = 3600

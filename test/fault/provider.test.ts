@@ -21,10 +21,14 @@ afterEach(() => {
 afterAll(() => stack.close())
 
 const faults: readonly (readonly [what: string, effect: Effect, code: string])[] = [
-  ['hangs up', { dropConnection: true }, 'provider_unavailable'],
-  ['says 429', { status: 429, retryAfterSeconds: 17, body: {} }, 'provider_throttled'],
-  ['says 500', { status: 500, body: {} }, 'provider_unavailable'],
-  ['says 503 with a page', { status: 503, body: '<h1>Sorry</h1>', contentType: 'text/html' }, 'provider_unavailable'],
+  ['drops the connection', { dropConnection: true }, 'provider_unavailable'],
+  ['answers 429', { status: 429, retryAfterSeconds: 17, body: {} }, 'provider_throttled'],
+  ['answers 500', { status: 500, body: {} }, 'provider_unavailable'],
+  [
+    'answers 503 with a page',
+    { status: 503, body: '<h1>Sorry</h1>', contentType: 'text/html' },
+    'provider_unavailable',
+  ],
   ['answers garbage', { body: '<h1>Hello</h1>', contentType: 'text/html' }, 'provider_answer_invalid'],
   ['loses its answer', { loseAnswer: true }, 'provider_unavailable'],
 ]
@@ -32,7 +36,7 @@ const asked = (endpoint: Fault['endpoint']) =>
   stack.identityProvider.requests.filter((request) => request.endpoint === endpoint).length
 const narrower = { api: 'orders', scope: 'api://demo/orders.read' }
 
-/** A provider that fails again and again is left alone for up to five seconds; by this instance's clock they pass at once. */
+/** The broker sends a failing provider no request for up to five seconds. This instance's clock skips that time. */
 async function startAnother(): Promise<{ url: string; passTime: () => Promise<void> }> {
   const inside = await openInside()
   const { url } = await stack.startInstance(inside.settings)
@@ -42,7 +46,7 @@ async function startAnother(): Promise<{ url: string; passTime: () => Promise<vo
 
 describe('a token endpoint that', () => {
   it.each(faults)(
-    '%s at a code gets it once, nobody is signed out, and the next sign-in works',
+    '%s for a code receives the code once, no person is signed out, and the next sign-in works',
     async (_what, effect, code) => {
       const person = stack.person()
       await attempt(person)
@@ -56,7 +60,7 @@ describe('a token endpoint that', () => {
       expectPassingFault(failed, code)
       if (effect.retryAfterSeconds !== undefined) expect(failed.headers.get('retry-after')).toBe('17')
       await expectSignedIn(person)
-      // A reload of the page posts the form again: with the transaction gone it is nobody's.
+      // A reload of the page posts the form again: without its transaction it belongs to no sign-in.
       stack.identityProvider.faults.clear()
       const again = await person.callback(answer, { headers: { accept: 'application/json' } })
       expect(again.cookies).toEqual([])
@@ -66,7 +70,7 @@ describe('a token endpoint that', () => {
     },
   )
 
-  it('loses its answer is not sent the code again by a browser that kept its cookies', async () => {
+  it('loses its answer does not receive the code again from a browser that kept its cookies', async () => {
     const person = stack.person()
     const begun = await person.begin(toShop)
     const answer = await person.atProvider(begun.location!)
@@ -83,30 +87,33 @@ describe('a token endpoint that', () => {
     expect(asked('token')).toBe(1)
   })
 
-  it.each(faults)('%s at a refresh leaves the session, and the next refresh works', async (_what, effect, code) => {
-    const person = stack.person()
-    await attempt(person)
-    stack.identityProvider.resetRequests()
-    stack.identityProvider.faults.add({ endpoint: 'token', ...effect })
+  it.each(faults)(
+    '%s for a refresh token does not end the session, and the next refresh works',
+    async (_what, effect, code) => {
+      const person = stack.person()
+      await attempt(person)
+      stack.identityProvider.resetRequests()
+      stack.identityProvider.faults.add({ endpoint: 'token', ...effect })
 
-    expectPassingFault(await person.sessionToken(shopPage, narrower), code)
+      expectPassingFault(await person.sessionToken(shopPage, narrower), code)
 
-    expect(asked('token')).toBe(1)
-    // What is still good is served.
-    expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
-    await expectSignedIn(person)
-    stack.identityProvider.faults.clear()
-    expect((await person.sessionToken(shopPage, narrower)).status).toBe(200)
-  })
+      expect(asked('token')).toBe(1)
+      // The access token that is still valid is served.
+      expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
+      await expectSignedIn(person)
+      stack.identityProvider.faults.clear()
+      expect((await person.sessionToken(shopPage, narrower)).status).toBe(200)
+    },
+  )
 
-  it('takes its time is waited for', async () => {
+  it('answers late does not fail the sign-in', async () => {
     stack.identityProvider.faults.add({ endpoint: 'token', delayMs: 400 })
 
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
     expect(asked('token')).toBe(1)
   })
 
-  it('had rotated when its answer was lost: a strict one ends the session cleanly, with a way on', async () => {
+  it('rotated before its answer was lost, and accepts each token once, ends the session cleanly, with a sign-in URL', async () => {
     stack.identityProvider.settings.singleUseRefreshTokens = true
     const person = stack.person()
     await attempt(person)
@@ -122,8 +129,8 @@ describe('a token endpoint that', () => {
   })
 })
 
-describe('metadata that cannot be had', () => {
-  it('is told at the start of a sign-in, and nothing of it is kept', async () => {
+describe('metadata that cannot be fetched', () => {
+  it('is reported at the start of a sign-in, and the failure is not cached', async () => {
     stack.identityProvider.faults.add({ endpoint: 'discovery', dropConnection: true })
     const { url, passTime } = await startAnother()
     const person = stack.person()
@@ -134,7 +141,7 @@ describe('metadata that cannot be had', () => {
       stack.identityProvider.faults.add({ endpoint: 'discovery', ...effect })
       const refused = await person.begin(toShop, { at: url, headers: { accept: 'application/json' } })
       expectPassingFault(refused, code)
-      // Nothing was begun, so nothing is left behind.
+      // No sign-in has started, so no cookie is left.
       expect(refused.cookies).toEqual([])
     }
     const page = await person.begin(toShop, { at: url })
@@ -148,7 +155,7 @@ describe('metadata that cannot be had', () => {
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
   })
 
-  it('is not missed by those who have it', async () => {
+  it('is not needed by an instance that has it', async () => {
     stack.identityProvider.faults.add({ endpoint: 'discovery', dropConnection: true })
     stack.identityProvider.faults.add({ endpoint: 'keys', dropConnection: true })
 
@@ -157,8 +164,8 @@ describe('metadata that cannot be had', () => {
   })
 })
 
-describe('keys that cannot be had', () => {
-  it('are told at the first sign-in, and the code is not sent twice', async () => {
+describe('keys that cannot be fetched', () => {
+  it('are reported at the first sign-in, and the code is not sent twice', async () => {
     stack.identityProvider.faults.add({ endpoint: 'keys', dropConnection: true })
     const { url, passTime } = await startAnother()
 

@@ -20,24 +20,24 @@ afterEach(() => {
 afterAll(() => stack.close())
 
 const faults: readonly (readonly [what: string, effect: Effect])[] = [
-  ['hangs up', { dropConnection: true }],
-  ['says 429', { status: 429 }],
-  ['says 500', { status: 500 }],
-  ['says 503', { status: 503 }],
+  ['drops the connection', { dropConnection: true }],
+  ['answers 429', { status: 429 }],
+  ['answers 500', { status: 500 }],
+  ['answers 503', { status: 503 }],
   ['answers garbage', { status: 200, body: '<h1>Hello</h1>' }],
-  ['answers nothing', { status: 200 }],
-  ['answers an empty object', { status: 200, body: '{}' }],
-  ['finds nothing, in nobody’s words', { status: 404, body: '{}' }],
-  ['forbids', { status: 403 }],
+  ['answers with an empty body', { status: 200 }],
+  ['answers with an empty object', { status: 200, body: '{}' }],
+  ['answers 404 without an error code of the service', { status: 404, body: '{}' }],
+  ['answers 403', { status: 403 }],
 ]
 const redemptions = () => stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token').length
 const inserts = (table: string) =>
   stack.store.requests.filter((request) => request.operation === 'insert' && request.table === table).length
 const narrower = { api: 'orders', scope: 'api://demo/orders.read' }
 
-describe('a store that, when a state is taken,', () => {
+describe('a store that, when a state is used up,', () => {
   it.each(faults)(
-    '%s: the code is not redeemed, nobody is signed out, and the next sign-in works',
+    '%s: the code is not redeemed, no person is signed out, and the next sign-in works',
     async (_what, effect) => {
       const person = stack.person()
       await attempt(person)
@@ -53,7 +53,7 @@ describe('a store that, when a state is taken,', () => {
     },
   )
 
-  it('loses its answer has taken it for this very sign-in, which goes on', async () => {
+  it('loses its answer has removed it for this sign-in, which continues', async () => {
     stack.store.addFault({ operation: 'insert', table: 'states', loseAnswer: true, times: 1 })
 
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
@@ -62,13 +62,13 @@ describe('a store that, when a state is taken,', () => {
     expect(redemptions()).toBe(1)
   })
 
-  it('hangs up once is asked once more', async () => {
+  it('drops the connection once gets the request once more', async () => {
     stack.store.addFault({ operation: 'insert', table: 'states', dropConnection: true, times: 1 })
 
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
   })
 
-  it('loses its answer to one of two who bring the same code lets one of them in', async () => {
+  it('loses its answer to one of two callbacks with the same code signs one of them in', async () => {
     const person = stack.person()
     const answer = await person.atProvider((await person.begin(toShop)).location!)
     const cookie = await person.jar.getCookieString(stack.url)
@@ -88,7 +88,7 @@ describe('a store that, when a state is taken,', () => {
 
 describe('a store that, when a session is written,', () => {
   it.each(faults)(
-    '%s: the code is spent once, the earlier session stays, and the next sign-in works',
+    '%s: the code is redeemed once, the earlier session stays, and the next sign-in works',
     async (_what, effect) => {
       const person = stack.person()
       await attempt(person)
@@ -104,7 +104,7 @@ describe('a store that, when a session is written,', () => {
     },
   )
 
-  it('loses its answer has written it: one session, and the cookie opens it', async () => {
+  it('loses its answer has written it: there is one session, and the cookie is valid for it', async () => {
     stack.store.addFault({ operation: 'insert', table: 'sessions', loseAnswer: true, times: 1 })
     const person = stack.person()
 
@@ -130,11 +130,11 @@ describe('a store that, when a session is read,', () => {
   })
 
   it.each<[string, Effect]>([
-    ['hangs up once', { dropConnection: true, times: 1 }],
+    ['drops the connection once', { dropConnection: true, times: 1 }],
     ['loses one answer', { loseAnswer: true, times: 1 }],
     ['is busy once', { status: 503, times: 1 }],
-    ['takes its time', { delayMs: 300 }],
-  ])('%s is asked once more, and nobody notices', async (_what, effect) => {
+    ['answers late', { delayMs: 300 }],
+  ])('%s gets the request once more, and the session is served', async (_what, effect) => {
     const person = stack.person()
     await attempt(person)
     stack.store.addFault({ operation: 'find', table: 'sessions', ...effect })
@@ -142,7 +142,7 @@ describe('a store that, when a session is read,', () => {
     await expectSignedIn(person)
   })
 
-  it('has really no such session is believed', async () => {
+  it('has no such session signs the person out', async () => {
     const person = stack.person()
     await attempt(person)
     await person.script(shopPage, '/logout', { method: 'POST' })
@@ -156,7 +156,7 @@ describe('a store that, when a renewal is written,', () => {
     const person = stack.person()
     await attempt(person)
     stack.identityProvider.resetRequests()
-    // The lease itself: nothing was asked of the provider yet.
+    // This write is the lease: the provider has received no request yet.
     stack.store.addFault({ operation: 'replace', table: 'sessions', ...effect })
 
     expectPassingFault(await person.sessionToken(shopPage, narrower), 'store_unavailable')
@@ -167,7 +167,7 @@ describe('a store that, when a renewal is written,', () => {
     expect((await person.sessionToken(shopPage, narrower)).status).toBe(200)
   })
 
-  it('loses its answer has written it: one refresh, one lease, and nobody waits for somebody else', async () => {
+  it('loses its answer has written it: one refresh, one lease, and no caller waits for another', async () => {
     const person = stack.person()
     await attempt(person)
     stack.identityProvider.resetRequests()
@@ -180,14 +180,14 @@ describe('a store that, when a renewal is written,', () => {
 })
 
 describe('a store that is down', () => {
-  it('does not keep people from starting: nothing is stored for those who only begin', async () => {
+  it('does not stop the start of a sign-in, since a start stores nothing', async () => {
     stack.store.addFault({ dropConnection: true })
 
     expect((await stack.person().begin(toShop)).status).toBe(303)
     expect(stack.store.requests).toEqual([])
   })
 
-  it('makes ready red, by its name', async () => {
+  it('fails readiness, which names the store', async () => {
     const { url } = await stack.startInstance()
     const person = stack.person()
     await person.begin(toShop, { at: url })
@@ -198,7 +198,7 @@ describe('a store that is down', () => {
     expect([ready.status, ready.text]).toEqual([503, 'store'])
   })
 
-  it('tells a new instance nothing, which says so, makes no key of its own, and comes round', async () => {
+  it('makes a new instance report the fault, create no key of its own, and recover later', async () => {
     const person = stack.person()
     await attempt(person)
     stack.store.addFault({ operation: 'list', table: 'service', status: 200, body: '<h1>Hello</h1>' })

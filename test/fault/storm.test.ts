@@ -1,4 +1,4 @@
-/** Others write all the time: a conditional write fails again and again, is tried anew from what stands there, and not for ever. */
+/** Other instances write all the time: a conditional write fails repeatedly, and is retried with the current row, but not for ever. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { attempt, isSignedIn } from '../attack/hostile-request.ts'
 import { runRoll, versionsAt } from '../certificate/rolling.ts'
@@ -35,7 +35,7 @@ afterEach(() => {
 })
 afterAll(() => stack.close())
 
-/** As the store says it of a row that somebody changed since. */
+/** Answers as the store does for a row that another instance has changed. */
 const storm = (table: string, times?: number) =>
   stack.store.addFault({
     operation: 'replace',
@@ -48,7 +48,7 @@ const refreshes = () => stack.identityProvider.requests.filter(({ grantType }) =
 const replaced = () => stack.store.requests.filter(({ operation }) => operation === 'replace').length
 
 describe('a storm of changes', () => {
-  it('before a renewal delays it: the provider is asked once', async () => {
+  it('before a renewal delays it: the provider receives one request', async () => {
     storm('sessions', 5)
 
     expect((await person.sessionToken(shopPage, narrower)).status).toBe(200)
@@ -56,7 +56,7 @@ describe('a storm of changes', () => {
     expect(refreshes()).toBe(1)
   })
 
-  it('after the provider has answered does not lose what it gave', async () => {
+  it('after the provider has answered does not lose its tokens', async () => {
     stack.identityProvider.settings.singleUseRefreshTokens = true
     stack.identityProvider.changeTokenResponse(({ answer }) => {
       storm('sessions', 3)
@@ -73,7 +73,7 @@ describe('a storm of changes', () => {
     stack.identityProvider.settings.singleUseRefreshTokens = false
   })
 
-  it('that does not end is told after a while, signs nobody out, and asks a bounded number of times', async () => {
+  it('that does not end is reported after a while, signs no person out, and causes a bounded number of requests', async () => {
     const other = stack.person()
     await attempt(other)
     storm('sessions')
@@ -87,7 +87,7 @@ describe('a storm of changes', () => {
     expect((await other.sessionToken(shopPage, narrower)).status).toBe(200)
   })
 
-  it('at the rotation of a refresh token gives one next token', async () => {
+  it('at the rotation of a refresh token leads to one next token', async () => {
     const { refreshToken } = await signInByCode(stack.person(), stack.url)
     storm('sessions', 5)
 
@@ -97,7 +97,7 @@ describe('a storm of changes', () => {
     expect((await refresh(stack.url, next.json.refresh_token as string)).status).toBe(200)
   })
 
-  it('at a code means that somebody else used it: nothing is given, twice is never', async () => {
+  it('at a code means that another caller used it: the broker issues no token, also at a second attempt', async () => {
     const pkce = newPkce()
     const code = (await authorize(stack.person(), authorizationRequest(pkce))).get('code')!
     storm('codes', 1)

@@ -29,7 +29,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** What stands where the provider should, with a certificate that the instance trusts as it is. */
+/** A server in place of the provider, with a certificate that the instance trusts directly. */
 async function startInPlaceOfTheProvider(name: string, notAfter: Date) {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const der = await makeSelfSigned({
@@ -56,24 +56,27 @@ describe('a provider whose TLS certificate', () => {
   it.each([
     ['has expired', 'localhost', -1],
     ['is for another name', 'login.example.com', 1],
-  ])('%s is told nothing, and nobody is signed out; one that is in order is asked', async (_what, name, days) => {
-    const [bad, good] = await Promise.all([
-      startInPlaceOfTheProvider(name, new Date(Date.now() + days * day)),
-      startInPlaceOfTheProvider('localhost', new Date(Date.now() + day)),
-    ])
+  ])(
+    '%s receives no request, and no person is signed out; a provider with a valid one receives it',
+    async (_what, name, days) => {
+      const [bad, good] = await Promise.all([
+        startInPlaceOfTheProvider(name, new Date(Date.now() + days * day)),
+        startInPlaceOfTheProvider('localhost', new Date(Date.now() + day)),
+      ])
 
-    expectPassingFault(await stack.person().begin(toShop, { at: bad.url, ...asProgram }), 'provider_unavailable')
-    expect(bad.server.requests).toEqual([])
-    await expectSignedIn(signedIn, bad.url)
-    // That it knows nothing of a provider is another matter: the request came.
-    expectPassingFault(await stack.person().begin(toShop, { at: good.url, ...asProgram }), 'provider_answer_invalid')
-    expect(good.server.requests).not.toEqual([])
-    await Promise.all([bad.server.close(), good.server.close()])
-  })
+      expectPassingFault(await stack.person().begin(toShop, { at: bad.url, ...asProgram }), 'provider_unavailable')
+      expect(bad.server.requests).toEqual([])
+      await expectSignedIn(signedIn, bad.url)
+      // The server does not answer as a provider, but the request arrived.
+      expectPassingFault(await stack.person().begin(toShop, { at: good.url, ...asProgram }), 'provider_answer_invalid')
+      expect(good.server.requests).not.toEqual([])
+      await Promise.all([bad.server.close(), good.server.close()])
+    },
+  )
 })
 
 describe('an instance that does not trust', () => {
-  it('who issued the certificates of provider and vault tells them nothing, and signs nobody out', async () => {
+  it('the issuer of the certificates of provider and vault sends them nothing, and signs no person out', async () => {
     const { url } = await stack.startInstance({ NODE_EXTRA_CA_CERTS: undefined })
     stack.vault.resetRequests()
     stack.identityProvider.resetRequests()
@@ -82,7 +85,7 @@ describe('an instance that does not trust', () => {
     expectPassingFault(await stack.person().begin(toShop, { at: url, ...asProgram }), 'vault_unavailable')
     expect(stack.vault.requests).toEqual([])
     expect(stack.identityProvider.requests).toEqual([])
-    // The same by one that does.
+    // An instance that trusts it can do the same.
     await expectSignedIn(signedIn)
     expect(isSignedIn(await attemptAnew(stack, (await stack.startInstance()).url))).toBe(true)
   })
