@@ -23,7 +23,7 @@ describe('an access token', () => {
     })
     ahead = [await stack.startInstance(clockAhead(250)), await stack.startInstance(clockAhead(250))]
     stack.identityProvider.settings.accessTokenSeconds = life
-    // Warm: what an instance's first renewal fetches is not what a renewal costs.
+    // Warm the instance first: its first renewal sends more requests than a later one.
     for (const { url } of ahead) await (await signedIn()).sessionToken(shopPage, { api: 'orders' }, { at: url })
   })
   beforeEach(async () => {
@@ -49,7 +49,7 @@ describe('an access token', () => {
   const refreshes = () => stack.identityProvider.requests.filter(({ grantType }) => grantType === 'refresh_token')
   const storeRequests = () => stack.store.requests.map(({ operation, table }) => `${operation} ${table}`)
 
-  it('is what RFC 6749 §5.1 says, and is kept by nobody on the way', async () => {
+  it('has the form of RFC 6749 §5.1, and no cache on the way stores it', async () => {
     const reply = await ask()
 
     expect(reply.status).toBe(200)
@@ -66,7 +66,7 @@ describe('an access token', () => {
     expect(decodeJwt(tokenOf(reply))).toMatchObject({ aud: 'api://demo', preferred_username: 'ada@contoso.example' })
   })
 
-  it('that came with the sign-in is served for one read of the store, and the provider is not asked', async () => {
+  it('of the sign-in is served with one read of the store, and without a request to the provider', async () => {
     const [one, two] = [await ask(), await ask()]
 
     expect(tokenOf(one)).toBe(tokenOf(two))
@@ -89,7 +89,7 @@ describe('an access token', () => {
     expect(stack.vault.requests).toEqual([])
   })
 
-  it('that was renewed is the one that every instance serves then', async () => {
+  it('that was renewed is served by every instance from then on', async () => {
     const renewed = tokenOf(await ask({}, ahead[0]))
 
     const others = [await ask(), await ask({}, ahead[1]), await ask({}, ahead[0])]
@@ -106,7 +106,7 @@ describe('an access token', () => {
     expect(refreshes()).toHaveLength(1)
   })
 
-  it('is renewed once by two instances at once, and meanwhile the old one is served', async () => {
+  it('is renewed once when two instances need it at once, and until then the old one is served', async () => {
     const old = tokenOf(await ask())
 
     const replies = await Promise.all(Array.from({ length: 20 }, (_, i) => ask({}, ahead[i % 2])))
@@ -117,7 +117,7 @@ describe('an access token', () => {
     for (const reply of replies) expect([old, renewed]).toContain(tokenOf(reply))
   })
 
-  it('that is not there yet is fetched once by two instances, and all take what one of them got', async () => {
+  it('that is not stored yet is fetched once by two instances, and both serve the same one', async () => {
     const replies = await Promise.all(Array.from({ length: 20 }, (_, i) => ask({ scope: read }, ahead[i % 2])))
 
     expect(refreshes()).toHaveLength(1)
@@ -125,7 +125,7 @@ describe('an access token', () => {
     expect(new Set(replies.map(tokenOf)).size).toBe(1)
   })
 
-  it('is renewed three times in a row where a refresh token is good for one use', async () => {
+  it('is renewed three times in a row where a refresh token can be used only once', async () => {
     stack.identityProvider.settings.singleUseRefreshTokens = true
     try {
       const used: (string | undefined)[] = []
@@ -145,7 +145,7 @@ describe('an access token', () => {
     }
   })
 
-  it('for fewer scopes is not the one for more that is at hand', async () => {
+  it('for fewer scopes is not the stored one for more scopes', async () => {
     const wide = await ask()
     const narrow = await ask({ scope: read })
     const again = await ask({ scope: read })
@@ -158,7 +158,7 @@ describe('an access token', () => {
     expect(tokenOf(await ask())).toBe(tokenOf(wide))
   })
 
-  it('for more scopes is not the one for fewer', async () => {
+  it('for more scopes is not the stored one for fewer scopes', async () => {
     const one = await ask({ scope: write })
     const both = await ask({ scope: `${write} ${read}` })
 
@@ -177,7 +177,7 @@ describe('an access token', () => {
     expect(refreshes()).toEqual([])
   })
 
-  it('for another API of the front end is that API’s, and the first stays at hand', async () => {
+  it('for another API of the front end is issued for that API, and the first one stays stored', async () => {
     const orders = await ask()
     const bills = await ask({ api: 'bills' })
 
@@ -187,7 +187,7 @@ describe('an access token', () => {
     expect(refreshes()).toHaveLength(1)
   })
 
-  it('when it is asked for keeps the session alive, as looking at the session does not', async () => {
+  it('extends the session when it is requested, while a request to /session does not', async () => {
     const idleEnd = async () => (await person.script(shopPage, '/session')).json.idle_expires_at as number
     const first = await idleEnd()
 
@@ -198,7 +198,7 @@ describe('an access token', () => {
     expect(await idleEnd()).toBeGreaterThanOrEqual(first + 240)
   })
 
-  it('is given to nobody without a session', async () => {
+  it('is not returned without a session', async () => {
     const reply = await stack.person().sessionToken(shopPage, { api: 'orders' })
 
     expect(reply.status).toBe(401)
@@ -206,7 +206,7 @@ describe('an access token', () => {
     expect(reply.json).toMatchObject({ code: 'signed_out', sign_in_url: `${stack.url}/login?frontend=shop` })
   })
 
-  it('is not given without saying for which API', async () => {
+  it('is not returned when the request names no API', async () => {
     const reply = await person.sessionToken(shopPage, {})
 
     expect(reply.status).toBe(400)

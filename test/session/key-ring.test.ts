@@ -45,7 +45,7 @@ const moveAll = async (seconds: number, instances: readonly Instance[]) => {
 }
 beforeAll(async () => {
   stack = await startStack({ instances: 0, frontEnds: [shop, desk, app] })
-  // Not before: certificates of tomorrow would be refused today, by what knows the time better.
+  // Not earlier: a certificate of tomorrow would be rejected by a program whose clock is right.
   moveHere(lastMinute)
   tables = openTables(stack)
   here = await startInstance(lastMinute)
@@ -70,20 +70,20 @@ const statusAt = async (person: Person, at: string) => (await person.script(shop
 const ringRows = async () => (await tables.store.list('service', 'key-ring')).map(({ row }) => row).sort()
 const wrappedBy = async () =>
   (await tables.store.list('service', 'key-ring')).map(({ values }) => values.wrappingVersion as string)
-/** The months whose keys have sealed the sessions that are there. */
+/** The months whose keys have sealed the sessions in the store. */
 const sealedIn = async () => {
   const months = (await tables.rows('sessions')).map(({ values }) => String(values.ringKey).slice(0, 7))
   return [...new Set(months)].sort()
 }
 
 describe('the turn of a month', () => {
-  it('is no end of a sign-in under way, nor of a session, nor of a refresh token; on any instance', async () => {
+  it('ends no sign-in under way, no session and no refresh token, on any instance', async () => {
     const underWay = [await begin(here.url), await begin(there.url)]
     const before = await signIn(here.url)
     const { refreshToken } = await signInByCode(stack.person(), stack.url)
     expect(await ringRows()).toEqual([thisMonth])
 
-    // Only one of them is there yet: what it seals with the new key opens on the other, which has the old ring.
+    // Only one instance has the new key: a value that it seals opens on the other one, which has the old ring.
     await there.inside.moveClock(lastMinute + 70)
     const ahead = await begin(there.url)
     await expect.poll(ringRows).toEqual([thisMonth, nextMonth])
@@ -107,7 +107,7 @@ describe('the turn of a month', () => {
     expect(await sealedIn()).toEqual([thisMonth, nextMonth])
   })
 
-  it('hides no session from a sign-out at the provider', async () => {
+  it('does not hide a session from a sign-out at the provider', async () => {
     let sid = ''
     stack.identityProvider.changeTokenResponse(({ answer }) => {
       sid = decodeJwt(answer.id_token as string).sid as string
@@ -129,7 +129,7 @@ describe('the turn of a month', () => {
 })
 
 describe('the wrapping key', () => {
-  it('may be rotated: what the old version wrapped is unwrapped by it, and what comes after by the new one', async () => {
+  it('may be rotated: the old version unwraps the keys that it wrapped, and the new version wraps later ones', async () => {
     const person = await signIn(here.url)
     const { version } = await stack.vault.rotateKey(wrappingKeyName)
 
@@ -137,14 +137,14 @@ describe('the wrapping key', () => {
 
     expect(await statusAt(person, cold.url)).toBe(200)
     expect(await wrappedBy()).not.toContain(version)
-    // An instance of its own: what it gets then is of no use to one that goes back.
+    // A separate instance: its state would not help an instance whose clock goes back.
     moveHere(lastMinute + 40 * day)
     await signIn((await startInstance(lastMinute + 40 * day)).url)
     moveHere(lastMinute + 120)
     expect(await wrappedBy()).toContain(version)
   })
 
-  it('of an old version that was taken away is missed by new instances alone, which say so and make no key', async () => {
+  it('of an old version that was removed stops only new instances, which report it and create no key', async () => {
     const person = await signIn(here.url)
     const [old] = await wrappedBy()
     const before = await ringRows()
@@ -161,8 +161,8 @@ describe('the wrapping key', () => {
   })
 })
 
-describe('a row that somebody', () => {
-  it('damaged stops new instances, which say so, until it is put right; the others serve and sign in', async () => {
+describe('a row of the key ring', () => {
+  it('that is damaged stops new instances, which report it, until the row is restored; the others serve and sign people in', async () => {
     const person = await signIn(here.url)
     const good = (await tables.store.list('service', 'key-ring')).find(({ row }) => row === nextMonth)!
     const bad = { ...good, values: { ...good.values, wrapped: Buffer.alloc(256, 1) } }
@@ -180,7 +180,7 @@ describe('a row that somebody', () => {
     expect(await statusAt(person, cold.url)).toBe(200)
   })
 
-  it('removed is made once by those that miss it, and every instance comes to use that one', async () => {
+  it('that was removed is created once by the instances that miss it, and every instance then uses that one', async () => {
     const before = await signIn(here.url)
     const good = (await tables.store.list('service', 'key-ring')).find(({ row }) => row === nextMonth)!
     await tables.store.remove('service', good)
@@ -191,10 +191,10 @@ describe('a row that somebody', () => {
 
     const inserts = stack.store.requests.filter(({ operation, table }) => operation === 'insert' && table === 'service')
     expect(inserts.filter(({ status }) => status < 300)).toHaveLength(1)
-    // Whoever has the lost key still serves what it sealed; elsewhere that is over, and says where to sign in.
+    // An instance with the lost key still opens its sessions; the others return 401 and the URL to sign in.
     expect(await statusAt(before, there.url)).toBe(200)
     expect((await before.script(shopPage, '/session', { at: cold[0].url })).json).toMatchObject({ code: 'signed_out' })
-    // What each of the new ones began ends on the others, the warm ones among them.
+    // A sign-in that begins on a new instance ends on every other one, the warm ones among them.
     await moveAll(lastMinute + 160, [here, there, ...cold])
     const [first, second] = begun
     expect((await first!.person.callback(first!.answer, { at: here.url })).location).toBe(toShop.return_url)

@@ -11,10 +11,10 @@ import type { StoreFault } from '../setup/table-proxy.ts'
 const read = 'api://demo/orders.read'
 const write = 'api://demo/orders.write'
 
-describe('a renewal that something comes between', () => {
+describe('a renewal that a fault interrupts', () => {
   let stack: Stack
   let person: Person
-  /** Where tokens of five minutes are in their last one. */
+  /** The time at which a token of five minutes is in its last minute. */
   let ahead: HostProcess
   beforeAll(async () => {
     stack = await startStack({ instances: 2 })
@@ -35,9 +35,9 @@ describe('a renewal that something comes between', () => {
   })
   afterAll(() => stack.close())
 
-  /** Scopes that are at hand since the sign-in. */
+  /** Scopes whose token is stored since the sign-in. */
   const ask = (call: Call = {}): Promise<Reply> => person.sessionToken(shopPage, { api: 'orders' }, call)
-  /** Scopes that must be asked for. */
+  /** Scopes whose token must be requested. */
   const fetchAnew = (scope = read, call: Call = {}): Promise<Reply> =>
     person.sessionToken(shopPage, { api: 'orders', scope }, call)
   const isSignedIn = async () => (await person.script(shopPage, '/session')).status === 200
@@ -68,11 +68,11 @@ describe('a renewal that something comes between', () => {
         expect(json.access_token).toBe(old)
         expect(json.expires_in).toBeGreaterThan(0)
       }
-      // The second call did not ask again: a provider that is down is not asked by every call.
+      // The second call sent no request: not every call tries a provider that is down.
       expect(refreshes()).toHaveLength(1)
     })
 
-    it('says 503 where there is none, keeps the cookie and the session, and works afterwards', async () => {
+    it('answers 503 where no token is good, keeps the cookie and the session, and works afterwards', async () => {
       fail(fault)
 
       const reply = await fetchAnew()
@@ -87,7 +87,7 @@ describe('a renewal that something comes between', () => {
     })
   })
 
-  it('tells how long the provider wants to be left alone', async () => {
+  it('returns the provider’s Retry-After', async () => {
     fail({ status: 429, retryAfterSeconds: 7 })
 
     const reply = await fetchAnew()
@@ -96,7 +96,7 @@ describe('a renewal that something comes between', () => {
     expect(reply.json.code).toBe('provider_throttled')
   })
 
-  it('serves the old token at once to those who need not wait for a slow provider', async () => {
+  it('serves the old token at once to callers that need not wait for a slow provider', async () => {
     const old = (await ask()).json.access_token
     let answer: () => void = () => undefined
     const asked = new Promise<void>((resolve) => {
@@ -117,7 +117,7 @@ describe('a renewal that something comes between', () => {
   })
 
   describe('when the provider’s answer is lost', () => {
-    it('works at the next try where the provider takes the old refresh token again, as Entra does', async () => {
+    it('works at the next attempt where the provider accepts the old refresh token again, as Entra does', async () => {
       fail({ loseAnswer: true, times: 1 })
 
       expect((await fetchAnew()).status).toBe(503)
@@ -125,7 +125,7 @@ describe('a renewal that something comes between', () => {
       expect((await fetchAnew()).status).toBe(200)
     })
 
-    it('ends cleanly where a refresh token is good for one use', async () => {
+    it('ends the session cleanly where a refresh token can be used only once', async () => {
       stack.identityProvider.settings.singleUseRefreshTokens = true
       fail({ loseAnswer: true, times: 1 })
 
@@ -173,7 +173,7 @@ describe('a renewal that something comes between', () => {
       expect(refreshes()).toHaveLength(2)
     })
 
-    it('that takes no writes serves the token that is still good', async () => {
+    it('that rejects writes leaves the token that is still good, and it is served', async () => {
       const old = (await ask()).json.access_token
       stack.store.addFault({ operation: 'replace', status: 503 })
 
@@ -181,11 +181,11 @@ describe('a renewal that something comes between', () => {
 
       expect(reply.status).toBe(200)
       expect(reply.json.access_token).toBe(old)
-      // Without a lease nobody is asked: what cannot be kept is not fetched.
+      // Without a lease no request is sent: a token that cannot be stored is not fetched.
       expect(refreshes()).toEqual([])
     })
 
-    it('that is down is 503 and never 401, and the cookie stays', async () => {
+    it('that is down is answered with 503 and never with 401, and the cookie stays', async () => {
       stack.store.addFault({ status: 500 })
       const replies = [await ask(), await fetchAnew(), await person.script(shopPage, '/session')]
       stack.store.clearFaults()
@@ -200,7 +200,7 @@ describe('a renewal that something comes between', () => {
     })
   })
 
-  it('is not handed out when the person signed out meanwhile, and does not bring the session back', async () => {
+  it('is not returned when the person signed out during the renewal, and does not restore the session', async () => {
     let answer: () => void = () => undefined
     const asked = new Promise<void>((resolve) => {
       stack.identityProvider.changeTokenResponse(async ({ answer: tokens }) => {

@@ -17,7 +17,7 @@ describe('an instance that is killed in a renewal, after the provider has rotate
   const fetchAnew = (person: Person, at: string): Promise<Reply> =>
     person.sessionToken(shopPage, { api: 'orders', scope: read }, { at })
 
-  /** Gets the provider to rotate, and kills the instance before it hears of it. */
+  /** Lets the provider rotate, and kills the instance before the answer arrives. */
   const killInRenewal = async (): Promise<Person> => {
     const person = stack.person()
     await person.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/' })
@@ -36,11 +36,11 @@ describe('an instance that is killed in a renewal, after the provider has rotate
     return person
   }
 
-  it('leaves a session that works on another instance, after the time that a renewal may take', async () => {
+  it('leaves a session that works on another instance, after the time limit of a renewal', async () => {
     const person = await killInRenewal()
     const survivor = stack.brokers[1]!.url
 
-    // Until then nobody knows that it is dead: what is at hand is served, the rest is told to try again.
+    // Until then the other instances cannot detect its death: a stored token is served, other calls are to be retried.
     expect((await person.sessionToken(shopPage, { api: 'orders' }, { at: survivor })).status).toBe(200)
     const early = await fetchAnew(person, survivor)
     expect(early.status).toBe(503)
@@ -52,10 +52,10 @@ describe('an instance that is killed in a renewal, after the provider has rotate
     expect((await person.script(shopPage, '/session')).status).toBe(200)
   })
 
-  it('ends the session cleanly, with a way on, where a refresh token is good for one use', async () => {
+  it('ends the session cleanly, with a URL to sign in again, where a refresh token can be used only once', async () => {
     stack.identityProvider.settings.singleUseRefreshTokens = true
     const person = await killInRenewal()
-    // Its clock is past the time that a renewal may take.
+    // Its clock is past the time limit of a renewal.
     const later = await stack.startInstance(clockAhead(20))
 
     const reply = await fetchAnew(person, later.url)

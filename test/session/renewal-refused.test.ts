@@ -27,22 +27,22 @@ describe('a renewal that the provider refuses', () => {
   })
   afterAll(() => stack.close())
 
-  /** For scopes that are not at hand yet, so that the provider is asked; the token of the sign-in stays. */
+  /** For scopes without a stored token, so that the provider receives a request; the token of the sign-in stays. */
   const renew = (): Promise<Reply> => person.sessionToken(shopPage, { api: 'orders', scope: read })
   const refuse = (error: Omit<TokenError, 'grantType'>) =>
     stack.identityProvider.nextTokenError({ grantType: 'refresh_token', ...error })
   const session = () => person.script(shopPage, '/session')
   const rows = async () => (await openTables(stack).rows('sessions')).length
 
-  describe('because the person’s sign-in is over there', () => {
+  describe('because the person’s sign-in has ended there', () => {
     it.each<[string, Omit<TokenError, 'grantType'>]>([
-      ['no more said', { error: 'invalid_grant' }],
+      ['no further details', { error: 'invalid_grant' }],
       ['the number of a revoked grant', { error: 'invalid_grant', error_codes: [50173], suberror: 'bad_token' }],
       ['the number of an expired one', { error: 'invalid_grant', error_codes: [700082], suberror: 'token_expired' }],
-      ['a suberror that nobody knows', { error: 'invalid_grant', suberror: 'client_mismatch' }],
+      ['an unknown suberror', { error: 'invalid_grant', suberror: 'client_mismatch' }],
       ['empty claims', { error: 'invalid_grant', claims: '' }],
       [
-        'a text that speaks of more to do',
+        'a text that mentions a further step',
         { error: 'invalid_grant', error_description: 'AADSTS50076: interaction_required, multi-factor authentication' },
       ],
     ])('ends the session (%s)', async (_, error) => {
@@ -66,7 +66,7 @@ describe('a renewal that the provider refuses', () => {
       expect((await person.script(deskPage, '/session')).status).toBe(200)
     })
 
-    it('is seen at the next renewal when an administrator disabled the account', async () => {
+    it('ends the session at the next renewal when an administrator disabled the account', async () => {
       stack.identityProvider.disablePerson(ada)
 
       expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(200) // minutes, until it ends
@@ -74,14 +74,14 @@ describe('a renewal that the provider refuses', () => {
       expect((await session()).status).toBe(401)
     })
 
-    it('is seen at the next renewal when an administrator revoked the sessions', async () => {
+    it('ends the session at the next renewal when an administrator revoked the sessions', async () => {
       stack.identityProvider.revokeRefreshTokens(ada)
 
       expect((await renew()).status).toBe(401)
       expect((await session()).status).toBe(401)
     })
 
-    it('leads to a sign-in that works', async () => {
+    it('leads to a new sign-in that works', async () => {
       refuse({ error: 'invalid_grant' })
       const { json } = await renew()
 
@@ -90,7 +90,7 @@ describe('a renewal that the provider refuses', () => {
       expect((await renew()).status).toBe(200)
     })
 
-    it('ends it for all calls that waited, and they agree', async () => {
+    it('ends the session for all calls that waited, with the same answer', async () => {
       stack.identityProvider.revokeRefreshTokens(ada)
 
       const replies = await Promise.all(
@@ -103,7 +103,7 @@ describe('a renewal that the provider refuses', () => {
     })
   })
 
-  describe('because it asks the person for something', () => {
+  describe('because it requires a step of the person', () => {
     it.each<[string, Omit<TokenError, 'grantType'>]>([
       ['basic_action', { error: 'invalid_grant', suberror: 'basic_action', error_codes: [50076] }],
       ['additional_action', { error: 'invalid_grant', suberror: 'additional_action' }],
@@ -114,7 +114,7 @@ describe('a renewal that the provider refuses', () => {
       ['the error interaction_required', { error: 'interaction_required', error_codes: [50076] }],
       ['the error consent_required', { error: 'consent_required' }],
       ['the error login_required', { error: 'login_required' }],
-    ])('leaves the session as it is and says where to go (%s)', async (_, error) => {
+    ])('leaves the session unchanged and returns the URL to go to (%s)', async (_, error) => {
       refuse(error)
 
       const reply = await renew()
@@ -126,12 +126,12 @@ describe('a renewal that the provider refuses', () => {
       expect(url.origin + url.pathname).toBe(`${stack.url}/login`)
       expect(url.searchParams.get('scope')).toBe(read)
       expect((await session()).status).toBe(200)
-      // And nothing is in the way of the next one.
+      // The next renewal is not blocked.
       expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
       expect((await renew()).status).toBe(200)
     })
 
-    it('says no word of the provider’s text', async () => {
+    it('shows no part of the provider’s text', async () => {
       refuse({ error: 'interaction_required', error_description: 'AADSTS50076: for ada@contoso.example, secret text' })
 
       const reply = await renew()
@@ -140,7 +140,7 @@ describe('a renewal that the provider refuses', () => {
       expect(stack.log()).not.toMatch(/secret text|for ada/)
     })
 
-    it('gives its challenge along, which the sign-in takes and the provider gets as it was', async () => {
+    it('passes its challenge on: the sign-in accepts it and the provider receives it unchanged', async () => {
       refuse({ error: 'invalid_grant', suberror: 'basic_action', claims: challenge })
       const url = new URL((await renew()).json.sign_in_url as string)
       url.searchParams.set('return_url', 'http://localhost:3000/orders#7')
@@ -154,7 +154,7 @@ describe('a renewal that the provider refuses', () => {
       expect(asked.getAll('claims')).toHaveLength(1)
       expect(done.location).toBe('http://localhost:3000/orders#7')
       stack.identityProvider.resetRequests()
-      // What was asked for is at hand now.
+      // The requested token is stored now.
       expect((await renew()).status).toBe(200)
       expect(stack.identityProvider.requests).toEqual([])
     })
@@ -170,7 +170,7 @@ describe('a renewal that the provider refuses', () => {
       '[]',
       'c1',
       '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}&prompt=none',
-    ])('takes no forged challenge: %s', async (claims) => {
+    ])('accepts no forged challenge: %s', async (claims) => {
       const begin = (text: string) =>
         person.begin({ frontend: 'shop', return_url: 'http://localhost:3000/', claims: text })
 
@@ -183,7 +183,7 @@ describe('a renewal that the provider refuses', () => {
     })
   })
 
-  describe('because of something that is not the person’s matter', () => {
+  describe('for a reason that does not concern the person', () => {
     it.each<[string, Omit<TokenError, 'grantType'>, string]>([
       ['invalid_client', { error: 'invalid_client', error_codes: [700027] }, 'client_refused'],
       ['unauthorized_client', { error: 'unauthorized_client', error_codes: [700016] }, 'client_refused'],
@@ -191,14 +191,14 @@ describe('a renewal that the provider refuses', () => {
       ['server_error', { error: 'server_error' }, 'provider_unavailable'],
       ['invalid_scope', { error: 'invalid_scope' }, 'provider_answer_invalid'],
       ['invalid_request', { error: 'invalid_request' }, 'provider_answer_invalid'],
-      ['an error that nobody knows', { error: 'something_new', error_codes: [50173] }, 'provider_answer_invalid'],
+      ['an unknown error', { error: 'something_new', error_codes: [50173] }, 'provider_answer_invalid'],
       [
-        'an error whose text speaks of a grant',
+        'an error whose text mentions a grant',
         { error: 'something_new', error_description: 'invalid_grant: interaction_required' },
         'provider_answer_invalid',
       ],
-    ])('signs nobody out (%s)', async (_, error, code) => {
-      // Newest versions are tried once more where the certificate is refused.
+    ])('does not sign the person out (%s)', async (_, error, code) => {
+      // Where the certificate is refused, the newest version is tried once more.
       refuse({ ...error, times: 2 })
 
       const reply = await renew()

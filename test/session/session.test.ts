@@ -21,7 +21,7 @@ describe('a session', () => {
   }
   const elsewhere = () => ({ at: stack.brokers[1]!.url })
 
-  it('says who is signed in, of which tenant, and until when', async () => {
+  it('reports the person who is signed in, the tenant and the expiry', async () => {
     const before = Math.floor(Date.now() / 1000)
     const person = await signedIn()
 
@@ -43,9 +43,9 @@ describe('a session', () => {
     expect(headers.get('etag')).toBeNull()
   })
 
-  it('is the same on any instance, one request to the store each time, and nobody else is asked', async () => {
+  it('is the same on any instance, with one request to the store each time and no other request', async () => {
     const person = await signedIn()
-    // Afterwards the other instance has what it fetches in the background.
+    // Afterwards the other instance has finished its requests in the background.
     await stack.person().signIn(toShop, ada, elsewhere())
     expect((await fetch(`${elsewhere().at}/health/ready`)).status).toBe(200)
     stack.store.resetRequests()
@@ -67,7 +67,7 @@ describe('a session', () => {
     expect(stack.vault.requests).toEqual([])
   })
 
-  it('is not made longer by looking at it', async () => {
+  it('is not extended by a read', async () => {
     const person = await signedIn()
     const first = await person.script(shopPage, '/session')
 
@@ -88,7 +88,7 @@ describe('a session', () => {
     expect(others).toEqual([])
   })
 
-  it('has a new cookie after each sign-in, and the one before opens nothing', async () => {
+  it('has a new cookie after each sign-in, and the previous one opens no session', async () => {
     const person = await signedIn()
     const before = (await person.cookies())['__Host-session-shop']!
     await person.signIn(toShop)
@@ -101,9 +101,9 @@ describe('a session', () => {
     expect((await withCookie(after)).status).toBe(200)
   })
 
-  describe('that is not there', () => {
+  describe('that does not exist', () => {
     it.each(['application/json', 'text/html', '*/*'])(
-      'is told to a script by 401 and the URL to sign in, never by a redirect (Accept: %s)',
+      'is answered to a script with 401 and the URL to sign in, never with a redirect (Accept: %s)',
       async (accept) => {
         const reply = await stack.person().script(shopPage, '/session', { headers: { accept } })
 
@@ -120,7 +120,7 @@ describe('a session', () => {
       },
     )
 
-    it('gives a URL from which the sign-in works once the way back is added', async () => {
+    it('returns a URL from which the sign-in works once the return URL is added', async () => {
       const person = stack.person()
       const { json } = await person.script(shopPage, '/session')
       const url = new URL(json.sign_in_url as string)
@@ -143,7 +143,7 @@ describe('a session', () => {
       ['a cookie cut by a character', (value: string) => `__Host-session-shop=${value.slice(1)}`],
       ['a cookie with its last bits changed', (value: string) => `__Host-session-shop=${otherEnd(value)}`],
       ['a cookie with its place changed', (value: string) => `__Host-session-shop=AAAA${value.slice(4)}`],
-    ])('is not there for %s', async (_, cookieOf) => {
+    ])('does not exist for %s', async (_, cookieOf) => {
       const person = await signedIn()
       const value = (await person.cookies())['__Host-session-shop']!
       const ask = (cookie: string) =>
@@ -155,7 +155,7 @@ describe('a session', () => {
   })
 
   describe('of one front end', () => {
-    it('is not the other’s: each has a session and a cookie of its own', async () => {
+    it('is not a session of the other: each has its own session and cookie', async () => {
       const person = await signedIn()
       expect((await person.script(deskPage, '/session')).status).toBe(401)
 
@@ -169,7 +169,7 @@ describe('a session', () => {
       expect((await person.script(deskPage, '/session')).status).toBe(200)
     })
 
-    it('opens nothing under the other’s cookie name', async () => {
+    it('is not opened under the cookie name of the other front end', async () => {
       const person = await signedIn()
       const value = (await person.cookies())['__Host-session-shop']!
 
@@ -190,7 +190,7 @@ describe('a session', () => {
     })
   })
 
-  it('of a guest is one of the tenant that the guest visits', async () => {
+  it('of a guest belongs to the tenant that the guest visits', async () => {
     const person = await signedIn('margaret@partner.example')
 
     const { json } = await person.script(shopPage, '/session')

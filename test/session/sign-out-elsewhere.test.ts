@@ -23,7 +23,7 @@ describe('a sign-out that begins at the provider', () => {
   })
   afterAll(() => stack.close())
 
-  /** Signs somebody in and remembers who the provider says it is. */
+  /** Signs a person in and remembers the identity that the provider reports. */
   const signIn = async (person: Person, frontend: string, username = ada) => {
     stack.identityProvider.changeTokenResponse((change) => {
       idToken = decodeJwt(change.answer.id_token as string)
@@ -54,7 +54,7 @@ describe('a sign-out that begins at the provider', () => {
   const post = async (token: string | Promise<string>, at = there) =>
     send('/logout/backchannel', new URLSearchParams({ logout_token: await token }), { url: at })
 
-  describe('by a frame', () => {
+  describe('by a request in a frame', () => {
     it('ends every session of the provider’s session, of both ways and on every instance, and no other', async () => {
       const [person, other] = [stack.person(), stack.person()]
       await signIn(other, 'shop')
@@ -71,7 +71,7 @@ describe('a sign-out that begins at the provider', () => {
       expect(await isSignedIn(other)).toBe(true)
     })
 
-    it('is an answer that the provider’s pages may frame, and nobody else’s', async () => {
+    it('has an answer that only pages of the provider may frame', async () => {
       const framed = await stack.person().open('/logout/frontchannel?sid=11111111-0000')
 
       const policy = framed.headers.get('content-security-policy')
@@ -89,7 +89,7 @@ describe('a sign-out that begins at the provider', () => {
       ['no session', () => ''],
       ['filter syntax', () => `sid=${encodeURIComponent("' or PartitionKey ne '")}`],
       ['the session twice', (sid: string) => `sid=${sid}&sid=${sid}`],
-    ])('with %s ends nothing', async (_, query) => {
+    ])('with %s ends no session', async (_, query) => {
       const person = stack.person()
       const { sid } = await signIn(person, 'shop')
 
@@ -113,7 +113,7 @@ describe('a sign-out that begins at the provider', () => {
       ],
       ['by a logout token of the person', async (_: Person, { sub }: typeof idToken) => post(logoutToken({ sub }))],
       [
-        'by the person, at another front end of the same provider session',
+        'by the person at another front end of the same provider session',
         (person: Person) => person.script(shopPage, '/logout', { method: 'POST', body: '{}', at: there }),
       ],
     ])('%s', async (_, signOut) => {
@@ -133,7 +133,7 @@ describe('a sign-out that begins at the provider', () => {
   })
 
   describe('by a logout token', () => {
-    it('with a session ends that session’s, and no other of the person', async () => {
+    it('that names a session ends that one, and no other session of the person', async () => {
       const [person, elsewhere] = [stack.person(), stack.person()]
       await signIn(elsewhere, 'shop')
       const { sid, sub } = await signIn(person, 'shop')
@@ -145,7 +145,7 @@ describe('a sign-out that begins at the provider', () => {
       expect(await isSignedIn(elsewhere)).toBe(true)
     })
 
-    it('with a person alone ends all sessions of that person, and nobody else’s', async () => {
+    it('that names only a person ends all sessions of that person, and of no other person', async () => {
       const [person, elsewhere, other] = [stack.person(), stack.person(), stack.person()]
       await signIn(other, 'shop', grace)
       await signIn(elsewhere, 'desk')
@@ -160,7 +160,7 @@ describe('a sign-out that begins at the provider', () => {
       expect(await isSignedIn(other)).toBe(true)
     })
 
-    it('is taken once', async () => {
+    it('is accepted once', async () => {
       const { sid } = await signIn(stack.person(), 'shop')
       const token = await logoutToken({ sid })
 
@@ -186,7 +186,7 @@ describe('a sign-out that begins at the provider', () => {
       ['a time long ago', (sid) => ({ sid, iat: now() - 3600 })],
       ['a time to come', (sid) => ({ sid, iat: now() + 3600 })],
       ['an end that has passed', (sid) => ({ sid, exp: now() - 3600 })],
-    ])('with %s ends nothing', async (_, changes, header) => {
+    ])('with %s ends no session', async (_, changes, header) => {
       const person = stack.person()
       const { sid } = await signIn(person, 'shop')
 
@@ -198,7 +198,7 @@ describe('a sign-out that begins at the provider', () => {
       expect(await isSignedIn(person)).toBe(false)
     })
 
-    it('that is an ID token, or none at all, ends nothing', async () => {
+    it('that is an ID token, or that is missing, ends no session', async () => {
       await signIn(stack.person(), 'shop')
 
       const answers = await Promise.all([

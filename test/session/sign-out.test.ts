@@ -28,7 +28,7 @@ describe('a sign-out', () => {
   const elsewhere = () => ({ at: stack.brokers[1]!.url })
   const rows = async () => (await openTables(stack).rows('sessions')).length
 
-  it('ends here, at the provider, and at the front end’s page', async () => {
+  it('ends the session at the broker and at the provider, and leads to the front end’s page', async () => {
     const person = await signedIn()
 
     const reply = await signOut(person, { return_url: goodbye })
@@ -43,7 +43,7 @@ describe('a sign-out', () => {
     expect((await person.script(shopPage, '/session')).status).toBe(401)
   })
 
-  it('names client and person to the provider, so that it asks nobody and comes back', async () => {
+  it('names the client and the person to the provider, so that the provider shows no question and sends the browser back', async () => {
     const person = await signedIn()
 
     const { json } = await signOut(person)
@@ -56,14 +56,14 @@ describe('a sign-out', () => {
       logout_hint: expect.stringMatching(/^O\./) as string,
       state,
     })
-    // Opaque: neither a name nor the page to go to stands in it.
+    // Opaque: it contains neither a name nor the page to go to.
     for (const told of [ada, 'Ada', 'bye', 'shop']) {
       expect(Buffer.from(state!.split('.')[1]!, 'base64url').toString('latin1')).not.toContain(told)
       expect(url.href).not.toContain(told)
     }
   })
 
-  it('goes to the first registered page where none is asked for', async () => {
+  it('goes to the first registered page where the request names none', async () => {
     const person = await signedIn()
     const { json } = await signOut(person)
 
@@ -88,7 +88,7 @@ describe('a sign-out', () => {
     expect((await person.script(shopPage, '/session')).status).toBe(401)
   })
 
-  it('deletes the row, and what a thief copied before opens nothing on any instance', async () => {
+  it('deletes the row, and a cookie that a thief copied earlier opens no session on any instance', async () => {
     const person = await signedIn()
     const cookie = `__Host-session-shop=${(await person.cookies())['__Host-session-shop']!}`
     const before = await rows()
@@ -112,7 +112,7 @@ describe('a sign-out', () => {
     }
   })
 
-  it('takes the cookie from the browser with the attributes it was set with', async () => {
+  it('deletes the cookie in the browser with the attributes that set it', async () => {
     const person = stack.person()
     const set = (await person.signIn(toShop)).cookies.find((cookie) => cookie.startsWith('__Host-session-shop='))
 
@@ -144,7 +144,7 @@ describe('a sign-out', () => {
     expect((await person.script(shopPage, '/session')).status).toBe(401)
   })
 
-  it('a second time, or without a session, is as good as the first: it leads to the page', async () => {
+  it('a second time, or without a session, ends like the first: it leads to the page', async () => {
     const person = await signedIn()
     await signOut(person)
 
@@ -156,7 +156,7 @@ describe('a sign-out', () => {
     }
   })
 
-  it('of one front end leaves the other’s session here', async () => {
+  it('of one front end leaves the session of the other front end', async () => {
     const person = await signedIn()
     await person.signIn({ frontend: 'desk', return_url: 'http://localhost:4200/' })
 
@@ -191,11 +191,11 @@ describe('a sign-out', () => {
     expect((await signOut(person, { return_url: goodbye })).status).toBe(200)
   })
 
-  it('stands when the provider does not answer: the person goes straight to the page', async () => {
+  it('is complete when the provider does not answer: the person goes straight to the page', async () => {
     const person = await signedIn()
     stack.identityProvider.faults.add({ endpoint: '*', status: 503 })
     try {
-      const cold = await stack.startInstance() // which does not know yet where the provider signs people out
+      const cold = await stack.startInstance() // which has not read the provider's end_session_endpoint yet
       const reply = await signOut(person, { return_url: goodbye }, { at: cold.url })
 
       expect(reply.status).toBe(200)
@@ -206,7 +206,7 @@ describe('a sign-out', () => {
     }
   })
 
-  it('is not said to be done while the store can’t delete: 503, and the cookie stays for another try', async () => {
+  it('is not reported as done while the store cannot delete: the answer is 503, and the cookie stays for another attempt', async () => {
     const person = await signedIn()
     stack.store.addFault({ operation: 'remove', status: 503 })
     const failed = await signOut(person)
@@ -231,7 +231,7 @@ describe('a sign-out', () => {
     const stateOf = async (person: Person, body: object = {}) =>
       new URL((await signOut(person, body)).json.url as string).searchParams.get('state')!
 
-    it('may come on any instance, and twice', async () => {
+    it('may arrive on any instance, and twice', async () => {
       const state = await stateOf(await signedIn(), { return_url: goodbye })
       const path = `/logout/done?${new URLSearchParams({ state }).toString()}`
 
@@ -289,7 +289,7 @@ describe('a sign-out', () => {
       expect((await stack.person().open(`/logout/done?state=${state}&state=${state}`)).status).toBe(400)
     })
 
-    it('to a front end that was taken from the settings since ends on a page', async () => {
+    it('to a front end that has since been removed from the settings ends on a page', async () => {
       const state = await stateOf(await signedIn(), { return_url: goodbye })
       const changed = await stack.startInstance({ Broker__FrontEnds: JSON.stringify([desk]) })
       const narrowed = await stack.startInstance({

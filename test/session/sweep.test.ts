@@ -39,7 +39,7 @@ describe('the sweep on its timer', () => {
   }
   const expired = async (table: TableName = 'sessions') => (await tables.store.list(table, 'expired')).length
 
-  it('removes what has expired, page after page, and nobody who is signed in notices', async () => {
+  it('removes the expired rows, page after page, and ends no live session', async () => {
     const person = stack.person()
     await person.signIn(toShop)
     await putExpired(520)
@@ -55,7 +55,7 @@ describe('the sweep on its timer', () => {
     expect(stack.log()).toMatch(/"event":"swept".*"removed":525/)
   })
 
-  it('is harmless when two instances do it at once', async () => {
+  it('is harmless when two instances run it at once', async () => {
     const person = stack.person()
     await person.signIn(toShop)
     await putExpired(80)
@@ -67,7 +67,7 @@ describe('the sweep on its timer', () => {
     expect((await person.script(shopPage, '/session')).status).toBe(200)
   })
 
-  it('that meets a store which is down says so in the log, and the next one finishes it', async () => {
+  it('that meets a store which is down logs the failure, and the next one finishes the work', async () => {
     await putExpired(10)
     stack.store.addFault({ operation: 'remove', status: 503 })
     await fire()
@@ -100,7 +100,7 @@ describe('the sweep on its timer', () => {
     expect((await person.script(shopPage, '/session')).status).toBe(200)
   })
 
-  it('is fired by nobody without the key', async () => {
+  it('cannot be started by a caller without the key', async () => {
     const { url, functionKey } = stack.brokers[0]!
     const keys = [undefined, 'wrong', functionKey]
     await putExpired(1)
