@@ -53,7 +53,7 @@ describe('CORS for OAuth clients', () => {
       expect(answer.headers.get('vary')).toContain('Origin')
     })
 
-    it.each(others)('allows nothing to an origin %s', async (_, foreign) => {
+    it.each(others)('allows no request of an origin %s', async (_, foreign) => {
       const from = foreign === 'broker' ? stack.url : foreign
 
       const preflight = await call(path, { origin: from, 'access-control-request-method': method })
@@ -64,7 +64,7 @@ describe('CORS for OAuth clients', () => {
       for (const { headers } of [preflight, answer]) expect(headers.get('vary')).toContain('Origin')
     })
 
-    it('sends no credentials along, and lets a script read what helps it', async () => {
+    it('allows no credentials, and lets a script read the headers that it needs', async () => {
       const answer = await call(path, { origin: 'https://native.example.org' }, method)
 
       expect(answer.headers.get('access-control-allow-origin')).toBe('https://native.example.org')
@@ -77,7 +77,7 @@ describe('CORS for OAuth clients', () => {
     })
   })
 
-  it('lets a client read its tokens, and why it got none', async () => {
+  it('lets a client read its tokens, and the error when it receives none', async () => {
     const { refreshToken } = await signInByCode(stack.person(), stack.url)
 
     const good = await refresh(stack.url, refreshToken)
@@ -91,7 +91,7 @@ describe('CORS for OAuth clients', () => {
     expect(down.headers.get('retry-after')).toMatch(/^\d+$/)
   })
 
-  it('gives a client’s tokens to no other registered origin, and tells that origin so', async () => {
+  it('lets no other registered origin have a client’s tokens, and returns an error to that origin', async () => {
     const { refreshToken } = await signInByCode(stack.person(), stack.url)
     const form = { grant_type: 'refresh_token', client_id: 'app', refresh_token: refreshToken }
 

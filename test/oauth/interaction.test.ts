@@ -5,18 +5,18 @@ import type { Stack } from '../setup/stack.ts'
 
 const claims = JSON.stringify({ access_token: { acrs: { essential: true, value: 'c1' } } })
 
-describe('a client whose person has to do something more', () => {
+describe('a client whose person must complete a further step', () => {
   let stack: Stack
   beforeAll(async () => {
     stack = await startStack({ frontEnds: [app] })
-    stack.identityProvider.settings.accessTokenSeconds = 4 // each refresh asks the provider
+    stack.identityProvider.settings.accessTokenSeconds = 4 // each refresh sends a request to the provider
   })
   afterAll(() => stack.close())
 
   it.each([
     ['a second factor', { error: 'invalid_grant', suberror: 'basic_action', error_codes: [50076], claims }],
     ['a consent', { error: 'invalid_grant', suberror: 'consent_required', error_codes: [65001] }],
-  ])('is sent to ask for just that, %s, and comes back to its own redirect URI', async (_, asked) => {
+  ])('is sent to request exactly that, %s, and the browser returns to its own redirect URI', async (_, asked) => {
     const person = stack.person()
     const { refreshToken } = await signInByCode(person, stack.url)
     stack.identityProvider.nextTokenError({ ...asked, grantType: 'refresh_token' })
@@ -37,7 +37,7 @@ describe('a client whose person has to do something more', () => {
     expect((await redeem(stack.url, code, pkce)).status).toBe(200)
   })
 
-  it('keeps its session meanwhile', async () => {
+  it('keeps its session in the meantime', async () => {
     const { refreshToken } = await signInByCode(stack.person(), stack.url)
     stack.identityProvider.nextTokenError({
       error: 'interaction_required',

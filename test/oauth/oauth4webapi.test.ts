@@ -4,9 +4,9 @@ import { app, ordersRead, redirectUri } from '../setup/client.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
-/** The library as its documentation has it; only plain http is said, since the broker is on loopback here. */
+/** Uses the library as its documentation shows; the only addition permits plain http, since the broker is on loopback here. */
 describe('oauth4webapi, unmodified', () => {
-  // eslint-disable-next-line @typescript-eslint/no-deprecated -- so marked to stand out; for loopback it is meant
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- marked so that it is noticed; intended for loopback
   const overHttp = { [oauth.allowInsecureRequests]: true }
   const client: oauth.Client = { client_id: 'app' }
   const clientAuth = oauth.None()
@@ -47,7 +47,7 @@ describe('oauth4webapi, unmodified', () => {
     expect(after).toMatchObject({ error: 'invalid_grant', status: 400 })
   })
 
-  it('tells an answer of another issuer, or with another state, from its own', async () => {
+  it('rejects an answer of another issuer, or with another state', async () => {
     const { answer, state } = await authorize()
     const [otherIssuer, noIssuer] = [new URL(answer), new URL(answer)]
     otherIssuer.searchParams.set('iss', 'https://login.example.org')

@@ -4,7 +4,7 @@ import { app, ordersRead, redirectUri } from '../setup/client.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
-/** The library as its documentation has it; only plain http is said, since the broker is on loopback here. */
+/** Uses the library as its documentation shows; the only addition permits plain http, since the broker is on loopback here. */
 describe('openid-client, unmodified', () => {
   let stack: Stack
   let config: client.Configuration
@@ -12,13 +12,13 @@ describe('openid-client, unmodified', () => {
     stack = await startStack({ frontEnds: [app] })
     config = await client.discovery(new URL(stack.url), 'app', undefined, client.None(), {
       algorithm: 'oauth2',
-      // eslint-disable-next-line @typescript-eslint/no-deprecated -- so marked to stand out; for loopback it is meant
+      // eslint-disable-next-line @typescript-eslint/no-deprecated -- marked so that it is noticed; intended for loopback
       execute: [client.allowInsecureRequests],
     })
   })
   afterAll(() => stack.close())
 
-  it('configures itself by the metadata, and knows that PKCE is taken', () => {
+  it('configures itself by the metadata, which announces that PKCE is supported', () => {
     const metadata = config.serverMetadata()
 
     expect(metadata.issuer).toBe(stack.url)
@@ -42,7 +42,7 @@ describe('openid-client, unmodified', () => {
     })
   })
 
-  it('asks for the API that it names', async () => {
+  it('requests the API that it names', async () => {
     const { answer, checks } = await authorize({ scope: 'api://bills/read' })
 
     const tokens = await client.authorizationCodeGrant(config, answer, checks)
@@ -50,7 +50,7 @@ describe('openid-client, unmodified', () => {
     expect(tokens.scope).toBe('api://bills/read')
   })
 
-  it('refuses an answer whose state or issuer is not the one it expects', async () => {
+  it('rejects an answer with an unexpected state or issuer', async () => {
     const { answer, checks } = await authorize()
     const elsewhere = new URL(answer)
     elsewhere.searchParams.set('iss', 'https://login.example.org')

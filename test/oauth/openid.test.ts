@@ -23,9 +23,9 @@ const modern: Registration = { ...app, id: 'modern', idTokenAlgorithm: 'ES256' }
 const bare: Registration = { ...app, id: 'bare', apis: [] }
 const other: Registration = { ...app, id: 'other', origins: ['https://other.example.net'] }
 
-/** A client that speaks OpenID Connect, as its documentation has it; plain http is the only change, for loopback. */
+/** A client that speaks OpenID Connect, as its documentation shows; plain http is the only change, for loopback. */
 describe('the broker as OpenID provider', () => {
-  // eslint-disable-next-line @typescript-eslint/no-deprecated -- the library marks it so that it stands out
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- the library marks it so that it is noticed
   const overHttp = { [oauth.allowInsecureRequests]: true }
   let stack: Stack
   let here: string
@@ -54,7 +54,7 @@ describe('the broker as OpenID provider', () => {
     fetch(`${here}/userinfo`, { method, headers: { authorization: `Bearer ${token}`, ...headers } })
 
   describe('its metadata', () => {
-    it('is readable by every origin, and so are its keys; it names nothing that fails', async () => {
+    it('is readable by every origin, and so are its keys; it names no endpoint or feature that fails', async () => {
       const response = await fetch(`${here}/.well-known/openid-configuration`, {
         headers: { origin: 'https://any.example' },
       })
@@ -77,7 +77,7 @@ describe('the broker as OpenID provider', () => {
       }
     })
 
-    it('names no key of the client assertion, which has a place of its own', async () => {
+    it('contains no key of the client assertion, which is published at its own URL', async () => {
       const set = async (path: string) =>
         (await (await fetch(`${here}${path}`)).json()) as { keys: { kid: string; n?: string }[] }
       const [assertion, ids] = [await set('/.well-known/jwks.json'), await set('/.well-known/id-token-keys.json')]
@@ -130,7 +130,7 @@ describe('the broker as OpenID provider', () => {
     expect(narrower.json).not.toHaveProperty('id_token')
   })
 
-  it('grants no more than was requested: claims of the scopes, and nothing without openid', async () => {
+  it('grants no more than was requested: the claims of the scopes, and no ID token without openid', async () => {
     const plain = await signIn({ scope: ordersRead })
     const narrow = await signIn({ scope: `openid ${ordersRead}` })
 
@@ -203,7 +203,7 @@ describe('the broker as OpenID provider', () => {
       ['no token', {}],
       ['a made-up token', { authorization: 'Bearer made-up' }],
       ['a token in another scheme', { authorization: 'Basic YXBwOng=' }],
-    ])('refuses %s as RFC 6750 has it', async (_, headers: Record<string, string>) => {
+    ])('refuses %s as in RFC 6750', async (_, headers: Record<string, string>) => {
       const refused = await fetch(`${here}/userinfo`, { headers })
 
       expect(refused.status).toBe(401)
@@ -316,7 +316,7 @@ describe('the broker as OpenID provider', () => {
       )
 
       expect(out.status).toBe(303)
-      // The provider asks the person; after that it sends the browser back with the state of the broker.
+      // The provider asks the person to confirm. It then sends the browser back with the broker's state.
       const atProvider = new URL(out.location!)
       expect(atProvider.searchParams.get('post_logout_redirect_uri')).toBe(`${here}/logout/done`)
       const state = atProvider.searchParams.get('state')!
@@ -337,7 +337,7 @@ describe('the broker as OpenID provider', () => {
       expect((await refresh(here, tokens.refresh_token!)).json.error).toBe('invalid_grant')
     })
 
-    it('without an ID token ends nothing here: a link of another site signs nobody out', async () => {
+    it('without an ID token ends no session here: a link on another site cannot sign a person out', async () => {
       const { person, tokens } = await signIn()
 
       const out = await endSession({ client_id: 'app', post_logout_redirect_uri: page }, person)
@@ -349,7 +349,7 @@ describe('the broker as OpenID provider', () => {
       expect((await refresh(here, tokens.refresh_token!)).status).toBe(200)
     })
 
-    it('goes to registered pages only, and ends nothing where it is refused', async () => {
+    it('goes to registered pages only, and ends no session where it is refused', async () => {
       const { tokens } = await signIn()
       const hint = { id_token_hint: tokens.id_token! }
       const [header, payload, signature] = tokens.id_token!.split('.') as [string, string, string]
@@ -397,7 +397,7 @@ describe('the broker as OpenID provider', () => {
     })
   })
 
-  it('keeps clients apart: a code and an ID token of one are nothing to the other', async () => {
+  it('keeps clients apart: a code and an ID token of one are rejected for the other', async () => {
     const pkce = newPkce()
     const code = (await authorize(stack.person(), authorizationRequest(pkce, { scope }))).get('code')!
 
@@ -449,7 +449,7 @@ describe('the broker as OpenID provider', () => {
   })
 
   it('works with openid-client by its quick start, for a client without an API too', async () => {
-    // eslint-disable-next-line @typescript-eslint/no-deprecated -- the library marks it so that it stands out
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- the library marks it so that it is noticed
     const options = { execute: [openid.allowInsecureRequests] }
     const config = await openid.discovery(new URL(here), 'bare', undefined, openid.None(), options)
     openid.enableNonRepudiationChecks(config)

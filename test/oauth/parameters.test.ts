@@ -15,7 +15,7 @@ describe('an authorization request', () => {
     return new URL(location ?? 'about:blank')
   }
 
-  it('with parameters that libraries add is taken, and they go no further', async () => {
+  it('with parameters that libraries add is accepted, and the parameters are not passed on', async () => {
     const added = { display: 'popup', id_token_hint: 'e30.e30.e30', 'x-client-SKU': 'some.library', audience: 'any' }
     const person = stack.person()
     const request = authorizationRequest(newPkce(), added)
@@ -30,7 +30,7 @@ describe('an authorization request', () => {
   })
 
   it.each(['toString', '__proto__', 'constructor'])(
-    'with a parameter called %s is taken like any other',
+    'with a parameter called %s is accepted like any other',
     async (name) => {
       const query = new URLSearchParams(authorizationRequest(newPkce()))
       query.append(name, 'a')
@@ -51,7 +51,7 @@ describe('an authorization request', () => {
   })
 
   it.each(['request', 'request_uri', 'acr_values', 'authorization_details', 'dpop_jkt'])(
-    'with %s is refused, since dropping it would look like a yes',
+    'with %s is refused, since ignoring it would look like support',
     async (name) => {
       const query = new URLSearchParams(authorizationRequest(newPkce(), { [name]: '1' }))
 

@@ -45,14 +45,17 @@ describe('an OAuth client whose registration has changed', () => {
     ['an API', 'app', 'invalid_scope'],
     ['its redirect URI', 'moved', 'invalid_grant'],
     ['its origin', 'narrowed', 'invalid_request'],
-  ])('gets nothing for a code that was issued before it lost %s, and the code is not used up', async (_, id, error) => {
-    const pkce = newPkce()
-    const code = (await authorize(stack.person(), authorizationRequest(pkce, { client_id: id }))).get('code')!
+  ])(
+    'receives no token for a code that was issued before it lost %s, and the code stays unused',
+    async (_, id, error) => {
+      const pkce = newPkce()
+      const code = (await authorize(stack.person(), authorizationRequest(pkce, { client_id: id }))).get('code')!
 
-    const refused = await redeem(changedUrl, code, pkce, { client_id: id, redirect_uri: redirectUri })
+      const refused = await redeem(changedUrl, code, pkce, { client_id: id, redirect_uri: redirectUri })
 
-    expect([refused.status, refused.json.error]).toEqual([400, error])
-    expect(refused.json).not.toHaveProperty('access_token')
-    expect((await redeem(stack.url, code, pkce, { client_id: id })).status).toBe(200)
-  })
+      expect([refused.status, refused.json.error]).toEqual([400, error])
+      expect(refused.json).not.toHaveProperty('access_token')
+      expect((await redeem(stack.url, code, pkce, { client_id: id })).status).toBe(200)
+    },
+  )
 })

@@ -1,4 +1,4 @@
-/** A browser that signed in at one front end of the broker, and comes for the next one. */
+/** A browser that signed in at one front end of the broker, and then opens the next one. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { app, authorizationRequest, newPkce, redeem, redirectUri } from '../setup/client.ts'
 import type { Person } from '../setup/person.ts'
@@ -41,7 +41,7 @@ describe('a browser that signed in at another front end', () => {
       },
     ],
   ])('%s', (_, signIn) => {
-    it('chooses the account at a front end without single sign-on, which is told login_required where it may not', async () => {
+    it('shows the choice of account at a front end without single sign-on, which receives login_required where no page may be shown', async () => {
       const person = stack.person()
       await signIn(person)
 
@@ -49,7 +49,7 @@ describe('a browser that signed in at another front end', () => {
       const { begun, asked } = await ask(person, 'app', 'none')
       expect(begun.location).toMatch(`${redirectUri}?`)
       expect(Object.fromEntries(asked)).toMatchObject({ error: 'login_required', iss: stack.url })
-      // What asks for more than that is left as it is.
+      // A prompt that requires more is passed on unchanged.
       expect((await ask(person, 'app', 'login')).asked.get('prompt')).toBe('login')
     })
 
@@ -92,7 +92,7 @@ describe('a browser that signed in at another front end', () => {
     const [unknown, known] = [stack.person(), stack.person()]
     await signInAt(known, 'narrow')
 
-    // The same answer for both, or a page could learn by it whether this browser has signed in elsewhere.
+    // The answer is the same for both: otherwise a page could learn that this browser has signed in at another front end.
     for (const person of [unknown, known]) {
       const { begun, asked } = await ask(person, 'app', 'none')
       expect(begun.location).toMatch(`${redirectUri}?`)
@@ -107,7 +107,7 @@ describe('a browser that signed in at another front end', () => {
     it('loses the mark of that client, and keeps the mark of every other one', async () => {
       const person = stack.person()
       await signInAt(person, 'app')
-      // The attack: the second client sends the browser to its own /logout/done, and then asks without a question.
+      // The attack: the second client sends the browser to its own /logout/done, and then sends an authorization request with prompt=none.
       const { refreshToken } = await signInAt(person, 'narrow')
       const out = await person.script({ id: 'narrow', origin: app.origins[0]! }, '/logout', {
         method: 'POST',
@@ -125,7 +125,7 @@ describe('a browser that signed in at another front end', () => {
     })
   })
 
-  it('is asked as before where its cookie is forged, or moved from another client', async () => {
+  it('sees the question as before where its cookie is forged, or moved from another client', async () => {
     const person = stack.person()
     const at = `${stack.url.replace('http:', 'https:')}/`
     await signInAt(person, 'narrow')

@@ -56,7 +56,7 @@ describe('an OAuth client', () => {
     expect(token.text).not.toContain('id_token')
   })
 
-  it('is answered at the sign-in with one request to the provider and two to the store', async () => {
+  it('signs in with one request to the provider and two to the store', async () => {
     const person = stack.person()
     const pkce = newPkce()
     const begun = await person.begin(authorizationRequest(pkce))
@@ -74,7 +74,7 @@ describe('an OAuth client', () => {
   })
 
   describe('a code', () => {
-    it('is good on any instance, and only once: its second use ends what the first one gave', async () => {
+    it('is good on any instance, and only once: its second use revokes the tokens of the first one', async () => {
       const { code, pkce, refreshToken } = await signInByCode(stack.person(), here)
 
       const again = await redeem(there, code, pkce)
@@ -84,7 +84,7 @@ describe('an OAuth client', () => {
       expect((await refresh(here, refreshToken)).json).toMatchObject({ error: 'invalid_grant' })
     })
 
-    it('gives one success to twenty who present it at once on two instances', async () => {
+    it('is redeemed once when twenty requests present it at once on two instances', async () => {
       const pkce = newPkce()
       const code = (await authorize(stack.person(), authorizationRequest(pkce))).get('code')!
 
@@ -104,7 +104,7 @@ describe('an OAuth client', () => {
       ['another redirect URI', { redirect_uri: 'https://app.example.net/callback?tenant=a' }],
       ['no redirect URI', { redirect_uri: undefined }],
       ['another client', { client_id: 'other' }],
-    ])('is refused with %s, and is then still good for its client', async (_, changes) => {
+    ])('is refused with %s, and its client can still redeem it', async (_, changes) => {
       const pkce = newPkce()
       const code = (await authorize(stack.person(), authorizationRequest(pkce))).get('code')!
       const headers = 'client_id' in changes ? { origin: 'http://127.0.0.1:6000' } : {}
@@ -128,14 +128,14 @@ describe('an OAuth client', () => {
   })
 
   describe('a refresh token', () => {
-    it('gives an access token and the next refresh token, on any instance', async () => {
+    it('returns an access token and the next refresh token, on any instance', async () => {
       const { refreshToken, accessToken } = await signInByCode(stack.person(), here)
 
       const first = await refresh(there, refreshToken)
       const second = await refresh(here, first.json.refresh_token as string)
 
       expect([first.status, second.status]).toEqual([200, 200])
-      expect(first.json.access_token).toBe(accessToken) // still fresh: the provider was not asked
+      expect(first.json.access_token).toBe(accessToken) // still fresh: no request was sent to the provider
       expect(new Set([refreshToken, first.json.refresh_token, second.json.refresh_token]).size).toBe(3)
     })
 
@@ -182,7 +182,7 @@ describe('an OAuth client', () => {
       expect((await refresh(here, second.json.refresh_token as string)).json).toMatchObject({ error: 'invalid_grant' })
     })
 
-    it('gives one next token to twenty who present it at once on two instances', async () => {
+    it('returns the same next token to twenty requests that present it at once on two instances', async () => {
       const { refreshToken } = await signInByCode(stack.person(), here)
 
       const answers = await Promise.all(
@@ -194,7 +194,7 @@ describe('an OAuth client', () => {
       expect((await refresh(here, answers[0]!.json.refresh_token as string)).status).toBe(200)
     })
 
-    it('renews at the provider once, whoever asks, when the access token is near its end', async () => {
+    it('renews at the provider once, for any caller, when the access token is near its end', async () => {
       stack.identityProvider.settings.accessTokenSeconds = 4
       const { refreshToken, accessToken } = await signInByCode(stack.person(), here)
       stack.identityProvider.settings.accessTokenSeconds = 3600
@@ -212,7 +212,7 @@ describe('an OAuth client', () => {
       expect(stack.identityProvider.requests.filter(({ grantType }) => grantType === 'refresh_token')).toHaveLength(1)
     })
 
-    it('asks for fewer scopes than were granted, and not for more or for another API', async () => {
+    it('may request fewer scopes than were granted, but not more and not another API', async () => {
       const { refreshToken } = await signInByCode(stack.person(), here, {
         scope: 'api://demo/orders.read api://demo/orders.write',
       })
@@ -227,7 +227,7 @@ describe('an OAuth client', () => {
       expect((await refresh(here, next)).status).toBe(200)
     })
 
-    it('of another client is nothing', async () => {
+    it('of another client is rejected', async () => {
       const { refreshToken } = await signInByCode(stack.person(), here)
 
       const refused = await refresh(here, refreshToken, { client_id: 'other' })
@@ -242,7 +242,7 @@ describe('an OAuth client', () => {
       expect((await refresh(here, refreshToken)).status).toBe(200)
     })
 
-    it('ends with the person at the provider, and stays where the provider asks for something', async () => {
+    it('ends with the person at the provider, and stays valid where the provider requires a further step', async () => {
       stack.identityProvider.settings.accessTokenSeconds = 4
       const { refreshToken } = await signInByCode(stack.person(), here)
       const claims = JSON.stringify({ access_token: { acrs: { essential: true, value: 'c1' } } })
@@ -284,7 +284,7 @@ describe('an OAuth client', () => {
       expect((await refresh(here, next)).json.error).toBe('invalid_grant')
     })
 
-    it('of something else, or of another client’s token, answers the same and ends nothing', async () => {
+    it('of something else, or of another client’s token, answers the same and revokes no token', async () => {
       const { refreshToken, accessToken } = await signInByCode(stack.person(), here)
 
       const answers = await Promise.all([
@@ -302,7 +302,7 @@ describe('an OAuth client', () => {
     })
   })
 
-  it('signs out with its refresh token, and is told where the provider’s session ends', async () => {
+  it('signs out with its refresh token, and receives the URL that ends the provider’s session', async () => {
     const person = stack.person()
     const { refreshToken } = await signInByCode(person, here)
 
