@@ -14,7 +14,7 @@ function part() {
 }
 
 describe('a part that is down', () => {
-  it('is tried five times at once, then left alone, and everybody is told why', async () => {
+  it('is called five times at once; then no call is made, and every caller receives the reason', async () => {
     const { state, ask } = part()
 
     for (let i = 1; i <= 5; i++) await expect(ask()).rejects.toThrow(`failure ${i}`)
@@ -23,7 +23,7 @@ describe('a part that is down', () => {
     expect(state.calls).toBe(5)
   })
 
-  it('is tried again after a second, then two, and never later than after five', async () => {
+  it('is called again after a second, then two, and never later than after five', async () => {
     const { state, ask } = part()
     for (let i = 0; i < 5; i++) await ask().catch(() => undefined)
 
@@ -38,7 +38,7 @@ describe('a part that is down', () => {
     }
   })
 
-  it('that is there again clears the pause, and the next failures are free again', async () => {
+  it('that works again clears the pause, and the next failures cause no pause at first', async () => {
     const { state, ask } = part()
     for (let i = 0; i < 5; i++) await ask().catch(() => undefined)
     state.now += 1000
@@ -50,7 +50,7 @@ describe('a part that is down', () => {
     expect(state.calls).toBe(11)
   })
 
-  it('is not left alone for ever by a clock that jumps back', async () => {
+  it('is called again after a clock that jumped back', async () => {
     const { state, ask } = part()
     for (let i = 0; i < 5; i++) await ask().catch(() => undefined)
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { BoundedMap } from '../../../shared/async/bounded-map.ts'
 
 describe('a bounded map', () => {
-  it('lets the entry go that went in first', () => {
+  it('removes the entry that was added first', () => {
     const map = new BoundedMap<string, number>(2)
 
     map.set('a', 1).set('b', 2).set('c', 3)
@@ -10,7 +10,7 @@ describe('a bounded map', () => {
     expect([...map.keys()]).toEqual(['b', 'c'])
   })
 
-  it('takes an entry that is set again for a new one', () => {
+  it('treats an entry that is set again as a new one', () => {
     const map = new BoundedMap<string, number>(2)
 
     map.set('a', 1).set('b', 2).set('a', 3).set('c', 4)

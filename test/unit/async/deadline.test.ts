@@ -4,7 +4,7 @@ import { wait, withDeadline } from '../../../shared/async/deadline.ts'
 const tooLate = () => new Error('too late')
 
 describe('a deadline', () => {
-  it('gives the work’s result, or its own error, while there is time', async () => {
+  it('returns the result or the error of work that ends in time', async () => {
     await expect(withDeadline(Promise.resolve('done'), 1000, tooLate)).resolves.toBe('done')
     await expect(withDeadline(Promise.reject(new Error('its own')), 1000, tooLate)).rejects.toThrow('its own')
   })
@@ -21,7 +21,7 @@ describe('a deadline', () => {
     await wait(40)
   })
 
-  it('that is over already is over at once, without a word of Node’s about it', async () => {
+  it('that has passed already rejects at once, without a warning of Node', async () => {
     const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
     await expect(withDeadline(new Promise(() => undefined), -5, tooLate)).rejects.toThrow('too late')
     expect(warned).not.toHaveBeenCalled()

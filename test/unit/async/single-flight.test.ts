@@ -3,7 +3,7 @@ import { wait } from '../../../shared/async/deadline.ts'
 import { singleFlight } from '../../../shared/async/single-flight.ts'
 
 describe('a single flight', () => {
-  it('does the work once for all who want it at the same time, and anew for the next', async () => {
+  it('does the work once for all callers at the same time, and again for the next one', async () => {
     let done = 0
     const get = singleFlight(async () => {
       await wait(5)
@@ -29,7 +29,7 @@ describe('a single flight', () => {
     expect(asked).toEqual(['a', 'b'])
   })
 
-  it('tells a failure to all who waited, and keeps nothing of it', async () => {
+  it('returns a failure to every waiting caller, and does not keep it', async () => {
     let attempts = 0
     const get = singleFlight(async () => {
       await wait(5)

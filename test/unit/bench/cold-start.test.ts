@@ -1,4 +1,4 @@
-/** Bounds for what a fresh instance loads and asks for: whoever makes a cold start dearer has to raise one of them. */
+/** Limits for the files and requests of a fresh instance: a change that makes a cold start dearer has to raise one of them. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { countColdStart, countPurposes } from '../../bench/cold-counts.ts'
 import type { ColdStart, Counts } from '../../bench/cold-counts.ts'
@@ -17,7 +17,7 @@ describe('a fresh instance of the built bundle', () => {
   })
   afterAll(() => world.close())
 
-  it('registers its functions from the entry chunk alone, and asks nobody', () => {
+  it('registers its functions from the entry chunk alone, and sends no request', () => {
     expect(bytesRead(cold.registered)).toBeLessThan(330 * kilobyte)
     expect(bytesRead(cold.registered)).toBeGreaterThan(100 * kilobyte)
     expect(cold.registered.modules.length).toBeLessThanOrEqual(16)
@@ -26,7 +26,7 @@ describe('a fresh instance of the built bundle', () => {
   })
 
   it.each(['health', 'login', 'session', 'signedIn', 'settled'] as const)(
-    'has read no more than 700 KB of its bundle until %s, and nothing of telemetry',
+    'has read no more than 700 KB of its bundle until %s, and no file of telemetry',
     (step) => {
       expect(bytesRead(cold[step])).toBeLessThan(700 * kilobyte)
       expect(cold[step].modules.length).toBeLessThanOrEqual(26)
@@ -49,13 +49,13 @@ describe('a fresh instance of the built bundle', () => {
       "reading the ring's public key": 1,
       'unwrapping the ring': 1,
       'signing the assertion': 1,
-      'taking the state': 1,
+      'reading the state': 1,
       'redeeming the code': 1,
       'keeping the session': 1,
     })
   })
 
-  it('redeems nothing and keeps nothing for somebody who signed in at another instance', () => {
+  it('sends no token request and writes no row for a person who signed in at another instance', () => {
     const asked = countPurposes(cold.session)
 
     expect(asked['reading the session']).toBe(1)

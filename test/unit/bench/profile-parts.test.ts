@@ -17,7 +17,7 @@ const nodes = [
 ]
 
 describe('the parts of a CPU profile', () => {
-  it('are packages, folders of ours, the host and what Node does, with their shares of what was not idle', () => {
+  it('are packages, folders of the broker, the host and the work of Node, with their shares of the time that was not idle', () => {
     const parts = partsOf({ nodes, samples: [1, 2, 2, 3, 4, 5, 6, 6], timeDeltas: Array<number>(8).fill(100) })
 
     expect(parts.map(({ name, share }) => [name, share.toFixed(2)])).toEqual([
@@ -29,11 +29,11 @@ describe('the parts of a CPU profile', () => {
     ])
   })
 
-  it('have what is written in C++ where it was called from', () => {
+  it('assign native code to its caller', () => {
     expect(partsOf({ nodes, samples: [8], timeDeltas: [100] })).toEqual([{ name: 'Node: cryptography', share: 1 }])
   })
 
-  it('are not charged with the time in which another process had the core', () => {
+  it('do not include the time in which another process had the core', () => {
     const parts = partsOf({ nodes, samples: [2, 3, 2, 3], timeDeltas: [100, 100, 120, 5000] })
 
     expect(parts.map(({ name, share }) => [name, Math.round(share * 100) / 100])).toEqual([
@@ -42,7 +42,7 @@ describe('the parts of a CPU profile', () => {
     ])
   })
 
-  it('stand together where they are smaller than one in a hundred', () => {
+  it('are added up in one line where they are smaller than one in a hundred', () => {
     const table = partsTable([
       { name: 'large', share: 0.99 },
       { name: 'small', share: 0.006 },

@@ -16,7 +16,7 @@ describe('the programs of the bench', () => {
   })
   afterAll(() => world.close())
 
-  it('sign the same person in at the same provider, and each knows its session', async () => {
+  it('sign the same person in at the same provider, and each reads its session', async () => {
     for (const party of parties) {
       const cookie = await signIn(party, world.guests[0]!)
 
@@ -25,7 +25,7 @@ describe('the programs of the bench', () => {
     }
   })
 
-  it('say what they have used of CPU and memory, and what they had when they were ready', async () => {
+  it('report the CPU time and memory that they used, in total and until they were ready', async () => {
     for (const party of parties) {
       const before = await party.usage()
       await signIn(party, world.guests[1]!)
@@ -39,7 +39,7 @@ describe('the programs of the bench', () => {
     }
   })
 
-  it('say for how long their event loop stood, since they were last asked', async () => {
+  it('report the longest pause of their event loop since the previous query', async () => {
     for (const party of parties) {
       await party.pause()
       await signIn(party, world.guests[1]!)
@@ -50,7 +50,7 @@ describe('the programs of the bench', () => {
     }
   })
 
-  it('that do nothing answer the same, with the host, with the library alone, and without either', async () => {
+  it('without work of their own answer the same, with the host, with the library alone, and without either', async () => {
     const servers = await Promise.all([world.startBareFunction(), world.startLibrary(), world.startPlainServer()])
 
     const answers = await Promise.all(servers.map(({ ready }) => fetch(`${ready.url}/hello`)))
@@ -60,7 +60,7 @@ describe('the programs of the bench', () => {
     for (const other of others) expect(other).toEqual(first)
   })
 
-  it('end when they are asked to', async () => {
+  it('end on request', async () => {
     const bare = await world.startBareFunction()
     await expect(fetch(`${bare.ready.url}/hello`)).resolves.toMatchObject({ status: 200 })
 
@@ -71,7 +71,7 @@ describe('the programs of the bench', () => {
 })
 
 describe('the load', () => {
-  it('is as much as was asked for, and no more than so many at once', async () => {
+  it('has the configured number of requests, and at most the configured number at once', async () => {
     let running = 0
     let most = 0
     const done: number[] = []

@@ -7,7 +7,7 @@ const row = (broker: readonly number[], peer: readonly number[]): Row =>
   compare({ number: 1, what: 'warm sign-in', unit: 'µs', goal }, broker, ['openid-client', peer])
 
 describe('a measurement', () => {
-  it('is told by its median and its range, for an odd and an even number of rounds', () => {
+  it('is reported by its median and its range, for an odd and an even number of rounds', () => {
     expect(spreadOf([5, 1, 3])).toEqual({ median: 3, low: 1, high: 5 })
     expect(spreadOf([4, 1, 3, 2])).toEqual({ median: 2.5, low: 1, high: 4 })
   })
@@ -16,7 +16,7 @@ describe('a measurement', () => {
     expect(() => spreadOf([])).toThrow('Nothing was measured.')
   })
 
-  it('takes the ratio of each round, since what slows one round slows both programs in it', () => {
+  it('uses the ratio of each round, since a cause that slows one round slows both programs in it', () => {
     const slowInTheMiddle = row([90, 900, 100], [100, 1000, 80])
 
     expect(slowInTheMiddle.figure).toEqual({ median: 0.9, low: 0.9, high: 1.25 })
@@ -25,7 +25,7 @@ describe('a measurement', () => {
 })
 
 describe('a goal', () => {
-  it('is reached, reached by more than was asked, or missed', () => {
+  it('is reached, exceeded, or missed', () => {
     expect(verdictOf(row([80], [100]))).toBe('stretch')
     expect(verdictOf(row([100], [100]))).toBe('must')
     expect(verdictOf(row([101], [100]))).toBe('missed')
@@ -39,7 +39,7 @@ describe('a goal', () => {
     expect(failures([close, far])).toEqual([far])
   })
 
-  it('that is missed is named with by how much, and where none is, that is said', () => {
+  it('that is missed is named with the excess; if none is missed, the report states it', () => {
     expect(describeMisses([row([80], [100]), row([150], [100])])).toEqual([
       'Missed: goal 1, warm sign-in: 1.50 where 1 is allowed, 50 % too much.',
     ])
@@ -56,7 +56,7 @@ describe('a goal', () => {
     expect(table([pause([10, 50, 90])])).toContain('| without 40.0 ms |')
   })
 
-  it('is not asked of what is only told', () => {
+  it('is not applied to a figure that is only reported', () => {
     const told: Row = { what: 'host alone', unit: 'µs', broker: spreadOf([150]), figure: spreadOf([150]) }
 
     expect(verdictOf(told)).toBeUndefined()

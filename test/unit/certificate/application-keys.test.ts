@@ -20,7 +20,7 @@ const by = { version: 'a'.repeat(32), thumbprint, expires: Date.now() + 86_400_0
 const sign: CertificateVault['sign'] = (_version, digest, algorithm) =>
   Promise.resolve(signDigest(pair.privateKey, algorithm, Buffer.from(digest)))
 
-/** What the log is told of a refusal in these words. */
+/** The log message for a refusal with this text. */
 async function detailOf(code: unknown): Promise<string | undefined> {
   const keys = createGraphApplicationKeys({
     graphUrl: 'https://localhost',
@@ -54,7 +54,7 @@ describe('a refusal by Graph', () => {
     ['two words', 'Request Denied'],
     ['no text', { code: 'x' }],
     ['nothing', undefined],
-  ])('whose code is %s is reported without it', async (_what, code) => {
+  ])('with %s as its code is reported without the code', async (_what, code) => {
     expect(await detailOf(code)).toBe('addKey answered 400 ?')
   })
 })
@@ -87,7 +87,7 @@ describe('a proof of possession', () => {
     expect(sent).toHaveLength(1)
   })
 
-  it('is not signed by a version whose certificate in the vault is another', async () => {
+  it('is not signed by a version for which the vault has another certificate', async () => {
     const sent: string[] = []
     const forged = { ...by, thumbprint: 'o'.repeat(43) }
 

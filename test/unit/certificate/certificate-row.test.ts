@@ -1,4 +1,4 @@
-/** The certificate's row, and the attacks of a writer of the store on it. */
+/** The certificate's row, and attacks on it by an attacker who can write to the store. */
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { beforeEach, describe, expect, inject, it } from 'vitest'
 import { signDigest } from '../../../local/vault/rsa.ts'
@@ -74,7 +74,7 @@ const openRecords = (options: Partial<Parameters<typeof createCertificateRecords
     ...options,
   })
 
-/** As the previous release named its row, and wrote it: JSON in clear. */
+/** The name and the content of the previous release's row: JSON in plain text. */
 const nameOf = (certificateName: string) =>
   createHash('sha256').update(`${vaultUrl} ${certificateName}`).digest('base64url')
 const plainKey = { partition: 'certificate', row: nameOf('broker') }
@@ -114,7 +114,7 @@ const aRecord = (): CertificateRecord => ({
 })
 
 describe('the certificate’s row', () => {
-  it('opens to the record that was saved, and shows a reader of the store nothing of it', async () => {
+  it('opens to the record that was saved, and an attacker who reads the store learns nothing from it', async () => {
     await openRecords().update(() => aRecord())
 
     expect((await openRecords().load()).record).toEqual(aRecord())
@@ -135,8 +135,8 @@ describe('the certificate’s row', () => {
     ['in plain text', ({ values }) => ({ ...values, record: JSON.stringify(aRecord()) })],
     ['sealed by a key for another purpose', () => sealedBy(ringKey.session)],
     ['sealed by a key of the attacker', () => sealedBy(toRingKey('2026-12', randomBytes(32)).keyFor('certificate'))],
-    ['with nothing in it', () => ({})],
-  ])('%s is learned again and written over, never believed', async (_, forge) => {
+    ['without content', () => ({})],
+  ])('%s is determined again and overwritten, never trusted', async (_, forge) => {
     await openRecords().update(() => aRecord())
     const row = (await store.find('service', sealedKey))!
     await put(sealedKey, forge(row))
@@ -155,7 +155,7 @@ describe('the certificate’s row', () => {
     expect((await openRecords().load()).record).toEqual(aRecord())
   })
 
-  it('of another certificate of the same broker does not open in this one’s place', async () => {
+  it('of another certificate of the same broker does not open under this one’s name', async () => {
     await openRecords({ certificateName: 'other' }).update(() => aRecord())
     const other = (await store.find('service', { partition: 'certificate', row: `${nameOf('other')}.sealed` }))!
     await put(sealedKey, other.values)
@@ -164,7 +164,7 @@ describe('the certificate’s row', () => {
     expect((await openRecords({ certificateName: 'other' }).load()).record).toEqual(aRecord())
   })
 
-  it('is not written over while the key ring cannot be read', async () => {
+  it('is not overwritten while the key ring cannot be read', async () => {
     await openRecords().update(() => aRecord())
     const fault = () => Promise.reject(new BrokerError('vault_unavailable'))
     const blind = openRecords({ ring: { current: fault, find: fault } })
@@ -177,7 +177,7 @@ describe('the certificate’s row', () => {
 })
 
 describe('the row of the previous release', () => {
-  it('is taken over, sealed, and left to the instances of that release', async () => {
+  it('is imported, sealed, and kept for the instances of that release', async () => {
     await put(plainKey, plain(aRecord()))
     const before = await store.find('service', plainKey)
 
@@ -188,7 +188,7 @@ describe('the row of the previous release', () => {
     expect(await store.find('service', plainKey)).toEqual(before)
   })
 
-  it('is taken over once: written again or forged, it counts for nothing, also where the sealed row is gone', async () => {
+  it('is imported once: written again or forged, it is ignored, also where the sealed row is missing', async () => {
     await put(plainKey, plain(aRecord()))
     await openRecords().update((one) => one)
     const forged = { ...aRecord(), versions: [recorded(third)] }
@@ -199,7 +199,7 @@ describe('the row of the previous release', () => {
     expect((await openRecords().load()).record).toEqual(emptyRecord)
   })
 
-  it('counts for nothing in a deployment that began with this release', async () => {
+  it('is ignored in a deployment that began with this release', async () => {
     await openRecords().update(() => aRecord())
     await store.remove('service', sealedKey)
     await put(plainKey, plain({ ...aRecord(), versions: [recorded(third)] }))
@@ -207,7 +207,7 @@ describe('the row of the previous release', () => {
     expect((await openRecords().load()).record).toEqual(emptyRecord)
   })
 
-  it('counts for nothing after the day that the settings name', async () => {
+  it('is ignored after the day that the settings name', async () => {
     await put(plainKey, plain(aRecord()))
     expect((await openRecords({ acceptUnsealedUntil: now + 1 }).load()).record).toEqual(aRecord())
 
@@ -225,7 +225,7 @@ describe('the row of the previous release', () => {
   })
 })
 
-describe('a writer of the store', () => {
+describe('an attacker who can write to the store', () => {
   let graph: string[]
   let refused: Set<string>
   beforeEach(() => {
@@ -255,11 +255,11 @@ describe('a writer of the store', () => {
     createSigningVersions({ vault, records: openRecords(), clock: () => now, onFault: () => undefined, pace })
   const snapshot = async () => (await store.find('service', sealedKey))!.values
 
-  it('who forges a row cannot have a good key removed, a retired version registered, or a retired key published', async () => {
+  it('cannot by a forged row have a good key removed, a retired version registered, or a retired key published', async () => {
     listed = [versionOf(first, 0), versionOf(second, 100)]
     await run()
-    // The first was retired since: disabled in the vault. The forged row says that it is the newest and good, and that
-    // the key of the second is long replaced.
+    // The first was retired since: disabled in the vault. The forged row claims that it is the newest and good, and that
+    // the key of the second was replaced long ago.
     listed = [{ ...versionOf(first, 0), enabled: false }, versionOf(second, 100)]
     const forged: CertificateRecord = {
       readAt: now,
@@ -289,8 +289,8 @@ describe('a writer of the store', () => {
     expect((await published()).keys.map(({ kid }) => kid)).toEqual([thumbprint])
   })
 
-  it('who puts an old row back does not have the key removed that signs now, nor a disabled version registered', async () => {
-    // The second version is accepted, the first waits for its removal: the row of that moment is put back later.
+  it('cannot by an old row have the key removed that signs now, nor a disabled version registered', async () => {
+    // The second version is accepted, the first waits for its removal: the test restores the row of that moment later.
     listed = [versionOf(first, 0), versionOf(second, 100)]
     await openRecords().update(() => ({
       ...aRecord(),
@@ -299,7 +299,7 @@ describe('a writer of the store', () => {
     await run()
     const old = await snapshot()
 
-    // Since then the second was found bad: disabled in the vault, refused by the provider. The first signs again.
+    // Since then the second version has failed: disabled in the vault, refused by the provider. The first signs again.
     now += 2 * day
     listed = [versionOf(first, 0), { ...versionOf(second, 100), enabled: false }]
     refused.add(second)
@@ -313,7 +313,7 @@ describe('a writer of the store', () => {
     expect((await versionsOf().get()).version).toBe(first)
   })
 
-  it('who puts a row back from before a version was disabled is believed by a new instance for an hour at most', async () => {
+  it('can restore a row from before a version was disabled, which a new instance trusts for an hour at most', async () => {
     listed = [versionOf(first, 0), versionOf(second, 100)]
     await run()
     const old = await snapshot()
@@ -328,7 +328,7 @@ describe('a writer of the store', () => {
     expect((await warm.get()).version).toBe(first)
   })
 
-  it('whose row an honest one replaces changes nothing: the roll goes on as if the row were lost', async () => {
+  it('has no effect once an honest row replaces the forged one: the roll continues as if the row were lost', async () => {
     listed = [versionOf(first, 0)]
     await run()
     await put(sealedKey, plain({ ...aRecord(), versions: [] }))

@@ -25,7 +25,7 @@ const listed = (version: string, made: number, changes = {}) => ({
   ...changes,
 })
 
-/** One run after another, with a clock that jumps to what is waited for. */
+/** One run after another, with a clock that jumps to the end of each wait. */
 function machine(record: CertificateRecord, now = start, canRegister = true) {
   const context = (by = 'one') => ({ now, pace, canRegister, by })
   const self = {
@@ -80,7 +80,7 @@ describe('a roll', () => {
     expect(roll.does({ kind: 'accepted' })).toBe('probe')
 
     expect(roll.signs()).toBe(newId)
-    // The old one was not added by the broker: there is nothing to take away.
+    // The broker did not add the old key, so it removes none.
     expect(roll.next()).toEqual({ kind: 'done' })
   })
 
@@ -120,7 +120,7 @@ describe('a roll', () => {
     expect(roll.next().kind).toBe('probe')
   })
 
-  it('removes only keys that addKey named, after the overlap, and not while a newer version waits', () => {
+  it('removes only keys whose id addKey returned, after the overlap, and not while a newer version waits', () => {
     const roll = rolling()
     roll.record = {
       ...roll.record,
@@ -139,7 +139,7 @@ describe('a roll', () => {
     expect(roll.next()).toEqual({ kind: 'done' })
   })
 
-  it('only probes where the keys are not its own to change, and signs when it was published for long enough', () => {
+  it('only probes where it may not change the keys, and signs when it was published for long enough', () => {
     const roll = rolling(false)
     roll.does({ kind: 'accepted' })
     roll.later(pace.settle)

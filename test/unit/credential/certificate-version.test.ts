@@ -31,7 +31,7 @@ describe('the version that signs', () => {
     expect(chooseVersion([older, newer], now).version).toBe('newer')
   })
 
-  it('is valid from the first moment of its time', () => {
+  it('is valid from its notBefore on', () => {
     expect(chooseVersion([version('first', { notBefore: now })], now).version).toBe('first')
   })
 
@@ -45,7 +45,7 @@ describe('the version that signs', () => {
 
 describe('a certificate that cannot sign', () => {
   it.each<[string, readonly CertificateVersion[], string]>([
-    ['is not there', [], 'certificate_missing'],
+    ['does not exist', [], 'certificate_missing'],
     ['is disabled', [version('only', { enabled: false })], 'certificate_disabled'],
     ['has expired', [version('only', { expires: now - day })], 'certificate_expired'],
     ['is not valid yet', [version('only', { notBefore: now + day })], 'certificate_not_yet_valid'],
@@ -61,7 +61,7 @@ describe('a certificate that cannot sign', () => {
       [version('only', { expires: now - day }), version('next', { notBefore: now + day })],
       'certificate_not_yet_valid',
     ],
-  ])('says so where it %s', (_what, versions, code) => {
+  ])('is reported where it %s', (_what, versions, code) => {
     expect(() => chooseVersion(versions, now)).toThrow(expect.objectContaining({ code }) as Error)
     expect(chooseVersion([version('good')], now).version).toBe('good')
   })
@@ -70,7 +70,7 @@ describe('a certificate that cannot sign', () => {
     expect(() => chooseVersion([older, version('newer', { expires: undefined })], now)).toThrow(
       expect.objectContaining({ code: 'certificate_without_dates', detail: 'version newer' }) as Error,
     )
-    // Whoever disables it goes on with the other.
+    // After an operator disables it, the broker signs with the other one.
     expect(chooseVersion([older, version('newer', { expires: undefined, enabled: false })], now).version).toBe('older')
   })
 })

@@ -9,7 +9,7 @@ import { letDeadlinePass } from '../../setup/deadline.ts'
 let parts: VaultParts
 beforeAll(async () => {
   parts = await startVaultParts()
-  // Begun long ago, so that a clock can jump.
+  // Starts long ago, so that a clock can jump.
   const notBefore = new Date(parts.now() - 30 * 86_400_000)
   await parts.vault.createCertificate(certificateName, { keySize: 2048, notBefore })
 })
@@ -63,7 +63,7 @@ describe('a client assertion', () => {
     expect(signatures()).toBe(2)
   })
 
-  it('is never sent with less life than a call to the provider may take', async () => {
+  it('is never sent with less remaining life than the provider timeout', async () => {
     const { assertions } = parts.instance()
     const first = await assertions.get()
 
@@ -113,7 +113,7 @@ describe('a clock that jumps', () => {
     },
   )
 
-  it('does not make the pause of a vault last for ever', async () => {
+  it('does not extend the pause before the next call to the vault without end', async () => {
     const { assertions } = parts.instance()
     parts.later(3600)
     parts.vault.faults.add({ operation: 'sign', status: 429, retryAfterSeconds: 60, times: 1 })
@@ -126,7 +126,7 @@ describe('a clock that jumps', () => {
 })
 
 describe('a vault in trouble', () => {
-  it('changes nothing while the assertion is fresh, and is called only every few seconds', async () => {
+  it('does not affect requests while the assertion is fresh, and is called only every few seconds', async () => {
     const { assertions } = parts.instance()
     const first = await assertions.get()
     parts.vault.faults.add({ operation: 'sign', status: 500 })
@@ -184,7 +184,7 @@ describe('a vault in trouble', () => {
     await expect(assertions.get()).resolves.toBeDefined()
   })
 
-  it('that throttles a renewal ahead of need is not called either, and signs before the assertion ends', async () => {
+  it('that throttles an early renewal is not called either, and signs before the assertion ends', async () => {
     const { assertions } = parts.instance()
     const first = await assertions.get()
     parts.vault.faults.add({ operation: 'sign', status: 429, retryAfterSeconds: 30, times: 1 })
@@ -212,7 +212,7 @@ describe('a vault in trouble', () => {
     await expect(assertions.get()).resolves.toBeDefined()
   })
 
-  it('whose answer is lost once signs once more in the same call', async () => {
+  it('that loses an answer is called a second time in the same request', async () => {
     const { assertions } = parts.instance()
     parts.vault.faults.add({ operation: 'sign', loseAnswer: true, times: 1 })
 
@@ -221,7 +221,7 @@ describe('a vault in trouble', () => {
 })
 
 describe('a version that no longer signs', () => {
-  it('makes way for the next good one in the same call', async () => {
+  it('is replaced by the next good one in the same call', async () => {
     const certificate = `two-${Date.now()}`
     const older = await parts.vault.createCertificate(certificate, { keySize: 2048 })
     parts.later(2)
@@ -261,7 +261,7 @@ describe('a version that no longer signs', () => {
       () => parts.reset(),
     ],
     [
-      'may no longer be seen',
+      'may no longer be read',
       () => parts.vault.setPermissions(parts.identity, {}),
       'vault_forbidden',
       () => parts.reset(),
@@ -283,7 +283,7 @@ describe('a version that no longer signs', () => {
     },
   )
 
-  it('since it was deleted is missing', async () => {
+  it('is reported as missing after its deletion', async () => {
     const certificate = 'deleted'
     await parts.vault.createCertificate(certificate, { keySize: 2048 })
     const { assertions } = parts.instance({ certificate })
@@ -297,7 +297,7 @@ describe('a version that no longer signs', () => {
 })
 
 describe('a signature that does not verify', () => {
-  /** A vault whose next signatures are by another key, of other bytes, or by the other algorithm. */
+  /** A vault with wrong next signatures: by another key, of other bytes, or by the other algorithm. */
   const wrong: readonly [string, (vault: KeyVault) => KeyVault['sign']][] = [
     [
       'with a changed byte',
@@ -329,7 +329,7 @@ describe('a signature that does not verify', () => {
     return { ...parts.instance({ certificate, reuse, vault: { ...honest, sign } }), state }
   }
 
-  it.each(wrong)('(%s) is refused by name and not kept; the next good one serves', async (_, spoil) => {
+  it.each(wrong)('(%s) is refused with a code of its own and not kept; the next good one is used', async (_, spoil) => {
     const { assertions, state } = spoiled(spoil)
 
     await expect(assertions.get()).rejects.toMatchObject({ code: 'signature_invalid', status: 503 })
@@ -340,7 +340,7 @@ describe('a signature that does not verify', () => {
     await compactVerify(jwt, new X509Certificate(newest.der).publicKey, { algorithms: ['PS256'] })
   })
 
-  it('ahead of need costs no sign-in: the assertion at hand is sent while it is good', async () => {
+  it('at an early renewal fails no sign-in: the cached assertion is sent while it is good', async () => {
     const { assertions, state } = spoiled(wrong[0]![1])
     state.isSpoiled = false
     const first = await assertions.get()
@@ -352,16 +352,19 @@ describe('a signature that does not verify', () => {
     expect(await assertions.get()).toBe(first)
   })
 
-  it.each([true, false])('again and again makes a pause between the calls to the vault (reuse: %s)', async (reuse) => {
-    const { assertions, state } = spoiled(wrong[0]![1], reuse)
+  it.each([true, false])(
+    'that occurs repeatedly causes a pause between the calls to the vault (reuse: %s)',
+    async (reuse) => {
+      const { assertions, state } = spoiled(wrong[0]![1], reuse)
 
-    for (let i = 0; i < 20; i++) await expect(assertions.get()).rejects.toMatchObject({ code: 'signature_invalid' })
-    expect(state.asked).toBe(6)
+      for (let i = 0; i < 20; i++) await expect(assertions.get()).rejects.toMatchObject({ code: 'signature_invalid' })
+      expect(state.asked).toBe(6)
 
-    state.isSpoiled = false
-    parts.later(6)
-    await expect(assertions.get()).resolves.toBeDefined()
-  })
+      state.isSpoiled = false
+      parts.later(6)
+      await expect(assertions.get()).resolves.toBeDefined()
+    },
+  )
 })
 
 describe('an assertion that the provider refused', () => {
@@ -380,7 +383,7 @@ describe('an assertion that the provider refused', () => {
     expect(await assertions.get()).toBe(second)
   })
 
-  it('many times in a row makes a pause, so that an outage at the provider is none at the vault', async () => {
+  it('many times in a row causes a pause, so that an outage of the provider does not overload the vault', async () => {
     const certificate = 'refused-always'
     await parts.vault.createCertificate(certificate, { keySize: 2048 })
     const { assertions } = parts.instance({ certificate })

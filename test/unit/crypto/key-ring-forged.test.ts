@@ -1,4 +1,4 @@
-/** Attacks of a writer of the store who can read the public half of the wrapping key. */
+/** Attacks by an attacker who can write to the store and read the public half of the wrapping key. */
 import { constants, createHmac, generateKeyPairSync, publicEncrypt, randomBytes, sign } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
@@ -53,12 +53,12 @@ const wrapByPublicHalf = async (secret: Uint8Array): Promise<Values> => {
   const wrapped = publicEncrypt({ key: publicKey, padding, oaepHash: 'sha256' }, secret)
   return { format: '1', wrapped, wrappingVersion: version }
 }
-/** RFC 5869 §2.3 by hand: the ids of the keys that this secret gives. */
+/** RFC 5869 §2.3 by hand: the ids of the keys that are derived from this secret. */
 const idOf = (secret: Uint8Array, month = '2031-05') =>
   `${month}-${createHmac('sha256', secret).update('name\0\x01').digest('hex').slice(0, 8)}`
 const sessionKeyOf = (secret: Uint8Array) => createHmac('sha256', secret).update('session\0\x01').digest()
 
-describe('a writer of the store who wraps a key of their own', () => {
+describe('an attacker who can write to the store and wraps a key of their own', () => {
   let evil: Buffer
   let planted: Values
   let honest: StoredRow
@@ -69,7 +69,7 @@ describe('a writer of the store who wraps a key of their own', () => {
     planted = await wrapByPublicHalf(evil)
   })
 
-  it('has it unwrapped by the vault, so that only the signature keeps it out', async () => {
+  it('can have it unwrapped by the vault, so that only the signature protects the ring', async () => {
     expect(Buffer.from(await vault.unwrap(planted.wrapped as Uint8Array, planted.wrappingVersion as string))).toEqual(
       evil,
     )
@@ -82,7 +82,7 @@ describe('a writer of the store who wraps a key of their own', () => {
     ['with a signature and no signer', () => ({ ...planted, signature: honest.values.signature! })],
     ['with a signer and no signature', () => ({ ...planted, signedBy: honest.values.signedBy! })],
     ['signed by a key of their own', () => ({ ...planted, ...signedByAttacker(planted, honest.values) })],
-  ])('%s gets a refusal, and no key', async (_, values) => {
+  ])('%s is refused, and plants no key', async (_, values) => {
     await put(values())
     const cold = newInstance(endOfMay)
 
@@ -95,7 +95,7 @@ describe('a writer of the store who wraps a key of their own', () => {
     expect(await cold.find(idOf(evil))).toBeUndefined()
   })
 
-  it('without a signature loses the row, as by deletion: a new key takes its place', async () => {
+  it('without a signature only loses the row, as by deletion: a new key replaces it', async () => {
     await put(planted)
     const cold = newInstance(endOfMay)
 
@@ -109,7 +109,7 @@ describe('a writer of the store who wraps a key of their own', () => {
     ])
   })
 
-  it('gains nothing on a warm instance, which goes on with the key it has', async () => {
+  it('has no effect on a warm instance, which continues with the key it has', async () => {
     const warm = newInstance(endOfMay)
     const { id } = await warm.current()
     await put(planted)
@@ -120,7 +120,7 @@ describe('a writer of the store who wraps a key of their own', () => {
   })
 
   it.each(['2031-04', '2031-06', '2031-12', '2019-01'])(
-    'gains nothing by a row of another month (%s)',
+    'has no effect with a row of another month (%s)',
     async (month) => {
       clock.set('2031-05-03T00:00:00Z')
       await put(planted, { ...may, row: month })
@@ -132,7 +132,7 @@ describe('a writer of the store who wraps a key of their own', () => {
     },
   )
 
-  it('gains nothing by a signed row of another month under this month’s name', async () => {
+  it('has no effect with a signed row of another month under this month’s name', async () => {
     clock.set('2031-06-02T00:00:00Z')
     await newInstance().current()
     const june = { ...may, row: '2031-06' }
@@ -149,7 +149,7 @@ describe('a writer of the store who wraps a key of their own', () => {
     expect((await cold.current()).id).toMatch(/^2031-06-/)
   })
 
-  it('gains nothing by an old row that is put back: a key that an attacker had once seals no longer than its time', async () => {
+  it('has no effect with a restored old row: a stolen key seals no longer than its own time', async () => {
     const warm = newInstance()
     const { id } = await warm.current()
     expect(await warm.find(id)).toBeDefined()
@@ -178,7 +178,7 @@ describe('a writer of the store who wraps a key of their own', () => {
 })
 
 describe('a vault whose signature does not verify', () => {
-  it('makes no row: it would stop every instance after this one', async () => {
+  it('leads to no row: such a row would stop every later instance', async () => {
     const wrong: KeyVault = {
       ...vault,
       signRow: async (digest, version) => (await vault.signRow(digest, version)).fill(7),
@@ -204,14 +204,14 @@ describe('rows of the previous release', () => {
     parts.vault.resetRequests()
   })
 
-  /** What the previous release does with a row: it knows three columns and one format. */
+  /** The previous release's handling of a row: it knows three columns and one format. */
   const openAsPreviousRelease = async (key = may): Promise<Buffer> => {
     const { format, wrapped, wrappingVersion } = (await find(key)).values
     expect(format).toBe('1')
     return Buffer.from(await vault.unwrap(wrapped as Uint8Array, wrappingVersion as string))
   }
 
-  it('are taken over: their keys open what they sealed, and they are signed', async () => {
+  it('are imported: their keys open what they sealed, and they are signed', async () => {
     const cold = newInstance(endOfMay)
 
     expect((await cold.current()).id).toBe(idOf(ofMay))
@@ -234,7 +234,7 @@ describe('rows of the previous release', () => {
     expect(idOf(await openAsPreviousRelease({ ...may, row: '2031-06' }), '2031-06')).toBe(id)
   })
 
-  it('are taken over by ten instances at once, all with the same keys', async () => {
+  it('are imported by ten instances at once, all with the same keys', async () => {
     const rings = Array.from({ length: 10 }, () => newInstance(endOfMay))
 
     const ids = await Promise.all(
@@ -247,7 +247,7 @@ describe('rows of the previous release', () => {
     expect(faults).toEqual([])
   })
 
-  it('are taken over once: a row without a signature that appears later counts as lost', async () => {
+  it('are imported once: a row without a signature that appears later is treated as lost', async () => {
     await newInstance(endOfMay).current()
     const evil = randomBytes(32)
     await put(await wrapByPublicHalf(evil), april)
@@ -260,7 +260,7 @@ describe('rows of the previous release', () => {
     }
   })
 
-  it('cost an instance no further reads, however often an attacker’s key is asked for', async () => {
+  it('cost an instance no further reads, however often an attacker’s key is requested', async () => {
     const warm = newInstance(endOfMay)
     await warm.current()
     await put(await wrapByPublicHalf(randomBytes(32)), april)
@@ -285,7 +285,7 @@ describe('rows of the previous release', () => {
     expect((await find()).values.signature).toHaveLength(256)
   })
 
-  it('that the previous release adds after the takeover give way to signed ones, which it reads', async () => {
+  it('that the previous release adds after the import are replaced by signed ones, which it can read', async () => {
     await newInstance(Date.parse('2031-07-01')).current()
     clock.set('2031-06-01T00:00:01Z')
     const june = { ...may, row: '2031-06' }
@@ -296,7 +296,7 @@ describe('rows of the previous release', () => {
     expect(idOf(await openAsPreviousRelease(june), '2031-06')).toBe(id)
   })
 
-  it('are not lost where this month’s row is made first: those of the month before are signed with it', async () => {
+  it('are not lost where this month’s row is created first: those of the month before are signed with it', async () => {
     await store.remove('service', may)
 
     await newInstance(endOfMay).current()
@@ -305,7 +305,7 @@ describe('rows of the previous release', () => {
     expect(found?.session.export()).toEqual(sessionKeyOf(ofApril))
   })
 
-  it('are used unsigned while the wrapping key may not sign, with a fault for the operator; no row is made so', async () => {
+  it('are used unsigned while the wrapping key may not sign, with a fault for the operator; no row is created in this way', async () => {
     const refused = Object.assign(new Error('may not'), { code: 'wrapping_key_cannot_sign' })
     const { BrokerError } = await import('../../../shared/errors/errors.ts')
     const old: KeyVault = {
@@ -322,7 +322,7 @@ describe('rows of the previous release', () => {
     expect((await find()).values.signature).toHaveLength(256)
   })
 
-  it('wait for a vault that is down, and are taken over afterwards', async () => {
+  it('stay unchanged while the vault is down, and are imported afterwards', async () => {
     parts.vault.faults.add({ operation: 'sign', status: 503 })
     const cold = newInstance(endOfMay)
     await expect(cold.current()).rejects.toMatchObject({ code: 'vault_unavailable' })

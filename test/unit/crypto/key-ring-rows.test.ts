@@ -47,7 +47,7 @@ describe('a row of the key ring', () => {
       clock.advance(60)
     })
 
-    it('is made again by a new instance; instances with the lost key use the new one and open both', async () => {
+    it('is created again by a new instance; instances with the lost key use the new one and open both', async () => {
       const cold = newInstance()
       const made = await cold.current()
 
@@ -73,7 +73,7 @@ describe('a row of the key ring', () => {
       expect(await cold.find(lost.id)).toBeUndefined()
     })
 
-    it('opens its sessions again after it is put back, and those that were sealed meanwhile', async () => {
+    it('opens its sessions again after it is restored, and those that were sealed in the meantime', async () => {
       const cold = newInstance()
       const made = await cold.current()
 
@@ -135,7 +135,7 @@ describe('a row of the key ring', () => {
       expect((await cold.current()).id).toBe((await warm.current()).id)
     })
 
-    it('is made again after it was removed, and every instance uses the new one', async () => {
+    it('is created again after it was removed, and every instance uses the new one', async () => {
       const cold = newInstance()
       await expect(cold.current()).rejects.toMatchObject(refused)
 
@@ -155,7 +155,7 @@ describe('a row of the key ring', () => {
       for (let i = 0; i < 10; i++) await expect(cold.current()).rejects.toMatchObject(refused)
 
       expect(network.requests).toHaveLength(1)
-      // The read of the public key beside it may not have reached the vault by then.
+      // The read of the public key beside it may not have reached the vault yet.
       expect(parts.vaultOperations().filter((one) => one !== 'getKey')).toEqual(['unwrapkey'])
     })
 
@@ -175,7 +175,7 @@ describe('a row of the key ring', () => {
     })
   })
 
-  it('whose insert lost its answer is recognised as this instance’s own: one key, one wrap', async () => {
+  it('that was inserted although the answer was lost is recognised by the instance that wrote it: one key, one wrap', async () => {
     network.addFault({ operation: 'insert', table: 'service', loseAnswer: true, times: 1 })
     parts.vault.resetRequests()
 

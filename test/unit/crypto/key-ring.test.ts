@@ -103,7 +103,7 @@ describe('the key ring', () => {
     for (const secret of secrets) expect(bytes.includes(secret)).toBe(false)
   })
 
-  describe('when the wrapping key is rotated', () => {
+  describe('on a rotation of the wrapping key', () => {
     it('opens the old row with the old version, and wraps the next month’s key with the new one', async () => {
       await newInstance().current()
       const version = await parts.rotateWrappingKey()
@@ -120,8 +120,8 @@ describe('the key ring', () => {
     })
   })
 
-  describe('when its row can’t be unwrapped', () => {
-    it('goes on in a warm instance', async () => {
+  describe('with a row that cannot be unwrapped', () => {
+    it('continues in a warm instance', async () => {
       const warm = newInstance()
       const { id } = await warm.current()
       parts.setWrappingKeyEnabled(false)
@@ -130,7 +130,7 @@ describe('the key ring', () => {
       expect(await warm.find(id)).toBeDefined()
     })
 
-    it('is reported by a new instance, which makes no row of its own, and serves after the repair', async () => {
+    it('is reported by a new instance, which creates no row of its own, and serves after the repair', async () => {
       const { id } = await newInstance().current()
       parts.setWrappingKeyEnabled(false)
       const cold = newInstance()
@@ -156,7 +156,7 @@ describe('the key ring', () => {
       expect(parts.vaultOperations()).toEqual([])
     })
 
-    it('is the same with a vault that is down', async () => {
+    it('behaves the same with a vault that is down', async () => {
       await newInstance().current()
       parts.vault.faults.add({ status: 503 })
 
@@ -164,7 +164,7 @@ describe('the key ring', () => {
       expect(await rowsThere()).toEqual(['2031-05'])
     })
 
-    it('goes on with last month’s key where this month’s can’t be made, for a week and no longer', async () => {
+    it('continues with last month’s key where this month’s cannot be created, for a week and no longer', async () => {
       const warm = newInstance()
       await warm.current()
       parts.vault.faults.add({ status: 503 })
@@ -198,7 +198,7 @@ describe('the key ring', () => {
       expect(network.requests).toHaveLength(2)
     })
 
-    it('reads nothing for a month of which nothing can be left', async () => {
+    it('sends no read for a month whose sessions have all expired', async () => {
       const ring = newInstance()
       await ring.current()
       network.resetRequests()
@@ -221,7 +221,7 @@ describe('the key ring', () => {
       'key-ring',
       "2031-05' or '1'='1",
       '２０３１-05-00000000',
-    ])('reads nothing for an id of another form (%s)', async (id) => {
+    ])('sends no read for an id of another form (%s)', async (id) => {
       const ring = newInstance()
       await ring.current()
       clock.advance(60)
@@ -274,7 +274,7 @@ describe('the key ring', () => {
       ['with a text for the wrapped key', { wrapped: 'plain' }],
       ['with other bytes', { wrapped: randomBytes(256) }],
       ['with too few bytes', { wrapped: randomBytes(10) }],
-      ['wrapped by a version that is not there', { wrappingVersion: '0'.repeat(32) }],
+      ['wrapped by a version that does not exist', { wrappingVersion: '0'.repeat(32) }],
     ])('%s', async (_, change) => {
       await damage(change)
       parts.vault.resetRequests()
@@ -286,7 +286,7 @@ describe('the key ring', () => {
     })
 
     it.each(['https://vault.evil.example/keys/k/0123', '../../keys/other/1', `${'0'.repeat(31)}/`, '', 'latest'])(
-      'that points to another address (%s), without asking there',
+      'that points to another address (%s), without a request to that address',
       async (wrappingVersion) => {
         await damage({ wrappingVersion })
         parts.vault.resetRequests()

@@ -59,7 +59,7 @@ describe('a sealed token', () => {
   })
 
   it.each<[string, string | undefined]>([
-    ['nothing', undefined],
+    ['no value', undefined],
     ['an empty text', ''],
     ['no key id', '.AAAA'],
     ['no ciphertext', '2031-05-0a1b2c3d.'],
@@ -69,7 +69,7 @@ describe('a sealed token', () => {
     ['a line break at the end', '2031-05-0a1b2c3d.AAAA\n'],
     ['a key id in another form', '2031-5-0a1b2c3d.AAAA'],
     ['more than a cookie holds', `2031-05-0a1b2c3d.${'A'.repeat(4096)}`],
-  ])('of another form (%s) is refused without a look into the ring', async (_, token) => {
+  ])('of another form (%s) is refused before the ring is read', async (_, token) => {
     asked.length = 0
 
     expect(await openToken(token, 'name', ring)).toBeUndefined()

@@ -15,7 +15,7 @@ describe('sealing', () => {
     )
   })
 
-  it('opens nothing for another place', () => {
+  it('does not open in another context', () => {
     fc.assert(
       fc.property(text, text, text, (plain, place, other) => {
         fc.pre(place !== other)
@@ -24,7 +24,7 @@ describe('sealing', () => {
     )
   })
 
-  it('opens nothing with another key, or with the same root’s key for another purpose', () => {
+  it('does not open with another key, or with the same root’s key for another purpose', () => {
     const sealed = seal(deriveKey(key, 'salt', 'session'), 'text', 'place')
 
     expect(open(deriveKey(key, 'salt', 'session'), sealed, 'place')).toBe('text')
@@ -44,7 +44,7 @@ describe('sealing', () => {
     expect(open(createSecretKey(okm), sealed, 'place')).toBe('text')
   })
 
-  it('opens nothing of which a single bit was changed', () => {
+  it('does not open after a single bit was changed', () => {
     const sealed = seal(key, 'a text that somebody would like to change', 'place')
 
     for (let at = 0; at < sealed.length; at++) {
@@ -57,7 +57,7 @@ describe('sealing', () => {
     expect(open(key, sealed, 'place')).toBeDefined()
   })
 
-  it('opens nothing that was cut, extended or made up', () => {
+  it('does not open a text that was cut, extended or made up', () => {
     const sealed = seal(key, 'text', 'place')
 
     for (let length = 0; length < sealed.length; length++) {

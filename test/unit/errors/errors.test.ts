@@ -41,7 +41,7 @@ describe('asBrokerError', () => {
     expect(asBrokerError(error)).toBe(error)
   })
 
-  it('turns any other value into `internal` and shows nothing of its message', () => {
+  it('turns any other value into `internal` and hides its message', () => {
     const error = asBrokerError(new Error('secret text'))
 
     expect(error).toMatchObject({ code: 'internal', status: 500, detail: undefined, members: {}, links: [] })

@@ -37,10 +37,10 @@ function codeOf(work: () => unknown): string {
   }
 }
 
-/** Where a browser that is at the broker goes, when it is sent to this. */
+/** The URL to which a browser at the broker goes after a redirect to this text. */
 const gone = (location: string) => new URL(location, 'https://signin.example.com/callback')
 
-/** URLs as attackers put them together: pieces of the registered ones, and what parsers disagree about. */
+/** URLs of an attacker: pieces of the registered ones, and characters on which parsers disagree. */
 const hostile = fc
   .array(
     fc.oneof(
@@ -70,7 +70,7 @@ const hostile = fc
   .map((pieces) => pieces.join(''))
 
 describe('a return URL', () => {
-  it('that is taken is on a registered origin for every parser that reads it, whatever it was', () => {
+  it('that is accepted is on a registered origin for every parser, for any input', () => {
     let taken = 0
     fc.assert(
       fc.property(
@@ -98,7 +98,7 @@ describe('a return URL', () => {
           expect(returnUrl).toMatch(/^https?:\/\/[\x21-\x7e]+$/)
           expect(returnUrl.length).toBeLessThanOrEqual(1024)
           expect(returnUrl.split(/[?#]/)[0]).not.toContain('\\')
-          // What was checked is where the browser goes, and is still so when it is checked again at the end.
+          // The browser goes to the URL that was checked, and a second check at the end has the same result.
           expect(checkReturnUrl(returnUrl, app)).toBe(returnUrl)
           expect(seeOther(returnUrl).headers?.location).toBe(returnUrl)
           // A reader who looks for the first slash behind the scheme sees the same host.
@@ -110,7 +110,7 @@ describe('a return URL', () => {
     expect(taken).toBeGreaterThan(50)
   })
 
-  it('on a registered origin is taken, whatever its path, query and fragment are', () => {
+  it('on a registered origin is accepted with any path, query and fragment', () => {
     const rest = fc.tuple(fc.webPath(), fc.webQueryParameters(), fc.webFragments())
     fc.assert(
       fc.property(fc.constantFrom(...origins), rest, (origin, [path, query, fragment]) => {
@@ -200,7 +200,7 @@ describe('a return URL', () => {
     expect(codeOf(() => checkReturnUrl(text, app))).toMatch(/^return_url_(invalid|not_registered)$/)
   })
 
-  it('is taken where a browser shows it, and refused for its length alone', () => {
+  it('is accepted where a browser shows it, and refused only for its length', () => {
     const part = fc.string({ unit: 'grapheme', maxLength: 40 })
     fc.assert(
       fc.property(fc.constantFrom(...origins), part, part, part, (origin, path, query, fragment) => {
@@ -259,7 +259,7 @@ describe('a page after sign-out', () => {
     expect(checkSignedOutUrl(undefined, desk)).toBe('https://desk.example.com/')
   })
 
-  it('that is taken is registered, whatever it was', () => {
+  it('that is accepted is registered, for any input', () => {
     fc.assert(
       fc.property(hostile, (text) => {
         try {
@@ -277,7 +277,7 @@ describe('the front end of a request', () => {
   const all = createFrontEnds([app, desk])
   const only = createFrontEnds([desk])
 
-  it('is the one it names, from its own page, from nowhere, or from a page that nobody registered', () => {
+  it('is the one it names, from its own page, without an origin, or from a page that is not registered', () => {
     expect(all.get('desk', undefined)).toBe(desk)
     expect(all.get('desk', 'https://desk.example.com')).toBe(desk)
     expect(all.get('desk', 'null')).toBe(desk)
@@ -285,7 +285,7 @@ describe('the front end of a request', () => {
     expect(codeOf(() => all.get('desk', 'https://app.example.com'))).toBe('front_end_conflict')
   })
 
-  it('is the one whose origin the page has, or the only one; several are not guessed among', () => {
+  it('is the one with the origin of the page, or the only one; the broker does not guess among several', () => {
     expect(all.get(undefined, 'https://desk.example.com')).toBe(desk)
     expect(only.get(undefined, undefined)).toBe(desk)
     expect(only.get(undefined, 'https://evil.example')).toBe(desk)
@@ -298,7 +298,7 @@ describe('the front end of a request', () => {
     expect(shared.get('b', 'https://a.example.com').id).toBe('b')
   })
 
-  it('that is unknown is answered with a line that the settings take, whatever it was called', () => {
+  it('that is unknown is answered with a registration line that the settings accept, for any name', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string(), fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,31}$/)),
@@ -321,7 +321,7 @@ describe('the front end of a request', () => {
     )
   })
 
-  it('has origins by which its scripts are known, exactly', () => {
+  it('has origins that are compared exactly', () => {
     expect(all.hasOrigin('https://app.example.com')).toBe(true)
     for (const origin of [
       'https://app.example.com/',

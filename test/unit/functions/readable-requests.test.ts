@@ -3,7 +3,7 @@ import { makeReadable } from '../../../functions/readable-requests.ts'
 import type { RpcHttp } from '../../../functions/readable-requests.ts'
 import { parseCookies } from '../../../shared/http/cookies.ts'
 
-/** What the library does with it: the same constructor that throws. */
+/** Calls the library's constructor, the one that throws. */
 function read(request: RpcHttp): Request {
   makeReadable(request)
   const { url = 'http://localhost/', nullableHeaders = {}, headers } = request
@@ -12,7 +12,7 @@ function read(request: RpcHttp): Request {
 }
 const withHeader = (name: string, value: string) => read({ nullableHeaders: { [name]: { value } } })
 
-describe('a header that the library could not take', () => {
+describe('a header that the library cannot parse', () => {
   it.each(['Łódź', '東京', '😀', '\ud800', 'é', '\u00a0', '\u0000', 'a\r\nb', '\u0085', '\u007f'])(
     'with %j in a value is served, and the rest of the value stays',
     (text) => {
@@ -24,7 +24,7 @@ describe('a header that the library could not take', () => {
   )
 
   it.each(['\u00a0', '\u2003', '\ufeff', '\u200b', 'ł', '\u0000'])(
-    'gives a cookie with %j before its name no name of ours',
+    'does not turn a cookie with %j before its name into a cookie of the broker',
     (text) => {
       const cookie = withHeader('cookie', `${text}__Host-session-shop=planted; a=${text}`).headers.get('cookie')
 
@@ -35,11 +35,11 @@ describe('a header that the library could not take', () => {
   it.each([
     ['origin', 'https://shop.ex\u0430mple', 'https://shop.ex?mple'],
     ['x-name', 'visible ~ "ASCII"', 'visible ~ "ASCII"'],
-  ])('never becomes another value of ours: %s', (name, value, expected) => {
+  ])('never becomes another value that the broker accepts: %s', (name, value, expected) => {
     expect(withHeader(name, value).headers.get(name)).toBe(expected)
   })
 
-  it('with a name that is none is left out, and the others stay', () => {
+  it('with an invalid name is left out, and the others stay', () => {
     const names = ['a b', 'ł', '', 'a:', '(x)', '__proto__']
     const nullableHeaders = Object.fromEntries([...names, 'x-fine'].map((name) => [name, { value: '1' }]))
 

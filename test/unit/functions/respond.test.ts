@@ -78,7 +78,7 @@ describe('a route', () => {
     expect(answer.headers?.['content-type']).toContain('application/problem+json')
   })
 
-  it('shows nothing of an unknown error, and logs it as an error', async () => {
+  it('hides an unknown error from the caller, and logs it as an error', async () => {
     const { answer, lines } = await call(forPrograms(composed, failing(new Error('secret text'))))
 
     expect(answer.status).toBe(500)

@@ -19,7 +19,7 @@ describe('readiness', () => {
     clock = createClock('2031-05-10T12:00:00Z')
   })
 
-  /** Each part says whether it is well; what makes them ill is told in their own tests. */
+  /** Each part reports its state; the tests of each part cover the causes of its failures. */
   const open = () => {
     const ask = async (part: Part): Promise<unknown> => {
       asked.push(part)
@@ -38,7 +38,7 @@ describe('readiness', () => {
     } as unknown as ReadinessOptions)
   }
 
-  it('looks at each part once and says that all are well', async () => {
+  it('checks each part once and reports that all are healthy', async () => {
     const checks = await open().checks()
 
     expect(checks).toEqual(parts.map((part) => expect.objectContaining({ part, ok: true }) as unknown))
@@ -50,7 +50,7 @@ describe('readiness', () => {
     ['store', 'store_unavailable'],
     ['provider', 'provider_unavailable'],
     ['certificate', 'certificate_expired'],
-  ])('names the %s with its code and what to do, and looks at the others all the same', async (part, code) => {
+  ])('names the %s with its code and the remedy, and checks the others too', async (part, code) => {
     broken.set(part, new BrokerError(code, { detail: 'for the log', cause: new Error('the-secret') }))
 
     const checks = await open().checks()
@@ -60,7 +60,7 @@ describe('readiness', () => {
     expect(asked).toHaveLength(4)
   })
 
-  it('never throws, whatever a part throws', async () => {
+  it('never throws, with any error of a part', async () => {
     broken.set('store', new TypeError('the-secret')).set('provider', 'a text').set('key ring', undefined)
 
     const checks = await open().checks()
@@ -69,7 +69,7 @@ describe('readiness', () => {
     expect(JSON.stringify(checks)).not.toContain('the-secret')
   })
 
-  it('asks once for all who ask at once, and again only after five seconds', async () => {
+  it('checks once for all callers at the same time, and again only after five seconds', async () => {
     const readiness = open()
 
     await Promise.all(Array.from({ length: 50 }, () => readiness.checks()))
@@ -82,7 +82,7 @@ describe('readiness', () => {
     expect(asked).toHaveLength(8)
   })
 
-  it('tells those who hold a key what is so now, and everybody else from then on', async () => {
+  it('returns the current state to a caller with a key, and from then on to every other caller', async () => {
     const readiness = open()
     await readiness.checks()
     broken.set('store', new BrokerError('store_unavailable'))
@@ -94,7 +94,7 @@ describe('readiness', () => {
     expect(asked).toHaveLength(8)
   })
 
-  it('asks again after a clock that jumped back', async () => {
+  it('checks again after a clock that jumped back', async () => {
     const readiness = open()
     await readiness.checks()
 
@@ -104,7 +104,7 @@ describe('readiness', () => {
     expect(asked).toHaveLength(8)
   })
 
-  it('sees within five seconds that a part is ill, and that it is well again', async () => {
+  it('reports within five seconds that a part has failed, and that it has recovered', async () => {
     const readiness = open()
     const isWell = async () => (await readiness.checks()).every(({ ok }) => ok)
     expect(await isWell()).toBe(true)

@@ -8,7 +8,7 @@ import {
   transactionCookie,
 } from '../../../shared/http/cookies.ts'
 
-/** All that Unicode calls white space or that JavaScript's `trim()` removes, but space and tab. */
+/** All that Unicode calls white space or that JavaScript's `trim()` removes, except space and tab. */
 const unicodeSpaces = Array.from({ length: 0x10000 }, (_, code) => String.fromCharCode(code)).filter(
   (character) =>
     !' \t'.includes(character) && (/[\s\p{White_Space}\p{Zs}]/u.test(character) || character.trim() === ''),
@@ -28,17 +28,17 @@ describe('the cookies of a request', () => {
     expect(parseCookies(header).size).toBe(0)
   })
 
-  it('count for nothing where a name stands twice, or oftener', () => {
+  it('are ignored where a name occurs twice or more', () => {
     for (const again of ['__Host-a=1', '__Host-a=2', '__Host-a=', '__Host-a=1; __Host-a=1; __Host-a=1']) {
       expect([...parseCookies(`__Host-a=1; __Host-b=2; ${again}`)]).toEqual([['__Host-b', '2']])
     }
   })
 
-  it('may hold an equals sign, and are told from names in another case', () => {
+  it('may hold an equals sign, and are distinguished from names in another case', () => {
     expect(parseCookies('__Host-a=b=c==; __host-a=x').get('__Host-a')).toBe('b=c==')
   })
 
-  it('of more than 32 KB are not looked at', () => {
+  it('of more than 32 KB are not read', () => {
     const size = (length: number) => parseCookies(`__Host-a=1; b=${'x'.repeat(length)}`).size
 
     expect(size(32 * 1024 - 14)).toBe(1)
@@ -56,7 +56,7 @@ describe('the cookies of a request', () => {
   })
 
   it.each([...unicodeSpaces, '\u0000', '\u0001', '\u00ad', '\u200d', '\u2060', 'ł'])(
-    'are not ours with %j before, in or behind the name',
+    'are not cookies of the broker with %j before, in or behind the name',
     (space) => {
       const header = ['__Host-session-shop=ours', `${space}__Host-session-desk=1`, `__Host-session-x${space}=2`].join(
         '; ',
@@ -76,7 +76,7 @@ describe('the cookies of a request', () => {
     ])
   })
 
-  it('are those that an independent reading by bytes finds, whatever was sent', () => {
+  it('are those that an independent parser by bytes finds, for any input', () => {
     const piece = fc.oneof(
       fc.string(),
       fc.string({ unit: 'binary' }),
@@ -117,7 +117,7 @@ function readByBytes(header: string): Map<string, string> {
 const prefix = Buffer.from('__Host-', 'utf16le')
 
 describe('the cookies of an answer', () => {
-  it('come with another site’s form only where they must: the session’s never do', () => {
+  it('are sent with another site’s form only where they must be: those of sessions never are', () => {
     expect(sessionCookie('shop', 'S')).toEqual({ name: '__Host-session-shop', value: 'S', sameSite: 'Lax' })
     expect(transactionCookie('__Host-signin-A', 'T', 300)).toEqual({
       name: '__Host-signin-A',
@@ -127,7 +127,7 @@ describe('the cookies of an answer', () => {
     })
   })
 
-  it('end with the attributes that they were set with', () => {
+  it('are deleted with the attributes that set them', () => {
     expect(endSessionCookie('shop')).toEqual({ ...sessionCookie('shop', ''), maxAge: 0 })
     expect(endTransactionCookie('__Host-signin-A')).toEqual(transactionCookie('__Host-signin-A', '', 0))
   })

@@ -32,7 +32,7 @@ const arrived = () => server.requests.length > 0
 const good: Answerer = (_, response) => sendJson(response, { keys: [] })
 
 describe('a call to the provider', () => {
-  it('gives the status, the headers and the parsed object', async () => {
+  it('returns the status, the headers and the parsed object', async () => {
     server.answer((_, response) => sendJson(response, { error: 'invalid_grant' }, 400, { 'x-ms-request-id': 'abc' }))
 
     expect(await post()).toMatchObject({
@@ -42,7 +42,7 @@ describe('a call to the provider', () => {
     })
   })
 
-  it('sends a body with its length, and asks for JSON', async () => {
+  it('sends a body with its length, and requests JSON', async () => {
     const seen: (string | undefined)[] = []
     server.answer(({ headers }, response, body) => {
       seen.push(headers.accept, headers['content-length'], headers['content-type'], body)
@@ -59,7 +59,7 @@ describe('a call to the provider', () => {
     ])
   })
 
-  it('takes every content type that is JSON', async () => {
+  it('accepts every content type that is JSON', async () => {
     for (const type of ['application/json; charset=utf-8', 'application/problem+json', 'application/jwk-set+json']) {
       server.answer((_, response) => sendJson(response, { keys: [] }, 200, { 'content-type': type }))
       expect((await get()).json).toEqual({ keys: [] })
@@ -102,7 +102,7 @@ describe('a call to the provider', () => {
     await expect(get()).resolves.toMatchObject({ json: { keys: [] } })
   })
 
-  it.each([301, 302, 303, 307, 308])('follows no redirect (%i), and takes nothing along', async (status) => {
+  it.each([301, 302, 303, 307, 308])('follows no redirect (%i), and sends no data there', async (status) => {
     server.answer((request, response) => {
       if (request.url === '/token') sendJson(response, {}, status, { location: `${server.url}/elsewhere` })
       else sendJson(response, { access_token: 'x' })
@@ -115,7 +115,7 @@ describe('a call to the provider', () => {
 })
 
 describe('a provider in trouble', () => {
-  it.each([500, 502, 503, 504])('is unavailable when it says %i, in whatever form', async (status) => {
+  it.each([500, 502, 503, 504])('is unavailable when it answers %i, in any format', async (status) => {
     server.answer(
       (_, response) => void response.writeHead(status, { 'content-type': 'text/html' }).end('<h1>Sorry</h1>'),
     )
@@ -124,7 +124,7 @@ describe('a provider in trouble', () => {
     expect(server.requests).toHaveLength(1)
   })
 
-  it('is unavailable and not wrong where its trouble comes with a large page', async () => {
+  it('is unavailable, and not invalid, where its error has a large page', async () => {
     server.answer((_, response) => void response.writeHead(503).end('x'.repeat(512 * 1024)))
 
     await expect(post()).rejects.toMatchObject({ code: 'provider_unavailable' })
@@ -135,13 +135,13 @@ describe('a provider in trouble', () => {
     ['86400', 120],
     ['0', undefined],
     ['soon', undefined],
-  ])('has too much to do when it says 429, and Retry-After %s is told on as %s', async (retryAfter, seconds) => {
+  ])('is overloaded when it answers 429, and Retry-After %s is passed on as %s', async (retryAfter, seconds) => {
     server.answer((_, response) => sendJson(response, {}, 429, { 'retry-after': retryAfter }))
 
     await expect(post()).rejects.toMatchObject({ code: 'provider_throttled', retryAfterSeconds: seconds })
   })
 
-  it('that never answers is given up at the deadline', async () => {
+  it('that never answers fails at the deadline', async () => {
     server.answer(() => undefined)
 
     await expect(letDeadlinePass(post, arrived)).rejects.toMatchObject({ code: 'provider_unavailable' })
@@ -151,7 +151,7 @@ describe('a provider in trouble', () => {
     await expect(get()).resolves.toMatchObject({ status: 200 })
   })
 
-  it('that never answers a read is not given its time twice', async () => {
+  it('that never answers a read is not retried past the deadline', async () => {
     server.answer(() => undefined)
 
     await expect(letDeadlinePass(get, arrived)).rejects.toMatchObject({
@@ -162,7 +162,7 @@ describe('a provider in trouble', () => {
     expect(server.requests).toEqual(['GET /keys'])
   })
 
-  it('that begins to answer and stops is given up at the deadline', async () => {
+  it('that begins to answer and stops fails at the deadline', async () => {
     server.answer((_, response) => void response.setHeader('content-type', 'application/json').write('{"keys":'))
 
     await expect(letDeadlinePass(post, arrived)).rejects.toMatchObject({ code: 'provider_unavailable' })
@@ -176,7 +176,7 @@ describe('a provider in trouble', () => {
     await expect(post()).rejects.toMatchObject({ code: 'provider_unavailable' })
   })
 
-  it('that hangs up before it answers is asked once more for what is only read', async () => {
+  it('that hangs up before it answers receives a read a second time', async () => {
     let times = 0
     server.answer((_, response) => {
       if (++times === 1) response.destroy()
@@ -187,7 +187,7 @@ describe('a provider in trouble', () => {
     expect(server.requests).toEqual(['GET /keys', 'GET /keys'])
   })
 
-  it('is never sent a code twice, since nobody knows whether the first one arrived', async () => {
+  it('never receives a code twice, since the first one may have arrived', async () => {
     server.answer((_, response) => void response.destroy())
 
     await expect(post()).rejects.toMatchObject({ code: 'provider_unavailable' })
@@ -195,7 +195,7 @@ describe('a provider in trouble', () => {
     expect(server.requests).toEqual(['POST /token'])
   })
 
-  it('that is not there is unavailable', async () => {
+  it('that does not listen is unavailable', async () => {
     const gone = await startSecureServer()
     await gone.close()
 
@@ -206,7 +206,7 @@ describe('a provider in trouble', () => {
   })
 })
 
-describe('the way to the provider', () => {
+describe('the connection to the provider', () => {
   it('is https only', async () => {
     server.answer(good)
 
@@ -220,7 +220,7 @@ describe('the way to the provider', () => {
     await expect(get()).resolves.toMatchObject({ status: 200 })
   })
 
-  it('ends at a certificate of another name, or of an authority that nobody knows', async () => {
+  it('fails with a certificate of another name, or of an unknown authority', async () => {
     const otherName = await startSecureServer(await (await trustedAuthority()).issue(['login.example']))
     const unknown = await startSecureServer(await (await createCertificateAuthority()).issue(['localhost']))
     for (const one of [otherName, unknown, server]) one.answer(good)
@@ -234,7 +234,7 @@ describe('the way to the provider', () => {
     await Promise.all([otherName.close(), unknown.close()])
   })
 
-  it('ends at a certificate that has expired', async () => {
+  it('fails with a certificate that has expired', async () => {
     const yesterday = await startSecureServer(await selfSigned(-1))
     const tomorrow = await startSecureServer(await selfSigned(1))
     for (const one of [yesterday, tomorrow]) one.answer(good)
@@ -248,7 +248,7 @@ describe('the way to the provider', () => {
   })
 })
 
-/** A certificate for localhost that this process trusts as it is, until so many days from now. */
+/** A certificate for localhost that this process trusts directly, valid for the given number of days. */
 async function selfSigned(days: number): Promise<TlsIdentity> {
   const day = 24 * 60 * 60 * 1000
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })

@@ -17,7 +17,7 @@ describe('a failure for an OAuth client', () => {
     expect(json.error_description).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/)
   })
 
-  it('is 400 for what is wrong with the request, and 503 with a time for what may pass', () => {
+  it('is 400 for an invalid request, and 503 with Retry-After for a temporary fault', () => {
     expect(told('grant_invalid')).toMatchObject({
       status: 400,
       json: { error: 'invalid_grant', reference: 'reference' },

@@ -16,7 +16,7 @@ const codes = Object.keys(errorCatalogue) as ErrorCode[]
 const markup = '"><script>alert(1)</script>\'&<img src=x onerror=alert(1)>'
 
 describe('a template', () => {
-  it('escapes whatever it is given, in text and in attributes', () => {
+  it('escapes every value, in text and in attributes', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         const made = html`<a href="${text}">${text}</a>`.text
@@ -28,7 +28,7 @@ describe('a template', () => {
     )
   })
 
-  it('leaves what the same template made, lists of it, and says nothing for what is not there', () => {
+  it('keeps the markup of the same template, also in lists, and leaves undefined values out', () => {
     const items = [html`<li>${'<'}</li>`, html`<li>${2}</li>`]
 
     expect(
@@ -41,7 +41,7 @@ describe('a template', () => {
 })
 
 describe('a page of an error', () => {
-  it.each(codes)('says for %s what happened, what to do, whom to tell what; without script, frame or form', (code) => {
+  it.each(codes)('states for %s the event, the remedy and the contact; without script, frame or form', (code) => {
     const answer = errorPage(new BrokerError(code), reference)
     const { title, remedy, status } = errorCatalogue[code]
     const body = answer.body ?? ''
@@ -56,7 +56,7 @@ describe('a page of an error', () => {
     expect(answer.headers?.['retry-after']).toBe(status === 503 ? '5' : undefined)
   })
 
-  it('has a policy that allows its own style, by the hash of what stands there', () => {
+  it('has a policy that allows its own style, by the hash of its content', () => {
     const { body = '', headers } = errorPage(new BrokerError('internal'), reference)
     const style = /<style>([\s\S]*)<\/style>/.exec(body)?.[1] ?? ''
     const hash = createHash('sha256').update(style).digest('base64')
@@ -66,7 +66,7 @@ describe('a page of an error', () => {
     expect(headers?.['content-security-policy']).toContain("frame-ancestors 'none'")
   })
 
-  it('escapes everything that an error may show, and shows nothing that is for the log', () => {
+  it('escapes everything that an error may show, and shows no detail that is for the log', () => {
     const error = new BrokerError('parameter_invalid', {
       detail: 'for the log only',
       cause: new Error('a cause for the log only'),
@@ -90,7 +90,7 @@ describe('a page of an error', () => {
 })
 
 describe('problem details', () => {
-  it.each(codes)('for %s say the same as its page', (code) => {
+  it.each(codes)('for %s have the same texts as its page', (code) => {
     const { title, remedy, status, responsible } = errorCatalogue[code]
     const answer = problem(new BrokerError(code, { detail: 'for the log only' }), reference)
 
@@ -101,7 +101,7 @@ describe('problem details', () => {
     expect(answer.headers?.['retry-after']).toBe(status === 503 ? '5' : undefined)
   })
 
-  it('carry what the reader may see beside the code, and when to come again', () => {
+  it('contain the members that the reader may see beside the code, and the time to retry', () => {
     const error = new BrokerError('provider_throttled', { retryAfterSeconds: 17, members: { frontend: 'shop' } })
     const answer = problem(error, reference)
 
@@ -109,7 +109,7 @@ describe('problem details', () => {
     expect(JSON.parse(answer.body ?? '')).toMatchObject({ frontend: 'shop' })
   })
 
-  it('keep their own members whatever is beside them', () => {
+  it('keep their own members with any members beside them', () => {
     const error = new BrokerError('signed_out', { members: { code: 'other', status: 200, reference: 'x', title: 'x' } })
 
     expect(JSON.parse(problem(error, reference).body ?? '')).toMatchObject({
@@ -139,7 +139,7 @@ describe('the page on a laptop', () => {
 })
 
 describe('every answer', () => {
-  it('is not kept, framed, sniffed or told to others', () => {
+  it('is not cached, framed, sniffed or sent as a referrer', () => {
     expect(baseHeaders).toMatchObject({
       'cache-control': 'no-store',
       'referrer-policy': 'no-referrer',
@@ -150,7 +150,7 @@ describe('every answer', () => {
     expect(baseHeaders['strict-transport-security']).toMatch(/^max-age=31536000/)
   })
 
-  it('that sends a browser on does so by GET, in ASCII', () => {
+  it('that redirects a browser does so by GET, in ASCII', () => {
     expect(seeOther('https://app.example.com/grüße?ä#ö')).toMatchObject({
       status: 303,
       headers: { location: 'https://app.example.com/gr%C3%BC%C3%9Fe?%C3%A4#%C3%B6' },
