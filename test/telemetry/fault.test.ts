@@ -11,13 +11,13 @@ import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
 const query = { frontend: 'shop', return_url: 'http://localhost:3000/a' }
-/** The exporter's own pace, so that nobody waits for its seconds. */
+/** The exporter's own pace, so that no test waits for its seconds. */
 const quick = { OTEL_BSP_SCHEDULE_DELAY: '100', OTEL_BLRP_SCHEDULE_DELAY: '100', OTEL_METRIC_EXPORT_INTERVAL: '1000' }
 
 const filesOfExporter = async () =>
   (await readdir(os.tmpdir())).filter((name) => /AzureMonitor|appInsights/i.test(name))
 
-describe('telemetry that does not get through', () => {
+describe('telemetry that cannot be delivered', () => {
   let stack: Stack
   let filesBefore: readonly string[]
   beforeAll(async () => {
@@ -33,7 +33,7 @@ describe('telemetry that does not get through', () => {
   })
   afterAll(() => stack.close())
 
-  /** All of a sign-in and of what follows, as if nothing were. @returns the reference of its callback */
+  /** A sign-in and the requests after it, which must all succeed. @returns the reference of its callback */
   const expectSignIn = async (): Promise<string> => {
     const person = stack.person()
     const done = await person.signIn(query)
@@ -55,11 +55,11 @@ describe('telemetry that does not get through', () => {
     ['answers 503', { status: 503 }],
     ['answers 401', { status: 401 }],
     ['answers what is no JSON', { garbage: true }],
-    ['takes one item of many', { refuseItems: 429 }],
+    ['accepts one item of many', { refuseItems: 429 }],
     ['breaks the connection', { dropConnection: true }],
     ['never answers', { hang: true }],
   ]
-  it.each(faults)('is noticed by nobody where the ingestion %s, and goes on afterwards', async (_, fault) => {
+  it.each(faults)('disturbs no caller where the ingestion %s, and continues afterwards', async (_, fault) => {
     const logBefore = stack.log().length
     const before = stack.ingestion.requests.length
     const undo = stack.ingestion.faults.add(fault)
@@ -73,7 +73,7 @@ describe('telemetry that does not get through', () => {
     expect(stack.log().slice(logBefore)).not.toMatch(/^(warn|error)/m)
   })
 
-  it('is noticed by nobody where nothing listens, and goes on afterwards', async () => {
+  it('disturbs no caller where no server listens, and continues afterwards', async () => {
     await stack.ingestion.stopListening()
     await expectSignIn()
     await expectSignIn()
@@ -93,7 +93,7 @@ describe('telemetry that does not get through', () => {
     expect(() => process.kill(other.pid!, 0)).toThrow()
   })
 
-  it('leaves nothing on the disk', async () => {
+  it('writes no file to the disk', async () => {
     expect(await filesOfExporter()).toEqual(filesBefore)
   })
 })

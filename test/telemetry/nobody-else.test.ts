@@ -41,14 +41,14 @@ describe('the telemetry’s thread', () => {
   })
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
-  it('speaks to the ingestion and to nobody else, and sees of the environment what it needs', async () => {
+  it('connects to the ingestion and to no other host, and sees only the environment variables that it needs', async () => {
     const [file, notes] = [path.join(folder, 'witness.mjs'), path.join(folder, 'notes')]
     await writeFile(file, witness(notes, pathToFileURL(`${inject('dist')}/telemetry-worker.mjs`).href))
     const gone: unknown[] = []
     const worker = startReportWorker(
       {
         settings: {
-          // Nothing listens on that port: a report to the package's maker would be sent all the same.
+          // No server listens on that port: a report to the package's maker would be sent all the same.
           connectionString:
             'InstrumentationKey=3f1b6c2e-8a4d-4c57-9b0e-d2a7f5e81c90;IngestionEndpoint=https://127.0.0.1:9/',
           managedIdentity: undefined,

@@ -8,7 +8,7 @@ import type { Stack } from '../setup/stack.ts'
 
 const query = { frontend: 'shop', return_url: 'http://localhost:3000/a' }
 
-/** What one operation should hold, calls in the order of their names. */
+/** The expected content of one operation, calls in the order of their names. */
 interface Expected {
   readonly events: readonly string[]
   readonly calls: readonly string[]
@@ -22,9 +22,9 @@ const finish: Expected = {
 describe('a fresh instance', () => {
   let stack: Stack
   let items: readonly TelemetryItem[]
-  /** What was asked of the broker, by the reference in its answer. */
+  /** The requests to the broker, by the reference in its answer. */
   const asked: { readonly what: string; readonly reference: string }[] = []
-  /** What the emulators saw from here on: before, a call may have been two, the first of which made its table. */
+  /** The calls that the emulators saw from here on. An earlier call may have been two, the first of which created its table. */
   let began: number
   let since: number
   let seen: { readonly table: number; readonly provider: number; readonly vault: number }
@@ -107,7 +107,7 @@ describe('a fresh instance', () => {
     expect(named(found!, 'span')).toEqual(expected.calls)
   })
 
-  it('puts all of an operation under the one request of the host, and nothing under another', () => {
+  it('puts all of an operation under the one request of the host, and none of it under another', () => {
     const parents = new Map<string, Set<string>>()
     for (const { operationId, parentId, kind } of items) {
       if (operationId === undefined || kind === 'request') continue
@@ -120,7 +120,7 @@ describe('a fresh instance', () => {
     expect(new Set(all).size).toBe(parents.size)
   })
 
-  it('tells of no item twice', () => {
+  it('reports no item twice', () => {
     const ids = items.filter(({ type }) => type === 'span').map(({ id }) => id)
     expect(new Set(ids).size).toBe(ids.length)
     const events = items.filter(({ type }) => type === 'event').map(({ raw }) => JSON.stringify(raw))
@@ -136,13 +136,13 @@ describe('a fresh instance', () => {
     expect(found!.every(({ type, duration }) => type !== 'span' || duration! > 0)).toBe(true)
   })
 
-  it('tells what it fetched before anybody asked as an operation of its own', () => {
+  it('reports the requests of its warm-up, before the first caller, as a separate operation', () => {
     const [own] = items.filter(({ name }) => name === 'start of an instance')
     const calls = items.filter(({ parentId }) => parentId === own!.id).map(callName)
     expect(calls).toEqual(expect.arrayContaining(['sign', 'wrap', 'GET openid-configuration', 'GET keys']))
   })
 
-  it('says cold of the first of each step, warm of the next, and which front end', () => {
+  it('marks the first of each step as cold and the next as warm, and names the front end', () => {
     const finished = ['first finish', 'second finish'].map((what) =>
       of(what)[0]!
         .filter(({ type }) => type === 'event')
@@ -153,7 +153,7 @@ describe('a fresh instance', () => {
     for (const one of finished.flat()) expect(one).toMatchObject({ front_end: 'shop', outcome: 'succeeded' })
   })
 
-  it('says of a failure whose it is and which', () => {
+  it('reports the party responsible for a failure and its code', () => {
     expect(of('no session')[0]!.filter(({ type }) => type === 'event')).toMatchObject([
       { name: 'broker.token', properties: { outcome: 'failed', code: 'signed_out', responsible: 'person' } },
     ])
@@ -162,12 +162,12 @@ describe('a fresh instance', () => {
     ])
   })
 
-  it('counts reads of sessions, and tells nothing else of them', () => {
+  it('counts reads of sessions, and reports nothing else about them', () => {
     expect(of('read').flat()).toEqual([])
     expect(sums('broker.session.reads', ({ outcome }) => outcome!)).toEqual({ signed_in: 3, signed_out: 1 })
   })
 
-  it('counts each step as often as it tells its event', () => {
+  it('counts each step as often as it reports its event', () => {
     const events: Record<string, number> = {}
     for (const { type, properties } of items) {
       if (type !== 'event') continue
@@ -184,7 +184,7 @@ describe('a fresh instance', () => {
     })
   })
 
-  it('tells as many calls as were made, but for those of mere reads', () => {
+  it('reports as many calls as were made, except those of mere reads', () => {
     const told = items.filter(({ kind, time }) => kind === 'dependency' && Date.parse(time) >= since)
     const to = (host: string) => told.filter(({ target }) => target === host).length
     expect(to(new URL(stack.store.url).host)).toBe(seen.table - 3)
@@ -192,7 +192,7 @@ describe('a fresh instance', () => {
     expect(to(new URL(stack.vault.url).host)).toBe(seen.vault)
   })
 
-  it('counts the calls to the vault as often as it tells them', () => {
+  it('counts the calls to the vault as often as it reports them', () => {
     const told: Record<string, number> = {}
     for (const { target, name } of items) {
       if (target === new URL(stack.vault.url).host) told[name] = (told[name] ?? 0) + 1
@@ -202,13 +202,13 @@ describe('a fresh instance', () => {
     expect(told.sign).toBeGreaterThan(0)
   })
 
-  it('tells how long the certificate lasts, and how old the assertion was', () => {
+  it('reports the remaining days of the certificate and the age of the assertion', () => {
     const latest = (name: string) => items.filter((item) => item.name === name).at(-1)?.value
     expect(latest('broker.certificate.days_left')).toBeGreaterThan(300)
     expect(latest('broker.assertion.age_seconds')).toBeGreaterThanOrEqual(0)
   })
 
-  it('sends nothing but that: no request that anybody else measured, no log line, no word to others', () => {
+  it('sends nothing else: no request that another part measured, no log line, no report to another host', () => {
     const kinds = new Set(items.map(({ type, kind }) => kind ?? type))
     expect([...kinds].sort()).toEqual(['dependency', 'event', 'metric', 'request'])
     expect(items.filter(({ kind }) => kind === 'request').map(({ name }) => name)).toEqual(['start of an instance'])
@@ -228,10 +228,10 @@ describe('a fresh instance', () => {
   }
 })
 
-/** What the broker asks the provider for; the rest is the person's browser. */
+/** The broker's requests to the provider; all others come from the person's browser. */
 const serverCalls = new Set(['token', 'discovery', 'keys'])
 
-/** The last part of a path is enough to know a call by. */
+/** The last part of a path identifies a call. */
 function callName({ name, type }: TelemetryItem): string {
   return type === 'span' ? name.replace(/^(GET|POST) .*\//, '$1 ') : name
 }

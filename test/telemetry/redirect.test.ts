@@ -8,7 +8,7 @@ import type { Stack } from '../setup/stack.ts'
 const query = { frontend: 'shop', return_url: 'http://localhost:3000/a' }
 const quick = { OTEL_BSP_SCHEDULE_DELAY: '100', OTEL_BLRP_SCHEDULE_DELAY: '100', OTEL_METRIC_EXPORT_INTERVAL: '1000' }
 
-describe('an ingestion that sends its reporters elsewhere', () => {
+describe('an ingestion that redirects its reporters', () => {
   let stack: Stack
   const seen: { readonly at: string; readonly bearer: boolean }[] = []
   const servers: LocalServer[] = []
@@ -39,7 +39,7 @@ describe('an ingestion that sends its reporters elsewhere', () => {
     for (const server of servers) await server.close()
   })
 
-  it('gets the identity’s token, and nobody else does', async () => {
+  it('receives the identity’s token, and no other host does', async () => {
     expect((await stack.person().signIn(query)).location).toBe(query.return_url)
 
     await expect.poll(() => seen.length, { timeout: 60_000 }).toBeGreaterThan(2)
