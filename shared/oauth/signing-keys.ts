@@ -2,7 +2,7 @@
  * Keys that sign ID tokens: one a month and algorithm, RSA-2048 (RS256) or P-256 (ES256). A key is sealed in a row under
  * a key of the ring, with its row in the context: a writer of the store can remove a key, and cannot plant one. It is
  * published for 24 hours before it signs, so that clients that cache the key set know it, and for some days after the
- * month, until the last token that it signed has expired. OpenID Connect Core §10.1.1, RFC 7517, RFC 7638.
+ * month, until the last token that it signed has expired. It verifies a sign-out's hint for a week longer. OpenID Connect Core §10.1.1, RFC 7517, RFC 7638.
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -33,7 +33,7 @@ export interface SigningKeys {
   sign(claims: Readonly<Record<string, unknown>>, algorithm: SigningAlgorithm): Promise<string>
   /** The published key set: every key that signs, will sign, or may have signed a valid token. */
   published(): Promise<readonly Readonly<Record<string, unknown>>[]>
-  /** The published key of this id, to verify a token of the broker's own. */
+  /** The key of this id, to verify a token of the broker's own; published, or no longer. */
   find(id: string): Promise<SigningKey | undefined>
 }
 
@@ -55,6 +55,8 @@ const publishedFirst = 24 * hour
 const signsAfterMonth = 3 * 24 * hour
 /** How long after its month a key stays published: past the last token that it signed. */
 const publishedAfterMonth = 4 * 24 * hour
+/** How long after its month a key verifies a token that names a session to end: past the longest session, seven days. */
+const verifiesAfterMonth = 11 * 24 * hour
 /** A removed row (an emergency) stops signing within this time, on every instance. */
 const rereadAfter = 5 * 60 * 1000
 const rereadAfterFault = 10_000
@@ -66,8 +68,8 @@ export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
 
   const load = singleFlight(async (): Promise<readonly SigningKey[]> => {
     const rows = await store.list('service', partition)
-    const opened = await Promise.all(rows.map((row) => openRow(row, ring)))
-    const known = opened.filter((key) => key !== undefined && clock() < endOfMonth(key.month) + publishedAfterMonth)
+    const opened = await Promise.all(rows.map((row) => openAndKeep(row)))
+    const known = opened.filter((key) => key !== undefined && clock() < endOfMonth(key.month) + verifiesAfterMonth)
     const missing = options.algorithms.filter(
       (algorithm) => !known.some((key) => key?.algorithm === algorithm && key.month === monthOf(clock())),
     )
@@ -77,10 +79,31 @@ export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
     return keys
   })
 
+  /**
+   * At the start of a month the ring may still seal with the key of the month before, which ends some days later. Such a
+   * row is sealed again with the ring's next key: otherwise it would count as damaged in the middle of its month.
+   */
+  const openAndKeep = async (row: StoredRow): Promise<SigningKey | undefined> => {
+    const key = await openRow(row, ring)
+    const sealedBy = String(row.values.ringKey)
+    if (!key || monthOfRingKey(sealedBy) >= key.month) return key
+    try {
+      const ringKey = await ring.current()
+      if (monthOfRingKey(ringKey.id) > monthOfRingKey(sealedBy)) {
+        await store.replace('service', toRow(key, ringKey), row.etag)
+      }
+    } catch (error) {
+      // The row opens for some days more.
+      options.onFault(error)
+    }
+    return key
+  }
+
   /** Inserts the month's key. A row that does not open was damaged or planted, and is replaced. */
   const makeKey = async (algorithm: SigningAlgorithm, rows: readonly StoredRow[]): Promise<SigningKey | undefined> => {
     const month = monthOf(clock())
-    const { row, key } = await newRow(algorithm, month, clock(), await ring.current())
+    const key = toSigningKey(await newPrivateKey(algorithm), algorithm, month, clock())
+    const row = toRow(key, await ring.current())
     const damaged = rows.find((one) => one.row === row.row)
     const written = damaged ? await store.replace('service', row, damaged.etag) : await store.insert('service', row)
     if (written !== undefined) return key
@@ -113,7 +136,10 @@ export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
       if (!key) throw new BrokerError('store_unavailable', { detail: `no ${algorithm} key for ID tokens` })
       return signToken(claims, key)
     },
-    published: async () => (await current()).map(({ publicJwk }) => publicJwk),
+    published: async () =>
+      (await current())
+        .filter(({ month }) => clock() < endOfMonth(month) + publishedAfterMonth)
+        .map(({ publicJwk }) => publicJwk),
     find: async (id) => (await current()).find((key) => key.id === id),
   }
 }
@@ -138,25 +164,15 @@ function signatureKey({ algorithm, privateKey }: SigningKey) {
   return algorithm === 'ES256' ? { key: privateKey, dsaEncoding: 'ieee-p1363' as const } : { key: privateKey }
 }
 
-async function newRow(
-  algorithm: SigningAlgorithm,
-  month: string,
-  now: number,
-  ringKey: RingKey,
-): Promise<{ row: Row; key: SigningKey }> {
-  const privateKey = await newPrivateKey(algorithm)
+function toRow({ privateKey, algorithm, month, createdAt }: SigningKey, ringKey: RingKey): Row {
   const rowKey = { partition, row: `${month}-${algorithm}` }
-  const content = {
-    pkcs8: privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64'),
-    createdAt: now,
-  }
+  const content = { pkcs8: privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64'), createdAt }
   const sealed = seal(sealingKey(ringKey), JSON.stringify(content), contextOf(rowKey, ringKey.id))
-  const row = {
+  return {
     ...rowKey,
-    sweepAfter: new Date(endOfMonth(month) + publishedAfterMonth),
+    sweepAfter: new Date(endOfMonth(month) + verifiesAfterMonth),
     values: { format, ringKey: ringKey.id, key: sealed },
   }
-  return { row, key: toSigningKey(privateKey, algorithm, month, now) }
 }
 
 async function newPrivateKey(algorithm: SigningAlgorithm): Promise<KeyObject> {
@@ -209,6 +225,11 @@ function sealingKey(ringKey: RingKey): KeyObject {
 
 function contextOf({ row }: RowKey, ringKeyId: string): string {
   return JSON.stringify([format, 'id-token-key', ringKeyId, partition, row])
+}
+
+/** @param id of a key of the ring: its month, and a distinction */
+function monthOfRingKey(id: string): string {
+  return id.slice(0, 7)
 }
 
 function monthOf(now: number): string {

@@ -1,6 +1,6 @@
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import type { JWK } from 'jose'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import { createSigningKeys } from '../../../shared/oauth/signing-keys.ts'
 import type { SigningAlgorithm, SigningKeys } from '../../../shared/oauth/signing-keys.ts'
@@ -81,6 +81,35 @@ describe('the keys of ID tokens', () => {
     expect((await published(keys)).keys).toHaveLength(2)
     clock.set('2031-06-05T00:00:01Z')
     expect((await published(keys)).keys.map(({ kid }) => kid)).toEqual([june])
+  })
+
+  it('made by an instance whose ring still seals with the key of the month before last for their whole month', async () => {
+    const warm = newInstance()
+    await signerOf(warm)
+    clock.set('2031-06-01T00:00:01Z')
+    await warm.published()
+    const sealedBy = async () => (await store.find('service', { partition, row: '2031-06-RS256' }))!.values.ringKey
+    expect(await sealedBy()).toMatch(/^2031-05-/)
+
+    await vi.waitFor(async () => expect((await ring.current()).id).toMatch(/^2031-06-/))
+    clock.set('2031-06-02T00:00:02Z')
+    const june = await signerOf(warm)
+    expect(await sealedBy()).toMatch(/^2031-06-/)
+
+    clock.set('2031-06-20T00:00:00Z')
+    ring = openRing({ store, vault: parts.newVault(), clock })
+    expect(await signerOf(newInstance())).toBe(june)
+  })
+
+  it('verify for longer than they are published: a session may outlive its month by a week', async () => {
+    const may = (await signerOf(newInstance()))!
+
+    clock.set('2031-06-07T00:00:00Z')
+    const keys = newInstance()
+    expect((await published(keys)).keys.map(({ kid }) => kid)).not.toContain(may)
+    expect(await keys.find(may)).toMatchObject({ id: may })
+    clock.set('2031-06-12T00:00:01Z')
+    expect(await newInstance().find(may)).toBeUndefined()
   })
 
   it('go on after a month without a request', async () => {
