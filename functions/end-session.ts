@@ -1,5 +1,8 @@
 /** GET and POST /end-session: sign-out that an OAuth client starts by redirect. RP-Initiated Logout 1.0 §2. */
 import { seeOther } from '../shared/http/answer.ts'
+import type { Answer } from '../shared/http/answer.ts'
+import type { EndedSession } from '../shared/oauth/end-session.ts'
+import { endSsoCookie } from '../shared/sign-in/sso-cookie.ts'
 import type { Broker } from './compose/index.ts'
 import { parseQuery, readForm } from './request.ts'
 import type { Handle } from './respond.ts'
@@ -9,9 +12,14 @@ type Parts = Pick<Broker, 'authorizationServer'>
 export const endSessionByGet =
   ({ authorizationServer }: Parts): Handle =>
   async (request) =>
-    seeOther(await authorizationServer.endSession(parseQuery(request)))
+    answer(await authorizationServer.endSession(parseQuery(request)))
 
 export const endSessionByPost =
   ({ authorizationServer }: Parts): Handle =>
   async (request) =>
-    seeOther(await authorizationServer.endSession(await readForm(request)))
+    answer(await authorizationServer.endSession(await readForm(request)))
+
+/** The mark ends here, since a provider may have no sign-out to come back from. Only that of the client that signed out. */
+function answer({ redirectTo, signedOutAt }: EndedSession): Answer {
+  return seeOther(redirectTo, signedOutAt === undefined ? [] : [endSsoCookie(signedOutAt)])
+}

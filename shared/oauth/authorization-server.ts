@@ -17,6 +17,7 @@ import type { Identity } from '../provider/identity.ts'
 import type { AccessToken } from '../session/session-row.ts'
 import type { RowKey } from '../store/store.ts'
 import { endSession } from './end-session.ts'
+import type { EndedSession } from './end-session.ts'
 import { issueIdToken } from './issued-id-token.ts'
 import { authorizationServerMetadata, openidProviderMetadata } from './server-metadata.ts'
 import type { SigningKeys } from './signing-keys.ts'
@@ -50,7 +51,7 @@ export interface AuthorizationServer {
   /** OpenID Connect Core §5.3; the parameters are those of `Userinfo.read`. */
   userinfo: Userinfo['read']
   /** RP-Initiated Logout 1.0; the parameter, the result and the errors are those of `endSession`. */
-  endSession(fields: URLSearchParams): Promise<string>
+  endSession(fields: URLSearchParams): Promise<EndedSession>
 }
 
 export interface AuthorizationServerOptions {

@@ -21,14 +21,23 @@ export interface EndSessionOptions {
 }
 
 const limits = { id_token_hint: 4096, client_id: 64, post_logout_redirect_uri: 1024, state: 1024 } as const
+/** Of a state as JSON. */
+const mostStateBytes = 1536
+
+export interface EndedSession {
+  /** The provider's sign-out, or the client's page. */
+  readonly redirectTo: string
+  /** The client at which the person signed out; undefined where no ID token proves that the client knows the person. */
+  readonly signedOutAt: string | undefined
+}
 
 /**
  * @param fields of the query or of the form; untrusted
- * @returns the URL to send the browser to: the provider's sign-out, or the client's page
+ * @returns where to send the browser
  * @throws {BrokerError} `parameter_repeated`, `parameter_invalid`, `client_unknown`, `id_token_hint_invalid`,
  *   `return_url_not_registered`; then no session has ended
  */
-export async function endSession(fields: URLSearchParams, options: EndSessionOptions): Promise<string> {
+export async function endSession(fields: URLSearchParams, options: EndSessionOptions): Promise<EndedSession> {
   const hintText = read(fields, 'id_token_hint')
   const hint = hintText === undefined ? undefined : await verifyHint(hintText, options)
   const clientId = read(fields, 'client_id') ?? hint?.audience
@@ -37,7 +46,8 @@ export async function endSession(fields: URLSearchParams, options: EndSessionOpt
   try {
     if (hint && hint.audience !== client.id) throw new BrokerError('id_token_hint_invalid', { detail: 'aud' })
     const to = read(fields, 'post_logout_redirect_uri')
-    return await options.signOut.beginByRow(client, hint?.rowKey, to, read(fields, 'state'))
+    const redirectTo = await options.signOut.beginByRow(client, hint?.rowKey, to, readState(fields))
+    return { redirectTo, signedOutAt: hint?.isVerified === true ? client.id : undefined }
   } catch (error) {
     throw error instanceof BrokerError ? error.with({ links: linksOf(client) }) : error
   }
@@ -45,16 +55,27 @@ export async function endSession(fields: URLSearchParams, options: EndSessionOpt
 
 interface Hint {
   readonly audience: string
+  /** False where its key is over, and with it the session: then it names the client, as `client_id` does, and ends nothing. */
+  readonly isVerified: boolean
   readonly rowKey: RowKey | undefined
 }
 
-/** An expired ID token is accepted (§2): a person may sign out long after it was issued. */
+/**
+ * An expired ID token is accepted (§2): a person may sign out long after it was issued, also after its key is gone.
+ * Libraries send the first ID token of their own session, which may last for months.
+ */
 async function verifyHint(text: string, { issuer, keys }: EndSessionOptions): Promise<Hint> {
   const [header = '', payload = '', signature = '', ...rest] = text.split('.')
   const { kid, alg } = parse(header)
   const key = typeof kid === 'string' ? await keys.find(kid) : undefined
+  const { iss, aud, sid } = parse(payload)
+  if (rest.length > 0 || iss !== issuer || typeof aud !== 'string') throw invalid('iss')
+  // A thumbprint, as every key of the broker has had.
+  if (!key && typeof kid === 'string' && /^[\w-]{43}$/.test(kid) && (alg === 'RS256' || alg === 'ES256')) {
+    return { audience: aud, isVerified: false, rowKey: undefined }
+  }
   // The algorithm of the key, and never of the token (RFC 8725 §3.1).
-  if (!key || rest.length > 0 || alg !== key.algorithm) throw invalid('key')
+  if (!key || alg !== key.algorithm) throw invalid('key')
   const publicKey = createPublicKey(key.privateKey)
   const dsaEncoding = 'ieee-p1363'
   const isSigned = await promisify(verify)(
@@ -64,9 +85,7 @@ async function verifyHint(text: string, { issuer, keys }: EndSessionOptions): Pr
     Buffer.from(signature, 'base64url'),
   )
   if (!isSigned) throw invalid('signature')
-  const { iss, aud, sid } = parse(payload)
-  if (iss !== issuer || typeof aud !== 'string') throw invalid('iss')
-  return { audience: aud, rowKey: fromSessionId(sid) }
+  return { audience: aud, isVerified: true, rowKey: fromSessionId(sid) }
 }
 
 function parse(part: string): Readonly<Record<string, unknown>> {
@@ -89,6 +108,15 @@ function read(fields: URLSearchParams, name: keyof typeof limits): string | unde
     })
   }
   return value
+}
+
+/** In bytes too: the broker's own state carries it through the provider, and has an end (`mostTokenCharacters`). */
+function readState(fields: URLSearchParams): string | undefined {
+  const state = read(fields, 'state')
+  if (state !== undefined && Buffer.byteLength(JSON.stringify(state)) > mostStateBytes) {
+    throw new BrokerError('parameter_invalid', { members: { parameter: 'state', problem: 'too long' } })
+  }
+  return state
 }
 
 function linksOf({ origins }: FrontEnd) {

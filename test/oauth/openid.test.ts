@@ -387,6 +387,68 @@ describe('the broker as OpenID provider', () => {
       expect((await refresh(here, tokens.refresh_token!)).status).toBe(200)
     })
 
+    it('ends the mark of the client at once: a provider may have no sign-out to come back from', async () => {
+      const { person, tokens } = await signIn({ client_id: 'modern' })
+      const silent = async () => {
+        const begun = await person.begin(authorizationRequest(newPkce(), { client_id: 'modern', prompt: 'none' }))
+        return new URL(begun.location!).searchParams.get('error')
+      }
+      await endSession({ client_id: 'modern' }, person)
+      expect(await silent()).toBeNull() // nothing proves that the client knows the person
+
+      await endSession({ id_token_hint: tokens.id_token! }, person)
+
+      expect(await silent()).toBe('login_required')
+    })
+
+    it('by an ID token whose key is over is one without a session: the person still signs out at the provider', async () => {
+      const { person, tokens } = await signIn()
+      const [, payload, signature] = tokens.id_token!.split('.') as [string, string, string]
+      const withHeader = (header: object) =>
+        `${Buffer.from(JSON.stringify(header)).toString('base64url')}.${payload}.${signature}`
+      const kid = 'k'.repeat(43)
+
+      const out = await endSession({ id_token_hint: withHeader({ alg: 'RS256', kid }) }, person)
+      expect([out.status, new URL(out.location!).origin]).toEqual([
+        303,
+        new URL(stack.identityProvider.browserUrl).origin,
+      ])
+      for (const header of [
+        { alg: 'HS256', kid },
+        { alg: 'none', kid },
+        { alg: 'RS256' },
+        { alg: 'RS256', kid: [kid] },
+      ]) {
+        const refused = await endSession({ id_token_hint: withHeader(header) }, person)
+        expect(refused.text, JSON.stringify(header)).toContain('id_token_hint_invalid')
+      }
+      expect((await refresh(here, tokens.refresh_token!)).status).toBe(200)
+    })
+
+    it.each(['x'.repeat(1024), 'ł'.repeat(700)])(
+      'carries the longest state through the provider (%#)',
+      async (state) => {
+        const { person, tokens } = await signIn()
+
+        const out = await endSession({ id_token_hint: tokens.id_token!, state }, person)
+        const sealed = new URL(out.location!).searchParams.get('state')!
+        const done = await person.open(`/logout/done?${new URLSearchParams({ state: sealed }).toString()}`)
+
+        expect(new URL(done.location!).searchParams.get('state')).toBe(state)
+      },
+    )
+
+    it('refuses a state that would not come back', async () => {
+      const { person, tokens } = await signIn()
+
+      for (const state of ['x'.repeat(1025), '東'.repeat(1024)]) {
+        const body = new URLSearchParams({ id_token_hint: tokens.id_token!, state })
+        const refused = await person.open('/end-session', { method: 'POST', body })
+        expect([refused.status, refused.location]).toEqual([400, null])
+      }
+      expect((await refresh(here, tokens.refresh_token!)).status).toBe(200)
+    })
+
     it('by the ID token of one session leaves the other sessions of the person', async () => {
       const [first, second] = [await signIn(), await signIn()]
 
