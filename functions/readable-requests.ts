@@ -72,8 +72,16 @@ export function makeReadable(request: RpcHttp): void {
   if (headers) request.headers = mapHeaders(headers, visible)
   if (nullableHeaders)
     request.nullableHeaders = mapHeaders(nullableHeaders, ({ value = '' }) => ({ value: visible(value) }))
-  // Only the query is read from this URL, so any host serves in place of one that the caller left empty.
-  if (request.url !== undefined) request.url = request.url.replace(/^(https?:\/\/)(?=[/?#]|$)/i, '$1localhost')
+  // Only the query is read from this URL, so any host serves in place of the one that the caller's Host made of it.
+  if (request.url !== undefined && !isReadable(request.url)) {
+    request.url = request.url.replace(/^(https?:\/\/)[^/?#]*/i, '$1localhost')
+  }
+}
+
+/** The constructor of `Request` also refuses a URL with a user name. */
+function isReadable(url: string): boolean {
+  const parsed = URL.parse(url)
+  return parsed !== null && parsed.username === '' && parsed.password === '' && !/^https?:\/\/(?=[/?#]|$)/i.test(url)
 }
 
 function mapHeaders<V>(headers: Readonly<Record<string, V>>, change: (value: V) => V): Record<string, V> {

@@ -58,11 +58,17 @@ describe('a header that the library cannot parse', () => {
   })
 })
 
-describe('a URL without a host', () => {
+describe('a URL without a host that the library could read', () => {
   it.each([
     ['https:///login?a=b', 'https://localhost/login?a=b'],
     ['http://?a=b', 'http://localhost/?a=b'],
     ['http://', 'http://localhost/'],
+    ['http://login.example:99999/login?a=b', 'http://localhost/login?a=b'],
+    ['http://ada:s@login.example/login?to=http://x', 'http://localhost/login?to=http://x'],
+    ['http://%/health', 'http://localhost/health'],
+    ['https://[::1/?a', 'https://localhost/?a'],
+    ['http://1.2.3.4.5#a', 'http://localhost/#a'],
+    ['http://login.example/?to=//ada@x', 'http://login.example/?to=//ada@x'],
     ['http://login.example/login', 'http://login.example/login'],
   ])('%s is read as %s', (url, expected) => expect(read({ url }).url).toBe(expected))
 })
