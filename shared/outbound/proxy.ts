@@ -149,7 +149,7 @@ function parseAddresses(text: string): BlockList | undefined {
   const [first = '', bits] = text.split('/', 2)
   const [low = '', high] = text.split('-', 2)
   try {
-    if (bits !== undefined && isIP(first)) list.addSubnet(first, Number(bits), family(first))
+    if (bits !== undefined && /^\d+$/.test(bits) && isIP(first)) list.addSubnet(first, Number(bits), family(first))
     else if (high !== undefined && isIP(low)) list.addRange(low, high, family(low))
     else if (isIP(text)) list.addAddress(text, family(text))
     else return undefined

@@ -114,6 +114,8 @@ describe('NO_PROXY', () => {
     ['.example.com', 'https://notexample.com/'],
     ['login.example.com:8443', 'https://login.example.com/'],
     ['10.1.0.0/99', 'https://10.1.2.3/'],
+    ['10.1.0.0/', 'https://10.1.2.3/'],
+    ['fd00::/', 'https://[2001:db8::1]/'],
     ['10.1.0.0/16', 'https://10.2.2.3/'],
     ['10.1.0.0-x', 'https://10.1.0.1/'],
     [',, ', 'https://login.example.com/'],
