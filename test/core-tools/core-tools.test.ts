@@ -26,12 +26,12 @@ describeUnderCoreTools('the broker under Core Tools', () => {
     })
   }, 180_000)
   afterAll(async () => {
-    // Only undefined where it did not start.
+    // The value is undefined only if it did not start.
     await (coreTools as CoreTools | undefined)?.close()
     await stack.close()
   })
 
-  it('takes a person the same way as on the local host: status, address and cookie, byte for byte', async () => {
+  it('answers a sign-in exactly as on the local host: the same status, address and cookie, byte for byte', async () => {
     const onLocalHost = await walk(stack.url)
     const underCoreTools = await walk(coreTools.url)
 
@@ -49,7 +49,7 @@ describeUnderCoreTools('the broker under Core Tools', () => {
     ])
   })
 
-  it('gives an access token that the API takes', async () => {
+  it('returns an access token that the API accepts', async () => {
     const person = stack.person()
     const at = coreTools.url
     await person.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/' }, ada, { at })
@@ -85,7 +85,7 @@ describeUnderCoreTools('the broker under Core Tools', () => {
   }
 })
 
-/** What of an answer is the same each time: all of it but random values, whose length and alphabet stay. */
+/** The parts of an answer that do not change. Random values are masked, but their length and alphabet stay. */
 function seen(step: string, { status, cookies, headers, location, json }: Reply) {
   const own = ['cache-control', 'content-security-policy', 'content-type', 'allow', 'vary', 'x-content-type-options']
   return {

@@ -21,12 +21,12 @@ export interface CoreTools {
   close(): Promise<void>
 }
 
-/** A first start may have to unpack itself. */
+/** Longer than the unpacking of Core Tools at a first start. */
 const patienceMilliseconds = 120_000
 
 /**
  * @param dist the built bundle; a copy is served, since Core Tools wants a settings file beside it
- * @throws {Error} with what `func` said, where it ends or doesn't answer
+ * @throws {Error} with the output of `func`, if it ends or does not answer
  */
 export async function startCoreTools(
   dist: string,
@@ -42,7 +42,7 @@ export async function startCoreTools(
   const child = spawn('func', ['start', '--port', String(port)], {
     cwd: folder,
     shell: isWindows,
-    // A group of its own: `func` may be a script around the program that serves.
+    // A separate process group: `func` may be a script around the program that serves.
     detached: !isWindows,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, FUNCTIONS_CORE_TOOLS_TELEMETRY_OPTOUT: '1', ...settings },
@@ -67,7 +67,7 @@ export async function startCoreTools(
   return { url, close }
 }
 
-/** The runtime, from which Core Tools knows the worker; without what wants a storage account or an extension. */
+/** The runtime, which names the worker, without the functions that need a storage account or an extension. */
 async function writeSettings(folder: string): Promise<void> {
   const values = {
     FUNCTIONS_WORKER_RUNTIME: 'node',
@@ -78,7 +78,7 @@ async function writeSettings(folder: string): Promise<void> {
   await writeFile(path.join(folder, 'local.settings.json'), JSON.stringify({ IsEncrypted: false, Values: values }))
 }
 
-/** HTTP is the host's own; the bundle of extensions would only be downloaded. */
+/** The host itself serves HTTP, so no download of the extension bundle is needed. */
 async function leaveOutExtensions(file: string): Promise<void> {
   const host = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>
   delete host.extensionBundle

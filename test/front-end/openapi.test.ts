@@ -60,7 +60,7 @@ describe('docs/openapi.json', () => {
   })
   afterAll(() => stack.close())
 
-  /** The answer is one that the page describes: status, content type, headers, and the body by its schema. */
+  /** Checks the answer against the description: status, content type, headers, and the body by its schema. */
   function expectDescribed(path: string, method: string, { status, headers, text }: Reply): void {
     const response = document.paths[path]?.[method]?.responses[status]
     if (!response) throw new Error(`${method} ${path} answers ${status}, which is not described: ${text}`)
@@ -88,7 +88,7 @@ describe('docs/openapi.json', () => {
     expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length)
   })
 
-  it('has references that lead somewhere', () => {
+  it('has no reference without a target', () => {
     const references = [...JSON.stringify(document).matchAll(/"\$ref":"(#[^"]+)"/g)].map(([, reference]) => reference!)
 
     expect(references.length).toBeGreaterThan(0)
@@ -101,7 +101,7 @@ describe('docs/openapi.json', () => {
     }
   })
 
-  it('finds out a member that it does not describe', () => {
+  it('reveals a member that it does not describe', () => {
     const check = ajv.compile({ $ref: 'openapi#/components/schemas/SessionToken' })
     const token = { access_token: 'a', token_type: 'Bearer', expires_in: 1, scope: 's' }
 
@@ -110,7 +110,7 @@ describe('docs/openapi.json', () => {
     expect(check({ ...token, expires_in: '1' })).toBe(false)
   })
 
-  it('says what /login answers, by either way', async () => {
+  it('describes the answers of /login, for both kinds of front end', async () => {
     const person = stack.person()
 
     const answers = [
@@ -127,7 +127,7 @@ describe('docs/openapi.json', () => {
     for (const answer of answers) expectDescribed('/login', 'get', answer)
   })
 
-  it('says what a session front end answers', async () => {
+  it('describes the answers to a session front end', async () => {
     const person = stack.person()
     const out = await person.script(shopPage, '/session')
     const noToken = await person.sessionToken(shopPage, { api: 'orders' })
@@ -163,7 +163,7 @@ describe('docs/openapi.json', () => {
     for (const answer of logouts) expectDescribed('/logout', 'post', answer)
   })
 
-  it('says what a session front end answers when the provider wants something, and when the store is down', async () => {
+  it('describes the answers to a session front end when the provider requires interaction, and when the store is down', async () => {
     const person = stack.person()
     stack.identityProvider.settings.accessTokenSeconds = 4
     await person.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/' })
@@ -180,7 +180,7 @@ describe('docs/openapi.json', () => {
     expectDescribed('/session', 'get', down)
   })
 
-  it('says what an OAuth client answers', async () => {
+  it('describes the answers to an OAuth client', async () => {
     const pkce = newPkce()
     const code = (await authorize(stack.person(), authorizationRequest(pkce))).get('code')!
     stack.identityProvider.settings.accessTokenSeconds = 4
@@ -190,7 +190,7 @@ describe('docs/openapi.json', () => {
 
     const tokens = [
       await redeem(stack.url, code, pkce),
-      await refresh(stack.url, refreshToken), // the provider wants something
+      await refresh(stack.url, refreshToken), // the provider requires interaction
       await refresh(stack.url, refreshToken),
       await refresh(stack.url, 'nothing'),
       await refresh(stack.url, refreshToken, { client_id: 'nobody' }),
@@ -215,7 +215,7 @@ describe('docs/openapi.json', () => {
     for (const answer of revocations) expectDescribed('/revoke', 'post', answer)
   })
 
-  it('says what signing out by a refresh token answers, and the metadata', async () => {
+  it('describes the answers of a sign-out with a refresh token, and the metadata', async () => {
     const person = stack.person()
     const { refreshToken } = await signInByCode(person, stack.url)
 

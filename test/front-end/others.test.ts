@@ -5,7 +5,7 @@ import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
-describe('a front end that asks for what is another’s', () => {
+describe('a front end that requests the resources of another front end', () => {
   let stack: Stack
   let person: Person
   beforeAll(async () => {
@@ -16,7 +16,7 @@ describe('a front end that asks for what is another’s', () => {
   })
   afterAll(() => stack.close())
 
-  it('gets no token for the other’s API, signed in at both or not', async () => {
+  it('gets no token for the other’s API, whether or not the person is signed in at both', async () => {
     const own = await person.sessionToken(shopPage, { api: 'orders' })
     const others = await person.sessionToken(shopPage, { api: 'bills' })
     const theirs = await person.sessionToken(deskPage, { api: 'bills' })
@@ -51,7 +51,7 @@ describe('a front end that asks for what is another’s', () => {
     expect((await person.sessionToken(shopPage, { api })).json.code).toBe('api_unknown')
   })
 
-  it.each(['/session', '/session/token', '/logout'])('is refused at %s under the other’s name', async (path) => {
+  it.each(['/session', '/session/token', '/logout'])('is rejected at %s under the other’s name', async (path) => {
     const method = path === '/session' ? 'GET' : 'POST'
     const body = method === 'POST' ? { body: JSON.stringify(path === '/logout' ? {} : { api: 'bills' }) } : {}
 
@@ -62,7 +62,7 @@ describe('a front end that asks for what is another’s', () => {
     expect((await person.script(deskPage, '/session')).status).toBe(200)
   })
 
-  it('cannot send a sign-in of its own to the other’s page', async () => {
+  it('cannot send its own sign-in to the other’s page', async () => {
     const reply = await stack.person().begin({ frontend: 'shop', return_url: 'http://localhost:4200/' })
 
     expect(reply.status).toBe(400)
@@ -70,7 +70,7 @@ describe('a front end that asks for what is another’s', () => {
     expect(reply.text).not.toContain('localhost:4200')
   })
 
-  it('cannot ask for the other’s scopes at a sign-in', async () => {
+  it('cannot request the other’s scopes at a sign-in', async () => {
     const begin = (scope: string) =>
       stack.person().begin({ frontend: 'shop', return_url: 'http://localhost:3000/', scope })
 
@@ -78,7 +78,7 @@ describe('a front end that asks for what is another’s', () => {
     expect((await begin('api://demo/orders.read')).status).toBe(303)
   })
 
-  it('cannot send a sign-out of its own to the other’s page', async () => {
+  it('cannot send its own sign-out to the other’s page', async () => {
     const reply = await person.script(shopPage, '/logout', {
       method: 'POST',
       body: JSON.stringify({ return_url: 'http://localhost:4200/' }),
@@ -89,7 +89,7 @@ describe('a front end that asks for what is another’s', () => {
     expect((await person.script(shopPage, '/session')).status).toBe(200)
   })
 
-  it('that nobody registered is told the line that registers it', async () => {
+  it('that is not registered receives the line that registers it', async () => {
     const reply = await person.script({ id: 'my-new-app', origin: 'http://localhost:9999' }, '/session')
 
     expect(reply.status).toBe(400)

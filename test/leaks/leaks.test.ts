@@ -13,7 +13,7 @@ const asProgram = { headers: { accept: 'application/json' } }
 const inSettings = 'a-secret-that-stands-in-a-setting'
 const byProvider = 'text-of-the-provider-that-quotes-what-was-sent'
 
-describe('what signs somebody in', () => {
+describe('a value that can sign a person in', () => {
   let stack: Stack
   let witness: Witness
   let secrets: ReadonlyMap<string, string>
@@ -28,7 +28,7 @@ describe('what signs somebody in', () => {
     await faults()
     await upkeep()
     secrets = witness.secrets()
-    // What is still waiting to be told goes out when an instance ends.
+    // An instance sends its pending telemetry when it ends.
     for (const broker of stack.brokers) await broker.close()
   })
   afterAll(async () => {
@@ -113,7 +113,7 @@ describe('what signs somebody in', () => {
       await person.callback({ fields, mode: 'form_post' })
       await person.callback({ fields, mode: 'redirect' })
     }
-    // Somebody else's answer; an ID token for another sign-in; the provider's own refusals.
+    // The response of another sign-in, an ID token for another sign-in, and the provider's own errors.
     const [one, two] = [stack.person(), stack.person()]
     const stolen = await one.atProvider((await one.begin(toShop)).location!)
     const own = await two.atProvider((await two.begin(toShop)).location!)
@@ -215,7 +215,7 @@ describe('what signs somebody in', () => {
   const find = (text: string): readonly string[] =>
     [...secrets].filter(([, value]) => formsOf(value).some((form) => text.includes(form))).map(([name]) => name)
 
-  it('was there to be found: the run had every kind of value, and met every kind of refusal', () => {
+  it('occurs in the run: the run had every kind of value and every kind of error', () => {
     const kinds = new Set([...secrets.keys()].map((name) => name.replace(/(-signin-.*)? \d+$/, '')))
     const codes = new Set([...stack.log().matchAll(/"code":"(\w+)"/g)].map(([, code]) => code))
 
@@ -247,7 +247,7 @@ describe('what signs somebody in', () => {
     expect(find(`… ${code.slice(0, 20)}… was refused`)).not.toEqual([])
   })
 
-  it('stands in no line of the log', () => {
+  it('is in no line of the log', () => {
     const log = stack.log()
 
     expect(log.length).toBeGreaterThan(5000)
@@ -256,11 +256,11 @@ describe('what signs somebody in', () => {
     expect(log).not.toMatch(/-----BEGIN|PRIVATE KEY|[?&](code|state)=/)
   })
 
-  it('stands in nothing that is reported', () => {
+  it('is in no telemetry', () => {
     const reported = Buffer.concat(stack.ingestion.rawBodies).toString()
     const told = stack.ingestion.received()
 
-    // Successes and failures of every step, and calls to everything that the broker speaks to.
+    // Successes and failures of every step, and calls to every part that the broker calls.
     const steps = new Set(told.filter(({ type }) => type === 'event').map(({ name }) => name.replace('broker.', '')))
     const calls = new Set(told.filter(({ kind }) => kind === 'dependency').map(({ target }) => target))
     expect([...steps].sort()).toEqual(['redeemed', 'renewal', 'returned', 'session', 'sign_out', 'started', 'token'])
@@ -274,7 +274,7 @@ describe('what signs somebody in', () => {
     }
   })
 
-  it('is not joined in the log by anybody’s name, address or id', () => {
+  it('is in a log without any person’s name, address or id', () => {
     const log = stack.log()
 
     for (const person of stack.identityProvider.people) {
@@ -283,7 +283,7 @@ describe('what signs somebody in', () => {
     expect(log).not.toMatch(/[\w.]+@[\w.]+\.example/)
   })
 
-  it('stands on no page and in no problem', () => {
+  it('is on no page and in no problem details', () => {
     const refused = witness.answers.filter(({ status }) => status >= 400)
 
     for (const { request, status, body, headers } of refused) {
@@ -292,7 +292,7 @@ describe('what signs somebody in', () => {
     }
   })
 
-  it('stands in an answer only where it is the answer', () => {
+  it('is in an answer only if the caller requested it', () => {
     const good = witness.answers.filter(({ status }) => status < 400)
 
     for (const { request, status, body, headers } of good) {
@@ -311,7 +311,7 @@ describe('what signs somebody in', () => {
     }
   })
 
-  it('goes into no address: where a browser is sent on, only what belongs there', () => {
+  it('is in no address: a redirect contains only its protocol parameters', () => {
     const allowed: Readonly<Record<string, RegExp>> = {
       'GET /login': /^(state|nonce)/,
       'POST /callback': /^(code|state)/, // a one-time code of the broker's own, and the client's state

@@ -1,4 +1,4 @@
-/** Sees every answer of the brokers and keeps every value of a run that could sign somebody in. */
+/** Records every answer of the brokers, and every value of a run that could sign a person in. */
 import { vi } from 'vitest'
 import type { Stack } from '../setup/stack.ts'
 
@@ -7,20 +7,20 @@ export interface Answered {
   readonly request: string
   readonly status: number
   readonly location: string
-  /** All but what is meant to carry a value: Set-Cookie and Location. */
+  /** All headers except Set-Cookie and Location, which may contain such values. */
   readonly headers: string
   readonly body: string
 }
 
 export interface Witness {
   readonly answers: readonly Answered[]
-  /** By what each is, every value of the run. */
+  /** Every value of the run, by its kind and number. */
   secrets(): ReadonlyMap<string, string>
   keep(name: string, value: string | undefined): void
   end(): void
 }
 
-/** Fields of forms and JSON that are worth something to a thief, on whichever way they go. */
+/** Fields of forms and JSON that are useful to a thief, in requests and answers. */
 const worthStealing = new Set([
   ...['code', 'state', 'nonce', 'code_verifier', 'client_assertion', 'assertion'],
   ...['access_token', 'refresh_token', 'id_token', 'token', 'device_code', 'logout_hint'],
@@ -30,7 +30,7 @@ export function watch(stack: Stack): Witness {
   const answers: Answered[] = []
   const kept = new Map<string, string>()
   const keep = (name: string, value: string | undefined) => {
-    // What everybody knows, and what is too short to be looked for, is no secret.
+    // Public values, and values too short for a search, are no secrets.
     if (value !== undefined && value.length >= 16) kept.set(`${name} ${kept.size}`, value)
   }
   const keepFields = (fields: Iterable<readonly [string, unknown]>) => {
@@ -51,7 +51,7 @@ export function watch(stack: Stack): Witness {
 
     const body = await response.clone().text()
     if (init?.body instanceof URLSearchParams) keepFields(init.body)
-    // In a problem `code` is the error's.
+    // In problem details, `code` is the error code.
     if (response.ok) keepFields(Object.entries(parse(body)))
     for (const cookie of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^(__Host-[\w-]+)=([^;]*)/.exec(cookie) ?? []
@@ -81,7 +81,7 @@ export function watch(stack: Stack): Witness {
   }
 }
 
-/** As it is and as encodings write it; and its beginning and end, for what was cut. */
+/** The value, its encodings, and its first and last part, which find a truncated value. */
 export function formsOf(value: string): readonly string[] {
   const parts = value.split('.').filter((part) => part.length >= 16)
   return [value, ...parts].flatMap((text) => {

@@ -1,4 +1,4 @@
-/** The package that the broker reports with, against the local ingestion endpoint: what it sends arrives and is understood. */
+/** The telemetry exporter of the broker against the local ingestion endpoint: its reports arrive and are parsed. */
 import { ManagedIdentityCredential } from '@azure/identity'
 import { context, metrics, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api'
 import { logs, SeverityNumber } from '@opentelemetry/api-logs'
@@ -22,7 +22,7 @@ beforeAll(async () => {
   })
   useIdentityEndpoint(managedIdentity)
   vi.stubEnv('WEBSITE_SITE_NAME', 'broker-site')
-  // They go to addresses of Microsoft's own, whatever the connection string says.
+  // The exporter sends these to addresses of Microsoft, for any connection string.
   vi.stubEnv('APPLICATIONINSIGHTS_SDKSTATS_DISABLED', 'true')
   vi.stubEnv('APPLICATION_INSIGHTS_NO_STATSBEAT', 'true')
   vi.stubEnv('APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED', 'true')
@@ -45,7 +45,7 @@ afterAll(async () => {
   await managedIdentity.close()
 })
 
-it('takes a span, its event, a line and a metric, by a token of the managed identity', async () => {
+it('accepts a span, its event, a log line and a metric, with a token of the managed identity', async () => {
   const host = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' }
   const request = trace.setSpanContext(context.active(), { ...host, traceFlags: TraceFlags.SAMPLED, isRemote: true })
   const span = trace

@@ -1,4 +1,4 @@
-/** The local ingestion endpoint, asked as the exporter asks it and as whoever shouldn't. */
+/** The local ingestion endpoint, called as the exporter does, and by callers that it must reject. */
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { ingestionAudience, startIngestion } from '../../local/ingestion/ingestion.ts'
@@ -28,7 +28,7 @@ async function start(options: { mostItems?: number } = {}): Promise<Ingestion> {
 
 interface Post {
   readonly body?: string | Buffer
-  /** undefined: none at all. */
+  /** undefined sends no token. */
   readonly token?: string | undefined
   readonly headers?: Record<string, string>
   readonly to?: Ingestion
@@ -72,8 +72,8 @@ const span = (id: string, parent: string) =>
     { 'ai.operation.parentId': parent },
   )
 
-describe('what it takes', () => {
-  it('is an array, an envelope a line, and either of them zipped', async () => {
+describe('a report that the endpoint accepts', () => {
+  it('is a JSON array or one envelope per line, with and without gzip', async () => {
     const [array, lines] = [
       JSON.stringify([event('a'), event('b')]),
       `${JSON.stringify(event('c'))}\n${JSON.stringify(event('d'))}\n`,
@@ -96,7 +96,7 @@ describe('what it takes', () => {
     )
   })
 
-  it('is told apart and read: spans, events, traces, exceptions and metrics', async () => {
+  it('is parsed by its type: spans, events, traces, exceptions and metrics', async () => {
     const exceptions = [{ typeName: 'RangeError', message: 'too far', stack: '' }]
     const metrics = [{ name: 'vault.calls', value: 3, count: 1 }]
     await post({
@@ -122,7 +122,7 @@ describe('what it takes', () => {
   })
 })
 
-describe('what it refuses', () => {
+describe('a report that the endpoint rejects', () => {
   const other = { ...localIdentity, clientId: '77777777-7777-4777-8777-777777777777' }
 
   it.each<[string, () => Promise<Post>, number]>([
@@ -130,10 +130,10 @@ describe('what it refuses', () => {
     ['a token for another resource', async () => ({ token: await tokenFor('https://vault.azure.net') }), 401],
     ['a token that has expired', async () => ({ token: await tokenFor(ingestionAudience, localIdentity, -60) }), 401],
     ['an identity without the role', async () => ({ token: await tokenFor(ingestionAudience, other) }), 403],
-    ['a token in the clear', () => Promise.resolve({ scheme: 'http' }), 400],
+    ['a token over http', () => Promise.resolve({ scheme: 'http' }), 400],
     ['an empty post', () => Promise.resolve({ body: '' }), 400],
-    ['what is no envelope', () => Promise.resolve({ body: '[{"name":"a"}]' }), 400],
-    ['gzip that is none', () => Promise.resolve({ headers: { 'content-encoding': 'gzip' } }), 400],
+    ['a body that is no envelope', () => Promise.resolve({ body: '[{"name":"a"}]' }), 400],
+    ['an invalid gzip body', () => Promise.resolve({ headers: { 'content-encoding': 'gzip' } }), 400],
     ['another encoding', () => Promise.resolve({ headers: { 'content-encoding': 'br' } }), 415],
     ['another path, live metrics among them', () => Promise.resolve({ path: '/QuickPulseService.svc/ping' }), 404],
   ])('is %s', async (_, refused, status) => {
@@ -146,7 +146,7 @@ describe('what it refuses', () => {
     expect(ingestion.requests.map((request) => request.status)).toEqual([status, 200])
   })
 
-  it('is an item of another instrumentation key, and not its neighbour', async () => {
+  it('is only the item with another instrumentation key, and not its neighbour', async () => {
     const foreign = envelope('EventData', { name: 'b' }, {}, '88888888-8888-4888-8888-888888888888')
 
     const answer = await post({ body: JSON.stringify([event('a'), foreign]) })
@@ -161,7 +161,7 @@ describe('what it refuses', () => {
     expect((await post({ body: JSON.stringify([foreign]) })).status).toBe(400)
   })
 
-  it('is kept for a search all the same, as it came', async () => {
+  it('is still kept for a search, in its original form', async () => {
     await post({ token: undefined, body: 'anything' })
 
     expect(ingestion.rawBodies.map(String)).toEqual(['anything'])
@@ -169,21 +169,18 @@ describe('what it refuses', () => {
 })
 
 describe('a fault', () => {
-  it.each([429, 439, 500, 503])(
-    'answers %i, with Retry-After where told so, until its times are over',
-    async (status) => {
-      ingestion.faults.add({ status, retryAfterSeconds: 7, times: 1 })
+  it.each([429, 439, 500, 503])('answers %i, with Retry-After if set, until its count is used up', async (status) => {
+    ingestion.faults.add({ status, retryAfterSeconds: 7, times: 1 })
 
-      const [refused, next] = [await post(), await post()]
+    const [refused, next] = [await post(), await post()]
 
-      expect([refused.status, refused.headers.get('retry-after'), next.status]).toEqual([status, '7', 200])
-      expect(ingestion.received()).toHaveLength(1)
-    },
-  )
+    expect([refused.status, refused.headers.get('retry-after'), next.status]).toEqual([status, '7', 200])
+    expect(ingestion.received()).toHaveLength(1)
+  })
 
   it.each<[string, IngestionFault, number]>([
     ['ends the connection', { dropConnection: true, times: 1 }, 0],
-    ['loses the answer of what was taken', { loseAnswer: true, times: 1 }, 1],
+    ['loses the answer of an accepted report', { loseAnswer: true, times: 1 }, 1],
   ])('%s', async (_, fault, kept) => {
     ingestion.faults.add(fault)
 
@@ -193,7 +190,7 @@ describe('a fault', () => {
     expect((await post()).status).toBe(200)
   })
 
-  it('takes the first item and refuses the others', async () => {
+  it('accepts the first item and rejects the others', async () => {
     ingestion.faults.add({ refuseItems: 429, times: 1 })
 
     const answer = await post({ body: JSON.stringify([event('a'), event('b'), event('c')]) })
@@ -208,7 +205,7 @@ describe('a fault', () => {
     })
   })
 
-  it('hangs, and an end of the endpoint frees whoever waits', async () => {
+  it('hangs, and the end of the endpoint releases every waiting caller', async () => {
     const endpoint = await start()
     endpoint.faults.add({ hang: true })
     const waiting = expect(post({ to: endpoint })).rejects.toThrow('fetch failed')
@@ -219,7 +216,7 @@ describe('a fault', () => {
     await waiting
   })
 
-  it('refuses every connection until it listens again, on its port', async () => {
+  it('rejects every connection until it listens again, on the same port', async () => {
     await ingestion.stopListening()
     onTestFinished(() => ingestion.startListening())
     await expect(post()).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } })
@@ -230,8 +227,8 @@ describe('a fault', () => {
   })
 })
 
-describe('what it keeps', () => {
-  it('are the newest items, and how many went', async () => {
+describe('the items that the endpoint keeps', () => {
+  it('are the newest, with the number of removed ones', async () => {
     const endpoint = await start({ mostItems: 3 })
     onTestFinished(() => endpoint.close())
 
@@ -242,7 +239,7 @@ describe('what it keeps', () => {
     expect(await (await fetch(endpoint.url)).text()).toContain('2 older ones are gone')
   })
 
-  it('is shown to people as a tree: newest operation first, escaped, without a script', async () => {
+  it('are shown to a person as a tree: newest operation first, escaped, without a script', async () => {
     const later = { ...event('later'), time: '2026-11-25T03:00:00.000Z' }
     later.tags['ai.operation.id'] = 'f'.repeat(32)
     const evil = event('<script>alert(1)</script>', { '"><img src=x>': '<b>&' }, '969ae12d06a82718')
@@ -261,7 +258,7 @@ describe('what it keeps', () => {
     expect(page).toMatch(/vault\.calls.*<td class="number">3<\/td> <td class="number">6<\/td>/)
   })
 
-  it('folds what belongs to no step, and adds up no age', async () => {
+  it('are folded if they belong to no step, and ages are not added up', async () => {
     const alone = span('c', 'd')
     alone.tags['ai.operation.id'] = 'e'.repeat(32)
     const age = envelope('MetricData', { metrics: [{ name: 'broker.assertion.age_seconds', value: 57 }] })
@@ -273,7 +270,7 @@ describe('what it keeps', () => {
     expect(page).toMatch(/age_seconds.*<td class="number">57<\/td> <td class="number"><\/td>/)
   })
 
-  it('shows what names itself as its parent, or its own child, once', async () => {
+  it('are shown once, even if they are their own parent or the parent of their parent', async () => {
     await post({ body: JSON.stringify([span('a', 'a'), span('b', 'c'), span('c', 'b')]) })
 
     const page = await (await fetch(ingestion.url)).text()
@@ -281,7 +278,7 @@ describe('what it keeps', () => {
     expect(page.match(/<strong>redeem</g)).toHaveLength(3)
   })
 
-  it('is given to programs as JSON, one operation where asked for', async () => {
+  it('are returned to programs as JSON, on request for one operation only', async () => {
     const elsewhere = event('elsewhere')
     elsewhere.tags['ai.operation.id'] = 'f'.repeat(32)
     await post({ body: JSON.stringify([event('here'), elsewhere]) })

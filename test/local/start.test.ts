@@ -1,4 +1,4 @@
-/** `npm start` as a person and a program meet it: what it prints, what it refuses, and that it ends whole. */
+/** `npm start`, for a person and for a program: its output, the arguments and settings that it rejects, and its end. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -36,13 +36,13 @@ function run(command: string, args: readonly string[], environment: NodeJS.Proce
   return { pid, stdout: () => stdout, stderr: () => stderr, ended, isRunning }
 }
 
-/** Kills what is left of its process group. */
+/** Kills the remaining processes of its group. */
 async function end({ pid, ended, isRunning }: Program): Promise<void> {
   if (isRunning()) process.kill(-pid, 'SIGKILL')
   await ended
 }
 
-/** Ended after the test. */
+/** Starts the program, and ends it after the test. */
 function start(args: readonly string[], environment?: NodeJS.ProcessEnv): Program {
   const program = run(process.execPath, ['local/start.js', ...args], environment)
   undo.push(() => end(program))
@@ -81,7 +81,7 @@ async function isTaken(url: string): Promise<boolean> {
   return answered
 }
 
-/** What still runs of its process group. */
+/** The processes of its group that still run. */
 const processesOf = ({ pid }: Program) =>
   spawnSync('ps', ['-eo', 'pgid=,stat=,args='], { encoding: 'utf8' })
     .stdout.split('\n')
@@ -114,7 +114,7 @@ describe('everything on free ports', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
-  it('prints one line for programs and a card for people, and serves what they name', async () => {
+  it('prints one line for programs and a summary for people, and serves the addresses in them', async () => {
     expect(program.stdout().trim().split('\n')).toHaveLength(1)
     expect(await Promise.all(addresses(line).map(isTaken))).toEqual(Array(9).fill(true))
     expect(await (await fetch(`${line.broker}/health`)).text()).toContain('alive')
@@ -146,12 +146,12 @@ describe('everything on free ports', () => {
     expect([(await detail('wrong')).status, (await sweep(keyOf('Operator key'))).status]).toEqual([401, 401])
   })
 
-  it('lets the broker trust the authorities of this machine too, in the file that it names', async () => {
+  it('makes the broker trust also the certificate authorities of the machine, in the file that it names', async () => {
     expect(await readFile(line.ca, 'utf8')).toMatch(/^-----BEGIN CERTIFICATE-----[^]*\n# the company\n/)
     expect(await (await fetch(`${line.broker}/health/ready`)).text()).toContain('ready')
   })
 
-  it('ends on SIGINT with code 0, and nothing of it is left', async () => {
+  it('ends on SIGINT with code 0, and leaves no process and no file', async () => {
     process.kill(program.pid, 'SIGINT')
 
     expect(await program.ended).toBe(0)
@@ -160,7 +160,7 @@ describe('everything on free ports', () => {
 })
 
 describe('everything under a shell', () => {
-  it('ends when the shell above it is gone, the only sign of a SIGTERM that npm passes on', async () => {
+  it('ends when its parent shell has ended, since npm passes SIGTERM only to the shell', async () => {
     const program = run('sh', ['-c', `"${process.execPath}" local/start.js --port 0 --json; true`])
     undo.push(() => end(program))
     const line = await ready(program)
@@ -173,9 +173,9 @@ describe('everything under a shell', () => {
 })
 
 describe('the parts without the broker', () => {
-  it('start no ingestion where the setting names one elsewhere, and end on SIGTERM with code 0', async () => {
+  it('start no ingestion endpoint if the setting names another one, and end on SIGTERM with code 0', async () => {
     const elsewhere = 'https://westeurope-5.in.applicationinsights.azure.com/'
-    // There is no broker that could report to it.
+    // Without a broker, no part reports to it.
     const program = start(['--port', '0', '--json', '--without-broker'], {
       APPLICATIONINSIGHTS_CONNECTION_STRING: `InstrumentationKey=3f1b6c2e-8a4d-4c57-9b0e-d2a7f5e81c90;IngestionEndpoint=${elsewhere}`,
     })
@@ -190,12 +190,12 @@ describe('the parts without the broker', () => {
 })
 
 describe('a machine behind a proxy', () => {
-  it('is ready and signs people in, and nothing on loopback reaches the proxy', async () => {
+  it('is ready and signs people in, and no request to loopback reaches the proxy', async () => {
     const proxy = await startConnectProxy()
     undo.push(() => proxy.close())
     const names = ['HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'https_proxy', 'http_proxy', 'all_proxy']
     const environment = Object.fromEntries(names.map((name) => [name, proxy.url]))
-    // As set by a developer who wants Node's own requests proxied.
+    // A developer sets this so that Node's own requests use the proxy.
     const line = await ready(
       start(['--port', '0', '--json'], { ...environment, NODE_USE_ENV_PROXY: '1', NO_PROXY: '' }),
     )
@@ -210,7 +210,7 @@ describe('a machine behind a proxy', () => {
   })
 })
 
-describe('what it refuses', () => {
+describe('npm start with wrong input', () => {
   const secret = 'jW8Q~this-is-no-real-secret'
 
   it.each([
@@ -232,7 +232,7 @@ describe('what it refuses', () => {
   it.each([
     [['--port', 'x'], '--port takes a number'],
     [['--prot', '0'], 'Known are --port N, --json'],
-  ])('says which arguments it takes, at %j', async (args, sentence) => {
+  ])('prints the accepted arguments, at %j', async (args, sentence) => {
     const program = start(args)
 
     expect(await program.ended).toBe(1)

@@ -8,14 +8,14 @@ import type { Stack } from '../setup/stack.ts'
 const returnUrl = 'http://localhost:3000/a'
 const query = { frontend: 'shop', return_url: returnUrl }
 
-/** How often each thing was asked for, by its name. */
+/** The number of requests of each kind, by its name. */
 function tally(names: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const name of names) counts[name] = (counts[name] ?? 0) + 1
   return counts
 }
 
-/** What the sign-in cost: not what the person's browser asked the provider for, which is the person's way. */
+/** The requests of the broker for a sign-in, without the requests of the person's browser to the provider. */
 function counted(stack: Stack) {
   const browsers = new Set(['authorize', 'sign-in', 'other', 'logout'])
   const asked = stack.identityProvider.requests.map(({ endpoint }) => endpoint)
@@ -43,7 +43,7 @@ const warmSignIn = {
   vault: {},
 }
 
-describe('a warm instance asks for', () => {
+describe('a warm instance sends', () => {
   let stack: Stack
   let person: Person
   beforeAll(async () => {
@@ -54,7 +54,7 @@ describe('a warm instance asks for', () => {
   afterAll(() => stack.close())
   afterEach(() => reset(stack))
 
-  it('one thing of the provider, two of the store and nothing of the vault at each sign-in', async () => {
+  it('one request to the provider, two to the store and none to the vault for each sign-in', async () => {
     reset(stack)
     await stack.person().signIn(query)
     expect(counted(stack)).toEqual(warmSignIn)
@@ -67,7 +67,7 @@ describe('a warm instance asks for', () => {
     })
   })
 
-  it('one thing more of the store where the sign-in takes the place of a session', async () => {
+  it('one more request to the store if the sign-in replaces a session', async () => {
     const again = stack.person()
     await again.signIn(query)
     reset(stack)
@@ -77,20 +77,20 @@ describe('a warm instance asks for', () => {
     expect(counted(stack)).toEqual({ ...warmSignIn, store: { ...warmSignIn.store, 'remove sessions': 1 } })
   })
 
-  it('nothing at a start', async () => {
+  it('no request for the start of a sign-in', async () => {
     await stack.person().begin(query)
 
     expect(counted(stack)).toEqual({ provider: {}, store: {}, vault: {} })
   })
 
-  it('one thing of the store at each look at the session, and nothing else', async () => {
+  it('one request to the store for each read of the session, and no other request', async () => {
     for (let i = 1; i <= 3; i++) {
       expect((await person.script(shopPage, '/session')).status).toBe(200)
       expect(counted(stack)).toEqual({ provider: {}, store: { 'find sessions': i }, vault: {} })
     }
   })
 
-  it('nothing at all for somebody who has no session, or a cookie that can be none', async () => {
+  it('no request for a browser without a session, or with an impossible cookie', async () => {
     const nobody = stack.person()
     expect((await nobody.script(shopPage, '/session')).status).toBe(401)
     await nobody.jar.setCookie('__Host-session-shop=short; Path=/; Secure', stack.url)
@@ -99,13 +99,13 @@ describe('a warm instance asks for', () => {
     expect(counted(stack)).toEqual({ provider: {}, store: {}, vault: {} })
   })
 
-  it('one thing of the store for an access token that it has', async () => {
+  it('one request to the store for an access token that is cached', async () => {
     expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
 
     expect(counted(stack)).toEqual({ provider: {}, store: { 'find sessions': 1 }, vault: {} })
   })
 
-  it('one thing of the provider and three of the store for an access token that must be renewed', async () => {
+  it('one request to the provider and three to the store for an access token that must be renewed', async () => {
     stack.identityProvider.settings.accessTokenSeconds = 5
     const short = stack.person()
     await short.signIn(query)
@@ -130,7 +130,7 @@ describe('a cold instance', () => {
   })
   afterAll(() => stack.close())
 
-  /** Twenty browsers that stand before the callback, their starts served by the instance that is warm. */
+  /** Twenty browsers just before the callback. The warm instance served their starts. */
   async function waiting(): Promise<readonly { person: Person; answer: SignInAnswer }[]> {
     return Promise.all(
       Array.from({ length: 20 }, async () => {
@@ -141,7 +141,7 @@ describe('a cold instance', () => {
     )
   }
 
-  it('asks for one unwrap, one signature and no certificate, whatever its load', async () => {
+  it('requests one unwrap, one signature and no certificate, at any load', async () => {
     const crowd = await waiting()
     reset(stack)
     const cold = await stack.startInstance()
@@ -150,14 +150,14 @@ describe('a cold instance', () => {
 
     expect(done.map(({ location }) => location)).toEqual(Array(20).fill(returnUrl))
     const { provider, store, vault } = counted(stack)
-    // Which version signs, and its thumbprint, stand in the store; and what a token for the vault is for, in its name.
+    // The store has the signing version and its thumbprint. The name of the token request contains its resource, the vault.
     expect(vault).toEqual({ unwrapkey: 1, getKey: 1, sign: 1 })
     expect(stack.managedIdentity.requests).toHaveLength(1)
     expect(provider).toEqual({ token: 20, discovery: 1, keys: 1 })
     expect(store).toEqual({ 'list service': 1, 'find service': 1, 'insert states': 20, 'insert sessions': 20 })
   })
 
-  it('costs the provider and the store no more for a person than a warm one', async () => {
+  it('sends no more requests to provider and store for each person than a warm one', async () => {
     const cold = await stack.startInstance()
     reset(stack)
 
@@ -174,7 +174,7 @@ describe('a cold instance', () => {
 })
 
 describe('the first instance of all', () => {
-  it('makes the key ring and reads which version signs, once, before twenty people at the same moment', async () => {
+  it('creates the key ring and reads the signing version once, for twenty people at the same time', async () => {
     const stack = await startStack()
     try {
       const done = await Promise.all(Array.from({ length: 20 }, () => stack.person().signIn(query)))
@@ -183,7 +183,7 @@ describe('the first instance of all', () => {
       const { provider, vault } = counted(stack)
       expect(provider).toEqual({ token: 20, discovery: 1, keys: 1 })
       // The wrapping key by its name, for its newest version, which wraps and signs the ring's row; the certificate's
-      // list and its public part, by the SDK, whose first request carries no token and learns by the 401 where to get one.
+      // list and its public part, by the SDK, whose first request has no token: the 401 names the authority that issues one.
       expect(vault).toEqual({
         getKey: 1,
         wrapkey: 1,
@@ -192,10 +192,10 @@ describe('the first instance of all', () => {
         getCertificate: 1,
         sign: 2,
       })
-      // A table is made when it is missed, once in its life; what asked too early asks again.
+      // A missing table is created once. A request that came before its creation is repeated.
       const inserted = stack.store.requests.filter(({ operation, status }) => operation === 'insert' && status < 300)
       const written = tally(inserted.map(({ table }) => table))
-      // The ring's row, the certificate's row, and for each a marker that rows without proof are refused from now on.
+      // The ring's row, the certificate's row, and for each a marker: from now on, rows without a signature are rejected.
       expect(written).toEqual({ service: 4, states: 20, sessions: 20 })
     } finally {
       await stack.close()
@@ -204,7 +204,7 @@ describe('the first instance of all', () => {
 })
 
 describe('an assertion', () => {
-  it('is signed for each sign-in where the provider takes none twice, and still nothing else is asked of the vault', async () => {
+  it('is signed for each sign-in if the provider accepts each assertion once, and the vault receives no other request', async () => {
     const stack = await startStack({ settings: { Broker__AssertionReuse: 'false' } })
     try {
       stack.identityProvider.settings.refuseRepeatedJti = true

@@ -25,14 +25,14 @@ describe('a sign-in by response_mode=query', () => {
     expect(done.status).toBe(303)
     expect(done.location).toBe(returnUrl)
     expect((await person.script(shopPage, '/session')).status).toBe(200)
-    // What stood in the address is gone from it, and is told to nobody.
+    // The address no longer contains the code, and no Referer header sends it to another party.
     expect(done.location).not.toContain('code')
     expect(done.headers.get('referrer-policy')).toBe('no-referrer')
     expect(stack.log()).not.toContain(answer.fields.code ?? 'code')
     expect(stack.log()).not.toContain(answer.fields.state ?? 'state')
   })
 
-  it('takes the answer by the query only, and each field once', async () => {
+  it('accepts the response in the query only, and each field once', async () => {
     const person = stack.person()
     const begin = async () => {
       const begun = await person.begin({ frontend: 'shop', return_url: returnUrl })
@@ -47,7 +47,7 @@ describe('a sign-in by response_mode=query', () => {
     expect((await person.callback(doubled)).location).toBe(returnUrl)
   })
 
-  it('that comes again goes to the return URL and sets nothing', async () => {
+  it('with a repeated response redirects to the return URL and sets no cookie', async () => {
     const person = stack.person()
     const begun = await person.begin({ frontend: 'shop', return_url: returnUrl })
     const answer = await person.atProvider(begun.location ?? '')

@@ -23,7 +23,7 @@ describe('a sign-in', () => {
   afterAll(() => stack.close())
   afterEach(() => stack.identityProvider.resetRequests())
 
-  it('ends at the return URL with its fragment, and the session says who it is', async () => {
+  it('ends at the return URL with its fragment, and the session identifies the person', async () => {
     const person = stack.person()
 
     const done = await person.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/orders?page=2#last' }, ada)
@@ -43,7 +43,7 @@ describe('a sign-in', () => {
     expect(done.location).toBe(return_url)
   })
 
-  describe('whose request is refused, shows a page with links', () => {
+  describe('whose request is rejected shows a page with links', () => {
     const hrefs = (text: string) =>
       [...text.matchAll(/href="(http[^"]*)"/g)].map(([, href]) => href!.replaceAll('&#38;', '&'))
     const good = 'http://localhost:3000/orders?a=1'
@@ -81,14 +81,14 @@ describe('a sign-in', () => {
       expect(hrefs(refused.text)).toEqual([again, good])
     })
 
-    it('to nothing, where the front end is not registered or is not named', async () => {
+    it('to no address, if the front end is not registered or not named', async () => {
       for (const query of [{ frontend: 'nobody' }, {}]) {
         expect(hrefs((await stack.person().begin(query)).text)).toEqual([])
       }
     })
   })
 
-  it('gives the front end an access token for its API, and keeps the provider’s other tokens', async () => {
+  it('returns to the front end an access token for its API, and keeps the provider’s other tokens secret', async () => {
     const person = stack.person()
     const done = await person.signIn({ frontend: 'shop' })
 
@@ -107,7 +107,7 @@ describe('a sign-in', () => {
     }
   })
 
-  it('proves who the broker is by an assertion that the vault signed, with PKCE, and without a secret', async () => {
+  it('authenticates the broker with an assertion that the vault signed, with PKCE, and without a secret', async () => {
     await stack.person().signIn({ frontend: 'shop' })
 
     const [redeemed] = stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token')
@@ -123,7 +123,7 @@ describe('a sign-in', () => {
     expect(header.alg).toBe('PS256')
   })
 
-  it('takes the hints of the front end to the provider, and another API’s scopes where they are asked for', async () => {
+  it('forwards the hints of the front end to the provider, and another API’s scopes if they are requested', async () => {
     const person = stack.person()
     const begun = await person.begin({
       frontend: 'shop',
@@ -150,7 +150,7 @@ describe('a sign-in', () => {
     expect(stack.identityProvider.requests).toEqual([])
   })
 
-  it('of a guest is one of this tenant, by ids and not by names', async () => {
+  it('of a guest is a sign-in of this tenant, identified by ids and not by names', async () => {
     const person = stack.person()
     await person.signIn({ frontend: 'shop' }, 'margaret@partner.example')
 
@@ -161,7 +161,7 @@ describe('a sign-in', () => {
     })
   })
 
-  it('at a front end without an API asks for no more than who it is', async () => {
+  it('at a front end without an API requests only the identity of the person', async () => {
     const person = stack.person()
     const begun = await person.begin({ frontend: 'desk' })
 
@@ -171,15 +171,15 @@ describe('a sign-in', () => {
     expect((await person.sessionToken(deskPage, { api: 'orders' })).json).toMatchObject({ code: 'api_unknown' })
   })
 
-  it('that takes too long is forgotten by the browser when the settings say so', async () => {
+  it('that is not completed is deleted by the browser after the time in the settings', async () => {
     const begun = await stack.person().begin({ frontend: 'shop' })
 
     expect(begun.cookies[0]).toContain('max-age=60;')
   })
 })
 
-describe('a broker with one front end', () => {
-  it('needs no name of it', async () => {
+describe('a broker with only one front end', () => {
+  it('does not require its name in a request', async () => {
     const stack = await startStack({ frontEnds: [shop] })
     try {
       const person = stack.person()

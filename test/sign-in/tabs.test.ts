@@ -17,7 +17,7 @@ interface Tab {
   readonly answer: SignInAnswer
 }
 
-/** Tabs of one browser, each of which has got as far as the provider's answer. */
+/** Tabs of one browser, each with the provider's response, which is not yet sent to the broker. */
 async function openTabs(person: Person, returnUrls: readonly string[]): Promise<readonly Tab[]> {
   const tabs: Tab[] = []
   for (const returnUrl of returnUrls) {
@@ -31,7 +31,7 @@ async function openTabs(person: Person, returnUrls: readonly string[]): Promise<
 const numbered = [1, 2, 3, 4, 5].map((tab) => `http://localhost:3000/orders?tab=${tab}#end`)
 
 describe('several tabs of one browser', () => {
-  it('each end at their own place, three at once, finished in reverse', async () => {
+  it('each end at their own return URL, three at once, completed in reverse order', async () => {
     const person = stack.person()
     const tabs = await openTabs(person, numbered.slice(0, 3))
 
@@ -45,7 +45,7 @@ describe('several tabs of one browser', () => {
     expect((await person.script(shopPage, '/session')).status).toBe(200)
   })
 
-  it('of which five were begun end at their own place where they are the three newest; older ones have a way on', async () => {
+  it('end at their own return URL if they are the three newest of five; older ones show links to continue', async () => {
     const person = stack.person()
     const tabs = await openTabs(person, numbered)
     const signIns = Object.keys(await person.cookies())
@@ -66,7 +66,7 @@ describe('several tabs of one browser', () => {
     expect((await person.script(shopPage, '/session')).status).toBe(200)
   })
 
-  it('whose sign-in was left lying about never keep a new one from beginning', async () => {
+  it('with abandoned sign-ins never block a new sign-in', async () => {
     const person = stack.person()
     for (let i = 0; i < 12; i++) expectBegun(await person.begin({ frontend: 'shop' }))
 
@@ -74,7 +74,7 @@ describe('several tabs of one browser', () => {
     expect((await person.signIn({ frontend: 'shop', return_url: numbered[0] ?? '' })).location).toBe(numbered[0])
   })
 
-  it('with cookies that open nothing lose those first', async () => {
+  it('with invalid cookies lose those first', async () => {
     const person = stack.person()
     const [tab] = await openTabs(person, numbered.slice(0, 1))
     for (const name of ['__Host-signin-AAAAAAAA', '__Host-signin-BBBBBBBB']) {
@@ -87,7 +87,7 @@ describe('several tabs of one browser', () => {
       expect((await person.callback(answer)).location).toBe(returnUrl)
   })
 
-  it('of three sign-ins of the largest size still fit into a request', async () => {
+  it('with three sign-ins of the largest size still send cookies that fit into a request', async () => {
     const person = stack.person()
     const largest = [1, 2, 3].map((tab) => `http://localhost:3000/${tab}${'a'.repeat(1000)}`)
     const tabs = await openTabs(person, largest)
@@ -96,7 +96,7 @@ describe('several tabs of one browser', () => {
       expect((await person.callback(answer)).location).toBe(returnUrl)
   })
 
-  it('at two front ends have a session at each, one person here and another there', async () => {
+  it('at two front ends have a session at each, for two different people', async () => {
     const person = stack.person()
     await person.signIn({ frontend: 'shop' }, 'ada@contoso.example')
     await person.visitor.jar.removeAllCookies()

@@ -1,4 +1,4 @@
-/** Many requests over a few connections, for as little of this machine as can be: the broker is what is measured. */
+/** Many requests over a few connections, with little CPU time of the test itself, since the broker is measured. */
 import http from 'node:http'
 
 export interface Ask {
@@ -10,10 +10,10 @@ export interface Ask {
 
 export interface Load {
   /**
-   * Sends so many requests, a few at once.
+   * Sends the requests, a few in parallel.
    *
-   * @param ask the n-th
-   * @returns how often each status came
+   * @param ask returns the n-th request
+   * @returns the number of answers of each status
    */
   send(count: number, ask: (n: number) => Ask): Promise<Readonly<Record<number, number>>>
   close(): void

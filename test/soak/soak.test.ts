@@ -42,27 +42,27 @@ interface Kind {
 }
 
 const kindsOfWhole: readonly Kind[] = [
-  { what: 'looks at a session', count: 7_000, ask: (n) => session(live[n % live.length]!), status: 200 },
+  { what: 'reads of a session', count: 7_000, ask: (n) => session(live[n % live.length]!), status: 200 },
   {
-    what: 'session cookies of nobody',
+    what: 'unknown session cookies',
     count: 6_000,
     ask: () => session(`__Host-session-shop=${random(36)}`),
     status: 401,
   },
   {
-    what: 'cookies that are none',
+    what: 'invalid cookies',
     count: 16_000,
     ask: (n) => session(`__Host-session-shop=${random(n % 90)}; ${random(8)}=${random(30)}`),
     status: 401,
   },
   {
-    what: 'starts',
+    what: 'starts of a sign-in',
     count: 10_000,
     ask: (n) => ({ path: `/login?frontend=shop&return_url=http://localhost:3000/${n}`, headers: navigation }),
     status: 303,
   },
   {
-    what: 'callbacks of nobody, sealed by keys of nobody',
+    what: 'callbacks without a sign-in, sealed by unknown keys',
     count: 12_000,
     ask: (n) => {
       const state = `${random(32)}.shop`
@@ -73,7 +73,7 @@ const kindsOfWhole: readonly Kind[] = [
     status: 400,
   },
   {
-    what: 'codes of nobody',
+    what: 'unknown codes',
     count: 3_000,
     ask: () =>
       token({
@@ -85,13 +85,13 @@ const kindsOfWhole: readonly Kind[] = [
     status: 400,
   },
   {
-    what: 'refresh tokens of nobody',
+    what: 'unknown refresh tokens',
     count: 3_000,
     ask: () => token({ grant_type: 'refresh_token', refresh_token: random(52) }),
     status: 400,
   },
   {
-    what: 'logout tokens by keys of nobody',
+    what: 'logout tokens by unknown keys',
     count: 9_000,
     ask: () => {
       const parts = [encoded({ alg: 'RS256', kid: random(9) }), encoded({ jti: random(9) }), random(256)]
@@ -107,9 +107,9 @@ const kindsOfWhole: readonly Kind[] = [
   },
 ]
 const kinds = kindsOfWhole.map((kind) => ({ ...kind, count: kind.count / share }))
-/** Of each kind, before anything is measured: until code is compiled, and caches are full. */
+/** Requests of each kind before the measurement, until the code is compiled and the caches are full. */
 const beforehand = 2_000 / share
-/** To this many requests one somebody signs in, looks and signs out. */
+/** For each such number of requests, one person signs in, reads the session and signs out. */
 const requestsPerSignIn = 250
 
 let stack: Stack
@@ -134,13 +134,13 @@ const send = async ({ ask }: Kind, count: number) => {
   return statuses
 }
 
-/** So much may be noise; a leak of 200 bytes a request is more than this. */
+/** The noise stays below this limit, and a leak of 200 bytes per request exceeds it. */
 const allowed = (count: number) => 200_000 + 100 * count
 const grown = (before: Usage, after: Usage) => after.heapUsed + after.external - before.heapUsed - before.external
 
 beforeAll(async () => {
   began = performance.now()
-  // It reports what it does, as a deployed one.
+  // The instance sends telemetry, as a deployed one does.
   stack = await startStack({ instances: 0, frontEnds: [shop, desk, app], telemetry: true })
   inside = await openInside()
   await stack.startInstance(inside.settings)
@@ -171,7 +171,7 @@ describe('many requests of every kind leave nothing in memory, no socket and no 
     expect(grown(before, after)).toBeLessThan(allowed(kind.count))
   })
 
-  it('and all of them together', async () => {
+  it('also with all kinds together', async () => {
     const after = await inside.usage()
     const count = kinds.reduce((sum, kind) => sum + kind.count, 0)
 
@@ -179,34 +179,34 @@ describe('many requests of every kind leave nothing in memory, no socket and no 
     // The noise of a tenth is as large as the noise of all.
     expect(grown(warm, after)).toBeLessThan(Math.max(400_000, allowed(count) / 4))
     expect(after.rss - warm.rss).toBeLessThan(100 * 1024 * 1024)
-    // A few for each of the connections that the load has, and none for each request.
+    // A few for each connection of the load, and none for each request.
     expect(after.descriptors - warm.descriptors).toBeLessThan(50)
     expect(after.descriptors).toBeLessThan(200)
     expect(after.resources.Timeout ?? 0).toBeLessThan(100)
   })
 
-  it('and ask for no more than is bounded by time: keys of the provider, of the ring, signatures', () => {
+  it('and the number of requests for keys of the provider, keys of the ring and signatures is bounded by time', () => {
     const asked = (endpoint: string) =>
       stack.identityProvider.requests.filter((one) => one.endpoint === endpoint).length
     const listed = stack.store.requests.filter(({ operation, table }) => operation === 'list' && table === 'service')
     const done = (operation: string) => stack.vault.requests.filter((one) => one.operation === operation).length
 
     expect(asked('discovery')).toBe(1)
-    // Once in half a minute each, for as long as this run takes.
+    // Each at most once in half a minute, for the duration of this run.
     const seconds = (performance.now() - began) / 1000
     expect(asked('keys')).toBeLessThan(12 + seconds / 30)
     expect(listed.length).toBeLessThan(12 + seconds / 30)
     expect(done('unwrapkey') + done('wrapkey')).toBeLessThanOrEqual(1)
-    // An assertion lives ten minutes and is renewed when a third of that is left.
+    // An assertion is valid for ten minutes and is renewed when a third of that remains.
     expect(done('sign')).toBeLessThan(4 + seconds / 300)
   })
 
-  it('and leave nobody signed in who signed out, and nobody out who did not', async () => {
+  it('and no person who signed out is still signed in, and no other person is signed out', async () => {
     expect(await openTables(stack).rows('sessions')).toHaveLength(live.length)
     await signInAndOut()
   })
 
-  it('and it would be seen if each left 200 bytes', async () => {
+  it('and a leak of 200 bytes per request would be detected', async () => {
     await inside.leak()
     const kind = kinds.find(({ what }) => what === 'paths that are not there')!
     const before = await inside.usage()
