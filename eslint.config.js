@@ -24,6 +24,8 @@ export default defineConfig(
       'local/start.js',
       'tools/bootstrap.js',
       'test/run.js',
+      // Its packages are installed by `npm run test:clients` only, so its types are unknown elsewhere.
+      'test/clients',
       'infra/hooks/start.mjs',
       'dist',
       'coverage',

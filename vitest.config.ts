@@ -1,8 +1,13 @@
-import { defineConfig } from 'vitest/config'
+import { existsSync } from 'node:fs'
+import { configDefaults, defineConfig } from 'vitest/config'
+
+/** The client libraries have packages of their own: `npm run test:clients` installs them. */
+const clientsAreInstalled = existsSync(new URL('test/clients/node_modules', import.meta.url))
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...(clientsAreInstalled ? [] : ['test/clients/**'])],
     globalSetup: ['test/setup/global.ts'],
     reporters: ['default', './test/setup/summary.ts'],
     // They bound a hang, on a machine that is several times slower and busy: no test decides by them.

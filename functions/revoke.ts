@@ -1,4 +1,5 @@
 /** POST /revoke: ends the session of a refresh token. RFC 7009. */
+import { json } from '../shared/http/answer.ts'
 import type { Broker } from './compose/index.ts'
 import { callerOf, readForm } from './request.ts'
 import type { Handle } from './respond.ts'
@@ -11,5 +12,6 @@ export const revoke =
       origin: callerOf(request).origin,
       authorization: request.headers.get('authorization') ?? undefined,
     })
-    return { status: 200 }
+    // RFC 7009 §2.2: clients ignore the body. simple-oauth2 rejects a response that is not JSON.
+    return json(200, {})
   }

@@ -91,8 +91,8 @@ export function createVisitor(): Visitor {
       return { ...walked, mode: walked.mode }
     },
     signOut: async (url) => {
-      const walked = await walk(url, ({ name }) =>
-        name === 'sign-out' ? new URLSearchParams({ logout: 'yes' }) : undefined,
+      const walked = await walk(url, ({ name, fields }) =>
+        name === 'sign-out' ? new URLSearchParams({ ...fields, logout: 'yes' }) : undefined,
       )
       return walked.mode === 'redirect' ? walked.url : undefined
     },

@@ -280,7 +280,11 @@ describe('an OAuth client', () => {
 
       const revoked = await post('/revoke', { client_id: 'app', token: next }, { url: there })
 
-      expect([revoked.status, revoked.text]).toEqual([200, ''])
+      expect([revoked.status, revoked.headers.get('content-type'), revoked.json]).toEqual([
+        200,
+        'application/json; charset=utf-8',
+        {},
+      ])
       expect((await refresh(here, next)).json.error).toBe('invalid_grant')
     })
 

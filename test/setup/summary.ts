@@ -1,4 +1,5 @@
 /** The last lines of `npm test`: what was skipped and how to get it, and the slowest files. */
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Reporter, TestModule } from 'vitest/node'
 import { programs } from './programs.ts'
@@ -8,7 +9,7 @@ const slowest = 10
 
 export default class Summary implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
-    const lines = [...skipped(modules), ...slow(modules)]
+    const lines = [...skipped(modules), ...clients(modules), ...slow(modules)]
     if (lines.length > 0) console.log(`\n${lines.join('\n')}`)
   }
 }
@@ -32,6 +33,12 @@ function skipped(modules: readonly TestModule[]): readonly string[] {
   const all = counts.reduce((sum, { count }) => sum + count, 0)
   if (all > named) lines.push(`  ${all - named} others: ${counts.map(({ name }) => name).join(', ')}`)
   return ['Skipped tests:', ...lines, '']
+}
+
+/** In a run of all files: client libraries that are not installed. */
+function clients(modules: readonly TestModule[]): readonly string[] {
+  if (modules.length <= slowest || existsSync(path.join(root, 'test/clients/node_modules'))) return []
+  return ['test/clients is skipped: its client libraries are not installed. Run them: npm run test:clients', '']
 }
 
 function slow(modules: readonly TestModule[]): readonly string[] {

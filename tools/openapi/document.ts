@@ -199,7 +199,7 @@ function paths(): Members {
         operationId: 'revoke',
         summary: 'OAuth client: ends the session of a refresh token (RFC 7009).',
         requestBody: form('RevocationRequest'),
-        responses: { '200': { description: 'The session is ended, or there was none.' }, ...clientErrors },
+        responses: { '200': json('The session is ended, or there was none.', 'Revocation'), ...clientErrors },
       },
     },
     [pathOf('authorizationServerMetadata')]: {

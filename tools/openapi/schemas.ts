@@ -64,6 +64,7 @@ export const schemas = {
     refresh_token: maybe('Issued by the broker: opaque, valid for one use, replaced by each answer.'),
     id_token: maybe('Issued by the broker for the scope openid; a JWT, valid for an hour.'),
   }),
+  Revocation: z.strictObject({}),
   SignOut: z.strictObject({
     url: url('Where to send the browser: it ends the session at the provider, and comes back.'),
   }),
