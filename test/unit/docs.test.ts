@@ -21,7 +21,7 @@ describe('the documentation', () => {
     expect(local.filter((target) => !leadsSomewhere(page, target))).toEqual([])
   })
 
-  it('lists every way in of functions/index.ts, by name and route', () => {
+  it('lists every function of functions/index.ts, by name and route', () => {
     const index = read('functions/index.ts')
     const registered = [...index.matchAll(/app\.http\('(\w+)', \{\s*route: routes\.(\w+)/g)]
     // A function has the name of its route.
@@ -83,7 +83,7 @@ describe('the documentation', () => {
     expect(named.filter((name) => ![...steps, ...metrics].includes(name))).toEqual([])
   })
 
-  it('names settings as they are', () => {
+  it('names only settings that exist', () => {
     const settings = Object.values(declarations).map(({ name }) => name)
     const named = pages
       .filter((page) => page !== 'docs/settings.md')

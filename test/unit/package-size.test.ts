@@ -2,13 +2,13 @@ import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, inject, it } from 'vitest'
 
-describe('what is deployed', () => {
+describe('the deployed package', () => {
   it('starts with at most 350 KB, and has at most 1.2 MB in all', () => {
     expect(inject('entryBytes')).toBeLessThanOrEqual(350 * 1024)
     expect(inject('totalBytes')).toBeLessThanOrEqual(1.2 * 1024 * 1024)
   })
 
-  it('is self-contained: a bundle, host.json as it stands in the project, and a package.json that names the entry', async () => {
+  it('is self-contained: a bundle, host.json as in the project, and a package.json that names the entry', async () => {
     const dist = inject('dist')
     const files = await readdir(dist)
 
@@ -19,7 +19,7 @@ describe('what is deployed', () => {
     expect(files).toContain(main)
   })
 
-  it('holds no telemetry and no SDK in what is read before the first answer', async () => {
+  it('holds no telemetry and no SDK in the files that are read before the first answer', async () => {
     const entry = await readFile(path.join(inject('dist'), 'index.mjs'), 'utf8')
 
     for (const name of ['TableClient', 'ManagedIdentityCredential', 'ConfidentialClientApplication', 'opentelemetry']) {

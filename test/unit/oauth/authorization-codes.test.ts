@@ -73,7 +73,7 @@ describe('a one-time code', () => {
     expect(ended).toEqual([])
   })
 
-  it('that comes a second time ends what the first one gave, also when its minute is over', async () => {
+  it('that is used a second time revokes the tokens of the first use, also when its minute is over', async () => {
     const code = await codes.issue(grant)
     const first = await take(code)
     expect(first.grant.tokens).toEqual(grant.tokens)
@@ -128,7 +128,7 @@ describe('a one-time code', () => {
     expect(await first.lookAgain()).toBe('signed out')
   })
 
-  it('is looked up by its hash, in a row that says nothing of the person or the code', async () => {
+  it('is looked up by its hash, in a row that reveals neither the person nor the code', async () => {
     const code = await codes.issue(grant)
 
     const hash = createHash('sha256').update(code).digest('base64url')

@@ -76,7 +76,7 @@ describe('a refresh token', () => {
       (error: unknown) => (error as BrokerError).code,
     )
 
-  it('that comes again before its grace is over gets the same answer', async () => {
+  it('that is repeated within its grace period receives the same answer', async () => {
     const first = await begin()
     const used = await use(first)
 
@@ -86,7 +86,7 @@ describe('a refresh token', () => {
     expect((await use(used.refreshToken)).token.token).toBe('access-token-of-ada')
   })
 
-  it('that comes a second time within its grace ends the family: a lost answer is repeated once', async () => {
+  it('that is repeated a second time within its grace period ends the family: a lost answer is repeated once', async () => {
     const first = await begin()
     const used = await use(first)
     expect(await outcome(first)).toBe(used.refreshToken)
@@ -95,7 +95,7 @@ describe('a refresh token', () => {
     expect(await outcome(used.refreshToken)).toBe('grant_invalid')
   })
 
-  it('is never repeated by two instances at the same moment, since the repeat is written down first', async () => {
+  it('is never repeated by two instances at the same moment, since the repeat is stored first', async () => {
     const first = await begin()
     await use(first)
 
@@ -109,7 +109,7 @@ describe('a refresh token', () => {
   it.each([
     ['another web origin', 'https://evil.example'],
     ['no web origin', ''],
-  ])('that comes again within its grace from %s ends the family', async (_, origin) => {
+  ])('that is repeated within its grace period from %s ends the family', async (_, origin) => {
     const [first, again] = [await begin(), await begin()]
     const used = await use(first)
     await use(again)
@@ -119,7 +119,7 @@ describe('a refresh token', () => {
     expect((await use(again)).isRepeat).toBe(true)
   })
 
-  it('is one use for twenty requests at the same time, and its repeat is left', async () => {
+  it('is used once by twenty requests at the same time, and its repeat stays available', async () => {
     const first = await begin()
 
     const at = await Promise.all(Array.from({ length: 20 }, () => use(first)))
@@ -169,7 +169,7 @@ describe('a refresh token', () => {
     expect(await outcome(honest)).not.toBe('grant_invalid')
   })
 
-  it('that comes again after its grace ends the family', async () => {
+  it('that is repeated after its grace period ends the family', async () => {
     const first = await begin()
     const used = await use(first)
 
@@ -189,7 +189,7 @@ describe('a refresh token', () => {
     expect(await outcome(last)).toBe('grant_invalid')
   })
 
-  it('lives on by use, and not beyond the absolute end', async () => {
+  it('is extended by use, but not beyond the absolute end', async () => {
     let handle = await begin(24 * hour)
     for (let i = 0; i < 12; i++) {
       clock.advance(hour - 60)
@@ -210,7 +210,7 @@ describe('a refresh token', () => {
     expect(await outcome(handle)).toBe('grant_invalid')
   })
 
-  it('gives a token that is still good while the provider fails, and stays good itself', async () => {
+  it('returns a token that is still good while the provider fails, and stays good itself', async () => {
     const handle = await begin(1000)
     const up = provider
     provider = () => Promise.reject(new BrokerError('provider_unavailable'))
@@ -226,7 +226,7 @@ describe('a refresh token', () => {
     expect(after.token.token).toBe('renewed')
   })
 
-  it('is nothing at another front end, and does not end there', async () => {
+  it('is refused at another front end, and does not end there', async () => {
     const handle = await begin()
 
     await expect(use(handle, 'other')).rejects.toMatchObject({ code: 'grant_invalid' })
@@ -234,7 +234,7 @@ describe('a refresh token', () => {
     expect(await outcome(handle)).not.toBe('grant_invalid')
   })
 
-  it('leaves a row that says nothing of the person, the tokens or itself', async () => {
+  it('leaves a row that reveals neither the person nor any token', async () => {
     const used = await use(await begin())
     const key = await refreshTokens.findKey(used.refreshToken, 'app')
 

@@ -54,7 +54,7 @@ describe('the keys of ID tokens', () => {
     expect(Buffer.from(rsa!.n!, 'base64url')).toHaveLength(256)
   })
 
-  it('are one for all instances, also for those that start at the same time', async () => {
+  it('are the same for all instances, also for those that start at the same time', async () => {
     const instances = [newInstance(), newInstance(), newInstance()]
 
     const signers = await Promise.all(instances.map((keys) => signerOf(keys)))
@@ -121,7 +121,7 @@ describe('the keys of ID tokens', () => {
     expect(august).not.toBe(may)
   })
 
-  it('stop within five minutes of an operator removing the row, on every instance', async () => {
+  it('are no longer used five minutes after an operator removed the row, on every instance', async () => {
     const [here, there] = [newInstance(), newInstance()]
     const stolen = await signerOf(here)
     await signerOf(there)
@@ -136,7 +136,7 @@ describe('the keys of ID tokens', () => {
     expect(await here.find(stolen!)).toBeUndefined()
   })
 
-  it('are not a writer’s: a changed, moved or planted row opens nothing and is replaced', async () => {
+  it('do not come from an attacker: a changed, moved or planted row does not open and is replaced', async () => {
     await signerOf(newInstance(['RS256', 'ES256']))
     const rowOf = async (row: string) => (await store.find('service', { partition, row }))!
     const [rsa, ec] = [await rowOf('2031-05-RS256'), await rowOf('2031-05-ES256')]
@@ -153,7 +153,7 @@ describe('the keys of ID tokens', () => {
     }
   })
 
-  it('moved to a later month open nothing there', async () => {
+  it('do not open in the row of a later month', async () => {
     const old = await signerOf(newInstance())
     const row = (await store.find('service', { partition, row: '2031-05-RS256' }))!
     clock.set('2031-06-10T00:00:00Z')
@@ -162,7 +162,7 @@ describe('the keys of ID tokens', () => {
     expect(await signerOf(newInstance())).not.toBe(old)
   })
 
-  it('leave a row that says nothing of the private key', async () => {
+  it('leave a row that does not reveal the private key', async () => {
     await signerOf(newInstance())
     const [row] = await store.list('service', partition)
 

@@ -18,7 +18,7 @@ describe('the proxy of a request', () => {
   })
 
   it.each([
-    ['nothing is set', {}],
+    ['no variable is set', {}],
     ['only HTTP_PROXY is set, which is for plain http', { HTTP_PROXY: 'http://proxy.corp:3128' }],
     ['only ALL_PROXY is set, which Node does not read', { ALL_PROXY: 'http://proxy.corp:3128' }],
   ])('is none where %s', (_, environment) => {
@@ -37,7 +37,7 @@ describe('the proxy of a request', () => {
   })
 
   it.each(['socks5://proxy.corp:1080', 'http://', 'http://pass word@:x'])(
-    'is a named fault for %j, and only where a request needs it',
+    'is a fault with a code for %j, and only where a request needs it',
     (value) => {
       const policy = proxyPolicyOf({ HTTPS_PROXY: value, NO_PROXY: 'vault.example.com' })
 

@@ -50,7 +50,7 @@ describe('a provider that only a proxy reaches', () => {
     await expect(get(createNetwork())).rejects.toMatchObject({ code: 'provider_unavailable' })
   })
 
-  it('sends the credentials of HTTPS_PROXY to the proxy, and nothing of the request', async () => {
+  it('sends the credentials of HTTPS_PROXY to the proxy, and no part of the request', async () => {
     const { url, headers } = await proxy()
     const network = networkBy(url.replace('//', '//ada:lovelace@'))
 
@@ -82,10 +82,14 @@ describe('a proxy that opens no tunnel is a fault with a name', () => {
   it.each([
     ['407', page('407 Proxy Authentication Required', '{}'), 'the proxy answered 407'],
     // An answer of the proxy must never count as one of the provider.
-    ['400 with what a provider could say', page('400 Bad', '{"error":"invalid_grant"}'), 'the proxy answered 400'],
+    [
+      '400 with an error that a provider could send',
+      page('400 Bad', '{"error":"invalid_grant"}'),
+      'the proxy answered 400',
+    ],
     ['201 with keys', page('201 Created', '{"keys":[{"kty":"RSA"}]}'), 'the proxy answered 201'],
     ['no HTTP', 'SSH-2.0-x\r\n', 'the proxy: HPE_INVALID_CONSTANT'],
-    ['nothing', '', 'the proxy: ECONNRESET'],
+    ['no answer', '', 'the proxy: ECONNRESET'],
   ])('%s', async (_, text, detail) => {
     const { url } = await proxy(answers(text))
 
@@ -96,7 +100,7 @@ describe('a proxy that opens no tunnel is a fault with a name', () => {
     expect(server.requests).toEqual([])
   })
 
-  it('a proxy where nothing listens', async () => {
+  it('a proxy that does not listen', async () => {
     const gone = await startConnectProxy()
     await gone.close()
 

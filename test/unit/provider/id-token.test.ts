@@ -48,7 +48,7 @@ const check = (token: string) =>
   )
 const refused = (detail: string) => ({ code: 'id_token_refused', detail })
 
-/** Signed over texts as they are, for what no library would write. */
+/** Signs texts unchanged, for tokens that no library would write. */
 function raw(header: string, payload: string, key = current.privateKey): string {
   const input = `${Buffer.from(header).toString('base64url')}.${Buffer.from(payload).toString('base64url')}`
   return `${input}.${sign('sha256', Buffer.from(input), key).toString('base64url')}`
@@ -154,13 +154,13 @@ describe('an ID token', () => {
     await expect(check(raw('{"alg":"RS256","kid":"current"}', JSON.stringify(honest())))).resolves.toBeDefined()
   })
 
-  it('that cannot inherit a claim', async () => {
+  it('cannot inherit a claim', async () => {
     const text = JSON.stringify(without('sub')(honest())).replace('{', '{"__proto__":{"sub":"subject"},')
 
     await expect(check(raw('{"alg":"RS256","kid":"current"}', text))).rejects.toMatchObject(refused('sub'))
   })
 
-  it('of more than 64 KB is not looked at', async () => {
+  it('of more than 64 KB is not parsed', async () => {
     await expect(check(await signed({ ...honest(), groups: 'g'.repeat(64 * 1024) }))).rejects.toMatchObject(
       refused('larger than 64 KB'),
     )
@@ -169,7 +169,7 @@ describe('an ID token', () => {
 })
 
 describe('the signature of an ID token', () => {
-  it('must be there', async () => {
+  it('must be present', async () => {
     const unsigned = new UnsecuredJWT(honest()).encode()
     await expect(check(unsigned)).rejects.toMatchObject(refused('alg'))
     for (const alg of ['none', 'None', 'NONE', '', null, 7]) {
@@ -198,7 +198,7 @@ describe('the signature of an ID token', () => {
     await expect(check(await signed(honest(), { kid: 'next' }, next.privateKey))).resolves.toBeDefined()
   })
 
-  it('is not verified with a key that the token brings along', async () => {
+  it('is not verified with a key inside the token', async () => {
     const own = rsaKey()
     const header = { jwk: jwk(own), jku: 'https://login.example/keys', x5u: 'https://login.example/c', kid: 'current' }
 
@@ -336,13 +336,13 @@ describe('the key of an ID token', () => {
     await expect(check(token)).resolves.toBeDefined()
   })
 
-  it.each([7, null, ['current'], {}])('has a name that is a text, not %j', async (kid) => {
+  it.each([7, null, ['current'], {}])('must have a text as its name, not %j', async (kid) => {
     await expect(check(raw(JSON.stringify({ alg: 'RS256', kid }), JSON.stringify(honest())))).rejects.toMatchObject(
       refused('kid'),
     )
   })
 
-  it('that cannot be fetched is the provider’s trouble and not the person’s', async () => {
+  it('that cannot be fetched is reported as a fault of the provider, not of the person', async () => {
     server.isDown(server.paths.keys)
     await expect(check(await signed(honest()))).rejects.toMatchObject({ code: 'provider_unavailable' })
 

@@ -38,19 +38,22 @@ describe('the provider’s metadata', () => {
     ['an issuer in other case', ({ issuer }) => ({ issuer: issuer.replace('localhost', 'LOCALHOST') })],
     ['no issuer', () => ({ issuer: undefined })],
     ['another token endpoint', ({ token_endpoint }) => ({ token_endpoint: `${token_endpoint}2` })],
-    ['a token endpoint elsewhere', () => ({ token_endpoint: 'https://login.example/token' })],
-    ['keys elsewhere', () => ({ jwks_uri: 'https://login.example/keys' })],
+    ['a token endpoint on another host', () => ({ token_endpoint: 'https://login.example/token' })],
+    ['keys on another host', () => ({ jwks_uri: 'https://login.example/keys' })],
     ['no keys', () => ({ jwks_uri: undefined })],
-    ['an authorization endpoint elsewhere', () => ({ authorization_endpoint: 'https://login.example/authorize' })],
+    [
+      'an authorization endpoint on another host',
+      () => ({ authorization_endpoint: 'https://login.example/authorize' }),
+    ],
     ['an authorization endpoint that is no URL', () => ({ authorization_endpoint: 'authorize' })],
-    ['a sign-out elsewhere', () => ({ end_session_endpoint: 'https://login.example/logout' })],
+    ['a sign-out endpoint on another host', () => ({ end_session_endpoint: 'https://login.example/logout' })],
   ])('is not used when it names %s', async (_what, lie) => {
     const provider = server.cold()
     server.saysOfItself(lie(server.honest))
 
     await expect(provider.metadata()).rejects.toMatchObject({ code: 'provider_metadata_untrusted' })
 
-    // Nothing of it was kept.
+    // The document was not kept.
     server.saysOfItself({})
     await expect(provider.metadata()).resolves.toMatchObject({ issuer: server.authority })
   })
@@ -89,7 +92,7 @@ describe('the provider’s metadata', () => {
     await expect.poll(() => server.faults).toMatchObject([{ code: 'provider_unavailable' }])
   })
 
-  it('that begins to lie later changes nothing for those who had it', async () => {
+  it('that becomes false later has no effect on an instance that has a good copy', async () => {
     const provider = server.cold()
     await provider.metadata()
 
@@ -139,7 +142,7 @@ describe('the provider’s keys', () => {
     ['a key whose entry names another tenant', [jwk(two, { kid: 'bad', issuer: 'https://login.example/v2.0' })]],
     ['a key whose issuer is no text', [jwk(two, { kid: 'bad', issuer: 7 })]],
     ['a name that is no text', [jwk(two, { kid: 7 })]],
-  ])('leave out %s, and the good ones serve', async (_what, bad) => {
+  ])('leave out %s, and the good ones are used', async (_what, bad) => {
     server.publishes(...bad, jwk(one, { kid: 'good' }))
     const provider = server.cold()
 
@@ -154,7 +157,7 @@ describe('the provider’s keys', () => {
     expect(fingerprints(await server.cold().keysFor('same', 'RS256'))).toEqual([modulus(one)])
   })
 
-  it('serve where their entry names this tenant, or every tenant of the cloud', async () => {
+  it('are used where their entry names this tenant, or every tenant of the cloud', async () => {
     server.publishes(
       jwk(one, { kid: 'ours', issuer: server.authority }),
       jwk(two, { kid: 'shared', issuer: server.authority.replace(tenantId, '{tenantid}') }),
@@ -165,7 +168,7 @@ describe('the provider’s keys', () => {
     expect(await provider.keysFor('shared', 'RS256')).toHaveLength(1)
   })
 
-  it('on a curve serve its own algorithm alone', async () => {
+  it('on a curve are used for the algorithm of that curve only', async () => {
     server.publishes(jwk(ecKey('P-256'), { kid: 'c256' }), jwk(ecKey('P-384'), { kid: 'c384' }))
     const provider = server.cold()
 
@@ -184,7 +187,7 @@ describe('the provider’s keys', () => {
 
     for (let i = 0; i < 5; i++) expect(await provider.refetchKeys('unknown', 'RS256', 'token endpoint')).toEqual([])
     expect(fetched()).toBe(2)
-    // A made-up id does not hide a rotation; a flood of them is no flood of fetches.
+    // A made-up id does not hide a rotation, and a flood of them causes no flood of fetches.
     for (let i = 0; i < 20; i++)
       expect(await provider.refetchKeys(`made-up-${i}`, 'RS256', 'token endpoint')).toEqual([])
     expect(fetched()).toBe(4)
@@ -227,7 +230,7 @@ describe('the provider’s keys', () => {
     expect(fingerprints(await provider.refetchKeys('three', 'RS256', 'token endpoint'))).toEqual([modulus(one)])
   })
 
-  it('are served on when the provider is down, and withdrawn ones are gone within a day', async () => {
+  it('stay in use when the provider is down, and withdrawn ones are gone within a day', async () => {
     server.publishes(jwk(one, { kid: 'one' }))
     const provider = server.cold()
     await provider.keysFor('one', 'RS256')

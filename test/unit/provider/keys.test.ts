@@ -41,7 +41,7 @@ describe('one key id', () => {
     expect(isOnly(chosen(entries, 'same', 'EdDSA'), edwards)).toBe(true)
   })
 
-  it('serves no key where it names two of one type: there is no telling which one is meant', () => {
+  it('names no usable key where it names two of one type, since the choice would be a guess', () => {
     const entries = [jwk(one, { kid: 'same' }), jwk(two, { kid: 'same' })]
 
     expect(chosen(entries, 'same', 'RS256')).toEqual([])

@@ -25,7 +25,7 @@ export function ecKey(namedCurve = 'P-256'): KeyPair {
 }
 
 export function edwardsKey(type: 'ed25519' | 'ed448'): KeyPair {
-  // The overloads take one name each.
+  // The overloads accept one name each.
   return type === 'ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ed448')
 }
 
@@ -90,7 +90,7 @@ export async function startProviderServer() {
     paths,
     faults,
     now,
-    /** As an instance of the broker that has just started knows it: nothing yet. */
+    /** The provider as a fresh instance of the broker sees it: without metadata and keys. */
     cold: (): IdentityProvider => {
       metadata = honest
       down = []

@@ -191,9 +191,9 @@ describe('a token answer', () => {
     ['of more than 256 KB', (_, response) => sendJson(response, good({ note: 'n'.repeat(256 * 1024) }))],
     ['a redirect', (_, response) => sendJson(response, good(), 307, { location: '/elsewhere' })],
     ['an empty success', (_, response) => sendJson(response, {})],
-    ['nothing but 204', (_, response) => void response.writeHead(204).end()],
+    ['an empty 204', (_, response) => void response.writeHead(204).end()],
     ['a refusal without an error', (_, response) => sendJson(response, { message: 'no' }, 400)],
-  ])('that is %s is refused, and not requested again', async (_what, answerer) => {
+  ])('that is %s is refused, and the request is not repeated', async (_what, answerer) => {
     answers(answerer)
     await expect(redeem()).rejects.toMatchObject({ code: 'provider_answer_invalid' })
     expect(server.requests).toHaveLength(1)
@@ -206,7 +206,7 @@ describe('a token answer', () => {
     ['of another sign-in', idToken({ nonce: 'another' }), 'MSAL: nonce_mismatch'],
     ['without a nonce', idToken({ nonce: undefined }), 'MSAL: nonce_mismatch'],
     ['that is none', 'not-a-token', 'MSAL: token_parsing_error'],
-  ])('whose ID token is one %s is refused by name', async (_what, id_token, detail) => {
+  ])('whose ID token is one %s is refused with the claim in the detail', async (_what, id_token, detail) => {
     says(good({ id_token }))
 
     await expect(redeem()).rejects.toMatchObject({ code: 'id_token_refused', detail })
@@ -289,7 +289,7 @@ describe('a refusal', () => {
     })
   })
 
-  it('never brings the provider’s text along, which may quote what was sent', async () => {
+  it('never contains the provider’s text, which may quote the request', async () => {
     says(
       { error: 'invalid_client', error_description: 'AADSTS700027 the.client.assertion', error_codes: [700027] },
       401,

@@ -16,7 +16,7 @@ const start = '2031-05-10T12:00:00.000Z'
 const scopes = ['api://demo/orders.read']
 const name = accessTokenKey(scopes)
 
-/** The provider is made up here, so that its clock is the test's; with a real one it is told in test/session. */
+/** A function replaces the provider here, so that the test controls its clock; test/session covers a real one. */
 describe('access tokens', () => {
   let parts: SessionParts
   let network: TableProxy
@@ -86,7 +86,7 @@ describe('access tokens', () => {
   const writes = () => network.requests.filter(({ operation }) => operation === 'replace').length
   const kept = async () => (await sessions.find(key))!.session
 
-  it('are served until five minutes before their end, and then renewed', async () => {
+  it('are used until five minutes before their end, and then renewed', async () => {
     clock.advance(3300 - 1)
     expect(await get()).toBe('first')
     clock.advance(2)
@@ -103,7 +103,7 @@ describe('access tokens', () => {
     expect(await get()).toBe('renewed-1')
   })
 
-  it('are renewed by the newest refresh token each time, or by the last where none came', async () => {
+  it('are renewed by the newest refresh token each time, or by the previous one where none was issued', async () => {
     for (const n of [1, 2, 3]) {
       clock.advance(3400)
       expect(await get()).toBe(`renewed-${n}`)
@@ -113,8 +113,8 @@ describe('access tokens', () => {
     expect(refreshed).toEqual(['refresh-0', 'refresh-1', 'refresh-1'])
   })
 
-  describe('keep the session alive', () => {
-    it('by a write each tenth of the idle time, and not by each use', async () => {
+  describe('extend the session', () => {
+    it('by one write in each tenth of the idle time, and not at each use', async () => {
       for (let minute = 0; minute < 5; minute++) {
         clock.advance(60)
         await get()
@@ -137,7 +137,7 @@ describe('access tokens', () => {
       await expect(get()).rejects.toMatchObject({ code: 'signed_out' })
     })
 
-    it('not against somebody who wrote meanwhile', async () => {
+    it('not over a write that happened in the meantime', async () => {
       clock.advance(600)
       const other: Sessions = {
         ...sessions,
@@ -166,7 +166,7 @@ describe('access tokens', () => {
       expect(refreshed).toEqual([])
     })
 
-    it('are renewed after all when its time is over', async () => {
+    it('are renewed when the time of its lease is over', async () => {
       clock.advance(3400)
       await lease(clock() + 15_000)
       clock.advance(16)
@@ -174,7 +174,7 @@ describe('access tokens', () => {
       expect(await get()).toBe('renewed-1')
     })
 
-    it('are not waited for when its clock is far ahead', async () => {
+    it('do not wait for an instance whose clock is far ahead', async () => {
       clock.advance(3400)
       await lease(clock() + 3_600_000)
 
@@ -213,7 +213,7 @@ describe('access tokens', () => {
       expect(await get(other)).toBe('renewed-1')
     })
 
-    it('are what it got, where they were over', async () => {
+    it('are those that it received, where the old ones had expired', async () => {
       clock.advance(3599)
       await lease(clock() + 15_000)
       const waiting = get()
@@ -231,7 +231,7 @@ describe('access tokens', () => {
   describe('when the provider fails', () => {
     const fault = new BrokerError('provider_unavailable')
 
-    it('are served as long as they are good, and the provider is left alone for a while', async () => {
+    it('are served as long as they are good, and the provider is not called for a while', async () => {
       refresh = () => Promise.reject(fault)
       clock.advance(3400)
 
@@ -244,7 +244,7 @@ describe('access tokens', () => {
       expect(await get()).toBe('renewed-2')
     })
 
-    it('are refused when they are over, and asked for again by the next call', async () => {
+    it('are refused when they have expired, and requested again by the next call', async () => {
       refresh = () => Promise.reject(fault)
       clock.advance(3599)
 
@@ -253,7 +253,7 @@ describe('access tokens', () => {
       expect(await get()).toBe('renewed-2')
     })
 
-    it('in a way that nobody named are served all the same', async () => {
+    it('with an unknown error are served as well', async () => {
       refresh = () => Promise.reject(new TypeError('a bug'))
       clock.advance(3400)
 
@@ -262,7 +262,7 @@ describe('access tokens', () => {
     })
   })
 
-  it('that the provider’s word has ended leave another’s newer tokens alone', async () => {
+  it('that the provider’s refusal has ended do not remove newer tokens of another instance', async () => {
     clock.advance(3400)
     refresh = async () => {
       const read = (await sessions.find(key))!
@@ -277,7 +277,7 @@ describe('access tokens', () => {
     expect((await kept()).tokens.refreshToken).toBe('theirs')
   })
 
-  it('that could be fetched but not written are handed out, and somebody is told', async () => {
+  it('that could be fetched but not written are returned, and the fault is reported', async () => {
     clock.advance(3400)
     refresh = () => {
       network.addFault({ operation: 'replace', status: 503 })
@@ -323,7 +323,7 @@ describe('access tokens', () => {
     expect(names).not.toContain('api://demo/0')
   })
 
-  it('without a refresh token are served until their end, and then the person is asked', async () => {
+  it('without a refresh token are served until their end, and then require a sign-in', async () => {
     const cookie = await sessions.begin('shop', somebody, {
       refreshToken: undefined,
       accessTokens: { [name]: aToken('only', 3600) },
@@ -337,7 +337,7 @@ describe('access tokens', () => {
     expect(await sessions.findOwner(key)).toBeDefined()
   })
 
-  it('are given to nobody without a session', async () => {
+  it('are not returned without a session', async () => {
     await expect(accessTokens.get(undefined, scopes)).rejects.toMatchObject({ code: 'signed_out' })
     await expect(accessTokens.get({ ...key, frontEndId: 'desk' }, scopes)).rejects.toMatchObject({ code: 'signed_out' })
     await expect(accessTokens.get({ ...key, secret: Buffer.alloc(24) }, scopes)).rejects.toMatchObject({

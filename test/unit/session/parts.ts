@@ -1,4 +1,4 @@
-/** What sessions stand on, in this process: a vault, a managed identity, tables behind a network, and a clock to move. */
+/** The parts that sessions need, in this process: a vault, a managed identity, tables behind a network, and a clock to move. */
 import { randomBytes } from 'node:crypto'
 import { inject, vi } from 'vitest'
 import { localIdentity, startManagedIdentity } from '../../../local/managed-identity/managed-identity.ts'
@@ -47,7 +47,7 @@ export async function startSessionParts() {
 
   return {
     vault,
-    /** Tables of their own, so that each test begins with a store that has nothing. */
+    /** Tables of its own for each test, so that it begins with an empty store. */
     newTables: async () => {
       const tablePrefix = `u${randomBytes(5).toString('hex')}`
       const network = await startTableProxy(inject('tableServiceUri'), tablePrefix)
@@ -70,7 +70,7 @@ export async function startSessionParts() {
     setWrappingKeyEnabled: (enabled: boolean) => {
       for (const version of keyVersions) vault.setKeyEnabled(wrappingKeyName, version, enabled)
     },
-    /** What was asked of the vault since the last reset, without the SDK's way in. */
+    /** The requests to the vault since the last reset, without the SDK's challenge. */
     vaultOperations: () =>
       vault.requests.filter(({ identity }) => identity !== undefined).map(({ operation }) => operation),
     close: async () => {
@@ -83,7 +83,7 @@ export async function startSessionParts() {
   }
 }
 
-/** A clock that stands until it is moved. */
+/** A clock that moves only when a test moves it. */
 export function createClock(start: string | number) {
   let now = new Date(start).getTime()
   return Object.assign(() => now, {
@@ -113,7 +113,7 @@ export function openSessions(
   return createSessions({ idleSeconds: 3600, absoluteSeconds: 12 * 3600, cacheSeconds: 0, ...options })
 }
 
-/** As the check of an ID token makes one; what is told of people is all made up. */
+/** The result of checking an ID token; all personal data are made up. */
 export const somebody = {
   issuer: 'https://localhost:7171/11111111-1111-4111-8111-111111111111/v2.0',
   subject: 'subject-of-ada',

@@ -35,7 +35,7 @@ const stored = (session: Session): StoredRow => ({ ...toRow(session, ringKey), e
 const withValues = (row: StoredRow, values: Values): StoredRow => ({ ...row, values: { ...row.values, ...values } })
 
 describe('a session’s row', () => {
-  it('opens with the cookie and the ring’s key, and gives back what was kept', () => {
+  it('opens with the cookie and the ring’s key, and returns the stored content', () => {
     const session = aSession()
     const row = stored(session)
     const key = fromCookieValue(toCookieValue(session.key), 'shop')!
@@ -46,7 +46,7 @@ describe('a session’s row', () => {
     expect(openTokens(row, key, ringKey)).toEqual(session.tokens)
   })
 
-  it('opens with neither alone', () => {
+  it('does not open with only one of them', () => {
     const session = aSession()
     const row = stored(session)
 
@@ -108,7 +108,7 @@ describe('a session’s row', () => {
     expect(openOwner(row, key, ringKey)).toBeDefined()
   })
 
-  it('is no session with the sealed parts of somebody else’s', () => {
+  it('is no session with the sealed parts of another session', () => {
     const [mine, theirs] = [aSession(), aSession()]
     const { owner, tokens } = toRow(theirs, ringKey).values
 
@@ -118,7 +118,7 @@ describe('a session’s row', () => {
     expect(openTokens(row, mine.key, ringKey)).toBeUndefined()
   })
 
-  it('says nothing of the person and of the tokens', () => {
+  it('reveals neither the person nor the tokens', () => {
     const { sweepAfter, values, ...rowKey } = toRow(aSession(), ringKey)
 
     const bytes = Buffer.concat([
@@ -149,7 +149,7 @@ describe('a session cookie', () => {
     expect(toCookieValue(key)).not.toContain(key.rowKey.row.slice(0, 20))
   })
 
-  it('is nothing unless it has the exact shape, whatever else stands there', () => {
+  it('is ignored unless it has the exact form, for any other content', () => {
     const value = toCookieValue(newSessionKey('shop', somebody, ringKey))
     const wrong = [undefined, '', value.slice(1), `${value}A`, `${value.slice(0, 47)}=`, `${value.slice(0, 47)}+`]
     for (const one of wrong) expect(fromCookieValue(one, 'shop')).toBeUndefined()

@@ -39,7 +39,7 @@ describe('a session', () => {
     await sessions.replace(read!, sessions.touched(read!.session))
   }
 
-  it('is found with the cookie that its sign-in gave', async () => {
+  it('is found with the cookie of its sign-in', async () => {
     const key = await begin()
 
     expect((await sessions.findOwner(key))?.identity).toEqual(somebody)
@@ -55,7 +55,7 @@ describe('a session', () => {
     expect(network.requests.map(({ operation }) => operation)).toEqual(['find'])
   })
 
-  it('is each front end’s own: the cookie of one opens nothing at another', async () => {
+  it('belongs to one front end: its cookie opens no session at another', async () => {
     const key = await begin('shop')
 
     expect(await sessions.findOwner({ ...key, frontEndId: 'desk' })).toBeUndefined()
@@ -63,7 +63,7 @@ describe('a session', () => {
   })
 
   describe('ends when it is not used', () => {
-    it('at the millisecond', async () => {
+    it('to the millisecond', async () => {
       const key = await begin()
 
       clock.set(Date.parse(start) + hour * 1000 - 1)
@@ -84,7 +84,7 @@ describe('a session', () => {
       expect(await sessions.findOwner(key)).toBeUndefined()
     })
 
-    it('although it was looked at all the time', async () => {
+    it('although it was read all the time', async () => {
       const key = await begin()
 
       for (let minute = 0; minute < 59; minute++) {
@@ -109,7 +109,7 @@ describe('a session', () => {
     expect(await sessions.findOwner(key)).toBeUndefined()
   })
 
-  it('may be swept from the moment it can’t be used any more, and not before', async () => {
+  it('may be swept from the moment when it can no longer be used, and not before', async () => {
     const key = await begin()
     const dueAt = async () => (await store.find('sessions', key.rowKey))!.sweepAfter.toISOString()
 
@@ -135,18 +135,18 @@ describe('a session', () => {
     expect(await elsewhere.findOwner(key)).toBeDefined()
   })
 
-  it('ends cleanly when the ring’s key that sealed it is gone', async () => {
+  it('ends cleanly when the ring’s key that sealed it is missing', async () => {
     const key = await begin()
     await store.remove('service', { partition: 'key-ring', row: '2031-05' })
     const elsewhere = openSessions({ store, ring: openRing({ store, vault: parts.newVault(), clock }), clock })
     clock.advance(60)
 
-    // This month's key is made anew where it is missing, and opens nothing of before.
+    // This month's key is created again where it is missing, and opens no earlier session.
     expect(await elsewhere.findOwner(key)).toBeUndefined()
     expect(await elsewhere.find(key)).toBeUndefined()
   })
 
-  it('is unavailable, and not over, when the store or the vault is', async () => {
+  it('is unavailable, and not ended, when the store or the vault is unavailable', async () => {
     const key = await begin()
     const cold = openSessions({ store, ring: openRing({ store, vault: parts.newVault(), clock }), clock })
 
@@ -162,7 +162,7 @@ describe('a session', () => {
     expect(await cold.findOwner(key)).toBeDefined()
   })
 
-  it('is written by one of two that race, and the other is told', async () => {
+  it('is written by one of two concurrent writers, and the other one detects it', async () => {
     const key = await begin()
     const [one, two] = [(await sessions.find(key))!, (await sessions.find(key))!]
 
@@ -174,7 +174,7 @@ describe('a session', () => {
     expect(outcomes.map((written) => written !== undefined)).toEqual([true, false])
   })
 
-  it('stays over: who had read it before its end cannot write it back', async () => {
+  it('stays ended: a caller that read it before its end cannot write it back', async () => {
     const key = await begin()
     const read = (await sessions.find(key))!
     await sessions.end(key)
@@ -183,8 +183,8 @@ describe('a session', () => {
     expect(await sessions.findOwner(key)).toBeUndefined()
   })
 
-  describe('put back by somebody who can write to the store', () => {
-    it('is what it was until its sealed absolute end, and nothing after it', async () => {
+  describe('restored by an attacker who can write to the store', () => {
+    it('is valid until its sealed absolute end, and not after it', async () => {
       const key = await begin()
       const old = (await store.find('sessions', key.rowKey))!
       await sessions.end(key)
@@ -197,7 +197,7 @@ describe('a session', () => {
       expect(await sessions.findOwner(key)).toBeUndefined()
     })
 
-    it('does not become younger by a later end written beside it', async () => {
+    it('is not extended by a later end written beside it', async () => {
       const key = await begin()
       const { etag, ...row } = (await store.find('sessions', key.rowKey))!
       const absoluteEnd = String(Date.parse('2040-01-01'))
@@ -209,7 +209,7 @@ describe('a session', () => {
   })
 
   describe('with a setting that allows a read from memory', () => {
-    it('is read once in that time, and its end elsewhere is seen after it', async () => {
+    it('is read once in that time, and its end on another instance takes effect after it', async () => {
       const here = openSessions({ store, ring, clock, cacheSeconds: 30 })
       const key = await begin('shop', here)
       await here.findOwner(key)
@@ -259,7 +259,7 @@ describe('a session', () => {
     })
   })
 
-  it('from last month opens as long as it lives', async () => {
+  it('from last month opens until it ends', async () => {
     clock.set('2031-05-31T23:59:59Z')
     const key = await begin()
 

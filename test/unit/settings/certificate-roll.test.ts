@@ -4,7 +4,7 @@ import { refusalsOf, settingsWith } from './environment.ts'
 const laptop = { AzureAd__Instance: 'https://localhost:7171/', Broker__GraphUrl: 'https://localhost:7174' }
 
 describe('Microsoft Graph', () => {
-  it("is the one of the instance's cloud where nothing is said", () => {
+  it("is the one of the instance's cloud by default", () => {
     expect(settingsWith().provider.graphUrl).toBe('https://graph.microsoft.com')
     expect(settingsWith({ AzureAd__Instance: 'https://localhost:7171/' }).provider.graphUrl).toBeUndefined()
   })
@@ -23,14 +23,14 @@ describe('Microsoft Graph', () => {
     ['http://localhost:7174', 'is http; https is required, also on loopback'],
     ['https://graph.microsoft.com/v1.0', 'has a path'],
     ['https://graph.microsoft.us', 'is in Azure Government, but AzureAd__Instance is in Azure'],
-  ])('is nothing else: %s', (value, problem) => {
+  ])('is refused otherwise: %s', (value, problem) => {
     expect(refusalsOf({ Broker__GraphUrl: value })).toEqual([`Broker__GraphUrl ${problem}`])
     expect(settingsWith({ Broker__GraphUrl: 'https://graph.microsoft.com' }).provider.graphUrl).toBeDefined()
   })
 })
 
 describe('the overlap of two versions', () => {
-  it('is not shorter than an instance may take to learn of a roll', () => {
+  it('is at least as long as the time until every instance knows of a roll', () => {
     const read = { Broker__CertificateReadSeconds: '60' }
 
     expect(refusalsOf({ ...read, Broker__CertificateOverlapSeconds: '119' })).toEqual([

@@ -13,7 +13,7 @@ const spa = (changes: object) => json({ ...frontEnd, ...changes })
 const place = 'Broker__FrontEnds[0]'
 
 describe('a front end', () => {
-  it('is taken with all its members', () => {
+  it('is accepted with all its members', () => {
     const whole = {
       id: 'spa-2',
       kind: 'session',
@@ -96,7 +96,7 @@ describe('a front end', () => {
     [{ apis: [{ name: 'a', scopes: ['api://a/x'], secrets: 1 }] }, `${place}.apis[0].secrets is unknown`],
   ])('is refused where a member is bad: %j', (changes, refusal) => expect(refusalsOf(spa(changes))).toEqual([refusal]))
 
-  it('of OAuth clients has redirect URIs, with or without APIs, and nothing of session front ends', () => {
+  it('of OAuth clients has redirect URIs, with or without APIs, and no member of session front ends', () => {
     const client = {
       id: 'app',
       kind: 'oauth',
@@ -121,7 +121,7 @@ describe('a front end', () => {
     refused({ kind: 'session' }, `${place}.redirectUris belongs to an OAuth client`)
   })
 
-  it('with a member that is unknown is refused, with the one that was meant', () => {
+  it('with an unknown member is refused, and the error suggests the right one', () => {
     expect(problemsOf(spa({ returnUrl: ['https://app.example.com/'] }))).toEqual([
       { setting: `${place}.returnUrl`, problem: 'is unknown', fix: 'Did you mean returnUrls?' },
     ])
@@ -132,7 +132,7 @@ describe('a front end', () => {
     expect(settingsWith(json(frontEnd, { ...frontEnd, id: 'other' })).frontEnds).toHaveLength(2)
   })
 
-  it('is told all its problems at once, those between members too', () => {
+  it('is reported with all its problems at once, those between members too', () => {
     const changes = spa({ id: 'A', kind: 'x', colour: 1, returnUrls: ['https://other.example/'], apis: 'none' })
 
     expect(problemsOf(changes).map(({ setting }) => setting)).toEqual([
@@ -150,7 +150,7 @@ describe('a front end', () => {
     ['{"id":"spa"}', /^Broker__FrontEnds is not an array$/],
     ['["spa"]', /^Broker__FrontEnds\[0\] is not an object$/],
     ['[null]', /^Broker__FrontEnds\[0\] is not an object$/],
-  ])('stands in one JSON array, and not in: %s', (value, refusal) => {
+  ])('is an element of one JSON array, and not of: %s', (value, refusal) => {
     const [found, ...more] = refusalsOf({ Broker__FrontEnds: value })
 
     expect(found).toMatch(refusal)
@@ -183,7 +183,7 @@ describe('an origin', () => {
     expect(refusalsOf(spa({ origins: [value] }))).toEqual([`${place}.origins[0] ${problem}`]),
   )
 
-  it('that is taken is always its own serialization, and the published schema takes it too', () => {
+  it('that is accepted is always its own serialization, and the published schema accepts it too', () => {
     const host = fc.oneof(
       fc.domain(),
       fc.ipV4(),
@@ -220,7 +220,7 @@ describe('an origin', () => {
 describe('the published schema', () => {
   const { Values } = read('local.settings.example.json') as { Values: Record<string, string> }
 
-  it('takes the example, and its own example is taken by the broker', () => {
+  it('accepts the example, and the broker accepts the example of the schema', () => {
     expect(isPublished(JSON.parse(Values['Broker__FrontEnds']!))).toBe(true)
     expect(schema.examples.length).toBeGreaterThan(0)
     for (const example of schema.examples) {
@@ -240,7 +240,7 @@ describe('the published schema', () => {
     { prompts: ['silent'] },
     { apis: [{ name: 'a', scopes: ['openid'] }] },
     { clientSecret: 'x' },
-  ])('refuses what a schema can see: %j', (changes) => {
+  ])('refuses the faults that a schema can describe: %j', (changes) => {
     expect(isPublished([{ ...frontEnd, ...changes }])).toBe(false)
     expect(isPublished([frontEnd])).toBe(true)
   })

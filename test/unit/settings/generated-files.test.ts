@@ -7,11 +7,11 @@ import { parseSettings } from '../../../shared/settings/settings.ts'
 const read = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8')
 
 describe('the generated files', () => {
-  it('say what the code says (if not: npm run generate)', async () => {
+  it('agree with the code (if not: npm run generate)', async () => {
     expect(await findDrift()).toEqual([])
   })
 
-  it('are found out when they say something else, or are not there', async () => {
+  it('are reported when they differ, or are missing', async () => {
     const [file] = generatedFiles
     const changed = { path: file!.path, content: () => `${file!.content()} `.replace('7071', '7070') }
     const absent = { path: 'docs/not-there.json', content: () => '{}' }
@@ -43,7 +43,7 @@ describe('the generated files', () => {
     }
   })
 
-  it.each(['Entra ID', 'other providers'])('are made from examples that the settings take, with %s', (provider) => {
+  it.each(['Entra ID', 'other providers'])('are made from examples that the settings accept, with %s', (provider) => {
     const environment = Object.fromEntries(
       allDeclarations
         .filter(({ about = provider }) => about === provider)

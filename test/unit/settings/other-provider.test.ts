@@ -9,7 +9,7 @@ const other = { AzureAd__Instance: undefined, AzureAd__TenantId: undefined, Brok
 const otherWith = (changes: Changes = {}) => ({ ...other, ...changes })
 
 describe('another provider', () => {
-  it('is named by its issuer, and is asked for nothing that it may not have', () => {
+  it('is named by its issuer, and no optional feature is requested by default', () => {
     const settings = settingsWith(otherWith({ AzureAd__ClientId: 'Broker at Example' }))
 
     expect(settings.provider).toEqual({
@@ -34,7 +34,7 @@ describe('another provider', () => {
     'https://login.example.com',
     'https://login.example.com:8443/a',
     'https://localhost:7171/realm',
-  ])('is compared as text, so it is kept as it is written: %s', (value) =>
+  ])('is compared as text, so it is kept unchanged: %s', (value) =>
     expect(settingsWith(otherWith({ Broker__Authority: value })).provider.identity).toEqual({ authority: value }),
   )
 
@@ -96,7 +96,7 @@ describe('another provider', () => {
     expect(() => settingsWith(other)).not.toThrow()
   })
 
-  it('on a laptop takes the place of what is built in for the local one', () => {
+  it('on a laptop replaces the built-in settings of the local one', () => {
     const settings = parseSettings(withLocalDefaults({ Broker__Authority: 'https://localhost:9000/realm' }))
 
     expect(settings.provider).toMatchObject({

@@ -10,7 +10,7 @@ const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
 const ed25519 = generateKeyPairSync('ed25519').privateKey
 const secret = randomBytes(24).toString('base64url')
 
-/** A PFX begins with its version, 3; what follows is encrypted and looks like nothing. */
+/** A PFX begins with its version, 3; the rest is encrypted and has no recognisable form. */
 const pfx = Buffer.concat([Buffer.from([0x30, 0x82, 0x04, 0x03, 0x02, 0x01, 0x03]), randomBytes(1024)])
 
 const keys: Record<string, string> = {
@@ -35,7 +35,7 @@ const keys: Record<string, string> = {
   'JSON Web Key': JSON.stringify(rsa.export({ format: 'jwk' })),
 }
 
-/** Refused for this name, and no piece of what is secret in what is said. */
+/** Expects a refusal that names this setting and contains no part of the secret. */
 function expectRefusedSilently(changes: Changes, setting: string, hidden: string) {
   const error = errorOf(changes)
   expect(error.problems.map((problem) => problem.setting)).toContain(setting)
@@ -45,7 +45,7 @@ function expectRefusedSilently(changes: Changes, setting: string, hidden: string
 }
 
 describe('a private key', () => {
-  it.each(Object.entries(keys))('is refused in a setting of the broker, whatever it is called: %s', (_, key) => {
+  it.each(Object.entries(keys))('is refused in a setting of the broker, under any name: %s', (_, key) => {
     expectRefusedSilently({ Broker__Anything: key }, 'Broker__Anything', key)
     expectRefusedSilently(
       { AzureAd__ClientCredentials__0__Base64EncodedValue: key },
@@ -72,7 +72,7 @@ describe('a private key', () => {
     ])
   })
 
-  it('is not seen where there is none: the same settings with long texts are taken', () => {
+  it('is not reported where there is none: the same settings with long texts are accepted', () => {
     const longUrl = `https://app.example.com/${'MIIEvQIBADANBgkqhkiG9w0BAQEFAASC'.toLowerCase().repeat(4)}`
 
     expect(
@@ -80,7 +80,7 @@ describe('a private key', () => {
     ).toHaveLength(1)
   })
 
-  it('in a setting of somebody else is not looked for', () => {
+  it('is not searched for in a setting of another program', () => {
     expect(() => settingsWith({ OTHER_KEY: keys['PEM of PKCS #8'], WEBSITE_AUTH_SIGNING_KEY: secret })).not.toThrow()
   })
 })
@@ -107,7 +107,7 @@ describe('a secret', () => {
     'MICROSOFT_PROVIDER_AUTHENTICATION_SECRET',
     'APPSETTING_AzureAd__ClientSecret',
     'OTHER_CLIENT_SECRET_NAME',
-  ])('that the platform or another program has is none of our business: %s', (name) =>
+  ])('of the platform or of another program is ignored: %s', (name) =>
     expect(() => settingsWith({ [name]: secret })).not.toThrow(),
   )
 
@@ -137,7 +137,7 @@ describe('a connection string', () => {
     ])
   })
 
-  it('with an account key is refused as the storage of the host, with what to write in its place', () => {
+  it('with an account key is refused as the storage of the host, with the setting to use instead', () => {
     expectRefusedSilently({ AzureWebJobsStorage: withKey }, 'AzureWebJobsStorage', secret)
     expect(errorOf({ AzureWebJobsStorage: withKey }).problems[0]?.fix).toMatch(
       /UseDevelopmentStorage=true.*AzureWebJobsStorage__accountName/,
@@ -148,7 +148,7 @@ describe('a connection string', () => {
     ['AzureWebJobsStorage', 'UseDevelopmentStorage=true'],
     ['AzureWebJobsStorage__accountName', 'contoso'],
     ['APPLICATIONINSIGHTS_CONNECTION_STRING', 'InstrumentationKey=11111111-1111-4111-8111-111111111111'],
-  ])('without a key is taken: %s', (name, value) => expect(() => settingsWith({ [name]: value })).not.toThrow())
+  ])('without a key is accepted: %s', (name, value) => expect(() => settingsWith({ [name]: value })).not.toThrow())
 })
 
 describe('a secret in a developer’s shell', () => {

@@ -48,7 +48,7 @@ describe('settings', () => {
     })
   })
 
-  it('of a laptop, as built in, are taken', () => {
+  it('that are built in for a laptop are accepted', () => {
     const settings = parseSettings(localDefaults)
 
     expect(settings.baseUrl).toBe('http://localhost:7071')
@@ -62,7 +62,7 @@ describe('settings', () => {
     ])
   })
 
-  it('of a laptop give way to what is set, by its older name too', () => {
+  it('of a laptop are replaced by those that are set, also under an older name', () => {
     const settings = parseSettings(
       withLocalDefaults({
         Broker__SignInSeconds: '60',
@@ -76,7 +76,7 @@ describe('settings', () => {
     expect(settings.credential.vaultUrl).toBe('https://localhost:9999')
   })
 
-  it('that are missing are all named at once, each with what to write', () => {
+  it('that are missing are all named at once, each with an example', () => {
     const error = (() => {
       try {
         return parseSettings({})
@@ -124,7 +124,7 @@ describe('settings', () => {
     ])
   })
 
-  it('never show a value in what is said of them', () => {
+  it('never have their value in an error', () => {
     const marker = 'QmFyZS1tYXJrZXI'
     const bad = Object.fromEntries(Object.keys(localDefaults).map((name) => [name, `${marker} ${name}`]))
     const inJson = JSON.stringify([
@@ -201,7 +201,7 @@ describe('the identity provider', () => {
   it.each([
     ['https://login.microsoftonline.com', 'https://login.microsoftonline.com/'],
     ['https://localhost:7171', 'https://localhost:7171/'],
-  ])('is taken at a login host of a cloud or on loopback, with a slash at its end: %s', (value, instance) =>
+  ])('is accepted at a login host of a cloud or on loopback, with a slash at its end: %s', (value, instance) =>
     expect(settingsWith({ AzureAd__Instance: value }).provider.identity).toMatchObject({ instance }),
   )
 
@@ -213,7 +213,7 @@ describe('the identity provider', () => {
     ['https://login.microsoftonline.com.example.com/', 'is not a login host of an Azure cloud'],
     ['https://login.windows.net/', 'is an alias, which no token names as its issuer'],
     ['https://20.190.128.1/', 'is an IP address'],
-  ])('is refused elsewhere: %s', (value, problem) =>
+  ])('is refused at another host: %s', (value, problem) =>
     expect(refusalsOf({ AzureAd__Instance: value })).toEqual([`AzureAd__Instance ${problem}`]),
   )
 
@@ -229,7 +229,7 @@ describe('the identity provider', () => {
     expect(refusalsOf({ AzureAd__TenantId: value })).toEqual([`AzureAd__TenantId ${problem}`]),
   )
 
-  it('takes a GUID in capitals, and compares it in small letters', () => {
+  it('accepts a GUID in capitals, and compares it in small letters', () => {
     const tenant = environment.AzureAd__TenantId.toUpperCase()
 
     expect(settingsWith({ AzureAd__TenantId: tenant }).provider.identity).toMatchObject({
@@ -325,7 +325,7 @@ describe('the credential', () => {
     expect(settingsWith({ [name]: 'broker-2' }).credential.certificateName).toBe('broker-2')
   })
 
-  it('is taken by its older names, which mean the same', () => {
+  it('is accepted under its older names, which mean the same', () => {
     const newer = without(`${credential}SourceType`, `${credential}KeyVaultUrl`, `${credential}KeyVaultCertificateName`)
     const settings = settingsWith({
       ...newer,
@@ -337,7 +337,7 @@ describe('the credential', () => {
     expect(settings.credential).toMatchObject({ vaultUrl: 'https://other.vault.azure.net', certificateName: 'signing' })
   })
 
-  it('may have both names where they say the same, and not where they differ', () => {
+  it('may have both names where they have the same value, and not where they differ', () => {
     const same = { [`${older}KeyVaultCertificateName`]: 'broker' }
     const different = { [`${older}KeyVaultCertificateName`]: 'other' }
 
@@ -371,7 +371,7 @@ describe('the credential', () => {
   })
 
   it.each(['http://127.0.0.1:41056/MSI/token/', 'http://169.254.129.6:8081/msi/token', 'http://[::1]:7173/msi/token'])(
-    'takes identity tokens from an endpoint that is near: %s',
+    'requests identity tokens from a local endpoint: %s',
     (value) => expect(settingsWith({ IDENTITY_ENDPOINT: value }).credential.managedIdentity).toBe(true),
   )
 
@@ -381,7 +381,7 @@ describe('the credential', () => {
     'http://169.254.1.1.example.com/',
     'http://a@127.0.0.1/',
     'nowhere',
-  ])('takes identity tokens from no endpoint that is not: %s', (value) =>
+  ])('requests identity tokens from no other endpoint: %s', (value) =>
     expect(problemsOf({ IDENTITY_ENDPOINT: value }).map(({ setting }) => setting)).toEqual(['IDENTITY_ENDPOINT']),
   )
 
@@ -393,7 +393,7 @@ describe('the credential', () => {
     expect(parseSettings(localDefaults).credential.managedIdentity).toBe(true)
   })
 
-  it('is sent again while fresh, or made anew each time, as is asked', () => {
+  it('is sent again while fresh, or made for each request, as configured', () => {
     expect(settingsWith({ Broker__AssertionReuse: 'False' }).credential.assertionReuse).toBe(false)
     expect(refusalsOf({ Broker__AssertionReuse: 'no' })).toEqual(['Broker__AssertionReuse is neither true nor false'])
   })
@@ -414,11 +414,11 @@ describe('the store', () => {
     ['https://table.example.com', 'is not a table service of an Azure cloud'],
     ['https://contososignin.table.core.windows.net/sessions', 'has a path'],
     ['https://contososignin.table.core.usgovcloudapi.net', 'is in Azure Government, but AzureAd__Instance is in Azure'],
-  ])('is nothing else: %s', (value, problem) =>
+  ])('is refused otherwise: %s', (value, problem) =>
     expect(refusalsOf({ Broker__TableServiceUri: value })).toEqual([`Broker__TableServiceUri ${problem}`]),
   )
 
-  it('has tables whose names begin as table names may', () => {
+  it('has tables whose names begin with a permitted character', () => {
     expect(settingsWith({ Broker__TablePrefix: 'second2' }).store.tablePrefix).toBe('second2')
     expect(refusalsOf({ Broker__TablePrefix: 'broker-2' })).toEqual([
       'Broker__TablePrefix is not a prefix of table names',
@@ -467,7 +467,7 @@ describe('names', () => {
     ['Broker__BaseURI', 'Did you mean Broker__BaseUrl? Otherwise delete it.'],
     ['Broker__FrontEnd', 'Did you mean Broker__FrontEnds? Otherwise delete it.'],
     ['Broker__Colour', 'Delete it; docs/settings.md lists the names that are read.'],
-  ])('that are unknown under the two prefixes are refused, with what was meant: %s', (name, fix) =>
+  ])('that are unknown under the two prefixes are refused, with the right name: %s', (name, fix) =>
     expect(problemsOf({ [name]: 'x' })).toEqual([{ setting: name, problem: 'is unknown', fix }]),
   )
 
@@ -479,7 +479,9 @@ describe('names', () => {
     'APPSETTING_Broker__Colour',
     'MSI_SECRET',
     'IDENTITY_HEADER',
-  ])('that are none of ours are left alone: %s', (name) => expect(() => settingsWith({ [name]: 'x' })).not.toThrow())
+  ])('that do not belong to the broker are ignored: %s', (name) =>
+    expect(() => settingsWith({ [name]: 'x' })).not.toThrow(),
+  )
 
   it.each([
     ['AzureAD__TenantId', 'is written in other upper or lower case', 'Write AzureAd__TenantId.'],
@@ -517,7 +519,7 @@ describe('names', () => {
   it.each([
     ['AzureAd__CallbackPath', '/callback'],
     ['AzureAd__SignedOutCallbackPath', '/logout/done'],
-  ])('of paths that are fixed are taken with the fixed path: %s', (name, value) =>
+  ])('of paths that are fixed are accepted with the fixed path: %s', (name, value) =>
     expect(() => settingsWith({ [name]: value })).not.toThrow(),
   )
 })

@@ -49,7 +49,7 @@ const safe: readonly (readonly [string, string])[] = [
 ]
 
 describe('a setting that switches off a check', () => {
-  it.each(unsafe)('is refused by name: %s=%s', (name, value) => {
+  it.each(unsafe)('is refused with its name: %s=%s', (name, value) => {
     expect(refusalsOf({ [name]: value })).toEqual([expect.stringMatching(`^${name} `)])
   })
 
@@ -104,7 +104,7 @@ describe('a reference that was not resolved', () => {
     ])
   })
 
-  it('repeats nothing of the reference', () => {
+  it('repeats no part of the reference', () => {
     expect(() => settingsWith({ Broker__BaseUrl: reference })).toThrow(
       expect.objectContaining({ message: expect.not.stringContaining('contoso.vault') as string }),
     )

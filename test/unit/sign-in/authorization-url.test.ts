@@ -58,7 +58,7 @@ const urlOf = (parameters: LoginParameters) =>
   new URL(authorizationUrl(metadata, transaction, redirectUri, checkHints(parameters, shop)))
 
 describe('the authorization URL', () => {
-  it('has each parameter once, with our values, whatever the hints are', () => {
+  it('has each parameter once, with the broker’s values, for any hints', () => {
     const hostile = fc.oneof(
       fc.string(),
       fc.string({ unit: 'grapheme' }),
@@ -76,7 +76,7 @@ describe('the authorization URL', () => {
         try {
           parsed = parseLoginParameters(parameters)
         } catch (error) {
-          // Too long, or a control character: refused by name.
+          // Too long, or a control character: refused with its name.
           expect(error).toMatchObject({ code: 'parameter_invalid' })
           return
         }
@@ -97,7 +97,7 @@ describe('the authorization URL', () => {
     )
   })
 
-  it('keeps what the provider put into its own address, and no verifier stands in it', () => {
+  it('keeps the query of the provider’s endpoint, and contains no code verifier', () => {
     const url = urlOf({})
 
     expect(url.searchParams.get('p')).toBe('policy')
@@ -113,7 +113,7 @@ describe('the authorization URL', () => {
 })
 
 describe('the parameters of /login', () => {
-  it('are read or refused by name, whatever they are', () => {
+  it('are read, or refused with their name, for any input', () => {
     const name = fc.oneof(
       fc.constantFrom('frontend', 'return_url', 'prompt', 'login_hint', 'domain_hint', 'claims', 'ui_locales', 'scope'),
       fc.string(),
@@ -149,12 +149,12 @@ describe('scopes', () => {
     expect(() => scopes('api://bills/write')).toThrow('scope_not_registered')
   })
 
-  it('ask for no refresh token where the front end has no API', () => {
+  it('request no refresh token where the front end has no API', () => {
     expect(scopes(undefined, plain)).toEqual(['openid', 'profile'])
     expect(() => scopes('api://bills/read', plain)).toThrow('scope_not_registered')
   })
 
-  it('that are refused are never in the URL: what is asked for is registered', () => {
+  it('that are refused are never in the URL: every requested scope is registered', () => {
     const piece = fc.constantFrom('api://orders/read', 'api://bills/read', 'openid', '.default', ' ', 'api://', 'x')
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 5 }), (pieces) => {
@@ -171,7 +171,7 @@ describe('scopes', () => {
 })
 
 describe('a claims challenge', () => {
-  it('is passed on as it was understood, or refused, whatever JSON it is', () => {
+  it('is passed on as it was parsed, or refused, for any JSON', () => {
     fc.assert(
       fc.property(fc.json(), (claims) => {
         try {

@@ -52,7 +52,7 @@ function codeOf(work: () => unknown): string {
 }
 
 describe('the fields of an answer', () => {
-  it('are read where each stands once', () => {
+  it('are read where each occurs once', () => {
     const fields = { state: 's', code: 'c', iss: issuer, error: 'e', error_subcode: 'u', session_state: 'x' }
 
     expect(parseCallback(new URLSearchParams(fields), 'query')).toEqual({
@@ -65,7 +65,7 @@ describe('the fields of an answer', () => {
     })
   })
 
-  it('are refused by code or read as visible ASCII of a bounded length, whatever they are', () => {
+  it('are refused by code or read as visible ASCII of a bounded length, for any input', () => {
     const name = fc.constantFrom('state', 'code', 'iss', 'error', 'error_subcode', 'error_description')
     const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.string({ minLength: 100, maxLength: 200 }))
     fc.assert(
@@ -94,7 +94,7 @@ describe('the texts of an error', () => {
   const read = (more: Readonly<Record<string, string>>) =>
     parseCallback(new URLSearchParams({ state: 's', error: 'access_denied', ...more }), 'query')
 
-  it('may hold any characters, and never cost the answer', () => {
+  it('may hold any characters, and never make the answer fail', () => {
     expect(read({ error_description: 'Zugriff verweigert – ä\r\n' }).errorDescription).toContain('verweigert')
     expect(read({ error_description: 'x'.repeat(5000), error_uri: 'y'.repeat(5000) })).toMatchObject({
       error: 'access_denied',
@@ -110,11 +110,11 @@ describe('an answer is checked', () => {
   const check = (more: Partial<CallbackAnswer>, of = expected) =>
     codeOf(() => checkAnswer({ ...answer, ...more }, of, profile))
 
-  it('and gives its code', () => {
+  it('and its code is returned', () => {
     expect(checkAnswer(answer, expected, profile)).toBe('a code')
   })
 
-  it('for the way it came, then its issuer, then its error, then its code: the first that is wrong is what is told', () => {
+  it('for its response mode, then its issuer, then its error, then its code: the first fault is reported', () => {
     const wrong = {
       responseMode: 'query',
       issuer: 'https://evil.example/',
@@ -129,7 +129,7 @@ describe('an answer is checked', () => {
     expect(check({ error: 'access_denied' })).toBe('sign_in_cancelled')
   })
 
-  it('for its issuer by plain comparison; one that is missing is missed only where it was announced', () => {
+  it('for its issuer by plain comparison; a missing one is refused only where the metadata announced it', () => {
     const quiet = transaction({ issuerInAnswers: false })
 
     expect(check({ issuer: undefined })).toBe('issuer_mismatch')
@@ -160,11 +160,11 @@ describe('an answer is checked', () => {
     ['the number is unknown', { errorUri: 'https://login.example/error?code=99999999' }, 'sign_in_cancelled'],
     ['the number is in the text', { errorDescription: 'AADSTS50105: …' }, 'sign_in_cancelled'],
     ['the link has no number', { errorUri: 'https://login.example/?code=50105x' }, 'sign_in_cancelled'],
-  ])('and, where it carries a number of the table, by its cause: %s', (_, more, code) => {
+  ])('and reported by its cause where it carries a known number: %s', (_, more, code) => {
     const entra = entraProfile({ instance: 'https://login.example/', tenantId: 't' })
 
     expect(codeOf(() => checkAnswer({ ...answer, error: 'access_denied', ...more }, expected, entra))).toBe(code)
-    // The texts count for nothing until state and issuer agree, and at another provider.
+    // The texts are ignored until state and issuer agree, and for another provider.
     expect(check({ error: 'access_denied', ...more })).toBe('sign_in_cancelled')
   })
 
@@ -192,7 +192,7 @@ describe('a state', () => {
   })
   afterAll(() => parts.close())
 
-  it('is taken by one of ten who try at once, on two instances, and by nobody after', async () => {
+  it('is accepted for one of ten requests at the same time, on two instances, and for none afterwards', async () => {
     const { connect } = await parts.newTables()
     const stores = [connect(), connect()]
     const expected = transaction()
@@ -207,7 +207,7 @@ describe('a state', () => {
     )
   })
 
-  it('is taken by whoever did it where the answer was lost on its way back', async () => {
+  it('is accepted for the request that used it although the store’s answer was lost', async () => {
     const { connect, network } = await parts.newTables()
     const store = connect()
     await takeCode('first' as CheckedCode, transaction(), { store, lifetimeSeconds: 300 })
@@ -216,7 +216,7 @@ describe('a state', () => {
     expect(await takeCode('a code' as CheckedCode, transaction(), { store, lifetimeSeconds: 300 })).toBe('a code')
   })
 
-  it('leaves a row that says nothing, for twice as long as its cookie lives', async () => {
+  it('leaves a row without content, for twice the life of its cookie', async () => {
     const { connect } = await parts.newTables()
     const store = connect()
     const expected = transaction({ begunAt: Date.UTC(2026, 10, 5, 12) })

@@ -41,8 +41,8 @@ export async function outOfOrder(parts: Parts, checked: CheckedCode): Promise<vo
   checkAnswer(answer, opened, parts.provider.profile)
   // @ts-expect-error -- a code straight from the answer
   await takeCode(answer.code, current, { store, lifetimeSeconds: 900 })
-  // @ts-expect-error -- a code whose state was not taken
+  // @ts-expect-error -- a code whose state was not used up
   await endpoint.redeemCode(checked, current)
-  // @ts-expect-error -- somebody whom no ID token vouched for
+  // @ts-expect-error -- a person without a verified ID token
   await sessions.begin('shop', { issuer: 'a', subject: 'b' }, { refreshToken: undefined, accessTokens: {} })
 }

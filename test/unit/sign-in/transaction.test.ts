@@ -86,7 +86,7 @@ describe('a state', () => {
 })
 
 describe('a transaction', () => {
-  it('is found by its state, whole', async () => {
+  it('is found complete by its state', async () => {
     const transaction = begin({ replaces: { partition: 'a', row: 'b' } })
 
     const opened = await openTransaction(transaction.state, cookies(await sealed(transaction)), ring)
@@ -94,7 +94,7 @@ describe('a transaction', () => {
     expect(opened).toEqual(transaction)
   })
 
-  it('says nothing of itself to whoever holds the cookie', async () => {
+  it('reveals no content to a holder of the cookie', async () => {
     const transaction = begin()
     const { value, sameSite, maxAge } = sealTransaction(transaction, await ring.current(), lifetimeSeconds)
 
@@ -123,7 +123,7 @@ describe('a transaction', () => {
     expect(await open(`${transaction.state.slice(0, 43)}.desk`, ring, [name, value])).toBe('sign_in_unknown')
   })
 
-  it('changed in any one place opens nothing', async () => {
+  it('does not open with one character changed', async () => {
     const transaction = begin()
     const [name, value] = await sealed(transaction)
     const start = value.indexOf('.') + 1
@@ -141,7 +141,7 @@ describe('a transaction', () => {
     }
   })
 
-  it('that was begun in the last minute of a month ends in the next', async () => {
+  it('that began in the last minute of a month can be completed in the next', async () => {
     const month = createClock('2026-11-30T23:59:30Z')
     const { connect } = await parts.newTables()
     const here = openRing({ store: connect(), vault: parts.newVault(), clock: month })
@@ -156,7 +156,7 @@ describe('a transaction', () => {
     expect(checkTransaction(opened, { ...current, clock: month })).toEqual(transaction)
   })
 
-  it('is good to its last millisecond, and expired after it', async () => {
+  it('is valid to its last millisecond, and expired after it', async () => {
     const start = createClock('2026-11-05T12:00:00Z')
     const transaction = begin({ begunAt: start() })
     const check = () => code(() => checkTransaction(transaction, { ...current, clock: start }))
@@ -170,7 +170,7 @@ describe('a transaction', () => {
     expect(await check()).toBe('sign_in_expired')
   })
 
-  it('is good for a front end and a return URL that are registered still, and for no other', async () => {
+  it('is valid for a front end and a return URL that are still registered, and for no other', async () => {
     const check = (...frontEnds: object[]) =>
       code(() => checkTransaction(begin(), { ...current, frontEnds: frontEndsOf(...frontEnds) }))
 
@@ -182,7 +182,7 @@ describe('a transaction', () => {
     expect(await check()).toBe('front_end_unknown')
   })
 
-  it('that a browser would drop for its size is not begun', async () => {
+  it('that a browser would drop for its size is not started', async () => {
     const returnUrl = `https://shop.example.com/${'a'.repeat(1000)}`
     const scopes = (length: number) => [`api://orders/${'a'.repeat(length)}`]
 
@@ -192,8 +192,8 @@ describe('a transaction', () => {
   })
 })
 
-describe('a browser with sign-ins left lying about', () => {
-  it('ends those that open no more, then the oldest, so that a new one is one of three', async () => {
+describe('a browser with unfinished sign-ins', () => {
+  it('loses those that no longer open, then the oldest, so that a new one is one of three', async () => {
     const [old, middle, young] = [begin({ begunAt: 1000 }), begin({ begunAt: 2000 }), begin({ begunAt: 3000 })]
     const [oldest, next, last] = [await sealed(old), await sealed(middle), await sealed(young)]
     const broken: [string, string] = ['__Host-signin-AAAAAAAA', '2026-11.AAAA']
@@ -211,7 +211,7 @@ describe('a browser with sign-ins left lying about', () => {
     expect(await ended(next, last, oldest, broken, session)).toEqual([broken[0], oldest[0]])
   })
 
-  it('repeats no name that was not given out here', async () => {
+  it('has no cookie deleted whose name the broker did not set', async () => {
     const planted = ['', 'a b c d e', 'a(b)c{d}', '<script>', 'AAAAAAAAA'].map((name): [string, string] => [
       `__Host-signin-${name}`,
       '2026-11.AAAA',

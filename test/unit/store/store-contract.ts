@@ -1,6 +1,6 @@
 /**
- * What every adapter of the store must do, told as tests. The adapter's own test file says how to open one, and how to
- * do to its network what networks do.
+ * The contract of every adapter of the store, as tests. The adapter's own test file defines how to open one, and how to
+ * cause faults in its network.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -12,7 +12,7 @@ export interface OpenedStore {
   readonly other: Store
   /** Does the next write, and loses its answer. */
   loseNextAnswer(operation: 'insert' | 'replace' | 'remove'): void
-  /** Refuses everything until `heal`. */
+  /** Refuses every request until `heal`. */
   breakDown(how: { readonly status: number } | { readonly dropConnection: true }): void
   heal(): void
   close(): Promise<void>
@@ -45,7 +45,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
         expect(await store.find('sessions', row)).toEqual({ ...row, etag })
       })
 
-      it('lets the first of two rows with one key stand', async () => {
+      it('keeps the first of two rows with one key', async () => {
         const row = aRow()
         await store.insert('sessions', row)
 
@@ -64,7 +64,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
         expect(outcomes.filter((etag) => etag !== undefined)).toHaveLength(1)
       })
 
-      it('recognises its own write whose answer was lost', async () => {
+      it('recognises its own write after a lost answer', async () => {
         const row = aRow()
         opened.loseNextAnswer('insert')
 
@@ -98,7 +98,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
     })
 
     describe('finds', () => {
-      it('nothing where there is nothing, whether the table is there or not', async () => {
+      it('no row where there is none, with and without the table', async () => {
         const fresh = await open()
         try {
           expect(await fresh.store.find('sessions', { partition: 'p', row: 'none' })).toBeUndefined()
@@ -119,7 +119,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
 
       it.each([
         ['a text of 100,000 characters', 'x'.repeat(100_000)],
-        // Azurite breaks a character at each 64 KB of a request's body, so few of them take more than a byte here.
+        // Azurite breaks a character at each 64 KB of a request's body, so few of them need more than a byte here.
         ['a text that a piece would cut in the middle of a character', `${'x'.repeat(29_999)}👋${'x'.repeat(40_000)}`],
         ['a text of 31,000 characters of two bytes', 'é'.repeat(31_000)],
         ['200 KB of bytes', randomBytes(200_000)],
@@ -159,7 +159,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
         expect(await store.find('sessions', row)).toEqual({ ...row, values: { text: 'three' }, etag: third })
       })
 
-      it('nothing where another wrote since', async () => {
+      it('no row that another instance wrote since', async () => {
         const row = aRow()
         const etag = await store.insert('sessions', row)
         await opened.other.replace('sessions', { ...row, values: { text: 'theirs' } }, etag!)
@@ -168,7 +168,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
         expect((await store.find('sessions', row))?.values).toEqual({ text: 'theirs' })
       })
 
-      it('nothing where the row is gone, and does not bring it back', async () => {
+      it('no row that was removed, and does not restore it', async () => {
         const row = aRow()
         const etag = await store.insert('sessions', row)
         await opened.other.remove('sessions', row)
@@ -188,7 +188,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
         expect(outcomes.filter((one) => one !== undefined)).toHaveLength(1)
       })
 
-      it('and recognises its own write whose answer was lost', async () => {
+      it('and recognises its own write after a lost answer', async () => {
         const row = aRow()
         const etag = await store.insert('sessions', row)
         opened.loseNextAnswer('replace')
@@ -220,7 +220,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
         expect(await store.find('sessions', row)).toBeUndefined()
       })
 
-      it('only what was read, where an etag is given', async () => {
+      it('only the state that was read, where an etag is passed', async () => {
         const row = aRow()
         const etag = await store.insert('sessions', row)
         const second = await opened.other.replace('sessions', row, etag!)
@@ -261,7 +261,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
         expect(await store.list('service', 'nobody')).toEqual([])
       })
 
-      it('a page of what may be swept, and the rest when that page is gone', async () => {
+      it('a page of the rows that may be swept, and the rest when that page has been removed', async () => {
         const fresh = await open()
         try {
           const due = new Date('2020-01-01T00:00:00Z')
@@ -293,7 +293,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
 
     describe('when it is down', () => {
       it.each([{ status: 500 }, { status: 503 }, { status: 403 }, { dropConnection: true } as const])(
-        'says so of every method, and works again afterwards (%o)',
+        'reports it from every method, and works again afterwards (%o)',
         async (how) => {
           const row = aRow()
           const etag = await store.insert('sessions', row)

@@ -31,7 +31,7 @@ describe('the sweep', () => {
   const isThere = async (row: Row, table: 'sessions' | 'states' | 'service' = 'sessions') =>
     (await store.find(table, row)) !== undefined
 
-  it('removes what ended more than ten minutes ago, in every table, and leaves what lives', async () => {
+  it('removes the rows that ended more than ten minutes ago, in every table, and keeps the live ones', async () => {
     const ended = await put('ended', '2031-05-10T11:49:59Z')
     const state = await put('state', '2031-05-10T11:00:00Z', 'states')
     const ringKey = await put('2031-02', '2031-03-01T00:00:00Z', 'service')
@@ -48,7 +48,7 @@ describe('the sweep', () => {
     expect(await Promise.all([isThere(justEnded), isThere(live), isThere(thisMonths, 'service')])).not.toContain(false)
   })
 
-  it('goes on page after page until nothing is left', async () => {
+  it('continues page after page until no expired row is left', async () => {
     await inTens(1100, (n) => put(`${n % 10}-${n}`, '2031-05-01T00:00:00Z'))
     const live = await put('live', '2031-05-11T00:00:00Z')
     network.resetRequests()

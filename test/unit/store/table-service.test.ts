@@ -34,7 +34,7 @@ const good: Answerer = (_, response) => sendJson(response, { value: [] })
 const refusal = (code: string) => ({ 'odata.error': { code, message: { lang: 'en', value: 'No.' } } })
 
 describe('a request to the table service', () => {
-  it('carries the identity’s token for storage, the version, and what kind of JSON is wanted', async () => {
+  it('carries the identity’s token for storage, the version, and the requested kind of JSON', async () => {
     let seen: Record<string, unknown> = {}
     server.answer(({ headers }, response) => {
       seen = headers
@@ -52,7 +52,7 @@ describe('a request to the table service', () => {
     expect(server.requests).toEqual(['GET /rows()?$top=1'])
   })
 
-  it('writes JSON under the condition that is given, and gets the new etag', async () => {
+  it('writes JSON under the given condition, and returns the new etag', async () => {
     const seen: unknown[] = []
     server.answer(({ headers }, response, body) => {
       seen.push(headers['if-match'], headers['content-type'], headers.prefer, body)
@@ -74,7 +74,7 @@ describe('a request to the table service', () => {
     expect((await ask()).next).toBe('NextPartitionKey=1!4!YQ--&NextRowKey=a%20b')
   })
 
-  it('is not made where no token can be had', async () => {
+  it('is not sent where no token is available', async () => {
     server.answer(good)
     const alone = createTableService({
       tableServiceUri: server.url,
@@ -87,7 +87,7 @@ describe('a request to the table service', () => {
     expect(server.requests).toEqual([])
   })
 
-  it('is not sent in clear, but to an emulator on loopback', () => {
+  it('is not sent in plain text, except to an emulator on loopback', () => {
     const authorize = () => Promise.resolve({})
 
     expect(() => createTableService({ tableServiceUri: 'http://a.table.core.windows.net', authorize })).toThrow()
@@ -96,17 +96,17 @@ describe('a request to the table service', () => {
   })
 })
 
-describe('what is not an answer of the table service', () => {
+describe('an answer that is not one of the table service', () => {
   it.each<[string, Answerer]>([
     ['a page', (_, response) => void response.setHeader('content-type', 'text/html').end('<h1>Hello</h1>')],
-    ['a page that says 404', (_, response) => void response.writeHead(404, { 'content-type': 'text/html' }).end()],
-    ['a 404 in nobody’s words', (_, response) => sendJson(response, {}, 404)],
+    ['a page with status 404', (_, response) => void response.writeHead(404, { 'content-type': 'text/html' }).end()],
+    ['a 404 without an error code', (_, response) => sendJson(response, {}, 404)],
     ['broken JSON', (_, response) => void response.setHeader('content-type', 'application/json').end('{"value":')],
     ['a list without an object around it', (_, response) => sendJson(response, [])],
     ['a redirect', (_, response) => sendJson(response, {}, 307, { location: `${server.url}/elsewhere` })],
     ['too much to do', (_, response) => sendJson(response, refusal('ServerBusy'), 503, { 'retry-after': '9' })],
     ['too much to do, with a refusal', (_, response) => sendJson(response, refusal('X'), 409, { 'retry-after': '9' })],
-  ])('%s says that the store is unavailable, and is asked for once', async (_what, answer) => {
+  ])('(%s) is reported as an unavailable store, and the request is sent once', async (_what, answer) => {
     server.answer(answer)
 
     await expect(ask()).rejects.toMatchObject({ code: 'store_unavailable' })
@@ -135,7 +135,7 @@ describe('what is not an answer of the table service', () => {
   it.each<[string, Answerer]>([
     ['hangs up', (_, response) => void response.destroy()],
     ['has a fault of its own', (_, response) => void response.writeHead(500).end('<h1>Sorry</h1>')],
-  ])('is asked for once more where the service %s', async (_what, trouble) => {
+  ])('leads to a second request where the service %s', async (_what, trouble) => {
     let times = 0
     server.answer((request, response, body) => (++times === 1 ? trouble : good)(request, response, body))
     await expect(ask()).resolves.toMatchObject({ status: 200 })
@@ -151,7 +151,7 @@ describe('what is not an answer of the table service', () => {
       'begins and stops',
       (_, response) => void response.setHeader('content-type', 'application/json').write('{"value":'),
     ],
-  ])('is given up at the deadline where it %s', async (_what, answer) => {
+  ])('fails at the deadline where it %s', async (_what, answer) => {
     server.answer(answer)
 
     await expect(letDeadlinePass(ask, () => server.requests.length > 0)).rejects.toMatchObject({

@@ -38,7 +38,7 @@ describe('the export queue', () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
-  it('starts its worker some time after the first answer, and takes along what happened before', async () => {
+  it('starts its worker some time after the first answer, and sends the earlier items too', async () => {
     const { exportQueue, reports, workers } = parts()
     exportQueue.operation(operation)
     await vi.advanceTimersByTimeAsync(60_000)
@@ -51,7 +51,7 @@ describe('the export queue', () => {
     expect(reports).toEqual([{ operations: [operation], metrics: [] }])
   })
 
-  it('starts none where there is nothing to tell', async () => {
+  it('starts no worker where there is nothing to report', async () => {
     const { exportQueue, workers } = parts()
     exportQueue.wake()
     await vi.advanceTimersByTimeAsync(60_000)
@@ -59,7 +59,7 @@ describe('the export queue', () => {
     expect(workers).toHaveLength(0)
   })
 
-  it('adds sums up, and keeps the newest of what is only true now', async () => {
+  it('adds up counters, and keeps the newest value of a gauge', async () => {
     const { exportQueue, reports } = parts()
     for (let i = 0; i < 1000; i++) exportQueue.counter('reads', 1, { front_end: i % 2 === 0 ? 'shop' : 'desk' })
     exportQueue.gauge('age', 1)
@@ -73,7 +73,7 @@ describe('the export queue', () => {
     ])
   })
 
-  it('has one report under way; what comes meanwhile waits up to a bound, and the rest is counted', async () => {
+  it('sends one report at a time; later items wait up to a limit, and the rest is counted', async () => {
     const taken = Promise.withResolvers<undefined>()
     const { exportQueue, reports } = parts(() => taken.promise)
     exportQueue.operation(operation)
@@ -92,7 +92,7 @@ describe('the export queue', () => {
     ])
   })
 
-  it('keeps a bounded number of sums, however many different ones there are', async () => {
+  it('keeps a limited number of sums', async () => {
     const { exportQueue, reports } = parts()
     for (let i = 0; i < 10_000; i++) exportQueue.counter('reads', 1, { front_end: String(i) })
     exportQueue.wake()
@@ -100,7 +100,7 @@ describe('the export queue', () => {
     expect(reports[0]!.metrics).toHaveLength(1_000)
   })
 
-  it('starts a worker that ended anew, a minute later', async () => {
+  it('restarts a worker that ended, a minute later', async () => {
     const { exportQueue, workers, faults } = parts()
     exportQueue.operation(operation)
     exportQueue.wake()
@@ -116,7 +116,7 @@ describe('the export queue', () => {
     expect(workers).toHaveLength(2)
   })
 
-  it('stops a worker that hangs, and counts what it had', async () => {
+  it('stops a worker that hangs, and counts the items that it had', async () => {
     let hangs = true
     const { exportQueue, workers, reports } = parts(() => (hangs ? new Promise(() => undefined) : Promise.resolve()))
     exportQueue.operation(operation)
@@ -130,7 +130,7 @@ describe('the export queue', () => {
     expect(reports[1]!.metrics).toMatchObject([{ name: 'broker.telemetry.dropped', value: 1 }])
   })
 
-  it('sends what is left at the end, and stops the worker', async () => {
+  it('sends the remaining items at the end, and stops the worker', async () => {
     const { exportQueue, reports, workers } = parts()
     exportQueue.operation(operation)
     await exportQueue.flush()
@@ -153,7 +153,7 @@ describe('the export queue', () => {
     expect(faults).toHaveLength(1)
   })
 
-  it('starts no worker after the end, whenever the last one has taken what it had', async () => {
+  it('starts no worker after the end, at any time after the last one received its items', async () => {
     let taken: () => void = () => undefined
     const { exportQueue, workers } = parts(() => new Promise<void>((resolve) => (taken = resolve)))
     exportQueue.operation(operation)
@@ -169,7 +169,7 @@ describe('the export queue', () => {
     expect(workers).toMatchObject([{ stopped: true }])
   })
 
-  it('throws at nobody where no worker can be started', async () => {
+  it('throws no error at a caller where no worker can be started', async () => {
     const faults: unknown[] = []
     const startWorker = () => {
       throw new Error('no threads')

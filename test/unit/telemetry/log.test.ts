@@ -19,7 +19,7 @@ describe('the log', () => {
   })
 
   it.each(['token', 'cookie', 'username', 'email', 'claims', 'headers', 'body', '__proto__'])(
-    'has no field %s, whoever passes one',
+    'drops the field %s from any caller',
     (name) => {
       const fields = Object.fromEntries([[name, 'the-secret']]) as LogFields
 
@@ -27,13 +27,13 @@ describe('the log', () => {
     },
   )
 
-  it('leaves out what is not there', () => {
+  it('leaves out undefined fields', () => {
     expect(written((log) => log('info', 'refused', { reference: undefined, detail: undefined }))).toEqual([
       'info {"event":"refused"}',
     ])
   })
 
-  it('is one line of JSON, whatever stands in a detail', () => {
+  it('is one line of JSON, with any text in a detail', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (detail) => {
         const [line = ''] = written((log) => log('info', 'refused', { detail: `${detail}\r\nforged {"event":"x"}` }))
@@ -45,8 +45,8 @@ describe('the log', () => {
   })
 })
 
-describe('what the log says of an error', () => {
-  it('is its code, whose it is, and the detail of our own', () => {
+describe('the log entry of an error', () => {
+  it('contains its code, the responsible party, and the broker’s own detail', () => {
     expect(describeError(new BrokerError('provider_unavailable', { detail: 'status 503' }))).toEqual({
       code: 'provider_unavailable',
       responsible: 'provider',
@@ -54,7 +54,7 @@ describe('what the log says of an error', () => {
     })
   })
 
-  it('names the responsible of each code, so that an alert finds who can mend it', () => {
+  it('names the responsible of each code, so that an alert reaches the party that can repair it', () => {
     for (const code of Object.keys(errorCatalogue) as ErrorCode[]) {
       expect(describeError(new BrokerError(code))).toMatchObject({
         code,
@@ -63,7 +63,7 @@ describe('what the log says of an error', () => {
     }
   })
 
-  it('is nothing of the message of an error that nobody named', () => {
+  it('contains no part of the message of an unknown error', () => {
     const thrown = Object.assign(new TypeError('cannot read the-secret of undefined'), { code: 'ERR_X' })
 
     const described = JSON.stringify(describeError(asBrokerError(thrown)))
@@ -72,7 +72,7 @@ describe('what the log says of an error', () => {
     expect(described).toMatch(/"code":"internal".*TypeError ERR_X at /)
   })
 
-  it('is nothing of a message that has lines like those of a stack', () => {
+  it('contains no part of a message that has lines like those of a stack', () => {
     const described = describeError(
       asBrokerError(new Error('Unexpected token\n    at the-secret (x.ts:1:1)\nat the-secret')),
     )
@@ -84,14 +84,14 @@ describe('what the log says of an error', () => {
   it.each([
     ['a text', 'the-secret'],
     ['an object', { message: 'the-secret' }],
-    ['nothing', undefined],
-  ])('is nothing of %s that was thrown', (_, thrown) => {
+    ['undefined', undefined],
+  ])('contains no part of %s that was thrown', (_, thrown) => {
     const described = describeError(asBrokerError(thrown))
 
     expect(described).toEqual({ code: 'internal', responsible: 'operator', detail: undefined })
   })
 
-  it('is nothing of the members, which are for the reader of the answer', () => {
+  it('contains none of the members, which are for the reader of the answer', () => {
     const error = new BrokerError('parameter_invalid', { members: { parameter: 'the-secret' } })
 
     expect(JSON.stringify(describeError(error))).not.toContain('the-secret')

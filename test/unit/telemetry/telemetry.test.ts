@@ -25,7 +25,7 @@ function parts() {
 }
 
 describe('an invocation', () => {
-  it('is told whole where a step happened in it, with the calls of whoever worked for it', async () => {
+  it('is reported in full where a step happened in it, with all calls that it caused', async () => {
     const { operations, telemetry } = parts()
     await telemetry.invocation(traceParent, async () => {
       await Promise.all([telemetry.span(call, () => Promise.resolve()), telemetry.span(call, () => Promise.resolve())])
@@ -34,7 +34,7 @@ describe('an invocation', () => {
     expect(operations).toMatchObject([{ parent: { kind: 'host', traceParent }, spans: [call, call] }])
   })
 
-  it('is in the sums only where none did', async () => {
+  it('is only counted where no step happened', async () => {
     const { operations, telemetry } = parts()
     await telemetry.invocation(traceParent, () => telemetry.span(call, () => Promise.resolve()))
     expect(operations).toEqual([])
@@ -57,7 +57,7 @@ describe('an invocation', () => {
     ])
   })
 
-  it('has what goes on after its answer told under the same request', async () => {
+  it('has the work after its answer reported under the same request', async () => {
     const { operations, telemetry } = parts()
     let late: Promise<void> | undefined
     await telemetry.invocation(traceParent, () => {
@@ -72,7 +72,7 @@ describe('an invocation', () => {
     ])
   })
 
-  it('is not told where the host does not keep it, unless it failed', async () => {
+  it('is not reported where the host does not sample it, unless it failed', async () => {
     const { operations, telemetry, flowEvents } = parts()
     const unsampled = traceParent.replace(/01$/, '00')
     await telemetry.invocation(unsampled, () => flowEvents.track('session', {}, () => Promise.resolve()))
@@ -92,7 +92,7 @@ describe('an invocation', () => {
     `00-${'0'.repeat(32)}-${'b'.repeat(16)}-01`,
     `${traceParent}\r\nx: y`,
     `ff-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
-  ])('of which the host says %j is told under no request, and works all the same', async (received) => {
+  ])('with the trace context %j is reported under no request, and works as well', async (received) => {
     const { operations, telemetry } = parts()
     const result = await telemetry.invocation(received, () => {
       telemetry.event('broker.session', {}, {})
@@ -111,7 +111,7 @@ describe('an invocation', () => {
     expect(operations[0]!.spans.length).toBeLessThan(100)
   })
 
-  it('is one of so many a second that are told, and of more that failed', async () => {
+  it('is one of a limited number a second that are reported, with a higher limit for failures', async () => {
     const { operations, telemetry, flowEvents } = parts()
     const one = (work: () => Promise<void>) =>
       telemetry.invocation(traceParent, () => flowEvents.track('session', {}, work)).catch(() => undefined)
@@ -124,8 +124,8 @@ describe('an invocation', () => {
   })
 })
 
-describe('a flood of what anybody can send', () => {
-  it('is told in part, and hides neither a fault of ours nor who signs in', async () => {
+describe('a flood of requests that any caller can send', () => {
+  it('is reported in part, and hides neither a fault of the broker nor a sign-in', async () => {
     const { operations, sums, telemetry, flowEvents } = parts()
     const one = (work: () => Promise<void>) =>
       telemetry.invocation(traceParent, () => flowEvents.track('returned', {}, work)).catch(() => undefined)
@@ -146,7 +146,7 @@ describe('a flood of what anybody can send', () => {
 })
 
 describe('a call', () => {
-  it('that fails is told by a code of ours, and never by a message', async () => {
+  it('that fails is reported by a code of the broker, and never by a message', async () => {
     const { operations, telemetry } = parts()
     const secret = 'what-somebody-sent'
     await telemetry.invocation(traceParent, async () => {
@@ -162,7 +162,7 @@ describe('a call', () => {
     expect(JSON.stringify(operations)).not.toContain(secret)
   })
 
-  it('throws what it threw', async () => {
+  it('passes the error on', async () => {
     const { telemetry } = parts()
     const error = new BrokerError('store_unavailable')
     const work = telemetry.invocation(traceParent, () => telemetry.span(call, () => Promise.reject(error)))
@@ -179,7 +179,7 @@ describe('a step', () => {
     expect(sums.map(({ fields }) => fields.front_end)).toEqual(['shop', undefined])
   })
 
-  it('is cold until it was done once', async () => {
+  it('is cold until it has completed once', async () => {
     const { sums, flowEvents } = parts()
     await flowEvents.track('token', {}, () => Promise.reject(new BrokerError('internal'))).catch(() => undefined)
     await flowEvents.track('token', {}, () => Promise.resolve())
@@ -188,7 +188,7 @@ describe('a step', () => {
     expect(sums.map(({ fields }) => fields.instance)).toEqual(['cold', 'cold', 'warm', 'cold'])
   })
 
-  it('that fails says whose it is, also for what nobody thought of', async () => {
+  it('that fails names the responsible party, also for an unexpected error', async () => {
     const { sums, flowEvents } = parts()
     for (const error of [new BrokerError('signed_out'), new TypeError('x')]) {
       await flowEvents.track('token', {}, () => Promise.reject(error)).catch(() => undefined)

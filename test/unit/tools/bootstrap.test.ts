@@ -80,7 +80,7 @@ async function start() {
 const runs = { code: 0, stdout: 'it runs --port 0\n' }
 
 describe('a command in a clone', () => {
-  it('whose packages are those of the lock file installs nothing and prints nothing of its own', async () => {
+  it('whose packages are those of the lock file installs no package and prints no line of its own', async () => {
     await install(all)
 
     expect(await start()).toEqual({ ...runs, stderr: '' })
@@ -90,7 +90,7 @@ describe('a command in a clone', () => {
   it.each([
     ['that is bare', () => Promise.resolve(), 'The packages are not installed'],
     [
-      'whose installation did not end',
+      'with an installation that did not end',
       () => mkdir(path.join(folder, 'node_modules')),
       'The packages are not installed',
     ],
@@ -101,7 +101,7 @@ describe('a command in a clone', () => {
       'Development dependencies are missing (node and 1 more)',
     ],
     [
-      'whose lock file is newer',
+      'with a newer lock file',
       async () => {
         await install(all)
         await writeLock({ ...packages, zod: { version: '4.0.1', integrity: 'sha512-newer' } })
@@ -109,7 +109,7 @@ describe('a command in a clone', () => {
       'The lock file has other versions of 1 packages',
     ],
     [
-      'whose package has the same version and other contents',
+      'with a package of the same version and other contents',
       async () => {
         await install(all)
         await writeLock({ ...packages, zod: { version: '4.0.0', integrity: 'sha512-other' } })
@@ -117,7 +117,7 @@ describe('a command in a clone', () => {
       'The lock file has other versions of 1 packages',
     ],
     [
-      'whose Node has no binary',
+      'with a Node package that has no binary',
       async () => {
         await install(all)
         await rm(path.join(folder, 'node_modules/node/bin/node'))

@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
 const input = () => path.join(folder, 'input.ts')
-/** Stands for esbuild: what comes out is the input as it is now. */
+/** Replaces esbuild: the output is the current input. */
 const bundle = async (): Promise<Bundled> => {
   bundles += 1
   const contents = await readFile(input())
@@ -33,7 +33,7 @@ const write = async (text: string) => {
 const build = () => bundleUnlessKept('worker', bundle, path.join(folder, 'cache'))
 
 describe('a kept bundle', () => {
-  it('is returned while its inputs have the same content, whatever their times', async () => {
+  it('is returned while its inputs have the same content, with any modification times', async () => {
     await write('first')
     const made = await build()
     await write('first')
@@ -45,7 +45,7 @@ describe('a kept bundle', () => {
     expect(kept.metafile).toEqual(made.metafile)
   })
 
-  it('is not returned after an input has changed or is gone', async () => {
+  it('is not returned after an input has changed or is missing', async () => {
     await write('first')
     await build()
     await write('other')

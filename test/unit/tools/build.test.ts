@@ -1,4 +1,4 @@
-/** The bundle: what is in the folder, what is not, and what happens when two build at once. */
+/** The bundle: the content of the folder, and the result of two builds at the same time. */
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
@@ -41,7 +41,7 @@ describe('the folder', () => {
     }
   })
 
-  it('has linked source maps when asked, and none otherwise', async () => {
+  it('has linked source maps on request, and none otherwise', async () => {
     await build({ entry: fixture('app'), outdir, sourcemap: true })
     expect(await readdir(outdir)).toContain('index.mjs.map')
     expect(await read('index.mjs')).toContain('//# sourceMappingURL=index.mjs.map')
@@ -50,7 +50,7 @@ describe('the folder', () => {
     expect((await readdir(outdir)).filter((name) => name.endsWith('.map'))).toEqual([])
   })
 
-  it('replaces whatever was there, and clean removes it', async () => {
+  it('replaces all earlier content, and clean removes it', async () => {
     await mkdir(outdir)
     await writeFile(path.join(outdir, 'stale.mjs'), '')
 
@@ -62,7 +62,7 @@ describe('the folder', () => {
     await clean(outdir)
   })
 
-  it('is left alone when nothing changed', async () => {
+  it('is not written when no source changed', async () => {
     await build({ entry: fixture('app'), outdir })
     const { ino } = await stat(outdir)
 
@@ -71,7 +71,7 @@ describe('the folder', () => {
     expect((await stat(outdir)).ino).toBe(ino)
   })
 
-  it('is complete after several builds at the same time, which leave nothing beside it', async () => {
+  it('is complete after several builds at the same time, which leave no file beside it', async () => {
     const all = ['app', 'bundled', 'app', 'core-module'].map((name) => build({ entry: fixture(name), outdir }))
     const results = await Promise.all(all)
 
@@ -98,14 +98,14 @@ describe('sizes', () => {
     expect(Object.keys(metafile.inputs).some((file) => file.includes('msal'))).toBe(true)
   })
 
-  it('take index.mjs for the entry, whatever the chunks of the broker are called', async () => {
+  it('use index.mjs as the entry, with any names of the broker’s chunks', async () => {
     const { entryBytes } = await build({ outdir })
 
     expect(entryBytes).toBeGreaterThanOrEqual((await stat(path.join(outdir, 'index.mjs'))).size)
   })
 })
 
-describe('what is bundled', () => {
+describe('the bundled code', () => {
   it('runs on the functions host, SDKs and CommonJS included', async () => {
     const host = await serve('bundled')
     try {
@@ -116,7 +116,7 @@ describe('what is bundled', () => {
     }
   })
 
-  it('has MSAL, and nothing by which it could sign with a private key or print what it sends', async () => {
+  it('has MSAL, and no code that could sign with a private key or print a request', async () => {
     const { metafile } = await build({ outdir })
 
     const packages = new Set(
@@ -128,7 +128,7 @@ describe('what is bundled', () => {
     expect(built.filter((text) => text.includes('No private key signs in this process.')).length).toBeGreaterThan(0)
   })
 
-  it('may have a dependency that asks for a package which is not installed', async () => {
+  it('may have a dependency that requires a package which is not installed', async () => {
     const dependency = path.join(folder, 'node_modules/asks')
     await mkdir(dependency, { recursive: true })
     await writeFile(path.join(dependency, 'package.json'), JSON.stringify({ name: 'asks', main: 'index.js' }))
@@ -161,7 +161,7 @@ describe('what is bundled', () => {
 })
 
 describe('watching', () => {
-  it('builds again when a source changes, and goes on after a mistake', async () => {
+  it('builds again when a source changes, and continues after a mistake', async () => {
     const entry = path.join(folder, 'entry.ts')
     await writeFile(entry, 'console.log("first")\n')
     const results: (BuildResult | LocalError)[] = []

@@ -84,7 +84,7 @@ describe('check-layout', () => {
     ])
   })
 
-  it('finds nothing in this tree', () => {
+  it('finds no fault in this tree', () => {
     const page = readFileSync(path.join(import.meta.dirname, '../../../docs/architecture.md'), 'utf8')
     const files = readSources()
 

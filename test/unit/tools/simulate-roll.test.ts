@@ -23,30 +23,30 @@ function known(changes: Partial<RecordedVersion> = {}): CertificateRecord {
 const kinds = (record: CertificateRecord, canRegister = true) =>
   foresee(record, { now, pace, canRegister }).map(({ step }) => step.kind)
 
-describe('what a roll would do', () => {
-  it('is nothing while the newest version is accepted', () => {
+describe('the plan of a roll', () => {
+  it('is empty while the newest version is accepted', () => {
     expect(kinds(known())).toEqual([])
   })
 
-  it('is to ask, to add and to ask twice, where the vault has made a version', () => {
+  it('is to probe, to add and to probe twice, where the vault has made a version', () => {
     expect(kinds(withAnother(known(), newId, now))).toEqual(['probe', 'register', 'probe', 'wait', 'probe'])
   })
 
-  it('ends with the old key taken away after the overlap, where the broker had added it', () => {
+  it('ends with the removal of the old key after the overlap, where the broker had added it', () => {
     const steps = foresee(withAnother(known({ keyId }), newId, now), { now, pace, canRegister: true })
 
     expect(steps.map(({ step }) => step.kind).slice(-2)).toEqual(['wait', 'remove'])
     expect(steps.at(-1)).toMatchObject({ at: now + pace.settle + pace.overlap, step: { version: { version: oldId } } })
   })
 
-  it('waits for somebody where the keys are not the broker’s to change, and adds nothing', () => {
+  it('waits for an operator where the broker may not change the keys, and adds no key', () => {
     const steps = foresee(withAnother(known({ keyId }), newId, now), { now, pace, canRegister: false })
 
     expect(new Set(steps.map(({ step }) => step.kind))).toEqual(new Set(['probe', 'wait']))
     expect(steps[0]?.expected).toContain('once somebody has registered it')
   })
 
-  it('asks anew about what an interrupted run may have added, and comes to an end from every status', () => {
+  it('probes again the key that an interrupted run may have added, and comes to an end from every status', () => {
     const all = ['new', 'unregistered', 'registering', 'registered', 'accepted', 'removing', 'removed'] as const
     for (const status of all) {
       const record = withAnother(known({ status, keyId }), newId, now)

@@ -28,7 +28,7 @@ beforeAll(async () => {
 beforeEach(() => parts.reset())
 afterAll(() => parts.close())
 
-/** Every call, with the operation that a fault strikes and what a 404 of it means. */
+/** Every call, with the operation that a fault strikes and the meaning of its 404. */
 const calls: readonly (readonly [
   operation: NonNullable<VaultFault['operation']>,
   ask: () => Promise<unknown>,
@@ -63,7 +63,7 @@ describe('the vault', () => {
     expect(parts.vault.requests).toHaveLength(3)
   })
 
-  it('unwraps with an earlier version of the key, also after that one’s end', async () => {
+  it('unwraps with an earlier version of the key, also after the end of that version', async () => {
     const { version: before } = await parts.vault.createKey('rotated', { keySize: 2048 })
     const rotated = parts.connect({ wrappingKeyName: 'rotated' })
     const wrappedBefore = await rotated.wrap(secret, before)
@@ -154,7 +154,7 @@ describe.each(calls)('a vault in trouble at %s', (operation, ask, missing) => {
     await expect(ask()).resolves.toBeDefined()
   })
 
-  it('that hangs is given up at the deadline, and serves the next call after it', async () => {
+  it('that hangs fails at the deadline, and serves the next call after it', async () => {
     parts.vault.faults.add({ operation, hang: true })
     const hangs = () => parts.vault.requests.some((one) => one.operation === operation && one.status === undefined)
     await expect(letDeadlinePass(async () => ask(), hangs, 60_000)).rejects.toMatchObject({
@@ -186,14 +186,14 @@ describe.each(calls)('a vault in trouble at %s', (operation, ask, missing) => {
     ['hangs up', { dropConnection: true }],
     ['loses an answer', { loseAnswer: true }],
     ['breaks', { status: 500 }],
-  ])('that %s once is asked once more in the same call', async (_what, fault) => {
+  ])('that %s once is called a second time in the same call', async (_what, fault) => {
     parts.vault.faults.add({ operation, ...fault, times: 1 })
 
     await expect(ask()).resolves.toBeDefined()
   })
 })
 
-describe('the identity that lets into the vault', () => {
+describe('the identity for the vault', () => {
   it('without a token in time is distinguished from a vault in trouble', async () => {
     const without = parts.connect({ credential: { getToken: () => Promise.resolve(null) } })
     await expect(without.sign(version, digest, 'PS256')).rejects.toMatchObject({ code: 'managed_identity_unavailable' })
@@ -210,7 +210,7 @@ describe('the identity that lets into the vault', () => {
   })
 })
 
-describe('something else where the vault should be', () => {
+describe('another server at the address of the vault', () => {
   let other: SecureServer
   beforeAll(async () => {
     other = await startSecureServer()
@@ -218,7 +218,7 @@ describe('something else where the vault should be', () => {
   afterAll(() => other.close())
   const there = () => parts.connect({ vaultUrl: other.url })
 
-  it('is not followed elsewhere', async () => {
+  it('cannot redirect a request', async () => {
     other.answer((_, response) => sendJson(response, {}, 307, { location: `${parts.vault.url}/keys/x` }))
 
     await expect(there().sign(version, digest, 'PS256')).rejects.toMatchObject({ code: 'vault_unavailable' })
@@ -273,7 +273,7 @@ describe('something else where the vault should be', () => {
     }
   })
 
-  it('that is nothing at all is a vault that does not answer', async () => {
+  it('that does not listen is reported as a vault that does not answer', async () => {
     const gone = await startSecureServer()
     await gone.close()
 

@@ -23,7 +23,7 @@ import type { SecureServer } from '../../setup/secure-server.ts'
 const secretText = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJwIn0'
 const version = 'a'.repeat(32)
 
-/** What a call throws, which is a BrokerError or a fault of the test. */
+/** The error of a call: a BrokerError, or a fault of the test. */
 async function errorOf(call: Promise<unknown>): Promise<BrokerError> {
   const thrown: unknown = await call.then(
     () => 'nothing was thrown',
@@ -101,7 +101,7 @@ describe('the vault’s inner code', () => {
       ['a text in its place', { code: 'Forbidden', innererror: { code: secretText } }],
       ['no code', { message: secretText }],
       ['no object', secretText as unknown as object],
-    ])('that is %s leaves the general remedy, and reveals nothing', async (_what, error) => {
+    ])('that is %s leaves the general remedy, and reveals no detail', async (_what, error) => {
       refuse(403, error)
 
       const refused = await errorOf(call())
@@ -143,7 +143,7 @@ describe('the table service’s code', () => {
     expect(JSON.stringify(problem(error, 'r'))).not.toContain(secretText)
   })
 
-  it('tells a missing role from a network rule', async () => {
+  it('distinguishes a missing role from a network rule', async () => {
     refuse('AuthorizationPermissionMismatch')
     expect((await errorOf(find())).remedy).toMatch(/assign the role Storage Table Data Contributor/)
 
@@ -193,7 +193,7 @@ describe('the identity endpoint', () => {
     expect(error.detail).toBe(`identity endpoint answered 400 AADSTS${number}`)
   })
 
-  it('has a remedy where nothing listens, and for a developer', () => {
+  it('has a remedy where no server listens, and for a developer', () => {
     const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
 
     expect(identityRefusal(new Error('wrapped', { cause: refused }), true).remedy).toMatch(/attach a managed identity/)

@@ -7,7 +7,7 @@ import { createTokenCredential } from '../../../shared/vault/token-credential.az
 import { useIdentityEndpoint } from '../../setup/identity-endpoint.ts'
 import { letDeadlinePass } from '../../setup/deadline.ts'
 
-/** Shorter than MSAL keeps a token for, so that each call of ours is one of its own. */
+/** Shorter than MSAL keeps a token for, so that each call of the broker is a call to the endpoint. */
 const tokenLifetimeSeconds = 200
 const scope = 'https://vault.azure.net/.default'
 
@@ -51,7 +51,7 @@ describe('the broker’s own identity', () => {
     ])
   })
 
-  it('is kept apart by what it is for', async () => {
+  it('is kept separately for each resource', async () => {
     const credential = cold()
 
     const [vault, storage] = await Promise.all([
@@ -63,7 +63,7 @@ describe('the broker’s own identity', () => {
     expect(identity.requests).toHaveLength(2)
   })
 
-  it('is renewed five minutes ahead, and goes on with what it has where that fails', async () => {
+  it('is renewed five minutes ahead, and the cached one stays in use where that fails', async () => {
     const credential = cold()
     const first = await credential.getToken(scope)
     behind = 0
@@ -96,7 +96,7 @@ describe('the broker’s own identity', () => {
     ['hangs up', { dropConnection: true }],
     ['loses its answer', { loseAnswer: true }],
     ['hangs', { hang: true }],
-  ])('cannot be had while its endpoint %s, for a bounded time, and can right after', async (_what, fault) => {
+  ])('cannot be fetched while its endpoint %s, within a bounded time, and can right after', async (_what, fault) => {
     const credential = cold()
     identity.failWith(fault)
 

@@ -42,7 +42,7 @@ export async function startVaultParts() {
   const faults: unknown[] = []
   const onFault = (error: unknown) => void faults.push(error)
 
-  /** What the identity endpoint would give; its own faults have a test of their own. */
+  /** Replaces the token of the identity endpoint; the endpoint's faults have a test of their own. */
   const credential: TokenCredential = {
     getToken: async (): Promise<AccessToken> => {
       const { token, expiresOn } = await issuer.issueAccessToken({
@@ -54,7 +54,7 @@ export async function startVaultParts() {
     },
   }
 
-  /** One key for ever: the ring has tests of its own. */
+  /** One key that never changes: the ring has tests of its own. */
   const ringKey = toRingKey('2031-05', randomBytes(32))
   const ring = {
     current: () => Promise.resolve(ringKey),
@@ -67,7 +67,7 @@ export async function startVaultParts() {
       certificateName,
       wrappingKeyName,
       credential,
-      // It only bounds a hang: a test of the deadline lets it pass by itself.
+      // It only bounds a hang: a test of the deadline lets the time pass.
       deadlineMilliseconds: 60_000,
       ...options,
     })
@@ -80,7 +80,7 @@ export async function startVaultParts() {
     identity: localIdentity.clientId,
     now: () => clock.now,
     later: (seconds: number) => void (clock.now += seconds * 1000),
-    /** An instance of the broker; it has tables of its own unless it is given a name for them. */
+    /** An instance of the broker; it has tables of its own unless the caller passes a name for them. */
     instance: ({
       certificate = certificateName,
       tables = `c${randomBytes(5).toString('hex')}`,
@@ -118,7 +118,7 @@ export async function startVaultParts() {
       })
       return { assertions, versions, store, vault: keyVault }
     },
-    /** What was asked of the vault and answered, without the SDK's way in. */
+    /** The requests that the vault answered, without the SDK's challenge. */
     operations: () =>
       vault.requests
         .filter(({ identity }) => identity !== undefined)
