@@ -38,6 +38,12 @@ export interface RingKey {
 export interface KeyRing {
   /** The key to seal with. */
   current(): Promise<RingKey>
+  /**
+   * Whether this instance has this month's key: `current` may go on with an older one where the month's row is damaged.
+   *
+   * @throws {BrokerError} the reason why the month's row cannot be read or made
+   */
+  check(): Promise<void>
   /** The key of this id; undefined when the ring has no such key, or all that it sealed has ended. */
   find(id: string): Promise<RingKey | undefined>
   /** Every key whose ciphertexts may be in use: the ring's, and lost ones that this instance has in memory. */
@@ -189,6 +195,10 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
       const key = await loading
       if (!key) throw new BrokerError('key_ring_unreadable', { detail: 'the month changed while its key was made' })
       return key
+    },
+    check: async () => {
+      const month = monthOf(clock())
+      if (!current.has(month)) await load(month)
     },
     find: async (id) => {
       const [, month] = idForm.exec(id) ?? []

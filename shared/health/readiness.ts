@@ -53,7 +53,7 @@ export interface Readiness {
 }
 
 export interface ReadinessOptions {
-  readonly ring: KeyRing
+  readonly ring: Pick<KeyRing, 'check'>
   readonly store: Store
   readonly provider: Pick<IdentityProvider, 'metadata'>
   readonly assertions: ClientAssertions
@@ -78,7 +78,7 @@ export function createReadiness({
 
   const look = singleFlight(async (): Promise<readonly Check[]> => {
     const checks = await Promise.all([
-      check('key ring', () => ring.current()),
+      check('key ring', () => ring.check()),
       check('store', () => store.find('service', { partition: 'health', row: 'none' })),
       check('provider', () => provider.metadata()),
       check('certificate', checkCertificate, aboutCertificate),

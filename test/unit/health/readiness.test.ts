@@ -28,7 +28,7 @@ describe('readiness', () => {
       return undefined
     }
     return createReadiness({
-      ring: { current: () => ask('key ring') },
+      ring: { check: () => ask('key ring') },
       store: { find: () => ask('store') },
       provider: { metadata: () => ask('provider') },
       assertions: { get: () => ask('certificate') },
