@@ -5,6 +5,7 @@ import { shopPage } from '../setup/person.ts'
 import { expectBegun, expectNothingBegun, expectSafeHeaders, unescapeHtml } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { openTables } from '../setup/tables.ts'
 import { sendRaw } from '../setup/raw-http.ts'
 
 const returnUrl = 'http://localhost:3000/a'
@@ -14,6 +15,8 @@ let stack: Stack
 beforeAll(async () => {
   stack = await startStack()
   expectBegun(await stack.person().open(start))
+  // The warm-up follows the first invocation in the background; the certificate's row is the last that it writes.
+  await expect.poll(() => openTables(stack).store.list('service', 'certificate'), { timeout: 60_000 }).toHaveLength(1)
 })
 afterAll(() => stack.close())
 beforeEach(() => {
