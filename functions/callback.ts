@@ -1,6 +1,6 @@
 /** POST and GET /callback: receives the identity provider's response and redeems the code. RFC 6749 §4.1.2. */
 import { BrokerError } from '../shared/errors/errors.ts'
-import { seeOther } from '../shared/http/answer.ts'
+import { goTo } from '../shared/http/pages.ts'
 import { parseCallback } from '../shared/sign-in/callback.ts'
 import type { Broker } from './compose/index.ts'
 import { cookiesOf, parseQuery, readForm } from './request.ts'
@@ -12,7 +12,7 @@ export const callbackByPost =
     if (parseQuery(request).size > 0) throw new BrokerError('answer_invalid', { detail: 'body and query' })
     const answer = parseCallback(await readForm(request), 'form_post')
     const { redirectTo, cookies } = await signIn.complete(answer, cookiesOf(request))
-    return seeOther(redirectTo, cookies)
+    return goTo(redirectTo, cookies)
   }
 
 export const callbackByGet =
@@ -20,5 +20,5 @@ export const callbackByGet =
   async (request) => {
     const answer = parseCallback(parseQuery(request), 'query')
     const { redirectTo, cookies } = await signIn.complete(answer, cookiesOf(request))
-    return seeOther(redirectTo, cookies)
+    return goTo(redirectTo, cookies)
   }

@@ -10,10 +10,10 @@ import {
   preflightHeaders,
   requestedHeaders,
 } from '../shared/front-ends/same-site-guard.ts'
-import { baseHeaders, framedHeaders, seeOther, text } from '../shared/http/answer.ts'
+import { baseHeaders, framedHeaders, text } from '../shared/http/answer.ts'
 import type { Answer } from '../shared/http/answer.ts'
 import { oauthProblem } from '../shared/http/oauth-problem.ts'
-import { errorPage } from '../shared/http/pages.ts'
+import { errorPage, goTo } from '../shared/http/pages.ts'
 import { problem } from '../shared/http/problem.ts'
 import { describeError } from '../shared/telemetry/log.ts'
 import type { Log } from '../shared/telemetry/log.ts'
@@ -133,7 +133,7 @@ function respond(composed: Composed, handlers: Handlers, format: Format): Respon
       log(error.status >= 500 ? 'error' : 'info', 'refused', { reference, ...describeError(error) })
       if (error.status >= 500 && 'broker' in composed) composed.broker.telemetry.fail()
       const { cookies, redirectTo } = error
-      if (redirectTo !== undefined) return complete(seeOther(redirectTo, cookies), reference)
+      if (redirectTo !== undefined) return complete(goTo(redirectTo, cookies), reference)
       const formatted = format(error, reference, request)
       const allow = error.code === 'method_not_allowed' ? { allow: Object.keys(handlers).join(', ') } : {}
       return complete({ ...formatted, headers: { ...formatted.headers, ...allow }, cookies }, reference)

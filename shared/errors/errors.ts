@@ -532,8 +532,8 @@ export interface ErrorOptions {
   readonly links?: readonly Link[]
   /** Cookies that the answer sets, usually to end the cookie of a failed sign-in. */
   readonly cookies?: readonly Cookie[]
-  /** Where the answer redirects instead of showing the error: an OAuth client's redirect URI with the error in it. */
-  readonly redirectTo?: string | undefined
+  /** The browser goes here instead of a page that shows the error: an OAuth client's redirect URI, with the error. */
+  readonly redirectTo?: Destination | undefined
 }
 
 export interface Link {
@@ -551,6 +551,15 @@ export interface Cookie {
 }
 
 /** The only error class of the broker. Branch on `code`, never on the message. */
+/** Fields that the browser posts to a registered address of an OAuth client. OAuth 2.0 Form Post Response Mode §2. */
+export interface PostedAnswer {
+  readonly action: string
+  readonly fields: Readonly<Record<string, string>>
+}
+
+/** The browser's next address: a URL that a redirect names, or a form that a page submits. */
+export type Destination = string | PostedAnswer
+
 export class BrokerError extends Error {
   readonly code: ErrorCode
   readonly detail: string | undefined
@@ -559,7 +568,7 @@ export class BrokerError extends Error {
   readonly retryAfterSeconds: number | undefined
   readonly links: readonly Link[]
   readonly cookies: readonly Cookie[]
-  readonly redirectTo: string | undefined
+  readonly redirectTo: Destination | undefined
 
   constructor(code: ErrorCode, options: ErrorOptions = {}) {
     super(code, { cause: options.cause })

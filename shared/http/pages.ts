@@ -1,8 +1,10 @@
 /** Pages for people: one look, good on a phone, a strict CSP that knows the one style by its hash, and no script except the one line of `postingPage`. */
 import { createHash } from 'node:crypto'
 import { errorCatalogue } from '../errors/errors.ts'
-import type { BrokerError, Link } from '../errors/errors.ts'
+import type { BrokerError, Destination, Link } from '../errors/errors.ts'
+import { seeOther } from './answer.ts'
 import type { Answer } from './answer.ts'
+import type { Cookie } from './cookies.ts'
 import { Html, html } from './html.ts'
 import { retryAfter } from './problem.ts'
 
@@ -92,6 +94,35 @@ export function signedOutPage(links: readonly Link[]): Answer {
 /** Submits itself; a browser without scripts shows the button. */
 const submitScript = 'document.forms[0].submit()'
 const submitHash = createHash('sha256').update(submitScript).digest('base64')
+
+/**
+ * Sends the browser to the next address of a sign-in: by a redirect, or by a form to an OAuth client (OAuth 2.0 Form Post
+ * Response Mode). The policy permits that form alone.
+ */
+export function goTo(destination: Destination, cookies: readonly Cookie[] = []): Answer {
+  if (typeof destination === 'string') return seeOther(destination, cookies)
+  const { action, fields } = destination
+  const { headers, ...form } = postingPage('Sign in', action, fields)
+  return {
+    ...form,
+    headers: {
+      ...headers,
+      'content-security-policy': `${headers?.['content-security-policy'] ?? ''}; form-action ${formActionOf(action)}`,
+      // The client's check against forged posts sees the broker's origin; without this header the origin is `null`.
+      'referrer-policy': 'strict-origin',
+      // As for a redirect: a library that opened a popup must find it again.
+      'cross-origin-opener-policy': 'unsafe-none',
+    },
+    cookies,
+  }
+}
+
+/** CSP 3 §2.3.1: a source has no query, its path has no `;` and no `,`, and its host is no IPv6 address. */
+function formActionOf(action: string): string {
+  const { origin, pathname, protocol, hostname } = new URL(action)
+  if (hostname.startsWith('[')) return protocol
+  return `${origin}${pathname.replaceAll(';', '%3B').replaceAll(',', '%2C')}`
+}
 
 /**
  * Sends the browser to another site by POST. The policy names no form-action: browsers apply it to redirects too, and the

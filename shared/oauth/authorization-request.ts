@@ -3,12 +3,17 @@
  * until the client and its redirect URI are known; after that it goes to the redirect URI.
  */
 import { BrokerError, oauthErrorOf } from '../errors/errors.ts'
+import type { Destination } from '../errors/errors.ts'
 import { checkHints } from '../front-ends/login-parameters.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 import { hasControlCharacter } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { grantedApiScopes, parseClientScopes } from '../front-ends/scopes.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
+import { defined } from '../json/json.ts'
+
+/** Response modes other than `query`, which is the default of `response_type=code`. */
+type ClientResponseMode = 'fragment' | 'form_post'
 
 /** The parts that the answer to the client needs; the transaction keeps them. */
 export interface ClientRequest {
@@ -21,8 +26,8 @@ export interface ClientRequest {
   readonly nonce?: string | undefined
   /** The most seconds since the person authenticated (OpenID Connect Core §3.1.2.1). */
   readonly maxAge?: number | undefined
-  /** `fragment`, or the query where left out. */
-  readonly responseMode?: 'fragment' | undefined
+  /** The query where left out. */
+  readonly responseMode?: ClientResponseMode | undefined
 }
 
 export interface AuthorizationRequest {
@@ -55,6 +60,8 @@ export const clientParameterLimits = {
 
 const limits: Readonly<Record<string, number>> = clientParameterLimits
 
+const clientResponseModes: readonly ClientResponseMode[] = ['fragment', 'form_post']
+
 /** Percent-encoded. Servers and browsers accept URLs of 8 KB. */
 const longestReturnedState = 6 * 1024
 
@@ -68,23 +75,32 @@ const unsupported: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Adds to an error the redirect that reports it to the client (RFC 6749 §4.1.2.1).
+ * Adds to an error the destination that reports it to the client (RFC 6749 §4.1.2.1).
  *
  * @param client whose redirect URI is registered
  * @param issuer the broker's own
  */
 export function withClientRedirect(error: BrokerError, client: AnswerTarget, issuer: string): BrokerError {
   return error.with({
-    redirectTo: answerUrl(client, issuer, { error: oauthErrorOf(error.code), error_description: error.code }),
+    redirectTo: answerTo(client, issuer, { error: oauthErrorOf(error.code), error_description: error.code }),
   })
 }
 
-/** RFC 6749 §4.1.2 with RFC 9207: `state` and `iss` are in every answer. */
-export function answerUrl(
+/**
+ * The answer to a client, in the response mode of its request. RFC 6749 §4.1.2 with RFC 9207: `state` and `iss` are in
+ * every answer.
+ *
+ * @param target its redirect URI is registered
+ * @param issuer the broker's own
+ */
+export function answerTo(
   { redirectUri, state, responseMode }: AnswerTarget,
   issuer: string,
   parameters: Readonly<Record<string, string>>,
-): string {
+): Destination {
+  if (responseMode === 'form_post') {
+    return { action: redirectUri, fields: { ...parameters, ...defined({ state }), iss: issuer } }
+  }
   const url = new URL(redirectUri)
   const answer = responseMode === 'fragment' ? new URLSearchParams() : url.searchParams
   for (const [name, value] of Object.entries(parameters)) answer.set(name, value)
@@ -118,7 +134,7 @@ export function parseAuthorizationRequest(
     throw new BrokerError('redirect_uri_not_registered')
   }
   const state = returnableState(query)
-  const responseMode = query.get('response_mode') === 'fragment' ? 'fragment' : undefined
+  const responseMode = clientResponseModes.find((mode) => mode === query.get('response_mode'))
 
   try {
     return { frontEnd, ...checkRequest(query, frontEnd, { redirectUri, state, responseMode }) }
@@ -141,7 +157,7 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
   }
 
   if (parameters.response_type !== 'code') throw new BrokerError('response_type_unsupported')
-  if (!['query', 'fragment', undefined].includes(parameters.response_mode)) {
+  if (!['query', ...clientResponseModes, undefined].includes(parameters.response_mode)) {
     throw new BrokerError('response_type_unsupported')
   }
   const { code_challenge: codeChallenge, code_challenge_method: method } = parameters

@@ -14,7 +14,7 @@ export function authorizationServerMetadata(issuer: string): Readonly<Record<str
     // Not /.well-known/jwks.json: those keys prove the broker to the identity provider, and sign no token for a client.
     jwks_uri: urlOf(issuer, 'idTokenKeys'),
     response_types_supported: ['code'],
-    response_modes_supported: ['query', 'fragment'],
+    response_modes_supported: ['query', 'fragment', 'form_post'],
     grant_types_supported: ['authorization_code', 'refresh_token'],
     code_challenge_methods_supported: ['S256'],
     token_endpoint_auth_methods_supported: ['none'],

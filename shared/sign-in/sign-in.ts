@@ -7,10 +7,11 @@
  */
 import { defined } from '../json/json.ts'
 import { BrokerError, asBrokerError } from '../errors/errors.ts'
+import type { Destination } from '../errors/errors.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
 import { endTransactionCookie, sessionCookie } from '../http/cookies.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
-import { answerUrl, withClientRedirect } from '../oauth/authorization-request.ts'
+import { answerTo, withClientRedirect } from '../oauth/authorization-request.ts'
 import type { AuthorizationCodes } from '../oauth/authorization-codes.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import { newGrantRow } from '../oauth/refresh-tokens.ts'
@@ -81,7 +82,7 @@ export interface BrowserRequest {
 }
 
 export interface CompletedSignIn {
-  readonly redirectTo: string
+  readonly redirectTo: Destination
   readonly cookies: readonly Cookie[]
 }
 
@@ -159,7 +160,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       const oneTimeCode = await options.codes.issue(grant)
       const until = clock() + options.absoluteSeconds * 1000
       return {
-        redirectTo: answerUrl(client, options.baseUrl, { code: oneTimeCode }),
+        redirectTo: answerTo(client, options.baseUrl, { code: oneTimeCode }),
         cookies: [await ssoCookie(frontEndId, { loginHint: identity.loginHint, until }, ring)],
       }
     }
@@ -199,8 +200,8 @@ export function createSignIn(options: SignInOptions): SignIn {
     }
   }
 
-  /** The redirect that reports a failure to an OAuth client; undefined where its redirect URI is no longer registered. */
-  const clientAnswer = (transaction: Transaction, error: BrokerError): string | undefined => {
+  /** The destination that reports a failure to an OAuth client; undefined where its redirect URI is no longer registered. */
+  const clientAnswer = (transaction: Transaction, error: BrokerError): Destination | undefined => {
     const { client, frontEndId } = transaction
     const frontEnd = frontEnds.find(frontEndId)
     if (!client || !frontEnd || !isRegisteredRedirectUri(client.redirectUri, frontEnd)) return undefined

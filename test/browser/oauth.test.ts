@@ -176,6 +176,26 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await context.close()
   })
 
+  it('receives its answer as a form, by script and by the button, where it requests form_post', async () => {
+    const { tab, context, complaints } = await newVisitor(browser)
+    const page = await tab(authorizationUrl(demoOtherSiteId, { response_mode: 'form_post' }))
+    const posted = page.waitForRequest((request) => request.method() === 'POST' && request.url().startsWith(demo))
+    await signInAtProvider(page, ada)
+    const byScript = new URLSearchParams((await posted).postData() ?? '')
+    expect([byScript.get('state'), byScript.get('iss'), byScript.has('code')]).toEqual(['chosen', stack.url, true])
+    expect(complaints.filter((complaint) => /Content Security/.test(complaint))).toEqual([])
+    await context.close()
+
+    const plain = await newVisitor(browser, { javaScriptEnabled: false })
+    const still = await plain.tab(
+      authorizationUrl(demoOtherSiteId, { response_mode: 'form_post', scope: 'api://other/read' }),
+    )
+    const pressed = still.waitForRequest((request) => request.method() === 'POST')
+    await still.getByRole('button', { name: 'Continue' }).click()
+    expect(new URLSearchParams((await pressed).postData() ?? '').get('error')).toBe('invalid_scope')
+    await plain.context.close()
+  })
+
   it('asks which account, where the browser signed in at another front end', async () => {
     const { tab, context } = await newVisitor(browser)
     await signInByDemo(await tab(stack.cloud.demoFrontEnd!.url), ada)
@@ -194,7 +214,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await signInByDemo(await tab(stack.cloud.demoFrontEnd!.url), ada)
 
     for (const prompt of [undefined, 'none']) {
-      const page = await tab(authorizationUrl('everywhere', prompt))
+      const page = await tab(authorizationUrl('everywhere', prompt === undefined ? {} : { prompt }))
       await page.waitForURL(/\/callback\?/)
       expect(new URL(page.url()).searchParams.has('code')).toBe(true)
     }
@@ -207,7 +227,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
 
     const page = await tab('about:blank')
     const answer = page.waitForRequest(/\/callback\?/)
-    await page.goto(authorizationUrl(demoOtherSiteId, 'none'))
+    await page.goto(authorizationUrl(demoOtherSiteId, { prompt: 'none' }))
 
     const { searchParams } = new URL((await answer).url())
     expect(Object.fromEntries(searchParams)).toMatchObject({
@@ -253,7 +273,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
   }
 
   /** A link as a library makes it; the challenge's verifier is of no matter here. */
-  function authorizationUrl(clientId: string, prompt?: string): string {
+  function authorizationUrl(clientId: string, changes: Readonly<Record<string, string>>): string {
     const url = new URL('/login', stack.url)
     const parameters = {
       client_id: clientId,
@@ -263,7 +283,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
       state: 'chosen',
       code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
       code_challenge_method: 'S256',
-      ...(prompt === undefined ? {} : { prompt }),
+      ...changes,
     }
     for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
     return url.href

@@ -72,8 +72,13 @@ describe('the broker as OpenID provider', () => {
       expect(keys.headers.get('access-control-allow-origin')).toBe('*')
       expect(((await keys.json()) as { keys: object[] }).keys.length).toBeGreaterThan(0)
       for (const mode of metadata.response_modes_supported as string[]) {
-        const { answer } = await signIn({ response_mode: mode })
-        if (mode === 'query') expect(answer.get('code')).toBeTruthy()
+        const request = authorizationRequest(newPkce(), { response_mode: mode })
+        const { status, location, text } = await stack.person().signIn(request)
+        expect([status, location ?? text]).toEqual(
+          mode === 'form_post'
+            ? [200, expect.stringContaining('name="code"')]
+            : [303, expect.stringContaining('code=')],
+        )
       }
     })
 

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { app, authorizationRequest, authorize, newPkce, redirectUri } from '../setup/client.ts'
+import { app, authorizationRequest, authorize, newPkce, redeem, redirectUri } from '../setup/client.ts'
+import type { Reply } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
@@ -50,6 +52,67 @@ describe('an authorization request', () => {
     expect(answer.searchParams.get('error')).toBe('invalid_request')
   })
 
+  it.each(['http://127.0.0.1:5173/callback', 'https://app.example.net/callback?tenant=a'])(
+    'with response_mode=form_post is answered by a form that posts to %s',
+    async (redirect_uri) => {
+      const pkce = newPkce()
+
+      const page = await stack.person().signIn(authorizationRequest(pkce, { response_mode: 'form_post', redirect_uri }))
+
+      const { action, fields } = formOf(page.text)
+      expect([page.status, page.location, action]).toEqual([200, null, redirect_uri])
+      expect(fields).toEqual({ code: fields.code, state: 'state-of-the-client', iss: stack.url })
+      expect((await redeem(stack.url, fields.code!, pkce, { redirect_uri })).status).toBe(200)
+      expectSafePage(page, redirect_uri.split('?')[0]!)
+    },
+  )
+
+  it('with response_mode=form_post receives an error by a form too, at once and after the provider', async () => {
+    const request = authorizationRequest(newPkce(), { response_mode: 'form_post', scope: 'api://other/read' })
+    const refused = await stack.person().begin(request)
+    const person = stack.person()
+    const begun = await person.begin(authorizationRequest(newPkce(), { response_mode: 'form_post' }))
+    const state = new URL(begun.location!).searchParams.get('state')!
+    const cancelled = await person.callback({ mode: 'form_post', fields: { state, error: 'access_denied' } })
+
+    for (const [page, error] of [
+      [refused, 'invalid_scope'],
+      [cancelled, 'access_denied'],
+    ] as const) {
+      const { action, fields } = formOf(page.text)
+      expect([page.status, action]).toEqual([200, redirectUri])
+      expect(fields).toMatchObject({ error, state: 'state-of-the-client', iss: stack.url })
+      expectSafePage(page, redirectUri)
+    }
+  })
+
+  it.each([
+    '"><script>alert(1)</script>',
+    `' onfocus=alert(1) autofocus='`,
+    '</form><form action=https://evil.example>',
+    '&quot;&#60;',
+    '\u2028\u00e9\ud83d\ude00 %3Cb%3E',
+  ])('with response_mode=form_post carries the state %s as text', async (state) => {
+    const parameters = { response_mode: 'form_post', scope: 'api://other/read', state }
+
+    const page = await stack.person().begin(authorizationRequest(newPkce(), parameters))
+
+    const { action, fields } = formOf(page.text)
+    expect([action, fields.state]).toEqual([redirectUri, state])
+    expect(page.text.match(/<(form|script)\b/g)).toEqual(['<form', '<script'])
+    expectSafePage(page, redirectUri)
+  })
+
+  it('with response_mode=form_post and an unregistered redirect URI is an error page without a form', async () => {
+    const parameters = { response_mode: 'form_post', redirect_uri: 'https://evil.example/callback' }
+
+    const page = await stack.person().begin(authorizationRequest(newPkce(), parameters))
+
+    expect(page.status).toBe(400)
+    expect(page.text).not.toMatch(/<form|evil\.example/)
+    expect(page.headers.get('content-security-policy')).toContain("form-action 'none'")
+  })
+
   it.each(['request', 'request_uri', 'acr_values', 'authorization_details', 'dpop_jkt'])(
     'with %s is refused, since ignoring it would look like support',
     async (name) => {
@@ -63,3 +126,27 @@ describe('an authorization request', () => {
     },
   )
 })
+
+/** The form of a page, as a browser reads it. */
+function formOf(text: string): { action: string | undefined; fields: Readonly<Record<string, string>> } {
+  const unescape = (value: string) => value.replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)))
+  const fields = [...text.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)" \/>/g)]
+  const action = /<form method="post" action="([^"]*)">/.exec(text)?.[1]
+  return {
+    action: action && unescape(action),
+    fields: Object.fromEntries(fields.map(([, name = '', value = '']) => [name, unescape(value)])),
+  }
+}
+
+/** The page permits its own script and this form alone, is not stored, and can be opened by a popup. */
+function expectSafePage({ headers, text }: Reply, formAction: string): void {
+  const script = /<script>(.*?)<\/script>/s.exec(text)?.[1] ?? ''
+  const policy = headers.get('content-security-policy')!.split('; ')
+  expect(policy).toContain("default-src 'none'")
+  expect(policy).toContain(`script-src 'sha256-${createHash('sha256').update(script).digest('base64')}'`)
+  expect(policy).toContain(`form-action ${formAction}`)
+  expect(policy).toContain("frame-ancestors 'none'")
+  expect(headers.get('cache-control')).toBe('no-store')
+  expect(headers.get('cross-origin-opener-policy')).toBe('unsafe-none')
+  expect(text).toContain('<button class="way" type="submit">')
+}

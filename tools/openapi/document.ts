@@ -44,7 +44,7 @@ const parameterTexts: Readonly<Record<string, string>> = {
   client_id: 'OAuth client: the front end’s id.',
   redirect_uri: 'OAuth client: exactly as registered; the port of http://127.0.0.1 and http://[::1] is not compared.',
   response_type: 'OAuth client: `code`.',
-  response_mode: 'OAuth client: `query` or `fragment`; omitted, `query`.',
+  response_mode: 'OAuth client: `query`, `fragment` or `form_post`; omitted, `query`.',
   state: 'OAuth client: returned in the answer.',
   code_challenge: 'OAuth client: RFC 7636 §4.2.',
   code_challenge_method: 'OAuth client: `S256`.',
@@ -128,6 +128,7 @@ function paths(): Members {
           'With client_id it is the OAuth authorization endpoint (RFC 6749 §4.1.1): until client and redirect URI are beyond doubt an error is a page, afterwards it goes to the redirect URI. Without, it begins a sign-in of session front ends.',
         parameters: loginParameters(),
         responses: {
+          '200': page('`response_mode=form_post`: a form that posts an error to the redirect URI of an OAuth client.'),
           '303': {
             description: 'Redirects to the identity provider, or with an error to the redirect URI.',
             headers: { Location: { schema: { type: 'string', format: 'uri' } } },
