@@ -22,9 +22,9 @@ import type { Ingestion } from './ingestion/ingestion.ts'
 import { createAccessTokenIssuer } from './managed-identity/access-tokens.ts'
 import { localIdentity, startManagedIdentity } from './managed-identity/managed-identity.ts'
 import type { ManagedIdentity } from './managed-identity/managed-identity.ts'
+import type { MakeKeyPair } from './rsa-key-pair.ts'
 import { brokerAccessPolicy } from './vault/permissions.ts'
 import type { PublicCertificate } from './vault/certificates.ts'
-import type { MakeKeyPair } from './vault/context.ts'
 import { startVault } from './vault/vault.ts'
 import type { Vault } from './vault/vault.ts'
 import type { Ports } from './ports.ts'
@@ -68,7 +68,7 @@ export interface CloudOptions {
   readonly identityHeader?: string
   /** 3072 as in Azure; tests take 2048, which is made in a third of the time. */
   readonly keySize?: 2048 | 3072
-  /** In place of a new key for each certificate and key of the vault. */
+  /** In place of a new key for each certificate and key of the vault, and for each signing key of the provider. */
   readonly makeKeyPair?: MakeKeyPair
   /** Where the certificate of the local certificate authority is written. */
   readonly caFile: string
@@ -196,6 +196,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
             port: ports.identityProvider,
             tls,
             tenantId: options.tenantId,
+            ...(options.makeKeyPair === undefined ? {} : { makeKeyPair: options.makeKeyPair }),
             apis: mergeApis(demoApis, apisOf(options.frontEnds)),
             clients: [
               {

@@ -4,6 +4,8 @@ import Provider from 'oidc-provider'
 import type { JWK } from 'jose'
 import { listen } from '../http-server.ts'
 import type { TlsIdentity } from '../http-server.ts'
+import { makeRsaKeyPair } from '../rsa-key-pair.ts'
+import type { MakeKeyPair } from '../rsa-key-pair.ts'
 import { clientMetadata, providerConfiguration, providerPaths } from './configuration.ts'
 import type { ProviderSettings, RegisteredClient, Surroundings } from './configuration.ts'
 import { openDoors } from './middleware.ts'
@@ -38,6 +40,8 @@ export interface IdentityProviderOptions {
   readonly settings?: Partial<ProviderSettings>
   /** For client credentials; without it that grant is unknown. */
   readonly applicationTokens?: ApplicationTokens
+  /** In place of a new pair for each signing key. */
+  readonly makeKeyPair?: MakeKeyPair
 }
 
 export interface IdentityProvider {
@@ -91,7 +95,7 @@ const defaultSettings: ProviderSettings = {
 export async function startIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
   const { tenantId, clients, apis } = options
   const paths = providerPaths(tenantId)
-  const keys = await SigningKeys.create()
+  const keys = await SigningKeys.create(options.makeKeyPair ?? makeRsaKeyPair)
   const directory = new Directory(options.people)
   const settings: ProviderSettings = { ...defaultSettings, ...options.settings }
   const faults = new Faults()

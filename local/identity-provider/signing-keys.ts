@@ -1,9 +1,10 @@
 /** The keys the provider signs tokens with: made at start, never written down, rolled on request. */
-import { generateKeyPair, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { promisify } from 'node:util'
 import { SignJWT, UnsecuredJWT } from 'jose'
 import type { JWK, JWTPayload } from 'jose'
+import { makeRsaKeyPair } from '../rsa-key-pair.ts'
+import type { MakeKeyPair } from '../rsa-key-pair.ts'
 
 export interface SigningKey {
   readonly kid: string
@@ -20,13 +21,15 @@ export type SignIdToken = (
 
 export class SigningKeys {
   #keys: readonly [SigningKey, ...SigningKey[]]
+  readonly #makeKeyPair: MakeKeyPair
 
-  private constructor(first: SigningKey) {
+  private constructor(first: SigningKey, makeKeyPair: MakeKeyPair) {
     this.#keys = [first]
+    this.#makeKeyPair = makeKeyPair
   }
 
-  static async create(): Promise<SigningKeys> {
-    return new SigningKeys(await createSigningKey())
+  static async create(makeKeyPair: MakeKeyPair = makeRsaKeyPair): Promise<SigningKeys> {
+    return new SigningKeys(await createSigningKey(makeKeyPair), makeKeyPair)
   }
 
   get current(): SigningKey {
@@ -40,7 +43,7 @@ export class SigningKeys {
 
   /** A new key signs from now on; without `keepOld` the key set forgets the earlier ones. */
   async rotate({ keepOld }: { readonly keepOld: boolean }): Promise<void> {
-    this.#keys = [await createSigningKey(), ...(keepOld ? this.#keys : [])]
+    this.#keys = [await createSigningKey(this.#makeKeyPair), ...(keepOld ? this.#keys : [])]
   }
 
   /** The key set as Entra writes it: with `use` and `issuer`, without `alg`. */
@@ -75,7 +78,7 @@ export class SigningKeys {
   }
 }
 
-export async function createSigningKey(): Promise<SigningKey> {
-  const { privateKey, publicKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 })
+export async function createSigningKey(makeKeyPair: MakeKeyPair = makeRsaKeyPair): Promise<SigningKey> {
+  const { privateKey, publicKey } = await makeKeyPair(2048)
   return { kid: randomBytes(20).toString('base64url'), privateKey, publicKey }
 }

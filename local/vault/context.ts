@@ -1,15 +1,6 @@
 /** Shared by the parts of the vault: its address, its clock, its key generator; a call and its response. */
-import { generateKeyPair } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
-import { promisify } from 'node:util'
+import type { MakeKeyPair } from '../rsa-key-pair.ts'
 import { badParameter } from './vault-error.ts'
-
-export interface KeyPair {
-  readonly publicKey: KeyObject
-  readonly privateKey: KeyObject
-}
-
-export type MakeKeyPair = (modulusLength: number) => Promise<KeyPair>
 
 export interface VaultContext {
   /** `https://localhost:port`: what every id begins with. */
@@ -35,8 +26,6 @@ export interface Answer {
 }
 
 export type Handler = (call: Call) => Answer | Promise<Answer>
-
-export const makeRsaKeyPair: MakeKeyPair = (modulusLength) => promisify(generateKeyPair)('rsa', { modulusLength })
 
 /** @throws {VaultError} 400 when the body does not match the schema */
 export function parseBody<Parsed>(

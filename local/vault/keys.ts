@@ -1,6 +1,7 @@
 /** Keys: versions, what each may be used for and when, and the operations with their private halves, which stay here. */
 import * as z from 'zod/mini'
-import type { Answer, Call, Handler, KeyPair, VaultContext } from './context.ts'
+import type { KeyPair } from '../rsa-key-pair.ts'
+import type { Answer, Call, Handler, VaultContext } from './context.ts'
 import { parseBody } from './context.ts'
 import type { Operation } from './operations.ts'
 import { isSignature, signDigest, unwrap, wrap } from './rsa.ts'

@@ -4,7 +4,7 @@ import { randomBytes, webcrypto } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 import type { KeyUsage } from './certificate-policy.ts'
-import type { KeyPair } from './context.ts'
+import type { KeyPair } from '../rsa-key-pair.ts'
 
 x509.cryptoProvider.set(webcrypto as Crypto)
 

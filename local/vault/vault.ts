@@ -18,8 +18,10 @@ import type {
   RenewOptions,
   VersionDates,
 } from './certificates.ts'
-import { makeRsaKeyPair, parseBody } from './context.ts'
-import type { Answer, Handler, MakeKeyPair, VaultContext } from './context.ts'
+import { makeRsaKeyPair } from '../rsa-key-pair.ts'
+import type { MakeKeyPair } from '../rsa-key-pair.ts'
+import { parseBody } from './context.ts'
+import type { Answer, Handler, VaultContext } from './context.ts'
 import { createFaults, faultEffects, suffer } from './faults.ts'
 import type { Faults } from './faults.ts'
 import { createKeys } from './keys.ts'

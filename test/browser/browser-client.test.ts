@@ -8,7 +8,7 @@ import { ada } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import { clientScript, integrityOf } from '../../tools/browser-client.ts'
-import { describeInBrowser, openBrowser } from './chromium.ts'
+import { closeVisitors, describeInBrowser, openBrowser } from './chromium.ts'
 import { newVisitor, signInAtProvider } from './visitor.ts'
 
 /** The names that the page's script defines. */
@@ -33,7 +33,7 @@ describeInBrowser('the browser library', () => {
     })
   })
   afterAll(async () => {
-    await browser.close()
+    await closeVisitors(browser)
     await Promise.all([stack.close(), pages.close()])
   })
 

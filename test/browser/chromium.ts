@@ -11,7 +11,20 @@ export function describeInBrowser(name: string, tests: () => void): void {
   describe.skipIf(found === undefined)(name, tests)
 }
 
+/** The browser of this worker. playwright-core ends it with the process. */
+let opened: Promise<Browser> | undefined
+
+/** Returns the one browser of the worker, which serves every file. A file ends with `closeVisitors`. */
 export async function openBrowser(): Promise<Browser> {
+  return (opened ??= launch())
+}
+
+/** Closes the profiles that a file opened, also those of a test that failed. The browser stays for the next file. */
+export async function closeVisitors(browser: Browser): Promise<void> {
+  await Promise.all(browser.contexts().map((context) => context.close()))
+}
+
+async function launch(): Promise<Browser> {
   if (found === undefined) throw new Error('There is no browser.')
   return chromium.launch({
     executablePath: found,

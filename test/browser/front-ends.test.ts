@@ -6,7 +6,7 @@ import type { LocalServer } from '../../local/http-server.ts'
 import { ada } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { describeInBrowser, openBrowser } from './chromium.ts'
+import { closeVisitors, describeInBrowser, openBrowser } from './chromium.ts'
 import { newVisitor, signInAtProvider } from './visitor.ts'
 
 /** The names that the script of docs/front-ends.md defines. */
@@ -44,7 +44,7 @@ describeInBrowser('a front end', () => {
     })
   })
   afterAll(async () => {
-    await browser.close()
+    await closeVisitors(browser)
     await Promise.all([stack.close(), pages.close(), stranger.close()])
   })
 

@@ -10,7 +10,7 @@ import { app } from '../setup/client.ts'
 import { ada } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Registration, Stack } from '../setup/stack.ts'
-import { describeInBrowser, openBrowser } from './chromium.ts'
+import { closeVisitors, describeInBrowser, openBrowser } from './chromium.ts'
 import { accessibilityProblems, expectToFitAPhone, newVisitor, signInAtProvider, signInByDemo } from './visitor.ts'
 
 const everywhere: Registration = { ...app, id: 'everywhere', singleSignOn: true, prompts: ['none'] }
@@ -32,7 +32,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     demo = stack.cloud.demoOtherSite!.url
   })
   afterAll(async () => {
-    await browser.close()
+    await closeVisitors(browser)
     await Promise.all([stack.close(), shop.close()])
   })
 

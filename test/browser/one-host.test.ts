@@ -12,7 +12,7 @@ import type { LocalServer } from '../../local/http-server.ts'
 import { ada } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { describeInBrowser, openBrowser } from './chromium.ts'
+import { closeVisitors, describeInBrowser, openBrowser } from './chromium.ts'
 import { newVisitor, signInAtProvider } from './visitor.ts'
 
 describeInBrowser('one host for the application and the broker', () => {
@@ -34,7 +34,7 @@ describeInBrowser('one host for the application and the broker', () => {
     })
   })
   afterAll(async () => {
-    await browser.close()
+    await closeVisitors(browser)
     await Promise.all([stack.close(), server.close()])
   })
 

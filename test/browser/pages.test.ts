@@ -1,16 +1,14 @@
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ada } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { describeInBrowser, openBrowser } from './chromium.ts'
+import { closeVisitors, describeInBrowser, openBrowser } from './chromium.ts'
 import { pictures, takePicture } from './pictures.ts'
 import { accessibilityProblems, expectToFitAPhone, newVisitor, signInAtProvider, signInByDemo } from './visitor.ts'
 
-const screens = {
-  desktop: {},
-  'phone, dark': { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, colorScheme: 'dark' },
-} as const
+const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, colorScheme: 'dark' } as const
+const desktop = { width: 1280, height: 720 }
 
 describeInBrowser('pages', () => {
   let stack: Stack
@@ -21,7 +19,7 @@ describeInBrowser('pages', () => {
     demo = stack.cloud.demoFrontEnd!.url
   })
   afterAll(async () => {
-    await browser.close()
+    await closeVisitors(browser)
     await stack.close()
   })
 
@@ -54,19 +52,25 @@ describeInBrowser('pages', () => {
     'the sign-in page of the local identity provider': (page) => page.goto(`${stack.url}/login?frontend=demo`),
   }
 
-  describe.each(Object.entries(screens))('on a %s', (_, screen) => {
-    it.each(Object.entries(pages))('%s: readable for everybody, within its own policy', async (_name, visit) => {
-      const { context, complaints } = await newVisitor(browser, screen)
+  // One visit serves both screens: the dark phone first, and then the same page light and wide.
+  it.each(Object.entries(pages))(
+    '%s is readable on a dark phone and on a light desktop, within its own policy',
+    async (_name, visit) => {
+      const { context, complaints } = await newVisitor(browser, phone)
       const page = await context.newPage()
 
       await visit(page)
 
       expect(await accessibilityProblems(page)).toEqual([])
       await expectToFitAPhone(page)
+      await page.setViewportSize(desktop)
+      await page.emulateMedia({ colorScheme: 'light' })
+      expect(await accessibilityProblems(page)).toEqual([])
+      await expectToFitAPhone(page)
       expect(complaints).toEqual([])
       await context.close()
-    })
-  })
+    },
+  )
 
   // Only when asked for: UPDATE_SCREENSHOTS=1 npx vitest run test/browser/pages.test.ts
   if (process.env.UPDATE_SCREENSHOTS === '1') {

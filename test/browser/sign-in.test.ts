@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ada } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { describeInBrowser, openBrowser } from './chromium.ts'
+import { closeVisitors, describeInBrowser, openBrowser } from './chromium.ts'
 import { newVisitor, signInAtProvider, signInByDemo } from './visitor.ts'
 
 describeInBrowser('a person with a browser', () => {
@@ -15,7 +15,7 @@ describeInBrowser('a person with a browser', () => {
     demo = stack.cloud.demoFrontEnd!.url
   })
   afterAll(async () => {
-    await browser.close()
+    await closeVisitors(browser)
     await stack.close()
   })
 

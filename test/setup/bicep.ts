@@ -51,8 +51,11 @@ export const bicepPath = findBicep()
 /** .ci/run installs the compiler, so in CI a missing compiler is a failure and no reason to skip tests. */
 export const skipsWithoutBicep = bicepPath === undefined && process.env.CI === undefined
 
-/** Optimising again what runs for seconds costs the compiler more than it saves: a third of its CPU time. */
-const runtimeSettings = { DOTNET_TieredPGO: '0' }
+/**
+ * The compiler runs for seconds. Optimising its code again costs a third of its CPU time, and the usual small first
+ * generation with a collector beside it costs another seventh.
+ */
+const runtimeSettings = { DOTNET_TieredPGO: '0', DOTNET_gcConcurrent: '0', DOTNET_GCgen0size: '0x8000000' }
 
 /** Runs one command of the compiler and waits for it. */
 export function runBicep(args: readonly string[], env: Readonly<Record<string, string>> = {}) {

@@ -5,7 +5,6 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { exportJWK, generateKeyPair } from 'jose'
 import Provider from 'oidc-provider'
 import type { Configuration } from 'oidc-provider'
 import { CookieJar } from 'tough-cookie'
@@ -13,6 +12,7 @@ import type { Cloud } from '../../local/cloud.ts'
 import { listen } from '../../local/http-server.ts'
 import { unescapeHtml } from '../../local/identity-provider/authorize-endpoint.ts'
 import type { SignInAnswer } from '../../local/identity-provider/browser.ts'
+import { lendKeyPairs } from './key-pairs.ts'
 import { withoutEntra } from './mock-provider.ts'
 import type { BesideProvider } from './stack.ts'
 import { trust } from './trust.ts'
@@ -51,7 +51,8 @@ async function startPlain(cloud: Cloud, brokerUrl: string, scopes: readonly stri
   })
   const issuer = `https://localhost:${server.port}`
   const refusals: string[] = []
-  const { privateKey } = await generateKeyPair('RS256', { extractable: true })
+  const keyPairs = lendKeyPairs()
+  const { privateKey } = await keyPairs.makeKeyPair(2048)
   const configuration: Configuration = {
     clients: [
       {
@@ -68,7 +69,7 @@ async function startPlain(cloud: Cloud, brokerUrl: string, scopes: readonly stri
         jwks_uri: `${issuer}/broker-keys`,
       },
     ],
-    jwks: { keys: [{ ...(await exportJWK(privateKey)), alg: 'RS256', use: 'sig' }] },
+    jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig' }] },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     clientAuthMethods: ['private_key_jwt'],
     enabledJWA: { clientAuthSigningAlgValues: ['PS256', 'RS256', 'ES256'] },
@@ -118,7 +119,10 @@ async function startPlain(cloud: Cloud, brokerUrl: string, scopes: readonly stri
       AzureAd__ClientId: plainClientId,
       ...withoutEntra,
     },
-    close: () => server.close(),
+    close: async () => {
+      await server.close()
+      keyPairs.release()
+    },
   }
 }
 

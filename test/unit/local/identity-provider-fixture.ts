@@ -1,15 +1,17 @@
 /** A local identity provider with one application, and that application's side of the protocol, over real HTTP. */
-import 'reflect-metadata'
-import { createHash, createPrivateKey, randomBytes, webcrypto } from 'node:crypto'
+import { createHash, randomBytes, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import https from 'node:https'
-import * as x509 from '@peculiar/x509'
 import { SignJWT } from 'jose'
 import { createCertificateAuthority } from '../../../local/certificate-authority.ts'
 import { startIdentityProvider } from '../../../local/identity-provider/identity-provider.ts'
 import type { IdentityProvider, ProviderSettings } from '../../../local/identity-provider/identity-provider.ts'
 import { createVisitor } from '../../../local/identity-provider/browser.ts'
 import type { SignInAnswer, Visitor, VisitOptions } from '../../../local/identity-provider/browser.ts'
+import { makeRsaKeyPair } from '../../../local/rsa-key-pair.ts'
+import type { MakeKeyPair } from '../../../local/rsa-key-pair.ts'
+import { makeSelfSigned } from '../../../local/vault/self-signed.ts'
+import { lendKeyPairs } from '../../setup/key-pairs.ts'
 
 export const tenantId = '11111111-1111-4111-8111-111111111111'
 export const clientId = '22222222-2222-4222-8222-222222222222'
@@ -25,28 +27,23 @@ export interface ClientCertificate {
 }
 
 /** A self-signed certificate with its key, as a vault would hold it. */
-export async function makeCertificate(validFrom = -1, validUntil = 1): Promise<ClientCertificate> {
-  const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', publicExponent: new Uint8Array([1, 0, 1]) }
-  const keys = (await webcrypto.subtle.generateKey({ ...algorithm, modulusLength: 2048 }, true, [
-    'sign',
-    'verify',
-  ])) as CryptoKeyPair
-  x509.cryptoProvider.set(webcrypto as Crypto)
+export async function makeCertificate(
+  validFrom = -1,
+  validUntil = 1,
+  makeKeyPair: MakeKeyPair = makeRsaKeyPair,
+): Promise<ClientCertificate> {
+  const { publicKey, privateKey } = await makeKeyPair(2048)
   const day = 24 * 3600 * 1000
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: randomBytes(16).toString('hex'),
-    name: 'CN=broker',
+  const der = await makeSelfSigned({
+    publicKey,
+    privateKey,
+    subject: 'CN=broker',
+    keyUsage: ['digitalSignature'],
+    extendedKeyUsage: ['1.3.6.1.5.5.7.3.2'],
     notBefore: new Date(Date.now() + validFrom * day),
     notAfter: new Date(Date.now() + validUntil * day),
-    signingAlgorithm: algorithm,
-    keys,
   })
-  const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey))
-  return {
-    pem: certificate.toString('pem'),
-    der: Buffer.from(certificate.rawData),
-    privateKey: createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }),
-  }
+  return { pem: new X509Certificate(der).toString(), der, privateKey }
 }
 
 export interface AssertionChanges {
@@ -137,7 +134,8 @@ export async function startWorld(
 ): Promise<World> {
   const authority = await createCertificateAuthority()
   const ca = authority.certificatePem
-  const certificate = await makeCertificate()
+  const keyPairs = lendKeyPairs()
+  const certificate = await makeCertificate(-1, 1, keyPairs.makeKeyPair)
   const provider = await startIdentityProvider({
     port: 0,
     tls: await authority.issue(['localhost', '127.0.0.1']),
@@ -156,6 +154,7 @@ export async function startWorld(
       { audience: 'api://bills', scopes: ['read'] },
     ],
     settings,
+    makeKeyPair: keyPairs.makeKeyPair,
   })
 
   const assertion = (changes?: AssertionChanges, by = certificate) => signAssertion(provider.tokenUrl, by, changes)
@@ -213,6 +212,9 @@ export async function startWorld(
     refresh: async (refreshToken, form = {}) =>
       post(await proven({ grant_type: 'refresh_token', refresh_token: String(refreshToken), ...form })),
     assertion,
-    close: () => provider.close(),
+    close: async () => {
+      await provider.close()
+      keyPairs.release()
+    },
   }
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { makeRsaKeyPair } from '../../../local/vault/context.ts'
-import type { KeyPair } from '../../../local/vault/context.ts'
+import { makeRsaKeyPair } from '../../../local/rsa-key-pair.ts'
+import type { KeyPair } from '../../../local/rsa-key-pair.ts'
 import { everyRoute } from '../../../local/vault/operations.ts'
 import { officer, startVaultCloud } from './vault-cloud.ts'
 import type { VaultCloud } from './vault-cloud.ts'
