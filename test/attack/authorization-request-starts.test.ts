@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { parseFrontEnds } from '../../shared/settings/front-ends.schema.ts'
 import { shopPage } from '../setup/person.ts'
 import { expectBegun, expectNothingBegun, expectSafeHeaders, unescapeHtml } from '../setup/refusals.ts'
@@ -16,7 +16,7 @@ beforeAll(async () => {
   stack = await startStack()
   expectBegun(await stack.person().open(start))
   // The warm-up follows the first invocation in the background; the certificate's row is the last that it writes.
-  await expect.poll(() => openTables(stack).store.list('service', 'certificate'), { timeout: 60_000 }).toHaveLength(1)
+  await vi.waitUntil(async () => (await openTables(stack).store.list('service', 'certificate')).length > 0, 60_000)
 })
 afterAll(() => stack.close())
 beforeEach(() => {
