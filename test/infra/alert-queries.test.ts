@@ -54,14 +54,14 @@ describe('the alert that people cannot sign in', () => {
     expect(condition).toMatchObject({ operator: 'GreaterThan', threshold: 5, timeAggregation: 'Total' })
   })
 
-  it('takes an error that nobody named for one of the operator', () => {
+  it('treats an unknown error as one of the operator', () => {
     const rows = metricsOf((flowEvents) => flowEvents.begin('session').fail(new TypeError('nobody expected this')))
 
     expect(run(condition, 'AppMetrics', rows)).toEqual([{ TimeGenerated: time, code: 'internal', failures: 1 }])
   })
 })
 
-describe('the alert that the certificate needs somebody', () => {
+describe('the alert that the certificate needs an operator', () => {
   const condition = conditionOf('certificate')
   const events = [...read('docs/certificate.md').matchAll(/^\| `(certificate [a-z ]+)` +\| (info|warn|error) /gm)].map(
     ([, event, level]) => ({ event: event!, level: level as LogLevel }),
@@ -147,7 +147,7 @@ function withIdentities(condition: Row, ...identities: readonly string[]): Row {
   }
 }
 
-/** What the broker counts, as rows of the table that the exporter's sums get into. */
+/** The broker's counters, as rows of the table that stores the exporter's metrics. */
 function metricsOf(happens: (flowEvents: ReturnType<typeof createFlowEvents>) => void): Row[] {
   const sums = new Map<string, { Name: string; Sum: number; Properties: Row; TimeGenerated: string }>()
   const count = (name: string, fields: Row = {}) => {
@@ -159,7 +159,7 @@ function metricsOf(happens: (flowEvents: ReturnType<typeof createFlowEvents>) =>
   return [...sums.values()]
 }
 
-/** What the broker logs, as rows of the table that the host's log gets into. */
+/** The broker's log lines, as rows of the table that stores the host's log. */
 function linesOf(happens: (log: ReturnType<typeof createLog>) => void, before = ''): Row[] {
   const rows: Row[] = []
   happens(createLog((_, line) => rows.push({ TimeGenerated: time, Message: before + line })))
@@ -176,7 +176,7 @@ function sumOf({ metricMeasureColumn, dimensions }: Row, rows: readonly Row[]): 
   return sums
 }
 
-/** As much of the query language as the alerts use; whatever else stands in a query is an error. */
+/** As much of the query language as the alerts use; any other text in a query is an error. */
 function run({ query }: Row, table: string, rows: readonly Row[]): Row[] {
   const [from, ...operators] = String(query).trim().split('\n')
   expect(from).toBe(table)

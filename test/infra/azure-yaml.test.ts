@@ -34,7 +34,7 @@ const hookNames = ['provision', 'deploy', 'package', 'restore', 'build', 'up', '
 ])
 
 describe('azure.yaml', () => {
-  it('has a name and hooks that azd takes', () => {
+  it('has a name and hooks that azd accepts', () => {
     expect(azure.name).toMatch(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/)
     expect(hookNames).toEqual(expect.arrayContaining(Object.keys(azure.hooks)))
     expect(['outputs', ...Object.keys(azure.hooks)].sort()).toEqual(Object.keys(hooks).sort())
@@ -45,7 +45,7 @@ describe('azure.yaml', () => {
     )
   })
 
-  it('runs the same on Windows and elsewhere, by programs that are there', () => {
+  it('runs the same on Windows and on other systems, by programs that are installed', () => {
     for (const [name, { posix, windows }] of Object.entries(azure.hooks)) {
       expect([posix.shell, windows.shell], name).toEqual(['sh', 'pwsh'])
       expect(windows.run).toBe(posix.run)
@@ -100,7 +100,7 @@ describe('azure.yaml', () => {
     )
   })
 
-  it('says of a Node that is too old, and of a hook that is none, what is wrong', () => {
+  it('reports a Node that is too old and an unknown hook', () => {
     const start = path.join(root, 'infra/hooks/start.mjs')
     const text = readFileSync(start, 'utf8')
     expect(text.indexOf('process.versions.node')).toBeLessThan(text.indexOf("import('./run.ts')"))

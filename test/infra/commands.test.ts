@@ -113,7 +113,7 @@ describe('the commands of documents and printed sentences', () => {
     if (used.length > 0) expect(used).toEqual(expect.arrayContaining(required))
   })
 
-  it('give JSON and certificates by a file in quotation marks, which PowerShell passes on unchanged', () => {
+  it('pass JSON and certificates by a file in quotation marks, which PowerShell passes on unchanged', () => {
     for (const { text } of found) {
       expect(text).not.toMatch(/(?<!")@[\w.]+(pem|json)/)
       expect(text).not.toMatch(/'\s*[[{]"/)

@@ -27,7 +27,7 @@ describe('npm run certificate -- create', () => {
     expect(vault.publicCertificates('broker')).toHaveLength(1)
   })
 
-  it('changes nothing the second time', async () => {
+  it('makes no change the second time', async () => {
     const { code, output } = await create('--json')
 
     expect(code, output).toBe(0)
@@ -60,7 +60,7 @@ describe('npm run certificate -- create', () => {
     expect(output).toContain('"outcome":"unchanged"')
   })
 
-  it('without the permission says which one, and the command that gives it', async () => {
+  it('names a missing permission and the command that grants it', async () => {
     vault.setPermissions(deployer.clientId, readerPolicy)
     const { code, output } = await create('--name', 'other')
     vault.setPermissions(deployer.clientId, officerPolicy)
@@ -79,7 +79,7 @@ describe('npm run certificate -- create', () => {
     [['--name', 'a/b'], 'letters, digits and hyphens'],
     [['--vault', 'https://vault.example.com'], 'not a Key Vault of an Azure cloud'],
     [['--colour', 'red'], '--help'],
-  ])('refuses %j before it asks the vault', async (args, sentence) => {
+  ])('refuses %j before it calls the vault', async (args, sentence) => {
     vault.resetRequests()
 
     const { code, output } = await create(...args)

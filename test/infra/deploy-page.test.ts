@@ -55,14 +55,14 @@ describe('docs/deploy.md', () => {
     expect(missing).toEqual([])
   })
 
-  it('says in its second paragraph what the default host name means for front ends', () => {
+  it('explains in its second paragraph the effect of the default host name on front ends', () => {
     const [, , second] = page.split('\n\n')
 
     expect(second).toMatch(/default host name/)
     expect(second).toMatch(/public suffix/)
   })
 
-  it('says of the checkers’ rules only what is so', () => {
+  it('makes only true statements about the rules of the checkers', () => {
     const snapshot = JSON.parse(read('test/infra/snapshots/default-second.snapshot.json')) as Snapshot
     const checked = rows.filter(([rule = '']) => /Azure\.\w+\.|CKV/.test(rule))
     expect(checked.length).toBeGreaterThan(20)
@@ -135,7 +135,7 @@ describe('docs/deploy.md', () => {
     expect(section).toContain(`${words((maximumInstanceCount * 3600 * instanceMemoryMB) / 1024)} GB-s`)
   })
 
-  it('lists as least privilege what the template gives', () => {
+  it('lists as least privilege the roles that the template assigns', () => {
     const vault = read('infra/modules/vault.bicep')
     const granted = /var brokerPermissions = \{([\s\S]*?)\n\}/.exec(vault)?.[1]?.match(/(?<=')\w+(?=')/g) ?? []
     const section = page.split('## Least privilege')[1]!.split('\n## ')[0]!
@@ -162,7 +162,7 @@ describe('docs/deploy.md', () => {
     expect(links.filter((anchor) => !headings.includes(anchor ?? ''))).toEqual([])
   })
 
-  it('points at nothing that is not there', () => {
+  it('has no link without a target', () => {
     for (const [, target] of page.matchAll(/\]\(([^)#]+)[^)]*\)/g)) {
       expect(existsSync(path.join(root, 'docs', target!)), target).toBe(true)
     }

@@ -6,7 +6,7 @@ import { root, runBicep, skipsWithoutBicep } from '../setup/bicep.ts'
 const guid = '2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f'
 
 describe.skipIf(skipsWithoutBicep)('the parameter file', () => {
-  it('takes the file of the environment, through the variable that the hook stores', () => {
+  it('reads the file of the environment, through the variable that the hook stores', () => {
     const given = {
       clientId: guid,
       frontEnds: [{ id: 'spa', origins: ['https://app.example.com'] }],

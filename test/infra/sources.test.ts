@@ -19,14 +19,14 @@ describe('the sources of the templates', () => {
       .map((text, index, all) => ({ place: `${file}:${index + 1}`, text, before: all[index - 1] ?? '' })),
   )
 
-  it('give a reason at each disabled rule', () => {
+  it('state a reason at each disabled rule', () => {
     const disabled = lines.filter(({ text }) => text.includes('#disable'))
 
     expect(disabled.map(({ text }) => text.trim())).toHaveLength(6)
     for (const { place, before } of disabled) expect(before, place).toMatch(/^\s*\/\/ .{20}/)
   })
 
-  it('describe every parameter and output, and give every parameter of the two templates a default', () => {
+  it('describe every parameter and output, and set a default for every parameter of the two templates', () => {
     for (const { place, text } of lines.filter((line) => /^(param|output) /.test(line.text))) {
       const [file = '', line = ''] = place.split(':')
       const above = readFileSync(path.join(infra, file), 'utf8')

@@ -25,7 +25,7 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
   const snapshots = new Map<string, Snapshot>()
   const snapshot = (name: string) => snapshots.get(name)!
   const readParameters = (name: string) => readFileSync(path.join(folder, `${name}.bicepparam`), 'utf8')
-  /** Evaluates parameters against the compiled template: a tenth of the time that compiling it again takes. */
+  /** Evaluates parameters against the compiled template: in a tenth of the time of a new compilation. */
   const evaluate = (parameters: string) => {
     const file = copy.parameterFile('evaluated')
     writeFileSync(file, parameters.replace('infra/main.bicep', 'infra/main.json'))
@@ -75,7 +75,7 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
     }
   })
 
-  it('are deployed in an order in which nothing is used before it exists', () => {
+  it('are deployed in an order in which no resource is used before it exists', () => {
     expect(orderViolations(main.template as Template)).toEqual([])
   })
 
@@ -141,7 +141,7 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
       expect(settings.baseUrl).toMatch(name.startsWith('default') ? /azurewebsites\.net$/ : /\/signin\.example\.com$/)
     })
 
-    it('give names that Azure accepts, and deploy no resource twice', () => {
+    it('set names that Azure accepts, and deploy no resource twice', () => {
       const named = (type: string) => resources(snapshot(name), type).map((resource) => resource.name)
       for (const vault of named('Microsoft.KeyVault/vaults')) expect(vault).toMatch(/^[a-z](?:-?[a-z0-9]){2,23}$/)
       for (const account of named('Microsoft.Storage/storageAccounts')) expect(account).toMatch(/^[a-z0-9]{3,24}$/)
@@ -317,7 +317,7 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
       ).toBe('deployed')
     })
 
-    it('refuse developers exactly where a part of the name of the environment says production', async () => {
+    it('refuse developers exactly where a part of the environment’s name means production', async () => {
       const production = ['production', 'shop-prod', 'PROD', 'prod2', 'shop-live', 'eu.prd', 'shop_production']
       const others = ['dev', 'product-dev', 'reproducer', 'olive-test', 'delivery']
       const list = [...production, ...others].map((name) => `'${name}'`).join(', ')
@@ -343,7 +343,7 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
         expect(settings).not.toHaveProperty(name)
     })
 
-    it('deploy with the tenant of the subscription where none is given', async () => {
+    it('deploy with the tenant of the subscription where none is set', async () => {
       const settings = settingsAsDeployed(await withDefaults({ tenantId: "''" }))
 
       expect(settings['AzureAd__TenantId']).toBe('f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55')

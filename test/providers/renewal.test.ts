@@ -17,7 +17,7 @@ const bills = { name: 'bills', scopes: ['api://bills/read'] }
 const mock = mockProvider('/')
 let stack: Stack
 let provider: MockProvider
-/** Where tokens of ten minutes are over. */
+/** The time at which tokens of ten minutes have expired. */
 let later: HostProcess
 let person: Person
 beforeAll(async () => {
@@ -75,7 +75,7 @@ describe('a provider without refresh tokens', () => {
   })
 })
 
-describe('a provider whose refresh tokens serve once', () => {
+describe('a provider with refresh tokens for one use', () => {
   beforeEach(signIn)
 
   it('issues the next one with each, and none is lost', async () => {
@@ -185,7 +185,7 @@ describe('an ID token that comes with a refresh', () => {
 })
 
 describe('a refresh token that the provider revokes', () => {
-  it('ends the session, and so does nothing else', async () => {
+  it('is the only error that ends the session', async () => {
     await signIn()
     provider.behaviour.down = ['token']
     expect((await fetchAnew()).status).toBe(503)

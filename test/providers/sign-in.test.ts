@@ -106,7 +106,7 @@ describe('a sign-in at another provider', () => {
     expect(stack.store.requests.map(({ operation }) => operation)).toEqual(['insert', 'insert'])
   })
 
-  it('sends what RFC 6749, 7636, 7523 and OpenID Connect name, and nothing else', async () => {
+  it('sends what RFC 6749, 7636, 7523 and OpenID Connect name, and no other parameter', async () => {
     await stack.person().signIn(query)
 
     const asked = Object.keys(lastOf('authorize').parameters).sort()
@@ -180,7 +180,7 @@ describe('a client assertion for another provider', () => {
     const jtis = provider.requests.flatMap(({ assertion }) => (assertion ? [assertion.claims.jti] : []))
     expect(new Set(jtis).size).toBe(3)
 
-    // An instance whose setting sends them again.
+    // An instance with the setting that sends them again.
     const at = await coldInstance({ Broker__AssertionReuse: 'true' })
     expect((await stack.person().signIn(query, undefined, { at })).location).toBe(returnUrl)
     expectPage(await stack.person().signIn(query, undefined, { at }), 'client_refused')
@@ -230,7 +230,7 @@ describe('a client assertion for another provider', () => {
   })
 })
 
-describe('what a provider does not offer', () => {
+describe('a feature that a provider does not offer', () => {
   it.each<[string, Readonly<Record<string, unknown>>, Readonly<Record<string, string>>]>([
     ['form_post', {}, { Broker__ResponseMode: 'form_post' }],
     ['codes', { response_types_supported: ['id_token'] }, {}],

@@ -154,7 +154,7 @@ describe('a logout token of a provider that names no sessions', () => {
     expect(await isSignedIn(other)).toBe(true)
   })
 
-  it('ends nothing with another issuer', async () => {
+  it('ends no session with another issuer', async () => {
     const person = await signIn('person-1')
 
     expect(await post({ sub: 'person-1', iss: `${provider.issuer}/` })).toBe(400)
@@ -180,7 +180,7 @@ describe('a sign-out by a frame', () => {
   })
 
   it.each(['a+b/c==', 's', 'x'.repeat(300), 'ä b'])(
-    'ends the session %j, whatever its characters and length',
+    'ends the session %j, with any characters and length',
     async (sid) => {
       const person = await signIn('person-1', sid)
 
@@ -192,7 +192,7 @@ describe('a sign-out by a frame', () => {
     },
   )
 
-  it('ends a session whose + the provider did not encode', async () => {
+  it('ends a session with a + in its sid that the provider did not encode', async () => {
     const person = await signIn('person-1', 'a+b/c==')
 
     await stack.person().open('/logout/frontchannel?sid=a+b/c==')

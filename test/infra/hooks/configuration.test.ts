@@ -154,12 +154,12 @@ describe('the configuration of an environment', () => {
     expect(parseConfiguration(text, 'f.json', 'dev').problems).toMatchObject([{ setting: 'settings.Broker__GraphUrl' }])
   })
 
-  it('takes no developers in production', () => {
+  it('accepts no developers in production', () => {
     expect(check({ developerIds: [guid] }, 'shop-prod')).toMatchObject([{ setting: 'developerIds' }])
     expect(check({ developerIds: [guid] }, 'shop-dev')).toEqual([])
   })
 
-  it('can set every documented setting that nothing else sets', () => {
+  it('can set every documented setting that no other part sets', () => {
     const others = ['Host', 'Telemetry']
     const documented = allDeclarations.filter(({ section }) => !others.includes(section)).map(({ name }) => name)
     const elsewhere = documented.filter((name) => !configurableSettings.includes(name))
@@ -280,7 +280,7 @@ describe('a variable that earlier versions read', () => {
     },
   )
 
-  it('does no harm when it is empty, says the same as the file, or is an output of the template', () => {
+  it('has no effect when it is empty, equals the file, or is an output of the template', () => {
     expect(find({ BROKER_DOMAIN: '' })).toEqual([])
     expect(find({ BROKER_DOMAIN: 'signin.example.com' }, { domain: 'signin.example.com' })).toEqual([])
     expect(find({ BROKER_DOMAIN: 'signin.example.com' }, { domain: 'other.example.com' })).toHaveLength(1)

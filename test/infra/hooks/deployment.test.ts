@@ -57,7 +57,7 @@ describe('a deployment', () => {
     await other.remove()
   })
 
-  it('a second time by azd up changes nothing, for a deployer who may only read certificates', async () => {
+  it('a second time by azd up makes no change, for a deployer who may only read certificates', async () => {
     const { azure, here } = shop
     await here.azd('up')
     const before = structuredClone([...azure.arm.state.appSettings.values()])
@@ -129,7 +129,7 @@ describe('a deployment', () => {
     await there.remove()
   }, 120_000)
 
-  it('by azd deploy before azd up says to run azd up', async () => {
+  it('by azd deploy before azd up reports that azd up must run first', async () => {
     await shop.here.azd('env', 'set', 'AZURE_SUBSCRIPTION_ID', subscriptionId)
     const { code, output } = await shop.here.azd('deploy')
 
@@ -281,7 +281,7 @@ describe('a deployment', () => {
     expect(idOf(azure, '/vaults/shop-signin-2')).not.toBe('')
   })
 
-  it('by a colleague from a fresh clone changes nothing', async () => {
+  it('by a colleague from a fresh clone makes no change', async () => {
     const { azure, here } = shop
     await here.azd('up')
     const before = structuredClone([...azure.arm.state.appSettings.values()])
@@ -295,7 +295,7 @@ describe('a deployment', () => {
     await elsewhere.remove()
   })
 
-  it('by a pipeline without a right at Graph changes nothing', async () => {
+  it('by a pipeline without a permission for Graph makes no change', async () => {
     const { azure, here } = shop
     await here.azd('up')
     const before = structuredClone([...azure.arm.state.appSettings.values()])
@@ -332,7 +332,7 @@ describe('a deployment', () => {
     await there.remove()
   })
 
-  it('by a pipeline before a person has deployed says what a person must do', async () => {
+  it('by a pipeline before a person has deployed reports the steps that a person must do', async () => {
     const there = await shop.here.clone(asPipeline)
 
     const { code, output } = await there.azd('up')

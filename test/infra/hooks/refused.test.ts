@@ -95,7 +95,7 @@ describe('before anything is created, a deployment stops', () => {
     await shop.here.configure({ assignRoles: false })
     const { output: provisioned } = await shop.here.azd('provision')
     expect(provisioned.match(/az role assignment create/g)).toHaveLength(5)
-    // Nothing was assigned, so the upload cannot succeed.
+    // No role was assigned, so the upload cannot succeed.
     expect((await shop.here.azd('deploy')).output).toContain('no role on the storage account')
   })
 
@@ -119,7 +119,7 @@ describe('before anything is created, a deployment stops', () => {
     await accepted()
   })
 
-  it('for a name of a vault that is taken', async () => {
+  it('for a vault name that is already in use', async () => {
     await shop.here.configure({ vaultName: 'contoso-signin' })
     shop.azure.arm.state.takenVaultNames.add('contoso-signin')
 
@@ -389,7 +389,7 @@ describe('an app registration', () => {
   })
 })
 
-it('a person whose shell has the variables of a pipeline creates the registration and the file', async () => {
+it('a person with a pipeline’s variables in the shell creates the registration and the file', async () => {
   const there = await createWorkplace({
     azure: shop.azure,
     // A secret for another program in the same shell is none of the deployment's.

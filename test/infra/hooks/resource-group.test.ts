@@ -22,7 +22,7 @@ beforeEach(async () => {
 })
 afterEach(() => shop.close())
 
-/** What az deployment group create does with the file, by the outputs that broker.bicep declares. */
+/** Runs the file as az deployment group create does, with the outputs that broker.bicep declares. */
 async function deployGroup() {
   const { azure, here } = shop
   const file = path.join(here.folder, '.azure', 'shop-test', 'broker.parameters.json')
@@ -63,7 +63,7 @@ it('a team with one resource group deploys by the same hooks as commands', async
   expect(outcome(azure)).toEqual(complete)
 })
 
-it('outputs says which deployment is missing', async () => {
+it('outputs names the missing deployment', async () => {
   const { code, output } = await shop.here.hook('outputs')
 
   expect(code).toBe(1)
