@@ -1,4 +1,4 @@
-/** Child processes of the bench: each says that it is ready by one line of JSON, and ends with the bench. */
+/** Child processes of the bench: each reports that it is ready by one line of JSON, and ends with the bench. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,11 +8,11 @@ export interface Child<Ready> {
   readonly ready: Ready
   /** Only of a process with `usage.ts` preloaded. */
   usage(): Promise<Usage>
-  /** The same; the first call begins to watch, each further one tells of the time since the last. */
+  /** The same; the first call begins to watch, each further one covers the time since the previous call. */
   pause(): Promise<Pause>
   /** Bytes on the heap, garbage collected before. */
   heap(): Promise<number>
-  /** Whatever else the program answers by its channel, one question at a time. */
+  /** The program's other answers by its channel, one request at a time. */
   ask(question: object): Promise<unknown>
   /** The last that it wrote to its log. */
   log(): string

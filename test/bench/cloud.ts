@@ -13,21 +13,21 @@ import { startVault } from '../../local/vault/vault.ts'
 import { createPeople } from './driver.ts'
 
 export interface CloudOptions {
-  /** Where the certificate authority's certificate is written. */
+  /** The file for the certificate authority's certificate. */
   readonly caFile: string
   readonly brokerRedirectUri: string
   readonly peers: readonly {
     readonly clientId: string
     readonly redirectUri: string
     readonly certificate: string
-    /** Its library can say neither which certificate it has nor what Entra wants for an audience. */
+    /** Its library can set neither the certificate's thumbprint nor the audience that Entra requires. */
     readonly plainAssertions: boolean
   }[]
-  /** How many there are. */
+  /** The number of people. */
   readonly people: number
 }
 
-/** What is printed when all of it listens. */
+/** The line that is printed when all parts listen. */
 export interface CloudReady {
   readonly issuer: string
   readonly vaultUrl: string
@@ -80,7 +80,7 @@ const provider = await startIdentityProvider({
   ],
 })
 
-// It keeps every request for tests to look at; here nobody looks, and ten thousand people make fifty thousand.
+// It keeps every request for tests to read; the bench reads none, and ten thousand people send fifty thousand.
 setInterval(() => provider.resetRequests(), 1000).unref()
 
 const ingestion = await startIngestion({

@@ -1,4 +1,4 @@
-/** What a fresh instance reads, compiles and asks of others until it answers: counts, which no busy machine changes. */
+/** Counts the files, the compiled code and the requests of a fresh instance until it answers; a busy machine does not change them. */
 import { setTimeout as wait } from 'node:timers/promises'
 import type { RpcHttpData } from '../../local/functions-host/rpc.ts'
 import type { Child } from './child.ts'
@@ -7,7 +7,7 @@ import type { Guest } from './driver.ts'
 import { brokerPaths } from './world.ts'
 import type { World } from './world.ts'
 
-/** What the fresh process is told to do. */
+/** The command for the fresh process. */
 export interface ColdStep {
   readonly load?: true
   readonly invoke?: { readonly name: string; readonly http: RpcHttpData }
@@ -45,10 +45,10 @@ export interface ColdStart {
   readonly registered: Counts
   readonly health: Counts
   readonly login: Counts
-  /** Of somebody who signed in at another instance. */
+  /** Of a person who signed in at another instance. */
   readonly session: Counts
   readonly signedIn: Counts
-  /** The same process once nothing is under way any more. */
+  /** The same process after its work in the background has ended. */
   readonly settled: Counts
 }
 
@@ -159,7 +159,7 @@ function rpc(method: string, path: string, headers: Readonly<Record<string, stri
   }
 }
 
-/** What a request is for; an address has a port and a row's name, which differ from run to run. */
+/** The purpose of a request; its URL has a port and a row's name, which differ between runs. */
 export function purposeOf(request: string): string {
   const [purpose] = purposes.find(([, pattern]) => pattern.test(request)) ?? [request]
   return purpose
@@ -174,28 +174,28 @@ const purposes: readonly (readonly [purpose: string, pattern: RegExp])[] = [
   ["reading the ring's public key", /^GET .*\/keys\/[^/]+\/[0-9a-f]{32}\?/],
   ['unwrapping the ring', /^POST .*\/unwrapkey\?/],
   ['signing the assertion', /^POST .*\/sign\?/],
-  ['taking the state', /^POST .*states$/],
+  ['reading the state', /^POST .*states$/],
   ['redeeming the code', /^POST .*\/oauth2\/v2\.0\/token$/],
   ['keeping the session', /^POST .*sessions$/],
   ['reading the session', /^GET .*sessions\(PartitionKey=/],
 ]
 
-/** How often each was asked for, in the order of the first time. */
+/** The number of each request, in the order of the first one. */
 export function countPurposes({ requests }: Counts): Readonly<Record<string, number>> {
   const counted: Record<string, number> = {}
   for (const request of requests) counted[purposeOf(request)] = (counted[purposeOf(request)] ?? 0) + 1
   return counted
 }
 
-/** A line for each step, as Markdown, and what was asked of others. */
+/** A line for each step, as Markdown, and the requests to others. */
 export function coldTable(cold: ColdStart): string {
   const steps: readonly (readonly [string, Counts])[] = [
     ['the functions are registered', cold.registered],
     ['`/health` answers', cold.health],
     ['`/login` answers', cold.login],
-    ['`/session` answers somebody who signed in elsewhere', cold.session],
+    ['`/session` answers a person who signed in at another instance', cold.session],
     ['a sign-in is done', cold.signedIn],
-    ['nothing is under way any more', cold.settled],
+    ['all work in the background has ended', cold.settled],
   ]
   const lines = steps.map(([step, { modules, calledBytes, builtins, requests }]) =>
     [

@@ -1,7 +1,7 @@
 /**
  * Loads the built bundle bare, as the Functions worker does: `@azure/functions-core` is supplied, the entry file is
- * imported, and invocations are handed over without a socket. Counts what that reads, compiles and asks of others.
- * The parent's channel says what to do next; each answer comes with the counts up to then.
+ * imported, and invocations are handed over without a socket. Counts the files read, the code
+ * compiled and the requests sent. The parent's channel sends the next command; each answer has the counts up to then.
  */
 import diagnostics from 'node:diagnostics_channel'
 import fs from 'node:fs'
@@ -29,7 +29,7 @@ registerHooks({
   },
 })
 
-// Whatever else is read while it runs.
+// Other files that are read while it runs.
 const otherFiles: string[] = []
 for (const name of ['readFileSync', 'readFile', 'openSync', 'open'] as const) {
   const read = fs[name] as (...given: unknown[]) => unknown

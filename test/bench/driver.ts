@@ -13,7 +13,7 @@ export interface RelyingParty {
   log(): string
 }
 
-/** Somebody whom the provider knows. */
+/** A person of the provider. */
 export interface Person {
   readonly username: string
   readonly name: string
@@ -26,7 +26,7 @@ export interface Guest {
   readonly visitor: Visitor
 }
 
-/** What a front end's script on the same site sends; the peer gets it too, though it looks at none of it. */
+/** The headers of a front end's script on the same site; the peer receives them too, but reads none. */
 export const frontEndOrigin = 'http://localhost:3000'
 const scriptHeaders = { origin: frontEndOrigin, 'sec-fetch-site': 'same-site', accept: 'application/json' }
 const requestMilliseconds = 20_000

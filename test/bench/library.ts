@@ -1,6 +1,6 @@
 /**
- * node:http and the Functions library with nothing in between: what each request costs in `@azure/functions` itself
- * (a Request, a Response, an invocation context), and so in every app, whichever host hands the request over.
+ * node:http and the Functions library with no part in between: measures the cost of each request in `@azure/functions`
+ * itself (a Request, a Response, an invocation context), and so in every app, with any host.
  */
 import http from 'node:http'
 import path from 'node:path'

@@ -1,4 +1,4 @@
-/** Fresh processes in turns: what they spend and hold until they are registered, and until somebody is signed in. */
+/** Fresh processes in turns: their CPU time and memory until they are registered, and until a person is signed in. */
 import type { Child } from './child.ts'
 import { signIn } from './driver.ts'
 import type { Guest } from './driver.ts'
@@ -61,7 +61,7 @@ export async function measureCold({ world, plan, tell }: Measuring): Promise<rea
 }
 
 interface Fresh {
-  /** Milliseconds of CPU until the process said that it is ready. */
+  /** Milliseconds of CPU until the process reported that it is ready. */
   readonly registered: number
   readonly signedIn: number
   /** Megabytes. */

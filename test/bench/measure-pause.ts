@@ -1,4 +1,4 @@
-/** For how long the event loop of a fresh broker stands still while telemetry is loaded beside it, and works. */
+/** The longest pause of a fresh broker's event loop while telemetry is loaded beside it, and works. */
 import { setTimeout as wait } from 'node:timers/promises'
 import { signIn } from './driver.ts'
 import { guestAt } from './measure.ts'
@@ -18,7 +18,7 @@ export async function measurePause({ world, plan, tell }: Measuring): Promise<re
   for (let round = 1; round <= plan.pauseRounds; round++) {
     tell(`watching event loops, ${round} of ${plan.pauseRounds}`)
     const watched = async (running: Running): Promise<Pause> => {
-      // What the first sign-in itself loads is not what is looked for.
+      // The modules that the first sign-in itself loads are not measured.
       await signIn(running, guestAt(world, round))
       await running.pause()
       const end = performance.now() + watchedMilliseconds
@@ -30,7 +30,7 @@ export async function measurePause({ world, plan, tell }: Measuring): Promise<re
       await running.end()
       return pause
     }
-    // In turns: each would take the core from the other.
+    // In turns: in parallel they would compete for the core.
     without.push(await watched(await world.startBroker()))
     reporting.push(await watched(await world.startBroker({ telemetry: true })))
   }

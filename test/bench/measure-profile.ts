@@ -1,4 +1,4 @@
-/** Where a warm broker's CPU time goes, by package: for a sign-in and for a session read, each in a process of its own. */
+/** The CPU time of a warm broker by package: for a sign-in and for a session read, each in its own process. */
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { readSession, repeat, signIn } from './driver.ts'

@@ -107,8 +107,8 @@ export async function measureWarm(measuring: Measuring): Promise<readonly Row[]>
 }
 
 /**
- * Telemetry tells so many operations a second whole and the rest in sums, so under full load it looks cheaper than it
- * is. Here both brokers sign in so few a second that all are told.
+ * Telemetry reports a limited number of operations a second in full and counts the rest, so under full load it looks
+ * cheaper than it is. Here both brokers sign in so few a second that all are reported.
  */
 async function measureSlow({ world, plan, tell }: Measuring, broker: Running, reporting: Running): Promise<Row> {
   const { rounds, perSecond, seconds } = plan.slowSignIns
@@ -120,7 +120,7 @@ async function measureSlow({ world, plan, tell }: Measuring, broker: Running, re
         await waitUntil(started + (index * 1000) / perSecond)
         await signIn(running, guestAt(world, index))
       }
-      // What the last of them left to send.
+      // The items that the last operation left to send.
       await waitUntil(started + (seconds + 1.5) * 1000)
     })
   const off: number[] = []
@@ -150,8 +150,8 @@ interface Hellos {
 
 /**
  * The functions host on a laptop serves in the process that is measured, and the library makes a Request and a Response
- * of each call. In Azure the worker stands in the host's place, so these rows say what each of the two costs, and what
- * is left without both.
+ * of each call. In Azure the worker replaces the host, so these rows show the cost of each of the two, and the cost
+ * without both.
  */
 function withoutHost(
   signIns: { readonly broker: readonly number[]; readonly peer: readonly number[] },

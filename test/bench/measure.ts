@@ -1,4 +1,4 @@
-/** What all measurements have in common: CPU time of the process itself, by whose channel it is asked. */
+/** The common part of all measurements: CPU time of a process, requested by its channel. */
 import type { Child } from './child.ts'
 import { repeat, signIn } from './driver.ts'
 import type { Guest } from './driver.ts'
@@ -8,7 +8,7 @@ import type { Running, World } from './world.ts'
 export interface Measuring {
   readonly world: World
   readonly plan: Plan
-  /** Told to whoever waits. */
+  /** Progress messages for the person who runs the bench. */
   readonly tell: (step: string) => void
 }
 

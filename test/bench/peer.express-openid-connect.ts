@@ -13,7 +13,7 @@ const setting = (name: string): string => {
 }
 const sessionSeconds = 8 * 3600
 
-/** It takes no page on plain http from a provider whose issuer is https; the bench's browser knows to go by http. */
+/** It accepts no page on plain http from a provider whose issuer is https; the bench's browser knows to go by http. */
 async function fetchWithHttpsPages(url: string, options: RequestInit): Promise<Response> {
   const response = await fetch(url, options)
   if (!url.endsWith('/.well-known/openid-configuration')) return response
@@ -33,7 +33,7 @@ app.use(
     clientAssertionSigningAlg: 'PS256',
     secret: setting('SESSION_SECRET'),
     customFetch: fetchWithHttpsPages as never,
-    // Of every route; `/session` answers scripts, and a redirect is nothing for them.
+    // Of every route; `/session` answers scripts, which cannot use a redirect.
     authRequired: false,
     authorizationParams: { response_type: 'code', response_mode: 'form_post', scope: setting('SCOPE') },
     session: { absoluteDuration: sessionSeconds },

@@ -34,7 +34,7 @@ const sessionSeconds = 8 * 3600
 
 const config = await client.discovery(issuer, setting('CLIENT_ID'), undefined, clientAuthentication(), {
   // The local provider's pages are on plain http; everything that costs something here goes over https.
-  // eslint-disable-next-line @typescript-eslint/no-deprecated -- marked so that it stands out
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- marked so that it is noticed
   execute: [client.allowInsecureRequests],
 })
 

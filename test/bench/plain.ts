@@ -1,4 +1,4 @@
-/** A server of node:http that gives a fixed answer: what the functions host and its library cost is what comes on top of it. */
+/** A server of node:http with a fixed answer: the cost of the functions host and its library is the difference to it. */
 import http from 'node:http'
 import { answer } from './bare-function/answer.ts'
 

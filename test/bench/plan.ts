@@ -1,4 +1,4 @@
-/** How much a run does; everything is bounded. */
+/** The amount of work of a run; every number is bounded. */
 export interface Plan {
   readonly rounds: number
   readonly coldRounds: number
@@ -9,13 +9,13 @@ export interface Plan {
   readonly reads: number
   /** At once. */
   readonly inFlight: number
-  /** Who signs in again and again. */
+  /** The people who sign in repeatedly. */
   readonly guests: number
-  /** Different people, each of whom signs in once: 0 measures no growth. */
+  /** Different people, who sign in once each: 0 measures no growth. */
   readonly strangers: number
-  /** Few enough in a second that telemetry tells each of them whole. */
+  /** So few in a second that telemetry reports each of them in full. */
   readonly slowSignIns: { readonly rounds: number; readonly perSecond: number; readonly seconds: number }
-  /** Fresh processes that are watched for how long their event loop stands. */
+  /** Fresh processes for the measurement of event loop pauses. */
   readonly pauseRounds: number
   /** The whole run ends after this, finished or not. */
   readonly minutes: number
@@ -52,6 +52,6 @@ export const quickPlan: Plan = {
   minutes: 6,
 }
 
-/** What `--only` names. */
+/** The measurements that `--only` names. */
 export const partNames = ['cold', 'counts', 'warm', 'growth', 'pause'] as const
 export type PartName = (typeof partNames)[number]

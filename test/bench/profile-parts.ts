@@ -1,11 +1,11 @@
-/** Whose work a CPU profile shows: by package, through the source maps of the bundles. */
+/** Divides a CPU profile by package, through the source maps of the bundles. */
 import { readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { SourceMap } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** What `--cpu-prof` writes, as far as it is read here. */
+/** The output of `--cpu-prof`, as far as it is read here. */
 interface Profile {
   readonly nodes: readonly {
     readonly id: number
@@ -37,8 +37,8 @@ export async function readParts(folder: string): Promise<readonly Part[]> {
 
 /**
  * A sample that came late is left out: a thread that lost its core to another process is sampled when it comes back,
- * and would be charged with all that the others did meanwhile. On few cores that is what makes writing to a socket,
- * which wakes somebody up, look twice as dear as it is.
+ * and would be charged with the work of the others. On few cores this effect makes writing to a socket, which wakes
+ * another process, look twice as dear as it is.
  */
 export function partsOf({ nodes, samples, timeDeltas }: Profile): readonly Part[] {
   const callers = new Map(nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node.callFrame.url])))
@@ -77,7 +77,7 @@ function nameOfNode(url: string): string {
 }
 
 function nameSource(source: string): string {
-  // A package may itself be a bundle, whose own map names it.
+  // A package may itself be a bundle with its own source map.
   const [, inPackage] = /.*(?:node_modules\/|webpack:\/\/)((?:@[^/]+\/)?[^/]+)\//.exec(source) ?? []
   if (inPackage !== undefined) return inPackage
   if (source.includes('/local/functions-host/') || source.endsWith('/host.mjs')) return 'the functions host'
@@ -102,7 +102,7 @@ function readMap(url: string): SourceMap | undefined {
   }
 }
 
-/** Markdown; what is smaller than one in a hundred stands together. */
+/** Markdown; parts smaller than one in a hundred are added up. */
 export function partsTable(parts: readonly Part[]): string {
   const large = parts.filter(({ share }) => share >= 0.01)
   const rest = parts.filter(({ share }) => share < 0.01).reduce((sum, { share }) => sum + share, 0)

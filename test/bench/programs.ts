@@ -10,7 +10,7 @@ export type PeerName = 'openid-client' | 'express-openid-connect' | 'functions'
 export interface Programs {
   /** The functions host with the broker's bundle. */
   readonly broker: readonly string[]
-  /** The functions host with one function that does nothing. */
+  /** The functions host with one function that does no work. */
   readonly bare: readonly string[]
   readonly peers: Readonly<Record<PeerName, readonly string[]>>
   /** Loads the broker's bundle bare, and counts. */
@@ -23,7 +23,7 @@ export interface Programs {
 }
 
 /**
- * @param folder inside the project, so that the peers find their packages: these are not bundled, as nobody does for express
+ * @param folder inside the project, so that the peers find their packages: these are not bundled, as is usual for express
  * @param sourcemap of the broker's bundle, for reading profiles
  */
 export async function buildPrograms(folder: string, sourcemap = false): Promise<Programs> {

@@ -18,7 +18,7 @@ export interface Row {
   readonly unit: string
   readonly broker: Spread
   readonly other?: { readonly name: string; readonly value: Spread }
-  /** What is held against the goal: the paired ratio, or the figure itself. */
+  /** The value that is compared with the goal: the paired ratio, or the figure itself. */
   readonly figure: Spread
   readonly goal?: Goal
   /** The figure is no ratio, but the broker's own. */
@@ -33,7 +33,7 @@ export interface Machine {
 
 export type Verdict = 'stretch' | 'must' | 'missed' | undefined
 
-/** Where a run may be off a goal before it counts: two copies of one program differ by this much. */
+/** The tolerance of a goal: two copies of one program differ by this much. */
 export const tolerance = 1.1
 
 export function spreadOf(values: readonly number[]): Spread {
@@ -59,7 +59,7 @@ export function compare(
   }
 }
 
-/** The broker's own figure against its goal; the other one stands beside it, to be compared by the reader. */
+/** The broker's own figure against its goal; the other one is printed beside it for comparison. */
 export function figureOf({
   values,
   other,
@@ -84,7 +84,7 @@ export function failures(rows: readonly Row[]): readonly Row[] {
   return rows.filter(({ figure, goal }) => goal && figure.median > goal.must * tolerance)
 }
 
-/** One sentence for each goal that is missed, or one that says that none is. */
+/** One sentence for each goal that is missed, or one that reports that none is. */
 export function describeMisses(rows: readonly Row[]): readonly string[] {
   const missed = rows.filter((row) => verdictOf(row) === 'missed')
   if (missed.length === 0) return ['Every goal that was measured is reached.']

@@ -1,7 +1,7 @@
 /**
- * Preloaded into every process under test: says what the process itself has used of CPU, all threads together
- * (getrusage), when it is asked by the parent's channel, and what it had used when it wrote its first line, which is
- * how each of them says that it is ready. From the first `pause` on it also watches for how long its event loop stands.
+ * Preloaded into every process under test: reports the CPU time of the process, all threads together (getrusage), on a
+ * request by the parent's channel, and the CPU time up to its first line, by which each process reports that it is
+ * ready. From the first `pause` on it also measures the pauses of its event loop.
  */
 import { openSync, readSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
@@ -18,7 +18,7 @@ export interface Usage {
   readonly rss: number
 }
 
-/** The longest that the main thread let everybody wait since it was last asked, in milliseconds. */
+/** The longest pause of the main thread since the previous query, in milliseconds. */
 export interface Pause {
   /** On the clock, in which another process may have had the core. */
   readonly wall: number
@@ -54,7 +54,7 @@ const watchMilliseconds = 1
 let longest: Pause = { wall: 0, own: 0 }
 let watching: NodeJS.Timeout | undefined
 
-/** A timer each millisecond: what lies between two of its turns, less what it asked for itself. */
+/** A timer each millisecond: the time between two of its callbacks, less the requested interval. */
 function watch(): NodeJS.Timeout {
   const waited = openWaitingTime()
   let before = { at: performance.now(), waited: waited() }
@@ -84,7 +84,7 @@ function heapInUse(): number {
 
 /**
  * Milliseconds in which the main thread could have run and had no core, which Linux counts for each thread: the second
- * number of `schedstat`. Nowhere else is it known, and taken for none.
+ * number of `schedstat`. On other systems it is unknown, and treated as zero.
  */
 function openWaitingTime(): () => number {
   try {

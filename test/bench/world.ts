@@ -1,4 +1,4 @@
-/** What surrounds the programs under test, and how each of them is started. */
+/** The surroundings of the programs under test, and the start of each of them. */
 import { generateKeyPairSync, randomBytes, randomUUID, X509Certificate } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import path from 'node:path'
@@ -19,12 +19,12 @@ export interface Running extends Child<{ readonly url: string }>, RelyingParty {
 export interface World {
   /** Those who come again and again. */
   readonly guests: readonly Guest[]
-  /** Everybody whom the provider knows, the guests among them. */
+  /** All people of the provider, the guests among them. */
   readonly people: readonly Person[]
   readonly sizes: Programs['sizes']
   startBroker(options?: BrokerOptions): Promise<Running>
   startPeer(name: PeerName): Promise<Running>
-  /** The broker's bundle without a host, which tells what it has loaded. */
+  /** The broker's bundle without a host, which reports the modules that it has loaded. */
   startColdStart(): Promise<Child<unknown>>
   startBareFunction(): Promise<Child<{ readonly url: string }>>
   /** The Functions library without our host. */
@@ -37,7 +37,7 @@ export interface BrokerOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** It reports to an ingestion in the other process. */
   readonly telemetry?: boolean
-  /** Where a CPU profile is written when the process ends. */
+  /** The file for a CPU profile when the process ends. */
   readonly profileFolder?: string
 }
 
@@ -45,7 +45,7 @@ const root = path.join(import.meta.dirname, '..', '..')
 const apiScope = 'api://demo/orders.read'
 const scope = `openid profile offline_access ${apiScope}`
 const returnUrl = `${frontEndOrigin}/`
-// Nobody listens there: the browser is a loop that follows no further, and instances answer for one base URL.
+// No server listens there: the browser is a loop that follows no further, and instances answer for one base URL.
 const brokerBaseUrl = 'http://localhost:7071'
 const peerRedirectUri = 'http://localhost:7072/callback'
 const loginQuery = new URLSearchParams({ frontend: 'shop', return_url: returnUrl }).toString()
@@ -53,7 +53,7 @@ export const brokerPaths = { loginPath: `/login?${loginQuery}`, sessionPath: '/s
 
 export interface WorldOptions {
   readonly guests: number
-  /** Of whom the guests are the first; as many as these where left out. */
+  /** The number of people, the guests first; only the guests by default. */
   readonly people?: number
   /** Of the broker's bundle, for reading profiles. */
   readonly sourcemap?: boolean

@@ -3,7 +3,7 @@
  * `openid-client` with a key that Key Vault signs by `@azure/keyvault-keys`, sign-ins and sessions in
  * `@azure/data-tables`. It runs on the same host as the broker, with the same emulators.
  *
- * It does less than the broker: nothing in the table is sealed, no ID token signature is checked (openid-client leaves
+ * It does less than the broker: no row in the table is sealed, no ID token signature is checked (openid-client leaves
  * that to TLS), a session has no idle end, and there is one front end.
  */
 import { randomBytes } from 'node:crypto'
