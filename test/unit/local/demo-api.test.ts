@@ -38,7 +38,7 @@ const call = (
   fetch(api.url, { method, headers: { ...(token !== undefined && { authorization: `Bearer ${token}` }), ...headers } })
 
 describe('the demo API', () => {
-  it('says who calls, by the token', async () => {
+  it('returns the caller’s identity from the token', async () => {
     const answer = await call(await tokenFor())
 
     expect(answer.status).toBe(200)
@@ -49,7 +49,7 @@ describe('the demo API', () => {
     })
   })
 
-  it('asks for a token where there is none, and names no error then', async () => {
+  it('requires a token where there is none, and names no error in that case', async () => {
     const answer = await call()
 
     expect(answer.status).toBe(401)
@@ -80,7 +80,7 @@ describe('the demo API', () => {
     expect((await call(await spoil({}))).status).toBe(200)
   })
 
-  it('wants the scope of what is done', async () => {
+  it('requires the scope of the operation', async () => {
     const reader = await tokenFor()
     const writer = await tokenFor('openid api://demo/orders.read api://demo/orders.write')
 
@@ -92,7 +92,7 @@ describe('the demo API', () => {
     expect((await call(writer, { method: 'POST' })).status).toBe(200)
   })
 
-  it('takes tokens of a key that rolled a moment ago', async () => {
+  it('accepts tokens of a key that rolled a moment ago', async () => {
     expect((await call(await tokenFor())).status).toBe(200)
 
     await world.provider.rotateKeys()
@@ -116,7 +116,7 @@ describe('the demo API', () => {
     expect(allowed.headers.get('vary')).toBe('Origin')
   })
 
-  it('has nothing elsewhere, and does nothing by other methods', async () => {
+  it('answers no other path and no other method', async () => {
     expect((await fetch(`${api.url}/1`)).status).toBe(404)
     expect((await call(await tokenFor(), { method: 'DELETE' })).status).toBe(405)
   })

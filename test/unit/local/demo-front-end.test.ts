@@ -26,7 +26,7 @@ describe('the demo front end', () => {
     expect(page).toContain('name="viewport"')
   })
 
-  it('tells its script where broker and API are, escaped', async () => {
+  it('passes the URLs of broker and API to its script, escaped', async () => {
     const page = await (await fetch(frontEnd.url)).text()
 
     expect(page).toContain('data-broker="http://localhost:7071"')
@@ -35,7 +35,7 @@ describe('the demo front end', () => {
     expect(page).toContain('data-api-name="orders"')
   })
 
-  it('allows script from itself and connections to broker and API, and nothing else', async () => {
+  it('allows script from itself and connections to broker and API, and no other source', async () => {
     const policy = (await fetch(frontEnd.url)).headers.get('content-security-policy')
 
     expect(policy).toContain("default-src 'none'")
@@ -44,7 +44,7 @@ describe('the demo front end', () => {
     expect(policy).not.toContain('unsafe')
   })
 
-  it('serves its script with the types taken out', async () => {
+  it('serves its script with the types removed', async () => {
     const answer = await fetch(new URL('/page.js', frontEnd.url))
     const script = await answer.text()
 
@@ -53,7 +53,7 @@ describe('the demo front end', () => {
     expect(script).not.toContain('interface')
   })
 
-  it('has nothing elsewhere', async () => {
+  it('answers no other path', async () => {
     expect((await fetch(new URL('/other', frontEnd.url))).status).toBe(404)
     expect((await fetch(new URL('/page.css', frontEnd.url))).status).toBe(200)
   })

@@ -49,7 +49,7 @@ describe('the demo front end on another site', () => {
     expect(policy).not.toContain('unsafe')
   })
 
-  it('serves its script with the types taken out, and nothing elsewhere', async () => {
+  it('serves its script with the types removed, and answers no other path', async () => {
     const script = await (await fetch(new URL('/page.js', demo.url))).text()
 
     expect(() => new vm.Script(`(async () => {${script}})`)).not.toThrow()

@@ -1,4 +1,4 @@
-/** Lines of the worker, and which of them arrive on the real host. */
+/** Lines of the worker, and those that arrive on the real host. */
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -36,7 +36,7 @@ describe('host.json', () => {
     return text
   }
 
-  it('lets every line arrive that docs/certificate.md promises', async () => {
+  it('passes on every line that docs/certificate.md promises', async () => {
     const { logLevels } = await readHostJson(root)
     const lines = await promisedLines()
 
@@ -44,7 +44,7 @@ describe('host.json', () => {
     for (const [event, level] of lines) expect(filterConsole(written(event, level), logLevels)).toContain(event)
   })
 
-  it('lets every line of refused settings arrive, not only the first', async () => {
+  it('passes on every line of refused settings, not only the first', async () => {
     const { logLevels } = await readHostJson(root)
     const text =
       'error 2 settings are refused:\n- Broker__FrontEnds is not JSON. Write a list.\n- Broker__X is unknown.\n'
@@ -52,7 +52,7 @@ describe('host.json', () => {
     expect(filterConsole(text, logLevels)).toBe(text)
   })
 
-  it('needs its own entry for that: under Host alone, lines without a word of alarm are dropped', () => {
+  it('needs its own entry for that: under Host alone, lines without a word such as error are dropped', () => {
     const levels = { default: 'Information', Host: 'Warning' }
 
     expect(filterConsole(written('certificate step', 'info'), levels)).toBe('')

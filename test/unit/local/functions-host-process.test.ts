@@ -1,4 +1,4 @@
-/** The functions host as a process: what fails at load, how it ends, how it comes back. */
+/** The functions host as a process: errors at load, its end and its restart. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
@@ -47,7 +47,7 @@ describe('loading', () => {
     expect((await fetch(`${host.url}/fine`)).status).toBe(404)
   })
 
-  it('gives / to the home page unless the settings say otherwise', async () => {
+  it('serves the home page at / unless the settings turn it off', async () => {
     const shown = await served('app')
     const home = await fetch(`${shown.url}/`)
     expect([home.status, home.headers.get('content-type')]).toEqual([200, 'text/html'])
@@ -57,7 +57,7 @@ describe('loading', () => {
     expect((await fetch(`${hidden.url}/`)).status).toBe(204)
   })
 
-  it('supplies what the worker supplies and nothing more, to a bundle with top-level await', async () => {
+  it('supplies what the worker supplies and no more, to a bundle with top-level await', async () => {
     const host = await served('core-module')
 
     expect(await (await fetch(`${host.url}/core`)).json()).toEqual([
@@ -72,7 +72,7 @@ describe('loading', () => {
     ])
   })
 
-  it('takes a glob for main, and files that are CommonJS', async () => {
+  it('accepts a glob for main, and files that are CommonJS', async () => {
     const dist = await folder()
     await mkdir(path.join(dist, 'parts'))
     await writeFile(path.join(dist, 'package.json'), JSON.stringify({ main: 'parts/*.cjs' }))
@@ -159,7 +159,7 @@ describe('host.json', () => {
 })
 
 describe('ending', () => {
-  it('comes back on its port after an error that nothing awaited, and says what happened', async () => {
+  it('restarts on its port after an unhandled rejection, and reports the error', async () => {
     const host = await served('app')
 
     expect(await (await fetch(`${host.url}/answers/diesLater`)).text()).toBe('still here')
@@ -182,7 +182,7 @@ describe('ending', () => {
     expect(host.log()).not.toContain('The broker is back')
   })
 
-  it('lets requests in flight finish, then runs the appTerminate hooks', async () => {
+  it('completes the requests in flight, then runs the appTerminate hooks', async () => {
     const host = await served('app')
     const slow = fetch(`${host.url}/answers/slow?ms=500`)
     await host.logged(/slow has begun/)
@@ -226,7 +226,7 @@ describe('the host as one file', () => {
   })
 })
 
-describe('what it refuses to start with', () => {
+describe('a refused start', () => {
   async function refused(args: string[]): Promise<{ code: unknown; said: string }> {
     const child = spawn(process.execPath, ['local/functions-host/main.ts', ...args])
     let said = ''
@@ -235,14 +235,14 @@ describe('what it refuses to start with', () => {
     return { code, said }
   }
 
-  it('says that there is no build, with exit code 1', async () => {
+  it('reports that there is no build, with exit code 1', async () => {
     const { code, said } = await refused(['--dist', path.join(await folder(), 'none'), '--port', '0'])
 
     expect(code).toBe(1)
     expect(said).toMatch(/^There is no host\.json in .*none\. Build first: npm run build\n$/)
   })
 
-  it('says that the port is taken, with exit code 1', async () => {
+  it('reports that the port is in use, with exit code 1', async () => {
     const other = await listen({ name: 'test', port: 0, handler: (_request, response) => response.end() })
     undo.push(() => other.close())
     const dist = path.join(await folder(), 'dist')
@@ -256,7 +256,7 @@ describe('what it refuses to start with', () => {
     await expect(starting).rejects.toThrow(LocalError)
   })
 
-  it('says what a port is', async () => {
+  it('reports the permitted values of a port', async () => {
     expect((await refused(['--port', 'many'])).said).toContain('--port takes a number')
   })
 })

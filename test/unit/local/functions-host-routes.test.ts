@@ -1,4 +1,4 @@
-/** Route templates, for what the served fixture does not show. */
+/** Route templates that the served fixture does not cover. */
 import { describe, expect, it } from 'vitest'
 
 import { parseRouteTemplate, splitPath } from '../../../local/functions-host/route-template.ts'
@@ -18,16 +18,16 @@ describe('a route template', () => {
     ['a.b', '/A.B', '/aXb'],
     ['{ignored:maxlength(0)?}', '/', '/x'],
     ['a/{b?}', '/a', '/a//c'],
-  ])('%s takes %s and not %s', (template, taken, refused) => {
+  ])('%s matches %s and not %s', (template, taken, refused) => {
     expect(parseRouteTemplate(template).match(splitPath(taken))).toBeDefined()
     expect(parseRouteTemplate(template).match(splitPath(refused))).toBeUndefined()
   })
 
-  it('gives several parameters of one segment', () => {
+  it('returns several parameters of one segment', () => {
     expect(parseRouteTemplate('{name}.{kind}').match(splitPath('/a.b.json'))).toEqual({ name: 'a.b', kind: 'json' })
   })
 
-  it.each(['{a', '{}', 'a/{id}/{ID}', 'a/{id:colour}'])('is refused where it is none: %s', (template) => {
+  it.each(['{a', '{}', 'a/{id}/{ID}', 'a/{id:colour}'])('is refused where it is invalid: %s', (template) => {
     expect(() => parseRouteTemplate(template)).toThrow()
   })
 })

@@ -1,4 +1,4 @@
-/** local.settings.json: what is read of it, what is said when it is no good, and which setting wins. */
+/** local.settings.json: the values that are read, the error for an invalid file, and the precedence of settings. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
 describe('reading local.settings.json', () => {
-  it('gives its values as text, with a byte order mark before it or not', async () => {
+  it('returns its values as text, with and without a byte order mark', async () => {
     const text = JSON.stringify({ IsEncrypted: false, Values: { A: 'a', Number: 5, Flag: true }, Host: { CORS: '*' } })
     for (const mark of ['', '\uFEFF']) {
       await writeFile(file, mark + text)
@@ -35,7 +35,7 @@ describe('reading local.settings.json', () => {
 
     await expect(readSettingsFile(file)).rejects.toThrow(sentence)
     await expect(readSettingsFile(file)).rejects.not.toThrow(/s3cret/)
-    // As for any settings that are refused.
+    // The same exit code as for any refused settings.
     await expect(readSettingsFile(file)).rejects.toMatchObject({ exitCode: 2 })
   })
 
@@ -63,13 +63,13 @@ describe('reading local.settings.json', () => {
     })
   })
 
-  it('says how to get one where there is none', async () => {
+  it('explains how to create the file where there is none', async () => {
     await expect(readSettingsFile(file)).rejects.toThrow('cp local.settings.example.json local.settings.json')
     expect(await findSettingsFile(file)).toBeUndefined()
   })
 })
 
-describe('which setting wins', () => {
+describe('the precedence of settings', () => {
   it('is the environment over the file over the defaults', () => {
     const merged = mergeSettings({
       environment: { A: 'environment', Unset: undefined },

@@ -1,4 +1,4 @@
-/** How an instance ends: what its hooks may still do, for how long, and what becomes of a thread that it started. */
+/** The end of an instance: the work and the time limit of its hooks, and the end of a thread that it started. */
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterEach, expect, it } from 'vitest'
@@ -12,7 +12,7 @@ afterEach(async () => {
   for (const step of undo.splice(0).reverse()) await step()
 })
 
-/** One function, `GET /slow`, and what a test adds. Names: `core`, which is the worker's module, and `wait`. */
+/** One function, `GET /slow`, and the code that a test adds. Names: `core`, which is the worker's module, and `wait`. */
 const app = `
   import { createRequire } from 'node:module'
   import { setTimeout as wait } from 'node:timers/promises'
@@ -86,7 +86,7 @@ it('ends at once on SIGTERM, without the hooks: the real host ignores it until t
 it.each([
   ['fails', `throw new Error('no flush')`, 'An appTerminate hook failed: Error: no flush'],
   ['never ends', 'return new Promise(() => setInterval(() => undefined, 60_000).unref())', 'took longer than 50 ms'],
-])('ends all the same when a hook %s, and says so', async (_, hook, sentence) => {
+])('ends also when a hook %s, and reports it', async (_, hook, sentence) => {
   let log = ''
   const dist = await bundle({ 'index.mjs': `${app}\ncore.registerHook('appTerminate', () => { ${hook} })` })
   const host = await startFunctionsHost({
@@ -100,7 +100,7 @@ it.each([
   await expect(fetch(`${host.url}/api/slow`)).rejects.toThrow('fetch failed')
 })
 
-it('lets a bundle start a thread from a file beside it, hear its last word, and end in spite of it', async () => {
+it('lets a bundle start a thread from a file beside it, receive its last message, and end in spite of it', async () => {
   const { host, log, slow } = await start({
     'index.mjs': `${app}
       import { once } from 'node:events'

@@ -1,4 +1,4 @@
-/** The functions host over HTTP, line by line with what was seen of the real host and Node worker. */
+/** The functions host over HTTP, compared with the observed behaviour of the real host and Node worker. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod/mini'
 
@@ -51,7 +51,7 @@ describe('the limits of the real host', () => {
 })
 
 describe('routing', () => {
-  it('asks functions in the order of their names, not of how well their routes fit', async () => {
+  it('tries functions in the order of their names, not by how well their routes match', async () => {
     expect(await look('/items/new')).toMatchObject({ by: 'item', params: { id: 'new' } })
   })
 
@@ -66,7 +66,7 @@ describe('routing', () => {
     expect((await get('/echo', { method })).status).toBe(200)
   })
 
-  it('gives a route to the function that lists the method', async () => {
+  it('routes a request to the function that lists the method', async () => {
     expect(await look('/things')).toMatchObject({ by: 'readThing' })
     expect(await look('/things', { method: 'POST' })).toMatchObject({ by: 'writeThing' })
   })
@@ -79,7 +79,7 @@ describe('routing', () => {
     expect(await answer.text()).toBe('')
   })
 
-  it('matches without regard to case or a trailing slash, and keeps a parameter as it was written', async () => {
+  it('matches without regard to case or a trailing slash, and keeps a parameter unchanged', async () => {
     expect(await look('/ITEMS/New/')).toMatchObject({ by: 'item', params: { id: 'New' } })
   })
 
@@ -92,11 +92,11 @@ describe('routing', () => {
     })
   })
 
-  it('resolves dot segments before it looks for a route', async () => {
+  it('resolves dot segments before it selects a route', async () => {
     expect(parse((await raw(host.url, '/files/../items/./7')).body)).toMatchObject({ by: 'item', params: { id: '7' } })
   })
 
-  it('takes a catch-all, constraints, defaults and literals around a parameter', async () => {
+  it('matches a catch-all, constraints, defaults and literals around a parameter', async () => {
     expect((await look('/files/a/b/c.txt')).params).toEqual({ path: 'a/b/c.txt' })
     expect(await look('/pages/3')).toMatchObject({ by: 'page' })
     expect((await get('/pages/0')).status).toBe(404)
@@ -105,12 +105,12 @@ describe('routing', () => {
     expect((await look('/.well-known/jwks.json')).params).toEqual({ name: 'jwks' })
   })
 
-  it('serves / by a template that matches nothing, and only /', async () => {
+  it('serves / by a template that matches no other path, and only /', async () => {
     expect(await look('/')).toMatchObject({ by: 'home', params: {} })
     expect((await get('/x')).status).toBe(404)
   })
 
-  it('takes the name for a route, GET and POST, and anonymous, where a function says nothing', async () => {
+  it('uses the name as the route, GET and POST, and anonymous, as the defaults of a function', async () => {
     expect(await look('/byDefaults')).toMatchObject({ by: 'byDefaults' })
     expect(await look('/byDefaults', { method: 'POST' })).toMatchObject({ method: 'POST' })
     expect((await get('/byDefaults', { method: 'PUT' })).status).toBe(404)
@@ -136,7 +136,7 @@ describe('routing', () => {
 })
 
 describe('keys', () => {
-  it('answers 401 without a body where a function wants a key and the request has none or a wrong one', async () => {
+  it('answers 401 without a body where a function requires a key and the request has none or a wrong one', async () => {
     for (const headers of [{}, { 'x-functions-key': 'wrong' }] as Record<string, string>[]) {
       const answer = await get('/guarded', { headers })
 
@@ -145,7 +145,7 @@ describe('keys', () => {
     }
   })
 
-  it('takes a function key or the master key, by header or by ?code=', async () => {
+  it('accepts a function key or the master key, by header or by ?code=', async () => {
     for (const key of ['the-function-key', 'the-master-key']) {
       expect((await get('/guarded', { headers: { 'x-functions-key': key } })).status).toBe(200)
       expect((await get(`/guarded?code=${key}`)).status).toBe(200)
@@ -157,13 +157,13 @@ describe('keys', () => {
     expect((await get('/master-only', { headers: { 'x-functions-key': 'the-master-key' } })).status).toBe(200)
   })
 
-  it('asks no key of ?code= on an anonymous route, and hands it on', async () => {
+  it('ignores ?code= as a key on an anonymous route, and passes it on', async () => {
     expect((await look('/echo?code=an-authorization-code')).query).toEqual({ code: 'an-authorization-code' })
   })
 })
 
 describe('requests', () => {
-  it('joins repeated query parameters by a comma, which only the URL can tell', async () => {
+  it('joins repeated query parameters by a comma; only the URL shows the difference', async () => {
     const { query, url } = await look('/echo?a=1&a=2&A=3&b=x%2By+z')
 
     expect(query).toEqual({ a: '1,2,3', b: 'x+y z' })
@@ -178,7 +178,7 @@ describe('requests', () => {
     expect(parse(answer.body).headers).toMatchObject({ 'x-one': 'a,b', cookie: 'c=1,d=2' })
   })
 
-  it('reads a body with a length, and finds a chunked one empty', async () => {
+  it('reads a body with a length, and reads a chunked one as empty', async () => {
     const headers = ['content-type', 'application/x-www-form-urlencoded']
     const whole = await raw(host.url, '/echo', {
       method: 'POST',
@@ -198,7 +198,7 @@ describe('requests', () => {
     expect(parse(answer.body)).toMatchObject({ method: 'GET', body: '' })
   })
 
-  it('takes 20 MB and answers 500 to 110 MB', async () => {
+  it('accepts 20 MB and answers 500 to 110 MB', async () => {
     const large = 'x'.repeat(20 * 1024 * 1024)
     expect((await look('/echo', { method: 'POST', body: large })).body.length).toBe(large.length)
 
@@ -225,12 +225,12 @@ describe('requests', () => {
     expect(received.headers).toMatchObject(headers)
   })
 
-  it('answers 400 to a header that is not UTF-8, and takes ASCII', async () => {
+  it('answers 400 to a header that is not UTF-8, and accepts ASCII', async () => {
     expect((await raw(host.url, '/echo', { headers: ['x-name', '\xe9'] })).status).toBe(400)
     expect((await raw(host.url, '/echo', { headers: ['x-name', 'e'] })).status).toBe(200)
   })
 
-  it('goes on with a valid traceparent and begins a trace otherwise', async () => {
+  it('continues a valid traceparent and begins a trace otherwise', async () => {
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
     const going = await look('/echo', { headers: { traceparent, tracestate: 'a=b' } })
     expect(going.traceParent).toMatch(/^00-4bf92f3577b34da6a3ce929d0e0e4736-(?!00f067aa0ba902b7)[0-9a-f]{16}-01$/)
@@ -255,7 +255,7 @@ describe('responses', () => {
     ])
   })
 
-  it('lets the last of two set-cookie headers survive', async () => {
+  it('sends only the last of two set-cookie headers', async () => {
     expect((await get('/answers/twoCookieHeaders')).headers.getSetCookie()).toEqual(['last=2'])
   })
 
@@ -266,14 +266,14 @@ describe('responses', () => {
     expect(answer.headers.has('x-name')).toBe(false)
   })
 
-  it('answers 500 to a returned string and to a function that throws, and logs why', async () => {
+  it('answers 500 to a returned string and to a function that throws, and logs the cause', async () => {
     expect((await get('/answers/string')).status).toBe(500)
     expect((await get('/answers/throws')).status).toBe(500)
     await host.logged(/Executed 'Functions.answerthrows' \(Failed\)\nError: the function threw/)
     expect(host.log()).toContain('The HTTP response must be an object')
   })
 
-  it('answers 204 to nothing and 200 to an empty object', async () => {
+  it('answers 204 to an undefined result and 200 to an empty object', async () => {
     expect((await get('/answers/nothing')).status).toBe(204)
     expect((await get('/answers/empty')).status).toBe(200)
   })
@@ -288,10 +288,13 @@ describe('responses', () => {
     expect([redirect.status, redirect.headers.get('location')]).toEqual([303, '/elsewhere'])
   })
 
-  it.each(['tooLong', 'chunked'])('corrupts an answer whose function sets its framing wrong (%s)', async (name) => {
-    await expect(raw(host.url, `/answers/${name}`)).rejects.toThrow()
-    expect((await raw(host.url, '/answers/rightLength')).body).toBe('short')
-  })
+  it.each(['tooLong', 'chunked'])(
+    'corrupts an answer with wrong framing headers of the function (%s)',
+    async (name) => {
+      await expect(raw(host.url, `/answers/${name}`)).rejects.toThrow()
+      expect((await raw(host.url, '/answers/rightLength')).body).toBe('short')
+    },
+  )
 })
 
 describe('loading and running', () => {
@@ -321,7 +324,7 @@ describe('loading and running', () => {
   })
 })
 
-describe('what no request triggers', () => {
+describe('functions without an HTTP trigger', () => {
   const admin = (name: string, input?: unknown, key = 'the-master-key') =>
     get(`/admin/functions/${name}`, {
       method: 'POST',
@@ -330,15 +333,15 @@ describe('what no request triggers', () => {
     })
   const fired = async () => (await (await get('/fired')).json()) as unknown[]
 
-  it('is said to be fired by the admin route', () => {
+  it('are listed in the log with the admin route that starts them', () => {
     expect(host.log()).toMatch(/certificateEvent, nightly, warmup by itself: POST \/admin\/functions\/NAME/)
   })
 
-  it('runs appStart hooks and timers with runOnStartup by itself', async () => {
+  it('include appStart hooks and timers with runOnStartup, which start without a request', async () => {
     expect((await fired()).slice(0, 2)).toEqual(['appStart', 'atStart'])
   })
 
-  it('hands a timer its object in camelCase and no trigger metadata', async () => {
+  it('receive a timer’s object in camelCase and no trigger metadata', async () => {
     expect((await admin('nightly', { isPastDue: true })).status).toBe(202)
 
     const last = z.parse(z.object({ nightly: z.record(z.string(), z.unknown()) }), (await fired()).at(-1))
@@ -347,7 +350,7 @@ describe('what no request triggers', () => {
     expect(last).not.toHaveProperty('metadata')
   })
 
-  it('fires the warm-up', async () => {
+  it('include the warm-up, which the admin route starts', async () => {
     expect((await admin('warmup')).status).toBe(202)
     expect((await fired()).at(-1)).toBe('warmup')
   })
@@ -363,7 +366,7 @@ describe('what no request triggers', () => {
     data: { Id: 'https://vault', VaultName: 'v', NBF: 1 },
   }
 
-  it('keeps the case of Event Grid data in the event, and not in the trigger metadata', async () => {
+  it('keep the case of Event Grid data in the event, and not in the trigger metadata', async () => {
     for (const input of [event, JSON.stringify(event)]) {
       expect((await admin('certificateEvent', input)).status).toBe(202)
 
@@ -376,11 +379,11 @@ describe('what no request triggers', () => {
     }
   })
 
-  it('answers 500 when the function fails, so that the event is delivered again', async () => {
+  it('lead to 500 when the function fails, so that the event is delivered again', async () => {
     expect((await admin('certificateEvent', { ...event, subject: 'fail' })).status).toBe(500)
   })
 
-  it('asks the master key of the admin route, and knows its functions only', async () => {
+  it('are started by the admin route only with the master key, and only by their own names', async () => {
     const before = (await fired()).length
     expect((await admin('nightly', {}, 'the-function-key')).status).toBe(401)
     expect((await get('/admin/functions/nightly', { method: 'POST' })).status).toBe(401)
@@ -389,7 +392,7 @@ describe('what no request triggers', () => {
     expect((await fired()).length).toBe(before)
   })
 
-  it('takes deliveries of Event Grid by its webhook, validation first', async () => {
+  it('receive deliveries of Event Grid by its webhook, validation first', async () => {
     const deliver = (kind: string, events: unknown, code = 'the-master-key') =>
       get(`/runtime/webhooks/EventGrid?functionName=certificateEvent&code=${code}`, {
         method: 'POST',

@@ -1,4 +1,4 @@
-/** Servers on loopback: a taken port, on either of its addresses. */
+/** Servers on loopback: a port in use, on either of its addresses. */
 import { once } from 'node:events'
 import net from 'node:net'
 import { afterEach, expect, it } from 'vitest'
@@ -16,7 +16,7 @@ const serve = async (name: string, port: number) => {
   return server
 }
 
-it('says of a taken port what wanted it and what to do, and takes it once it is free', async () => {
+it('names the program that needs a port in use and the remedy, and listens once the port is free', async () => {
   const first = await serve('vault', 0)
 
   await expect(serve('demo API', first.port)).rejects.toThrow(LocalError)
@@ -36,17 +36,20 @@ const occupy = async (port: number, host: string) => {
   open.push({ close: () => new Promise((done) => void server.close(() => done())) })
 }
 
-it.each(['::1', '127.0.0.1', '::', '0.0.0.0'])('calls a port taken that another program has on %s', async (host) => {
-  const port = await freePort()
-  await occupy(port, host)
+it.each(['::1', '127.0.0.1', '::', '0.0.0.0'])(
+  'reports a port as in use that another program uses on %s',
+  async (host) => {
+    const port = await freePort()
+    await occupy(port, host)
 
-  await expect(serve('broker', port)).rejects.toThrow(`Port ${port} for the broker is taken.`)
-  // Nothing of the failed attempt is left.
-  await Promise.all(open.splice(0).map((server) => server.close()))
-  await serve('broker', port)
-})
+    await expect(serve('broker', port)).rejects.toThrow(`Port ${port} for the broker is taken.`)
+    // The failed attempt left no listener.
+    await Promise.all(open.splice(0).map((server) => server.close()))
+    await serve('broker', port)
+  },
+)
 
-it('is requested on each address of its name before it counts as ready', async () => {
+it('receives a request on each address of its name before it counts as ready', async () => {
   const { port } = await serve('vault', 0)
   await expect(requestEach([{ name: 'vault', url: `http://localhost:${port}/` }], '')).resolves.toBeUndefined()
 

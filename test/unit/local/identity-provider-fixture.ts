@@ -107,7 +107,7 @@ export interface Begun {
   readonly state: string
 }
 
-/** The application's half of the story. */
+/** The application's side of the protocol. */
 export interface World {
   readonly provider: IdentityProvider
   readonly ca: string
@@ -115,7 +115,7 @@ export interface World {
   get(url: string): Promise<Answer>
   post(form: Form): Promise<Answer>
   begin(changes?: Readonly<Record<string, string | undefined>>): Begun
-  /** Signs in, by default as Ada, and gives the answer together with what began it. */
+  /** Signs in, by default as Ada, and returns the answer together with the request that began it. */
   signIn(
     changes?: Readonly<Record<string, string | undefined>>,
     options?: VisitOptions & { readonly as?: string; readonly visitor?: Visitor },

@@ -24,8 +24,8 @@ afterAll(() => world.close())
 
 const scopes = ['openid', 'profile', 'offline_access', ordersRead]
 
-describe('MSAL, as it is', () => {
-  it('redeems a code with the metadata given, and asks the token endpoint only', async () => {
+describe('MSAL, unmodified', () => {
+  it('redeems a code with the given metadata, and calls only the token endpoint', async () => {
     const { answer, codeVerifier, nonce } = await world.signIn()
     world.provider.resetRequests()
 
@@ -43,7 +43,7 @@ describe('MSAL, as it is', () => {
     expect(world.provider.requests.map(({ endpoint, status }) => [endpoint, status])).toEqual([['token', 200]])
   })
 
-  it('takes discovery at its word when it is not given any', async () => {
+  it('trusts discovery when it has no metadata', async () => {
     const { answer, codeVerifier, nonce } = await world.signIn()
 
     const result = await client({ authorityMetadata: '' }).acquireTokenByCode({
@@ -57,7 +57,7 @@ describe('MSAL, as it is', () => {
     expect(result.account?.tenantId).toBe(world.provider.tenantId)
   })
 
-  it('refreshes again and again at a provider that takes each refresh token once', async () => {
+  it('refreshes again and again at a provider that accepts each refresh token once', async () => {
     const { json } = await world.redeem(await world.signIn())
     let refreshToken = String(json['refresh_token'])
 
@@ -71,7 +71,7 @@ describe('MSAL, as it is', () => {
     expect(world.provider.requests.at(-1)).toMatchObject({ grantType: 'refresh_token', status: 200 })
   })
 
-  it('passes on error, suberror, codes and claims of an answer that asks for something', async () => {
+  it('passes on error, suberror, codes and claims of an answer that requires a step of the person', async () => {
     const { json } = await world.redeem(await world.signIn())
     const refreshToken = String(json['refresh_token'])
     world.provider.nextTokenError({
@@ -93,7 +93,7 @@ describe('MSAL, as it is', () => {
     await expect(client().acquireTokenByRefreshToken({ refreshToken, scopes })).resolves.toHaveProperty('accessToken')
   })
 
-  it('reports an unregistered certificate by the number that Entra has for it', async () => {
+  it('reports an unregistered certificate by the number of Entra', async () => {
     const { answer, codeVerifier, nonce } = await world.signIn()
     const code = answer.fields['code'] ?? ''
     const redeem = (clientAssertion: () => Promise<string>) =>
@@ -132,7 +132,7 @@ function refreshTokenIn(app: ConfidentialClientApplication): string {
   return Object.values(cache.RefreshToken)[0]?.secret ?? ''
 }
 
-/** node:https by the local authority; MSAL's own client trusts what NODE_EXTRA_CA_CERTS named at start. */
+/** node:https by the local authority; MSAL's own client trusts the certificates of NODE_EXTRA_CA_CERTS at start. */
 const networkClient: INetworkModule = {
   sendGetRequestAsync: (url, options) => request(url, 'GET', options),
   sendPostRequestAsync: (url, options) => request(url, 'POST', options),

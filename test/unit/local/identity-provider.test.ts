@@ -46,7 +46,7 @@ const verifyWithPublishedKeys = async (token: unknown, audience: string) => {
 }
 
 describe('a sign-in', () => {
-  it('ends with an ID token that carries what Entra says about a person', async () => {
+  it('ends with an ID token that has Entra’s claims about a person', async () => {
     const signedIn = await world.signIn()
 
     const { status, json } = await world.redeem(signedIn)
@@ -66,7 +66,7 @@ describe('a sign-in', () => {
     expect(claims.sub).not.toBe(claims['oid'])
   })
 
-  it('gives an access token for the API that the scope names', async () => {
+  it('returns an access token for the API that the scope names', async () => {
     const { json } = await world.redeem(await world.signIn())
 
     const claims = await verifyWithPublishedKeys(json['access_token'], 'api://demo')
@@ -74,7 +74,7 @@ describe('a sign-in', () => {
     expect(json).toMatchObject({ token_type: 'Bearer', scope: ordersRead, expires_in: 3600 })
   })
 
-  it('says where a guest comes from', async () => {
+  it('names the home tenant of a guest', async () => {
     const { json } = await world.redeem(await world.signIn({ client_info: '1' }, { as: 'margaret@partner.example' }), {
       client_info: '1',
     })
@@ -87,7 +87,7 @@ describe('a sign-in', () => {
     })
   })
 
-  it('posts its answer by a form, with session_state as Entra does and without an issuer', async () => {
+  it('sends its answer by a form, with session_state as Entra does and without an issuer', async () => {
     const { answer, state } = await world.signIn()
 
     expect(answer).toMatchObject({ mode: 'form_post', url: redirectUri, pages: ['sign-in'] })
@@ -95,7 +95,7 @@ describe('a sign-in', () => {
     expect(answer.fields['state']).toBe(state)
   })
 
-  it('answers in the query where that is asked for', async () => {
+  it('answers in the query on request', async () => {
     const { answer } = await world.signIn({ response_mode: 'query' })
 
     expect(answer.mode).toBe('redirect')
@@ -103,7 +103,7 @@ describe('a sign-in', () => {
     expect(answer.fields).toHaveProperty('code')
   })
 
-  it('names its issuer in the answer and in the metadata where it is told to', async () => {
+  it('names its issuer in the answer and in the metadata where a setting requires it', async () => {
     world.provider.settings.announceIssuer = true
 
     const { answer } = await world.signIn()
@@ -113,7 +113,7 @@ describe('a sign-in', () => {
     expect(metadata.json['authorization_response_iss_parameter_supported']).toBe(true)
   })
 
-  it('asks nothing of a person who is signed in, and again with prompt=login', async () => {
+  it('shows no form to a person who is signed in, and shows it again with prompt=login', async () => {
     const visitor = createVisitor()
     await world.signIn({}, { visitor })
 
@@ -125,14 +125,14 @@ describe('a sign-in', () => {
     expect(asked.answer.pages).toEqual(['sign-in'])
   })
 
-  it('answers prompt=none with login_required when nobody is signed in', async () => {
+  it('answers prompt=none with login_required when no person is signed in', async () => {
     const { answer, state } = await world.signIn({ prompt: 'none' })
 
     expect(answer.fields).toMatchObject({ error: 'login_required', state })
     expect(answer.fields['error_description']).toMatch(/^AADSTS50058/)
   })
 
-  it('lets another person in on the account page, and gives each a browser session of their own', async () => {
+  it('signs another person in on the account page, with a separate browser session for each', async () => {
     const visitor = createVisitor()
     const ada = await world.redeem(await world.signIn({}, { visitor }))
 
@@ -145,7 +145,7 @@ describe('a sign-in', () => {
     expect(second?.['sid']).not.toBe(first?.['sid'])
   })
 
-  it('asks again when the login hint names somebody else than who is signed in', async () => {
+  it('shows the form again when the login hint names another person than the one signed in', async () => {
     const visitor = createVisitor()
     await world.signIn({}, { visitor })
 
@@ -156,7 +156,7 @@ describe('a sign-in', () => {
     expect(other.answer.pages).toEqual(['sign-in'])
   })
 
-  it('shows the permissions with prompt=consent, and goes back with an error when they are declined', async () => {
+  it('shows the permissions with prompt=consent, and returns an error when they are declined', async () => {
     const accepted = await world.signIn({ prompt: 'consent' })
     const declined = await world.signIn({ prompt: 'consent' }, { cancelAt: 'consent' })
 
@@ -165,14 +165,14 @@ describe('a sign-in', () => {
     expect(declined.answer.fields).toMatchObject({ error: 'access_denied', state: declined.state })
   })
 
-  it('goes back to the application when the person cancels', async () => {
+  it('returns to the application when the person cancels', async () => {
     const { answer } = await world.signIn({}, { cancelAt: 'sign-in' })
 
     expect(answer.fields).toMatchObject({ error: 'access_denied' })
     expect(answer.fields['error_description']).toMatch(/^AADSTS65004/)
   })
 
-  it('says on the form that it does not know a username', async () => {
+  it('reports an unknown username on the form', async () => {
     const { url } = world.begin()
 
     await expect(signInAt(url, 'nobody@contoso.example')).rejects.toThrow(/couldn’t find an account/)
@@ -188,7 +188,7 @@ describe('a sign-in', () => {
     expect(page.policy).toContain("default-src 'none'")
   })
 
-  it('takes claims, domain_hint and ui_locales, and refuses claims that are no object', async () => {
+  it('accepts claims, domain_hint and ui_locales, and refuses claims that are no object', async () => {
     const claims = JSON.stringify({ access_token: { acrs: { essential: true, value: 'c1' } } })
 
     const taken = await world.signIn({ claims, domain_hint: 'contoso.example', ui_locales: 'de' })
@@ -201,9 +201,9 @@ describe('a sign-in', () => {
   })
 
   it.each([
-    ['an API that nobody registered', 'openid api://nobody/read', 'invalid_resource'],
+    ['an unregistered API', 'openid api://nobody/read', 'invalid_resource'],
     ['a scope that the API does not have', 'openid api://demo/orders.delete', 'invalid_client'],
-  ])('goes back with an error for %s', async (_what, scope, error) => {
+  ])('returns an error to the application for %s', async (_what, scope, error) => {
     const { answer } = await world.signIn({ scope })
 
     expect(answer.fields).toMatchObject({ error })
@@ -228,7 +228,7 @@ describe('a sign-in', () => {
 })
 
 describe('the token endpoint', () => {
-  it('takes a code once', async () => {
+  it('accepts a code once', async () => {
     const signedIn = await world.signIn()
 
     const answers = [await world.redeem(signedIn), await world.redeem(signedIn)]
@@ -237,7 +237,7 @@ describe('the token endpoint', () => {
     expect(answers[1]?.json).toMatchObject({ error: 'invalid_grant', error_codes: [54005] })
   })
 
-  it('takes a code once when it is sent twice at the same moment', async () => {
+  it('accepts a code once when it is sent twice at the same moment', async () => {
     const signedIn = await world.signIn()
 
     const answers = await Promise.all([world.redeem(signedIn), world.redeem(signedIn)])
@@ -245,7 +245,7 @@ describe('the token endpoint', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 400])
   })
 
-  it('ends only the sign-in whose code was sent twice', async () => {
+  it('ends only the sign-in of the code that was sent twice', async () => {
     const visitor = createVisitor()
     const [first, second] = [await world.signIn({}, { visitor }), await world.signIn({}, { visitor })]
     const [ended, kept] = [await world.redeem(first), await world.redeem(second)]
@@ -257,7 +257,7 @@ describe('the token endpoint', () => {
   })
 
   it.each([
-    ['a code of nobody', { code: 'nobody' }, 70000],
+    ['an unknown code', { code: 'nobody' }, 70000],
     ['another verifier', { code_verifier: 'x'.repeat(43) }, 501481],
     ['another redirect URI', { redirect_uri: 'http://localhost:7071/other' }, 500112],
   ])('refuses %s', async (_what, form, code) => {
@@ -267,7 +267,7 @@ describe('the token endpoint', () => {
     expect(json).toMatchObject({ error: 'invalid_grant', error_codes: [code] })
   })
 
-  it('tells an expired code from one it never saw', async () => {
+  it('distinguishes an expired code from an unknown one', async () => {
     world.provider.settings.codeSeconds = 1
     const signedIn = await world.signIn()
     await new Promise((done) => setTimeout(done, 1100))
@@ -313,7 +313,7 @@ describe('the client assertion', () => {
     certificate?: Awaited<ReturnType<typeof makeCertificate>>,
   ) => world.redeem(await world.signIn(), { client_assertion: await world.assertion(changes, certificate) })
 
-  it('is taken with PS256 and with RS256, and with the older thumbprint', async () => {
+  it('is accepted with PS256 and with RS256, and with the older thumbprint', async () => {
     const { createHash } = await import('node:crypto')
     const sha1 = createHash('sha1').update(world.certificate.der).digest('base64url')
 
@@ -359,7 +359,7 @@ describe('the client assertion', () => {
     expect((await world.post({ ...form, client_id: 'stranger' })).json).toMatchObject({ error_codes: [700016] })
   })
 
-  it('may be sent again, as at Entra, unless the provider is told to be strict', async () => {
+  it('may be sent again, as at Entra, unless the provider is configured as strict', async () => {
     const redeem = async (client_assertion: string) => world.redeem(await world.signIn(), { client_assertion })
     const [first, second] = [await world.assertion(), await world.assertion()]
 
@@ -372,7 +372,7 @@ describe('the client assertion', () => {
     expect(answers[1]?.json).not.toHaveProperty('error_codes')
   })
 
-  it('names the issuer as its audience at a provider that wants that', async () => {
+  it('names the issuer as its audience at a provider that requires it', async () => {
     world.provider.settings.assertionAudience = 'issuer'
 
     expect((await answerTo({})).json).toMatchObject({ error_codes: [700023] })
@@ -413,7 +413,7 @@ describe('the client assertion', () => {
 describe('a refresh token', () => {
   const signedIn = async () => (await world.redeem(await world.signIn())).json['refresh_token']
 
-  it('is not given without offline_access', async () => {
+  it('is not issued without offline_access', async () => {
     const { json } = await world.redeem(await world.signIn({ scope: `openid ${ordersRead}` }))
 
     expect(json).toHaveProperty('access_token')
@@ -421,7 +421,7 @@ describe('a refresh token', () => {
     expect(await signedIn()).toEqual(expect.any(String))
   })
 
-  it('gives new tokens and a new refresh token, and goes on serving', async () => {
+  it('returns new tokens and a new refresh token, and stays valid', async () => {
     const first = await signedIn()
 
     const answers = [await world.refresh(first), await world.refresh(first)]
@@ -432,7 +432,7 @@ describe('a refresh token', () => {
     expect(answers[0]?.json).toHaveProperty('id_token')
   })
 
-  it('serves once where the provider is told so, and its reuse ends the family', async () => {
+  it('is accepted once where the provider is configured so, and its reuse ends the family', async () => {
     world.provider.settings.singleUseRefreshTokens = true
     const first = await signedIn()
     const second = (await world.refresh(first)).json['refresh_token']
@@ -444,7 +444,7 @@ describe('a refresh token', () => {
     expect((await world.refresh(third)).json).toMatchObject({ error: 'invalid_grant' })
   })
 
-  it('gives one of two that use it at the same moment', async () => {
+  it('succeeds for one of two requests at the same time', async () => {
     world.provider.settings.singleUseRefreshTokens = true
     const token = await signedIn()
 
@@ -453,7 +453,7 @@ describe('a refresh token', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 400])
   })
 
-  it("gives a token for another API when it is asked with that API's scope", async () => {
+  it("returns a token for another API when the request has that API's scope", async () => {
     const token = await signedIn()
 
     const { json } = await world.refresh(token, { scope: `openid offline_access ${billsRead}` })
@@ -463,7 +463,7 @@ describe('a refresh token', () => {
     expect((await world.refresh(token, { scope: 'api://nobody/read' })).json).toMatchObject({ error_codes: [500011] })
   })
 
-  it('lasts as long as the access token is told to, in both places that say so', async () => {
+  it('returns access tokens with the configured lifetime, in both places that state it', async () => {
     world.provider.settings.accessTokenSeconds = 30
 
     const { json } = await world.refresh(await signedIn())
@@ -472,7 +472,7 @@ describe('a refresh token', () => {
     expect([json['expires_in'], Number(exp) - Number(iat)]).toEqual([30, 30])
   })
 
-  it('serves no more once the account is disabled, and the person cannot come back', async () => {
+  it('is refused once the account is disabled, and the person cannot sign in again', async () => {
     const visitor = createVisitor()
     const token = (await world.redeem(await world.signIn({}, { visitor }))).json['refresh_token']
     expect((await world.refresh(token)).status).toBe(200)
@@ -483,7 +483,7 @@ describe('a refresh token', () => {
     await expect(world.signIn({}, { visitor })).rejects.toThrow(/disabled/)
   })
 
-  it("serves no more once the person's sessions are revoked, while others' do", async () => {
+  it("is refused once the person's sessions are revoked, while those of others are accepted", async () => {
     const ada = await signedIn()
     const grace = (await world.redeem(await world.signIn({}, { as: 'grace@contoso.example' }))).json['refresh_token']
 
@@ -493,7 +493,7 @@ describe('a refresh token', () => {
     expect((await world.refresh(grace)).status).toBe(200)
   })
 
-  it('outlives a sign-out in the browser', async () => {
+  it('stays valid after a sign-out in the browser', async () => {
     const visitor = createVisitor()
     const token = (await world.redeem(await world.signIn({}, { visitor }))).json['refresh_token']
 
@@ -504,7 +504,7 @@ describe('a refresh token', () => {
 })
 
 describe('signing out', () => {
-  it('asks nothing and goes back with the state when the hint names who is signed in', async () => {
+  it('shows no question and returns with the state when the hint names the person who is signed in', async () => {
     const visitor = createVisitor()
     const { json } = await world.redeem(await world.signIn({}, { visitor }))
     const logout_hint = String(decodeJwt(String(json['id_token']))['login_hint'])
@@ -520,7 +520,7 @@ describe('signing out', () => {
     })
   })
 
-  it('asks first without a hint', async () => {
+  it('shows a question first without a hint', async () => {
     const visitor = createVisitor()
     await world.signIn({}, { visitor })
 
@@ -532,7 +532,7 @@ describe('signing out', () => {
     expect(await visitor.isSignedIn(world.provider.browserUrl)).toBe(true)
   })
 
-  it('goes back also when nobody is signed in any more', async () => {
+  it('returns also when no person is signed in any more', async () => {
     const back = await createVisitor().signOut(
       signOutUrl({ client_id: clientId, post_logout_redirect_uri: signedOutUri, state: 'there' }),
     )
@@ -540,7 +540,7 @@ describe('signing out', () => {
     expect(back).toBe(`${signedOutUri}?state=there`)
   })
 
-  it('goes to no URL that is not registered', async () => {
+  it('redirects only to registered URLs', async () => {
     const url = signOutUrl({ client_id: clientId, post_logout_redirect_uri: 'http://localhost:7071/elsewhere' })
 
     await expect(createVisitor().signOut(url)).rejects.toThrow(/AADSTS50011/)
@@ -548,7 +548,7 @@ describe('signing out', () => {
 })
 
 describe('the metadata', () => {
-  it('stands where Entra has it, with the browser sent to http and the rest on https', async () => {
+  it('is at Entra’s path, with http URLs for the browser and https URLs for the rest', async () => {
     const { provider } = world
 
     const { json } = await world.get(`${provider.authority}/v2.0/.well-known/openid-configuration`)
@@ -563,7 +563,7 @@ describe('the metadata', () => {
     expect(json).not.toHaveProperty('authorization_response_iss_parameter_supported')
   })
 
-  it('is not there for another tenant', async () => {
+  it('does not exist for another tenant', async () => {
     const other = await world.get(
       `https://localhost:${world.provider.port}/other/v2.0/.well-known/openid-configuration`,
     )
@@ -594,7 +594,7 @@ describe('on request', () => {
     await expect(verifyWithPublishedKeys(before, clientId)).rejects.toThrow(/no applicable key/)
   })
 
-  it('goes on with the sign-ins under way when its keys roll', async () => {
+  it('completes the sign-ins under way when its keys roll', async () => {
     const signedIn = await world.signIn()
 
     await world.provider.rotateKeys()
@@ -604,7 +604,7 @@ describe('on request', () => {
     expect((await world.refresh(json['refresh_token'])).status).toBe(200)
   })
 
-  it('answers an ID token that is changed and signed as a test likes', async () => {
+  it('answers an ID token that is changed and signed as a test defines', async () => {
     const change = (payload: object, header?: object) =>
       world.provider.changeTokenResponse(async ({ answer, signIdToken }) => {
         const claims = { ...decodeJwt(String(answer['id_token'])), ...payload }
@@ -626,7 +626,7 @@ describe('on request', () => {
     expect((await world.get(world.provider.jwksUrl)).json).toEqual({ keys: [] })
   })
 
-  it('refuses the next token request as told, once, and keeps the code for the next', async () => {
+  it('refuses the next token request as configured, once, and keeps the code for the next', async () => {
     const signedIn = await world.signIn()
     world.provider.nextTokenError({
       error: 'interaction_required',
@@ -648,7 +648,7 @@ describe('on request', () => {
     expect(answers[0]?.json).not.toHaveProperty('grantType')
   })
 
-  it('answers what a fault says, as often as it says, for the grant type it says', async () => {
+  it('answers with the response of a fault, as often and for the grant type that the fault defines', async () => {
     const signedIn = await world.signIn()
     const fault = {
       endpoint: 'token',
@@ -691,7 +691,7 @@ describe('on request', () => {
     expect((await world.get(world.provider.jwksUrl)).status).toBe(200)
   })
 
-  it('takes faults by its local route, from programs only', async () => {
+  it('accepts faults by its local route, from programs only', async () => {
     const { browserUrl } = world.provider
     const add = (type: string) =>
       fetch(`${browserUrl}/local/faults`, {
@@ -724,7 +724,7 @@ describe('on request', () => {
     expect(world.provider.requests).toEqual([])
   })
 
-  it('shows who can sign in on its first page', async () => {
+  it('lists the people who can sign in on its first page', async () => {
     const page = await (await fetch(world.provider.browserUrl)).text()
 
     for (const { username } of world.provider.people) expect(page).toContain(username)

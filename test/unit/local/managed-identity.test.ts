@@ -29,7 +29,7 @@ const good = { 'api-version': '2019-08-01', resource: vaultAudience, client_id: 
 const credential = (clientId: string) => new ManagedIdentityCredential({ clientId, retryOptions: { maxRetries: 0 } })
 
 describe('the managed identity endpoint', () => {
-  it('gives the real ManagedIdentityCredential a token for the resource it asks for', async () => {
+  it('returns a token for the requested resource to the real ManagedIdentityCredential', async () => {
     const { token, expiresOnTimestamp } = await credential(localIdentity.clientId).getToken(`${vaultAudience}/.default`)
 
     expect(decodeJwt(token)).toMatchObject({
@@ -42,7 +42,7 @@ describe('the managed identity endpoint', () => {
     expect(endpoint.requests).toEqual([{ clientId: localIdentity.clientId, resource: vaultAudience, status: 200 }])
   })
 
-  it('gives each identity its own token', async () => {
+  it('returns its own token to each identity', async () => {
     const { token } = await credential(other.clientId).getToken(`${vaultAudience}/.default`)
 
     await expect(endpoint.issuer.verifyAccessToken(token, vaultAudience)).resolves.toEqual(other)
@@ -80,7 +80,7 @@ describe('the managed identity endpoint', () => {
     expect(await answer.json()).toMatchObject({ statusCode: status, message: expect.any(String) as string })
   })
 
-  it('fails as told and recovers', async () => {
+  it('fails as configured and recovers', async () => {
     endpoint.failWith({ status: 500, times: 1 })
 
     expect((await ask(good)).status).toBe(500)

@@ -19,8 +19,8 @@ afterEach(() => {
 })
 afterAll(() => cloud.close())
 
-describe('who comes to the vault', () => {
-  it('without a token is told where to get one', async () => {
+describe('a caller of the vault', () => {
+  it('without a token receives the address of the token endpoint', async () => {
     const answer = await cloud.raw('GET', get)
 
     expect(answer.status).toBe(401)
@@ -35,7 +35,7 @@ describe('who comes to the vault', () => {
     ['a token for something else', () => cloud.tokenFor(broker, 'https://graph.microsoft.com')],
     ['what is no token', () => Promise.resolve('hello')],
     [
-      'a token that somebody else signed',
+      'a token with another signer',
       async () => {
         const issuer = await createAccessTokenIssuer()
         return (await issuer.issueAccessToken({ ...broker, audience: 'https://vault.azure.net' })).token
@@ -63,7 +63,7 @@ describe('who comes to the vault', () => {
 })
 
 describe('permissions', () => {
-  it('give the broker exactly certificates get, list and keys get, sign, wrapKey, unwrapKey', async () => {
+  it('allow the broker exactly certificates get, list and keys get, sign, wrapKey, unwrapKey', async () => {
     const certificate = cloud.vault.publicCertificates('broker')[0]!
     const keys = cloud.keyClient()
     const certificates = cloud.certificateClient()
@@ -119,7 +119,7 @@ describe('the vault', () => {
     expect(cloud.vault.requests).toEqual([])
   })
 
-  it.each(['7.5', '7.6', '2025-07-01'])('knows api-version %s', async (version) => {
+  it.each(['7.5', '7.6', '2025-07-01'])('accepts api-version %s', async (version) => {
     const token = await cloud.tokenFor()
 
     expect((await cloud.raw('GET', `/certificates/broker?api-version=${version}`, { token })).status).toBe(200)

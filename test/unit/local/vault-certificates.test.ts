@@ -29,7 +29,7 @@ describe('a certificate made by a client', () => {
     lifetimeActions: [{ action: 'AutoRenew' as const, daysBeforeExpiry: 45 }],
   }
 
-  it('comes by a pending operation, self-signed and as its policy says', async () => {
+  it('is created by a pending operation, self-signed and as its policy defines', async () => {
     const client = cloud.certificateClient(officer)
     const poller = await client.beginCreateCertificate('by-client', policy, { intervalInMs: 20 })
 
@@ -72,7 +72,7 @@ describe('a certificate made by a client', () => {
 })
 
 describe('a certificate made by the control API', () => {
-  it('has 3072 bits, a key that cannot be exported and digitalSignature, unless told otherwise', async () => {
+  it('has 3072 bits, a key that cannot be exported and digitalSignature, by default', async () => {
     await cloud.vault.createCertificate('defaults')
 
     const { policy, cer } = await cloud.certificateClient().getCertificate('defaults')
@@ -86,7 +86,7 @@ describe('a certificate made by the control API', () => {
     expect(new X509Certificate(cer!).publicKey.asymmetricKeyDetails?.modulusLength).toBe(3072)
   })
 
-  it('gets new versions, each with a key of its own, and tells of them', async () => {
+  it('gets new versions, each with a key of its own, and reports them', async () => {
     const first = await cloud.vault.createCertificate('rolled', small)
     const second = await cloud.vault.renewCertificate('rolled')
 
@@ -116,7 +116,7 @@ describe('a certificate made by the control API', () => {
     expect(cloud.vault.requests.filter(({ status }) => status === 200)).toHaveLength(3)
   })
 
-  it('is still given when a version is disabled, which its key and secret are not', async () => {
+  it('is still returned when a version is disabled, while its key and secret are not', async () => {
     const { version } = await cloud.vault.createCertificate('closed', small)
     const signer = cloud.keyClient().getCryptographyClient('closed', { keyVersion: version })
     await signer.sign('PS256', new Uint8Array(32))
@@ -138,7 +138,7 @@ describe('a certificate made by the control API', () => {
     await expect(signer.sign('PS256', new Uint8Array(32))).resolves.toBeDefined()
   })
 
-  it('takes the dates it is given, or has none', async () => {
+  it('has the given dates, or none', async () => {
     const expires = new Date('2030-01-02T03:04:05Z')
     const dated = await cloud.vault.createCertificate('dated', { ...small, expires })
     const undated = await cloud.vault.renewCertificate('dated', { notBefore: null, expires: null })
@@ -156,7 +156,7 @@ describe('a certificate made by the control API', () => {
     expect((await client.getCertificateVersion('dated', dated.version)).properties.expiresOn).toBeUndefined()
   })
 
-  it('can be deleted; its name stays taken, as with soft delete', async () => {
+  it('can be deleted; its name stays reserved, as with soft delete', async () => {
     await cloud.vault.createCertificate('gone', small)
     const poller = await cloud.certificateClient(officer).beginDeleteCertificate('gone', { intervalInMs: 20 })
 
@@ -169,7 +169,7 @@ describe('a certificate made by the control API', () => {
     await expect(cloud.vault.createCertificate('gone', small)).rejects.toMatchObject({ status: 409 })
   })
 
-  it('signs what its certificate verifies', async () => {
+  it('creates signatures that its certificate verifies', async () => {
     const { version, pem } = await cloud.vault.createCertificate('signing', small)
     const data = Buffer.from('a signing input')
 

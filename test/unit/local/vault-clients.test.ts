@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { broker, startVaultCloud } from './vault-cloud.ts'
 import type { VaultCloud } from './vault-cloud.ts'
 
-/** What the real clients ask, counted: the broker's own counts rest on it. */
+/** Counts the requests of the real clients: the broker's own counts depend on them. */
 let cloud: VaultCloud
 let signing: { version: string }
 let ring: { version: string }
@@ -17,7 +17,7 @@ beforeEach(() => cloud.vault.resetRequests())
 afterAll(() => cloud.close())
 
 describe('the real clients', () => {
-  it('ask for a certificate twice the first time, then once', async () => {
+  it('send two requests for a certificate the first time, then one', async () => {
     const client = cloud.certificateClient()
 
     await client.getCertificate('broker')
@@ -29,7 +29,7 @@ describe('the real clients', () => {
     ])
   })
 
-  it('pay one challenge a KeyClient, one read a CryptographyClient and one request an operation', async () => {
+  it('need one challenge a KeyClient, one read a CryptographyClient and one request an operation', async () => {
     const wrapped = await cloud
       .keyClient()
       .getCryptographyClient('broker-key-ring', { keyVersion: ring.version })
@@ -51,7 +51,7 @@ describe('the real clients', () => {
     expect(cloud.operations()).toEqual(['sign 200'])
   })
 
-  it('go on without the permission to read the key', async () => {
+  it('work without the permission to read the key', async () => {
     cloud.vault.setPermissions(broker.clientId, { keys: ['sign'] })
     const signer = cloud.keyClient().getCryptographyClient('broker', { keyVersion: signing.version })
 

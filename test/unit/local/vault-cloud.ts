@@ -1,4 +1,4 @@
-/** A vault and a managed identity endpoint for one test file, with the real clients. One a file: MSAL asks one endpoint a process. */
+/** A vault and a managed identity endpoint for one test file, with the real clients. One per file: MSAL uses one endpoint per process. */
 import https from 'node:https'
 import type { IncomingHttpHeaders } from 'node:http'
 import { ManagedIdentityCredential } from '@azure/identity'
@@ -66,7 +66,7 @@ export async function startVaultCloud(options: Partial<VaultOptions> = {}) {
     keyClient: (identity = broker, more: { retryOptions?: { maxRetries: number } } = {}) =>
       new KeyClient(vault.url, credential(identity), { ...clientOptions, ...more }),
     certificateClient: (identity = broker) => new CertificateClient(vault.url, credential(identity), clientOptions),
-    /** A token as the identity endpoint would give it. */
+    /** A token as the identity endpoint would return it. */
     tokenFor: async (identity = broker, audience = 'https://vault.azure.net', lifetimeSeconds = 600) =>
       (await managedIdentity.issuer.issueAccessToken({ ...identity, audience, lifetimeSeconds })).token,
     raw: (method: string, path: string, { token, body }: { token?: string; body?: unknown } = {}) =>

@@ -18,7 +18,7 @@ afterEach(() => {
 afterAll(() => cloud.close())
 
 describe('a fault', () => {
-  it.each([429, 500, 503])('answers %i at the operation it names, and nowhere else', async (status) => {
+  it.each([429, 500, 503])('answers %i at the operation it names, and at no other', async (status) => {
     cloud.vault.faults.add({ operation: 'sign', status, retryAfterSeconds: 7 })
     const client = signer()
 
@@ -30,7 +30,7 @@ describe('a fault', () => {
     await expect(client.sign('PS256', digest)).resolves.toBeDefined()
   })
 
-  it('says Retry-After, which the real client heeds', async () => {
+  it('sends Retry-After, which the real client obeys', async () => {
     cloud.vault.faults.add({ operation: 'sign', status: 429, retryAfterSeconds: 0, times: 2 })
 
     await expect(signer(3).sign('PS256', digest)).resolves.toBeDefined()
@@ -64,7 +64,7 @@ describe('a fault', () => {
     await expect(keys.getKey('made-all-the-same')).resolves.toBeDefined()
   })
 
-  it('hangs until the caller gives up', async () => {
+  it('hangs until the caller aborts', async () => {
     cloud.vault.faults.add({ operation: 'sign', hang: true })
 
     const caller = new AbortController()
@@ -77,13 +77,13 @@ describe('a fault', () => {
     expect(cloud.operations()).toEqual(['getKey 401', 'getKey 200', 'sign unanswered'])
   })
 
-  it('slows an answer down and then gives it', async () => {
+  it('slows an answer down and then sends it', async () => {
     cloud.vault.faults.add({ operation: 'sign', delayMs: 30 })
 
     await expect(signer().sign('PS256', digest)).resolves.toBeDefined()
   })
 
-  it('gives garbage, which the real client takes for an answer without a result', async () => {
+  it('sends garbage, which the real client reads as an answer without a result', async () => {
     cloud.vault.faults.add({ operation: 'sign', garbage: true })
 
     expect(await signer().sign('PS256', digest)).toMatchObject({ result: undefined })
@@ -99,7 +99,7 @@ describe('a fault', () => {
     expect(cloud.operations()).toEqual(['getKey 503', 'getCertificate 500'])
   })
 
-  it('can be taken away alone', async () => {
+  it('can be removed separately', async () => {
     const remove = cloud.vault.faults.add({ operation: 'sign', status: 500 })
     cloud.vault.faults.add({ operation: 'getCertificate', status: 500 })
 
@@ -130,7 +130,7 @@ describe('the admin route for faults', () => {
     await expect(signer().sign('PS256', digest)).resolves.toBeDefined()
   })
 
-  it('refuses what a page of another origin could send unasked', async () => {
+  it('refuses what a page of another origin could send without a preflight', async () => {
     const answer = await fetch(`${cloud.vault.url.replace('https:', 'http:')}/local/faults`, {
       method: 'POST',
       body: JSON.stringify({ status: 500 }),

@@ -76,7 +76,7 @@ describe('wrapping', () => {
     expect(Buffer.from((await client.unwrapKey(algorithm, elsewhere)).result)).toEqual(secret)
   })
 
-  it('of nonsense is refused without saying why', async () => {
+  it('of invalid bytes is refused without a reason', async () => {
     const client = cloud.keyClient().getCryptographyClient('ring')
 
     await expect(client.unwrapKey('RSA-OAEP-256', Buffer.alloc(256, 1))).rejects.toMatchObject({
@@ -85,7 +85,7 @@ describe('wrapping', () => {
     })
   })
 
-  it('goes on with an older version after a rotation', async () => {
+  it('works with an older version after a rotation', async () => {
     const old = await cloud.vault.createKey('turning', { keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] })
     const keys = cloud.keyClient()
     const { result } = await keys
@@ -104,15 +104,15 @@ describe('wrapping', () => {
   })
 })
 
-describe('what a key may be used for', () => {
-  // The client refuses by itself what the key it has read does not list; without that permission it asks the vault.
+describe('the permitted use of a key', () => {
+  // The client itself refuses an operation that the key it has read does not list; without that permission it calls the vault.
   const clientThatAsks = (name: string) => {
     cloud.vault.setPermissions(broker.clientId, { keys: ['sign', 'wrapKey', 'unwrapKey', 'encrypt', 'verify'] })
     return cloud.keyClient().getCryptographyClient(name)
   }
   const refused = { statusCode: 403, details: { error: { innerError: { code: 'KeyOperationForbidden' } } } }
 
-  it('is cut by the key usage of its certificate: digitalSignature signs', async () => {
+  it('is limited by the key usage of its certificate: digitalSignature signs', async () => {
     await cloud.vault.createCertificate('signs', { keySize: 2048, keyUsage: ['digitalSignature'] })
     const client = clientThatAsks('signs')
 
@@ -122,7 +122,7 @@ describe('what a key may be used for', () => {
     await expect(client.encrypt({ algorithm: 'RSA-OAEP-256', plaintext: secret })).rejects.toMatchObject(refused)
   })
 
-  it('is cut by the key usage of its certificate: keyEncipherment wraps', async () => {
+  it('is limited by the key usage of its certificate: keyEncipherment wraps', async () => {
     await cloud.vault.createCertificate('wraps', { keySize: 2048, keyUsage: ['keyEncipherment'] })
     const client = clientThatAsks('wraps')
 
@@ -138,7 +138,7 @@ describe('what a key may be used for', () => {
     await expect(client.wrapKey('RSA-OAEP-256', secret)).resolves.toBeDefined()
   })
 
-  it('is cut by the operations of a key of its own', async () => {
+  it('is limited by the operations of a key of its own', async () => {
     const client = clientThatAsks('ring')
 
     await expect(client.wrapKey('RSA-OAEP-256', secret)).resolves.toBeDefined()
@@ -167,7 +167,7 @@ describe('a key outside its dates', () => {
     expect(Buffer.from((await client.unwrapKey('RSA-OAEP-256', wrapped)).result)).toEqual(secret)
   })
 
-  it('that is disabled does nothing, though it can be read', async () => {
+  it('that is disabled performs no operation, though it can be read', async () => {
     const { name } = await cloud.vault.createKey('disabled', { keySize: 2048 })
     cloud.vault.setPermissions(broker.clientId, { keys: ['get', 'sign', 'wrapKey', 'unwrapKey'] })
     const client = cloud.keyClient().getCryptographyClient(name)
@@ -204,7 +204,7 @@ describe('keys by a client', () => {
     await expect(keys.getKey('mine')).rejects.toMatchObject({ statusCode: 404, code: 'KeyNotFound' })
   })
 
-  it('of a certificate change with that only', async () => {
+  it('of a certificate change only with the certificate', async () => {
     const { version } = await cloud.vault.createCertificate('managed', { keySize: 2048 })
     const keys = cloud.keyClient(officer)
 

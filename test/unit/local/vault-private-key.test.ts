@@ -21,7 +21,7 @@ afterAll(() => cloud.close())
 
 describe('a private key', () => {
   it.each(['application/x-pkcs12', 'application/x-pem-file'] as const)(
-    'that cannot be exported is in no answer of any route, all permissions given (%s)',
+    'that cannot be exported is in no answer of any route, with all permissions (%s)',
     async (contentType) => {
       const kind = contentType.slice(-4)
       const token = await cloud.tokenFor(officer)
@@ -29,7 +29,7 @@ describe('a private key', () => {
       const key = await cloud.vault.createKey(`key-${kind}`, { keySize: 2048 })
 
       cloud.vault.resetRequests()
-      // What removes things comes last.
+      // Requests that delete come last.
       const routes = [...everyRoute].sort((a, b) => rank(a.method, a.path) - rank(b.method, b.path))
       const answers: string[] = []
       for (const { method, path, operation } of routes) {
@@ -123,7 +123,7 @@ function bodyFor(operation: string): unknown {
   return { alg: 'RSA-OAEP-256', value: bytes, policy: {}, attributes: { enabled: true } }
 }
 
-/** Looks for the private numbers of all keys as they are, in any base64 and in hex, PEM included. */
+/** Searches for the private numbers of all keys: raw, in any base64 and in hex, PEM included. */
 function holdsPrivateKey(text: string): boolean {
   const forms = [Buffer.from(text)]
   for (const run of text.replaceAll('\\n', '').match(/[\w+/-]{40,}/g) ?? []) {

@@ -1,4 +1,4 @@
-/** F5: what the editor's files name is there, and says the lines that they wait for. */
+/** F5: the programs that the editor's files name exist, and print the lines that the files wait for. */
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -23,7 +23,7 @@ const { configurations } = JSON.parse(read('.vscode/launch.json')) as {
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Readonly<Record<string, string>> }
 
 describe('the editor', () => {
-  it('starts programs that are there, by the Node of the project', () => {
+  it('starts programs that exist, by the Node of the project', () => {
     const files = configurations
       .flatMap(({ program, runtimeExecutable }) => [program, runtimeExecutable])
       .filter((file) => typeof file === 'string')
@@ -33,7 +33,7 @@ describe('the editor', () => {
     expect(files.filter((file) => !existsSync(file))).toEqual([])
   })
 
-  it('runs tasks that are there, by scripts that are there', () => {
+  it('runs tasks that exist, by scripts that exist', () => {
     const labels = tasks.map(({ label }) => label)
     const wanted = [
       ...tasks.flatMap(({ dependsOn = [] }) => dependsOn),
@@ -46,7 +46,7 @@ describe('the editor', () => {
     expect(names.filter((name) => scripts[name] === undefined)).toEqual([])
   })
 
-  it('sees when the build and the local parts are ready', () => {
+  it('detects when the build and the local parts are ready', () => {
     const endOf = (label: string) => {
       const matcher = tasks.find((task) => task.label === label)?.problemMatcher
       return new RegExp((typeof matcher === 'object' && matcher.background?.endsPattern) || '(?!)')
