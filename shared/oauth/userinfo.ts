@@ -99,7 +99,9 @@ export function createUserinfo({ store, ring, frontEnds, clock }: UserinfoOption
       const client = frontEnds.find(kept.clientId)
       if (client?.kind !== 'oauth') throw invalid('the client is no longer registered')
       if (origin !== undefined && !client.origins.includes(origin)) throw new BrokerError('request_not_from_front_end')
-      if (!(await store.find('sessions', kept.rowKey, ['format']))) throw invalid('its session is over')
+      // The row stays until the sweep. Its `sweepAfter` is the end of the session (session-row.ts, toRow).
+      const session = await store.find('sessions', kept.rowKey, ['format'])
+      if (!session || clock() >= session.sweepAfter.getTime()) throw invalid('its session is over')
       return kept.claims
     },
   }
