@@ -1,0 +1,114 @@
+import path from 'node:path'
+import { build } from 'esbuild'
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { startPageServer } from '../../local/demo/page-server.ts'
+import type { LocalServer } from '../../local/http-server.ts'
+import { describeInBrowser, openBrowser } from '../browser/chromium.ts'
+import { newVisitor, signInAtProvider } from '../browser/visitor.ts'
+import { ada } from '../setup/person.ts'
+import { startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+import { client, ordersRead } from './person.ts'
+
+const libraries = [
+  'oidc-client-ts',
+  'react-oidc-context',
+  'react-oauth2-code-pkce',
+  'axa-fr-oidc-client',
+  'oidc-spa',
+  'appauth',
+]
+
+describeInBrowser('client libraries in a browser', () => {
+  let stack: Stack
+  let browser: Browser
+  let application: LocalServer
+  let here: string
+  let script = ''
+  beforeAll(async () => {
+    const page = () =>
+      ({
+        type: 'text/html',
+        body: `<!doctype html><title>Application</title><link rel="icon" href="data:,"><body data-broker="${stack.url}"><script type="module" src="/app.js"></script>`,
+      }) as const
+    const files = {
+      '/': page,
+      '/callback': page,
+      '/app.js': () => ({ type: 'text/javascript', body: script }) as const,
+    }
+    application = await startPageServer({ name: 'application', port: 0, contentPolicy: () => "base-uri 'none'", files })
+    here = `http://127.0.0.1:${application.port}`
+    const frontEnd = {
+      ...client,
+      origins: [here],
+      redirectUris: [`${here}/callback`, `${here}/`],
+      signedOutUrls: [`${here}/`],
+      prompts: ['none' as const],
+      apis: [{ name: 'orders', scopes: [ordersRead] }],
+    }
+    ;[stack, browser] = await Promise.all([startStack({ frontEnds: [frontEnd] }), openBrowser()])
+  })
+  afterAll(async () => {
+    await browser.close()
+    await Promise.all([stack.close(), application.close()])
+  })
+
+  it.each(libraries)('%s signs in, shows the name, renews and signs out', async (library) => {
+    script = await bundle(library)
+    const { context, tab } = await newVisitor(browser)
+    const errors: string[] = []
+    context.on('weberror', (error) => errors.push(error.error().stack ?? error.error().message))
+    context.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
+    context.setDefaultTimeout(20_000)
+    try {
+      const page = await tab(`${here}/`)
+
+      await page.getByRole('button', { name: 'Sign in' }).click()
+      await signInAtProvider(page, ada)
+      await page.locator('#name').filter({ hasText: 'Ada Lovelace' }).waitFor()
+
+      const renewal = page.waitForResponse(
+        (response) =>
+          response.url() === `${stack.url}/token` &&
+          response.request().method() === 'POST' &&
+          (response.request().postData() ?? '').includes('grant_type=refresh_token'),
+      )
+      await page.getByRole('button', { name: 'Renew' }).click()
+      const renewed = await renewal
+      expect(renewed.status()).toBe(200)
+      const { refresh_token } = (await renewed.json()) as { refresh_token: string }
+      await page.locator('#name').filter({ hasText: 'Ada Lovelace' }).waitFor()
+
+      await page.getByRole('button', { name: 'Sign out' }).click()
+      // The identity provider asks the person, where the library goes there.
+      const goesOn = page.getByRole('button', { name: /^Sign in$/ })
+      const asks = page.locator('[form="op.logoutForm"][value="yes"]')
+      await goesOn.or(asks).first().waitFor()
+      if (await asks.isVisible()) await asks.click()
+      await goesOn.waitFor()
+      const after = await fetch(`${stack.url}/token`, {
+        method: 'POST',
+        body: new URLSearchParams({ grant_type: 'refresh_token', client_id: 'app', refresh_token }),
+      })
+      expect(await after.json()).toMatchObject({ error: 'invalid_grant' })
+    } catch (error) {
+      throw new Error(`${library}: the page reported ${JSON.stringify(errors)}`, { cause: error })
+    } finally {
+      await context.close()
+    }
+  })
+})
+
+async function bundle(library: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [path.join(import.meta.dirname, 'pages', `${library}.ts`)],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    define: { 'process.env.NODE_ENV': '"production"' },
+  })
+  return outputFiles[0]!.text
+}
