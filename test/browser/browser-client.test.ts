@@ -50,7 +50,7 @@ describeInBrowser('the browser library', () => {
     await context.close()
   })
 
-  it('signs in and comes back to the same place, gets a token for an API, and signs out', async () => {
+  it('signs in and returns to the same address, gets a token for an API, and signs out', async () => {
     const { context, tab } = await newVisitor(browser)
     const opened = await tab(`${page}cart?size=2#item-7`)
     await start(opened)
@@ -82,7 +82,7 @@ describeInBrowser('the browser library', () => {
     await context.close()
   })
 
-  it('keeps tabs in step: a sign-out in one signs the other out', async () => {
+  it('synchronizes tabs: a sign-out in one tab signs the other out', async () => {
     const { context, tab } = await newVisitor(browser)
     const first = await tab(page)
     await start(first)
@@ -122,7 +122,7 @@ describeInBrowser('the browser library', () => {
     await context.close()
   })
 
-  it('begins no redirect loop where each return finds no session: the second automatic sign-in is refused', async () => {
+  it('starts no redirect loop if each return finds no session: the second automatic sign-in is rejected', async () => {
     const { context, tab } = await newVisitor(browser)
     await context.route(`${stack.url}/session**`, (route) =>
       route.fulfill({
@@ -144,7 +144,7 @@ describeInBrowser('the browser library', () => {
     await context.close()
   })
 
-  it('sends the person to sign in for a claims challenge of an API, and not again when that changed nothing', async () => {
+  it('starts a sign-in for a claims challenge of an API, and no second one if the first changed nothing', async () => {
     const { context, tab } = await newVisitor(browser)
     const opened = await tab(page)
     await start(opened)
@@ -170,7 +170,7 @@ describeInBrowser('the browser library', () => {
         return route.fulfill({ status: 204 })
       })
     })
-    // By the page's own script: the test's own calls would count as a click.
+    // The page's own script does this: a call by the test would count as a click.
     const calling = `${page}?${encodeURIComponent(`<script type="module">
       import { createClient } from '${stack.url}/client.js'
       const client = createClient({ broker: '${stack.url}', frontEnd: 'shop' })
@@ -188,7 +188,7 @@ describeInBrowser('the browser library', () => {
     await context.close()
   })
 
-  it('rejects by an abort signal, and leaves the shared request to the other callers', async () => {
+  it('rejects after an abort signal, and the shared request continues for the other callers', async () => {
     const { context, tab } = await newVisitor(browser)
     const opened = await tab(page)
     await start(opened)
@@ -207,7 +207,7 @@ describeInBrowser('the browser library', () => {
     await context.close()
   })
 
-  /** The page reports by its console: a look into the page by the test would count as a click. */
+  /** The page reports through its console: a call by the test would count as a click. */
   async function failure(context: BrowserContext): Promise<string> {
     const message = await context.waitForEvent('console', (one) => one.text().startsWith('failed'))
     return message.text()

@@ -1,4 +1,4 @@
-/** The browser of these stories: an installed Chromium, driven by playwright-core, which downloads none. */
+/** The browser of these tests: an installed Chromium, driven by playwright-core, which downloads none. */
 import { chromium } from 'playwright-core'
 import type { Browser } from 'playwright-core'
 import { describe } from 'vitest'

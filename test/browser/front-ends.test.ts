@@ -25,7 +25,7 @@ interface Answered {
 describeInBrowser('a front end', () => {
   let stack: Stack
   let browser: Browser
-  /** Pages without a script of their own: one server, which the browser knows under several origins. */
+  /** Pages without a script: one server with several origins. */
   let pages: LocalServer
   let stranger: LocalServer
   let registered: string
@@ -48,7 +48,7 @@ describeInBrowser('a front end', () => {
     await Promise.all([stack.close(), pages.close(), stranger.close()])
   })
 
-  it('signs in, calls its API and signs out by the ten lines of docs/front-ends.md', async () => {
+  it('signs in, calls its API and signs out with the ten lines of docs/front-ends.md', async () => {
     const { tab, context, complaints } = await newVisitor(browser)
     const page = await tab(`${registered}/#cart`)
     await runTenLines(page)
@@ -79,7 +79,7 @@ describeInBrowser('a front end', () => {
     await context.close()
   })
 
-  it('is told why it is never signed in when it is on another site', async () => {
+  it('receives the reason if it is on another site, where no session cookie arrives', async () => {
     const { tab, context } = await newVisitor(browser)
 
     const page = await tab(elsewhere)
@@ -90,7 +90,7 @@ describeInBrowser('a front end', () => {
     await context.close()
   })
 
-  it('reads nothing and changes nothing where it is not registered, though on the same site', async () => {
+  it('reads nothing and changes nothing if it is not registered, even on the same site', async () => {
     const { context, tab } = await newVisitor(browser)
     const page = await tab(registered)
     await page.goto(`${stack.url}/login?frontend=shop&return_url=${encodeURIComponent(registered)}`)
@@ -101,7 +101,7 @@ describeInBrowser('a front end', () => {
     expect(await ask(other, '/session?frontend=shop')).toBe('refused by the browser')
     expect(await ask(other, '/session/token?frontend=shop', { api: 'orders' })).toBe('refused by the browser')
     expect(await ask(other, '/logout?frontend=shop', {})).toBe('refused by the browser')
-    // A form needs no permission of the browser.
+    // The browser sends a form without permission.
     await other.setContent(`<form method="post" action="${stack.url}/logout?frontend=shop"><button>Win</button></form>`)
     await other.getByRole('button', { name: 'Win' }).click()
     await other.waitForURL(/\/logout/)
@@ -110,7 +110,7 @@ describeInBrowser('a front end', () => {
     await context.close()
   })
 
-  /** The script of docs/front-ends.md, with the broker's address put in. */
+  /** The script of docs/front-ends.md, with the broker's address inserted. */
   async function runTenLines(page: Page): Promise<void> {
     const documentation = readFileSync(new URL('../../docs/front-ends.md', import.meta.url), 'utf8')
     const section = documentation.slice(documentation.indexOf('## A session front end, in ten lines'))

@@ -19,7 +19,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
   let stack: Stack
   let browser: Browser
   let demo: string
-  /** A front end of the reader of docs/front-ends.md: a page with the library and nothing else. */
+  /** A front end as docs/front-ends.md describes it: a page with only the library. */
   let shop: LocalServer
   beforeAll(async () => {
     const page = () => ({ type: 'text/html', body: shopPage(`${demo}oidc-client-ts.js`) }) as const
@@ -36,7 +36,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await Promise.all([stack.close(), shop.close()])
   })
 
-  it('signs in by the ten lines of docs/front-ends.md, and is back where it was', async () => {
+  it('signs in with the ten lines of docs/front-ends.md, and returns to the same address', async () => {
     const { tab, context } = await newVisitor(browser)
     const page = await tab(`http://127.0.0.1:${shop.port}/cart#item-7`)
     await runDocs(page)
@@ -81,13 +81,13 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     expect(await context.cookies(stack.url)).toEqual([])
 
     await page.getByRole('button', { name: 'Sign in' }).click()
-    // Asked again: the provider's own session is over as well.
+    // The provider shows its form again: its own session has ended too.
     await page.getByLabel('Username').waitFor()
     expect(complaints).toEqual([])
     await context.close()
   })
 
-  it('is told why nobody was signed in, and goes on from there', async () => {
+  it('receives the reason of a failed sign-in, and can sign in afterwards', async () => {
     const { tab, context } = await newVisitor(browser)
     const page = await tab(demo)
     await page.getByRole('button', { name: 'Sign in' }).click()
@@ -99,7 +99,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await context.close()
   })
 
-  it('is signed out where its session was ended elsewhere, and says so at the renewal', async () => {
+  it('is signed out if another party revoked its session, and shows this at the renewal', async () => {
     const { tab, context } = await newVisitor(browser)
     const page = await tab(demo)
     await signInByDemo(page, ada)
@@ -116,7 +116,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await context.close()
   })
 
-  it('learns in a hidden frame that somebody must be asked, in one round and without a loop', async () => {
+  it('gets login_required in a hidden frame if the person must act, in one round and without a loop', async () => {
     const { tab, context } = await newVisitor(browser)
     const page = await tab(demo)
     await signInByDemo(page, ada)
@@ -147,7 +147,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await context.close()
   })
 
-  it('signs in by a popup, which finds its opener again', async () => {
+  it('signs in with a popup, which keeps its opener', async () => {
     const { tab, context } = await newVisitor(browser)
     const page = await tab(demo)
     const opened = context.waitForEvent('page')
@@ -167,7 +167,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     }, client())
     const popup = await opened
     await popup.getByLabel('Username').waitFor()
-    // Not all libraries have another way to find it.
+    // Some libraries depend on window.opener.
     expect(await popup.evaluate(() => window.opener !== null)).toBe(true)
     await signInAtProvider(popup, ada)
 
@@ -176,7 +176,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await context.close()
   })
 
-  it('receives its answer as a form, by script and by the button, where it requests form_post', async () => {
+  it('receives its answer as a form, by script and by the button, if it requests form_post', async () => {
     const { tab, context, complaints } = await newVisitor(browser)
     const page = await tab(authorizationUrl(demoOtherSiteId, { response_mode: 'form_post' }))
     const posted = page.waitForRequest((request) => request.method() === 'POST' && request.url().startsWith(demo))
@@ -196,7 +196,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await plain.context.close()
   })
 
-  it('asks which account, where the browser signed in at another front end', async () => {
+  it('requires the choice of an account if the browser signed in at another front end', async () => {
     const { tab, context } = await newVisitor(browser)
     await signInByDemo(await tab(stack.cloud.demoFrontEnd!.url), ada)
 
@@ -209,7 +209,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await context.close()
   })
 
-  it('signs in without a question, where its registration has single sign-on', async () => {
+  it('signs in without interaction if its registration has single sign-on', async () => {
     const { tab, context } = await newVisitor(browser)
     await signInByDemo(await tab(stack.cloud.demoFrontEnd!.url), ada)
 
@@ -221,7 +221,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await context.close()
   })
 
-  it('is told login_required for prompt=none, where a question is owed', async () => {
+  it('receives login_required for prompt=none if interaction is required', async () => {
     const { tab, context } = await newVisitor(browser)
     await signInByDemo(await tab(stack.cloud.demoFrontEnd!.url), ada)
 
@@ -239,7 +239,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await context.close()
   })
 
-  it('has a page that reads well by screen reader and on a phone', async () => {
+  it('has a page that is accessible to a screen reader and fits a phone', async () => {
     const { tab, context } = await newVisitor(browser, { viewport: { width: 360, height: 640 } })
     const page = await tab(demo)
     await expectText(page, '#status', 'Signed out')
@@ -254,7 +254,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     await context.close()
   })
 
-  /** The script as it stands there, with the broker's address put in, and the library as a page without a build has it. */
+  /** The script of the documentation, with the broker's address inserted, and the library loaded without a build. */
   async function runDocs(page: Page): Promise<void> {
     const docs = readFileSync(new URL('../../docs/front-ends.md', import.meta.url), 'utf8')
     const script = /```js\n(import \{ UserManager \}.*?)```/s.exec(docs)?.[1] ?? ''
@@ -272,7 +272,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     return { authority: stack.url, clientId: demoOtherSiteId }
   }
 
-  /** A link as a library makes it; the challenge's verifier is of no matter here. */
+  /** A link as a library creates it. The code is not redeemed, so the verifier of the challenge is unknown. */
   function authorizationUrl(clientId: string, changes: Readonly<Record<string, string>>): string {
     const url = new URL('/login', stack.url)
     const parameters = {
@@ -290,7 +290,7 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
   }
 })
 
-/** What the script in docs/front-ends.md leaves in its module. */
+/** The variables of the script in docs/front-ends.md. */
 interface Docs {
   readonly user: User | null
   readonly signIn: () => Promise<void>
@@ -300,7 +300,7 @@ function shopPage(libraryUrl: string): string {
   return `<!doctype html><title>Shop</title><link rel="icon" href="data:," /><script src="${libraryUrl}"></script>`
 }
 
-/** What the library keeps in this tab. */
+/** The refresh token that the library stores in this tab. */
 function refreshTokenOf(page: Page): Promise<string | undefined> {
   return page.evaluate(() => {
     const kept = Object.entries(sessionStorage).find(([name]) => name.startsWith('oidc.user:'))

@@ -1,6 +1,6 @@
 /**
- * The broker under a path of the application's own host, behind the application's server: what a reverse proxy, a static
- * web app's rules or a framework's rewrites do. The server also renders pages, by the cookie that reaches it.
+ * The broker under a path of the application's own host, behind the application's server, as with a reverse proxy, the
+ * rules of a static web app or the rewrites of a framework. The server also renders pages, from the cookie of the request.
  */
 import { request as httpRequest } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -38,7 +38,7 @@ describeInBrowser('one host for the application and the broker', () => {
     await Promise.all([stack.close(), server.close()])
   })
 
-  it('signs in and out, and the server renders the name from the cookie, whatever headers it passes on', async () => {
+  it('signs in and out, and the server renders the name from the cookie, with any headers that it forwards', async () => {
     const { context, tab } = await newVisitor(browser)
     const page = await tab(`${origin}/`)
     expect(await page.textContent('p')).toBe('401 signed_out')
@@ -49,7 +49,7 @@ describeInBrowser('one host for the application and the broker', () => {
     expect(await page.textContent('p')).toBe('200 Ada Lovelace')
     expect(await page.textContent('code')).toBe('200 Bearer')
 
-    // A link on another site: the navigation's headers name it, and the server passes them on.
+    // A link on another site: the navigation's headers name that site, and the server forwards them.
     const elsewhere = await tab(`http://127.0.0.1:${server.port}/link`)
     await elsewhere.click('a')
     await elsewhere.waitForURL(`${origin}/`)
@@ -66,7 +66,7 @@ describeInBrowser('one host for the application and the broker', () => {
     await context.close()
   })
 
-  it('sends no script of another site its session, though the server accepts a navigation’s headers', async () => {
+  it('returns no session to a script of another site, although the server accepts a navigation’s headers', async () => {
     const call = (headers: Record<string, string>) => fetch(`${origin}/auth/session?frontend=shop`, { headers })
 
     const script = await call({ 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'script' })
@@ -76,7 +76,7 @@ describeInBrowser('one host for the application and the broker', () => {
     expect(await navigation.json()).toMatchObject({ status: 401, code: 'signed_out' })
   })
 
-  it('publishes its metadata where RFC 8414 §3.1 puts it, and links with its path', async () => {
+  it('publishes its metadata at the URL of RFC 8414 §3.1, and links with its path', async () => {
     const issuer = new URL(`${origin}/auth`)
     // eslint-disable-next-line @typescript-eslint/no-deprecated -- loopback
     const options = { algorithm: 'oauth2', [oauth.allowInsecureRequests]: true } as const
@@ -93,7 +93,7 @@ describeInBrowser('one host for the application and the broker', () => {
     expect(sign_in_url).toBe(`${origin}/auth/login?frontend=shop`)
   })
 
-  it('also works where the host itself has the prefix, without a proxy that removes it', async () => {
+  it('also works if the host itself has the prefix, without a proxy that removes it', async () => {
     const instance = await stack.startInstance({ AzureFunctionsJobHost__extensions__http__routePrefix: 'auth' })
 
     expect((await fetch(`${instance.url}/auth/health`)).status).toBe(200)
@@ -120,7 +120,7 @@ async function handle(broker: string, incoming: IncomingMessage, outgoing: Serve
     outgoing.writeHead(404).end()
     return
   }
-  // A server that is careless with headers: all of the browser's own go along, and only those of the connection do not.
+  // A careless server: it forwards all headers of the browser, except those of the connection.
   const own = ['host', 'connection', 'accept-encoding']
   const headers = Object.fromEntries(
     Object.entries(incoming.headers).filter((pair): pair is [string, string] => typeof pair[1] === 'string'),

@@ -23,7 +23,7 @@ describeInBrowser('pages', () => {
     await stack.close()
   })
 
-  /** Every page that a person may meet, and how they get there. */
+  /** Every page that a person may see, and the steps to open it. */
   const pages: Readonly<Record<string, (page: Page) => Promise<unknown>>> = {
     'the demo, signed out': (page) => page.goto(demo).then(() => page.locator('#sign-in').waitFor()),
     'the demo, signed in, with the answer of the API': async (page) => {
@@ -38,11 +38,11 @@ describeInBrowser('pages', () => {
       await page.getByRole('button', { name: 'Cancel' }).click()
       await page.getByRole('heading', { name: 'The sign-in was cancelled.' }).waitFor()
     },
-    'a front end that nobody registered': (page) => page.goto(`${stack.url}/login?frontend=nobody`),
-    'a parameter that is not taken': (page) => page.goto(`${stack.url}/login?frontend=demo&colour=blue`),
-    'an answer to a sign-in that was never begun': (page) => page.goto(`${stack.url}/callback?state=nobodys&code=none`),
-    'a sign-out that was never begun': (page) => page.goto(`${stack.url}/logout/done?state=nobodys`),
-    'what the broker reported': async (page) => {
+    'a front end that is not registered': (page) => page.goto(`${stack.url}/login?frontend=nobody`),
+    'a parameter that is not accepted': (page) => page.goto(`${stack.url}/login?frontend=demo&colour=blue`),
+    'a response to a sign-in that never started': (page) => page.goto(`${stack.url}/callback?state=nobodys&code=none`),
+    'a sign-out that never started': (page) => page.goto(`${stack.url}/logout/done?state=nobodys`),
+    'the telemetry of the broker': async (page) => {
       await page.goto(`${stack.url}/login?frontend=nobody`)
       const received = () => stack.ingestion.received().map(({ type }) => type)
       await expect.poll(received, { timeout: 60_000 }).toContain('event')
@@ -72,12 +72,12 @@ describeInBrowser('pages', () => {
     },
   )
 
-  // Only when asked for: UPDATE_SCREENSHOTS=1 npx vitest run test/browser/pages.test.ts
+  // Only on request: UPDATE_SCREENSHOTS=1 npx vitest run test/browser/pages.test.ts
   if (process.env.UPDATE_SCREENSHOTS === '1') {
-    it.each(pictures)('$file is taken for the README', async (picture) => takePicture(picture, browser, stack))
+    it.each(pictures)('$file is created for the README', async (picture) => takePicture(picture, browser, stack))
   }
 
-  it('a policy that is broken would be noticed', async () => {
+  it('a violation of the policy is detected', async () => {
     const { context, complaints, tab } = await newVisitor(browser)
     const page = await tab(stack.url)
 
@@ -87,7 +87,7 @@ describeInBrowser('pages', () => {
     await context.close()
   })
 
-  it('a cancelled sign-in leads on: by a second try, or back to the application', async () => {
+  it('a cancelled sign-in offers a second attempt, and a link back to the application', async () => {
     const { context } = await newVisitor(browser)
     const cancelled = async () => {
       const page = await context.newPage()
@@ -108,7 +108,7 @@ describeInBrowser('pages', () => {
     await context.close()
   })
 
-  it('a failed sign-in says the same reference on the page and in the log', async () => {
+  it('a failed sign-in has the same reference on the page and in the log', async () => {
     const { context } = await newVisitor(browser)
     const page = await context.newPage()
     await page.goto(`${stack.url}/callback?state=nobodys&code=none`)
@@ -121,7 +121,7 @@ describeInBrowser('pages', () => {
     await context.close()
   })
 
-  it('a page that is told to sign in again keeps the person signed in until they have', async () => {
+  it('a repeated sign-in keeps the person signed in until it is completed', async () => {
     const { context } = await newVisitor(browser)
     const page = await context.newPage()
     await page.goto(demo)

@@ -41,13 +41,13 @@ describeInBrowser('a person with a browser', () => {
     expect(await cookieNames(page)).not.toContain('__Host-session-demo')
 
     await page.getByRole('button', { name: 'Sign in' }).click()
-    // Asked again: the provider's own session is over as well.
+    // The provider shows its form again: its own session has ended too.
     await page.getByLabel('Username').waitFor()
     expect(complaints).toEqual([])
     await context.close()
   })
 
-  it('is not asked again by a provider where they are signed in', async () => {
+  it('signs in without the form of a provider where the person is already signed in', async () => {
     const { tab, context } = await newVisitor(browser)
     const page = await tab(demo)
     await signInByDemo(page, ada)
@@ -61,7 +61,7 @@ describeInBrowser('a person with a browser', () => {
     await context.close()
   })
 
-  it('comes back to the very place they left, fragment included', async () => {
+  it('returns to the same address, including the fragment', async () => {
     const { tab, context } = await newVisitor(browser)
     const page = await tab(`${demo}?page=2&q=%C3%A4#order=17&tab=notes`)
 
@@ -75,7 +75,7 @@ describeInBrowser('a person with a browser', () => {
     String.raw`?name=CONTOSO\ada#C:\temp`,
     '?q=a|b^c{d}[e]&f=it%27s%22#/route?x=[1]|{2}^`"<>',
     '?q=日本 ü&r=%zz#€ é',
-  ])('comes back to exactly the address that the browser showed: %s', async (place) => {
+  ])('returns to exactly the address that the browser showed: %s', async (place) => {
     const { tab, context } = await newVisitor(browser)
     const page = await tab(`${demo}${place}`)
     const shown = await page.evaluate(() => location.href)
@@ -86,7 +86,7 @@ describeInBrowser('a person with a browser', () => {
     await context.close()
   })
 
-  it('signs in with three tabs at once, and each ends at its own place', async () => {
+  it('signs in with three tabs at once, and each ends at its own address', async () => {
     const { tab, context } = await newVisitor(browser)
     const places = ['#one', '#two', '#three']
     const tabs: Page[] = []
@@ -121,7 +121,7 @@ describeInBrowser('a person with a browser', () => {
     const [session, ...more] = await context.cookies(stack.url)
 
     const flags = { domain: 'localhost', path: '/', httpOnly: true, secure: true }
-    // None: the provider's form is posted from another site.
+    // SameSite=None, since the provider's form is posted from another site.
     expect(underWay).toMatchObject({ ...flags, sameSite: 'None' })
     expect(underWay?.name).toMatch(/^__Host-signin-/)
     expect(others).toEqual([])
@@ -145,7 +145,7 @@ describeInBrowser('a person with a browser', () => {
     await context.close()
   })
 
-  it('signs in with scripts switched off, by one press more', async () => {
+  it('signs in with scripts disabled, with one more click', async () => {
     const { tab, context } = await newVisitor(browser, { javaScriptEnabled: false })
     const page = await tab(`${stack.url}/login?frontend=demo&return_url=${encodeURIComponent(demo)}`)
     await signInAtProvider(page, ada)

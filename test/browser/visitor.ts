@@ -1,4 +1,4 @@
-/** Somebody in front of the browser, and what the browser itself complains about on the way. */
+/** A person with a browser, and the errors that the browser itself reports. */
 import axe from 'axe-core'
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
 import { expect } from 'vitest'
@@ -12,7 +12,7 @@ export interface Visitor {
 
 const policyComplaint = /content.security.policy|refused to (load|apply|execute|connect|frame|send)/i
 
-/** A browser profile of its own: no cookies yet. */
+/** A new browser profile, without cookies. */
 export async function newVisitor(browser: Browser, options: BrowserContextOptions = {}): Promise<Visitor> {
   const context = await browser.newContext(options)
   context.setDefaultTimeout(60_000)
@@ -32,28 +32,28 @@ export async function newVisitor(browser: Browser, options: BrowserContextOption
   }
 }
 
-/** Fills the provider's form, which asks for no password. */
+/** Fills the provider's form, which has no password. */
 export async function signInAtProvider(page: Page, username: string): Promise<void> {
   await page.getByLabel('Username').fill(username)
   await page.getByRole('button', { name: 'Sign in and accept' }).click()
 }
 
-/** On the demo front end's page: the button, the provider's form, and back. */
+/** Signs in on the demo front end's page: the button, the provider's form, and the return. */
 export async function signInByDemo(page: Page, username: string): Promise<void> {
   await page.getByRole('button', { name: 'Sign in' }).click()
   await signInAtProvider(page, username)
   await page.getByRole('button', { name: 'Sign out' }).waitFor()
 }
 
-/** Whatever axe-core finds fault with, named with the elements it means. */
+/** The problems that axe-core reports, each with its elements. */
 export async function accessibilityProblems(page: Page): Promise<readonly string[]> {
-  // By the debugging protocol, which a page's policy does not reach.
+  // The debugging protocol is not subject to the page's policy.
   await page.evaluate(axe.source)
   const { violations } = await page.evaluate(() => (window as unknown as { axe: typeof axe }).axe.run())
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`)
 }
 
-/** Nothing runs out of the window sideways, and whatever is pressed is large enough for a finger. */
+/** The page does not overflow the window sideways, and every control is large enough for a finger. */
 export async function expectToFitAPhone(page: Page): Promise<void> {
   const { wide, small } = await page.evaluate(() => ({
     wide: document.documentElement.scrollWidth - window.innerWidth,
