@@ -66,7 +66,7 @@ export interface WorkplaceOptions {
   readonly scripts?: Readonly<Record<string, (folder: string) => Promise<void>>>
 }
 
-/** Waits return at once and move the time. */
+/** A clock whose waits return at once and move the time. */
 export interface TestClock extends Clock {
   advance(milliseconds: number): void
   readonly waited: number

@@ -1,4 +1,4 @@
-/** An OAuth client as a team would write it by hand: what the stories send, and what the attacks change. */
+/** A hand-written OAuth client: the requests that tests send and attacks change. */
 import { createHash, randomBytes } from 'node:crypto'
 import type { Call, Person, Reply } from './person.ts'
 import type { Registration } from './stack.ts'
@@ -29,7 +29,7 @@ export function newPkce(): Pkce {
   return { codeVerifier, codeChallenge: createHash('sha256').update(codeVerifier).digest('base64url') }
 }
 
-/** The parameters of a good authorization request; `undefined` leaves one out. */
+/** The parameters of a valid authorization request. The value `undefined` removes one. */
 export function authorizationRequest(
   pkce: Pkce,
   changes: Readonly<Record<string, string | undefined>> = {},
@@ -85,7 +85,7 @@ export async function send(
   }
 }
 
-/** Walks a person from `/login` to the client's redirect URI. @returns the answer's parameters */
+/** Signs a person in, from `/login` to the client's redirect URI. @returns the parameters of the authorization response */
 export async function authorize(
   person: Person,
   parameters: Readonly<Record<string, string>>,
@@ -101,7 +101,7 @@ export interface Tokens {
   readonly refreshToken: string
 }
 
-/** A whole sign-in of the client. */
+/** A complete sign-in of the client, with the redemption of the code. */
 export async function signInByCode(
   person: Person,
   url: string,

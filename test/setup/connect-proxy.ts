@@ -1,4 +1,4 @@
-/** A real CONNECT proxy on loopback: the only way to hosts that no name service knows. */
+/** A real CONNECT proxy on loopback: the only route to hosts that DNS does not resolve. */
 import http from 'node:http'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -19,7 +19,7 @@ export interface ConnectProxyOptions {
   readonly answer?: (socket: net.Socket, target: string) => void
 }
 
-/** Tunnels to 127.0.0.1 whatever the name is, to the port that CONNECT names. */
+/** Tunnels to 127.0.0.1 for any host name, at the port of the CONNECT request. */
 export async function startConnectProxy({ answer }: ConnectProxyOptions = {}): Promise<ConnectProxy> {
   const requests: string[] = []
   const headers: string[] = []

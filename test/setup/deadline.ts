@@ -4,7 +4,7 @@ import { vi } from 'vitest'
 /**
  * Starts `work` with timers that are stopped, waits until `hasArrived`, and lets the time pass.
  *
- * @returns what `work` returns or throws
+ * @returns the result or the error of `work`
  */
 export async function letDeadlinePass<T>(
   work: () => Promise<T>,

@@ -8,7 +8,7 @@ interface Kept {
   new (): { managedIdentityClient: { constructor: { identitySource: unknown } } }
 }
 
-/** Until `vi.unstubAllEnvs()`. */
+/** Sets the variables until `vi.unstubAllEnvs()`. */
 export function useIdentityEndpoint({ url, header }: Pick<ManagedIdentity, 'url' | 'header'>): void {
   vi.stubEnv('IDENTITY_ENDPOINT', url)
   vi.stubEnv('IDENTITY_HEADER', header)

@@ -1,7 +1,7 @@
 /**
- * A second identity provider, of other software than the first: oauth2-mock-server, which has discovery, PKCE, nonces and
- * keys of its own, and takes anybody. What it lets pass is looked at here: the client's assertion, codes and refresh
- * tokens that serve once. It has no `iss` in its answers, answers by query alone, and takes assertions by RS256 alone.
+ * A second identity provider with other software: oauth2-mock-server, which has its own discovery, PKCE, nonces and keys,
+ * and accepts any client. The checks that it omits are made here: of the client's assertion, and of codes and refresh
+ * tokens, which serve once. It sends no `iss`, supports only the query response mode, and accepts only RS256 assertions.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { randomUUID } from 'node:crypto'
@@ -16,24 +16,24 @@ import type { BesideProvider } from './stack.ts'
 
 export const clientId = 'broker at the other provider'
 
-/** What a test may change while it runs. */
+/** The behaviour that a test may change while it runs. */
 export interface MockBehaviour {
-  /** Who signs in. */
+  /** The person who signs in. */
   person: { readonly sub: string; readonly sid?: string } & Readonly<Record<string, unknown>>
-  /** Of the answer to a refresh, where it speaks of somebody else. */
+  /** Additional claims in the answer to a refresh, for example of another person. */
   refreshClaims: Readonly<Record<string, unknown>>
-  /** Gives refresh tokens, each for one use, to whoever asks for `offline_access`. */
+  /** Issues refresh tokens, each for one use, if the request has the scope `offline_access`. */
   refreshTokens: boolean
   accessTokenSeconds: number
-  /** Of the metadata; undefined takes a member away. */
+  /** Changes of the metadata. The value undefined removes a member. */
   metadata: Readonly<Record<string, unknown>>
-  /** Of the authorization answer. */
+  /** Additional parameters of the authorization response. */
   answer: Readonly<Record<string, string>>
   /** Endpoints that answer 503. */
   down: readonly MockEndpoint[]
-  /** What an assertion must be, beyond what always holds. */
+  /** Additional requirements for an assertion. */
   assertion: JWTVerifyOptions
-  /** Takes assertions of nobody: it has lost the client's keys. */
+  /** Rejects every assertion, as if the client's keys were lost. */
   forgetsClient: boolean
   /** The answer of the userinfo endpoint, for the access token that was issued last; undefined answers 401. */
   userinfo: Readonly<Record<string, unknown>> | undefined
@@ -56,11 +56,11 @@ export interface MockProvider extends BesideProvider {
   readonly requests: readonly MockRequest[]
   asked(endpoint: MockEndpoint): number
   resetRequests(): void
-  /** The usual behaviour, and no requests. */
+  /** Restores the usual behaviour, and clears the requests. */
   reset(): void
-  /** Takes back every refresh token. */
+  /** Revokes every refresh token. */
   forgetGrants(): void
-  /** New keys; the old ones are published no more. */
+  /** Creates new keys. The old ones are no longer published. */
   rotateKeys(algorithm?: string): Promise<void>
   /** Signs anything with the provider's key. */
   sign(claims: Readonly<Record<string, unknown>>, header?: Readonly<Record<string, unknown>>): Promise<string>
@@ -83,7 +83,7 @@ const usual: MockBehaviour = {
 interface Grant {
   readonly person: MockBehaviour['person']
   readonly scope: string
-  /** Of refresh tokens. */
+  /** The family of a refresh token. */
   readonly family?: string
 }
 
@@ -133,7 +133,7 @@ async function startMock(cloud: Cloud, brokerUrl: string, path: string): Promise
         audience: issuer,
         algorithms: ['RS256'],
         requiredClaims: ['exp', 'jti'],
-        // Some instances of the tests live in another hour.
+        // The clock of some instances in the tests is hours ahead or behind.
         clockTolerance: 3600,
         ...behaviour.assertion,
       })
@@ -147,7 +147,7 @@ async function startMock(cloud: Cloud, brokerUrl: string, path: string): Promise
     }
   }
 
-  /** @returns what the request is good for, or the error of RFC 6749 §5.2 */
+  /** @returns the grant of the request, or the error of RFC 6749 §5.2 */
   const checkTokenRequest = async (request: MockRequest): Promise<Grant | string> => {
     const { grant_type, client_id, code = '', redirect_uri, refresh_token = '', scope } = request.parameters
     if (client_id !== clientId || !(await checkAssertion(request))) return 'invalid_client'
@@ -159,7 +159,7 @@ async function startMock(cloud: Cloud, brokerUrl: string, path: string): Promise
     if (grant_type !== 'refresh_token') return 'unauthorized_client'
     const reused = used.get(refresh_token)
     if (reused !== undefined) {
-      // RFC 9700 §4.14.2: used twice, so one of the two is a thief.
+      // RFC 9700 §4.14.2: the token was used twice, so one of the two callers is a thief.
       for (const [token, { family }] of refreshTokens) if (family === reused) refreshTokens.delete(token)
       return 'invalid_grant'
     }
@@ -171,7 +171,7 @@ async function startMock(cloud: Cloud, brokerUrl: string, path: string): Promise
     used.set(refresh_token, grant.family)
     return grant
   }
-  /** By the code or the refresh token of the request that is served. */
+  /** The grant of the code or the refresh token in the current request. */
   const grants = new Map<string, Grant>()
 
   const build = async (algorithm: string) => {
@@ -284,7 +284,7 @@ async function startMock(cloud: Cloud, brokerUrl: string, path: string): Promise
       keys.buildToken({
         scopesOrTransform: (itsHeader, payload) => {
           Object.assign(itsHeader, header)
-          // What the service puts in by itself is left out, unless it is among the claims.
+          // Members that the service adds by itself are removed, unless they are among the claims.
           for (const name of Object.keys(payload)) Reflect.deleteProperty(payload, name)
           Object.assign(payload, claims)
         },
@@ -299,7 +299,7 @@ async function startMock(cloud: Cloud, brokerUrl: string, path: string): Promise
   }
 }
 
-/** What is about Entra ID is not set: an empty value counts as that. */
+/** Settings for Entra ID are empty, which counts as not set. */
 export const withoutEntra = {
   AzureAd__Instance: '',
   AzureAd__TenantId: '',

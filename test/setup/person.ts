@@ -1,4 +1,4 @@
-/** Somebody with a browser: cookies as a browser keeps them, forms as a browser posts them, headers as it sends them. */
+/** A person with a browser: it keeps cookies, posts forms and sends headers as a real browser does. */
 import { CookieJar } from 'tough-cookie'
 import { createVisitor } from '../../local/identity-provider/browser.ts'
 import type { SignInAnswer, VisitOptions, Visitor } from '../../local/identity-provider/browser.ts'
@@ -7,7 +7,7 @@ export interface Reply {
   readonly status: number
   readonly headers: Headers
   readonly text: string
-  /** The body, where it is JSON; an empty object otherwise. */
+  /** The body if it is JSON, and an empty object otherwise. */
   readonly json: Readonly<Record<string, unknown>>
   readonly location: string | null
   readonly cookies: readonly string[]
@@ -17,7 +17,7 @@ export interface Call {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | URLSearchParams
-  /** Another instance than the first. */
+  /** The address of an instance. The default is the first one. */
   readonly at?: string
 }
 
@@ -33,16 +33,16 @@ export interface Person {
   call(path: string, call?: Call): Promise<Reply>
   /** Opens a link. */
   open(path: string, call?: Call): Promise<Reply>
-  /** What a script on the front end's page sends. */
+  /** Sends a request as a script on the front end's page does. */
   script(page: FrontEndPage, path: string, call?: Call): Promise<Reply>
   begin(query: Readonly<Record<string, string>>, call?: Call): Promise<Reply>
-  /** Goes to the provider and signs in there. @returns what it sends the browser back with */
+  /** Signs in at the provider. @returns the response that the browser carries back to the broker */
   atProvider(authorizationUrl: string, username?: string, options?: VisitOptions): Promise<SignInAnswer>
   /** Posts the provider's form to the broker. */
   callback(answer: Pick<SignInAnswer, 'fields' | 'mode'>, call?: Call): Promise<Reply>
-  /** A whole sign-in, from `/login` to the return URL. */
+  /** A complete sign-in, from `/login` to the return URL. */
   signIn(query: Readonly<Record<string, string>>, username?: string, call?: Call): Promise<Reply>
-  /** What the browser holds for the broker, by name. */
+  /** The browser's cookies for the broker, by name. */
   cookies(): Promise<Readonly<Record<string, string>>>
   sessionToken(page: FrontEndPage, body: object, call?: Call): Promise<Reply>
 }
@@ -119,7 +119,7 @@ export function createPerson(brokerUrl: string): Person {
   return person
 }
 
-/** Lax cookies do not come with a form that another site posts. */
+/** The browser sends no Lax cookie with a form that another site posts. */
 function sameSiteOf(method: string, headers: Readonly<Record<string, string>>): 'strict' | 'lax' | 'none' {
   if (headers['sec-fetch-site'] !== 'cross-site') return 'strict'
   return method === 'GET' && headers['sec-fetch-mode'] === 'navigate' ? 'lax' : 'none'

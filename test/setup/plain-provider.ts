@@ -1,7 +1,7 @@
 /**
- * oidc-provider as it is, not dressed as Entra: a certified OpenID provider with `iss` in its answers, form_post, PS256,
- * refresh tokens that serve once and only with prompt=consent (OpenID Connect Core §11), scopes that it knows, opaque
- * access tokens, and sign-outs that it tells to others. It reads the broker's keys where the broker publishes them.
+ * oidc-provider without the emulation of Entra: a certified OpenID provider with `iss` in its responses, form_post, PS256,
+ * single-use refresh tokens, only with prompt=consent (OpenID Connect Core §11), a fixed list of scopes, opaque access
+ * tokens, and sign-out notifications. It fetches the broker's keys from the URL where the broker publishes them.
  */
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -21,16 +21,16 @@ export const plainClientId = 'the-broker'
 
 export interface PlainProvider extends BesideProvider {
   readonly issuer: string
-  /** What was refused, in its own words. */
+  /** The errors of the provider, with its own messages. */
   readonly refusals: readonly string[]
-  /** Somebody's browser there. */
+  /** A new browser of a person at this provider. */
   visitor(): PlainVisitor
 }
 
 export interface PlainVisitor {
   /** Goes through the sign-in as this person. */
   signIn(authorizationUrl: string, accountId: string): Promise<SignInAnswer>
-  /** Opens a sign-out URL and says yes. @returns where it leads */
+  /** Opens a sign-out URL and confirms. @returns the address of the redirect */
   signOut(url: string): Promise<string | undefined>
 }
 
@@ -65,7 +65,7 @@ async function startPlain(cloud: Cloud, brokerUrl: string, scopes: readonly stri
         response_types: ['code'],
         token_endpoint_auth_method: 'private_key_jwt',
         token_endpoint_auth_signing_alg: 'PS256',
-        // It reads keys by https alone, and here the broker has http: passed on below.
+        // It fetches keys over https only, and the broker has http here: the code below forwards the request.
         jwks_uri: `${issuer}/broker-keys`,
       },
     ],
@@ -79,7 +79,7 @@ async function startPlain(cloud: Cloud, brokerUrl: string, scopes: readonly stri
     pkce: { required: () => true },
     rotateRefreshToken: true,
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, name: `Name of ${id}` }) }),
-    // By default it speaks to nobody on loopback, by the dispatcher that it gives.
+    // Its default dispatcher allows no request to loopback.
     fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined } as RequestInit),
     interactions: { url: (_, { uid }) => `/interaction/${uid}` },
     features: {
@@ -126,7 +126,7 @@ async function startPlain(cloud: Cloud, brokerUrl: string, scopes: readonly stri
   }
 }
 
-/** Signs in whom the query names, and consents to all that was asked for. */
+/** Signs in the person of the query, and consents to every requested scope. */
 async function interact(
   provider: Provider,
   request: IncomingMessage,

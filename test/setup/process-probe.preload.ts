@@ -1,11 +1,11 @@
-/** Runs in a broker's process before anything else: its clock, and what it holds, for the test that started it. */
+/** Runs first in a broker's process: moves its clock, and reports its memory and handles to the test that started it. */
 import { subscribe } from 'node:diagnostics_channel'
 import { readdirSync } from 'node:fs'
 import http from 'node:http'
 import { isMainThread } from 'node:worker_threads'
 import { shiftDate } from './shifted-date.ts'
 
-/** About 200 bytes each: what a look at the memory has to find. */
+/** Leaks about 200 bytes for each request, which the measurement of the memory must detect. */
 function leakEachRequest(): void {
   const kept: number[][] = []
   subscribe('http.server.request.start', () => void kept.push(new Array<number>(22).fill(kept.length)))
@@ -24,7 +24,7 @@ if (isMainThread) {
       response.end()
       return
     }
-    // Twice: what a finalizer lets go of is free after the second.
+    // Twice: memory that a finalizer releases is free after the second collection.
     globalThis.gc?.()
     setImmediate(() => {
       globalThis.gc?.()

@@ -1,4 +1,4 @@
-/** A broker's process from inside: a test moves its clock, and reads its memory and open handles. */
+/** Access to the inside of a broker's process: a test moves its clock, and reads its memory and open handles. */
 import { freePort } from '../../local/http-server.ts'
 
 export interface Usage {
@@ -13,17 +13,17 @@ export interface Usage {
 }
 
 export interface Inside {
-  /** For `startInstance`. */
+  /** Settings for `startInstance`. */
   readonly settings: Readonly<Record<string, string>>
   /** Moves the clock of the running process. @param seconds ahead of the real clock; negative for behind it */
   moveClock(seconds: number): Promise<void>
   usage(): Promise<Usage>
-  /** From now on each request leaves some 200 bytes behind. */
+  /** From now on, each request leaks about 200 bytes. */
   leak(): Promise<void>
 }
 
 /**
- * One for each instance.
+ * Creates a probe for one instance.
  *
  * @param seconds by which its clock is ahead from the start
  */

@@ -56,7 +56,7 @@ export function findChromium(): string | undefined {
   return named
 }
 
-/** On the PATH, where az or azd puts it, or where infra/get-bicep.sh does. */
+/** Searches the PATH, and the folders of az, azd and infra/get-bicep.sh. */
 export function findBicep(): string | undefined {
   const packages = process.env.NUGET_PACKAGES ?? path.join(os.homedir(), '.nuget', 'packages')
   const places = [

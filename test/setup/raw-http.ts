@@ -1,4 +1,4 @@
-/** Requests as no client library would send them: other Hosts, absolute URIs, doubled headers, any method. */
+/** Requests that no client library can send: other Hosts, absolute URIs, repeated headers, any method. */
 import net from 'node:net'
 
 export interface RawReply {
@@ -10,14 +10,14 @@ export interface RawReply {
 
 export interface RawRequest {
   readonly method?: string
-  /** As it stands in the request line: a path, or an absolute URI. */
+  /** The request target, exactly as in the request line: a path, or an absolute URI. */
   readonly target: string
-  /** In this order and spelling; Host too is the caller's. */
+  /** All headers, in this order and spelling, including Host. */
   readonly headers?: readonly (readonly [name: string, value: string])[]
   readonly body?: string | Uint8Array
 }
 
-/** @param url of the server; only its host and port count */
+/** @param url of the server; only its host and port are used */
 export async function sendRaw(url: string, { method = 'GET', target, headers, body }: RawRequest): Promise<RawReply> {
   const { hostname, port, host } = new URL(url)
   const socket = net.connect({ host: hostname, port: Number(port) })
@@ -29,7 +29,7 @@ export async function sendRaw(url: string, { method = 'GET', target, headers, bo
   try {
     for await (const chunk of socket) chunks.push(chunk as Buffer)
   } catch (error) {
-    // The server may end the connection while a large body is still on its way; what it said before counts.
+    // The server may end the connection before a large body has arrived. Its answer until then is the result.
     if (chunks.length === 0) throw error
   }
   return parse(Buffer.concat(chunks).toString('utf8'))

@@ -1,10 +1,10 @@
-/** What holds for every refusal, whatever was tried: said once, and looked at in every attack. */
+/** Expectations that hold for every rejected request. Every attack uses them. */
 import { expect } from 'vitest'
 import { errorCatalogue } from '../../shared/errors/errors.ts'
 import type { ErrorCode } from '../../shared/errors/errors.ts'
 import type { Reply } from './person.ts'
 
-/** The headers of a page that nobody can frame, sniff, keep or be told of. */
+/** The headers of a page that cannot be framed, sniffed or cached, and that sends no Referer. */
 export function expectSafeHeaders({ headers }: Pick<Reply, 'headers'>): void {
   const policy = headers.get('content-security-policy') ?? ''
   expect(policy).toContain("default-src 'none'")
@@ -18,7 +18,7 @@ export function expectSafeHeaders({ headers }: Pick<Reply, 'headers'>): void {
   expect(headers.get('broker-reference')).toMatch(/^[0-9a-f]{32}$/)
 }
 
-/** A page that names the error, sends the browser nowhere by itself, and begins and ends no session. */
+/** Expects a page that names the error, redirects to no address, and starts and ends no session. */
 export function expectPage(reply: Reply, code: ErrorCode): void {
   expect({ status: reply.status, code: codeOnPage(reply) }).toEqual({ status: errorCatalogue[code].status, code })
   expect(reply.headers.get('content-type')).toBe('text/html; charset=utf-8')
@@ -30,13 +30,13 @@ export function expectPage(reply: Reply, code: ErrorCode): void {
   expect(reply.cookies.filter((cookie) => cookie.startsWith('__Host-session-'))).toEqual([])
 }
 
-/** A page that begins nothing either. */
+/** Expects such a page, and that no sign-in starts. */
 export function expectNothingBegun(reply: Reply, code: ErrorCode): void {
   expectPage(reply, code)
   expect(reply.cookies).toEqual([])
 }
 
-/** Sent on to the provider with a transaction of its own. */
+/** Expects a redirect to the provider with a new transaction. */
 export function expectBegun(reply: Reply): URLSearchParams {
   expect(reply.status, reply.text).toBe(303)
   expect(reply.cookies.filter((cookie) => /^__Host-signin-[\w-]{8}=[^;]/.test(cookie))).toHaveLength(1)
@@ -50,7 +50,7 @@ function codeOnPage({ text }: Reply): string | undefined {
   return /Code: (\w+)/.exec(text)?.[1]
 }
 
-/** Links of a page, as a person would follow them. */
+/** The links of a page. */
 export function linksOf({ text }: Reply): readonly string[] {
   return [...text.matchAll(/<a [^>]*href="([^"]*)"/g)].map(([, href = '']) => unescapeHtml(href))
 }

@@ -1,4 +1,4 @@
-/** A real https server on loopback that this process trusts, for what the local parts cannot be made to say. */
+/** A real https server on loopback that this process trusts, for answers that the local parts cannot produce. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createCertificateAuthority } from '../../local/certificate-authority.ts'
 import type { CertificateAuthority } from '../../local/certificate-authority.ts'
@@ -11,7 +11,7 @@ export interface SecureServer {
   readonly url: string
   /** `GET /path`, in the order of their arrival. */
   readonly requests: readonly string[]
-  /** What answers from now on. */
+  /** Sets the handler of all further requests. */
   answer(handler: Answerer): void
   close(): Promise<void>
 }
@@ -20,7 +20,7 @@ export type Answerer = (request: IncomingMessage, response: ServerResponse, body
 
 let authority: Promise<CertificateAuthority> | undefined
 
-/** The one authority that this process trusts; two of the same name would be taken for each other. */
+/** The only authority that this process trusts: TLS would confuse two with the same name. */
 export async function trustedAuthority(): Promise<CertificateAuthority> {
   authority ??= createCertificateAuthority().then((made) => {
     trust(made.certificatePem)
@@ -29,7 +29,7 @@ export async function trustedAuthority(): Promise<CertificateAuthority> {
   return authority
 }
 
-/** @param tls of another authority, or for another name, to be a server that nobody should trust */
+/** @param tls a certificate of another authority, or for another name, for a server that no client should trust */
 export async function startSecureServer(tls?: TlsIdentity): Promise<SecureServer> {
   const requests: string[] = []
   let answerer: Answerer = (_, response) => void response.writeHead(404).end()

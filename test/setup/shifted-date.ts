@@ -1,6 +1,6 @@
-/** The clock of this process, to be moved: everything that asks for the time sees it jump, and timers run on as they do. */
+/** Moves the clock of this process: every read of the time sees the jump, and timers are not affected. */
 
-/** @returns moves the clock; seconds ahead of the real one, or behind it */
+/** @returns a function that moves the clock by seconds: ahead of the real clock, or negative for behind it */
 export function shiftDate(): (seconds: number) => void {
   const RealDate = Date
   let ahead = 0
@@ -13,7 +13,7 @@ export function shiftDate(): (seconds: number) => void {
     static override now(): number {
       return RealDate.now() + ahead
     }
-    // What Node itself makes is a date too.
+    // A date that Node itself creates is an instance too.
     static override [Symbol.hasInstance](value: unknown): boolean {
       return RealDate.prototype.isPrototypeOf.call(RealDate.prototype, value as object)
     }

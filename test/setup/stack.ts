@@ -1,4 +1,4 @@
-/** A whole system for a test file: every real part on free ports, and one broker process or several. test/README.md */
+/** A complete system for a test file: every real part on free ports, and one or several broker processes. See test/README.md. */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
@@ -24,12 +24,12 @@ import { startTableProxy } from './table-proxy.ts'
 import type { TableProxy } from './table-proxy.ts'
 
 export interface StackOptions {
-  /** Number of brokers that share the store; 1 where left out. */
+  /** The number of brokers that share the store. The default is 1. */
   readonly instances?: number
   /** Settings that override the usual ones. */
   readonly settings?: Readonly<Record<string, string | undefined>>
   readonly frontEnds?: readonly Registration[]
-  /** The broker's address behind a proxy, made of its own address; its own address where left out. */
+  /** Computes the broker's address behind a proxy from its own address. The default is its own address. */
   readonly baseUrl?: (brokerUrl: string) => Promise<string>
   /** Another provider beside the local one, and the settings that name it. */
   readonly provider?: (cloud: Cloud, brokerUrl: string) => Promise<BesideProvider>
@@ -147,7 +147,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
           PATH: process.env.PATH,
           ...localDefaults,
           APPLICATIONINSIGHTS_CONNECTION_STRING: '',
-          // The usual five traces a second would drop reports that a story waits for.
+          // The usual limit of five traces a second would drop reports that a test waits for.
           OTEL_TRACES_SAMPLER: 'always_on',
           ...cloud.settings,
           Broker__BaseUrl: url,

@@ -1,4 +1,4 @@
-/** The last lines of `npm test`: what was skipped and how to get it, and the slowest files. */
+/** The last lines of `npm test`: the skipped tests with the program that each needs, and the slowest files. */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Reporter, TestModule } from 'vitest/node'

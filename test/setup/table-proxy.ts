@@ -1,4 +1,4 @@
-/** Stands between the broker and the table service: counts what is asked, and does what a network can do. */
+/** A proxy between the broker and the table service: records the requests, and simulates faults of a network. */
 import http from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import { listen } from '../../local/http-server.ts'
@@ -21,7 +21,7 @@ export interface StoreFault {
   readonly delayMs?: number
   readonly hang?: boolean
   readonly dropConnection?: boolean
-  /** The work is done, and the answer lost. */
+  /** The service performs the request, and its answer is lost. */
   readonly loseAnswer?: boolean
 }
 

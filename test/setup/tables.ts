@@ -1,4 +1,4 @@
-/** The store as those see it who have the storage account: past the broker, past the proxy, every byte of every row. */
+/** The store as an attacker with the storage account sees it: without broker and proxy, every byte of every row. */
 import { AzureNamedKeyCredential, TableClient, TableServiceClient } from '@azure/data-tables'
 import { inject } from 'vitest'
 import { storageEmulatorKey } from '../../local/azurite.ts'
@@ -30,7 +30,7 @@ export function openTables({ tablePrefix }: Pick<Stack, 'tablePrefix'>): Tables 
     store,
     rows: async (table) => {
       const rows: StoredRow[] = []
-      await store.list(table, 'nobody') // makes the table where nobody has written yet
+      await store.list(table, 'nobody') // creates the table if it does not exist yet
       for await (const { partitionKey, rowKey } of entities(`${tablePrefix}${table}`)) {
         const row = await store.find(table, { partition: partitionKey ?? '', row: rowKey ?? '' })
         if (row) rows.push(row)

@@ -41,7 +41,7 @@ export interface TemplateParameters {
 /**
  * @param now milliseconds since the epoch, for the age of role assignments
  * @returns the outputs
- * @throws with the sentence of Resource Manager or of the template
+ * @throws with the message of Resource Manager or of the template
  */
 export function deployTemplate(azure: Azure, parameters: TemplateParameters, now: number): Record<string, string> {
   const { state } = azure.arm
