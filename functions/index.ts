@@ -7,6 +7,7 @@ import { app } from '@azure/functions'
 import { text } from '../shared/http/answer.ts'
 import { routes } from '../shared/http/routes.ts'
 import { isLoopbackHost } from '../shared/settings/addresses.ts'
+import type { PageRoute } from '../shared/sign-in/ways-back.ts'
 import type { LogSink } from '../shared/telemetry/log.ts'
 import { authorizationServerMetadata } from './authorization-server-metadata.ts'
 import { browserClient } from './browser-client.ts'
@@ -47,18 +48,19 @@ const open = (respond: Responder) =>
 // function: a handler cannot see whether a key was right, so every operator's route is one of its own.
 const keyed = (respond: Responder) => ({ authLevel: 'function', handler: toHttpHandler(respond) }) as const
 
-const people = (handlers: Parameters<typeof forPeople>[1]) => open(forPeople(composed, handlers))
+const people = (handlers: Parameters<typeof forPeople>[1], route: PageRoute) =>
+  open(forPeople(composed, handlers, route))
 const scripts = (handlers: Parameters<typeof forScripts>[1]) => open(forScripts(composed, handlers))
 const clients = (handlers: Parameters<typeof forClients>[1]) => open(forClients(composed, handlers))
 const everyOrigin = (handlers: Parameters<typeof forEveryOrigin>[1]) => open(forEveryOrigin(composed, handlers))
 const programs = (handlers: Parameters<typeof forPrograms>[1]) => open(forPrograms(composed, handlers))
 
-app.http('login', { route: routes.login, ...people({ GET: login, HEAD: loginHead }) })
-app.http('callback', { route: routes.callback, ...people({ POST: callbackByPost, GET: callbackByGet }) })
+app.http('login', { route: routes.login, ...people({ GET: login, HEAD: loginHead }, 'login') })
+app.http('callback', { route: routes.callback, ...people({ POST: callbackByPost, GET: callbackByGet }, 'callback') })
 app.http('session', { route: routes.session, ...scripts({ GET: session }) })
 app.http('sessionToken', { route: routes.sessionToken, ...scripts({ POST: sessionToken }) })
 app.http('logout', { route: routes.logout, ...scripts({ POST: logout }) })
-app.http('logoutDone', { route: routes.logoutDone, ...people({ GET: logoutDone }) })
+app.http('logoutDone', { route: routes.logoutDone, ...people({ GET: logoutDone }, 'sign-out') })
 
 // OAuth clients are public clients: PKCE, exact redirect URIs, codes and refresh tokens that are valid once.
 app.http('token', { route: routes.token, ...clients({ POST: token }) })
@@ -69,11 +71,14 @@ app.http('authorizationServerMetadata', {
 })
 app.http('openidConfiguration', { route: routes.openidConfiguration, ...everyOrigin({ GET: openidConfiguration }) })
 app.http('idTokenKeys', { route: routes.idTokenKeys, ...everyOrigin({ GET: idTokenKeys }) })
-app.http('endSession', { route: routes.endSession, ...people({ GET: endSessionByGet, POST: endSessionByPost }) })
+app.http('endSession', {
+  route: routes.endSession,
+  ...people({ GET: endSessionByGet, POST: endSessionByPost }, 'sign-out'),
+})
 app.http('userinfo', { route: routes.userinfo, ...clients({ GET: userinfo, POST: userinfo }) })
 
 // Called by the identity provider.
-app.http('logoutFrontchannel', { route: routes.logoutFrontchannel, ...people({ GET: logoutFrontchannel }) })
+app.http('logoutFrontchannel', { route: routes.logoutFrontchannel, ...people({ GET: logoutFrontchannel }, 'sign-out') })
 app.http('logoutBackchannel', { route: routes.logoutBackchannel, ...programs({ POST: logoutBackchannel }) })
 app.http('jwks', { route: routes.jwks, ...programs({ GET: jwks }) })
 
@@ -100,7 +105,7 @@ app.warmup('warmup', { handler: warmup(composed) })
 
 // In Azure this page exists only to show refused settings.
 if (!('broker' in composed) || isLoopbackHost(new URL(composed.broker.baseUrl).hostname)) {
-  app.http('home', { route: routes.home, ...people({ GET: home }) })
+  app.http('home', { route: routes.home, ...people({ GET: home }, 'login') })
 }
 
 makeRequestsReadable()

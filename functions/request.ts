@@ -18,6 +18,15 @@ export interface WebRequest {
 const maxQueryLength = 8_000
 const maxParameters = 50
 
+/**
+ * The query of a request that is refused already, for the links of its page: also one that is too long or repeats a
+ * parameter. The host limits its length.
+ */
+export function parseQueryForLinks({ url }: WebRequest): URLSearchParams {
+  const at = url.indexOf('?')
+  return new URLSearchParams(at < 0 ? '' : url.slice(at + 1))
+}
+
 /** Parses the query of the URL: the host's own `request.query` joins a parameter that occurs twice. */
 export function parseQuery(request: WebRequest): URLSearchParams {
   const at = request.url.indexOf('?')

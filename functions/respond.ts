@@ -15,10 +15,11 @@ import type { Answer } from '../shared/http/answer.ts'
 import { oauthProblem } from '../shared/http/oauth-problem.ts'
 import { errorPage, goTo } from '../shared/http/pages.ts'
 import { problem } from '../shared/http/problem.ts'
+import type { PageRoute } from '../shared/sign-in/ways-back.ts'
 import { describeError } from '../shared/telemetry/log.ts'
 import type { Log } from '../shared/telemetry/log.ts'
 import type { Broker, Composed } from './compose/index.ts'
-import { callerOf } from './request.ts'
+import { callerOf, cookiesOf, parseQueryForLinks } from './request.ts'
 import type { WebRequest } from './request.ts'
 
 /** A function file exports a function that receives the parts of the broker it names, and returns this. */
@@ -37,13 +38,22 @@ export interface Invocation {
 /** A route with everything around its handlers; never throws. */
 export type Responder = (request: WebRequest, invocation: Invocation) => Promise<Answer>
 
-type Format = (error: BrokerError, reference: string, request: WebRequest) => Answer
+type Format = (error: BrokerError, reference: string, request: WebRequest) => Answer | Promise<Answer>
 
 /** For routes that a person's browser visits: an error is a page. */
-export function forPeople(composed: Composed, handlers: Handlers): Responder {
-  return respond(composed, handlers, (error, reference, request) =>
-    wantsHtml(request) ? errorPage(error, reference) : problem(error, reference),
-  )
+export function forPeople(composed: Composed, handlers: Handlers, route: PageRoute): Responder {
+  return respond(composed, handlers, async (error, reference, request) => {
+    if (!wantsHtml(request)) return problem(error, reference)
+    const links = error.links.length > 0 ? error.links : await linksFor(error, request, composed, route).catch(() => [])
+    return errorPage(error.with({ links }), reference)
+  })
+}
+
+/** @returns none for refused settings, which name no front end */
+async function linksFor(error: BrokerError, request: WebRequest, composed: Composed, route: PageRoute) {
+  if (!('broker' in composed)) return []
+  const query = parseQueryForLinks(request)
+  return composed.broker.waysBack({ route, query, cookies: cookiesOf(request), error })
 }
 
 /** For programs without a page: an error is problem details (RFC 9457). */
@@ -134,7 +144,7 @@ function respond(composed: Composed, handlers: Handlers, format: Format): Respon
       if (error.status >= 500 && 'broker' in composed) composed.broker.telemetry.fail()
       const { cookies, redirectTo } = error
       if (redirectTo !== undefined) return complete(goTo(redirectTo, cookies), reference)
-      const formatted = format(error, reference, request)
+      const formatted = await format(error, reference, request)
       const allow = error.code === 'method_not_allowed' ? { allow: Object.keys(handlers).join(', ') } : {}
       return complete({ ...formatted, headers: { ...formatted.headers, ...allow }, cookies }, reference)
     }

@@ -24,7 +24,7 @@ This page lists every error code with its HTTP status, its meaning and its remed
 
 Codes are stable: branch on \`code\`, never on a text. Every error has a reference. The page, the problem details, the header \`Broker-Reference\` and the log contain the same reference; the log contains the cause.
 
-A script receives problem details ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). A person sees a page with the same title and remedy, and with links:
+A script receives problem details ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). A person sees a page with the same title and remedy, and with links to sign in or to return, as soon as the request or the browser names a registered front end; otherwise the page describes in one sentence how to continue:
 
 \`\`\`json
 ${JSON.stringify(example(), null, 2)}

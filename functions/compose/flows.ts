@@ -6,6 +6,8 @@ import type { AuthorizationServer } from '../../shared/oauth/authorization-serve
 import type { SigningAlgorithm } from '../../shared/oauth/signing-keys.ts'
 import { createSignIn } from '../../shared/sign-in/sign-in.ts'
 import type { SignIn } from '../../shared/sign-in/sign-in.ts'
+import { createWaysBack } from '../../shared/sign-in/ways-back.ts'
+import type { WaysBack } from '../../shared/sign-in/ways-back.ts'
 import { createSignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
 import type { SignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
 import { createSignOut } from '../../shared/sign-out/sign-out.ts'
@@ -18,6 +20,8 @@ import type { Base } from './telemetry.ts'
 
 export interface Flows {
   readonly signIn: SignIn
+  /** Finds the links of a page whose error carries none. */
+  readonly waysBack: WaysBack
   readonly signOut: SignOut
   readonly signOutElsewhere: SignOutElsewhere
   readonly authorizationServer: AuthorizationServer
@@ -47,6 +51,7 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
   })
   return {
     signOut,
+    waysBack: createWaysBack({ frontEnds, ring, baseUrl }),
     signIn: createSignIn({
       frontEnds,
       providers,

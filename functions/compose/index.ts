@@ -19,6 +19,7 @@ import type { Sessions } from '../../shared/session/sessions.ts'
 import { describeProblem, parseSettings, SettingsError } from '../../shared/settings/settings.ts'
 import type { Settings } from '../../shared/settings/settings.ts'
 import type { SignIn } from '../../shared/sign-in/sign-in.ts'
+import type { WaysBack } from '../../shared/sign-in/ways-back.ts'
 import type { SignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
 import type { SignOut } from '../../shared/sign-out/sign-out.ts'
 import { createSweep } from '../../shared/store/sweep.ts'
@@ -40,6 +41,7 @@ export interface Broker {
   readonly baseUrl: string
   readonly frontEnds: FrontEnds
   readonly signIn: SignIn
+  readonly waysBack: WaysBack
   readonly sessions: Sessions
   readonly accessTokens: AccessTokens
   readonly signOut: SignOut

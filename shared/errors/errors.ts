@@ -528,7 +528,9 @@ export interface ErrorOptions {
   readonly members?: Readonly<Record<string, unknown>>
   /** For 503: seconds until a repeated request is useful. */
   readonly retryAfterSeconds?: number | undefined
-  /** Links that a page offers, most useful first. */
+  /** The front end that the request names, for the links of a page; untrusted. */
+  readonly frontEndId?: string | undefined
+  /** Links that a page offers, most useful first. Left out, `waysBack` finds them from the request. */
   readonly links?: readonly Link[]
   /** Cookies that the answer sets, usually to end the cookie of a failed sign-in. */
   readonly cookies?: readonly Cookie[]
@@ -566,6 +568,7 @@ export class BrokerError extends Error {
   readonly remedy: string
   readonly members: Readonly<Record<string, unknown>>
   readonly retryAfterSeconds: number | undefined
+  readonly frontEndId: string | undefined
   readonly links: readonly Link[]
   readonly cookies: readonly Cookie[]
   readonly redirectTo: Destination | undefined
@@ -578,6 +581,7 @@ export class BrokerError extends Error {
     this.remedy = options.remedy ?? errorCatalogue[code].remedy
     this.members = options.members ?? {}
     this.retryAfterSeconds = options.retryAfterSeconds
+    this.frontEndId = options.frontEndId
     this.links = options.links ?? []
     this.cookies = options.cookies ?? []
     this.redirectTo = options.redirectTo
@@ -585,9 +589,9 @@ export class BrokerError extends Error {
 
   /** Returns the same error with more for its answer; everything that is not named in `more` stays as it is. */
   with(more: ErrorOptions): BrokerError {
-    const { detail, cause, remedy, members, retryAfterSeconds, links, cookies, redirectTo } = this
+    const { detail, cause, remedy, members, retryAfterSeconds, frontEndId, links, cookies, redirectTo } = this
     const error = new BrokerError(this.code, {
-      ...{ detail, cause, remedy, members, retryAfterSeconds, links, cookies, redirectTo },
+      ...{ detail, cause, remedy, members, retryAfterSeconds, frontEndId, links, cookies, redirectTo },
       ...more,
     })
     if (this.stack !== undefined) error.stack = this.stack

@@ -75,7 +75,8 @@ export function errorPage(error: BrokerError, reference: string): Answer {
             <pre>${registration}</pre>`
         : undefined
     }
-    ${Array.isArray(settings) ? settingsList(settings) : undefined} ${linkList(error.links)}
+    ${Array.isArray(settings) ? settingsList(settings) : undefined}
+    ${error.links.length > 0 ? linkList(error.links) : wayWithoutLink(error)}
     <p class="quiet">Code: ${error.code}<br />Reference: ${reference}</p>
   `
   return page(error.status, title, body, retryAfter(error))
@@ -143,6 +144,14 @@ export function postingPage(title: string, action: string, fields: Readonly<Reco
 function linkList(links: readonly Link[]): Html | undefined {
   if (links.length === 0) return undefined
   return html`<p class="ways">${links.map(({ text, url }) => html`<a class="way" href="${url}">${text}</a>`)}</p>`
+}
+
+/** The remedy of an error that a person causes already is for that person; others are for engineers. */
+function wayWithoutLink({ code, status }: BrokerError): Html | undefined {
+  if (errorCatalogue[code].responsible === 'person') return undefined
+  return status < 500
+    ? html`<p>Go back to the application that you came from, and start again there.</p>`
+    : html`<p>Go back to the application that you came from, and try again later.</p>`
 }
 
 function settingsList(settings: readonly unknown[]): Html {

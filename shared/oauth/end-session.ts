@@ -5,8 +5,8 @@
  */
 import { createPublicKey, verify } from 'node:crypto'
 import { promisify } from 'node:util'
-import { BrokerError } from '../errors/errors.ts'
-import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
+import { asBrokerError, BrokerError } from '../errors/errors.ts'
+import type { FrontEnds } from '../front-ends/front-ends.ts'
 import { hasControlCharacter } from '../front-ends/login-parameters.ts'
 import type { SignOut } from '../sign-out/sign-out.ts'
 import type { RowKey } from '../store/store.ts'
@@ -38,19 +38,27 @@ export interface EndedSession {
  *   `return_url_not_registered`; then no session has ended
  */
 export async function endSession(fields: URLSearchParams, options: EndSessionOptions): Promise<EndedSession> {
-  const hintText = read(fields, 'id_token_hint')
-  const hint = hintText === undefined ? undefined : await verifyHint(hintText, options)
-  const clientId = read(fields, 'client_id') ?? hint?.audience
-  const client = options.frontEnds.find(clientId ?? '')
-  if (client?.kind !== 'oauth') throw new BrokerError('client_unknown')
   try {
+    const hintText = read(fields, 'id_token_hint')
+    const hint = hintText === undefined ? undefined : await verifyHint(hintText, options)
+    const clientId = read(fields, 'client_id') ?? hint?.audience
+    const client = options.frontEnds.find(clientId ?? '')
+    if (client?.kind !== 'oauth') throw new BrokerError('client_unknown')
     if (hint && hint.audience !== client.id) throw new BrokerError('id_token_hint_invalid', { detail: 'aud' })
     const to = read(fields, 'post_logout_redirect_uri')
     const redirectTo = await options.signOut.beginByRow(client, hint?.rowKey, to, readState(fields))
     return { redirectTo, signedOutAt: hint?.isVerified === true ? client.id : undefined }
   } catch (error) {
-    throw error instanceof BrokerError ? error.with({ links: linksOf(client) }) : error
+    throw asBrokerError(error).with({ frontEndId: clientIdForLinks(fields) })
   }
+}
+
+/** The client of a refused request; a hint that was not verified names it too, since it only chooses a link. */
+function clientIdForLinks(fields: URLSearchParams): string | undefined {
+  const clientId = fields.get('client_id')
+  if (clientId !== null && clientId !== '') return clientId
+  const { aud } = parse(fields.get('id_token_hint')?.split('.')[1] ?? '')
+  return typeof aud === 'string' ? aud : undefined
 }
 
 interface Hint {
@@ -117,10 +125,6 @@ function readState(fields: URLSearchParams): string | undefined {
     throw new BrokerError('parameter_invalid', { members: { parameter: 'state', problem: 'too long' } })
   }
   return state
-}
-
-function linksOf({ origins }: FrontEnd) {
-  return [{ text: 'Back to the application', url: `${origins[0] ?? ''}/` }]
 }
 
 function invalid(detail: string): BrokerError {

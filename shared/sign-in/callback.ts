@@ -8,6 +8,7 @@ import { BrokerError } from '../errors/errors.ts'
 import type { ProviderProfile, ResponseMode } from '../provider/provider.ts'
 import type { CheckedCode, TakenCode } from '../provider/token-endpoint.ts'
 import type { Store } from '../store/store.ts'
+import { frontEndIdOf } from './transaction.ts'
 import type { CurrentTransaction } from './transaction.ts'
 
 /** The fields of the response; untrusted. */
@@ -29,13 +30,16 @@ const limits = { state: 128, code: 16 * 1024, iss: 512, error: 128, error_subcod
  * @throws {BrokerError} `answer_invalid`, `sign_in_unknown` without a state
  */
 export function parseCallback(fields: URLSearchParams, responseMode: ResponseMode): CallbackAnswer {
+  const invalid = (detail: string) =>
+    new BrokerError('answer_invalid', { detail, frontEndId: frontEndIdOf(fields.get('state') ?? '') })
+
   // RFC 6749 §3.1. Unknown fields count too: the provider sends none of them twice.
-  if (new Set(fields.keys()).size < fields.size) throw new BrokerError('answer_invalid', { detail: 'a field twice' })
+  if (new Set(fields.keys()).size < fields.size) throw invalid('a field twice')
 
   const read = (name: keyof typeof limits): string | undefined => {
     const value = fields.get(name)
     if (value === null) return undefined
-    if (value.length > limits[name] || !isVisibleAscii(value)) throw new BrokerError('answer_invalid', { detail: name })
+    if (value.length > limits[name] || !isVisibleAscii(value)) throw invalid(name)
     return value
   }
 

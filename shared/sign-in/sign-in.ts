@@ -36,7 +36,7 @@ import { applySsoPolicy, endOldestMarks, ssoCookie } from './sso-cookie.ts'
 import type { RedeemedCode } from '../provider/token-endpoint.ts'
 import { parseSignInRequest } from './login-request.ts'
 import type { SignInRequest } from './login-request.ts'
-import { frontEndForLinks, signInLinks } from './ways-back.ts'
+import { signInLinks } from './ways-back.ts'
 import {
   checkTransaction,
   endOldest,
@@ -208,25 +208,6 @@ export function createSignIn(options: SignInOptions): SignIn {
     return withClientRedirect(error, client, options.baseUrl).redirectTo
   }
 
-  const withLinks = (thrown: unknown, query: URLSearchParams): BrokerError => {
-    const error = asBrokerError(thrown)
-    const again = error.status >= 500 ? 'Try again' : 'Sign in'
-    const request = {
-      frontEnd: frontEndForLinks(query, frontEnds),
-      returnUrl: query.get('return_url') ?? undefined,
-      again,
-    } as const
-    return error.with({ links: signInLinks(request, options.baseUrl) })
-  }
-
-  const parseRequest = (query: URLSearchParams, origin: string | undefined): SignInRequest => {
-    try {
-      return parseSignInRequest(query, origin, frontEnds, options.baseUrl)
-    } catch (error) {
-      throw withLinks(error, query)
-    }
-  }
-
   /**
    * A stale response (a restored tab, the back button) in a browser that is signed in: the person goes on to the front
    * end. Only to its registered pages, and with no session set, so an attacker gains no session by sending a response.
@@ -250,13 +231,13 @@ export function createSignIn(options: SignInOptions): SignIn {
   return {
     begin: (query, { origin, cookies, isNavigation }) =>
       flowEvents.track('started', {}, async (step) => {
-        const request = parseRequest(query, origin)
+        const request = parseSignInRequest(query, origin, frontEnds, options.baseUrl)
         step.add({ frontEnd: request.frontEnd.id })
         try {
           if (!isNavigation) throw new BrokerError('login_required', { detail: 'no navigation' })
           return await beginFor(request, cookies)
         } catch (error) {
-          if (!request.client) throw withLinks(error, query)
+          if (!request.client) throw error
           throw withClientRedirect(asBrokerError(error), request.client, options.baseUrl)
         }
       }),

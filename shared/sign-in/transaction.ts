@@ -57,6 +57,13 @@ export function frontEndIdOf(state: string): string {
   return state.slice(state.indexOf('.') + 1)
 }
 
+/** @returns the front ends of the sign-ins that are pending in this browser, each once; registered or not */
+export async function frontEndIdsOf(cookies: RequestCookies, ring: KeyRing): Promise<readonly string[]> {
+  const names = [...cookies.keys()].filter((name) => ownName.test(name)).slice(0, atOnce)
+  const opened = await Promise.all(names.map((name) => openNamed(name, cookies, ring)))
+  return [...new Set(opened.flatMap((transaction) => transaction?.frontEndId ?? []))]
+}
+
 export function transactionCookieName(state: string): string {
   return `${transactionCookiePrefix}${state.slice(0, 8)}`
 }

@@ -1,11 +1,14 @@
 /**
- * Links of a page that ends a sign-in: to sign in, and to the application. They are links and never redirects, so that
- * a failure that repeats itself does not loop. They lead to registered addresses only.
+ * Links of an error page: to sign in, and to the application. They are links and never redirects, so that a failure that
+ * repeats itself does not loop. They lead to registered addresses only.
  */
-import type { Link } from '../errors/errors.ts'
+import type { KeyRing } from '../crypto/key-ring.ts'
+import type { BrokerError, Link } from '../errors/errors.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
-import { checkReturnUrl } from '../front-ends/return-url.ts'
+import { checkReturnUrl, checkSignedOutUrl } from '../front-ends/return-url.ts'
+import type { RequestCookies } from '../http/cookies.ts'
 import { signInUrl } from './sign-in-url.ts'
+import { frontEndIdOf, frontEndIdsOf } from './transaction.ts'
 
 /** The request of a browser at `/login`, as far as the links depend on it; untrusted. */
 export interface LinkRequest {
@@ -29,16 +32,62 @@ export function signInLinks({ frontEnd, returnUrl, again }: LinkRequest, baseUrl
   ]
 }
 
+/** The routes whose errors are pages for a person. */
+export type PageRoute = 'login' | 'callback' | 'sign-out'
+
+/** A request that ends on an error page. */
+export interface FailedRequest {
+  readonly route: PageRoute
+  /** Untrusted, as the cookies and `error.frontEndId`: they only choose among registered front ends. */
+  readonly query: URLSearchParams
+  readonly cookies: RequestCookies
+  readonly error: Pick<BrokerError, 'status' | 'frontEndId'>
+}
+
 /**
- * The front end of a request to `/login` that was refused before its parameters were checked.
- *
- * @param query untrusted: it only chooses among registered front ends
+ * @returns the links of an error page, the most useful first; none where the request and the browser name no registered
+ *   front end, or several. Never throws: the page must not depend on the store or the vault.
  */
-export function frontEndForLinks(query: URLSearchParams, frontEnds: FrontEnds): FrontEnd | undefined {
-  const id = query.get('client_id') ?? query.get('frontend')
-  if (id !== null && id !== '') return frontEnds.find(id)
-  const [only, ...others] = frontEnds.all.filter(({ kind }) => kind === 'session')
-  return others.length > 0 ? undefined : only
+export type WaysBack = (request: FailedRequest) => Promise<readonly Link[]>
+
+export interface WaysBackOptions {
+  readonly frontEnds: FrontEnds
+  readonly ring: KeyRing
+  readonly baseUrl: string
+}
+
+export function createWaysBack(options: WaysBackOptions): WaysBack {
+  return async (request) => {
+    const frontEnd = await frontEndOf(request, options)
+    if (!frontEnd) return []
+    const { route, query, error } = request
+    if (route === 'sign-out') return signedOutLinks(frontEnd)
+    const again = route === 'login' && error.status < 500 ? 'Sign in' : 'Try again'
+    return signInLinks({ frontEnd, returnUrl: query.get('return_url') ?? undefined, again }, options.baseUrl)
+  }
+}
+
+/** @returns the link of a page that ends a sign-out: to the first registered page for it */
+export function signedOutLinks(frontEnd: FrontEnd): readonly Link[] {
+  return [{ text: 'Back to the application', url: checkSignedOutUrl(undefined, frontEnd) }]
+}
+
+/** A name in the request comes first, then the state's, then the pending sign-ins of the browser. */
+async function frontEndOf(request: FailedRequest, { frontEnds, ring }: WaysBackOptions): Promise<FrontEnd | undefined> {
+  const { route, query, cookies, error } = request
+  const named = [error.frontEndId, query.get('client_id'), query.get('frontend')].find(Boolean)
+  if (named) return frontEnds.find(named) ?? onlyOne(frontEnds.all)
+  const pending = frontEnds.find(frontEndIdOf(query.get('state') ?? ''))
+  if (pending) return pending
+  const ids = await frontEndIdsOf(cookies, ring).catch(() => [])
+  if (ids.length > 0) return onlyOne(ids.flatMap((id) => frontEnds.find(id) ?? []))
+  // `/login` without a name means the only session front end, also beside OAuth clients.
+  const session = route === 'login' ? onlyOne(frontEnds.all.filter(({ kind }) => kind === 'session')) : undefined
+  return session ?? onlyOne(frontEnds.all)
+}
+
+function onlyOne<T>([first, ...others]: readonly T[]): T | undefined {
+  return others.length > 0 ? undefined : first
 }
 
 /** @returns the return URL, checked; undefined where it is refused: the links then lead past it */

@@ -5,7 +5,7 @@
  * This folder owns sign-outs, also those that the provider reports (provider-logout.ts). It does not own the check of
  * logout tokens (provider/), or the removal of sessions and codes (session/end-sessions.ts).
  */
-import { BrokerError } from '../errors/errors.ts'
+import { asBrokerError, BrokerError } from '../errors/errors.ts'
 import type { Link } from '../errors/errors.ts'
 import { keepEndSessionForm, takeEndSessionForm } from './end-session-form.ts'
 import type { EndSessionForm } from './end-session-form.ts'
@@ -160,11 +160,20 @@ export function createSignOut(options: SignOutOptions): SignOut {
       const frontEnd = frontEnds.find(frontEndId)
       // Checked again: the settings may have lost the front end since.
       if (!frontEnd) throw new BrokerError('sign_out_unknown')
-      const redirectTo = checkSignedOutUrl(target, frontEnd)
+      const redirectTo = signedOutUrlOf(target, frontEnd)
       // An old state may come from a browser's history: a person follows the link, and there is no redirect.
       if (clock() > begunAt + lifetime) return { frontEndId, links: [backTo(frontEnd, redirectTo)] }
       return { frontEndId, redirectTo: withState(redirectTo, clientState) }
     },
+  }
+}
+
+/** The page of a sign-out that has begun. The settings may have lost it since. */
+function signedOutUrlOf(target: string, frontEnd: FrontEnd): string {
+  try {
+    return checkSignedOutUrl(target, frontEnd)
+  } catch (error) {
+    throw asBrokerError(error).with({ links: [backTo(frontEnd, undefined)] })
   }
 }
 

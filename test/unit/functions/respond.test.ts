@@ -8,6 +8,7 @@ import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
 import { json, text } from '../../../shared/http/answer.ts'
 import { SettingsError } from '../../../shared/settings/settings.ts'
 import { parseFrontEnds, areProblems } from '../../../shared/settings/front-ends.schema.ts'
+import type { WaysBack } from '../../../shared/sign-in/ways-back.ts'
 import { noTelemetry } from '../../../shared/telemetry/telemetry.ts'
 
 const origin = 'https://app.example.com'
@@ -63,7 +64,7 @@ describe('a route', () => {
     ['programs', forPrograms, 'application/problem+json', /"code":"signed_out"/],
     ['OAuth clients', forClients, 'application/json', /"error":"invalid_grant"/],
   ])('formats an error for %s', async (_, kind, type, body) => {
-    const { answer, lines } = await call(kind(composed, failing(new BrokerError('signed_out'))))
+    const { answer, lines } = await call(kind(composed, failing(new BrokerError('signed_out')), 'login'))
 
     expect(answer.headers?.['content-type']).toContain(type)
     expect(answer.body).toMatch(body)
@@ -71,7 +72,7 @@ describe('a route', () => {
   })
 
   it('answers people with problem details where they accept no page', async () => {
-    const respond = forPeople(composed, failing(new BrokerError('signed_out')))
+    const respond = forPeople(composed, failing(new BrokerError('signed_out')), 'login')
 
     const { answer } = await call(respond, { headers: { accept: 'application/json' } })
 
@@ -93,9 +94,38 @@ describe('a route', () => {
       redirectTo: 'https://app.example.com/callback?error=access_denied',
     })
 
-    const { answer } = await call(forPeople(composed, failing(error)))
+    const { answer } = await call(forPeople(composed, failing(error), 'login'))
 
     expect(answer).toMatchObject({ status: 303, cookies: [cookie], headers: { location: error.redirectTo } })
+  })
+})
+
+describe('a page', () => {
+  const link = { text: 'Back to the application', url: 'https://app.example.com/a' }
+  const withLinks = (waysBack: WaysBack): Composed =>
+    'broker' in composed ? { broker: { ...composed.broker, waysBack } } : composed
+
+  it('has the links of its error, and otherwise those that the request names', async () => {
+    const parts = withLinks(({ query, route }) =>
+      Promise.resolve([{ ...link, url: `${origin}/${route}?${query.toString()}` }]),
+    )
+
+    const own = await call(forPeople(parts, failing(new BrokerError('internal', { links: [link] })), 'callback'))
+    const found = await call(forPeople(parts, failing(new BrokerError('internal')), 'callback'))
+
+    expect(own.answer.body).toContain(`href="${link.url}"`)
+    expect(found.answer.body).toContain(`href="${origin}/callback?"`)
+  })
+
+  it('has a sentence in place of links where none is found, or the settings are refused', async () => {
+    const without = withLinks(() => Promise.reject(new Error('none')))
+
+    const unknown = await call(forPeople(without, failing(new BrokerError('front_end_missing')), 'login'))
+    const fault = await call(forPeople(refused, fine, 'login'))
+
+    expect([unknown.answer.status, fault.answer.status]).toEqual([400, 503])
+    expect(unknown.answer.body).toContain('Go back to the application that you came from, and start again there.')
+    expect(fault.answer.body).toContain('Go back to the application that you came from, and try again later.')
   })
 })
 
@@ -125,7 +155,7 @@ describe('refused settings', () => {
     ['OAuth clients', forClients],
     ['programs', forPrograms],
   ])('are a 503 that names the setting at routes for %s', async (_, kind) => {
-    const { answer } = await call(kind(refused, fine))
+    const { answer } = await call(kind(refused, fine, 'login'))
 
     expect(answer.status).toBe(503)
     expect(answer.body).toContain('Broker__BaseUrl')

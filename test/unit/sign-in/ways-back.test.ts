@@ -2,33 +2,43 @@ import { describe, expect, it } from 'vitest'
 import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
 import { parseFrontEnds } from '../../../shared/settings/front-ends.schema.ts'
 import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
-import { frontEndForLinks, signInLinks } from '../../../shared/sign-in/ways-back.ts'
+import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
+import { createWaysBack } from '../../../shared/sign-in/ways-back.ts'
+import type { FailedRequest, PageRoute } from '../../../shared/sign-in/ways-back.ts'
 
 const broker = 'https://login.example.com'
-const frontEnds = createFrontEnds(
-  parseFrontEnds(
-    JSON.stringify([
-      { id: 'shop', origins: ['https://shop.example.com'], apis: [] },
-      {
-        id: 'app',
-        kind: 'oauth',
-        origins: ['https://app.example.net'],
-        redirectUris: ['https://app.example.net/cb'],
-        apis: [{ name: 'a', scopes: ['api://a/b'] }],
-      },
-    ]),
-    'Broker__FrontEnds',
-  ) as readonly FrontEndSettings[],
-)
-const linksOf = (query: Record<string, string>) => {
-  const parameters = new URLSearchParams(query)
-  const frontEnd = frontEndForLinks(parameters, frontEnds)
-  return signInLinks({ frontEnd, returnUrl: query.return_url, again: 'Try again' }, broker)
+const shop = { id: 'shop', origins: ['https://shop.example.com'], apis: [] }
+const desk = { id: 'desk', origins: ['https://desk.example.com'], signedOutUrls: ['https://desk.example.com/bye'] }
+const app = {
+  id: 'app',
+  kind: 'oauth',
+  origins: ['https://app.example.net'],
+  redirectUris: ['https://app.example.net/cb'],
+  apis: [{ name: 'a', scopes: ['api://a/b'] }],
 }
 
+/** The store is down, so no cookie of this browser can be opened. */
+const ring: KeyRing = {
+  current: () => Promise.reject(new Error('down')),
+  find: () => Promise.reject(new Error('down')),
+  keys: () => Promise.reject(new Error('down')),
+  check: () => Promise.reject(new Error('down')),
+}
+const request = { route: 'login', query: new URLSearchParams(), cookies: new Map(), error: { status: 503 } } as const
+
+function linksOf(
+  request: Omit<FailedRequest, 'error'> & { error: object },
+  registered: readonly object[] = [shop, app],
+) {
+  const parsed = parseFrontEnds(JSON.stringify(registered), 'Broker__FrontEnds') as readonly FrontEndSettings[]
+  const waysBack = createWaysBack({ frontEnds: createFrontEnds(parsed), ring, baseUrl: broker })
+  return waysBack(request as FailedRequest)
+}
+const linksAt = (query: Record<string, string>) => linksOf({ ...request, query: new URLSearchParams(query) })
+
 describe('the links of a failed sign-in', () => {
-  it('lead to a sign-in and to the page of a session front end', () => {
-    expect(linksOf({ frontend: 'shop', return_url: 'https://shop.example.com/cart#1' })).toEqual([
+  it('lead to a sign-in and to the page of a session front end', async () => {
+    expect(await linksAt({ frontend: 'shop', return_url: 'https://shop.example.com/cart#1' })).toEqual([
       { text: 'Try again', url: `${broker}/login?frontend=shop&return_url=https%3A%2F%2Fshop.example.com%2Fcart%231` },
       { text: 'Back to the application', url: 'https://shop.example.com/cart#1' },
     ])
@@ -36,23 +46,52 @@ describe('the links of a failed sign-in', () => {
 
   it.each(['https://evil.example/', 'javascript:alert(1)', 'https://shop.example.com\\@evil.example/', 'x', ''])(
     'never lead to the return URL %j',
-    (return_url) => {
-      expect(linksOf({ frontend: 'shop', return_url })).toEqual([
+    async (return_url) => {
+      expect(await linksAt({ frontend: 'shop', return_url })).toEqual([
         { text: 'Try again', url: `${broker}/login?frontend=shop` },
         { text: 'Back to the application', url: 'https://shop.example.com/' },
       ])
     },
   )
 
-  it('lead to the page of an OAuth client, which starts its own sign-in', () => {
+  it('lead to the page of an OAuth client, which starts its own sign-in', async () => {
     const back = [{ text: 'Back to the application', url: 'https://app.example.net/' }]
-    expect(linksOf({ client_id: 'app', redirect_uri: 'https://evil.example/' })).toEqual(back)
-    expect(linksOf({ frontend: 'app' })).toEqual(back)
+    expect(await linksAt({ client_id: 'app', redirect_uri: 'https://evil.example/' })).toEqual(back)
+    expect(await linksAt({ frontend: 'app' })).toEqual(back)
   })
 
-  it('lead to the only session front end where the request names none, and nowhere for an unknown one', () => {
-    expect(linksOf({})[0]?.url).toBe(`${broker}/login?frontend=shop`)
-    expect(linksOf({ frontend: 'nobody' })).toEqual([])
-    expect(linksOf({ client_id: 'nobody', frontend: 'shop' })).toEqual([])
+  it('lead to the only session front end where the request names none, and nowhere for an unknown one', async () => {
+    expect((await linksAt({}))[0]?.url).toBe(`${broker}/login?frontend=shop`)
+    expect(await linksAt({ frontend: 'nobody' })).toEqual([])
+    expect(await linksAt({ client_id: 'nobody', frontend: 'shop' })).toEqual([])
+  })
+
+  it('lead to the only front end of the broker, of either kind, at every route', async () => {
+    const routes: readonly PageRoute[] = ['login', 'callback', 'sign-out']
+    const first = (registered: object) =>
+      Promise.all(routes.map(async (route) => (await linksOf({ ...request, route }, [registered])).at(-1)?.url))
+
+    expect(await first(app)).toEqual(routes.map(() => 'https://app.example.net/'))
+    expect(await first(desk)).toEqual([
+      'https://desk.example.com/',
+      'https://desk.example.com/',
+      'https://desk.example.com/bye',
+    ])
+    expect(await linksOf({ ...request, route: 'callback' })).toEqual([])
+    expect(await linksOf({ ...request, route: 'sign-out' })).toEqual([])
+  })
+
+  it('need no store: cookies that cannot be opened name nothing', async () => {
+    const cookies = new Map([['__Host-signin-AAAAAAAA', '2026-11-5f0c2a91.AAAA']])
+
+    expect((await linksOf({ ...request, cookies }))[0]?.url).toBe(`${broker}/login?frontend=shop`)
+    expect(await linksOf({ ...request, cookies }, [shop, desk])).toEqual([])
+  })
+
+  it('come from the error where a form names the front end', async () => {
+    expect(await linksOf({ ...request, route: 'callback', error: { status: 400, frontEndId: 'app' } })).toEqual([
+      { text: 'Back to the application', url: 'https://app.example.net/' },
+    ])
+    expect(await linksOf({ ...request, route: 'callback', error: { status: 400, frontEndId: 'nobody' } })).toEqual([])
   })
 })

@@ -40,7 +40,7 @@ describe('a sign-out that comes back late', () => {
         apis: [],
       },
     ])
-    const signOut = createSignOut({
+    const options = {
       sessions,
       store,
       ring,
@@ -49,7 +49,8 @@ describe('a sign-out that comes back late', () => {
       clock,
       flowEvents: noFlowEvents,
       onFault: () => undefined,
-    })
+    }
+    const signOut = createSignOut(options)
     const cookie = await sessions.begin('shop', somebody, { refreshToken: 'r', accessTokens: {} })
     const key = sessions.keyOf('shop', new Map([['__Host-session-shop', cookie]]))
 
@@ -63,5 +64,12 @@ describe('a sign-out that comes back late', () => {
     expect(await signOut.complete(state)).toEqual({ frontEndId: 'shop', links })
     expect(await signOut.complete(undefined)).toEqual({ links })
     await expect(signOut.complete('made-up')).rejects.toMatchObject({ code: 'sign_out_unknown', links })
+
+    const moved = { ...frontEnds.find('shop')!, signedOutUrls: ['http://localhost:3000/new'] }
+    const changed = createSignOut({ ...options, frontEnds: createFrontEnds([moved, { ...moved, id: 'desk' }]) })
+    await expect(changed.complete(state)).rejects.toMatchObject({
+      code: 'return_url_not_registered',
+      links: [{ text: 'Back to the application', url: 'http://localhost:3000/new' }],
+    })
   })
 })
