@@ -13,7 +13,7 @@ const routes = [
 ] as const
 
 const others = [
-  ['of nobody here', 'https://evil.example'],
+  ['that is not registered', 'https://evil.example'],
   ['that only begins like one', `${origin}.evil.example`],
   ['that only ends like one', 'https://evil-native.example.org'],
   ['of another port', 'http://127.0.0.1:5174'],

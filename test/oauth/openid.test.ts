@@ -148,7 +148,7 @@ describe('the broker as OpenID provider', () => {
     expect(decodeJwt(wider.json.id_token as string)).not.toHaveProperty('email')
   })
 
-  it('signs by ES256 where the registration says so', async () => {
+  it('signs by ES256 where the registration sets it', async () => {
     const { tokens } = await signIn({ client_id: 'modern' })
 
     const { payload } = await verify(tokens.id_token!, 'modern')
@@ -321,7 +321,7 @@ describe('the broker as OpenID provider', () => {
       )
 
       expect(out.status).toBe(303)
-      // The provider asks the person to confirm. It then sends the browser back with the broker's state.
+      // The provider shows a question to the person. It then sends the browser back with the broker's state.
       const atProvider = new URL(out.location!)
       expect(atProvider.searchParams.get('post_logout_redirect_uri')).toBe(`${here}/logout/done`)
       const state = atProvider.searchParams.get('state')!
@@ -406,7 +406,7 @@ describe('the broker as OpenID provider', () => {
       expect(await silent()).toBe('login_required')
     })
 
-    it('by an ID token whose key is over is one without a session: the person still signs out at the provider', async () => {
+    it('by an ID token with an expired key is one without a session: the person still signs out at the provider', async () => {
       const { person, tokens } = await signIn()
       const [, payload, signature] = tokens.id_token!.split('.') as [string, string, string]
       const withHeader = (header: object) =>

@@ -32,7 +32,7 @@ describe('an OAuth client', () => {
   })
   afterAll(() => stack.close())
 
-  it('gets a code with its state and the issuer, and for the code an access token of the API', async () => {
+  it('receives a code with its state and the issuer, and for the code an access token of the API', async () => {
     const pkce = newPkce()
 
     const answer = await authorize(stack.person(), authorizationRequest(pkce))
@@ -139,7 +139,7 @@ describe('an OAuth client', () => {
       expect(new Set([refreshToken, first.json.refresh_token, second.json.refresh_token]).size).toBe(3)
     })
 
-    it('that is repeated because an answer was lost gets the same answer', async () => {
+    it('that is repeated because an answer was lost receives the same answer', async () => {
       const { refreshToken } = await signInByCode(stack.person(), here)
 
       const first = await refresh(here, refreshToken)

@@ -204,7 +204,7 @@ describe('a client assertion for another provider', () => {
     expect(lastOf('token').assertion?.claims.aud).toBe(provider.issuer)
   })
 
-  it('names no key where a setting says so, and lives for five minutes at most where it is sent again', async () => {
+  it('names no key where a setting requires it, and is valid for five minutes at most where it is sent again', async () => {
     const at = await coldInstance({ Broker__AssertionKeyId: 'false', Broker__AssertionReuse: 'true' })
     expect((await stack.person().signIn(query, undefined, { at })).location).toBe(returnUrl)
 

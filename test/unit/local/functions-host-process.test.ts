@@ -138,7 +138,7 @@ describe('host.json', () => {
     expect(unset.headers.has('strict-transport-security')).toBe(false)
   })
 
-  it('ends the worker when a function runs longer than functionTimeout, and the client gets no answer', async () => {
+  it('ends the worker when a function runs longer than functionTimeout, and the client receives no answer', async () => {
     const host = await served('app', {
       hostJson: { version: '2.0', functionTimeout: '00:00:01', extensions: { http: { routePrefix: '' } } },
     })

@@ -50,7 +50,7 @@ describe('a caller of the vault', () => {
     expect(cloud.vault.requests.map(({ identity }) => identity)).toEqual([undefined, broker.clientId])
   })
 
-  it('without a permission gets 403 in the JSON of Key Vault', async () => {
+  it('without a permission receives 403 in the JSON of Key Vault', async () => {
     const token = await cloud.tokenFor()
 
     const refused = await cloud.raw('POST', '/keys/new/create?api-version=2025-07-01', { token, body: { kty: 'RSA' } })

@@ -86,7 +86,7 @@ describe('a certificate made by the control API', () => {
     expect(new X509Certificate(cer!).publicKey.asymmetricKeyDetails?.modulusLength).toBe(3072)
   })
 
-  it('gets new versions, each with a key of its own, and reports them', async () => {
+  it('receives new versions, each with a key of its own, and reports them', async () => {
     const first = await cloud.vault.createCertificate('rolled', small)
     const second = await cloud.vault.renewCertificate('rolled')
 
