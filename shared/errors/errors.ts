@@ -96,8 +96,9 @@ export const errorCatalogue = {
   claims_not_allowed: {
     status: 400,
     responsible: 'front end',
-    title: 'The claims challenge is invalid.',
-    remedy: 'Send the claims challenge exactly as the API or the broker returned it.',
+    title: 'The parameter claims is invalid.',
+    remedy:
+      'Send a claims challenge exactly as the API or the broker returned it; an OAuth client may also send a claims request in the form of OpenID Connect Core §5.5.',
   },
   prefetch_refused: {
     status: 403,
@@ -232,6 +233,15 @@ export const errorCatalogue = {
     title: 'Sign-in without interaction is not possible now.',
     remedy: 'Send the authorization request again without prompt=none.',
     oauth: 'login_required',
+  },
+
+  authentication_requirement_unmet: {
+    status: 403,
+    responsible: 'person',
+    title: 'The sign-in did not meet the authentication requirement of the application.',
+    remedy:
+      'Sign in again with the method that the application requires. If the error returns, ask your administrator: the identity provider may not offer it.',
+    oauth: 'unmet_authentication_requirements',
   },
 
   // The way back from the identity provider

@@ -9,6 +9,8 @@ export interface Hints {
   readonly domainHint: string | undefined
   readonly claims: string | undefined
   readonly uiLocales: string | undefined
+  /** Authentication context classes, the preferred one first; separated by spaces. */
+  readonly acrValues?: string | undefined
   /** Requested scopes; all are registered for one API of the front end. */
   readonly extraScopes: readonly string[]
 }

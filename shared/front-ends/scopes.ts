@@ -62,6 +62,11 @@ export function parseClientScopes(frontEnd: FrontEnd, scope: string | undefined)
   return { openid: openidScopes.filter((one) => wanted.includes(one)), api: api.length === 0 ? undefined : api }
 }
 
+/** @returns OpenID scopes with more of them, in the order of the specification */
+export function withScopes(scopes: readonly string[], more: readonly string[]): readonly string[] {
+  return openidScopes.filter((one) => scopes.includes(one) || more.includes(one))
+}
+
 /**
  * The API scopes of an authorization request: those that it names, else those of the API of its `resource`, else those
  * of the first API.

@@ -2,13 +2,15 @@
  * The authorization request of an OAuth client at `/login` (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 9207). An error is a page
  * until the client and its redirect URI are known; after that it goes to the redirect URI.
  */
+import { areAcrValues, parseRequestedClaims } from './requested-claims.ts'
+import type { ClaimConditions } from './requested-claims.ts'
 import { BrokerError, oauthErrorOf } from '../errors/errors.ts'
 import type { Destination } from '../errors/errors.ts'
 import { checkHints } from '../front-ends/login-parameters.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 import { hasControlCharacter } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
-import { grantedApiScopes, parseClientScopes } from '../front-ends/scopes.ts'
+import { grantedApiScopes, parseClientScopes, withScopes } from '../front-ends/scopes.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import { defined } from '../json/json.ts'
 
@@ -26,6 +28,8 @@ export interface ClientRequest {
   readonly nonce?: string | undefined
   /** The most seconds since the person authenticated (OpenID Connect Core §3.1.2.1). */
   readonly maxAge?: number | undefined
+  /** Conditions of the parameter `claims`. */
+  readonly claims?: ClaimConditions | undefined
   /** The query where left out. */
   readonly responseMode?: ClientResponseMode | undefined
 }
@@ -54,6 +58,7 @@ export const clientParameterLimits = {
   login_hint: 512,
   domain_hint: 255,
   claims: 4096,
+  acr_values: 512,
   ui_locales: 100,
   nonce: 512,
 } as const
@@ -66,13 +71,7 @@ const clientResponseModes: readonly ClientResponseMode[] = ['fragment', 'form_po
 const longestReturnedState = 6 * 1024
 
 /** Known parameters that the broker does not support. They are refused, because a client relies on their effect. */
-const unsupported: ReadonlySet<string> = new Set([
-  'request',
-  'request_uri',
-  'acr_values',
-  'authorization_details',
-  'dpop_jkt',
-])
+const unsupported: ReadonlySet<string> = new Set(['request', 'request_uri', 'authorization_details', 'dpop_jkt'])
 
 /**
  * Adds to an error the destination that reports it to the client (RFC 6749 §4.1.2.1).
@@ -167,8 +166,12 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
   }
   const requested = parseClientScopes(frontEnd, parameters.scope)
   const scopes = grantedApiScopes(frontEnd, requested, parameters.resource)
-  const { login_hint, domain_hint, claims, ui_locales, prompt } = parameters
-  const hints = checkHints(
+  const wanted = parameters.claims === undefined ? undefined : parseRequestedClaims(parameters.claims)
+  const isOpenid = requested.openid.includes('openid')
+  const { login_hint, domain_hint, ui_locales, prompt, acr_values: acrValues } = parameters
+  if (acrValues !== undefined && !areAcrValues(acrValues)) throw invalid('acr_values', 'not a list of values')
+  const claims = wanted?.challenge
+  const checked = checkHints(
     Object.fromEntries(
       Object.entries({ login_hint, domain_hint, claims, ui_locales, prompt }).filter(
         ([, value]) => value !== undefined,
@@ -179,11 +182,21 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
   const client: ClientRequest = {
     ...target,
     codeChallenge,
-    openid: requested.openid,
+    // The scopes of the answer name these, as any scope that was granted (RFC 6749 §5.1).
+    openid: isOpenid ? withScopes(requested.openid, wanted?.scopes ?? []) : requested.openid,
+    ...(isOpenid && wanted ? { claims: wanted.conditions } : {}),
     nonce: parameters.nonce,
     maxAge: maxAgeOf(parameters.max_age),
   }
+  const idToken = isOpenid ? wanted?.idToken : undefined
+  const hints = { ...checked, acrValues, claims: withIdTokenClaims(checked.claims, idToken) }
   return { client, scopes, hints }
+}
+
+/** @param challenge checked; a JSON object */
+function withIdTokenClaims(challenge: string | undefined, idToken: object | undefined): string | undefined {
+  if (!idToken) return challenge
+  return JSON.stringify({ ...(JSON.parse(challenge ?? '{}') as object), id_token: idToken })
 }
 
 function maxAgeOf(text: string | undefined): number | undefined {

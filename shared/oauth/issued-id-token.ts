@@ -42,6 +42,7 @@ export function issueIdToken(of: IdTokenSubject, { issuer, keys, algorithm, now 
       iat,
       exp: iat + lifetimeSeconds,
       auth_time: identity.authenticatedAt,
+      acr: identity.acr,
       nonce,
       at_hash: accessTokenHash(of.accessToken),
       sid: toSessionId(of.rowKey),

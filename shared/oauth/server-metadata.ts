@@ -35,9 +35,10 @@ export function openidProviderMetadata(issuer: string): Readonly<Record<string, 
     id_token_signing_alg_values_supported: ['RS256', 'ES256'],
     claim_types_supported: ['normal'],
     claims_supported: [
-      ...['iss', 'sub', 'aud', 'exp', 'iat', 'auth_time', 'nonce', 'at_hash', 'sid'],
+      ...['iss', 'sub', 'aud', 'exp', 'iat', 'auth_time', 'acr', 'nonce', 'at_hash', 'sid'],
       ...['name', 'preferred_username', 'email', 'oid', 'tid'],
     ],
+    claims_parameter_supported: true,
     // The defaults of the first is false and of the last true; both are written out.
     request_parameter_supported: false,
     request_uri_parameter_supported: false,

@@ -60,6 +60,7 @@ export async function checkIdToken(
     username: textOf(claims.preferred_username) ?? textOf(claims.upn),
     loginHint: textOf(claims.login_hint),
     email: textOf(claims.email),
+    acr: shortTextOf(claims.acr),
     authenticatedAt: isTime(claims.auth_time) ? claims.auth_time : undefined,
   } as Identity
 }
@@ -87,6 +88,11 @@ export function checkAudience(claims: Json, clientId: string, refuse: (check: st
 
 function isTime(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value)
+}
+
+/** @returns undefined for an `acr` that no request could name */
+function shortTextOf(value: unknown): string | undefined {
+  return isText(value) && value.length <= 128 ? value : undefined
 }
 
 /** @returns a text that is short enough to be kept */

@@ -19,6 +19,8 @@ export interface Identity {
   readonly email?: string | undefined
   /** When the person authenticated, where the provider names it. Seconds since the epoch. */
   readonly authenticatedAt?: number | undefined
+  /** The authentication context class, where the provider names it. */
+  readonly acr?: string | undefined
   /** Opaque; lets the provider sign out the right person without a question. */
   readonly loginHint: string | undefined
 }

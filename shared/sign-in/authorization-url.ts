@@ -27,6 +27,7 @@ export function authorizationUrl(
     domain_hint: hints.domainHint,
     claims: hints.claims,
     ui_locales: hints.uiLocales,
+    acr_values: hints.acrValues,
     max_age: transaction.client?.maxAge?.toString(),
   }
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) url.searchParams.set(name, value)

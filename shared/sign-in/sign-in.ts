@@ -12,6 +12,7 @@ import type { FrontEnds } from '../front-ends/front-ends.ts'
 import { endTransactionCookie, sessionCookie } from '../http/cookies.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import { answerTo, withClientRedirect } from '../oauth/authorization-request.ts'
+import { checkClaimConditions } from '../oauth/requested-claims.ts'
 import type { AuthorizationCodes } from '../oauth/authorization-codes.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import { newGrantRow } from '../oauth/refresh-tokens.ts'
@@ -273,6 +274,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         step = flowEvents.begin('redeemed', about)
         const { identity, redeemed } = await redeem(taken, current, provider)
         checkAuthenticationAge(identity, current)
+        checkClaimConditions(identity, current.client?.claims)
         // An OAuth client's session begins when it brings its code.
         if (!current.client) {
           step.end()

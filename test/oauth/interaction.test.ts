@@ -55,7 +55,7 @@ describe('a client whose person must complete a further step', () => {
     const asked = await stack.person().begin(authorizationRequest(newPkce(), { claims }))
     const refused = await stack
       .person()
-      .begin(authorizationRequest(newPkce(), { claims: '{"userinfo":{"email":null}}' }))
+      .begin(authorizationRequest(newPkce(), { claims: '{"access_token":{"email":null}}' }))
 
     expect(new URL(asked.location!).searchParams.get('claims')).toBe(claims)
     expect(new URL(refused.location!).searchParams.get('error')).toBe('invalid_request')

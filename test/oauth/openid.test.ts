@@ -270,6 +270,94 @@ describe('the broker as OpenID provider', () => {
     stack.identityProvider.changeTokenResponse(({ answer }) => answer)
   })
 
+  describe('the parameter claims', () => {
+    const claimsOf = (value: object) => ({ claims: JSON.stringify(value) })
+    const withAcr = async (acr: string | undefined, changes: Readonly<Record<string, string>>) => {
+      stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => {
+        const claims = { ...decodeJwt(answer.id_token as string), acr }
+        return { ...answer, id_token: await signIdToken(claims) }
+      })
+      try {
+        return await signIn(changes)
+      } finally {
+        stack.identityProvider.changeTokenResponse(({ answer }) => answer)
+      }
+    }
+    const sentBy = async (changes: Readonly<Record<string, string>>) => {
+      const begun = await stack.person().begin(authorizationRequest(newPkce(), { scope: 'openid', ...changes }))
+      return new URL(begun.location!).searchParams
+    }
+
+    it('ignores voluntary parts, and grants the scopes of essential ones', async () => {
+      const voluntary = {
+        id_token: { email: null, acr: { values: ['a'] } },
+        userinfo: { name: { essential: false } },
+        x: 1,
+      }
+      expect((await sentBy(claimsOf(voluntary))).has('claims')).toBe(false)
+      const plain = await signIn({ scope: `openid ${ordersRead}`, ...claimsOf(voluntary) })
+      const wider = await signIn({
+        scope: `openid ${ordersRead}`,
+        ...claimsOf({ userinfo: { email: { essential: true } }, id_token: { phone_number: { essential: true } } }),
+      })
+
+      expect(plain.tokens.scope).toBe(`openid ${ordersRead}`)
+      expect(decodeJwt(plain.tokens.id_token!)).not.toHaveProperty('email')
+      expect(wider.tokens.scope).toBe(`openid email ${ordersRead}`)
+      expect(decodeJwt(wider.tokens.id_token!)).toMatchObject({ email: ada })
+      expect(decodeJwt(wider.tokens.id_token!)).not.toHaveProperty('name')
+    })
+
+    it('passes an essential acr on beside a claims challenge, and accepts no other one', async () => {
+      const id_token = { acr: { essential: true, values: ['phr', 'urn:mfa'] }, auth_time: { essential: true } }
+      const access_token = { acrs: { essential: true, value: 'c1' } }
+      const request = claimsOf({ id_token, access_token })
+
+      expect(JSON.parse((await sentBy(request)).get('claims')!)).toEqual({ access_token, id_token })
+      const met = await withAcr('urn:mfa', request)
+      expect(decodeJwt(met.tokens.id_token!).acr).toBe('urn:mfa')
+      const renewed = await refresh(there, met.tokens.refresh_token!)
+      expect(decodeJwt(renewed.json.id_token as string).acr).toBe('urn:mfa')
+      for (const acr of [undefined, 'pwd', 'urn:mfa ']) {
+        const { answer } = await withAcr(acr, request)
+        expect([answer.get('error'), answer.has('code')]).toEqual(['unmet_authentication_requirements', false])
+      }
+    })
+
+    it('answers for the person of its sub alone', async () => {
+      const { sub } = decodeJwt((await signIn()).tokens.id_token!)
+      const of = (value: unknown) => signIn(claimsOf({ id_token: { sub: { value } } }))
+
+      expect((await of(sub)).answer.has('code')).toBe(true)
+      expect((await of(`${sub}x`)).answer.get('error')).toBe('login_required')
+    })
+
+    it.each([
+      '[]',
+      '{"id_token":[]}',
+      '{"id_token":{"acr":"a"}}',
+      '{"id_token":{"acr":{"essential":true,"values":"a"}}}',
+      '{"id_token":{"acr":{"essential":true,"values":["a b"]}}}',
+      '{"id_token":{"acr":{"essential":true,"value":"<script>"}}}',
+      '{"id_token":{"sub":{"value":{}}}}',
+      '{"access_token":{"email":null},"id_token":{}}',
+      '{',
+    ])('is refused as %s', async (claims) => {
+      expect(Object.fromEntries(await sentBy({ claims }))).toMatchObject({
+        error: 'invalid_request',
+        error_description: 'claims_not_allowed',
+      })
+    })
+
+    it('passes acr_values on, within an allow-list of characters', async () => {
+      const values = 'urn:mace:incommon:iap:silver phr'
+      expect((await sentBy({ acr_values: values })).get('acr_values')).toBe(values)
+      for (const refused of ['a  b', 'a"b', 'é', '<a>', Array(11).fill('a').join(' '), 'a'.repeat(129)]) {
+        expect((await sentBy({ acr_values: refused })).get('error_description')).toBe('parameter_invalid')
+      }
+    })
+  })
+
   describe('the parameter resource', () => {
     it('selects the API, at /login and at /token', async () => {
       const pkce = newPkce()

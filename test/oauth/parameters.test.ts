@@ -113,7 +113,7 @@ describe('an authorization request', () => {
     expect(page.headers.get('content-security-policy')).toContain("form-action 'none'")
   })
 
-  it.each(['request', 'request_uri', 'acr_values', 'authorization_details', 'dpop_jkt'])(
+  it.each(['request', 'request_uri', 'authorization_details', 'dpop_jkt'])(
     'with %s is refused, since ignoring it would look like support',
     async (name) => {
       const query = new URLSearchParams(authorizationRequest(newPkce(), { [name]: '1' }))

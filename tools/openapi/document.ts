@@ -54,7 +54,9 @@ const parameterTexts: Readonly<Record<string, string>> = {
   prompt: 'A value in `prompts` of the front end. `none` for an OAuth client only.',
   login_hint: 'User name to suggest.',
   domain_hint: 'A domain.',
-  claims: 'A claims challenge, as the broker or the API returned it.',
+  claims:
+    'A claims challenge, as the broker or the API returned it; of an OAuth client also a claims request (OpenID Connect Core §5.5).',
+  acr_values: 'OAuth client: authentication context classes, separated by spaces.',
   ui_locales: 'Language tags, separated by spaces.',
   resource: 'OAuth client: the API that the scopes belong to (RFC 8707).',
   max_age: 'OAuth client: the most seconds since the person authenticated.',

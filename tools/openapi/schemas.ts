@@ -104,6 +104,7 @@ export const schemas = {
     id_token_signing_alg_values_supported: z.array(z.enum(['RS256', 'ES256'])),
     claim_types_supported: z.array(z.literal('normal')),
     claims_supported: z.array(z.string()),
+    claims_parameter_supported: z.literal(true),
     request_parameter_supported: z.literal(false),
     request_uri_parameter_supported: z.literal(false),
   }),

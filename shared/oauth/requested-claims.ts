@@ -1,0 +1,122 @@
+/**
+ * The parameter `claims` of an OAuth client's authorization request. OpenID Connect Core §5.5. Voluntary claims are
+ * ignored, since the scopes grant them. Essential ones change the request to the provider, the scopes or the check of
+ * the ID token. The member `access_token` is a claims challenge of the provider, which front-ends/ checks.
+ */
+import { BrokerError } from '../errors/errors.ts'
+import type { Identity } from '../provider/identity.ts'
+
+/** Conditions for a successful answer. The transaction keeps them. */
+export interface ClaimConditions {
+  /** One of these is the `acr` of the ID token (§5.5.1.1). */
+  readonly acr?: readonly string[]
+  /** The person (§3.1.2.2). */
+  readonly subject?: string
+}
+
+export interface RequestedClaims {
+  /** Text of the challenge, unchecked; undefined where there is none. */
+  readonly challenge: string | undefined
+  readonly conditions: ClaimConditions
+  /** Scopes that grant the essential claims about the person. */
+  readonly scopes: readonly string[]
+  /** Claims that the provider is to return in its ID token; undefined where there are none. */
+  readonly idToken: Readonly<Record<string, unknown>> | undefined
+}
+
+const scopeOfClaim: Readonly<Record<string, string>> = {
+  name: 'profile',
+  preferred_username: 'profile',
+  email: 'email',
+}
+
+const mostAcrValues = 10
+/** The characters of `acr_values` and of an essential `acr`: those of a URI, without quotes and brackets. */
+const acrPattern = /^[\w.~:/#?=&%+@-]{1,128}$/
+
+/**
+ * @param text untrusted
+ * @throws {BrokerError} `claims_not_allowed` where it does not have the form of §5.5
+ */
+export function parseRequestedClaims(text: string): RequestedClaims {
+  // §5.5: a member that is not understood is ignored.
+  const { access_token: challenge, id_token = {}, userinfo = {} } = objectOf(parse(text))
+  const [idToken, aboutPerson] = [claimsOf(id_token), claimsOf(userinfo)]
+  const essential = [...idToken, ...aboutPerson].filter(([, request]) => request.essential === true)
+  const scopes = essential.flatMap(([name]) => (Object.hasOwn(scopeOfClaim, name) ? [scopeOfClaim[name] ?? ''] : []))
+
+  const requests = new Map(idToken)
+  const [acr, subject, time] = [requests.get('acr'), requests.get('sub'), requests.get('auth_time')]
+  const acrValues = acr?.essential === true ? valuesOf(acr) : []
+  if (acrValues.length > mostAcrValues || !acrValues.every(isAcr)) throw refused()
+  const forProvider = {
+    ...(acrValues.length > 0 ? { acr: { essential: true, values: acrValues } } : {}),
+    ...(time?.essential === true ? { auth_time: { essential: true } } : {}),
+  }
+  return {
+    challenge: challenge === undefined ? undefined : JSON.stringify({ access_token: challenge }),
+    conditions: {
+      ...(acrValues.length > 0 ? { acr: acrValues } : {}),
+      ...(subject?.value === undefined ? {} : { subject: subjectOf(subject.value) }),
+    },
+    scopes,
+    idToken: Object.keys(forProvider).length > 0 ? forProvider : undefined,
+  }
+}
+
+/** @param text `acr_values`, separated by spaces; untrusted */
+export function areAcrValues(text: string): boolean {
+  const values = text.split(' ')
+  return values.length <= mostAcrValues && values.every(isAcr)
+}
+
+/**
+ * @throws {BrokerError} `authentication_requirement_unmet` for another `acr`; `login_required` for another person, since
+ *   only that person may be answered for
+ */
+export function checkClaimConditions({ acr, subject }: Identity, conditions: ClaimConditions = {}): void {
+  if (conditions.subject !== undefined && conditions.subject !== subject) {
+    throw new BrokerError('login_required', { detail: 'sub' })
+  }
+  if (conditions.acr && !conditions.acr.some((value) => value === acr)) {
+    throw new BrokerError('authentication_requirement_unmet')
+  }
+}
+
+type ClaimRequest = Readonly<Record<string, unknown>>
+
+/** §5.5.1: each claim has `null` or an object. */
+function claimsOf(member: unknown): readonly (readonly [string, ClaimRequest])[] {
+  return Object.entries(objectOf(member)).map(([name, request]) => [name, request === null ? {} : objectOf(request)])
+}
+
+function valuesOf({ value, values = [] }: ClaimRequest): readonly unknown[] {
+  if (!Array.isArray(values)) throw refused()
+  return value === undefined ? (values as readonly unknown[]) : [value, ...(values as readonly unknown[])]
+}
+
+function isAcr(value: unknown): value is string {
+  return typeof value === 'string' && acrPattern.test(value)
+}
+
+function subjectOf(value: unknown): string {
+  if (typeof value !== 'string' || value.length > 255) throw refused()
+  return value
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw refused()
+  }
+}
+
+function objectOf(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refused()
+  return value as Readonly<Record<string, unknown>>
+}
+
+function refused(): BrokerError {
+  return new BrokerError('claims_not_allowed')
+}
