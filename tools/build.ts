@@ -20,7 +20,7 @@ export interface BuildOptions {
   readonly entry?: string
   /** `dist` in the project where left out. */
   readonly outdir?: string
-  /** Linked source maps, for local runs; a deployment has none. */
+  /** Linked source maps, for local runs; a deployment and the telemetry thread have none. */
   readonly sourcemap?: boolean
 }
 
@@ -45,7 +45,7 @@ export interface BuildResult {
 export async function build(options: BuildOptions = {}): Promise<BuildResult> {
   const results = await Promise.all([
     esbuild.build(esbuildOptions(options)),
-    ...(options.entry === undefined ? [bundleWorker(options)] : []),
+    ...(options.entry === undefined ? [bundleWorker()] : []),
   ]).catch((error: unknown) => {
     throw buildError(error)
   })
@@ -75,7 +75,7 @@ export async function watch(
           await onBuilt(
             result.errors.length > 0
               ? new LocalError(sentences(result.errors))
-              : await bundleWorker(options)
+              : await bundleWorker()
                   .then((worker) => put([result as Bundled, worker], options))
                   .catch((error: unknown) => buildError(error) as LocalError),
           )
@@ -132,11 +132,12 @@ function esbuildOptions({ entry, sourcemap }: BuildOptions) {
 
 /**
  * The telemetry thread, in a file of its own: it shares no chunk with the functions, so that modules of the exporter do
- * not slow down their start.
+ * not slow down their start. It has no source map, also in local runs: reading and writing its map of 11 MB would cost each
+ * `npm start` more CPU time than the broker's start.
  */
-function workerOptions(options: BuildOptions) {
+function workerOptions() {
   return {
-    ...esbuildOptions(options),
+    ...esbuildOptions({}),
     entryPoints: { 'telemetry-worker': path.join(root, 'shared/telemetry/report-thread.ts') },
     splitting: false,
     plugins: [optionalPackages, leaveOut, noRemoteConfiguration],
@@ -144,10 +145,8 @@ function workerOptions(options: BuildOptions) {
 }
 
 /** The thread's sources change rarely, and bundling them takes four times as long as bundling the functions. */
-function bundleWorker(options: BuildOptions): Promise<Bundled> {
-  return bundleUnlessKept(`telemetry-worker${options.sourcemap ? '-with-map' : ''}`, () =>
-    esbuild.build(workerOptions(options)),
-  )
+function bundleWorker(): Promise<Bundled> {
+  return bundleUnlessKept('telemetry-worker', () => esbuild.build(workerOptions()))
 }
 
 /**
