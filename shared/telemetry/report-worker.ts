@@ -18,6 +18,8 @@ export interface ReportWorkerOptions extends ReportThreadData {
   readonly environment: Readonly<Record<string, string>>
   /** The built entry point, `report-thread.ts`. */
   readonly file: URL
+  /** Heap of the thread; 192 where left out. */
+  readonly mostMegabytes?: number
 }
 
 /**
@@ -61,7 +63,7 @@ export function startReportWorker(options: ReportWorkerOptions, onGone: (reason:
       WEBSITE_SITE_NAME: roleOf(options),
     },
     execArgv: [],
-    resourceLimits: { maxOldGenerationSizeMb: mostMegabytes },
+    resourceLimits: { maxOldGenerationSizeMb: options.mostMegabytes ?? mostMegabytes },
     // The exporter's own messages are not the broker's log; the host would record them as errors of the app.
     stdout: true,
     stderr: true,
