@@ -1,12 +1,15 @@
+import { request } from 'node:http'
 import path from 'node:path'
 import { build } from 'esbuild'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startPageServer } from '../../local/demo/page-server.ts'
+import { listen } from '../../local/http-server.ts'
 import type { LocalServer } from '../../local/http-server.ts'
 import { describeInBrowser, openBrowser } from '../browser/chromium.ts'
 import { newVisitor, signInAtProvider } from '../browser/visitor.ts'
 import { ada } from '../setup/person.ts'
+import { trustedAuthority } from '../setup/secure-server.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import { client, ordersRead } from './person.ts'
@@ -18,12 +21,17 @@ const libraries = [
   'axa-fr-oidc-client',
   'oidc-spa',
   'appauth',
+  'angular-oauth2-oidc',
+  'angular-auth-oidc-client',
 ]
 
 describeInBrowser('client libraries in a browser', () => {
   let stack: Stack
   let browser: Browser
   let application: LocalServer
+  /** The broker by https, as a deployed one has it. */
+  let front: LocalServer
+  let broker: string
   let here: string
   let script = ''
   beforeAll(async () => {
@@ -47,16 +55,34 @@ describeInBrowser('client libraries in a browser', () => {
       prompts: ['none' as const],
       apis: [{ name: 'orders', scopes: [ordersRead] }],
     }
-    ;[stack, browser] = await Promise.all([startStack({ frontEnds: [frontEnd] }), openBrowser()])
+    front = await listen({
+      name: 'https in front of the broker',
+      port: 0,
+      tls: await (await trustedAuthority()).issue(['localhost']),
+      handler: (incoming, response) => {
+        const { url = '/', method, headers } = incoming
+        const outgoing = request(new URL(url, broker), { method, headers }, (answer) => {
+          response.writeHead(answer.statusCode!, answer.headers)
+          answer.pipe(response)
+        })
+        outgoing.on('error', () => response.destroy())
+        incoming.pipe(outgoing)
+      },
+    })
+    const baseUrl = (brokerUrl: string) => {
+      broker = brokerUrl
+      return Promise.resolve(`https://localhost:${front.port}`)
+    }
+    ;[stack, browser] = await Promise.all([startStack({ frontEnds: [frontEnd], baseUrl }), openBrowser()])
   })
   afterAll(async () => {
     await browser.close()
-    await Promise.all([stack.close(), application.close()])
+    await Promise.all([stack.close(), application.close(), front.close()])
   })
 
   it.each(libraries)('%s signs in, shows the name, renews and signs out', async (library) => {
     script = await bundle(library)
-    const { context, tab } = await newVisitor(browser)
+    const { context, tab } = await newVisitor(browser, { ignoreHTTPSErrors: true })
     const errors: string[] = []
     context.on('weberror', (error) => errors.push(error.error().stack ?? error.error().message))
     context.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
