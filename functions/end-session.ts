@@ -4,15 +4,17 @@ import type { Answer } from '../shared/http/answer.ts'
 import type { EndedSession } from '../shared/oauth/end-session.ts'
 import { endSsoCookie } from '../shared/sign-in/sso-cookie.ts'
 import type { Broker } from './compose/index.ts'
-import { parseQuery, readForm } from './request.ts'
+import { parseQuery, readForm, refusePrefetch } from './request.ts'
 import type { Handle } from './respond.ts'
 
 type Parts = Pick<Broker, 'authorizationServer'>
 
 export const endSessionByGet =
   ({ authorizationServer }: Parts): Handle =>
-  async (request) =>
-    answer(await authorizationServer.endSession(parseQuery(request)))
+  async (request) => {
+    refusePrefetch(request)
+    return answer(await authorizationServer.endSession(parseQuery(request)))
+  }
 
 export const endSessionByPost =
   ({ authorizationServer }: Parts): Handle =>

@@ -37,6 +37,12 @@ export function parseQuery(request: WebRequest): URLSearchParams {
   return parameters
 }
 
+/** A browser that fetches a link ahead has no person who followed it. @throws {BrokerError} `prefetch_refused` */
+export function refusePrefetch(request: WebRequest): void {
+  const purposes = ['sec-purpose', 'purpose', 'x-purpose', 'x-moz'].map((name) => request.headers.get(name) ?? '')
+  if (purposes.some((purpose) => /prefetch|prerender|preview/i.test(purpose))) throw new BrokerError('prefetch_refused')
+}
+
 /** @returns the parameter; undefined where it is missing @throws {BrokerError} `parameter_repeated` */
 export function readParameter(query: URLSearchParams, name: string): string | undefined {
   const values = query.getAll(name)

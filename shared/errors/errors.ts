@@ -103,8 +103,8 @@ export const errorCatalogue = {
   prefetch_refused: {
     status: 403,
     responsible: 'front end',
-    title: 'A prefetch does not start a sign-in.',
-    remedy: 'Open the link itself; exclude /login from prefetching.',
+    title: 'A prefetch does not start a sign-in or a sign-out.',
+    remedy: 'Open the link itself; exclude /login and /end-session from prefetching.',
   },
   method_not_allowed: {
     status: 405,

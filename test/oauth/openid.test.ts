@@ -480,6 +480,16 @@ describe('the broker as OpenID provider', () => {
       expect((await refresh(here, tokens.refresh_token!)).status).toBe(200)
     })
 
+    it('by a prefetch ends no session', async () => {
+      const { person, tokens } = await signIn()
+      const query = new URLSearchParams({ id_token_hint: tokens.id_token! }).toString()
+
+      const refused = await person.open(`/end-session?${query}`, { headers: { 'sec-purpose': 'prefetch' } })
+
+      expect([refused.status, refused.location]).toEqual([403, null])
+      expect((await refresh(here, tokens.refresh_token!)).status).toBe(200)
+    })
+
     it('ends the mark of the client at once: a provider may have no sign-out to come back from', async () => {
       const { person, tokens } = await signIn({ client_id: 'modern' })
       const silent = async () => {

@@ -102,6 +102,7 @@ function endSession(operationId: string): object {
         headers: { Location: { schema: { type: 'string', format: 'uri' } } },
       },
       '400': page('The request is refused, and nothing has ended.'),
+      ...(operationId === 'endSession' ? { '403': page('The request is a prefetch.') } : {}),
       '503': page('A fault that passes.'),
     },
   }
