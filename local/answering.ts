@@ -18,7 +18,7 @@ export interface PrintedAddress {
 const deadlineMilliseconds = 10_000
 
 /**
- * @param addresses of local parts; any answer counts, whatever its status
+ * @param addresses of local parts; an answer with any status counts
  * @param ca certificate of the local authority, PEM
  * @throws {LocalError} for the first address that does not answer
  */
@@ -48,7 +48,7 @@ export async function findSilent(
   return new Set(silent.flat())
 }
 
-/** A browser may take any address of a name: each one that accepts connections has to answer. */
+/** A browser may use any address of a name: each one that accepts connections has to answer. */
 async function requestAll({ name, url }: PrintedAddress, ca: string): Promise<void> {
   const { hostname } = new URL(url)
   const found = await lookup(hostname.replace(/^\[|\]$/g, ''), { all: true }).catch(() => [])
@@ -63,13 +63,13 @@ async function requestAll({ name, url }: PrintedAddress, ca: string): Promise<vo
 /** IPv6 is switched off on this machine. */
 const absent = 'EADDRNOTAVAIL'
 
-/** @returns `answered`, or why not */
+/** @returns `answered`, or the code of the failure */
 function request(url: string, address: string, ca: string): Promise<string> {
   const family = address.includes(':') ? 6 : 4
   const { protocol } = new URL(url)
   return new Promise((resolve) => {
     const outgoing = (protocol === 'https:' ? https : http).get(url, {
-      // No agent: loopback is never proxied, whatever the environment says to Node.
+      // No agent: loopback is never proxied, even where the environment makes Node use a proxy.
       agent: false,
       ca,
       lookup: (_host, options, callback) =>

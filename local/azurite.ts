@@ -11,24 +11,24 @@ export type StorageService = 'blob' | 'queue' | 'table'
 export interface StorageEmulator {
   readonly service: StorageService
   readonly port: number
-  /** With the emulator's account: what a service URI setting holds. */
+  /** With the emulator's account, as a service URI setting needs it. */
   readonly url: string
   close(): Promise<void>
 }
 
 const account = 'devstoreaccount1'
-/** The emulator's published account key: no secret, every Azurite has it. */
+/** The emulator's published account key: it is no secret, since every Azurite uses it. */
 export const storageEmulatorKey =
   'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
 const defaultPorts: Readonly<Record<StorageService, number>> = { blob: 10000, queue: 10001, table: 10002 }
-/** Ends the child when this process is gone, however it went. */
+/** Ends the child when this process has ended for any reason. */
 const endWithParent = 'data:text/javascript,process.on("disconnect",()=>process.exit());process.channel?.unref()'
 
 /**
  * Starts one service, all of it in memory.
  *
- * @param port 0 takes a free one; left out, the one that `UseDevelopmentStorage=true` means
- * @throws {LocalError} when the port is taken
+ * @param port 0 selects a free one; the default is the port that `UseDevelopmentStorage=true` means
+ * @throws {LocalError} when the port is in use
  */
 export async function startStorageEmulator(
   service: StorageService,
@@ -39,7 +39,7 @@ export async function startStorageEmulator(
     try {
       return await startOn(service, await freePort())
     } catch (error) {
-      // A port that was free a moment ago may be somebody else's by the time Azurite binds it.
+      // Another program may bind a free port before Azurite does.
       if (attempt === 3) throw error
     }
   }
@@ -94,7 +94,7 @@ async function started(child: ChildProcess, service: StorageService, port: numbe
     child.stderr?.on('data', hear)
     child.once('exit', () => {
       const sentence = said.includes('EADDRINUSE')
-        ? `Port ${port} for Azurite's ${service} service is taken. End the program that listens there (perhaps an Azurite of your own, or an earlier npm start), or run: npm start -- --port 0`
+        ? `Port ${port} for Azurite's ${service} service is in use. End the program that listens there (perhaps another Azurite, or an earlier npm start), or run: npm start -- --port 0`
         : `Azurite's ${service} service ended before it was ready: ${said.trim()}`
       reject(new LocalError(sentence))
     })

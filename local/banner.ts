@@ -56,7 +56,7 @@ export function banner(started: Started, silent: ReadonlySet<string> = new Set()
   const { cloud, broker, settings, seconds } = started
   const provider = cloud.identityProvider
   const rows: readonly (readonly [string, string | undefined])[] = [
-    ['Broker', broker ? settings.baseUrl : `not started here; it belongs at ${settings.baseUrl}`],
+    ['Broker', broker ? settings.baseUrl : `not started; its address is ${settings.baseUrl}`],
     ['Demo front end', cloud.demoFrontEnd?.url],
     ['Demo, other site', cloud.demoOtherSite?.url],
     ['Demo API', cloud.demoApi && cloud.demoApi.url],

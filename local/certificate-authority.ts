@@ -1,5 +1,5 @@
-/** A certificate authority that lives as long as this process: its key is made at start and never written down. */
-import 'reflect-metadata' // @peculiar/x509 asks for it before it is loaded
+/** A certificate authority for the lifetime of this process: its key is made at start and never stored. */
+import 'reflect-metadata' // @peculiar/x509 requires it to be loaded first
 import { webcrypto, randomBytes } from 'node:crypto'
 import { isIP } from 'node:net'
 import * as x509 from '@peculiar/x509'
@@ -8,7 +8,7 @@ import type { TlsIdentity } from './http-server.ts'
 x509.cryptoProvider.set(webcrypto as Crypto)
 
 export interface CertificateAuthority {
-  /** The authority's own certificate, PEM; what NODE_EXTRA_CA_CERTS points at. */
+  /** The authority's own certificate, PEM; NODE_EXTRA_CA_CERTS names a file with it. */
   readonly certificatePem: string
   /** A server certificate for these names; IP addresses are recognised. */
   issue(names: readonly string[]): Promise<TlsIdentity>
@@ -21,7 +21,7 @@ export async function createCertificateAuthority(): Promise<CertificateAuthority
   const keys = await webcrypto.subtle.generateKey(algorithm, false, ['sign', 'verify'])
   const authority = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: randomBytes(16).toString('hex'),
-    // Of two trusted authorities with one name, OpenSSL takes the first it finds.
+    // Of two trusted authorities with one name, OpenSSL uses the first that it finds.
     name: `CN=Local certificate authority of the token broker ${randomBytes(4).toString('hex')}`,
     notBefore: new Date(Date.now() - day),
     notAfter: new Date(Date.now() + 30 * day),

@@ -1,5 +1,5 @@
 /**
- * The laptop's cloud: everything that the broker speaks to, on loopback, and the settings that name it. `npm start`
+ * The local cloud: every service that the broker calls, on loopback, and the settings that name them. `npm start`
  * and the tests start the same parts.
  */
 import { randomUUID } from 'node:crypto'
@@ -29,15 +29,15 @@ import { startVault } from './vault/vault.ts'
 import type { Vault } from './vault/vault.ts'
 import type { Ports } from './ports.ts'
 
-/** Which parts to start; a setting that points elsewhere needs none of them here. */
+/** Selects the parts to start; a setting that names a real service needs no local part. */
 export interface Parts {
   readonly identityProvider: boolean
   readonly vault: boolean
   readonly managedIdentity: boolean
-  /** Beside the identity provider: which certificates that accepts is Graph's to say. */
+  /** Requires the identity provider, which accepts the certificates that are registered here. */
   readonly graph: boolean
   readonly storage: readonly StorageService[]
-  /** Application Insights; only beside the managed identity, whose tokens it asks for. */
+  /** Application Insights; requires the managed identity, which issues the tokens for it. */
   readonly ingestion: boolean
   readonly demo: boolean
 }
@@ -57,24 +57,24 @@ export interface CloudOptions {
   readonly parts?: Parts
   /** The broker's origin, and origins of further instances that answer callbacks. */
   readonly brokerUrls: readonly string[]
-  /** Registered front ends, from which the identity provider knows the APIs; the demo's own comes on top. */
+  /** Registered front ends: the identity provider registers their APIs. The demo front ends are added. */
   readonly frontEnds: readonly FrontEndSettings[]
   readonly tenantId: string
   readonly clientId: string
   readonly applicationObjectId?: string | undefined
   readonly certificateName: string
   readonly wrappingKeyName: string
-  /** Of the broker's identity. */
+  /** IDENTITY_HEADER of the broker's managed identity. */
   readonly identityHeader?: string
-  /** 3072 as in Azure; tests take 2048, which is made in a third of the time. */
+  /** 3072 as in Azure; tests use 2048, which is made in a third of the time. */
   readonly keySize?: 2048 | 3072
-  /** In place of a new key for each certificate and key of the vault, and for each signing key of the provider. */
+  /** Used in place of a new key for each certificate and key of the vault, and for each signing key of the provider. */
   readonly makeKeyPair?: MakeKeyPair
-  /** Where the certificate of the local certificate authority is written. */
+  /** Path of the file for the certificate of the local certificate authority. */
   readonly caFile: string
-  /** PEM that goes into the same file, since Node reads one only: whom the broker trusts besides. */
+  /** PEM of further authorities that the broker trusts. Written to the same file, since Node reads only one. */
   readonly trusted?: string | undefined
-  /** The vault has made a version after the first: what Event Grid would be told. */
+  /** Called when the vault has made a version after the first, as Event Grid would deliver the event. */
   readonly onNewCertificateVersion?: (certificate: PublicCertificate) => void
 }
 
@@ -90,10 +90,10 @@ export interface Cloud {
   readonly demoOtherSite: { readonly url: string; readonly redirectUri: string } | undefined
   readonly demoApi: { readonly url: string } | undefined
   readonly ca: string
-  /** What the parts serve https by, on loopback: for one more part beside them. */
+  /** The certificate by which the parts serve https on loopback, for use by a further part. */
   readonly tls: TlsIdentity
   readonly caFile: string
-  /** What the broker's settings must say to find these parts. */
+  /** Settings by which the broker finds these parts. */
   readonly settings: Readonly<Record<string, string>>
   close(): Promise<void>
 }
@@ -104,7 +104,7 @@ export const demoOtherSiteId = 'demo-oauth'
 const demoApiAudience = 'api://demo'
 const demoApis: readonly Api[] = [{ audience: demoApiAudience, scopes: ['orders.read', 'orders.write'] }]
 
-/** @throws {LocalError} when a port is taken; what had started is ended */
+/** @throws {LocalError} when a port is in use; parts that had started are ended */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const { ports, parts = allParts, certificateName, wrappingKeyName, keySize = 3072 } = options
   const started: { close(): Promise<void> }[] = []
@@ -125,7 +125,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const storage = Promise.all(
       parts.storage.map(async (service) => keep(await startStorageEmulator(service, ports[service]))),
     )
-    storage.catch(() => undefined) // told below, where it is awaited
+    storage.catch(() => undefined) // reported below, where it is awaited
 
     const managedIdentity = parts.managedIdentity
       ? keep(
@@ -147,7 +147,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
               tenantId: options.tenantId,
               ...(options.makeKeyPair === undefined ? {} : { makeKeyPair: options.makeKeyPair }),
               onNewCertificateVersion: (certificate) => {
-                // As Event Grid does it: nobody waits for the delivery. The first version is no news.
+                // As with Event Grid, the vault does not wait for the delivery. There is no event for the first version.
                 if (certificate.name === certificateName && isRegistered) options.onNewCertificateVersion?.(certificate)
               },
             }),
@@ -177,7 +177,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
           )
         : undefined
     let isRegistered = false
-    /** Whoever deploys registers the first version; the later ones are the broker's to register. */
+    /** The deployment registers the first version; the broker registers the later ones. */
     const registerFirst = ({ der }: PublicCertificate) => {
       graph?.applications.register(application, der, { displayName: 'registered at deployment' })
       isRegistered = true
@@ -311,7 +311,7 @@ async function startDemo(
   return { api, frontEnd, otherSite }
 }
 
-/** The APIs that the front ends name: the resource is what stands before a scope's last slash. */
+/** The APIs that the front ends name: the resource is the part of a scope before its last slash. */
 function apisOf(frontEnds: readonly FrontEndSettings[]): readonly Api[] {
   return frontEnds.flatMap(({ apis }) =>
     apis.flatMap(({ scopes }) =>

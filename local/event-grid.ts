@@ -1,13 +1,13 @@
 /**
- * In place of Event Grid and of Azure's timer on a laptop: sends the broker an event for each new certificate version,
- * and fires its timer. By createExchange and not by fetch, which a proxy in the environment can take over.
+ * Replaces Event Grid and Azure's timer on a laptop: sends the broker an event for each new certificate version,
+ * and fires its timer. Uses createExchange and not fetch, which would use a proxy from the environment.
  */
 import { randomUUID } from 'node:crypto'
 import { createExchange } from '../shared/http/exchange.ts'
 import type { PublicCertificate } from './vault/certificates.ts'
 
 export interface EventGridTarget {
-  /** Of the functions host: ours, or Core Tools. */
+  /** Base URL of the functions host: this project's, or Core Tools. */
   readonly url: string
   /** Core Tools needs none on a laptop. */
   readonly masterKey?: string
@@ -29,7 +29,7 @@ export function createEventGrid(): EventGrid {
   let target: EventGridTarget | undefined
   let timer: NodeJS.Timeout | undefined
 
-  /** An event for a broker that is not there is lost; the timer makes up for it. */
+  /** An event for a broker that is not running is lost; the next timer run does the same work. */
   const fire = (name: string, input: unknown): void => {
     if (!target) return
     const { url, masterKey } = target
@@ -59,7 +59,7 @@ export function createEventGrid(): EventGrid {
   }
 }
 
-/** In the Event Grid schema, with what Key Vault puts into it. */
+/** An event in the Event Grid schema, with the data of Key Vault. */
 function newVersionEvent({ name, version, keyId, attributes }: PublicCertificate): object {
   const { notBefore, expires } = attributes
   const seconds = (date: Date | null | undefined) => (date ? Math.floor(date.getTime() / 1000) : null)

@@ -1,5 +1,5 @@
 /**
- * Servers of the local parts: loopback only, http and https on one port, a sentence for a port that is taken, and a
+ * Servers of the local parts: loopback only, http and https on one port, a clear error for a port that is in use, and a
  * close that ends every connection.
  */
 import { randomInt } from 'node:crypto'
@@ -8,7 +8,7 @@ import https from 'node:https'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 
-/** An error that the developer can fix: its message is a sentence with the remedy. */
+/** An error that the developer can fix: its message contains the remedy. */
 export class LocalError extends Error {
   /** Exit code of the program that it ends: 2 for refused settings. */
   readonly exitCode: number
@@ -26,9 +26,9 @@ export interface TlsIdentity {
 }
 
 export interface ListenOptions {
-  /** Name of the part, for the sentence about a taken port. */
+  /** Name of the part, for the error about a port that is in use. */
   readonly name: string
-  /** 0 takes a free one. */
+  /** 0 selects a free one. */
   readonly port: number
   /** With it, the port answers https besides http. */
   readonly tls?: TlsIdentity
@@ -45,7 +45,7 @@ const tlsHandshake = 0x16
 /**
  * Listens on 127.0.0.1 and, where the machine has it, on ::1: a browser may use either address for `localhost`.
  *
- * @throws {LocalError} when the port is taken on one of the two
+ * @throws {LocalError} when the port is in use on one of the two
  */
 export async function listen(options: ListenOptions): Promise<LocalServer> {
   const plain = http.createServer(options.handler)
@@ -78,7 +78,7 @@ export async function listen(options: ListenOptions): Promise<LocalServer> {
   }
 }
 
-/** A free port of 127.0.0.1 may be taken on ::1; then another one is tried. */
+/** A free port of 127.0.0.1 may be in use on ::1; then the next one is tried. */
 const attempts = 10
 
 async function bindBoth(
@@ -112,7 +112,7 @@ function bind(server: net.Server, host: string, { name, port }: ListenOptions): 
 }
 
 function takenPort(name: string, port: number): string {
-  return `Port ${port} for the ${name} is taken. End the program that listens there (perhaps an earlier npm start), or run: npm start -- --port 0`
+  return `Port ${port} for the ${name} is in use. End the program that listens there (perhaps an earlier npm start), or run: npm start -- --port 0`
 }
 
 /**

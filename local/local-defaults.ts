@@ -1,4 +1,4 @@
-/** The settings of a laptop: every part in `local/`, on its fixed port. What `npm start` takes where nothing else is set. */
+/** The settings of a laptop: every part in `local/`, on its fixed port. `npm start` uses them as defaults. */
 import { allDeclarations, declarations } from '../shared/settings/declarations.ts'
 
 /** By the setting's name, in the order of docs/settings.md. */
@@ -7,8 +7,8 @@ export const localDefaults: Readonly<Record<string, string>> = Object.fromEntrie
 )
 
 /**
- * What is set, over what is built in. A setting under its older name takes the place of the built-in one under the
- * newer name, or the two would contradict each other; another provider, that of all that is about Entra ID.
+ * Merges the environment with the defaults; the environment wins. A setting under its older name replaces the default
+ * under the newer name, or the two would contradict each other. Another provider replaces all defaults for Entra ID.
  */
 export function withLocalDefaults(
   environment: Readonly<Record<string, string | undefined>>,

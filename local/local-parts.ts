@@ -1,4 +1,4 @@
-/** What a broker needs around it when it isn't started by `npm start`: the local parts, and its settings. */
+/** The local parts and the settings for a broker that `npm start` does not start. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
@@ -9,17 +9,17 @@ import { withLocalDefaults } from './local-defaults.ts'
 import { findSettingsFile, mergeSettings } from './settings-file.ts'
 
 const root = path.join(import.meta.dirname, '..')
-/** The vault's: whoever listens there is `npm run local`, or an `npm start`. */
+/** The vault's port: a listener there means that `npm run local` or `npm start` is running. */
 const vaultPort = 7172
 
-/** For NODE_EXTRA_CA_CERTS: the local certificate authority, and whom this machine trusts besides. */
+/** For NODE_EXTRA_CA_CERTS: the local certificate authority, and the further authorities that this machine trusts. */
 export const caFile = path.join(root, '.local/ca.pem')
 
 /**
- * Starts `npm run local` when nothing listens on the vault's port.
+ * Starts `npm run local` when no program listens on the vault's port.
  *
- * @returns what ends those parts again: nothing where they ran before
- * @throws {LocalError} when they don't come up; what they said stands on standard error
+ * @returns a function that ends those parts; parts that ran before stay
+ * @throws {LocalError} when they do not start; their own error is on standard error
  */
 export async function ensureLocalParts(): Promise<{ close(): Promise<void> }> {
   if (await isListening(vaultPort)) return { close: () => Promise.resolve() }
@@ -36,7 +36,7 @@ export async function ensureLocalParts(): Promise<{ close(): Promise<void> }> {
   process.once('SIGINT', leave).once('SIGTERM', leave)
   const ready = await Promise.race([once(child.stdout, 'data').then(() => true), ended.then(() => false)])
   process.off('SIGINT', leave).off('SIGTERM', leave)
-  // They have said why, on our standard error.
+  // Their own error is on standard error, which they inherit.
   if (!ready) throw new LocalError('The local parts did not start.', child.exitCode ?? 1)
   return {
     close: async () => {
@@ -47,8 +47,8 @@ export async function ensureLocalParts(): Promise<{ close(): Promise<void> }> {
 }
 
 /**
- * Environment of a broker's process: the environment over local.settings.json over what is built in. The certificate
- * authority over all of them: a machine behind a company's proxy names a file of its own, without ours.
+ * Environment of a broker's process: the environment wins over local.settings.json, which wins over the defaults. The
+ * file of certificate authorities wins over all: a machine behind a company's proxy names a file without the local one.
  */
 export async function brokerEnvironment(): Promise<Record<string, string | undefined>> {
   const file = await findSettingsFile(path.join(root, 'local.settings.json'))
@@ -58,7 +58,7 @@ export async function brokerEnvironment(): Promise<Record<string, string | undef
   }
 }
 
-/** Whether something accepts connections on this port of the loopback. */
+/** True where a program accepts connections on this port of the loopback. */
 export async function isListening(port: number): Promise<boolean> {
   const socket = net.connect({ host: '127.0.0.1', port })
   try {

@@ -1,4 +1,4 @@
-/** Where the local parts listen. `local.settings.example.json` names these, so that a copy works. */
+/** Ports of the local parts. `local.settings.example.json` names the same ports, so that a copy of it works. */
 export interface Ports {
   readonly broker: number
   readonly identityProvider: number
@@ -29,7 +29,7 @@ export const fixedPorts: Ports = {
   table: 10002,
 }
 
-/** Every part takes what is free. */
+/** Every part selects a free port. */
 export const freePorts: Ports = {
   broker: 0,
   identityProvider: 0,

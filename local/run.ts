@@ -50,7 +50,7 @@ export async function run(commandLine: readonly string[]): Promise<void> {
     signal.abort()
     // The broker finishes its running invocations, for example a roll that waits for the provider.
     setTimeout(
-      () => console.error('Ending within about ten seconds: the broker finishes its running invocations.'),
+      () => console.error('Shutting down within about ten seconds: the broker finishes its running invocations.'),
       2000,
     ).unref()
     void end(0)
@@ -116,7 +116,7 @@ function parseArguments(commandLine: readonly string[]): Arguments {
     })
     const port = values.port === undefined ? undefined : Number(values.port)
     if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65536)) {
-      throw new LocalError('--port takes a number from 0 to 65535.')
+      throw new LocalError('--port must be a number from 0 to 65535.')
     }
     return { json: values.json, withBroker: !values['without-broker'], port, inspect: values.inspect }
   } catch (error) {
@@ -128,7 +128,7 @@ function parseArguments(commandLine: readonly string[]): Arguments {
 async function prepare({ port }: Arguments) {
   const file = await findSettingsFile(path.join(root, 'local.settings.json'))
   const environment: Record<string, string | undefined> = withLocalDefaults({ ...file, ...process.env })
-  // The example's path is relative to the project; whom this machine trusts is added to the file that the broker reads.
+  // The example's path is relative to the project; the authorities that this machine trusts are added to the file that the broker reads.
   delete environment.NODE_EXTRA_CA_CERTS
   const fresh = port === 0
   const brokerPort = fresh
@@ -140,21 +140,21 @@ async function prepare({ port }: Arguments) {
 
 async function caFileFor(fresh: boolean, closing: (() => Promise<unknown>)[]): Promise<string> {
   if (!fresh) return path.join(root, '.local', 'ca.pem')
-  // Beside another npm start, whose broker reads the usual file.
+  // A second npm start must not replace the file that the broker of the first one reads.
   const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-local-'))
   closing.push(() => rm(folder, { recursive: true, force: true }))
   return path.join(folder, 'ca.pem')
 }
 
-/** PEM of whom this machine trusts on top of Node's own list: a real vault may stand behind a company's proxy. */
+/** PEM of the authorities that this machine trusts beyond Node's list: a real vault may be behind a company's proxy. */
 async function trustedHere(caFile: string): Promise<string | undefined> {
   const file = process.env.NODE_EXTRA_CA_CERTS
   if (file === undefined || file === '' || path.resolve(file) === caFile) return undefined
-  // Node only warns of a file that it can't read, and so it does of this one.
+  // Node itself warns about a file that it cannot read.
   return await readFile(file, 'utf8').catch(() => undefined)
 }
 
-/** A setting that points to this machine means the local part; one that points elsewhere means the real thing. */
+/** A setting that names this machine selects the local part; any other names a real service. */
 async function startCloudFor(
   settings: Settings,
   environment: Readonly<Record<string, string | undefined>>,
@@ -200,7 +200,7 @@ function isLoopback(url: string): boolean {
   return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname)
 }
 
-/** Where the vault is a real one there is no local identity, and so nobody from whom the local ingestion would take anything. */
+/** With a real vault there is no local identity, so no caller has a token for the local ingestion. */
 function withoutIngestion(cloud: Cloud, settings: Settings): Readonly<Record<string, string>> {
   const endpoint = ingestionEndpointOf(settings)
   const isNobody = endpoint !== undefined && isLoopback(endpoint) && !cloud.ingestion
@@ -211,7 +211,7 @@ function ingestionEndpointOf({ telemetry }: Settings): string | undefined {
   return /(?:^|;)\s*IngestionEndpoint\s*=\s*([^;\s]+)/i.exec(telemetry?.connectionString ?? '')?.[1]
 }
 
-/** On free ports the demo stands elsewhere than the settings say. */
+/** On free ports, the addresses of the demo differ from those in the settings. */
 function frontEndsFor(cloud: Cloud, environment: Readonly<Record<string, string | undefined>>, fresh: boolean) {
   if (!fresh || !cloud.demoFrontEnd || !cloud.demoOtherSite) return {}
   const moved = environment.Broker__FrontEnds?.replaceAll(
@@ -230,7 +230,7 @@ async function startBroker(
   const broker = await startHostProcess({
     dist: path.join(root, 'dist'),
     port: Number(new URL(settings.baseUrl).port),
-    // The base URL's path is the prefix of every route: no proxy stands in front.
+    // The base URL's path is the prefix of every route: there is no proxy that removes it.
     env: { [routePrefixSetting]: new URL(settings.baseUrl).pathname.slice(1), ...environment },
     ...(inspect === undefined ? {} : { nodeArguments: [`--inspect=${inspect}`] }),
   })

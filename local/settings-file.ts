@@ -18,7 +18,7 @@ const schema = z.object({
 export async function findSettingsFile(file: string): Promise<Settings | undefined> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     if (isErrno(error) && error.code === 'ENOENT') return undefined
-    throw new LocalError(`${file} can't be read: ${String(error)}`)
+    throw new LocalError(`${file} cannot be read: ${String(error)}`)
   })
   return text === undefined ? undefined : parseSettings(text, file)
 }
@@ -26,7 +26,7 @@ export async function findSettingsFile(file: string): Promise<Settings | undefin
 /**
  * Reads the `Values` of a local.settings.json.
  *
- * @throws {LocalError} when it is missing, isn't JSON, is encrypted, or has a value that isn't text
+ * @throws {LocalError} when it is missing, is not JSON, is encrypted, or has a value that is not text
  */
 export async function readSettingsFile(file: string): Promise<Settings> {
   const settings = await findSettingsFile(file)
@@ -45,7 +45,7 @@ export function mergeSettings(sources: {
   return merged
 }
 
-/** Copies local.settings.example.json to local.settings.json where there is none. @returns whether it did */
+/** Copies local.settings.example.json to local.settings.json where there is none. @returns true where it copied the file */
 export async function copyExampleSettings(root: string): Promise<boolean> {
   const example = path.join(root, 'local.settings.example.json')
   return await copyFile(example, path.join(root, 'local.settings.json'), constants.COPYFILE_EXCL).then(
@@ -61,7 +61,7 @@ function parseSettings(text: string, file: string): Settings {
   const { IsEncrypted, Values = {} } = checkShape(parseJson(text, file), file)
   if (IsEncrypted) {
     throw new LocalError(
-      `${file} is encrypted, and only the machine that did it can read it. Decrypt it: func settings decrypt`,
+      `${file} is encrypted, and only the machine that encrypted it can read it. Decrypt it: func settings decrypt`,
       2,
     )
   }

@@ -11,7 +11,7 @@ import { caFile, ensureLocalParts } from './local-parts.ts'
 import { copyExampleSettings } from './settings-file.ts'
 
 const root = path.join(import.meta.dirname, '..')
-/** Where `func` is a `.cmd` file, which runs by a shell only. */
+/** On this platform `func` is a `.cmd` file, which only a shell can run. */
 const isWindows = process.platform === 'win32'
 
 try {
@@ -32,13 +32,13 @@ try {
   process.exitCode = error instanceof LocalError ? error.exitCode : 1
 }
 
-/** The project's own (an optional dependency, whose download may have failed), else the one on the PATH. */
+/** The project's own (an optional dependency: its download may have failed), else the one on the PATH. */
 function findFunc(): string {
   const candidates = [path.join(root, 'node_modules/.bin/func'), 'func']
   const found = candidates.find((file) => spawnSync(file, ['--version'], { shell: isWindows }).status === 0)
   if (found !== undefined) return found
   throw new LocalError(
-    'Azure Functions Core Tools (func) is not here. Install it: npm install -g azure-functions-core-tools@4 --unsafe-perm true. ' +
+    'Azure Functions Core Tools (func) is not installed. Install it: npm install -g azure-functions-core-tools@4 --unsafe-perm true. ' +
       'The broker runs without it as well: npm start',
   )
 }
@@ -48,8 +48,8 @@ async function runFunc(func: string): Promise<number> {
     cwd: root,
     stdio: 'inherit',
     shell: isWindows,
-    // Core Tools fills in from local.settings.json only what the environment leaves open. The file has in it whom this
-    // machine trusts besides, so it wins over the machine's own.
+    // Core Tools fills in from local.settings.json only the names that the environment does not set. The file also
+    // contains the authorities that this machine trusts, so it wins over the machine's own file.
     env: { ...process.env, NODE_EXTRA_CA_CERTS: caFile },
   })
   // Ctrl-C reaches func by the terminal; a SIGTERM for this process has to be passed on.

@@ -1,6 +1,6 @@
 /**
- * `npm start`: everything on loopback, and a card that says what runs where. `--port N` moves the broker, `--port 0`
- * takes free ports for all; `--json` prints one line for programs; `--without-broker` is `npm run local`.
+ * `npm start`: every part on loopback, and a banner with the addresses. `--port N` moves the broker, `--port 0`
+ * selects free ports for all; `--json` prints one line for programs; `--without-broker` is `npm run local`.
  */
 import { bootstrap } from '../tools/bootstrap.js'
 

@@ -26,7 +26,7 @@ export interface ArmState {
   /** Registered resource providers. */
   readonly providers: Set<string>
   mayRegisterProviders: boolean
-  /** How many reads answer Registering before Registered. */
+  /** Number of reads that return Registering before Registered. */
   registrationReads: number
   /** Regions of Flex Consumption, by their display names. */
   flexRegions: readonly string[]
@@ -45,7 +45,7 @@ export interface ArmState {
   mayListSettings: boolean
   /** Functions of the deployed code that Azure does not list before a sync, by the resource id of the site. */
   readonly unlisted: Map<string, readonly string[]>
-  /** How many syncs list nothing, because the host still starts. */
+  /** Number of syncs that list no function, because the host is still starting. */
   idleSyncs: number
   /** Role assignments by the resource id of their scope. */
   readonly roleAssignments: Map<string, readonly { readonly principalId: string; readonly createdOn: string }[]>
@@ -62,7 +62,7 @@ export interface Arm {
 }
 
 export interface ArmOptions {
-  /** 0 takes a free one. */
+  /** 0 selects a free one. */
   readonly port: number
   /** A certificate for `localhost`. */
   readonly tls: TlsIdentity

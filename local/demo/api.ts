@@ -1,4 +1,4 @@
-/** The demo API: takes bearer tokens of the local identity provider, checks each of them, and says who calls. RFC 6750. */
+/** The demo API: accepts bearer tokens of the local identity provider, checks each of them, and returns the caller. RFC 6750. */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import https from 'node:https'
 import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose'
@@ -6,11 +6,11 @@ import type { FetchImplementation, JWTPayload } from 'jose'
 import { listen } from '../http-server.ts'
 
 export interface DemoApiOptions {
-  /** 0 takes a free one. */
+  /** 0 selects a free one. */
   readonly port: number
   readonly issuer: string
   readonly jwksUrl: string
-  /** The local certificate authority, PEM: what vouches for the key set's server. */
+  /** The local certificate authority, PEM: it issued the certificate of the key set's server. */
   readonly ca: string
   readonly audience: string
   /** Origins of the front ends that may call; a function where they are known later. */
@@ -18,7 +18,7 @@ export interface DemoApiOptions {
 }
 
 export interface DemoApi {
-  /** GET it with a bearer token. */
+  /** Send GET with a bearer token. */
   readonly url: string
   readonly port: number
   close(): Promise<void>
@@ -36,11 +36,11 @@ const orders = [
   { id: 2, what: 'Punched cards, a thousand', state: 'delivered' },
 ]
 
-/** @throws {LocalError} when the port is taken */
+/** @throws {LocalError} when the port is in use */
 export async function startDemoApi(options: DemoApiOptions): Promise<DemoApi> {
   const keys = createRemoteJWKSet(new URL(options.jwksUrl), {
     [customFetch]: fetchTrusting(options.ca),
-    // A key that rolled a moment ago is looked up at once: on a laptop nobody is flooded by that.
+    // An unknown key is fetched at once, without a pause between fetches: on a laptop there is no flood to prevent.
     cooldownDuration: 0,
   })
   const verify = async (token: string) =>
@@ -96,7 +96,7 @@ function answering(
   }
 }
 
-/** Exact origins, never `*`: a token is in play. */
+/** Exact origins, never `*`: the request carries a token. */
 function allowOrigin(request: IncomingMessage, response: ServerResponse, origins: readonly string[]): void {
   response.setHeader('vary', 'Origin')
   const { origin } = request.headers
@@ -128,7 +128,7 @@ function send(response: ServerResponse, status: number, body?: object): void {
   response.end(JSON.stringify(body))
 }
 
-/** `fetch` has no say about certificate authorities; node:https has. */
+/** `fetch` has no option for certificate authorities; node:https has. */
 function fetchTrusting(ca: string): FetchImplementation {
   return (url, { headers, signal }) =>
     new Promise((resolve, reject) => {

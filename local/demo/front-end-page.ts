@@ -1,6 +1,6 @@
-/** The demo front end's page and its style; ids are fixed, browser stories hold on to them. */
+/** The demo front end's page and its style; the browser tests use its element ids. */
 
-/** @param settings attributes for `body`, escaped already */
+/** @param settings attributes for `body`, already escaped */
 export function pageHtml(settings: string): string {
   return `<!doctype html>
 <html lang="en">
@@ -17,8 +17,8 @@ export function pageHtml(settings: string): string {
       <h1>Orders</h1>
       <p class="what">A demo front end. The token broker signs people in for it; no token is kept here.</p>
       <section aria-labelledby="who">
-        <h2 id="who">Who</h2>
-        <p role="status"><span id="status">Asking the broker…</span> <strong id="name"></strong></p>
+        <h2 id="who">Session</h2>
+        <p role="status"><span id="status">Loading…</span> <strong id="name"></strong></p>
         <p id="problem" role="alert" hidden></p>
         <div class="buttons">
           <button id="sign-in" type="button" hidden>Sign in</button>
@@ -27,10 +27,10 @@ export function pageHtml(settings: string): string {
         </div>
       </section>
       <section aria-labelledby="answer" id="answer-section" hidden>
-        <h2 id="answer">What the API answered</h2>
+        <h2 id="answer">Answer of the API</h2>
         <pre id="api-answer" tabindex="0" aria-live="polite"></pre>
       </section>
-      <noscript><p role="alert">This page asks the broker by script; please allow it.</p></noscript>
+      <noscript><p role="alert">This page calls the broker by script. Allow JavaScript.</p></noscript>
     </main>
   </body>
 </html>

@@ -1,4 +1,4 @@
-/** The demo front end's script, a session front end: the broker keeps the tokens, this page keeps nothing. Runs in browsers. */
+/** The demo front end's script, a session front end: the broker keeps the tokens, this page keeps none. Runs in browsers. */
 
 interface Session {
   readonly name?: string
@@ -6,12 +6,12 @@ interface Session {
   readonly expires_at: number
 }
 
-/** What the broker answers when something is missing. RFC 9457. */
+/** The broker's problem details. RFC 9457. */
 interface Problem {
   readonly title?: string
   readonly detail?: string
   readonly remedy?: string
-  /** Where to send the browser; the way back is added here. */
+  /** The URL to send the browser to; this script adds the return URL. */
   readonly sign_in_url?: string
 }
 
@@ -24,8 +24,8 @@ const element = (id: string): HTMLElement => {
   return found
 }
 
-/** Asks the broker; the cookie goes along, and every POST by script says so in a header that no form can send. */
-async function ask(path: string, body?: object): Promise<Response> {
+/** Sends a request with the session cookie. A POST by script carries a header that no form can send. */
+async function send(path: string, body?: object): Promise<Response> {
   return fetch(`${broker}${path}?frontend=${encodeURIComponent(frontend)}`, {
     credentials: 'include',
     ...(body && {
@@ -37,7 +37,7 @@ async function ask(path: string, body?: object): Promise<Response> {
 }
 
 async function showSession(): Promise<void> {
-  const response = await ask('/session')
+  const response = await send('/session')
   if (response.ok) {
     const { name, username, expires_at } = (await response.json()) as Session
     const until = new Date(expires_at * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
@@ -47,11 +47,11 @@ async function showSession(): Promise<void> {
   const problem = await readProblem(response)
   signInUrl = problem.sign_in_url ?? signInUrl
   show('out', 'Signed out')
-  // 401 is how the broker says "signed out"; anything else is a problem to be read.
-  if (response.status !== 401) tell(problem)
+  // 401 means signed out; any other status is a problem to show.
+  if (response.status !== 401) showProblem(problem)
 }
 
-/** To the broker and back to this very place, fragment included. */
+/** Goes to the broker and returns to this page, fragment included. */
 function signIn(): void {
   const url = new URL(signInUrl)
   url.searchParams.set('return_url', location.href)
@@ -59,15 +59,15 @@ function signIn(): void {
 }
 
 async function callApi(): Promise<void> {
-  const answer = await ask('/session/token', { api: apiName })
+  const answer = await send('/session/token', { api: apiName })
   if (!answer.ok) {
     const problem = await readProblem(answer)
     if (problem.sign_in_url !== undefined) {
-      // Signed out meanwhile, or the provider wants something of the person: the broker knows where that is done.
+      // The session has ended, or the provider requires the person: the broker returns the URL for it.
       signInUrl = problem.sign_in_url
       show('out', 'Please sign in again.')
     }
-    tell(problem)
+    showProblem(problem)
     return
   }
   const { access_token } = (await answer.json()) as { access_token: string }
@@ -80,9 +80,9 @@ async function callApi(): Promise<void> {
 }
 
 async function signOut(): Promise<void> {
-  const response = await ask('/logout', {})
+  const response = await send('/logout', {})
   if (!response.ok) {
-    tell(await readProblem(response))
+    showProblem(await readProblem(response))
     return
   }
   const { url } = (await response.json()) as { url: string }
@@ -99,7 +99,7 @@ function show(state: 'in' | 'out', status: string, name = ''): void {
   if (state === 'out') element('answer-section').hidden = true
 }
 
-function tell({ title, detail, remedy }: Problem): void {
+function showProblem({ title, detail, remedy }: Problem): void {
   const problem = element('problem')
   problem.textContent = [title, detail, remedy].filter(Boolean).join(' ')
   problem.hidden = false
@@ -113,25 +113,25 @@ async function readProblem(response: Response): Promise<Problem> {
   )
 }
 
-/** Runs one deed at a time, and says so when the broker can't be reached. */
-function press(id: string, deed: () => void | Promise<void>): void {
+/** Runs one action at a time, and shows a problem when the broker cannot be reached. */
+function onClick(id: string, action: () => void | Promise<void>): void {
   const button = element(id) as HTMLButtonElement
-  button.addEventListener('click', () => void run(deed, button))
+  button.addEventListener('click', () => void run(action, button))
 }
 
-async function run(deed: () => void | Promise<void>, button?: HTMLButtonElement): Promise<void> {
+async function run(action: () => void | Promise<void>, button?: HTMLButtonElement): Promise<void> {
   if (button) button.disabled = true
   try {
-    await deed()
+    await action()
   } catch {
-    tell({ title: 'The broker or the API cannot be reached from this page.' })
+    showProblem({ title: 'The broker or the API cannot be reached from this page.' })
   } finally {
     if (button) button.disabled = false
   }
 }
 
-press('sign-in', signIn)
-press('call-api', callApi)
-press('sign-out', signOut)
-// Also when the browser brings the page back from its memory: somebody may have signed out meanwhile.
+onClick('sign-in', signIn)
+onClick('call-api', callApi)
+onClick('sign-out', signOut)
+// pageshow, not load: when the browser shows the page from its cache, the session may have ended.
 addEventListener('pageshow', () => void run(showSession))

@@ -3,9 +3,9 @@ import { pageHtml, pageStyle } from './front-end-page.ts'
 import { browserScript, dataAttributes, known, startPageServer } from './page-server.ts'
 
 export interface DemoFrontEndOptions {
-  /** 0 takes a free one. */
+  /** 0 selects a free one. */
   readonly port: number
-  /** A function where the broker starts later. */
+  /** A function where the address is known later. */
   readonly brokerUrl: string | (() => string)
   readonly apiUrl: string | (() => string)
   /** The front end's id at the broker. */
@@ -21,7 +21,7 @@ export interface DemoFrontEnd {
   close(): Promise<void>
 }
 
-/** @throws {LocalError} when the port is taken */
+/** @throws {LocalError} when the port is in use */
 export async function startDemoFrontEnd(options: DemoFrontEndOptions): Promise<DemoFrontEnd> {
   const urls = () => ({ broker: known(options.brokerUrl), api: known(options.apiUrl) })
   const { frontEndId: frontend, apiName } = options
@@ -38,7 +38,7 @@ export async function startDemoFrontEnd(options: DemoFrontEndOptions): Promise<D
   return { url: `http://localhost:${server.port}/`, port: server.port, close: () => server.close() }
 }
 
-/** Script from here and from nowhere else; connections to the broker and the API only. */
+/** Scripts of this origin only; connections to the broker and the API only. */
 function contentPolicy({ broker, api }: { broker: string; api: string }): string {
   return [
     "default-src 'none'",

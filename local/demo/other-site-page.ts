@@ -1,6 +1,6 @@
-/** The page of the demo front end on another site; ids are fixed, browser stories hold on to them. */
+/** The page of the demo front end on another site; the browser tests use its element ids. */
 
-/** @param settings attributes for `body`, escaped already */
+/** @param settings attributes for `body`, already escaped */
 export function otherSitePageHtml(settings: string): string {
   return `<!doctype html>
 <html lang="en">
@@ -16,10 +16,10 @@ export function otherSitePageHtml(settings: string): string {
   <body ${settings}>
     <main>
       <h1>Orders, on another site</h1>
-      <p class="what">A demo front end that shares no site with the token broker: a standard OAuth client, by oidc-client-ts as it is published.</p>
+      <p class="what">A demo front end that shares no site with the token broker: a standard OAuth client, with the published oidc-client-ts.</p>
       <section aria-labelledby="who">
         <h2 id="who">Access</h2>
-        <p role="status"><span id="status">Looking…</span> <strong id="expires"></strong></p>
+        <p role="status"><span id="status">Loading…</span> <strong id="expires"></strong></p>
         <p id="scopes-line" hidden>Scopes: <span id="scopes"></span></p>
         <p id="problem" role="alert" hidden></p>
         <div class="buttons">
@@ -30,10 +30,10 @@ export function otherSitePageHtml(settings: string): string {
         </div>
       </section>
       <section aria-labelledby="answer" id="answer-section" hidden>
-        <h2 id="answer">What the API answered</h2>
+        <h2 id="answer">Answer of the API</h2>
         <pre id="api-answer" tabindex="0" aria-live="polite"></pre>
       </section>
-      <noscript><p role="alert">This page asks the broker by script; please allow it.</p></noscript>
+      <noscript><p role="alert">This page calls the broker by script. Allow JavaScript.</p></noscript>
     </main>
   </body>
 </html>

@@ -1,6 +1,6 @@
 /**
- * The script of the demo front end on another site, the OAuth client: everything that is protocol is the library's, and
- * only sign-out speaks to the broker by itself. Runs in browsers.
+ * The script of the demo front end on another site, the OAuth client: the library implements the protocol;
+ * only sign-out calls the broker directly. Runs in browsers.
  */
 import type * as library from 'oidc-client-ts'
 import type { User } from 'oidc-client-ts'
@@ -13,12 +13,12 @@ const redirectUri = `${location.origin}/callback`
 
 const manager = new oidc.UserManager({
   authority: broker,
-  // An OAuth server, not an OpenID provider: its metadata stands where RFC 8414 says.
+  // An OAuth server, not an OpenID provider: its metadata is at the path of RFC 8414 §3.
   metadataUrl: `${broker}/.well-known/oauth-authorization-server`,
   client_id: clientId,
   redirect_uri: redirectUri,
   silent_redirect_uri: redirectUri,
-  // Of one API, and without openid: there is no ID token to wait for.
+  // Scopes of one API, without openid: the broker issues no ID token for them.
   scope,
 })
 
@@ -28,7 +28,7 @@ const element = (id: string): HTMLElement => {
   return found
 }
 
-/** Back from the broker: takes the code out of the address, and goes to where the person was. */
+/** Handles the redirect from the broker: removes the code from the address, and restores the page of the person. */
 async function finishSignIn(): Promise<void> {
   try {
     const user = await manager.signinCallback()
@@ -48,7 +48,7 @@ function signIn(): Promise<void> {
   return manager.signinRedirect({ url_state: location.pathname + location.search + location.hash })
 }
 
-/** By refresh token; in good time before the end the library does it by itself. */
+/** Renews by refresh token; before the token expires, the library does so by itself. */
 async function renew(): Promise<User | undefined> {
   try {
     const user = await manager.signinSilent()
@@ -56,7 +56,7 @@ async function renew(): Promise<User | undefined> {
     return user ?? undefined
   } catch (error) {
     if (error instanceof oidc.ErrorResponse && error.error === 'invalid_grant') await manager.removeUser()
-    // invalid_grant: the session is over. interaction_required: it stays, and signing in asks for what is missing.
+    // invalid_grant: the session is over. interaction_required: the session stays, and a sign-in satisfies the provider.
     show(undefined)
     throw error
   }
@@ -77,7 +77,7 @@ async function callApi(): Promise<void> {
   element('api-answer').textContent = called.ok ? text : `${called.status} ${text}`
 }
 
-/** Ends the session at the broker, forgets the tokens here, and goes on to end it at the provider. */
+/** Ends the session at the broker, removes the tokens here, then ends it at the provider. */
 async function signOut(): Promise<void> {
   const user = await manager.getUser()
   const response = await fetch(`${broker}/logout?frontend=${encodeURIComponent(clientId)}`, {
@@ -93,7 +93,7 @@ async function signOut(): Promise<void> {
 
 function show(user: User | undefined): void {
   const until = new Date((user?.expires_at ?? 0) * 1000)
-  element('status').textContent = user ? 'Signed in; the access token is good until' : 'Signed out'
+  element('status').textContent = user ? 'Signed in; the access token is valid until' : 'Signed out'
   element('expires').textContent = user ? until.toLocaleTimeString() : ''
   element('scopes').textContent = user?.scope ?? ''
   element('scopes-line').hidden = !user
@@ -103,29 +103,29 @@ function show(user: User | undefined): void {
   if (!user) element('answer-section').hidden = true
 }
 
-function tell(error: unknown): void {
+function showError(error: unknown): void {
   const problem = element('problem')
   problem.textContent =
     error instanceof oidc.ErrorResponse
-      ? `The broker said ${error.error ?? 'no'}: ${error.error_description ?? ''}`
+      ? `The broker returned ${error.error ?? 'an error'}: ${error.error_description ?? ''}`
       : error instanceof Error
         ? error.message
-        : 'Something went wrong.'
+        : 'The action failed.'
   problem.hidden = false
 }
 
-/** Runs one deed at a time, and tells what came of it. */
-function press(id: string, deed: () => Promise<unknown>): void {
+/** Runs one action at a time, and shows its error. */
+function onClick(id: string, action: () => Promise<unknown>): void {
   const button = element(id) as HTMLButtonElement
-  button.addEventListener('click', () => void run(deed, button))
+  button.addEventListener('click', () => void run(action, button))
 }
 
-async function run(deed: () => Promise<unknown>, button?: HTMLButtonElement): Promise<void> {
+async function run(action: () => Promise<unknown>, button?: HTMLButtonElement): Promise<void> {
   if (button) button.disabled = true
   try {
-    await deed()
+    await action()
   } catch (error) {
-    tell(error)
+    showError(error)
   } finally {
     if (button) button.disabled = false
   }
@@ -137,13 +137,13 @@ async function begin(): Promise<void> {
   if (isAnswer && window.parent !== window) return manager.signinSilentCallback()
   const finished = isAnswer ? await finishSignIn().catch((error: unknown) => ({ error })) : undefined
   await showUser()
-  if (finished) tell(finished.error)
+  if (finished) showError(finished.error)
 }
 
-press('sign-in', signIn)
-press('call-api', callApi)
-press('renew', renew)
-press('sign-out', signOut)
+onClick('sign-in', signIn)
+onClick('call-api', callApi)
+onClick('renew', renew)
+onClick('sign-out', signOut)
 manager.events.addUserLoaded(show)
-manager.events.addSilentRenewError(tell)
+manager.events.addSilentRenewError(showError)
 addEventListener('pageshow', () => void run(begin))

@@ -11,9 +11,9 @@ import { browserScript, dataAttributes, known, startPageServer } from './page-se
 import type { Served } from './page-server.ts'
 
 export interface OtherSiteDemoOptions {
-  /** 0 takes a free one. */
+  /** 0 selects a free one. */
   readonly port: number
-  /** A function where the broker starts later. */
+  /** A function where the address is known later. */
   readonly brokerUrl: string | (() => string)
   readonly apiUrl: string | (() => string)
   /** The front end's id at the broker. */
@@ -29,7 +29,7 @@ export interface OtherSiteDemo {
   close(): Promise<void>
 }
 
-/** @throws {LocalError} when the port is taken */
+/** @throws {LocalError} when the port is in use */
 export async function startOtherSiteDemo(options: OtherSiteDemoOptions): Promise<OtherSiteDemo> {
   const urls = () => ({ broker: known(options.brokerUrl), api: known(options.apiUrl) })
   const { clientId, scope } = options
@@ -53,14 +53,14 @@ export async function startOtherSiteDemo(options: OtherSiteDemoOptions): Promise
   return { url, redirectUri: `${url}callback`, port: server.port, close: () => server.close() }
 }
 
-/** The browser bundle as it was published. */
+/** The published browser bundle, unchanged. */
 async function library(): Promise<Served> {
   const entry = createRequire(import.meta.url).resolve('oidc-client-ts')
   const file = path.join(path.dirname(entry), '..', 'browser', 'oidc-client-ts.min.js')
   return { type: 'text/javascript', body: await readFile(file, 'utf8') }
 }
 
-/** Script from here and from nowhere else. A frame of its own, and the broker in it: how a library asks silently. */
+/** Scripts of this origin only. Frames of this origin and of the broker: the library signs in silently in a frame. */
 function contentPolicy({ broker, api }: { broker: string; api: string }): string {
   return [
     "default-src 'none'",

@@ -12,15 +12,15 @@ export interface Served {
 }
 
 export interface PageServerOptions {
-  /** What listens, for the sentence when its port is taken. */
+  /** Name of the part, for the error about a port that is in use. */
   readonly name: string
   readonly port: number
   readonly contentPolicy: () => string
-  /** By path; a file is made when it is asked for. */
+  /** By path; a file is made when it is requested. */
   readonly files: Readonly<Record<string, () => Served | Promise<Served>>>
 }
 
-/** @throws {LocalError} when the port is taken */
+/** @throws {LocalError} when the port is in use */
 export function startPageServer({ name, port, contentPolicy, files }: PageServerOptions): Promise<LocalServer> {
   return listen({
     name,
@@ -45,14 +45,14 @@ export function startPageServer({ name, port, contentPolicy, files }: PageServer
   })
 }
 
-/** A page's script is TypeScript like all else here; browsers get it with its types taken out. */
+/** A page's script is TypeScript; browsers receive it without its types. */
 export async function browserScript(file: string): Promise<Served> {
   const source = await readFile(path.join(import.meta.dirname, file), 'utf8')
   const { code } = await transform(source, { loader: 'ts', format: 'esm', target: 'es2022' })
   return { type: 'text/javascript', body: code }
 }
 
-/** What a page's script is told, as attributes for `body`; escaped. */
+/** Configuration of a page's script, as attributes for `body`; escaped. */
 export function dataAttributes(values: Readonly<Record<string, string>>): string {
   return Object.entries(values)
     .map(([name, value]) => `data-${dashed(name)}="${escapeHtml(value)}"`)

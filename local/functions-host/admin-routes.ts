@@ -8,14 +8,14 @@ import type { Invocation } from './invoke.ts'
 import type { LoadedFunction } from './load-bundle.ts'
 import type { RpcTypedData } from './rpc.ts'
 
-/** Runs a function to its end; it has logged a failure before it throws. */
+/** Runs a function to its end; logs a failure before it throws. */
 export type Run = (fn: LoadedFunction, invocation: Invocation) => Promise<unknown>
 
 const adminBody = z.object({ input: z.optional(z.unknown()) })
 
 /**
- * `POST /admin/functions/NAME` with `{"input": …}`. Unlike in Azure the answer waits for the function, so that
- * whoever fires it learns how it went: 202 when it went well, 500 when it failed.
+ * `POST /admin/functions/NAME` with `{"input": …}`. Unlike in Azure the answer waits for the function, and
+ * reports the outcome: 202 when it succeeded, 500 when it failed.
  *
  * @param input for a timer, members of its object; for Event Grid, the event (or the JSON text of one)
  */
@@ -47,13 +47,13 @@ export async function deliverEvents(
   return await outcome(Promise.all(events.map((event) => run(fn, invocationOf(fn, event)))))
 }
 
-/** What a function gets at `runOnStartup`, or when it is fired without input. */
+/** The input of a function at `runOnStartup`, or when it is fired without input. */
 export function invocationOf(fn: LoadedFunction, input?: unknown): Invocation {
   switch (fn.trigger.type.toLowerCase()) {
     case 'timertrigger':
       return { input: json(timerObject(isObject(input) ? input : {})) }
     case 'eventgridtrigger':
-      // The event reaches the function as it is; of the copy in the metadata the library changes the case.
+      // The event reaches the function as it is; the library changes the case of the copy in the metadata.
       return { input: json(input ?? {}), triggerMetadata: { data: json(isObject(input) ? input.data : null) } }
     default:
       return { input: json(input ?? {}) }
@@ -79,7 +79,7 @@ async function outcome(run: Promise<unknown>): Promise<Answer> {
   )
 }
 
-/** The body as JSON; `undefined` where there is none or it isn't. */
+/** The body as JSON; `undefined` where there is none or it is not JSON. */
 export async function readJson(request: http.IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk as Buffer)

@@ -3,9 +3,9 @@ import path from 'node:path'
 import * as esbuild from 'esbuild'
 
 /**
- * Writes the host's program, which takes the arguments of `main.ts`.
+ * Writes the host's program, which accepts the arguments of `main.ts`.
  *
- * @param outfile ends in `.mjs`; `hostProgram` of `startHostProcess` takes it
+ * @param outfile ends in `.mjs`; pass it to `startHostProcess` as `hostProgram`
  */
 export async function bundleFunctionsHost(outfile: string): Promise<void> {
   await esbuild.build({

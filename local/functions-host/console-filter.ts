@@ -23,7 +23,7 @@ export function filterConsole(text: string, levels: Readonly<Record<string, stri
 }
 
 /**
- * From now on standard error of this process shows only the lines that the host keeps.
+ * After this call, standard error of this process shows only the lines that the host keeps.
  *
  * @param levels `logging.logLevel` of host.json
  * @returns writes to standard error without the filter, for the host's own lines

@@ -1,6 +1,6 @@
 /**
- * `@azure/functions-core`: no package, but what the Node worker supplies by patching `Module.prototype.require`.
- * The same names as the real one and nothing more, so that a bundle which leans on anything else fails here too.
+ * `@azure/functions-core`: no package: the Node worker supplies it by patching `Module.prototype.require`.
+ * It has the names of the real one and no others, so that a bundle that uses any other name fails here too.
  */
 import { Module } from 'node:module'
 import path from 'node:path'
@@ -15,7 +15,7 @@ import type {
 } from './rpc.ts'
 import type { WriteLog } from './log.ts'
 
-/** Of the host and worker whose behaviour this one follows. */
+/** Versions of the host and the worker that this one emulates. */
 const hostVersion = '4.1037.0'
 const workerVersion = '3.9.0'
 
@@ -27,14 +27,14 @@ export interface RegisteredFunction {
   readonly callback: FunctionCallback
 }
 
-/** One function app in this process: what it has registered, and the module that it registers with. */
+/** One function app in this process: its registrations, and the module that it registers with. */
 export class App {
-  /** By id, which is the name unless the function says otherwise. */
+  /** By id, which is the name unless the function sets another. */
   readonly functions = new Map<string, RegisteredFunction>()
   readonly appHookData: Record<string, unknown> = {}
   readonly appLevelHookData: Record<string, unknown> = {}
   programmingModel: ProgrammingModel | undefined
-  /** Set once start-up is over: whoever registers later is refused. */
+  /** Set after start-up: later registrations are refused. */
   locked = false
   readonly #hooks: Record<HookName, Hook[]> = {
     appStart: [],
@@ -49,7 +49,7 @@ export class App {
     this.#write = write
   }
 
-  /** The module that `require('@azure/functions-core')` answers with. */
+  /** The module that `require('@azure/functions-core')` returns. */
   readonly coreModule = {
     version: workerVersion,
     hostVersion,
@@ -64,7 +64,7 @@ export class App {
     Disposable,
   }
 
-  /** So that a caller need not build a context that nobody looks at. */
+  /** Lets a caller skip a context that no hook would read. */
   hasHooks(name: HookName): boolean {
     return this.#hooks[name].length > 0
   }
@@ -88,7 +88,7 @@ export class App {
       for (const hook of this.#hooks.log) hook(context)
       if (category === 'user') Object.assign(line, { level: context.level, message: context.message })
     } catch {
-      // The real worker goes on as well: a hook must not be able to swallow the worker's own lines.
+      // The real worker ignores it too: a hook must not suppress the worker's own lines.
     }
     this.#write({
       ...line,
@@ -145,7 +145,7 @@ class Disposable {
   }
 }
 
-/** The worker marks its own errors so; `@azure/functions` looks at the mark. */
+/** The worker marks its own errors so; `@azure/functions` reads the mark. */
 function systemError(error: Error): Error {
   return Object.assign(error, { isAzureFunctionsSystemError: true })
 }

@@ -1,4 +1,4 @@
-/** The objects that hooks get: what they carry may be changed, not replaced. */
+/** The objects for hooks: a hook may change their content, but not replace a property. */
 
 /** An object with these properties, each of which throws when it is assigned to. */
 export function hookContext<T extends Record<string, unknown>>(properties: T): Readonly<T> {

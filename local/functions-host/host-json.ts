@@ -27,18 +27,18 @@ const schema = z.object({
 export interface HostJson {
   /** Without slashes around it; `api` where host.json names none. */
   readonly routePrefix: string
-  /** Added to an answer that doesn't set them itself. */
+  /** Added to an answer that does not set them itself. */
   readonly customHeaders: Readonly<Record<string, string>>
   readonly logLevels: Readonly<Record<string, string>>
-  /** How long a function may run before its worker ends; `undefined` where host.json names none. */
+  /** Time limit of a function, after which its worker ends; `undefined` where host.json names none. */
   readonly functionTimeoutMilliseconds: number | undefined
 }
 
 /**
- * Reads `host.json` of a built bundle. `hsts` is not looked at: loopback has no TLS to insist on.
+ * Reads `host.json` of a built bundle. `hsts` is ignored: loopback has no TLS.
  *
  * @param settings app settings; the host lets one override a value of host.json
- * @throws {LocalError} when it is missing or isn't what the host takes
+ * @throws {LocalError} when it is missing or the host would refuse it
  */
 export async function readHostJson(
   folder: string,
@@ -51,7 +51,7 @@ export async function readHostJson(
   const parsed = schema.safeParse(parseJson(text, file))
   if (!parsed.success) {
     const where = parsed.error.issues.map((issue) => issue.path.join('.') || 'the file').join(', ')
-    throw new LocalError(`${file} is not a host.json of version 2.0: look at ${where}.`)
+    throw new LocalError(`${file} is not a host.json of version 2.0: correct ${where}.`)
   }
   const { data } = parsed
   return {

@@ -26,19 +26,19 @@ import type { RpcInvocationResponse } from './rpc.ts'
 export interface FunctionsHostOptions {
   /** Folder of a built bundle (`build()`). A process can load each folder once. */
   readonly bundle: string
-  /** 0 takes a free one. */
+  /** 0 selects a free one. */
   readonly port: number
-  /** Opens `authLevel: 'function'`; any of them does. Made up where left out. */
+  /** Any of them opens `authLevel: 'function'`. The default is a random key. */
   readonly functionKeys?: Readonly<Record<string, string>>
-  /** Opens everything, the admin route included. Made up where left out. */
+  /** Opens every route, the admin route included. The default is a random key. */
   readonly masterKey?: string
   /** Settings of the host itself (`AzureWebJobs…`); the bundle reads `process.env`. */
   readonly settings?: Readonly<Record<string, string | undefined>>
-  /** Where log lines go; standard error where left out. */
+  /** Receives the log lines; the default is standard error. */
   readonly write?: (text: string) => void
-  /** Called when the real worker would end: a function ran past `functionTimeout`. Ends the process where left out. */
+  /** Called when the real worker would end: a function ran past `functionTimeout`. The default ends the process. */
   readonly endProcess?: (reason: string) => void
-  /** How long the `appTerminate` hooks may take, in milliseconds; as long as the real host waits where left out. */
+  /** Time limit of the `appTerminate` hooks, in milliseconds; the default is that of the real host. */
   readonly terminateWithin?: number
 }
 
@@ -48,7 +48,7 @@ export interface FunctionsHost {
   readonly masterKey: string
   readonly functionKey: string
   readonly functions: readonly ServedFunction[]
-  /** Lets requests in flight finish, then runs the `appTerminate` hooks, waits for neither for ever, and frees the port. */
+  /** Lets requests in flight finish, then runs the `appTerminate` hooks, each within a time limit, and frees the port. */
   close(): Promise<void>
 }
 
@@ -63,7 +63,7 @@ export interface ServedFunction {
 /**
  * Loads a bundle and serves it on loopback.
  *
- * @throws {LocalError} when there is no bundle, its host.json is no good, or the port is taken
+ * @throws {LocalError} when there is no bundle, its host.json is invalid, or the port is in use
  */
 export async function startFunctionsHost(options: FunctionsHostOptions): Promise<FunctionsHost> {
   const settings = options.settings ?? process.env
@@ -83,7 +83,7 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
     bundle: undefined,
     isSampled: createSampler(settings),
   }
-  // Listening comes first: a port that is taken is said before the broker's own start-up lines.
+  // Listening comes first: a port that is in use is reported before the broker's own start-up lines.
   const server = await listen({
     name: 'broker',
     port: options.port,
@@ -136,7 +136,7 @@ async function serve(
   try {
     writeAnswer(request, response, answer, host.hostJson.customHeaders)
   } catch (error) {
-    // A header that Node itself refuses; what was set before it is gone with the headers.
+    // Node itself refuses a header; all headers that were set before it are removed.
     host.write({ level: 'error', message: `The answer could not be written: ${inspect(error)}` })
     for (const name of response.getHeaderNames()) response.removeHeader(name)
     response.writeHead(500).end()
@@ -259,7 +259,7 @@ async function answerBuiltIn(
 function fireAtStart(host: Host, bundle: LoadedBundle, work: InFlight): void {
   const unfired = bundle.functions.filter((fn) => !fn.http).map(({ name }) => name)
   if (unfired.length > 0) {
-    const message = `The host fires no ${unfired.join(', ')} by itself: POST /admin/functions/NAME does, with the master key.`
+    const message = `The host does not fire ${unfired.join(', ')} by itself. To fire a function: POST /admin/functions/NAME with the master key.`
     host.write({ level: 'information', message })
   }
   for (const fn of bundle.functions) {
@@ -268,7 +268,7 @@ function fireAtStart(host: Host, bundle: LoadedBundle, work: InFlight): void {
   }
 }
 
-/** The real host ends a worker that has not ended by itself five seconds after it was told to. */
+/** The real host ends a worker that has not ended by itself five seconds after the request to do so. */
 const terminationGrace = 5_000
 
 async function terminate({ app }: LoadedBundle, write: WriteLog, milliseconds: number): Promise<void> {
@@ -281,7 +281,7 @@ async function terminate({ app }: LoadedBundle, write: WriteLog, milliseconds: n
   })
 }
 
-/** What is under way, so that an end can wait for it. */
+/** Tracks running work, so that a shutdown can wait for it. */
 class InFlight {
   draining = false
   readonly #running = new Set<Promise<unknown>>()

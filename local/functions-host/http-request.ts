@@ -1,4 +1,4 @@
-/** Turns a request on the wire into the worker's message, with the changes that Kestrel and the host make on the way. */
+/** Turns a request on the wire into the worker's message, with the changes that Kestrel and the host make. */
 import type http from 'node:http'
 
 import type { RpcHttpData } from './rpc.ts'
@@ -9,7 +9,7 @@ const largestBody = 100 * 1024 * 1024
 const longestRequestLine = 8 * 1024
 const mostHeaders = 100
 
-/** Thrown where the real host answers by itself, before a function runs. */
+/** A request that the real host answers by itself, before a function runs. */
 export class RefusedRequest extends Error {
   readonly status: 400 | 414 | 431 | 500
 
@@ -60,10 +60,10 @@ function checkHost({ headers, rawHeaders }: http.IncomingMessage): void {
 }
 
 /**
- * Builds the message that the worker gets. The body comes only with a `content-length`: without HTTP streaming the
+ * Builds the message for the worker. The body comes only with a `content-length`: without HTTP streaming the
  * real host reads no other, so a chunked one arrives empty.
  *
- * @throws {RefusedRequest} when the body is larger than the host takes
+ * @throws {RefusedRequest} when the body is larger than the host accepts
  */
 export async function toRpcHttp(
   received: ReceivedRequest,
@@ -71,7 +71,7 @@ export async function toRpcHttp(
   parameters: Readonly<Record<string, string>>,
 ): Promise<RpcHttpData> {
   const length = Number(received.headers.get('content-length') ?? 0)
-  if (length > largestBody) throw new RefusedRequest(500, `A body of ${length} bytes: the host takes 100 MB.`)
+  if (length > largestBody) throw new RefusedRequest(500, `A body of ${length} bytes: the host accepts 100 MB.`)
   return {
     method: received.method,
     url: `http://${received.headers.get('host') ?? ''}${encodePath(received.path)}${received.search}`,
@@ -99,7 +99,7 @@ function nullable(values: ReadonlyMap<string, string>): Record<string, { value: 
   return Object.fromEntries([...values].map(([name, value]) => [name, { value }]))
 }
 
-/** Names differ by more than their case in neither headers nor query; the first spelling stays. */
+/** Names of headers and of query parameters are compared without case; the first spelling stays. */
 function joinRepeated(pairs: Iterable<readonly [string, string]>): Map<string, string> {
   const joined = new Map<string, string>()
   const spelling = new Map<string, string>()
@@ -122,7 +122,7 @@ function* headerPairs({ rawHeaders }: http.IncomingMessage): Generator<readonly 
   }
 }
 
-/** Kestrel reads header values as UTF-8 and refuses what isn't; Node hands them over byte by byte. */
+/** Kestrel reads header values as UTF-8 and refuses other bytes; Node passes them on byte by byte. */
 function utf8(latin1: string): string {
   // eslint-disable-next-line no-control-regex -- ASCII is the same in both
   if (/^[\x00-\x7f]*$/.test(latin1)) return latin1
@@ -142,7 +142,7 @@ function withoutDotSegments(path: string): string {
   return new URL(`http://host${path.startsWith('/') ? path : `/${path}`}`).pathname
 }
 
-/** Percent-encoding is undone except for `%2F`, which would otherwise be taken for a separator. */
+/** Decodes percent-encoding except for `%2F`, which would otherwise become a separator. */
 function decodePath(path: string): string {
   return path.replace(/(?:%(?!2f)[0-9a-f]{2})+/gi, (encoded) => {
     try {
@@ -153,7 +153,7 @@ function decodePath(path: string): string {
   })
 }
 
-/** What `decodePath` made, written as a URL again: `%2F` (and any other `%` with two hex digits) stands as it is. */
+/** Encodes the result of `decodePath` for a URL: `%2F` (and any other `%` with two hex digits) stays as it is. */
 function encodePath(path: string): string {
   return path.replace(/%(?![0-9a-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]+/gi, (text) =>
     encodeURIComponent(text.toWellFormed()),

@@ -1,4 +1,4 @@
-/** From the worker's response to one on the wire, with what the host and Kestrel do to it on the way. */
+/** Converts the worker's response to one on the wire, with the changes that the host and Kestrel make. */
 import type http from 'node:http'
 
 import type { RpcHttpCookie, RpcHttpData, RpcTypedData } from './rpc.ts'
@@ -11,14 +11,14 @@ export interface Answer {
   readonly body: Uint8Array
 }
 
-/** An answer of the host's own, without a body unless one is given. */
+/** An answer of the host itself; the body is optional. */
 export function bare(status: number, body = '', contentType?: string): Answer {
   const headers = new Map(contentType === undefined ? [] : [['content-type', contentType]])
   return { status, headers, cookies: [], body: Buffer.from(body) }
 }
 
 /**
- * @param returned `returnValue` of the invocation; nothing at all is 204
+ * @param returned `returnValue` of the invocation; no value at all is 204
  * @throws {Error} where Kestrel refuses a header, which a caller sees as 500
  */
 export function toAnswer(returned: RpcTypedData | null | undefined): Answer {
@@ -77,7 +77,7 @@ function checkHeader(name: string, value: string): void {
 
 /**
  * Writes the answer. `content-length` and `transfer-encoding` that a function set itself go out as they are, and
- * where they are untrue the connection ends in the middle of the answer: as with Kestrel, and not for a test to miss.
+ * where they are wrong the connection ends in the middle of the answer, as with Kestrel, so that tests detect it.
  */
 export function writeAnswer(
   request: http.IncomingMessage,

@@ -19,7 +19,7 @@ export interface Invocation {
   readonly traceContext?: RpcTraceContext
 }
 
-/** What hooks may replace, beside what both kinds of them may only look at. */
+/** The members that hooks may replace; all other members are read-only. */
 interface Before {
   functionCallback: FunctionCallback
   inputs: unknown[]
@@ -30,7 +30,7 @@ interface After {
   error: unknown
 }
 
-/** @throws whatever the function, a hook or the conversion of its answer throws */
+/** @throws the errors of the function, of a hook or of the conversion of the answer */
 export async function invoke(
   { app }: LoadedBundle,
   fn: LoadedFunction,
@@ -96,7 +96,7 @@ export function newTraceContext(isSampled: IsSampled, traceParent?: string, trac
   }
 }
 
-/** Drawn in advance, as `randomUUID` does: each call of the generator costs as much as 4 KB of it. */
+/** Random bytes in advance, as in `randomUUID`: one call of the generator costs as much as 4 KB of its output. */
 const pool = { bytes: Buffer.alloc(0), used: 0 }
 
 function randomHex(bytes: number): string {
@@ -107,7 +107,7 @@ function randomHex(bytes: number): string {
   return pool.bytes.toString('hex', pool.used, (pool.used += bytes))
 }
 
-/** Written when it is read: the host makes it outside the worker, and the library looks at it for no HTTP function. */
+/** Formatted only when it is read: the real host does it outside the worker, and the library reads it for no HTTP function. */
 class SystemMetadata implements RpcTypedData {
   readonly #name: string
   #json: string | undefined

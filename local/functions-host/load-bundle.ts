@@ -1,4 +1,4 @@
-/** Loads a built bundle as the Node worker does, and sorts out what the host refuses of it. */
+/** Loads a built bundle as the Node worker does, and removes the functions that the host refuses. */
 import { existsSync } from 'node:fs'
 import { glob, readFile, realpath } from 'node:fs/promises'
 import path from 'node:path'
@@ -18,7 +18,7 @@ import type { RpcBinding } from './rpc.ts'
 export interface LoadedFunction extends RegisteredFunction {
   readonly name: string
   readonly trigger: RpcBinding & { readonly type: string }
-  /** The name of the trigger's binding: the one input that a function gets. */
+  /** The name of the trigger's binding: the only input of a function. */
   readonly triggerName: string
   readonly http: HttpTrigger | undefined
   /** `AzureWebJobs.NAME.Disabled` in the settings. */
@@ -34,9 +34,9 @@ export interface HttpTrigger {
 
 export interface LoadedBundle {
   readonly app: App
-  /** In the order in which the host asks them: by name, case ignored. Empty where loading failed. */
+  /** In the order in which the host matches them: by name, case ignored. Empty where loading failed. */
   readonly functions: readonly LoadedFunction[]
-  /** Forgets the bundle's app, so that its `require` no longer finds one. */
+  /** Removes the bundle's app, so that its `require` no longer finds one. */
   readonly unload: () => void
 }
 
@@ -44,7 +44,7 @@ const packageJson = z.object({ main: z.string() })
 
 /**
  * Imports the entry files that package.json's `main` names (a glob) and runs the `appStart` hooks.
- * One file that throws, or a name used twice, leaves no function at all, as in Azure: said loudly, not thrown.
+ * One file that throws, or a name used twice, leaves no function at all, as in Azure: logged as an error, not thrown.
  *
  * @throws {LocalError} when there is no bundle, or this process has loaded it before
  */
@@ -73,7 +73,7 @@ export async function loadBundle(
     const text = failure instanceof Error ? (failure.stack ?? failure.message) : inspect(failure)
     write({
       level: 'error',
-      message: `Loading ${dist} failed, so that it has no functions: every route answers 404.\n${text}`,
+      message: `Loading ${dist} failed, so the app has no functions: every route answers 404.\n${text}`,
     })
     return { app, functions: [], unload: forget }
   }
@@ -156,7 +156,7 @@ const httpTrigger = z.object({
 
 function indexHttp(name: string, trigger: RpcBinding, before: readonly LoadedFunction[]): HttpTrigger {
   const { route, methods = ['GET', 'POST'], authLevel = 'anonymous' } = z.parse(httpTrigger, trigger)
-  // An empty route is the function's name: that is why `/` needs a template that matches nothing.
+  // An empty route means the function's name, so `/` needs a template that matches only the empty path.
   const text = route === undefined || route.trim() === '' ? name : route
   const bare = text.replace(/^\/+|\/+$/g, '').toLowerCase()
   if (bare.startsWith('admin') || bare.startsWith('runtime')) {

@@ -16,8 +16,8 @@ const severity: readonly LogLevel[] = ['trace', 'debug', 'information', 'warning
 /**
  * Writes `[time] function invocationId: message`, with the level named from `warning` up.
  *
- * @param levels `logging.logLevel` of host.json: the longest category that begins a line's own decides;
- *   this host's own lines are under none but `default`
+ * @param levels `logging.logLevel` of host.json: the longest category that is a prefix of the line's
+ *   category applies; lines of this host itself are under `default` only
  */
 export function createLog(
   levels: Readonly<Record<string, string>>,

@@ -1,5 +1,5 @@
 /**
- * The functions host as a process of its own: `node local/functions-host/main.ts --dist dist --port 7071`.
+ * The functions host as a process: `node local/functions-host/main.ts --dist dist --port 7071`.
  * It writes one line of JSON to standard output when it is ready, and everything else to standard error. SIGINT ends it
  * after its requests and hooks, SIGTERM at once.
  */
@@ -10,15 +10,15 @@ import { filterStandardError } from './console-filter.ts'
 import { readHostJson } from './host-json.ts'
 import { startFunctionsHost } from './host.ts'
 
-// Standard output holds the one line for programs; the console of the bundle must not mix with it.
+// Standard output has one line, for programs; the console of the bundle must not write to it.
 console.log = console.info = console.debug = console.error
 
-/** Without the filter for the worker's lines. */
+/** Writes without the filter for the worker's lines. */
 let write = (text: string): void => void process.stderr.write(text)
 
 process.on('uncaughtException', (error: unknown) => {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  write(`The worker ends, and everything in its memory is lost: an error without a handler.\n${text}\n`)
+  write(`The worker ends, and its memory is lost, because of an error without a handler.\n${text}\n`)
   process.exit(1)
 })
 
@@ -31,7 +31,7 @@ try {
   })
   const port = Number(values.port)
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new LocalError(`--port takes a number from 0 to 65535, not "${values.port}".`)
+    throw new LocalError(`--port must be a number from 0 to 65535, not "${values.port}".`)
   }
   // Keys come from the environment: every user of the machine can read a command line.
   const { FUNCTIONS_HOST_MASTER_KEY: masterKey, FUNCTIONS_HOST_FUNCTION_KEY: functionKey } = process.env
@@ -44,16 +44,16 @@ try {
     ...(functionKey ? { functionKeys: { default: functionKey } } : {}),
   })
 
-  let ending = false
+  let isShuttingDown = false
   const end = () => {
-    if (ending) return
-    ending = true
+    if (isShuttingDown) return
+    isShuttingDown = true
     void host.close().finally(() => process.exit(0))
   }
   process.on('SIGINT', end)
   // The parent that opened the IPC channel has ended.
   process.on('disconnect', end)
-  // The real host ignores it until the platform kills the process: no request finishes, no hook runs, nothing is sent.
+  // The real host ignores it until the platform kills the process: no request finishes, no hook runs, and no telemetry is sent.
   process.on('SIGTERM', () => process.exit(0))
 
   const { url, functions } = host

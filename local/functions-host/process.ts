@@ -1,4 +1,4 @@
-/** The functions host as a child process that comes back when its worker ends, as Azure brings a worker back. */
+/** The functions host as a child process that restarts when its worker ends, as Azure restarts a worker. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -12,17 +12,17 @@ import { LocalError } from '../http-server.ts'
 export interface HostProcessOptions {
   /** Folder of a built bundle. */
   readonly dist: string
-  /** 0 takes a free one, and keeps it when the host comes back. */
+  /** 0 selects a free one; a restart keeps it. */
   readonly port: number
-  /** All that the bundle finds in `process.env`. */
+  /** The complete `process.env` of the bundle. */
   readonly env: Readonly<Record<string, string | undefined>>
   readonly masterKey?: string
   readonly functionKey?: string
-  /** In place of the sources: what `bundleFunctionsHost` wrote, which starts in half the time. */
+  /** The output of `bundleFunctionsHost`, used in place of the sources: it starts in half the time. */
   readonly hostProgram?: string
-  /** For Node itself: `--inspect=9229`, say. */
+  /** Options of Node itself, for example `--inspect=9229`. */
   readonly nodeArguments?: readonly string[]
-  /** Where the host's log lines go; this process' standard error where left out. */
+  /** Receives the host's log lines; the default is standard error of this process. */
   readonly write?: (text: string) => void
 }
 
@@ -41,11 +41,11 @@ const readyLine = z.object({
   ),
 })
 
-/** What the host prints when it is ready. */
+/** The line that the host prints when it is ready. */
 export type HostReady = z.infer<typeof readyLine>
 
 export interface HostProcess extends HostReady {
-  /** Of the process that serves now. */
+  /** Id of the process that serves now. */
   readonly pid: number | undefined
   /** Ends it and starts it again, on the same port and with the same keys. */
   restart(): Promise<void>
@@ -53,14 +53,14 @@ export interface HostProcess extends HostReady {
   close(): Promise<void>
 }
 
-/** Azure needs about as long to bring a worker back. */
+/** Azure needs about as long to restart a worker. */
 const pauseBeforeRestart = 350
 const restartsInARow = 5
 
 /**
  * Starts the host and waits until it serves.
  *
- * @throws {LocalError} when it ends before that; the message is what it said
+ * @throws {LocalError} when it ends before that; the message is its standard error
  */
 export async function startHostProcess(options: HostProcessOptions): Promise<HostProcess> {
   const write = options.write ?? ((text) => void process.stderr.write(text))
@@ -74,7 +74,7 @@ export async function startHostProcess(options: HostProcessOptions): Promise<Hos
   const { ready } = current
   let wanted = true
   let failures = 0
-  /** A restart under way, so that an end in the middle of it leaves nothing running. */
+  /** A restart in progress, so that a shutdown during it leaves no process running. */
   let coming: Promise<void> = Promise.resolve()
 
   const watchOver = (running: Running): void => {
@@ -83,7 +83,7 @@ export async function startHostProcess(options: HostProcessOptions): Promise<Hos
       if (!wanted || current !== running) return
       failures = Date.now() - since > 10_000 ? 1 : failures + 1
       if (failures > restartsInARow) {
-        write(`The broker has ended ${failures} times in a row and is left alone.\n`)
+        write(`The broker has ended ${failures} times in a row and is not restarted.\n`)
         return
       }
       coming = wait(pauseBeforeRestart).then(() => replace('The broker is back.\n'))
@@ -108,7 +108,7 @@ export async function startHostProcess(options: HostProcessOptions): Promise<Hos
     },
     restart: async () => {
       const before = current
-      // No longer the current one, so that its end isn't taken for a crash.
+      // No longer the current one, so its end does not count as a crash.
       current = { ...before }
       await end(before)
       failures = 0
@@ -140,7 +140,7 @@ async function startChild(options: HostProcessOptions, write: (text: string) => 
       options.hostProgram ?? path.join(import.meta.dirname, 'main.ts'),
       ...['--dist', options.dist, '--port', String(options.port)],
     ],
-    // The channel is never used: by its end the child learns that this process has ended, however it did.
+    // The channel is never used: when it closes, the child learns that this process has ended for any reason.
     { env: options.env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] },
   )
   const ended = once(child, 'close')

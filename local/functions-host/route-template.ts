@@ -22,8 +22,8 @@ export interface RouteTemplate {
   /**
    * Matches a request's path without regard to case.
    *
-   * @param path what `splitPath` made of it
-   * @returns the parameters that have a value, or `undefined` where the path isn't this route's
+   * @param path the result of `splitPath`
+   * @returns the parameters that have a value, or `undefined` where the path does not match
    */
   match(path: readonly string[]): Record<string, string> | undefined
 }
@@ -47,7 +47,7 @@ export function parseRouteTemplate(text: string): RouteTemplate {
   return { text, match: (path) => (path.length > most ? undefined : matchSegments(parsed, path)) }
 }
 
-/** Once for each template: every request is held against every route until one fits. */
+/** Compiled once for each template: a request is matched against the routes until one fits. */
 function compileSegment(parts: readonly Part[]): Segment {
   const pattern = parts.map((part) => (typeof part === 'string' ? escapeRegExp(part) : '(.+)')).join('')
   return {
@@ -140,7 +140,7 @@ function matchSegments(template: readonly Segment[], segments: readonly string[]
     if (value === undefined || value === '') {
       if (!parameter || !mayBeAbsent(parameter)) return undefined
       if (parameter.fallback !== undefined) values[parameter.name] = parameter.fallback
-      // An empty segment in the middle (`a//b`) is no absent one.
+      // An empty segment in the middle (`a//b`) does not count as absent.
       if (value === '' && !parameter.catchAll && index < segments.length - 1) return undefined
     } else if (!matchParts(segment, value, values)) return undefined
     if (parameter?.catchAll) return values
@@ -166,7 +166,7 @@ function escapeRegExp(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 
-/** `a/{b:regex(^x/y$)}` has one slash outside its braces. Parentheses count too: a constraint's `:` or `=` ends nothing. */
+/** `a/{b:regex(^x/y$)}` has one slash outside its braces. Parentheses count too: a `:` or `=` inside a constraint is no separator. */
 function splitOutsideBraces(text: string, separator: string): string[] {
   const pieces: string[] = []
   let depth = 0

@@ -1,6 +1,6 @@
 /**
  * The shapes that host and worker exchange, as far as HTTP, timer, warm-up and Event Grid functions use them.
- * Names as in the worker's own `@azure/functions-core`, whose types are not published.
+ * The names are those of the worker's `@azure/functions-core`, which has no published types.
  */
 
 export interface RpcTypedData {
@@ -35,7 +35,7 @@ export interface RpcHttpCookie {
   expires?: { value?: { seconds?: number } }
   secure?: { value?: boolean }
   httpOnly?: { value?: boolean }
-  /** `none` means that the function said nothing, `explicitNone` that it said None. */
+  /** `none`: the function set no level. `explicitNone`: it set None. */
   sameSite?: 'none' | 'lax' | 'strict' | 'explicitNone'
   maxAge?: { value?: number }
 }
@@ -77,7 +77,7 @@ export type FunctionCallback = (...args: unknown[]) => unknown
 export type LogLevel = 'trace' | 'debug' | 'information' | 'warning' | 'error' | 'critical' | 'none'
 export type LogCategory = 'user' | 'system' | 'customMetric'
 
-/** What the worker hands to the programming model for one invocation. */
+/** The worker's arguments to the programming model for one invocation. */
 export interface CoreInvocationContext {
   invocationId: string
   request: RpcInvocationRequest
@@ -92,7 +92,7 @@ export interface InvocationModel {
   getResponse(context: unknown, result: unknown): Promise<RpcInvocationResponse>
 }
 
-/** What `@azure/functions` registers itself as. */
+/** The object that `@azure/functions` registers. */
 export interface ProgrammingModel {
   name: string
   version: string

@@ -1,5 +1,5 @@
 /**
- * Which requests the host marks as sampled. The exporter of the real host keeps about five traces a second, and a worker
+ * Decides which requests the host marks as sampled. The exporter of the real host keeps about five traces a second, and a worker
  * sees the decision in the flags of `traceparent`.
  */
 import { performance } from 'node:perf_hooks'

@@ -1,13 +1,13 @@
-/** The app registrations of the local tenant, and which certificates each has. */
+/** The app registrations of the local tenant, and the certificates of each. */
 import { createHash, randomUUID, X509Certificate } from 'node:crypto'
 import { GraphError } from './graph-error.ts'
 
-/** A certificate at an application, as Graph's `keyCredential` has it, and since when the provider knows. */
+/** A certificate of an application, as in Graph's `keyCredential`, and the time from which the provider accepts it. */
 export interface KeyCredential {
   readonly keyId: string
   readonly der: Buffer
   readonly displayName: string
-  /** Milliseconds since the epoch: what Graph has answered takes a while to reach every token endpoint. */
+  /** Milliseconds since the epoch: a change at Graph reaches the token endpoints with a delay. */
   readonly effectiveAt: number
 }
 
@@ -22,7 +22,7 @@ export interface Application {
 export class Applications {
   readonly #applications = new Map<string, Application>()
   readonly #keys = new Map<string, KeyCredential[]>()
-  /** Taken away at Graph, and still accepted at the provider until then. */
+  /** Removed at Graph; the provider accepts it until then. */
   readonly #leaving: { readonly appId: string; readonly key: KeyCredential; readonly until: number }[] = []
 
   constructor(applications: readonly Application[] = []) {
@@ -49,12 +49,12 @@ export class Applications {
     throw new GraphError(404, 'Request_ResourceNotFound', `Resource '${objectId}' does not exist.`)
   }
 
-  /** In the order of their coming. */
+  /** In the order of their registration. */
   keysOf({ id }: Application): readonly KeyCredential[] {
     return this.#keys.get(id.toLowerCase()) ?? []
   }
 
-  /** What an administrator does by hand, and a deployment. */
+  /** Registers a certificate as an administrator or a deployment does. */
   register(application: Application, der: Uint8Array, { displayName = '', effectAfterMs = 0 } = {}): KeyCredential {
     const key = { keyId: randomUUID(), der: Buffer.from(der), displayName, effectiveAt: Date.now() + effectAfterMs }
     this.#keys.set(application.id.toLowerCase(), [...this.keysOf(application), key])
@@ -74,7 +74,7 @@ export class Applications {
     return true
   }
 
-  /** What the token endpoint accepts from this application now. */
+  /** The certificates that the token endpoint accepts from this application now. */
   acceptedCertificates(appId: string): readonly Uint8Array[] {
     const now = Date.now()
     const application = this.all.find((one) => one.appId === appId)
@@ -84,7 +84,7 @@ export class Applications {
   }
 }
 
-/** As Graph writes it; the certificate itself only where it was asked for. */
+/** In Graph's form; with the certificate itself only where the request selects it. */
 export function keyCredentialJson({ keyId, der, displayName }: KeyCredential, withKey = false): object {
   const certificate = new X509Certificate(der)
   return {

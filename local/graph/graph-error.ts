@@ -1,4 +1,4 @@
-/** Refusals in the JSON that Microsoft Graph gives them. */
+/** Refusals in the JSON form of Microsoft Graph. */
 export class GraphError extends Error {
   readonly status: number
   readonly code: string

@@ -1,6 +1,6 @@
 /**
- * The part of Microsoft Graph that the broker and its deployment speak to, over https on loopback: a router, whose
- * rows come from the files beside it, and the applications that they share. Not deployed.
+ * The part of Microsoft Graph that the broker and its deployment call, over https on loopback: a router with the rows
+ * of the files beside it, and the applications that they share. Not deployed.
  */
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -15,10 +15,10 @@ import { GraphError } from './graph-error.ts'
 import { keyRoutes } from './keys.ts'
 import type { KeySettings } from './keys.ts'
 
-/** One call, after its token was found to be good. */
+/** One call with a valid token. */
 export interface GraphCall {
   readonly caller: Identity
-  /** What the path's pattern caught, decoded. */
+  /** The groups of the path's pattern, decoded. */
   readonly parameters: readonly string[]
   readonly query: URLSearchParams
   readonly headers: IncomingMessage['headers']
@@ -32,16 +32,16 @@ export interface GraphAnswer {
 }
 
 export interface GraphRoute {
-  /** What a fault names. */
+  /** The operation's name, for faults. */
   readonly operation: string
   readonly method: string
-  /** Of the path after `/v1.0`. */
+  /** Pattern of the path after `/v1.0`. */
   readonly path: RegExp
   readonly handle: (call: GraphCall) => GraphAnswer | Promise<GraphAnswer>
 }
 
 export interface GraphFault extends FaultEffects {
-  /** One operation; everything where it is left out. */
+  /** One operation; the default is all. */
   readonly operation?: string
 }
 
@@ -49,20 +49,20 @@ export interface GraphRequest {
   readonly method: string
   readonly path: string
   readonly operation: string | undefined
-  /** Client id of the caller; undefined without a good token. */
+  /** Client id of the caller; undefined without a valid token. */
   caller: string | undefined
-  /** Undefined while, or because, nothing was answered. */
+  /** Undefined until there is an answer, and for ever where a fault withholds it. */
   status: number | undefined
 }
 
 export interface GraphOptions {
-  /** 0 takes a free one. */
+  /** 0 selects a free one. */
   readonly port: number
   /** A certificate for `localhost`. */
   readonly tls: TlsIdentity
   readonly verifyAccessToken: VerifyAccessToken
   readonly applications?: readonly Application[]
-  /** Rows beside those of this folder. */
+  /** Routes in addition to those of this folder. */
   readonly routes?: (applications: Applications) => readonly GraphRoute[]
 }
 
@@ -81,7 +81,7 @@ export interface Graph {
 export const graphAudience = 'https://graph.microsoft.com'
 const largestBody = 256 * 1024
 
-/** @throws {LocalError} when the port is taken */
+/** @throws {LocalError} when the port is in use */
 export async function startGraph(options: GraphOptions): Promise<Graph> {
   const applications = new Applications(options.applications)
   const settings: KeySettings = {

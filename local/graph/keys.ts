@@ -1,6 +1,6 @@
 /**
  * addKey and removeKey: an application rolls its own certificates without a directory permission, by a proof that it
- * has one of those that are registered.
+ * holds the key of a registered one.
  */
 import { createHash, X509Certificate } from 'node:crypto'
 import { compactVerify, decodeJwt, decodeProtectedHeader } from 'jose'
@@ -11,9 +11,9 @@ import type { GraphCall, GraphRoute } from './graph.ts'
 import { GraphError } from './graph-error.ts'
 
 export interface KeySettings {
-  /** How long after Graph's answer the token endpoint learns of it. */
+  /** Delay from Graph's answer until the token endpoint accepts the change. */
   effectAfterMs: number
-  /** Whether a certificate that is registered already is refused. */
+  /** True to refuse a certificate that is registered already. */
   refuseDuplicates: boolean
   /** `aud` of the proof. */
   proofAudience: string
@@ -106,7 +106,7 @@ export function keyRoutes(applications: Applications, settings: KeySettings): re
 function parse<T>(schema: z.ZodMiniType<T>, body: unknown): T {
   const parsed = schema.safeParse(body)
   if (parsed.success) return parsed.data
-  throw new GraphError(400, 'Request_BadRequest', 'The request body is not what this operation takes.')
+  throw new GraphError(400, 'Request_BadRequest', 'The request body does not match the schema of this operation.')
 }
 
 function parseCertificate(key: string): Buffer {

@@ -10,7 +10,7 @@ import { clientInfo } from './token-answer.ts'
 type Fields = Record<string, string>
 
 /** Adds what Entra adds to a code; oidc-provider lets its listeners change the answer before it is sent. */
-export function dressCode(ctx: KoaContextWithOIDC, answer: Record<string, unknown>, around: Surroundings): void {
+export function asEntraCode(ctx: KoaContextWithOIDC, answer: Record<string, unknown>, around: Surroundings): void {
   const { session, account, params } = ctx.oidc
   const person = account && around.directory.findEnabled(account.accountId)
   if (!around.settings.announceIssuer) delete answer['iss']
@@ -19,12 +19,12 @@ export function dressCode(ctx: KoaContextWithOIDC, answer: Record<string, unknow
 }
 
 /** Adds numbers to errors, removes `iss` where it is not announced, and shows every form on the provider's own page. */
-export function dressAuthorizationAnswer(
+export function asEntraAuthorizationAnswer(
   ctx: KoaContextWithOIDC,
   failure: ProviderFailure | undefined,
   { settings }: Surroundings,
 ): void {
-  const dress = (fields: Fields): Fields => {
+  const asEntraFields = (fields: Fields): Fields => {
     const { iss, ...rest } = fields
     const kept = iss !== undefined && settings.announceIssuer ? { ...rest, iss } : rest
     if (kept['error'] === undefined || kept['error_description']?.startsWith('AADSTS')) return kept
@@ -37,13 +37,13 @@ export function dressAuthorizationAnswer(
   if (location) {
     const url = new URL(location, ctx.href)
     if (!url.searchParams.has('error') || url.origin === ctx.origin) return
-    url.search = new URLSearchParams(dress(Object.fromEntries(url.searchParams))).toString()
+    url.search = new URLSearchParams(asEntraFields(Object.fromEntries(url.searchParams))).toString()
     ctx.set('location', url.href)
   } else if (form) {
     ctx.status = 200
     ctx.type = 'html'
     ctx.set('content-security-policy', pagePolicy)
-    ctx.body = formPostPage(form.action, dress(form.fields))
+    ctx.body = formPostPage(form.action, asEntraFields(form.fields))
   } else if (ctx.status >= 400 && failure && typeof ctx.body === 'string') {
     ctx.body = errorPage(new EntraError(nameProviderFailure(failure), `[${failure.detail}]`).message)
   }

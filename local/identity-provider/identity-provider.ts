@@ -8,8 +8,8 @@ import { makeRsaKeyPair } from '../rsa-key-pair.ts'
 import type { MakeKeyPair } from '../rsa-key-pair.ts'
 import { clientMetadata, providerConfiguration, providerPaths } from './configuration.ts'
 import type { ProviderSettings, RegisteredClient, Surroundings } from './configuration.ts'
-import { openDoors } from './middleware.ts'
-import type { Doors, ProviderRequest } from './middleware.ts'
+import { mountRoutes } from './middleware.ts'
+import type { RouteOptions, ProviderRequest } from './middleware.ts'
 import type { ProviderFailure } from './entra-error.ts'
 import { Faults } from './faults.ts'
 import type { TokenError } from './faults.ts'
@@ -126,7 +126,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   const issuer = issuerOf(origin, tenantId)
   const cookieKeys = [randomBytes(32).toString('base64url')]
   const around: Surroundings = { origin, tenantId, paths, keys, directory, apis, store, settings, cookieKeys }
-  const doors: Doors = {
+  const routes: RouteOptions = {
     around,
     clients,
     faults,
@@ -143,7 +143,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     const provider = new Provider(origin, providerConfiguration(around))
     // Entra's paths hang below the origin, beside the issuer's own path and not under it.
     Object.assign(provider, { issuer })
-    openDoors(provider, doors)
+    mountRoutes(provider, routes)
     return provider.callback()
   }
   handle = build()

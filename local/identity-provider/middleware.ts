@@ -2,7 +2,7 @@
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { JWK } from 'jose'
-import { dressAuthorizationAnswer, dressCode } from './authorize-endpoint.ts'
+import { asEntraAuthorizationAnswer, asEntraCode } from './authorize-endpoint.ts'
 import type { RegisteredClient, Surroundings } from './configuration.ts'
 import { discoveryDocument } from './discovery.ts'
 import { EntraError, errorAnswer } from './entra-error.ts'
@@ -31,7 +31,7 @@ export interface ProviderRequest {
   status: number
 }
 
-export interface Doors {
+export interface RouteOptions {
   readonly around: Surroundings
   readonly clients: readonly RegisteredClient[]
   readonly faults: Faults
@@ -50,8 +50,8 @@ const faultsPath = '/local/faults'
 /** A long run of sign-ins must not fill the memory with requests. */
 const mostRequests = 10_000
 
-export function openDoors(provider: Provider, doors: Doors): void {
-  const { around, failures, faults, requests } = doors
+export function mountRoutes(provider: Provider, options: RouteOptions): void {
+  const { around, failures, faults, requests } = options
 
   const note = (ctx: KoaContextWithOIDC, error: object) => {
     const { error: name = 'server_error', error_detail, error_description = '' } = error as Record<string, string>
@@ -61,7 +61,7 @@ export function openDoors(provider: Provider, doors: Doors): void {
   provider.on('authorization.error', note)
   provider.on('end_session.error', note)
   provider.on('authorization.success', (ctx, answer) => {
-    dressCode(ctx, answer as Record<string, unknown>, around)
+    asEntraCode(ctx, answer as Record<string, unknown>, around)
   })
 
   provider.use(async (context, next) => {
@@ -69,7 +69,7 @@ export function openDoors(provider: Provider, doors: Doors): void {
     const request = await readRequest(ctx, around)
     requests.push(request)
     if (requests.length > mostRequests) requests.splice(0, mostRequests / 10)
-    const work = () => answer(provider, ctx, request, doors, next)
+    const work = () => answer(provider, ctx, request, options, next)
     const fault = ctx.path === faultsPath ? undefined : faults.take(request.endpoint, request.grantType)
     await (fault ? commitFault(fault, ctx, work) : work())
     if (ctx.respond !== false) request.status = ctx.status
@@ -108,19 +108,19 @@ async function answer(
   provider: Provider,
   ctx: KoaContextWithOIDC,
   { endpoint, form }: ProviderRequest,
-  doors: Doors,
+  options: RouteOptions,
   next: Next,
 ): Promise<void> {
-  const { around, failures } = doors
+  const { around, failures } = options
   switch (endpoint) {
     case 'authorize':
       await next()
-      dressAuthorizationAnswer(ctx, failures.get(ctx), around)
+      asEntraAuthorizationAnswer(ctx, failures.get(ctx), around)
       return
     case 'sign-in':
       return answerSignInPage(provider, ctx, around)
     case 'token':
-      if (form) return answerTokenRequest({ ...doors, failure: (of) => failures.get(of) }, ctx, form, next)
+      if (form) return answerTokenRequest({ ...options, failure: (of) => failures.get(of) }, ctx, form, next)
       ctx.status = 405
       return
     case 'logout':
@@ -128,19 +128,19 @@ async function answer(
       return answerSignOut(ctx, failures.get(ctx), around)
     case 'keys': {
       const set = around.keys.jwkSet(issuerOf(around.origin, around.tenantId))
-      const transform = doors.transformKeys()
+      const transform = options.transformKeys()
       ctx.body = transform ? { keys: transform(set.keys) } : set
       return
     }
     case 'discovery':
-      ctx.body = discoveryDocument(around, doors.browserUrl)
+      ctx.body = discoveryDocument(around, options.browserUrl)
       return
     case 'other':
-      return answerOther(ctx, doors)
+      return answerOther(ctx, options)
   }
 }
 
-async function answerOther(ctx: KoaContextWithOIDC, { around, faults }: Doors): Promise<void> {
+async function answerOther(ctx: KoaContextWithOIDC, { around, faults }: RouteOptions): Promise<void> {
   if (ctx.path === faultsPath) return answerFaults(ctx, faults)
   if (ctx.path === '/') {
     ctx.set('content-security-policy', pagePolicy)

@@ -1,6 +1,6 @@
 /**
- * The ingestion of Application Insights on loopback: takes what the real exporter posts, https by the local certificate
- * authority and by a token of the managed identity alone, keeps the newest of it in memory and shows it. Not deployed.
+ * The ingestion of Application Insights on loopback: accepts the posts of the real exporter, only over https and
+ * with a token of the managed identity, keeps the newest items in memory and shows them. Not deployed.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { TLSSocket } from 'node:tls'
@@ -16,7 +16,7 @@ import type { TelemetryItem } from './telemetry-item.ts'
 import { inflate, parseBody, readBody, Refused } from './track-body.ts'
 
 export interface IngestionOptions {
-  /** 0 takes a free one. */
+  /** 0 selects a free one. */
   readonly port: number
   /** A certificate for `localhost`. */
   readonly tls: TlsIdentity
@@ -24,11 +24,11 @@ export interface IngestionOptions {
   /** Client ids that have the role Monitoring Metrics Publisher. */
   readonly publishers: readonly string[]
   readonly instrumentationKey?: string
-  /** How many items are kept; 5,000 where left out. */
+  /** Number of items that are kept; the default is 5,000. */
   readonly mostItems?: number
 }
 
-/** What strikes a post besides the effects that all local parts have. It does so whoever posts. */
+/** Faults of a post, in addition to those of all local parts. They apply to every caller. */
 export interface IngestionFault extends FaultEffects {
   /** Refuses each item of a post but the first with this status, and answers 206. */
   readonly refuseItems?: number
@@ -37,13 +37,13 @@ export interface IngestionFault extends FaultEffects {
 export interface IngestionRequest {
   readonly method: string
   readonly path: string
-  /** Of the body, as it came. */
+  /** Size of the body as it was received. */
   bytes: number
-  /** Client id of the caller; undefined without a good token. */
+  /** Client id of the caller; undefined without a valid token. */
   caller: string | undefined
-  /** How many items were kept. */
+  /** Number of items that were accepted. */
   accepted: number
-  /** Undefined while, or because, nothing was answered. */
+  /** Undefined until there is an answer, and for ever where a fault withholds it. */
   status: number | undefined
 }
 
@@ -53,20 +53,20 @@ export interface Ingestion {
   /** For APPLICATIONINSIGHTS_CONNECTION_STRING. */
   readonly connectionString: string
   readonly instrumentationKey: string
-  /** What was accepted and is still kept, oldest first. */
+  /** The accepted items that are still kept, oldest first. */
   received(): readonly TelemetryItem[]
-  /** The body of every post, decompressed, whatever was answered: for a search that must find nothing. */
+  /** The body of every post, decompressed, also of refused ones: for a search that must find no secret. */
   readonly rawBodies: readonly Buffer[]
-  /** Items and bodies that had to make room for newer ones. */
+  /** Number of items and bodies that newer ones have displaced. */
   readonly dropped: { readonly items: number; readonly bodies: number }
-  /** Posts and whatever else was asked for, the pages left out. */
+  /** All requests except those for the pages. */
   readonly requests: readonly IngestionRequest[]
   readonly faults: Pick<Faults<IngestionFault>, 'add' | 'clear'>
   /** Ends every connection and refuses new ones until `startListening`. */
   stopListening(): Promise<void>
-  /** On the port that it had. */
+  /** Listens again on the same port. */
   startListening(): Promise<void>
-  /** Forgets items, bodies, requests and faults. */
+  /** Clears items, bodies, requests and faults. */
   clear(): void
   close(): Promise<void>
 }
@@ -77,7 +77,7 @@ export const ingestionAudience = 'https://monitor.azure.com'
 
 const trackPaths = ['/v2.1/track', '/v2/track']
 
-/** @throws {LocalError} when the port is taken */
+/** @throws {LocalError} when the port is in use */
 export async function startIngestion(options: IngestionOptions): Promise<Ingestion> {
   const { tls, publishers, instrumentationKey = localInstrumentationKey, mostItems = 5000 } = options
   const items = createNewest<TelemetryItem>({ most: mostItems, mostBytes: 32 * 1024 * 1024 })
@@ -87,11 +87,12 @@ export async function startIngestion(options: IngestionOptions): Promise<Ingesti
   const stopping = new AbortController()
 
   const authorize = async (request: IncomingMessage): Promise<string> => {
-    if (!(request.socket instanceof TLSSocket)) throw new Refused(400, 'Telemetry is taken over https only.')
+    if (!(request.socket instanceof TLSSocket)) throw new Refused(400, 'Telemetry is accepted over https only.')
     const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
-    if (token === undefined) throw new Refused(401, 'The resource takes telemetry by Entra ID only: no bearer token.')
+    if (token === undefined)
+      throw new Refused(401, 'The resource accepts telemetry by Entra ID only: the bearer token is missing.')
     const caller = await options.verifyAccessToken(token, ingestionAudience).catch((error: unknown) => {
-      throw new Refused(401, `The bearer token is not good: ${(error as Error).message}`)
+      throw new Refused(401, `The bearer token is not valid: ${(error as Error).message}`)
     })
     if (publishers.includes(caller.clientId)) return caller.clientId
     throw new Refused(403, 'The identity lacks the role Monitoring Metrics Publisher.')
@@ -102,7 +103,7 @@ export async function startIngestion(options: IngestionOptions): Promise<Ingesti
     sent.forEach((one, index) => {
       const refuse = (statusCode: number, message: string) => void errors.push({ index, statusCode, message })
       const envelope = parseEnvelope(one)
-      if (!envelope) refuse(400, 'The envelope is not what schema 2.1 says.')
+      if (!envelope) refuse(400, 'The envelope does not match schema 2.1.')
       else if (envelope.iKey !== instrumentationKey) refuse(400, 'Invalid instrumentation key')
       else if (fault?.refuseItems !== undefined && index > 0) refuse(fault.refuseItems, 'A fault on request.')
       else items.add(toTelemetryItem(envelope), JSON.stringify(one).length)
@@ -149,8 +150,8 @@ export async function startIngestion(options: IngestionOptions): Promise<Ingesti
       entry.status = response.statusCode
     })
     try {
-      if (!trackPaths.includes(target.pathname)) throw new Refused(404, 'Nothing but telemetry is taken here.')
-      if (method !== 'POST') throw new Refused(405, 'Telemetry comes by POST.')
+      if (!trackPaths.includes(target.pathname)) throw new Refused(404, 'Only telemetry is accepted here.')
+      if (method !== 'POST') throw new Refused(405, 'Send telemetry by POST.')
       await track(request, response, entry)
     } catch (error) {
       if (!(error instanceof Refused)) throw error

@@ -1,9 +1,9 @@
-/** A list that keeps the newest of what it is given, bounded by how many they are and by how large. */
+/** A list that keeps the newest items, bounded by their number and by their size. */
 
 export interface Newest<T> {
-  /** Oldest first; not to be kept, since it changes. */
+  /** Oldest first; callers must not keep it, since it changes. */
   readonly all: readonly T[]
-  /** How many had to go since the last `clear`. */
+  /** Number of items that were dropped since the last `clear`. */
   readonly dropped: number
   add(value: T, bytes: number): void
   clear(): void

@@ -44,17 +44,17 @@ const mostOperations = 50
 const mostItemsShown = 200
 const mostMetrics = 200
 const longestText = 500
-/** What is measured rather than counted: adding it up says nothing. */
+/** Measured values: their sum has no meaning. */
 const measured = /\.(days_left|age_seconds)$/
 
 interface Operation {
   readonly id: string
   readonly items: readonly TelemetryItem[]
-  /** Of its last item. */
+  /** Time of its last item. */
   readonly last: string
 }
 
-/** @param dropped how many older items are no longer there */
+/** @param dropped number of older items that were removed */
 export function operationsPage(items: readonly TelemetryItem[], dropped: number): string {
   const operations = [...Map.groupBy(items.filter(isOfOperation), ({ operationId }) => operationId)]
     .map(([id = '', ofIt]) => ({
@@ -63,7 +63,7 @@ export function operationsPage(items: readonly TelemetryItem[], dropped: number)
       last: ofIt.reduce((last, { time }) => (time > last ? time : last), ''),
     }))
     .sort((one, other) => (one.last < other.last ? 1 : -1))
-  // Apart, since a timer's come every half minute and would push out of sight what people did.
+  // Timers have their own section: they run every half minute, and would displace the requests of people.
   const [withSteps = [], withoutStep = []] = [true, false].map((is) => operations.filter((one) => hasStep(one) === is))
   const body = html`<h1>What the broker reports</h1>
     <p>
@@ -119,7 +119,7 @@ function list(operations: readonly Operation[]): Html {
 function operation({ id, items, last }: Operation): Html {
   const shown = [...items].sort((one, other) => (one.time < other.time ? -1 : 1)).slice(0, mostItemsShown)
   const left = new Set(shown)
-  /** Takes each item once, whatever parents it was sent with. */
+  /** Renders each item once, even where parents form a loop. */
   const tree = (level: readonly TelemetryItem[]): Html => {
     for (const item of level) left.delete(item)
     return html`<ul>
@@ -139,7 +139,7 @@ function operation({ id, items, last }: Operation): Html {
   </article>`
 }
 
-/** Its steps where it has some, otherwise the span that stands for it. */
+/** Its steps where it has some, otherwise the span of the operation. */
 function title(items: readonly TelemetryItem[]): string {
   const steps = items.filter(({ type }) => type === 'event').map(({ name }) => name.replace(/^broker\./, ''))
   return steps.join(', ') || (items.find(({ kind }) => kind === 'request')?.name ?? 'calls alone')
@@ -155,7 +155,7 @@ function line(item: TelemetryItem): Html {
   // The exporter writes 0 where there is none.
   const result = resultCode === '0' ? undefined : resultCode
   const facts = [target, milliseconds, severity, result].filter((fact) => fact !== undefined && fact !== '')
-  // The address was told already, as the target.
+  // The target already shows the address.
   const properties = Object.fromEntries(Object.entries(item.properties).filter(([name]) => name !== 'server.address'))
   return html`<span class="type">${kind ?? type}</span> <strong>${short(name)}</strong> ${short(facts.join(' · '))}
     ${success === false || properties.outcome === 'failed' ? html`<span class="failed">failed</span>` : undefined}
@@ -176,7 +176,7 @@ function pairs(values: Readonly<Record<string, string | number>>): Html | undefi
   </dl>`
 }
 
-/** A row a metric and its dimensions: the last value, and what all that is kept comes to. */
+/** One row for each metric with its dimensions: the last value, and the total of the kept items. */
 function metrics(items: readonly TelemetryItem[]): Html {
   if (items.length === 0) return html`<p>None yet.</p>`
   const series = [...Map.groupBy(items, ({ name, properties }) => JSON.stringify([name, properties])).values()]

@@ -1,6 +1,6 @@
 /**
- * The envelopes of Application Insights' ingestion (schema 2.1), and what a reader wants to know of each. The names are
- * the exporter's; what stands in the portal's tables is told by `type` and `kind`.
+ * The envelopes of Application Insights' ingestion (schema 2.1), and the fields of each that a reader needs. The
+ * names are the exporter's; `type` and `kind` identify the portal's table.
  */
 import * as z from 'zod/mini'
 
@@ -41,9 +41,9 @@ const envelope = z.looseObject({
 export type Envelope = z.infer<typeof envelope>
 
 export interface TelemetryItem {
-  /** `span` for what the portal calls a request or a dependency; `other` for what this module has no name for. */
+  /** `span` for a request or a dependency in the portal; `other` for a kind that this module does not know. */
   readonly type: 'span' | 'event' | 'metric' | 'trace' | 'exception' | 'availability' | 'other'
-  /** Of a span: the table that it lands in. */
+  /** Of a span: its table in the portal. */
   readonly kind: 'request' | 'dependency' | undefined
   /** Of a trace and an exception: the message. */
   readonly name: string
@@ -54,7 +54,7 @@ export interface TelemetryItem {
   readonly id: string | undefined
   readonly role: string | undefined
   readonly roleInstance: string | undefined
-  /** ISO 8601. A span's is that of its start. */
+  /** ISO 8601. For a span, the time of its start. */
   readonly time: string
   /** Milliseconds. */
   readonly duration: number | undefined
@@ -85,7 +85,7 @@ const typeOf: Readonly<Record<string, TelemetryItem['type']>> = {
 }
 const severities = ['Verbose', 'Information', 'Warning', 'Error', 'Critical']
 
-/** @returns `undefined` where it is no envelope that ingestion takes */
+/** @returns `undefined` where ingestion would not accept it as an envelope */
 export function parseEnvelope(value: unknown): Envelope | undefined {
   const parsed = envelope.safeParse(value)
   return parsed.success ? parsed.data : undefined

@@ -1,9 +1,9 @@
-/** The body of a post to ingestion: bounded, perhaps zipped, in each of the forms that Application Insights takes. */
+/** The body of a post to ingestion: bounded, perhaps compressed, in each of the forms that Application Insights accepts. */
 import type { IncomingMessage } from 'node:http'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 
-/** An answer that isn't 200 or 206. */
+/** An answer other than 200 or 206. */
 export class Refused extends Error {
   readonly status: number
   constructor(status: number, message: string) {
@@ -28,20 +28,20 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-/** @throws {Refused} 415, and 400 where it is not what it claims to be */
+/** @throws {Refused} 415, and 400 where it is not valid gzip */
 export async function inflate(body: Buffer, encoding: string | undefined): Promise<Buffer> {
   if (encoding === undefined || encoding === 'identity') return body
-  if (encoding !== 'gzip') throw new Refused(415, 'Content-Encoding is gzip or nothing.')
+  if (encoding !== 'gzip') throw new Refused(415, 'Content-Encoding must be gzip or absent.')
   return await unzip(body, { maxOutputLength: largestInflated }).catch(() => {
-    throw new Refused(400, 'The body is not the gzip that it claims to be, or too large.')
+    throw new Refused(400, 'The body is not valid gzip, or too large.')
   })
 }
 
 /**
  * One array, one envelope, or an envelope a line (`application/x-json-stream`).
  *
- * @returns what may be envelopes; a line that isn't JSON is `undefined`
- * @throws {Refused} 400 where there is nothing
+ * @returns the parsed values, unchecked; a line that is not JSON is `undefined`
+ * @throws {Refused} 400 where the body is empty
  */
 export function parseBody(text: string): readonly unknown[] {
   const parsed =

@@ -1,7 +1,7 @@
 /** Access tokens of the local cloud, claims named as in Entra's version 1 tokens. The key is made at start and never leaves this module. */
 import { generateKeyPair, jwtVerify, SignJWT } from 'jose'
 
-/** The workload identity that a token speaks for. */
+/** The workload identity of a token. */
 export interface Identity {
   /** Application (client) id: the claim `appid`. */
   readonly clientId: string
@@ -12,8 +12,8 @@ export interface Identity {
 /**
  * Checks signature, times, issuer and audience of an access token.
  *
- * @param audience the resource that asks, for instance `https://vault.azure.net`; a final slash makes no difference
- * @throws when the token isn't good for this audience; the message says why and never holds the token
+ * @param audience the resource that checks the token, for instance `https://vault.azure.net`; a final slash makes no difference
+ * @throws when the token is not valid for this audience; the message has the reason and never the token
  */
 export type VerifyAccessToken = (token: string, audience: string) => Promise<Identity>
 
@@ -21,7 +21,7 @@ export interface IssueOptions extends Identity {
   readonly audience: string
   /** Negative for a token that has expired already. */
   readonly lifetimeSeconds?: number
-  /** The claim `idtyp`: `app` where left out, `user` for the sign-in of a person. */
+  /** The claim `idtyp`: `app` by default, `user` for the sign-in of a person. */
   readonly kind?: 'app' | 'user'
 }
 
@@ -38,12 +38,12 @@ export interface AccessTokenIssuer {
 
 const algorithm = 'ES256'
 
-/** Makes a signing key and returns the two ends of it. */
+/** Makes a signing key; returns the functions that issue and check tokens. */
 export async function createAccessTokenIssuer(
   tenantId = '11111111-1111-4111-8111-111111111111',
 ): Promise<AccessTokenIssuer> {
   const keys = await generateKeyPair(algorithm)
-  // Azurite, which checks the issuer of the tokens it gets, takes this prefix only.
+  // Azurite, which checks the issuer of its tokens, accepts this prefix only.
   const issuer = `https://sts.windows.net/${tenantId}/`
 
   return {

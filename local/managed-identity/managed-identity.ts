@@ -2,8 +2,8 @@
  * App Service's identity endpoint (api-version 2019-08-01), for the real ManagedIdentityCredential by
  * IDENTITY_ENDPOINT and IDENTITY_HEADER.
  *
- * MSAL reads the two variables once a process and keeps its tokens in one cache, by client id and resource, whatever
- * credential asks: a second endpoint in one process is never asked.
+ * MSAL reads the two variables once per process and keeps the tokens of all credentials in one cache, by client id and
+ * resource: a second endpoint in one process receives no request.
  */
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -14,11 +14,11 @@ import { createAccessTokenIssuer } from './access-tokens.ts'
 import type { AccessTokenIssuer, Identity } from './access-tokens.ts'
 
 export interface ManagedIdentityOptions {
-  /** 0 takes a free one. */
+  /** 0 selects a free one. */
   readonly port: number
   /** User-assigned identities of this app; there is no system-assigned one. */
   readonly identities?: readonly Identity[]
-  /** What IDENTITY_HEADER must hold; a random value when left out. */
+  /** The value of IDENTITY_HEADER; the default is a random value. */
   readonly header?: string
   readonly issuer?: AccessTokenIssuer
   readonly tokenLifetimeSeconds?: number
@@ -27,7 +27,7 @@ export interface ManagedIdentityOptions {
 export interface IdentityRequest {
   readonly clientId: string | undefined
   readonly resource: string | undefined
-  /** Undefined while, or because, nothing was answered. */
+  /** Undefined until there is an answer, and for ever where a fault withholds it. */
   status: number | undefined
 }
 
@@ -39,7 +39,7 @@ export interface ManagedIdentity {
   readonly identities: readonly Identity[]
   readonly requests: readonly IdentityRequest[]
   resetRequests(): void
-  /** Makes tokens for tests and checks them for the vault and Graph. */
+  /** Issues tokens for tests and checks them for the vault and Graph. */
   readonly issuer: AccessTokenIssuer
   /** Replaces the fault of every further request; `undefined` ends it. */
   failWith(fault: FaultEffects | undefined): void
@@ -66,7 +66,7 @@ export async function startManagedIdentity(options: ManagedIdentityOptions): Pro
     const query = url.searchParams
     const refuse = (status: number, message: string) => ({ status, body: errorBody(status, message) })
 
-    if (url.pathname !== path) return refuse(404, `There is nothing but ${path} here.`)
+    if (url.pathname !== path) return refuse(404, `Only ${path} is answered.`)
     if (request.method !== 'GET') return refuse(405, 'Only GET is answered.')
     if (request.headers['x-identity-header'] !== header) {
       return refuse(401, 'The header X-IDENTITY-HEADER is missing or is not the value of IDENTITY_HEADER.')

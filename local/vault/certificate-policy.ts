@@ -88,7 +88,7 @@ export function changePolicy(policy: Policy, changes: PolicyChanges): Policy {
   }
 }
 
-/** A certificate's key usage decides what its key does; without one, everything but encrypt and decrypt. */
+/** A certificate's key usage determines its key's operations; without one, all except encrypt and decrypt. */
 export function keyOpsOf(keyUsage: readonly KeyUsage[]): KeyOperation[] {
   if (keyUsage.length === 0) return ['sign', 'verify', 'wrapKey', 'unwrapKey']
   return [
@@ -100,7 +100,7 @@ export function keyOpsOf(keyUsage: readonly KeyUsage[]): KeyOperation[] {
 
 type Given<Part> = { [Name in keyof Part]?: Exclude<Part[Name], undefined> }
 
-/** Without the members that are there and undefined: spread, they would wipe out what they should leave alone. */
+/** Removes members that are undefined: in a spread, they would overwrite present values. */
 function given<Part extends object>(part: Part | undefined): Given<Part> {
   return Object.fromEntries(Object.entries(part ?? {}).filter(([, value]) => value !== undefined)) as Given<Part>
 }

@@ -37,15 +37,15 @@ export interface VersionDates {
 
 export interface CreateCertificateOptions extends VersionDates {
   readonly subject?: string
-  /** 3072 bits when left out. */
+  /** The default is 3072 bits. */
   readonly keySize?: 2048 | 3072 | 4096
   readonly keyType?: 'RSA' | 'RSA-HSM'
-  /** digitalSignature alone when left out. */
+  /** The default is digitalSignature alone. */
   readonly keyUsage?: readonly KeyUsage[]
   readonly exportable?: boolean
   readonly reuseKey?: boolean
   readonly contentType?: 'application/x-pkcs12' | 'application/x-pem-file'
-  /** 12 when left out. */
+  /** The default is 12. */
   readonly validityInMonths?: number
   readonly lifetimeActions?: Policy['lifetime_actions']
   readonly enabled?: boolean
@@ -113,7 +113,7 @@ export function createCertificates(
       notAfter,
     })
 
-    // A real vault takes seconds to make a version, so that no two of them share one: dates are whole seconds.
+    // A real vault needs seconds to make a version, so no two versions have the same date: dates are whole seconds.
     const newest = Math.max(
       0,
       ...(store.has(name) ? store.versions(name) : []).map(({ attributes }) => attributes.created.getTime()),
@@ -134,7 +134,7 @@ export function createCertificates(
     const { version, attributes } = certificate
     const keyOps = keyOpsOf(x509Props.key_usage)
     const { kty } = keyProps
-    // Used again, a key that was made to stay stays.
+    // A reused key that is not exportable stays so.
     const exportable = keyProps.exportable && (reused?.exportable ?? true)
     keys.addManaged({ name, version, attributes, kty, keyOps, exportable, publicKey, privateKey })
     store.add(certificate)

@@ -3,7 +3,7 @@ import type { MakeKeyPair } from '../rsa-key-pair.ts'
 import { badParameter } from './vault-error.ts'
 
 export interface VaultContext {
-  /** `https://localhost:port`: what every id begins with. */
+  /** `https://localhost:port`, the start of every id. */
   readonly url: () => string
   readonly now: () => Date
   readonly makeKeyPair: MakeKeyPair
@@ -11,7 +11,7 @@ export interface VaultContext {
   readonly pageSize: number
 }
 
-/** One call, after its caller was found to have the permission for it. */
+/** One call from a caller with the permission for it. */
 export interface Call {
   readonly name: string
   readonly version: string | undefined
@@ -36,5 +36,7 @@ export function parseBody<Parsed>(
 ): Parsed {
   const parsed = schema.safeParse(body)
   if (parsed.success) return parsed.data
-  throw badParameter(`The request body is not what this operation takes: ${JSON.stringify(parsed.error.issues)}`)
+  throw badParameter(
+    `The request body does not match the schema of this operation: ${JSON.stringify(parsed.error.issues)}`,
+  )
 }

@@ -1,17 +1,17 @@
-/** Faults on request: refusals, silence, garbage, lost answers, and how many times. */
+/** Faults on request: refusals, no answer, invalid answers, lost answers, each for a number of requests. */
 import type { ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import * as z from 'zod/mini'
 
-/** The effects of a fault, apart from the operation that it strikes. */
+/** The effects of a fault, apart from the operation that it applies to. */
 export const faultEffects = {
-  /** Answers this instead of doing the work. */
+  /** The status of the answer; the work is not done. */
   status: z.optional(z.int().check(z.gte(400), z.lte(599))),
   /** `Retry-After` of that answer. */
   retryAfterSeconds: z.optional(z.int().check(z.gte(0))),
-  /** Waits first; alone it only slows the answer down. */
+  /** Waits first; without another effect it only delays the answer. */
   delayMs: z.optional(z.int().check(z.gte(0))),
-  /** Takes the request and never answers. */
+  /** Accepts the request and never answers. */
   hang: z.optional(z.boolean()),
   /** Answers 200 (or `status`) with a page of HTML. */
   garbage: z.optional(z.boolean()),
@@ -19,18 +19,18 @@ export const faultEffects = {
   dropConnection: z.optional(z.boolean()),
   /** Does the work, then ends the connection. */
   loseAnswer: z.optional(z.boolean()),
-  /** Strikes this often; until cleared when left out. */
+  /** Number of requests; the default is all until it is cleared. */
   times: z.optional(z.int().check(z.gte(1))),
 }
 
 export type FaultEffects = { [Name in keyof typeof faultEffects]?: z.infer<(typeof faultEffects)[Name]> }
 
-/** The faults that wait, oldest first. */
+/** The pending faults, oldest first. */
 export interface Faults<Fault extends FaultEffects> {
   /** @returns a function that removes this one fault */
   readonly add: (fault: Fault) => () => void
   readonly clear: () => void
-  /** The oldest fault that applies, counted as having struck once. */
+  /** The oldest fault that applies; the call counts as one use. */
   readonly take: (applies: (fault: Fault) => boolean) => Fault | undefined
 }
 
@@ -57,11 +57,11 @@ export function createFaults<Fault extends FaultEffects>(): Faults<Fault> {
 }
 
 /**
- * Lets a fault happen to one answer.
+ * Applies a fault to one answer.
  *
  * @param stopping ends a delay when the server closes
  * @param errorBody the JSON of a refusal with this status
- * @returns what is left to do: the work and its answer, the work alone, or nothing
+ * @returns the remaining steps: the work and its answer, the work alone, or none
  */
 export async function suffer(
   fault: FaultEffects | undefined,

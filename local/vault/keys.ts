@@ -1,4 +1,4 @@
-/** Keys: versions, what each may be used for and when, and the operations with their private halves, which stay here. */
+/** Keys: versions, their permitted operations and dates, and the operations with their private keys, which stay in this module. */
 import * as z from 'zod/mini'
 import type { KeyPair } from '../rsa-key-pair.ts'
 import type { Answer, Call, Handler, VaultContext } from './context.ts'
@@ -21,9 +21,9 @@ export interface KeyVersion extends Versioned, KeyPair {
 }
 
 export interface CreateKeyOptions {
-  /** Everything an RSA key can do, when left out. */
+  /** The default is all operations of an RSA key. */
   readonly keyOps?: readonly KeyOperation[]
-  /** Bits; 3072 when left out. */
+  /** Bits; the default is 3072. */
   readonly keySize?: number
   readonly notBefore?: Date | null
   readonly expires?: Date | null
@@ -147,7 +147,7 @@ export function createKeys({ url, now, makeKeyPair, pageSize }: VaultContext): K
           pageSize,
         }),
       }),
-      // A disabled version can be read; it can't be used.
+      // A disabled version can be read, but not used.
       getKey: ({ name, version }) => ({ body: bundle(store.get(name, version)) }),
       createKey: async ({ name, body }) => {
         const {
@@ -188,8 +188,8 @@ export function createKeys({ url, now, makeKeyPair, pageSize }: VaultContext): K
 }
 
 /**
- * Documented for keys outside their dates: decrypt, unwrap and verify go on, so that what was protected can be
- * recovered; encrypt, wrap and sign are refused. A disabled key does nothing.
+ * Documented for keys outside their dates: decrypt, unwrap and verify still work, so that protected data can
+ * be recovered; encrypt, wrap and sign are refused. A disabled key refuses every operation.
  */
 function checkUsable({ attributes, keyOps }: KeyVersion, operation: KeyOperation, now: Date): void {
   const refuse = (reason: string, innerCode: string) =>

@@ -59,7 +59,7 @@ export type Operation = (typeof routes)[number]['name']
 
 export const operations: readonly Operation[] = [...new Set(routes.map(({ name }) => name))]
 
-/** Methods and paths of all operations, for a test that tries them one by one. */
+/** Methods and paths of all operations, for a test that calls each of them. */
 export const everyRoute: readonly { readonly method: string; readonly path: string; readonly operation: Operation }[] =
   routes.map(({ method, path, name }) => ({ method, path: `/${path.join('/')}`, operation: name }))
 

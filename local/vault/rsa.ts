@@ -1,4 +1,4 @@
-/** RSA on digests, which node:crypto's sign doesn't offer: PKCS #1 v1.5 and PSS signatures, OAEP. RFC 8017 §7.1, §8, §9. */
+/** RSA on digests, which node:crypto's sign does not support: PKCS #1 v1.5 and PSS signatures, OAEP. RFC 8017 §7.1, §8, §9. */
 import {
   constants,
   createHash,
@@ -14,7 +14,7 @@ import { badParameter } from './vault-error.ts'
 const hashBytes = 32
 const sha256Prefix = Buffer.from('3031300d060960864801650304020105000420', 'hex')
 
-/** @param digest SHA-256 of what is signed */
+/** @param digest SHA-256 of the signed content */
 export function signDigest(key: KeyObject, algorithm: string, digest: Buffer): Buffer {
   if (digest.length !== hashBytes) throw badParameter('Invalid length of digest: SHA-256 has 32 bytes.')
   if (algorithm === 'RS256') {
@@ -91,7 +91,7 @@ function isPss(encoded: Buffer, digest: Buffer, modulusBits: number): boolean {
   )
 }
 
-/** MGF1 laid over the block, in either direction; the topmost bit is cleared, so that it stays below the modulus. */
+/** Applies MGF1 to the block, to mask or to unmask; the topmost bit is cleared, so that it stays below the modulus. */
 function masked(block: Buffer, seed: Buffer): Buffer {
   const mask = Array.from({ length: Math.ceil(block.length / hashBytes) }, (_, counter) => {
     const suffix = Buffer.alloc(4)

@@ -48,6 +48,6 @@ export async function makeSelfSigned(options: SelfSignedOptions): Promise<Buffer
   return Buffer.from(certificate.rawData)
 }
 
-/** x509 exports the public key; the private one needs no more than to sign. */
+/** x509 exports the public key; the private key only signs. */
 const cryptoKey = (key: KeyObject, usage: 'sign' | 'verify') =>
   key.toCryptoKey(algorithm, usage === 'verify', [usage]) as CryptoKey

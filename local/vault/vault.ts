@@ -35,12 +35,12 @@ import { badParameter, errorOfStatus, VaultError } from './vault-error.ts'
 import type { Attributes } from './versions.ts'
 
 export interface VaultOptions {
-  /** 0 for a free port. */
+  /** 0 selects a free one. */
   readonly port: number
   /** A certificate for `localhost`. */
   readonly tls: TlsIdentity
   readonly verifyAccessToken: VerifyAccessToken
-  /** Permissions of each identity, by client id; an identity that is not named has none. */
+  /** Permissions of each identity, by client id; any other identity has none. */
   readonly permissions: Readonly<Record<string, AccessPolicy>>
   readonly tenantId?: string
   /** The largest page of a list; 25 as in Azure. */
@@ -52,12 +52,12 @@ export interface VaultOptions {
 }
 
 /**
- * `operation`: one operation, `challenge` for requests that come without a token, or `*` (also when left out) for
- * everything. A named operation's fault strikes only those who have shown a good token.
+ * `operation`: one operation, `challenge` for requests that come without a token, or `*` (the default) for
+ * all. The fault of a named operation applies only to requests with a valid token.
  */
 const vaultFault = z.strictObject({
   operation: z.optional(z.enum(['*', 'challenge', ...operations])),
-  /** Does the work, and returns another value than the right one, as long as it. */
+  /** Does the work, and returns a wrong value of the same length. */
   wrongValue: z.optional(z.boolean()),
   ...faultEffects,
 })
@@ -68,9 +68,9 @@ export interface VaultRequest {
   readonly operation: Operation | undefined
   readonly name: string | undefined
   readonly version: string | undefined
-  /** Client id of the caller; undefined without a good token. */
+  /** Client id of the caller; undefined without a valid token. */
   identity: string | undefined
-  /** Undefined while, or because, nothing was answered. */
+  /** Undefined until there is an answer, and for ever where a fault withholds it. */
   status: number | undefined
 }
 
@@ -92,7 +92,7 @@ export interface Vault {
   renewCertificate(name: string, options?: RenewOptions): Promise<PublicCertificate>
   /** All versions, oldest first. */
   publicCertificates(name: string): PublicCertificate[]
-  /** Closes or opens a version, its key and its secret; undefined is the newest version. */
+  /** Disables or enables a version, its key and its secret; undefined is the newest version. */
   setCertificateEnabled(name: string, version: string | undefined, enabled: boolean): void
   /** Changes the dates in the vault's attributes; the certificate itself is unchanged. Null removes the attribute. */
   setCertificateDates(name: string, version: string | undefined, dates: VersionDates): void
@@ -159,7 +159,7 @@ export async function startVault(options: VaultOptions): Promise<Vault> {
     if (!match) throw new VaultError(404, 'NotFound', 'The local vault knows no such operation.')
     const handler = handlers[match.operation]
     if (!handler) {
-      // Backups above all: in Azure they are sealed to the vault's geography; here they could only leak the key.
+      // Backups, for example: Azure encrypts them for the vault's geography; here they would leak the key.
       throw new VaultError(403, 'Forbidden', `The local vault refuses ${match.operation}.`, 'NotInLocalVault')
     }
     return handler({ name: match.name, version: match.version, query, body: await readJson(request) })
@@ -195,7 +195,7 @@ export async function startVault(options: VaultOptions): Promise<Vault> {
     }
   }
 
-  /** For scripts: no token, but JSON, which no page of another origin can send unasked. */
+  /** For scripts: requires no token, but JSON, which a page of another origin cannot send without a preflight. */
   const administer = async (request: IncomingMessage, response: ServerResponse, path: string) => {
     try {
       if (path === renewPath) {
@@ -282,7 +282,8 @@ function control(certificates: Certificates, keys: Keys, { url, now }: VaultCont
 }
 
 function checkJsonPost({ method, headers }: IncomingMessage): void {
-  if (method !== 'POST') throw new VaultError(405, 'MethodNotAllowed', 'POST is taken here, and DELETE clears faults.')
+  if (method !== 'POST')
+    throw new VaultError(405, 'MethodNotAllowed', 'Send POST to add a fault, DELETE to clear the faults.')
   if (headers['content-type']?.split(';')[0] === 'application/json') return
   throw new VaultError(415, 'UnsupportedMediaType', 'Send it as application/json.')
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { VaultError } from './vault-error.ts'
 
-/** Shared between a certificate's version and its key's: what happens to one happens to the other. */
+/** One object for a certificate's version and its key's, so that a change applies to both. */
 export interface Attributes {
   enabled: boolean
   /** Null: a version without this date. */
@@ -33,7 +33,7 @@ export interface Store<Item extends Versioned> {
    */
   versions(name: string): readonly Item[]
   names(): string[]
-  /** Moves a name to where `deleted` finds it; its name stays reserved, as with soft delete. */
+  /** Moves a name to the deleted objects, which `deleted` searches; its name stays reserved, as with soft delete. */
   delete(name: string): Item
   deleted(name: string): Item
 }
@@ -122,8 +122,8 @@ export function changeAttributes(attributes: Attributes, { enabled, nbf, exp }: 
 const seconds = (date: Date) => Math.floor(date.getTime() / 1000)
 
 /**
- * One page of a list. Versions come in the order of their ids, as in Key Vault: a client must not rely on the first or
- * the last for the newest.
+ * One page of a list. Versions come in the order of their ids, as in Key Vault: a client must not expect the newest
+ * version first or last.
  *
  * @param link address of the list, without query
  * @param pageSize the largest page; a client may request smaller ones with `maxresults`

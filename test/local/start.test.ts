@@ -225,7 +225,7 @@ describe('npm start with wrong input', () => {
   })
 
   it.each([
-    [['--port', 'x'], '--port takes a number'],
+    [['--port', 'x'], '--port must be a number'],
     [['--prot', '0'], 'Known are --port N, --json'],
   ])('prints the accepted arguments, at %j', async (args, sentence) => {
     const program = start(args)

@@ -158,14 +158,12 @@ describe('host.json', () => {
   })
 })
 
-describe('ending', () => {
+describe('a shutdown', () => {
   it('restarts on its port after an unhandled rejection, and reports the error', async () => {
     const host = await served('app')
 
     expect(await (await fetch(`${host.url}/answers/diesLater`)).text()).toBe('still here')
-    await host.logged(
-      /The worker ends, and everything in its memory is lost[^]*nothing awaited this[^]*The broker is back/,
-    )
+    await host.logged(/The worker ends, and its memory is lost[^]*nothing awaited this[^]*The broker is back/)
 
     expect((await fetch(`${host.url}/things`)).status).toBe(200)
   })
@@ -251,12 +249,12 @@ describe('a refused start', () => {
     const { code, said } = await refused(['--dist', dist, '--port', String(other.port)])
 
     expect(code).toBe(1)
-    expect(said).toMatch(new RegExp(`^Port ${other.port} for the broker is taken\\. .*\n$`))
+    expect(said).toMatch(new RegExp(`^Port ${other.port} for the broker is in use\\. .*\n$`))
     const starting = startHostProcess({ dist, port: other.port, env: {}, write: () => undefined })
     await expect(starting).rejects.toThrow(LocalError)
   })
 
   it('reports the permitted values of a port', async () => {
-    expect((await refused(['--port', 'many'])).said).toContain('--port takes a number')
+    expect((await refused(['--port', 'many'])).said).toContain('--port must be a number')
   })
 })

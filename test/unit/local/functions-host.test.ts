@@ -334,7 +334,9 @@ describe('functions without an HTTP trigger', () => {
   const fired = async () => (await (await get('/fired')).json()) as unknown[]
 
   it('are listed in the log with the admin route that starts them', () => {
-    expect(host.log()).toMatch(/certificateEvent, nightly, warmup by itself: POST \/admin\/functions\/NAME/)
+    expect(host.log()).toMatch(
+      /certificateEvent, nightly, warmup by itself. To fire a function: POST \/admin\/functions\/NAME/,
+    )
   })
 
   it('include appStart hooks and timers with runOnStartup, which start without a request', async () => {

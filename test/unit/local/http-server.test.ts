@@ -21,7 +21,7 @@ it('names the program that needs a port in use and the remedy, and listens once 
 
   await expect(serve('demo API', first.port)).rejects.toThrow(LocalError)
   await expect(serve('demo API', first.port)).rejects.toThrow(
-    `Port ${first.port} for the demo API is taken. End the program that listens there (perhaps an earlier npm start), or run: npm start -- --port 0`,
+    `Port ${first.port} for the demo API is in use. End the program that listens there (perhaps an earlier npm start), or run: npm start -- --port 0`,
   )
 
   await first.close()
@@ -42,7 +42,7 @@ it.each(['::1', '127.0.0.1', '::', '0.0.0.0'])(
     const port = await freePort()
     await occupy(port, host)
 
-    await expect(serve('broker', port)).rejects.toThrow(`Port ${port} for the broker is taken.`)
+    await expect(serve('broker', port)).rejects.toThrow(`Port ${port} for the broker is in use.`)
     // The failed attempt left no listener.
     await Promise.all(open.splice(0).map((server) => server.close()))
     await serve('broker', port)

@@ -55,7 +55,7 @@ describe('the editor', () => {
 
     expect(built).toMatch(endOf('watch the build'))
     expect('{"broker":null}').toMatch(endOf('local parts'))
-    expect('Port 7172 for the vault is taken. End the program').toMatch(endOf('local parts'))
+    expect('Port 7172 for the vault is in use. End the program').toMatch(endOf('local parts'))
   })
 
   it('has source maps for both hosts', () => {
