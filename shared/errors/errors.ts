@@ -20,7 +20,7 @@ interface ErrorEntry {
   readonly oauth?: string
 }
 
-const retry = 'Wait a moment and try again. You are still signed in.'
+const retry = 'Wait a moment and try again. This signs no one out.'
 
 export const errorCatalogue = {
   // The request of a front end

@@ -80,7 +80,7 @@ describe('a provider that rejects the certificate', () => {
 
     expect(failed.map(({ status }) => status)).toEqual(Array(6).fill(503))
     expect(failed[0]?.text).toContain('The identity provider does not accept the broker’s certificate.')
-    expect(failed[0]?.text).toContain('You are still signed in')
+    expect(failed[0]?.text).toContain('This signs no one out')
     expect(tokenRequests(stack).length).toBeLessThanOrEqual(12)
     expect(rolling.logged(stack, 'certificate refused')).toHaveLength(1)
     expect((await signedIn.script(shopPage, '/session')).status).toBe(200)
