@@ -5,12 +5,10 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { build } from '../../../tools/build.ts'
 import { LocalError, listen } from '../../../local/http-server.ts'
-import { bundleFunctionsHost } from '../../../local/functions-host/bundle-host.ts'
 import { startFunctionsHost } from '../../../local/functions-host/host.ts'
 import { startHostProcess } from '../../../local/functions-host/process.ts'
-import { serve, temporaryFolder } from './fixtures/serve.ts'
+import { builtFixture, serve, temporaryFolder } from './fixtures/serve.ts'
 import type { Served, ServeOptions } from './fixtures/serve.ts'
 
 const undo: (() => Promise<unknown>)[] = []
@@ -100,8 +98,7 @@ describe('loading', () => {
 
 describe('in this process', () => {
   it('serves a bundle, which a process can load once', async () => {
-    const dist = path.join(await folder(), 'dist')
-    await build({ entry: path.join(import.meta.dirname, 'fixtures/core-module.ts'), outdir: dist })
+    const dist = await builtFixture('core-module')
     const options = { bundle: dist, port: 0, settings: {}, write: () => undefined }
 
     const host = await startFunctionsHost(options)
@@ -193,8 +190,7 @@ describe('a shutdown', () => {
   })
 
   it('prints one line on standard output and exits with 0 on SIGINT', async () => {
-    const dist = path.join(await folder(), 'dist')
-    await build({ entry: path.join(import.meta.dirname, 'fixtures/app.ts'), outdir: dist })
+    const dist = await builtFixture('app')
     const child = spawn(process.execPath, ['local/functions-host/main.ts', '--dist', dist, '--port', '0'])
     let output = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
@@ -207,20 +203,6 @@ describe('a shutdown', () => {
 
     expect(await once(child, 'close')).toEqual([0, null])
     expect(output.trim().split('\n')).toHaveLength(1)
-  })
-})
-
-describe('the host as one file', () => {
-  it('serves as the sources do', async () => {
-    const dist = path.join(await folder(), 'dist')
-    await build({ entry: path.join(import.meta.dirname, 'fixtures/core-module.ts'), outdir: dist })
-    const hostProgram = path.join(await folder(), 'host.mjs')
-    await bundleFunctionsHost(hostProgram)
-
-    const host = await startHostProcess({ dist, port: 0, env: {}, hostProgram, write: () => undefined })
-    undo.push(() => host.close())
-
-    expect((await fetch(`${host.url}/core`)).status).toBe(200)
   })
 })
 
@@ -243,8 +225,7 @@ describe('a refused start', () => {
   it('reports that the port is in use, with exit code 1', async () => {
     const other = await listen({ name: 'test', port: 0, handler: (_request, response) => response.end() })
     undo.push(() => other.close())
-    const dist = path.join(await folder(), 'dist')
-    await build({ entry: path.join(import.meta.dirname, 'fixtures/core-module.ts'), outdir: dist })
+    const dist = await builtFixture('core-module')
 
     const { code, said } = await refused(['--dist', dist, '--port', String(other.port)])
 
