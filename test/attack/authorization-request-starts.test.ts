@@ -15,8 +15,12 @@ let stack: Stack
 beforeAll(async () => {
   stack = await startStack()
   expectBegun(await stack.person().open(start))
-  // The warm-up follows the first invocation in the background; the certificate's row is the last that it writes.
-  await vi.waitUntil(async () => (await openTables(stack).store.list('service', 'certificate')).length > 0, 60_000)
+  // The warm-up follows the first invocation in the background; the marker after the certificate's row is the last that
+  // it writes.
+  const { store } = openTables(stack)
+  const isWarm = async () =>
+    (await store.list('service', 'taken-over')).some(({ row }) => row.startsWith('certificate.'))
+  await vi.waitUntil(isWarm, 60_000)
 })
 afterAll(() => stack.close())
 beforeEach(() => {
