@@ -98,7 +98,7 @@ export const errorCatalogue = {
     responsible: 'front end',
     title: 'The parameter claims is invalid.',
     remedy:
-      'Send a claims challenge exactly as the API or the broker returned it; an OAuth client may also send a claims request in the form of OpenID Connect Core §5.5.',
+      'Send a claims challenge exactly as the API or the broker returned it; an OAuth client may also send a claims request in the form of OpenID Connect Core, section 5.5.',
   },
   prefetch_refused: {
     status: 403,
