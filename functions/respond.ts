@@ -81,7 +81,9 @@ export function forScripts(composed: Composed, handlers: Handlers): Responder {
 
 /** For OAuth clients: CORS for their origins, without cookies; an error has OAuth's form (RFC 6749 §5.2). */
 export function forClients(composed: Composed, handlers: Handlers): Responder {
-  return withCors(composed, handlers, oauthProblem)
+  return withCors(composed, handlers, (error, reference, request) =>
+    oauthProblem(error, reference, request.headers.get('authorization') ?? undefined),
+  )
 }
 
 /** For public metadata: every origin may read it, since it has no caller and no secret. */

@@ -27,7 +27,7 @@ export interface Flows {
   readonly authorizationServer: AuthorizationServer
 }
 
-type Parts = Pick<Azure, 'store'> &
+type Parts = Pick<Azure, 'store' | 'network'> &
   Pick<Provider, 'providers'> &
   Pick<Kept, 'sessions' | 'codes' | 'refreshTokens'> & {
     readonly ring: KeyRing
@@ -36,7 +36,7 @@ type Parts = Pick<Azure, 'store'> &
   }
 
 export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): Flows {
-  const { store, providers, ring, sessions, codes, refreshTokens, frontEnds, flowEvents } = parts
+  const { store, network, providers, ring, sessions, codes, refreshTokens, frontEnds, flowEvents } = parts
   const { baseUrl } = settings
 
   const signOut = createSignOut({
@@ -69,10 +69,16 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
     signOutElsewhere: createSignOutElsewhere({ store, ring, providers, flowEvents, clock }),
     authorizationServer: lazyObject(
       lazy(async () => {
-        const [{ createAuthorizationServer }, { createSigningKeys }, { createUserinfo }] = await Promise.all([
+        const [
+          { createAuthorizationServer },
+          { createSigningKeys },
+          { createUserinfo },
+          { createClientAuthentication },
+        ] = await Promise.all([
           import('../../shared/oauth/authorization-server.ts'),
           import('../../shared/oauth/signing-keys.ts'),
           import('../../shared/oauth/userinfo.ts'),
+          import('../../shared/oauth/client-authentication.ts'),
         ])
         return createAuthorizationServer({
           issuer: baseUrl,
@@ -83,6 +89,14 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
           signOut,
           signingKeys: createSigningKeys({ store, ring, clock, algorithms: algorithmsOf(frontEnds), onFault }),
           userinfo: createUserinfo({ store, ring, frontEnds, clock }),
+          clientAuthentication: createClientAuthentication({
+            issuer: baseUrl,
+            frontEnds,
+            store,
+            network,
+            clock,
+            onFault,
+          }),
           flowEvents,
           clock,
           onFault,

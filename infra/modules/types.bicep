@@ -197,6 +197,12 @@ type frontEnd = {
   @description('OAuth clients: the algorithm that signs their ID tokens. RS256 if it is left out.')
   idTokenAlgorithm: ('RS256' | 'ES256')?
 
+  @description('OAuth clients with a server: their public keys, for private_key_jwt.')
+  jwks: { keys: object[] }?
+
+  @description('OAuth clients with a server: the https URL of their public keys.')
+  jwksUri: string?
+
   @description('Allowed URLs after a sign-out, compared exactly.')
   signedOutUrls: string[]?
 

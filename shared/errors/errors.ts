@@ -199,10 +199,25 @@ export const errorCatalogue = {
   client_secret_refused: {
     status: 400,
     responsible: 'front end',
-    title: 'The request authenticates the OAuth client, but the clients of this broker are public.',
+    title: 'The request authenticates the OAuth client in a way that is not registered.',
     remedy:
-      'Remove the client secret and set the authentication method of the token endpoint to none; PKCE and the registered redirect URI protect the code.',
+      'Remove the client secret and set the authentication method of the token endpoint to none: PKCE and the registered redirect URI protect the code. A client with a server registers jwks or jwksUri and uses private_key_jwt.',
     oauth: 'invalid_client',
+  },
+  client_assertion_refused: {
+    status: 401,
+    responsible: 'front end',
+    title: 'The OAuth client did not prove its identity.',
+    remedy:
+      'Send a new client assertion (private_key_jwt): signed by a key of the registration with RS256, PS256, ES256 or EdDSA, iss and sub the client_id, aud the issuer of the broker, exp at most five minutes ahead, and a jti that was not used before.',
+    oauth: 'invalid_client',
+  },
+  client_keys_unavailable: {
+    status: 503,
+    responsible: 'front end',
+    title: 'The keys of the OAuth client cannot be read.',
+    remedy:
+      'Make the key set at jwksUri of the registration reachable by https, as JSON with the public keys, or register jwks.',
   },
   body_missing: {
     status: 400,

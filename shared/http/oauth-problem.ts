@@ -5,7 +5,8 @@ import type { Answer } from './answer.ts'
 import { json } from './answer.ts'
 import { retryAfter } from './problem.ts'
 
-export function oauthProblem(error: BrokerError, reference: string): Answer {
+/** @param authorization the header of the request; untrusted */
+export function oauthProblem(error: BrokerError, reference: string, authorization?: string): Answer {
   const { code, status, members } = error
   // RFC 6749 §5.2: a description is ASCII.
   const description = error.remedy.replaceAll('’', "'")
@@ -16,5 +17,10 @@ export function oauthProblem(error: BrokerError, reference: string): Answer {
   if (code === 'access_token_invalid') {
     return json(401, body, { 'www-authenticate': 'Bearer error="invalid_token"' })
   }
+  // RFC 6749 §5.2: a client that used a scheme of the header Authorization receives a 401 with that scheme.
+  if (oauthErrorOf(code) === 'invalid_client' && /^basic /i.test(authorization ?? '')) {
+    return json(401, body, { 'www-authenticate': 'Basic realm="token"' })
+  }
+  if (code === 'client_assertion_refused') return json(status, body)
   return json(oauthStatus, body, retryAfter(error))
 }

@@ -24,6 +24,7 @@ import type { SigningKeys } from './signing-keys.ts'
 import type { Userinfo } from './userinfo.ts'
 import type { AuthorizationCodes } from './authorization-codes.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
+import type { ClientAuthentication } from './client-authentication.ts'
 import { clientOf, optional, required } from './client-request.ts'
 import type { ClientForm } from './client-request.ts'
 import { newGrantSecret } from './refresh-tokens.ts'
@@ -63,16 +64,22 @@ export interface AuthorizationServerOptions {
   readonly signOut: SignOut
   readonly signingKeys: SigningKeys
   readonly userinfo: Userinfo
+  readonly clientAuthentication: ClientAuthentication
   readonly onFault: (error: unknown) => void
   readonly flowEvents: FlowEvents
   readonly clock: Clock
 }
 
 export function createAuthorizationServer(options: AuthorizationServerOptions): AuthorizationServer {
-  const { issuer, frontEnds, refreshTokens, sessions, flowEvents } = options
+  const { issuer, frontEnds, refreshTokens, sessions, flowEvents, clientAuthentication } = options
+  const authenticate = async (form: ClientForm): Promise<FrontEnd> => {
+    const client = clientOf(form, frontEnds)
+    await clientAuthentication.check(form.fields, client)
+    return client
+  }
   return {
     token: async (form) => {
-      const client = clientOf(form, frontEnds)
+      const client = await authenticate(form)
       const by = required(form.fields, 'grant_type')
       const grant = by === 'authorization_code' ? redeemCode : by === 'refresh_token' ? refreshSession : undefined
       if (!grant) throw new BrokerError('grant_type_unsupported')
@@ -87,7 +94,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     },
 
     revoke: async (form) => {
-      const client = clientOf(form, frontEnds)
+      const client = await authenticate(form)
       await flowEvents.track('sign_out', { frontEnd: client.id, by: 'revocation' }, async (step) => {
         const key = await refreshTokens.findKey(required(form.fields, 'token'), client.id)
         step.add({ sessions: key && (await sessions.end(key)) ? 1 : 0 })

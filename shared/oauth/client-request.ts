@@ -1,8 +1,9 @@
 /**
- * A form that an OAuth client posts to `/token` or `/revoke`: its parameters and the client that sends it. Clients are
- * public (RFC 6749 §2.1), so a client identifies itself by `client_id` and does not authenticate. RFC 6749 §3.2.
+ * A form that an OAuth client posts to `/token` or `/revoke`: its parameters and the client that it names. RFC 6749
+ * §3.2. A confidential client then proves itself (client-authentication.ts); a public one has no proof (§2.1).
  */
 import { BrokerError } from '../errors/errors.ts'
+import { readClaims } from '../provider/signed-token.ts'
 import { hasControlCharacter } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 
@@ -29,14 +30,12 @@ export function clientOf(form: ClientForm, frontEnds: FrontEnds): FrontEnd {
   // RFC 6749 §3.2: a repeated parameter is refused, also one that is not used here.
   if (new Set(fields.keys()).size < fields.size) throw new BrokerError('parameter_repeated')
   const basic = basicCredentials(form.authorization)
-  const clientId = optional(fields, 'client_id') ?? basic?.id
+  const clientId = optional(fields, 'client_id') ?? basic?.id ?? subjectOf(optional(fields, 'client_assertion'))
   if (clientId === undefined) throw missing('client_id')
   const client = frontEnds.find(clientId)
   if (client?.kind !== 'oauth' || (basic && basic.id !== clientId)) throw new BrokerError('client_unknown')
-  // A public client has no secret. One that is sent must not look like a proof that was checked.
-  if (basic?.secret || optional(fields, 'client_secret') || optional(fields, 'client_assertion')) {
-    throw new BrokerError('client_secret_refused')
-  }
+  // No client has a shared secret. One that is sent must not look like a proof that was checked.
+  if (basic?.secret || optional(fields, 'client_secret')) throw new BrokerError('client_secret_refused')
   if (origin !== undefined && !client.origins.includes(origin)) throw new BrokerError('request_not_from_front_end')
   return client
 }
@@ -66,6 +65,12 @@ function basicCredentials(authorization: string | undefined): { id: string; secr
   if (encoded === undefined) return undefined
   const [id = '', ...secret] = Buffer.from(encoded, 'base64').toString('utf8').split(':')
   return { id: formDecoded(id), secret: secret.join(':') }
+}
+
+/** RFC 7521 §4.2: with an assertion, `client_id` is optional. The assertion is verified later, for this client. */
+function subjectOf(assertion: string | undefined): string | undefined {
+  const subject = assertion === undefined ? undefined : readClaims(assertion)?.sub
+  return typeof subject === 'string' ? subject : undefined
 }
 
 function formDecoded(text: string): string {

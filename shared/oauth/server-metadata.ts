@@ -3,6 +3,7 @@
  * Connect Discovery §3). It names only features that work.
  */
 import { urlOf } from '../http/routes.ts'
+import { clientAssertionAlgorithms } from './client-authentication.ts'
 
 /** @param issuer the broker's base URL */
 export function authorizationServerMetadata(issuer: string): Readonly<Record<string, unknown>> {
@@ -17,8 +18,10 @@ export function authorizationServerMetadata(issuer: string): Readonly<Record<str
     response_modes_supported: ['query', 'fragment', 'form_post'],
     grant_types_supported: ['authorization_code', 'refresh_token'],
     code_challenge_methods_supported: ['S256'],
-    token_endpoint_auth_methods_supported: ['none'],
-    revocation_endpoint_auth_methods_supported: ['none'],
+    token_endpoint_auth_methods_supported: ['none', 'private_key_jwt'],
+    token_endpoint_auth_signing_alg_values_supported: clientAssertionAlgorithms,
+    revocation_endpoint_auth_methods_supported: ['none', 'private_key_jwt'],
+    revocation_endpoint_auth_signing_alg_values_supported: clientAssertionAlgorithms,
     authorization_response_iss_parameter_supported: true,
     prompt_values_supported: ['none', 'login', 'select_account', 'consent'],
   }

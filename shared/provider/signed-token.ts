@@ -1,6 +1,7 @@
-/** Verifies a token that an identity provider signed, with the provider's kept keys. RFC 7515 §5.2, RFC 8725. */
+/** Verifies a token that an identity provider or an OAuth client signed, with the signer's kept keys. RFC 7515 §5.2, RFC 8725. */
 import { isSignedBy, isSupportedAlgorithm } from './algorithms.ts'
-import type { IdentityProvider, Json, TokenOrigin } from './provider.ts'
+import type { KeptKeys } from './kept-keys.ts'
+import type { Json, TokenOrigin } from './provider.ts'
 
 const maxLength = 64 * 1024
 
@@ -15,13 +16,13 @@ export interface VerifiedToken {
  * @param text untrusted
  * @param origin chooses the budget of key fetches: an unauthenticated token must not use up that of sign-ins
  * @param refuse makes the error for the check that failed
- * @returns the token, signed by a key of the provider; its claims are not checked yet
+ * @returns the token, signed by a key of the signer; its claims are not checked yet
  * @throws the error of `refuse`, and BrokerError `provider_…` where no keys can be fetched
  */
 export async function verifySignedToken(
   text: string,
   origin: TokenOrigin,
-  provider: Pick<IdentityProvider, 'keysFor' | 'refetchKeys'>,
+  provider: KeptKeys,
   refuse: (check: string) => Error,
 ): Promise<VerifiedToken> {
   if (text.length > maxLength) throw refuse('larger than 64 KB')

@@ -2,6 +2,7 @@
  * The registered front ends: one JSON setting, `Broker__FrontEnds`. The schema is also published
  * (docs/front-ends.schema.json); checks cover the rules that JSON Schema cannot express.
  */
+import { createPublicKey } from 'node:crypto'
 import * as z from 'zod/mini'
 import { urlProblem, isSecureOrLoopback } from './addresses.ts'
 import { findNearestName } from './nearest-name.ts'
@@ -28,6 +29,9 @@ export interface FrontEndSettings {
   readonly singleSignOn: boolean
   /** OAuth clients: the algorithm of their ID tokens; RS256 where left out. */
   readonly idTokenAlgorithm?: 'RS256' | 'ES256' | undefined
+  /** Confidential OAuth clients: their public keys (RFC 7517 §5), or the https URL of them. A public client has neither. */
+  readonly jwks?: Readonly<Record<string, unknown>> | undefined
+  readonly jwksUri?: string | undefined
   /** URLs to which a sign-out may return. */
   readonly signedOutUrls: readonly string[]
   readonly prompts: readonly Prompt[]
@@ -170,6 +174,31 @@ const frontEnd = z
         description:
           'OAuth clients: the algorithm that signs their ID tokens; RS256 without it. ES256 costs a seventh of the processor time; not every client library accepts it.',
       }),
+    ),
+    jwks: z
+      .optional(
+        z.strictObject({
+          keys: z
+            .array(z.looseObject({ kty: z.enum(['RSA', 'EC', 'OKP']) }).check(withMessage(checkPublicKey)))
+            .check(z.minLength(1), z.maxLength(10)),
+        }),
+      )
+      .check(
+        z.meta({
+          description:
+            'OAuth clients with a server: their public keys. The client is confidential then, and proves itself by private_key_jwt at /token and /revoke.',
+        }),
+      ),
+    jwksUri: z.optional(
+      z.string().check(
+        z.maxLength(1024),
+        withMessage(checkKeysUrl),
+        z.meta({
+          pattern: '^https://',
+          description: 'As jwks: the https URL of the keys, which the broker reads once a day and when a key is new.',
+          examples: ['https://app.example.com/jwks.json'],
+        }),
+      ),
     ),
     signedOutUrls: z.optional(
       z.array(url([`${exampleOrigin}/goodbye`])).check(
@@ -335,6 +364,44 @@ function exactUrlProblem(value: string): string | undefined {
   return value === new URL(value).href ? undefined : 'is not written as a browser writes it'
 }
 
+function checkKeysUrl(value: string): Refusal | undefined {
+  const problem = urlProblem(value) ?? (value.startsWith('https://') ? exactUrlProblem(value) : 'is not https')
+  return problem === undefined
+    ? undefined
+    : { problem, fix: 'Write one exact URL of https: https://app.example.com/jwks.json.' }
+}
+
+/** RFC 7518 §6: members of a private or symmetric key. */
+const privateMembers: readonly string[] = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
+
+function checkPublicKey(entry: object): Refusal | undefined {
+  if (privateMembers.some((member) => Object.hasOwn(entry, member))) {
+    return {
+      problem: 'has the private part of a key',
+      fix: 'Write the public part alone, and replace this key: it is known to all who can read the setting.',
+    }
+  }
+  return isStrongKey(entry)
+    ? undefined
+    : {
+        problem: 'is not a key that the broker accepts',
+        fix: 'Write a public JWK: RSA of at least 2048 bits, P-256 or Ed25519.',
+      }
+}
+
+function isStrongKey(entry: object): boolean {
+  try {
+    const { asymmetricKeyType: type, asymmetricKeyDetails: details } = createPublicKey({
+      key: entry as Record<string, unknown>,
+      format: 'jwk',
+    })
+    if (type === 'rsa') return (details?.modulusLength ?? 0) >= 2048
+    return type === 'ed25519' || details?.namedCurve === 'prime256v1'
+  } catch {
+    return false
+  }
+}
+
 function checkScope(value: string): Refusal | undefined {
   if (scopesOfOpenId.includes(value)) {
     return {
@@ -428,11 +495,14 @@ function checkKind(frontEnd: unknown) {
       ...(has('returnUrls')
         ? refuse('returnUrls', 'belongs to a session front end', 'Write redirectUris instead.')
         : []),
+      ...(has('jwks') && has('jwksUri') ? refuse('jwksUri', 'is beside jwks', 'Write one of both.') : []),
     ]
   }
   return [
     ...(has('redirectUris') ? refuse('redirectUris', 'belongs to an OAuth client', remove) : []),
-    ...(has('idTokenAlgorithm') ? refuse('idTokenAlgorithm', 'belongs to an OAuth client', remove) : []),
+    ...['idTokenAlgorithm', 'jwks', 'jwksUri'].flatMap((member) =>
+      has(member) ? refuse(member, 'belongs to an OAuth client', remove) : [],
+    ),
     ...(memberOf(frontEnd, 'singleSignOn') === true
       ? refuse('singleSignOn', 'belongs to an OAuth client', remove)
       : []),

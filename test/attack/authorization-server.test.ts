@@ -1,3 +1,5 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto'
+import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   app,
@@ -14,7 +16,7 @@ import {
 } from '../setup/client.ts'
 import { sendRaw } from '../setup/raw-http.ts'
 import { desk, shop, startStack } from '../setup/stack.ts'
-import type { Stack } from '../setup/stack.ts'
+import type { Registration, Stack } from '../setup/stack.ts'
 
 const native = {
   ...app,
@@ -22,10 +24,18 @@ const native = {
   redirectUris: ['http://127.0.0.1/callback', 'http://[::1]:9000/callback', 'http://localhost:8000/callback'],
 }
 
+const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+/** A client with a server, which proves itself by a key. */
+const server: Registration = {
+  ...app,
+  id: 'server',
+  jwks: { keys: [{ ...pair.publicKey.export({ format: 'jwk' }), kid: 'k1' }] },
+}
+
 describe('the authorization server', () => {
   let stack: Stack
   beforeAll(async () => {
-    stack = await startStack({ frontEnds: [shop, desk, app, native] })
+    stack = await startStack({ frontEnds: [shop, desk, app, native, server] })
   })
   afterAll(() => stack.close())
 
@@ -121,7 +131,7 @@ describe('the authorization server', () => {
       ['a wider scope', { scope: `${ordersRead} openid address` }, 'invalid_scope'],
       ['scopes of two APIs', { scope: `${ordersRead} api://bills/read` }, 'invalid_scope'],
       ['an unknown prompt', { prompt: 'create' }, 'invalid_request'],
-      ['claims about a person', { claims: '{"id_token":{"email":null}}' }, 'invalid_request'],
+      ['claims about a person in a claims challenge', { claims: '{"access_token":{"email":null}}' }, 'invalid_request'],
       ['a request object', { request: 'eyJhbGciOiJub25lIn0.e30.' }, 'invalid_request'],
       ['a request URI', { request_uri: 'https://evil.example/' }, 'invalid_request'],
       ['a max_age that is no number', { max_age: '-1' }, 'invalid_request'],
@@ -334,6 +344,40 @@ describe('the authorization server', () => {
       expect(missing.json).toMatchObject({ error: 'invalid_request', parameter: 'refresh_token' })
     })
 
+    it('requires the proof of a confidential client at /token and /revoke, each proof once', async () => {
+      const proof = async () => ({
+        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        client_assertion: await new SignJWT({ jti: randomUUID() })
+          .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+          .setIssuer('server')
+          .setSubject('server')
+          .setAudience(stack.url)
+          .setIssuedAt()
+          .setExpirationTime('1m')
+          .sign(pair.privateKey),
+      })
+      const pkce = newPkce()
+      const request = authorizationRequest(pkce, { client_id: 'server' })
+      const code = (await authorize(stack.person(), request)).get('code')!
+      const first = await proof()
+
+      const bare = await redeem(stack.url, code, pkce, { client_id: 'server' })
+      // RFC 7521 §4.2: the assertion names the client too.
+      const redeemed = await redeem(stack.url, code, pkce, { client_id: undefined, ...first })
+      const token = redeemed.json.refresh_token as string
+      const replayed = await refresh(stack.url, token, { client_id: 'server', ...first })
+      const revoked = await post('/revoke', { client_id: 'server', token }, { url: stack.url })
+      const withoutPkce = await redeem(stack.url, code, pkce, { code_verifier: undefined, ...(await proof()) })
+
+      for (const refused of [bare, replayed, revoked]) {
+        expect(refused.status).toBe(401)
+        expect(refused.json).toMatchObject({ error: 'invalid_client', code: 'client_assertion_refused' })
+      }
+      expect(withoutPkce.status).toBe(400)
+      expect(redeemed.status).toBe(200)
+      expect((await refresh(stack.url, token, { client_id: 'server', ...(await proof()) })).status).toBe(200)
+    })
+
     const basic = (credentials: string) => ({ authorization: `Basic ${Buffer.from(credentials).toString('base64')}` })
 
     it.each([
@@ -347,6 +391,10 @@ describe('the authorization server', () => {
       const refused = await post('/token', form, { url: stack.url, headers })
 
       expect(refused.json).toMatchObject({ error: 'invalid_client', code: 'client_secret_refused' })
+      // RFC 6749 §5.2: a client that used the header receives a challenge of its scheme.
+      const usedHeader = 'authorization' in headers
+      expect(refused.status).toBe(usedHeader ? 401 : 400)
+      expect(refused.headers.get('www-authenticate')).toBe(usedHeader ? 'Basic realm="token"' : null)
       expect(refused.json.error_description).toMatch(/secret.*none/)
       expect(refused.text).not.toContain('hunter2')
       expect((await refresh(stack.url, refreshToken)).status).toBe(200)
@@ -364,7 +412,7 @@ describe('the authorization server', () => {
       const other = await post('/token', form('x', { client_id: 'app' }), { url: stack.url, headers: basic('native:') })
 
       expect([byHeader.status, byForm.status]).toEqual([200, 200])
-      expect([other.status, other.json.code]).toEqual([400, 'client_unknown'])
+      expect([other.status, other.json.code]).toEqual([401, 'client_unknown'])
     })
 
     it.each(['/token', '/revoke'])('reports that a chunked body did not arrive (%s)', async (path) => {
@@ -434,7 +482,7 @@ describe('the authorization server', () => {
       issuer: stack.url,
       response_types_supported: ['code'],
       code_challenge_methods_supported: ['S256'],
-      token_endpoint_auth_methods_supported: ['none'],
+      token_endpoint_auth_methods_supported: ['none', 'private_key_jwt'],
       authorization_response_iss_parameter_supported: true,
     })
     const endpoints = Object.entries(metadata).filter(([name]) => name.endsWith('_endpoint'))

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import fc from 'fast-check'
@@ -116,6 +117,19 @@ describe('a front end', () => {
     expect(settingsWith(json({ ...client, idTokenAlgorithm: 'ES256' })).frontEnds).toMatchObject([
       { idTokenAlgorithm: 'ES256' },
     ])
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const jwks = { keys: [publicKey.export({ format: 'jwk' })] }
+    expect(settingsWith(json({ ...client, jwks })).frontEnds).toMatchObject([{ jwks }])
+    const jwksUri = 'https://app.example.net/jwks.json'
+    expect(settingsWith(json({ ...client, jwksUri })).frontEnds).toMatchObject([{ jwksUri }])
+    refused({ jwks, jwksUri }, `${place}.jwksUri is beside jwks`)
+    refused({ jwksUri: 'http://127.0.0.1/jwks.json' }, `${place}.jwksUri is not https`)
+    refused(
+      { jwks: { keys: [privateKey.export({ format: 'jwk' })] } },
+      'Broker__FrontEnds contains a private key or a certificate as text',
+    )
+    refused({ jwks: { keys: [{ kty: 'RSA', p: 'AQAB' }] } }, `${place}.jwks.keys[0] has the private part of a key`)
+    refused({ jwks: { keys: [{ kty: 'EC' }] } }, `${place}.jwks.keys[0] is not a key that the broker accepts`)
     refused({ returnUrls: ['https://app.example.net/'] }, `${place}.returnUrls belongs to a session front end`)
     refused({ redirectUris: ['http://app.example.net/'] }, `${place}.redirectUris[0] is http outside loopback`)
     refused({ kind: 'session' }, `${place}.redirectUris belongs to an OAuth client`)

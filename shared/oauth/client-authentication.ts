@@ -1,0 +1,150 @@
+/**
+ * Authentication of confidential OAuth clients by `private_key_jwt` (OpenID Connect Core §9, RFC 7523 §3). A client is
+ * confidential where its registration has `jwks` or `jwksUri`. No client has a shared secret.
+ */
+import { createHash } from 'node:crypto'
+import type { Clock } from '../async/deadline.ts'
+import { BrokerError } from '../errors/errors.ts'
+import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
+import type { Network } from '../http/network.ts'
+import { urlOf } from '../http/routes.ts'
+import { isText } from '../json/json.ts'
+import { keysThatFit, parseKeys } from '../provider/keys.ts'
+import { createKeptKeys } from '../provider/kept-keys.ts'
+import type { KeptKeys } from '../provider/kept-keys.ts'
+import type { Json } from '../provider/provider.ts'
+import { verifySignedToken } from '../provider/signed-token.ts'
+import type { Store } from '../store/store.ts'
+import { optional } from './client-request.ts'
+
+/** Values of `alg` that a client assertion may have; the metadata lists them. */
+export const clientAssertionAlgorithms: readonly string[] = ['RS256', 'PS256', 'ES256', 'EdDSA']
+
+const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+const longestLifetimeSeconds = 300
+/** Clocks of clients and instances differ. */
+const toleranceSeconds = 30
+
+export interface ClientAuthentication {
+  /**
+   * Checks the proof of a confidential client; a public client sends none.
+   *
+   * @param fields of the form; untrusted
+   * @param client the one that the request names
+   * @throws {BrokerError} `client_assertion_refused`, `client_secret_refused`, `client_keys_unavailable`,
+   *   `store_unavailable`
+   */
+  check(fields: URLSearchParams, client: FrontEnd): Promise<void>
+}
+
+export interface ClientAuthenticationOptions {
+  readonly issuer: string
+  readonly frontEnds: FrontEnds
+  readonly store: Store
+  readonly network: Network
+  readonly clock: Clock
+  readonly onFault: (error: unknown) => void
+}
+
+export function createClientAuthentication(options: ClientAuthenticationOptions): ClientAuthentication {
+  const { issuer, frontEnds, store, clock } = options
+  const audiences = new Set<unknown>([issuer, urlOf(issuer, 'token')])
+  const keysOf = new Map(
+    frontEnds.all.flatMap((client) => {
+      const keys = createClientKeys(client, options)
+      return keys ? [[client.id, keys] as const] : []
+    }),
+  )
+
+  const checkClaims = (claims: Json, clientId: string): { jti: string; expires: number } => {
+    const { iss, sub, aud, exp, nbf, iat, jti } = claims
+    const now = clock() / 1000
+    const listed: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
+    if (iss !== clientId || sub !== clientId) throw refuse('iss or sub')
+    // An assertion that another server accepts too could be replayed between the two.
+    if (listed.length === 0 || !listed.every((one) => audiences.has(one))) throw refuse('aud')
+    if (!isTime(exp) || exp <= now - toleranceSeconds) throw refuse('exp')
+    if (exp > now + longestLifetimeSeconds + toleranceSeconds) throw refuse('exp is more than five minutes away')
+    for (const time of [nbf, iat]) {
+      if (time !== undefined && (!isTime(time) || time > now + toleranceSeconds)) throw refuse('nbf or iat')
+    }
+    if (!isText(jti) || jti.length > 255) throw refuse('jti')
+    return { jti, expires: exp }
+  }
+
+  /** The row outlives the assertion. Only a verified assertion makes one. */
+  const useOnce = async (clientId: string, jti: string, expires: number): Promise<void> => {
+    const row = createHash('sha256')
+      .update(JSON.stringify(['client assertion', clientId, jti]))
+      .digest('base64url')
+    const sweepAfter = new Date((expires + 2 * longestLifetimeSeconds) * 1000)
+    const made = await store.insert('states', { partition: row.slice(0, 2), row, sweepAfter, values: {} })
+    if (made === undefined) throw refuse('jti was used before')
+  }
+
+  return {
+    check: async (fields, client) => {
+      const assertion = optional(fields, 'client_assertion')
+      const keys = keysOf.get(client.id)
+      if (!keys) {
+        // A proof that is not checked must not look like one that was.
+        if (assertion !== undefined) throw new BrokerError('client_secret_refused')
+        return
+      }
+      if (assertion === undefined) throw refuse('no assertion')
+      if (optional(fields, 'client_assertion_type') !== assertionType) throw refuse('client_assertion_type')
+      const { claims } = await verifySignedToken(assertion, 'anybody', keys, refuse)
+      const { jti, expires } = checkClaims(claims, client.id)
+      await useOnce(client.id, jti, expires)
+    },
+  }
+}
+
+/** @returns undefined for a public client; otherwise its keys, for the algorithms of the allow-list alone */
+function createClientKeys(
+  { jwks, jwksUri }: FrontEnd,
+  { network, clock, onFault }: ClientAuthenticationOptions,
+): KeptKeys | undefined {
+  const keys = jwks ? fixedKeys(jwks) : jwksUri === undefined ? undefined : fetchedKeys(jwksUri)
+  if (!keys) return undefined
+  const checkAlgorithm = (algorithm: string) => {
+    if (!clientAssertionAlgorithms.includes(algorithm)) throw refuse('alg')
+  }
+  return {
+    keysFor: async (kid, algorithm) => {
+      checkAlgorithm(algorithm)
+      return keys.keysFor(kid, algorithm)
+    },
+    refetchKeys: async (kid, algorithm, origin) => {
+      checkAlgorithm(algorithm)
+      return keys.refetchKeys(kid, algorithm, origin)
+    },
+  }
+
+  function fixedKeys(set: Json): KeptKeys {
+    const parsed = parseKeys(set)
+    const find = (kid: string | undefined, algorithm: string) => Promise.resolve(keysThatFit(parsed, kid, algorithm))
+    return { keysFor: find, refetchKeys: find }
+  }
+
+  function fetchedKeys(url: string): KeptKeys {
+    const fetch = async () => {
+      try {
+        const { status, json } = await network({ method: 'GET', url })
+        if (status !== 200) throw new Error(`status ${status}`)
+        return parseKeys(json)
+      } catch (cause) {
+        throw new BrokerError('client_keys_unavailable', { cause })
+      }
+    }
+    return createKeptKeys({ fetch, clock, onFault })
+  }
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value)
+}
+
+function refuse(detail: string): BrokerError {
+  return new BrokerError('client_assertion_refused', { detail })
+}

@@ -1,0 +1,86 @@
+/**
+ * Values that are fetched once and kept, so that a server that is down later does not affect an instance that has them;
+ * and a key set, which is fetched again within a budget where no key fits a token.
+ */
+import type { KeyObject } from 'node:crypto'
+import { withBackOff } from '../async/back-off.ts'
+import type { Clock } from '../async/deadline.ts'
+import { singleFlight } from '../async/single-flight.ts'
+import { keysThatFit } from './keys.ts'
+import type { SigningKey } from './keys.ts'
+import type { TokenOrigin } from './provider.ts'
+
+const freshMilliseconds = 24 * 60 * 60 * 1000
+const retryPause = 5_000
+/**
+ * A token that no kept key fits causes a fetch at once, so that a key rotation takes effect. In this time there is one
+ * fetch a key id and a few in all of each origin, so that a flood of made-up ids is no flood of fetches, and hides no rotation from sign-ins.
+ */
+const refetchPause = 30_000
+const refetchBudget = 3
+
+export interface KeptKeys {
+  keysFor(kid: string | undefined, algorithm: string): Promise<readonly KeyObject[]>
+  /** As `keysFor`, after it returned no key that fits: fetches the keys again, within the budget of the token's origin. */
+  refetchKeys(kid: string | undefined, algorithm: string, origin: TokenOrigin): Promise<readonly KeyObject[]>
+}
+
+export interface KeepOptions<T> {
+  readonly fetch: () => Promise<T>
+  readonly clock: Clock
+  readonly onFault: (error: unknown) => void
+}
+
+export function createKeptKeys(options: KeepOptions<readonly SigningKey[]>): KeptKeys {
+  const { clock } = options
+  const keys = keep(options)
+  let missed: readonly { readonly name: string; readonly origin: TokenOrigin; readonly at: number }[] = []
+  return {
+    keysFor: async (kid, algorithm) => keysThatFit(await keys.get(), kid, algorithm),
+    refetchKeys: async (kid, algorithm, origin) => {
+      const name = JSON.stringify([kid, algorithm])
+      missed = missed.filter(({ at }) => Math.abs(clock() - at) < refetchPause)
+      const ofOrigin = missed.filter((one) => one.origin === origin)
+      if (ofOrigin.length >= refetchBudget || ofOrigin.some((one) => one.name === name)) {
+        return keysThatFit(await keys.get(), kid, algorithm)
+      }
+      const found = keysThatFit(await keys.refetch(), kid, algorithm)
+      // Only a fetch that succeeded counts: after one that failed, the keys may still have changed.
+      missed = [...missed, { name, origin, at: clock() }]
+      return found
+    },
+  }
+}
+
+interface Kept<T> {
+  readonly value: T
+  readonly at: number
+  triedAt: number
+}
+
+/** Fetches a value when it is first needed, and renews it once a day without making a request wait. */
+export function keep<T>({ fetch, clock, onFault }: KeepOptions<T>): {
+  readonly get: () => Promise<T>
+  readonly refetch: () => Promise<T>
+} {
+  let kept: Kept<T> | undefined
+  // An unauthenticated request can cause a fetch, so a provider that is down is called at intervals only.
+  const refetch = singleFlight(
+    withBackOff(async () => {
+      const value = await fetch()
+      kept = { value, at: clock(), triedAt: clock() }
+      return value
+    }, clock),
+  )
+  return {
+    refetch,
+    get: async () => {
+      if (!kept) return refetch()
+      if (clock() - kept.at > freshMilliseconds && clock() - kept.triedAt > retryPause) {
+        kept.triedAt = clock()
+        refetch().catch(onFault)
+      }
+      return kept.value
+    },
+  }
+}
