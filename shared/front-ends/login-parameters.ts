@@ -107,20 +107,14 @@ const claimNames = new Set(['acrs', 'xms_cc', 'xms_rp_ipaddr', 'nbf', 'capolids'
 
 /**
  * A claims challenge (OpenID Connect Core §5.5), by an allow-list: a forged one could request any claim about a person.
- * Voluntary claims of the ID token and of userinfo are ignored, as §5.5.1 permits: MSAL.js requests some in each sign-in.
  *
- * @returns the challenge about the access token, serialized again from the accepted members; undefined without one
+ * @returns the challenge, serialized again from the accepted members
  */
-function checkClaims(text: string): string | undefined {
+function checkClaims(text: string): string {
   const refuse = () => new BrokerError('claims_not_allowed')
-  const { access_token: challenge, id_token: idToken, userinfo, ...others } = parseObject(text, refuse)
-  if (Object.keys(others).length > 0) throw refuse()
-  const ignored = [idToken, userinfo].filter((member) => member !== undefined)
-  for (const member of ignored) {
-    if (!Object.values(asObject(member, refuse)).every(isVoluntary)) throw refuse()
-  }
-  if (challenge === undefined && ignored.length > 0) return undefined
-  const asked = asObject(challenge, refuse)
+  const challenge = parseObject(text, refuse)
+  if (Object.keys(challenge).some((member) => member !== 'access_token')) throw refuse()
+  const asked = asObject(challenge.access_token, refuse)
   for (const [name, wanted] of Object.entries(asked)) {
     if (!claimNames.has(name)) throw refuse()
     if (wanted === null) continue
@@ -134,15 +128,6 @@ function checkClaims(text: string): string | undefined {
     }
   }
   return JSON.stringify({ access_token: asked })
-}
-
-/** A requested claim without `essential` and without a value: the client works without the claim. */
-function isVoluntary(wanted: unknown): boolean {
-  if (wanted === null) return true
-  return (
-    typeof wanted === 'object' &&
-    Object.entries(wanted).every(([name, value]) => name === 'essential' && value === false)
-  )
 }
 
 function parseObject(text: string, refuse: () => BrokerError): Record<string, unknown> {

@@ -161,9 +161,9 @@ describe('a renewal that the provider refuses', () => {
 
     it.each([
       '{"id_token":{"email":{"essential":true}}}',
-      '{"userinfo":{"email":{"essential":true}}}',
+      '{"userinfo":{"email":null}}',
       '{"access_token":{"email":{"essential":true}}}',
-      '{"access_token":{"acrs":{"essential":true,"value":"c1"}},"id_token":{"email":{"essential":true}}}',
+      '{"access_token":{"acrs":{"essential":true,"value":"c1"}},"id_token":{}}',
       '{"access_token":{"acrs":{"essential":"yes"}}}',
       '{"access_token":{"acrs":{"value":{"$ne":1}}}}',
       '{"access_token":[]}',

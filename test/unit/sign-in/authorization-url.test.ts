@@ -186,20 +186,4 @@ describe('a claims challenge', () => {
     const challenge = '{"access_token":{"nbf":{"essential":true,"value":"1604106651"},"acrs":null}}'
     expect(checkHints({ claims: challenge }, shop).claims).toBe(challenge)
   })
-
-  it('is passed on without voluntary claims of the ID token and of userinfo, which are ignored', () => {
-    const voluntary = { signin_state: { essential: false }, email: null }
-    const passed = (claims: object) => checkHints({ claims: JSON.stringify(claims) }, shop).claims
-
-    expect(passed({ id_token: voluntary })).toBeUndefined()
-    expect(passed({ userinfo: voluntary, id_token: {} })).toBeUndefined()
-    expect(passed({ id_token: voluntary, access_token: { acrs: null } })).toBe('{"access_token":{"acrs":null}}')
-    for (const wanted of [{ essential: true }, { value: 'ada' }, { essential: 0 }, [false], 'email', true]) {
-      expect(() => passed({ id_token: { email: wanted } })).toThrow('claims_not_allowed')
-      expect(() => passed({ userinfo: { email: wanted }, access_token: { acrs: null } })).toThrow('claims_not_allowed')
-    }
-    for (const member of [null, [null], 'email'])
-      expect(() => passed({ id_token: member })).toThrow('claims_not_allowed')
-    expect(() => passed({})).toThrow('claims_not_allowed')
-  })
 })
