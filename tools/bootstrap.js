@@ -2,7 +2,7 @@
  * Makes `npm start` and `npm test` work in a bare clone: installs the packages where they are missing or are not those of
  * the lock file, and continues under the project's Node.
  *
- * Plain JavaScript without newer syntax, so that an old Node gets as far as a sentence that names the problem.
+ * Plain JavaScript without newer syntax, so that an old Node can print a sentence that names the problem.
  */
 import { spawn } from 'node:child_process'
 import fs from 'node:fs'
@@ -58,8 +58,8 @@ function readJson(file) {
 }
 
 /**
- * Compares the lock file with npm's own record of the installation, which npm writes at its end. Contents and not times:
- * a checkout gives files new times.
+ * Compares the lock file with npm's own record of the installation, which npm writes at its end. By content and not by time:
+ * a checkout sets new times.
  *
  * @returns {string | undefined} why an installation is needed
  */
@@ -107,7 +107,7 @@ async function install(problem) {
       `${problem}, and this is Node ${process.versions.node}, which is too old to install them. Install Node 22.12 or newer, best ${projectNode}: https://nodejs.org`,
     )
   }
-  console.error(`${problem}. Running npm ci once; that takes a minute or two.`)
+  console.error(`${problem}. Running npm ci once; this may need two minutes.`)
   const began = Date.now()
   const seconds = () => Math.round((Date.now() - began) / 1000)
   // On a terminal npm shows its own progress.
@@ -145,7 +145,7 @@ function runNpm(args) {
   return ended(child)
 }
 
-/** What `npm start` sets for its script would override the npm configuration of this project. */
+/** The variables that `npm start` sets for its script would override the npm configuration of this project. */
 function withoutNpmConfiguration() {
   const entries = Object.entries(process.env).filter(([name]) => !/^npm_(command|lifecycle|package)_?/.test(name))
   return Object.fromEntries(entries)
@@ -187,7 +187,7 @@ async function takeTurn() {
       const aside = `${file}.${process.pid}`
       try {
         fs.renameSync(file, aside)
-        // Taken from an owner that is quicker than this process: given back.
+        // It belongs to an owner that was quicker than this process: rename it back.
         if (!isAbandoned(aside)) fs.linkSync(aside, file)
         fs.unlinkSync(aside)
       } catch (error) {

@@ -54,7 +54,7 @@ export async function bundleUnlessKept(
   }
   const began = Date.now()
   const made = await bundle()
-  // Changed meanwhile: the result may be of the old content and the fingerprint of the new one.
+  // The inputs changed during the build: the result may be of the old content and the fingerprint of the new one.
   if (await isAnyNewer(made.metafile, began)) return made
   const entry: Entry = {
     fingerprint: await fingerprint(made.metafile),

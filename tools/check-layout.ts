@@ -1,6 +1,6 @@
 /**
  * Checks the direction of imports: `node tools/check-layout.ts`. A folder of shared/ imports only itself and folders on
- * lower floors, no file belongs to an import cycle, and nothing deployed imports code that is not deployed. The floors
+ * lower floors, no file belongs to an import cycle, and no deployed code imports code that is not deployed. The floors
  * come from the drawing in docs/architecture.md. Type imports and dynamic imports count like all others.
  */
 import { globSync, readFileSync } from 'node:fs'

@@ -51,11 +51,11 @@ if (import.meta.main) {
   const drifted = await findDrift()
   if (process.argv.includes('--check')) {
     if (drifted.length > 0) {
-      console.error(`Not what the code says: ${drifted.join(', ')}. Run: npm run generate`)
+      console.error(`These files differ from the code: ${drifted.join(', ')}. Run: npm run generate`)
       process.exitCode = 1
     }
   } else {
     for (const file of generatedFiles) await writeFile(join(root, file.path), await render(file))
-    console.log(drifted.length === 0 ? 'Nothing has changed.' : `Written: ${drifted.join(', ')}.`)
+    console.log(drifted.length === 0 ? 'All files are up to date.' : `Written: ${drifted.join(', ')}.`)
   }
 }

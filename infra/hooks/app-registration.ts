@@ -1,4 +1,4 @@
-/** The app registration: found by its ids or by a unique name, created by a person, completed without losing anything. */
+/** The app registration: found by its ids or by a unique name, created by a person, completed without removing values of others. */
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -19,7 +19,8 @@ export interface Registration {
 }
 
 /**
- * True where the hooks send no request to Microsoft Graph: the file says manual, the provider is another one, or people sign in at another tenant than that of the subscription, for which the deployer has no token.
+ * True where the hooks send no request to Microsoft Graph: the file has `manual`, the provider is not Entra ID, or people
+ * sign in at another tenant than that of the subscription, for which the deployer has no token.
  */
 export function isByHand(configuration: Configuration, subscriptionTenantId: string): boolean {
   const { tenantId = subscriptionTenantId, registration } = configuration
@@ -35,7 +36,7 @@ export function isOtherProvider(configuration: Configuration): boolean {
 }
 
 /**
- * Finds the registration and changes nothing.
+ * Finds the registration; only reads.
  *
  * @returns undefined where there is none yet, and the hook may create one
  * @throws {HookStop} where it can be neither found nor created
@@ -198,9 +199,9 @@ export async function completeRegistration(context: HookContext, wanted: WantedR
   const access = await resolveAccess(cloud, wanted.scopes, report)
   const changes = changesOf(application, { ...wanted, redirectUris, access })
 
-  if (Object.keys(changes).length === 0) report.row('App registration', 'complete, nothing changed')
+  if (Object.keys(changes).length === 0) report.row('App registration', 'complete, unchanged')
   else {
-    // One request for all changes: a sign-in in the meantime meets the old state or the new one.
+    // One request for all changes: a sign-in at that time uses either the old state or the new one.
     const changed = await cloud.graph(`/applications/${application.id}`, {
       method: 'PATCH',
       body: changes,
@@ -300,7 +301,7 @@ async function resolveAccess(cloud: Cloud, scopes: readonly string[], report: Re
   for (const scope of new Set(scopes)) {
     const resource = scope.slice(0, scope.lastIndexOf('/'))
     const permission = scope.slice(resource.length + 1)
-    if (permission === '.default') continue // It stands for the permissions that are configured already.
+    if (permission === '.default') continue // It means the permissions that are configured already.
     const filter = encodeURIComponent(`servicePrincipalNames/any(n:n eq '${resource.replaceAll("'", "''")}')`)
     const { status, body } = await cloud.graph(
       `/servicePrincipals?$filter=${filter}&$select=appId,oauth2PermissionScopes`,
@@ -327,7 +328,7 @@ async function ensureServicePrincipal(cloud: Cloud, clientId: string, report: Re
     return
   }
   const made = await cloud.graph('/servicePrincipals', { method: 'POST', body: { appId: clientId }, passing: [404] })
-  // 409: the answer to the first request was lost, and the repeated request met its result.
+  // 409: the answer to the first request was lost, and the repeated request conflicts with its result.
   if (made.status < 300 || made.status === 409) report.row('Service principal', 'created')
   else {
     report.row('Service principal', `you may not create it (${made.status}), see below`)

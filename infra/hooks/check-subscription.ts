@@ -106,7 +106,7 @@ export async function findUnregistered(context: HookContext, names: readonly str
   return names.filter((name) => !registered.includes(name.toLowerCase()))
 }
 
-/** Registers resource providers and waits for each. @throws {HookStop} without the right, or when it takes too long */
+/** Registers resource providers and waits for each. @throws {HookStop} without the right, or after the time limit */
 export async function registerProviders(context: HookContext, names: readonly string[]): Promise<void> {
   const { cloud, clock, report, environment } = context
   for (const name of names) {
@@ -121,7 +121,8 @@ export async function registerProviders(context: HookContext, names: readonly st
     for (let state: unknown; state !== 'Registered';) {
       state = (await cloud.arm(`${path}?api-version=2021-04-01`)).body['registrationState']
       if (state === 'Registered') break
-      if (clock.now() > until) throw new HookStop(`The registration of ${name} takes long. Run the command again.`)
+      if (clock.now() > until)
+        throw new HookStop(`The registration of ${name} is not finished yet. Run the command again.`)
       report.progress(`Waiting until ${name} is registered`)
       await clock.wait(10_000)
     }
@@ -149,7 +150,7 @@ export async function checkRights(
       [
         'You may not write locks (Microsoft.Authorization/locks/write), and "lockResources": true needs them. Nothing was deployed.',
         '- An Owner or User Access Administrator of the subscription has the right.',
-        `- Without it: remove "lockResources" from ${fileName}, and ask an Owner to lock the vault and the storage accounts.`,
+        `- Without it: remove "lockResources" from ${fileName}, and let an Owner lock the vault and the storage accounts.`,
       ].join('\n'),
     )
   }
@@ -200,7 +201,7 @@ function matches(pattern: string, action: string): boolean {
   return new RegExp(`^${escaped}$`, 'i').test(action)
 }
 
-/** @returns whether a deleted vault holds the name and is to be recovered. @throws {HookStop} when the name is taken */
+/** @returns whether a deleted vault holds the name and is to be recovered. @throws {HookStop} when the name is in use */
 export async function checkVaultName(
   context: HookContext,
   configuration: Configuration,
@@ -236,7 +237,7 @@ function deletedVaultPath(context: HookContext, { vault }: Names): string {
   return `${subscriptionPath(context)}/providers/Microsoft.KeyVault/locations/${location}/deletedVaults/${vault}`
 }
 
-/** The ways on when a deleted vault holds the name; also printed after `azd down`. */
+/** The remedies when a deleted vault holds the name; also printed after `azd down`. */
 export function vaultNameTaken(vault: string, fileName: string): string {
   return [
     `A deleted vault holds the name ${vault} until its retention ends.`,
@@ -277,7 +278,7 @@ export async function recoverVault(context: HookContext, names: Names, tenantId:
     const state = (body['properties'] as { provisioningState?: string } | undefined)?.provisioningState ?? 'Succeeded'
     if (status === 200 && state === 'Succeeded') break
     if (clock.now() > until)
-      throw new HookStop(`The recovery of the vault ${names.vault} takes long. Run azd up again.`)
+      throw new HookStop(`The recovery of the vault ${names.vault} is not finished yet. Run azd up again.`)
     report.progress(`Waiting until the vault ${names.vault} is recovered`)
     await clock.wait(10_000)
   }

@@ -16,7 +16,7 @@ export interface CloudCall {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly body?: object
   readonly headers?: Readonly<Record<string, string>>
-  /** Statuses that are temporary while permissions and copies of the directory spread: the request is repeated. */
+  /** Statuses that are temporary while permissions and directory changes replicate: the request is repeated. */
   readonly passing?: readonly number[]
 }
 
@@ -50,7 +50,7 @@ const longestPause = 30_000
 const requestDeadline = 60_000
 const maxBytes = 32 * 1024 * 1024
 
-/** How long a hook waits for something that spreads, in milliseconds. */
+/** Time limit of a hook for changes that replicate, in milliseconds. */
 export function patienceOf(environment: Readonly<Record<string, string | undefined>>): number {
   const seconds = Number(environment['BROKER_HOOK_PATIENCE_SECONDS'] ?? defaultPatienceSeconds)
   return (Number.isFinite(seconds) ? seconds : defaultPatienceSeconds) * 1000

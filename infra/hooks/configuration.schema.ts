@@ -90,7 +90,7 @@ export const configurationSchema = z.strictObject({
   ),
   tenantId: z.optional(
     z.string().check(
-      // The broker's own check has better sentences for `common` and domain names.
+      // The broker's own check has better messages for `common` and domain names.
       z.maxLength(256),
       z.meta({
         pattern: guidPattern,
@@ -116,7 +116,7 @@ export const configurationSchema = z.strictObject({
       .enum(['automatic', 'manual'])
       .check(
         described(
-          'automatic (default): the hooks create and complete the app registration. manual: the hooks send nothing to Microsoft Graph and print the commands instead.',
+          'automatic (default): the hooks create and complete the app registration. manual: the hooks send no request to Microsoft Graph and print the commands instead.',
         ),
       ),
   ),

@@ -16,7 +16,7 @@ import type { Configuration } from './configuration.schema.ts'
 import { isProduction } from './names.ts'
 
 export interface ConfigurationFile {
-  /** From the root of the project, with forward slashes: for sentences. */
+  /** From the root of the project, with forward slashes; for messages. */
   readonly name: string
   /** False where the environment has no file yet; the configuration then has defaults only. */
   readonly exists: boolean
@@ -42,7 +42,7 @@ export async function readConfiguration(
   cloudName?: string,
 ): Promise<ConfigurationFile> {
   const name = configurationPath(environmentName)
-  // azd's own rule for names (letters, digits, hyphens and a few others), without what could leave the folder.
+  // azd's own rule for names (letters, digits, hyphens and a few others), without characters that could leave the folder.
   if (!/^[A-Za-z0-9][A-Za-z0-9_().-]{0,63}$/.test(environmentName) || environmentName.includes('..')) {
     const problem = 'is not a name of an environment'
     const fix = 'Use letters, digits and hyphens: azd env new shop-prod'
@@ -96,7 +96,7 @@ export function readConfigurationOf({
   return readConfiguration(projectFolder, environment.get('AZURE_ENV_NAME') ?? '', environment.get('BROKER_CLOUD'))
 }
 
-/** @param text of the file; nothing in it is trusted yet */
+/** @param text of the file; untrusted */
 export function parseConfiguration(
   text: string,
   fileName: string,
@@ -271,7 +271,7 @@ function checkTogether(configuration: Configuration, environmentName: string): S
 }
 
 /**
- * Writes members into the file of an environment, and creates the file where there is none. What is there stays.
+ * Writes members into the file of an environment, and creates the file where there is none. Present members stay.
  *
  * @returns whether the file changed
  */
@@ -333,7 +333,7 @@ const hints: Readonly<Record<string, string>> = {
   alertEmails: 'Write a mail address: signin-alerts@example.com.',
 }
 
-/** A name as it may be shown: text that was pasted in the wrong place is not a name. */
+/** A name that may be printed: text that was pasted in the wrong place is not a name. */
 function memberName(name: string): string {
   return /^[A-Za-z$][A-Za-z0-9_$]{0,80}$/.test(name) ? name : '(a member)'
 }

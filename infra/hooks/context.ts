@@ -18,7 +18,7 @@ export interface HookContext {
   readonly credential: TokenCredential
   readonly clock: Clock
   readonly report: Report
-  /** Asks the person a question; undefined where no person can answer. */
+  /** Prompts the person; undefined where no person can answer. */
   readonly ask: ((question: string) => Promise<string>) | undefined
 }
 

@@ -149,7 +149,7 @@ const templateSettings: ReadonlySet<string> = new Set(
   ].map(({ name }) => name),
 )
 
-/** The members of a front end whose entries a deployment must not lose without a word. */
+/** The members of a front end whose entries a deployment must not lose without a confirmation. */
 interface DeployedFrontEnd {
   readonly id: string
   readonly origins?: readonly unknown[]

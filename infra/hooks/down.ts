@@ -1,4 +1,4 @@
-/** Around `azd down`: what remains, how to recover it, and the app registration, which is no Azure resource. */
+/** Around `azd down`: reports what remains and how to recover it, and removes the app registration, which is no Azure resource. */
 import { isByHand, isCreatedHere, removeRegistration } from './app-registration.ts'
 import { vaultNameTaken } from './check-subscription.ts'
 import { readConfigurationOf } from './configuration.ts'

@@ -55,7 +55,7 @@ export function findMovedVariables(environment: AzdEnvironment, { name, configur
   })
 }
 
-/** A value that says the same as the file does no harm. */
+/** A value that is equal to the one in the file is harmless. */
 function writtenValue(configuration: object, member: string): string | undefined {
   const value = member
     .split('.')

@@ -1,4 +1,4 @@
-/** Names that the hooks need before the template has created anything. broker.bicep derives the same from the same token. */
+/** Names that the hooks need before the template has created a resource. broker.bicep derives the same from the same token. */
 import { createHash } from 'node:crypto'
 import type { AzdEnvironment } from './azd.ts'
 import type { Configuration } from './configuration.schema.ts'
@@ -34,7 +34,7 @@ export function namesOf(environment: AzdEnvironment, configuration: Configuratio
   }
 }
 
-/** Thirteen letters and digits, as uniqueString has them. */
+/** Thirteen letters and digits, as uniqueString returns them. */
 function tokenOf(seed: string): string {
   const letters = 'abcdefghijklmnopqrstuvwxyz234567'
   return [...createHash('sha256').update(seed).digest().subarray(0, 13)]

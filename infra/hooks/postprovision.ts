@@ -19,7 +19,7 @@ import type { Names } from './names.ts'
 import { readParameters } from './parameters.ts'
 import { HookStop, stopFor } from './stop.ts'
 
-/** @throws {HookStop} with what to do; what was done stays, and a repetition continues from there */
+/** @throws {HookStop} with the remedy; finished steps stay, and a repetition continues from there */
 export async function postprovision(context: HookContext): Promise<void> {
   const { environment, report } = context
   const file = await readConfigurationOf(context)
@@ -78,7 +78,7 @@ async function makeCertificate(
     try {
       return await createCertificate({ creator, name, policy, change: false })
     } catch (error) {
-      // The template granted the permission a moment ago, and it takes a while to spread.
+      // The permission that the template has granted takes effect with a delay.
       const pause = Math.min(500 * 2 ** attempt, 30_000)
       if (error instanceof CertificateRefused && clock.now() + pause <= until) {
         report.progress('Waiting for the permission on certificates in the vault')

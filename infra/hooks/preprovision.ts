@@ -23,7 +23,7 @@ import { findSecret } from '../../shared/settings/secrets.ts'
 import type { SettingProblem } from '../../shared/settings/settings-error.ts'
 import { stopFor } from './stop.ts'
 
-/** @throws {HookStop} before anything was created; what was created stays, and a repetition continues from there */
+/** @throws {HookStop} before or between its steps; finished steps stay, and a repetition continues from there */
 export async function preprovision(context: HookContext): Promise<void> {
   const { environment, report, cloud } = context
   const file = await readConfigurationOf(context)
@@ -46,7 +46,7 @@ export async function preprovision(context: HookContext): Promise<void> {
   if (deployed) {
     const removals = findRemovals(deployed, configuration, names, known?.objectId)
     confirmRemovals(removals, environment.get('BROKER_CONFIRM_REMOVAL'), file.name)
-    report.row('Deployed', removals.length > 0 ? 'removals confirmed' : 'nothing is removed')
+    report.row('Deployed', removals.length > 0 ? 'removals confirmed' : 'no removals')
   }
 
   // From here on the hook creates and changes. Everything above only reads.
@@ -85,7 +85,7 @@ export async function preprovision(context: HookContext): Promise<void> {
   await environment.set('BROKER_PARAMETERS', encodeParameters(parameters))
 }
 
-/** The variables of azd itself. azd provision runs this hook before azd asks for them. */
+/** The variables of azd itself. azd provision runs this hook before azd prompts for them. */
 function checkAzd({ environment }: HookContext): SettingProblem[] {
   const problems: SettingProblem[] = []
   // A secret in a shell is not used: the sign-in is that of azd or az. One in the .env file was stored for this deployment.
@@ -111,7 +111,7 @@ function checkAzd({ environment }: HookContext): SettingProblem[] {
   const examples = { AZURE_ENV_NAME: 'shop-dev', AZURE_SUBSCRIPTION_ID: '<id>', AZURE_LOCATION: 'westeurope' }
   for (const [name, example] of Object.entries(examples)) {
     if (environment.get(name) !== undefined) continue
-    const fix = `Run azd up, which asks for it, or: azd env set ${name} ${example}`
+    const fix = `Run azd up, which prompts for it, or: azd env set ${name} ${example}`
     problems.push({ setting: name, problem: 'is missing', fix })
   }
   return problems

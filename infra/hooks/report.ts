@@ -1,9 +1,9 @@
 /** The report of a hook: a short table of its results, and the commands that are left for a person. */
 export interface Report {
   row(subject: string, outcome: string): void
-  /** A command or sentence for the person who deploys. */
+  /** Adds a command or a sentence for the person who deploys. */
   todo(text: string): void
-  /** One line at once, while the hook waits. */
+  /** Prints one line at once, while the hook waits. */
   progress(text: string): void
   print(title: string): void
 }

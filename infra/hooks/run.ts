@@ -16,7 +16,7 @@ import { HookStop } from './stop.ts'
 
 export type Hook = (context: HookContext) => Promise<void>
 
-/** By the name that start.mjs takes. azd runs all except outputs, which is for a deployment without azd. */
+/** By the name that start.mjs receives. azd runs all except outputs, which is for a deployment without azd. */
 export const hooks: Readonly<Record<string, Hook>> = {
   outputs,
   preprovision,
@@ -49,7 +49,7 @@ export async function run(name: string): Promise<number> {
   }
 }
 
-/** The same with everything from outside given. @param printError prints the sentence that a hook stops with */
+/** The same with all dependencies as arguments. @param printError prints the sentence that a hook stops with */
 export async function runHook(
   name: string,
   context: HookContext,
@@ -70,7 +70,7 @@ export async function runHook(
 
 function fail(name: string, error: unknown, printError: (text: string) => void): number {
   if (error instanceof HookStop) printError(printable(`\n${error.message}`))
-  else printError(`\n${name} failed unexpectedly. Run it again: nothing is done twice.\n${describe(error)}`)
+  else printError(`\n${name} failed unexpectedly. Run it again: finished steps are not repeated.\n${describe(error)}`)
   return 1
 }
 

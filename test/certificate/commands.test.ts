@@ -157,7 +157,7 @@ describe('npm run roll', () => {
       'added to the application through Graph',
       'signs from now on',
       'The switch is done',
-      'taken away from the application',
+      'removed from the application',
       'At the application are 2 keys',
       'none failed',
     ].map((step) => stdout.indexOf(step))

@@ -104,7 +104,7 @@ function openRecords(store: Store, vault: KeyVault, { vaultUrl, name }: Pick<Nam
 
 /** A command that only reads must not create a key or a row. */
 function readOnly(store: Store): Store {
-  const refuse = () => Promise.reject(new BrokerError('store_unavailable', { detail: 'this command writes nothing' }))
+  const refuse = () => Promise.reject(new BrokerError('store_unavailable', { detail: 'this command only reads' }))
   return { ...store, insert: refuse, replace: refuse, remove: refuse }
 }
 

@@ -47,7 +47,7 @@ export async function dryRun(certificate: NamedCertificate, { now, json }: DryRu
 /** The plan of a roll whose parts cannot write. */
 async function planOf({ vault, records, pace, canRegister }: CertificateAccess) {
   if (!records) throw new LocalError('The state of the roll is in the store: set Broker__TableServiceUri.')
-  const refuse = () => Promise.reject(new Error('a dry run changes nothing'))
+  const refuse = () => Promise.reject(new Error('a dry run makes no change'))
   await records.load().catch(() => {
     throw new LocalError(`The steps of a roll are unknown: ${storeIsSilent}.`)
   })

@@ -17,7 +17,7 @@ import type { CertificateFacts } from '../../shared/certificate/certificate-fact
 import type { NamedCertificate } from './certificate-access.ts'
 import { LocalError } from '../../local/http-server.ts'
 
-/** Prints the time line. @returns the exit code: 0, or 3 when something needs a look */
+/** Prints the time line. @returns the exit code: 0, or 3 when an operator must act */
 export async function showStatus(certificate: NamedCertificate, json: boolean): Promise<number> {
   const { vaultUrl, name } = certificate
   const { vault, records, pace, canRegister } = await openAccess(certificate)
@@ -92,9 +92,7 @@ async function findRecord(
   if (!records) return { problem: `set ${declarations.tableServiceUri.name}` }
   try {
     const { record, etag } = await records.load()
-    return etag === undefined
-      ? { known: record, problem: 'the broker has not written anything yet' }
-      : { known: record }
+    return etag === undefined ? { known: record, problem: 'the broker has not stored a state yet' } : { known: record }
   } catch {
     return { problem: storeIsSilent }
   }
@@ -131,10 +129,10 @@ function printHandOver(record: CertificateRecord, otherProvider: string | undefi
       ? `since ${declarations.applicationObjectId.name} is not set`
       : `since the provider is not Entra ID (${declarations.authority.name}), whose keys alone the broker can change`
   console.log(`Version ${waiting.version} is to be registered by hand, ${why}:`)
-  console.log('- give its public part to whoever runs the identity provider: az keyvault certificate download \\')
+  console.log('- send its public part to the operator of the identity provider: az keyvault certificate download \\')
   console.log(`    --vault-name <vault> --name <name> --version ${waiting.version} --file broker.cer --encoding DER`)
   console.log('  or let the provider read /.well-known/jwks.json of the broker;')
   console.log(
-    `- then tell the broker: POST /certificate/${waiting.version}/registered with the header x-functions-key.`,
+    `- then confirm it to the broker: POST /certificate/${waiting.version}/registered with the header x-functions-key.`,
   )
 }

@@ -104,11 +104,10 @@ async function main(args: readonly string[]): Promise<number> {
   if (values.json === true) console.log(JSON.stringify({ outcome, differences, version, notBefore, expires }))
   else {
     console.log(
-      `${{ created: 'Made', unchanged: 'There already', changed: 'Policy changed', differs: 'There, but not as asked' }[outcome]}: ${name}, version ${version}, valid until ${expires?.toISOString() ?? 'no date'}.`,
+      `${{ created: 'Created', unchanged: 'Exists', changed: 'Policy changed', differs: 'Exists with another policy' }[outcome]}: ${name}, version ${version}, valid until ${expires?.toISOString() ?? 'no date'}.`,
     )
     for (const difference of differences) console.log(`- ${difference}`)
-    if (outcome === 'differs')
-      console.log('To change the policy, which takes effect at the next renewal, add --change.')
+    if (outcome === 'differs') console.log('To change the policy with effect from the next renewal, add --change.')
   }
   return outcome === 'differs' ? 3 : 0
 }
@@ -134,10 +133,10 @@ function parse(args: readonly string[]) {
         help: { type: 'boolean', short: 'h' },
       },
     })
-    if (positionals.length > 1) throw new Error(`${positionals[1] ?? ''} is one word too many`)
+    if (positionals.length > 1) throw new Error(`${positionals[1] ?? ''} is an unexpected argument`)
     return { command: positionals[0], values }
   } catch (error) {
-    throw new LocalError(`${(error as Error).message}. npm run certificate -- --help says what there is.`)
+    throw new LocalError(`${(error as Error).message}. For usage, run: npm run certificate -- --help`)
   }
 }
 

@@ -13,7 +13,7 @@ export interface CertificatePolicy {
   readonly reuseKey: boolean
   readonly keyUsage: readonly string[]
   readonly validityMonths: number
-  /** Renewed by the vault when so many days are left; undefined where it isn't. */
+  /** Renewed by the vault when so many days are left; undefined where the vault does not renew it. */
   readonly renewDaysBeforeEnd: number | undefined
   /** `Self`, or an issuer that the vault knows by this name. */
   readonly issuer: string

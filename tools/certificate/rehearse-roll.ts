@@ -28,7 +28,7 @@ const told: Readonly<Record<string, string>> = {
   'probe: refused': 'the provider does not accept it yet',
   'probe: accepted': 'the provider accepts it',
   'register: registered': 'added to the application through Graph, proved by the version that signs',
-  'remove: removed': 'taken away from the application: the overlap is over',
+  'remove: removed': 'removed from the application: the overlap is over',
 }
 
 const began = performance.now()

@@ -7,7 +7,7 @@ import { beginStep, finishStep, nextStep } from '../../shared/certificate/roll-s
 import type { Outcome, Step, Work } from '../../shared/certificate/roll-steps.ts'
 
 export interface ForeseenStep {
-  /** Milliseconds since the epoch; without the time that the steps before it take. */
+  /** Milliseconds since the epoch; without the duration of the steps before it. */
   readonly at: number
   readonly step: Step
   /** The answer that the step depends on; undefined where it needs none. */
@@ -57,7 +57,7 @@ function expect(
     return { outcome: { kind: 'refused', code: 'certificate_refused' }, expected: 'the provider does not know it yet' }
   }
   const isByHand = status === 'unregistered' || (hasOther && !canRegister && status === 'new')
-  const expected = isByHand ? 'it does, once somebody has registered it there' : 'it does'
+  const expected = isByHand ? 'it does, once an operator has registered it there' : 'it does'
   return { outcome: { kind: 'accepted' }, expected }
 }
 

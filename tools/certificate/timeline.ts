@@ -8,13 +8,13 @@ const width = 48
 const day = 24 * 60 * 60 * 1000
 
 const statusWords: Readonly<Record<RecordedVersion['status'], string>> = {
-  new: 'the provider has not been asked',
+  new: 'not tried at the provider yet',
   unregistered: 'the provider does not know it',
   registering: 'being registered',
   registered: 'registered, not accepted yet',
   accepted: 'accepted',
-  removing: 'being taken away',
-  removed: 'taken away',
+  removing: 'being removed',
+  removed: 'removed',
 }
 
 export interface TimelineOptions {

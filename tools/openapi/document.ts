@@ -101,7 +101,7 @@ function endSession(operationId: string): object {
         description: 'To the sign-out of the identity provider, or to the page of the client.',
         headers: { Location: { schema: { type: 'string', format: 'uri' } } },
       },
-      '400': page('The request is refused, and nothing has ended.'),
+      '400': page('The request is refused, and no session has ended.'),
       ...(operationId === 'endSession' ? { '403': page('The request is a prefetch.') } : {}),
       '503': page('A fault that passes.'),
     },

@@ -47,8 +47,8 @@ export const schemas = {
     name: maybe('What to call them; no key, since names change hands.'),
     username: maybe('What they sign in as; no key either.'),
     signed_in_at: seconds('Since 1970.'),
-    expires_at: seconds('The session’s end, whatever happens; since 1970.'),
-    idle_expires_at: seconds('Its end where no access token is asked for until then; since 1970.'),
+    expires_at: seconds('The session’s absolute end; since 1970.'),
+    idle_expires_at: seconds('Its end unless an access token is requested before; since 1970.'),
   }),
   SessionToken: z.strictObject({
     access_token: text('The identity provider’s, for the API; opaque to the front end.'),
@@ -162,7 +162,9 @@ export const requests = {
   }),
   LogoutRequest: z.strictObject({
     return_url: maybe('One of the registered signedOutUrls; the first where it is left out.'),
-    refresh_token: maybe('OAuth clients: whose session to end. `frontend` in the query is then the client id.'),
+    refresh_token: maybe(
+      'OAuth clients: the refresh token of the session to end. `frontend` in the query is then the client id.',
+    ),
   }),
   TokenRequest: z.union([
     z.object({
@@ -176,7 +178,7 @@ export const requests = {
     z.object({
       grant_type: z.literal('refresh_token'),
       client_id: text('The front end’s id.'),
-      refresh_token: text('The last one that was given out.'),
+      refresh_token: text('The last one that was issued.'),
       scope: maybe('Of one API, and not more than was granted; all of it where it is left out.'),
       resource: maybe('The API of the scopes (RFC 8707).'),
     }),
@@ -184,6 +186,6 @@ export const requests = {
   RevocationRequest: z.object({
     client_id: text('The front end’s id.'),
     token: text('A refresh token; anything else is answered the same and has no effect.'),
-    token_type_hint: maybe('Taken and without effect.'),
+    token_type_hint: maybe('Accepted, without effect.'),
   }),
 } as const

@@ -69,14 +69,16 @@ describe('a deployment', () => {
     expect(outcome(azure)).toEqual(complete)
     expect([...azure.arm.state.appSettings.values()]).toEqual(before)
     expect(await here.configuration()).toEqual(file)
-    expect(output).toMatch(/App registration +complete, nothing changed/)
+    expect(output).toMatch(/App registration +complete, unchanged/)
   })
 
   it('by azd provision alone names the missing variables, and goes through with them', async () => {
     const { azure, here } = shop
     const refused = await here.azd('provision')
     expect(refused.code).toBe(1)
-    expect(refused.output).toContain('AZURE_SUBSCRIPTION_ID is missing. Run azd up, which asks for it, or: azd env set')
+    expect(refused.output).toContain(
+      'AZURE_SUBSCRIPTION_ID is missing. Run azd up, which prompts for it, or: azd env set',
+    )
     expect(refused.output).toContain('AZURE_LOCATION is missing')
 
     await here.azd('env', 'set', 'AZURE_SUBSCRIPTION_ID', subscriptionId)

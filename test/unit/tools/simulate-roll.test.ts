@@ -43,7 +43,7 @@ describe('the plan of a roll', () => {
     const steps = foresee(withAnother(known({ keyId }), newId, now), { now, pace, canRegister: false })
 
     expect(new Set(steps.map(({ step }) => step.kind))).toEqual(new Set(['probe', 'wait']))
-    expect(steps[0]?.expected).toContain('once somebody has registered it')
+    expect(steps[0]?.expected).toContain('once an operator has registered it')
   })
 
   it('probes again the key that an interrupted run may have added, and comes to an end from every status', () => {
