@@ -198,7 +198,7 @@ type frontEnd = {
   idTokenAlgorithm: ('RS256' | 'ES256')?
 
   @description('OAuth clients with a server: their public keys, for private_key_jwt.')
-  jwks: { keys: object[] }?
+  jwks: jsonWebKeySet?
 
   @description('OAuth clients with a server: the https URL of their public keys.')
   jwksUri: string?
@@ -211,6 +211,19 @@ type frontEnd = {
 
   @description('APIs for which the front end gets access tokens.')
   apis: frontEndApi[]?
+}
+
+@description('Public keys of an OAuth client. RFC 7517.')
+type jsonWebKeySet = {
+  @minLength(1)
+  @maxLength(10)
+  keys: jsonWebKey[]
+}
+
+@description('A public key: members that are texts.')
+type jsonWebKey = {
+  kty: 'RSA' | 'EC' | 'OKP'
+  *: string
 }
 
 var filler = '####################################'

@@ -300,7 +300,7 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
       expect(
         await deploy({
           frontEnds:
-            "[{ id: 'spa', origins: ['https://app.example.com'] }, { id: 'app', kind: 'oauth', origins: ['https://other.example.com'], redirectUris: ['https://other.example.com/'], idTokenAlgorithm: 'ES256' }]",
+            "[{ id: 'spa', origins: ['https://app.example.com'] }, { id: 'app', kind: 'oauth', origins: ['https://other.example.com'], redirectUris: ['https://other.example.com/'], idTokenAlgorithm: 'ES256', jwks: { keys: [{ kty: 'EC', crv: 'P-256', x: 'x', y: 'y' }] } }]",
           otherVaultAccess: `[{ objectId: '${guid}', certificates: ['get'] }]`,
           nodeVersion: "'24'",
           maximumInstances: '40',
