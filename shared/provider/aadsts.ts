@@ -29,7 +29,8 @@ const permissions = 'add the API to the app registration’s permissions and gra
 const client = 'check AzureAd__ClientId and AzureAd__TenantId'
 const report = 'update the broker; if the error returns, report it with the number'
 
-const table: Readonly<Record<AadstsCause, Readonly<Record<number, string>>>> = {
+/** A function, so that a start of the broker does not compile the table: only a refusal reads it. */
+const tableOf = (): Readonly<Record<AadstsCause, Readonly<Record<number, string>>>> => ({
   certificate: {
     700024: 'check the clock: the assertion is outside its validity',
     700027: 'register the certificate’s public part: the key is not registered',
@@ -169,23 +170,31 @@ const table: Readonly<Record<AadstsCause, Readonly<Record<number, string>>>> = {
   cancel: {
     65004: 'none: the person declined consent',
   },
+})
+
+interface Known {
+  readonly byNumber: ReadonlyMap<number, Aadsts>
+  /** A cause that passes or that the operator removes comes before one that ends a session. */
+  readonly precedence: readonly AadstsCause[]
 }
 
-const byNumber: ReadonlyMap<number, Aadsts> = new Map(
-  (Object.keys(table) as AadstsCause[]).flatMap((cause) =>
-    Object.entries(table[cause]).map(([number, remedy]) => [Number(number), { cause, remedy }] as const),
-  ),
-)
+let known: Known | undefined
 
-/** A cause that passes or that the operator removes comes before one that ends a session. */
-const order = Object.keys(table) as readonly AadstsCause[]
-const precedence: readonly AadstsCause[] = ['load', 'service', ...order]
+function readTable(): Known {
+  const table = tableOf()
+  const causes = Object.keys(table) as readonly AadstsCause[]
+  const rows = causes.flatMap((cause) =>
+    Object.entries(table[cause]).map(([number, remedy]) => [Number(number), { cause, remedy }] as const),
+  )
+  return { byNumber: new Map(rows), precedence: ['load', 'service', ...causes] }
+}
 
 /** @param numbers `error_codes` of an error response; untrusted @returns undefined where no number is in the table */
 export function findAadsts(numbers: unknown): Aadsts | undefined {
   if (!Array.isArray(numbers)) return undefined
-  const known = numbers.flatMap((number: unknown) => (typeof number === 'number' ? (byNumber.get(number) ?? []) : []))
-  return known.toSorted((a, b) => precedence.indexOf(a.cause) - precedence.indexOf(b.cause))[0]
+  const { byNumber, precedence } = (known ??= readTable())
+  const found = numbers.flatMap((number: unknown) => (typeof number === 'number' ? (byNumber.get(number) ?? []) : []))
+  return found.toSorted((a, b) => precedence.indexOf(a.cause) - precedence.indexOf(b.cause))[0]
 }
 
 /**
