@@ -10,6 +10,7 @@ import * as esbuild from 'esbuild'
 import type { BuildFailure, BuildOptions as EsbuildOptions, Metafile, Plugin } from 'esbuild'
 
 import { LocalError } from '../local/http-server.ts'
+import { licenceNotices } from './licence-notices.ts'
 import { bundleUnlessKept } from './build-cache.ts'
 import type { Bundled } from './build-cache.ts'
 
@@ -209,6 +210,7 @@ async function put(built: readonly Bundled[], options: BuildOptions): Promise<Bu
   const files = new Map(outputFiles.map((file) => [path.basename(file.path), Buffer.from(file.contents)]))
   files.set('package.json', Buffer.from(`${JSON.stringify({ main: 'index.mjs', type: 'module' }, null, 2)}\n`))
   files.set('host.json', await readFile(path.join(root, 'host.json')))
+  files.set('LICENCE-NOTICES.txt', Buffer.from(await licenceNotices(root, Object.keys(metafile.inputs))))
   if (!(await holds(outdir, files))) await replace(outdir, files)
   return { outdir, ...sizes(metafile), metafile }
 }

@@ -12,7 +12,16 @@ describe('the deployed package', () => {
     const dist = inject('dist')
     const files = await readdir(dist)
 
-    expect(files.filter((file) => !file.endsWith('.mjs')).sort()).toEqual(['host.json', 'package.json'])
+    expect(files.filter((file) => !file.endsWith('.mjs')).sort()).toEqual([
+      'LICENCE-NOTICES.txt',
+      'host.json',
+      'package.json',
+    ])
+    const notices = await readFile(path.join(dist, 'LICENCE-NOTICES.txt'), 'utf8')
+    for (const name of ['@azure/msal-node', '@azure/functions', 'zod', 'applicationinsights']) {
+      expect(notices).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(MIT\\)$`, 'm'))
+    }
+    expect(notices).toContain('Permission is hereby granted, free of charge')
     const hostJson = (folder: string) => readFile(path.join(folder, 'host.json'), 'utf8')
     expect(await hostJson(dist)).toBe(await hostJson(path.join(import.meta.dirname, '../..')))
     const { main } = JSON.parse(await readFile(path.join(dist, 'package.json'), 'utf8')) as { main: string }

@@ -27,7 +27,7 @@ describe('the folder', () => {
     const files = await readdir(outdir)
     expect(files).toEqual(expect.arrayContaining(['host.json', 'index.mjs', 'package.json']))
     expect(files.filter((name) => /^lazy-\w+\.mjs$/.test(name))).toHaveLength(1)
-    expect(files.every((name) => /^(host\.json|package\.json|[\w-]+\.mjs)$/.test(name))).toBe(true)
+    expect(files.every((name) => /^(host\.json|package\.json|LICENCE-NOTICES\.txt|[\w-]+\.mjs)$/.test(name))).toBe(true)
     expect(JSON.parse(await read('package.json'))).toEqual({ main: 'index.mjs', type: 'module' })
     expect(await read('host.json')).toBe(await readFile(path.join(import.meta.dirname, '../../../host.json'), 'utf8'))
   })
