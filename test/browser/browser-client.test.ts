@@ -137,6 +137,8 @@ describeInBrowser('the browser library', () => {
     })
     const failed = failure(context)
     const opened = await tab(`${page}?${encodeURIComponent(automatic())}`)
+    // A locator that polls the front end's page evaluates there, and that counts as a click.
+    await opened.waitForURL(({ origin }) => origin !== new URL(page).origin)
     await signInAtProvider(opened, ada)
 
     expect(await failed).toBe('failed sign_in_loop')
