@@ -3,7 +3,7 @@ import path from 'node:path'
 import * as esbuild from 'esbuild'
 import { build } from '../../tools/build.ts'
 import type { BuildResult } from '../../tools/build.ts'
-import { bundleFunctionsHost } from '../../local/functions-host/bundle-host.ts'
+import { bundleFunctionsHost } from '../setup/bundle-host.ts'
 
 export type PeerName = 'openid-client' | 'express-openid-connect' | 'functions'
 

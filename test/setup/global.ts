@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startStorageEmulator } from '../../local/azurite.ts'
-import { bundleFunctionsHost } from '../../local/functions-host/bundle-host.ts'
+import { bundleFunctionsHost } from './bundle-host.ts'
 import { build } from '../../tools/build.ts'
 
 declare module 'vitest' {

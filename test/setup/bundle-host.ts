@@ -1,4 +1,7 @@
-/** The functions host as one file of JavaScript, for measuring: stripping the types of its own sources costs more CPU than the broker's whole start. */
+/**
+ * Bundles the local functions host into one file of JavaScript for tests and benchmarks: stripping the types of its
+ * sources costs more CPU than the broker's whole start.
+ */
 import path from 'node:path'
 import * as esbuild from 'esbuild'
 
@@ -9,7 +12,7 @@ import * as esbuild from 'esbuild'
  */
 export async function bundleFunctionsHost(outfile: string): Promise<void> {
   await esbuild.build({
-    entryPoints: [path.join(import.meta.dirname, 'main.ts')],
+    entryPoints: [path.join(import.meta.dirname, '../../local/functions-host/main.ts')],
     outfile,
     bundle: true,
     format: 'esm',
