@@ -1,6 +1,7 @@
 /** GET /session: the person that is signed in at this front end, and the end of the session. */
 import { BrokerError } from '../shared/errors/errors.ts'
 import { json } from '../shared/http/answer.ts'
+import { subjectOf } from '../shared/provider/identity.ts'
 import { signInUrl } from '../shared/sign-in/sign-in-url.ts'
 import type { Broker } from './compose/index.ts'
 import { callerOf, cookiesOf, parseQuery, readParameter } from './request.ts'
@@ -22,7 +23,7 @@ export const session =
 
     const { identity } = owner
     return json(200, {
-      subject: identity.subject,
+      subject: subjectOf(identity),
       object_id: identity.objectId,
       tenant_id: identity.tenantId,
       name: identity.name,

@@ -310,6 +310,20 @@ export const errorCatalogue = {
     remedy: 'Sign in again.',
     oauth: 'temporarily_unavailable',
   },
+  guest_not_allowed: {
+    status: 403,
+    responsible: 'person',
+    title: 'You are a guest of the organization that you signed in to.',
+    remedy: 'Sign in with an account of your own organization.',
+    oauth: 'access_denied',
+  },
+  personal_account_not_allowed: {
+    status: 403,
+    responsible: 'person',
+    title: 'You signed in with a personal account.',
+    remedy: 'Sign in with the account of your organization (work or school).',
+    oauth: 'access_denied',
+  },
   id_token_refused: {
     status: 502,
     responsible: 'provider',

@@ -1,5 +1,6 @@
 /** ID tokens that the broker issues to its OAuth clients, and the claims of userinfo. OpenID Connect Core §2, §5.1, §5.4. */
 import { createHash } from 'node:crypto'
+import { subjectOf } from '../provider/identity.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { RowKey } from '../store/store.ts'
 import type { SigningAlgorithm, SigningKeys } from './signing-keys.ts'
@@ -56,9 +57,9 @@ export function issueIdToken(of: IdTokenSubject, { issuer, keys, algorithm, now 
  *   claim that the provider did not supply is absent
  */
 export function claimsOf(identity: Identity, scopes: OpenidScopes): Readonly<Record<string, unknown>> {
-  const { subject, name, username, email, objectId, tenantId } = identity
+  const { name, username, email, objectId, tenantId } = identity
   return {
-    sub: subject,
+    sub: subjectOf(identity),
     ...(scopes.includes('profile') ? { name, preferred_username: username } : {}),
     ...(scopes.includes('email') ? { email } : {}),
     oid: objectId,

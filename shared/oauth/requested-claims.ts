@@ -4,6 +4,7 @@
  * the ID token. The member `access_token` is a claims challenge of the provider, which front-ends/ checks.
  */
 import { BrokerError } from '../errors/errors.ts'
+import { subjectOf } from '../provider/identity.ts'
 import type { Identity } from '../provider/identity.ts'
 
 /** Conditions for a successful answer. The transaction keeps them. */
@@ -57,7 +58,7 @@ export function parseRequestedClaims(text: string): RequestedClaims {
     challenge: challenge === undefined ? undefined : JSON.stringify({ access_token: challenge }),
     conditions: {
       ...(acrValues.length > 0 ? { acr: acrValues } : {}),
-      ...(subject?.value === undefined ? {} : { subject: subjectOf(subject.value) }),
+      ...(subject?.value === undefined ? {} : { subject: readSubject(subject.value) }),
     },
     scopes,
     idToken: Object.keys(forProvider).length > 0 ? forProvider : undefined,
@@ -74,11 +75,11 @@ export function areAcrValues(text: string): boolean {
  * @throws {BrokerError} `authentication_requirement_unmet` for another `acr`; `login_required` for another person, since
  *   only that person may be answered for
  */
-export function checkClaimConditions({ acr, subject }: Identity, conditions: ClaimConditions = {}): void {
-  if (conditions.subject !== undefined && conditions.subject !== subject) {
+export function checkClaimConditions(identity: Identity, conditions: ClaimConditions = {}): void {
+  if (conditions.subject !== undefined && conditions.subject !== subjectOf(identity)) {
     throw new BrokerError('login_required', { detail: 'sub' })
   }
-  if (conditions.acr && !conditions.acr.some((value) => value === acr)) {
+  if (conditions.acr && !conditions.acr.some((value) => value === identity.acr)) {
     throw new BrokerError('authentication_requirement_unmet')
   }
 }
@@ -99,7 +100,7 @@ function isAcr(value: unknown): value is string {
   return typeof value === 'string' && acrPattern.test(value)
 }
 
-function subjectOf(value: unknown): string {
+function readSubject(value: unknown): string {
   if (typeof value !== 'string' || value.length > 255) throw refused()
   return value
 }

@@ -1,6 +1,9 @@
 /**
- * Microsoft Entra ID, one tenant. Its issuer and its token endpoint are known beforehand; it reads more than OpenID
- * Connect names, and its refusals carry numbers (`error_codes`).
+ * Microsoft Entra ID: one tenant, or many at the authorities `organizations` and `common`. Its issuers and its token
+ * endpoint are known beforehand; it reads more than OpenID Connect names, and its refusals carry numbers (`error_codes`).
+ *
+ * Many tenants: the metadata has a template in place of an issuer, a token names the issuer of the person's tenant, and
+ * a key may be for one issuer alone. Which tenants are allowed is decided in tenants/.
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { ErrorCode } from '../errors/errors.ts'
@@ -21,7 +24,12 @@ import { describeRefusal, readAuthorizationRefusal, readRefusal } from './refusa
 export interface EntraSettings {
   /** The login address of the cloud; ends in a slash. */
   readonly instance: string
+  /** The tenant's GUID; or `organizations` or `common`, for people of many tenants. */
   readonly tenantId: string
+  /** True where guests of a tenant may sign in there. The default is true for one tenant, and false for many. */
+  readonly guests?: boolean | undefined
+  /** Only at `common`: true where personal Microsoft accounts may sign in. The default is false. */
+  readonly personalAccounts?: boolean | undefined
   /**
    * The client id, where the tenant signs this application's tokens with keys of its own (claims mapping). Only the
    * metadata for this application names them.
@@ -37,8 +45,19 @@ export interface EntraSettings {
  */
 const assertionForm = { algorithm: 'PS256', keyId: false, lifetimeSeconds: 600 } as const
 
-export function entraProfile({ instance, tenantId, ownKeysOf, assertionReuse = true }: EntraSettings): ProviderProfile {
+/** The tenant of all personal Microsoft accounts. */
+export const personalTenantId = '9188040d-6c67-4c5b-b112-36a304b66dad'
+
+export function entraProfile(settings: EntraSettings): ProviderProfile {
+  const { instance, tenantId, ownKeysOf, assertionReuse = true } = settings
   const issuer = `${instance}${tenantId}/v2.0`
+  const isForMany = tenantId === 'organizations' || tenantId === 'common'
+  // Entra writes the id of a tenant so into the metadata and the keys of an authority for many tenants.
+  const template = `${instance}{tenantid}/v2.0`
+  const metadataIssuer = isForMany ? template : issuer
+  const isTokenIssuer = (named: string) => (isForMany ? tenantIdOf(named, instance) !== undefined : named === issuer)
+  // Also the audience of assertions, with or without a tenant in it: MSAL and ADAL send it so, and Entra refused the
+  // issuer as an audience where the authority is for many tenants (MSAL.NET issue 891).
   const tokenEndpoint = `${instance}${tenantId}/oauth2/v2.0/token`
   const assertion: AssertionRequirements = { ...assertionForm, audience: tokenEndpoint, reuse: assertionReuse }
   return {
@@ -49,16 +68,20 @@ export function entraProfile({ instance, tenantId, ownKeysOf, assertionReuse = t
     // `logout_hint` with the claim `login_hint` does the same, and keeps the token out of URLs.
     usesIdTokenHint: false,
     issuesClientTokens: true,
-    checkMetadata: (json) => checkMetadata(json, { instance, issuer, tokenEndpoint }),
+    checkMetadata: (json) => checkMetadata(json, { instance, issuer, metadataIssuer, tokenEndpoint }),
+    isTokenIssuer,
     acceptsKey: ({ issuer: named }) =>
-      named === undefined || (typeof named === 'string' && named.replace('{tenantid}', tenantId) === issuer),
+      named === undefined || (typeof named === 'string' && (named === template || isTokenIssuer(named))),
     // Entra reads MSAL's own fields: they carry its telemetry and its throttling hints.
     tokenRequest: (form) => form,
     readIdentity: (claims, refuse) => {
-      if (claims.tid !== tenantId) throw refuse('tid')
-      const { oid } = claims
+      const { iss, tid, oid } = claims
+      // The issuer and the tenant of a token name each other: a token of one tenant cannot speak for another.
+      const tenant = isForMany ? tenantIdOf(iss, instance) : tenantId
+      if (tenant === undefined || tid !== tenant) throw refuse('tid')
       if (typeof oid !== 'string' || oid === '' || oid.length > 255) throw refuse('oid')
-      return { tenantId, objectId: oid }
+      checkAccount(claims, tenant, { guests: settings.guests ?? !isForMany, personal: settings.personalAccounts })
+      return { tenantId: tenant, objectId: oid }
     },
     checkSamePerson: (claims, of, refuse) => {
       if (claims.tid !== undefined && claims.tid !== of.tenantId) throw refuse('tid')
@@ -69,12 +92,60 @@ export function entraProfile({ instance, tenantId, ownKeysOf, assertionReuse = t
   }
 }
 
+/** @returns the tenant of an issuer by its form, which is Entra's own spelling: small letters, no slash at the end */
+function tenantIdOf(issuer: unknown, instance: string): string | undefined {
+  if (typeof issuer !== 'string' || !issuer.startsWith(instance)) return undefined
+  const [, tenantId] =
+    /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/v2\.0$/.exec(issuer.slice(instance.length)) ?? []
+  return tenantId
+}
+
+/**
+ * @param claims of a verified ID token
+ * @param tenantId the tenant that issued it
+ * @throws {BrokerError} `personal_account_not_allowed`, `guest_not_allowed`
+ */
+function checkAccount(
+  claims: Json,
+  tenantId: string,
+  allowed: { readonly guests: boolean; readonly personal: boolean | undefined },
+): void {
+  if (tenantId === personalTenantId) {
+    if (allowed.personal !== true) throw new BrokerError('personal_account_not_allowed')
+    return
+  }
+  if (allowed.guests || !isGuest(claims, tenantId)) return
+  const domain = domainOf(claims.preferred_username)
+  throw new BrokerError('guest_not_allowed', {
+    detail: `guest in ${tenantId}`,
+    ...(domain === undefined
+      ? {}
+      : { remedy: `Sign in with an account of your own organization. This account belongs to ${domain}.` }),
+  })
+}
+
+/**
+ * `acct` is an optional claim: 0 is a member, 1 a guest. `idp` names the identity provider that authenticated the person,
+ * where it is not the tenant itself. A value of `acct` that is not known counts as a guest.
+ */
+function isGuest({ acct, idp, iss }: Json, tenantId: string): boolean {
+  if (acct !== undefined) return acct !== 0 && acct !== '0'
+  return idp !== undefined && idp !== iss && idp !== `https://sts.windows.net/${tenantId}/`
+}
+
+/** @returns the domain of a user name, for display */
+export function domainOf(username: unknown): string | undefined {
+  const [, domain] = (typeof username === 'string' && /^[^@]{1,64}@([a-z0-9.-]{1,253})$/i.exec(username)) || []
+  return domain?.toLowerCase()
+}
+
 /** Entra's endpoints are on its own host and the token endpoint has a fixed path: the metadata may only agree. */
 function checkMetadata(
   json: Json,
-  { instance, issuer, tokenEndpoint }: { instance: string; issuer: string; tokenEndpoint: string },
+  expected: { instance: string; issuer: string; metadataIssuer: string; tokenEndpoint: string },
 ): ProviderMetadata {
-  checkIssuer(json, issuer)
+  const { instance, issuer, metadataIssuer, tokenEndpoint } = expected
+  checkIssuer(json, metadataIssuer)
   const home = new URL(instance)
   const isOurs = (url: URL) =>
     isLoopbackHost(home.hostname) ? isLoopbackHost(url.hostname) : url.origin === home.origin

@@ -8,6 +8,7 @@ import type { IdentityProvider, Json } from './provider.ts'
 import { verifySignedToken } from './signed-token.ts'
 
 export interface IdTokenExpectations {
+  /** The provider's key in the registry. */
   readonly issuer: string
   readonly clientId: string
   readonly nonce: string
@@ -36,7 +37,7 @@ export async function checkIdToken(
   const now = clock() / 1000
 
   if (isOfAnotherType(header.typ)) throw refuse('typ')
-  if (claims.iss !== expected.issuer) throw refuse('iss')
+  if (typeof claims.iss !== 'string' || !provider.profile.isTokenIssuer(claims.iss)) throw refuse('iss')
   checkAudience(claims, expected.clientId, refuse)
   if (claims.nonce !== expected.nonce) throw refuse('nonce')
 
@@ -52,6 +53,7 @@ export async function checkIdToken(
 
   return {
     issuer: expected.issuer,
+    ...(claims.iss === expected.issuer ? {} : { tokenIssuer: claims.iss }),
     subject: claims.sub,
     tenantId,
     objectId,

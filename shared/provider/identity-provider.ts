@@ -42,6 +42,9 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
   const fetchKeys = async (url: string): Promise<readonly SigningKey[]> =>
     parseKeys(await fetchJson(url, 'keys'), (entry) => profile.acceptsKey(entry))
   const keys = createKeptKeys({ fetch: async () => fetchKeys((await metadata.get()).jwksUri), clock, onFault })
+  /** A foreign issuer is refused by its own check, after the signature; it must not look like a key that is missing. */
+  const ownIssuer = (issuer: string | undefined) =>
+    issuer !== undefined && profile.isTokenIssuer(issuer) ? issuer : undefined
   let userinfoRefusedAt = -Infinity
 
   return {
@@ -53,8 +56,8 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     responseMode: options.responseMode,
     tokenEndpoint: options.tokenEndpoint,
     metadata: metadata.get,
-    keysFor: (kid, algorithm) => keys.keysFor(kid, algorithm),
-    refetchKeys: (kid, algorithm, origin) => keys.refetchKeys(kid, algorithm, origin),
+    keysFor: (kid, algorithm, issuer) => keys.keysFor(kid, algorithm, ownIssuer(issuer)),
+    refetchKeys: (kid, algorithm, origin, issuer) => keys.refetchKeys(kid, algorithm, origin, ownIssuer(issuer)),
     userInfo: async (accessToken) => {
       const { userinfoEndpoint: url } = await metadata.get()
       const isPaused = Math.abs(clock() - userinfoRefusedAt) < userinfoPause

@@ -1,11 +1,16 @@
 /** A person who signed in at an identity provider. */
+import { createHash } from 'node:crypto'
 
 declare const checked: unique symbol
 
 /** Made by `checkIdToken` only; a session cannot be made without one. Kept in session rows, so members are only added. */
 export interface Identity {
   readonly [checked]: true
+  /** The provider's key in the registry. */
   readonly issuer: string
+  /** `iss` of the ID token where it differs: at a provider of several tenants, the issuer of the person's tenant. */
+  readonly tokenIssuer?: string | undefined
+  /** `sub` of the ID token. Unique at its issuer only; front ends receive `subjectOf`. */
   readonly subject: string
   /** The tenant, and the id of the person in it: together the key for a front end that keeps people. */
   readonly tenantId: string | undefined
@@ -23,4 +28,20 @@ export interface Identity {
   readonly acr?: string | undefined
   /** Opaque; lets the provider sign out the right person without a question. */
   readonly loginHint: string | undefined
+}
+
+/** @returns `iss` of the person's ID token: a person is `iss` and `sub` together (OpenID Connect Core §5.7) */
+export function tokenIssuerOf({ issuer, tokenIssuer }: Pick<Identity, 'issuer' | 'tokenIssuer'>): string {
+  return tokenIssuer ?? issuer
+}
+
+/**
+ * The subject that front ends receive. They see one issuer, the broker, so two people with the same `sub` at two issuers
+ * must differ. At a provider of one tenant it is `sub` itself.
+ */
+export function subjectOf(identity: Pick<Identity, 'issuer' | 'tokenIssuer' | 'subject'>): string {
+  if (identity.tokenIssuer === undefined) return identity.subject
+  return createHash('sha256')
+    .update(JSON.stringify([identity.tokenIssuer, identity.subject]))
+    .digest('base64url')
 }

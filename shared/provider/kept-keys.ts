@@ -20,9 +20,15 @@ const refetchPause = 30_000
 const refetchBudget = 3
 
 export interface KeptKeys {
-  keysFor(kid: string | undefined, algorithm: string): Promise<readonly KeyObject[]>
+  /** @param issuer `iss` of the token; untrusted: a key that is for another issuer does not fit */
+  keysFor(kid: string | undefined, algorithm: string, issuer?: string): Promise<readonly KeyObject[]>
   /** As `keysFor`, after it returned no key that fits: fetches the keys again, within the budget of the token's origin. */
-  refetchKeys(kid: string | undefined, algorithm: string, origin: TokenOrigin): Promise<readonly KeyObject[]>
+  refetchKeys(
+    kid: string | undefined,
+    algorithm: string,
+    origin: TokenOrigin,
+    issuer?: string,
+  ): Promise<readonly KeyObject[]>
 }
 
 export interface KeepOptions<T> {
@@ -36,15 +42,15 @@ export function createKeptKeys(options: KeepOptions<readonly SigningKey[]>): Kep
   const keys = keep(options)
   let missed: readonly { readonly name: string; readonly origin: TokenOrigin; readonly at: number }[] = []
   return {
-    keysFor: async (kid, algorithm) => keysThatFit(await keys.get(), kid, algorithm),
-    refetchKeys: async (kid, algorithm, origin) => {
+    keysFor: async (kid, algorithm, issuer) => keysThatFit(await keys.get(), kid, algorithm, issuer),
+    refetchKeys: async (kid, algorithm, origin, issuer) => {
       const name = JSON.stringify([kid, algorithm])
       missed = missed.filter(({ at }) => Math.abs(clock() - at) < refetchPause)
       const ofOrigin = missed.filter((one) => one.origin === origin)
       if (ofOrigin.length >= refetchBudget || ofOrigin.some((one) => one.name === name)) {
-        return keysThatFit(await keys.get(), kid, algorithm)
+        return keysThatFit(await keys.get(), kid, algorithm, issuer)
       }
-      const found = keysThatFit(await keys.refetch(), kid, algorithm)
+      const found = keysThatFit(await keys.refetch(), kid, algorithm, issuer)
       // Only a fetch that succeeded counts: after one that failed, the keys may still have changed.
       missed = [...missed, { name, origin, at: clock() }]
       return found

@@ -9,11 +9,15 @@ export interface SigningKey {
   readonly kid: string | undefined
   /** RFC 7517 §4.4: optional; names the one algorithm that the key is for. */
   readonly alg: string | undefined
+  /** The issuer whose tokens the key signs, where the key set names one (Entra ID); may contain `{tenantid}`. */
+  readonly issuer?: string | undefined
   readonly key: KeyObject
 }
 
 /**
  * @param kid of the token's header; undefined where there is none, and then every key that fits the algorithm counts
+ * @param issuer `iss` of the token; untrusted. Left out: every key counts. A key set for many tenants has keys that are
+ *   for one of them alone, or for personal accounts
  * @returns the keys that may have signed a token with this header. One id may name keys of several types or algorithms
  *   (RFC 7517 §4.5), so a key that names the algorithm comes before one that names none
  */
@@ -21,15 +25,25 @@ export function keysThatFit(
   keys: readonly SigningKey[],
   kid: string | undefined,
   algorithm: string,
+  issuer?: string,
 ): readonly KeyObject[] {
   const fit = keys.filter(
     (entry) =>
       (kid === undefined || entry.kid === kid) &&
       (entry.alg === undefined || entry.alg === algorithm) &&
+      (entry.issuer === undefined || issuer === undefined || isIssuerOf(entry.issuer, issuer)) &&
       algorithmsOf(entry.key).includes(algorithm),
   )
   const exact = fit.filter(({ alg }) => alg !== undefined)
   return (kid !== undefined && exact.length > 0 ? exact : fit).map(({ key }) => key)
+}
+
+/** @param template of a key; `{tenantid}` in it means any tenant */
+function isIssuerOf(template: string, issuer: string): boolean {
+  const [before, after, ...more] = template.split('{tenantid}')
+  if (before === undefined || after === undefined || more.length > 0) return template === issuer
+  const tenantId = issuer.slice(before.length, issuer.length - after.length)
+  return issuer === `${before}${tenantId}${after}` && /^[0-9a-f-]{36}$/.test(tenantId)
 }
 
 /**
@@ -47,7 +61,7 @@ export function parseKeys(json: Json, accepts: (entry: Json) => boolean = () => 
     const key = parseKey(entry as Json)
     return key ? [key] : []
   })
-  const byName = Map.groupBy(keys, ({ kid, alg, key }) => JSON.stringify([kid, alg, algorithmsOf(key)]))
+  const byName = Map.groupBy(keys, ({ kid, alg, issuer, key }) => JSON.stringify([kid, alg, issuer, algorithmsOf(key)]))
   return [...byName.values()].flatMap(([first, ...others]) => {
     if (!first) return []
     const isOne = others.every(({ key }) => key.equals(first.key))
@@ -67,7 +81,8 @@ function parseKey(entry: Json): SigningKey | undefined {
   if (!isOptionalText(kid) || !isOptionalText(alg)) return undefined
   const key = importKey(entry)
   if (!key || algorithmsOf(key).length === 0) return undefined
-  return { kid: kid || undefined, alg: alg || undefined, key }
+  const { issuer } = entry
+  return { kid: kid || undefined, alg: alg || undefined, issuer: typeof issuer === 'string' ? issuer : undefined, key }
 }
 
 function isAbsent(value: unknown): boolean {

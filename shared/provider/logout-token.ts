@@ -10,7 +10,10 @@ import { readClaims, verifySignedToken } from './signed-token.ts'
 
 /** Names a session, a person, or both. */
 export interface SignedOut {
+  /** The provider's key in the registry. */
   readonly issuer: string
+  /** `iss` of the token, where it differs from the key. */
+  readonly tokenIssuer: string | undefined
   readonly sessionId: string | undefined
   readonly subject: string | undefined
   /** Stores the token's id, so that the same token is refused. To be called once the sessions have ended. */
@@ -18,7 +21,7 @@ export interface SignedOut {
 }
 
 export interface LogoutTokenOptions {
-  readonly providers: Pick<Providers, 'find' | 'primary'>
+  readonly providers: Pick<Providers, 'findByTokenIssuer' | 'primary'>
   readonly store: Store
   readonly clock: Clock
 }
@@ -37,7 +40,8 @@ export async function checkLogoutToken(token: string, options: LogoutTokenOption
   // Chosen by an unverified claim, and safe: the keys of that provider then have to verify the signature, and `iss` is
   // compared below.
   const named = readClaims(token)?.iss
-  const provider = (typeof named === 'string' ? options.providers.find(named) : undefined) ?? options.providers.primary
+  const provider =
+    (typeof named === 'string' ? options.providers.findByTokenIssuer(named) : undefined) ?? options.providers.primary
   const { issuer, clientId } = provider
   const { header, claims } = await verifySignedToken(token, 'anybody', provider, refuse)
   const now = options.clock() / 1000
@@ -45,7 +49,7 @@ export async function checkLogoutToken(token: string, options: LogoutTokenOption
   if (isOfAnotherType(header.typ)) throw refuse('typ')
   // §2.4: a nonce makes it an ID token.
   if (claims.nonce !== undefined) throw refuse('nonce')
-  if (claims.iss !== issuer) throw refuse('iss')
+  if (typeof claims.iss !== 'string' || !provider.profile.isTokenIssuer(claims.iss)) throw refuse('iss')
   checkAudience(claims, clientId, refuse)
   if (!isTime(claims.iat) || claims.iat > now + toleranceSeconds || claims.iat < now - oldAfterSeconds)
     throw refuse('iat')
@@ -56,9 +60,10 @@ export async function checkLogoutToken(token: string, options: LogoutTokenOption
   const subject = textOf(claims.sub)
   if (sessionId === undefined && subject === undefined) throw refuse('neither sid nor sub')
   if (typeof claims.jti !== 'string' || claims.jti === '' || claims.jti.length > 512) throw refuse('jti')
-  const key = keyOf(claims.jti, issuer)
+  const key = keyOf(claims.jti, claims.iss)
   if (await options.store.find('states', key)) throw refuse('jti came before')
-  return { issuer, sessionId, subject, remember: () => remember(key, options) }
+  const tokenIssuer = claims.iss === issuer ? undefined : claims.iss
+  return { issuer, tokenIssuer, sessionId, subject, remember: () => remember(key, options) }
 }
 
 /**

@@ -49,6 +49,7 @@ export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
     issuesClientTokens: false,
     checkMetadata: (json) => checkMetadata(json, settings),
     acceptsKey: () => true,
+    isTokenIssuer: (named) => named === issuer,
     tokenRequest: onlySpecified,
     // Claims of these names have no specified meaning here.
     readIdentity: () => ({ tenantId: undefined, objectId: undefined }),

@@ -18,6 +18,7 @@ export type Json = Readonly<Record<string, unknown>>
 
 /** The members of the metadata that the broker uses, checked. OpenID Connect Discovery 1.0 §3, RFC 8414 §2. */
 export interface ProviderMetadata {
+  /** The provider's key, as in its profile. */
   readonly issuer: string
   readonly authorizationEndpoint: string
   readonly tokenEndpoint: string
@@ -75,7 +76,10 @@ export interface AuthorizationRefusal {
 
 /** Everything in which one kind of provider differs from another. Holds no state and makes no request. */
 export interface ProviderProfile {
-  /** Exactly as every token and every response has to name it. */
+  /**
+   * The provider's key in the registry: from the settings, and stable. Transactions, sessions and rows carry it. A
+   * provider of one tenant names it in every token; a provider of several tenants has an issuer for each of them.
+   */
   readonly issuer: string
   readonly metadataUrl: string
   readonly assertion: AssertionRequirements
@@ -96,6 +100,12 @@ export interface ProviderProfile {
   checkMetadata(json: Json): ProviderMetadata
   /** @param entry of the key set (RFC 7517 §4); untrusted @returns false where its tokens are not this provider's */
   acceptsKey(entry: Json): boolean
+  /**
+   * @param issuer `iss` of a token, or of a response (RFC 9207); untrusted
+   * @returns true where this provider may name it: exactly `issuer`, or the issuer of one tenant. Which tenant it has to
+   *   be is checked by `readIdentity`
+   */
+  isTokenIssuer(issuer: string): boolean
   /** @returns the fields that are sent to the token endpoint, out of those that the client library would send */
   tokenRequest(form: URLSearchParams, metadata: ProviderMetadata): URLSearchParams
   /**
@@ -135,11 +145,17 @@ export interface IdentityProvider {
   metadata(): Promise<ProviderMetadata>
   /**
    * @param kid of the token's header; untrusted
+   * @param issuer `iss` of the token; untrusted: a key that is for another issuer does not fit
    * @returns the keys that may have signed it: those with this id, or all that fit the algorithm where there is no id
    */
-  keysFor(kid: string | undefined, algorithm: string): Promise<readonly KeyObject[]>
+  keysFor(kid: string | undefined, algorithm: string, issuer?: string): Promise<readonly KeyObject[]>
   /** As `keysFor`, after `keysFor` returned no key that fits: fetches the keys again, within the budget of the token's origin. */
-  refetchKeys(kid: string | undefined, algorithm: string, origin: TokenOrigin): Promise<readonly KeyObject[]>
+  refetchKeys(
+    kid: string | undefined,
+    algorithm: string,
+    origin: TokenOrigin,
+    issuer?: string,
+  ): Promise<readonly KeyObject[]>
   /**
    * OpenID Connect Core §5.3, within short limits.
    *
@@ -150,12 +166,14 @@ export interface IdentityProvider {
   tokenEndpoint(): Promise<TokenEndpoint>
 }
 
-/** All configured providers, by issuer. */
+/** All configured providers, by their key (`ProviderProfile.issuer`). */
 export interface Providers {
   /** The provider at which new sign-ins begin. */
   readonly primary: IdentityProvider
   readonly all: readonly IdentityProvider[]
   find(issuer: string): IdentityProvider | undefined
+  /** @param issuer `iss` of a token; untrusted @returns the provider whose tokens may name this issuer */
+  findByTokenIssuer(issuer: string): IdentityProvider | undefined
   /** @throws {BrokerError} `provider_unknown` where the settings no longer name this issuer */
   get(issuer: string): IdentityProvider
 }

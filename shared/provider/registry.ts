@@ -1,4 +1,4 @@
-/** Finds an identity provider by its issuer. */
+/** Finds an identity provider by its key, or by the issuer that a token names. */
 import { BrokerError } from '../errors/errors.ts'
 import type { IdentityProvider, Providers } from './provider.ts'
 
@@ -10,6 +10,7 @@ export function createProviders(primary: IdentityProvider, ...others: readonly I
     primary,
     all,
     find: (issuer) => byIssuer.get(issuer),
+    findByTokenIssuer: (issuer) => byIssuer.get(issuer) ?? all.find(({ profile }) => profile.isTokenIssuer(issuer)),
     get: (issuer) => {
       const provider = byIssuer.get(issuer)
       if (!provider) throw new BrokerError('provider_unknown')

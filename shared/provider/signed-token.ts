@@ -36,6 +36,9 @@ export async function verifySignedToken(
   if (!token || crit !== undefined) throw refuse('not a signed token')
 
   const { signingInput, signature, payload } = token
+  // Not verified yet. It narrows the keys: a token that names another issuer loses those of this one.
+  const named = parseJson(payload)?.iss
+  const issuer = typeof named === 'string' ? named : undefined
   const isSigned = (keys: Awaited<ReturnType<typeof provider.keysFor>>) =>
     keys.some((key) => isSignedBy(key, alg, signingInput, signature))
   const verified = (): VerifiedToken => {
@@ -44,11 +47,11 @@ export async function verifySignedToken(
     throw refuse('not JSON')
   }
 
-  const keys = await provider.keysFor(kid, alg)
+  const keys = await provider.keysFor(kid, alg, issuer)
   if (isSigned(keys)) return verified()
   // The key with this id is known and did not sign. Otherwise the provider may have changed its keys since the fetch.
   if (kid !== undefined && keys.length > 0) throw refuse('signature')
-  if (isSigned(await provider.refetchKeys(kid, alg, origin))) return verified()
+  if (isSigned(await provider.refetchKeys(kid, alg, origin, issuer))) return verified()
   throw refuse(kid === undefined ? 'signature' : 'no key of the provider fits')
 }
 

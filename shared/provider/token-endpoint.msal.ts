@@ -10,6 +10,7 @@ import { BrokerError } from '../errors/errors.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
 import type { Clock } from '../async/deadline.ts'
 import { checkAudience } from './id-token.ts'
+import { tokenIssuerOf } from './identity.ts'
 import type { Identity } from './identity.ts'
 import type { IdentityProvider, Json, ProviderMetadata, TokenRequestKind } from './provider.ts'
 import { readClaims } from './signed-token.ts'
@@ -241,7 +242,7 @@ function checkSignInAnswer(answer: Json): void {
 }
 
 /** The person of a session, whom the tokens of a refresh have to be about. */
-type Owner = Pick<Identity, 'issuer' | 'subject' | 'tenantId' | 'objectId'>
+type Owner = Pick<Identity, 'issuer' | 'tokenIssuer' | 'subject' | 'tenantId' | 'objectId'>
 
 /**
  * OpenID Connect Core §12.2: with an ID token about another person, or for another client, the tokens of the answer are
@@ -253,7 +254,7 @@ function checkRefreshAnswer(answer: Json, of: Owner, { profile, clientId }: Msal
   const claims = typeof answer.id_token === 'string' ? readClaims(answer.id_token) : undefined
   if (!claims) return
   const refuse = (claim: string) => new BrokerError('id_token_refused', { detail: `refresh: ${claim}` })
-  if (claims.iss !== of.issuer) throw refuse('iss')
+  if (claims.iss !== tokenIssuerOf(of)) throw refuse('iss')
   if (claims.sub !== of.subject) throw refuse('sub')
   if (claims.aud !== undefined) checkAudience(claims, clientId, refuse)
   profile.checkSamePerson(claims, of, refuse)

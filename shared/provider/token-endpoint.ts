@@ -52,7 +52,7 @@ export interface TokenEndpoint {
   refresh(
     refreshToken: string,
     scopes: readonly string[],
-    of: Pick<Identity, 'issuer' | 'subject' | 'tenantId' | 'objectId'>,
+    of: Pick<Identity, 'issuer' | 'tokenIssuer' | 'subject' | 'tenantId' | 'objectId'>,
   ): Promise<ProviderTokens>
 }
 

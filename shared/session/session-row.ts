@@ -4,6 +4,7 @@
  * are stored beside them unencrypted: they cannot open the session.
  */
 import { hash, randomBytes } from 'node:crypto'
+import { tokenIssuerOf } from '../provider/identity.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { RingKey } from '../crypto/key-ring.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
@@ -110,18 +111,20 @@ export const ownerColumns = ['format', 'ringKey', 'absoluteEnd', 'owner'] as con
  * session. A sign-out at the provider then reads one partition.
  */
 export function partitionOf(
-  { issuer, sessionId, subject }: Pick<Identity, 'issuer' | 'sessionId' | 'subject'>,
+  of: Pick<Identity, 'issuer' | 'tokenIssuer' | 'sessionId' | 'subject'>,
   ringKey: RingKey,
 ): string {
   // The two are kept apart: otherwise a person's subject, which is no secret, would pass for a session in an unsigned
   // sign-out.
-  const parts = sessionId === undefined ? ['without session', issuer, subject] : [issuer, sessionId]
+  // The provider's session is found by the provider's key: a sign-out in a frame need not name the tenant's issuer.
+  const parts =
+    of.sessionId === undefined ? ['without session', tokenIssuerOf(of), of.subject] : [of.issuer, of.sessionId]
   return ringKey.blindIndex(JSON.stringify(parts))
 }
 
 /** A keyed hash that all sessions of a person carry; it changes each month. */
-export function personOf({ issuer, subject }: Pick<Identity, 'issuer' | 'subject'>, ringKey: RingKey): string {
-  return ringKey.blindIndex(JSON.stringify(['person', issuer, subject]))
+export function personOf(of: Pick<Identity, 'issuer' | 'tokenIssuer' | 'subject'>, ringKey: RingKey): string {
+  return ringKey.blindIndex(JSON.stringify(['person', tokenIssuerOf(of), of.subject]))
 }
 
 /** A fresh, random key: no cookie that the browser had before opens it. */

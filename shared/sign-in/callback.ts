@@ -70,7 +70,7 @@ export function parseCallback(fields: URLSearchParams, responseMode: ResponseMod
 export function checkAnswer(
   answer: CallbackAnswer,
   transaction: CurrentTransaction,
-  profile: Pick<ProviderProfile, 'readAuthorizationRefusal'>,
+  profile: Pick<ProviderProfile, 'readAuthorizationRefusal' | 'isTokenIssuer'>,
 ): CheckedCode {
   // A provider responds by the requested mode; a response by another mode was forwarded by an attacker.
   if (answer.responseMode !== transaction.responseMode)
@@ -78,7 +78,7 @@ export function checkAnswer(
 
   // RFC 9207 §2.4: a provider that announced `iss` and then omits it must be treated as a mix-up attack.
   const issuerExpected = transaction.issuerInAnswers || answer.issuer !== undefined
-  if (issuerExpected && answer.issuer !== transaction.issuer) throw new BrokerError('issuer_mismatch')
+  if (issuerExpected && !isIssuer(answer.issuer, transaction, profile)) throw new BrokerError('issuer_mismatch')
 
   // Checked after state and issuer: before that, the response may not come from our provider. An error wins over a code.
   const { error, subError, errorDescription: description, errorUri: uri } = answer
@@ -86,6 +86,15 @@ export function checkAnswer(
 
   if (answer.code === undefined) throw new BrokerError('answer_invalid', { detail: 'no code' })
   return answer.code as CheckedCode
+}
+
+/** @param profile of the transaction's provider: one for many tenants responds in the name of the person's tenant */
+function isIssuer(
+  named: string | undefined,
+  { issuer }: CurrentTransaction,
+  { isTokenIssuer }: Pick<ProviderProfile, 'isTokenIssuer'>,
+): boolean {
+  return named === issuer || (named !== undefined && isTokenIssuer(named))
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { textOf } from '../provider/id-token.ts'
 import { checkLogoutToken } from '../provider/logout-token.ts'
+import type { SignedOut } from '../provider/logout-token.ts'
 import type { Providers } from '../provider/provider.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
@@ -34,7 +35,7 @@ export interface SignOutElsewhere {
 export interface SignOutElsewhereOptions {
   readonly store: Store
   readonly ring: KeyRing
-  readonly providers: Pick<Providers, 'all' | 'find' | 'primary'>
+  readonly providers: Pick<Providers, 'all' | 'findByTokenIssuer' | 'primary'>
   readonly flowEvents: FlowEvents
   readonly clock: Clock
 }
@@ -54,21 +55,23 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
   }
 
   /** Without a session of this id, the sessions of the person whose ID token named no session end. */
-  const endNamed = async (issuer: string, sessionId: string, subject: string | undefined): Promise<number> => {
+  const endNamed = async ({ issuer, tokenIssuer, subject }: SignedOut, sessionId: string): Promise<number> => {
     const ended = await endProviderSession(issuer, sessionId)
     if (ended > 0 || subject === undefined) return ended
-    return endPartitions({ issuer, sessionId: undefined, subject })
+    return endPartitions({ issuer, tokenIssuer, sessionId: undefined, subject })
   }
 
-  const endSessionsOf = async (issuer: string, subject: string): Promise<number> => {
-    const people = (await ringKeys()).map((key) => personOf({ issuer, subject }, key))
+  const endSessionsOf = async ({ issuer, tokenIssuer }: SignedOut, subject: string): Promise<number> => {
+    const people = (await ringKeys()).map((key) => personOf({ issuer, tokenIssuer, subject }, key))
     return sum(await Promise.all(people.map((person) => endPerson(store, person))))
   }
 
   return {
     byFrame: (issuer, sessionId) =>
       flowEvents.track('sign_out', { by: 'frame' }, async (step) => {
-        const named = providers.all.filter((provider) => issuer === undefined || provider.issuer === issuer)
+        const named = providers.all.filter(
+          ({ profile }) => issuer === undefined || issuer === profile.issuer || profile.isTokenIssuer(issuer),
+        )
         const ids = sessionIdsOf(sessionId)
         const counts = await Promise.all(
           named.flatMap((provider) => ids.map((id) => endProviderSession(provider.issuer, id))),
@@ -86,10 +89,11 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
 
     byToken: (token) =>
       flowEvents.track('sign_out', { by: 'logout_token' }, async (step) => {
-        const { issuer, sessionId, subject, remember } = await checkLogoutToken(token, options)
-        if (sessionId !== undefined) step.add({ sessions: await endNamed(issuer, sessionId, subject) })
-        else if (subject !== undefined) step.add({ sessions: await endSessionsOf(issuer, subject) })
-        await remember()
+        const signedOut = await checkLogoutToken(token, options)
+        const { sessionId, subject } = signedOut
+        if (sessionId !== undefined) step.add({ sessions: await endNamed(signedOut, sessionId) })
+        else if (subject !== undefined) step.add({ sessions: await endSessionsOf(signedOut, subject) })
+        await signedOut.remember()
       }),
   }
 }

@@ -5,6 +5,7 @@ import { createNetwork } from '../../../shared/http/network.ts'
 import { createIdentityProvider } from '../../../shared/provider/identity-provider.ts'
 import type { IdentityProviderOptions } from '../../../shared/provider/identity-provider.ts'
 import { entraProfile } from '../../../shared/provider/entra.ts'
+import type { EntraSettings } from '../../../shared/provider/entra.ts'
 import type { IdentityProvider, Providers } from '../../../shared/provider/provider.ts'
 import { sendJson, startSecureServer } from '../../setup/secure-server.ts'
 
@@ -51,16 +52,23 @@ export function openProvider(
 /** A registry with one provider for every issuer, for tests of flows that need only a part of it. */
 export function providersOf(entry: Partial<IdentityProvider>): Providers {
   const provider = entry as IdentityProvider
-  return { primary: provider, all: [provider], find: () => provider, get: () => provider }
+  return {
+    primary: provider,
+    all: [provider],
+    find: () => provider,
+    findByTokenIssuer: () => provider,
+    get: () => provider,
+  }
 }
 
 export type ProviderServer = Awaited<ReturnType<typeof startProviderServer>>
 
-export async function startProviderServer() {
+/** @param authorityName the tenant's id, or `organizations` or `common`, whose metadata has the template of an issuer */
+export async function startProviderServer(authorityName = tenantId) {
   const server = await startSecureServer()
   const instance = `${server.url}/`
-  const authority = `${instance}${tenantId}/v2.0`
-  const paths = { metadata: `GET /${tenantId}/v2.0/.well-known/openid-configuration`, keys: 'GET /keys' }
+  const authority = `${instance}${authorityName}/v2.0`
+  const paths = { metadata: `GET /${authorityName}/v2.0/.well-known/openid-configuration`, keys: 'GET /keys' }
   const now = { value: Date.parse('2026-01-15T12:00:00Z') }
   const faults: unknown[] = []
   let metadata: Readonly<Record<string, unknown>> = {}
@@ -68,10 +76,10 @@ export async function startProviderServer() {
   let down: readonly string[] = []
 
   const honest = {
-    issuer: authority,
-    token_endpoint: `${instance}${tenantId}/oauth2/v2.0/token`,
-    authorization_endpoint: `${instance}${tenantId}/oauth2/v2.0/authorize`,
-    end_session_endpoint: `${instance}${tenantId}/oauth2/v2.0/logout`,
+    issuer: authorityName === tenantId ? authority : `${instance}{tenantid}/v2.0`,
+    token_endpoint: `${instance}${authorityName}/oauth2/v2.0/token`,
+    authorization_endpoint: `${instance}${authorityName}/oauth2/v2.0/authorize`,
+    end_session_endpoint: `${instance}${authorityName}/oauth2/v2.0/logout`,
     jwks_uri: `${instance}keys`,
   }
   server.answer((request, response) => {
@@ -91,12 +99,12 @@ export async function startProviderServer() {
     faults,
     now,
     /** The provider as a fresh instance of the broker sees it: without metadata and keys. */
-    cold: (): IdentityProvider => {
+    cold: (settings: Partial<EntraSettings> = {}): IdentityProvider => {
       metadata = honest
       down = []
       faults.length = 0
       return openProvider({
-        profile: entraProfile({ instance, tenantId }),
+        profile: entraProfile({ instance, tenantId: authorityName, ...settings }),
         network: createNetwork(),
         clock: () => now.value,
         onFault: (error) => void faults.push(error),
