@@ -13,7 +13,11 @@ import type { CertificateRoll } from '../../shared/certificate/roll.ts'
 import { paceOf } from '../../shared/certificate/roll-timing.ts'
 import type { Pace } from '../../shared/certificate/roll-timing.ts'
 import { daysLeftOf } from '../../shared/certificate/warnings.ts'
-import { createClientAssertions, signAssertion } from '../../shared/credential/client-assertion.ts'
+import {
+  createClientAssertions,
+  rememberCertificates,
+  signAssertion,
+} from '../../shared/credential/client-assertion.ts'
 import type { ClientAssertion, ClientAssertions } from '../../shared/credential/client-assertion.ts'
 import { observeAssertions } from '../../shared/credential/observed-assertions.ts'
 import { createSigningVersions } from '../../shared/credential/signing-version.ts'
@@ -40,7 +44,8 @@ export function composeCredential(
   telemetry: Telemetry,
 ): Certificate {
   const { vaultUrl, certificateName, readSeconds, overlapSeconds } = settings.credential
-  const { audience, reuse, algorithm } = provider.profile.assertion
+  const { audience, reuse, algorithm, certificateHeader } = provider.profile.assertion
+  const signer = certificateHeader === 'x5t' ? rememberCertificates(vault) : vault
 
   const pace = paceOf({ readSeconds, overlapSeconds })
   const records = createCertificateRecords({
@@ -65,7 +70,7 @@ export function composeCredential(
     onRefused,
   })
   const assertions = createClientAssertions({
-    vault,
+    vault: signer,
     versions,
     clientId: provider.clientId,
     audience,
@@ -86,6 +91,7 @@ export function composeCredential(
         return versions.record() ?? emptyRecord
       },
       algorithm,
+      certificateHeader,
       pace,
       clock,
     }),

@@ -2,6 +2,7 @@
 import { lazy } from '../../shared/async/lazy.ts'
 import type { ClientAssertions } from '../../shared/credential/client-assertion.ts'
 import { urlOf } from '../../shared/http/routes.ts'
+import { adfsProfile } from '../../shared/provider/adfs.ts'
 import { entraProfile } from '../../shared/provider/entra.ts'
 import { createIdentityProvider } from '../../shared/provider/identity-provider.ts'
 import { openIdProfile } from '../../shared/provider/openid.ts'
@@ -50,6 +51,9 @@ export function profileOf({ provider, credential }: Pick<Settings, 'provider' | 
       ownKeysOf: applicationSigningKeys === true ? clientId : undefined,
       assertionReuse,
     })
+  }
+  if (identity.kind === 'adfs') {
+    return adfsProfile({ authority: identity.authority, assertionAudience, assertionKeyId, assertionReuse })
   }
   return openIdProfile({
     authority: identity.authority,

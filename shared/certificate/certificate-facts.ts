@@ -15,6 +15,17 @@ export function readFacts(certificate: Uint8Array): CertificateFacts {
   return { thumbprint: hash('sha256', certificate, 'base64url'), publicKey: spki.toString('base64url') }
 }
 
+/**
+ * The names of a certificate where a provider knows it by SHA-1: `x5t` (RFC 7515 §4.1.7), and the same hash in upper-case
+ * hexadecimal digits as `kid`, as Windows shows a thumbprint. The hash finds the certificate and proves nothing.
+ *
+ * @param certificate DER
+ */
+export function sha1NamesOf(certificate: Uint8Array): { readonly kid: string; readonly x5t: string } {
+  const digest = hash('sha1', certificate, 'buffer')
+  return { kid: digest.toString('hex').toUpperCase(), x5t: digest.toString('base64url') }
+}
+
 export function toPublicKey(publicKey: string): KeyObject {
   return createPublicKey({ key: Buffer.from(publicKey, 'base64url'), format: 'der', type: 'spki' })
 }

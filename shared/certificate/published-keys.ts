@@ -6,6 +6,7 @@ import { BoundedMap } from '../async/bounded-map.ts'
 import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
 import type { Pace } from './roll-timing.ts'
+import { sha1NamesOf } from './certificate-facts.ts'
 import { byAge, chooseRecorded } from './certificate-state.ts'
 import type { CertificateRecord } from './certificate-state.ts'
 
@@ -22,6 +23,8 @@ export interface PublishedKeysOptions {
   readonly record: () => Promise<CertificateRecord>
   /** The keys' algorithm; undefined where the provider's metadata decides it, and may change it. */
   readonly algorithm: 'PS256' | 'RS256' | undefined
+  /** Keys are named as in the header of the assertions. */
+  readonly certificateHeader?: 'x5t' | 'x5t#S256' | undefined
   readonly pace: Pace
   readonly clock: Clock
 }
@@ -33,6 +36,7 @@ export function createPublishedKeys({
   vault,
   record,
   algorithm,
+  certificateHeader,
   pace,
   clock,
 }: PublishedKeysOptions): () => Promise<PublishedKeys> {
@@ -43,7 +47,7 @@ export function createPublishedKeys({
   const keyOf = async (version: string): Promise<PublishedKey> => {
     const known = made.get(version)
     if (known) return known
-    const key = toKey(await vault.readCertificate(version), algorithm)
+    const key = toKey(await vault.readCertificate(version), algorithm, certificateHeader)
     made.set(version, key)
     return key
   }
@@ -80,7 +84,11 @@ export function publishedVersions(known: CertificateRecord, now: number, pace: P
     .map(({ version }) => version)
 }
 
-function toKey(certificate: Uint8Array, algorithm: string | undefined): PublishedKey {
+function toKey(
+  certificate: Uint8Array,
+  algorithm: string | undefined,
+  certificateHeader: PublishedKeysOptions['certificateHeader'],
+): PublishedKey {
   const { n, e, kty } = new X509Certificate(certificate).publicKey.export({ format: 'jwk' })
   const thumbprint = createHash('sha256').update(certificate).digest('base64url')
   return {
@@ -88,6 +96,7 @@ function toKey(certificate: Uint8Array, algorithm: string | undefined): Publishe
     use: 'sig',
     ...defined({ alg: algorithm }),
     kid: thumbprint,
+    ...(certificateHeader === 'x5t' ? sha1NamesOf(certificate) : {}),
     n,
     e,
     'x5t#S256': thumbprint,

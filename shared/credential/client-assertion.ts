@@ -8,7 +8,9 @@
 import { randomUUID } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
+import { BoundedMap } from '../async/bounded-map.ts'
 import { singleFlight } from '../async/single-flight.ts'
+import { readFacts, sha1NamesOf } from '../certificate/certificate-facts.ts'
 import { signJwt } from '../certificate/signed-jwt.ts'
 import type { SignerVersion } from '../certificate/signed-jwt.ts'
 import { isAboutTheVersion } from './signing-version.ts'
@@ -46,11 +48,16 @@ export interface ClientAssertions {
 
 export type AssertionAlgorithm = SigningAlgorithm
 
+/** RFC 7515 §4.1.7 and §4.1.8. */
+export type CertificateHeader = 'x5t' | 'x5t#S256'
+
 /** Requirements of a provider on assertions. */
 export interface AssertionForm {
   readonly algorithm: AssertionAlgorithm
   /** True where the header has `kid`, as in /.well-known/jwks.json, for a provider that reads the keys there. */
   readonly keyId: boolean
+  /** `x5t`: the header names the certificate by SHA-1, for a provider that does not read `x5t#S256`. */
+  readonly certificateHeader?: CertificateHeader | undefined
   readonly lifetimeSeconds: number
 }
 
@@ -206,7 +213,7 @@ export interface AssertionClaims extends AssertionForm {
 export async function signAssertion(
   vault: AssertionVault,
   by: SignerVersion & { readonly expires: number },
-  { clientId, audience, now, algorithm, keyId, lifetimeSeconds }: AssertionClaims,
+  { clientId, audience, now, algorithm, keyId, certificateHeader, lifetimeSeconds }: AssertionClaims,
 ): Promise<ClientAssertion> {
   const { thumbprint } = by
   const issuedAt = Math.floor(now / 1000)
@@ -214,7 +221,7 @@ export async function signAssertion(
   const expires = Math.min(issuedAt + lifetimeSeconds, Math.floor(by.expires / 1000))
   const jwt = await signJwt(vault, by, {
     algorithm,
-    header: { ...(keyId ? { kid: thumbprint } : {}), 'x5t#S256': thumbprint },
+    header: await headerOf(vault, by, { keyId, certificateHeader }),
     claims: {
       iss: clientId,
       sub: clientId,
@@ -226,4 +233,37 @@ export async function signAssertion(
     },
   })
   return { jwt, thumbprint, issuedAt, expires }
+}
+
+async function headerOf(
+  vault: AssertionVault,
+  { version, thumbprint }: SignerVersion,
+  { keyId, certificateHeader }: Pick<AssertionForm, 'keyId' | 'certificateHeader'>,
+): Promise<Readonly<Record<string, string>>> {
+  if (certificateHeader !== 'x5t') return { ...(keyId ? { kid: thumbprint } : {}), 'x5t#S256': thumbprint }
+  // No row has the SHA-1 thumbprint, so it comes from the certificate.
+  const certificate = await vault.readCertificate(version)
+  if (readFacts(certificate).thumbprint !== thumbprint) {
+    throw new BrokerError('certificate_missing', { detail: `version ${version} has another thumbprint in the vault` })
+  }
+  const { kid, x5t } = sha1NamesOf(certificate)
+  return { ...(keyId ? { kid } : {}), x5t }
+}
+
+/**
+ * Reads the certificate of each version once: it never changes. For an assertion that names its certificate by SHA-1,
+ * which would otherwise cost a request to the vault each time.
+ */
+export function rememberCertificates(vault: CertificateVault): CertificateVault {
+  const read = new BoundedMap<string, Uint8Array>(32)
+  return {
+    ...vault,
+    readCertificate: async (version) => {
+      const known = read.get(version)
+      if (known) return known
+      const certificate = await vault.readCertificate(version)
+      read.set(version, certificate)
+      return certificate
+    },
+  }
 }

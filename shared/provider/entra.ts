@@ -67,11 +67,13 @@ export function entraProfile(settings: EntraSettings): ProviderProfile {
     protocolMode: 'AAD',
     // `logout_hint` with the claim `login_hint` does the same, and keeps the token out of URLs.
     usesIdTokenHint: false,
+    signsOutByPost: true,
     issuesClientTokens: true,
     checkMetadata: (json) => checkMetadata(json, { instance, issuer, metadataIssuer, tokenEndpoint }),
     isTokenIssuer,
     acceptsKey: ({ issuer: named }) =>
       named === undefined || (typeof named === 'string' && (named === template || isTokenIssuer(named))),
+    promptFor: (prompt) => prompt,
     // Entra reads MSAL's own fields: they carry its telemetry and its throttling hints.
     tokenRequest: (form) => form,
     readIdentity: (claims, refuse) => {

@@ -46,7 +46,7 @@ export async function checkIdToken(
   if (claims.nbf !== undefined && (!isTime(claims.nbf) || claims.nbf > now + toleranceSeconds)) throw refuse('nbf')
 
   if (!isText(claims.sub) || claims.sub.length > 255) throw refuse('sub')
-  const { tenantId, objectId } = provider.profile.readIdentity(claims, refuse)
+  const { tenantId, objectId, username } = provider.profile.readIdentity(claims, refuse)
   if (claims.at_hash !== undefined && claims.at_hash !== tokenHash(expected.accessToken, algorithm, signatureBytes)) {
     throw refuse('at_hash')
   }
@@ -59,7 +59,7 @@ export async function checkIdToken(
     objectId,
     sessionId: textOf(claims.sid),
     name: textOf(claims.name),
-    username: textOf(claims.preferred_username) ?? textOf(claims.upn),
+    username: textOf(claims.preferred_username) ?? textOf(claims.upn) ?? username,
     loginHint: textOf(claims.login_hint),
     email: textOf(claims.email),
     acr: shortTextOf(claims.acr),

@@ -75,8 +75,9 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
       }
     },
     assertionForm: async () => {
-      const { algorithm, keyId, lifetimeSeconds } = profile.assertion
-      return { algorithm: algorithm ?? (await metadata.get()).assertionAlgorithm, keyId, lifetimeSeconds }
+      const { algorithm = (await metadata.get()).assertionAlgorithm, ...form } = profile.assertion
+      const { keyId, certificateHeader, lifetimeSeconds } = form
+      return { algorithm, keyId, certificateHeader, lifetimeSeconds }
     },
   }
 }

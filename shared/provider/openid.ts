@@ -10,7 +10,7 @@ import {
   readEndpoint,
   unsuitable,
 } from './metadata.ts'
-import type { Json, ProviderMetadata, ProviderProfile, ResponseMode } from './provider.ts'
+import type { Json, ProviderMetadata, ProviderProfile, Refusal, ResponseMode, TokenRequestKind } from './provider.ts'
 import { BrokerError } from '../errors/errors.ts'
 import { describeRefusal, readAuthorizationRefusal, readRefusal } from './refusal.ts'
 
@@ -46,24 +46,30 @@ export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
     },
     protocolMode: 'OIDC',
     usesIdTokenHint: true,
+    signsOutByPost: true,
     issuesClientTokens: false,
     checkMetadata: (json) => checkMetadata(json, settings),
     acceptsKey: () => true,
     isTokenIssuer: (named) => named === issuer,
+    promptFor: (prompt) => prompt,
     tokenRequest: onlySpecified,
     // Claims of these names have no specified meaning here.
     readIdentity: () => ({ tenantId: undefined, objectId: undefined }),
     checkSamePerson: () => undefined,
-    readRefusal: (answer, request) => ({
-      // RFC 6749 §6: the scope exceeds the grant, so the person has to consent to it.
-      error:
-        request === 'refresh' && answer.error === 'invalid_scope'
-          ? new BrokerError('interaction_required', { detail: describeRefusal(answer) })
-          : readRefusal(answer, request),
-      // There are no numbers: `invalid_client` is all that a provider sends where it does not know the key.
-      blamesCertificate: answer.error === 'invalid_client',
-    }),
+    readRefusal: readOpenIdRefusal,
     readAuthorizationRefusal,
+  }
+}
+
+function readOpenIdRefusal(answer: Json, request: TokenRequestKind): Refusal {
+  return {
+    // RFC 6749 §6: the scope exceeds the grant, so the person has to consent to it.
+    error:
+      request === 'refresh' && answer.error === 'invalid_scope'
+        ? new BrokerError('interaction_required', { detail: describeRefusal(answer) })
+        : readRefusal(answer, request),
+    // There are no numbers: `invalid_client` is all that a provider sends where it does not know the key.
+    blamesCertificate: answer.error === 'invalid_client',
   }
 }
 
@@ -152,7 +158,7 @@ const fieldsOf: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** MSAL adds its name and its telemetry, and requests `offline_access` by itself. */
-function onlySpecified(form: URLSearchParams, { offlineAccess }: ProviderMetadata): URLSearchParams {
+export function onlySpecified(form: URLSearchParams, { offlineAccess }: ProviderMetadata): URLSearchParams {
   const sent = new URLSearchParams()
   for (const name of fieldsOf[form.get('grant_type') ?? ''] ?? clientFields) {
     const value = form.get(name)

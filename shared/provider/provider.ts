@@ -1,13 +1,13 @@
 /**
  * The contract of an identity provider. A profile holds everything in which one kind of provider differs from another
- * (`entra.ts`, `openid.ts`); an entry is one provider as the flows use it; the registry finds an entry by issuer. No
+ * (`entra.ts`, `openid.ts`, `adfs.ts`); an entry is one provider as the flows use it; the registry finds an entry by issuer. No
  * other module decides by the kind of provider.
  *
  * This folder owns metadata, keys, the checks of ID tokens and logout tokens, the requests to the token endpoint and the
  * reading of refusals (aadsts.ts has the table of numbers). It does not own the authorization request and its response
  * (sign-in/), the tokens that are kept (session/), or the client assertion (credential/).
  */
-import type { AssertionAlgorithm, AssertionForm } from '../credential/client-assertion.ts'
+import type { AssertionAlgorithm, AssertionForm, CertificateHeader } from '../credential/client-assertion.ts'
 import type { BrokerError } from '../errors/errors.ts'
 import type { KeyObject } from 'node:crypto'
 import type { TokenEndpoint } from './token-endpoint.ts'
@@ -46,6 +46,7 @@ export interface AssertionRequirements {
   /** undefined where the metadata decides. */
   readonly algorithm: AssertionAlgorithm | undefined
   readonly keyId: boolean
+  readonly certificateHeader?: CertificateHeader
   readonly lifetimeSeconds: number
 }
 
@@ -53,6 +54,8 @@ export interface AssertionRequirements {
 export interface ExtraIdentity {
   readonly tenantId: string | undefined
   readonly objectId: string | undefined
+  /** For display only, where the claims of OpenID Connect name no user. */
+  readonly username?: string | undefined
 }
 
 /** The request that the token endpoint refused. */
@@ -90,6 +93,11 @@ export interface ProviderProfile {
    * some providers refuse or do not come back. It is then kept, sealed, with the session.
    */
   readonly usesIdTokenHint: boolean
+  /**
+   * False where the sign-out endpoint accepts GET only. RP-Initiated Logout 1.0 §2 requires both methods; a request that is
+   * too long for a URL then omits the ID token.
+   */
+  readonly signsOutByPost: boolean
   /** True where the provider issues access tokens to the application itself (RFC 6749 §4.4). */
   readonly issuesClientTokens: boolean
   /**
@@ -106,6 +114,8 @@ export interface ProviderProfile {
    *   be is checked by `readIdentity`
    */
   isTokenIssuer(issuer: string): boolean
+  /** @param prompt of OpenID Connect Core §3.1.2.1 @returns the one to send; undefined where the provider has none for it */
+  promptFor(prompt: string): string | undefined
   /** @returns the fields that are sent to the token endpoint, out of those that the client library would send */
   tokenRequest(form: URLSearchParams, metadata: ProviderMetadata): URLSearchParams
   /**

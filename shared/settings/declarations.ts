@@ -143,6 +143,17 @@ export const declarations = {
     example: 'https://login.example.com/realms/staff',
     schema: text(checkAuthority),
   }),
+  providerKind: declare({
+    name: 'Broker__ProviderKind',
+    section: 'Identity provider',
+    about: 'other providers',
+    sentence:
+      'The kind of the provider in Broker__Authority. Write adfs for AD FS of Windows Server 2019 or later: its client assertions, scopes, sign-out and errors differ from those of other OpenID providers.',
+    bounds: '`openid` or `adfs`',
+    default: 'openid',
+    example: 'openid',
+    schema: oneOf(['openid', 'adfs']),
+  }),
   offlineAccess: declare({
     name: 'Broker__OfflineAccess',
     section: 'Identity provider',

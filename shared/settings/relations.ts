@@ -11,6 +11,7 @@ import type { MaybeValues, SetTexts } from './values.ts'
 
 export function reportRelations(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
   reportClientId(values, texts, report)
+  reportAdfs(values, texts, report)
   reportTelemetry(values, report)
   reportClouds(values, texts, report)
   reportTimes(values, report)
@@ -21,6 +22,40 @@ export function reportRelations(values: MaybeValues, texts: SetTexts, report: Se
 function reportClientId({ clientId }: MaybeValues, texts: SetTexts, report: SettingsReport): void {
   const refusal = clientId !== undefined && isForEntra(texts) ? checkEntraClientId(clientId) : undefined
   if (refusal) report.refuse(declarations.clientId.name, refusal)
+}
+
+/** The issuer of AD FS has a fixed path. AD FS accepts RS256 only, and decides about refresh tokens by its own policy. */
+function reportAdfs(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
+  const { authority, providerKind, assertionAlgorithm, offlineAccess } = values
+  if (authority === undefined) return
+  const isIssuerOfAdfs = new URL(authority).pathname === '/adfs'
+  if (providerKind !== 'adfs') {
+    if (isIssuerOfAdfs && !texts.has(declarations.providerKind.name)) {
+      report.warn(declarations.providerKind.name, {
+        problem: `is not set, and ${declarations.authority.name} has the path of AD FS`,
+        fix: 'Write adfs for AD FS of Windows Server 2019 or later, or openid to keep the behaviour for any OpenID provider.',
+      })
+    }
+    return
+  }
+  if (!isIssuerOfAdfs) {
+    report.refuse(declarations.authority.name, {
+      problem: 'is not the issuer of AD FS',
+      fix: 'Write https://<federation service name>/adfs, as the member issuer of its metadata spells it.',
+    })
+  }
+  if (assertionAlgorithm === 'PS256') {
+    report.refuse(declarations.assertionAlgorithm.name, {
+      problem: 'is PS256, which AD FS does not accept',
+      fix: 'Delete it: client assertions for AD FS are RS256.',
+    })
+  }
+  if (offlineAccess === true) {
+    report.refuse(declarations.offlineAccess.name, {
+      problem: 'is true, but AD FS has no scope offline_access',
+      fix: 'Delete it: AD FS issues refresh tokens by the policy of the application.',
+    })
+  }
 }
 
 function reportTelemetry(values: MaybeValues, report: SettingsReport): void {

@@ -23,7 +23,7 @@ export type ProviderIdentity =
       readonly instance: string
       readonly tenantId: string
     }
-  | { readonly authority: string }
+  | { readonly authority: string; readonly kind: 'openid' | 'adfs' }
 
 /** Settings of Application Insights; neither value is a secret. */
 export interface TelemetrySettings {
@@ -122,8 +122,10 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
   }
 }
 
-function providerIdentityOf({ instance, tenantId, authority }: Values, isEntra: boolean): ProviderIdentity {
-  return isEntra ? { instance: required(instance), tenantId: required(tenantId) } : { authority: required(authority) }
+function providerIdentityOf(values: Values, isEntra: boolean): ProviderIdentity {
+  const { instance, tenantId, authority, providerKind: kind } = values
+  if (isEntra) return { instance: required(instance), tenantId: required(tenantId) }
+  return { authority: required(authority), kind: required(kind) }
 }
 
 /** A copy of the example that names a real instance means that cloud's Graph, not the local one. */

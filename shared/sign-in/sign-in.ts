@@ -175,7 +175,10 @@ export function createSignIn(options: SignInOptions): SignIn {
     const { frontEnd, returnUrl, scopes, client } = request
     const provider = providers.primary
     const [key, metadata] = await Promise.all([ring.current(), provider.metadata()])
-    const hints = client ? await applySsoPolicy(request.hints, frontEnd, cookies, ring, clock()) : request.hints
+    const { prompt, ...asked } = client
+      ? await applySsoPolicy(request.hints, frontEnd, cookies, ring, clock())
+      : request.hints
+    const hints = { ...asked, prompt: prompt === undefined ? undefined : provider.profile.promptFor(prompt) }
     const transaction: Transaction = {
       state: newState(frontEnd.id),
       nonce: randomText(),

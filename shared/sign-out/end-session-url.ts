@@ -24,9 +24,11 @@ export interface EndSessionParameters {
  */
 export function endSessionRequest(
   endpoint: string,
-  { clientId, postLogoutRedirectUri }: Pick<IdentityProvider, 'clientId' | 'postLogoutRedirectUri'>,
-  { state, idToken, logoutHint }: EndSessionParameters,
+  provider: Pick<IdentityProvider, 'clientId' | 'postLogoutRedirectUri' | 'profile'>,
+  parameters: EndSessionParameters,
 ): { readonly url: string } | { readonly form: EndSessionForm } {
+  const { clientId, postLogoutRedirectUri, profile } = provider
+  const { state, idToken, logoutHint } = parameters
   const fields = {
     client_id: clientId,
     post_logout_redirect_uri: postLogoutRedirectUri,
@@ -36,5 +38,9 @@ export function endSessionRequest(
   }
   const url = new URL(endpoint)
   for (const [name, value] of Object.entries(fields)) url.searchParams.set(name, value)
-  return url.href.length <= mostUrlCharacters ? { url: url.href } : { form: { action: endpoint, fields } }
+  if (url.href.length <= mostUrlCharacters) return { url: url.href }
+  if (profile.signsOutByPost) return { form: { action: endpoint, fields } }
+  // The provider's session ends also without the hint; the browser may then stay on the provider's page.
+  url.searchParams.delete('id_token_hint')
+  return { url: url.href }
 }

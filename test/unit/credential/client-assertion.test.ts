@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { audience, certificateName, clientId, startVaultParts } from '../vault/vault-parts.ts'
 import type { KeyVault } from '../../../shared/vault/key-vault/vault.key-vault.ts'
 import type { VaultParts } from '../vault/vault-parts.ts'
+import { rememberCertificates } from '../../../shared/credential/client-assertion.ts'
 import { letDeadlinePass } from '../../setup/deadline.ts'
 
 let parts: VaultParts
@@ -72,6 +73,33 @@ describe('a client assertion', () => {
 
     expect(second).not.toBe(first)
     expect(decodeJwt(second.jwt).exp! - seconds()).toBe(600)
+  })
+
+  it('names its certificate by SHA-1 for AD FS, and reads it once', async () => {
+    const form = { algorithm: 'RS256', keyId: true, certificateHeader: 'x5t', lifetimeSeconds: 120 } as const
+    const { assertions } = parts.instance({
+      reuse: false,
+      form: () => Promise.resolve(form),
+      vault: rememberCertificates(parts.connect()),
+    })
+    const reads = () => parts.operations().filter((operation) => operation === 'getCertificate 200').length
+    await assertions.get()
+    const before = reads()
+    expect(before).toBeGreaterThan(0)
+
+    const { jwt } = await assertions.get()
+
+    expect(reads()).toBe(before)
+    const { der } = parts.vault.publicCertificates(certificateName)[0]!
+    const certificate = new X509Certificate(der)
+    await compactVerify(jwt, certificate.publicKey, { algorithms: ['RS256'] })
+    const digest = certificate.fingerprint.replaceAll(':', '')
+    expect(decodeProtectedHeader(jwt)).toEqual({
+      alg: 'RS256',
+      typ: 'JWT',
+      kid: digest,
+      x5t: Buffer.from(digest, 'hex').toString('base64url'),
+    })
   })
 
   it('is a new one each time for a provider that accepts each once', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { withLocalDefaults } from '../../../local/local-defaults.ts'
 import { parseSettings } from '../../../shared/settings/settings.ts'
-import { problemsOf, refusalsOf, settingsWith } from './environment.ts'
+import { problemsOf, refusalsOf, settingsWith, warningsOf } from './environment.ts'
 import type { Changes } from './environment.ts'
 
 const authority = 'https://login.example.com/realms/staff'
@@ -13,7 +13,7 @@ describe('another provider', () => {
     const settings = settingsWith(otherWith({ AzureAd__ClientId: 'Broker at Example' }))
 
     expect(settings.provider).toEqual({
-      identity: { authority },
+      identity: { authority, kind: 'openid' },
       clientId: 'Broker at Example',
       applicationObjectId: undefined,
       graphUrl: undefined,
@@ -35,7 +35,7 @@ describe('another provider', () => {
     'https://login.example.com:8443/a',
     'https://localhost:7171/realm',
   ])('is compared as text, so it is kept unchanged: %s', (value) =>
-    expect(settingsWith(otherWith({ Broker__Authority: value })).provider.identity).toEqual({ authority: value }),
+    expect(settingsWith(otherWith({ Broker__Authority: value })).provider.identity).toMatchObject({ authority: value }),
   )
 
   it.each([
@@ -74,6 +74,7 @@ describe('another provider', () => {
     ['Broker__AssertionAlgorithm', 'RS256'],
     ['Broker__AssertionKeyId', 'false'],
     ['Broker__OfflineAccess', 'true'],
+    ['Broker__ProviderKind', 'openid'],
   ])('has settings that Entra ID has not: %s', (name, value) => {
     expect(() => settingsWith(otherWith({ [name]: value }))).not.toThrow()
     expect(refusalsOf({ [name]: value })).toEqual([`${name} is for other providers, but none is named`])
@@ -100,7 +101,7 @@ describe('another provider', () => {
     const settings = parseSettings(withLocalDefaults({ Broker__Authority: 'https://localhost:9000/realm' }))
 
     expect(settings.provider).toMatchObject({
-      identity: { authority: 'https://localhost:9000/realm' },
+      identity: { authority: 'https://localhost:9000/realm', kind: 'openid' },
       graphUrl: undefined,
     })
     expect(parseSettings(withLocalDefaults({})).provider.identity).toMatchObject({
@@ -125,5 +126,46 @@ describe('the scopes of an API at another provider', () => {
 
   it.each([[['openid']], [['offline_access']], [['two words']], [[]], [['a', 'a']]])('are refused as %j', (scopes) => {
     expect(refusalsOf(otherWith({ Broker__FrontEnds: frontEnds(scopes) }))).not.toEqual([])
+  })
+})
+
+describe('AD FS', () => {
+  const adfs = (changes: Changes = {}) =>
+    otherWith({ Broker__Authority: 'https://fs.example.com/adfs', Broker__ProviderKind: 'adfs', ...changes })
+
+  it('is a kind of provider of its own, by setting', () => {
+    expect(settingsWith(adfs()).provider.identity).toEqual({ authority: 'https://fs.example.com/adfs', kind: 'adfs' })
+    expect(warningsOf(adfs())).toEqual([])
+  })
+
+  it('that is not named so keeps the behaviour of any provider, with a warning', () => {
+    const unnamed = adfs({ Broker__ProviderKind: undefined })
+
+    expect(settingsWith(unnamed).provider.identity).toMatchObject({ kind: 'openid' })
+    expect(warningsOf(unnamed)).toEqual([
+      'Broker__ProviderKind is not set, and Broker__Authority has the path of AD FS',
+    ])
+    expect(warningsOf(adfs({ Broker__ProviderKind: 'openid' }))).toEqual([])
+  })
+
+  it.each([
+    ['Broker__ProviderKind', 'ADFS', 'is not an accepted value'],
+    ['Broker__Authority', 'https://fs.example.com/adfs/', 'is not the issuer of AD FS'],
+    ['Broker__Authority', 'https://fs.example.com/', 'is not the issuer of AD FS'],
+    ['Broker__Authority', 'https://fs.example.com/adfs/services/trust', 'is not the issuer of AD FS'],
+    ['Broker__AssertionAlgorithm', 'PS256', 'is PS256, which AD FS does not accept'],
+    ['Broker__OfflineAccess', 'true', 'is true, but AD FS has no scope offline_access'],
+  ])('has values that it refuses: %s=%s', (name, value, problem) => {
+    expect(refusalsOf(adfs({ [name]: value }))).toContain(`${name} ${problem}`)
+  })
+
+  it.each([
+    ['Broker__Authority', 'https://FS.EXAMPLE.COM/adfs'],
+    ['Broker__AssertionAlgorithm', 'RS256'],
+    ['Broker__AssertionAudience', 'https://fs.example.com/adfs/oauth2/token'],
+    ['Broker__AssertionKeyId', 'false'],
+    ['Broker__OfflineAccess', 'false'],
+  ])('accepts %s=%s', (name, value) => {
+    expect(() => settingsWith(adfs({ [name]: value }))).not.toThrow()
   })
 })

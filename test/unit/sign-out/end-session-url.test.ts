@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { endSessionRequest, keptIdToken } from '../../../shared/sign-out/end-session-url.ts'
+import { adfsProfile } from '../../../shared/provider/adfs.ts'
 import { entraProfile } from '../../../shared/provider/entra.ts'
 import { openIdProfile } from '../../../shared/provider/openid.ts'
 
@@ -7,8 +8,8 @@ const client = { clientId: 'broker', postLogoutRedirectUri: 'https://signin.exam
 const openId = { profile: openIdProfile({ authority: 'https://login.example.com' }) }
 const entra = { profile: entraProfile({ instance: 'https://login.example.com/', tenantId: 't' }) }
 const endpoint = 'https://login.example.com/logout?realm=staff'
-const request = (idToken: string | undefined, logoutHint?: string) =>
-  endSessionRequest(endpoint, client, { state: 's', idToken, logoutHint })
+const request = (idToken: string | undefined, logoutHint?: string, { profile } = openId) =>
+  endSessionRequest(endpoint, { ...client, profile }, { state: 's', idToken, logoutHint })
 
 const fields = {
   client_id: 'broker',
@@ -34,6 +35,17 @@ it('is a form where the URL would be longer than servers accept', () => {
   expect(request('t'.repeat(6000))).toHaveProperty('url')
   expect(request(undefined)).toHaveProperty('url')
   expect(request(idToken)).toEqual({ form: { action: endpoint, fields: { ...fields, id_token_hint: idToken } } })
+})
+
+it('omits the ID token in place of a form at AD FS, which signs out by GET only', () => {
+  const adfs = { profile: adfsProfile({ authority: 'https://fs.example.com/adfs' }) }
+  const parametersOf = (idToken: string) => {
+    const made = request(idToken, undefined, adfs)
+    return Object.fromEntries(new URL('url' in made ? made.url : 'none:').searchParams)
+  }
+
+  expect(parametersOf('a.b.c')).toEqual({ ...fields, realm: 'staff', id_token_hint: 'a.b.c' })
+  expect(parametersOf('t'.repeat(7000))).toEqual({ ...fields, realm: 'staff' })
 })
 
 it('keeps the ID token for a provider that needs it, and for no other', () => {
