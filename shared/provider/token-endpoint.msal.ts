@@ -26,6 +26,12 @@ export interface MsalOptions {
 /** The longest lifetime of an access token that the broker believes. */
 const longestLifeSeconds = 86_400
 
+/**
+ * The lifetime of an access token whose response names none (RFC 6749 §5.1). Short, since an expired token would reach
+ * an API: with a refresh token it costs one more renewal, without one the API's own answer sends the person to sign in.
+ */
+const unnamedLifeSeconds = 600
+
 export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & ClientCredentials {
   const { profile, issuer, clientId, redirectUri } = options.provider
   const knownAuthorities = [new URL(issuer).host]
@@ -74,7 +80,11 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
         })
         read(answer.json)
         outcome = { answer: answer.json }
-        return { status: answer.status, headers: { ...answer.headers }, body: forMsal(answer.json) }
+        return {
+          status: answer.status,
+          headers: { ...answer.headers },
+          body: forMsal({ ...answer.json, expires_in: lifeSecondsOf(answer.json) }),
+        }
       } catch (failure) {
         outcome = { failure }
         throw failure
@@ -110,7 +120,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
   /** @param requested the scope of the request, which is the one of an answer that names none (RFC 6749 §5.1) */
   const tokensOf = (answer: Json, requested: readonly string[]) => ({
     accessToken: answer.access_token as string,
-    accessTokenExpires: options.clock() + Math.min(Number(answer.expires_in), longestLifeSeconds) * 1000,
+    accessTokenExpires: options.clock() + Math.min(lifeSecondsOf(answer) ?? 0, longestLifeSeconds) * 1000,
     scope: typeof answer.scope === 'string' && answer.scope !== '' ? answer.scope : requested.join(' '),
     refreshToken:
       typeof answer.refresh_token === 'string' && answer.refresh_token !== '' ? answer.refresh_token : undefined,
@@ -229,11 +239,18 @@ function checkStatus(answer: NetworkAnswer, refuse: (answer: Json) => BrokerErro
 
 /** RFC 6749 §5.1, strictly: MSAL would succeed with an empty token. */
 function checkTokenAnswer(answer: Json): void {
-  const { access_token, token_type, expires_in } = answer
+  const { access_token, token_type } = answer
   if (typeof access_token !== 'string' || access_token === '' || access_token.length > 64 * 1024)
     throw invalid('access_token')
   if (typeof token_type !== 'string' || token_type.toLowerCase() !== 'bearer') throw invalid('token_type')
-  if (typeof expires_in !== 'number' || !Number.isFinite(expires_in) || expires_in <= 0) throw invalid('expires_in')
+  if (!((lifeSecondsOf(answer) ?? 0) > 0)) throw invalid('expires_in')
+}
+
+/** @returns undefined where `expires_in` is neither a number, nor its digits as text, nor absent */
+function lifeSecondsOf({ expires_in: named }: Json): number | undefined {
+  if (named === undefined || named === null || named === '') return unnamedLifeSeconds
+  if (typeof named === 'string') return /^\d{1,10}$/.test(named) ? Number(named) : undefined
+  return typeof named === 'number' && Number.isFinite(named) ? named : undefined
 }
 
 function checkSignInAnswer(answer: Json): void {

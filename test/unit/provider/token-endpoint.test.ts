@@ -156,11 +156,13 @@ describe('a token answer', () => {
     ['without a type', { token_type: undefined }, 'token_type'],
     ['of type MAC', { token_type: 'mac' }, 'token_type'],
     ['of type DPoP', { token_type: 'DPoP' }, 'token_type'],
-    ['without an end', { expires_in: undefined }, 'expires_in'],
-    ['whose end is a text', { expires_in: '3600' }, 'expires_in'],
+    ['whose end is a word', { expires_in: 'soon' }, 'expires_in'],
+    ['whose end is a negative text', { expires_in: '-1' }, 'expires_in'],
+    ['whose end is a text of zero', { expires_in: '0' }, 'expires_in'],
+    ['whose end is an object', { expires_in: {} }, 'expires_in'],
+    ['whose end is true', { expires_in: true }, 'expires_in'],
     ['whose end is over', { expires_in: -1 }, 'expires_in'],
     ['whose end is now', { expires_in: 0 }, 'expires_in'],
-    ['whose end is null', { expires_in: null }, 'expires_in'],
   ])('%s is refused, before MSAL sees it', async (_what, changes, detail) => {
     says(good(changes))
     await expect(redeem()).rejects.toMatchObject({
@@ -177,6 +179,19 @@ describe('a token answer', () => {
       says(good({ token_type }))
       await expect(redeem()).resolves.toBeDefined()
     }
+  })
+
+  it.each([undefined, null, ''])('whose lifetime is %j counts as ten minutes (RFC 6749 §5.1)', async (expires_in) => {
+    says(good({ expires_in }))
+
+    expect(await redeem()).toMatchObject({ accessTokenExpires: now + 600_000 })
+    expect(await refresh()).toMatchObject({ accessTokenExpires: now + 600_000 })
+  })
+
+  it('whose lifetime is a text of digits is accepted', async () => {
+    says(good({ expires_in: '3599' }))
+
+    expect(await redeem()).toMatchObject({ accessTokenExpires: now + 3_599_000 })
   })
 
   it('that lives ten years lives a day', async () => {
