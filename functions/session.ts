@@ -2,6 +2,7 @@
 import { BrokerError } from '../shared/errors/errors.ts'
 import { json } from '../shared/http/answer.ts'
 import { subjectOf } from '../shared/provider/identity.ts'
+import { shownClaims } from '../shared/provider/registered-claims.ts'
 import { signInUrl } from '../shared/sign-in/sign-in-url.ts'
 import type { Broker } from './compose/index.ts'
 import { callerOf, cookiesOf, parseQuery, readParameter } from './request.ts'
@@ -22,12 +23,15 @@ export const session =
     if (!owner) throw new BrokerError('signed_out', { members: { sign_in_url: signInUrl(baseUrl, frontEnd) } })
 
     const { identity } = owner
+    const claims = shownClaims(identity.claims, frontEnd.claims)
     return json(200, {
       subject: subjectOf(identity),
       object_id: identity.objectId,
       tenant_id: identity.tenantId,
       name: identity.name,
       username: identity.username,
+      claims: claims?.values,
+      ...claims?.about,
       signed_in_at: seconds(owner.signedInAt),
       expires_at: seconds(owner.absoluteEnd),
       idle_expires_at: seconds(owner.idleEnd),

@@ -15,6 +15,12 @@ export interface Session {
   readonly tenant_id?: string
   readonly name?: string
   readonly username?: string
+  /** Claims that the front end has registered. */
+  readonly claims?: Readonly<Record<string, string | number | boolean | readonly string[]>>
+  /** Registered claims that the provider sent and the broker left out. */
+  readonly claims_omitted?: readonly string[]
+  /** The person is in more groups than the provider puts into a token. */
+  readonly groups_overage?: true
   readonly signed_in_at: number
   readonly expires_at: number
   readonly idle_expires_at: number

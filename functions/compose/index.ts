@@ -90,7 +90,7 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
   const roll = composeRoll(base, azure, provider, certificate, tokenEndpoint, telemetry)
   const frontEnds = createFrontEnds(settings.frontEnds)
   const flowEvents = composeFlowEvents(base, telemetry, frontEnds)
-  const kept = composeSessions(base, azure, ring, provider, flowEvents)
+  const kept = composeSessions(base, azure, ring, provider, frontEnds, flowEvents)
 
   return {
     baseUrl: settings.baseUrl,

@@ -1,6 +1,7 @@
 /** Composes sessions, codes and access tokens: settings `session` and `keyRing`. */
 import { createKeyRing } from '../../shared/crypto/key-ring.ts'
 import type { KeyRing } from '../../shared/crypto/key-ring.ts'
+import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import { createAuthorizationCodes } from '../../shared/oauth/authorization-codes.ts'
 import type { AuthorizationCodes } from '../../shared/oauth/authorization-codes.ts'
 import { createRefreshTokens } from '../../shared/oauth/refresh-tokens.ts'
@@ -41,12 +42,13 @@ export function composeSessions(
   { store }: Azure,
   ring: KeyRing,
   { providers }: Provider,
+  frontEnds: FrontEnds,
   flowEvents: FlowEvents,
 ): Kept {
   const { idleSeconds, absoluteSeconds, cacheSeconds } = settings.session
   const sessions = createSessions({ store, ring, clock, idleSeconds, absoluteSeconds, cacheSeconds })
   const endForReuse = createEndForReuse(sessions, flowEvents)
-  const accessTokens = createAccessTokens({ sessions, providers, clock, idleSeconds, flowEvents, onFault })
+  const accessTokens = createAccessTokens({ sessions, providers, frontEnds, clock, idleSeconds, flowEvents, onFault })
   return {
     sessions,
     codes: createAuthorizationCodes({ store, ring, clock, endForReuse }),

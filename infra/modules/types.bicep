@@ -209,6 +209,10 @@ type frontEnd = {
   @description('Values of prompt that /login sends to the provider.')
   prompts: ('login' | 'select_account' | 'consent' | 'none')[]?
 
+  @description('Claims of the ID token of the provider that the front end receives.')
+  @maxLength(20)
+  claims: string[]?
+
   @description('APIs for which the front end gets access tokens.')
   apis: frontEndApi[]?
 }

@@ -8,13 +8,13 @@ export interface SignInAnswer {
   readonly mode: 'form_post' | 'redirect'
   readonly url: string
   readonly fields: Readonly<Record<string, string>>
-  /** The pages that a person saw on the way: `sign-in`, `consent`. */
+  /** The pages that a person saw on the way: `sign-in`, `second-factor`, `consent`. */
   readonly pages: readonly string[]
 }
 
 export interface VisitOptions {
   /** Presses "Cancel" on this page instead of going on. */
-  readonly cancelAt?: 'sign-in' | 'consent'
+  readonly cancelAt?: 'sign-in' | 'second-factor' | 'consent'
 }
 
 /** One browser, with the cookies it keeps between visits. */
@@ -85,6 +85,7 @@ export function createVisitor(): Visitor {
       const walked = await walk(authorizationUrl, ({ name }) => {
         if (name === cancelAt) return new URLSearchParams({ cancel: 'yes' })
         if (name === 'sign-in') return new URLSearchParams({ username })
+        if (name === 'second-factor') return new URLSearchParams({ approve: 'yes' })
         return name === 'consent' ? new URLSearchParams({ consent: 'yes' }) : undefined
       })
       if (walked.mode === 'page') throw new Error(`The sign-in ended on the page ${walked.pages.at(-1) ?? ''}.`)

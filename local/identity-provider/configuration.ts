@@ -1,6 +1,7 @@
 /** The configuration with which oidc-provider behaves like Microsoft Entra ID. */
 import { errors, interactionPolicy } from 'oidc-provider'
 import type { ClientMetadata, Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import { requestedContexts } from './authentication-contexts.ts'
 import { parseCertificate } from './client-assertion.ts'
 import type { RegisteredCertificate } from './client-assertion.ts'
 import { EntraError } from './entra-error.ts'
@@ -44,6 +45,8 @@ export interface ProviderSettings {
   announceIssuer: boolean
   /** The accepted audience of a client assertion. */
   assertionAudience: 'token-endpoint' | 'issuer'
+  /** The lifetime of an access token for an application with the capability `cp1`; 0 where it has none of its own. */
+  continuousAccessSeconds: number
 }
 
 export interface Surroundings {
@@ -128,8 +131,8 @@ export function providerConfiguration(around: Surroundings): Configuration {
     clockTolerance: 300,
     scopes: allScopes(apis),
     claims: {
-      openid: ['sub', 'tid', 'oid', 'sid', 'ver', 'nbf', 'login_hint', 'idp'],
-      profile: ['name', 'preferred_username'],
+      openid: ['sub', 'tid', 'oid', 'sid', 'ver', 'nbf', 'login_hint', 'idp', 'amr', 'acrs', 'roles', 'groups', 'wids'],
+      profile: ['name', 'preferred_username', 'given_name', 'family_name'],
       email: ['email'],
       auth_time: null,
     },
@@ -139,11 +142,21 @@ export function providerConfiguration(around: Surroundings): Configuration {
       // Named last, so that it sees what the others have passed: Entra checks scopes before it shows a page.
       client_info: (ctx) => checkScopes(ctx, apis),
       domain_hint: null,
+      // Of `claims`; the interaction keeps parameters.
+      auth_contexts: null,
     },
     findAccount: (_ctx, id, token) => {
       const person = directory.findEnabled(id)
-      const sessionUid = (token as { sessionUid?: string } | undefined)?.sessionUid
-      return person && { accountId: id, claims: () => ({ sub: id, ...personClaims(person, tenantId, sessionUid) }) }
+      const { sessionUid, grantId } = (token ?? {}) as { sessionUid?: string; grantId?: string }
+      const acrs = store.contextsOf(grantId)
+      const claims = () => ({
+        sub: id,
+        ...personClaims(person as Person, tenantId, sessionUid),
+        ...person?.claims,
+        ...groupClaims(person?.groups),
+        ...(acrs.length > 0 ? { acrs } : {}),
+      })
+      return person && { accountId: id, claims }
     },
     // Consent is part of signing in: the request is granted, by a grant of each sign-in's own, so that what
     // ends one sign-in (a code sent twice) ends no other.
@@ -152,7 +165,9 @@ export function providerConfiguration(around: Surroundings): Configuration {
       if (!account || !client) return undefined
       const grant = new provider.Grant({ accountId: account.accountId, clientId: client.clientId })
       grant.addOIDCScope((params?.['scope'] as string | undefined) ?? '')
-      await grant.save()
+      const id = await grant.save()
+      const contexts = (params?.['auth_contexts'] as string | undefined)?.split(' ') ?? []
+      if (hasSecondFactor(ctx)) store.noteContexts(id, contexts)
       return grant
     },
     interactions: { policy: policy(directory), url: (_ctx, { uid }) => `${paths.signIn}${uid}` },
@@ -212,6 +227,18 @@ export function personClaims(person: Person, tenantId: string, sessionUid: strin
   }
 }
 
+/** Up to 200 groups; beyond them, the place of the list in place of the list. */
+function groupClaims(groups: readonly string[] | undefined) {
+  if (groups === undefined || groups.length <= 200) return { groups }
+  const endpoint = 'https://graph.microsoft.com/v1.0/users/me/getMemberObjects'
+  return { _claim_names: { groups: 'src1' }, _claim_sources: { src1: { endpoint } } }
+}
+
+function hasSecondFactor({ oidc: { session } }: KoaContextWithOIDC): boolean {
+  const { amr } = (session ?? {}) as { amr?: readonly string[] }
+  return amr?.includes('mfa') ?? false
+}
+
 function policy(directory: Directory) {
   const { Check, Prompt, base } = interactionPolicy
   const prompts = base()
@@ -230,6 +257,12 @@ function policy(directory: Directory) {
       return oidc.session?.accountId !== undefined && oidc.account === undefined
     }),
   )
+  login?.checks.add(
+    new Check('second_factor', 'The authentication context requires a second factor.', (ctx) => {
+      const { params, session } = ctx.oidc
+      return params?.['auth_contexts'] !== undefined && session?.accountId !== undefined && !hasSecondFactor(ctx)
+    }),
+  )
   for (const reason of ['native_client_prompt', 'op_scopes_missing', 'op_claims_missing', 'rs_scopes_missing']) {
     consent?.checks.remove(reason)
   }
@@ -243,8 +276,10 @@ function checkClaims(ctx: KoaContextWithOIDC, value: string | undefined): void {
   try {
     const parsed: unknown = JSON.parse(value)
     if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) {
-      // Logged only; oidc-provider would require consent to each claim that is named.
+      // oidc-provider would require consent to each claim that is named.
       params['claims'] = undefined
+      const contexts = requestedContexts(value)
+      params['auth_contexts'] = contexts.length > 0 ? contexts.join(' ') : undefined
       return
     }
   } catch {

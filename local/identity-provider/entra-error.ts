@@ -144,6 +144,13 @@ const kinds = {
     code: 50034,
     text: 'The user account does not exist in this directory.',
   },
+  second_factor_needed: {
+    status: 400,
+    error: 'invalid_grant',
+    code: 50076,
+    suberror: 'basic_action',
+    text: 'Due to a configuration change made by your administrator, you must use multi-factor authentication.',
+  },
   resource_unknown: {
     status: 400,
     error: 'invalid_resource',
@@ -200,11 +207,14 @@ export type EntraErrorName = keyof typeof kinds
 /** An error with a number of Entra's; what the caller sees is made by {@link errorAnswer}. */
 export class EntraError extends Error {
   readonly kind: EntraErrorKind
+  /** The claims challenge that the application passes on. */
+  readonly claims: string | undefined
 
-  constructor(name: EntraErrorName, more = '') {
+  constructor(name: EntraErrorName, more = '', claims?: string) {
     const kind: EntraErrorKind = kinds[name]
     super(`AADSTS${kind.code}: ${kind.text}${more && ` ${more}`}`)
     this.kind = kind
+    this.claims = claims
   }
 }
 
@@ -231,12 +241,13 @@ export interface ScriptedError {
 }
 
 export function errorAnswer(error: EntraError): ErrorAnswer {
-  const { kind, message } = error
+  const { kind, message, claims } = error
   return describeError({
     error: kind.error,
     error_description: message,
     error_codes: [kind.code],
     ...(kind.suberror === undefined ? {} : { suberror: kind.suberror }),
+    ...(claims === undefined ? {} : { claims }),
   })
 }
 

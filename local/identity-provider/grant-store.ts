@@ -22,6 +22,8 @@ export class GrantStore {
   readonly #byGrant = new Map<string, Set<string>>()
   readonly #byUid = new Map<string, string>()
   readonly #revokedRefreshTokens = new Set<string>()
+  /** Authentication contexts that a sign-in satisfied, by its grant. */
+  readonly #contexts = new Map<string, readonly string[]>()
   readonly #options: GrantStoreOptions
   #writes = 0
 
@@ -57,6 +59,14 @@ export class GrantStore {
       this.#remove(key)
       this.#revokedRefreshTokens.add(key.slice('RefreshToken:'.length))
     }
+  }
+
+  noteContexts(grantId: string, contexts: readonly string[]): void {
+    if (contexts.length > 0) this.#contexts.set(grantId, contexts)
+  }
+
+  contextsOf(grantId: string | undefined): readonly string[] {
+    return this.#contexts.get(grantId ?? '') ?? []
   }
 
   isRevoked(refreshToken: string): boolean {

@@ -70,6 +70,8 @@ export interface IdentityProvider {
   /** Sees and replaces the key set until called without one. */
   transformKeys(transform?: (keys: JWK[]) => unknown): void
   rotateKeys(options?: { readonly keepOld?: boolean }): Promise<void>
+  /** Groups and claims of the person's tokens from now on. */
+  changePerson(username: string, changed: Pick<Person, 'groups' | 'claims'>): void
   disablePerson(username: string): void
   enablePerson(username: string): void
   revokeRefreshTokens(username: string): void
@@ -85,6 +87,7 @@ const defaultSettings: ProviderSettings = {
   refuseRepeatedJti: false,
   announceIssuer: false,
   assertionAudience: 'token-endpoint',
+  continuousAccessSeconds: 0,
 }
 
 /**
@@ -175,6 +178,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
       await keys.rotate({ keepOld })
       handle = build()
     },
+    changePerson: (username, changed) => directory.change(person(username), changed),
     disablePerson: (username) => directory.setDisabled(person(username), true),
     enablePerson: (username) => directory.setDisabled(person(username), false),
     revokeRefreshTokens: (username) => store.revokeRefreshTokens(person(username).objectId),

@@ -130,6 +130,21 @@ export function signInPage({ action, application, people, username, selectAccoun
   )
 }
 
+/** One button in place of an app or a code: this provider checks no factor. */
+export function secondFactorPage({ action, application, username }: Omit<ConsentPage, 'scopes'>): string {
+  return page(
+    'second-factor',
+    'Approve sign in request',
+    html`<h1>Approve sign in request</h1>
+      <p>
+        ${application} requires a second factor of ${username}. This identity provider is a local one: a press is
+        enough.
+      </p>
+      <form method="post" action="${action}"><button name="approve" value="yes">Approve</button></form>
+      <form method="post" action="${action}"><button class="quiet" name="cancel" value="yes">Cancel</button></form>`,
+  )
+}
+
 export interface ConsentPage {
   readonly action: string
   readonly application: string

@@ -9,12 +9,32 @@ export interface Person {
   readonly objectId: string
   /** The tenant a guest comes from; left out for members. */
   readonly homeTenantId?: string
+  /** Object ids of groups; more than 200 are an overage. */
+  readonly groups?: readonly string[]
+  /** Further claims of the ID token: `roles`, `wids`, `given_name`. */
+  readonly claims?: Readonly<Record<string, unknown>>
+}
+
+/** Groups of the tenant. */
+function groupIds(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, n) => `66666666-0000-4000-8000-${String(n).padStart(12, '0')}`)
 }
 
 /** Two members and a guest, so that no code assumes that every person is of this tenant. */
 export const localPeople: readonly Person[] = [
-  { username: 'ada@contoso.example', name: 'Ada Lovelace', objectId: 'aaaaaaaa-0001-4000-8000-000000000001' },
-  { username: 'grace@contoso.example', name: 'Grace Hopper', objectId: 'aaaaaaaa-0002-4000-8000-000000000002' },
+  {
+    username: 'ada@contoso.example',
+    name: 'Ada Lovelace',
+    objectId: 'aaaaaaaa-0001-4000-8000-000000000001',
+    groups: groupIds(2),
+    claims: { roles: ['Orders.Approve', 'Orders.Read'], given_name: 'Ada', family_name: 'Lovelace' },
+  },
+  {
+    username: 'grace@contoso.example',
+    name: 'Grace Hopper',
+    objectId: 'aaaaaaaa-0002-4000-8000-000000000002',
+    groups: groupIds(201),
+  },
   {
     username: 'margaret@partner.example',
     name: 'Margaret Hamilton',
@@ -27,6 +47,7 @@ export const localPeople: readonly Person[] = [
 export class Directory {
   readonly people: readonly Person[]
   readonly #disabled = new Set<string>()
+  readonly #changed = new Map<string, Pick<Person, 'groups' | 'claims'>>()
 
   constructor(people: readonly Person[] = localPeople) {
     this.people = people
@@ -39,7 +60,8 @@ export class Directory {
 
   /** The person, unless an administrator disabled the account. */
   findEnabled(objectId: string): Person | undefined {
-    return this.people.find((person) => person.objectId === objectId && !this.#disabled.has(objectId))
+    const found = this.people.find((person) => person.objectId === objectId && !this.#disabled.has(objectId))
+    return found && { ...found, ...this.#changed.get(objectId) }
   }
 
   /** Understands what `login_hint` and `logout_hint` may carry: a username or the claim `login_hint`. */
@@ -50,6 +72,11 @@ export class Directory {
 
   isDisabled(person: Person): boolean {
     return this.#disabled.has(person.objectId)
+  }
+
+  /** Groups and claims of the person's tokens from now on. */
+  change(person: Person, changed: Pick<Person, 'groups' | 'claims'>): void {
+    this.#changed.set(person.objectId, { ...this.#changed.get(person.objectId), ...changed })
   }
 
   setDisabled(person: Person, disabled: boolean): void {

@@ -3,7 +3,7 @@ import type { InteractionResults, KoaContextWithOIDC } from 'oidc-provider'
 import type Provider from 'oidc-provider'
 import type { Surroundings } from './configuration.ts'
 import { EntraError } from './entra-error.ts'
-import { consentPage, errorPage, pagePolicy, signInPage } from './pages.ts'
+import { consentPage, errorPage, pagePolicy, secondFactorPage, signInPage } from './pages.ts'
 import type { SignInPage } from './pages.ts'
 import { readBody } from './request-body.ts'
 import { splitScope } from './scopes.ts'
@@ -34,6 +34,9 @@ export async function answerSignInPage(
   }
   if (interaction.prompt.name === 'consent') return finish(provider, ctx, { consent: {} })
 
+  const factorOf = accountForSecondFactor(interaction)
+  if (factorOf !== undefined) return finish(provider, ctx, { login: { accountId: factorOf, amr: ['pwd', 'mfa'] } })
+
   const username = form.get('username') ?? form.get('account') ?? ''
   const person = around.directory.findByUsername(username)
   if (!person || around.directory.isDisabled(person)) {
@@ -43,7 +46,7 @@ export async function answerSignInPage(
     show(ctx, 400, await currentPage(provider, ctx, interaction, around, { username, problem }))
     return
   }
-  return finish(provider, ctx, { login: { accountId: person.objectId }, select_account: {} })
+  return finish(provider, ctx, { login: { accountId: person.objectId, amr: ['pwd'] }, select_account: {} })
 }
 
 async function currentPage(
@@ -60,6 +63,9 @@ async function currentPage(
     const scopes = splitScope(params['scope'] as string | undefined)
     return consentPage({ action: ctx.path, application, username: signedIn?.username ?? '', scopes })
   }
+  if (accountForSecondFactor({ prompt, session }) !== undefined) {
+    return secondFactorPage({ action: ctx.path, application, username: signedIn?.username ?? '' })
+  }
   const hinted = directory.findByHint(params['login_hint'] as string | undefined)
   return signInPage({
     action: ctx.path,
@@ -70,6 +76,12 @@ async function currentPage(
     selectAccount: prompt.name === 'select_account',
     ...again,
   })
+}
+
+/** @returns the account that is signed in already, where only the second factor is missing */
+function accountForSecondFactor({ prompt, session }: Pick<Interaction, 'prompt' | 'session'>): string | undefined {
+  const [reason, ...others] = prompt.reasons
+  return reason === 'second_factor' && others.length === 0 ? session?.accountId : undefined
 }
 
 async function finish(provider: Provider, ctx: KoaContextWithOIDC, result: InteractionResults): Promise<void> {

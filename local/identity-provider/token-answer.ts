@@ -1,8 +1,10 @@
 /** Makes Entra's token answer from oidc-provider's: a JWT for one API, its scopes in full, `client_info`. */
 import { randomUUID } from 'node:crypto'
 import type { KoaContextWithOIDC } from 'oidc-provider'
+import { isContinuous, requestedContexts } from './authentication-contexts.ts'
 import { personClaims } from './configuration.ts'
 import type { Surroundings } from './configuration.ts'
+import { EntraError } from './entra-error.ts'
 import { pairwiseSubject } from './people.ts'
 import type { Person } from './people.ts'
 import { resolveScopes, splitScope } from './scopes.ts'
@@ -36,13 +38,22 @@ export async function entraTokenAnswer(
 
   const scopes = requestedScopes(form, around) ?? resolveScopes([...source.scopes], around.apis)
   const answer = ctx.body as TokenAnswer
-  const seconds = around.settings.accessTokenSeconds
+  const contexts = around.store.contextsOf(source.grantId)
+  const missing = requestedContexts(form['claims']).filter((context) => !contexts.includes(context))
+  if (missing.length > 0) {
+    const claims = { access_token: { acrs: { essential: true, values: missing } } }
+    throw new EntraError('second_factor_needed', '', JSON.stringify(claims))
+  }
+  const continuous = isContinuous(form['claims'])
+  const { accessTokenSeconds, continuousAccessSeconds } = around.settings
+  const seconds = (continuous && continuousAccessSeconds) || accessTokenSeconds
+  const more = { ...(contexts.length > 0 ? { acrs: contexts } : {}), ...(continuous ? { xms_cc: ['cp1'] } : {}) }
   return {
     token_type: 'Bearer',
     scope: scopes.full.join(' '),
     expires_in: seconds,
     ext_expires_in: seconds,
-    access_token: await accessToken({ person, clientId, scopes, sessionUid: source.sessionUid }, around),
+    access_token: await accessToken({ person, clientId, scopes, sessionUid: source.sessionUid, seconds, more }, around),
     ...(answer['refresh_token'] === undefined ? {} : { refresh_token: answer['refresh_token'] }),
     ...(answer['id_token'] === undefined ? {} : { id_token: answer['id_token'] }),
     ...(form['client_info'] === '1' ? { client_info: clientInfo(person, around.tenantId) } : {}),
@@ -54,10 +65,13 @@ interface AccessTokenOf {
   readonly clientId: string
   readonly scopes: ResolvedScopes
   readonly sessionUid: string | undefined
+  readonly seconds: number
+  readonly more: object
 }
 
-function accessToken({ person, clientId, scopes, sessionUid }: AccessTokenOf, around: Surroundings): Promise<string> {
-  const { tenantId, origin, keys, settings } = around
+function accessToken(of: AccessTokenOf, around: Surroundings): Promise<string> {
+  const { person, clientId, scopes, sessionUid } = of
+  const { tenantId, origin, keys } = around
   const issued = Math.floor(Date.now() / 1000)
   const { oid, tid, sid, ver, name, preferred_username } = personClaims(person, tenantId, sessionUid)
   return keys.sign({
@@ -65,7 +79,8 @@ function accessToken({ person, clientId, scopes, sessionUid }: AccessTokenOf, ar
     iss: issuerOf(origin, tenantId),
     iat: issued,
     nbf: issued,
-    exp: issued + settings.accessTokenSeconds,
+    exp: issued + of.seconds,
+    ...of.more,
     ...{ oid, tid, sid, ver, name, preferred_username },
     azp: clientId,
     // 2: the application proved itself by a certificate.

@@ -17,7 +17,9 @@ export function signInScopes(
   apiScopes: readonly string[],
   clientScopes: readonly string[] = [],
 ): readonly string[] {
-  const person = ['openid', 'profile', ...(clientScopes.includes('email') ? ['email'] : [])]
+  const isEmailWanted =
+    clientScopes.includes('email') || frontEnd.claims?.some((name) => /^email(_verified)?$/.test(name))
+  const person = ['openid', 'profile', ...(isEmailWanted ? ['email'] : [])]
   const [first] = frontEnd.apis
   if (!first) return person
   return [...person, 'offline_access', ...(apiScopes.length > 0 ? apiScopes : first.scopes)]

@@ -139,7 +139,7 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
   const person = { client, identity, openid, rowKey, nonce, hasApi }
   const token = hasApi
     ? tokens.accessTokens[accessTokenKey(scopes)]
-    : await options.userinfo.issue({ clientId: client.id, identity, scopes: openid, rowKey })
+    : await options.userinfo.issue({ clientId: client.id, identity, scopes: openid, claimNames: client.claims, rowKey })
   if (!token) throw new BrokerError('internal', { detail: 'a code without its access token' })
   await flowEvents.track('session', { frontEnd: client.id, by: 'authorization_code' }, () =>
     sessions.beginGrant(key, identity, tokens, { grantedScopes: scopes, openid }),
@@ -206,8 +206,9 @@ async function answerOf(
   if (!openid.includes('openid')) return answer
   const scopes = openid.filter((one) => one !== 'offline_access' || refreshToken !== undefined)
   const algorithm = client.idTokenAlgorithm ?? 'RS256'
-  const of = { audience: client.id, identity, scopes, rowKey, nonce, accessToken: token.token }
-  const grant = { clientId: client.id, identity, scopes, rowKey }
+  const { id, claims: claimNames } = client
+  const of = { audience: id, identity, scopes, claimNames, rowKey, nonce, accessToken: token.token }
+  const grant = { clientId: id, identity, scopes, claimNames, rowKey }
   const [idToken] = await Promise.all([
     issueIdToken(of, { issuer, keys, algorithm, now: clock() }),
     // A fault here costs userinfo, and no sign-in. The broker's own token carries its grant.

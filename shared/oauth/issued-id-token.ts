@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { subjectOf } from '../provider/identity.ts'
 import type { Identity } from '../provider/identity.ts'
+import { shownClaims } from '../provider/registered-claims.ts'
 import type { RowKey } from '../store/store.ts'
 import type { SigningAlgorithm, SigningKeys } from './signing-keys.ts'
 
@@ -13,6 +14,8 @@ export interface IdTokenSubject {
   readonly audience: string
   readonly identity: Identity
   readonly scopes: OpenidScopes
+  /** As registered for the client. */
+  readonly claimNames: readonly string[] | undefined
   /** The session's row; without the refresh token it grants no access. */
   readonly rowKey: RowKey
   /** Of the authorization request; only in the first ID token of a grant. */
@@ -37,9 +40,10 @@ export function issueIdToken(of: IdTokenSubject, { issuer, keys, algorithm, now 
   const { identity, nonce } = of
   return keys.sign(
     {
+      // First, so that no registered claim replaces one of the protocol.
+      ...claimsOf(identity, of),
       iss: issuer,
       aud: of.audience,
-      ...claimsOf(identity, of.scopes),
       iat,
       exp: iat + lifetimeSeconds,
       auth_time: identity.authenticatedAt,
@@ -53,12 +57,18 @@ export function issueIdToken(of: IdTokenSubject, { issuer, keys, algorithm, now 
 }
 
 /**
- * @returns the claims about the person that these scopes grant, `sub` first; the same in an ID token and at userinfo. A
- *   claim that the provider did not supply is absent
+ * @returns the claims about the person that these scopes grant and that the client has registered; the same in an ID
+ *   token and at userinfo. A claim that the provider did not supply is absent
  */
-export function claimsOf(identity: Identity, scopes: OpenidScopes): Readonly<Record<string, unknown>> {
+export function claimsOf(
+  identity: Identity,
+  { scopes, claimNames }: Pick<IdTokenSubject, 'scopes' | 'claimNames'>,
+): Readonly<Record<string, unknown>> {
   const { name, username, email, objectId, tenantId } = identity
+  const registered = shownClaims(identity.claims, claimNames)
   return {
+    ...registered?.values,
+    ...registered?.about,
     sub: subjectOf(identity),
     ...(scopes.includes('profile') ? { name, preferred_username: username } : {}),
     ...(scopes.includes('email') ? { email } : {}),

@@ -4,10 +4,10 @@
  * grant with `openid`, none for a grant without. A client without an API receives a sealed token that carries the grant
  * itself, and no row. Both end with the session.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
-import { openToken, sealToken } from '../crypto/sealed-token.ts'
+import { mostTokenCharacters, openToken, sealToken } from '../crypto/sealed-token.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
@@ -22,6 +22,8 @@ export interface UserinfoGrant {
   readonly clientId: string
   readonly identity: Identity
   readonly scopes: OpenidScopes
+  /** As registered for the client. */
+  readonly claimNames: readonly string[] | undefined
   /** The session's row. */
   readonly rowKey: RowKey
 }
@@ -71,24 +73,31 @@ export function createUserinfo({ store, ring, frontEnds, clock }: UserinfoOption
     return opened === undefined ? undefined : (JSON.parse(opened) as Kept)
   }
 
+  const register: Userinfo['register'] = async (token, grant) => {
+    const rowKey = rowKeyOf(token.token)
+    const ringKey = await ring.current()
+    const kept = toKept(grant, token.expires)
+    const sealed = seal(sealingKey(ringKey, token.token), JSON.stringify(kept), contextOf(rowKey, ringKey.id))
+    // The row may be there: the same access token was handed out before, for the same grant.
+    await store.insert('codes', {
+      ...rowKey,
+      sweepAfter: new Date(token.expires),
+      values: { format, ringKey: ringKey.id, grant: sealed },
+    })
+  }
+
   return {
-    register: async (token, grant) => {
-      const rowKey = rowKeyOf(token.token)
-      const ringKey = await ring.current()
-      const kept = toKept(grant, token.expires)
-      const sealed = seal(sealingKey(ringKey, token.token), JSON.stringify(kept), contextOf(rowKey, ringKey.id))
-      // The row may be there: the same access token was handed out before, for the same grant.
-      await store.insert('codes', {
-        ...rowKey,
-        sweepAfter: new Date(token.expires),
-        values: { format, ringKey: ringKey.id, grant: sealed },
-      })
-    },
+    register,
 
     issue: async (grant) => {
       const expires = clock() + ownTokenMilliseconds
-      const token = sealToken(toKept(grant, expires), context, await ring.current())
-      return { token, scope: '', obtainedAt: clock(), expires }
+      const sealed = sealToken(toKept(grant, expires), context, await ring.current())
+      const token = { token: sealed, scope: '', obtainedAt: clock(), expires }
+      if (sealed.length <= mostTokenCharacters) return token
+      // Large registered claims: they do not fit a token, so the grant gets a row, as that of a provider's token.
+      const short = { ...token, token: randomBytes(32).toString('base64url') }
+      await register(short, grant)
+      return short
     },
 
     read: async (accessToken, origin) => {
@@ -107,8 +116,8 @@ export function createUserinfo({ store, ring, frontEnds, clock }: UserinfoOption
   }
 }
 
-function toKept({ clientId, identity, scopes, rowKey }: UserinfoGrant, expires: number): Kept {
-  return { clientId, claims: claimsOf(identity, scopes), rowKey, expires }
+function toKept({ clientId, identity, scopes, claimNames, rowKey }: UserinfoGrant, expires: number): Kept {
+  return { clientId, claims: claimsOf(identity, { scopes, claimNames }), rowKey, expires }
 }
 
 function rowKeyOf(accessToken: string): RowKey {

@@ -3,7 +3,10 @@ import { isText } from '../json/json.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
 import { tokenHash } from './algorithms.ts'
+import { tokenIssuerOf } from './identity.ts'
 import type { Identity } from './identity.ts'
+import { readRegisteredClaims } from './registered-claims.ts'
+import type { RegisteredClaims } from './registered-claims.ts'
 import type { IdentityProvider, Json } from './provider.ts'
 import { verifySignedToken } from './signed-token.ts'
 
@@ -14,6 +17,8 @@ export interface IdTokenExpectations {
   readonly nonce: string
   /** The access token of the same response, for `at_hash`. */
   readonly accessToken: string
+  /** Names of the claims that the front end has registered. */
+  readonly claimNames?: readonly string[] | undefined
 }
 
 const toleranceSeconds = 300
@@ -64,7 +69,30 @@ export async function checkIdToken(
     email: textOf(claims.email),
     acr: shortTextOf(claims.acr),
     authenticatedAt: isTime(claims.auth_time) ? claims.auth_time : undefined,
+    claims: expected.claimNames?.length ? readRegisteredClaims(claims, expected.claimNames) : undefined,
   } as Identity
+}
+
+/**
+ * Reads the registered claims of an ID token that came with a renewal, (OpenID Connect Core §12.2). The signature is verified here: applications decide about access by roles and groups.
+ *
+ * @param idToken from the token endpoint; untrusted
+ * @param of the person of the session
+ * @throws {BrokerError} as `checkIdToken`; the claims of the session then stay as they are
+ */
+export async function readRenewedClaims(
+  idToken: string,
+  of: Pick<Identity, 'issuer' | 'tokenIssuer' | 'subject'>,
+  claimNames: readonly string[],
+  { provider, clock }: { provider: IdentityProvider; clock: Clock },
+): Promise<RegisteredClaims> {
+  const { header, claims } = await verifySignedToken(idToken, 'token endpoint', provider, refuse)
+  if (isOfAnotherType(header.typ)) throw refuse('typ')
+  if (claims.iss !== tokenIssuerOf(of)) throw refuse('iss')
+  if (claims.sub !== of.subject) throw refuse('sub')
+  checkAudience(claims, provider.clientId, refuse)
+  if (!isTime(claims.exp) || claims.exp <= clock() / 1000 - toleranceSeconds) throw refuse('exp')
+  return readRegisteredClaims(claims, claimNames)
 }
 
 /**

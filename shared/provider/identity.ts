@@ -1,5 +1,6 @@
 /** A person who signed in at an identity provider. */
 import { createHash } from 'node:crypto'
+import type { RegisteredClaims } from './registered-claims.ts'
 
 declare const checked: unique symbol
 
@@ -28,6 +29,8 @@ export interface Identity {
   readonly acr?: string | undefined
   /** Opaque; lets the provider sign out the right person without a question. */
   readonly loginHint: string | undefined
+  /** Those that the front end of this sign-in has registered; undefined where it registers none. */
+  readonly claims?: RegisteredClaims | undefined
 }
 
 /** @returns `iss` of the person's ID token: a person is `iss` and `sub` together (OpenID Connect Core §5.7) */

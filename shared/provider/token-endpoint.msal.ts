@@ -7,6 +7,7 @@ import { ConfidentialClientApplication, LogLevel, ProtocolMode } from '@azure/ms
 import type { AuthenticationResult, INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
 import type { ClientAssertion, ClientAssertions } from '../credential/client-assertion.ts'
 import { BrokerError } from '../errors/errors.ts'
+import { isText } from '../json/json.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
 import type { Clock } from '../async/deadline.ts'
 import { checkAudience } from './id-token.ts'
@@ -151,7 +152,8 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
         (read) => checkRefreshAnswer(read, of, options.provider),
         withoutIdToken,
       )
-      return tokensOf(answer, scopes)
+      const { id_token: idToken } = answer
+      return { ...tokensOf(answer, scopes), ...(isText(idToken) ? { idToken } : {}) }
     },
 
     clientToken: async (scope, assertion) => {

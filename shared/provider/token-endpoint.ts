@@ -27,10 +27,11 @@ export interface ProviderTokens {
   /** The scope of the access token, of the response or else of the request; space-separated. */
   readonly scope: string
   readonly refreshToken: string | undefined
+  /** Its signature is not checked yet; a renewal may come without one. */
+  readonly idToken?: string | undefined
 }
 
 export interface RedeemedCode extends ProviderTokens {
-  /** Not checked yet. */
   readonly idToken: string
 }
 

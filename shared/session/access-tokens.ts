@@ -4,9 +4,13 @@
  */
 import { randomBytes } from 'node:crypto'
 import { BrokerError, asBrokerError, isPassingFault } from '../errors/errors.ts'
-import type { Providers } from '../provider/provider.ts'
+import type { FrontEnds } from '../front-ends/front-ends.ts'
+import { readRenewedClaims } from '../provider/id-token.ts'
+import type { IdentityProvider, Providers } from '../provider/provider.ts'
+import { renewClaims } from '../provider/registered-claims.ts'
+import type { RegisteredClaims } from '../provider/registered-claims.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
-import { wait } from '../async/deadline.ts'
+import { wait, withDeadline } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
 import { singleFlight } from '../async/single-flight.ts'
@@ -27,6 +31,7 @@ export interface AccessTokens {
 export interface AccessTokensOptions {
   readonly sessions: Sessions
   readonly providers: Pick<Providers, 'find'>
+  readonly frontEnds: Pick<FrontEnds, 'find'>
   readonly clock: Clock
   readonly idleSeconds: number
   readonly flowEvents: FlowEvents
@@ -38,6 +43,8 @@ const leaseMilliseconds = 15_000
 /** A request waits this long for the renewal of another request. */
 const patienceMilliseconds = 10_000
 const pollMilliseconds = 100
+/** The keys of the provider are usually kept. A renewal that waits longer could lose its lease, and its refresh token. */
+const claimsDeadline = 2_000
 /** The most tokens that one session keeps: one for each API, and a few narrower ones. */
 const maxKept = 16
 
@@ -122,11 +129,34 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
         name: accessTokenKey(scopes),
         refreshToken: tokens.refreshToken ?? refreshToken,
         leaseEnd: lease.end,
+        claims: await renewedClaims(read.session, tokens.idToken, provider),
       })
       step.end()
       return token
     } catch (thrown) {
       return await afterFailure(leased, asBrokerError(step.fail(thrown)), current)
+    }
+  }
+
+  /** @returns undefined where they stay: none are registered, or no ID token came that verifies */
+  const renewedClaims = async (
+    { key, owner }: Session,
+    idToken: string | undefined,
+    provider: IdentityProvider,
+  ): Promise<RegisteredClaims | undefined> => {
+    const names = options.frontEnds.find(key.frontEndId)?.claims ?? []
+    if (names.length === 0 || idToken === undefined) return undefined
+    try {
+      const late = () => new BrokerError('provider_unavailable', { detail: 'keys for the claims of a renewal' })
+      const renewed = await withDeadline(
+        readRenewedClaims(idToken, owner.identity, names, { provider, clock }),
+        claimsDeadline,
+        late,
+      )
+      return renewClaims(owner.identity.claims, renewed)
+    } catch (error) {
+      options.onFault(error)
+      return undefined
     }
   }
 
@@ -217,6 +247,7 @@ interface Renewed {
   readonly name: string
   readonly refreshToken: string
   readonly leaseEnd: number
+  readonly claims: RegisteredClaims | undefined
 }
 
 /** True while a renewal is under way on some instance: another write would lose its result. */
@@ -226,11 +257,16 @@ export function isRenewing(row: StoredRow, now: number): boolean {
   return now < end && end < now + 2 * leaseMilliseconds
 }
 
-function withToken(session: Session, { name, token, refreshToken }: Renewed): Session {
+function withToken(session: Session, { name, token, refreshToken, claims }: Renewed): Session {
   const kept = Object.entries(session.tokens.accessTokens)
     .filter(([other]) => other !== name)
     .sort(([, a], [, b]) => b.obtainedAt - a.obtainedAt)
     .slice(0, maxKept - 1)
   const accessTokens = { ...Object.fromEntries(kept), [name]: token }
-  return { ...session, tokens: { ...session.tokens, refreshToken, accessTokens } }
+  const { owner } = session
+  return {
+    ...session,
+    owner: claims ? { ...owner, identity: { ...owner.identity, claims } } : owner,
+    tokens: { ...session.tokens, refreshToken, accessTokens },
+  }
 }

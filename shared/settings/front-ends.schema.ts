@@ -5,6 +5,7 @@
 import { createPublicKey } from 'node:crypto'
 import * as z from 'zod/mini'
 import { urlProblem, isSecureOrLoopback } from './addresses.ts'
+import { checkClaimName, claimNamePattern } from './claim-names.ts'
 import { findNearestName } from './nearest-name.ts'
 import { messageOf, withMessage, withMessages } from './messages.ts'
 import type { Refusal, SettingProblem } from './settings-error.ts'
@@ -35,6 +36,8 @@ export interface FrontEndSettings {
   /** URLs to which a sign-out may return. */
   readonly signedOutUrls: readonly string[]
   readonly prompts: readonly Prompt[]
+  /** Claims of the provider's ID token that it receives beside the person's names. */
+  readonly claims?: readonly string[] | undefined
   readonly apis: readonly ApiSettings[]
 }
 
@@ -217,6 +220,19 @@ const frontEnd = z
         uniqueItems: true,
         description: 'Values of `prompt` that GET /login passes on. Without it, all of them. none: OAuth clients only.',
       }),
+    ),
+    claims: z.optional(
+      z.array(z.string().check(withMessage(checkClaimName), z.meta({ pattern: claimNamePattern }))).check(
+        z.minLength(1),
+        z.maxLength(20),
+        unique,
+        z.meta({
+          uniqueItems: true,
+          description:
+            'Claims of the ID token of the identity provider that the front end receives in /session, its ID tokens and userinfo. At most 2 KB for each session; the earlier ones have precedence.',
+          examples: [['roles', 'groups']],
+        }),
+      ),
     ),
     apis: z._default(z.array(api).check(z.maxLength(50), withMessages(checkNamesOnce)), []).check(
       z.meta({

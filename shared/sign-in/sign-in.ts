@@ -122,6 +122,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         clientId: transaction.clientId,
         nonce: transaction.nonce,
         accessToken: redeemed.accessToken,
+        claimNames: frontEnds.find(transaction.frontEndId)?.claims,
       },
       { provider, clock },
     )

@@ -39,6 +39,15 @@ const members = {
   settings: z.optional(z.array(badSetting).check(described('What the operator has to correct, without values.'))),
 }
 
+/** Values of registered claims. */
+const claim = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])
+const omitted = z.optional(
+  z.array(z.string()).check(described('Registered claims that the provider sent and the broker left out.')),
+)
+const overage = z.optional(
+  z.literal(true).check(described('The person is in more groups than the provider puts into a token.')),
+)
+
 export const schemas = {
   Session: z.strictObject({
     subject: text('The person, as this application sees them (`sub`).'),
@@ -46,6 +55,13 @@ export const schemas = {
     tenant_id: maybe('The tenant that the person signed in at.'),
     name: maybe('What to call them; no key, since names change hands.'),
     username: maybe('What they sign in as; no key either.'),
+    claims: z.optional(
+      z
+        .record(z.string(), claim)
+        .check(described('Claims of the provider that the front end has registered; absent where it registers none.')),
+    ),
+    claims_omitted: omitted,
+    groups_overage: overage,
     signed_in_at: seconds('Since 1970.'),
     expires_at: seconds('The session’s absolute end; since 1970.'),
     idle_expires_at: seconds('Its end unless an access token is requested before; since 1970.'),
@@ -122,13 +138,15 @@ export const schemas = {
       }),
     ),
   }),
-  Userinfo: z.strictObject({
+  Userinfo: z.looseObject({
     sub: text('The subject of the ID token, and of GET /session.'),
     name: maybe('For display.'),
     preferred_username: maybe('For display.'),
     email: maybe('Where the identity provider has one; not verified by the broker.'),
     oid: maybe('Entra ID: the person in the tenant.'),
     tid: maybe('Entra ID: the tenant.'),
+    claims_omitted: omitted,
+    groups_overage: overage,
   }),
   Problem: z
     .strictObject({

@@ -41,6 +41,7 @@ describe('a refresh token', () => {
     const accessTokens = createAccessTokens({
       sessions,
       providers: providersOf({ tokenEndpoint: () => Promise.resolve(tokenEndpoint) }),
+      frontEnds: { find: () => undefined },
       clock,
       idleSeconds: hour,
       flowEvents: noFlowEvents,

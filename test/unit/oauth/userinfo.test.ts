@@ -53,7 +53,7 @@ describe('the userinfo endpoint', () => {
         grantedScopes: [],
       },
     )
-    return { clientId: client.id, identity: somebody, scopes: ['openid'], rowKey }
+    return { clientId: client.id, identity: somebody, scopes: ['openid'], claimNames: undefined, rowKey }
   }
   const ofProvider = (token: string, seconds: number) => ({
     token,

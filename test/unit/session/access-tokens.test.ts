@@ -54,6 +54,7 @@ describe('access tokens', () => {
       idleSeconds: 3600,
       flowEvents: noFlowEvents,
       onFault: (error) => faults.push(error),
+      frontEnds: { find: () => undefined },
       providers: providersOf({
         tokenEndpoint: () =>
           Promise.resolve({

@@ -97,6 +97,50 @@ describe('a front end', () => {
     [{ apis: [{ name: 'a', scopes: ['api://a/x'], secrets: 1 }] }, `${place}.apis[0].secrets is unknown`],
   ])('is refused where a member is bad: %j', (changes, refusal) => expect(refusalsOf(spa(changes))).toEqual([refusal]))
 
+  it.each(['session', 'oauth'])('of the kind %s may register claims of the identity provider', (kind) => {
+    const claims = ['roles', 'groups', 'wids', 'email', 'given_name', 'amr', 'extn.department']
+    const urls = ['https://app.example.com/roles', 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn']
+    const one = {
+      ...frontEnd,
+      kind,
+      ...(kind === 'oauth' ? { redirectUris: ['https://app.example.com/callback'] } : {}),
+    }
+
+    expect(settingsWith(json({ ...one, claims: [...claims, ...urls] })).frontEnds).toMatchObject([
+      { claims: [...claims, ...urls] },
+    ])
+    expect(isPublished([{ ...one, claims }])).toBe(true)
+    expect(settingsWith(json(one)).frontEnds[0]?.claims).toBeUndefined()
+  })
+
+  it.each<[unknown, string]>([
+    [[], 'claims is empty'],
+    ['roles', 'claims is not an array'],
+    [[7], 'claims[0] is not a string'],
+    [['roles', 'roles'], 'claims[1] occurs twice'],
+    [Array.from({ length: 21 }, (_, n) => `claim${n}`), 'claims is too long'],
+    ...'iss sub aud exp nbf iat jti nonce azp sid at_hash c_hash acr auth_time oid tid login_hint'
+      .split(' ')
+      .map((name): [unknown, string] => [[name], 'claims[0] is a claim of the protocol']),
+    [['roles', 'Sub'], 'claims[1] is a claim of the protocol'],
+    [['hasgroups'], 'claims[0] is a claim of the protocol'],
+    [['claims_omitted'], 'claims[0] is a claim of the protocol'],
+    [['groups_overage'], 'claims[0] is a claim of the protocol'],
+    [['__proto__'], 'claims[0] is a name of JavaScript itself'],
+    [['constructor'], 'claims[0] is a name of JavaScript itself'],
+    [['prototype'], 'claims[0] is a name of JavaScript itself'],
+    [['hasOwnProperty'], 'claims[0] is a name of JavaScript itself'],
+    [['_claim_names'], 'claims[0] is not a name of a claim'],
+    [[''], 'claims[0] is not a name of a claim'],
+    [['a b'], 'claims[0] is not a name of a claim'],
+    [['rôle'], 'claims[0] is not a name of a claim'],
+    [['roles\n'], 'claims[0] is not a name of a claim'],
+    [['"roles"'], 'claims[0] is not a name of a claim'],
+    [['a'.repeat(129)], 'claims[0] is not a name of a claim'],
+  ])('may not register the claims %j', (claims, refusal) =>
+    expect(refusalsOf(spa({ claims }))).toEqual([`${place}.${refusal}`]),
+  )
+
   it('of OAuth clients has redirect URIs, with or without APIs, and no member of session front ends', () => {
     const client = {
       id: 'app',

@@ -1,0 +1,118 @@
+/**
+ * Claims about a person that a front end has registered, read from the ID token. They are bounded, since each session
+ * row carries them, and a claim that is left out is named, so that an application does not mistake it for an absent one.
+ */
+import { isObject } from '../json/json.ts'
+
+/** Checked by the signature of the token; the values are of any type. */
+type Json = Readonly<Record<string, unknown>>
+
+export type ClaimValue = string | number | boolean | readonly string[]
+
+/** Kept in session rows, so members are only added. */
+export interface RegisteredClaims {
+  readonly values: Readonly<Record<string, ClaimValue>>
+  /** Claims of the ID token that were left out: too large, of another type, or to be fetched elsewhere. */
+  readonly omitted?: readonly string[] | undefined
+  /** The person is in more groups than the provider puts into a token. */
+  readonly groupsOverage?: boolean | undefined
+}
+
+/** The most bytes of the values of all claims of a session, as JSON in UTF-8. */
+export const mostClaimBytes = 2048
+
+/** Claims that the provider returns for a scope that renewals do not request: the ID token of a renewal may lack them. */
+const onlyAtSignIn: ReadonlySet<string> = new Set(['email', 'email_verified'])
+
+/**
+ * @param claims of an ID token whose signature was verified
+ * @param names registered ones; where the bound is reached, the earlier ones have precedence
+ */
+export function readRegisteredClaims(claims: Json, names: readonly string[]): RegisteredClaims {
+  const elsewhere = distributedClaims(claims)
+  const collected = collectClaims()
+  for (const name of names) {
+    const value = Object.hasOwn(claims, name) ? claims[name] : undefined
+    const isAbsent = value === undefined || value === null
+    if (!isAbsent) collected.add(name, valueOf(value))
+    else if (elsewhere.has(name) && name !== 'groups') collected.add(name, undefined)
+  }
+  const groupsOverage = names.includes('groups') && elsewhere.has('groups')
+  return { ...collected.claims(), ...(groupsOverage ? { groupsOverage } : {}) }
+}
+
+/** @returns the claims after a renewal: those of its ID token, and of the earlier ones those that it cannot have */
+export function renewClaims(before: RegisteredClaims | undefined, renewed: RegisteredClaims): RegisteredClaims {
+  const collected = collectClaims(renewed)
+  for (const [name, value] of Object.entries(before?.values ?? {})) {
+    const isRenewed = Object.hasOwn(renewed.values, name) || renewed.omitted?.includes(name)
+    if (onlyAtSignIn.has(name) && !isRenewed) collected.add(name, value)
+  }
+  return { ...renewed, ...collected.claims() }
+}
+
+/** Collects claims as long as they are within the bound, and the names of the others. */
+function collectClaims(start?: RegisteredClaims) {
+  const values = new Map(Object.entries(start?.values ?? {}))
+  const omitted = [...(start?.omitted ?? [])]
+  const sizeOf = (name: string, value: ClaimValue) => Buffer.byteLength(JSON.stringify({ [name]: value }))
+  let bytes = [...values].reduce((sum, [name, value]) => sum + sizeOf(name, value), 0)
+  return {
+    /** @param value undefined for one that cannot be accepted */
+    add: (name: string, value: ClaimValue | undefined): void => {
+      const size = value === undefined ? Infinity : sizeOf(name, value)
+      if (value === undefined || bytes + size > mostClaimBytes) omitted.push(name)
+      else {
+        bytes += size
+        values.set(name, value)
+      }
+    },
+    claims: (): RegisteredClaims => ({
+      values: Object.fromEntries(values),
+      ...(omitted.length > 0 ? { omitted } : {}),
+    }),
+  }
+}
+
+/** What a front end receives, in `/session`, in ID tokens and at userinfo. */
+export interface ShownClaims {
+  readonly values: Readonly<Record<string, ClaimValue>>
+  readonly about: { readonly claims_omitted?: readonly string[]; readonly groups_overage?: true }
+}
+
+/**
+ * @param names as they are registered now: a claim that left the registration is shown no longer
+ * @returns undefined where the session has no claims: none are registered, or it began before they were
+ */
+export function shownClaims(
+  claims: RegisteredClaims | undefined,
+  names: readonly string[] = [],
+): ShownClaims | undefined {
+  if (!claims || names.length === 0) return undefined
+  const omitted = claims.omitted?.filter((name) => names.includes(name)) ?? []
+  return {
+    values: Object.fromEntries(Object.entries(claims.values).filter(([name]) => names.includes(name))),
+    about: {
+      ...(omitted.length > 0 ? { claims_omitted: omitted } : {}),
+      ...(claims.groupsOverage === true && names.includes('groups') ? { groups_overage: true } : {}),
+    },
+  }
+}
+
+/**
+ * OpenID Connect Core §5.6.2: claims that the token names without their values. Entra ID does so for the groups of a
+ * person in more than 200 of them, or sends `hasgroups`. The broker fetches none.
+ */
+function distributedClaims({ _claim_names: names, hasgroups }: Json): ReadonlySet<string> {
+  const found = new Set(isObject(names) ? Object.keys(names) : [])
+  if (hasgroups === true || hasgroups === 'true') found.add('groups')
+  return found
+}
+
+/** @returns undefined for a value of another type: objects, and arrays of other things than texts */
+function valueOf(value: unknown): ClaimValue | undefined {
+  if (typeof value === 'string' || typeof value === 'boolean') return value
+  if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
+  if (!Array.isArray(value) || !value.every((one): one is string => typeof one === 'string')) return undefined
+  return [...new Set(value)]
+}
