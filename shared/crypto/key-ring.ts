@@ -5,35 +5,22 @@
  * A warm instance never waits for the vault: it goes on with the newest key it has while the month's key is fetched.
  * An instance that cannot read a signed row reports that; it never puts a key of its own in the place of such a row.
  */
-import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
 import type { Clock } from '../async/deadline.ts'
 import { lazy } from '../async/lazy.ts'
 import { singleFlight } from '../async/single-flight.ts'
+import type { Store, StoredRow } from '../store/store.ts'
 import type { WrappingKey } from '../vault/vault.ts'
 import { makeRingRow, openRingRow, parseRingRow, ringRowValues, unwrapRingRow } from './key-ring-row.ts'
 import type { RingRow } from './key-ring-row.ts'
 import { createUnsignedRows } from './key-ring-takeover.ts'
-import { deriveKey } from './sealing.ts'
-import type { Store, StoredRow } from '../store/store.ts'
+import { monthOfKeyId, toRingKey } from './ring-key.ts'
+import type { RingKey } from './ring-key.ts'
+import { createRingRows, ringPartition } from './ring-rows.ts'
 
-/** One month's keys, each for one purpose. */
-export interface RingKey {
-  /**
-   * The month, and 32 bits that distinguish this key from another of the same month: `2026-11-5f0c2a91`. It is stored in
-   * clear beside the ciphertext. So a ciphertext under the key of a lost row is not mistaken for
-   * a forgery under the new one.
-   */
-  readonly id: string
-  readonly transaction: KeyObject
-  readonly session: KeyObject
-  /** @param purpose of a row of the broker's own, such as `certificate` */
-  keyFor(purpose: string): KeyObject
-  /** For a value that must be found again without being readable. @returns 96 bits, base64url */
-  blindIndex(text: string): string
-}
+export type { RingKey } from './ring-key.ts'
 
 export interface KeyRing {
   /** The key to seal with. */
@@ -50,8 +37,6 @@ export interface KeyRing {
   keys(): Promise<readonly RingKey[]>
 }
 
-export const ringPartition = 'key-ring'
-const rereadUnknownAfter = 30_000
 const retryAfter = 5_000
 /** A key seals in the next month for this long, if that month's key is not available. Its row is kept for longer. */
 const overtime = 7 * 24 * 60 * 60 * 1000
@@ -77,16 +62,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
   /** By id: every key that this instance has had. */
   const had = new BoundedMap<string, RingKey>(64)
   const failures = new Map<string, { error: unknown; until: number }>()
-  let rows: ReadonlyMap<string, StoredRow> | undefined
-  let rowsReadAt = -Infinity
-
-  const listRows = async (): Promise<ReadonlyMap<string, StoredRow>> => {
-    const list = await store.list('service', ringPartition)
-    rowsReadAt = clock()
-    rows = new Map(list.map((row) => [row.row, row]))
-    return rows
-  }
-  const readRows = singleFlight(listRows)
+  const rows = createRingRows(store, clock)
 
   const neededUntil = (month: string) => endOfMonth(month) + overtime + options.neededForSeconds * 1000
   /** Bounds a rollback: the key of an old row that is put back opens no ciphertext after that. */
@@ -102,15 +78,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     onFault,
   })
   /** Once after the takeover; an attacker who goes on adding unsigned rows causes no further reads. */
-  const rereadAfterTakeOver = lazy(listRows)
-
-  /** @param not the etag of a row that is known and was not the one */
-  const rowFor = async (month: string, not?: string): Promise<StoredRow | undefined> => {
-    const known = (rows ?? (await readRows())).get(month)
-    // By the distance: a clock that jumped back must not make the pause an hour long.
-    const isFresh = Math.abs(clock() - rowsReadAt) < rereadUnknownAfter
-    return isFresh || (known && known.etag !== not) ? known : (await readRows()).get(month)
-  }
+  const rereadAfterTakeOver = lazy(() => rows.reread())
 
   const keep = (month: string, secret: Uint8Array, etag: string): RingKey => {
     const key = toRingKey(month, secret)
@@ -123,11 +91,11 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
   const openRow = async (row: StoredRow): Promise<RingKey | undefined> => {
     const parsed = parseRingRow(row)
     if (isSigned(parsed)) return keep(row.row, await openRingRow(vault, parsed), row.etag)
-    if (await unsigned.takeOver(rows?.values() ?? [])) {
+    if (await unsigned.takeOver(rows.known()?.values() ?? [])) {
       return keep(row.row, await unwrapRingRow(vault, parsed), row.etag)
     }
     await rereadAfterTakeOver()
-    const now = rows?.get(row.row)
+    const now = rows.known()?.get(row.row)
     const taken = now && parseRingRow(now)
     if (taken && isSigned(taken)) return keep(row.row, await openRingRow(vault, taken), now.etag)
     onFault(new BrokerError('key_ring_unreadable', { detail: `row ${row.row} is not signed and counts as lost` }))
@@ -144,7 +112,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     const values = ringRowValues(await makeRingRow(vault, month, secret))
     const row = { partition: ringPartition, row: month, sweepAfter: new Date(neededUntil(month)), values }
     const made = lost ? await store.replace('service', row, lost.etag) : await store.insert('service', row)
-    const now = await readRows()
+    const now = await rows.read()
     // There is a signed row now, so unsigned ones are signed too or refused from now on.
     await unsigned.takeOver(now.values()).catch(onFault)
     if (made !== undefined) return keep(month, secret, made)
@@ -160,7 +128,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     if (failed && clock() < failed.until && failed.until <= clock() + retryAfter) throw failed.error
     const loaded = current.get(month)
     try {
-      const row = await rowFor(month, loaded?.etag)
+      const row = await rows.find(month, loaded?.etag)
       if (row && row.etag === loaded?.etag) return loaded.key
       const opened = row && (await openRow(row))
       if (opened) return opened
@@ -172,13 +140,12 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
       return loaded.key
     } catch (error) {
       failures.set(month, { error, until: clock() + retryAfter })
-      // The rows that were read may be the fault, and repaired since.
-      rows = undefined
+      rows.forget()
       throw error
     }
   })
 
-  const isInRing = async (month: string) => hasBegunSomewhere(month) || (await rowFor(month)) !== undefined
+  const isInRing = async (month: string) => hasBegunSomewhere(month) || (await rows.find(month)) !== undefined
 
   return {
     current: async () => {
@@ -201,7 +168,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
       if (!current.has(month)) await load(month)
     },
     find: async (id) => {
-      const [, month] = idForm.exec(id) ?? []
+      const month = monthOfKeyId(id)
       if (month === undefined || !isNeeded(month)) return undefined
       const ready = had.get(id)
       if (ready) return ready
@@ -211,38 +178,15 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
       return had.get(id)
     },
     keys: async () => {
-      const there = await readRows()
+      const there = await rows.read()
       await Promise.all([...there.keys()].filter(isNeeded).map(load))
       return [...had.values()].filter(({ id }) => isNeeded(id.slice(0, 7)))
     },
   }
 }
 
-const idForm = /^(\d{4}-\d{2})-[0-9a-f]{8}$/
-
 function isSigned(row: RingRow): row is RingRow & { readonly signature: NonNullable<RingRow['signature']> } {
   return row.signature !== undefined
-}
-
-/** @param secret 256 random bits: what a row of the ring holds, wrapped */
-export function toRingKey(month: string, secret: Uint8Array): RingKey {
-  const root = createSecretKey(secret)
-  const index = deriveKey(root, '', 'locator')
-  const rowKeys = new Map<string, KeyObject>()
-  return {
-    id: `${month}-${deriveKey(root, '', 'name').export().subarray(0, 4).toString('hex')}`,
-    transaction: deriveKey(root, '', 'transaction'),
-    session: deriveKey(root, '', 'session'),
-    keyFor: (purpose) => {
-      const known = rowKeys.get(purpose)
-      if (known) return known
-      // A name of its own space: no purpose can be one of those above.
-      const key = deriveKey(root, '', `row ${purpose}`)
-      rowKeys.set(purpose, key)
-      return key
-    },
-    blindIndex: (text) => createHmac('sha256', index).update(text).digest().subarray(0, 12).toString('base64url'),
-  }
 }
 
 function monthOf(now: number): string {

@@ -10,7 +10,7 @@ import { createPublishedKeys } from '../../../shared/certificate/published-keys.
 import { createCertificateRoll } from '../../../shared/certificate/roll.ts'
 import { paceOf } from '../../../shared/certificate/roll-timing.ts'
 import { createSigningVersions } from '../../../shared/credential/signing-version.ts'
-import { toRingKey } from '../../../shared/crypto/key-ring.ts'
+import { toRingKey } from '../../../shared/crypto/ring-key.ts'
 import { seal } from '../../../shared/crypto/sealing.ts'
 import { BrokerError } from '../../../shared/errors/errors.ts'
 import { createAzureTableStore } from '../../../shared/store/azure-table/store.azure-table.ts'

@@ -1,6 +1,6 @@
 import { createCipheriv, createHmac, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { toRingKey } from '../../../shared/crypto/key-ring.ts'
+import { toRingKey } from '../../../shared/crypto/ring-key.ts'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import { openToken, sealToken } from '../../../shared/crypto/sealed-token.ts'
 import { seal } from '../../../shared/crypto/sealing.ts'

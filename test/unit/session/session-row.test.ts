@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { toRingKey } from '../../../shared/crypto/key-ring.ts'
+import { toRingKey } from '../../../shared/crypto/ring-key.ts'
 import type { RingKey } from '../../../shared/crypto/key-ring.ts'
 import {
   fromCookieValue,
