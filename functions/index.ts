@@ -29,7 +29,7 @@ import { logout } from './logout.ts'
 import { forClients, forEveryOrigin, forLiveness, forPeople, forProbes, forPrograms, forScripts } from './respond.ts'
 import type { Responder } from './respond.ts'
 import { openidConfiguration } from './openid-configuration.ts'
-import { makeRequestsReadable } from './readable-requests.ts'
+import { convertHttpDirectly } from './http-invocation.ts'
 import { revoke } from './revoke.ts'
 import { rollCertificate } from './roll-certificate.ts'
 import { sessionToken } from './session-token.ts'
@@ -108,7 +108,7 @@ if (!('broker' in composed) || isLoopbackHost(new URL(composed.broker.baseUrl).h
   app.http('home', { route: routes.home, ...people({ GET: home }, 'login') })
 }
 
-makeRequestsReadable()
+convertHttpDirectly()
 
 if ('broker' in composed) {
   const { broker } = composed
