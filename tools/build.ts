@@ -12,6 +12,7 @@ import type { BuildFailure, BuildOptions as EsbuildOptions, Metafile, Plugin } f
 import { LocalError } from '../local/http-server.ts'
 import { licenceNotices } from './licence-notices.ts'
 import { bundleUnlessKept } from './build-cache.ts'
+import { httpWithoutUndici } from './http-without-undici.ts'
 import type { Bundled } from './build-cache.ts'
 
 const root = path.join(import.meta.dirname, '..')
@@ -125,9 +126,11 @@ function esbuildOptions({ entry, sourcemap }: BuildOptions) {
     assetNames: '[name]-[hash]',
     loader: { '.node': 'copy' },
     external: ['@azure/functions-core'],
+    // An SDK looks whether a body is a FormData, which would load undici. None is.
+    define: { FormData: 'undefined' },
     banner: { js: `${banner};` },
     logLevel: 'silent',
-    plugins: [optionalPackages, leaveOut],
+    plugins: [httpWithoutUndici, optionalPackages, leaveOut],
   } satisfies EsbuildOptions
 }
 
@@ -141,7 +144,7 @@ function workerOptions() {
     ...esbuildOptions({}),
     entryPoints: { 'telemetry-worker': path.join(root, 'shared/telemetry/report-thread.ts') },
     splitting: false,
-    plugins: [optionalPackages, leaveOut, noRemoteConfiguration],
+    plugins: [httpWithoutUndici, optionalPackages, leaveOut, noRemoteConfiguration],
   } satisfies EsbuildOptions
 }
 

@@ -3,6 +3,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { coldTable, countColdStart } from './cold-counts.ts'
+import { measureBeside } from './measure-beside.ts'
 import { measureCold, sizeRows } from './measure-cold.ts'
 import { measureGrowth } from './measure-growth.ts'
 import type { Measuring } from './measure.ts'
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     check: { type: 'boolean', default: false },
     only: { type: 'string' },
     profile: { type: 'string' },
+    beside: { type: 'string' },
   },
 })
 const plan = values.quick ? quickPlan : fullPlan
@@ -57,8 +59,11 @@ process.once('SIGTERM', () => giveUp('Ended.'))
 const world = await starting
 try {
   const measuring = { world, plan, tell }
-  if (values.profile === undefined) await measureAll(measuring)
-  else process.stdout.write(`${await measureProfile(measuring, path.resolve(values.profile))}\n`)
+  if (values.profile !== undefined) {
+    process.stdout.write(`${await measureProfile(measuring, path.resolve(values.profile))}\n`)
+  } else if (values.beside !== undefined) {
+    process.stdout.write(`${table(await measureBeside(measuring, path.resolve(values.beside)))}\n`)
+  } else await measureAll(measuring)
 } finally {
   await world.close()
 }

@@ -33,7 +33,7 @@ export interface Counts {
   /** Of the bundle's source: functions that were called, and so compiled. */
   readonly calledBytes: number
   /** Node's own modules beyond those that every process has. */
-  readonly builtins: number
+  readonly builtins: readonly string[]
   /** Read while it ran, the bundle's modules apart. */
   readonly otherFiles: readonly string[]
   /** `METHOD url`. */
@@ -203,7 +203,7 @@ export function coldTable(cold: ColdStart): string {
       `${modules.length}`,
       kilobytes(modules.reduce((sum, { bytes }) => sum + bytes, 0)),
       kilobytes(calledBytes),
-      `${builtins}`,
+      `${builtins.length}`,
       `${requests.length}`,
     ].join(' | '),
   )

@@ -57,7 +57,7 @@ const session = new inspector.Session()
 session.connect()
 session.post('Profiler.enable')
 session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false })
-const builtinsBefore = builtins()
+const builtinsBefore = new Set(builtins())
 
 /** Bytes of functions that were called, by script and place: a function is compiled at its first call. */
 const called = new Set<string>()
@@ -96,9 +96,9 @@ function ownBytes(range: Range, all: readonly Range[]): number {
   return bytes
 }
 
-function builtins(): number {
+function builtins(): readonly string[] {
   const { moduleLoadList } = process as unknown as { readonly moduleLoadList: readonly string[] }
-  return moduleLoadList.filter((name) => name.startsWith('NativeModule ')).length
+  return moduleLoadList.filter((name) => name.startsWith('NativeModule '))
 }
 
 function counts(): Counts {
@@ -106,7 +106,7 @@ function counts(): Counts {
   return {
     modules: [...modules],
     calledBytes,
-    builtins: builtins() - builtinsBefore,
+    builtins: builtins().filter((name) => !builtinsBefore.has(name)),
     otherFiles: [...otherFiles],
     requests: [...requests],
   }

@@ -8,8 +8,8 @@ import { bundleFunctionsHost } from '../setup/bundle-host.ts'
 export type PeerName = 'openid-client' | 'express-openid-connect' | 'functions'
 
 export interface Programs {
-  /** The functions host with the broker's bundle. */
-  readonly broker: readonly string[]
+  /** The functions host with the broker's bundle, or with another build of it. */
+  readonly broker: (dist?: string) => readonly string[]
   /** The functions host with one function that does no work. */
   readonly bare: readonly string[]
   readonly peers: Readonly<Record<PeerName, readonly string[]>>
@@ -55,14 +55,14 @@ export async function buildPrograms(folder: string, sourcemap = false): Promise<
     }),
   ])
   const usage = ['--import', file('usage.mjs')]
-  const hosted = (dist: string) => [...usage, file('host.mjs'), '--dist', file(dist), '--port', '0']
+  const hosted = (dist: string) => [...usage, file('host.mjs'), '--dist', dist, '--port', '0']
   return {
-    broker: hosted('broker'),
-    bare: hosted('bare'),
+    broker: (dist = file('broker')) => hosted(dist),
+    bare: hosted(file('bare')),
     peers: {
       'openid-client': [...usage, file('openid-client.mjs')],
       'express-openid-connect': [...usage, file('express-openid-connect.mjs')],
-      functions: hosted('functions'),
+      functions: hosted(file('functions')),
     },
     coldStart: [file('cold-start.mjs'), file('broker')],
     library: [...usage, file('library.mjs'), file('bare')],

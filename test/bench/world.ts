@@ -39,6 +39,8 @@ export interface BrokerOptions {
   readonly telemetry?: boolean
   /** The file for a CPU profile when the process ends. */
   readonly profileFolder?: string
+  /** Another build of the broker than the sources'. */
+  readonly dist?: string
 }
 
 const root = path.join(import.meta.dirname, '..', '..')
@@ -145,13 +147,13 @@ export async function startWorld({ guests, people = guests, sourcemap = false }:
       guests: everybody.slice(0, guests).map(withBrowser),
       people: everybody,
       sizes: programs.sizes,
-      startBroker: async ({ settings = {}, telemetry = false, profileFolder } = {}) => {
+      startBroker: async ({ settings = {}, telemetry = false, profileFolder, dist } = {}) => {
         const profiling =
           profileFolder === undefined
             ? []
             : ['--cpu-prof', '--cpu-prof-interval', '100', `--cpu-prof-dir=${profileFolder}`]
         const env = { ...brokerSettings, ...(telemetry ? cloud.ready.telemetrySettings : {}), ...settings }
-        const child = keep(await startChild<{ url: string }>([...profiling, ...programs.broker], env))
+        const child = keep(await startChild<{ url: string }>([...profiling, ...programs.broker(dist)], env))
         return { ...child, name: 'broker', url: child.ready.url, ...brokerPaths }
       },
       startPeer: async (name) => {

@@ -5,6 +5,8 @@
 import path from 'node:path'
 import * as esbuild from 'esbuild'
 
+import { httpWithoutUndici } from '../../tools/http-without-undici.ts'
+
 /**
  * Writes the host's program, which accepts the arguments of `main.ts`.
  *
@@ -19,5 +21,7 @@ export async function bundleFunctionsHost(outfile: string): Promise<void> {
     platform: 'node',
     target: 'node22',
     logLevel: 'silent',
+    // As in the real worker, which is CommonJS: undici is not loaded before the app needs it.
+    plugins: [httpWithoutUndici],
   })
 }

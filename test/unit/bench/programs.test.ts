@@ -40,6 +40,13 @@ describe('a fresh instance of the built bundle', () => {
     },
   )
 
+  it('does not load undici, which costs as much as half of its registration', () => {
+    expect(cold.settled.builtins.filter((name) => name.includes('undici'))).toEqual([])
+    expect(cold.registered.builtins.length).toBeLessThanOrEqual(25)
+    expect(cold.settled.builtins.length).toBeLessThanOrEqual(50)
+    expect(cold.registered.builtins).toContain('NativeModule https')
+  })
+
   it('reads no files beside its bundle', () => {
     expect(cold.settled.otherFiles).toEqual([])
   })
