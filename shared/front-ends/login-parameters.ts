@@ -15,7 +15,10 @@ export interface Hints {
   readonly extraScopes: readonly string[]
 }
 
-/** Every parameter of `/login`. Others are refused by name: a silently dropped one would look accepted. */
+/**
+ * Every parameter of `/login`. Others are refused by name: a silently dropped one would look accepted. Only parameters
+ * that advertising networks and mail programs add to links, unknown to the front end, are ignored.
+ */
 const loginParameters = [
   'frontend',
   'return_url',
@@ -26,6 +29,10 @@ const loginParameters = [
   'ui_locales',
   'scope',
 ] as const
+
+/** Click identifiers and campaign tags, as their vendors document them. None has a meaning for a sign-in. */
+const linkDecoration =
+  /^(?:utm_[a-z_]+|_gl|_ga|gclid|gclsrc|dclid|gbraid|wbraid|gad_source|gad_campaignid|srsltid|fbclid|igshid|msclkid|twclid|ttclid|yclid|ysclid|li_fat_id|epik|ScCid|rdt_cid|mc_[ce]id|mkt_tok|_hsenc|_hsmi|__hs[a-z]+|hsCtaTracking|_kx|vero_id|oly_(?:anon|enc)_id|piwik_[a-z]+|pk_[a-z]+|mtm_[a-z]+|matomo_[a-z]+|s_cid|trk_[a-z]+)$/
 
 export type LoginParameters = Readonly<Partial<Record<(typeof loginParameters)[number], string>>>
 
@@ -49,6 +56,7 @@ export function parseLoginParameters(query: URLSearchParams): LoginParameters {
   const parameters: Record<string, string> = {}
   for (const [name, value] of query) {
     const known = loginParameters.find((parameter) => parameter === name)
+    if (!known && linkDecoration.test(name)) continue
     if (!known)
       throw new BrokerError('parameter_invalid', {
         members: { parameter: shown(name), problem: 'not accepted by /login' },

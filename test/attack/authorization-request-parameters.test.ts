@@ -101,6 +101,24 @@ describe('a parameter of /login', () => {
     expectBegun(await start())
   })
 
+  it.each([
+    'utm_source',
+    'utm_id',
+    '_gl',
+    '_ga',
+    'gclid',
+    'fbclid',
+    'msclkid',
+    'mc_eid',
+    '_hsenc',
+    'mkt_tok',
+    'pk_campaign',
+  ])('%s, which other parties add to links, is ignored, once and twice', async (name) => {
+    expect([...expectBegun(await start([name, 'a'])).keys()]).toEqual([...expectBegun(await start()).keys()])
+    expectBegun(await start([name, 'a'], [name, '"><script>']))
+    expectNothingBegun(await start([`${name}.`, 'a']), 'parameter_invalid')
+  })
+
   it('client_id makes the request an OAuth request, for which a session front end is an unknown client', async () => {
     for (const clientId of ['shop', 'desk', '22222222-2222-4222-8222-222222222222', 'evil', '']) {
       expectNothingBegun(await start(['client_id', clientId]), 'client_unknown')
