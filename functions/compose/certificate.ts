@@ -25,6 +25,7 @@ import type { SigningVersions } from '../../shared/credential/signing-version.ts
 import { isLoopbackHost } from '../../shared/settings/addresses.ts'
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts'
 import type { Azure } from './azure.ts'
+import type { IdentityProvider } from '../../shared/provider/provider.ts'
 import type { LazyTokenEndpoint, Provider } from './provider.ts'
 import type { Base } from './telemetry.ts'
 
@@ -101,7 +102,7 @@ export function composeCredential(
 export function composeRoll(
   { settings, log, clock }: Base,
   { vault, network }: Azure,
-  { provider }: Provider,
+  provider: IdentityProvider,
   { records, versions, pace }: Certificate,
   tokenEndpoint: LazyTokenEndpoint,
   telemetry: Telemetry,

@@ -17,6 +17,7 @@ import type { Azure } from './azure.ts'
 import type { Provider } from './provider.ts'
 import type { Kept } from './sessions.ts'
 import type { Base } from './telemetry.ts'
+import type { ComposedTenants } from './tenants.ts'
 
 export interface Flows {
   readonly signIn: SignIn
@@ -28,6 +29,7 @@ export interface Flows {
 }
 
 type Parts = Pick<Azure, 'store' | 'network'> &
+  Pick<ComposedTenants, 'tenants'> &
   Pick<Provider, 'providers'> &
   Pick<Kept, 'sessions' | 'codes' | 'refreshTokens'> & {
     readonly ring: KeyRing
@@ -36,7 +38,7 @@ type Parts = Pick<Azure, 'store' | 'network'> &
   }
 
 export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): Flows {
-  const { store, network, providers, ring, sessions, codes, refreshTokens, frontEnds, flowEvents } = parts
+  const { store, network, providers, ring, sessions, codes, refreshTokens, frontEnds, flowEvents, tenants } = parts
   const { baseUrl } = settings
 
   const signOut = createSignOut({
@@ -56,6 +58,7 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
       frontEnds,
       providers,
       sessions,
+      tenants,
       store,
       ring,
       codes,
@@ -66,7 +69,7 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
       absoluteSeconds: settings.session.absoluteSeconds,
       onFault,
     }),
-    signOutElsewhere: createSignOutElsewhere({ store, ring, providers, flowEvents, clock }),
+    signOutElsewhere: createSignOutElsewhere({ store, ring, providers, tenants, flowEvents, clock }),
     authorizationServer: lazyObject(
       lazy(async () => {
         const [

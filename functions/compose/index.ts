@@ -35,6 +35,7 @@ import type { LazyTokenEndpoint } from './provider.ts'
 import { composeKeyRing, composeSessions } from './sessions.ts'
 import { composeFlowEvents, composeTelemetry } from './telemetry.ts'
 import type { Environment } from './telemetry.ts'
+import { composeTenants } from './tenants.ts'
 
 /** The parts that the function files call. */
 export interface Broker {
@@ -86,18 +87,21 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
   const provider = composeProvider(base, azure, () => tokenEndpoint())
   const ring = composeKeyRing(base, azure)
   const certificate = composeCredential(base, azure, ring, provider, telemetry)
-  const tokenEndpoint: LazyTokenEndpoint = composeTokenEndpoint(base, azure, provider, certificate.assertions)
-  const roll = composeRoll(base, azure, provider, certificate, tokenEndpoint, telemetry)
+  const tokenEndpoint: LazyTokenEndpoint = composeTokenEndpoint(base, azure, provider.provider, certificate.assertions)
+  const { application } = provider
+  const ownTokens = composeTokenEndpoint(base, azure, application, certificate.assertions)
+  const roll = composeRoll(base, azure, application, certificate, ownTokens, telemetry)
   const frontEnds = createFrontEnds(settings.frontEnds)
   const flowEvents = composeFlowEvents(base, telemetry, frontEnds)
-  const kept = composeSessions(base, azure, ring, provider, frontEnds, flowEvents)
+  const tenants = composeTenants(base, azure, frontEnds)
+  const kept = composeSessions(base, azure, ring, provider, frontEnds, flowEvents, tenants)
 
   return {
     baseUrl: settings.baseUrl,
     frontEnds,
     sessions: kept.sessions,
     accessTokens: kept.observedAccessTokens,
-    ...composeFlows(base, { ...azure, ...provider, ...kept, ring, frontEnds, flowEvents }),
+    ...composeFlows(base, { ...azure, ...provider, ...kept, ...tenants, ring, frontEnds, flowEvents }),
     readiness: createReadiness({
       ring,
       store: azure.store,

@@ -15,6 +15,8 @@ import type { Base } from './telemetry.ts'
 
 export interface Provider {
   readonly provider: IdentityProvider
+  /** Issues tokens to the application itself: the same, or for many tenants the authority of the application's own. */
+  readonly application: IdentityProvider
   /** The same provider, as the flows find it by issuer. */
   readonly providers: Providers
 }
@@ -26,28 +28,38 @@ export function composeProvider(
   { network }: Azure,
   tokenEndpoint: LazyTokenEndpoint,
 ): Provider {
-  const provider = createIdentityProvider({
-    profile: profileOf(settings),
-    clientId: settings.provider.clientId,
-    redirectUri: urlOf(settings.baseUrl, 'callback'),
-    postLogoutRedirectUri: urlOf(settings.baseUrl, 'logoutDone'),
-    responseMode: settings.provider.responseMode,
-    tokenEndpoint,
-    network,
-    clock,
-    onFault,
-  })
-  return { provider, providers: createProviders(provider) }
+  const open = (profile: ProviderProfile) =>
+    createIdentityProvider({
+      profile,
+      clientId: settings.provider.clientId,
+      redirectUri: urlOf(settings.baseUrl, 'callback'),
+      postLogoutRedirectUri: urlOf(settings.baseUrl, 'logoutDone'),
+      responseMode: settings.provider.responseMode,
+      tokenEndpoint,
+      network,
+      clock,
+      onFault,
+    })
+  const provider = open(profileOf(settings))
+  const { manyTenants, identity } = settings.provider
+  // RFC 6749 §4.4 has no person whose tenant could be meant, so `organizations` and `common` issue no such token.
+  const application =
+    manyTenants && 'tenantId' in identity
+      ? open(entraProfile({ instance: identity.instance, tenantId: manyTenants.homeTenantId }))
+      : provider
+  return { provider, application, providers: createProviders(provider) }
 }
 
 /** The one place that decides by the kind of provider. */
 export function profileOf({ provider, credential }: Pick<Settings, 'provider' | 'credential'>): ProviderProfile {
-  const { identity, clientId, responseMode, offlineAccess, applicationSigningKeys } = provider
+  const { identity, clientId, responseMode, offlineAccess, applicationSigningKeys, allowGuests, manyTenants } = provider
   const { assertionAudience, assertionAlgorithm, assertionKeyId, assertionReuse } = credential
   if ('tenantId' in identity) {
     return entraProfile({
       instance: identity.instance,
       tenantId: identity.tenantId,
+      guests: allowGuests,
+      personalAccounts: manyTenants?.allowPersonalAccounts,
       ownKeysOf: applicationSigningKeys === true ? clientId : undefined,
       assertionReuse,
     })
@@ -69,7 +81,7 @@ export function profileOf({ provider, credential }: Pick<Settings, 'provider' | 
 export function composeTokenEndpoint(
   { clock }: Base,
   { network }: Azure,
-  { provider }: Provider,
+  provider: IdentityProvider,
   assertions: ClientAssertions,
 ): LazyTokenEndpoint {
   return lazy(async () => {

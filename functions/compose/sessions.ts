@@ -16,6 +16,7 @@ import type { FlowEvents } from '../../shared/telemetry/flow-events.ts'
 import type { Azure } from './azure.ts'
 import type { Provider } from './provider.ts'
 import type { Base } from './telemetry.ts'
+import type { ComposedTenants } from './tenants.ts'
 
 export interface Kept {
   readonly sessions: Sessions
@@ -44,9 +45,18 @@ export function composeSessions(
   { providers }: Provider,
   frontEnds: FrontEnds,
   flowEvents: FlowEvents,
+  { isTenantAllowed }: Pick<ComposedTenants, 'isTenantAllowed'>,
 ): Kept {
   const { idleSeconds, absoluteSeconds, cacheSeconds } = settings.session
-  const sessions = createSessions({ store, ring, clock, idleSeconds, absoluteSeconds, cacheSeconds })
+  const sessions = createSessions({
+    store,
+    ring,
+    clock,
+    idleSeconds,
+    absoluteSeconds,
+    cacheSeconds,
+    isAllowed: isTenantAllowed,
+  })
   const endForReuse = createEndForReuse(sessions, flowEvents)
   const accessTokens = createAccessTokens({ sessions, providers, frontEnds, clock, idleSeconds, flowEvents, onFault })
   return {

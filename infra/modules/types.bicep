@@ -213,6 +213,10 @@ type frontEnd = {
   @maxLength(20)
   claims: string[]?
 
+  @description('Ids of the tenants whose people may use the front end. Only with tenantId organizations or common.')
+  @maxLength(100)
+  tenants: string[]?
+
   @description('APIs for which the front end gets access tokens.')
   apis: frontEndApi[]?
 }

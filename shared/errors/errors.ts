@@ -324,6 +324,53 @@ export const errorCatalogue = {
     remedy: 'Sign in with the account of your organization (work or school).',
     oauth: 'access_denied',
   },
+  tenant_not_allowed: {
+    status: 403,
+    responsible: 'person',
+    title: 'Your organization has no access to this application.',
+    remedy:
+      'Sign in with an account of another organization. If yours is to use this application, ask its administrator to sign it up.',
+    oauth: 'access_denied',
+  },
+  tenant_suspended: {
+    status: 403,
+    responsible: 'person',
+    title: 'The access of your organization to this application is suspended.',
+    remedy: 'Ask the administrator of your organization, or sign in with an account of another organization.',
+    oauth: 'access_denied',
+  },
+  sign_up_closed: {
+    status: 404,
+    responsible: 'person',
+    title: 'Organizations cannot sign up here.',
+    remedy: 'Ask the operator of the application to add your organization.',
+  },
+  sign_up_not_permitted: {
+    status: 403,
+    responsible: 'person',
+    title: 'You may not sign your organization up.',
+    remedy:
+      'Ask an administrator of your organization to sign it up: a Global Administrator, Privileged Role Administrator, Cloud Application Administrator or Application Administrator.',
+  },
+  sign_up_not_invited: {
+    status: 403,
+    responsible: 'person',
+    title: 'Your organization is not invited to sign up.',
+    remedy:
+      'Ask the operator of the application for an invitation, or sign up with an account of an invited organization.',
+  },
+  sign_up_mismatch: {
+    status: 403,
+    responsible: 'person',
+    title: 'The consent was given for another organization than that of your account.',
+    remedy: 'Sign up again, with one account for both steps.',
+  },
+  consent_refused: {
+    status: 403,
+    responsible: 'person',
+    title: 'The administrator did not consent to the application.',
+    remedy: 'Sign up again and accept the permissions, or go back to the application.',
+  },
   id_token_refused: {
     status: 502,
     responsible: 'provider',
@@ -483,6 +530,19 @@ export const errorCatalogue = {
     title: 'Microsoft Graph refuses to register the broker’s certificate.',
     remedy:
       'Check Broker__ApplicationObjectId (the app registration, not its service principal). Where a policy forbids it, register the new version by hand as docs/certificate.md describes.',
+  },
+  tenant_unknown: {
+    status: 404,
+    responsible: 'operator',
+    title: 'No tenant with this id signed up.',
+    remedy: 'Send the id of a tenant that signed up, or add the tenant first.',
+  },
+  tenant_row_invalid: {
+    status: 503,
+    responsible: 'operator',
+    title: 'The row of a tenant that signed up does not count.',
+    remedy:
+      'Enable the version of the wrapping key that signed the row, or add the tenant again. Find out who wrote the row if the signature does not verify.',
   },
   certificate_version_unknown: {
     status: 404,

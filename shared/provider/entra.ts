@@ -71,6 +71,7 @@ export function entraProfile(settings: EntraSettings): ProviderProfile {
     issuesClientTokens: true,
     checkMetadata: (json) => checkMetadata(json, { instance, issuer, metadataIssuer, tokenEndpoint }),
     isTokenIssuer,
+    tenantOf: (named) => (isForMany ? tenantIdOf(named, instance) : tenantId),
     acceptsKey: ({ issuer: named }) =>
       named === undefined || (typeof named === 'string' && (named === template || isTokenIssuer(named))),
     promptFor: (prompt) => prompt,

@@ -14,6 +14,8 @@ export interface SignedOut {
   readonly issuer: string
   /** `iss` of the token, where it differs from the key. */
   readonly tokenIssuer: string | undefined
+  /** The tenant of the token, where the provider is for many. */
+  readonly tenantId: string | undefined
   readonly sessionId: string | undefined
   readonly subject: string | undefined
   /** Stores the token's id, so that the same token is refused. To be called once the sessions have ended. */
@@ -63,7 +65,9 @@ export async function checkLogoutToken(token: string, options: LogoutTokenOption
   const key = keyOf(claims.jti, claims.iss)
   if (await options.store.find('states', key)) throw refuse('jti came before')
   const tokenIssuer = claims.iss === issuer ? undefined : claims.iss
-  return { issuer, tokenIssuer, sessionId, subject, remember: () => remember(key, options) }
+  const tenantId = provider.profile.tenantOf(claims.iss)
+  if (tenantId !== undefined && claims.tid !== undefined && claims.tid !== tenantId) throw refuse('tid')
+  return { issuer, tokenIssuer, tenantId, sessionId, subject, remember: () => remember(key, options) }
 }
 
 /**

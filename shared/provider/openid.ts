@@ -52,6 +52,7 @@ export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
     acceptsKey: () => true,
     isTokenIssuer: (named) => named === issuer,
     promptFor: (prompt) => prompt,
+    tenantOf: () => undefined,
     tokenRequest: onlySpecified,
     // Claims of these names have no specified meaning here.
     readIdentity: () => ({ tenantId: undefined, objectId: undefined }),

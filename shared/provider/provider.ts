@@ -116,6 +116,8 @@ export interface ProviderProfile {
   isTokenIssuer(issuer: string): boolean
   /** @param prompt of OpenID Connect Core §3.1.2.1 @returns the one to send; undefined where the provider has none for it */
   promptFor(prompt: string): string | undefined
+  /** @returns the tenant of an issuer for which `isTokenIssuer` is true; undefined where the provider has no tenants */
+  tenantOf(issuer: string): string | undefined
   /** @returns the fields that are sent to the token endpoint, out of those that the client library would send */
   tokenRequest(form: URLSearchParams, metadata: ProviderMetadata): URLSearchParams
   /**

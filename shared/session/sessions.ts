@@ -61,6 +61,8 @@ export interface SessionsOptions {
   readonly absoluteSeconds: number
   /** A read is served from memory for this long. In that time this instance may miss a sign-out at another instance. */
   readonly cacheSeconds: number
+  /** False where the person's tenant was suspended or removed since the sign-in: the session has ended. */
+  readonly isAllowed?: (identity: Identity, frontEndId: string) => Promise<boolean>
 }
 
 export function createSessions(options: SessionsOptions): Sessions {
@@ -87,7 +89,16 @@ export function createSessions(options: SessionsOptions): Sessions {
     if (!row) return undefined
     const ringKey = await ring.find(ringKeyIdOf(row))
     const owner = ringKey && openOwner(row, key, ringKey)
-    return owner && isLive(owner) ? { owner, ringKey } : undefined
+    if (!owner || !isLive(owner)) return undefined
+    if (await (options.isAllowed?.(owner.identity, key.frontEndId) ?? true)) return { owner, ringKey }
+    // If its removal fails, the row opens no more all the same; the sweep removes it at its end.
+    await end(key).catch(() => undefined)
+    return undefined
+  }
+
+  const end: Sessions['end'] = async ({ rowKey }, etag) => {
+    cache.delete(rowKey.row)
+    return store.remove('sessions', rowKey, etag)
   }
 
   const insert: Sessions['beginGrant'] = async (key, identity, tokens, granted) => {
@@ -133,9 +144,6 @@ export function createSessions(options: SessionsOptions): Sessions {
       owner: { ...session.owner, idleEnd: idleEndFrom(session.owner.absoluteEnd) },
     }),
 
-    end: async ({ rowKey }, etag) => {
-      cache.delete(rowKey.row)
-      return store.remove('sessions', rowKey, etag)
-    },
+    end,
   }
 }

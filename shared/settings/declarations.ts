@@ -16,10 +16,11 @@ import {
   hostsOf,
 } from './addresses.ts'
 import type { AddedHosts } from './addresses.ts'
-import { checkAnyClientId, checkTenantId, checkGuid } from './identifiers.ts'
+import { checkAnyClientId, checkTenant, checkTenantId, checkGuid } from './identifiers.ts'
 import { checkTelemetryAuthentication, checkTelemetryConnection, partsOf } from './ingestion.ts'
 import { otherSourceTypes } from './names.ts'
 import type { Refusal } from './settings-error.ts'
+import { checkInvitations, checkTenants, listOf, parseTenants } from './tenants.ts'
 import { checkDay, oneOf, parsedText, text, yesOrNo } from './texts.ts'
 
 /** The sections of docs/settings.md, in its order. */
@@ -116,11 +117,82 @@ export const declarations = {
     name: 'AzureAd__TenantId',
     section: 'Identity provider',
     about: 'Entra ID',
-    sentence: 'The GUID of the tenant whose people sign in.',
-    bounds: 'a GUID',
+    sentence:
+      'The GUID of the tenant whose people sign in. `organizations` for people of many tenants, together with Broker__Tenants; `common` where personal accounts may sign in too, together with Broker__AllowPersonalAccounts.',
+    bounds: 'a GUID, `organizations` or `common`',
     example: 'f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55',
     local: tenant,
+    schema: parsedText(checkTenant, (value) => value.toLowerCase()),
+  }),
+  tenants: declare({
+    name: 'Broker__Tenants',
+    section: 'Identity provider',
+    about: 'Entra ID',
+    sentence:
+      'The tenants whose people may sign in, where AzureAd__TenantId is `organizations` or `common`. A list of tenant ids; a domain behind a colon is the name that pages show for it. Or `signed-up`: the tenants that an administrator signed up at /signup, or an operator added.',
+    bounds: 'tenant ids separated by commas, each with `:domain` where wanted; or `signed-up`',
+    optional: true,
+    example: 'f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55:contoso.com,0f3c6d1e-5b7a-4c2d-8e9f-1a2b3c4d5e6f',
+    schema: parsedText(checkTenants, parseTenants),
+  }),
+  homeTenantId: declare({
+    name: 'Broker__HomeTenantId',
+    section: 'Identity provider',
+    about: 'Entra ID',
+    sentence:
+      'The tenant of the app registration, where AzureAd__TenantId is `organizations` or `common`. Entra ID issues tokens to the application itself there only; the roll of the certificate needs them.',
+    bounds: 'a GUID',
+    optional: true,
+    example: 'f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55',
     schema: parsedText(checkTenantId, (value) => value.toLowerCase()),
+  }),
+  allowGuests: declare({
+    name: 'Broker__AllowGuests',
+    section: 'Identity provider',
+    about: 'Entra ID',
+    sentence:
+      'Whether a guest of a tenant may sign in there. Without this setting: yes where AzureAd__TenantId is one tenant, no where it is for many.',
+    bounds: '`true` or `false`',
+    optional: true,
+    example: 'false',
+    schema: yesOrNo(),
+  }),
+  allowPersonalAccounts: declare({
+    name: 'Broker__AllowPersonalAccounts',
+    section: 'Identity provider',
+    about: 'Entra ID',
+    sentence:
+      'true where personal Microsoft accounts may sign in, beside the tenants of Broker__Tenants. Only with AzureAd__TenantId=common.',
+    bounds: '`true` or `false`',
+    optional: true,
+    example: 'true',
+    schema: yesOrNo(),
+  }),
+  signUpRole: declare({
+    name: 'Broker__SignUpRole',
+    section: 'Identity provider',
+    about: 'Entra ID',
+    sentence:
+      'An app role of the app registration, by its value. A person with this role may sign the own organization up, beside its administrators. Only with Broker__Tenants=signed-up.',
+    bounds: '1 to 120 characters without white space',
+    optional: true,
+    example: 'Broker.SignUp',
+    schema: text((value) =>
+      /^[\x21-\x7e]{1,120}$/.test(value)
+        ? undefined
+        : { problem: 'is not a value of an app role', fix: 'Write the value as the app registration shows it.' },
+    ),
+  }),
+  invitations: declare({
+    name: 'Broker__Invitations',
+    section: 'Identity provider',
+    about: 'Entra ID',
+    sentence:
+      'Limits sign-up to these organizations: domains and tenant ids. Without it, every organization may sign up. Only with Broker__Tenants=signed-up.',
+    bounds: 'domains and tenant ids, separated by commas',
+    optional: true,
+    example: 'contoso.com,fabrikam.com',
+    schema: parsedText(checkInvitations, listOf),
   }),
   clientId: declare({
     name: 'AzureAd__ClientId',

@@ -6,6 +6,7 @@ import { createPublicKey } from 'node:crypto'
 import * as z from 'zod/mini'
 import { urlProblem, isSecureOrLoopback } from './addresses.ts'
 import { checkClaimName, claimNamePattern } from './claim-names.ts'
+import { checkTenantId } from './identifiers.ts'
 import { findNearestName } from './nearest-name.ts'
 import { messageOf, withMessage, withMessages } from './messages.ts'
 import type { Refusal, SettingProblem } from './settings-error.ts'
@@ -38,6 +39,8 @@ export interface FrontEndSettings {
   readonly prompts: readonly Prompt[]
   /** Claims of the provider's ID token that it receives beside the person's names. */
   readonly claims?: readonly string[] | undefined
+  /** Tenants whose people may use it; undefined: all tenants of the broker. */
+  readonly tenants?: readonly string[] | undefined
   readonly apis: readonly ApiSettings[]
 }
 
@@ -234,6 +237,18 @@ const frontEnd = z
         }),
       ),
     ),
+    tenants: z
+      .optional(
+        z.array(z.string().check(withMessage(checkTenantEntry))).check(z.minLength(1), z.maxLength(100), unique),
+      )
+      .check(
+        z.meta({
+          uniqueItems: true,
+          description:
+            'Limits the front end to people of these tenants of Entra ID, by their ids. Only where AzureAd__TenantId is `organizations` or `common`. Without it, people of all tenants of the broker may use it.',
+          examples: [['f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55']],
+        }),
+      ),
     apis: z._default(z.array(api).check(z.maxLength(50), withMessages(checkNamesOnce)), []).check(
       z.meta({
         description:
@@ -416,6 +431,16 @@ function isStrongKey(entry: object): boolean {
   } catch {
     return false
   }
+}
+
+/** Compared with the claim `tid`, which has small letters. */
+function checkTenantEntry(value: string): Refusal | undefined {
+  return (
+    checkTenantId(value) ??
+    (value === value.toLowerCase()
+      ? undefined
+      : { problem: 'has capital letters', fix: "Write the tenant's GUID in small letters." })
+  )
 }
 
 function checkScope(value: string): Refusal | undefined {

@@ -1,6 +1,14 @@
 /** Checks of the ids of tenants and applications, including ids that would admit too many people. */
 import type { Refusal } from './settings-error.ts'
 
+/** Entra's authorities for people of many tenants. relations.ts requires the settings that say which tenants. */
+export const authoritiesForMany: readonly string[] = ['organizations', 'common']
+
+/** The value of AzureAd__TenantId: one tenant, or an authority for many. */
+export function checkTenant(value: string): Refusal | undefined {
+  return authoritiesForMany.includes(value.toLowerCase()) ? undefined : checkTenantId(value)
+}
+
 export function checkTenantId(value: string): Refusal | undefined {
   const fix = "Write the tenant's GUID, as the overview page of Entra ID shows it (Tenant ID)."
   const consumers: Refusal = {
@@ -9,12 +17,9 @@ export function checkTenantId(value: string): Refusal | undefined {
   }
   switch (value.toLowerCase()) {
     case 'common':
-      return {
-        problem: 'admits accounts of every tenant, and personal accounts',
-        fix: `${fix} One broker serves one tenant.`,
-      }
+      return { problem: 'admits accounts of every tenant, and personal accounts', fix }
     case 'organizations':
-      return { problem: 'admits accounts of every tenant', fix: `${fix} One broker serves one tenant.` }
+      return { problem: 'admits accounts of every tenant', fix }
     case 'consumers':
     case '9188040d-6c67-4c5b-b112-36a304b66dad': // the GUID of consumers
       return consumers

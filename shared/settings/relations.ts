@@ -1,10 +1,13 @@
 /** Checks settings against each other. */
 import { findCloud, isLoopbackUrl } from './addresses.ts'
 import { declarations, hostDeclarations } from './declarations.ts'
-import { checkEntraClientId } from './identifiers.ts'
+import type { Declaration } from './declarations.ts'
+import type { FrontEndSettings } from './front-ends.schema.ts'
+import { authoritiesForMany, checkEntraClientId } from './identifiers.ts'
 import { findForeignIngestion } from './ingestion.ts'
 import type { SettingsReport } from './report.ts'
 import { checkSwitch } from './switches.ts'
+import type { TenantsSetting } from './tenants.ts'
 import { checkReference } from './texts.ts'
 import { isForEntra } from './values.ts'
 import type { MaybeValues, SetTexts } from './values.ts'
@@ -12,6 +15,8 @@ import type { MaybeValues, SetTexts } from './values.ts'
 export function reportRelations(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
   reportClientId(values, texts, report)
   reportAdfs(values, texts, report)
+  if (isForEntra(texts)) reportTenants(values, texts, report)
+  else reportTenantsOfFrontEnds(values.frontEnds ?? [], [], report)
   reportTelemetry(values, report)
   reportClouds(values, texts, report)
   reportTimes(values, report)
@@ -56,6 +61,66 @@ function reportAdfs(values: MaybeValues, texts: SetTexts, report: SettingsReport
       fix: 'Delete it: AD FS issues refresh tokens by the policy of the application.',
     })
   }
+}
+
+/** An authority for many tenants admits every organization, so the settings have to say which. */
+function reportTenants(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
+  const { tenantId, tenants, homeTenantId, allowPersonalAccounts, frontEnds } = values
+  if (tenantId === undefined) return
+  const isForMany = authoritiesForMany.includes(tenantId)
+  const { name: tenantName } = declarations.tenantId
+  const require = ({ name, example = '' }: Declaration, isThere: boolean, fix: string) => {
+    if (!isThere && !report.has(name)) {
+      report.refuse(name, {
+        problem: `is missing: ${tenantName} is ${tenantId}`,
+        fix: `${fix} For example ${name}=${example}`,
+      })
+    }
+  }
+  const refuse = ({ name }: Declaration, isUseful: boolean, needed: string) => {
+    if (texts.has(name) && !isUseful && !report.has(name)) {
+      report.refuse(name, { problem: `needs ${needed}`, fix: 'Delete it, or write both.' })
+    }
+  }
+  if (isForMany) {
+    require(declarations.tenants, tenants !== undefined, 'Name the tenants whose people may sign in, or signed-up.')
+    require(declarations.homeTenantId, homeTenantId !== undefined, 'Name the tenant of the app registration.')
+  }
+  const many = `${tenantName}=organizations`
+  for (const declaration of [declarations.tenants, declarations.homeTenantId]) refuse(declaration, isForMany, many)
+  if (tenantId === 'common' && allowPersonalAccounts !== true) {
+    report.refuse(tenantName, {
+      problem: 'admits personal accounts',
+      fix: `Write organizations; or write ${declarations.allowPersonalAccounts.name}=true if personal accounts may sign in.`,
+    })
+  }
+  refuse(
+    declarations.allowPersonalAccounts,
+    tenantId === 'common' || allowPersonalAccounts === false,
+    `${tenantName}=common`,
+  )
+  for (const declaration of [declarations.signUpRole, declarations.invitations]) {
+    refuse(declaration, tenants === 'signed-up', `${declarations.tenants.name}=signed-up`)
+  }
+  reportTenantsOfFrontEnds(frontEnds ?? [], isForMany ? tenants : [], report)
+}
+
+/** A front end's tenants narrow those of the broker; another one would have no effect, but look as if it had. */
+function reportTenantsOfFrontEnds(
+  frontEnds: readonly FrontEndSettings[],
+  tenants: TenantsSetting | undefined,
+  report: SettingsReport,
+): void {
+  if (tenants === undefined || tenants === 'signed-up') return
+  frontEnds.forEach((frontEnd, index) => {
+    for (const [at, id] of (frontEnd.tenants ?? []).entries()) {
+      if (tenants.some(({ tenantId }) => tenantId === id)) continue
+      report.refuse(`${declarations.frontEnds.name}[${index}].tenants[${at}]`, {
+        problem: `is not a tenant of ${declarations.tenants.name}`,
+        fix: 'Add the tenant there, or remove it here.',
+      })
+    }
+  })
 }
 
 function reportTelemetry(values: MaybeValues, report: SettingsReport): void {

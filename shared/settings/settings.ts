@@ -4,6 +4,7 @@ import { allDeclarations, declarations } from './declarations.ts'
 import { findBadName } from './names.ts'
 import { reportRelations } from './relations.ts'
 import { SettingsReport } from './report.ts'
+import type { TenantsSetting } from './tenants.ts'
 import { findSecret } from './secrets.ts'
 import { SettingsError } from './settings-error.ts'
 import { isForEntra, readValues, setTextsOf } from './values.ts'
@@ -21,6 +22,7 @@ export type ProviderIdentity =
   | {
       /** Ends in a slash. */
       readonly instance: string
+      /** A GUID; or `organizations` or `common`, and then `manyTenants` is there. */
       readonly tenantId: string
     }
   | { readonly authority: string; readonly kind: 'openid' | 'adfs' }
@@ -79,6 +81,10 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
       /** An origin; undefined where the provider has no Graph. */
       graphUrl: graphUrlOf(values),
       responseMode: values.responseMode,
+      /** undefined where people of one tenant sign in, or at another provider. */
+      manyTenants: manyTenantsOf(values),
+      /** undefined: yes for one tenant, no for many. */
+      allowGuests: values.allowGuests,
       /** undefined: as in the provider's metadata. */
       offlineAccess: values.offlineAccess,
       /** True where the tenant has signing keys for this application alone; undefined counts as false. */
@@ -126,6 +132,24 @@ function providerIdentityOf(values: Values, isEntra: boolean): ProviderIdentity 
   const { instance, tenantId, authority, providerKind: kind } = values
   if (isEntra) return { instance: required(instance), tenantId: required(tenantId) }
   return { authority: required(authority), kind: required(kind) }
+}
+
+/** An authority for many tenants: which are allowed, and how they sign up. */
+export interface ManyTenants {
+  readonly allowed: TenantsSetting
+  /** The tenant of the app registration. */
+  readonly homeTenantId: string
+  readonly allowPersonalAccounts: boolean
+  /** An app role that permits a sign-up, beside the directory's roles. */
+  readonly signUpRole: string | undefined
+  /** Domains and tenant ids; undefined: every organization may sign up. */
+  readonly invitations: readonly string[] | undefined
+}
+
+function manyTenantsOf(values: Values): ManyTenants | undefined {
+  const { tenants, homeTenantId, allowPersonalAccounts = false, signUpRole, invitations } = values
+  if (tenants === undefined) return undefined
+  return { allowed: tenants, homeTenantId: required(homeTenantId), allowPersonalAccounts, signUpRole, invitations }
 }
 
 /** A copy of the example that names a real instance means that cloud's Graph, not the local one. */

@@ -37,7 +37,10 @@ import { applySsoPolicy, endOldestMarks, ssoCookie } from './sso-cookie.ts'
 import type { RedeemedCode } from '../provider/token-endpoint.ts'
 import { parseSignInRequest } from './login-request.ts'
 import type { SignInRequest } from './login-request.ts'
+import { checkTenant } from '../tenants/tenants.ts'
+import type { Tenants } from '../tenants/tenants.ts'
 import { signInLinks } from './ways-back.ts'
+import type { LinkRequest } from './ways-back.ts'
 import {
   checkTransaction,
   endOldest,
@@ -91,6 +94,8 @@ export interface SignInOptions {
   readonly frontEnds: FrontEnds
   readonly providers: Providers
   readonly sessions: Sessions
+  /** undefined where no provider is for many tenants. */
+  readonly tenants: Tenants | undefined
   readonly store: Store
   readonly ring: KeyRing
   readonly codes: AuthorizationCodes
@@ -277,6 +282,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         }
         step = flowEvents.begin('redeemed', about)
         const { identity, redeemed } = await redeem(taken, current, provider)
+        await checkTenant(identity, frontEnds.find(frontEndId), options.tenants)
         checkAuthenticationAge(identity, current)
         checkClaimConditions(identity, current.client?.claims)
         // An OAuth client's session begins when it brings its code.
@@ -296,12 +302,21 @@ export function createSignIn(options: SignInOptions): SignIn {
         const error = asBrokerError(step.fail(thrown))
         throw error.with({
           cookies: ended,
-          links: linksOf(frontEndId, returnUrl),
+          links: signInLinks(
+            { frontEnd: frontEnds.find(frontEndId), returnUrl, again: againAfter(error) },
+            options.baseUrl,
+          ),
           redirectTo: clientAnswer(transaction, error),
         })
       }
     },
   }
+}
+
+/** The provider would sign the same account in again, without a question. */
+function againAfter({ code }: BrokerError): LinkRequest['again'] {
+  const isAboutAccount = /^(tenant|guest|personal_account)_/.test(code)
+  return isAboutAccount ? 'Sign in with another account' : 'Try again'
 }
 
 const clockToleranceSeconds = 60

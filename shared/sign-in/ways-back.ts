@@ -15,7 +15,7 @@ export interface LinkRequest {
   readonly frontEnd: FrontEnd | undefined
   readonly returnUrl?: string | undefined
   /** The text of the link that starts a sign-in. */
-  readonly again: 'Try again' | 'Sign in'
+  readonly again: 'Try again' | 'Sign in' | 'Sign in with another account'
 }
 
 /** @returns the links, the most useful first; none where the front end is not registered */
@@ -26,6 +26,9 @@ export function signInLinks({ frontEnd, returnUrl, again }: LinkRequest, baseUrl
   const url = new URL(signInUrl(baseUrl, frontEnd))
   const back = usableReturnUrl(returnUrl, frontEnd)
   if (back !== undefined) url.searchParams.set('return_url', back)
+  // Where the front end registers this prompt: otherwise the link would be refused.
+  const isOther = again === 'Sign in with another account' && frontEnd.prompts.includes('select_account')
+  if (isOther) url.searchParams.set('prompt', 'select_account')
   return [
     { text: again, url: url.href },
     { text: 'Back to the application', url: back ?? checkReturnUrl(undefined, frontEnd) },

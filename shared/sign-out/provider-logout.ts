@@ -6,6 +6,8 @@ import { textOf } from '../provider/id-token.ts'
 import { checkLogoutToken } from '../provider/logout-token.ts'
 import type { SignedOut } from '../provider/logout-token.ts'
 import type { Providers } from '../provider/provider.ts'
+import { BrokerError } from '../errors/errors.ts'
+import type { Tenants } from '../tenants/tenants.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
@@ -36,6 +38,8 @@ export interface SignOutElsewhereOptions {
   readonly store: Store
   readonly ring: KeyRing
   readonly providers: Pick<Providers, 'all' | 'findByTokenIssuer' | 'primary'>
+  /** undefined where no provider is for many tenants. */
+  readonly tenants: Tenants | undefined
   readonly flowEvents: FlowEvents
   readonly clock: Clock
 }
@@ -66,6 +70,13 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
     return sum(await Promise.all(people.map((person) => endPerson(store, person))))
   }
 
+  /** A tenant that never had access has no session to end. A suspended one may still end those that it has. */
+  const checkTenantOf = async ({ tokenIssuer, tenantId }: SignedOut): Promise<void> => {
+    if (tokenIssuer === undefined) return
+    const state = tenantId === undefined ? 'unknown' : ((await options.tenants?.stateOf(tenantId)) ?? 'unknown')
+    if (state === 'unknown') throw new BrokerError('logout_token_refused', { detail: 'the tenant is not allowed' })
+  }
+
   return {
     byFrame: (issuer, sessionId) =>
       flowEvents.track('sign_out', { by: 'frame' }, async (step) => {
@@ -91,6 +102,7 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
       flowEvents.track('sign_out', { by: 'logout_token' }, async (step) => {
         const signedOut = await checkLogoutToken(token, options)
         const { sessionId, subject } = signedOut
+        await checkTenantOf(signedOut)
         if (sessionId !== undefined) step.add({ sessions: await endNamed(signedOut, sessionId) })
         else if (subject !== undefined) step.add({ sessions: await endSessionsOf(signedOut, subject) })
         await signedOut.remember()

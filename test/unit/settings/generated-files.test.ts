@@ -43,12 +43,24 @@ describe('the generated files', () => {
     }
   })
 
-  it.each(['Entra ID', 'other providers'])('are made from examples that the settings accept, with %s', (provider) => {
-    const environment = Object.fromEntries(
+  const forMany = [
+    'Broker__Tenants',
+    'Broker__HomeTenantId',
+    'Broker__AllowPersonalAccounts',
+    'Broker__SignUpRole',
+    'Broker__Invitations',
+  ]
+  it.each<[string, string, Readonly<Record<string, string | undefined>>]>([
+    ['Entra ID', 'Entra ID', Object.fromEntries(forMany.map((name) => [name, undefined]))],
+    ['Entra ID for many tenants', 'Entra ID', { AzureAd__TenantId: 'common', Broker__Tenants: 'signed-up' }],
+    ['other providers', 'other providers', {}],
+  ])('are made from examples that the settings accept, with %s', (_, provider, changes) => {
+    const examples = Object.fromEntries(
       allDeclarations
         .filter(({ about = provider }) => about === provider)
         .flatMap(({ name, example }) => (example === undefined ? [] : [[name, example]])),
     )
+    const environment = { ...examples, ...changes }
 
     expect(() => parseSettings(environment)).not.toThrow()
   })

@@ -92,7 +92,7 @@ describe('settings', () => {
   it('that are bad in several ways are all named at once', () => {
     const changes = {
       Broker__BaseUrl: 'http://signin.example.com',
-      AzureAd__TenantId: 'common',
+      AzureAd__TenantId: 'consumers',
       AzureAd__ClientId: undefined,
       AzureAd__TenatId: 'x',
       Broker__SignInSeconds: '5',
@@ -218,8 +218,6 @@ describe('the identity provider', () => {
   )
 
   it.each([
-    ['common', 'admits accounts of every tenant, and personal accounts'],
-    ['organizations', 'admits accounts of every tenant'],
     ['consumers', 'admits personal accounts, which belong to no tenant of yours'],
     ['contoso.onmicrosoft.com', 'is a domain name, which can move to another tenant'],
     ['<your tenant id>', 'is a placeholder'],

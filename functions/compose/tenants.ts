@@ -1,0 +1,48 @@
+/** Composes the tenants of a provider for many: settings `provider.manyTenants`. */
+import { lazy } from '../../shared/async/lazy.ts'
+import { BrokerError } from '../../shared/errors/errors.ts'
+import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
+import { personalTenantId } from '../../shared/provider/entra.ts'
+import type { Identity } from '../../shared/provider/identity.ts'
+import { createListedTenants, isTenantAllowed } from '../../shared/tenants/tenants.ts'
+import type { SignedUpTenants } from '../../shared/tenants/tenants.store.ts'
+import type { Tenants } from '../../shared/tenants/tenants.ts'
+import type { Azure } from './azure.ts'
+import type { Base } from './telemetry.ts'
+
+export interface ComposedTenants {
+  /** undefined where people of one tenant sign in. */
+  readonly tenants: Tenants | undefined
+  readonly isTenantAllowed: (identity: Identity, frontEndId: string) => Promise<boolean>
+  /**
+   * The rows of tenants.
+   *
+   * @throws {BrokerError} `sign_up_closed` where the settings list the tenants, or one tenant signs in
+   */
+  readonly signedUpTenants: () => Promise<SignedUpTenants>
+}
+
+export function composeTenants(
+  { settings, clock, onFault }: Base,
+  { vault, store }: Pick<Azure, 'vault' | 'store'>,
+  frontEnds: FrontEnds,
+): ComposedTenants {
+  const { manyTenants } = settings.provider
+  const personal = manyTenants?.allowPersonalAccounts === true ? personalTenantId : undefined
+  const signedUpTenants = lazy(async () => {
+    if (manyTenants?.allowed !== 'signed-up') throw new BrokerError('sign_up_closed')
+    const { createSignedUpTenants } = await import('../../shared/tenants/tenants.store.ts')
+    return createSignedUpTenants({ store, vault, clock, personalTenantId: personal, onFault })
+  })
+  const tenantsOf = (): Tenants | undefined => {
+    if (!manyTenants) return undefined
+    if (manyTenants.allowed !== 'signed-up') return createListedTenants(manyTenants.allowed, personal)
+    return { stateOf: async (tenantId) => (await signedUpTenants()).stateOf(tenantId), domainOf: () => undefined }
+  }
+  const tenants = tenantsOf()
+  return {
+    tenants,
+    signedUpTenants,
+    isTenantAllowed: (identity, frontEndId) => isTenantAllowed(identity, frontEnds.find(frontEndId), tenants),
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * The row of a tenant that signed up, signed by the vault. A writer of the store must not admit a tenant of its own, so a
+ * row counts only where the signature of the wrapping key verifies (PS256, RFC 7518 §3.5). The ring's keys cannot seal
+ * it: they end after weeks, and a tenant stays for years.
+ */
+import { constants, hash, verify } from 'node:crypto'
+import { BrokerError } from '../errors/errors.ts'
+import type { RowKey, StoredRow, Values } from '../store/store.ts'
+import type { WrappingKey, WrappingKeyVersion } from '../vault/vault.ts'
+
+export interface Tenant {
+  readonly tenantId: string
+  readonly state: 'active' | 'suspended'
+  /** Milliseconds since the epoch. */
+  readonly signedUpAt: number
+  /** The object id of the administrator in that tenant; or `operator`. */
+  readonly signedUpBy: string
+  /** Of the administrator's user name, where the ID token proved it; or as the operator wrote it. For display. */
+  readonly domain?: string | undefined
+  /** Of the last change of the state, milliseconds since the epoch. */
+  readonly changedAt: number
+}
+
+export const tenantPartition = 'tenants'
+const format = '1'
+const keyVersion = /^[0-9a-f]{32}$/i
+
+export function tenantRowKey(tenantId: string): RowKey {
+  return { partition: tenantPartition, row: tenantId }
+}
+
+/** Signs a tenant: one request to the vault, and one that reads the newest version of the key. */
+export async function signTenant(vault: TenantVault, tenant: Tenant): Promise<Values> {
+  const text = JSON.stringify(tenant)
+  const { version, publicKey } = await vault.readWrappingKey()
+  const signature = await vault.signRow(hash('sha256', signedText(text), 'buffer'), version)
+  if (!isSignature(text, signature, publicKey)) {
+    throw new BrokerError('signature_invalid', { detail: `version ${version} of the wrapping key` })
+  }
+  return { format, tenant: text, signature, signedBy: version }
+}
+
+export type TenantVault = Pick<WrappingKey, 'readWrappingKey' | 'signRow'>
+
+/**
+ * @param row as the store returned it; untrusted
+ * @param keyOf the version of the wrapping key that signed
+ * @returns the tenant; or the reason for which the row does not count
+ */
+export async function openTenant(
+  { row, values }: StoredRow,
+  keyOf: (version: string) => Promise<WrappingKeyVersion>,
+): Promise<Tenant | { readonly problem: string }> {
+  const { format: written, tenant: text, signature, signedBy } = values
+  if (
+    written !== format ||
+    typeof text !== 'string' ||
+    !(signature instanceof Uint8Array) ||
+    typeof signedBy !== 'string' ||
+    !keyVersion.test(signedBy)
+  ) {
+    return { problem: 'has a format that is not known here' }
+  }
+  const key = await keyOf(signedBy)
+  // An operator disables a version to end its use; the vault still returns its public half.
+  if (!key.isEnabled) return { problem: `is signed by version ${signedBy} of the wrapping key, which is disabled` }
+  if (!isSignature(text, signature, key.publicKey)) return { problem: 'has a signature that does not verify' }
+  const tenant = JSON.parse(text) as Tenant
+  return tenant.tenantId === row ? tenant : { problem: 'is the row of another tenant' }
+}
+
+/** No other text that a key of the broker signs begins so. */
+function signedText(text: string): string {
+  return JSON.stringify(['row of a tenant', format, text])
+}
+
+function isSignature(text: string, signature: Uint8Array, key: WrappingKeyVersion['publicKey']): boolean {
+  const padding = constants.RSA_PKCS1_PSS_PADDING
+  const saltLength = constants.RSA_PSS_SALTLEN_DIGEST
+  return verify('sha256', Buffer.from(signedText(text)), { key, padding, saltLength }, signature)
+}
