@@ -77,6 +77,7 @@ export function composeAzure({ settings, clock }: Base, proxies: ProxyPolicy, te
         remove: true,
         list: true,
         listWhere: true,
+        scan: true,
         listSweepable: true,
       }),
       telemetry,

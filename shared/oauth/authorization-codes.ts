@@ -7,7 +7,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
-import { personOf } from '../session/session-row.ts'
+import { labelsOf } from '../session/session-labels.ts'
 import type { SessionTokens } from '../session/session-row.ts'
 import type { Row, RowKey, Store, StoredRow } from '../store/store.ts'
 import type { Identity } from '../provider/identity.ts'
@@ -143,7 +143,7 @@ function toRow(code: string, grant: IssuedGrant, key: RingKey): Row {
     values: {
       format,
       ringKey: key.id,
-      person: personOf(grant.identity, key),
+      ...labelsOf(grant.identity, grant.clientId, key),
       grant: seal(sealingKey(key, code), JSON.stringify(grant), contextOf(rowKey, key.id)),
     },
   }

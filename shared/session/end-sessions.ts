@@ -14,10 +14,11 @@ export async function endPartition(store: Store, partition: string): Promise<num
 }
 
 /**
- * @param person as `personOf` names it. Both tables are scanned: an index of people would cost every sign-in a write
+ * @param person as `personOf` names it, by each key of the ring: a session that is used changes to the newest key. Both
+ *   tables are scanned: an index of people would cost every sign-in a write
  * @returns how many sessions were there
  */
-export async function endPerson(store: Store, person: string): Promise<number> {
+export async function endPerson(store: Store, person: readonly string[]): Promise<number> {
   await removeAll(store, 'codes', await store.listWhere('codes', 'person', person))
   return removeAll(store, 'sessions', await store.listWhere('sessions', 'person', person))
 }
@@ -30,7 +31,14 @@ export async function endPendingCodes(store: Store, partition: string): Promise<
   await removeAll(store, 'codes', await store.list('codes', partition))
 }
 
-async function removeAll(store: Store, table: 'sessions' | 'codes', rows: readonly RowKey[]): Promise<number> {
-  const removed = await Promise.all(rows.map((row) => store.remove(table, row)))
-  return removed.filter(Boolean).length
+const atOnce = 20
+
+/** @returns how many of the rows were there */
+export async function removeAll(store: Store, table: 'sessions' | 'codes', rows: readonly RowKey[]): Promise<number> {
+  let count = 0
+  for (let at = 0; at < rows.length; at += atOnce) {
+    const removed = await Promise.all(rows.slice(at, at + atOnce).map((row) => store.remove(table, row)))
+    count += removed.filter(Boolean).length
+  }
+  return count
 }

@@ -1,7 +1,7 @@
 /**
  * A session and its row in the store. This file is the only one that knows the columns: the owner and the tokens are
- * sealed by the cookie's secret and the key ring together; a lease of a renewal and the rotation of a refresh token
- * are stored beside them unencrypted: they cannot open the session.
+ * sealed by the cookie's secret and the key ring together; times, a lease of a renewal and the rotation of a refresh
+ * token are stored beside them unencrypted, and labels as keyed hashes (session-labels.ts): they cannot open the session.
  */
 import { hash, randomBytes } from 'node:crypto'
 import { tokenIssuerOf } from '../provider/identity.ts'
@@ -9,6 +9,8 @@ import type { Identity } from '../provider/identity.ts'
 import type { RingKey } from '../crypto/key-ring.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
 import type { Row, RowKey, StoredRow } from '../store/store.ts'
+import { labelNames, labelsOf } from './session-labels.ts'
+import type { LabelName } from './session-labels.ts'
 
 /** The person of a session, and its ends. Times are milliseconds since the epoch. */
 export interface SessionOwner {
@@ -82,10 +84,11 @@ export interface RowState {
 }
 
 type Columns =
+  | LabelName
   | 'format'
   | 'ringKey'
   | 'absoluteEnd'
-  | 'person'
+  | 'signedInAt'
   | 'owner'
   | 'tokens'
   | 'lease'
@@ -102,6 +105,14 @@ type RowValues = Readonly<Partial<Record<Columns, string | Uint8Array>>>
 const format = '1'
 const partitionBytes = 12
 const secretBytes = 24
+
+/** An operator's list reads these alone. */
+export const listedColumns = [
+  ...labelNames,
+  'ringKey',
+  'absoluteEnd',
+  'signedInAt',
+] as const satisfies readonly Columns[]
 
 /** `GET /session` reads these alone. */
 export const ownerColumns = ['format', 'ringKey', 'absoluteEnd', 'owner'] as const satisfies readonly Columns[]
@@ -120,11 +131,6 @@ export function partitionOf(
   const parts =
     of.sessionId === undefined ? ['without session', tokenIssuerOf(of), of.subject] : [of.issuer, of.sessionId]
   return ringKey.blindIndex(JSON.stringify(parts))
-}
-
-/** A keyed hash that all sessions of a person carry; it changes each month. */
-export function personOf(of: Pick<Identity, 'issuer' | 'tokenIssuer' | 'subject'>, ringKey: RingKey): string {
-  return ringKey.blindIndex(JSON.stringify(['person', tokenIssuerOf(of), of.subject]))
 }
 
 /** A fresh, random key: no cookie that the browser had before opens it. */
@@ -170,7 +176,9 @@ export function toRow({ key, owner, tokens }: Session, ringKey: RingKey, state: 
     format,
     ringKey: ringKey.id,
     absoluteEnd,
-    person: personOf(owner.identity, ringKey),
+    ...labelsOf(owner.identity, key.frontEndId, ringKey),
+    // In clear, for the operator's list. `absoluteEnd` reveals the same time.
+    signedInAt: String(owner.signedInAt),
     owner: sealed('owner', owner),
     tokens: sealed('tokens', tokens),
   }

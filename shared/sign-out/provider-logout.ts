@@ -11,7 +11,8 @@ import type { Tenants } from '../tenants/tenants.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
-import { partitionOf, personOf } from '../session/session-row.ts'
+import { personOf } from '../session/session-labels.ts'
+import { partitionOf } from '../session/session-row.ts'
 import { endPartition, endPerson } from '../session/end-sessions.ts'
 import type { Store } from '../store/store.ts'
 
@@ -67,7 +68,7 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
 
   const endSessionsOf = async ({ issuer, tokenIssuer }: SignedOut, subject: string): Promise<number> => {
     const people = (await ringKeys()).map((key) => personOf({ issuer, tokenIssuer, subject }, key))
-    return sum(await Promise.all(people.map((person) => endPerson(store, person))))
+    return endPerson(store, people)
   }
 
   /** A tenant that never had access has no session to end. A suspended one may still end those that it has. */

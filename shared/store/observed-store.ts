@@ -46,7 +46,8 @@ export function observeStore(store: Store, telemetry: Telemetry, target: string)
         },
       ),
     list: (table, partition) => observe('list', table, () => store.list(table, partition)),
-    listWhere: (table, name, value) => observe('listWhere', table, () => store.listWhere(table, name, value)),
+    listWhere: (table, name, values) => observe('listWhere', table, () => store.listWhere(table, name, values)),
+    scan: (table, page) => observe('scan', table, () => store.scan(table, page)),
     listSweepable: (table, before, limit) =>
       observe('listSweepable', table, () => store.listSweepable(table, before, limit)),
   }

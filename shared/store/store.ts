@@ -23,6 +23,22 @@ export interface StoredRow extends Row {
   readonly etag: string
 }
 
+export interface ScanOptions {
+  /** Which values to read. */
+  readonly columns: readonly string[]
+  /** `next` of the page before; left out for the first page. Written by the store, so a caller must not change it. */
+  readonly after?: string | undefined
+  /** The most rows of the page, up to 1,000. */
+  readonly limit: number
+}
+
+/** A page may have no rows and still have a next one: the service scans for a bounded time. */
+export interface Page {
+  readonly rows: readonly StoredRow[]
+  /** undefined for the last page */
+  readonly next: string | undefined
+}
+
 /** Every method throws BrokerError `store_unavailable` when the store does not answer in time, or with an unusable response. */
 export interface Store {
   /** @returns the new row's etag; undefined when a row with this key is already there */
@@ -35,8 +51,10 @@ export interface Store {
   remove(table: TableName, key: RowKey, etag?: string): Promise<boolean>
   /** All rows of one partition. */
   list(table: TableName, partition: string): Promise<readonly StoredRow[]>
-  /** Keys of all rows that have this value. It scans the whole table. */
-  listWhere(table: TableName, name: string, value: string): Promise<readonly RowKey[]>
+  /** Keys of all rows in which `name` has one of these values, at most ten. It scans the whole table. */
+  listWhere(table: TableName, name: string, values: readonly string[]): Promise<readonly RowKey[]>
+  /** One page of a whole table, in the order of the keys. */
+  scan(table: TableName, page: ScanOptions): Promise<Page>
   /** One page of rows that the sweep may remove, keys and etags only. */
   listSweepable(table: TableName, before: Date, limit: number): Promise<readonly (RowKey & { etag: string })[]>
 }

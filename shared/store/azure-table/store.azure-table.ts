@@ -115,11 +115,29 @@ export function createAzureTableStore(options: AzureTableOptions): Store {
       return rows
     },
 
-    listWhere: async (table, name, value) => {
+    listWhere: async (table, name, values) => {
       const rows: RowKey[] = []
-      const query = `${filterOf(`${name} eq ${quote(value)}`)}&$select=PartitionKey,RowKey`
+      // One query for all values, so that a row that changes from one to another in the meantime is found. The service
+      // accepts at most 15 comparisons.
+      const condition = values.map((value) => `${name} eq ${quote(value)}`).join(' or ')
+      if (condition === '') return rows
+      const query = `${filterOf(condition)}&$select=PartitionKey,RowKey`
       for await (const page of pages(table, query, performance.now() + scanMilliseconds)) rows.push(...page.map(keyOf))
       return rows
+    },
+
+    scan: async (table, { columns, after, limit }) => {
+      const query = `$select=${[...rowColumns, ...columns].join(',')}&$top=${Math.min(limit, 1000)}`
+      const request = {
+        method: 'GET',
+        resource: `${nameOf(table)}()`,
+        query: after === undefined ? query : `${query}&${after}`,
+      } as const
+      // The service answers within five seconds, and the bound of one call leaves no room for the network.
+      const answer = await ask(table, request, performance.now() + 2 * deadline)
+      const { value } = contentOf(table, answer)
+      if (!Array.isArray(value) || !value.every(isObject)) throw unexpected(table, answer)
+      return { rows: value.map(fromEntity), next: answer.next }
     },
 
     listSweepable: async (table, before, limit) => {

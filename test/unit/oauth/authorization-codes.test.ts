@@ -4,7 +4,7 @@ import type { BrokerError } from '../../../shared/errors/errors.ts'
 import { createAuthorizationCodes } from '../../../shared/oauth/authorization-codes.ts'
 import type { AuthorizationCodes } from '../../../shared/oauth/authorization-codes.ts'
 import { endPartition, endPerson } from '../../../shared/session/end-sessions.ts'
-import { personOf } from '../../../shared/session/session-row.ts'
+import { personOf } from '../../../shared/session/session-labels.ts'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import type { RowKey, Store } from '../../../shared/store/store.ts'
 import { createClock, openRing, somebody, startSessionParts } from '../session/parts.ts'
@@ -116,7 +116,7 @@ describe('a one-time code', () => {
     expect([await outcome(bySession), await outcome(byPerson)]).toEqual(['grant_invalid', 'grant_invalid'])
 
     const otherPerson = await codes.issue({ ...grant, identity: { ...somebody, subject: 'subject-of-bob' } })
-    await endPerson(store, personOf(somebody, key))
+    await endPerson(store, [personOf(somebody, key)])
     expect([await outcome(other), await outcome(otherPerson)]).toEqual(['grant_invalid', 'taken'])
   })
 

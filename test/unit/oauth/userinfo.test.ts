@@ -82,7 +82,7 @@ describe('the userinfo endpoint', () => {
     const grant = await begin()
     await userinfo.register(ofProvider('first', 3600), grant)
     await userinfo.register(ofProvider('second', 3600), grant)
-    const rows = await store.listWhere('codes', 'format', '1')
+    const rows = await store.listWhere('codes', 'format', ['1'])
     const [one, other] = await Promise.all(rows.map((row) => store.find('codes', row)))
     await store.replace('codes', { ...other!, values: one!.values }, other!.etag)
 

@@ -261,6 +261,39 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
         expect(await store.list('service', 'nobody')).toEqual([])
       })
 
+      it('the keys of the rows that have one of several values', async () => {
+        const [a, b, other] = [aRow({ n: "o'1" }), aRow({ n: '2' }), aRow({ n: '3' })]
+        for (const row of [a, b, other]) await store.insert('codes', row)
+
+        const listed = await store.listWhere('codes', 'n', ["o'1", '2', 'none'])
+
+        expect(listed.map(({ row }) => row).sort()).toEqual([a.row, b.row].sort())
+        expect(await store.listWhere('codes', 'n', [])).toEqual([])
+      })
+
+      it('a whole table page by page, with the columns that are requested', async () => {
+        const fresh = await open()
+        try {
+          const rows = Array.from({ length: 5 }, (_, n) => aRow({ n: String(n), secret: 's' }, { partition: `p${n}` }))
+          for (const row of rows) await fresh.store.insert('sessions', row)
+
+          const found: unknown[] = []
+          const sizes: number[] = []
+          let after: string | undefined
+          do {
+            const page = await fresh.other.scan('sessions', { columns: ['n', 'absent'], after, limit: 2 })
+            found.push(...page.rows.map(({ values }) => values))
+            sizes.push(page.rows.length)
+            after = page.next
+          } while (after !== undefined)
+
+          expect(found).toEqual(rows.map((_, n) => ({ n: String(n) })))
+          expect(Math.max(...sizes)).toBe(2)
+        } finally {
+          await fresh.close()
+        }
+      })
+
       it('a page of the rows that may be swept, and the rest when that page has been removed', async () => {
         const fresh = await open()
         try {
@@ -305,12 +338,14 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>): v
             store.replace('sessions', row, etag!),
             store.remove('sessions', row, etag),
             store.list('sessions', row.partition),
+            store.listWhere('sessions', 'text', ['one']),
+            store.scan('sessions', { columns: ['text'], limit: 10 }),
             store.listSweepable('sessions', later, 1),
           ])
 
           expect(
             outcomes.map((one) => (one.status === 'rejected' ? (one.reason as { code: string }).code : one)),
-          ).toEqual(Array.from({ length: 6 }, () => 'store_unavailable'))
+          ).toEqual(Array.from({ length: 8 }, () => 'store_unavailable'))
           opened.heal()
           expect(await store.replace('sessions', row, etag!)).toBeDefined()
         },
