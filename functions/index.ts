@@ -26,8 +26,18 @@ import { logoutBackchannel } from './logout-backchannel.ts'
 import { logoutDone } from './logout-done.ts'
 import { logoutFrontchannel } from './logout-frontchannel.ts'
 import { logout } from './logout.ts'
-import { forClients, forEveryOrigin, forLiveness, forPeople, forProbes, forPrograms, forScripts } from './respond.ts'
+import {
+  forClients,
+  forEveryOrigin,
+  forLiveness,
+  forOperators,
+  forPeople,
+  forProbes,
+  forPrograms,
+  forScripts,
+} from './respond.ts'
 import type { Responder } from './respond.ts'
+import { operatorEndSessions, operatorListSessions } from './operator-sessions.ts'
 import { openidConfiguration } from './openid-configuration.ts'
 import { convertHttpDirectly } from './http-invocation.ts'
 import { revoke } from './revoke.ts'
@@ -95,6 +105,16 @@ app.http('certificateRegistered', {
   route: routes.certificateRegistered,
   methods: ['POST'],
   ...keyed(forPrograms(composed, { POST: certificateRegistered })),
+})
+app.http('operatorListSessions', {
+  route: routes.operatorListSessions,
+  methods: ['POST'],
+  ...keyed(forOperators(composed, { POST: operatorListSessions })),
+})
+app.http('operatorEndSessions', {
+  route: routes.operatorEndSessions,
+  methods: ['POST'],
+  ...keyed(forOperators(composed, { POST: operatorEndSessions })),
 })
 
 app.timer('rollCertificate', { schedule: '0 */5 * * * *', handler: rollCertificate(composed) })

@@ -23,7 +23,7 @@ import { callerOf, cookiesOf, parseQueryForLinks } from './request.ts'
 import type { WebRequest } from './request.ts'
 
 /** A function file exports a function that receives the parts of the broker it names, and returns this. */
-export type Handle = (request: WebRequest) => Promise<Answer>
+export type Handle = (request: WebRequest, invocation: Invocation) => Promise<Answer>
 export type Handlers = Readonly<Record<string, (broker: Broker) => Handle>>
 
 /** One invocation by the host. */
@@ -59,6 +59,14 @@ async function linksFor(error: BrokerError, request: WebRequest, composed: Compo
 /** For programs without a page: an error is problem details (RFC 9457). */
 export function forPrograms(composed: Composed, handlers: Handlers): Responder {
   return respond(composed, handlers, problem)
+}
+
+/**
+ * For operators, whom the host admits by a function key: an error is problem details. Their requests are rare, and are
+ * reported whole as those of a timer, so that no sampling drops one.
+ */
+export function forOperators(composed: Composed, handlers: Handlers): Responder {
+  return respond(composed, handlers, problem, 'job')
 }
 
 /** For monitors, which are unauthenticated: a single word, also for refused settings. */
@@ -127,19 +135,20 @@ function withCors(composed: Composed, handlers: Handlers, format: Format): Respo
 
 function guard(method: string, handler: (broker: Broker) => Handle): (broker: Broker) => Handle {
   const check = method === 'GET' ? checkSameSite : checkStateChange
-  return (broker) => async (request) => {
+  return (broker) => async (request, invocation) => {
     check(callerOf(request), broker.frontEnds)
-    return handler(broker)(request)
+    return handler(broker)(request, invocation)
   }
 }
 
-function respond(composed: Composed, handlers: Handlers, format: Format): Responder {
-  const answer: Responder = async (request, { reference, log }) => {
+function respond(composed: Composed, handlers: Handlers, format: Format, kind?: 'request' | 'job'): Responder {
+  const answer: Responder = async (request, invocation) => {
+    const { reference, log } = invocation
     try {
       const broker = brokerOf(composed)
       const handler = handlers[request.method]
       if (!Object.hasOwn(handlers, request.method) || !handler) throw new BrokerError('method_not_allowed')
-      return complete(await handler(broker)(request), reference)
+      return complete(await handler(broker)(request, invocation), reference)
     } catch (thrown) {
       const error = asBrokerError(thrown)
       log(error.status >= 500 ? 'error' : 'info', 'refused', { reference, ...describeError(error) })
@@ -153,7 +162,7 @@ function respond(composed: Composed, handlers: Handlers, format: Format): Respon
   }
   if (!('broker' in composed)) return answer
   const { telemetry } = composed.broker
-  return (request, invocation) => telemetry.invocation(invocation.traceParent, () => answer(request, invocation))
+  return (request, invocation) => telemetry.invocation(invocation.traceParent, () => answer(request, invocation), kind)
 }
 
 /** @throws {BrokerError} `settings_invalid` with every problem */

@@ -72,7 +72,11 @@ export function banner(started: Started, silent: ReadonlySet<string> = new Set()
     ...cloud.storage
       .filter(({ service }) => service !== 'table')
       .map(({ service, url }) => [`Azurite ${service}`, url] as const),
-    ['Operator key', broker && `${broker.functionKey} (header x-functions-key, for /health/detail)`],
+    [
+      'Operator key',
+      broker &&
+        `${broker.functionKey} (header x-functions-key, for /health/detail; BROKER_FUNCTION_KEY for npm run sessions)`,
+    ],
     ['Master key', broker && `${broker.masterKey} (same header, for /admin/functions/NAME: fires a timer)`],
   ]
   const shown = rows.filter((row): row is readonly [string, string] => row[1] !== undefined)

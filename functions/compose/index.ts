@@ -15,6 +15,7 @@ import type { Readiness } from '../../shared/health/readiness.ts'
 import type { AuthorizationServer } from '../../shared/oauth/authorization-server.ts'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import type { AccessTokens } from '../../shared/session/access-tokens.ts'
+import type { OperatorSessions } from '../../shared/session/operator-sessions.ts'
 import type { Sessions } from '../../shared/session/sessions.ts'
 import { describeProblem, parseSettings, SettingsError } from '../../shared/settings/settings.ts'
 import type { Settings } from '../../shared/settings/settings.ts'
@@ -32,7 +33,7 @@ import { composeCredential, composeRoll } from './certificate.ts'
 import { composeFlows } from './flows.ts'
 import { composeProvider, composeTokenEndpoint } from './provider.ts'
 import type { LazyTokenEndpoint } from './provider.ts'
-import { composeKeyRing, composeSessions } from './sessions.ts'
+import { composeKeyRing, composeOperatorSessions, composeSessions } from './sessions.ts'
 import { composeFlowEvents, composeTelemetry } from './telemetry.ts'
 import type { Environment } from './telemetry.ts'
 import { composeTenants } from './tenants.ts'
@@ -52,6 +53,7 @@ export interface Broker {
   readonly sweep: Sweep
   readonly roll: CertificateRoll
   readonly telemetry: Telemetry
+  readonly operatorSessions: OperatorSessions
   /** Classifies an event of the vault; undefined where it concerns another certificate. */
   readVaultEvent(event: unknown): CertificateNews | undefined
   noteRegistered(version: string): Promise<NotedRegistration>
@@ -111,6 +113,7 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
       pace: certificate.pace,
       clock: base.clock,
     }),
+    operatorSessions: composeOperatorSessions(base, azure, ring, provider, frontEnds, flowEvents),
     sweep: createSweep({ store: azure.store, clock: base.clock }),
     roll,
     readVaultEvent: (event) =>

@@ -1,4 +1,5 @@
 /** Composes sessions, codes and access tokens: settings `session` and `keyRing`. */
+import { lazy, lazyObject } from '../../shared/async/lazy.ts'
 import { createKeyRing } from '../../shared/crypto/key-ring.ts'
 import type { KeyRing } from '../../shared/crypto/key-ring.ts'
 import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
@@ -10,6 +11,7 @@ import { createEndForReuse } from '../../shared/oauth/reuse.ts'
 import { createAccessTokens } from '../../shared/session/access-tokens.ts'
 import type { AccessTokens } from '../../shared/session/access-tokens.ts'
 import { observeAccessTokens } from '../../shared/session/observed-access-tokens.ts'
+import type { OperatorSessions } from '../../shared/session/operator-sessions.ts'
 import { createSessions } from '../../shared/session/sessions.ts'
 import type { Sessions } from '../../shared/session/sessions.ts'
 import type { FlowEvents } from '../../shared/telemetry/flow-events.ts'
@@ -65,4 +67,27 @@ export function composeSessions(
     refreshTokens: createRefreshTokens({ store, ring, sessions, accessTokens, endForReuse, clock }),
     observedAccessTokens: observeAccessTokens(accessTokens, flowEvents),
   }
+}
+
+/** Loaded when an operator calls: no sign-in needs it. */
+export function composeOperatorSessions(
+  { clock }: Base,
+  { store }: Azure,
+  ring: KeyRing,
+  { providers }: Provider,
+  { all }: FrontEnds,
+  flowEvents: FlowEvents,
+): OperatorSessions {
+  const load = lazy(async () => {
+    const { createOperatorSessions } = await import('../../shared/session/operator-sessions.ts')
+    return createOperatorSessions({
+      store,
+      ring,
+      frontEnds: all.map(({ id }) => id),
+      issuers: providers.all.map(({ issuer }) => issuer),
+      clock,
+      flowEvents,
+    })
+  })
+  return lazyObject(load, { list: true, end: true })
 }

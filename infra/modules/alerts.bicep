@@ -181,6 +181,14 @@ AppTraces
 | project TimeGenerated, event
 '''
 
+var operatorEnds = '''
+AppTraces
+| where Message has 'sessions ended by an operator'
+| extend event = extract('"event":"([a-z ]+)"', 1, Message), selector = extract('"selector":"([A-Za-z ]+)"', 1, Message)
+| where event == 'sessions ended by an operator'
+| project TimeGenerated, selector
+'''
+
 // isfuzzy, because a table does not exist before its first row. The broker is the only user of the tables, and a deployment
 // writes the package with the identity of the host.
 var otherIdentities = format(
@@ -266,6 +274,48 @@ resource certificateNotRenewed 'Microsoft.Insights/scheduledQueryRules@2026-03-0
           dimensions: [
             {
               name: 'event'
+              operator: 'Include'
+              values: ['*']
+            }
+          ]
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: actionGroupIds
+    }
+  }
+}
+
+resource operatorEndsSessions 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (isSecondPass) {
+  name: '${names.functionApp}-operator-ends-sessions'
+  location: location
+  tags: resourceTags
+  kind: 'LogAlert'
+  properties: {
+    displayName: '${names.functionApp}: an operator ended sessions'
+    description: 'A request with a function key ended the sessions of a person, a tenant or a front end. If you do not know why, renew the function keys: docs/operations.md.'
+    enabled: true
+    severity: 2
+    scopes: [workspace.id]
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT15M'
+    autoMitigate: true
+    skipQueryValidation: true
+    criteria: {
+      allOf: [
+        {
+          query: operatorEnds
+          timeAggregation: 'Count'
+          dimensions: [
+            {
+              name: 'selector'
               operator: 'Include'
               values: ['*']
             }

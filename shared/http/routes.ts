@@ -24,6 +24,8 @@ export const routes = {
   ready: 'health/ready',
   readyDetail: 'health/detail',
   certificateRegistered: 'certificate/{version}/registered',
+  operatorListSessions: 'operator/sessions/list',
+  operatorEndSessions: 'operator/sessions/end',
   // A constraint that matches the empty text only: the host serves `/` by such a template.
   home: '{ignored:maxlength(0)?}',
 } as const

@@ -21,6 +21,11 @@ export interface LogFields {
   readonly daysLeft?: number
   /** Step of the certificate's roll. */
   readonly step?: string
+  /** An operator's request for sessions: the members that it named, the ids among their values, and how many there were. */
+  readonly selector?: string
+  readonly tenant?: string | undefined
+  readonly objectId?: string | undefined
+  readonly sessions?: number
 }
 
 export type LogLevel = 'info' | 'warn' | 'error'
@@ -39,6 +44,10 @@ const allowed: ReadonlySet<string> = new Set<keyof LogFields>([
   'certificateVersion',
   'daysLeft',
   'step',
+  'selector',
+  'tenant',
+  'objectId',
+  'sessions',
 ])
 
 export function createLog(sink: LogSink): Log {

@@ -127,6 +127,26 @@ describe('docs/openapi.json', () => {
     for (const answer of answers) expectDescribed('/login', 'get', answer)
   })
 
+  it('describes the answers to an operator', async () => {
+    await stack.person().signIn({ frontend: 'shop' })
+    const operate = (path: string, body: object, key = stack.brokers[0]!.functionKey) =>
+      send(path, JSON.stringify(body), {
+        url: stack.url,
+        headers: { 'content-type': 'application/json', 'x-functions-key': key },
+      })
+
+    for (const path of ['/operator/sessions/list', '/operator/sessions/end']) {
+      const answers = [
+        await operate(path, { front_end: 'shop' }),
+        await operate(path, {}),
+        await operate(path, { continuation: 'x'.repeat(9000) }),
+      ]
+      expect(answers.map(({ status }) => status)).toEqual([200, 400, 413])
+      for (const answer of answers) expectDescribed(path, 'post', answer)
+      expect((await operate(path, { front_end: 'shop' }, 'wrong')).status).toBe(401)
+    }
+  })
+
   it('describes the answers to a session front end', async () => {
     const person = stack.person()
     const out = await person.script(shopPage, '/session')

@@ -98,6 +98,29 @@ describe('the alert that the certificate needs an operator', () => {
   })
 })
 
+describe('the alert that an operator ended sessions', () => {
+  const condition = conditionOf('operator-ends-sessions')
+  const selectors = ['frontEnd', 'frontEnd objectId subject', 'tenant', 'username']
+
+  it('is raised by each end, with its selectors, and not by a list', () => {
+    const lines = selectors.flatMap((selector) =>
+      linesOf((log) => {
+        log('warn', 'sessions ended by an operator', { reference: 'r', selector, sessions: 0 })
+        log('info', 'sessions listed by an operator', { reference: 'r', selector, sessions: 2 })
+      }),
+    )
+
+    expect(run(condition, 'AppTraces', lines).map(({ selector }) => selector)).toEqual(selectors)
+    expect(condition).toMatchObject({ operator: 'GreaterThan', threshold: 0, timeAggregation: 'Count' })
+  })
+
+  it('is not raised by a line that only repeats such a text', () => {
+    const lines = linesOf((log) => log('warn', 'fault', { detail: 'sessions ended by an operator' }))
+
+    expect(run(condition, 'AppTraces', lines)).toEqual([])
+  })
+})
+
 describe('the alert about other identities', () => {
   const broker = '11111111-aaaa-4aaa-8aaa-111111111111'
   const host = '22222222-bbbb-4bbb-8bbb-222222222222'

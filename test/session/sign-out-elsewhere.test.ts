@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { TokenChange } from '../../local/identity-provider/identity-provider.ts'
 import { app, authorizationRequest, authorize, newPkce, redeem, refresh, send, signInByCode } from '../setup/client.ts'
+import { directPolicy } from '../../shared/outbound/proxy.ts'
+import { runSessionsCommand } from '../../tools/sessions/sessions-command.ts'
 import { ada, deskPage, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { desk, shop, startStack } from '../setup/stack.ts'
@@ -210,6 +212,135 @@ describe('a sign-out that begins at the provider', () => {
       ])
 
       expect(answers.map(({ status }) => status)).toEqual([400, 400, 400, 400, 415])
+    })
+  })
+
+  describe('by an operator', () => {
+    const objectIdOf = (username: string) =>
+      stack.identityProvider.people.find((person) => person.username === username)!.objectId
+    const operate = (
+      path: string,
+      body: string,
+      { key, headers = {}, method = 'POST' }: { key?: string; headers?: Record<string, string>; method?: string } = {},
+    ) =>
+      fetch(new URL(path, there), {
+        method,
+        headers: {
+          'content-type': 'application/json',
+          ...(key === undefined ? {} : { 'x-functions-key': key }),
+          ...headers,
+        },
+        ...(method === 'GET' ? {} : { body }),
+      })
+    const command = async (...args: string[]) => {
+      const printed: string[] = []
+      const code = await runSessionsCommand(args, {
+        environment: { BROKER_FUNCTION_KEY: stack.brokers[1]!.functionKey, Broker__BaseUrl: there },
+        settingsFile: () => Promise.resolve(undefined),
+        azdValues: () => Promise.reject(new Error('no azd')),
+        readKey: () => Promise.reject(new Error('no az')),
+        proxies: directPolicy,
+        print: (line) => void printed.push(line),
+      })
+      return { code, printed }
+    }
+
+    it('ends the sessions, refresh tokens and codes of a person, and of no other person', async () => {
+      const [person, elsewhere, other] = [stack.person(), stack.person(), stack.person()]
+      await signIn(other, 'shop')
+      await signIn(person, 'shop', grace)
+      await signIn(elsewhere, 'desk', grace)
+      const { refreshToken: ofOther } = await signInByCode(other, here)
+      const [pkce, usedPkce] = [newPkce(), newPkce()]
+      const usedCode = (await authorize(stack.person(), authorizationRequest(usedPkce), grace)).get('code')!
+      const refreshToken = (await redeem(here, usedCode, usedPkce)).json.refresh_token as string
+      const code = (await authorize(stack.person(), authorizationRequest(pkce), grace)).get('code')!
+      const ofGrace = ['--object-id', objectIdOf(grace)]
+
+      const before = await command('list', '--front-end', 'desk', ...ofGrace)
+      const ended = await command('end', ...ofGrace, '--json')
+
+      expect(before.printed).toEqual(['1 session.', expect.stringMatching(/^ {2}desk: 1, signed in from 20/)])
+      const count = (JSON.parse(ended.printed[0]!) as { ended: number }).ended
+      expect([ended.code, count >= 3]).toEqual([0, true])
+      expect(await isSignedIn(person)).toBe(false)
+      expect(await isSignedIn(elsewhere, deskPage)).toBe(false)
+      expect((await redeem(here, code, pkce)).json.error).toBe('invalid_grant')
+      expect(await isSignedIn(other)).toBe(true)
+      expect((await command('list', ...ofGrace)).printed).toEqual(['0 sessions.'])
+      expect((await refresh(here, refreshToken)).json.error).toBe('invalid_grant')
+      expect((await refresh(here, ofOther)).status).toBe(200)
+      expect(stack.log()).toMatch(/"event":"sessions ended by an operator".*"reference":"[0-9a-f]{32}"/)
+      expect(stack.log()).not.toContain(grace)
+    })
+
+    it('ends refresh tokens with the sessions of a front end', async () => {
+      const person = stack.person()
+      await signIn(person, 'shop')
+      const { refreshToken } = await signInByCode(person, here)
+
+      expect((await command('end', '--front-end', 'app')).code).toBe(0)
+
+      expect((await refresh(here, refreshToken)).json.error).toBe('invalid_grant')
+      expect(await isSignedIn(person)).toBe(true)
+    })
+
+    it('without a function key learns nothing and ends nothing', async () => {
+      const person = stack.person()
+      await signIn(person, 'shop')
+      const cookie = Object.entries(await person.cookies())
+        .map(([name, value]) => `${name}=${value}`)
+        .join('; ')
+      const body = JSON.stringify({ front_end: 'shop' })
+
+      const answers = await Promise.all(
+        ['/operator/sessions/list', '/operator/sessions/end'].flatMap((path) => [
+          operate(path, body),
+          operate(path, body, { key: 'wrong' }),
+          operate(path, body, { headers: { cookie, origin: shopPage.origin, 'broker-request': '1' } }),
+          operate(path, body, { key: stack.brokers[1]!.functionKey, method: 'GET' }),
+        ]),
+      )
+
+      expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 404, 401, 401, 401, 404])
+      expect(await Promise.all(answers.map((answer) => answer.text()))).toEqual(answers.map(() => ''))
+      expect(await isSignedIn(person)).toBe(true)
+    })
+
+    it('with a key receives times and front ends only, and a script of a front end cannot read them', async () => {
+      const key = stack.brokers[1]!.functionKey
+      await signIn(stack.person(), 'shop')
+
+      const answer = await operate('/operator/sessions/list', JSON.stringify({ username: ada }), {
+        key,
+        headers: { origin: shopPage.origin },
+      })
+
+      const { sessions, ...rest } = (await answer.json()) as { sessions: object[] }
+      expect([answer.status, rest]).toEqual([200, { not_attributed: 0 }])
+      expect(new Set(sessions.flatMap((one) => Object.keys(one)))).toEqual(
+        new Set(['front_end', 'signed_in_at', 'expires_at', 'ends_at']),
+      )
+      expect(answer.headers.get('access-control-allow-origin')).toBeNull()
+      expect(answer.headers.get('cache-control')).toBe('no-store')
+      expect(answer.headers.getSetCookie()).toEqual([])
+    })
+
+    it.each<[string, string, Record<string, string>, number]>([
+      ['no selector', '{}', {}, 400],
+      ['no body', '', {}, 400],
+      ['an unknown member', '{"front_end":"shop","all":"true"}', {}, 400],
+      ['a member that is no text', '{"front_end":["shop"]}', {}, 400],
+      ['a form', 'front_end=shop', { 'content-type': 'application/x-www-form-urlencoded' }, 415],
+      ['more than 8 KB', JSON.stringify({ front_end: 'shop', continuation: 'x'.repeat(9000) }), {}, 413],
+    ])('with %s is refused', async (_, body, headers, status) => {
+      const person = stack.person()
+      await signIn(person, 'shop')
+
+      const refused = await operate('/operator/sessions/end', body, { key: stack.brokers[1]!.functionKey, headers })
+
+      expect(refused.status).toBe(status)
+      expect(await isSignedIn(person)).toBe(true)
     })
   })
 })

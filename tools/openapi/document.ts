@@ -1,4 +1,4 @@
-/** docs/openapi.json: every route that a front end calls, in OpenAPI 3.1. */
+/** docs/openapi.json: every route that a front end calls, and those for sessions that an operator calls, in OpenAPI 3.1. */
 import * as z from 'zod/mini'
 import { clientParameterLimits } from '../../shared/oauth/authorization-request.ts'
 import { loginParameterLimits } from '../../shared/front-ends/login-parameters.ts'
@@ -84,6 +84,13 @@ const scriptErrors = {
     'The request does not come from a script of the front end, or comes from another site: `front_end_cross_site`.',
   ),
   '503': passing(problem('A fault that may pass; the session is kept.')),
+}
+const operatorErrors = {
+  '400': problem('No selector, or an invalid one; `parameter` names it.'),
+  '401': { description: 'No function key, or a wrong one; the host answers.' },
+  '413': problem('More than 8 KB.'),
+  '415': problem('Not JSON.'),
+  '503': passing(problem('A fault that may pass. Sessions may have ended before it.')),
 }
 const clientErrors = {
   '400': oauthError('RFC 6749 §5.2. `interaction_required` has sign_in_url; the session is kept.'),
@@ -230,6 +237,30 @@ function paths(): Members {
         },
       },
     },
+    [pathOf('operatorListSessions')]: {
+      post: {
+        operationId: 'operatorListSessions',
+        summary: 'For operators: the sessions of a person, a tenant or a front end, as times.',
+        security: [{ functionKey: [] }],
+        requestBody: body('application/json', 'OperatorSessionsRequest'),
+        responses: {
+          '200': json('One part; `continuation` is there while rows are left.', 'OperatorSessions'),
+          ...operatorErrors,
+        },
+      },
+    },
+    [pathOf('operatorEndSessions')]: {
+      post: {
+        operationId: 'operatorEndSessions',
+        summary: 'For operators: ends the sessions of a person, a tenant or a front end. It may be repeated.',
+        security: [{ functionKey: [] }],
+        requestBody: body('application/json', 'OperatorSessionsRequest'),
+        responses: {
+          '200': json('One part; `continuation` is there while rows are left.', 'EndedSessions'),
+          ...operatorErrors,
+        },
+      },
+    },
     [pathOf('endSession')]: { get: endSession('endSession'), post: endSession('endSessionByPost') },
     [pathOf('userinfo')]: { get: userinfo('userinfo'), post: userinfo('userinfoByPost') },
   }
@@ -242,7 +273,7 @@ export function openApi(): string {
       title: 'Certificate token broker',
       version: '1',
       description:
-        'Routes for front ends. docs/front-ends.md compares the kinds of front ends; docs/errors.md explains each code.',
+        'Routes for front ends, and those by which an operator lists and ends sessions. docs/front-ends.md compares the kinds of front ends; docs/errors.md explains each code.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: 'http://localhost:7071', description: 'On a laptop' }],
@@ -257,6 +288,12 @@ export function openApi(): string {
           description: 'ID is the front end’s.',
         },
         accessToken: { type: 'http', scheme: 'bearer' },
+        functionKey: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'x-functions-key',
+          description: 'A key of the function app, for operators.',
+        },
       },
       headers: {
         'Broker-Reference': { description: 'Reference of the request in the log.', schema: { type: 'string' } },

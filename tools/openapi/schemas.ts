@@ -47,6 +47,12 @@ const omitted = z.optional(
 const overage = z.optional(
   z.literal(true).check(described('The person is in more groups than the provider puts into a token.')),
 )
+const notAttributed = z
+  .int()
+  .check(
+    described('Sessions that may match too: their rows are of a previous release, which stored the subject alone.'),
+  )
+const continuation = maybe('Rows are left: repeat the request with it.')
 
 export const schemas = {
   Session: z.strictObject({
@@ -148,6 +154,23 @@ export const schemas = {
     claims_omitted: omitted,
     groups_overage: overage,
   }),
+  OperatorSessions: z.strictObject({
+    sessions: z.array(
+      z.strictObject({
+        front_end: maybe('Its id; left out where it is no longer registered.'),
+        signed_in_at: maybe('Time of the sign-in.'),
+        expires_at: maybe('End of the session, unless it is used before.'),
+        ends_at: maybe('End of the session, also where it is used.'),
+      }),
+    ),
+    not_attributed: notAttributed,
+    continuation,
+  }),
+  EndedSessions: z.strictObject({
+    ended: z.int().check(described('Sessions that this request ended.')),
+    not_attributed: notAttributed,
+    continuation,
+  }),
   Problem: z
     .strictObject({
       type: text('`about:blank#` and the code.'),
@@ -201,6 +224,15 @@ export const requests = {
       resource: maybe('The API of the scopes (RFC 8707).'),
     }),
   ]),
+  OperatorSessionsRequest: z.strictObject({
+    subject: maybe('The subject of a person, as front ends receive it; with issuer the `sub` of that issuer.'),
+    issuer: maybe('With subject: the issuer of the person’s ID token.'),
+    object_id: maybe('The object id of a person in Entra ID.'),
+    username: maybe('The user name at the sign-in, in any case of its letters.'),
+    tenant: maybe('The GUID of a tenant.'),
+    front_end: maybe('The id of a front end.'),
+    continuation: maybe('Of the answer before, with the same other members.'),
+  }),
   RevocationRequest: z.object({
     client_id: text('The front end’s id.'),
     token: text('A refresh token; anything else is answered the same and has no effect.'),

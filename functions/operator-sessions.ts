@@ -1,0 +1,17 @@
+/** POST /operator/sessions/list and /operator/sessions/end: an operator lists or ends sessions of a person, a tenant or a front end. */
+import { json } from '../shared/http/answer.ts'
+import type { Broker } from './compose/index.ts'
+import { readJson } from './request.ts'
+import type { Handle } from './respond.ts'
+
+const names = ['subject', 'issuer', 'object_id', 'username', 'tenant', 'front_end', 'continuation'] as const
+
+export const operatorListSessions =
+  ({ operatorSessions }: Pick<Broker, 'operatorSessions'>): Handle =>
+  async (request, invocation) =>
+    json(200, await operatorSessions.list(await readJson(request, names), invocation))
+
+export const operatorEndSessions =
+  ({ operatorSessions }: Pick<Broker, 'operatorSessions'>): Handle =>
+  async (request, invocation) =>
+    json(200, await operatorSessions.end(await readJson(request, names), invocation))
