@@ -1,4 +1,4 @@
-/** GET /client.js: the browser library for session front ends, for pages without a build step. */
+/** GET /client.js and /client-oauth.js: the browser library for session front ends and for OAuth clients, without a build step. */
 import type { Answer } from '../shared/http/answer.ts'
 import type { Handle } from './respond.ts'
 
@@ -10,8 +10,15 @@ const headers = {
   'cross-origin-resource-policy': 'cross-origin',
 }
 
+// The scripts are loaded on first use, so that a cold start of other routes does not read them.
+const load = () => import('./browser-client.generated.ts')
+
 export const browserClient = (): Handle => async (): Promise<Answer> => {
-  // Loaded on first use, so that a cold start of other routes does not read it.
-  const { clientScript } = await import('./browser-client.generated.ts')
+  const { clientScript } = await load()
   return { status: 200, headers, body: clientScript }
+}
+
+export const browserOAuthClient = (): Handle => async (): Promise<Answer> => {
+  const { oauthClientScript } = await load()
+  return { status: 200, headers, body: oauthClientScript }
 }

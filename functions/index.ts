@@ -10,7 +10,7 @@ import { isLoopbackHost } from '../shared/settings/addresses.ts'
 import type { PageRoute } from '../shared/sign-in/ways-back.ts'
 import type { LogSink } from '../shared/telemetry/log.ts'
 import { authorizationServerMetadata } from './authorization-server-metadata.ts'
-import { browserClient } from './browser-client.ts'
+import { browserClient, browserOAuthClient } from './browser-client.ts'
 import { callbackByGet, callbackByPost } from './callback.ts'
 import { certificateEvent } from './certificate-event.ts'
 import { certificateRegistered } from './certificate-registered.ts'
@@ -92,8 +92,12 @@ app.http('logoutFrontchannel', { route: routes.logoutFrontchannel, ...people({ G
 app.http('logoutBackchannel', { route: routes.logoutBackchannel, ...programs({ POST: logoutBackchannel }) })
 app.http('jwks', { route: routes.jwks, ...programs({ GET: jwks }) })
 
-// The browser library for session front ends: public and static.
+// The browser library for both kinds of front end: public and static.
 app.http('browserClient', { route: routes.browserClient, ...programs({ GET: browserClient, HEAD: browserClient }) })
+app.http('browserOAuthClient', {
+  route: routes.browserOAuthClient,
+  ...programs({ GET: browserOAuthClient, HEAD: browserOAuthClient }),
+})
 app.http('health', { route: routes.health, ...open(forLiveness(text(200, 'alive'))), methods: ['GET', 'HEAD'] })
 app.http('ready', { route: routes.ready, ...open(forProbes(composed, { GET: ready, HEAD: ready })) })
 app.http('readyDetail', {

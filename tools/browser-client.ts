@@ -1,4 +1,4 @@
-/** Builds the browser library: the script that the broker serves at `/client.js`, and the package for npm. */
+/** Builds the browser library: the scripts that the broker serves, and the package for npm. */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -13,8 +13,17 @@ const target = 'es2022'
 
 /** The script of `/client.js`: an ES module, minified, with all that it needs. */
 export function clientScript(): string {
+  return script('index')
+}
+
+/** The script of `/client-oauth.js`, likewise. */
+export function oauthClientScript(): string {
+  return script('oauth')
+}
+
+function script(name: string): string {
   const { outputFiles } = esbuild.buildSync({
-    entryPoints: [source('index')],
+    entryPoints: [source(name)],
     absWorkingDir: folder,
     bundle: true,
     minify: true,
@@ -31,17 +40,26 @@ export function integrityOf(script: string): string {
   return `sha384-${createHash('sha384').update(script).digest('base64')}`
 }
 
-/** The module by which the broker serves the script. */
+/** The module by which the broker serves the scripts. */
 export function generatedModule(): string {
-  return `/** The browser library as one script. Written by "npm run generate" from browser-client/src: change it there. */
+  return `/** The browser library, each half as one script. Written by "npm run generate" from browser-client/src: change it there. */
 export const clientScript = ${JSON.stringify(clientScript())}
+
+export const oauthClientScript = ${JSON.stringify(oauthClientScript())}
 `
 }
 
-/** The library's page, with the script's integrity hash. The rest of the page is written by hand. */
+/** The library's page, with the integrity hash of each script. The rest of the page is written by hand. */
 export function clientPage(): string {
   const page = readFileSync(path.join(folder, '../docs/browser-client.md'), 'utf8')
-  return page.replaceAll(/integrity="[^"]*"/g, `integrity="${integrityOf(clientScript())}"`)
+  const hashes: Readonly<Record<string, string>> = {
+    'client.js': integrityOf(clientScript()),
+    'client-oauth.js': integrityOf(oauthClientScript()),
+  }
+  return page.replaceAll(
+    /([\w-]+\.js)"(\s+integrity=)"[^"]*"/g,
+    (_, file: string, attribute: string) => `${file}"${attribute}"${hashes[file] ?? ''}"`,
+  )
 }
 
 /** Writes `browser-client/dist/`, which `npm pack` packs: modules that share chunks, and their types. */
@@ -49,7 +67,7 @@ export async function buildPackage(): Promise<void> {
   const dist = path.join(folder, 'dist')
   await rm(dist, { recursive: true, force: true })
   await esbuild.build({
-    entryPoints: ['index', 'react', 'testing'].map(source),
+    entryPoints: ['index', 'oauth', 'react', 'testing'].map(source),
     outdir: dist,
     bundle: true,
     splitting: true,

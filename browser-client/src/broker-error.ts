@@ -1,6 +1,6 @@
 /** A failure of a call to the broker, typed by its code. The codes are those of docs/errors.md, and a few of the browser. */
 
-/** Codes that a session front end can meet. Others are possible: treat an unknown code as a failure to show. */
+/** Codes that a front end can meet. Others are possible: treat an unknown code as a failure to show. */
 export type ErrorCode =
   /** The session has ended, or there was none. */
   | 'signed_out'
@@ -18,10 +18,17 @@ export type ErrorCode =
   | 'provider_unavailable'
   | 'store_unavailable'
   | 'internal'
+  /** The answer of an OAuth sign-in failed verification. */
+  | 'state_mismatch'
+  | 'issuer_mismatch'
+  | 'id_token_refused'
+  | 'login_required'
   /** The browser got no answer: no network, a blocked request, or an answer that is not the broker's. */
   | 'unreachable'
   /** An automatic sign-in came back without a session. The next one needs a click, so that no redirect loop can begin. */
   | 'sign_in_loop'
+  /** The person or the provider refused an OAuth sign-in. */
+  | 'access_denied'
   // Keeps the completion of the codes above, and accepts a code of a newer broker.
   | (string & Record<never, never>)
 
@@ -31,7 +38,9 @@ export interface Problem {
   readonly title?: string
   readonly detail?: string
   readonly reference?: string
-  readonly sign_in_url?: string
+  readonly sign_in_url?: string | undefined
+  /** Of an OAuth answer, in place of title and detail. */
+  readonly error_description?: string
 }
 
 export class BrokerError extends Error {
@@ -46,8 +55,8 @@ export class BrokerError extends Error {
   declare readonly retryAfter: number | undefined
 
   constructor(status: number, problem: Problem, cause?: unknown, retryAfter?: number) {
-    const { code = 'unreachable', title, detail, reference, sign_in_url: signInUrl } = problem
-    super([title, detail].join(' ').trim(), { cause })
+    const { code = 'unreachable', title, detail, reference, sign_in_url: signInUrl, error_description } = problem
+    super([title, detail, error_description].join(' ').trim(), { cause })
     Object.assign(this, { name: 'BrokerError', code, status, reference, signInUrl, retryAfter })
   }
 }

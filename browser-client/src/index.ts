@@ -3,101 +3,18 @@
  * and sign-out. Importing this module has no effect. It stores no token and no name in the browser's storage.
  */
 import { BrokerError } from './broker-error.ts'
-import type { Problem } from './broker-error.ts'
+import type { Client, Reason, Session, SignInOptions, State, Status } from './client.ts'
+import { abortable, addParameters, challengeOf, ignore, leave, request } from './page.ts'
 
 export { BrokerError } from './broker-error.ts'
 export type { ErrorCode } from './broker-error.ts'
-
-/** The answer of `GET /session`. Times are seconds since 1970. */
-export interface Session {
-  readonly subject: string
-  readonly object_id?: string
-  readonly tenant_id?: string
-  readonly name?: string
-  readonly username?: string
-  /** Claims that the front end has registered. */
-  readonly claims?: Readonly<Record<string, string | number | boolean | readonly string[]>>
-  /** Registered claims that the provider sent and the broker left out. */
-  readonly claims_omitted?: readonly string[]
-  /** The person is in more groups than the provider puts into a token. */
-  readonly groups_overage?: true
-  readonly signed_in_at: number
-  readonly expires_at: number
-  readonly idle_expires_at: number
-}
-
-/**
- * - `loading`: the broker has not answered yet.
- * - `signed-in`, `signed-out`: the broker's last answer.
- * - `degraded`: the broker does not answer. `session` keeps the last known person, so that the page can stay as it is.
- */
-export type Status = 'loading' | 'signed-in' | 'signed-out' | 'degraded'
-
-/** The cause of the newest state. */
-export type Reason = 'start' | 'checked' | 'signed-out-here' | 'other-tab' | 'unreachable'
-
-/** A snapshot; each change makes a new object. */
-export interface State {
-  readonly status: Status
-  readonly session: Session | undefined
-  readonly error: BrokerError | undefined
-  readonly reason: Reason
-}
+export type { Client, Person, Reason, Session, SignInOptions, State, Status } from './client.ts'
 
 export interface ClientOptions {
   /** The broker's address: `https://login.example.com`. */
   readonly broker: string
   /** The front end's id; only needed where several front ends share an origin. */
   readonly frontEnd?: string
-}
-
-export interface SignInOptions {
-  /** Where the browser returns, on a registered origin. Default: the current address, fragment included. */
-  readonly returnUrl?: string
-  readonly prompt?: 'login' | 'select_account' | 'consent'
-  readonly loginHint?: string
-  readonly domainHint?: string
-  readonly uiLocales?: string
-  /** A claims challenge, decoded. */
-  readonly claims?: string
-  readonly scope?: string
-  /** The error that made the sign-in necessary; its `signInUrl` carries what the provider requires. */
-  readonly error?: BrokerError
-}
-
-export interface Client {
-  /** The current snapshot. */
-  readonly getState: () => State
-  /** Calls the listener after each change, and checks the session at the first subscription. Returns the unsubscriber. */
-  readonly subscribe: (listener: (state: State) => void) => () => void
-  /**
-   * Asks the broker who is signed in. Parallel calls, also of other tabs, share one request.
-   *
-   * @returns the session, or `undefined` when signed out; the last known session while the broker does not answer
-   * @throws {BrokerError} when the broker does not answer and no session is known, or the front end is set up wrongly
-   */
-  readonly getSession: (options?: { signal?: AbortSignal }) => Promise<Session | undefined>
-  /**
-   * @param api the name of a registered API
-   * @returns an access token; kept in memory for five minutes at most
-   * @throws {BrokerError} `signed_out`, `interaction_required`, …
-   */
-  readonly getToken: (api: string, options?: { scope?: string; signal?: AbortSignal }) => Promise<string>
-  /**
-   * `fetch` with an access token of the API. An answer 401 with a claims challenge sends the person to sign in with it,
-   * once; the promise then stays pending, because the page is about to be left.
-   */
-  readonly fetch: (api: string, input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
-  /**
-   * Sends the browser to the broker. Never resolves: the page is left.
-   *
-   * @throws {BrokerError} `sign_in_loop` when an automatic sign-in (without a click) has already come back without success
-   */
-  readonly signIn: (options?: SignInOptions) => Promise<never>
-  /** Ends the session, then sends the browser on to end it at the provider. Never resolves: the page is left. */
-  readonly signOut: (options?: { returnUrl?: string }) => Promise<never>
-  /** Stops listening to other tabs and to the page. */
-  readonly close: () => void
 }
 
 /** Tokens are fetched again after this time at the latest, so that use of the page keeps the session alive. */
@@ -151,30 +68,15 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
     if (isDue && document.visibilityState === 'visible') check('checked').catch(ignore)
   }
 
-  const call = async <T>(path: string, body?: object): Promise<T> => {
-    let response: Response
-    try {
-      response = await fetch(`${base}${path}${frontEnd === undefined ? '' : `?frontend=${frontEnd}`}`, {
-        credentials: 'include',
-        ...(body && {
-          method: 'POST',
-          headers: { 'content-type': 'application/json', 'broker-request': '1' },
-          body: JSON.stringify(body),
-        }),
-      })
-      const answer = (await response.json()) as T & Problem
-      if (response.ok) return answer
-      throw new BrokerError(
-        response.status,
-        answer,
-        undefined,
-        Number(response.headers.get('retry-after')) || undefined,
-      )
-    } catch (cause) {
-      if (cause instanceof BrokerError) throw cause
-      throw new BrokerError(0, { code: 'unreachable', title: 'The broker cannot be reached.' }, cause)
-    }
-  }
+  const call = <T>(path: string, body?: object): Promise<T> =>
+    request(`${base}${path}${frontEnd === undefined ? '' : `?frontend=${frontEnd}`}`, {
+      credentials: 'include',
+      ...(body && {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'broker-request': '1' },
+        body: JSON.stringify(body),
+      }),
+    })
 
   const check = (reason: Reason): Promise<Session | undefined> => {
     const began = Date.now()
@@ -234,11 +136,7 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
     const returnUrl =
       options.returnUrl ?? (encodeURIComponent(href).length > returnUrlLimit ? href.replace(/[?#].*/, '') : href)
     const url = new URL(error?.signInUrl ?? signInUrl)
-    for (const [option, value] of Object.entries({ frontend: frontEnd, ...options, returnUrl })) {
-      // loginHint becomes login_hint.
-      const parameter = option.replace(/[A-Z]/g, '_$&').toLowerCase()
-      if (value !== undefined) url.searchParams.set(parameter, value)
-    }
+    addParameters(url.searchParams, { frontend: frontEnd, ...options, returnUrl })
     return leave(url)
   }
 
@@ -289,29 +187,4 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
       return false
     }
   }
-}
-
-function ignore(): void {
-  // The failure is in the state.
-}
-
-function leave(url: string | URL): Promise<never> {
-  location.assign(url)
-  return new Promise<never>(ignore)
-}
-
-/** Rejects by the signal. The request goes on for the other callers that share it. */
-function abortable<T>(promise: Promise<T>, signal?: AbortSignal | null): Promise<T> {
-  if (!signal) return promise
-  const aborted = new Promise<never>((_, reject) => {
-    signal.throwIfAborted()
-    signal.addEventListener('abort', () => reject(signal.reason as Error))
-  })
-  return Promise.race([promise, aborted])
-}
-
-/** The claims of a Bearer challenge, in base64 or base64url. */
-function challengeOf(response: Response): string | undefined {
-  const [, claims] = /claims="([\w+/=-]+)"/i.exec(response.headers.get('www-authenticate') ?? '') ?? []
-  return claims && atob(claims.replaceAll('-', '+').replaceAll('_', '/'))
 }

@@ -1,10 +1,11 @@
-/** A double of the client for a team's own tests: same interface, no broker, every effect recorded. */
+/** A double of either client for a team's own tests: same interface, no broker, every effect recorded. */
 import { BrokerError } from './broker-error.ts'
-import type { Client, Session, SignInOptions, State } from './index.ts'
+import type { Client, Session, State } from './client.ts'
+import type { OAuthSignInOptions } from './oauth.ts'
 
-export interface TestClient extends Client {
+export interface TestClient extends Client<Session, OAuthSignInOptions> {
   /** Calls of `signIn` and `signOut`, in order. The double navigates nowhere. */
-  readonly visits: readonly { readonly to: 'sign-in' | 'sign-out'; readonly options: SignInOptions }[]
+  readonly visits: readonly { readonly to: 'sign-in' | 'sign-out'; readonly options: OAuthSignInOptions }[]
   /** Signs the person in; members that are left out have values of an invented person. */
   readonly become: (session?: Partial<Session>) => void
   readonly becomeSignedOut: () => void
@@ -23,7 +24,7 @@ const person = { subject: 'ada', name: 'Ada Lovelace', username: 'ada@contoso.ex
 
 export function createTestClient({ respond = () => Response.json({}) }: TestClientOptions = {}): TestClient {
   const listeners = new Set<(state: State) => void>()
-  const visits: { to: 'sign-in' | 'sign-out'; options: SignInOptions }[] = []
+  const visits: { to: 'sign-in' | 'sign-out'; options: OAuthSignInOptions }[] = []
   let state: State = { status: 'signed-out', session: undefined, error: undefined, reason: 'checked' }
   let refusal: BrokerError | undefined
 
@@ -31,7 +32,7 @@ export function createTestClient({ respond = () => Response.json({}) }: TestClie
     state = { ...state, error: undefined, reason: 'checked', ...next }
     for (const listener of [...listeners]) listener(state)
   }
-  const visit = (to: 'sign-in' | 'sign-out', options: SignInOptions = {}) => {
+  const visit = (to: 'sign-in' | 'sign-out', options: OAuthSignInOptions = {}) => {
     visits.push({ to, options })
     return new Promise<never>(() => undefined)
   }

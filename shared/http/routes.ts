@@ -20,6 +20,7 @@ export const routes = {
   logoutFrontchannel: 'logout/frontchannel',
   logoutBackchannel: 'logout/backchannel',
   browserClient: 'client.js',
+  browserOAuthClient: 'client-oauth.js',
   health: 'health',
   ready: 'health/ready',
   readyDetail: 'health/detail',

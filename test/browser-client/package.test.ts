@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { errorCatalogue } from '../../shared/errors/errors.ts'
-import { buildPackage, clientScript, integrityOf } from '../../tools/browser-client.ts'
+import { buildPackage, clientScript, integrityOf, oauthClientScript } from '../../tools/browser-client.ts'
 
 const run = promisify(execFile)
 const root = path.join(import.meta.dirname, '../..')
@@ -18,8 +18,15 @@ describe('the browser library', () => {
     expect(gzipSync(clientScript(), { level: 9 }).length).toBeLessThanOrEqual(2048)
   })
 
-  it('is pinned on its page by the hash of the script that the broker serves', async () => {
-    expect(await read('docs/browser-client.md')).toContain(`integrity="${integrityOf(clientScript())}"`)
+  it('has at most 4 KB with OAuth', () => {
+    expect(gzipSync(oauthClientScript(), { level: 9 }).length).toBeLessThanOrEqual(4096)
+  })
+
+  it('is pinned on its page by the hash of each script that the broker serves', async () => {
+    const page = await read('docs/browser-client.md')
+
+    expect(page).toMatch(hashOf('client.js', clientScript()))
+    expect(page).toMatch(hashOf('client-oauth.js', oauthClientScript()))
   })
 
   it('types only codes that the broker has, beside those of the browser', async () => {
@@ -27,14 +34,29 @@ describe('the browser library', () => {
     const codes = [...source.matchAll(/^ {2}\| '(\w+)'/gm)].map(([, code]) => code!)
 
     expect(codes.length).toBeGreaterThan(10)
-    expect(codes.filter((code) => !(code in errorCatalogue))).toEqual(['unreachable', 'sign_in_loop'])
+    expect(codes.filter((code) => !(code in errorCatalogue))).toEqual([
+      'state_mismatch',
+      'unreachable',
+      'sign_in_loop',
+      'access_denied',
+    ])
   })
 
-  it('writes to no storage but a note for the tab about an automatic sign-in', async () => {
-    const source = await read('browser-client/src/index.ts')
+  it('writes to no storage but notes for the tab about a sign-in', async () => {
+    const [sessions, oauth, shared] = await Promise.all(
+      ['index', 'oauth', 'page'].map((name) => read(`browser-client/src/${name}.ts`)),
+    )
 
-    expect(source).not.toMatch(/localStorage|indexedDB|document\.cookie/)
-    expect([...source.matchAll(/sessionStorage\.setItem\((.*?)\)/g)].map(([, what]) => what)).toEqual(["key, '1'"])
+    expect(`${sessions}${oauth}${shared}`).not.toMatch(/localStorage|indexedDB|document\.cookie|caches\./)
+    const written = (source: string) =>
+      [...source.matchAll(/sessionStorage\.setItem\(([^)]*(?:\([^)]*\))?[^)]*)\)/g)].map(([, what]) =>
+        what!.replaceAll(/\s+/g, ' ').trim(),
+      )
+    expect(written(sessions!)).toEqual(["key, '1'"])
+    expect(written(oauth!)).toEqual([
+      'name, JSON.stringify({ state: sent, nonce, verifier, returnUrl: back.href, api: wanted } satisfies BegunSignIn',
+      'key, String(isOneMore ? count + 1 : most',
+    ])
   })
 })
 
@@ -57,8 +79,13 @@ describe('the package', () => {
         'README.md',
         'dist/broker-error.d.ts',
         'dist/chunk.js',
+        'dist/chunk.js',
+        'dist/client.d.ts',
         'dist/index.d.ts',
         'dist/index.js',
+        'dist/oauth.d.ts',
+        'dist/oauth.js',
+        'dist/page.d.ts',
         'dist/react.d.ts',
         'dist/react.js',
         'dist/testing.d.ts',
@@ -70,8 +97,10 @@ describe('the package', () => {
 
   it('compiles each recipe of its page in the strictest mode, each under 30 lines', async () => {
     const page = await read('docs/browser-client.md')
-    const recipes = [...page.matchAll(/^## (React|Vue|Angular|Tests of your own)\n[\s\S]*?```(tsx?)\n([\s\S]*?)```/gm)]
-    expect(recipes.map(([, name]) => name)).toEqual(['React', 'Vue', 'Angular', 'Tests of your own'])
+    const recipes = [
+      ...page.matchAll(/^## (React|Vue|Angular|OAuth clients|Tests of your own)\n[\s\S]*?```(tsx?)\n([\s\S]*?)```/gm),
+    ]
+    expect(recipes.map(([, name]) => name)).toEqual(['React', 'Vue', 'Angular', 'OAuth clients', 'Tests of your own'])
     const installed = path.join(folder, 'node_modules/certificate-token-broker-client')
     await mkdir(installed, { recursive: true })
     await cp(path.join(root, 'browser-client/package.json'), path.join(installed, 'package.json'))
@@ -113,3 +142,8 @@ describe('the package', () => {
     expect((compiled as { stdout: string }).stdout).toBe('')
   })
 })
+
+/** A script element of the page, with the hash of this script. */
+function hashOf(file: string, script: string): RegExp {
+  return new RegExp(`/${file.replace('.', '\\.')}"\\s+integrity="${integrityOf(script).replaceAll(/[+/]/g, '\\$&')}"`)
+}

@@ -1,5 +1,6 @@
 /** The double that a team's own tests use in place of the library. */
 import { describe, expect, it } from 'vitest'
+import type { OAuthClient } from '../../browser-client/src/oauth.ts'
 import { createTestClient } from '../../browser-client/src/testing.ts'
 
 describe('the double of the browser library', () => {
@@ -45,5 +46,15 @@ describe('the double of the browser library', () => {
       { to: 'sign-out', options: {} },
     ])
     expect(client.getState()).toMatchObject({ status: 'signed-out', reason: 'signed-out-here' })
+  })
+
+  it('replaces the client of an OAuth front end too', async () => {
+    const client = createTestClient()
+    const inPlaceOfIt: OAuthClient = client
+    client.become({ name: 'Grace Hopper' })
+
+    expect(await inPlaceOfIt.getSession()).toMatchObject({ name: 'Grace Hopper' })
+    void inPlaceOfIt.signIn({ api: 'orders', prompt: 'none' })
+    expect(client.visits).toEqual([{ to: 'sign-in', options: { api: 'orders', prompt: 'none' } }])
   })
 })

@@ -45,6 +45,7 @@ const notForFrontEnds = [
   'logout/backchannel',
   '.well-known/jwks.json',
   'client.js',
+  'client-oauth.js',
   'health',
   'health/ready',
   'health/detail',
