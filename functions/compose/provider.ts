@@ -35,6 +35,7 @@ export function composeProvider(
       redirectUri: urlOf(settings.baseUrl, 'callback'),
       postLogoutRedirectUri: urlOf(settings.baseUrl, 'logoutDone'),
       responseMode: settings.provider.responseMode,
+      responseType: settings.provider.responseType,
       tokenEndpoint,
       network,
       clock,

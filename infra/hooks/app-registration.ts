@@ -141,6 +141,8 @@ export interface WantedRegistration {
   readonly baseUrl: string
   /** Redirect URIs of a broker on a developer's machine too. */
   readonly localCallback: boolean
+  /** True for the hybrid flow: Entra issues ID tokens at the authorization endpoint only where the registration allows it. */
+  readonly idTokens: boolean
   /** The certificate's public part, DER. */
   readonly certificate: Uint8Array | undefined
   /** Full scopes of all front ends. */
@@ -162,7 +164,11 @@ interface Access {
 }
 interface ApplicationProperties {
   readonly keyCredentials?: readonly KeyCredential[]
-  readonly web?: { readonly redirectUris?: readonly string[]; readonly logoutUrl?: string | null }
+  readonly web?: {
+    readonly redirectUris?: readonly string[]
+    readonly logoutUrl?: string | null
+    readonly implicitGrantSettings?: { readonly enableIdTokenIssuance?: boolean | null } | null
+  }
   readonly optionalClaims?: { readonly idToken?: readonly Claim[] } | null
   readonly api?: { readonly requestedAccessTokenVersion?: number | null } | null
   readonly appRoles?: readonly { readonly value?: string | null }[]
@@ -237,8 +243,16 @@ function changesOf(application: ApplicationProperties, wanted: Wanted): Record<s
   const kept = wanted.localCallback ? uris : uris.filter((uri) => !localUris.includes(uri))
   const allUris = [...new Set([...kept, ...wanted.redirectUris, ...(wanted.localCallback ? localUris : [])])]
   const logoutUrl = `${wanted.baseUrl}/logout/frontchannel`
-  if (allUris.join() !== uris.join() || application.web?.logoutUrl !== logoutUrl) {
-    changes['web'] = { ...application.web, redirectUris: allUris, logoutUrl }
+  const flow = application.web?.implicitGrantSettings
+  const lacksIdTokens = wanted.idTokens && flow?.enableIdTokenIssuance !== true
+  if (allUris.join() !== uris.join() || application.web?.logoutUrl !== logoutUrl || lacksIdTokens) {
+    const implicitGrantSettings = lacksIdTokens ? { ...flow, enableIdTokenIssuance: true } : flow
+    changes['web'] = {
+      ...application.web,
+      redirectUris: allUris,
+      logoutUrl,
+      ...(implicitGrantSettings ? { implicitGrantSettings } : {}),
+    }
   }
 
   const claims = application.optionalClaims?.idToken ?? []
@@ -368,7 +382,11 @@ async function printCommands(
   const file = path.join(projectFolder, relative)
   await mkdir(path.dirname(file), { recursive: true })
   const body = {
-    web: { redirectUris, logoutUrl: `${wanted.baseUrl}/logout/frontchannel` },
+    web: {
+      redirectUris,
+      logoutUrl: `${wanted.baseUrl}/logout/frontchannel`,
+      ...(wanted.idTokens ? { implicitGrantSettings: { enableIdTokenIssuance: true } } : {}),
+    },
     api: { requestedAccessTokenVersion: 2 },
     optionalClaims: { idToken: [{ name: 'login_hint' }, { name: 'sid' }] },
   }

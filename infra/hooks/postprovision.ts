@@ -8,9 +8,10 @@ import {
 } from '../../tools/certificate/create.ts'
 import type { CreateResult } from '../../tools/certificate/create.ts'
 import { checkVaultUrl } from '../../shared/settings/addresses.ts'
+import { declarations } from '../../shared/settings/declarations.ts'
 import { completeRegistration, isByHand, isOtherProvider } from './app-registration.ts'
 import { patienceOf } from './cloud.ts'
-import { readConfigurationOf } from './configuration.ts'
+import { readConfigurationOf, settingsOf } from './configuration.ts'
 import type { Configuration } from './configuration.schema.ts'
 import { subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'
@@ -49,6 +50,7 @@ export async function postprovision(context: HookContext): Promise<void> {
       certificateName: name,
       baseUrl,
       localCallback: isDevelopment(environment.get('AZURE_ENV_NAME') ?? ''),
+      idTokens: settingsOf(configuration)[declarations.responseType.name] === 'code id_token',
       certificate: newest.der,
       scopes: (configuration.frontEnds ?? []).flatMap(({ apis = [] }) => apis.flatMap(({ scopes }) => scopes)),
     })

@@ -43,6 +43,8 @@ export interface ProviderSettings {
   refuseRepeatedJti: boolean
   /** Sends `iss` in the response and announces it in the metadata, which Entra does not. RFC 9207. */
   announceIssuer: boolean
+  /** `enableIdTokenIssuance` of the applications: ID tokens of the authorization endpoint, for the hybrid flow. */
+  idTokenIssuance: boolean
   /** The accepted audience of a client assertion. */
   assertionAudience: 'token-endpoint' | 'issuer'
   /** The lifetime of an access token for an application with the capability `cp1`; 0 where it has none of its own. */
@@ -92,15 +94,18 @@ async function current<T>(list: Current<T> = []): Promise<readonly T[]> {
 }
 
 /** The application as oidc-provider knows it; its keys are those of the certificates registered right now. */
-export async function clientMetadata(client: RegisteredClient): Promise<ClientMetadata> {
+export async function clientMetadata(
+  client: RegisteredClient,
+  { idTokenIssuance }: Pick<ProviderSettings, 'idTokenIssuance'>,
+): Promise<ClientMetadata> {
   const byThumbprint = new Map((await currentCertificates(client)).map((found) => [found.fingerprint256, found]))
   return {
     client_id: client.clientId,
     client_name: client.name ?? client.clientId,
     redirect_uris: [...(await current(client.redirectUris))],
     post_logout_redirect_uris: [...(await current(client.postLogoutRedirectUris))],
-    grant_types: ['authorization_code', 'refresh_token'],
-    response_types: ['code'],
+    grant_types: ['authorization_code', 'refresh_token', ...(idTokenIssuance ? ['implicit'] : [])],
+    response_types: ['code', ...(idTokenIssuance ? (['code id_token'] as const) : [])],
     subject_type: 'pairwise',
     token_endpoint_auth_method: 'private_key_jwt',
     // The redirect URIs may have several hosts; the subject is made from the client id, so none is needed.
@@ -121,7 +126,7 @@ export function providerConfiguration(around: Surroundings): Configuration {
       long: { httpOnly: true, sameSite: 'lax' },
       short: { httpOnly: true, sameSite: 'lax' },
     },
-    responseTypes: ['code'],
+    responseTypes: ['code', 'code id_token'],
     subjectTypes: ['pairwise'],
     pairwiseIdentifier: (_ctx, accountId, client) => pairwiseSubject(tenantId, client.clientId, accountId),
     clientAuthMethods: ['private_key_jwt'],
@@ -145,9 +150,11 @@ export function providerConfiguration(around: Surroundings): Configuration {
       // Of `claims`; the interaction keeps parameters.
       auth_contexts: null,
     },
-    findAccount: (_ctx, id, token) => {
+    findAccount: (ctx, id, token) => {
       const person = directory.findEnabled(id)
-      const { sessionUid, grantId } = (token ?? {}) as { sessionUid?: string; grantId?: string }
+      // An ID token of the authorization endpoint has no token behind it, but the browser's session.
+      const session = ctx.oidc.session?.uid
+      const { sessionUid = session, grantId } = (token ?? {}) as { sessionUid?: string; grantId?: string }
       const acrs = store.contextsOf(grantId)
       const claims = () => ({
         sub: id,

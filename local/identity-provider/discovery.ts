@@ -11,7 +11,8 @@ export function discoveryDocument({ origin, paths, settings, tenantId }: Surroun
     response_modes_supported: ['query', 'fragment', 'form_post'],
     subject_types_supported: ['pairwise'],
     id_token_signing_alg_values_supported: ['RS256'],
-    response_types_supported: ['code'],
+    // As Entra lists them, whatever the registration of an application allows.
+    response_types_supported: ['code', 'id_token', 'code id_token', 'id_token token'],
     grant_types_supported: ['authorization_code', 'refresh_token'],
     code_challenge_methods_supported: ['S256'],
     scopes_supported: ['openid', 'profile', 'email', 'offline_access'],

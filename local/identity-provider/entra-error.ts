@@ -193,6 +193,12 @@ const kinds = {
     code: 65004,
     text: 'User declined to consent to access the app.',
   },
+  response_type_disabled: {
+    status: 400,
+    error: 'unsupported_response_type',
+    code: 700054,
+    text: "response_type 'id_token' is not enabled for the application.",
+  },
   tenant_unknown: { status: 400, error: 'invalid_tenant', code: 90002, text: 'Tenant not found.' },
   transport_insecure: {
     status: 400,
@@ -278,6 +284,7 @@ export interface ProviderFailure {
 
 const namesByDetail: readonly (readonly [RegExp, EntraErrorName])[] = [
   [/policy requires PKCE/, 'pkce_missing'],
+  [/response_type is not allowed/, 'response_type_disabled'],
   [/^authorization code already consumed/, 'code_redeemed'],
   [/^authorization code is expired/, 'code_expired'],
   [/code_verifier|code_challenge/, 'verifier_mismatch'],

@@ -86,6 +86,7 @@ const defaultSettings: ProviderSettings = {
   singleUseRefreshTokens: false,
   refuseRepeatedJti: false,
   announceIssuer: false,
+  idTokenIssuance: true,
   assertionAudience: 'token-endpoint',
   continuousAccessSeconds: 0,
 }
@@ -110,7 +111,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   const store = new GrantStore({
     findClient: async (clientId) => {
       const client = clients.find((candidate) => candidate.clientId === clientId)
-      return client && clientMetadata(client)
+      return client && clientMetadata(client, settings)
     },
     singleUseRefreshTokens: () => settings.singleUseRefreshTokens,
     refuseRepeatedJti: () => settings.refuseRepeatedJti,
@@ -146,6 +147,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     const provider = new Provider(origin, providerConfiguration(around))
     // Entra's paths hang below the origin, beside the issuer's own path and not under it.
     Object.assign(provider, { issuer })
+    allowLoopback(provider)
     mountRoutes(provider, routes)
     return provider.callback()
   }
@@ -183,5 +185,22 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     enablePerson: (username) => directory.setDisabled(person(username), false),
     revokeRefreshTokens: (username) => store.revokeRefreshTokens(person(username).objectId),
     close: () => server.close(),
+  }
+}
+
+interface ClientSchema {
+  readonly prototype: { invalidate: (this: unknown, message: string, code?: string) => void }
+}
+
+/**
+ * oidc-provider requires https for a client with the hybrid flow, since its response passes through the browser. The
+ * broker on a laptop is on http, on loopback. The documentation of oidc-provider describes this exception.
+ */
+export function allowLoopback(provider: Provider): void {
+  const { prototype } = (provider.Client as unknown as { readonly Schema: ClientSchema }).Schema
+  const { invalidate } = prototype
+  prototype.invalidate = function (message, code) {
+    if (code === 'implicit-force-https' || code === 'implicit-forbid-localhost') return
+    invalidate.call(this, message, code)
   }
 }

@@ -83,7 +83,7 @@ const tableOf = (): Readonly<Record<AadstsCause, Readonly<Record<number, string>
     650057: permissions,
     700022: scopes,
     700023: scopes,
-    700054: report,
+    700054: 'enable ID tokens for the app registration (enableIdTokenIssuance), or set Broker__ResponseType to code',
     900144: report,
     900382: 'set AzureAd__Instance to the login address of the tenant’s cloud',
     900432: 'set AzureAd__Instance to the login address of the tenant’s cloud',

@@ -113,7 +113,6 @@ function checkRelease(json: Json): void {
 
 function checkOffers(json: Json): void {
   const needed = {
-    response_types_supported: 'code',
     grant_types_supported: 'authorization_code',
     token_endpoint_auth_methods_supported: 'private_key_jwt',
     token_endpoint_auth_signing_alg_values_supported: 'RS256',

@@ -7,7 +7,7 @@ import { tokenIssuerOf } from './identity.ts'
 import type { Identity } from './identity.ts'
 import { readRegisteredClaims } from './registered-claims.ts'
 import type { RegisteredClaims } from './registered-claims.ts'
-import type { IdentityProvider, Json } from './provider.ts'
+import type { ExtraIdentity, IdentityProvider, Json, TokenOrigin } from './provider.ts'
 import { verifySignedToken } from './signed-token.ts'
 
 export interface IdTokenExpectations {
@@ -33,28 +33,14 @@ export async function checkIdToken(
   expected: IdTokenExpectations,
   { provider, clock }: { provider: IdentityProvider; clock: Clock },
 ): Promise<Identity> {
-  const { header, claims, algorithm, signatureBytes } = await verifySignedToken(
-    idToken,
-    'token endpoint',
+  const { claims, hashOf, extra } = await verifyIdToken(idToken, expected, {
     provider,
+    clock,
+    origin: 'token endpoint',
     refuse,
-  )
-  const now = clock() / 1000
-
-  if (isOfAnotherType(header.typ)) throw refuse('typ')
-  if (typeof claims.iss !== 'string' || !provider.profile.isTokenIssuer(claims.iss)) throw refuse('iss')
-  checkAudience(claims, expected.clientId, refuse)
-  if (claims.nonce !== expected.nonce) throw refuse('nonce')
-
-  if (!isTime(claims.exp) || claims.exp <= now - toleranceSeconds) throw refuse('exp')
-  if (!isTime(claims.iat) || claims.iat > now + toleranceSeconds || claims.iat < now - 86_400) throw refuse('iat')
-  if (claims.nbf !== undefined && (!isTime(claims.nbf) || claims.nbf > now + toleranceSeconds)) throw refuse('nbf')
-
-  if (!isText(claims.sub) || claims.sub.length > 255) throw refuse('sub')
-  const { tenantId, objectId, username } = provider.profile.readIdentity(claims, refuse)
-  if (claims.at_hash !== undefined && claims.at_hash !== tokenHash(expected.accessToken, algorithm, signatureBytes)) {
-    throw refuse('at_hash')
-  }
+  })
+  if (claims.at_hash !== undefined && claims.at_hash !== hashOf(expected.accessToken)) throw refuse('at_hash')
+  const { tenantId, objectId, username } = extra
 
   return {
     issuer: expected.issuer,
@@ -71,6 +57,47 @@ export async function checkIdToken(
     authenticatedAt: isTime(claims.auth_time) ? claims.auth_time : undefined,
     claims: expected.claimNames?.length ? readRegisteredClaims(claims, expected.claimNames) : undefined,
   } as Identity
+}
+
+export interface VerifiedIdToken {
+  readonly claims: Json & { readonly iss: string; readonly sub: string }
+  readonly extra: ExtraIdentity
+  /** The value of `at_hash` or `c_hash` for a token or code that came with this ID token. */
+  readonly hashOf: (text: string) => string
+}
+
+/**
+ * The checks that an ID token of either endpoint has to pass. OpenID Connect Core §3.1.3.7, §3.3.2.12.
+ *
+ * @param idToken untrusted
+ * @param refuse makes the error for the check that failed
+ * @throws the error of `refuse`, and BrokerError `provider_…` where no keys can be fetched
+ */
+export async function verifyIdToken(
+  idToken: string,
+  expected: Pick<IdTokenExpectations, 'clientId' | 'nonce'>,
+  by: { provider: IdentityProvider; clock: Clock; origin: TokenOrigin; refuse: (check: string) => Error },
+): Promise<VerifiedIdToken> {
+  const { provider, clock, origin, refuse } = by
+  const { header, claims, algorithm, signatureBytes } = await verifySignedToken(idToken, origin, provider, refuse)
+  const { iss, sub } = claims
+  const now = clock() / 1000
+
+  if (isOfAnotherType(header.typ)) throw refuse('typ')
+  if (typeof iss !== 'string' || !provider.profile.isTokenIssuer(iss)) throw refuse('iss')
+  checkAudience(claims, expected.clientId, refuse)
+  if (claims.nonce !== expected.nonce) throw refuse('nonce')
+
+  if (!isTime(claims.exp) || claims.exp <= now - toleranceSeconds) throw refuse('exp')
+  if (!isTime(claims.iat) || claims.iat > now + toleranceSeconds || claims.iat < now - 86_400) throw refuse('iat')
+  if (claims.nbf !== undefined && (!isTime(claims.nbf) || claims.nbf > now + toleranceSeconds)) throw refuse('nbf')
+
+  if (!isText(sub) || sub.length > 255) throw refuse('sub')
+  return {
+    claims: { ...claims, iss, sub },
+    extra: provider.profile.readIdentity(claims, refuse),
+    hashOf: (text) => tokenHash(text, algorithm, signatureBytes),
+  }
 }
 
 /**

@@ -9,11 +9,12 @@ import type { Clock } from '../async/deadline.ts'
 import { createKeptKeys, keep } from './kept-keys.ts'
 import { parseKeys } from './keys.ts'
 import type { SigningKey } from './keys.ts'
+import { checkResponseType } from './metadata.ts'
 import type { IdentityProvider, Json, ProviderMetadata, ProviderProfile } from './provider.ts'
 
 export interface IdentityProviderOptions extends Pick<
   IdentityProvider,
-  'clientId' | 'redirectUri' | 'postLogoutRedirectUri' | 'responseMode' | 'tokenEndpoint'
+  'clientId' | 'redirectUri' | 'postLogoutRedirectUri' | 'responseMode' | 'responseType' | 'tokenEndpoint'
 > {
   readonly profile: ProviderProfile
   readonly network: Network
@@ -34,8 +35,12 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     return json
   }
   const metadata = keep({
-    fetch: async (): Promise<ProviderMetadata> =>
-      profile.checkMetadata(await fetchJson(profile.metadataUrl, 'metadata')),
+    fetch: async (): Promise<ProviderMetadata> => {
+      const json = await fetchJson(profile.metadataUrl, 'metadata')
+      const checked = profile.checkMetadata(json)
+      checkResponseType(json, options.responseType)
+      return checked
+    },
     clock,
     onFault,
   })
@@ -54,6 +59,7 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     redirectUri: options.redirectUri,
     postLogoutRedirectUri: options.postLogoutRedirectUri,
     responseMode: options.responseMode,
+    responseType: options.responseType,
     tokenEndpoint: options.tokenEndpoint,
     metadata: metadata.get,
     keysFor: (kid, algorithm, issuer) => keys.keysFor(kid, algorithm, ownIssuer(issuer)),

@@ -2,7 +2,7 @@
 import { BrokerError } from '../errors/errors.ts'
 import { urlProblem } from '../settings/addresses.ts'
 import { isSupportedAlgorithm } from './algorithms.ts'
-import type { Json } from './provider.ts'
+import type { Json, ResponseType } from './provider.ts'
 
 /** OpenID Connect Discovery 1.0 §4: a slash at the end of the issuer is not doubled. */
 export function metadataUrlOf(issuer: string): string {
@@ -49,6 +49,17 @@ export function isAbsent(json: Json, name: string): boolean {
 export function checkIdTokenAlgorithms(json: Json): void {
   const offered = listOf(json, 'id_token_signing_alg_values_supported')
   if (offered && !offered.some(isSupportedAlgorithm)) throw unsuitable('ID tokens signed by an algorithm of the broker')
+}
+
+/**
+ * Refuses a provider that lists its response types and lacks the one of the setting, before any person is sent there.
+ * The order of the words in a type has no meaning (RFC 6749 §3.1.1).
+ */
+export function checkResponseType(json: Json, responseType: ResponseType): void {
+  const offered = listOf(json, 'response_types_supported')
+  const sorted = (type: string) => type.split(' ').sort().join(' ')
+  if (!offered || offered.some((type) => typeof type === 'string' && sorted(type) === responseType)) return
+  throw unsuitable(`response_type ${responseType}${responseType === 'code' ? '' : ' (Broker__ResponseType)'}`)
 }
 
 /** The most frequent mistake in the setting. */

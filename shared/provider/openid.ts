@@ -120,7 +120,6 @@ function readOptional(json: Json, name: string, endpoint: (name: string) => stri
  */
 function checkOffers(json: Json, { responseMode, assertionAlgorithm }: OpenIdSettings): void {
   const offers = (name: string, value: string) => listOf(json, name)?.includes(value) ?? true
-  if (!offers('response_types_supported', 'code')) throw unsuitable('response_type code')
   if (responseMode && !offers('response_modes_supported', responseMode)) {
     // Never another mode silently: with `query` the code appears in URLs and logs.
     throw unsuitable(`response_mode ${responseMode} (Broker__ResponseMode)`)

@@ -14,6 +14,9 @@ import type { TokenEndpoint } from './token-endpoint.ts'
 
 export type ResponseMode = 'form_post' | 'query'
 
+/** `code id_token` is the hybrid flow. OpenID Connect Core §3.3. */
+export type ResponseType = 'code' | 'code id_token'
+
 export type Json = Readonly<Record<string, unknown>>
 
 /** The members of the metadata that the broker uses, checked. OpenID Connect Discovery 1.0 §3, RFC 8414 §2. */
@@ -137,9 +140,9 @@ export interface ProviderProfile {
 
 /**
  * The way a signed token came. A token of the token endpoint came by TLS from the provider; a logout token is not
- * authenticated, so its unknown key ids must not use up the key fetches of sign-ins.
+ * authenticated, and a browser may send any token, so their unknown key ids must not use up the key fetches of sign-ins.
  */
-export type TokenOrigin = 'token endpoint' | 'anybody'
+export type TokenOrigin = 'token endpoint' | 'browser' | 'anybody'
 
 /** One provider as the flows use it. */
 export interface IdentityProvider {
@@ -150,6 +153,7 @@ export interface IdentityProvider {
   readonly redirectUri: string
   readonly postLogoutRedirectUri: string
   readonly responseMode: ResponseMode
+  readonly responseType: ResponseType
   /**
    * @throws {BrokerError} `provider_unavailable`, `provider_answer_invalid`, `provider_metadata_untrusted`,
    *   `provider_unsuitable`; none of them while a document is kept

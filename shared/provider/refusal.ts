@@ -69,7 +69,10 @@ const knownErrors = new Set([
   'invalid_request',
 ])
 
-/** @returns `sign_in_cancelled`, `sign_in_expired`, `provider_unavailable`, `login_required`, `provider_refused` */
+/**
+ * @returns `sign_in_cancelled`, `sign_in_expired`, `provider_unavailable`, `app_registration_invalid`, `login_required`,
+ *   `provider_refused`
+ */
 export function readAuthorizationRefusal({ error, subError, description }: AuthorizationRefusal): BrokerError {
   // RFC 6749 §4.1.2.1: the person or the provider denied the request. Most providers do not distinguish the two.
   if (error === 'access_denied' && (subError === undefined || subError === 'cancel')) {
@@ -80,6 +83,10 @@ export function readAuthorizationRefusal({ error, subError, description }: Autho
     return new BrokerError('sign_in_expired', { detail: description })
   }
   if (error === 'temporarily_unavailable' || error === 'server_error') return new BrokerError('provider_unavailable')
+  // RFC 6749 §4.1.2.1: the client may not request this response, or the provider has none of this type.
+  if (error === 'unauthorized_client' || error === 'unsupported_response_type') {
+    return new BrokerError('app_registration_invalid', { detail: error })
+  }
   if (error === 'login_required') return new BrokerError('login_required', { detail: error })
   return new BrokerError('provider_refused', { detail: knownErrors.has(error) ? error : 'another error' })
 }

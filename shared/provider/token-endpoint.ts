@@ -6,7 +6,10 @@ declare const checked: unique symbol
 
 declare const taken: unique symbol
 
-/** A code whose response belongs to the sign-in that this browser began. */
+/**
+ * A code whose response belongs to the sign-in that this browser began; with the hybrid flow, the ID token that came with
+ * it was checked too.
+ */
 export type CheckedCode = string & { readonly [checked]: true }
 
 /** A checked code whose state is used up: no other request redeems it. */

@@ -285,6 +285,16 @@ export const declarations = {
     local: 'form_post',
     schema: oneOf(['form_post', 'query']),
   }),
+  responseType: declare({
+    name: 'Broker__ResponseType',
+    section: 'Identity provider',
+    sentence:
+      'The response that the provider sends to /callback. code id_token is the hybrid flow: an ID token comes with the code, is checked before the code is redeemed, and has to match the ID token of the token endpoint. It requires form_post. docs/providers.md says when it gains something.',
+    bounds: '`code` or `code id_token`',
+    default: 'code',
+    local: 'code',
+    schema: oneOf(['code', 'code id_token']),
+  }),
   additionalHosts: declare({
     name: 'Broker__AdditionalHosts',
     section: 'Broker',

@@ -17,6 +17,7 @@ export function reportRelations(values: MaybeValues, texts: SetTexts, report: Se
   reportAdfs(values, texts, report)
   if (isForEntra(texts)) reportTenants(values, texts, report)
   else reportTenantsOfFrontEnds(values.frontEnds ?? [], [], report)
+  reportResponseType(values, report)
   reportTelemetry(values, report)
   reportClouds(values, texts, report)
   reportTimes(values, report)
@@ -61,6 +62,15 @@ function reportAdfs(values: MaybeValues, texts: SetTexts, report: SettingsReport
       fix: 'Delete it: AD FS issues refresh tokens by the policy of the application.',
     })
   }
+}
+
+/** OAuth 2.0 Multiple Response Type Encoding Practices §5: no query for a response with a token. A fragment reaches no server. */
+function reportResponseType({ responseType, responseMode }: MaybeValues, report: SettingsReport): void {
+  if (responseType !== 'code id_token' || responseMode === undefined || responseMode === 'form_post') return
+  report.refuse(declarations.responseMode.name, {
+    problem: `is ${responseMode}, but ${declarations.responseType.name} is ${responseType}`,
+    fix: 'Write form_post: an ID token must not appear in a URL.',
+  })
 }
 
 /** An authority for many tenants admits every organization, so the settings have to say which. */

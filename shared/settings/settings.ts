@@ -85,6 +85,7 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
       manyTenants: manyTenantsOf(values),
       /** undefined: yes for one tenant, no for many. */
       allowGuests: values.allowGuests,
+      responseType: values.responseType,
       /** undefined: as in the provider's metadata. */
       offlineAccess: values.offlineAccess,
       /** True where the tenant has signing keys for this application alone; undefined counts as false. */

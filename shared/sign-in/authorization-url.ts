@@ -14,7 +14,7 @@ export function authorizationUrl(
   const url = new URL(metadata.authorizationEndpoint)
   const parameters: Readonly<Record<string, string | undefined>> = {
     client_id: transaction.clientId,
-    response_type: 'code',
+    response_type: transaction.responseType ?? 'code',
     redirect_uri: redirectUri,
     response_mode: transaction.responseMode,
     scope: transaction.scopes.join(' '),

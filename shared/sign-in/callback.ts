@@ -1,13 +1,16 @@
 /**
- * Checks the identity provider's response before the code is redeemed. RFC 6749 §4.1.2, RFC 9207 §2.4.
+ * Checks the identity provider's response before the code is redeemed. RFC 6749 §4.1.2, RFC 9207 §2.4; front-channel.ts has
+ * the check of the hybrid flow.
  * The order of the checks is the security, so the types enforce it: a code that was not checked cannot be used up, and
  * a code that was not used up cannot be redeemed.
  */
 import { hash } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
-import type { ProviderProfile, ResponseMode } from '../provider/provider.ts'
+import type { Clock } from '../async/deadline.ts'
+import type { IdentityProvider, ProviderProfile, ResponseMode } from '../provider/provider.ts'
 import type { CheckedCode, TakenCode } from '../provider/token-endpoint.ts'
 import type { Store } from '../store/store.ts'
+import type { FrontChannelToken } from './front-channel.ts'
 import { frontEndIdOf } from './transaction.ts'
 import type { CurrentTransaction } from './transaction.ts'
 
@@ -15,6 +18,10 @@ import type { CurrentTransaction } from './transaction.ts'
 export interface CallbackAnswer {
   readonly state: string
   readonly code: string | undefined
+  /** Read only where the transaction requested one: the hybrid flow. */
+  readonly idToken: string | undefined
+  /** True where the response has an access token, which no flow of the broker requests. */
+  readonly hasAccessToken: boolean
   readonly issuer: string | undefined
   readonly error: string | undefined
   readonly subError: string | undefined
@@ -54,6 +61,8 @@ export function parseCallback(fields: URLSearchParams, responseMode: ResponseMod
   return {
     state,
     code: read('code'),
+    idToken: fields.get('id_token') ?? undefined,
+    hasAccessToken: fields.has('access_token'),
     issuer: read('iss'),
     error: read('error'),
     subError: read('error_subcode'),
@@ -63,15 +72,46 @@ export function parseCallback(fields: URLSearchParams, responseMode: ResponseMod
   }
 }
 
+declare const answered: unique symbol
+
+/** A code whose response agrees with the transaction. The hybrid flow has a further check before it counts as checked. */
+export type AnsweredCode = string & { readonly [answered]: true }
+
+/** The response, checked. */
+export interface CheckedAnswer {
+  readonly code: CheckedCode
+  /** undefined where the transaction requested a code alone. */
+  readonly frontChannel: FrontChannelToken | undefined
+}
+
 /**
+ * All checks before the code is redeemed.
+ *
  * @param transaction the one that the answer's state opened
+ * @throws {BrokerError} as `checkAnswer`; with the hybrid flow also `id_token_refused`, and `provider_…` where no keys can
+ *   be fetched
+ */
+export async function checkResponse(
+  answer: CallbackAnswer,
+  transaction: CurrentTransaction,
+  parts: { readonly provider: IdentityProvider; readonly clock: Clock },
+): Promise<CheckedAnswer> {
+  const code = checkAnswer(answer, transaction, parts.provider.profile)
+  if (transaction.responseType === undefined) return { code: code as string as CheckedCode, frontChannel: undefined }
+  const { checkFrontChannel } = await import('./front-channel.ts')
+  const { idToken, hasAccessToken } = answer
+  const frontChannel = await checkFrontChannel({ code, idToken, hasAccessToken }, transaction, parts)
+  return { code: code as string as CheckedCode, frontChannel }
+}
+
+/**
  * @throws {BrokerError} `answer_invalid`, `issuer_mismatch`, `sign_in_cancelled`, `provider_refused`
  */
 export function checkAnswer(
   answer: CallbackAnswer,
   transaction: CurrentTransaction,
   profile: Pick<ProviderProfile, 'readAuthorizationRefusal' | 'isTokenIssuer'>,
-): CheckedCode {
+): AnsweredCode {
   // A provider responds by the requested mode; a response by another mode was forwarded by an attacker.
   if (answer.responseMode !== transaction.responseMode)
     throw new BrokerError('answer_invalid', { detail: 'response_mode' })
@@ -85,7 +125,7 @@ export function checkAnswer(
   if (error !== undefined) throw profile.readAuthorizationRefusal({ error, subError, description, uri })
 
   if (answer.code === undefined) throw new BrokerError('answer_invalid', { detail: 'no code' })
-  return answer.code as CheckedCode
+  return answer.code as AnsweredCode
 }
 
 /** @param profile of the transaction's provider: one for many tenants responds in the name of the person's tenant */

@@ -25,8 +25,8 @@ import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import { authorizationUrl } from './authorization-url.ts'
 import { apiScopesOf } from '../front-ends/scopes.ts'
-import { checkAnswer, takeCode } from './callback.ts'
-import type { CallbackAnswer } from './callback.ts'
+import { checkResponse, takeCode } from './callback.ts'
+import type { CallbackAnswer, CheckedAnswer } from './callback.ts'
 import type { TakenCode } from '../provider/token-endpoint.ts'
 import { checkReturnUrl } from '../front-ends/return-url.ts'
 import { checkIdToken } from '../provider/id-token.ts'
@@ -118,6 +118,7 @@ export function createSignIn(options: SignInOptions): SignIn {
     taken: TakenCode,
     transaction: CurrentTransaction,
     provider: IdentityProvider,
+    frontChannel: CheckedAnswer['frontChannel'],
   ): Promise<{ identity: Identity; redeemed: RedeemedCode }> => {
     const redeemed = await (await provider.tokenEndpoint()).redeemCode(taken, transaction)
     const checked = await checkIdToken(
@@ -131,6 +132,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       },
       { provider, clock },
     )
+    frontChannel?.checkSame(redeemed.idToken)
     const { onFault } = options
     const identity = await addDisplayNames(checked, redeemed.accessToken, { provider, onFault })
     return { identity, redeemed }
@@ -195,6 +197,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       frontEndId: frontEnd.id,
       returnUrl,
       responseMode: provider.responseMode,
+      ...(provider.responseType === 'code' ? {} : { responseType: provider.responseType }),
       scopes: metadata.offlineAccess ? scopes : scopes.filter((scope) => scope !== 'offline_access'),
       ...(client ? { client } : {}),
       replaces: client ? undefined : sessions.keyOf(frontEnd.id, cookies)?.rowKey,
@@ -271,7 +274,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       try {
         const current = checkTransaction(transaction, { frontEnds, lifetimeSeconds, clock })
         const provider = providers.get(current.issuer)
-        const code = checkAnswer(answer, current, provider.profile)
+        const { code, frontChannel } = await checkResponse(answer, current, { provider, clock })
         const taken = await takeCode(code, current, { store: options.store, lifetimeSeconds })
         step.end(taken ? undefined : 'repeated')
         if (!taken) {
@@ -281,7 +284,7 @@ export function createSignIn(options: SignInOptions): SignIn {
           return { redirectTo: clientAnswer(transaction, cameBefore) ?? returnUrl, cookies: [] }
         }
         step = flowEvents.begin('redeemed', about)
-        const { identity, redeemed } = await redeem(taken, current, provider)
+        const { identity, redeemed } = await redeem(taken, current, provider, frontChannel)
         await checkTenant(identity, frontEnds.find(frontEndId), options.tenants)
         checkAuthenticationAge(identity, current)
         checkClaimConditions(identity, current.client?.claims)

@@ -13,7 +13,7 @@ import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
 import { randomText } from '../crypto/pkce.ts'
 import { mostTokenCharacters, openToken, sealToken } from '../crypto/sealed-token.ts'
-import type { ResponseMode } from '../provider/provider.ts'
+import type { ResponseMode, ResponseType } from '../provider/provider.ts'
 import type { RowKey } from '../store/store.ts'
 import type { Clock } from '../async/deadline.ts'
 
@@ -28,6 +28,8 @@ export interface Transaction {
   readonly frontEndId: string
   readonly returnUrl: string
   readonly responseMode: ResponseMode
+  /** Only with the hybrid flow; left out for `code`. */
+  readonly responseType?: Exclude<ResponseType, 'code'>
   readonly scopes: readonly string[]
   /** OAuth clients: what the answer to the client needs. */
   readonly client?: ClientRequest

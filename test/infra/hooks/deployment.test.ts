@@ -345,6 +345,18 @@ describe('a deployment', () => {
     await there.remove()
   })
 
+  it('allows ID tokens in the registration for the hybrid flow alone', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    const properties = () => azure.directory.properties.get(azure.graph.applications.all[0]!.id) as { web?: object }
+    expect(properties().web).not.toHaveProperty('implicitGrantSettings')
+
+    await here.configure({ settings: { Broker__ResponseType: 'code id_token' } })
+    await here.azd('provision')
+
+    expect(properties().web).toMatchObject({ implicitGrantSettings: { enableIdTokenIssuance: true } })
+  })
+
   it('keeps the keys, addresses, claims and roles that others added to the registration', async () => {
     const { azure, here } = shop
     await here.azd('up')

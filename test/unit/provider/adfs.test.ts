@@ -100,7 +100,6 @@ describe('the metadata of AD FS', () => {
   })
 
   it.each([
-    ['response_types_supported', ['id_token']],
     ['token_endpoint_auth_methods_supported', ['client_secret_post']],
     ['token_endpoint_auth_signing_alg_values_supported', ['ES256']],
     ['id_token_signing_alg_values_supported', ['HS256']],

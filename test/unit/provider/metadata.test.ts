@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { entraProfile } from '../../../shared/provider/entra.ts'
+import { checkResponseType } from '../../../shared/provider/metadata.ts'
 import { openIdProfile } from '../../../shared/provider/openid.ts'
 import type { OpenIdSettings } from '../../../shared/provider/openid.ts'
 
@@ -148,7 +149,6 @@ describe('metadata of another provider than Entra', () => {
   )
 
   it.each<[string, object, string]>([
-    ['codes', { response_types_supported: ['id_token'] }, 'response_type code'],
     ['the authorization code grant', { grant_types_supported: ['implicit'] }, 'authorization_code'],
     ['PKCE by S256', { code_challenge_methods_supported: ['plain'] }, 'PKCE by S256'],
     ['private_key_jwt', { token_endpoint_auth_methods_supported: ['client_secret_basic'] }, 'private_key_jwt'],
@@ -178,5 +178,35 @@ describe('metadata of another provider than Entra', () => {
     expect(() => check({ [name]: ['PS256'] }, { assertionAlgorithm: 'RS256' })).toThrow(
       expect.objectContaining({ code: 'provider_unsuitable' }),
     )
+  })
+})
+
+describe('the response types of a provider', () => {
+  const types = (...response_types_supported: readonly unknown[]) => ({ response_types_supported })
+
+  it.each<[object, 'code' | 'code id_token']>([
+    [types('id_token'), 'code'],
+    [types('code id_token'), 'code'],
+    [types('code', 'id_token', 'id_token token'), 'code id_token'],
+    [types('code id_token token'), 'code id_token'],
+    [types('code', 7, null), 'code id_token'],
+  ])('%j lack %s', (json, responseType) => {
+    expect(() => checkResponseType({ ...json }, responseType)).toThrow(
+      expect.objectContaining({
+        code: 'provider_unsuitable',
+        detail: expect.stringContaining(`response_type ${responseType}`) as string,
+      }),
+    )
+  })
+
+  it.each<[object, 'code' | 'code id_token']>([
+    [types('code', 'id_token'), 'code'],
+    [types('code', 'code id_token'), 'code id_token'],
+    [types('id_token code'), 'code id_token'],
+    // A list that is left out, or empty, proves no lack.
+    [{}, 'code id_token'],
+    [types(), 'code id_token'],
+  ])('%j have %s', (json, responseType) => {
+    expect(() => checkResponseType({ ...json }, responseType)).not.toThrow()
   })
 })

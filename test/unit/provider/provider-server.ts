@@ -42,6 +42,7 @@ export function openProvider(
     redirectUri: 'http://localhost:7071/callback',
     postLogoutRedirectUri: 'http://localhost:7071/logout/done',
     responseMode: 'form_post',
+    responseType: 'code',
     tokenEndpoint: () => Promise.reject(new Error('This test has no token endpoint.')),
     clock: Date.now,
     onFault: () => undefined,

@@ -18,6 +18,7 @@ describe('another provider', () => {
       applicationObjectId: undefined,
       graphUrl: undefined,
       responseMode: 'form_post',
+      responseType: 'code',
       offlineAccess: undefined,
     })
     expect(settings.credential).toMatchObject({

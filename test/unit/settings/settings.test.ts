@@ -17,6 +17,7 @@ describe('settings', () => {
         clientId: environment.AzureAd__ClientId,
         graphUrl: 'https://graph.microsoft.com',
         responseMode: 'form_post',
+        responseType: 'code',
       },
       credential: {
         vaultUrl: 'https://contoso-signin.vault.azure.net',
@@ -520,4 +521,28 @@ describe('names', () => {
   ])('of paths that are fixed are accepted with the fixed path: %s', (name, value) =>
     expect(() => settingsWith({ [name]: value })).not.toThrow(),
   )
+})
+
+describe('the response type', () => {
+  const hybrid = { Broker__ResponseType: 'code id_token' }
+
+  it('is code, or by setting the hybrid flow', () => {
+    expect(settingsWith().provider.responseType).toBe('code')
+    expect(settingsWith(hybrid).provider.responseType).toBe('code id_token')
+    expect(settingsWith({ ...hybrid, Broker__ResponseMode: 'form_post' }).provider.responseMode).toBe('form_post')
+  })
+
+  it.each(['id_token', 'code token', 'code id_token token', 'id_token code', 'token', 'none'])(
+    'is never %s: the broker requests no token in the front channel but the ID token beside a code',
+    (value) => {
+      expect(refusalsOf({ Broker__ResponseType: value })).toEqual(['Broker__ResponseType is not an accepted value'])
+    },
+  )
+
+  it('of the hybrid flow requires form_post', () => {
+    expect(refusalsOf({ ...hybrid, Broker__ResponseMode: 'query' })).toEqual([
+      'Broker__ResponseMode is query, but Broker__ResponseType is code id_token',
+    ])
+    expect(() => settingsWith({ Broker__ResponseMode: 'query' })).not.toThrow()
+  })
 })

@@ -105,6 +105,15 @@ describe('the authorization URL', () => {
     expect(url.href).not.toContain('our-verifier')
   })
 
+  it('requests a code, and an ID token beside it with the hybrid flow', () => {
+    const hybrid = { ...transaction, responseType: 'code id_token' } as const
+
+    expect(urlOf({}).searchParams.get('response_type')).toBe('code')
+    const url = new URL(authorizationUrl(metadata, hybrid, redirectUri, checkHints({}, shop)))
+    expect(url.searchParams.get('response_type')).toBe('code id_token')
+    expect(url.searchParams.get('response_mode')).toBe('form_post')
+  })
+
   it('has the challenge of RFC 7636, appendix B', () => {
     expect(codeChallengeOf('dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk')).toBe(
       'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',

@@ -34,6 +34,8 @@ function transaction(more: Partial<CurrentTransaction> = {}): CurrentTransaction
 const answer: CallbackAnswer = {
   state: 's',
   code: 'a code',
+  idToken: undefined,
+  hasAccessToken: false,
   issuer,
   error: undefined,
   subError: undefined,
@@ -58,6 +60,8 @@ describe('the fields of an answer', () => {
     expect(parseCallback(new URLSearchParams(fields), 'query')).toEqual({
       state: 's',
       code: 'c',
+      idToken: undefined,
+      hasAccessToken: false,
       issuer,
       error: 'e',
       subError: 'u',

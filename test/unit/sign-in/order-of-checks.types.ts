@@ -4,7 +4,7 @@
  */
 import type { CallbackAnswer } from '../../../shared/sign-in/callback.ts'
 import type { CheckedCode, TakenCode } from '../../../shared/provider/token-endpoint.ts'
-import { checkAnswer, takeCode } from '../../../shared/sign-in/callback.ts'
+import { checkAnswer, checkResponse, takeCode } from '../../../shared/sign-in/callback.ts'
 import type { IdTokenExpectations } from '../../../shared/provider/id-token.ts'
 import type { Identity } from '../../../shared/provider/identity.ts'
 import { checkIdToken } from '../../../shared/provider/id-token.ts'
@@ -27,8 +27,8 @@ export interface Parts {
 
 export async function inOrder(parts: Parts): Promise<void> {
   const { answer, current, endpoint, sessions, store, provider, expected } = parts
-  const checked: CheckedCode = checkAnswer(answer, current, provider.profile)
-  const taken: TakenCode | undefined = await takeCode(checked, current, { store, lifetimeSeconds: 900 })
+  const { code }: { code: CheckedCode } = await checkResponse(answer, current, { provider, clock: Date.now })
+  const taken: TakenCode | undefined = await takeCode(code, current, { store, lifetimeSeconds: 900 })
   if (!taken) return
   const redeemed: RedeemedCode = await endpoint.redeemCode(taken, current)
   const identity: Identity = await checkIdToken(redeemed.idToken, expected, { provider, clock: Date.now })
@@ -39,6 +39,8 @@ export async function outOfOrder(parts: Parts, checked: CheckedCode): Promise<vo
   const { answer, opened, current, endpoint, sessions, store } = parts
   // @ts-expect-error -- a transaction whose age and front end were not checked
   checkAnswer(answer, opened, parts.provider.profile)
+  // @ts-expect-error -- a code of the hybrid flow whose ID token was not checked
+  await takeCode(checkAnswer(answer, current, parts.provider.profile), current, { store, lifetimeSeconds: 900 })
   // @ts-expect-error -- a code straight from the answer
   await takeCode(answer.code, current, { store, lifetimeSeconds: 900 })
   // @ts-expect-error -- a code whose state was not used up

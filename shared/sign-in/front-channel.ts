@@ -1,0 +1,85 @@
+/**
+ * The hybrid flow `code id_token`: checks the ID token that comes with the code, before the code is redeemed, and compares
+ * it with the ID token of the token endpoint. OpenID Connect Core §3.3.2.9 to §3.3.3.6.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import type { Clock } from '../async/deadline.ts'
+import { BrokerError } from '../errors/errors.ts'
+import { verifyIdToken } from '../provider/id-token.ts'
+import type { IdentityProvider, Json } from '../provider/provider.ts'
+import { readClaims } from '../provider/signed-token.ts'
+
+/** The ID token of the authorization response, verified. */
+export interface FrontChannelToken {
+  /**
+   * §3.3.3.6: `iss` and `sub` are the same in both ID tokens, and so is each claim that both have.
+   *
+   * @param idToken of the token endpoint, which `checkIdToken` has verified
+   * @throws {BrokerError} `id_token_refused` with the name of the claim that differs
+   */
+  checkSame(idToken: string): void
+}
+
+/**
+ * Claims about a token and not about the person or the sign-in: two tokens of one sign-in have different values. `nonce`,
+ * `aud` and `azp` were checked in each token; Entra ID adds `aio`, `rh` and `uti`, AD FS the seconds until a password
+ * expires.
+ */
+const ofOneToken: ReadonlySet<string> = new Set([
+  ...['exp', 'iat', 'nbf', 'jti', 'nonce', 'aud', 'azp', 'at_hash', 'c_hash', 's_hash'],
+  ...['aio', 'rh', 'uti', 'pwd_exp'],
+])
+
+/** The fields of the response; untrusted, since a browser sent them. */
+export interface HybridFields {
+  readonly code: string
+  readonly idToken: string | undefined
+  readonly hasAccessToken: boolean
+}
+
+/** The values of the authorization request that the ID token has to repeat. */
+export interface HybridRequest {
+  readonly clientId: string
+  readonly nonce: string
+  readonly state: string
+}
+
+/**
+ * @throws {BrokerError} `answer_invalid` where the fields are not those of this response type; `id_token_refused`;
+ *   `provider_…` where no keys can be fetched
+ */
+export async function checkFrontChannel(
+  { code, idToken, hasAccessToken }: HybridFields,
+  { clientId, nonce, state }: HybridRequest,
+  { provider, clock }: { readonly provider: IdentityProvider; readonly clock: Clock },
+): Promise<FrontChannelToken> {
+  // Not requested: a response of another type, or one that was changed on its way. The broker never reads the token.
+  if (hasAccessToken) throw new BrokerError('answer_invalid', { detail: 'access_token' })
+  if (idToken === undefined) throw new BrokerError('answer_invalid', { detail: 'no id_token' })
+
+  const by = { provider, clock, origin: 'browser', refuse } as const
+  const { claims, hashOf } = await verifyIdToken(idToken, { clientId, nonce }, by)
+  // §3.3.2.11 requires c_hash with this response type: without it, another code could take the place of this one.
+  if (claims.c_hash !== hashOf(code)) throw refuse('c_hash')
+  if (claims.s_hash !== undefined && claims.s_hash !== hashOf(state)) throw refuse('s_hash')
+  return { checkSame: (other) => checkSame(claims, readClaims(other) ?? {}) }
+}
+
+function checkSame(front: Json, back: Json): void {
+  if (back.iss !== front.iss) throw refuse('iss differs')
+  if (back.sub !== front.sub) throw refuse('sub differs')
+  const differing = Object.keys(front).find(
+    (name) => name in back && !ofOneToken.has(name) && !isDeepStrictEqual(ordered(front[name]), ordered(back[name])),
+  )
+  if (differing !== undefined) throw refuse(`${/^[\w.:/-]{1,60}$/.test(differing) ? differing : 'a claim'} differs`)
+}
+
+/** The order of a list such as `groups` or `amr` has no meaning. */
+function ordered(value: unknown): unknown {
+  if (!Array.isArray(value)) return value
+  return value.map((one: unknown) => JSON.stringify(one)).sort()
+}
+
+function refuse(check: string): BrokerError {
+  return new BrokerError('id_token_refused', { detail: `front channel: ${check}` })
+}
