@@ -10,7 +10,7 @@ export const callbackByPost =
   ({ signIn }: Pick<Broker, 'signIn'>): Handle =>
   async (request) => {
     if (parseQuery(request).size > 0) throw new BrokerError('answer_invalid', { detail: 'body and query' })
-    const answer = parseCallback(await readForm(request), 'form_post')
+    const answer = parseCallback(await readForm(request), 'form_post', request.params?.provider)
     const { redirectTo, cookies } = await signIn.complete(answer, cookiesOf(request))
     return goTo(redirectTo, cookies)
   }
@@ -18,7 +18,7 @@ export const callbackByPost =
 export const callbackByGet =
   ({ signIn }: Pick<Broker, 'signIn'>): Handle =>
   async (request) => {
-    const answer = parseCallback(parseQuery(request), 'query')
+    const answer = parseCallback(parseQuery(request), 'query', request.params?.provider)
     const { redirectTo, cookies } = await signIn.complete(answer, cookiesOf(request))
     return goTo(redirectTo, cookies)
   }

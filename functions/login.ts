@@ -14,7 +14,9 @@ export const login =
       // Older browsers do not send the header.
       isNavigation: (request.headers.get('sec-fetch-dest') ?? 'document') === 'document',
     })
-    return seeOther(begun.authorizationUrl, begun.cookies)
+    if ('authorizationUrl' in begun) return seeOther(begun.authorizationUrl, begun.cookies)
+    const { providerPage } = await import('../shared/http/provider-page.ts')
+    return providerPage(begun.choices)
   }
 
 /** HEAD starts no sign-in. */

@@ -26,6 +26,7 @@ export const session =
     const claims = shownClaims(identity.claims, frontEnd.claims)
     return json(200, {
       subject: subjectOf(identity),
+      provider: identity.provider,
       object_id: identity.objectId,
       tenant_id: identity.tenantId,
       name: identity.name,

@@ -9,7 +9,12 @@ import { clientPage, generatedModule } from './browser-client.ts'
 import { publishedEnvironmentSchema } from './generated-environment.ts'
 import { errorsPage } from './generated-errors.ts'
 import { openApi } from './openapi/document.ts'
-import { exampleSettings, publishedFrontEndsSchema, settingsPage } from './generated-settings.ts'
+import {
+  exampleSettings,
+  publishedFrontEndsSchema,
+  publishedProvidersSchema,
+  settingsPage,
+} from './generated-settings.ts'
 
 export interface GeneratedFile {
   /** From the root of the project. */
@@ -22,6 +27,7 @@ export const generatedFiles: readonly GeneratedFile[] = [
   { path: 'local.settings.example.json', content: exampleSettings },
   { path: 'docs/settings.md', content: settingsPage },
   { path: 'docs/front-ends.schema.json', content: publishedFrontEndsSchema },
+  { path: 'docs/providers.schema.json', content: publishedProvidersSchema },
   { path: 'docs/environment.schema.json', content: publishedEnvironmentSchema },
   { path: 'docs/errors.md', content: errorsPage },
   { path: 'docs/openapi.json', content: openApi },

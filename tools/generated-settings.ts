@@ -4,7 +4,14 @@ import { clouds } from '../shared/settings/clouds.ts'
 import { allDeclarations, declarations, sections } from '../shared/settings/declarations.ts'
 import type { Declaration } from '../shared/settings/declarations.ts'
 import { frontEndsSchema } from '../shared/settings/front-ends.schema.ts'
-import { frontEndMember, otherSourceTypes, secondCredential, usualNames } from '../shared/settings/names.ts'
+import {
+  frontEndMember,
+  otherSourceTypes,
+  providerMember,
+  secondCredential,
+  usualNames,
+} from '../shared/settings/names.ts'
+import { providersSchema } from '../shared/settings/providers.schema.ts'
 import { localDefaults } from '../local/local-defaults.ts'
 import { table } from './markdown-table.ts'
 
@@ -16,6 +23,11 @@ export function exampleSettings(): string {
 /** docs/front-ends.schema.json: JSON Schema 2020-12 of Broker__FrontEnds. */
 export function publishedFrontEndsSchema(): string {
   return JSON.stringify(z.toJSONSchema(frontEndsSchema, { target: 'draft-2020-12', io: 'input' }))
+}
+
+/** docs/providers.schema.json: JSON Schema 2020-12 of Broker__Providers. */
+export function publishedProvidersSchema(): string {
+  return JSON.stringify(z.toJSONSchema(providersSchema(), { target: 'draft-2020-12', io: 'input' }))
 }
 
 /** docs/settings.md. */
@@ -37,12 +49,24 @@ ${sections.map(section).join('\n\n')}
 \`${declarations.frontEnds.name}\` is one JSON array; [front-ends.schema.json](front-ends.schema.json) is its JSON Schema, with which an editor or a pipeline can check it.
 
 \`\`\`json
-${JSON.stringify(frontEndsExample(), null, 2)}
+${JSON.stringify(exampleOf(frontEndsSchema), null, 2)}
 \`\`\`
 
-${membersTable()}
+${membersTable(frontEndsSchema)}
 
 Ids are unique; two front ends may share an origin. A member that is not in the table is refused.
+
+## Providers
+
+\`${declarations.providers.name}\` is one JSON array; [providers.schema.json](providers.schema.json) is its JSON Schema. It names the identity providers beside the primary one, which the settings above describe. [Identity providers](providers.md#more-than-one-provider) explains how one of them is chosen.
+
+\`\`\`json
+${JSON.stringify(exampleOf(providersSchema()), null, 2)}
+\`\`\`
+
+${membersTable(providersSchema())}
+
+Ids, issuers and domains are unique. A member that is not in the table, or that belongs to another kind, is refused.
 
 ## Clouds and hosts
 
@@ -81,6 +105,7 @@ ${table(
     ...otherSourceTypes.map(({ name, problem, fix }) => [`\`SourceType\` = \`${name}\``, problem, fix]),
     ['`AzureAd__ClientCredentials__1__…`', secondCredential.problem, secondCredential.fix],
     ['`Broker__FrontEnds__0__…`', frontEndMember.problem, frontEndMember.fix],
+    ['`Broker__Providers__0__…`', providerMember.problem, providerMember.fix],
   ],
 )}
 
@@ -136,13 +161,13 @@ function defaultOf(declaration: Declaration): string {
   return declaration.about === undefined ? '**required**' : `**required** for ${declaration.about}`
 }
 
-function frontEndsExample(): unknown {
-  const [example] = z.toJSONSchema(frontEndsSchema, { io: 'input' }).examples ?? []
+function exampleOf(schema: z.core.$ZodType): unknown {
+  const [example] = z.toJSONSchema(schema, { io: 'input' }).examples ?? []
   return example
 }
 
-function membersTable(): string {
-  const item = z.toJSONSchema(frontEndsSchema, { io: 'input' }).items as JsonSchema
+function membersTable(schemaOfList: z.core.$ZodType): string {
+  const item = z.toJSONSchema(schemaOfList, { io: 'input' }).items as JsonSchema
   const api = item.properties?.['apis']?.items
   const rows = (schema: JsonSchema | undefined, prefix: string) =>
     Object.entries(schema?.properties ?? {}).map(([member, { description = '', default: preset }]) => [

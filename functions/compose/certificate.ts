@@ -1,4 +1,7 @@
-/** Composes the client certificate: settings `credential`, and of `provider` the ids that a roll registers keys with. */
+/**
+ * Composes the client certificate as one provider knows it: settings `credential`, and of the provider the ids that a
+ * roll registers keys with. The certificate is the same for all providers; the record of its versions is not.
+ */
 import { defined } from '../../shared/json/json.ts'
 import { wait } from '../../shared/async/deadline.ts'
 import { lazy, lazyObject } from '../../shared/async/lazy.ts'
@@ -26,7 +29,9 @@ import { isLoopbackHost } from '../../shared/settings/addresses.ts'
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts'
 import type { Azure } from './azure.ts'
 import type { IdentityProvider } from '../../shared/provider/provider.ts'
-import type { LazyTokenEndpoint, Provider } from './provider.ts'
+import type { OtherProvider } from '../../shared/settings/settings.ts'
+import type { Log } from '../../shared/telemetry/log.ts'
+import type { ClientCredentials, TokenEndpoint } from '../../shared/provider/token-endpoint.ts'
 import type { Base } from './telemetry.ts'
 
 export interface Certificate {
@@ -34,18 +39,32 @@ export interface Certificate {
   readonly versions: SigningVersions
   readonly assertions: ClientAssertions
   readonly pace: Pace
-  readonly publishedKeys: () => Promise<PublishedKeys>
+}
+
+export type LazyTokenEndpoint = () => Promise<TokenEndpoint & ClientCredentials>
+
+/** The provider at which the certificate is registered. */
+export interface RegisteredAt {
+  readonly provider: IdentityProvider
+  readonly isPrimary: boolean
+  readonly keysAt: Pick<OtherProvider['provider'], 'applicationObjectId' | 'graphUrl'>
+}
+
+/** Lines about a provider beside the primary one name it. */
+function logOf(log: Log, { provider, isPrimary }: RegisteredAt): Log {
+  return isPrimary ? log : (level, event, fields) => log(level, event, { ...fields, provider: provider.id })
 }
 
 export function composeCredential(
   { settings, log, clock, onFault }: Base,
   { vault, store }: Azure,
   ring: KeyRing,
-  { provider }: Provider,
+  at: RegisteredAt,
   telemetry: Telemetry,
 ): Certificate {
+  const { provider, isPrimary } = at
   const { vaultUrl, certificateName, readSeconds, overlapSeconds } = settings.credential
-  const { audience, reuse, algorithm, certificateHeader } = provider.profile.assertion
+  const { audience, reuse, certificateHeader } = provider.profile.assertion
   const signer = certificateHeader === 'x5t' ? rememberCertificates(vault) : vault
 
   const pace = paceOf({ readSeconds, overlapSeconds })
@@ -54,11 +73,12 @@ export function composeCredential(
     ring,
     vaultUrl,
     certificateName,
+    registration: isPrimary ? undefined : provider,
     clock,
     acceptUnsealedUntil: settings.keyRing.acceptUnsignedUntil,
   })
   const onRefused = (certificateVersion: string | undefined) =>
-    log('error', 'certificate refused', {
+    logOf(log, at)('error', 'certificate refused', {
       code: 'client_refused',
       ...defined({ certificateVersion }),
     })
@@ -85,29 +105,48 @@ export function composeCredential(
     versions,
     assertions: observeAssertions(assertions, telemetry, clock),
     pace,
-    publishedKeys: createPublishedKeys({
-      vault,
-      record: async () => {
-        if (!versions.record()) await versions.get()
-        return versions.record() ?? emptyRecord
-      },
-      algorithm,
-      certificateHeader,
-      pace,
-      clock,
-    }),
   }
 }
 
+interface AtProvider {
+  readonly provider: IdentityProvider
+  readonly certificate: Certificate
+}
+
+/** The keys that any provider may have to verify an assertion with. */
+export function composePublishedKeys(
+  { clock }: Base,
+  { vault }: Azure,
+  all: readonly [AtProvider, ...AtProvider[]],
+): () => Promise<PublishedKeys> {
+  const recordOf = async ({ certificate: { versions } }: AtProvider) => {
+    if (!versions.record()) await versions.get()
+    return versions.record() ?? emptyRecord
+  }
+  const [{ certificate, provider }] = all
+  const { algorithm } = provider.profile.assertion
+  return createPublishedKeys({
+    vault,
+    records: () => Promise.all(all.map(recordOf)),
+    algorithm: all.every((one) => one.provider.profile.assertion.algorithm === algorithm) ? algorithm : undefined,
+    certificateHeader: all.some((one) => one.provider.profile.assertion.certificateHeader === 'x5t')
+      ? 'x5t'
+      : undefined,
+    pace: certificate.pace,
+    clock,
+  })
+}
+
 export function composeRoll(
-  { settings, log, clock }: Base,
+  { log, clock }: Base,
   { vault, network }: Azure,
-  provider: IdentityProvider,
+  at: RegisteredAt,
   { records, versions, pace }: Certificate,
   tokenEndpoint: LazyTokenEndpoint,
   telemetry: Telemetry,
 ): CertificateRoll {
-  const { applicationObjectId: objectId, graphUrl } = settings.provider
+  const { provider, keysAt } = at
+  const { applicationObjectId: objectId, graphUrl } = keysAt
   const { clientId, profile } = provider
 
   const sign = async (by: ProvingVersion): Promise<ClientAssertion> => {
@@ -137,9 +176,10 @@ export function composeRoll(
       onRecord: (record) => {
         versions.learn(record)
         const left = daysLeftOf(record, clock())
-        if (left !== undefined) telemetry.gauge('broker.certificate.days_left', left)
+        // One certificate, so one gauge.
+        if (left !== undefined && at.isPrimary) telemetry.gauge('broker.certificate.days_left', left)
       },
-      log,
+      log: logOf(log, at),
     })
   })
   return lazyObject(roll, { run: true, plan: true })

@@ -14,7 +14,7 @@ import { createSignOut } from '../../shared/sign-out/sign-out.ts'
 import type { SignOut } from '../../shared/sign-out/sign-out.ts'
 import type { FlowEvents } from '../../shared/telemetry/flow-events.ts'
 import type { Azure } from './azure.ts'
-import type { Provider } from './provider.ts'
+import type { Providers } from '../../shared/provider/provider.ts'
 import type { Kept } from './sessions.ts'
 import type { Base } from './telemetry.ts'
 import type { ComposedTenants } from './tenants.ts'
@@ -30,8 +30,8 @@ export interface Flows {
 
 type Parts = Pick<Azure, 'store' | 'network'> &
   Pick<ComposedTenants, 'tenants'> &
-  Pick<Provider, 'providers'> &
   Pick<Kept, 'sessions' | 'codes' | 'refreshTokens'> & {
+    readonly providers: Providers
     readonly ring: KeyRing
     readonly frontEnds: FrontEnds
     readonly flowEvents: FlowEvents

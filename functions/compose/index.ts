@@ -19,6 +19,7 @@ import type { OperatorSessions } from '../../shared/session/operator-sessions.ts
 import type { Sessions } from '../../shared/session/sessions.ts'
 import { describeProblem, parseSettings, SettingsError } from '../../shared/settings/settings.ts'
 import type { Settings } from '../../shared/settings/settings.ts'
+import { createProviders } from '../../shared/provider/registry.ts'
 import type { SignIn } from '../../shared/sign-in/sign-in.ts'
 import type { WaysBack } from '../../shared/sign-in/ways-back.ts'
 import type { SignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
@@ -29,10 +30,9 @@ import { createLog, describeError } from '../../shared/telemetry/log.ts'
 import type { Log, LogSink } from '../../shared/telemetry/log.ts'
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts'
 import { composeAzure } from './azure.ts'
-import { composeCredential, composeRoll } from './certificate.ts'
+import { composePublishedKeys } from './certificate.ts'
 import { composeFlows } from './flows.ts'
-import { composeProvider, composeTokenEndpoint } from './provider.ts'
-import type { LazyTokenEndpoint } from './provider.ts'
+import { composeProviders } from './provider.ts'
 import { composeKeyRing, composeOperatorSessions, composeSessions } from './sessions.ts'
 import { composeFlowEvents, composeTelemetry } from './telemetry.ts'
 import type { Environment } from './telemetry.ts'
@@ -86,34 +86,32 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
   }
   const telemetry = composeTelemetry(base, environment)
   const azure = composeAzure(base, proxyPolicyOf(environment), telemetry)
-  const provider = composeProvider(base, azure, () => tokenEndpoint())
   const ring = composeKeyRing(base, azure)
-  const certificate = composeCredential(base, azure, ring, provider, telemetry)
-  const tokenEndpoint: LazyTokenEndpoint = composeTokenEndpoint(base, azure, provider.provider, certificate.assertions)
-  const { application } = provider
-  const ownTokens = composeTokenEndpoint(base, azure, application, certificate.assertions)
-  const roll = composeRoll(base, azure, application, certificate, ownTokens, telemetry)
+  const all = composeProviders(base, azure, ring, telemetry)
+  const [primary, ...others] = all
+  const { provider, certificate, roll } = primary
+  const providers = createProviders(provider, ...others.map((other) => other.provider))
   const frontEnds = createFrontEnds(settings.frontEnds)
   const flowEvents = composeFlowEvents(base, telemetry, frontEnds)
   const tenants = composeTenants(base, azure, frontEnds)
-  const kept = composeSessions(base, azure, ring, provider, frontEnds, flowEvents, tenants)
+  const kept = composeSessions(base, azure, ring, { providers, frontEnds }, flowEvents, tenants)
 
   return {
     baseUrl: settings.baseUrl,
     frontEnds,
     sessions: kept.sessions,
     accessTokens: kept.observedAccessTokens,
-    ...composeFlows(base, { ...azure, ...provider, ...kept, ...tenants, ring, frontEnds, flowEvents }),
+    ...composeFlows(base, { ...azure, ...kept, ...tenants, providers, ring, frontEnds, flowEvents }),
     readiness: createReadiness({
       ring,
       store: azure.store,
-      provider: provider.provider,
+      provider,
       assertions: certificate.assertions,
       versions: certificate.versions,
       pace: certificate.pace,
       clock: base.clock,
     }),
-    operatorSessions: composeOperatorSessions(base, azure, ring, provider, frontEnds, flowEvents),
+    operatorSessions: composeOperatorSessions(base, azure, ring, providers, frontEnds, flowEvents),
     sweep: createSweep({ store: azure.store, clock: base.clock }),
     roll,
     readVaultEvent: (event) =>
@@ -125,17 +123,17 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
       const { createNoteRegistered } = await import('../../shared/certificate/registered.ts')
       return createNoteRegistered({ roll, records: certificate.records, clock: base.clock })(version)
     },
-    publishedKeys: certificate.publishedKeys,
+    publishedKeys: composePublishedKeys(base, azure, all),
     telemetry,
     warmUp: () =>
       telemetry.backgroundOperation('start of an instance', async () => {
         const { assertions, versions } = certificate
         const results = await Promise.allSettled([
           ring.current(),
-          provider.provider.metadata(),
-          provider.provider.keysFor(undefined, 'RS256'),
-          provider.provider.profile.assertion.reuse ? assertions.get() : versions.get(),
-          tokenEndpoint(),
+          provider.metadata(),
+          provider.keysFor(undefined, 'RS256'),
+          provider.profile.assertion.reuse ? assertions.get() : versions.get(),
+          primary.tokenEndpoint(),
         ])
         for (const result of results) if (result.status === 'rejected') base.onFault(result.reason)
       }),

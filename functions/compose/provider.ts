@@ -1,58 +1,95 @@
-/** Composes the identity provider and its token endpoint: settings `provider`, `credential.assertion…` and `baseUrl`. */
+/**
+ * Composes the identity providers, each with its token endpoint and with the certificate as it is registered there:
+ * settings `provider`, `primary`, `otherProviders`, `credential.assertion…` and `baseUrl`.
+ */
 import { lazy } from '../../shared/async/lazy.ts'
+import type { CertificateRoll } from '../../shared/certificate/roll.ts'
 import type { ClientAssertions } from '../../shared/credential/client-assertion.ts'
+import type { KeyRing } from '../../shared/crypto/key-ring.ts'
 import { urlOf } from '../../shared/http/routes.ts'
 import { adfsProfile } from '../../shared/provider/adfs.ts'
 import { entraProfile } from '../../shared/provider/entra.ts'
 import { createIdentityProvider } from '../../shared/provider/identity-provider.ts'
 import { openIdProfile } from '../../shared/provider/openid.ts'
-import type { IdentityProvider, ProviderProfile, Providers } from '../../shared/provider/provider.ts'
-import { createProviders } from '../../shared/provider/registry.ts'
-import type { ClientCredentials, TokenEndpoint } from '../../shared/provider/token-endpoint.ts'
-import type { Settings } from '../../shared/settings/settings.ts'
+import type { IdentityProvider, ProviderProfile } from '../../shared/provider/provider.ts'
+import type { OtherProvider, ProviderNames, Settings } from '../../shared/settings/settings.ts'
+import type { Telemetry } from '../../shared/telemetry/telemetry.ts'
 import type { Azure } from './azure.ts'
+import { composeCredential, composeRoll } from './certificate.ts'
+import type { Certificate, LazyTokenEndpoint } from './certificate.ts'
 import type { Base } from './telemetry.ts'
 
-export interface Provider {
-  readonly provider: IdentityProvider
-  /** Issues tokens to the application itself: the same, or for many tenants the authority of the application's own. */
-  readonly application: IdentityProvider
-  /** The same provider, as the flows find it by issuer. */
-  readonly providers: Providers
+/** The settings of one provider. Many tenants are possible at the primary one only. */
+export interface ProviderSettings {
+  readonly provider: OtherProvider['provider'] & Partial<Pick<Settings['provider'], 'manyTenants'>>
+  readonly credential: OtherProvider['credential']
 }
 
-export type LazyTokenEndpoint = () => Promise<TokenEndpoint & ClientCredentials>
+/** One provider, with everything that exists once for each provider. */
+export interface ProviderParts {
+  readonly provider: IdentityProvider
+  readonly certificate: Certificate
+  readonly tokenEndpoint: LazyTokenEndpoint
+  readonly roll: CertificateRoll
+}
 
-export function composeProvider(
-  { settings, clock, onFault }: Base,
-  { network }: Azure,
-  tokenEndpoint: LazyTokenEndpoint,
-): Provider {
+/** The primary provider first. None of them sends a request before it is used. */
+export function composeProviders(
+  base: Base,
+  azure: Azure,
+  ring: KeyRing,
+  telemetry: Telemetry,
+): readonly [ProviderParts, ...ProviderParts[]] {
+  const { settings } = base
+  const compose = (names: ProviderNames, of: ProviderSettings) =>
+    composeOne(base, azure, ring, telemetry, { names, of, isPrimary: names === settings.primary })
+  return [compose(settings.primary, settings), ...settings.otherProviders.map((other) => compose(other, other))]
+}
+
+interface One {
+  readonly names: ProviderNames
+  readonly of: ProviderSettings
+  readonly isPrimary: boolean
+}
+
+function composeOne(base: Base, azure: Azure, ring: KeyRing, telemetry: Telemetry, one: One): ProviderParts {
+  const { settings, clock, onFault } = base
+  const { names, of, isPrimary } = one
+  const callback = urlOf(settings.baseUrl, 'callback')
   const open = (profile: ProviderProfile) =>
     createIdentityProvider({
+      names,
       profile,
-      clientId: settings.provider.clientId,
-      redirectUri: urlOf(settings.baseUrl, 'callback'),
+      clientId: of.provider.clientId,
+      // RFC 9700 §4.4.2: with a redirect URI of its own, no provider can answer the request to another one, also where it
+      // sends no `iss`.
+      redirectUri: isPrimary ? callback : `${callback}/${names.id}`,
       postLogoutRedirectUri: urlOf(settings.baseUrl, 'logoutDone'),
-      responseMode: settings.provider.responseMode,
-      responseType: settings.provider.responseType,
-      tokenEndpoint,
-      network,
+      responseMode: of.provider.responseMode,
+      responseType: of.provider.responseType,
+      tokenEndpoint: () => tokenEndpoint(),
+      network: azure.network,
       clock,
       onFault,
     })
-  const provider = open(profileOf(settings))
-  const { manyTenants, identity } = settings.provider
-  // RFC 6749 §4.4 has no person whose tenant could be meant, so `organizations` and `common` issue no such token.
+  const provider = open(profileOf(of))
+  const about = { provider, isPrimary, keysAt: of.provider }
+  const certificate = composeCredential(base, azure, ring, about, telemetry)
+  const tokenEndpoint = composeTokenEndpoint(base, azure, provider, certificate.assertions)
+  const { manyTenants, identity } = of.provider
+  // RFC 6749 §4.4 has no person whose tenant could be meant, so `organizations` and `common` issue no token to the
+  // application itself: the tenant of the app registration does.
   const application =
     manyTenants && 'tenantId' in identity
       ? open(entraProfile({ instance: identity.instance, tenantId: manyTenants.homeTenantId }))
       : provider
-  return { provider, application, providers: createProviders(provider) }
+  const ownTokens = composeTokenEndpoint(base, azure, application, certificate.assertions)
+  const roll = composeRoll(base, azure, { ...about, provider: application }, certificate, ownTokens, telemetry)
+  return { provider, certificate, tokenEndpoint, roll }
 }
 
 /** The one place that decides by the kind of provider. */
-export function profileOf({ provider, credential }: Pick<Settings, 'provider' | 'credential'>): ProviderProfile {
+export function profileOf({ provider, credential }: ProviderSettings): ProviderProfile {
   const { identity, clientId, responseMode, offlineAccess, applicationSigningKeys, allowGuests, manyTenants } = provider
   const { assertionAudience, assertionAlgorithm, assertionKeyId, assertionReuse } = credential
   if ('tenantId' in identity) {
@@ -79,7 +116,7 @@ export function profileOf({ provider, credential }: Pick<Settings, 'provider' | 
   })
 }
 
-export function composeTokenEndpoint(
+function composeTokenEndpoint(
   { clock }: Base,
   { network }: Azure,
   provider: IdentityProvider,

@@ -16,7 +16,7 @@ import { createSessions } from '../../shared/session/sessions.ts'
 import type { Sessions } from '../../shared/session/sessions.ts'
 import type { FlowEvents } from '../../shared/telemetry/flow-events.ts'
 import type { Azure } from './azure.ts'
-import type { Provider } from './provider.ts'
+import type { Providers } from '../../shared/provider/provider.ts'
 import type { Base } from './telemetry.ts'
 import type { ComposedTenants } from './tenants.ts'
 
@@ -44,8 +44,7 @@ export function composeSessions(
   { settings, clock, onFault }: Base,
   { store }: Azure,
   ring: KeyRing,
-  { providers }: Provider,
-  frontEnds: FrontEnds,
+  { providers, frontEnds }: { readonly providers: Providers; readonly frontEnds: FrontEnds },
   flowEvents: FlowEvents,
   { isTenantAllowed }: Pick<ComposedTenants, 'isTenantAllowed'>,
 ): Kept {
@@ -58,6 +57,10 @@ export function composeSessions(
     absoluteSeconds,
     cacheSeconds,
     isAllowed: isTenantAllowed,
+    accepts: (frontEndId, issuer) => {
+      const frontEnd = frontEnds.find(frontEndId)
+      return frontEnd === undefined || providers.accepts(frontEnd, issuer)
+    },
   })
   const endForReuse = createEndForReuse(sessions, flowEvents)
   const accessTokens = createAccessTokens({ sessions, providers, frontEnds, clock, idleSeconds, flowEvents, onFault })
@@ -74,7 +77,7 @@ export function composeOperatorSessions(
   { clock }: Base,
   { store }: Azure,
   ring: KeyRing,
-  { providers }: Provider,
+  providers: Providers,
   { all }: FrontEnds,
   flowEvents: FlowEvents,
 ): OperatorSessions {

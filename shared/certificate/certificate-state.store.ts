@@ -34,6 +34,8 @@ export interface CertificateRecordsOptions {
   readonly ring: Pick<KeyRing, 'current' | 'find'>
   readonly vaultUrl: string
   readonly certificateName: string
+  /** The broker's registration at a provider beside the primary one: each provider has a record of its own. */
+  readonly registration?: { readonly issuer: string; readonly clientId: string } | undefined
   readonly clock: Clock
   /** Until when an unsealed row of the previous release is accepted, once. Milliseconds since the epoch. */
   readonly acceptUnsealedUntil: number
@@ -46,8 +48,9 @@ const keptFor = 400 * 24 * 60 * 60 * 1000
 const mostTries = 12
 
 export function createCertificateRecords(options: CertificateRecordsOptions): CertificateRecords {
-  const { store, ring, clock, acceptUnsealedUntil } = options
-  const name = hash('sha256', `${options.vaultUrl} ${options.certificateName}`, 'base64url')
+  const { store, ring, clock, acceptUnsealedUntil, registration } = options
+  const of = registration ? ` ${registration.issuer} ${registration.clientId}` : ''
+  const name = hash('sha256', `${options.vaultUrl} ${options.certificateName}${of}`, 'base64url')
   const key = { partition: 'certificate', row: `${name}.sealed` }
   /** An instance of the previous release goes on with a row of its own. */
   const unsealed = { partition: 'certificate', row: name }
@@ -72,7 +75,9 @@ export function createCertificateRecords(options: CertificateRecordsOptions): Ce
 
   /** The row of the previous release, where no sealed row was ever written. */
   const takeOver = async (): Promise<CertificateRecord | undefined> => {
-    if (clock() >= acceptUnsealedUntil || (await store.find('service', marker)) !== undefined) return undefined
+    // The previous release had one provider.
+    if (registration || clock() >= acceptUnsealedUntil || (await store.find('service', marker)) !== undefined)
+      return undefined
     const { format: written, record } = (await store.find('service', unsealed))?.values ?? {}
     return written === '2' && typeof record === 'string' ? parsePreviousRecord(record) : undefined
   }

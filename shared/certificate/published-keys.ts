@@ -20,7 +20,8 @@ export interface PublishedKeys {
 
 export interface PublishedKeysOptions {
   readonly vault: Pick<CertificateVault, 'readCertificate'>
-  readonly record: () => Promise<CertificateRecord>
+  /** One for each provider at which the certificate is registered. */
+  readonly records: () => Promise<readonly CertificateRecord[]>
   /** The keys' algorithm; undefined where the provider's metadata decides it, and may change it. */
   readonly algorithm: 'PS256' | 'RS256' | undefined
   /** Keys are named as in the header of the assertions. */
@@ -34,7 +35,7 @@ const pauseAfterFailure = 5_000
 
 export function createPublishedKeys({
   vault,
-  record,
+  records,
   algorithm,
   certificateHeader,
   pace,
@@ -54,7 +55,7 @@ export function createPublishedKeys({
 
   const publish = singleFlight(async (): Promise<PublishedKeys> => {
     try {
-      const versions = publishedVersions(await record(), clock(), pace)
+      const versions = publishedVersions(await records(), clock(), pace)
       return {
         keys: await Promise.all(versions.map(keyOf)),
         cacheSeconds: Math.max(1, Math.floor(pace.publishedCache / 1000)),
@@ -71,17 +72,18 @@ export function createPublishedKeys({
   }
 }
 
-/** Newest first. Pure. */
-export function publishedVersions(known: CertificateRecord, now: number, pace: Pace): readonly string[] {
-  const signing = chooseRecorded(known, now)
-  return [...known.versions]
-    .filter(({ enabled, expires }) => enabled && now < expires)
-    .filter((version) => {
-      const isReplaced = signing !== undefined && byAge(signing, version) < 0
-      return !isReplaced || now < signing.since + pace.overlap
-    })
-    .sort(byAge)
-    .map(({ version }) => version)
+/** Newest first: every version that signs, will sign or has just signed for a provider. Pure. */
+export function publishedVersions(records: readonly CertificateRecord[], now: number, pace: Pace): readonly string[] {
+  const published = records.flatMap((known) => {
+    const signing = chooseRecorded(known, now)
+    return known.versions
+      .filter(({ enabled, expires }) => enabled && now < expires)
+      .filter((version) => {
+        const isReplaced = signing !== undefined && byAge(signing, version) < 0
+        return !isReplaced || now < signing.since + pace.overlap
+      })
+  })
+  return [...new Set(published.sort(byAge).map(({ version }) => version))]
 }
 
 function toKey(

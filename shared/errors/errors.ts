@@ -93,6 +93,13 @@ export const errorCatalogue = {
     remedy: 'Request only scopes of the APIs that are registered for the front end in Broker__FrontEnds.',
     oauth: 'invalid_scope',
   },
+  provider_not_accepted: {
+    status: 400,
+    responsible: 'front end',
+    title: 'This application does not use this identity provider.',
+    remedy:
+      'Send the id of a provider that is registered for the front end, leave out the parameter provider, or add the provider to providers of the front end in Broker__FrontEnds.',
+  },
   claims_not_allowed: {
     status: 400,
     responsible: 'front end',

@@ -28,6 +28,7 @@ const loginParameters = [
   'claims',
   'ui_locales',
   'scope',
+  'provider',
 ] as const
 
 /** Click identifiers and campaign tags, as their vendors document them. None has a meaning for a sign-in. */
@@ -46,6 +47,7 @@ export const loginParameterLimits: Readonly<Record<(typeof loginParameters)[numb
   claims: 4096,
   ui_locales: 100,
   scope: 2048,
+  provider: 32,
 }
 
 /**

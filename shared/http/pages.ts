@@ -22,6 +22,9 @@ li { margin-bottom: .5rem; }
 .ways { display: flex; flex-wrap: wrap; gap: .75rem; }
 .way { flex: 1 1 auto; min-height: 2.75rem; padding: .6rem 1.1rem; border: 1px solid var(--link); border-radius: .5rem; text-align: center; text-decoration: none; font-weight: 600; }
 .way:first-child { background: var(--link); color: var(--card); }
+.choices { list-style: none; padding: 0; }
+.choices .way { display: block; }
+.choices li:first-child .way { background: none; color: var(--link); }
 .quiet { color: var(--quiet); font-size: .875rem; margin: 1.5rem 0 0; padding-top: 1rem; border-top: 1px solid var(--line); }
 :focus-visible { outline: 3px solid #e07b00; outline-offset: 2px; }
 pre { white-space: pre-wrap; padding: .75rem; background: var(--back); border: 1px solid var(--line); border-radius: .5rem; font-size: .85rem; }

@@ -3,7 +3,8 @@
 /** Paths without the leading slash, as the Functions host writes routes. */
 export const routes = {
   login: 'login',
-  callback: 'callback',
+  // With the id of a provider behind it, for a provider beside the primary one.
+  callback: 'callback/{provider?}',
   session: 'session',
   sessionToken: 'session/token',
   token: 'token',
@@ -36,7 +37,7 @@ export type RouteName = keyof typeof routes
 /** @returns the path from the root: `/login` */
 export function pathOf(name: RouteName): string {
   // An optional rest of a path is left out: the path without it is the route.
-  return `/${routes[name].replace(/\/\{\*\w+\}$/, '')}`
+  return `/${routes[name].replace(/\/\{(\*\w+|\w+\?)\}$/, '')}`
 }
 
 /** @param baseUrl the broker's own, without a slash at its end */

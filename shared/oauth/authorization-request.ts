@@ -40,6 +40,8 @@ export interface AuthorizationRequest {
   /** Scopes of one API of the front end. */
   readonly scopes: readonly string[]
   readonly hints: Hints
+  /** The parameter `provider`, an extension; untrusted. */
+  readonly provider: string | undefined
 }
 
 /** The accepted parameters and their longest values; docs/openapi.json has the same. */
@@ -61,6 +63,7 @@ export const clientParameterLimits = {
   acr_values: 512,
   ui_locales: 100,
   nonce: 512,
+  provider: 32,
 } as const
 
 const limits: Readonly<Record<string, number>> = clientParameterLimits
@@ -190,7 +193,7 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
   }
   const idToken = isOpenid ? wanted?.idToken : undefined
   const hints = { ...checked, acrValues, claims: withIdTokenClaims(checked.claims, idToken) }
-  return { client, scopes, hints }
+  return { client, scopes, hints, provider: parameters.provider }
 }
 
 /** @param challenge checked; a JSON object */

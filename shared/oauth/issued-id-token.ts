@@ -74,6 +74,8 @@ export function claimsOf(
     ...(scopes.includes('email') ? { email } : {}),
     oid: objectId,
     tid: tenantId,
+    // The provider, where it is not the primary one; Entra ID has a claim of this name and meaning.
+    idp: identity.provider === undefined ? undefined : identity.issuer,
   }
 }
 

@@ -10,12 +10,14 @@ import { createKeptKeys, keep } from './kept-keys.ts'
 import { parseKeys } from './keys.ts'
 import type { SigningKey } from './keys.ts'
 import { checkResponseType } from './metadata.ts'
+import type { ProviderNames } from '../settings/settings.ts'
 import type { IdentityProvider, Json, ProviderMetadata, ProviderProfile } from './provider.ts'
 
 export interface IdentityProviderOptions extends Pick<
   IdentityProvider,
   'clientId' | 'redirectUri' | 'postLogoutRedirectUri' | 'responseMode' | 'responseType' | 'tokenEndpoint'
 > {
+  readonly names: ProviderNames
   readonly profile: ProviderProfile
   readonly network: Network
   readonly clock: Clock
@@ -52,7 +54,11 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     issuer !== undefined && profile.isTokenIssuer(issuer) ? issuer : undefined
   let userinfoRefusedAt = -Infinity
 
+  const { id, displayName, domains } = options.names
   return {
+    id,
+    displayName,
+    domains,
     profile,
     issuer: profile.issuer,
     clientId: options.clientId,

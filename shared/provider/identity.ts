@@ -13,6 +13,10 @@ export interface Identity {
   readonly tokenIssuer?: string | undefined
   /** `sub` of the ID token. Unique at its issuer only; front ends receive `subjectOf`. */
   readonly subject: string
+  /** The subject that front ends receive; undefined where it is the same. */
+  readonly frontEndSubject?: string
+  /** Id of the provider; undefined for the primary one. */
+  readonly provider?: string
   /** The tenant, and the id of the person in it: together the key for a front end that keeps people. */
   readonly tenantId: string | undefined
   readonly objectId: string | undefined
@@ -40,9 +44,10 @@ export function tokenIssuerOf({ issuer, tokenIssuer }: Pick<Identity, 'issuer' |
 
 /**
  * The subject that front ends receive. They see one issuer, the broker, so two people with the same `sub` at two issuers
- * must differ. At a provider of one tenant it is `sub` itself.
+ * must differ. At a primary provider of one tenant it is `sub` itself.
  */
-export function subjectOf(identity: Pick<Identity, 'issuer' | 'tokenIssuer' | 'subject'>): string {
+export function subjectOf(identity: Pick<Identity, 'issuer' | 'tokenIssuer' | 'subject' | 'frontEndSubject'>): string {
+  if (identity.frontEndSubject !== undefined) return identity.frontEndSubject
   if (identity.tokenIssuer === undefined) return identity.subject
   return createHash('sha256')
     .update(JSON.stringify([identity.tokenIssuer, identity.subject]))

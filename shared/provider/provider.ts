@@ -10,6 +10,7 @@
 import type { AssertionAlgorithm, AssertionForm, CertificateHeader } from '../credential/client-assertion.ts'
 import type { BrokerError } from '../errors/errors.ts'
 import type { KeyObject } from 'node:crypto'
+import type { FrontEndSettings, ProviderNames } from '../settings/settings.ts'
 import type { TokenEndpoint } from './token-endpoint.ts'
 
 export type ResponseMode = 'form_post' | 'query'
@@ -145,7 +146,7 @@ export interface ProviderProfile {
 export type TokenOrigin = 'token endpoint' | 'browser' | 'anybody'
 
 /** One provider as the flows use it. */
-export interface IdentityProvider {
+export interface IdentityProvider extends ProviderNames {
   readonly profile: ProviderProfile
   readonly issuer: string
   /** The broker's client id at this provider. */
@@ -182,9 +183,12 @@ export interface IdentityProvider {
   tokenEndpoint(): Promise<TokenEndpoint>
 }
 
+/** The part of a front end's registration that names its providers. */
+export type ProvidersOfFrontEnd = Pick<FrontEndSettings, 'providers'>
+
 /** All configured providers, by their key (`ProviderProfile.issuer`). */
 export interface Providers {
-  /** The provider at which new sign-ins begin. */
+  /** The provider of the usual settings. */
   readonly primary: IdentityProvider
   readonly all: readonly IdentityProvider[]
   find(issuer: string): IdentityProvider | undefined
@@ -192,4 +196,8 @@ export interface Providers {
   findByTokenIssuer(issuer: string): IdentityProvider | undefined
   /** @throws {BrokerError} `provider_unknown` where the settings no longer name this issuer */
   get(issuer: string): IdentityProvider
+  /** The providers at which people of a front end sign in, at least one, in the order of its registration. */
+  ofFrontEnd(frontEnd: ProvidersOfFrontEnd): readonly IdentityProvider[]
+  /** False for the issuer of a provider at which this front end signs no one in: its sessions and codes are refused. */
+  accepts(frontEnd: ProvidersOfFrontEnd, issuer: string): boolean
 }

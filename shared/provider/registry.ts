@@ -1,11 +1,17 @@
-/** Finds an identity provider by its key, or by the issuer that a token names. */
+/** Finds an identity provider by its key, by the issuer that a token names, or by its id; and those of a front end. */
 import { BrokerError } from '../errors/errors.ts'
 import type { IdentityProvider, Providers } from './provider.ts'
 
-/** @param primary the provider at which new sign-ins begin @param others providers of sessions that are still alive */
+/**
+ * @param primary the provider of the usual settings, at which a front end without `providers` signs its people in
+ * @param others providers beside it; issuers and ids are unique (settings/relations.ts)
+ */
 export function createProviders(primary: IdentityProvider, ...others: readonly IdentityProvider[]): Providers {
   const all = [primary, ...others]
   const byIssuer = new Map(all.map((provider) => [provider.issuer, provider]))
+  const byId = new Map(all.map((provider) => [provider.id, provider]))
+  const ofFrontEnd: Providers['ofFrontEnd'] = ({ providers }) =>
+    providers ? providers.flatMap((id) => byId.get(id) ?? []) : [primary]
   return {
     primary,
     all,
@@ -15,6 +21,13 @@ export function createProviders(primary: IdentityProvider, ...others: readonly I
       const provider = byIssuer.get(issuer)
       if (!provider) throw new BrokerError('provider_unknown')
       return provider
+    },
+    ofFrontEnd,
+    accepts: (frontEnd, issuer) => {
+      const provider = byIssuer.get(issuer)
+      // Without a list, sessions of a provider that the settings named before live on, and are renewed nowhere.
+      if (!provider) return frontEnd.providers === undefined
+      return ofFrontEnd(frontEnd).includes(provider)
     },
   }
 }

@@ -63,10 +63,12 @@ export interface SessionsOptions {
   readonly cacheSeconds: number
   /** False where the person's tenant was suspended or removed since the sign-in: the session has ended. */
   readonly isAllowed?: (identity: Identity, frontEndId: string) => Promise<boolean>
+  /** False where the front end no longer takes the provider of the session: then there is no session. */
+  readonly accepts?: (frontEndId: string, issuer: string) => boolean
 }
 
 export function createSessions(options: SessionsOptions): Sessions {
-  const { store, ring, clock } = options
+  const { store, ring, clock, accepts = () => true } = options
   const cache = new BoundedMap<string, { row: StoredRow; at: number }>(10_000)
 
   const isLive = ({ idleEnd, absoluteEnd }: SessionOwner) => clock() < idleEnd && clock() < absoluteEnd
@@ -89,7 +91,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     if (!row) return undefined
     const ringKey = await ring.find(ringKeyIdOf(row))
     const owner = ringKey && openOwner(row, key, ringKey)
-    if (!owner || !isLive(owner)) return undefined
+    if (!owner || !isLive(owner) || !accepts(key.frontEndId, owner.identity.issuer)) return undefined
     if (await (options.isAllowed?.(owner.identity, key.frontEndId) ?? true)) return { owner, ringKey }
     // If its removal fails, the row opens no more all the same; the sweep removes it at its end.
     await end(key).catch(() => undefined)

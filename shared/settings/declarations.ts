@@ -103,6 +103,17 @@ export const declarations = {
     local: JSON.stringify(localFrontEnds),
     schema: z.string(),
   }),
+  providers: declare({
+    name: 'Broker__Providers',
+    section: 'Identity provider',
+    sentence:
+      'Identity providers beside the primary one, which the other settings of this section describe. docs/providers.md explains how one of several is chosen.',
+    bounds: 'a JSON array that matches providers.schema.json',
+    optional: true,
+    example:
+      '[{"id":"partner","kind":"openid","name":"Partner staff","authority":"https://login.partner.example","clientId":"contoso-broker"}]',
+    schema: z.string(),
+  }),
   instance: declare({
     name: 'AzureAd__Instance',
     section: 'Identity provider',

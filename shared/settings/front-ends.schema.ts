@@ -7,10 +7,9 @@ import * as z from 'zod/mini'
 import { urlProblem, isSecureOrLoopback } from './addresses.ts'
 import { checkClaimName, claimNamePattern } from './claim-names.ts'
 import { checkTenantId } from './identifiers.ts'
-import { findNearestName } from './nearest-name.ts'
-import { messageOf, withMessage, withMessages } from './messages.ts'
+import { findRepeated, listOf, memberOf, membersOf, readJsonSetting, unknownOf, valueAt } from './json-setting.ts'
+import { withMessage, withMessages } from './messages.ts'
 import type { Refusal, SettingProblem } from './settings-error.ts'
-import { checkReference } from './texts.ts'
 
 /** Values of `prompt` that /login passes on. OpenID Connect Core §3.1.2.1. */
 export type Prompt = 'login' | 'select_account' | 'consent' | 'none'
@@ -41,6 +40,8 @@ export interface FrontEndSettings {
   readonly claims?: readonly string[] | undefined
   /** Tenants whose people may use it; undefined: all tenants of the broker. */
   readonly tenants?: readonly string[] | undefined
+  /** Ids of the identity providers at which its people sign in, in the order of the page; undefined: the primary alone. */
+  readonly providers?: readonly string[] | undefined
   readonly apis: readonly ApiSettings[]
 }
 
@@ -249,6 +250,18 @@ const frontEnd = z
           examples: [['f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55']],
         }),
       ),
+    providers: z
+      .optional(
+        z.array(z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,31}$/))).check(z.minLength(1), z.maxLength(20), unique),
+      )
+      .check(
+        z.meta({
+          uniqueItems: true,
+          description:
+            'Ids of the identity providers of Broker__Providers at which people of this front end may sign in, in the order in which a person sees them. Without it: the primary provider alone.',
+          examples: [['primary', 'partner']],
+        }),
+      ),
     apis: z._default(z.array(api).check(z.maxLength(50), withMessages(checkNamesOnce)), []).check(
       z.meta({
         description:
@@ -293,66 +306,34 @@ export const frontEndsSchema = z.array(frontEnd).check(
  *
  * @param text as set; untrusted
  * @param name of the setting, for the problems
- * @param isEntra whether scopes must have the form that Entra ID requires
+ * @param isEntra whether scopes must have the form that Entra ID requires: for all front ends, or for those that take
+ *   these providers (undefined: the primary alone)
  * @returns the front ends, or every problem
  */
 export function parseFrontEnds(
   text: string,
   name: string,
-  { isEntra = true }: { readonly isEntra?: boolean } = {},
+  { isEntra = true }: { readonly isEntra?: boolean | ((providers: readonly unknown[] | undefined) => boolean) } = {},
 ): readonly FrontEndSettings[] | SettingProblem[] {
-  const reference = checkReference(text)
-  if (reference) return [{ setting: name, ...reference }]
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (error) {
-    // The parser's message quotes the text, so only the position is used.
-    const position = /at position (\d+)/.exec(String(error))?.[1]
-    return [
-      {
-        setting: name,
-        problem: `is not JSON${position === undefined ? '' : ` (at character ${Number(position) + 1})`}`,
-        fix: 'Write one JSON array: names and texts in double quotes, no comma after the last member.',
-      },
-    ]
+  const needsResources = (one: unknown) => {
+    const providers = memberOf(one, 'providers')
+    return typeof isEntra === 'boolean' ? isEntra : isEntra(Array.isArray(providers) ? providers : undefined)
   }
-  const references = findReferences(json, name)
-  if (references.length > 0) return references
-  const parsed = z.safeParse(frontEndsSchema, json)
-  const foreign = isEntra ? findForeignScopes(json, name) : []
-  if (!parsed.success || foreign.length > 0) {
-    const issues = parsed.error?.issues ?? []
-    const problems = [...issues.flatMap((issue) => describeIssue(issue, json, name)), ...foreign]
-    // At most one problem for each place.
-    return problems.filter(({ setting }, index) => problems.findIndex((one) => one.setting === setting) === index)
-  }
-  return parsed.data.map(({ returnUrls, redirectUris, signedOutUrls, prompts, ...rest }) => ({
+  const read = readJsonSetting(text, name, {
+    schema: frontEndsSchema,
+    page: 'docs/front-ends.schema.json',
+    describe: describeIssue,
+    unknownMember,
+    find: (json) => findForeignScopes(json, name, needsResources),
+  })
+  if ('problems' in read) return read.problems
+  return read.value.map(({ returnUrls, redirectUris, signedOutUrls, prompts, ...rest }) => ({
     ...rest,
     returnUrls,
     redirectUris: redirectUris ?? [],
     prompts: prompts ?? promptsOf[rest.kind],
     signedOutUrls: signedOutUrls ?? rest.origins.map((origin) => `${origin}/`),
   }))
-}
-
-/** App Service resolves a reference only where it is the whole value of a setting. */
-function findReferences(value: unknown, place: string): SettingProblem[] {
-  if (typeof value === 'string') {
-    return checkReference(value)
-      ? [
-          {
-            setting: place,
-            problem: 'is a reference inside JSON, which App Service does not resolve',
-            fix: 'Write the value itself; no member of a front end is a secret.',
-          },
-        ]
-      : []
-  }
-  if (typeof value !== 'object' || value === null) return []
-  return Object.entries(value).flatMap(([member, inner]) =>
-    findReferences(inner, Array.isArray(value) ? `${place}[${member}]` : `${place}${memberName(member)}`),
-  )
 }
 
 /** Distinguishes the two results of `parseFrontEnds`. */
@@ -458,9 +439,13 @@ function checkScope(value: string): Refusal | undefined {
 const fixOfScope = 'Write the resource, a slash and the permission, as the provider shows it: api://orders/orders.read.'
 
 /** Scopes that Entra ID would refuse after the person has signed in. */
-function findForeignScopes(json: unknown, name: string): SettingProblem[] {
+function findForeignScopes(
+  json: unknown,
+  name: string,
+  needsResources: (frontEnd: unknown) => boolean,
+): SettingProblem[] {
   return listOf(json).flatMap((one, frontEnd) =>
-    listOf(memberOf(one, 'apis')).flatMap((member, index) => {
+    listOf(needsResources(one) ? memberOf(one, 'apis') : undefined).flatMap((member, index) => {
       const place = `${name}[${frontEnd}].apis[${index}].scopes`
       const scopes = listOf(memberOf(member, 'scopes')).map((scope) => (typeof scope === 'string' ? scope : ''))
       const together = checkScopesTogether(scopes)
@@ -553,65 +538,31 @@ function checkKind(frontEnd: unknown) {
   ]
 }
 
-function findRepeated(values: readonly unknown[], member: string[], fix: string) {
-  return values.flatMap((value, index) =>
-    value === undefined || values.indexOf(value) === index
-      ? []
-      : [{ path: [index, ...member], problem: 'occurs twice', fix }],
-  )
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : []
-}
-
-function membersOf(list: unknown, member: string): readonly unknown[] {
-  return listOf(list).map((one) => memberOf(one, member))
-}
-
-function memberOf(value: unknown, member: PropertyKey): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[member] : undefined
-}
-
-/** Replaces zod's messages by the broker's own, which name the place and the fix and repeat no value. */
-function describeIssue(issue: z.core.$ZodIssue, json: unknown, name: string): SettingProblem[] {
-  const setting =
-    name + issue.path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('')
-  const refusal = messageOf(issue)
-  if (refusal) return [{ setting, ...refusal }]
-  const report = (problem: string, fix: string) => [{ setting, problem, fix }]
+/** The messages that zod's issue alone does not give. */
+function describeIssue(issue: z.core.$ZodIssue, json: unknown): Refusal | undefined {
+  const member = issue.path.at(-1)
   switch (issue.code) {
-    case 'unrecognized_keys':
-      return issue.keys.map((key) => ({ setting: `${setting}${memberName(key)}`, ...unknownMember(key, issue.path) }))
-    case 'invalid_type':
-      return valueAt(json, issue.path) === undefined
-        ? report('is missing', 'Add it; docs/front-ends.schema.json describes it.')
-        : report(`is not ${withArticle(issue.expected)}`, 'docs/front-ends.schema.json describes it.')
     case 'invalid_value':
-      return issue.path.at(-1) === 'kind'
-        ? report(
-            'is not a kind of front end',
-            valueAt(json, issue.path) === 'cookie'
-              ? 'Write "session"; "cookie" is the former name.'
-              : 'Write "session" or "oauth".',
-          )
-        : report('is not an accepted value', `Write ${issue.values.map((value) => `"${String(value)}"`).join(', ')}.`)
+      if (member !== 'kind') return undefined
+      return {
+        problem: 'is not a kind of front end',
+        fix:
+          valueAt(json, issue.path) === 'cookie'
+            ? 'Write "session"; "cookie" is the former name.'
+            : 'Write "session" or "oauth".',
+      }
     case 'invalid_format':
-      return issue.path.at(-1) === 'id'
-        ? report('is not a front end id', 'Write 1 to 32 small letters, digits and hyphens, a letter or digit first.')
-        : report(
-            'is not an API name',
-            'Write 1 to 64 letters, digits, dots, hyphens and underscores, a letter or digit first.',
-          )
-    case 'too_small':
-      return report('is empty', `Write at least ${Number(issue.minimum)}, or delete an optional member.`)
-    case 'too_big':
-      return report(
-        'is too long',
-        `At most ${Number(issue.maximum)} ${issue.origin === 'string' ? 'characters' : 'entries'}.`,
-      )
+      return member === 'id' || issue.path.at(-2) === 'providers'
+        ? {
+            problem: `is not a ${member === 'id' ? 'front end' : 'provider'} id`,
+            fix: 'Write 1 to 32 small letters, digits and hyphens, a letter or digit first.',
+          }
+        : {
+            problem: 'is not an API name',
+            fix: 'Write 1 to 64 letters, digits, dots, hyphens and underscores, a letter or digit first.',
+          }
     default:
-      return report('is not an accepted value', 'docs/front-ends.schema.json describes it.')
+      return undefined
   }
 }
 
@@ -619,23 +570,5 @@ function unknownMember(key: string, path: readonly PropertyKey[]): Refusal {
   // The former name of this member.
   if (key === 'way' && !path.includes('apis'))
     return { problem: 'has a new name', fix: 'Write kind: "session" or "oauth".' }
-  const known = Object.keys((path.includes('apis') ? api : frontEnd).def.shape)
-  const nearest = findNearestName(key, known)
-  return {
-    problem: 'is unknown',
-    fix: nearest === undefined ? `Remove it; known are ${known.join(', ')}.` : `Did you mean ${nearest}?`,
-  }
-}
-
-/** A member's name for a message. A text that is not a name may be a pasted secret, and is not repeated. */
-function memberName(key: string): string {
-  return /^[A-Za-z][A-Za-z0-9_-]{0,31}$/.test(key) ? `.${key}` : '.(a member)'
-}
-
-function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce(memberOf, json)
-}
-
-function withArticle(expected: string): string {
-  return expected === 'array' || expected === 'object' ? `an ${expected}` : `a ${expected}`
+  return unknownOf(key, Object.keys((path.includes('apis') ? api : frontEnd).def.shape))
 }

@@ -167,6 +167,11 @@ export const frontEndMember: Refusal = {
   fix: 'Write all front ends as one JSON array into Broker__FrontEnds.',
 }
 
+export const providerMember: Refusal = {
+  problem: 'is one member of a provider in a separate setting',
+  fix: 'Write all further providers as one JSON array into Broker__Providers.',
+}
+
 /**
  * Checks the name of a setting.
  *
@@ -182,6 +187,7 @@ export function findBadName(written: string, value: string, known: ReadonlySet<s
   if (!/^(azuread|broker)(__|:)/i.test(written)) return undefined // belongs to another program
   if (/^azuread(__|:)client(credentials|certificates)(__|:)0*[1-9]\d*(__|:)/i.test(written)) return secondCredential
   if (/^broker(__|:)frontends(__|:)/i.test(written)) return frontEndMember
+  if (/^broker(__|:)providers(__|:)/i.test(written)) return providerMember
   const member = written.replace(/(__|:)\d+$/, '') // AzureAd__Scopes__0 is the first of AzureAd__Scopes
   const usual = usualNames.find(({ name }) => fold(name) === fold(member))
   if (usual) {

@@ -5,7 +5,9 @@ import type { Declaration } from './declarations.ts'
 import type { FrontEndSettings } from './front-ends.schema.ts'
 import { authoritiesForMany, checkEntraClientId } from './identifiers.ts'
 import { findForeignIngestion } from './ingestion.ts'
+import { primaryId } from './providers.schema.ts'
 import type { SettingsReport } from './report.ts'
+import type { Refusal } from './settings-error.ts'
 import { checkSwitch } from './switches.ts'
 import type { TenantsSetting } from './tenants.ts'
 import { checkReference } from './texts.ts'
@@ -18,6 +20,7 @@ export function reportRelations(values: MaybeValues, texts: SetTexts, report: Se
   if (isForEntra(texts)) reportTenants(values, texts, report)
   else reportTenantsOfFrontEnds(values.frontEnds ?? [], [], report)
   reportResponseType(values, report)
+  reportProviders(values, report)
   reportTelemetry(values, report)
   reportClouds(values, texts, report)
   reportTimes(values, report)
@@ -133,6 +136,42 @@ function reportTenantsOfFrontEnds(
   })
 }
 
+/** A response names its provider by the issuer, and a front end by the id: both name one provider. */
+function reportProviders(values: MaybeValues, report: SettingsReport): void {
+  const { providers, frontEnds = [], instance, tenantId, authority } = values
+  const others = providers?.others ?? []
+  const refuse = (id: string, member: string, refusal: Refusal) =>
+    report.refuse(`${declarations.providers.name}[${providers?.ids.indexOf(id) ?? 0}].${member}`, refusal)
+  const primary = providers?.primary?.id ?? primaryId
+  for (const { id, provider } of others) {
+    const { identity } = provider
+    const isPrimary =
+      'tenantId' in identity
+        ? identity.instance === instance && identity.tenantId === tenantId
+        : identity.authority === authority
+    if (isPrimary)
+      refuse(id, 'tenantId' in identity ? 'tenantId' : 'authority', {
+        problem: 'is the primary provider too',
+        fix: 'Delete one of the two.',
+      })
+    if (id === primary) {
+      refuse(id, 'id', { problem: 'is the id of the primary provider', fix: 'Write another id.' })
+    }
+  }
+  const known = [primary, ...others.map(({ id }) => id)]
+  // A list with a problem is reported by itself, and its ids are unknown.
+  if (report.problems.some(({ setting }) => setting.startsWith(declarations.providers.name))) return
+  for (const [index, { providers: taken = [] }] of frontEnds.entries()) {
+    for (const [at, id] of taken.entries()) {
+      if (known.includes(id)) continue
+      report.refuse(`${declarations.frontEnds.name}[${index}].providers[${at}]`, {
+        problem: 'is the id of no provider',
+        fix: `Write ${known.join(', ')}, or add the provider to ${declarations.providers.name}.`,
+      })
+    }
+  }
+}
+
 function reportTelemetry(values: MaybeValues, report: SettingsReport): void {
   const { telemetryConnection, telemetryAuthentication, additionalHosts } = values
   if (telemetryConnection === undefined || telemetryAuthentication === undefined) return
@@ -188,7 +227,10 @@ function reportHostReferences(texts: SetTexts, report: SettingsReport): void {
 /** On loopback such a setting is no risk, and a developer may need it. */
 function reportSwitches(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
   const { baseUrl, instance, authority, vaultUrl, tableServiceUri, graphUrl } = values
-  const needed = [baseUrl, instance ?? authority, vaultUrl, tableServiceUri]
+  const others = (values.providers?.others ?? []).map(({ provider: { identity } }) =>
+    'tenantId' in identity ? identity.instance : identity.authority,
+  )
+  const needed = [baseUrl, instance ?? authority, vaultUrl, tableServiceUri, ...others]
   const isLocal = [...needed, graphUrl ?? vaultUrl].every((url) => url !== undefined && isLoopbackUrl(url))
   for (const [name, value] of texts) {
     const refusal = report.has(name) ? undefined : checkSwitch(name, value)

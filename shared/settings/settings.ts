@@ -3,6 +3,8 @@ import { findCloud, isLoopbackUrl } from './addresses.ts'
 import { allDeclarations, declarations } from './declarations.ts'
 import { findBadName } from './names.ts'
 import { reportRelations } from './relations.ts'
+import { primaryId } from './providers.schema.ts'
+import type { ProviderIdentity, ProviderNames } from './providers.schema.ts'
 import { SettingsReport } from './report.ts'
 import type { TenantsSetting } from './tenants.ts'
 import { findSecret } from './secrets.ts'
@@ -12,20 +14,11 @@ import type { MaybeValues, SetTexts, Values } from './values.ts'
 
 export { describeProblem, SettingsError } from './settings-error.ts'
 export type { SettingProblem } from './settings-error.ts'
+export type { OtherProvider, ProviderIdentity, ProviderNames } from './providers.schema.ts'
 export type { ApiSettings, FrontEndSettings, Prompt, FrontEndKind } from './front-ends.schema.ts'
 
 /** The settings by section, as the composition root passes them on. */
 export type Settings = Readonly<ReturnType<typeof toSettings>>
-
-/** Entra ID, by a tenant; or any other provider, by its issuer. */
-export type ProviderIdentity =
-  | {
-      /** Ends in a slash. */
-      readonly instance: string
-      /** A GUID; or `organizations` or `common`, and then `manyTenants` is there. */
-      readonly tenantId: string
-    }
-  | { readonly authority: string; readonly kind: 'openid' | 'adfs' }
 
 /** Settings of Application Insights; neither value is a secret. */
 export interface TelemetrySettings {
@@ -91,6 +84,10 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
       /** True where the tenant has signing keys for this application alone; undefined counts as false. */
       applicationSigningKeys: values.applicationSigningKeys,
     },
+    /** The primary provider's names. */
+    primary: primaryNamesOf(values, isEntra),
+    /** Providers beside the primary one. */
+    otherProviders: values.providers?.others ?? [],
     credential: {
       /** An origin, without a slash at the end. */
       vaultUrl: values.vaultUrl,
@@ -151,6 +148,11 @@ function manyTenantsOf(values: Values): ManyTenants | undefined {
   const { tenants, homeTenantId, allowPersonalAccounts = false, signUpRole, invitations } = values
   if (tenants === undefined) return undefined
   return { allowed: tenants, homeTenantId: required(homeTenantId), allowPersonalAccounts, signUpRole, invitations }
+}
+
+function primaryNamesOf({ providers, authority }: Values, isEntra: boolean): ProviderNames {
+  const displayName = isEntra ? 'Microsoft' : new URL(required(authority)).hostname
+  return providers?.primary ?? { id: primaryId, displayName, domains: [] }
 }
 
 /** A copy of the example that names a real instance means that cloud's Graph, not the local one. */

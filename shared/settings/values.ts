@@ -5,6 +5,8 @@ import { declarations, missing } from './declarations.ts'
 import type { Declaration } from './declarations.ts'
 import { areProblems, parseFrontEnds } from './front-ends.schema.ts'
 import type { FrontEndSettings } from './front-ends.schema.ts'
+import { parseProviders, primaryId } from './providers.schema.ts'
+import type { ProviderList } from './providers.schema.ts'
 import { messageOf } from './messages.ts'
 import type { SettingsReport } from './report.ts'
 import type { Refusal } from './settings-error.ts'
@@ -17,7 +19,10 @@ type Value<D extends Declaration> =
   z.output<D['schema']> | (D extends { optional: true } | { about: string } ? undefined : never)
 
 /** A value for each declaration. Undefined is possible only for optional settings and those of one kind of provider. */
-export type Values = { readonly [Name in Exclude<keyof Declarations, 'frontEnds'>]: Value<Declarations[Name]> } & {
+export type Values = {
+  readonly [Name in Exclude<keyof Declarations, 'frontEnds' | 'providers'>]: Value<Declarations[Name]>
+} & {
+  readonly providers: ProviderList | undefined
   readonly frontEnds: readonly FrontEndSettings[]
 }
 
@@ -36,25 +41,52 @@ export function isForEntra(texts: SetTexts): boolean {
 
 export function readValues(texts: SetTexts, report: SettingsReport): MaybeValues {
   const added = read(declarations.additionalHosts, texts, report) as AddedHosts | undefined
+  const providers = readProviders(texts.get(declarations.providers.name), added, report)
   const entries = Object.entries<Declaration>(declarations).map(([name, declaration]) => {
     if (declaration === declarations.additionalHosts) return [name, added]
     const value = read(declaration, texts, report, added)
-    return [name, declaration === declarations.frontEnds ? readFrontEnds(value, texts, report) : value]
+    if (declaration === declarations.providers) return [name, providers]
+    return [name, declaration === declarations.frontEnds ? readFrontEnds(value, providers, texts, report) : value]
   })
   return Object.fromEntries(entries) as MaybeValues
 }
 
-/** The JSON of the front ends has a problem for each member, so it is parsed here and not by its declaration. */
+/** The JSON of providers and front ends has a problem for each member, so it is parsed here and not by a declaration. */
+function readProviders(
+  json: string | undefined,
+  added: AddedHosts | undefined,
+  report: SettingsReport,
+): ProviderList | undefined {
+  const { name } = declarations.providers
+  if (json === undefined || report.has(name)) return undefined
+  const providers = parseProviders(json, name, added)
+  if (!Array.isArray(providers)) return providers
+  report.problems.push(...providers)
+  return undefined
+}
+
 function readFrontEnds(
   json: unknown,
+  providers: ProviderList | undefined,
   texts: SetTexts,
   report: SettingsReport,
 ): readonly FrontEndSettings[] | undefined {
   if (typeof json !== 'string') return undefined
-  const frontEnds = parseFrontEnds(json, declarations.frontEnds.name, { isEntra: isForEntra(texts) })
+  const frontEnds = parseFrontEnds(json, declarations.frontEnds.name, {
+    isEntra: takesEntra(providers, isForEntra(texts)),
+  })
   if (!areProblems(frontEnds)) return frontEnds
   report.problems.push(...frontEnds)
   return undefined
+}
+
+/** Entra ID refuses a scope without a resource after the person has signed in; other providers have scopes of other forms. */
+export function takesEntra(providers: ProviderList | undefined, isPrimaryEntra: boolean) {
+  const ofEntra = new Set<unknown>([
+    ...(isPrimaryEntra ? [providers?.primary?.id ?? primaryId] : []),
+    ...(providers?.others ?? []).flatMap(({ id, provider }) => ('tenantId' in provider.identity ? [id] : [])),
+  ])
+  return (taken: readonly unknown[] | undefined) => (taken ? taken.some((id) => ofEntra.has(id)) : isPrimaryEntra)
 }
 
 /** @returns undefined where the setting is not set, and where it was reported */

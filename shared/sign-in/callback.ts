@@ -28,15 +28,18 @@ export interface CallbackAnswer {
   readonly errorDescription: string | undefined
   readonly errorUri: string | undefined
   readonly responseMode: ResponseMode
+  /** Of the redirect URI's path: the id of a provider beside the primary one. */
+  readonly provider?: string | undefined
 }
 
 const limits = { state: 128, code: 16 * 1024, iss: 512, error: 128, error_subcode: 128 } as const
 
 /**
  * @param fields the body's, or the query's, never both
+ * @param provider of the path to which the response came; untrusted
  * @throws {BrokerError} `answer_invalid`, `sign_in_unknown` without a state
  */
-export function parseCallback(fields: URLSearchParams, responseMode: ResponseMode): CallbackAnswer {
+export function parseCallback(fields: URLSearchParams, responseMode: ResponseMode, provider?: string): CallbackAnswer {
   const invalid = (detail: string) =>
     new BrokerError('answer_invalid', { detail, frontEndId: frontEndIdOf(fields.get('state') ?? '') })
 
@@ -69,6 +72,7 @@ export function parseCallback(fields: URLSearchParams, responseMode: ResponseMod
     errorDescription: shortText('error_description'),
     errorUri: shortText('error_uri'),
     responseMode,
+    ...(provider === undefined ? {} : { provider }),
   }
 }
 
@@ -115,6 +119,9 @@ export function checkAnswer(
   // A provider responds by the requested mode; a response by another mode was forwarded by an attacker.
   if (answer.responseMode !== transaction.responseMode)
     throw new BrokerError('answer_invalid', { detail: 'response_mode' })
+
+  // RFC 9700 §4.4.2: each provider has a redirect URI of its own, so a response at another one is a mix-up attack.
+  if (answer.provider !== transaction.provider) throw new BrokerError('issuer_mismatch', { detail: 'redirect URI' })
 
   // RFC 9207 §2.4: a provider that announced `iss` and then omits it must be treated as a mix-up attack.
   const issuerExpected = transaction.issuerInAnswers || answer.issuer !== undefined

@@ -13,6 +13,8 @@ export interface SignInRequest {
   readonly returnUrl: string
   readonly hints: Hints
   readonly scopes: readonly string[]
+  /** The id of the provider that the request names; untrusted. */
+  readonly provider: string | undefined
   /** Only for an OAuth client. */
   readonly client?: ClientRequest
 }
@@ -30,11 +32,12 @@ export function parseSignInRequest(
   issuer: string,
 ): SignInRequest {
   if (query.has('client_id')) {
-    const { frontEnd, client, scopes, hints } = parseAuthorizationRequest(query, frontEnds, issuer)
+    const { frontEnd, client, scopes, hints, provider } = parseAuthorizationRequest(query, frontEnds, issuer)
     return {
       frontEnd,
       client,
       hints,
+      provider,
       returnUrl: client.redirectUri,
       scopes: signInScopes(frontEnd, scopes, client.openid),
     }
@@ -46,6 +49,7 @@ export function parseSignInRequest(
     frontEnd,
     returnUrl: checkReturnUrl(parameters.return_url, frontEnd),
     hints,
+    provider: parameters.provider,
     scopes: signInScopes(frontEnd, hints.extraScopes),
   }
 }

@@ -9,6 +9,7 @@ import { defined } from '../json/json.ts'
 import { BrokerError, asBrokerError } from '../errors/errors.ts'
 import type { Destination } from '../errors/errors.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
+import { urlOf } from '../http/routes.ts'
 import { endTransactionCookie, sessionCookie } from '../http/cookies.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import { answerTo, withClientRedirect } from '../oauth/authorization-request.ts'
@@ -33,7 +34,9 @@ import { checkIdToken } from '../provider/id-token.ts'
 import { addDisplayNames } from '../provider/userinfo.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { IdentityProvider, Providers } from '../provider/provider.ts'
-import { applySsoPolicy, endOldestMarks, ssoCookie } from './sso-cookie.ts'
+import { withFrontEndIdentity } from '../provider/front-end-identity.ts'
+import type { ProviderChoice } from './provider-choice.ts'
+import { applySsoPolicy, endOldestMarks, findMark, ssoCookie } from './sso-cookie.ts'
 import type { RedeemedCode } from '../provider/token-endpoint.ts'
 import { parseSignInRequest } from './login-request.ts'
 import type { SignInRequest } from './login-request.ts'
@@ -58,14 +61,11 @@ export interface SignIn {
   /**
    * @param query of `/login`; untrusted
    * @param browser headers of the request; untrusted
-   * @returns where to send the browser, and the cookies to set
+   * @returns where to send the browser, and the cookies to set; or the providers among which the person has to choose
    * @throws {BrokerError} for a faulty request, before a sign-in starts; with `redirectTo` where an OAuth client is to
    *   receive the error
    */
-  begin(
-    query: URLSearchParams,
-    browser: BrowserRequest,
-  ): Promise<{ authorizationUrl: string; cookies: readonly Cookie[] }>
+  begin(query: URLSearchParams, browser: BrowserRequest): Promise<BegunSignIn>
   /**
    * @returns where the browser goes: the front end's return URL, or the OAuth client's redirect URI with the answer;
    *   and the cookies to set: none for an answer that comes a second time
@@ -73,6 +73,10 @@ export interface SignIn {
    */
   complete(answer: CallbackAnswer, cookies: RequestCookies): Promise<CompletedSignIn>
 }
+
+export type BegunSignIn =
+  | { readonly authorizationUrl: string; readonly cookies: readonly Cookie[] }
+  | { readonly choices: readonly ProviderChoice[] }
 
 export interface BrowserRequest {
   /** The header Origin, where there is one. */
@@ -134,8 +138,8 @@ export function createSignIn(options: SignInOptions): SignIn {
     )
     frontChannel?.checkSame(redeemed.idToken)
     const { onFault } = options
-    const identity = await addDisplayNames(checked, redeemed.accessToken, { provider, onFault })
-    return { identity, redeemed }
+    const named = await addDisplayNames(checked, redeemed.accessToken, { provider, onFault })
+    return { identity: withFrontEndIdentity(named, provider, provider === providers.primary), redeemed }
   }
 
   /** One session model: a cookie that opens it, or a code that will. */
@@ -170,7 +174,9 @@ export function createSignIn(options: SignInOptions): SignIn {
       const until = clock() + options.absoluteSeconds * 1000
       return {
         redirectTo: answerTo(client, options.baseUrl, { code: oneTimeCode }),
-        cookies: [await ssoCookie(frontEndId, { loginHint: identity.loginHint, until }, ring)],
+        cookies: [
+          await ssoCookie(frontEndId, { loginHint: identity.loginHint, until, provider: identity.provider }, ring),
+        ],
       }
     }
     const value = await sessions.begin(frontEndId, identity, tokens)
@@ -179,12 +185,40 @@ export function createSignIn(options: SignInOptions): SignIn {
     return { redirectTo: returnUrl, cookies: [sessionCookie(frontEndId, value)] }
   }
 
-  const beginFor = async (request: SignInRequest, cookies: RequestCookies) => {
+  /** @returns undefined where the person has to choose */
+  const providerFor = async (
+    { frontEnd, hints, client, provider: wanted }: SignInRequest,
+    cookies: RequestCookies,
+  ): Promise<IdentityProvider | undefined> => {
+    const taken = providers.ofFrontEnd(frontEnd)
+    // RFC 6749 §3.1: a client that knows of no other provider may send a parameter of this name for another purpose.
+    const isNamed = wanted !== undefined && !(client && providers.all.length === 1)
+    if (taken.length === 1 && !isNamed) return taken[0]
+    const { chooseProvider } = await import('./provider-choice.ts')
+    const idOf = (provider: string | undefined) => provider ?? providers.primary.id
+    const accepts = (provider: string | undefined) => taken.some(({ id }) => id === idOf(provider))
+    const marked = async () => {
+      const mark = client && (await findMark(frontEnd, accepts, cookies, ring, clock()))
+      return mark && idOf(mark.provider)
+    }
+    return chooseProvider({ wanted, frontEnd, hints, providers: taken, marked })
+  }
+
+  const beginFor = async (
+    request: SignInRequest,
+    cookies: RequestCookies,
+    query: URLSearchParams,
+  ): Promise<BegunSignIn> => {
     const { frontEnd, returnUrl, scopes, client } = request
-    const provider = providers.primary
+    const provider = await providerFor(request, cookies)
+    if (!provider) {
+      const { choicesOf } = await import('./provider-choice.ts')
+      return { choices: choicesOf(providers.ofFrontEnd(frontEnd), query, urlOf(options.baseUrl, 'login')) }
+    }
+    const otherId = provider === providers.primary ? undefined : provider.id
     const [key, metadata] = await Promise.all([ring.current(), provider.metadata()])
     const { prompt, ...asked } = client
-      ? await applySsoPolicy(request.hints, frontEnd, cookies, ring, clock())
+      ? await applySsoPolicy(request.hints, frontEnd, otherId, cookies, ring, clock())
       : request.hints
     const hints = { ...asked, prompt: prompt === undefined ? undefined : provider.profile.promptFor(prompt) }
     const transaction: Transaction = {
@@ -193,6 +227,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       codeVerifier: randomText(),
       issuer: metadata.issuer,
       issuerInAnswers: metadata.issuerInAnswers,
+      ...(otherId === undefined ? {} : { provider: otherId }),
       clientId: provider.clientId,
       frontEndId: frontEnd.id,
       returnUrl,
@@ -248,7 +283,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         step.add({ frontEnd: request.frontEnd.id })
         try {
           if (!isNavigation) throw new BrokerError('login_required', { detail: 'no navigation' })
-          return await beginFor(request, cookies)
+          return await beginFor(request, cookies, query)
         } catch (error) {
           if (!request.client) throw error
           throw withClientRedirect(asBrokerError(error), request.client, options.baseUrl)
@@ -274,6 +309,10 @@ export function createSignIn(options: SignInOptions): SignIn {
       try {
         const current = checkTransaction(transaction, { frontEnds, lifetimeSeconds, clock })
         const provider = providers.get(current.issuer)
+        // The registration may have lost the provider since.
+        if (!providers.accepts(frontEnds.find(frontEndId) ?? {}, current.issuer)) {
+          throw new BrokerError('provider_not_accepted')
+        }
         const { code, frontChannel } = await checkResponse(answer, current, { provider, clock })
         const taken = await takeCode(code, current, { store: options.store, lifetimeSeconds })
         step.end(taken ? undefined : 'repeated')

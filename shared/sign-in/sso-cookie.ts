@@ -23,6 +23,8 @@ interface Mark {
   readonly loginHint: string | undefined
   /** Milliseconds since the epoch. */
   readonly until: number
+  /** Id of the provider; undefined for the primary one, and in marks of an earlier release. */
+  readonly provider?: string | undefined
 }
 
 type NamedMark = Mark & { readonly frontEndId: string }
@@ -59,24 +61,45 @@ export async function endOldestMarks(cookies: RequestCookies, ring: KeyRing, now
  * browser has signed in at another client.
  *
  * @param hints of the authorization request, checked
+ * @param provider at which the sign-in begins: undefined for the primary one. A mark of another provider says nothing
+ *   about this one
  * @returns the hints to pass on to the provider
  * @throws {BrokerError} `login_required` where the client forbids the question
  */
 export async function applySsoPolicy(
   hints: Hints,
   frontEnd: FrontEnd,
+  provider: string | undefined,
   cookies: RequestCookies,
   ring: KeyRing,
   now: number,
 ): Promise<Hints> {
   const own = await openMark(frontEnd.id, cookies, ring, now)
-  if (own) return { ...hints, loginHint: hints.loginHint ?? own.loginHint }
+  if (own && own.provider === provider) return { ...hints, loginHint: hints.loginHint ?? own.loginHint }
   if (frontEnd.singleSignOn) {
-    const newest = await newestMark(cookies, ring, now)
+    const newest = await newestMark(cookies, ring, now, (mark) => mark.provider === provider)
     return { ...hints, loginHint: hints.loginHint ?? newest?.loginHint }
   }
   if (hints.prompt === 'none') throw new BrokerError('login_required')
   return signedInElsewhere(cookies) ? { ...hints, prompt: hints.prompt ?? 'select_account' } : hints
+}
+
+/**
+ * Finds the provider at which the browser signed in for this client, or for any client where this one has `singleSignOn`.
+ *
+ * @param accepts true for a provider of this client; undefined stands for the primary one
+ * @returns the mark that decides; undefined where there is none
+ */
+export async function findMark(
+  frontEnd: FrontEnd,
+  accepts: (provider: string | undefined) => boolean,
+  cookies: RequestCookies,
+  ring: KeyRing,
+  now: number,
+): Promise<Pick<Mark, 'provider'> | undefined> {
+  const own = await openMark(frontEnd.id, cookies, ring, now)
+  if (own && accepts(own.provider)) return own
+  return frontEnd.singleSignOn ? newestMark(cookies, ring, now, ({ provider }) => accepts(provider)) : undefined
 }
 
 /** By name alone: a cookie that does not open makes the answer only more careful. */
@@ -84,10 +107,17 @@ function signedInElsewhere(cookies: RequestCookies): boolean {
   return [...cookies.keys()].some((name) => name.startsWith(prefix) || name.startsWith(sessionCookiePrefix))
 }
 
-async function newestMark(cookies: RequestCookies, ring: KeyRing, now: number): Promise<NamedMark | undefined> {
+async function newestMark(
+  cookies: RequestCookies,
+  ring: KeyRing,
+  now: number,
+  counts: (mark: Mark) => boolean,
+): Promise<NamedMark | undefined> {
   const ids = [...cookies.keys()].flatMap((name) => ownName.exec(name)?.[1] ?? []).slice(0, maxMarks)
   const marks = await Promise.all(ids.map((id) => openMark(id, cookies, ring, now)))
-  return marks.filter((mark) => mark !== undefined).sort((a, b) => b.until - a.until)[0]
+  return marks
+    .filter((mark): mark is NamedMark => mark !== undefined && counts(mark))
+    .sort((a, b) => b.until - a.until)[0]
 }
 
 /** @returns undefined where there is no mark, it has ended, or it was sealed for another client */

@@ -24,6 +24,8 @@ export interface Transaction {
   /** The provider that the browser was sent to; a response of another issuer is a mix-up attack (RFC 9700 §4.4). */
   readonly issuer: string
   readonly issuerInAnswers: boolean
+  /** The id of that provider, where it is not the primary one: the last part of its redirect URI. */
+  readonly provider?: string
   readonly clientId: string
   readonly frontEndId: string
   readonly returnUrl: string

@@ -9,6 +9,8 @@ import type { BrokerError } from '../errors/errors.ts'
 export interface LogFields {
   readonly reference?: string | undefined
   readonly frontEnd?: string | undefined
+  /** Id of an identity provider beside the primary one. */
+  readonly provider?: string | undefined
   readonly code?: string
   readonly responsible?: string
   readonly detail?: string | undefined
@@ -35,6 +37,7 @@ export type Log = (level: LogLevel, event: string, fields?: LogFields) => void
 const allowed: ReadonlySet<string> = new Set<keyof LogFields>([
   'reference',
   'frontEnd',
+  'provider',
   'code',
   'responsible',
   'detail',

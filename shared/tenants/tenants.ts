@@ -21,7 +21,7 @@ export interface Tenants {
 }
 
 /** The person of a sign-in or a session. */
-export type TenantMember = Pick<Identity, 'tokenIssuer' | 'tenantId'>
+export type TenantMember = Pick<Identity, 'tokenIssuer' | 'tenantId' | 'provider'>
 
 /**
  * @param identity of a verified ID token
@@ -39,7 +39,8 @@ export async function checkTenant(
   if (state === 'suspended') throw new BrokerError('tenant_suspended', { detail })
   if (state === 'unknown') throw new BrokerError('tenant_not_allowed', { detail })
   const { tenants: own } = frontEnd ?? {}
-  if (own === undefined || own.some((id) => id === tenantId)) return
+  // The registration admits people of other providers by `providers`.
+  if (own === undefined || identity.provider !== undefined || own.some((id) => id === tenantId)) return
   const names = own.flatMap((id) => tenants?.domainOf(id) ?? [])
   throw new BrokerError('tenant_not_allowed', {
     detail: `${detail} at this front end`,
@@ -54,7 +55,8 @@ export async function isTenantAllowed(
   tenants: Tenants | undefined,
 ): Promise<boolean> {
   if ((await stateOfMember(identity, tenants)) !== 'active') return false
-  return frontEnd?.tenants === undefined || frontEnd.tenants.some((id) => id === identity.tenantId)
+  if (frontEnd?.tenants === undefined || identity.provider !== undefined) return true
+  return frontEnd.tenants.some((id) => id === identity.tenantId)
 }
 
 /** A person of a provider of one tenant has no `tokenIssuer`: the settings name that tenant. */

@@ -39,7 +39,7 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
 
 /** Not called by a front end: the provider, the platform, monitors and operators. */
 const notForFrontEnds = [
-  'callback',
+  'callback/{provider?}',
   'logout/done',
   'logout/frontchannel',
   'logout/backchannel',

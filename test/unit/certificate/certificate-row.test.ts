@@ -280,7 +280,7 @@ describe('an attacker who can write to the store', () => {
     expect((await versions.get()).version).toBe(second)
     const published = createPublishedKeys({
       vault,
-      record: () => Promise.resolve(versions.record()!),
+      records: () => Promise.resolve([versions.record()!]),
       algorithm: 'PS256',
       pace,
       clock: () => now,

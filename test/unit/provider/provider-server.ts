@@ -38,6 +38,7 @@ export function openProvider(
   options: Pick<IdentityProviderOptions, 'profile' | 'network'> & Partial<IdentityProviderOptions>,
 ): IdentityProvider {
   return createIdentityProvider({
+    names: { id: 'primary', displayName: 'Contoso', domains: [] },
     clientId,
     redirectUri: 'http://localhost:7071/callback',
     postLogoutRedirectUri: 'http://localhost:7071/logout/done',
@@ -59,6 +60,8 @@ export function providersOf(entry: Partial<IdentityProvider>): Providers {
     find: () => provider,
     findByTokenIssuer: () => provider,
     get: () => provider,
+    ofFrontEnd: () => [provider],
+    accepts: () => true,
   }
 }
 

@@ -19,6 +19,8 @@ describe('settings', () => {
         responseMode: 'form_post',
         responseType: 'code',
       },
+      primary: { id: 'primary', displayName: 'Microsoft', domains: [] },
+      otherProviders: [],
       credential: {
         vaultUrl: 'https://contoso-signin.vault.azure.net',
         certificateName: 'broker',

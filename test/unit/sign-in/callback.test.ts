@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BrokerError } from '../../../shared/errors/errors.ts'
 import { checkAnswer, parseCallback, takeCode } from '../../../shared/sign-in/callback.ts'
 import { entraProfile } from '../../../shared/provider/entra.ts'
+import { defined } from '../../../shared/json/json.ts'
 import { openIdProfile } from '../../../shared/provider/openid.ts'
 import type { CallbackAnswer } from '../../../shared/sign-in/callback.ts'
 import type { CheckedCode } from '../../../shared/provider/token-endpoint.ts'
@@ -131,6 +132,18 @@ describe('an answer is checked', () => {
     expect(check({ ...wrong, responseMode: 'form_post', issuer })).toBe('sign_in_cancelled')
     expect(check({ code: undefined })).toBe('answer_invalid')
     expect(check({ error: 'access_denied' })).toBe('sign_in_cancelled')
+  })
+
+  it('for the redirect URI at which it came, which names the provider', () => {
+    const atOther = transaction({ provider: 'partner' })
+
+    expect(check({ provider: 'partner' }, atOther)).toBe('none')
+    for (const provider of [undefined, 'other', 'Partner', '']) {
+      expect(check({ ...defined({ provider }) }, atOther), provider).toBe('issuer_mismatch')
+    }
+    expect(check({ provider: 'partner' })).toBe('issuer_mismatch')
+    // Before the error, which another provider may have written.
+    expect(check({ provider: 'partner', error: 'access_denied' })).toBe('issuer_mismatch')
   })
 
   it('for its issuer by plain comparison; a missing one is refused only where the metadata announced it', () => {

@@ -1,0 +1,412 @@
+/**
+ * The identity providers beside the primary one: one JSON setting, `Broker__Providers`. Each entry has what the settings
+ * of the primary provider have, under shorter names. The schema is also published (docs/providers.schema.json); checks
+ * cover the rules that JSON Schema cannot express.
+ */
+import * as z from 'zod/mini'
+import { checkAssertionAudience, checkAuthority, checkGraphUrl, checkInstance, findCloud } from './addresses.ts'
+import type { AddedHosts } from './addresses.ts'
+import { checkAnyClientId, checkEntraClientId, checkGuid, checkTenantId } from './identifiers.ts'
+import { findRepeated, listOf, memberOf, membersOf, readJsonSetting, unknownOf } from './json-setting.ts'
+import { withMessage, withMessages } from './messages.ts'
+import type { Refusal, SettingProblem } from './settings-error.ts'
+
+/** Entra ID, by a tenant; or any other provider, by its issuer. */
+export type ProviderIdentity =
+  | {
+      /** Ends in a slash. */
+      readonly instance: string
+      /** A GUID; at the primary provider also `organizations` or `common`, and then `manyTenants` is there. */
+      readonly tenantId: string
+    }
+  | { readonly authority: string; readonly kind: 'openid' | 'adfs' }
+
+/** How people and front ends name a provider. */
+export interface ProviderNames {
+  /** In the registration of a front end, in the parameter `provider`, and in the path of its redirect URI. */
+  readonly id: string
+  /** On the page on which a person chooses. */
+  readonly displayName: string
+  /** Domains of user names: a `login_hint` or `domain_hint` of one of them chooses this provider. */
+  readonly domains: readonly string[]
+}
+
+/** A provider beside the primary one. `provider` and `credential` have the members that `Settings` has for the primary. */
+export interface OtherProvider extends ProviderNames {
+  readonly provider: {
+    readonly identity: ProviderIdentity
+    readonly clientId: string
+    readonly applicationObjectId: string | undefined
+    readonly graphUrl: string | undefined
+    readonly responseMode: 'form_post' | 'query'
+    readonly responseType: 'code' | 'code id_token'
+    readonly offlineAccess: boolean | undefined
+    readonly applicationSigningKeys: boolean | undefined
+    readonly allowGuests: boolean | undefined
+  }
+  readonly credential: {
+    readonly assertionReuse: boolean
+    readonly assertionAudience: string | undefined
+    readonly assertionAlgorithm: 'PS256' | 'RS256' | undefined
+    readonly assertionKeyId: boolean
+  }
+}
+
+/** The result of `Broker__Providers`. */
+export interface ProviderList {
+  /** undefined: the setting does not name the primary provider. */
+  readonly primary: ProviderNames | undefined
+  readonly others: readonly OtherProvider[]
+  /** In the order of the entries. */
+  readonly ids: readonly string[]
+}
+
+/** The id of the primary provider where no entry names it. */
+export const primaryId = 'primary'
+
+const idPattern = /^[a-z0-9][a-z0-9-]{0,31}$/
+const domainPattern = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/
+
+function described(description: string, examples?: readonly unknown[]) {
+  return z.meta({ description, ...(examples ? { examples: [...examples] } : {}) })
+}
+
+function checked(check: (value: string) => Refusal | undefined, description: string, example: string) {
+  return z.optional(z.string().check(z.maxLength(1024), withMessage(check), described(description, [example])))
+}
+
+/** Built when it is needed: most brokers have one provider, and a cold start pays for each schema. */
+function entrySchema() {
+  return z
+    .strictObject({
+      id: z
+        .string()
+        .check(
+          z.regex(idPattern),
+          described(
+            'Id of the provider: in `providers` of a front end, in the parameter `provider` of /login, and in its redirect URI, https://<broker>/callback/<id>.',
+            ['partner'],
+          ),
+        ),
+      kind: z
+        .enum(['primary', 'entra', 'openid', 'adfs'])
+        .check(
+          described(
+            'entra: a tenant of Entra ID. adfs: AD FS of Windows Server 2019 or later. openid: any other OpenID provider. primary: no further provider; the entry names the one of the settings AzureAd__… or Broker__Authority, whose id is `primary` without such an entry.',
+          ),
+        ),
+      name: z
+        .string()
+        .check(
+          z.regex(/^(?=.*\S)[^\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]{1,64}$/u),
+          described('Name of the provider on the page on which a person chooses.', ['Partner staff']),
+        ),
+      domains: z
+        .optional(z.array(z.string().check(z.regex(domainPattern))).check(z.maxLength(200), withMessages(onlyOnce)))
+        .check(
+          described(
+            'Domains of the user names of this provider, in small letters. A login_hint or domain_hint of one of them chooses the provider. Of a provider beside the primary one, only email addresses of these domains reach a front end.',
+            [['partner.example']],
+          ),
+        ),
+      clientId: checked(
+        checkAnyClientId,
+        "The broker's client id at this provider; for Entra ID a GUID.",
+        '0c7d3f52-2a54-4b5e-8c0e-5a1f6d9be310',
+      ),
+      instance: z.optional(
+        z
+          .string()
+          .check(z.maxLength(1024), described('entra: as AzureAd__Instance.', ['https://login.microsoftonline.com/'])),
+      ),
+      tenantId: checked(checkTenantId, 'entra: as AzureAd__TenantId.', 'f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55'),
+      applicationObjectId: checked(
+        (value) => checkGuid(value, 'Write the Object ID, as the overview page of the app registration shows it.'),
+        'entra: as Broker__ApplicationObjectId. Without it, an operator registers each version of the certificate by hand.',
+        '5d2f8c1e-7a3b-4e6d-9f10-2b4c6d8e0a12',
+      ),
+      graphUrl: z.optional(
+        z
+          .string()
+          .check(
+            z.maxLength(1024),
+            described("entra: as Broker__GraphUrl. Without it, Graph of the instance's cloud."),
+          ),
+      ),
+      applicationSigningKeys: z.optional(z.boolean().check(described('entra: as Broker__ApplicationSigningKeys.'))),
+      allowGuests: z.optional(z.boolean().check(described('entra: as Broker__AllowGuests.'))),
+      authority: checked(
+        checkAuthority,
+        'openid, adfs: the issuer, as Broker__Authority.',
+        'https://login.partner.example',
+      ),
+      offlineAccess: z.optional(z.boolean().check(described('openid: as Broker__OfflineAccess.'))),
+      assertionAudience: checked(
+        checkAssertionAudience,
+        'openid, adfs: as Broker__AssertionAudience.',
+        'https://login.partner.example/token',
+      ),
+      assertionAlgorithm: z.optional(
+        z.enum(['PS256', 'RS256']).check(described('openid: as Broker__AssertionAlgorithm.')),
+      ),
+      assertionKeyId: z.optional(z.boolean().check(described('openid, adfs: as Broker__AssertionKeyId.'))),
+      assertionReuse: z.optional(z.boolean().check(described('As Broker__AssertionReuse.'))),
+      responseType: z.optional(
+        z.enum(['code', 'code id_token']).check(described('As Broker__ResponseType. Without it: code.')),
+      ),
+      responseMode: z.optional(
+        z.enum(['form_post', 'query']).check(described('As Broker__ResponseMode. Without it: form_post.')),
+      ),
+    })
+    .check(withMessages(checkKind))
+}
+
+/** Schema of `Broker__Providers`. */
+export function providersSchema() {
+  return z.array(entrySchema()).check(
+    z.maxLength(20),
+    withMessages(checkTogether),
+    z.meta({
+      title: 'Identity providers of the certificate token broker',
+      description: 'The value of the app setting Broker__Providers: the identity providers beside the primary one.',
+      examples: [
+        [
+          { id: 'staff', kind: 'primary', name: 'Contoso staff', domains: ['contoso.com'] },
+          {
+            id: 'partner',
+            kind: 'openid',
+            name: 'Partner staff',
+            domains: ['partner.example'],
+            authority: 'https://login.partner.example',
+            clientId: 'contoso-broker',
+          },
+        ],
+      ],
+    }),
+  )
+}
+
+/**
+ * Reads the JSON of `Broker__Providers`.
+ *
+ * @param text as set; untrusted
+ * @param name of the setting, for the problems
+ * @param added hosts of Broker__AdditionalHosts
+ * @returns the providers, or every problem
+ */
+export function parseProviders(text: string, name: string, added?: AddedHosts): ProviderList | SettingProblem[] {
+  const read = readJsonSetting(text, name, {
+    schema: providersSchema(),
+    page: 'docs/providers.schema.json',
+    describe: describeIssue,
+    unknownMember: (key) => unknownOf(key, Object.keys(entrySchema().def.shape)),
+    find: (json) => listOf(json).flatMap((one, index) => findForeignHosts(one, `${name}[${index}]`, added)),
+  })
+  if ('problems' in read) return read.problems
+  const primary = read.value.find(({ kind }) => kind === 'primary')
+  return {
+    primary: primary && namesOf(primary),
+    others: read.value.filter(({ kind }) => kind !== 'primary').map(toProvider),
+    ids: read.value.map(({ id }) => id),
+  }
+}
+
+type Entry = z.output<ReturnType<typeof entrySchema>>
+
+function namesOf({ id, name, domains = [] }: Entry): ProviderNames {
+  return { id, displayName: name, domains }
+}
+
+function toProvider(one: Entry): OtherProvider {
+  const isEntra = one.kind === 'entra'
+  const instance = `${new URL(one.instance ?? 'https://unused').origin}/`
+  return {
+    ...namesOf(one),
+    provider: {
+      identity: isEntra
+        ? { instance, tenantId: (one.tenantId ?? '').toLowerCase() }
+        : { authority: one.authority ?? '', kind: one.kind === 'adfs' ? 'adfs' : 'openid' },
+      clientId: isEntra ? (one.clientId ?? '').toLowerCase() : (one.clientId ?? ''),
+      applicationObjectId: one.applicationObjectId?.toLowerCase(),
+      graphUrl: isEntra ? graphUrlOf(instance, one.graphUrl) : undefined,
+      responseMode: one.responseMode ?? 'form_post',
+      responseType: one.responseType ?? 'code',
+      offlineAccess: one.offlineAccess,
+      applicationSigningKeys: one.applicationSigningKeys,
+      allowGuests: one.allowGuests,
+    },
+    credential: {
+      assertionReuse: one.assertionReuse ?? isEntra,
+      assertionAudience: one.assertionAudience,
+      assertionAlgorithm: one.assertionAlgorithm,
+      assertionKeyId: one.assertionKeyId ?? !isEntra,
+    },
+  }
+}
+
+function graphUrlOf(instance: string, graphUrl: string | undefined): string | undefined {
+  if (graphUrl !== undefined) return new URL(graphUrl).origin
+  const cloud = findCloud(instance)
+  return cloud && `https://${cloud.graphHosts[0]}`
+}
+
+const membersOfKind = {
+  primary: [],
+  entra: [
+    'clientId',
+    'instance',
+    'tenantId',
+    'applicationObjectId',
+    'graphUrl',
+    'applicationSigningKeys',
+    'allowGuests',
+  ],
+  openid: ['clientId', 'authority', 'offlineAccess', 'assertionAudience', 'assertionAlgorithm', 'assertionKeyId'],
+  adfs: ['clientId', 'authority', 'assertionAudience', 'assertionKeyId'],
+} as const
+const membersOfBoth = ['assertionReuse', 'responseMode', 'responseType']
+const requiredOfKind = {
+  primary: [],
+  entra: ['clientId', 'instance', 'tenantId'],
+  openid: ['clientId', 'authority'],
+  adfs: ['clientId', 'authority'],
+} as const
+
+function isIssuerOfAdfs(authority: unknown): boolean {
+  return typeof authority === 'string' && URL.parse(authority)?.pathname === '/adfs'
+}
+
+/** A member of another kind would have no effect, but look as if it had. */
+function checkKind(one: unknown) {
+  const kind = memberOf(one, 'kind')
+  if (kind !== 'primary' && kind !== 'entra' && kind !== 'openid' && kind !== 'adfs') return []
+  const own: readonly string[] = [...membersOfKind[kind], ...(kind === 'primary' ? [] : membersOfBoth)]
+  const known = [...new Set<string>([...membersOfKind.entra, ...membersOfKind.openid, ...membersOfBoth])]
+  const has = (member: string) => memberOf(one, member) !== undefined
+  const clientId = memberOf(one, 'clientId')
+  const guid = kind === 'entra' && typeof clientId === 'string' ? checkEntraClientId(clientId) : undefined
+  return [
+    ...requiredOfKind[kind]
+      .filter((member) => !has(member))
+      .map((member) => ({ path: [member], problem: 'is missing', fix: `An entry of the kind ${kind} needs it.` })),
+    ...known
+      .filter((member) => has(member) && !own.includes(member))
+      .map((member) => ({
+        path: [member],
+        problem: `does not belong to the kind ${kind}`,
+        fix:
+          kind === 'primary'
+            ? 'Remove it: the settings AzureAd__… or Broker__Authority describe the primary provider.'
+            : 'Remove it, or change the kind.',
+      })),
+    ...(memberOf(one, 'responseType') === 'code id_token' && memberOf(one, 'responseMode') === 'query'
+      ? [
+          {
+            path: ['responseType'],
+            problem: 'is code id_token, which requires form_post',
+            fix: 'Delete responseMode or responseType.',
+          },
+        ]
+      : []),
+    ...(guid ? [{ path: ['clientId'], ...guid }] : []),
+    ...(kind === 'adfs' && has('authority') && !isIssuerOfAdfs(memberOf(one, 'authority'))
+      ? [
+          {
+            path: ['authority'],
+            problem: 'is not the issuer of AD FS',
+            fix: 'Write https://<federation service name>/adfs, as the member issuer of its metadata spells it.',
+          },
+        ]
+      : []),
+  ]
+}
+
+/** The host of a cloud, or of Broker__AdditionalHosts; Graph is of the same cloud. */
+function findForeignHosts(one: unknown, place: string, added: AddedHosts | undefined): SettingProblem[] {
+  if (memberOf(one, 'kind') !== 'entra') return []
+  const [instance, graphUrl] = [memberOf(one, 'instance'), memberOf(one, 'graphUrl')]
+  const login = typeof instance === 'string' ? checkInstance(instance, added) : undefined
+  const graph = typeof graphUrl === 'string' ? checkGraphUrl(graphUrl, added) : undefined
+  const clouds = [instance, graphUrl].map((url) =>
+    typeof url === 'string' && !login && !graph ? findCloud(url) : undefined,
+  )
+  const differ = clouds[0] !== undefined && clouds[1] !== undefined && clouds[0] !== clouds[1]
+  return [
+    ...(login ? [{ setting: `${place}.instance`, ...login }] : []),
+    ...(graph ? [{ setting: `${place}.graphUrl`, ...graph }] : []),
+    ...(differ
+      ? [
+          {
+            setting: `${place}.graphUrl`,
+            problem: 'is in another cloud than the instance',
+            fix: 'Name services of one cloud.',
+          },
+        ]
+      : []),
+  ]
+}
+
+/** Ids, issuers and domains name one provider each; relations.ts compares them with the primary provider. */
+function checkTogether(all: unknown) {
+  const list = listOf(all)
+  const issuers = list.map((one) => {
+    const [authority, tenant] = [memberOf(one, 'authority'), memberOf(one, 'tenantId')]
+    return (
+      authority ??
+      (typeof tenant === 'string' ? `${String(memberOf(one, 'instance'))} ${tenant.toLowerCase()}` : undefined)
+    )
+  })
+  const domains = list.flatMap((one, index) =>
+    listOf(memberOf(one, 'domains')).map((domain, at) => ({ domain, index, at })),
+  )
+  const primaries = list.flatMap((one, index) => (memberOf(one, 'kind') === 'primary' ? [index] : []))
+  return [
+    ...findRepeated(membersOf(all, 'id'), ['id'], 'Write a different id for each provider.'),
+    ...findRepeated(
+      issuers,
+      ['kind'],
+      'Write each issuer or tenant once: a response names its provider by the issuer.',
+    ),
+    ...domains.flatMap(({ domain, index, at }) =>
+      domains.some((other) => other.domain === domain && other.index < index)
+        ? [
+            {
+              path: [index, 'domains', at],
+              problem: 'belongs to another provider too',
+              fix: 'Write each domain at one provider.',
+            },
+          ]
+        : [],
+    ),
+    ...primaries.slice(1).map((index) => ({
+      path: [index, 'kind'],
+      problem: 'is primary a second time',
+      fix: 'Write one entry of the kind primary at most.',
+    })),
+  ]
+}
+
+function onlyOnce(values: unknown) {
+  return findRepeated(listOf(values), [], 'Write it once.')
+}
+
+function describeIssue(issue: z.core.$ZodIssue): Refusal | undefined {
+  const member = issue.path.at(-1)
+  if (issue.code === 'invalid_value' && member === 'kind') {
+    return { problem: 'is not a kind of provider', fix: 'Write "entra", "openid", "adfs" or "primary".' }
+  }
+  if (issue.code !== 'invalid_format') return undefined
+  if (member === 'id') {
+    return {
+      problem: 'is not a provider id',
+      fix: 'Write 1 to 32 small letters, digits and hyphens, a letter or digit first.',
+    }
+  }
+  if (member === 'name') {
+    return { problem: 'is not a name for people', fix: 'Write 1 to 64 characters, without control characters.' }
+  }
+  return {
+    problem: 'is not a domain',
+    fix: 'Write a domain in small letters, other alphabets as xn--…: partner.example.',
+  }
+}

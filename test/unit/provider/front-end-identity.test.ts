@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest'
+import { withFrontEndIdentity } from '../../../shared/provider/front-end-identity.ts'
+import type { Identity } from '../../../shared/provider/identity.ts'
+
+const identity = (issuer: string, subject: string, email?: string) => ({ issuer, subject, email }) as Identity
+const [home, away] = ['https://login.contoso.com', 'https://login.partner.example']
+const partner = { id: 'partner', domains: ['partner.example'] }
+const primary = { id: 'primary', domains: [] }
+
+/** The subject that a front end receives. */
+const subjectOf = ({ subject, frontEndSubject }: Identity) => frontEndSubject ?? subject
+
+describe('the identity that front ends receive', () => {
+  it('of the primary provider is unchanged', () => {
+    const ada = identity(home, 'ada', 'ada@anywhere.example')
+
+    expect(withFrontEndIdentity(ada, primary, true)).toEqual(ada)
+  })
+
+  it('of another provider has a subject that is the same each time, and that no other provider can name', () => {
+    const atPartner = withFrontEndIdentity(identity(away, 'ada'), partner, false)
+
+    expect(atPartner).toMatchObject({ issuer: away, subject: 'ada', provider: 'partner' })
+    expect(subjectOf(atPartner)).not.toBe('ada')
+    expect(subjectOf(atPartner).length).toBeLessThan(256)
+    expect(subjectOf(withFrontEndIdentity(identity(away, 'ada'), partner, false))).toBe(subjectOf(atPartner))
+    expect(subjectOf(withFrontEndIdentity(identity(`${away}/`, 'ada'), partner, false))).not.toBe(subjectOf(atPartner))
+    // A provider that uses the other one's subject as its own.
+    const copied = withFrontEndIdentity(identity(home, subjectOf(atPartner)), primary, true)
+    expect(subjectOf(copied)).not.toBe(subjectOf(atPartner))
+    const copiedByOther = withFrontEndIdentity(identity('https://evil.example', subjectOf(atPartner)), partner, false)
+    expect(subjectOf(copiedByOther)).not.toBe(subjectOf(atPartner))
+  })
+
+  it('of another provider has an email address of the provider’s own domains only', () => {
+    const emailOf = (email: string | undefined) =>
+      withFrontEndIdentity(identity(away, 'ada', email), partner, false).email
+
+    expect(emailOf('ada@partner.example')).toBe('ada@partner.example')
+    expect(emailOf('ada@PARTNER.example')).toBe('ada@PARTNER.example')
+    for (const foreign of [
+      'ceo@contoso.com',
+      'ceo@partner.example.evil.example',
+      'ceo@partner.example@contoso.com',
+      'partner.example@',
+      'ceo@sub.partner.example',
+      undefined,
+    ]) {
+      expect(emailOf(foreign), foreign).toBeUndefined()
+    }
+  })
+})
