@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { configDefaults, defineConfig } from 'vitest/config'
+import WaitingFirst from './test/setup/sequencer.ts'
 
 /** The client libraries have packages of their own: `npm run test:clients` installs them. */
 const clientsAreInstalled = existsSync(new URL('test/clients/node_modules', import.meta.url))
@@ -14,7 +15,9 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 180_000,
     expect: { poll: { timeout: 60_000 } },
-    maxWorkers: 2,
+    // Three on two cores: many files wait for a deadline of the broker. Each worker costs two seconds of CPU time.
+    maxWorkers: 3,
+    sequence: { sequencer: WaitingFirst },
     // One worker runs many files: a module is loaded once, and what a test changes in its process it changes back.
     isolate: false,
   },

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { parseFrontEnds } from '../../shared/settings/front-ends.schema.ts'
 import { shopPage } from '../setup/person.ts'
 import { expectBegun, expectNothingBegun, expectSafeHeaders, unescapeHtml } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { openTables } from '../setup/tables.ts'
+import { warmUp } from '../setup/warm-up.ts'
 import { sendRaw } from '../setup/raw-http.ts'
 
 const returnUrl = 'http://localhost:3000/a'
@@ -15,12 +15,7 @@ let stack: Stack
 beforeAll(async () => {
   stack = await startStack()
   expectBegun(await stack.person().open(start))
-  // The warm-up follows the first invocation in the background; the marker after the certificate's row is the last that
-  // it writes.
-  const { store } = openTables(stack)
-  const isWarm = async () =>
-    (await store.list('service', 'taken-over')).some(({ row }) => row.startsWith('certificate.'))
-  await vi.waitUntil(isWarm, 60_000)
+  await warmUp(stack)
 })
 afterAll(() => stack.close())
 beforeEach(() => {

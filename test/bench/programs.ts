@@ -22,11 +22,21 @@ export interface Programs {
   readonly sizes: Pick<BuildResult, 'entryBytes' | 'totalBytes' | 'telemetryBytes'>
 }
 
-/**
- * @param folder inside the project, so that the peers find their packages: these are not bundled, as is usual for express
- * @param sourcemap of the broker's bundle, for reading profiles
- */
-export async function buildPrograms(folder: string, sourcemap = false): Promise<Programs> {
+/** The broker's bundle and the functions host, as `build` and `bundleFunctionsHost` made them. */
+export interface BuiltBroker extends Pick<BuildResult, 'outdir' | 'entryBytes' | 'totalBytes' | 'telemetryBytes'> {
+  readonly hostProgram: string
+}
+
+export interface ProgramOptions {
+  /** Of the broker's bundle, for reading profiles. */
+  readonly sourcemap?: boolean
+  /** Used in place of a new build. */
+  readonly broker?: BuiltBroker
+}
+
+/** @param folder inside the project, so that the peers find their packages: these are not bundled, as is usual for express */
+export async function buildPrograms(folder: string, options: ProgramOptions = {}): Promise<Programs> {
+  const { sourcemap = false } = options
   const file = (name: string) => path.join(folder, name)
   const source = (name: string) => path.join(import.meta.dirname, name)
   const sources = {
@@ -38,10 +48,9 @@ export async function buildPrograms(folder: string, sourcemap = false): Promise<
     'cold-start': source('cold-start.ts'),
   }
   const [broker] = await Promise.all([
-    build({ outdir: file('broker'), sourcemap }),
+    options.broker ?? buildBroker(file('broker'), file('host.mjs'), sourcemap),
     build({ entry: source('bare-function/index.ts'), outdir: file('bare') }),
     build({ entry: source('peer-functions/index.ts'), outdir: file('functions'), sourcemap }),
-    bundleFunctionsHost(file('host.mjs')),
     esbuild.build({
       entryPoints: sources,
       outdir: folder,
@@ -55,18 +64,23 @@ export async function buildPrograms(folder: string, sourcemap = false): Promise<
     }),
   ])
   const usage = ['--import', file('usage.mjs')]
-  const hosted = (dist: string) => [...usage, file('host.mjs'), '--dist', dist, '--port', '0']
+  const hosted = (dist: string) => [...usage, broker.hostProgram, '--dist', dist, '--port', '0']
   return {
-    broker: (dist = file('broker')) => hosted(dist),
+    broker: (dist = broker.outdir) => hosted(dist),
     bare: hosted(file('bare')),
     peers: {
       'openid-client': [...usage, file('openid-client.mjs')],
       'express-openid-connect': [...usage, file('express-openid-connect.mjs')],
       functions: hosted(file('functions')),
     },
-    coldStart: [file('cold-start.mjs'), file('broker')],
+    coldStart: [file('cold-start.mjs'), broker.outdir],
     library: [...usage, file('library.mjs'), file('bare')],
     plain: [...usage, file('plain.mjs')],
     sizes: broker,
   }
+}
+
+async function buildBroker(outdir: string, hostProgram: string, sourcemap: boolean): Promise<BuiltBroker> {
+  const [built] = await Promise.all([build({ outdir, sourcemap }), bundleFunctionsHost(hostProgram)])
+  return { ...built, hostProgram }
 }

@@ -11,7 +11,7 @@ import type { CloudOptions, CloudReady } from './cloud.ts'
 import { createPeople, frontEndOrigin, withBrowser } from './driver.ts'
 import type { Guest, Person, RelyingParty } from './driver.ts'
 import { buildPrograms } from './programs.ts'
-import type { PeerName, Programs } from './programs.ts'
+import type { BuiltBroker, PeerName, Programs } from './programs.ts'
 
 /** A process under test that signs people in. */
 export interface Running extends Child<{ readonly url: string }>, RelyingParty {}
@@ -59,9 +59,11 @@ export interface WorldOptions {
   readonly people?: number
   /** Of the broker's bundle, for reading profiles. */
   readonly sourcemap?: boolean
+  /** Parts that exist already and that other tests use too, in place of parts of this world. */
+  readonly shared?: { readonly broker: BuiltBroker; readonly tableServiceUri: string }
 }
 
-export async function startWorld({ guests, people = guests, sourcemap = false }: WorldOptions): Promise<World> {
+export async function startWorld({ guests, people = guests, sourcemap = false, shared }: WorldOptions): Promise<World> {
   await mkdir(path.join(root, '.local'), { recursive: true })
   const folder = await mkdtemp(path.join(root, '.local', 'bench-'))
   const closing: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })]
@@ -91,12 +93,14 @@ export async function startWorld({ guests, people = guests, sourcemap = false }:
       })),
       people,
     }
-    const [programs, tables, cloud] = await Promise.all([
-      buildPrograms(folder, sourcemap),
-      startStorageEmulator('table', 0).then((started) => {
-        closing.push(() => started.close())
-        return started
-      }),
+    const startTables = async () => {
+      const started = await startStorageEmulator('table', 0)
+      closing.push(() => started.close())
+      return started.url
+    }
+    const [programs, tableServiceUri, cloud] = await Promise.all([
+      buildPrograms(folder, { sourcemap, ...(shared ? { broker: shared.broker } : {}) }),
+      shared?.tableServiceUri ?? startTables(),
       startChild<CloudReady>([path.join(import.meta.dirname, 'cloud.ts'), JSON.stringify(cloudOptions)], {
         PATH: process.env.PATH,
       }).then(keep),
@@ -108,7 +112,8 @@ export async function startWorld({ guests, people = guests, sourcemap = false }:
       APPLICATIONINSIGHTS_CONNECTION_STRING: '',
       ...cloud.ready.settings,
       Broker__BaseUrl: brokerBaseUrl,
-      Broker__TableServiceUri: tables.url,
+      Broker__TableServiceUri: tableServiceUri,
+      Broker__TablePrefix: `bench${randomBytes(5).toString('hex')}`,
       Broker__FrontEnds: JSON.stringify([
         { id: 'shop', origins: [frontEndOrigin], apis: [{ name: 'orders', scopes: [apiScope] }] },
       ]),
@@ -125,7 +130,7 @@ export async function startWorld({ guests, people = guests, sourcemap = false }:
       SCOPE: scope,
       VAULT_URL: cloud.ready.vaultUrl,
       CERTIFICATE_NAME: localDefaults.AzureAd__ClientCredentials__0__KeyVaultCertificateName,
-      TABLES_URL: tables.url,
+      TABLES_URL: tableServiceUri,
       TABLES_KEY: storageEmulatorKey,
     })
     const peerSettings = (name: keyof typeof peers) => ({

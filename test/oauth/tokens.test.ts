@@ -14,6 +14,7 @@ import {
 } from '../setup/client.ts'
 import { desk, shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { warmUp } from '../setup/warm-up.ts'
 
 const other = {
   ...app,
@@ -29,6 +30,7 @@ describe('an OAuth client', () => {
   beforeAll(async () => {
     stack = await startStack({ instances: 2, frontEnds: [shop, desk, app, other] })
     ;[here, there] = stack.brokers.map(({ url }) => url) as [string, string]
+    await warmUp(stack)
   })
   afterAll(() => stack.close())
 

@@ -13,6 +13,7 @@ declare module 'vitest' {
     dist: string
     entryBytes: number
     totalBytes: number
+    telemetryBytes: number
     /** The functions host as one file of JavaScript: it starts in a third of the time of its sources. */
     hostProgram: string
     /** Azurite's table service, with its account. */
@@ -32,6 +33,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('dist', dist)
   project.provide('entryBytes', built.entryBytes)
   project.provide('totalBytes', built.totalBytes)
+  project.provide('telemetryBytes', built.telemetryBytes)
   project.provide('hostProgram', hostProgram)
   project.provide('tableServiceUri', tables.url)
   return async () => {

@@ -4,6 +4,7 @@ import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { warmUp } from '../setup/warm-up.ts'
 
 const returnUrl = 'http://localhost:3000/a'
 const query = { frontend: 'shop', return_url: returnUrl }
@@ -48,6 +49,7 @@ describe('a warm instance sends', () => {
   let person: Person
   beforeAll(async () => {
     stack = await startStack()
+    await warmUp(stack)
     person = stack.person()
     await person.signIn(query)
   })

@@ -1,5 +1,5 @@
 /**
- * `npm run roll`: rehearses a roll. Starts every part on free ports, signs people in without a pause, creates a new version
+ * `npm run roll`: rehearses a roll. Starts every part on free ports, signs people in all the time, creates a new version
  * in the vault, and prints each step until the replaced version is removed. Exits with 0 when no sign-in failed.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -22,6 +22,8 @@ import { freePorts } from '../../local/ports.ts'
 /** Seconds in place of minutes and of a day. */
 const quickly = { Broker__CertificateReadSeconds: '1', Broker__CertificateOverlapSeconds: '3' }
 const longest = 90_000
+/** Between two sign-ins at one broker, in milliseconds: several sign-ins during each step of a roll, and CPU time for the roll itself. */
+const pauseBetweenSignIns = 200
 const frontEnd = { id: 'rehearsal', origins: ['http://localhost:3000'], returnUrl: 'http://localhost:3000/' }
 
 const told: Readonly<Record<string, string>> = {
@@ -60,7 +62,7 @@ async function rehearse(): Promise<number> {
   const stopping = new AbortController()
   const people = brokers.map((broker) => signInUntil(stopping.signal, cloud, broker))
   await wait(500)
-  say('People sign in at both brokers, one after the other, without a pause.')
+  say('People sign in at both brokers, several in each second.')
 
   const next = await cloud.vault?.renewCertificate(certificateName)
   say(`The vault created version ${short(next?.version)}, and Event Grid sent the event.`)
@@ -149,6 +151,7 @@ async function signInUntil(stop: AbortSignal, { identityProvider }: Cloud, { url
       counts.failed += 1
       say(`  A sign-in failed: ${landed}`)
     }
+    await wait(pauseBetweenSignIns)
   }
 }
 

@@ -1,5 +1,5 @@
 /** The programs of the bench, and limits for the files and requests of a fresh instance: a change that makes a cold start dearer has to raise one of them. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { countColdStart, countPurposes } from '../../bench/cold-counts.ts'
 import type { ColdStart, Counts } from '../../bench/cold-counts.ts'
 import { createPeople, readSession, repeat, signIn } from '../../bench/driver.ts'
@@ -9,10 +9,17 @@ import type { Running, World } from '../../bench/world.ts'
 const bytesRead = ({ modules }: Counts) => modules.reduce((sum, { bytes }) => sum + bytes, 0)
 const kilobyte = 1024
 
-// One for the file: its builds, its cloud and its tables cost more than all tests.
+// One for the file: its cloud and its builds cost more than all tests.
 let world: World
 beforeAll(async () => {
-  world = await startWorld({ guests: 2 })
+  const broker = {
+    outdir: inject('dist'),
+    hostProgram: inject('hostProgram'),
+    entryBytes: inject('entryBytes'),
+    totalBytes: inject('totalBytes'),
+    telemetryBytes: inject('telemetryBytes'),
+  }
+  world = await startWorld({ guests: 2, shared: { broker, tableServiceUri: inject('tableServiceUri') } })
 })
 afterAll(() => world.close())
 
