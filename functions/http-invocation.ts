@@ -6,10 +6,11 @@
  * header has a character above U+00FF: the constructor of `Request` throws. A cookie of the parent domain is enough
  * (`city=Łódź`), and any page of that domain can set it.
  *
- * This file uses the worker's documented interface (`@azure/functions-core`, types-core/index.d.ts of the worker): the
- * programming model that the library has set stays in use for everything else, the invocation context among it.
+ * This file uses the worker's documented interface (`@azure/functions-core`, types-core/index.d.ts of the worker). The
+ * programming model that the library has set stays in use for every other trigger.
  */
 import { createRequire } from 'node:module'
+import { format } from 'node:util'
 import type { HttpResponseInit } from '@azure/functions'
 import type { WebRequest } from './request.ts'
 
@@ -34,7 +35,18 @@ interface InvocationModel {
 
 interface CoreInvocation {
   readonly invocationId: string
-  readonly request: { inputData?: readonly { readonly data?: { readonly http?: RpcRequest | null } | null }[] | null }
+  readonly metadata: { readonly name: string }
+  readonly request: {
+    readonly inputData?: readonly { readonly data?: { readonly http?: RpcRequest | null } | null }[] | null
+    readonly traceContext?: TraceContext | null
+  }
+  log(level: string, category: 'user', message: string): void
+}
+
+interface TraceContext {
+  readonly traceParent?: string | null
+  readonly traceState?: string | null
+  readonly attributes?: Readonly<Record<string, string>> | null
 }
 
 type Nullable = Readonly<Record<string, { readonly value?: string | null }>>
@@ -75,28 +87,48 @@ export function withDirectHttp(model: ProgrammingModel): ProgrammingModel {
     getInvocationModel: (core) => {
       const [input, ...others] = core.request.inputData ?? []
       const http = input?.data?.http
-      if (!http || others.length > 0) return model.getInvocationModel(core)
-      // Without an input the library makes the invocation context alone.
-      core.request.inputData = []
-      return directModel(http, core.invocationId, model.getInvocationModel(core))
+      return http && others.length === 0 ? directModel(http, core) : model.getInvocationModel(core)
     },
   }
 }
 
-function directModel(
-  http: RpcRequest,
-  invocationId: string,
-  library: ReturnType<ProgrammingModel['getInvocationModel']>,
-): InvocationModel {
+function directModel(http: RpcRequest, core: CoreInvocation): InvocationModel {
   return {
-    getArguments: async () => ({ ...(await (await library).getArguments()), inputs: [toWebRequest(http)] }),
-    invokeFunction: async (context, inputs, handler) => (await library).invokeFunction(context, inputs, handler),
+    getArguments: () => Promise.resolve({ context: new HttpContext(core), inputs: [toWebRequest(http)] }),
+    invokeFunction: async (context, inputs, handler) => await handler(...inputs, context),
     getResponse: (_, result) =>
       Promise.resolve({
-        invocationId,
+        invocationId: core.invocationId,
         outputData: [],
         returnValue: { http: toRpcResponse(result as HttpResponseInit) },
       }),
+  }
+}
+
+/** The members of the library's `InvocationContext` that an HTTP handler, or a monitoring agent's hook, reads. */
+class HttpContext {
+  readonly invocationId: string
+  readonly functionName: string
+  readonly traceContext: TraceContext | undefined
+  readonly #core: CoreInvocation
+
+  constructor(core: CoreInvocation) {
+    this.#core = core
+    this.invocationId = core.invocationId
+    this.functionName = core.metadata.name
+    this.traceContext = core.request.traceContext ?? undefined
+  }
+
+  log(...line: unknown[]): void {
+    this.#core.log('information', 'user', format(...line))
+  }
+
+  warn(...line: unknown[]): void {
+    this.#core.log('warning', 'user', format(...line))
+  }
+
+  error(...line: unknown[]): void {
+    this.#core.log('error', 'user', format(...line))
   }
 }
 

@@ -1,13 +1,14 @@
 /** Authenticated encryption of rows and tokens: AES-256-GCM (NIST SP 800-38D), keys by HKDF-Expand (RFC 5869). */
-import { createCipheriv, createDecipheriv, createHmac, createSecretKey, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import { randomValue } from './random.ts'
 
 const ivBytes = 12
 const tagBytes = 16
 
 /** @param context the place and the owner of the sealed bytes; `open` needs the same */
 export function seal(key: KeyObject, plaintext: string, context: string): Buffer {
-  const iv = randomBytes(ivBytes)
+  const iv = randomValue(ivBytes)
   const cipher = createCipheriv('aes-256-gcm', key, iv)
   cipher.setAAD(Buffer.from(context))
   return Buffer.concat([iv, cipher.update(plaintext, 'utf8'), cipher.final(), cipher.getAuthTag()])

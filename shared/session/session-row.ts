@@ -3,10 +3,11 @@
  * sealed by the cookie's secret and the key ring together; times, a lease of a renewal and the rotation of a refresh
  * token are stored beside them unencrypted, and labels as keyed hashes (session-labels.ts): they cannot open the session.
  */
-import { hash, randomBytes } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { tokenIssuerOf } from '../provider/identity.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { RingKey } from '../crypto/key-ring.ts'
+import { randomValue } from '../crypto/random.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
 import type { Row, RowKey, StoredRow } from '../store/store.ts'
 import { labelNames, labelsOf } from './session-labels.ts'
@@ -135,7 +136,7 @@ export function partitionOf(
 
 /** A fresh, random key: no cookie that the browser had before opens it. */
 export function newSessionKey(frontEndId: string, identity: Identity, ringKey: RingKey): SessionKey {
-  const secret = randomBytes(secretBytes)
+  const secret = randomValue(secretBytes)
   return { frontEndId, rowKey: { partition: partitionOf(identity, ringKey), row: rowOf(secret) }, secret }
 }
 

@@ -5,7 +5,7 @@
 import { Module } from 'node:module'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { HttpRequest } from '@azure/functions'
+import type { HttpRequest, InvocationContext } from '@azure/functions'
 import { toHttpHandler } from '../../../functions/host.ts'
 import { toRpcResponse, toWebRequest, withDirectHttp } from '../../../functions/http-invocation.ts'
 import type { ProgrammingModel, RpcRequest } from '../../../functions/http-invocation.ts'
@@ -236,14 +236,28 @@ function bytesAsArray(_: string, value: unknown): unknown {
 describe('the model of an invocation', () => {
   const http = { method: 'GET', url: 'http://x/?a=b' }
 
-  it('keeps the library’s invocation context: id, name, trace context and log', async () => {
+  it('makes an invocation context whose members are the library’s: id, name, trace context and log', async () => {
     const own = await (await withDirectHttp(library).getInvocationModel(coreOf({ http }))).getArguments()
     const theirs = await (await library.getInvocationModel(coreOf({ http }))).getArguments()
 
-    expect(own.context).toEqual(theirs.context)
-    expect(own.context).toMatchObject({ invocationId, functionName: 'page', traceContext: { traceParent } })
-    ;(own.context as { warn(line: string): void }).warn('a line')
-    expect(logged.at(-1)).toBe('warning user a line')
+    const { invocationId: id, functionName, traceContext } = own.context as InvocationContext
+    expect(theirs.context).toMatchObject({ invocationId: id, functionName, traceContext })
+    expect({ id, functionName, traceContext }).toMatchObject({ id: invocationId, functionName: 'page' })
+    for (const { context } of [own, theirs] as { context: InvocationContext }[]) {
+      logged.length = 0
+      context.log('a line of %s', 'text')
+      context.warn('a warning')
+      context.error('an error', 1)
+      expect(logged).toEqual(['information user a line of text', 'warning user a warning', 'error user an error 1'])
+    }
+  })
+
+  it('passes on the error of a handler', async () => {
+    const model = await withDirectHttp(library).getInvocationModel(coreOf({ http }))
+    const failing = () => Promise.reject(new Error('faulty'))
+
+    await expect(model.invokeFunction({}, [], failing)).rejects.toThrow('faulty')
+    await expect(model.invokeFunction({}, [], () => Promise.resolve('fine'))).resolves.toBe('fine')
   })
 
   it('leaves every other trigger to the library', async () => {
