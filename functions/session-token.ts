@@ -1,6 +1,7 @@
 /** POST /session/token: an access token for one of the front end's APIs. Answers as RFC 6749 §5.1. */
 import { asBrokerError, BrokerError } from '../shared/errors/errors.ts'
 import { json } from '../shared/http/answer.ts'
+import { parseChallenge } from '../shared/front-ends/login-parameters.ts'
 import { scopesOf } from '../shared/front-ends/scopes.ts'
 import { tokenAnswer } from '../shared/session/token-answer.ts'
 import { withSignInUrl } from '../shared/sign-in/sign-in-url.ts'
@@ -14,13 +15,14 @@ export const sessionToken =
   ({ baseUrl, frontEnds, sessions, accessTokens }: Parts): Handle =>
   async (request) => {
     const frontEnd = frontEnds.get(readParameter(parseQuery(request), 'frontend'), callerOf(request).origin)
-    const { api, scope } = await readJson(request, ['api', 'scope'])
+    const { api, scope, claims } = await readJson(request, ['api', 'scope', 'claims'])
     if (api === undefined) {
       throw new BrokerError('parameter_invalid', { members: { parameter: 'api', problem: 'missing' } })
     }
     const scopes = scopesOf(frontEnd, api, scope)
+    const challenge = parseChallenge(claims)
     try {
-      const token = await accessTokens.get(sessions.keyOf(frontEnd.id, cookiesOf(request)), scopes)
+      const token = await accessTokens.get(sessions.keyOf(frontEnd.id, cookiesOf(request)), scopes, challenge)
       return json(200, tokenAnswer(token, Date.now()))
     } catch (thrown) {
       throw withSignInUrl(asBrokerError(thrown), baseUrl, frontEnd, scopes)

@@ -31,6 +31,8 @@ export const session =
       tenant_id: identity.tenantId,
       name: identity.name,
       username: identity.username,
+      acr: identity.acr,
+      authenticated_at: identity.authenticatedAt,
       claims: claims?.values,
       ...claims?.about,
       signed_in_at: seconds(owner.signedInAt),

@@ -90,7 +90,16 @@ function composeOne(base: Base, azure: Azure, ring: KeyRing, telemetry: Telemetr
 
 /** The one place that decides by the kind of provider. */
 export function profileOf({ provider, credential }: ProviderSettings): ProviderProfile {
-  const { identity, clientId, responseMode, offlineAccess, applicationSigningKeys, allowGuests, manyTenants } = provider
+  const {
+    identity,
+    clientId,
+    responseMode,
+    offlineAccess,
+    applicationSigningKeys,
+    continuousAccess,
+    allowGuests,
+    manyTenants,
+  } = provider
   const { assertionAudience, assertionAlgorithm, assertionKeyId, assertionReuse } = credential
   if ('tenantId' in identity) {
     return entraProfile({
@@ -100,6 +109,7 @@ export function profileOf({ provider, credential }: ProviderSettings): ProviderP
       personalAccounts: manyTenants?.allowPersonalAccounts,
       ownKeysOf: applicationSigningKeys === true ? clientId : undefined,
       assertionReuse,
+      continuousAccess,
     })
   }
   if (identity.kind === 'adfs') {

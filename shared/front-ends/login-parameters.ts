@@ -1,6 +1,7 @@
 /** The parameters of `/login` for session front ends, and the hints that the broker passes on to the provider. OpenID Connect Core §3.1.2.1, §5.5. */
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd } from './front-ends.ts'
+import { scopesOf } from './scopes.ts'
 
 /** Checked values that the broker passes on to the provider. */
 export interface Hints {
@@ -29,6 +30,9 @@ const loginParameters = [
   'ui_locales',
   'scope',
   'provider',
+  'api',
+  'acr_values',
+  'max_age',
 ] as const
 
 /** Click identifiers and campaign tags, as their vendors document them. None has a meaning for a sign-in. */
@@ -48,6 +52,9 @@ export const loginParameterLimits: Readonly<Record<(typeof loginParameters)[numb
   ui_locales: 100,
   scope: 2048,
   provider: 32,
+  api: 64,
+  acr_values: 512,
+  max_age: 9,
 }
 
 /**
@@ -75,7 +82,7 @@ export function parseLoginParameters(query: URLSearchParams): LoginParameters {
   return parameters
 }
 
-/** @throws {BrokerError} `prompt_not_registered`, `scope_not_registered`, `claims_not_allowed`, `parameter_invalid` */
+/** @throws {BrokerError} `prompt_not_registered`, `scope_not_registered`, `api_unknown`, `claims_not_allowed`, `parameter_invalid` */
 export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hints {
   const { prompt, ui_locales: uiLocales, domain_hint: domainHint } = parameters
   if (prompt !== undefined && !frontEnd.prompts.some((registered) => registered === prompt)) {
@@ -89,13 +96,28 @@ export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hin
   if (domainHint !== undefined && !/^[A-Za-z0-9.-]{1,255}$/.test(domainHint)) {
     throw new BrokerError('parameter_invalid', { members: { parameter: 'domain_hint', problem: 'not a domain' } })
   }
+  const { acr_values: acrValues, max_age: maxAge } = parameters
+  if (acrValues !== undefined && !areAcrValues(acrValues)) {
+    throw new BrokerError('parameter_invalid', {
+      members: { parameter: 'acr_values', problem: 'not a list of values' },
+    })
+  }
+  if (maxAge !== undefined && !/^\d+$/.test(maxAge)) {
+    throw new BrokerError('parameter_invalid', {
+      members: { parameter: 'max_age', problem: 'not a number of seconds' },
+    })
+  }
   return {
     prompt,
+    acrValues,
     loginHint: parameters.login_hint,
     domainHint,
-    claims: parameters.claims === undefined ? undefined : checkClaims(parameters.claims),
+    claims: parameters.claims === undefined ? undefined : checkChallenge(parameters.claims),
     uiLocales,
-    extraScopes: checkScopes(parameters.scope, frontEnd),
+    extraScopes:
+      parameters.api === undefined
+        ? checkScopes(parameters.scope, frontEnd)
+        : scopesOf(frontEnd, parameters.api, parameters.scope),
   }
 }
 
@@ -112,15 +134,41 @@ function checkScopes(text: string | undefined, frontEnd: FrontEnd): readonly str
   return scopes
 }
 
+const mostAcrValues = 10
+/** The characters of `acr_values` and of an essential `acr`: those of a URI, without quotes and brackets. */
+const acrPattern = /^[\w.~:/#?=&%+@-]{1,128}$/
+
+/** @param text `acr_values`, separated by spaces; untrusted */
+function areAcrValues(text: string): boolean {
+  return areAcrs(text.split(' '))
+}
+
+/** @param values untrusted */
+export function areAcrs(values: readonly unknown[]): values is readonly string[] {
+  return values.length <= mostAcrValues && values.every((value) => typeof value === 'string' && acrPattern.test(value))
+}
+
 /** Claims about the access token that a conditional access challenge may request; `capolids` is the provider's own name for one. */
 const claimNames = new Set(['acrs', 'xms_cc', 'xms_rp_ipaddr', 'nbf', 'capolids', 'polids', 'cnf', 'deviceid'])
 
 /**
+ * @param text `claims` of a request for a token; untrusted. An empty one counts as absent
+ * @throws {BrokerError} `claims_not_allowed`
+ */
+export function parseChallenge(text: string | undefined): string | undefined {
+  if (text === undefined || text === '') return undefined
+  if (text.length > loginParameterLimits.claims) throw new BrokerError('claims_not_allowed')
+  return checkChallenge(text)
+}
+
+/**
  * A claims challenge (OpenID Connect Core §5.5), by an allow-list: a forged one could request any claim about a person.
  *
+ * @param text untrusted
  * @returns the challenge, serialized again from the accepted members
+ * @throws {BrokerError} `claims_not_allowed`
  */
-function checkClaims(text: string): string {
+function checkChallenge(text: string): string {
   const refuse = () => new BrokerError('claims_not_allowed')
   const challenge = parseObject(text, refuse)
   if (Object.keys(challenge).some((member) => member !== 'access_token')) throw refuse()
@@ -137,7 +185,9 @@ function checkClaims(text: string): string {
       if (!isSound) throw refuse()
     }
   }
-  return JSON.stringify({ access_token: asked })
+  // A capability of the broker, which its settings name and no link.
+  const { xms_cc: _, ...passedOn } = asked
+  return JSON.stringify({ access_token: passedOn })
 }
 
 function parseObject(text: string, refuse: () => BrokerError): Record<string, unknown> {

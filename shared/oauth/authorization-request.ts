@@ -2,7 +2,7 @@
  * The authorization request of an OAuth client at `/login` (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 9207). An error is a page
  * until the client and its redirect URI are known; after that it goes to the redirect URI.
  */
-import { areAcrValues, parseRequestedClaims } from './requested-claims.ts'
+import { parseRequestedClaims } from './requested-claims.ts'
 import type { ClaimConditions } from './requested-claims.ts'
 import { BrokerError, oauthErrorOf } from '../errors/errors.ts'
 import type { Destination } from '../errors/errors.ts'
@@ -171,12 +171,11 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
   const scopes = grantedApiScopes(frontEnd, requested, parameters.resource)
   const wanted = parameters.claims === undefined ? undefined : parseRequestedClaims(parameters.claims)
   const isOpenid = requested.openid.includes('openid')
-  const { login_hint, domain_hint, ui_locales, prompt, acr_values: acrValues } = parameters
-  if (acrValues !== undefined && !areAcrValues(acrValues)) throw invalid('acr_values', 'not a list of values')
+  const { login_hint, domain_hint, ui_locales, prompt, acr_values } = parameters
   const claims = wanted?.challenge
   const checked = checkHints(
     Object.fromEntries(
-      Object.entries({ login_hint, domain_hint, claims, ui_locales, prompt }).filter(
+      Object.entries({ login_hint, domain_hint, claims, ui_locales, prompt, acr_values }).filter(
         ([, value]) => value !== undefined,
       ),
     ),
@@ -192,7 +191,7 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
     maxAge: maxAgeOf(parameters.max_age),
   }
   const idToken = isOpenid ? wanted?.idToken : undefined
-  const hints = { ...checked, acrValues, claims: withIdTokenClaims(checked.claims, idToken) }
+  const hints = { ...checked, claims: withIdTokenClaims(checked.claims, idToken) }
   return { client, scopes, hints, provider: parameters.provider }
 }
 

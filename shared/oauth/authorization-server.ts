@@ -12,6 +12,7 @@ import { tokenAnswer } from '../session/token-answer.ts'
 import type { TokenAnswer } from '../session/token-answer.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
+import { parseChallenge } from '../front-ends/login-parameters.ts'
 import { parseClientScopes } from '../front-ends/scopes.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { AccessToken } from '../session/session-row.ts'
@@ -164,6 +165,7 @@ const refreshSession: Grant = async ({ fields, origin }, client, options) => {
       client,
       scopes: requested?.api,
       resource: optional(fields, 'resource'),
+      challenge: parseChallenge(optional(fields, 'claims')),
       origin,
     })
     const openid = requested?.openid ?? used.openid

@@ -50,6 +50,8 @@ export interface RefreshRequest {
   readonly scopes: readonly string[] | undefined
   /** RFC 8707 §2.2; undefined where the request names none. */
   readonly resource?: string | undefined
+  /** A claims challenge of the API, checked. */
+  readonly challenge?: string | undefined
   /** The header Origin; undefined where no browser sent the request. */
   readonly origin: string | undefined
 }
@@ -172,7 +174,7 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
     }
   }
 
-  const tokenFor = async (read: ReadSession, { client, scopes, resource }: Use) => {
+  const tokenFor = async (read: ReadSession, { client, scopes, resource, challenge }: Use) => {
     const { key, owner } = read.session
     const wanted = scopes ?? owner.grantedScopes
     // Granted scopes too: the registration may have lost them since.
@@ -180,7 +182,7 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
       throw new BrokerError('scope_not_registered')
     checkResource(wanted, resource, client)
     try {
-      return { token: await accessTokens.get(key, wanted) }
+      return { token: await accessTokens.get(key, wanted, challenge) }
     } catch (error) {
       if (!(error instanceof BrokerError) || error.code !== 'interaction_required') throw error
       // Only here are the scopes known, where the client named none.
@@ -214,17 +216,17 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
   /** Tabs that refresh at the same time count as one use. */
   const useOnce = singleFlight(
     async ({ key, use }: { key: SessionKey; use: Use }) => (await useCurrent(key, use)) ?? (await afterUse(key, use)),
-    ({ key, use: { scopes, resource, origin } }) =>
-      JSON.stringify([hashOf(key), key.rowKey.row, scopes ?? null, resource ?? null, origin ?? null]),
+    ({ key, use: { scopes, resource, challenge, origin } }) =>
+      JSON.stringify([hashOf(key), key.rowKey.row, scopes, resource, challenge, origin].map((part) => part ?? null)),
   )
 
   return {
     first: toRefreshToken,
 
-    use: async ({ refreshToken, client, scopes, resource, origin }) => {
+    use: async ({ refreshToken, client, scopes, resource, challenge, origin }) => {
       const key = parseRefreshToken(refreshToken, client.id)
       if (!key) throw invalid('not a refresh token')
-      return useOnce({ key, use: { client, scopes, resource, origin, arrivedAt: clock() } })
+      return useOnce({ key, use: { client, scopes, resource, challenge, origin, arrivedAt: clock() } })
     },
 
     findKey: async (refreshToken, frontEndId) => {
@@ -250,6 +252,7 @@ interface Use {
   readonly client: Client
   readonly scopes: readonly string[] | undefined
   readonly resource: string | undefined
+  readonly challenge: string | undefined
   readonly origin: string | undefined
   /** Milliseconds since the epoch. */
   readonly arrivedAt: number

@@ -5,6 +5,7 @@
  */
 import { BrokerError } from '../errors/errors.ts'
 import { subjectOf } from '../provider/identity.ts'
+import { areAcrs } from '../front-ends/login-parameters.ts'
 import type { Identity } from '../provider/identity.ts'
 
 /** Conditions for a successful answer. The transaction keeps them. */
@@ -31,10 +32,6 @@ const scopeOfClaim: Readonly<Record<string, string>> = {
   email: 'email',
 }
 
-const mostAcrValues = 10
-/** The characters of `acr_values` and of an essential `acr`: those of a URI, without quotes and brackets. */
-const acrPattern = /^[\w.~:/#?=&%+@-]{1,128}$/
-
 /**
  * @param text untrusted
  * @throws {BrokerError} `claims_not_allowed` where it does not have the form of §5.5
@@ -49,7 +46,7 @@ export function parseRequestedClaims(text: string): RequestedClaims {
   const requests = new Map(idToken)
   const [acr, subject, time] = [requests.get('acr'), requests.get('sub'), requests.get('auth_time')]
   const acrValues = acr?.essential === true ? valuesOf(acr) : []
-  if (acrValues.length > mostAcrValues || !acrValues.every(isAcr)) throw refused()
+  if (!areAcrs(acrValues)) throw refused()
   const forProvider = {
     ...(acrValues.length > 0 ? { acr: { essential: true, values: acrValues } } : {}),
     ...(time?.essential === true ? { auth_time: { essential: true } } : {}),
@@ -63,12 +60,6 @@ export function parseRequestedClaims(text: string): RequestedClaims {
     scopes,
     idToken: Object.keys(forProvider).length > 0 ? forProvider : undefined,
   }
-}
-
-/** @param text `acr_values`, separated by spaces; untrusted */
-export function areAcrValues(text: string): boolean {
-  const values = text.split(' ')
-  return values.length <= mostAcrValues && values.every(isAcr)
 }
 
 /**
@@ -94,10 +85,6 @@ function claimsOf(member: unknown): readonly (readonly [string, ClaimRequest])[]
 function valuesOf({ value, values = [] }: ClaimRequest): readonly unknown[] {
   if (!Array.isArray(values)) throw refused()
   return value === undefined ? (values as readonly unknown[]) : [value, ...(values as readonly unknown[])]
-}
-
-function isAcr(value: unknown): value is string {
-  return typeof value === 'string' && acrPattern.test(value)
 }
 
 function readSubject(value: unknown): string {

@@ -9,6 +9,7 @@ import { BrokerError } from '../errors/errors.ts'
 import type { ErrorCode } from '../errors/errors.ts'
 import { isLoopbackHost } from '../settings/addresses.ts'
 import { checkIdTokenAlgorithms, checkIssuer, isAbsent, metadataUrlOf, readEndpoint, untrusted } from './metadata.ts'
+import { handlesChallenges } from './client-capabilities.ts'
 import { findAadsts, numberOf } from './aadsts.ts'
 import type {
   AssertionRequirements,
@@ -37,6 +38,8 @@ export interface EntraSettings {
   readonly ownKeysOf?: string | undefined
   /** undefined: an assertion is sent again, which Entra accepts. */
   readonly assertionReuse?: boolean | undefined
+  /** False: the broker does not announce that it passes on claims challenges. */
+  readonly continuousAccess?: boolean | undefined
 }
 
 /**
@@ -49,7 +52,7 @@ const assertionForm = { algorithm: 'PS256', keyId: false, lifetimeSeconds: 600 }
 export const personalTenantId = '9188040d-6c67-4c5b-b112-36a304b66dad'
 
 export function entraProfile(settings: EntraSettings): ProviderProfile {
-  const { instance, tenantId, ownKeysOf, assertionReuse = true } = settings
+  const { instance, tenantId, ownKeysOf, assertionReuse = true, continuousAccess = true } = settings
   const issuer = `${instance}${tenantId}/v2.0`
   const isForMany = tenantId === 'organizations' || tenantId === 'common'
   // Entra writes the id of a tenant so into the metadata and the keys of an authority for many tenants.
@@ -69,6 +72,8 @@ export function entraProfile(settings: EntraSettings): ProviderProfile {
     usesIdTokenHint: false,
     signsOutByPost: true,
     issuesClientTokens: true,
+    clientCapabilities: continuousAccess ? [handlesChallenges] : [],
+    refreshesByChallenge: true,
     checkMetadata: (json) => checkMetadata(json, { instance, issuer, metadataIssuer, tokenEndpoint }),
     isTokenIssuer,
     tenantOf: (named) => (isForMany ? tenantIdOf(named, instance) : tenantId),

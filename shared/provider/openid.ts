@@ -48,6 +48,9 @@ export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
     usesIdTokenHint: true,
     signsOutByPost: true,
     issuesClientTokens: false,
+    clientCapabilities: [],
+    // OpenID Connect Core §5.5 has `claims` in the authorization request alone.
+    refreshesByChallenge: false,
     checkMetadata: (json) => checkMetadata(json, settings),
     acceptsKey: () => true,
     isTokenIssuer: (named) => named === issuer,

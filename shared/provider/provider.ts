@@ -104,6 +104,10 @@ export interface ProviderProfile {
   readonly signsOutByPost: boolean
   /** True where the provider issues access tokens to the application itself (RFC 6749 §4.4). */
   readonly issuesClientTokens: boolean
+  /** Values of `xms_cc` for requests about a person; only Entra ID reads it. */
+  readonly clientCapabilities: readonly string[]
+  /** True where the token endpoint reads a claims challenge at a refresh; otherwise the person has to sign in for it. */
+  readonly refreshesByChallenge: boolean
   /**
    * @param json the provider's metadata; untrusted
    * @throws {BrokerError} `provider_metadata_untrusted` where it contradicts the settings, `provider_unsuitable` where

@@ -28,6 +28,12 @@ export interface MsalOptions {
 const longestLifeSeconds = 86_400
 
 /**
+ * An access token of an API that evaluates access continuously lives up to 28 hours. The provider reports a block to the
+ * broker only at a renewal, so such a token is renewed as often as the usual one of an hour.
+ */
+const renewalSeconds = 3600
+
+/**
  * The lifetime of an access token whose response names none (RFC 6749 §5.1). Short, since an expired token would reach
  * an API: with a refresh token it costs one more renewal, without one the API's own answer sends the person to sign in.
  */
@@ -98,6 +104,8 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
         authorityMetadata: documentOf(metadata),
         knownAuthorities,
         clientAssertion: () => Promise.resolve(assertion.jwt),
+        // A request of the application itself has no person whom a challenge could reach.
+        clientCapabilities: kind === 'client' ? [] : [...profile.clientCapabilities],
       },
       system: {
         protocolMode: ProtocolMode[profile.protocolMode],
@@ -119,13 +127,18 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
   }
 
   /** @param requested the scope of the request, which is the one of an answer that names none (RFC 6749 §5.1) */
-  const tokensOf = (answer: Json, requested: readonly string[]) => ({
-    accessToken: answer.access_token as string,
-    accessTokenExpires: options.clock() + Math.min(lifeSecondsOf(answer) ?? 0, longestLifeSeconds) * 1000,
-    scope: typeof answer.scope === 'string' && answer.scope !== '' ? answer.scope : requested.join(' '),
-    refreshToken:
-      typeof answer.refresh_token === 'string' && answer.refresh_token !== '' ? answer.refresh_token : undefined,
-  })
+  const tokensOf = (answer: Json, requested: readonly string[]) => {
+    const life = Math.min(lifeSecondsOf(answer) ?? 0, longestLifeSeconds)
+    const isContinuous = profile.clientCapabilities.length > 0 && life > 2 * renewalSeconds
+    return {
+      accessToken: answer.access_token as string,
+      accessTokenExpires: options.clock() + life * 1000,
+      ...(isContinuous ? { renewAfter: options.clock() + renewalSeconds * 1000 } : {}),
+      scope: typeof answer.scope === 'string' && answer.scope !== '' ? answer.scope : requested.join(' '),
+      refreshToken:
+        typeof answer.refresh_token === 'string' && answer.refresh_token !== '' ? answer.refresh_token : undefined,
+    }
+  }
 
   return {
     redeemCode: async (code, transaction): Promise<RedeemedCode> => {
@@ -145,10 +158,16 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
       return { ...tokensOf(answer, transaction.scopes), idToken: answer.id_token as string }
     },
 
-    refresh: async (refreshToken, scopes, of) => {
+    refresh: async (refreshToken, scopes, of, challenge) => {
       const answer = await exchange(
         'refresh',
-        (client) => client.acquireTokenByRefreshToken({ refreshToken, scopes: [...scopes], forceCache: true }),
+        (client) =>
+          client.acquireTokenByRefreshToken({
+            refreshToken,
+            scopes: [...scopes],
+            forceCache: true,
+            ...(challenge === undefined ? {} : { claims: challenge }),
+          }),
         (read) => checkRefreshAnswer(read, of, options.provider),
         withoutIdToken,
       )

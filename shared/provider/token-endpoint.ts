@@ -27,6 +27,8 @@ export interface ProviderTokens {
   readonly accessToken: string
   /** Milliseconds since the epoch. */
   readonly accessTokenExpires: number
+  /** Set where the access token lives so long that a block would be known late. Milliseconds since the epoch. */
+  readonly renewAfter?: number | undefined
   /** The scope of the access token, of the response or else of the request; space-separated. */
   readonly scope: string
   readonly refreshToken: string | undefined
@@ -50,6 +52,7 @@ export interface TokenEndpoint {
    * RFC 6749 §6, OpenID Connect Core §12.2.
    *
    * @param of whose session it is: an ID token that comes along has to be about them
+   * @param challenge a claims challenge, checked; only where the profile refreshes by one
    * @throws {BrokerError} `signed_out` when the provider ended this person's session, `interaction_required` when it
    *   requires an action of the person, `id_token_refused`, and as above
    */
@@ -57,6 +60,7 @@ export interface TokenEndpoint {
     refreshToken: string,
     scopes: readonly string[],
     of: Pick<Identity, 'issuer' | 'tokenIssuer' | 'subject' | 'tenantId' | 'objectId'>,
+    challenge?: string,
   ): Promise<ProviderTokens>
 }
 

@@ -2,7 +2,7 @@
  * Access tokens for the APIs of a front end. A token near its end is renewed by the session's refresh token: one request
  * of one instance holds a lease on the row and renews, and the other requests take its result.
  */
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { BrokerError, asBrokerError, isPassingFault } from '../errors/errors.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
 import { readRenewedClaims } from '../provider/id-token.ts'
@@ -12,6 +12,7 @@ import type { RegisteredClaims } from '../provider/registered-claims.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import { wait, withDeadline } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
+import { defined } from '../json/json.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
 import { singleFlight } from '../async/single-flight.ts'
 import type { StoredRow } from '../store/store.ts'
@@ -22,10 +23,11 @@ import type { ReadSession, Sessions } from './sessions.ts'
 export interface AccessTokens {
   /**
    * @param scopes those of the API, or fewer of them
-   * @throws {BrokerError} `signed_out` where there is no session or the provider ended it; `interaction_required`, and the
-   *   session stays; `renewal_pending`, and the errors of the provider, the store and the credential
+   * @param challenge a claims challenge of the API, checked: the kept token was rejected, and a new one is requested by it
+   * @throws {BrokerError} `signed_out` where there is no session or the provider ended it; `interaction_required` with the
+   *   challenge, and the session stays; `renewal_pending`, and the errors of the provider, the store and the credential
    */
-  get(key: SessionKey | undefined, scopes: readonly string[]): Promise<AccessToken>
+  get(key: SessionKey | undefined, scopes: readonly string[], challenge?: string): Promise<AccessToken>
 }
 
 export interface AccessTokensOptions {
@@ -45,6 +47,8 @@ const patienceMilliseconds = 10_000
 const pollMilliseconds = 100
 /** The keys of the provider are usually kept. A renewal that waits longer could lose its lease, and its refresh token. */
 const claimsDeadline = 2_000
+/** Pages that receive the same challenge in this time share one token for it. */
+const answersChallengeMilliseconds = 30_000
 /** The most tokens that one session keeps: one for each API, and a few narrower ones. */
 const maxKept = 16
 
@@ -65,23 +69,29 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   const isValid = (token: AccessToken | undefined): token is AccessToken =>
     token !== undefined && clock() < token.expires - 5_000
   /** Near its end: five minutes, or a fifth of a short life. */
-  const isNearEnd = ({ expires, obtainedAt }: AccessToken) =>
-    clock() > expires - Math.min(300_000, (expires - obtainedAt) / 5)
+  const isNearEnd = ({ expires, obtainedAt, renewAfter = Infinity }: AccessToken) =>
+    clock() > Math.min(renewAfter, expires - Math.min(300_000, (expires - obtainedAt) / 5))
   const isFresh = (token: AccessToken | undefined): token is AccessToken => isValid(token) && !isNearEnd(token)
 
-  const serve = async ({ key, scopes }: { key: SessionKey; scopes: readonly string[] }): Promise<AccessToken> => {
+  /** The API has rejected every token that was not requested by its challenge. */
+  const isRejected = (token: AccessToken | undefined, challenge: string | undefined) =>
+    challenge !== undefined &&
+    !(token?.challenge === hashOf(challenge) && Math.abs(clock() - token.obtainedAt) < answersChallengeMilliseconds)
+
+  const serve = async ({ key, scopes, challenge }: TokenRequest): Promise<AccessToken> => {
     const name = accessTokenKey(scopes)
     const patience = clock() + patienceMilliseconds
     for (;;) {
       const read = await sessions.find(key)
       if (!read) throw new BrokerError('signed_out')
-      const token = read.session.tokens.accessTokens[name]
+      const kept = read.session.tokens.accessTokens[name]
+      const token = isRejected(kept, challenge) ? undefined : kept
       if (isFresh(token)) {
         await keepAlive(read)
         return token
       }
       if (!isHeld(read)) {
-        const renewed = await renew(read, scopes, token)
+        const renewed = await renew(read, { scopes, challenge }, token)
         if (renewed) return renewed
       } else if (isValid(token)) return token
       // Another request renews, or has just written: its result is in the row soon.
@@ -93,7 +103,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   /** @returns undefined where another request wrote first */
   const renew = async (
     read: ReadSession,
-    scopes: readonly string[],
+    { scopes, challenge }: Omit<TokenRequest, 'key'>,
     current: AccessToken | undefined,
   ): Promise<AccessToken | undefined> => {
     const { refreshToken } = read.session.tokens
@@ -104,6 +114,9 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     // The settings name another provider now: the session stays, and the person signs in there.
     const provider = options.providers.find(read.session.owner.identity.issuer)
     if (!provider) throw new BrokerError('interaction_required', { detail: 'the provider is no longer configured' })
+    if (challenge !== undefined && !provider.profile.refreshesByChallenge) {
+      throw new BrokerError('interaction_required', { detail: 'the provider answers no challenge at a refresh' })
+    }
     const lease: Lease = { id: randomBytes(9).toString('base64url'), end: clock() + leaseMilliseconds }
     let leased: ReadSession | undefined
     try {
@@ -117,12 +130,14 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
 
     const step = options.flowEvents.begin('renewal', { frontEnd: read.session.key.frontEndId })
     try {
-      const tokens = await (await provider.tokenEndpoint()).refresh(refreshToken, scopes, read.session.owner.identity)
+      const { identity } = read.session.owner
+      const tokens = await (await provider.tokenEndpoint()).refresh(refreshToken, scopes, identity, challenge)
       const token = {
         token: tokens.accessToken,
         scope: tokens.scope,
         obtainedAt: clock(),
         expires: tokens.accessTokenExpires,
+        ...defined({ renewAfter: tokens.renewAfter, challenge: challenge && hashOf(challenge) }),
       }
       await keep(leased, {
         token,
@@ -224,22 +239,43 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     await sessions.replace(read, next).catch(options.onFault)
   }
 
-  const serveOnce = singleFlight(serve, ({ key, scopes }) =>
+  /** Where the provider names no challenge of its own, the person answers that of the API. */
+  const serveChallenge = (request: TokenRequest) =>
+    serve(request).catch((error: unknown) => {
+      const { challenge: claims } = request
+      const isOpen = error instanceof BrokerError && error.code === 'interaction_required'
+      if (!isOpen || claims === undefined || error.members.claims !== undefined) throw error
+      throw error.with({ members: { ...error.members, claims } })
+    })
+
+  const serveOnce = singleFlight(serveChallenge, ({ key, scopes, challenge }) =>
     // With the secret: a request with another secret for the same row is not authenticated by this one.
     JSON.stringify([
       key.frontEndId,
       key.rowKey.row,
       Buffer.from(key.secret).toString('base64url'),
       accessTokenKey(scopes),
+      challenge ?? null,
     ]),
   )
 
   return {
-    get: async (key, scopes) => {
+    get: async (key, scopes, challenge) => {
       if (!key) throw new BrokerError('signed_out')
-      return serveOnce({ key, scopes })
+      return serveOnce({ key, scopes, challenge })
     },
   }
+}
+
+interface TokenRequest {
+  readonly key: SessionKey
+  readonly scopes: readonly string[]
+  readonly challenge: string | undefined
+}
+
+/** Enough to recognise a challenge; the row need not keep its text. */
+function hashOf(challenge: string): string {
+  return hash('sha256', challenge, 'base64url').slice(0, 22)
 }
 
 interface Renewed {

@@ -31,6 +31,10 @@ export interface AccessToken {
   readonly scope: string
   readonly obtainedAt: number
   readonly expires: number
+  /** Set where it is renewed long before its end. */
+  readonly renewAfter?: number | undefined
+  /** A hash of the claims challenge that it was requested with. */
+  readonly challenge?: string | undefined
 }
 
 /** Never leaves the broker, except for one access token at a time. */

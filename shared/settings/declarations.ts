@@ -259,6 +259,16 @@ export const declarations = {
     example: 'true',
     schema: yesOrNo(),
   }),
+  continuousAccess: declare({
+    name: 'Broker__ContinuousAccess',
+    section: 'Identity provider',
+    about: 'Entra ID',
+    sentence:
+      'Whether the broker announces the client capability cp1 (continuous access evaluation). APIs that evaluate access continuously then receive longer access tokens, and reject them by a claims challenge as soon as a person is blocked. Write false where front ends of such APIs do not handle the challenge (docs/front-ends.md).',
+    bounds: '`true` or `false`',
+    default: 'true',
+    schema: yesOrNo(),
+  }),
   applicationObjectId: declare({
     name: 'Broker__ApplicationObjectId',
     section: 'Identity provider',

@@ -83,6 +83,8 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
       offlineAccess: values.offlineAccess,
       /** True where the tenant has signing keys for this application alone; undefined counts as false. */
       applicationSigningKeys: values.applicationSigningKeys,
+      /** Whether the broker passes on claims challenges by itself; for Entra ID alone. */
+      continuousAccess: values.continuousAccess,
     },
     /** The primary provider's names. */
     primary: primaryNamesOf(values, isEntra),

@@ -2,6 +2,7 @@
 import { codeChallengeOf } from '../crypto/pkce.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 import type { ProviderMetadata } from '../provider/provider.ts'
+import { maxAgeOf } from './transaction.ts'
 import type { Transaction } from './transaction.ts'
 
 /** @returns the URL to send the browser to; each parameter once, with our values */
@@ -28,7 +29,7 @@ export function authorizationUrl(
     claims: hints.claims,
     ui_locales: hints.uiLocales,
     acr_values: hints.acrValues,
-    max_age: transaction.client?.maxAge?.toString(),
+    max_age: maxAgeOf(transaction)?.toString(),
   }
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) url.searchParams.set(name, value)
   return url.href

@@ -15,6 +15,8 @@ export interface SignInRequest {
   readonly scopes: readonly string[]
   /** The id of the provider that the request names; untrusted. */
   readonly provider: string | undefined
+  /** Session front ends: the most seconds since the person authenticated. */
+  readonly maxAge?: number | undefined
   /** Only for an OAuth client. */
   readonly client?: ClientRequest
 }
@@ -50,6 +52,7 @@ export function parseSignInRequest(
     returnUrl: checkReturnUrl(parameters.return_url, frontEnd),
     hints,
     provider: parameters.provider,
+    maxAge: parameters.max_age === undefined ? undefined : Number(parameters.max_age),
     scopes: signInScopes(frontEnd, hints.extraScopes),
   }
 }

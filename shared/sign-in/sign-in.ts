@@ -32,6 +32,7 @@ import type { TakenCode } from '../provider/token-endpoint.ts'
 import { checkReturnUrl } from '../front-ends/return-url.ts'
 import { checkIdToken } from '../provider/id-token.ts'
 import { addDisplayNames } from '../provider/userinfo.ts'
+import { withCapabilities } from '../provider/client-capabilities.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { IdentityProvider, Providers } from '../provider/provider.ts'
 import { withFrontEndIdentity } from '../provider/front-end-identity.ts'
@@ -55,6 +56,7 @@ import {
 } from './transaction.ts'
 import { keptIdToken } from '../sign-out/end-session-url.ts'
 import { randomText } from '../crypto/pkce.ts'
+import { maxAgeOf } from './transaction.ts'
 import type { CurrentTransaction, Transaction } from './transaction.ts'
 
 export interface SignIn {
@@ -148,10 +150,10 @@ export function createSignIn(options: SignInOptions): SignIn {
     identity: Identity,
     redeemed: RedeemedCode,
   ): Promise<CompletedSignIn> => {
-    const { accessToken: token, accessTokenExpires: expires, scope, refreshToken } = redeemed
+    const { accessToken: token, accessTokenExpires: expires, renewAfter, scope, refreshToken } = redeemed
     const scopes = apiScopesOf(transaction.scopes)
-    const accessTokens =
-      scopes.length > 0 ? { [accessTokenKey(scopes)]: { token, scope, obtainedAt: clock(), expires } } : {}
+    const kept = { token, scope, obtainedAt: clock(), expires, ...defined({ renewAfter }) }
+    const accessTokens = scopes.length > 0 ? { [accessTokenKey(scopes)]: kept } : {}
     const idToken = keptIdToken(providers.get(transaction.issuer), redeemed.idToken)
     const tokens = { refreshToken, accessTokens, ...defined({ idToken }) }
     const { frontEndId, client, returnUrl } = transaction
@@ -217,10 +219,15 @@ export function createSignIn(options: SignInOptions): SignIn {
     }
     const otherId = provider === providers.primary ? undefined : provider.id
     const [key, metadata] = await Promise.all([ring.current(), provider.metadata()])
-    const { prompt, ...asked } = client
+    const { prompt, claims, ...asked } = client
       ? await applySsoPolicy(request.hints, frontEnd, otherId, cookies, ring, clock())
       : request.hints
-    const hints = { ...asked, prompt: prompt === undefined ? undefined : provider.profile.promptFor(prompt) }
+    const { promptFor, clientCapabilities } = provider.profile
+    const hints = {
+      ...asked,
+      claims: withCapabilities(claims, clientCapabilities),
+      prompt: prompt === undefined ? undefined : promptFor(prompt),
+    }
     const transaction: Transaction = {
       state: newState(frontEnd.id),
       nonce: randomText(),
@@ -235,6 +242,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       ...(provider.responseType === 'code' ? {} : { responseType: provider.responseType }),
       scopes: metadata.offlineAccess ? scopes : scopes.filter((scope) => scope !== 'offline_access'),
       ...(client ? { client } : {}),
+      ...defined({ maxAge: request.maxAge }),
       replaces: client ? undefined : sessions.keyOf(frontEnd.id, cookies)?.rowKey,
       begunAt: clock(),
     }
@@ -367,9 +375,10 @@ const clockToleranceSeconds = 60
  * OpenID Connect Core §3.1.2.1 and §3.1.3.7, 13: with `max_age` the provider names when the person authenticated. One
  * that ignores the parameter must not look as if it had complied.
  */
-function checkAuthenticationAge({ authenticatedAt }: Identity, { client, begunAt }: CurrentTransaction): void {
-  if (client?.maxAge === undefined) return
-  const earliest = begunAt / 1000 - client.maxAge - clockToleranceSeconds
+function checkAuthenticationAge({ authenticatedAt }: Identity, transaction: CurrentTransaction): void {
+  const maxAge = maxAgeOf(transaction)
+  if (maxAge === undefined) return
+  const earliest = transaction.begunAt / 1000 - maxAge - clockToleranceSeconds
   if (authenticatedAt === undefined || authenticatedAt < earliest) {
     throw new BrokerError('login_required', { detail: 'auth_time' })
   }

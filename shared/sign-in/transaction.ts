@@ -35,6 +35,8 @@ export interface Transaction {
   readonly scopes: readonly string[]
   /** OAuth clients: what the answer to the client needs. */
   readonly client?: ClientRequest
+  /** Session front ends: the most seconds since the person authenticated; that of an OAuth client is in `client`. */
+  readonly maxAge?: number | undefined
   /** The session that the new one replaces: its row, not its cookie. */
   readonly replaces: RowKey | undefined
   /** Milliseconds since the epoch. */
@@ -50,6 +52,11 @@ declare const current: unique symbol
 
 /** A transaction that is young enough, and whose front end and return URL are registered still. */
 export type CurrentTransaction = Transaction & { readonly [current]: true }
+
+/** The most seconds since the person authenticated (OpenID Connect Core §3.1.2.1); undefined where none was requested. */
+export function maxAgeOf({ client, maxAge }: Transaction): number | undefined {
+  return client ? client.maxAge : maxAge
+}
 
 /** Unguessable; and it names the front end, so that a page knows a way on where the transaction itself is gone. */
 export function newState(frontEndId: string): string {

@@ -84,8 +84,6 @@ describe('a parameter of /login', () => {
     ['code_challenge_method', 'plain'],
     ['request', 'eyJhbGciOiJub25lIn0.e30.'],
     ['request_uri', 'https://evil.example/request'],
-    ['max_age', '0'],
-    ['acr_values', 'c1'],
     ['id_token_hint', 'eyJhbGciOiJub25lIn0.e30.'],
     ['resource', 'https://graph.microsoft.com'],
     ['code', 'a'],
@@ -191,7 +189,7 @@ describe('the provider’s URL', () => {
     )
 
     expect(asked.get('login_hint')).toBe(`ada@contoso.example${inside}`)
-    expect(asked.get('claims')).toBe(`{"access_token":{"acrs":{"value":"c1${inside}"}}}`)
+    expect(asked.get('claims')).toBe(`{"access_token":{"acrs":{"value":"c1${inside}"},"xms_cc":{"values":["cp1"]}}}`)
     expect(asked.get('redirect_uri')).toBe(`${stack.url}/callback`)
     expect(asked.get('client_id')).toBe('22222222-2222-4222-8222-222222222222')
     expect(asked.has('prompt')).toBe(false)
@@ -214,6 +212,7 @@ describe('the provider’s URL', () => {
       response_type: 'code',
       response_mode: 'form_post',
       redirect_uri: `${stack.url}/callback`,
+      claims: '{"access_token":{"xms_cc":{"values":["cp1"]}}}',
       scope: `openid profile offline_access ${orders.join(' ')}`,
       state: expect.any(String) as string,
       nonce: expect.any(String) as string,
@@ -280,6 +279,38 @@ describe('a hint', () => {
     expect(mixed.text).toContain('<strong>scope</strong>')
     expect(expectBegun(await start(['scope', 'api://bills/read'])).get('scope')).toContain('api://bills/read')
     expect(expectBegun(await start(['scope', orders.join(' ')])).get('scope')).toContain(orders.join(' '))
+  })
+
+  it.each([
+    ['acr_values', 'c1 "'],
+    ['acr_values', 'a b c d e f g h i j k'],
+    ['acr_values', 'a'.repeat(129)],
+    ['max_age', '-1'],
+    ['max_age', '1e3'],
+    ['max_age', '60s'],
+    ['max_age', '9'.repeat(10)],
+  ])('about the authentication, %s, is rejected as %j', async (name, value) => {
+    const refused = await start([name, value])
+
+    expectNothingBegun(refused, 'parameter_invalid')
+    expect(refused.text).toContain(`<strong>${name}</strong>`)
+    const asked = expectBegun(await start(['acr_values', 'c1 urn:mfa'], ['max_age', '300']))
+    expect([asked.get('acr_values'), asked.get('max_age')]).toEqual(['c1 urn:mfa', '300'])
+  })
+
+  it('about the API names one of the front end, and scopes of it', async () => {
+    expectNothingBegun(await start(['api', 'letters']), 'api_unknown')
+    expectNothingBegun(await start(['api', 'orders'], ['scope', 'api://bills/read']), 'scope_not_registered')
+    expect(expectBegun(await start(['api', 'orders'])).get('scope')).toContain(orders.join(' '))
+    const narrow = expectBegun(await start(['api', 'orders'], ['scope', orders[0]!]))
+    expect(narrow.get('scope')).toBe(`openid profile offline_access ${orders[0]}`)
+  })
+
+  it('about claims claims no capability for the broker, and keeps none of it from the provider', async () => {
+    for (const capability of ['{"values":["cp2"]}', '{"essential":true,"value":"cp9"}', 'null']) {
+      const asked = expectBegun(await start(['claims', `{"access_token":{"xms_cc":${capability}}}`]))
+      expect(asked.get('claims')).toBe('{"access_token":{"xms_cc":{"values":["cp1"]}}}')
+    }
   })
 
   it.each([

@@ -3,7 +3,10 @@ import { app, authorizationRequest, newPkce, ordersRead, redeem, refresh, signIn
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
-const claims = JSON.stringify({ access_token: { acrs: { essential: true, value: 'c1' } } })
+const acrs = { essential: true, value: 'c1' }
+const claims = JSON.stringify({ access_token: { acrs } })
+/** As the provider receives it. */
+const withCapability = JSON.stringify({ access_token: { acrs, xms_cc: { values: ['cp1'] } } })
 
 describe('a client whose person must complete a further step', () => {
   let stack: Stack
@@ -32,7 +35,9 @@ describe('a client whose person must complete a further step', () => {
 
     const sent = new URL(begun.location!)
     expect(sent.searchParams.get('scope')).toBe(`openid profile offline_access ${ordersRead}`)
-    expect(sent.searchParams.get('claims')).toBe('claims' in asked ? claims : null)
+    expect(sent.searchParams.get('claims')).toBe(
+      'claims' in asked ? withCapability : '{"access_token":{"xms_cc":{"values":["cp1"]}}}',
+    )
     const code = new URL(done.location!).searchParams.get('code')!
     expect((await redeem(stack.url, code, pkce)).status).toBe(200)
   })
@@ -57,7 +62,7 @@ describe('a client whose person must complete a further step', () => {
       .person()
       .begin(authorizationRequest(newPkce(), { claims: '{"access_token":{"email":null}}' }))
 
-    expect(new URL(asked.location!).searchParams.get('claims')).toBe(claims)
+    expect(new URL(asked.location!).searchParams.get('claims')).toBe(withCapability)
     expect(new URL(refused.location!).searchParams.get('error')).toBe('invalid_request')
   })
 })

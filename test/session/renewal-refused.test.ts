@@ -140,7 +140,7 @@ describe('a renewal that the provider refuses', () => {
       expect(stack.log()).not.toMatch(/secret text|for ada/)
     })
 
-    it('passes its challenge on: the sign-in accepts it and the provider receives it unchanged', async () => {
+    it('passes its challenge on: the sign-in accepts it and the provider receives it, with the capability of the broker', async () => {
       refuse({ error: 'invalid_grant', suberror: 'basic_action', claims: challenge })
       const url = new URL((await renew()).json.sign_in_url as string)
       url.searchParams.set('return_url', 'http://localhost:3000/orders#7')
@@ -150,7 +150,12 @@ describe('a renewal that the provider refuses', () => {
       const done = await person.callback(await person.atProvider(begun.location!))
 
       expect(url.searchParams.get('claims')).toBe(challenge)
-      expect(asked.get('claims')).toBe(challenge)
+      expect(JSON.parse(asked.get('claims')!)).toEqual({
+        access_token: {
+          ...(JSON.parse(challenge) as { access_token: object }).access_token,
+          xms_cc: { values: ['cp1'] },
+        },
+      })
       expect(asked.getAll('claims')).toHaveLength(1)
       expect(done.location).toBe('http://localhost:3000/orders#7')
       stack.identityProvider.resetRequests()

@@ -56,10 +56,11 @@ const parameterTexts: Readonly<Record<string, string>> = {
   domain_hint: 'A domain.',
   claims:
     'A claims challenge, as the broker or the API returned it; of an OAuth client also a claims request (OpenID Connect Core §5.5).',
-  acr_values: 'OAuth client: authentication context classes, separated by spaces.',
+  api: 'Session front end: the name of the API to request an access token for, in place of all of its scopes.',
+  acr_values: 'Authentication context classes, separated by spaces.',
   ui_locales: 'Language tags, separated by spaces.',
   resource: 'OAuth client: the API that the scopes belong to (RFC 8707).',
-  max_age: 'OAuth client: the most seconds since the person authenticated.',
+  max_age: 'The most seconds since the person authenticated.',
 }
 
 function loginParameters(): readonly object[] {

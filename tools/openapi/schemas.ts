@@ -61,6 +61,8 @@ export const schemas = {
     tenant_id: maybe('The tenant that the person signed in at.'),
     name: maybe('What to call them; no key, since names change hands.'),
     username: maybe('What they sign in as; no key either.'),
+    acr: maybe('The authentication context class, where the provider names it.'),
+    authenticated_at: z.optional(seconds('When the person authenticated, where the provider names it; since 1970.')),
     claims: z.optional(
       z
         .record(z.string(), claim)
@@ -200,6 +202,7 @@ export const requests = {
   SessionTokenRequest: z.strictObject({
     api: text('Its name in Broker__FrontEnds.'),
     scope: maybe('Fewer of its scopes than are registered, separated by spaces.'),
+    claims: maybe('The claims challenge with which the API rejected the last token, decoded from base64.'),
   }),
   LogoutRequest: z.strictObject({
     return_url: maybe('One of the registered signedOutUrls; the first where it is left out.'),
@@ -221,6 +224,7 @@ export const requests = {
       client_id: text('The front end’s id.'),
       refresh_token: text('The last one that was issued.'),
       scope: maybe('Of one API, and not more than was granted; all of it where it is left out.'),
+      claims: maybe('The claims challenge with which the API rejected the last token, decoded from base64.'),
       resource: maybe('The API of the scopes (RFC 8707).'),
     }),
   ]),

@@ -81,13 +81,8 @@ const redeem = () =>
     codeVerifier: 'v'.repeat(43),
     scopes: ['openid', 'profile', 'offline_access', 'api://demo/orders.read'],
   })
-const refresh = () =>
-  tokens.refresh('a-refresh-token', ['api://demo/orders.read'], {
-    issuer: 'x',
-    subject: 'subject',
-    tenantId,
-    objectId: 'object',
-  })
+const person = { issuer: 'x', subject: 'subject', tenantId, objectId: 'object' }
+const refresh = () => tokens.refresh('a-refresh-token', ['api://demo/orders.read'], person)
 
 describe('a code that is redeemed', () => {
   it('goes to the token endpoint once, with verifier, redirect URI and assertion', async () => {
@@ -192,6 +187,30 @@ describe('a token answer', () => {
     says(good({ expires_in: '3599' }))
 
     expect(await redeem()).toMatchObject({ accessTokenExpires: now + 3_599_000 })
+  })
+
+  it('that lives longer than two hours is renewed after one, since a block is known at a renewal', async () => {
+    says(good({ expires_in: 28 * 3600 }))
+    expect(await redeem()).toMatchObject({ accessTokenExpires: now + 86_400_000, renewAfter: now + 3_600_000 })
+    expect(await refresh()).toMatchObject({ renewAfter: now + 3_600_000 })
+
+    says(good({ expires_in: 5400 }))
+    expect(await redeem()).not.toHaveProperty('renewAfter')
+  })
+
+  it('is requested with the capability cp1; a renewal merges it with the challenge', async () => {
+    const claimsOf = (form: Json | undefined) => (JSON.parse(String(form?.claims)) as Json).access_token
+    says(good())
+
+    await redeem()
+    await refresh()
+    await tokens.refresh('r', ['s'], person, '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}')
+
+    expect(forms.map(claimsOf)).toEqual([
+      { xms_cc: { values: ['cp1'] } },
+      { xms_cc: { values: ['cp1'] } },
+      { acrs: { essential: true, value: 'c1' }, xms_cc: { values: ['cp1'] } },
+    ])
   })
 
   it('that lives ten years lives a day', async () => {

@@ -104,6 +104,21 @@ describe('access tokens', () => {
     expect(await get()).toBe('renewed-1')
   })
 
+  it('of a long life are renewed when the provider is due to be heard, and served until their end where it fails', async () => {
+    key = await begin({ [name]: { ...aToken('long', 86_400), renewAfter: clock() + 3600_000 } })
+
+    clock.advance(3599)
+    expect(await get()).toBe('long')
+    clock.advance(2)
+    refresh = () => Promise.reject(new BrokerError('provider_unavailable'))
+    expect(await get()).toBe('long')
+    clock.advance(60)
+    refresh = () => Promise.resolve({ accessTokenExpires: clock() + 86_400_000, renewAfter: clock() + 3600_000 })
+    expect(await get()).toBe('renewed-2')
+    clock.advance(3599)
+    expect(await get()).toBe('renewed-2')
+  })
+
   it('are renewed by the newest refresh token each time, or by the previous one where none was issued', async () => {
     for (const n of [1, 2, 3]) {
       clock.advance(3400)

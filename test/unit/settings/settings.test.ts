@@ -18,6 +18,7 @@ describe('settings', () => {
         graphUrl: 'https://graph.microsoft.com',
         responseMode: 'form_post',
         responseType: 'code',
+        continuousAccess: true,
       },
       primary: { id: 'primary', displayName: 'Microsoft', domains: [] },
       otherProviders: [],
