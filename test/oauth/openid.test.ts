@@ -294,7 +294,7 @@ describe('the broker as OpenID provider', () => {
         userinfo: { name: { essential: false } },
         x: 1,
       }
-      expect((await sentBy(claimsOf(voluntary))).has('claims')).toBe(false)
+      expect((await sentBy(claimsOf(voluntary))).get('claims')).toBe('{"access_token":{"xms_cc":{"values":["cp1"]}}}')
       const plain = await signIn({ scope: `openid ${ordersRead}`, ...claimsOf(voluntary) })
       const wider = await signIn({
         scope: `openid ${ordersRead}`,
@@ -313,7 +313,10 @@ describe('the broker as OpenID provider', () => {
       const access_token = { acrs: { essential: true, value: 'c1' } }
       const request = claimsOf({ id_token, access_token })
 
-      expect(JSON.parse((await sentBy(request)).get('claims')!)).toEqual({ access_token, id_token })
+      expect(JSON.parse((await sentBy(request)).get('claims')!)).toEqual({
+        access_token: { ...access_token, xms_cc: { values: ['cp1'] } },
+        id_token,
+      })
       const met = await withAcr('urn:mfa', request)
       expect(decodeJwt(met.tokens.id_token!).acr).toBe('urn:mfa')
       const renewed = await refresh(there, met.tokens.refresh_token!)
