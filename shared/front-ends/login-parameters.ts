@@ -186,8 +186,8 @@ function checkChallenge(text: string): string {
     }
   }
   // A capability of the broker, which its settings name and no link.
-  const { xms_cc: _, ...passedOn } = asked
-  return JSON.stringify({ access_token: passedOn })
+  const passedOn = Object.entries(asked).filter(([name]) => name !== 'xms_cc')
+  return JSON.stringify({ access_token: Object.fromEntries(passedOn) })
 }
 
 function parseObject(text: string, refuse: () => BrokerError): Record<string, unknown> {

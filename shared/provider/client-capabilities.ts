@@ -18,8 +18,9 @@ export const handlesChallenges = 'cp1'
  */
 export function withCapabilities(claims: string | undefined, capabilities: readonly string[]): string | undefined {
   const { access_token, ...others } = JSON.parse(claims ?? '{}') as Readonly<Record<string, unknown>>
-  const { xms_cc: _, ...asked } = isObject(access_token) ? access_token : {}
-  const accessToken = { ...asked, ...(capabilities.length > 0 ? { xms_cc: { values: capabilities } } : {}) }
-  const merged = { ...others, ...(Object.keys(accessToken).length > 0 ? { access_token: accessToken } : {}) }
+  const accessToken = new Map(Object.entries(isObject(access_token) ? access_token : {}))
+  accessToken.delete('xms_cc')
+  if (capabilities.length > 0) accessToken.set('xms_cc', { values: capabilities })
+  const merged = { ...others, ...(accessToken.size > 0 ? { access_token: Object.fromEntries(accessToken) } : {}) }
   return Object.keys(merged).length > 0 ? JSON.stringify(merged) : undefined
 }

@@ -222,11 +222,11 @@ export function createSignIn(options: SignInOptions): SignIn {
     const { prompt, claims, ...asked } = client
       ? await applySsoPolicy(request.hints, frontEnd, otherId, cookies, ring, clock())
       : request.hints
-    const { promptFor, clientCapabilities } = provider.profile
+    const { profile } = provider
     const hints = {
       ...asked,
-      claims: withCapabilities(claims, clientCapabilities),
-      prompt: prompt === undefined ? undefined : promptFor(prompt),
+      claims: withCapabilities(claims, profile.clientCapabilities),
+      prompt: prompt === undefined ? undefined : profile.promptFor(prompt),
     }
     const transaction: Transaction = {
       state: newState(frontEnd.id),
