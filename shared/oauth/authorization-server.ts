@@ -223,7 +223,7 @@ async function answerOf(
 function withAuthorizationUrl(error: BrokerError, client: FrontEnd, issuer: string): BrokerError {
   const url = new URL(urlOf(issuer, 'login'))
   url.searchParams.set('client_id', client.id)
-  for (const name of ['scope', 'claims']) {
+  for (const name of ['scope', 'claims', 'provider']) {
     const value = error.members[name]
     if (typeof value === 'string') url.searchParams.set(name, value)
   }

@@ -7,6 +7,7 @@ import { hash } from 'node:crypto'
 import { tokenIssuerOf } from './identity.ts'
 import type { Identity } from './identity.ts'
 import type { IdentityProvider } from './provider.ts'
+import type { RegisteredClaims } from './registered-claims.ts'
 
 /** The subjects that `withFrontEndIdentity` makes. The primary provider may not use one for a person of its own. */
 const madeSubject = /^[\w-]{43}\.[a-z0-9-]{1,32}$/
@@ -22,11 +23,26 @@ export function withFrontEndIdentity(
   { id, domains }: Pick<IdentityProvider, 'id' | 'domains'>,
   isPrimary: boolean,
 ): Identity {
-  const { subject, email } = identity
+  const { subject, email, claims } = identity
   if (isPrimary && !madeSubject.test(subject)) return identity
   const made = `${hash('sha256', JSON.stringify([tokenIssuerOf(identity), subject]), 'base64url')}.${id}`
   if (isPrimary) return { ...identity, frontEndSubject: made }
-  const domain = email?.slice(email.lastIndexOf('@') + 1).toLowerCase()
-  const isOwn = domain !== undefined && domains.includes(domain)
-  return { ...identity, frontEndSubject: made, provider: id, email: isOwn ? email : undefined }
+  const ownEmail = email !== undefined && isOwnEmail(email, domains) ? email : undefined
+  return { ...identity, frontEndSubject: made, provider: id, email: ownEmail, claims: ownClaims(claims, domains) }
+}
+
+/** @returns the registered claims of a provider beside the primary one, without an email address outside its domains */
+export function ownClaims<Claims extends RegisteredClaims | undefined>(
+  claims: Claims,
+  domains: readonly string[],
+): Claims {
+  const { email, ...others } = claims?.values ?? {}
+  if (!claims || email === undefined || (typeof email === 'string' && isOwnEmail(email, domains))) return claims
+  const { email_verified, ...values } = others
+  const omitted = ['email', ...(email_verified === undefined ? [] : ['email_verified'])]
+  return { ...claims, values, omitted: [...(claims.omitted ?? []), ...omitted] }
+}
+
+function isOwnEmail(email: string, domains: readonly string[]): boolean {
+  return domains.includes(email.slice(email.lastIndexOf('@') + 1).toLowerCase())
 }

@@ -7,6 +7,7 @@ import { BrokerError, asBrokerError, isPassingFault } from '../errors/errors.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
 import { readRenewedClaims } from '../provider/id-token.ts'
 import type { IdentityProvider, Providers } from '../provider/provider.ts'
+import { ownClaims } from '../provider/front-end-identity.ts'
 import { renewClaims } from '../provider/registered-claims.ts'
 import type { RegisteredClaims } from '../provider/registered-claims.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
@@ -32,7 +33,7 @@ export interface AccessTokens {
 
 export interface AccessTokensOptions {
   readonly sessions: Sessions
-  readonly providers: Pick<Providers, 'find'>
+  readonly providers: Pick<Providers, 'find' | 'ofFrontEnd'>
   readonly frontEnds: Pick<FrontEnds, 'find'>
   readonly clock: Clock
   readonly idleSeconds: number
@@ -106,7 +107,10 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     { scopes, challenge }: Omit<TokenRequest, 'key'>,
     current: AccessToken | undefined,
   ): Promise<AccessToken | undefined> => {
-    const { refreshToken } = read.session.tokens
+    const {
+      tokens: { refreshToken },
+      key,
+    } = read.session
     if (refreshToken === undefined) {
       if (isValid(current)) return current
       throw new BrokerError('interaction_required', { detail: 'no refresh token' })
@@ -115,7 +119,10 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     const provider = options.providers.find(read.session.owner.identity.issuer)
     if (!provider) throw new BrokerError('interaction_required', { detail: 'the provider is no longer configured' })
     if (challenge !== undefined && !provider.profile.refreshesByChallenge) {
-      throw new BrokerError('interaction_required', { detail: 'the provider answers no challenge at a refresh' })
+      const error = new BrokerError('interaction_required', {
+        detail: 'the provider answers no challenge at a refresh',
+      })
+      throw forProvider(error, provider, key.frontEndId)
     }
     const lease: Lease = { id: randomBytes(9).toString('base64url'), end: clock() + leaseMilliseconds }
     let leased: ReadSession | undefined
@@ -149,8 +156,17 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
       step.end()
       return token
     } catch (thrown) {
-      return await afterFailure(leased, asBrokerError(step.fail(thrown)), current)
+      const error = forProvider(asBrokerError(step.fail(thrown)), provider, key.frontEndId)
+      return await afterFailure(leased, error, current)
     }
+  }
+
+  /** At a front end of several providers, the person answers at the one of the session. */
+  const forProvider = (error: BrokerError, provider: IdentityProvider, frontEndId: string): BrokerError => {
+    const frontEnd = options.frontEnds.find(frontEndId)
+    const isOneOfMany = frontEnd !== undefined && options.providers.ofFrontEnd(frontEnd).length > 1
+    if (error.code !== 'interaction_required' || !isOneOfMany) return error
+    return error.with({ members: { ...error.members, provider: provider.id } })
   }
 
   /** @returns undefined where they stay: none are registered, or no ID token came that verifies */
@@ -168,7 +184,9 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
         claimsDeadline,
         late,
       )
-      return renewClaims(owner.identity.claims, renewed)
+      const { identity } = owner
+      const own = identity.provider === undefined ? renewed : ownClaims(renewed, provider.domains)
+      return renewClaims(identity.claims, own)
     } catch (error) {
       options.onFault(error)
       return undefined

@@ -43,6 +43,7 @@ export interface OtherProvider extends ProviderNames {
     readonly offlineAccess: boolean | undefined
     readonly applicationSigningKeys: boolean | undefined
     readonly allowGuests: boolean | undefined
+    readonly continuousAccess: boolean | undefined
   }
   readonly credential: {
     readonly assertionReuse: boolean
@@ -135,6 +136,7 @@ function entrySchema() {
       ),
       applicationSigningKeys: z.optional(z.boolean().check(described('entra: as Broker__ApplicationSigningKeys.'))),
       allowGuests: z.optional(z.boolean().check(described('entra: as Broker__AllowGuests.'))),
+      continuousAccess: z.optional(z.boolean().check(described('entra: as Broker__ContinuousAccess.'))),
       authority: checked(
         checkAuthority,
         'openid, adfs: the issuer, as Broker__Authority.',
@@ -234,6 +236,7 @@ function toProvider(one: Entry): OtherProvider {
       offlineAccess: one.offlineAccess,
       applicationSigningKeys: one.applicationSigningKeys,
       allowGuests: one.allowGuests,
+      continuousAccess: one.continuousAccess,
     },
     credential: {
       assertionReuse: one.assertionReuse ?? isEntra,
@@ -260,6 +263,7 @@ const membersOfKind = {
     'graphUrl',
     'applicationSigningKeys',
     'allowGuests',
+    'continuousAccess',
   ],
   openid: ['clientId', 'authority', 'offlineAccess', 'assertionAudience', 'assertionAlgorithm', 'assertionKeyId'],
   adfs: ['clientId', 'authority', 'assertionAudience', 'assertionKeyId'],

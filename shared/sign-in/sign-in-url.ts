@@ -7,11 +7,14 @@ export interface Missing {
   /** A claims challenge of the provider, passed on. */
   readonly claims?: string | undefined
   readonly scopes?: readonly string[]
+  /** The provider of the session, where the front end takes several. */
+  readonly provider?: string | undefined
 }
 
 export function signInUrl(baseUrl: string, frontEnd: FrontEnd, missing: Missing = {}): string {
   const url = new URL(urlOf(baseUrl, 'login'))
   url.searchParams.set('frontend', frontEnd.id)
+  if (missing.provider !== undefined) url.searchParams.set('provider', missing.provider)
   if (missing.claims !== undefined) url.searchParams.set('claims', missing.claims)
   if (missing.scopes && missing.scopes.length > 0) url.searchParams.set('scope', missing.scopes.join(' '))
   return url.href
@@ -27,6 +30,7 @@ export function withSignInUrl(
   const { code, members } = error
   if (code === 'signed_out') return error.with({ members: { sign_in_url: signInUrl(baseUrl, frontEnd) } })
   if (code !== 'interaction_required') return error
-  const claims = typeof members.claims === 'string' ? members.claims : undefined
-  return error.with({ members: { sign_in_url: signInUrl(baseUrl, frontEnd, { claims, scopes }) } })
+  const textOf = (name: string) => (typeof members[name] === 'string' ? members[name] : undefined)
+  const missing = { claims: textOf('claims'), provider: textOf('provider'), scopes }
+  return error.with({ members: { sign_in_url: signInUrl(baseUrl, frontEnd, missing) } })
 }

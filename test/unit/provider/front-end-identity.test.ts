@@ -49,4 +49,21 @@ describe('the identity that front ends receive', () => {
       expect(emailOf(foreign), foreign).toBeUndefined()
     }
   })
+
+  it('of another provider has a registered address of the provider’s own domains only, and names one that is left out', () => {
+    const claimsOf = (values: Readonly<Record<string, string | boolean | string[]>>, by = partner, isPrimary = false) =>
+      withFrontEndIdentity({ ...identity(away, 'ada'), claims: { values } }, by, isPrimary).claims
+    const roles = ['r']
+
+    expect(claimsOf({ email: 'ada@partner.example', roles })).toEqual({
+      values: { email: 'ada@partner.example', roles },
+    })
+    expect(claimsOf({ email: 'ceo@contoso.com', email_verified: true, roles })).toEqual({
+      values: { roles },
+      omitted: ['email', 'email_verified'],
+    })
+    expect(claimsOf({ email: ['ceo@contoso.com'], roles })).toEqual({ values: { roles }, omitted: ['email'] })
+    const anywhere = { email: 'ada@anywhere.example', roles }
+    expect(claimsOf(anywhere, primary, true)).toEqual({ values: anywhere })
+  })
 })

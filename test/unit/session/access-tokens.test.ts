@@ -3,8 +3,10 @@ import { BrokerError } from '../../../shared/errors/errors.ts'
 import { accessTokenKey, createAccessTokens, isRenewing } from '../../../shared/session/access-tokens.ts'
 import type { AccessTokens } from '../../../shared/session/access-tokens.ts'
 import type { AccessToken, SessionKey } from '../../../shared/session/session-row.ts'
+import type { FrontEnd } from '../../../shared/front-ends/front-ends.ts'
 import type { Sessions } from '../../../shared/session/sessions.ts'
 import type { Store } from '../../../shared/store/store.ts'
+import type { IdentityProvider, ProviderProfile } from '../../../shared/provider/provider.ts'
 import type { ProviderTokens } from '../../../shared/provider/token-endpoint.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
 import { createClock, openRing, openSessions, somebody, startSessionParts } from './parts.ts'
@@ -27,6 +29,8 @@ describe('access tokens', () => {
   let faults: unknown[]
   let refreshed: string[]
   let refresh: () => Promise<Partial<ProviderTokens>>
+  let readsChallenges: boolean
+  let providerIds: readonly string[]
   let key: SessionKey
 
   beforeAll(async () => {
@@ -41,6 +45,8 @@ describe('access tokens', () => {
     faults = []
     refreshed = []
     refresh = () => Promise.resolve({})
+    readsChallenges = true
+    providerIds = ['primary']
     accessTokens = open()
     key = await begin({ [name]: aToken('first', 3600) })
     network.resetRequests()
@@ -54,24 +60,28 @@ describe('access tokens', () => {
       idleSeconds: 3600,
       flowEvents: noFlowEvents,
       onFault: (error) => faults.push(error),
-      frontEnds: { find: () => undefined },
-      providers: providersOf({
-        tokenEndpoint: () =>
-          Promise.resolve({
-            redeemCode: () => Promise.reject(new Error('not requested')),
-            refresh: async (refreshToken) => {
-              refreshed.push(refreshToken)
-              const n = refreshed.length
-              return {
-                accessToken: `renewed-${n}`,
-                accessTokenExpires: clock() + 3600_000,
-                scope: name,
-                refreshToken: `refresh-${n}`,
-                ...(await refresh()),
-              }
-            },
-          }),
-      }),
+      frontEnds: { find: () => ({ id: 'shop' }) as FrontEnd },
+      providers: { ...provider(), ofFrontEnd: () => providerIds.map((id) => ({ id }) as IdentityProvider) },
+    })
+  const provider = () =>
+    providersOf({
+      id: 'primary',
+      profile: { refreshesByChallenge: readsChallenges } as ProviderProfile,
+      tokenEndpoint: () =>
+        Promise.resolve({
+          redeemCode: () => Promise.reject(new Error('not requested')),
+          refresh: async (refreshToken) => {
+            refreshed.push(refreshToken)
+            const n = refreshed.length
+            return {
+              accessToken: `renewed-${n}`,
+              accessTokenExpires: clock() + 3600_000,
+              scope: name,
+              refreshToken: `refresh-${n}`,
+              ...(await refresh()),
+            }
+          },
+        }),
     })
   const aToken = (token: string, seconds: number): AccessToken => ({
     token,
@@ -117,6 +127,47 @@ describe('access tokens', () => {
     expect(await get()).toBe('renewed-2')
     clock.advance(3599)
     expect(await get()).toBe('renewed-2')
+  })
+
+  describe('that the API rejects by a challenge', () => {
+    const challenge = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
+
+    it('are renewed with it although they are fresh; the new one answers the same challenge for half a minute', async () => {
+      expect(await get()).toBe('first')
+      expect((await accessTokens.get(key, scopes, challenge)).token).toBe('renewed-1')
+      clock.advance(29)
+      expect((await accessTokens.get(key, scopes, challenge)).token).toBe('renewed-1')
+      expect(await get()).toBe('renewed-1')
+      clock.advance(2)
+      expect((await accessTokens.get(key, scopes, challenge)).token).toBe('renewed-2')
+      expect((await accessTokens.get(key, scopes, '{"access_token":{}}')).token).toBe('renewed-3')
+    })
+
+    it('are not served where the provider fails, since the API has rejected them', async () => {
+      refresh = () => Promise.reject(new BrokerError('provider_unavailable'))
+
+      await expect(accessTokens.get(key, scopes, challenge)).rejects.toMatchObject({ code: 'provider_unavailable' })
+      expect(await get()).toBe('first')
+    })
+
+    it('need the person where the provider reads no challenge at a refresh; the error names the challenge', async () => {
+      readsChallenges = false
+
+      const refused = open().get(key, scopes, challenge)
+
+      await expect(refused).rejects.toMatchObject({ code: 'interaction_required', members: { claims: challenge } })
+      expect(refreshed).toEqual([])
+      expect(await get()).toBe('first')
+    })
+
+    it('need the person at the provider of the session, where the front end takes several', async () => {
+      refresh = () => Promise.reject(new BrokerError('interaction_required', { members: { claims: '{}' } }))
+      const asked = () => accessTokens.get(key, scopes, challenge).catch((error: BrokerError) => error.members)
+
+      expect(await asked()).toEqual({ claims: '{}' })
+      providerIds = ['primary', 'partner']
+      expect(await asked()).toEqual({ claims: '{}', provider: 'primary' })
+    })
   })
 
   it('are renewed by the newest refresh token each time, or by the previous one where none was issued', async () => {
