@@ -162,7 +162,8 @@ describe('access tokens', () => {
 
     it('need the person at the provider of the session, where the front end takes several', async () => {
       refresh = () => Promise.reject(new BrokerError('interaction_required', { members: { claims: '{}' } }))
-      const asked = () => accessTokens.get(key, scopes, challenge).catch((error: BrokerError) => error.members)
+      const asked = () =>
+        accessTokens.get(key, scopes, challenge).catch((error: unknown) => (error as BrokerError).members)
 
       expect(await asked()).toEqual({ claims: '{}' })
       providerIds = ['primary', 'partner']
