@@ -13,7 +13,7 @@ type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>
 export async function answerSignInPage(
   provider: Provider,
   ctx: KoaContextWithOIDC,
-  around: Surroundings,
+  around: Pick<Surroundings, 'directory'>,
 ): Promise<void> {
   ctx.set('cache-control', 'no-store')
   const interaction = await provider.interactionDetails(ctx.req, ctx.res).catch(() => undefined)
@@ -53,7 +53,7 @@ async function currentPage(
   provider: Provider,
   ctx: KoaContextWithOIDC,
   { params, prompt, session }: Interaction,
-  { directory }: Surroundings,
+  { directory }: Pick<Surroundings, 'directory'>,
   again: Partial<Pick<SignInPage, 'username' | 'problem'>> = {},
 ): Promise<string> {
   const client = await provider.Client.find(String(params['client_id']))

@@ -18,6 +18,7 @@ import type { KeyVault } from '../../shared/vault/key-vault/vault.key-vault.ts'
 import { createKeyVault } from '../../shared/vault/key-vault/vault.key-vault.ts'
 import { createAzureTableStore } from '../../shared/store/azure-table/store.azure-table.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
+import type { Declaration } from '../../shared/settings/declarations.ts'
 import { LocalError } from '../../local/http-server.ts'
 import { caFile } from '../../local/local-parts.ts'
 import { fixedPorts } from '../../local/ports.ts'
@@ -79,7 +80,14 @@ export async function openAccess({
       setting(declarations.certificateOverlapSeconds.name) ?? declarations.certificateOverlapSeconds.default,
     ),
   })
-  return { vault, records, pace, canRegister: setting(declarations.applicationObjectId.name) !== undefined }
+  // An empty setting counts as not set. Only Entra ID has a Graph at which the broker changes keys.
+  const isSet = ({ name: settingName }: Declaration) => (setting(settingName) ?? '') !== ''
+  return {
+    vault,
+    records,
+    pace,
+    canRegister: isSet(declarations.applicationObjectId) && !isSet(declarations.authority),
+  }
 }
 
 /** The row opens by the key ring, so its reader needs the permission to unwrap, as the broker and its developers have. */

@@ -39,7 +39,7 @@ export async function showStatus(certificate: NamedCertificate, json: boolean): 
     console.log(`Certificate ${name} in ${vaultUrl}`)
     console.log(drawTimeline(record, { now, pace, next, isProviderKnown: problem === undefined }).join('\n'))
     if (problem !== undefined) console.log(`The registration at the provider is unknown: ${problem}`)
-    if (!canRegister) printHandOver(record, certificate.setting(declarations.authority.name))
+    if (!canRegister) printHandOver(record, certificate)
   }
   return record.undated !== undefined || !chooseRecorded(record, now) ? 3 : 0
 }
@@ -120,7 +120,8 @@ function describe(record: CertificateRecord, now: number, next: string, problem:
 }
 
 /** Prints what an operator registers by hand, where the broker cannot. */
-function printHandOver(record: CertificateRecord, otherProvider: string | undefined): void {
+function printHandOver(record: CertificateRecord, certificate: NamedCertificate): void {
+  const otherProvider = certificate.setting(declarations.authority.name)
   const waiting = [...record.versions].sort(byAge).find(({ enabled, status }) => enabled && status !== 'accepted')
   if (!waiting) return
   console.log('')
@@ -131,7 +132,13 @@ function printHandOver(record: CertificateRecord, otherProvider: string | undefi
   console.log(`Version ${waiting.version} is to be registered by hand, ${why}:`)
   console.log('- send its public part to the operator of the identity provider: az keyvault certificate download \\')
   console.log(`    --vault-name <vault> --name <name> --version ${waiting.version} --file broker.cer --encoding DER`)
-  console.log('  or let the provider read /.well-known/jwks.json of the broker;')
+  if (certificate.setting(declarations.providerKind.name) === 'adfs') {
+    console.log('- on a federation server, name every certificate that may sign, since the command replaces the list:')
+    console.log(
+      `    Set-AdfsServerApplication -TargetIdentifier ${certificate.setting(declarations.clientId.name) ?? ''} \``,
+    )
+    console.log('      -JWTSigningCertificate (Get-PfxCertificate present.cer), (Get-PfxCertificate broker.cer)')
+  } else console.log('  or let the provider read /.well-known/jwks.json of the broker;')
   console.log(
     `- then confirm it to the broker: POST /certificate/${waiting.version}/registered with the header x-functions-key.`,
   )
