@@ -31,6 +31,12 @@ export const programs: readonly Program[] = [
     howToGet: 'npm install --global azure-functions-core-tools@4',
     isThere: () => hasCoreTools(),
   },
+  {
+    name: 'the .NET SDK 10 or later, with ASP.NET Core',
+    tests: 'clients',
+    howToGet: 'https://learn.microsoft.com/dotnet/core/install/, or apt-get install dotnet-sdk-10.0',
+    isThere: () => hasDotnet(),
+  },
 ]
 
 const folders = (process.env.PATH ?? '').split(path.delimiter)
@@ -74,6 +80,13 @@ export function findBicep(): string | undefined {
 /** npm leaves a `func` that ends with an error where its download failed. */
 export function hasCoreTools(): boolean {
   return spawnSync('func', ['--version'], { shell: process.platform === 'win32' }).status === 0
+}
+
+/** The SDK and the shared framework of ASP.NET Core, which the application of test/clients is built with. */
+export function hasDotnet(): boolean {
+  // Without the program there is no output: null.
+  const list = (what: string) => String(spawnSync('dotnet', [what]).stdout)
+  return /^Microsoft\.AspNetCore\.App 1\d\./m.test(list('--list-runtimes')) && /^1\d\./m.test(list('--list-sdks'))
 }
 
 function isProgram(file: string): boolean {
