@@ -19,7 +19,7 @@ import { startIdentityProvider } from './identity-provider/identity-provider.ts'
 import type { Api, IdentityProvider } from './identity-provider/identity-provider.ts'
 import { startIngestion } from './ingestion/ingestion.ts'
 import type { Ingestion } from './ingestion/ingestion.ts'
-import { createAccessTokenIssuer } from './managed-identity/access-tokens.ts'
+import { createAccessTokenIssuer, tokenExchangeAudience } from './managed-identity/access-tokens.ts'
 import { localIdentity, startManagedIdentity } from './managed-identity/managed-identity.ts'
 import type { ManagedIdentity } from './managed-identity/managed-identity.ts'
 import type { MakeKeyPair } from './rsa-key-pair.ts'
@@ -66,6 +66,8 @@ export interface CloudOptions {
   readonly wrappingKeyName: string
   /** IDENTITY_HEADER of the broker's managed identity. */
   readonly identityHeader?: string
+  /** The app registration trusts the managed identity: a token of it is a client assertion. */
+  readonly trustsManagedIdentity?: boolean
   /** 3072 as in Azure; tests use 2048, which is made in a third of the time. */
   readonly keySize?: 2048 | 3072
   /** Used in place of a new key for each certificate and key of the vault, and for each signing key of the provider. */
@@ -165,6 +167,14 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
           }),
         )
       : undefined
+    if (options.trustsManagedIdentity) {
+      graph?.applications.trust(application, {
+        name: 'broker-managed-identity',
+        issuer: issuer.exchangeIssuer,
+        subject: localIdentity.principalId,
+        audiences: [tokenExchangeAudience],
+      })
+    }
     const ingestion =
       parts.ingestion && managedIdentity
         ? keep(
@@ -205,6 +215,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
                 redirectUris: options.brokerUrls.map((url) => `${url}/callback`),
                 postLogoutRedirectUris: options.brokerUrls.map((url) => `${url}/logout/done`),
                 certificates: () => graph?.applications.acceptedCertificates(options.clientId) ?? [],
+                federated: {
+                  credentials: () => graph?.applications.acceptedFederatedCredentials(options.clientId) ?? [],
+                  verify: (token) => issuer.verifyExchangeToken(token),
+                },
               },
             ],
             applicationTokens: async (clientId, audience) => {

@@ -191,6 +191,7 @@ async function startCloudFor(
     applicationObjectId: settings.provider.applicationObjectId,
     certificateName: settings.credential.certificateName,
     wrappingKeyName: settings.keyRing.wrappingKeyName,
+    trustsManagedIdentity: settings.credential.second !== undefined,
     onNewCertificateVersion: (certificate) => eventGrid.newVersion(certificate),
     ...(environment.IDENTITY_HEADER === undefined ? {} : { identityHeader: environment.IDENTITY_HEADER }),
   })

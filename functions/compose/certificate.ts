@@ -4,6 +4,7 @@
  */
 import { defined } from '../../shared/json/json.ts'
 import { wait } from '../../shared/async/deadline.ts'
+import type { Clock } from '../../shared/async/deadline.ts'
 import { lazy, lazyObject } from '../../shared/async/lazy.ts'
 import type { ProvingVersion } from '../../shared/certificate/application-keys.ts'
 import { emptyRecord } from '../../shared/certificate/certificate-state.ts'
@@ -26,11 +27,12 @@ import { observeAssertions } from '../../shared/credential/observed-assertions.t
 import { createSigningVersions } from '../../shared/credential/signing-version.ts'
 import type { SigningVersions } from '../../shared/credential/signing-version.ts'
 import { isLoopbackHost } from '../../shared/settings/addresses.ts'
+import type { SecondCredential as SecondCredentialSettings } from '../../shared/settings/settings.ts'
+import type { Log } from '../../shared/telemetry/log.ts'
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts'
 import type { Azure } from './azure.ts'
 import type { IdentityProvider } from '../../shared/provider/provider.ts'
 import type { OtherProvider } from '../../shared/settings/settings.ts'
-import type { Log } from '../../shared/telemetry/log.ts'
 import type { ClientCredentials, TokenEndpoint } from '../../shared/provider/token-endpoint.ts'
 import type { Base } from './telemetry.ts'
 
@@ -38,6 +40,10 @@ export interface Certificate {
   readonly records: CertificateRecords
   readonly versions: SigningVersions
   readonly assertions: ClientAssertions
+  /** All credentials in their order, for the token endpoint. */
+  readonly credentials: ClientAssertions
+  /** Fails where the second credential could not be used; undefined where the certificate is the only one. */
+  readonly checkSecond: (() => Promise<void>) | undefined
   readonly pace: Pace
 }
 
@@ -90,20 +96,29 @@ export function composeCredential(
     onFault,
     onRefused,
   })
-  const assertions = createClientAssertions({
-    vault: signer,
-    versions,
-    clientId: provider.clientId,
-    audience,
-    reuse,
-    form: () => provider.assertionForm(),
+  const assertions = observeAssertions(
+    createClientAssertions({
+      vault: signer,
+      versions,
+      clientId: provider.clientId,
+      audience,
+      reuse,
+      form: () => provider.assertionForm(),
+      clock,
+      onFault,
+    }),
+    telemetry,
     clock,
-    onFault,
-  })
+  )
+  // Of the provider that the settings AzureAd__… name, as the federated credential is.
+  const second = isPrimary ? settings.credential.second : undefined
   return {
     records,
     versions,
-    assertions: observeAssertions(assertions, telemetry, clock),
+    assertions,
+    ...(second
+      ? composeCredentialList(second, assertions, { log, clock, onFault, telemetry })
+      : { credentials: assertions, checkSecond: undefined }),
     pace,
   }
 }
@@ -135,6 +150,48 @@ export function composePublishedKeys(
     pace: certificate.pace,
     clock,
   })
+}
+
+interface CredentialListParts {
+  readonly log: Log
+  readonly clock: Clock
+  readonly onFault: (error: unknown) => void
+  readonly telemetry: Telemetry
+}
+
+/** Loaded on first use, as is the identity behind it. Every use is a warning in the log and is counted; an alert reads the log. */
+function composeCredentialList(
+  { managedIdentityClientId, tokenExchangeUrl }: SecondCredentialSettings,
+  certificate: ClientAssertions,
+  { log, clock, onFault, telemetry }: CredentialListParts,
+): Pick<Certificate, 'credentials' | 'checkSecond'> {
+  const load = lazy(async () => {
+    const { createCredentialList, createSecondCredential } = await import('../../shared/credential/credential-list.ts')
+    const { createTokenCredential } = await import('../../shared/vault/token-credential.azure-identity.ts')
+    const identity = createTokenCredential({ managedIdentity: true, managedIdentityClientId, clock })
+    const second = createSecondCredential({ identity, tokenExchangeUrl, clock })
+    const list = createCredentialList({
+      certificate,
+      second,
+      clock,
+      onUse: (code = 'paused') => {
+        telemetry.count('broker.credential.second', { code })
+        log('warn', 'second credential used', { code })
+      },
+      onReturn: () => log('info', 'certificate in use again'),
+      onFault,
+    })
+    return { list, second }
+  })
+  return {
+    checkSecond: async () => (await load()).second.check(),
+    credentials: {
+      get: async () => (await load()).list.get(),
+      next: async (refused, repeats) => (await load()).list.next(refused, repeats),
+      accepted: (assertion) => void load().then(({ list }) => list.accepted(assertion), onFault),
+      state: () => certificate.state(),
+    },
+  }
 }
 
 export function composeRoll(

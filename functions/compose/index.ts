@@ -107,6 +107,7 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
       store: azure.store,
       provider,
       assertions: certificate.assertions,
+      checkSecond: certificate.checkSecond,
       versions: certificate.versions,
       pace: certificate.pace,
       clock: base.clock,

@@ -75,7 +75,7 @@ function composeOne(base: Base, azure: Azure, ring: KeyRing, telemetry: Telemetr
   const provider = open(profileOf(of))
   const about = { provider, isPrimary, keysAt: of.provider }
   const certificate = composeCredential(base, azure, ring, about, telemetry)
-  const tokenEndpoint = composeTokenEndpoint(base, azure, provider, certificate.assertions)
+  const tokenEndpoint = composeTokenEndpoint(base, azure, provider, certificate.credentials)
   const { manyTenants, identity } = of.provider
   // RFC 6749 §4.4 has no person whose tenant could be meant, so `organizations` and `common` issue no token to the
   // application itself: the tenant of the app registration does.

@@ -189,6 +189,14 @@ AppTraces
 | project TimeGenerated, selector
 '''
 
+var secondCredentialUses = '''
+AppTraces
+| where Message has 'second credential used'
+| extend event = extract('"event":"([a-z ]+)"', 1, Message), code = extract('"code":"([a-z_]+)"', 1, Message)
+| where event == 'second credential used'
+| project TimeGenerated, code
+'''
+
 // isfuzzy, because a table does not exist before its first row. The broker is the only user of the tables, and a deployment
 // writes the package with the identity of the host.
 var otherIdentities = format(
@@ -274,6 +282,48 @@ resource certificateNotRenewed 'Microsoft.Insights/scheduledQueryRules@2026-03-0
           dimensions: [
             {
               name: 'event'
+              operator: 'Include'
+              values: ['*']
+            }
+          ]
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: actionGroupIds
+    }
+  }
+}
+
+resource secondCredentialUsed 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (isSecondPass) {
+  name: '${names.functionApp}-second-credential'
+  location: location
+  tags: resourceTags
+  kind: 'LogAlert'
+  properties: {
+    displayName: '${names.functionApp}: the second credential is in use'
+    description: 'The vault fails, or the provider refuses the certificate, and the broker authenticates with its managed identity. The code names the fault: docs/certificate.md.'
+    enabled: true
+    severity: 1
+    scopes: [workspace.id]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    autoMitigate: true
+    skipQueryValidation: true
+    criteria: {
+      allOf: [
+        {
+          query: secondCredentialUses
+          timeAggregation: 'Count'
+          dimensions: [
+            {
+              name: 'code'
               operator: 'Include'
               values: ['*']
             }

@@ -1,4 +1,4 @@
-/** The app registrations of the local tenant, and the certificates of each. */
+/** The app registrations of the local tenant, and the certificates and federated identity credentials of each. */
 import { createHash, randomUUID, X509Certificate } from 'node:crypto'
 import { GraphError } from './graph-error.ts'
 
@@ -9,6 +9,15 @@ export interface KeyCredential {
   readonly displayName: string
   /** Milliseconds since the epoch: a change at Graph reaches the token endpoints with a delay. */
   readonly effectiveAt: number
+}
+
+/** A token of another issuer that the application accepts as its client assertion, as in Graph. */
+export interface FederatedCredential {
+  readonly id: string
+  readonly name: string
+  readonly issuer: string
+  readonly subject: string
+  readonly audiences: readonly string[]
 }
 
 export interface Application {
@@ -22,6 +31,7 @@ export interface Application {
 export class Applications {
   readonly #applications = new Map<string, Application>()
   readonly #keys = new Map<string, KeyCredential[]>()
+  readonly #federated = new Map<string, FederatedCredential[]>()
   /** Removed at Graph; the provider accepts it until then. */
   readonly #leaving: { readonly appId: string; readonly key: KeyCredential; readonly until: number }[] = []
 
@@ -36,6 +46,35 @@ export class Applications {
   remove(objectId: string): void {
     this.#applications.delete(objectId.toLowerCase())
     this.#keys.delete(objectId.toLowerCase())
+    this.#federated.delete(objectId.toLowerCase())
+  }
+
+  federatedCredentialsOf({ id }: Pick<Application, 'id'>): readonly FederatedCredential[] {
+    return this.#federated.get(id.toLowerCase()) ?? []
+  }
+
+  /** @returns the credential with its id; one of the same name is replaced */
+  trust(application: Application, credential: Omit<FederatedCredential, 'id'>): FederatedCredential {
+    const made = { ...credential, id: randomUUID() }
+    const others = this.federatedCredentialsOf(application).filter(({ name }) => name !== credential.name)
+    this.#federated.set(application.id.toLowerCase(), [...others, made])
+    return made
+  }
+
+  /** @returns false where there is no such credential */
+  distrust(application: Application, name: string): boolean {
+    const present = this.federatedCredentialsOf(application)
+    this.#federated.set(
+      application.id.toLowerCase(),
+      present.filter((one) => one.name !== name),
+    )
+    return present.some((one) => one.name === name)
+  }
+
+  /** The federated identity credentials that the token endpoint accepts from this application. */
+  acceptedFederatedCredentials(appId: string): readonly FederatedCredential[] {
+    const application = this.all.find((one) => one.appId === appId)
+    return application ? this.federatedCredentialsOf(application) : []
   }
 
   get all(): readonly Application[] {

@@ -142,6 +142,36 @@ export function createDirectory(): Directory {
         },
       },
       {
+        operation: 'listFederatedCredentials',
+        method: 'GET',
+        path: /^\/applications(\/[\da-f-]{36}|\([^)]*\))\/federatedIdentityCredentials$/i,
+        handle: ({ parameters }) => {
+          if (!settings.mayRead) throw denied()
+          return { status: 200, body: { value: applications.federatedCredentialsOf(get(parameters[0] ?? '')) } }
+        },
+      },
+      {
+        operation: 'changeFederatedCredential',
+        method: 'PATCH',
+        path: /^\/applications(\/[\da-f-]{36}|\([^)]*\))\/federatedIdentityCredentials\(name='([^']*)'\)$/i,
+        handle: ({ parameters, headers, body }) => {
+          const [key = '', name = ''] = parameters
+          const application = get(key)
+          if (!settings.mayChange) throw denied()
+          const isThere = applications.federatedCredentialsOf(application).some((one) => one.name === name)
+          if (!isThere && headers.prefer !== 'create-if-missing') {
+            throw new GraphError(404, 'Request_ResourceNotFound', `Resource '${name}' does not exist.`)
+          }
+          const { issuer, subject, audiences } = body as Properties
+          const isWhole = typeof issuer === 'string' && typeof subject === 'string' && Array.isArray(audiences)
+          if (!isWhole || audiences.length !== 1) {
+            throw new GraphError(400, 'Request_BadRequest', 'It needs an issuer, a subject and one audience.')
+          }
+          const made = applications.trust(application, { name, issuer, subject, audiences: audiences.map(String) })
+          return isThere ? { status: 204 } : { status: 201, body: made }
+        },
+      },
+      {
         operation: 'getServicePrincipal',
         method: 'GET',
         path: /^\/servicePrincipals\(appId='([^']*)'\)$/i,

@@ -7,6 +7,46 @@ import { EntraError } from './entra-error.ts'
 /** A certificate as it is registered on an application: PEM, or DER as bytes. */
 export type RegisteredCertificate = string | Uint8Array
 
+/** A federated identity credential of an application: one issuer, one subject and its audiences. */
+export interface FederatedIdentity {
+  readonly issuer: string
+  readonly subject: string
+  readonly audiences: readonly string[]
+}
+
+export interface Federation {
+  readonly credentials: () => readonly FederatedIdentity[]
+  /** Checks signature and times by the keys of the issuer. */
+  readonly verify: (token: string) => Promise<JWTPayload>
+}
+
+/**
+ * Checks a token of another issuer that is presented as a client assertion (workload identity federation).
+ *
+ * @returns false where the assertion is the application's own
+ * @throws {EntraError} 700211, 700212, 700213 or 700027
+ */
+export async function checkFederatedAssertion(
+  assertion: string,
+  clientId: string,
+  { credentials, verify }: Federation,
+): Promise<boolean> {
+  const { iss, sub, aud } = decode(assertion).payload
+  if (iss === undefined || iss === clientId) return false
+  const ofIssuer = credentials().filter(({ issuer }) => issuer === iss)
+  if (ofIssuer.length === 0) throw new EntraError('federated_issuer', `'${iss}'`)
+  const ofSubject = ofIssuer.filter(({ subject }) => subject === sub)
+  if (ofSubject.length === 0) throw new EntraError('federated_subject', `'${String(sub)}'`)
+  const audiences = [aud].flat()
+  if (!ofSubject.some((one) => audiences.length === 1 && one.audiences.includes(audiences[0] ?? ''))) {
+    throw new EntraError('federated_audience', `'${audiences.join(' ')}'`)
+  }
+  await verify(assertion).catch(() => {
+    throw new EntraError('assertion_signature')
+  })
+  return true
+}
+
 export interface AssertionExpectation {
   readonly clientId: string
   readonly certificates: readonly X509Certificate[]

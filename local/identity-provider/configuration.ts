@@ -3,7 +3,7 @@ import { errors, interactionPolicy } from 'oidc-provider'
 import type { ClientMetadata, Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import { requestedContexts } from './authentication-contexts.ts'
 import { parseCertificate } from './client-assertion.ts'
-import type { RegisteredCertificate } from './client-assertion.ts'
+import type { Federation, RegisteredCertificate } from './client-assertion.ts'
 import { EntraError } from './entra-error.ts'
 import type { GrantStore } from './grant-store.ts'
 import { errorPage, messagePage, pagePolicy, signOutPage } from './pages.ts'
@@ -20,6 +20,8 @@ export interface RegisteredClient {
   readonly redirectUris: Current<string>
   readonly postLogoutRedirectUris?: Current<string>
   readonly certificates: Current<RegisteredCertificate>
+  /** Tokens of other issuers that are accepted as its client assertions. */
+  readonly federated?: Federation
   /**
    * Its assertions are checked by RFC 7523 alone. Entra accepts no such application: for the bench, whose other libraries
    * can neither name the certificate nor use the token endpoint as the audience.
@@ -97,6 +99,7 @@ async function current<T>(list: Current<T> = []): Promise<readonly T[]> {
 export async function clientMetadata(
   client: RegisteredClient,
   { idTokenIssuance }: Pick<ProviderSettings, 'idTokenIssuance'>,
+  keys: SigningKeys,
 ): Promise<ClientMetadata> {
   const byThumbprint = new Map((await currentCertificates(client)).map((found) => [found.fingerprint256, found]))
   return {
@@ -109,7 +112,12 @@ export async function clientMetadata(
     subject_type: 'pairwise',
     token_endpoint_auth_method: 'private_key_jwt',
     // The redirect URIs may have several hosts; the subject is made from the client id, so none is needed.
-    jwks: { keys: [...byThumbprint.values()].map(({ publicKey }) => publicKey.export({ format: 'jwk' })) },
+    // The provider's own key signs in place of a federated token, which oidc-provider would not accept.
+    jwks: {
+      keys: [...[...byThumbprint.values()], ...(client.federated ? keys.all : [])].map(({ publicKey }) =>
+        publicKey.export({ format: 'jwk' }),
+      ),
+    },
   }
 }
 

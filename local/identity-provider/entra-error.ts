@@ -53,6 +53,24 @@ const kinds = {
     code: 700021,
     text: "Client assertion application identifier doesn't match 'client_id' parameter.",
   },
+  federated_issuer: {
+    status: 401,
+    error: 'invalid_client',
+    code: 700211,
+    text: 'No matching federated identity record found for presented assertion issuer.',
+  },
+  federated_subject: {
+    status: 401,
+    error: 'invalid_client',
+    code: 700213,
+    text: 'No matching federated identity record found for presented assertion subject.',
+  },
+  federated_audience: {
+    status: 401,
+    error: 'invalid_client',
+    code: 700212,
+    text: 'No matching federated identity record found for presented assertion audience.',
+  },
   application_unknown: {
     status: 400,
     error: 'unauthorized_client',

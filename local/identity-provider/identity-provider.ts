@@ -111,7 +111,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   const store = new GrantStore({
     findClient: async (clientId) => {
       const client = clients.find((candidate) => candidate.clientId === clientId)
-      return client && clientMetadata(client, settings)
+      return client && clientMetadata(client, settings, keys)
     },
     singleUseRefreshTokens: () => settings.singleUseRefreshTokens,
     refuseRepeatedJti: () => settings.refuseRepeatedJti,

@@ -1,6 +1,7 @@
 /** The token endpoint: Entra's checks and words around oidc-provider's grants. RFC 6749 §3.2, §5. */
+import { randomUUID } from 'node:crypto'
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import { checkClientAssertion } from './client-assertion.ts'
+import { checkClientAssertion, checkFederatedAssertion } from './client-assertion.ts'
 import { currentCertificates } from './configuration.ts'
 import type { RegisteredClient, Surroundings } from './configuration.ts'
 import { EntraError, describeError, errorAnswer, nameProviderFailure } from './entra-error.ts'
@@ -42,7 +43,7 @@ export async function answerTokenRequest(
 ): Promise<void> {
   const { around, faults } = endpoint
   try {
-    await authenticateClient(endpoint, ctx, form)
+    const replacement = await authenticateClient(endpoint, ctx, form)
     const scripted = faults.takeTokenError(form['grant_type'])
     if (scripted) {
       send(ctx, 400, describeError(scripted))
@@ -60,6 +61,7 @@ export async function answerTokenRequest(
     // Which API a token is for is decided here; oidc-provider refuses at refresh what the sign-in did not name.
     const passedOn = new URLSearchParams(form)
     passedOn.delete('scope')
+    if (replacement !== undefined) passedOn.set('client_assertion', replacement)
     replaceBody(ctx, passedOn.toString())
     await next()
 
@@ -89,11 +91,12 @@ async function applicationToken(tokens: ApplicationTokens, form: TokenForm): Pro
   return { token_type: 'Bearer', expires_in: seconds, ext_expires_in: seconds, access_token: token }
 }
 
+/** @returns an assertion for oidc-provider in place of a federated token, which it would not accept */
 async function authenticateClient(
   { around, clients }: TokenEndpoint,
   ctx: KoaContextWithOIDC,
   form: TokenForm,
-): Promise<void> {
+): Promise<string | undefined> {
   if (!ctx.secure) throw new EntraError('transport_insecure')
   const clientId = form['client_id']
   if (clientId === undefined) throw new EntraError('parameter_missing', "['client_id']")
@@ -101,16 +104,23 @@ async function authenticateClient(
   if (!client) throw new EntraError('application_unknown', `[${clientId}]`)
   const assertion = form['client_assertion']
   if (assertion === undefined) throw new EntraError('assertion_missing')
-  if (client.plainAssertions) return
+  if (client.plainAssertions) return undefined
 
   const { origin, paths, settings, tenantId } = around
   const audience = settings.assertionAudience === 'issuer' ? issuerOf(origin, tenantId) : `${origin}${paths.token}`
+  const now = Math.floor(Date.now() / 1000)
+  if (client.federated && (await checkFederatedAssertion(assertion, clientId, client.federated))) {
+    const claims = { iss: clientId, sub: clientId, aud: audience, jti: randomUUID(), iat: now, exp: now + 60 }
+    // Without a key id: oidc-provider knows this client's keys by other ones.
+    return around.keys.sign(claims, { kid: undefined })
+  }
   await checkClientAssertion(assertion, {
     clientId,
     certificates: await currentCertificates(client),
     audiences: [audience],
-    now: Math.floor(Date.now() / 1000),
+    now,
   })
+  return undefined
 }
 
 function checkRevoked(form: TokenForm, { store }: Surroundings): void {

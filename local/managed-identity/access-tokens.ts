@@ -1,5 +1,6 @@
-/** Access tokens of the local cloud, claims named as in Entra's version 1 tokens. The key is made at start and never leaves this module. */
+/** Access tokens of the local cloud, claims named as in Entra's version 1 tokens, and in version 2 for the token exchange. The key is made at start and never leaves this module. */
 import { generateKeyPair, jwtVerify, SignJWT } from 'jose'
+import type { JWTPayload } from 'jose'
 
 /** The workload identity of a token. */
 export interface Identity {
@@ -23,6 +24,8 @@ export interface IssueOptions extends Identity {
   readonly lifetimeSeconds?: number
   /** The claim `idtyp`: `app` by default, `user` for the sign-in of a person. */
   readonly kind?: 'app' | 'user'
+  /** The claim `iss` in place of the usual one, for a token that must be refused. */
+  readonly issuer?: string
 }
 
 export interface IssuedAccessToken {
@@ -34,7 +37,17 @@ export interface IssuedAccessToken {
 export interface AccessTokenIssuer {
   readonly issueAccessToken: (options: IssueOptions) => Promise<IssuedAccessToken>
   readonly verifyAccessToken: VerifyAccessToken
+  /** Issuer of tokens for the token exchange, which are of version 2. */
+  readonly exchangeIssuer: string
+  /**
+   * Checks signature and times of a token that is presented as a client assertion; its caller compares the claims with
+   * the federated identity credentials of the application.
+   */
+  readonly verifyExchangeToken: (token: string) => Promise<JWTPayload>
 }
+
+/** The audience of a managed identity's token that is a client assertion. */
+export const tokenExchangeAudience = 'api://AzureADTokenExchange'
 
 const algorithm = 'ES256'
 
@@ -45,14 +58,20 @@ export async function createAccessTokenIssuer(
   const keys = await generateKeyPair(algorithm)
   // Azurite, which checks the issuer of its tokens, accepts this prefix only.
   const issuer = `https://sts.windows.net/${tenantId}/`
+  const exchangeIssuer = `https://login.microsoftonline.com/${tenantId}/v2.0`
 
   return {
-    issueAccessToken: async ({ clientId, principalId, audience, lifetimeSeconds = 3600, kind = 'app' }) => {
+    exchangeIssuer,
+
+    issueAccessToken: async (options) => {
+      const { clientId, principalId, audience, lifetimeSeconds = 3600, kind = 'app' } = options
       const now = Math.floor(Date.now() / 1000)
       const expiresOn = now + lifetimeSeconds
-      const token = await new SignJWT({ appid: clientId, oid: principalId, tid: tenantId, idtyp: kind, ver: '1.0' })
+      const isExchange = audience.startsWith(tokenExchangeAudience)
+      const version = isExchange ? { azp: clientId, ver: '2.0' } : { appid: clientId, ver: '1.0' }
+      const token = await new SignJWT({ ...version, oid: principalId, tid: tenantId, idtyp: kind })
         .setProtectedHeader({ alg: algorithm, typ: 'JWT' })
-        .setIssuer(issuer)
+        .setIssuer(options.issuer ?? (isExchange ? exchangeIssuer : issuer))
         .setSubject(principalId)
         .setAudience(audience)
         .setIssuedAt(Math.min(now, expiresOn))
@@ -60,6 +79,14 @@ export async function createAccessTokenIssuer(
         .setExpirationTime(expiresOn)
         .sign(keys.privateKey)
       return { token, expiresOn }
+    },
+
+    verifyExchangeToken: async (token) => {
+      const { payload } = await jwtVerify(token, keys.publicKey, {
+        algorithms: [algorithm],
+        requiredClaims: ['exp', 'nbf'],
+      })
+      return payload
     },
 
     verifyAccessToken: async (token, audience) => {

@@ -20,8 +20,8 @@ import type { SigningVersion } from './certificate-version.ts'
 
 export interface ClientAssertion {
   readonly jwt: string
-  /** Of the version that signed: `x5t#S256`. */
-  readonly thumbprint: string
+  /** Of the version that signed: `x5t#S256`. undefined for a token of the second credential (credential-list.ts). */
+  readonly thumbprint: string | undefined
   /** Seconds since the epoch, as in the JWT. */
   readonly issuedAt: number
   readonly expires: number
@@ -37,9 +37,10 @@ export interface ClientAssertions {
   /**
    * The provider refused an assertion and blames the certificate. The assertion is not returned again.
    *
+   * @param repeats how often this request was repeated before, so that it ends
    * @returns one by the next good version, for the same request; undefined when there is none
    */
-  next(refused: ClientAssertion): Promise<ClientAssertion | undefined>
+  next(refused: ClientAssertion, repeats: number): Promise<ClientAssertion | undefined>
   /** The provider accepted an assertion. */
   accepted(assertion: ClientAssertion): void
   /** Start and end of the assertion at hand, for the health page. */
@@ -178,7 +179,9 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
       if (secondsLeft() < (kept.expires - kept.issuedAt) / 3 || isReplaced()) renewAhead()
       return kept
     },
-    next: async (refused) => {
+    next: async (refused, repeats) => {
+      // Once: a provider that refuses two versions has another reason.
+      if (refused.thumbprint === undefined || repeats > 0) return undefined
       if (reuse && kept && isUsable() && kept.thumbprint !== refused.thumbprint) return kept
       try {
         const version = await versions.nextAccepted(refused.thumbprint)
@@ -191,6 +194,7 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
       return undefined
     },
     accepted: ({ thumbprint }) => {
+      if (thumbprint === undefined) return
       failures.refusal = 0
       versions.accepted(thumbprint)
     },

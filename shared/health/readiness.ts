@@ -22,8 +22,11 @@ export type ReadinessPart = 'settings' | 'key ring' | 'store' | 'provider' | 'ce
 export interface Check {
   readonly part: ReadinessPart
   readonly ok: boolean
+  /** Of a failure; where the second credential replaces the certificate, also of a check that is ok. */
   readonly code?: string
   readonly remedy?: string
+  /** Set while the second credential replaces the certificate. */
+  readonly credential?: 'managed identity'
   readonly certificateVersion?: string
   readonly daysLeft?: number
   /** Every known version, newest first, with the state of its roll. */
@@ -56,7 +59,10 @@ export interface ReadinessOptions {
   readonly ring: Pick<KeyRing, 'check'>
   readonly store: Store
   readonly provider: Pick<IdentityProvider, 'metadata'>
+  /** Those of the certificate alone. */
   readonly assertions: ClientAssertions
+  /** Fails where the second credential could not be used; undefined where the settings name none. */
+  readonly checkSecond: (() => Promise<void>) | undefined
   readonly versions: SigningVersions
   readonly pace: Pace
   readonly clock: Clock
@@ -70,6 +76,7 @@ export function createReadiness({
   store,
   provider,
   assertions,
+  checkSecond,
   versions,
   pace,
   clock,
@@ -87,18 +94,35 @@ export function createReadiness({
     return checks
   })
 
+  /** The fault of the certificate, while the second credential replaces it. */
+  let replaced: BrokerError | undefined
   const checkCertificate = async () => {
-    await assertions.get()
-    if (versions.isRefused()) throw new BrokerError('client_refused')
+    replaced = undefined
+    try {
+      await assertions.get()
+      if (versions.isRefused()) throw new BrokerError('client_refused')
+    } catch (error) {
+      if (!checkSecond) throw error
+      await checkSecond().catch(() => {
+        throw error
+      })
+      replaced = asBrokerError(error)
+    }
   }
 
   const aboutCertificate = (): Partial<Check> => {
     versions.known() // looks into the row again when it is time
     const record = versions.record()
-    if (!record) return {}
+    const replacement = replaced && {
+      credential: 'managed identity' as const,
+      code: replaced.code,
+      remedy: replaced.remedy,
+    }
+    if (!record) return replacement ?? {}
     const now = clock()
     const signing = chooseRecorded(record, now)
     return {
+      ...replacement,
       ...(signing ? { certificateVersion: signing.version, daysLeft: daysLeft(signing.expires, now) } : {}),
       certificateVersions: record.versions.map(({ version, enabled, status, since, expires, cause, nextAt }) => ({
         version,

@@ -6,6 +6,7 @@
 
 /**
  * - `certificate`: another version of the certificate may be accepted
+ * - `federation`: the app registration does not trust the managed identity; the certificate may be accepted
  * - `client`: the client id, its state or its credential is wrong; the operator corrects it
  * - `registration`: the app registration or the broker's settings are wrong; the operator corrects them
  * - `load`: too many requests; they are repeated later
@@ -15,7 +16,15 @@
  * - `cancel`: the person declined
  */
 export type AadstsCause =
-  'certificate' | 'client' | 'registration' | 'load' | 'service' | 'interaction' | 'permission' | 'cancel'
+  | 'certificate'
+  | 'federation'
+  | 'client'
+  | 'registration'
+  | 'load'
+  | 'service'
+  | 'interaction'
+  | 'permission'
+  | 'cancel'
 
 export interface Aadsts {
   readonly cause: AadstsCause
@@ -27,6 +36,8 @@ const wait = 'wait; Microsoft’s service health page reports incidents'
 const scopes = 'correct the scopes of the front end in Broker__FrontEnds'
 const permissions = 'add the API to the app registration’s permissions and grant consent, or correct the scopes'
 const client = 'check AzureAd__ClientId and AzureAd__TenantId'
+const federated =
+  'create the federated credential at the app registration with the issuer of the identity’s tenant, the object id of the identity as the subject, and the audience of AzureAd__ClientCredentials__1__TokenExchangeUrl; a new one takes effect after some minutes'
 const report = 'update the broker; if the error returns, report it with the number'
 
 /** A function, so that a start of the broker does not compile the table: only a refusal reads it. */
@@ -37,6 +48,12 @@ const tableOf = (): Readonly<Record<AadstsCause, Readonly<Record<number, string>
     1000502: 'create a new version: the certificate has expired',
     7000214: 'create a new version: the certificate was revoked',
     7000277: 'create a new version: the certificate was revoked',
+  },
+  federation: {
+    70021: federated,
+    700211: federated,
+    700212: federated,
+    700213: federated,
   },
   client: {
     50012: 'register the certificate’s public part: the assertion does not verify',

@@ -180,6 +180,7 @@ function readEntraRefusal(answer: Json, request: TokenRequestKind): Refusal {
   const error = (code: ErrorCode): Refusal => ({ error: new BrokerError(code, { detail }), blamesCertificate: false })
   switch (known?.cause) {
     case 'certificate':
+    case 'federation':
       return { error: readRefusal(answer, request), blamesCertificate: answer.error === 'invalid_client' }
     case 'client':
       return error('client_refused')
@@ -207,6 +208,7 @@ function readEntraAuthorizationRefusal(refusal: AuthorizationRefusal): BrokerErr
     case 'cancel':
       return new BrokerError('sign_in_cancelled')
     case 'certificate':
+    case 'federation':
     case 'client':
       return new BrokerError('client_refused', { detail })
     case 'registration':

@@ -24,6 +24,7 @@ export interface MsalOptions {
   readonly clock: Clock
 }
 
+const mostRepeats = 2
 /** The longest lifetime of an access token that the broker believes. */
 const longestLifeSeconds = 86_400
 
@@ -44,20 +45,25 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
   const knownAuthorities = [new URL(issuer).host]
   const aboutCertificate = new WeakSet<object>()
 
-  /** Repeats a request once, with another version, where the provider refuses the certificate. */
+  /**
+   * Repeats a request where the provider refuses the certificate: once with another version, and once with the second
+   * credential, where the settings name one.
+   */
   const exchange = async (...call: Call): Promise<Json> => {
     // Before the call of MSAL, so that a vault's fault keeps its code.
     const [metadata, assertion] = await Promise.all([options.provider.metadata(), options.assertions.get()])
-    try {
-      const answer = await exchangeBy(metadata, assertion, ...call)
-      options.assertions.accepted(assertion)
-      return answer
-    } catch (error) {
-      const other = isRefusal(error) ? await options.assertions.next(assertion) : undefined
-      if (other === undefined) throw error
-      const answer = await exchangeBy(metadata, other, ...call)
-      options.assertions.accepted(other)
-      return answer
+    let sent = assertion
+    for (let repeats = 0; ; repeats++) {
+      try {
+        const answer = await exchangeBy(metadata, sent, ...call)
+        options.assertions.accepted(sent)
+        return answer
+      } catch (error) {
+        const mayRepeat = isRefusal(error) && repeats < mostRepeats
+        const other = mayRepeat ? await options.assertions.next(sent, repeats) : undefined
+        if (other === undefined) throw error
+        sent = other
+      }
     }
   }
   const isRefusal = (error: unknown) => error instanceof BrokerError && aboutCertificate.has(error)

@@ -26,6 +26,16 @@ export function findCloud(address: string): Cloud | undefined {
 }
 
 /**
+ * The audience of a token exchange in the cloud of an instance; an emulator on loopback accepts the public cloud's.
+ *
+ * @param instance checked
+ * @returns undefined for an added host, and for a cloud whose audience is not published
+ */
+export function tokenExchangeUrlOf(instance: string): string | undefined {
+  return (isLoopbackUrl(instance) ? publicCloud : findCloud(instance))?.tokenExchangeUrl
+}
+
+/**
  * The resource that a token for this vault is issued for: the vault suffix of its cloud. An emulator on loopback accepts
  * the public cloud's; for an added host it is the name without its first label.
  *

@@ -13,6 +13,8 @@ export interface Cloud {
   readonly loginAliases: readonly string[]
   readonly vaultSuffix: string
   readonly tableSuffix: string
+  /** Audience of a managed identity's token as a client assertion; undefined where Microsoft has published none. */
+  readonly tokenExchangeUrl?: string
   /** The first is the usual one. */
   readonly graphHosts: readonly [string, ...string[]]
 }
@@ -24,6 +26,7 @@ export const publicCloud: Cloud = {
   vaultSuffix: '.vault.azure.net',
   tableSuffix: '.table.core.windows.net',
   graphHosts: ['graph.microsoft.com'],
+  tokenExchangeUrl: 'api://AzureADTokenExchange',
 }
 
 export const clouds: readonly Cloud[] = [
@@ -35,6 +38,7 @@ export const clouds: readonly Cloud[] = [
     vaultSuffix: '.vault.azure.cn',
     tableSuffix: '.table.core.chinacloudapi.cn',
     graphHosts: ['microsoftgraph.chinacloudapi.cn'],
+    tokenExchangeUrl: 'api://AzureADTokenExchangeChina',
   },
   {
     name: 'Azure Government',
@@ -43,6 +47,7 @@ export const clouds: readonly Cloud[] = [
     vaultSuffix: '.vault.usgovcloudapi.net',
     tableSuffix: '.table.core.usgovcloudapi.net',
     graphHosts: ['graph.microsoft.us', 'dod-graph.microsoft.us'],
+    tokenExchangeUrl: 'api://AzureADTokenExchangeUSGov',
   },
   sovereign('Bleu (France)', 'fr'),
   sovereign('Delos (Germany)', 'de'),

@@ -18,7 +18,8 @@ import {
 import type { AddedHosts } from './addresses.ts'
 import { checkAnyClientId, checkTenant, checkTenantId, checkGuid } from './identifiers.ts'
 import { checkTelemetryAuthentication, checkTelemetryConnection, partsOf } from './ingestion.ts'
-import { otherSourceTypes } from './names.ts'
+import { clouds } from './clouds.ts'
+import { managedIdentityAssertion, otherSourceTypes, secondCredential } from './names.ts'
 import type { Refusal } from './settings-error.ts'
 import { checkInvitations, checkTenants, listOf, parseTenants } from './tenants.ts'
 import { checkDay, oneOf, parsedText, text, yesOrNo } from './texts.ts'
@@ -356,6 +357,43 @@ export const declarations = {
     local: 'broker',
     schema: vaultObjectName(),
   }),
+  secondSourceType: declare({
+    name: 'AzureAd__ClientCredentials__1__SourceType',
+    section: 'Credential',
+    about: 'Entra ID',
+    sentence:
+      'A second credential, which is used while the vault fails or the provider refuses the certificate: a token of a managed identity that the app registration trusts (federated identity credential). Off without this setting. Risk: a process that can use the identity can authenticate as the application without the vault. docs/certificate.md explains it.',
+    bounds: '`SignedAssertionFromManagedIdentity`',
+    optional: true,
+    example: 'SignedAssertionFromManagedIdentity',
+    schema: text(checkSecondSourceType),
+  }),
+  secondManagedIdentityClientId: declare({
+    name: 'AzureAd__ClientCredentials__1__ManagedIdentityClientId',
+    section: 'Credential',
+    about: 'Entra ID',
+    sentence:
+      'Client id of the user-assigned managed identity whose token is the second credential. Without it, the identity that AZURE_CLIENT_ID names.',
+    bounds: 'a GUID',
+    optional: true,
+    example: '7b1f3c7e-9d39-4a3c-b0f4-2f6f2ad0c1aa',
+    schema: parsedText(
+      (value) =>
+        checkGuid(value, "Write the managed identity's client id, as its overview page in the portal shows it."),
+      (value) => value.toLowerCase(),
+    ),
+  }),
+  tokenExchangeUrl: declare({
+    name: 'AzureAd__ClientCredentials__1__TokenExchangeUrl',
+    section: 'Credential',
+    about: 'Entra ID',
+    sentence:
+      "The audience of that token, as the federated identity credential names it. Without this setting, the one of the instance's cloud, where the broker knows it.",
+    bounds: '`api://AzureADTokenExchange`, or the name of your cloud',
+    optional: true,
+    example: 'api://AzureADTokenExchange',
+    schema: text(checkTokenExchangeUrl),
+  }),
   wrappingKeyName: declare({
     name: 'Broker__WrappingKeyName',
     section: 'Credential',
@@ -655,6 +693,31 @@ function vaultObjectName() {
           fix: 'Write the name alone, without URL or version: 1 to 127 letters, digits and hyphens.',
         },
   )
+}
+
+/** Any other audience would make the identity's token for another service a credential that is sent to the provider. */
+function checkTokenExchangeUrl(value: string): Refusal | undefined {
+  if (/^api:\/\/AzureADTokenExchange[A-Za-z]{0,20}$/.test(value)) return undefined
+  const known = clouds.flatMap(({ tokenExchangeUrl }) => tokenExchangeUrl ?? []).join(', ')
+  return {
+    problem: 'is not the audience of a token exchange',
+    fix: `Delete it, or write the audience for your cloud (${known}).`,
+  }
+}
+
+function checkSecondSourceType(value: string): Refusal | undefined {
+  if (value === managedIdentityAssertion) return undefined
+  if (value.toLowerCase() === managedIdentityAssertion.toLowerCase()) {
+    return {
+      problem: `is ${managedIdentityAssertion} in other upper or lower case`,
+      fix: `Write ${managedIdentityAssertion}.`,
+    }
+  }
+  if (value.toLowerCase() === 'keyvault') return secondCredential
+  const { problem } = otherSourceTypes.find(({ name }) => name.toLowerCase() === value.toLowerCase()) ?? {
+    problem: 'is unknown',
+  }
+  return { problem, fix: secondCredential.fix }
 }
 
 function checkSourceType(value: string): Refusal | undefined {

@@ -126,6 +126,9 @@ export const usualNames: readonly UsualName[] = [
   ]),
 ]
 
+/** The only kind of a second credential. */
+export const managedIdentityAssertion = 'SignedAssertionFromManagedIdentity'
+
 /** Kinds of credentials that Microsoft.Identity.Web knows besides `KeyVault`: values of SourceType. */
 export const otherSourceTypes: readonly (Refusal & { readonly name: string })[] = [
   {
@@ -141,9 +144,9 @@ export const otherSourceTypes: readonly (Refusal & { readonly name: string })[] 
   })),
   { name: 'ClientSecret', problem: 'names a client secret', fix: 'Create a certificate in Key Vault instead.' },
   {
-    name: 'SignedAssertionFromManagedIdentity',
-    problem: 'names the managed identity as the credential',
-    fix: 'The credential of this broker is a certificate; the managed identity, named in AZURE_CLIENT_ID, only accesses the vault.',
+    name: managedIdentityAssertion,
+    problem: 'names the managed identity as the first credential',
+    fix: 'Write it into AzureAd__ClientCredentials__1__SourceType, where it is used while the certificate cannot be.',
   },
   ...['SignedAssertionFilePath', 'SignedAssertionFromVault', 'CustomSignedAssertion'].map((name) => ({
     name,
@@ -159,8 +162,8 @@ export const otherSourceTypes: readonly (Refusal & { readonly name: string })[] 
 
 /** Refusals of whole groups of names. */
 export const secondCredential: Refusal = {
-  problem: 'is a second credential',
-  fix: 'Delete it: one credential (number 0) is enough, because a renewal is a new version of the same certificate, which the broker finds by itself.',
+  problem: 'is another credential',
+  fix: 'Delete it: number 0 is the certificate, whose renewal is a new version that the broker finds by itself. Number 1 may only be SignedAssertionFromManagedIdentity, with the members SourceType, ManagedIdentityClientId and TokenExchangeUrl.',
 }
 export const frontEndMember: Refusal = {
   problem: 'is one member of a front end in a separate setting',

@@ -1,5 +1,5 @@
 /** Checks settings against each other. */
-import { findCloud, isLoopbackUrl } from './addresses.ts'
+import { findCloud, isLoopbackUrl, tokenExchangeUrlOf } from './addresses.ts'
 import { declarations, hostDeclarations } from './declarations.ts'
 import type { Declaration } from './declarations.ts'
 import type { FrontEndSettings } from './front-ends.schema.ts'
@@ -23,6 +23,7 @@ export function reportRelations(values: MaybeValues, texts: SetTexts, report: Se
   reportProviders(values, report)
   reportTelemetry(values, report)
   reportClouds(values, texts, report)
+  reportSecondCredential(values, texts, report)
   reportTimes(values, report)
   reportHostReferences(texts, report)
   reportSwitches(values, texts, report)
@@ -196,6 +197,40 @@ function reportClouds(values: MaybeValues, texts: SetTexts, report: SettingsRepo
         fix: 'Name services of one cloud.',
       })
     }
+  }
+}
+
+/** The token exchange accepts user-assigned identities only, and only the audience of its cloud. */
+function reportSecondCredential(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
+  const { secondSourceType, secondManagedIdentityClientId, tokenExchangeUrl } = declarations
+  const isOn = texts.has(secondSourceType.name)
+  for (const { name } of [secondManagedIdentityClientId, tokenExchangeUrl]) {
+    if (isOn || !texts.has(name) || report.has(name)) continue
+    report.refuse(name, {
+      problem: `is for a second credential, but ${secondSourceType.name} names none`,
+      fix: `Delete it, or write ${secondSourceType.name}.`,
+    })
+  }
+  if (values.secondSourceType === undefined) return
+  if (!texts.has(secondManagedIdentityClientId.name) && !texts.has(declarations.managedIdentityClientId.name)) {
+    report.refuse(secondManagedIdentityClientId.name, {
+      problem: 'is missing',
+      fix: `Write the client id of a user-assigned managed identity here, or into ${declarations.managedIdentityClientId.name}: a system-assigned identity cannot be a federated credential.`,
+    })
+  }
+  const usual = values.instance === undefined ? undefined : tokenExchangeUrlOf(values.instance)
+  const written = values.tokenExchangeUrl
+  if (values.instance !== undefined && usual === undefined && !texts.has(tokenExchangeUrl.name)) {
+    report.refuse(tokenExchangeUrl.name, {
+      problem: 'is missing: the broker does not know the audience of this cloud',
+      fix: 'Write it as the documentation of workload identity federation in your cloud names it.',
+    })
+  }
+  if (written !== undefined && usual !== undefined && written !== usual) {
+    report.refuse(tokenExchangeUrl.name, {
+      problem: `is not the audience of the cloud of ${declarations.instance.name}`,
+      fix: `Delete it, or write ${usual}.`,
+    })
   }
 }
 

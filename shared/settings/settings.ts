@@ -1,5 +1,5 @@
 /** Parses the settings: read once from the environment, or refused with every problem at once. */
-import { findCloud, isLoopbackUrl } from './addresses.ts'
+import { findCloud, isLoopbackUrl, tokenExchangeUrlOf } from './addresses.ts'
 import { allDeclarations, declarations } from './declarations.ts'
 import { findBadName } from './names.ts'
 import { reportRelations } from './relations.ts'
@@ -94,6 +94,8 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
       /** An origin, without a slash at the end. */
       vaultUrl: values.vaultUrl,
       certificateName: values.certificateName,
+      /** undefined: the certificate is the only credential. */
+      second: secondCredentialOf(values),
       assertionReuse: values.assertionReuse ?? isEntra,
       /** undefined: the usual audience of this kind of provider. */
       assertionAudience: values.assertionAudience,
@@ -155,6 +157,21 @@ function manyTenantsOf(values: Values): ManyTenants | undefined {
 function primaryNamesOf({ providers, authority }: Values, isEntra: boolean): ProviderNames {
   const displayName = isEntra ? 'Microsoft' : new URL(required(authority)).hostname
   return providers?.primary ?? { id: primaryId, displayName, domains: [] }
+}
+
+/** The managed identity whose token is the second credential. */
+export interface SecondCredential {
+  readonly managedIdentityClientId: string
+  /** The audience of the token. */
+  readonly tokenExchangeUrl: string
+}
+
+function secondCredentialOf(values: Values): SecondCredential | undefined {
+  if (values.secondSourceType === undefined) return undefined
+  return {
+    managedIdentityClientId: required(values.secondManagedIdentityClientId ?? values.managedIdentityClientId),
+    tokenExchangeUrl: required(values.tokenExchangeUrl ?? tokenExchangeUrlOf(required(values.instance))),
+  }
 }
 
 /** A copy of the example that names a real instance means that cloud's Graph, not the local one. */

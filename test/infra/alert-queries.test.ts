@@ -98,6 +98,29 @@ describe('the alert that the certificate needs an operator', () => {
   })
 })
 
+describe('the alert that the second credential is in use', () => {
+  const condition = conditionOf('second-credential')
+  const codes = ['vault_unavailable', 'client_refused', 'paused']
+
+  it('is raised by each use, by its code, also in a line of the process', () => {
+    const lines = ['', 'warn '].flatMap((before) =>
+      codes.flatMap((code) => linesOf((log) => log('warn', 'second credential used', { code }), before)),
+    )
+
+    expect(run(condition, 'AppTraces', lines).map(({ code }) => code)).toEqual([...codes, ...codes])
+    expect(condition).toMatchObject({ operator: 'GreaterThan', threshold: 0, timeAggregation: 'Count' })
+  })
+
+  it('is not raised by a return to the certificate, or by a line that repeats such a text', () => {
+    const lines = linesOf((log) => {
+      log('info', 'certificate in use again')
+      log('warn', 'fault', { detail: 'second credential used' })
+    })
+
+    expect(run(condition, 'AppTraces', lines)).toEqual([])
+  })
+})
+
 describe('the alert that an operator ended sessions', () => {
   const condition = conditionOf('operator-ends-sessions')
   const selectors = ['frontEnd', 'frontEnd objectId subject', 'tenant', 'username']

@@ -393,6 +393,7 @@ export const rules: readonly Rule[] = [
             ? [
                 'sign-in-fails, 1, PT5M, PT15M, code Include *',
                 'certificate, 1, PT15M, P1D, event Include *',
+                'second-credential, 1, PT5M, PT15M, code Include *',
                 'operator-ends-sessions, 2, PT15M, PT15M, selector Include *',
                 'other-identity, 1, PT15M, PT15M, RequesterObjectId Include *',
               ]

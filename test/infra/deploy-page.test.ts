@@ -107,7 +107,7 @@ describe('docs/deploy.md', () => {
       .filter(([name = '', severity = '']) => section.includes(`| ${name} `) && /^\d$/.test(severity))
       .map(([name, severity]) => `${name!} ${severity!}`)
 
-    expect(rules).toHaveLength(5)
+    expect(rules).toHaveLength(7)
     expect([...listed].sort()).toEqual([...rules, ...fromVault].sort())
   })
 

@@ -402,7 +402,7 @@ describe('an assertion that the provider refused', () => {
     const { assertions } = parts.instance({ certificate })
     const first = await assertions.get()
 
-    expect(await assertions.next(first)).toBeUndefined()
+    expect(await assertions.next(first, 0)).toBeUndefined()
 
     const second = await assertions.get()
     expect(second.thumbprint).toBe(first.thumbprint)
@@ -420,7 +420,7 @@ describe('an assertion that the provider refused', () => {
       const sent = await assertions.get().catch(() => undefined)
       if (!sent) continue
       refused += 1
-      await assertions.next(sent)
+      await assertions.next(sent, 0)
     }
 
     expect(refused).toBe(6)

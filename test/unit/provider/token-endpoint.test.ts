@@ -18,7 +18,7 @@ let server: SecureServer
 let tokens: TokenEndpoint
 let forms: Record<string, string>[]
 let assertion: () => Promise<ClientAssertion>
-let another: () => Promise<ClientAssertion | undefined>
+let another: (repeats: number) => Promise<ClientAssertion | undefined>
 let accepted: string[]
 const now = Date.parse('2026-01-15T12:00:00Z')
 
@@ -41,7 +41,7 @@ beforeAll(async () => {
     },
     assertions: {
       get: () => assertion(),
-      next: () => another(),
+      next: (_, repeats) => another(repeats),
       accepted: ({ jwt }) => void accepted.push(jwt),
       state: () => undefined,
     } satisfies ClientAssertions,
@@ -346,7 +346,7 @@ describe('a certificate that the provider does not know', () => {
     })
 
   it('is replaced by another version, once, in the same request', async () => {
-    another = () => Promise.resolve(signed('by.another.version'))
+    another = (repeats) => Promise.resolve(repeats === 0 ? signed('by.another.version') : undefined)
     onlyTakes('by.another.version')
 
     await expect(redeem()).resolves.toMatchObject({ accessToken: 'an.access.token' })
@@ -359,7 +359,7 @@ describe('a certificate that the provider does not know', () => {
   })
 
   it('is reported where no other version is accepted either, after two requests', async () => {
-    another = () => Promise.resolve(signed('by.another.version'))
+    another = (repeats) => Promise.resolve(repeats === 0 ? signed('by.another.version') : undefined)
     onlyTakes('by.nobody')
 
     await expect(redeem()).rejects.toMatchObject({ code: 'client_refused' })
@@ -368,8 +368,39 @@ describe('a certificate that the provider does not know', () => {
     expect(accepted).toEqual([])
   })
 
+  it('is replaced by the second credential after another version, and by nothing after that', async () => {
+    another = (repeats) => Promise.resolve(signed(['by.another.version', 'of.the.identity'][repeats] ?? 'one.too.many'))
+    onlyTakes('of.the.identity')
+
+    await expect(redeem()).resolves.toMatchObject({ accessToken: 'an.access.token' })
+    expect(accepted).toEqual(['of.the.identity'])
+
+    forms = []
+    onlyTakes('by.nobody')
+    await expect(redeem()).rejects.toMatchObject({ code: 'client_refused' })
+    expect(forms.map(({ client_assertion }) => client_assertion)).toEqual([
+      'the.client.assertion',
+      'by.another.version',
+      'of.the.identity',
+    ])
+  })
+
+  it.each([70021, 700211, 700212, 700213])(
+    'and a managed identity that the app registration does not trust (%i): another credential is tried',
+    async (number) => {
+      another = () => Promise.resolve(signed('by.another.version'))
+      answers((_, response) => {
+        const isGood = forms.at(-1)?.client_assertion === 'by.another.version'
+        sendJson(response, isGood ? good() : { ...refusal, error_codes: [number] }, isGood ? 200 : 401)
+      })
+
+      await expect(redeem()).resolves.toMatchObject({ accessToken: 'an.access.token' })
+      expect(forms).toHaveLength(2)
+    },
+  )
+
   it('is not inferred from a text', async () => {
-    another = () => Promise.resolve(signed('by.another.version'))
+    another = (repeats) => Promise.resolve(repeats === 0 ? signed('by.another.version') : undefined)
     says({ error: 'invalid_grant', error_description: 'AADSTS700027: certificate', error_codes: [54005] }, 400)
 
     await expect(redeem()).rejects.toMatchObject({ code: 'code_refused' })

@@ -349,13 +349,111 @@ describe('the credential', () => {
     ])
   })
 
-  it('is only one: a second is refused with the reason', () => {
-    const [problem] = problemsOf({ AzureAd__ClientCredentials__1__SourceType: 'KeyVault' })
+  it.each(['1__SourceType', '1__KeyVaultUrl', '2__SourceType'])(
+    'is the only certificate: %s for another one is refused with the reason',
+    (member) => {
+      const [problem] = problemsOf({
+        [`AzureAd__ClientCredentials__${member}`]: member === '1__SourceType' ? 'KeyVault' : 'x',
+      })
 
-    expect(problem).toMatchObject({
-      setting: 'AzureAd__ClientCredentials__1__SourceType',
-      problem: 'is a second credential',
-      fix: expect.stringContaining('a renewal is a new version of the same certificate') as string,
+      expect(problem).toMatchObject({
+        setting: `AzureAd__ClientCredentials__${member}`,
+        problem: 'is another credential',
+        fix: expect.stringContaining('whose renewal is a new version') as string,
+      })
+    },
+  )
+
+  describe('followed by a managed identity', () => {
+    const second = 'AzureAd__ClientCredentials__1__'
+    const identity = '7b1f3c7e-9d39-4a3c-b0f4-2f6f2ad0c1aa'
+    const on = { [`${second}SourceType`]: 'SignedAssertionFromManagedIdentity', AZURE_CLIENT_ID: identity }
+    const government = {
+      AzureAd__Instance: 'https://login.microsoftonline.us/',
+      AzureAd__ClientCredentials__0__KeyVaultUrl: 'https://contoso.vault.usgovcloudapi.net',
+      Broker__TableServiceUri: 'https://contoso.table.core.usgovcloudapi.net',
+    }
+    const singapore = {
+      AzureAd__Instance: 'https://login.sovcloud-identity.sg/',
+      AzureAd__ClientCredentials__0__KeyVaultUrl: 'https://contoso.vault.sovcloud-api.sg',
+      Broker__TableServiceUri: 'https://contoso.table.core.sovcloud-api.sg',
+    }
+
+    it('is off where no setting names one', () => {
+      expect(settingsWith({ AZURE_CLIENT_ID: identity }).credential.second).toBeUndefined()
+    })
+
+    it.each<[string, Record<string, string>, string, string]>([
+      ['the identity of the broker', {}, identity, 'api://AzureADTokenExchange'],
+      [
+        'an identity of its own',
+        { [`${second}ManagedIdentityClientId`]: '8B1F3C7E-9D39-4A3C-B0F4-2F6F2AD0C1AA' },
+        '8b1f3c7e-9d39-4a3c-b0f4-2f6f2ad0c1aa',
+        'api://AzureADTokenExchange',
+      ],
+      ['the audience of its cloud', government, identity, 'api://AzureADTokenExchangeUSGov'],
+      [
+        'an audience that the broker does not know',
+        { ...singapore, [`${second}TokenExchangeUrl`]: 'api://AzureADTokenExchangeSG' },
+        identity,
+        'api://AzureADTokenExchangeSG',
+      ],
+      ['the emulator', { AzureAd__Instance: 'https://localhost:7171/' }, identity, 'api://AzureADTokenExchange'],
+    ])('is used with %s', (_, changes, managedIdentityClientId, tokenExchangeUrl) => {
+      expect(settingsWith({ ...on, ...changes }).credential.second).toEqual({
+        managedIdentityClientId,
+        tokenExchangeUrl,
+      })
+    })
+
+    it.each<[string, Record<string, string | undefined>, string]>([
+      ['a system-assigned identity', { AZURE_CLIENT_ID: undefined }, `${second}ManagedIdentityClientId is missing`],
+      [
+        'the audience of another service',
+        { [`${second}TokenExchangeUrl`]: 'https://vault.azure.net' },
+        `${second}TokenExchangeUrl is not the audience of a token exchange`,
+      ],
+      [
+        'the audience of another cloud',
+        { [`${second}TokenExchangeUrl`]: 'api://AzureADTokenExchangeChina' },
+        `${second}TokenExchangeUrl is not the audience of the cloud of AzureAd__Instance`,
+      ],
+      [
+        'no audience in a cloud that has published none',
+        singapore,
+        `${second}TokenExchangeUrl is missing: the broker does not know the audience of this cloud`,
+      ],
+      [
+        'another case',
+        { [`${second}SourceType`]: 'signedAssertionFromManagedIdentity' },
+        `${second}SourceType is SignedAssertionFromManagedIdentity in other upper or lower case`,
+      ],
+      ['a secret', { [`${second}SourceType`]: 'ClientSecret' }, `${second}SourceType names a client secret`],
+      ['a file', { [`${second}SourceType`]: 'Path' }, `${second}SourceType puts a private key into a file`],
+    ])('is refused with %s', (_, changes, problem) => {
+      expect(refusalsOf({ ...on, ...changes })).toEqual([problem])
+    })
+
+    it('is refused as a whole at another provider, and its members without it', () => {
+      const other = {
+        AzureAd__Instance: undefined,
+        AzureAd__TenantId: undefined,
+        Broker__Authority: 'https://login.example.com',
+      }
+
+      expect(refusalsOf({ ...on, ...other })).toEqual([
+        `${second}SourceType is for Entra ID, but Broker__Authority names another provider`,
+      ])
+      expect(refusalsOf({ [`${second}ManagedIdentityClientId`]: identity })).toEqual([
+        `${second}ManagedIdentityClientId is for a second credential, but ${second}SourceType names none`,
+      ])
+    })
+
+    it('still refuses a secret beside it, without its value', () => {
+      const [problem, ...more] = problemsOf({ ...on, [`${second}ClientSecret`]: 'hunter2' })
+
+      expect(problem).toMatchObject({ setting: `${second}ClientSecret`, problem: 'contains a secret' })
+      expect([more, JSON.stringify(problem)]).toEqual([[], expect.not.stringContaining('hunter2')])
     })
   })
 
