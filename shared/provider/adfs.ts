@@ -52,6 +52,7 @@ export function adfsProfile(settings: AdfsSettings): ProviderProfile {
     },
     signsOutByPost: false,
     checkMetadata: (json) => checkMetadata(json, { issuer, tokenEndpoint }),
+    unprovenClaims: () => [],
     promptFor,
     tokenRequest: onlySpecified,
     // [MS-OIDCE] §2.2.3: `unique_name` is always there, `upn` is optional.

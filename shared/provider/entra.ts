@@ -79,6 +79,7 @@ export function entraProfile(settings: EntraSettings): ProviderProfile {
     tenantOf: (named) => (isForMany ? tenantIdOf(named, instance) : tenantId),
     acceptsKey: ({ issuer: named }) =>
       named === undefined || (typeof named === 'string' && (named === template || isTokenIssuer(named))),
+    unprovenClaims: (claims) => (isForMany && !isEmailProven(claims) ? ['email', 'email_verified'] : []),
     promptFor: (prompt) => prompt,
     // Entra reads MSAL's own fields: they carry its telemetry and its throttling hints.
     tokenRequest: (form) => form,
@@ -145,6 +146,14 @@ function isGuest({ acct, idp, iss }: Json, tenantId: string): boolean {
 export function domainOf(username: unknown): string | undefined {
   const [, domain] = (typeof username === 'string' && /^[^@]{1,64}@([a-z0-9.-]{1,253})$/i.exec(username)) || []
   return domain?.toLowerCase()
+}
+
+/**
+ * An administrator of any tenant can write any address into `email`, so at an authority for many tenants it could name a
+ * person of another organization (nOAuth). `xms_edov` confirms that the tenant owns the domain of the address.
+ */
+function isEmailProven({ xms_edov: confirmed }: Json): boolean {
+  return confirmed === true || confirmed === 1 || confirmed === '1' || confirmed === 'true'
 }
 
 /** Entra's endpoints are on its own host and the token endpoint has a fixed path: the metadata may only agree. */

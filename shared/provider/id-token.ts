@@ -41,6 +41,7 @@ export async function checkIdToken(
   })
   if (claims.at_hash !== undefined && claims.at_hash !== hashOf(expected.accessToken)) throw refuse('at_hash')
   const { tenantId, objectId, username } = extra
+  const unproven = provider.profile.unprovenClaims(claims)
 
   return {
     issuer: expected.issuer,
@@ -52,10 +53,10 @@ export async function checkIdToken(
     name: textOf(claims.name),
     username: textOf(claims.preferred_username) ?? textOf(claims.upn) ?? username,
     loginHint: textOf(claims.login_hint),
-    email: textOf(claims.email),
+    email: unproven.includes('email') ? undefined : textOf(claims.email),
     acr: shortTextOf(claims.acr),
     authenticatedAt: isTime(claims.auth_time) ? claims.auth_time : undefined,
-    claims: expected.claimNames?.length ? readRegisteredClaims(claims, expected.claimNames) : undefined,
+    claims: expected.claimNames?.length ? readRegisteredClaims(claims, expected.claimNames, unproven) : undefined,
   } as Identity
 }
 
@@ -119,7 +120,7 @@ export async function readRenewedClaims(
   if (claims.sub !== of.subject) throw refuse('sub')
   checkAudience(claims, provider.clientId, refuse)
   if (!isTime(claims.exp) || claims.exp <= clock() / 1000 - toleranceSeconds) throw refuse('exp')
-  return readRegisteredClaims(claims, claimNames)
+  return readRegisteredClaims(claims, claimNames, provider.profile.unprovenClaims(claims))
 }
 
 /**

@@ -54,6 +54,7 @@ export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
     checkMetadata: (json) => checkMetadata(json, settings),
     acceptsKey: () => true,
     isTokenIssuer: (named) => named === issuer,
+    unprovenClaims: () => [],
     promptFor: (prompt) => prompt,
     tenantOf: () => undefined,
     tokenRequest: onlySpecified,

@@ -122,6 +122,11 @@ export interface ProviderProfile {
    *   be is checked by `readIdentity`
    */
   isTokenIssuer(issuer: string): boolean
+  /**
+   * @param claims of an ID token whose signature was checked
+   * @returns the names of claims that this token does not prove: front ends do not receive them
+   */
+  unprovenClaims(claims: Json): readonly string[]
   /** @param prompt of OpenID Connect Core §3.1.2.1 @returns the one to send; undefined where the provider has none for it */
   promptFor(prompt: string): string | undefined
   /** @returns the tenant of an issuer for which `isTokenIssuer` is true; undefined where the provider has no tenants */

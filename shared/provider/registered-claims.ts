@@ -27,14 +27,19 @@ const onlyAtSignIn: ReadonlySet<string> = new Set(['email', 'email_verified'])
 /**
  * @param claims of an ID token whose signature was verified
  * @param names registered ones; where the bound is reached, the earlier ones have precedence
+ * @param unproven names of claims that are left out, since the token does not prove them
  */
-export function readRegisteredClaims(claims: Json, names: readonly string[]): RegisteredClaims {
+export function readRegisteredClaims(
+  claims: Json,
+  names: readonly string[],
+  unproven: readonly string[] = [],
+): RegisteredClaims {
   const elsewhere = distributedClaims(claims)
   const collected = collectClaims()
   for (const name of names) {
     const value = Object.hasOwn(claims, name) ? claims[name] : undefined
     const isAbsent = value === undefined || value === null
-    if (!isAbsent) collected.add(name, valueOf(value))
+    if (!isAbsent) collected.add(name, unproven.includes(name) ? undefined : valueOf(value))
     else if (elsewhere.has(name) && name !== 'groups') collected.add(name, undefined)
   }
   const groupsOverage = names.includes('groups') && elsewhere.has('groups')

@@ -40,10 +40,10 @@ const signed = (claims: Claims, kid = 'shared') =>
   new SignJWT(claims)
     .setProtectedHeader({ alg: 'RS256', kid })
     .sign((kid === 'shared' ? shared : ofFabrikam).privateKey)
-const check = async (claims: Claims, { kid = 'shared', of = provider } = {}) =>
+const check = async (claims: Claims, { kid = 'shared', of = provider, claimNames = [] as readonly string[] } = {}) =>
   checkIdToken(
     await signed(claims, kid),
-    { issuer: server.authority, clientId, nonce, accessToken: 'a.b.c' },
+    { issuer: server.authority, clientId, nonce, accessToken: 'a.b.c', claimNames },
     { provider: of, clock: () => server.now.value },
   )
 const refused = (detail: string) => ({ code: 'id_token_refused', detail })
@@ -69,6 +69,27 @@ describe('an ID token of a provider for many tenants', () => {
     expect(subjectOf(ada)).toBe(subjectOf(await check(claimsOf(contoso, { name: 'Ada' }))))
     expect(subjectOf(ofOneTenant)).toBe('subject')
     expect(tokenIssuerOf(ofOneTenant)).toBe(tokenIssuerOf(ada))
+  })
+
+  it.each([undefined, false, 0, '0', 'no', null, {}, ['true']])(
+    'names no email address where xms_edov is %j: any tenant can write any address (nOAuth)',
+    async (xms_edov) => {
+      const claims = claimsOf(fabrikam, { email: 'ada@contoso.example', email_verified: true, xms_edov })
+      const identity = await check(claims, { claimNames: ['email', 'email_verified', 'name'] })
+
+      expect(identity.email).toBeUndefined()
+      expect(identity.claims).toEqual({ values: {}, omitted: ['email', 'email_verified'] })
+    },
+  )
+
+  it.each([true, 1, '1', 'true'])('names the email address where xms_edov is %j', async (xms_edov) => {
+    const claims = claimsOf(fabrikam, { email: 'ada@fabrikam.example', xms_edov })
+    const identity = await check(claims, { claimNames: ['email'] })
+
+    expect(identity).toMatchObject({
+      email: 'ada@fabrikam.example',
+      claims: { values: { email: 'ada@fabrikam.example' } },
+    })
   })
 
   it.each<[string, (instance: string) => Claims, string]>([
