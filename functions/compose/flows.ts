@@ -89,9 +89,10 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
           codes,
           refreshTokens,
           sessions,
+          providers,
           signOut,
           signingKeys: createSigningKeys({ store, ring, clock, algorithms: algorithmsOf(frontEnds), onFault }),
-          userinfo: createUserinfo({ store, ring, frontEnds, clock }),
+          userinfo: createUserinfo({ store, ring, frontEnds, providers, clock }),
           clientAuthentication: createClientAuthentication({
             issuer: baseUrl,
             frontEnds,

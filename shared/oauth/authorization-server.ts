@@ -15,6 +15,7 @@ import type { Clock } from '../async/deadline.ts'
 import { parseChallenge } from '../front-ends/login-parameters.ts'
 import { parseClientScopes } from '../front-ends/scopes.ts'
 import type { Identity } from '../provider/identity.ts'
+import type { Providers } from '../provider/provider.ts'
 import type { AccessToken } from '../session/session-row.ts'
 import type { RowKey } from '../store/store.ts'
 import { endSession } from './end-session.ts'
@@ -66,6 +67,7 @@ export interface AuthorizationServerOptions {
   readonly signingKeys: SigningKeys
   readonly userinfo: Userinfo
   readonly clientAuthentication: ClientAuthentication
+  readonly providers: Pick<Providers, 'accepts'>
   readonly onFault: (error: unknown) => void
   readonly flowEvents: FlowEvents
   readonly clock: Clock
@@ -135,6 +137,10 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
     resource: optional(fields, 'resource'),
   })
   const { identity, tokens, scopes, openid = [], nonce, rowKey } = grant
+  // The registration may have lost the provider since the code was issued.
+  if (!options.providers.accepts(client, identity.issuer)) {
+    throw new BrokerError('grant_invalid', { detail: 'the client no longer takes the provider' })
+  }
   const key = { frontEndId: client.id, rowKey, secret: newGrantSecret() }
   const hasApi = scopes.length > 0
   const person = { client, identity, openid, rowKey, nonce, hasApi }

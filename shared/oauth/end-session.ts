@@ -46,7 +46,7 @@ export async function endSession(fields: URLSearchParams, options: EndSessionOpt
     if (client?.kind !== 'oauth') throw new BrokerError('client_unknown')
     if (hint && hint.audience !== client.id) throw new BrokerError('id_token_hint_invalid', { detail: 'aud' })
     const to = read(fields, 'post_logout_redirect_uri')
-    const redirectTo = await options.signOut.beginByRow(client, hint?.rowKey, to, readState(fields))
+    const redirectTo = await options.signOut.beginByRow(client, hint?.rowKey, to, readState(fields), hint?.idp)
     return { redirectTo, signedOutAt: hint?.isVerified === true ? client.id : undefined }
   } catch (error) {
     throw asBrokerError(error).with({ frontEndId: clientIdForLinks(fields) })
@@ -66,6 +66,8 @@ interface Hint {
   /** False where its key is over, and with it the session: then it names the client, as `client_id` does, and ends nothing. */
   readonly isVerified: boolean
   readonly rowKey: RowKey | undefined
+  /** The issuer of the provider, where it is not the primary one. */
+  readonly idp?: string | undefined
 }
 
 /**
@@ -76,7 +78,7 @@ async function verifyHint(text: string, { issuer, keys }: EndSessionOptions): Pr
   const [header = '', payload = '', signature = '', ...rest] = text.split('.')
   const { kid, alg } = parse(header)
   const key = typeof kid === 'string' ? await keys.find(kid) : undefined
-  const { iss, aud, sid } = parse(payload)
+  const { iss, aud, sid, idp } = parse(payload)
   if (rest.length > 0 || iss !== issuer || typeof aud !== 'string') throw invalid('iss')
   // A thumbprint, as every key of the broker has had.
   if (!key && typeof kid === 'string' && /^[\w-]{43}$/.test(kid) && (alg === 'RS256' || alg === 'ES256')) {
@@ -93,7 +95,12 @@ async function verifyHint(text: string, { issuer, keys }: EndSessionOptions): Pr
     Buffer.from(signature, 'base64url'),
   )
   if (!isSigned) throw invalid('signature')
-  return { audience: aud, isVerified: true, rowKey: fromSessionId(sid) }
+  return {
+    audience: aud,
+    isVerified: true,
+    rowKey: fromSessionId(sid),
+    idp: typeof idp === 'string' ? idp : undefined,
+  }
 }
 
 function parse(part: string): Readonly<Record<string, unknown>> {

@@ -12,6 +12,7 @@ import { deriveKey, open, seal } from '../crypto/sealing.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
 import type { Identity } from '../provider/identity.ts'
+import type { Providers } from '../provider/provider.ts'
 import type { AccessToken } from '../session/session-row.ts'
 import type { RowKey, Store } from '../store/store.ts'
 import { claimsOf } from './issued-id-token.ts'
@@ -46,6 +47,7 @@ export interface UserinfoOptions {
   readonly store: Store
   readonly ring: KeyRing
   readonly frontEnds: FrontEnds
+  readonly providers: Pick<Providers, 'accepts'>
   readonly clock: Clock
 }
 
@@ -53,6 +55,8 @@ export interface UserinfoOptions {
 interface Kept {
   readonly clientId: string
   readonly claims: Readonly<Record<string, unknown>>
+  /** Of the provider; absent in a token of an earlier release. */
+  readonly issuer?: string
   readonly rowKey: RowKey
   /** Milliseconds since the epoch. */
   readonly expires: number
@@ -62,7 +66,7 @@ const format = '1'
 const context = 'userinfo'
 const ownTokenMilliseconds = 60 * 60 * 1000
 
-export function createUserinfo({ store, ring, frontEnds, clock }: UserinfoOptions): Userinfo {
+export function createUserinfo({ store, ring, frontEnds, providers, clock }: UserinfoOptions): Userinfo {
   const findRegistered = async (accessToken: string): Promise<Kept | undefined> => {
     const row = await store.find('codes', rowKeyOf(accessToken))
     const { format: rowFormat, ringKey: ringKeyId, grant } = row?.values ?? {}
@@ -107,6 +111,9 @@ export function createUserinfo({ store, ring, frontEnds, clock }: UserinfoOption
       if (!kept || clock() >= kept.expires) throw invalid('unknown or expired')
       const client = frontEnds.find(kept.clientId)
       if (client?.kind !== 'oauth') throw invalid('the client is no longer registered')
+      if (kept.issuer !== undefined && !providers.accepts(client, kept.issuer)) {
+        throw invalid('the client no longer takes the provider')
+      }
       if (origin !== undefined && !client.origins.includes(origin)) throw new BrokerError('request_not_from_front_end')
       // The row stays until the sweep. Its `sweepAfter` is the end of the session (session-row.ts, toRow).
       const session = await store.find('sessions', kept.rowKey, ['format'])
@@ -117,7 +124,7 @@ export function createUserinfo({ store, ring, frontEnds, clock }: UserinfoOption
 }
 
 function toKept({ clientId, identity, scopes, claimNames, rowKey }: UserinfoGrant, expires: number): Kept {
-  return { clientId, claims: claimsOf(identity, { scopes, claimNames }), rowKey, expires }
+  return { clientId, claims: claimsOf(identity, { scopes, claimNames }), issuer: identity.issuer, rowKey, expires }
 }
 
 function rowKeyOf(accessToken: string): RowKey {

@@ -9,6 +9,17 @@ import type { Identity } from './identity.ts'
 import type { IdentityProvider } from './provider.ts'
 import type { RegisteredClaims } from './registered-claims.ts'
 
+/**
+ * @param names of claims that a front end has registered
+ * @returns those that the provider may set for a front end: roles and groups of one provider mean nothing at another one
+ */
+export function claimNamesOf(
+  { claims }: Pick<IdentityProvider, 'claims'>,
+  names: readonly string[] = [],
+): readonly string[] {
+  return claims ? names.filter((name) => claims.includes(name)) : names
+}
+
 /** The subjects that `withFrontEndIdentity` makes. The primary provider may not use one for a person of its own. */
 const madeSubject = /^[\w-]{43}\.[a-z0-9-]{1,32}$/
 

@@ -54,11 +54,12 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     issuer !== undefined && profile.isTokenIssuer(issuer) ? issuer : undefined
   let userinfoRefusedAt = -Infinity
 
-  const { id, displayName, domains } = options.names
+  const { id, displayName, domains, claims } = options.names
   return {
     id,
     displayName,
     domains,
+    claims,
     profile,
     issuer: profile.issuer,
     clientId: options.clientId,

@@ -3,8 +3,10 @@
  * of one instance holds a lease on the row and renews, and the other requests take its result.
  */
 import { hash, randomBytes } from 'node:crypto'
+import { defined } from '../json/json.ts'
 import { BrokerError, asBrokerError, isPassingFault } from '../errors/errors.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
+import { claimNamesOf } from '../provider/front-end-identity.ts'
 import { readRenewedClaims } from '../provider/id-token.ts'
 import type { IdentityProvider, Providers } from '../provider/provider.ts'
 import { ownClaims } from '../provider/front-end-identity.ts'
@@ -92,7 +94,9 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
         return token
       }
       if (!isHeld(read)) {
-        const renewed = await renew(read, { scopes, challenge }, token)
+        const renewed = await renew(read, { scopes, challenge }, token).catch((error: unknown) => {
+          throw forSession(error, read)
+        })
         if (renewed) return renewed
       } else if (isValid(token)) return token
       // Another request renews, or has just written: its result is in the row soon.
@@ -107,10 +111,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     { scopes, challenge }: Omit<TokenRequest, 'key'>,
     current: AccessToken | undefined,
   ): Promise<AccessToken | undefined> => {
-    const {
-      tokens: { refreshToken },
-      key,
-    } = read.session
+    const { refreshToken } = read.session.tokens
     if (refreshToken === undefined) {
       if (isValid(current)) return current
       throw new BrokerError('interaction_required', { detail: 'no refresh token' })
@@ -119,10 +120,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     const provider = options.providers.find(read.session.owner.identity.issuer)
     if (!provider) throw new BrokerError('interaction_required', { detail: 'the provider is no longer configured' })
     if (challenge !== undefined && !provider.profile.refreshesByChallenge) {
-      const error = new BrokerError('interaction_required', {
-        detail: 'the provider answers no challenge at a refresh',
-      })
-      throw forProvider(error, provider, key.frontEndId)
+      throw new BrokerError('interaction_required', { detail: 'the provider answers no challenge at a refresh' })
     }
     const lease: Lease = { id: randomBytes(9).toString('base64url'), end: clock() + leaseMilliseconds }
     let leased: ReadSession | undefined
@@ -156,16 +154,17 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
       step.end()
       return token
     } catch (thrown) {
-      const error = forProvider(asBrokerError(step.fail(thrown)), provider, key.frontEndId)
-      return await afterFailure(leased, error, current)
+      return await afterFailure(leased, asBrokerError(step.fail(thrown)), current)
     }
   }
 
   /** At a front end of several providers, the person answers at the one of the session. */
-  const forProvider = (error: BrokerError, provider: IdentityProvider, frontEndId: string): BrokerError => {
-    const frontEnd = options.frontEnds.find(frontEndId)
+  const forSession = (thrown: unknown, { session: { key, owner } }: ReadSession): BrokerError => {
+    const error = asBrokerError(thrown)
+    const frontEnd = options.frontEnds.find(key.frontEndId)
     const isOneOfMany = frontEnd !== undefined && options.providers.ofFrontEnd(frontEnd).length > 1
-    if (error.code !== 'interaction_required' || !isOneOfMany) return error
+    const provider = isOneOfMany ? options.providers.find(owner.identity.issuer) : undefined
+    if (error.code !== 'interaction_required' || !provider) return error
     return error.with({ members: { ...error.members, provider: provider.id } })
   }
 
@@ -175,7 +174,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     idToken: string | undefined,
     provider: IdentityProvider,
   ): Promise<RegisteredClaims | undefined> => {
-    const names = options.frontEnds.find(key.frontEndId)?.claims ?? []
+    const names = claimNamesOf(provider, options.frontEnds.find(key.frontEndId)?.claims)
     if (names.length === 0 || idToken === undefined) return undefined
     try {
       const late = () => new BrokerError('provider_unavailable', { detail: 'keys for the claims of a renewal' })

@@ -6,6 +6,7 @@
 import * as z from 'zod/mini'
 import { checkAssertionAudience, checkAuthority, checkGraphUrl, checkInstance, findCloud } from './addresses.ts'
 import type { AddedHosts } from './addresses.ts'
+import { checkClaimName } from './claim-names.ts'
 import { checkAnyClientId, checkEntraClientId, checkGuid, checkTenantId } from './identifiers.ts'
 import { findRepeated, listOf, memberOf, membersOf, readJsonSetting, unknownOf } from './json-setting.ts'
 import { withMessage, withMessages } from './messages.ts'
@@ -29,6 +30,8 @@ export interface ProviderNames {
   readonly displayName: string
   /** Domains of user names: a `login_hint` or `domain_hint` of one of them chooses this provider. */
   readonly domains: readonly string[]
+  /** The registered claims that this provider may set for a front end; undefined: all. */
+  readonly claims?: readonly string[] | undefined
 }
 
 /** A provider beside the primary one. `provider` and `credential` have the members that `Settings` has for the primary. */
@@ -108,6 +111,14 @@ function entrySchema() {
           described(
             'Domains of the user names of this provider, in small letters. A login_hint or domain_hint of one of them chooses the provider. Of a provider beside the primary one, only email addresses of these domains reach a front end.',
             [['partner.example']],
+          ),
+        ),
+      claims: z
+        .optional(z.array(z.string().check(withMessage(checkClaimName))).check(z.maxLength(20), withMessages(onlyOnce)))
+        .check(
+          described(
+            'Claims of this provider that front ends receive where they have registered them: roles and groups of one provider must not count as those of another one. Without it: none. The primary provider may set all.',
+            [['department']],
           ),
         ),
       clientId: checked(
@@ -224,6 +235,7 @@ function toProvider(one: Entry): OtherProvider {
   const instance = `${new URL(one.instance ?? 'https://unused').origin}/`
   return {
     ...namesOf(one),
+    claims: one.claims ?? [],
     provider: {
       identity: isEntra
         ? { instance, tenantId: (one.tenantId ?? '').toLowerCase() }
@@ -268,7 +280,7 @@ const membersOfKind = {
   openid: ['clientId', 'authority', 'offlineAccess', 'assertionAudience', 'assertionAlgorithm', 'assertionKeyId'],
   adfs: ['clientId', 'authority', 'assertionAudience', 'assertionKeyId'],
 } as const
-const membersOfBoth = ['assertionReuse', 'responseMode', 'responseType']
+const membersOfBoth = ['claims', 'assertionReuse', 'responseMode', 'responseType']
 const requiredOfKind = {
   primary: [],
   entra: ['clientId', 'instance', 'tenantId'],

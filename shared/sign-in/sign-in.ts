@@ -35,7 +35,7 @@ import { addDisplayNames } from '../provider/userinfo.ts'
 import { withCapabilities } from '../provider/client-capabilities.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { IdentityProvider, Providers } from '../provider/provider.ts'
-import { withFrontEndIdentity } from '../provider/front-end-identity.ts'
+import { claimNamesOf, withFrontEndIdentity } from '../provider/front-end-identity.ts'
 import type { ProviderChoice } from './provider-choice.ts'
 import { applySsoPolicy, endOldestMarks, findMark, ssoCookie } from './sso-cookie.ts'
 import type { RedeemedCode } from '../provider/token-endpoint.ts'
@@ -134,7 +134,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         clientId: transaction.clientId,
         nonce: transaction.nonce,
         accessToken: redeemed.accessToken,
-        claimNames: frontEnds.find(transaction.frontEndId)?.claims,
+        claimNames: claimNamesOf(provider, frontEnds.find(transaction.frontEndId)?.claims),
       },
       { provider, clock },
     )

@@ -90,8 +90,12 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
         )
         step.add({ sessions: sum(counts) })
         // The same answer whether or not the issuer is known, so the origins of all providers.
-        const documents = await Promise.all(providers.all.map((provider) => provider.metadata()))
-        const pages = documents.flatMap(({ issuer: own, authorizationEndpoint, endSessionEndpoint }) => [
+        const documents = await Promise.allSettled(providers.all.map((provider) => provider.metadata()))
+        const known = documents.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+        // A provider that is down frames nothing now. Without any, the fault is the answer.
+        const [first] = documents
+        if (known.length === 0 && first?.status === 'rejected') throw first.reason
+        const pages = known.flatMap(({ issuer: own, authorizationEndpoint, endSessionEndpoint }) => [
           own,
           authorizationEndpoint,
           endSessionEndpoint ?? own,

@@ -36,6 +36,7 @@ export interface SignOut {
    * @param rowKey undefined where the request names no session: then no session ends here
    * @param signedOutUrl untrusted; must be registered
    * @param state of the client, returned with the URL; untrusted
+   * @param idp of the verified ID token: the issuer of the provider, where it is not the primary one
    * @returns the URL to send the browser to
    */
   beginByRow(
@@ -43,6 +44,7 @@ export interface SignOut {
     rowKey: RowKey | undefined,
     signedOutUrl: string | undefined,
     state: string | undefined,
+    idp?: string,
   ): Promise<string>
   /**
    * @param state as it came back; untrusted
@@ -67,7 +69,7 @@ export interface SignOutOptions {
   readonly sessions: Sessions
   readonly store: Store
   readonly ring: KeyRing
-  readonly providers: Pick<Providers, 'find' | 'primary'>
+  readonly providers: Pick<Providers, 'find' | 'primary' | 'ofFrontEnd'>
   readonly frontEnds: FrontEnds
   readonly clock: Clock
   readonly flowEvents: FlowEvents
@@ -125,7 +127,7 @@ export function createSignOut(options: SignOutOptions): SignOut {
       return form
     },
 
-    beginByRow: async (frontEnd, rowKey, signedOutUrl, clientState) => {
+    beginByRow: async (frontEnd, rowKey, signedOutUrl, clientState, idp) => {
       const target = checkSignedOutUrl(signedOutUrl, frontEnd)
       if (rowKey) {
         await flowEvents.track('sign_out', { frontEnd: frontEnd.id, by: 'person' }, async (step) => {
@@ -134,10 +136,12 @@ export function createSignOut(options: SignOutOptions): SignOut {
           step.add({ sessions: (await sessions.end({ rowKey })) ? 1 : 0 })
         })
       }
-      const provider = providers.primary
+      // Without a session, the first provider of the client asks the person.
+      const usual = rowKey ? providers.primary : providers.ofFrontEnd(frontEnd)[0]
+      const provider = idp === undefined ? usual : providers.find(idp)
       const toProvider = async () => {
-        const { endSessionEndpoint } = await provider.metadata()
-        if (endSessionEndpoint === undefined) return withState(target, clientState)
+        const endSessionEndpoint = (await provider?.metadata())?.endSessionEndpoint
+        if (!provider || endSessionEndpoint === undefined) return withState(target, clientState)
         const state = sealToken([frontEnd.id, target, clock(), clientState], context, await ring.current())
         return urlOf(endSessionEndpoint, provider, { state, idToken: undefined, logoutHint: undefined })
       }

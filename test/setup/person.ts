@@ -39,7 +39,7 @@ export interface Person {
   /** Signs in at the provider. @returns the response that the browser carries back to the broker */
   atProvider(authorizationUrl: string, username?: string, options?: VisitOptions): Promise<SignInAnswer>
   /** Posts the provider's form to the broker. */
-  callback(answer: Pick<SignInAnswer, 'fields' | 'mode'>, call?: Call): Promise<Reply>
+  callback(answer: Pick<SignInAnswer, 'fields' | 'mode'> & { readonly url?: string }, call?: Call): Promise<Reply>
   /** A complete sign-in, from `/login` to the return URL. */
   signIn(query: Readonly<Record<string, string>>, username?: string, call?: Call): Promise<Reply>
   /** The browser's cookies for the broker, by name. */
@@ -98,15 +98,15 @@ export function createPerson(brokerUrl: string): Person {
       }),
     begin: (query, options) => person.open(`/login?${new URLSearchParams(query).toString()}`, options),
     atProvider: (authorizationUrl, username = ada, options = {}) => visitor.signIn(authorizationUrl, username, options),
-    callback: ({ fields, mode }, options = {}) =>
+    callback: ({ fields, mode, url = '' }, options = {}) =>
       mode === 'form_post'
-        ? person.open('/callback', {
+        ? person.open(callbackPath(url), {
             method: 'POST',
             body: new URLSearchParams(fields),
             ...options,
             headers: { 'sec-fetch-site': 'cross-site', origin: 'http://127.0.0.1:1', ...options.headers },
           })
-        : person.open(`/callback?${new URLSearchParams(fields).toString()}`, options),
+        : person.open(`${callbackPath(url)}?${new URLSearchParams(fields).toString()}`, options),
     signIn: async (query, username, options) => {
       const begun = await person.begin(query, options)
       if (begun.location === null) throw new Error(`/login answered ${begun.status}: ${begun.text}`)
@@ -117,6 +117,11 @@ export function createPerson(brokerUrl: string): Person {
       person.script(page, '/session/token', { ...options, method: 'POST', body: JSON.stringify(body) }),
   }
   return person
+}
+
+/** The redirect URI of a provider beside the primary one has the id of the provider behind the usual path. */
+function callbackPath(url: string): string {
+  return /\/callback\/[a-z0-9-]+(?=$|\?)/.exec(url)?.[0] ?? '/callback'
 }
 
 /** The browser sends no Lax cookie with a form that another site posts. */

@@ -37,7 +37,13 @@ describe('the userinfo endpoint', () => {
     store = (await parts.newTables()).connect()
     clock = createClock('2031-05-10T12:00:00Z')
     ring = openRing({ store, vault: parts.newVault(), clock })
-    userinfo = createUserinfo({ store, ring, clock, frontEnds: createFrontEnds([client]) })
+    userinfo = createUserinfo({
+      store,
+      ring,
+      clock,
+      providers: { accepts: () => true },
+      frontEnds: createFrontEnds([client]),
+    })
   })
   afterAll(() => parts.close())
 

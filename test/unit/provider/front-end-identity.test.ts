@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { withFrontEndIdentity } from '../../../shared/provider/front-end-identity.ts'
+import { claimNamesOf, withFrontEndIdentity } from '../../../shared/provider/front-end-identity.ts'
 import type { Identity } from '../../../shared/provider/identity.ts'
 
 const identity = (issuer: string, subject: string, email?: string) => ({ issuer, subject, email }) as Identity
@@ -65,5 +65,12 @@ describe('the identity that front ends receive', () => {
     expect(claimsOf({ email: ['ceo@contoso.com'], roles })).toEqual({ values: { roles }, omitted: ['email'] })
     const anywhere = { email: 'ada@anywhere.example', roles }
     expect(claimsOf(anywhere, primary, true)).toEqual({ values: anywhere })
+  })
+
+  it('has the registered claims that the provider may set, and of the primary one all', () => {
+    expect(claimNamesOf({ claims: undefined }, ['roles', 'groups'])).toEqual(['roles', 'groups'])
+    expect(claimNamesOf({ claims: ['groups', 'wids'] }, ['roles', 'groups'])).toEqual(['groups'])
+    expect(claimNamesOf({ claims: [] }, ['roles'])).toEqual([])
+    expect(claimNamesOf({ claims: ['roles'] })).toEqual([])
   })
 })

@@ -19,6 +19,7 @@ const subsidiary = {
   instance: 'https://login.microsoftonline.us/',
   tenantId: tenant.toUpperCase(),
   clientId: '0C7D3F52-2a54-4b5e-8c0e-5a1f6d9be310',
+  claims: ['roles'],
 }
 const providers = (...list: readonly object[]) => ({ Broker__Providers: JSON.stringify(list) })
 const withFrontEnd = (taken: readonly string[], scopes = ['api://orders/orders.read']) =>
@@ -35,6 +36,7 @@ describe('providers beside the primary one', () => {
         id: 'partner',
         displayName: 'Partner staff',
         domains: ['partner.example'],
+        claims: [],
         provider: {
           identity: { authority: partner.authority, kind: 'openid' },
           clientId: 'contoso-broker',
@@ -47,6 +49,7 @@ describe('providers beside the primary one', () => {
         id: 'subsidiary',
         displayName: 'Subsidiary',
         domains: [],
+        claims: ['roles'],
         provider: {
           identity: { instance: 'https://login.microsoftonline.us/', tenantId: tenant },
           clientId: subsidiary.clientId.toLowerCase(),
@@ -115,6 +118,7 @@ describe('providers beside the primary one', () => {
       { ...partner, responseType: 'code id_token', responseMode: 'query' },
       '.responseType is code id_token, which requires form_post',
     ],
+    ['with a claim of the protocol', { ...partner, claims: ['sub'] }, '.claims[0] is a claim of the protocol'],
     ['of AD FS with another path', { ...partner, kind: 'adfs' }, '.authority is not the issuer of AD FS'],
     ['with a domain in capitals', { ...partner, domains: ['Partner.example'] }, '.domains[0] is not a domain'],
     ['with a domain twice', { ...partner, domains: ['a.example', 'a.example'] }, '.domains[1] occurs twice'],
