@@ -3,7 +3,6 @@
  * of one instance holds a lease on the row and renews, and the other requests take its result.
  */
 import { hash, randomBytes } from 'node:crypto'
-import { defined } from '../json/json.ts'
 import { BrokerError, asBrokerError, isPassingFault } from '../errors/errors.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
 import { claimNamesOf } from '../provider/front-end-identity.ts'

@@ -20,7 +20,9 @@ export function besideProviders(entries: Readonly<Record<string, object>>) {
     }))
     return {
       settings: { Broker__Providers: JSON.stringify(list) },
-      close: async () => void (await Promise.all([...started.values()].map((provider) => provider.close()))),
+      close: async () => {
+        await Promise.all([...started.values()].map((provider) => provider.close()))
+      },
     }
   }
   return { start, get: (id: string) => started.get(id)! }
