@@ -38,12 +38,14 @@ import {
 } from './respond.ts'
 import type { Responder } from './respond.ts'
 import { operatorEndSessions, operatorListSessions } from './operator-sessions.ts'
+import { operatorTenants } from './operator-tenants.ts'
 import { openidConfiguration } from './openid-configuration.ts'
 import { convertHttpDirectly } from './http-invocation.ts'
 import { revoke } from './revoke.ts'
 import { rollCertificate } from './roll-certificate.ts'
 import { sessionToken } from './session-token.ts'
 import { session } from './session.ts'
+import { signup, signupConsented } from './signup.ts'
 import { token } from './token.ts'
 import { sweep, warmup } from './upkeep.ts'
 import { userinfo } from './userinfo.ts'
@@ -67,6 +69,8 @@ const programs = (handlers: Parameters<typeof forPrograms>[1]) => open(forProgra
 
 app.http('login', { route: routes.login, ...people({ GET: login, HEAD: loginHead }, 'login') })
 app.http('callback', { route: routes.callback, ...people({ POST: callbackByPost, GET: callbackByGet }, 'callback') })
+app.http('signup', { route: routes.signup, ...people({ GET: signup }, 'login') })
+app.http('signupConsented', { route: routes.signupConsented, ...people({ GET: signupConsented }, 'login') })
 app.http('session', { route: routes.session, ...scripts({ GET: session }) })
 app.http('sessionToken', { route: routes.sessionToken, ...scripts({ POST: sessionToken }) })
 app.http('logout', { route: routes.logout, ...scripts({ POST: logout }) })
@@ -119,6 +123,11 @@ app.http('operatorEndSessions', {
   route: routes.operatorEndSessions,
   methods: ['POST'],
   ...keyed(forOperators(composed, { POST: operatorEndSessions })),
+})
+app.http('operatorTenants', {
+  route: routes.operatorTenants,
+  methods: ['POST'],
+  ...keyed(forOperators(composed, { POST: operatorTenants })),
 })
 
 app.timer('rollCertificate', { schedule: '0 */5 * * * *', handler: rollCertificate(composed) })

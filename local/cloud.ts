@@ -212,7 +212,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
               {
                 clientId: options.clientId,
                 name: 'Certificate token broker',
-                redirectUris: options.brokerUrls.map((url) => `${url}/callback`),
+                redirectUris: options.brokerUrls.flatMap((url) => [`${url}/callback`, `${url}/signup/consented`]),
                 postLogoutRedirectUris: options.brokerUrls.map((url) => `${url}/logout/done`),
                 certificates: () => graph?.applications.acceptedCertificates(options.clientId) ?? [],
                 federated: {

@@ -4,6 +4,7 @@ import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import type { KeyRing } from '../../shared/crypto/key-ring.ts'
 import type { AuthorizationServer } from '../../shared/oauth/authorization-server.ts'
 import type { SigningAlgorithm } from '../../shared/oauth/signing-keys.ts'
+import type { SignUp } from '../../shared/sign-in/sign-up.ts'
 import { createSignIn } from '../../shared/sign-in/sign-in.ts'
 import type { SignIn } from '../../shared/sign-in/sign-in.ts'
 import { createWaysBack } from '../../shared/sign-in/ways-back.ts'
@@ -21,6 +22,7 @@ import type { ComposedTenants } from './tenants.ts'
 
 export interface Flows {
   readonly signIn: SignIn
+  readonly signUp: SignUp
   /** Finds the links of a page whose error carries none. */
   readonly waysBack: WaysBack
   readonly signOut: SignOut
@@ -29,7 +31,7 @@ export interface Flows {
 }
 
 type Parts = Pick<Azure, 'store' | 'network'> &
-  Pick<ComposedTenants, 'tenants'> &
+  Pick<ComposedTenants, 'tenants' | 'admit'> &
   Pick<Kept, 'sessions' | 'codes' | 'refreshTokens'> & {
     readonly providers: Providers
     readonly ring: KeyRing
@@ -51,24 +53,44 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
     flowEvents,
     onFault,
   })
+  const signIn = createSignIn({
+    frontEnds,
+    providers,
+    sessions,
+    tenants,
+    admit: parts.admit,
+    store,
+    ring,
+    codes,
+    clock,
+    flowEvents,
+    baseUrl,
+    lifetimeSeconds: settings.signIn.lifetimeSeconds,
+    absoluteSeconds: settings.session.absoluteSeconds,
+    onFault,
+  })
+  const { manyTenants } = settings.provider
+  const signUp = lazyObject(
+    lazy(async () => {
+      const { createSignUp } = await import('./sign-up.ts')
+      return createSignUp({
+        frontEnds,
+        providers,
+        ring,
+        clock,
+        baseUrl,
+        lifetimeSeconds: settings.signIn.lifetimeSeconds,
+        isOpen: manyTenants?.allowed === 'signed-up',
+        beginSignIn: (...of) => signIn.beginSignUp(...of),
+      })
+    }),
+    { begin: true, consented: true },
+  )
   return {
     signOut,
+    signIn,
+    signUp,
     waysBack: createWaysBack({ frontEnds, ring, baseUrl }),
-    signIn: createSignIn({
-      frontEnds,
-      providers,
-      sessions,
-      tenants,
-      store,
-      ring,
-      codes,
-      clock,
-      flowEvents,
-      baseUrl,
-      lifetimeSeconds: settings.signIn.lifetimeSeconds,
-      absoluteSeconds: settings.session.absoluteSeconds,
-      onFault,
-    }),
     signOutElsewhere: createSignOutElsewhere({ store, ring, providers, tenants, flowEvents, clock }),
     authorizationServer: lazyObject(
       lazy(async () => {

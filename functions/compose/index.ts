@@ -21,6 +21,7 @@ import { describeProblem, parseSettings, SettingsError } from '../../shared/sett
 import type { Settings } from '../../shared/settings/settings.ts'
 import { createProviders } from '../../shared/provider/registry.ts'
 import type { SignIn } from '../../shared/sign-in/sign-in.ts'
+import type { SignUp } from '../../shared/sign-in/sign-up.ts'
 import type { WaysBack } from '../../shared/sign-in/ways-back.ts'
 import type { SignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
 import type { SignOut } from '../../shared/sign-out/sign-out.ts'
@@ -35,6 +36,7 @@ import { composeFlows } from './flows.ts'
 import { composeProviders } from './provider.ts'
 import { composeKeyRing, composeOperatorSessions, composeSessions } from './sessions.ts'
 import { composeFlowEvents, composeTelemetry } from './telemetry.ts'
+import type { OperatorTenants } from '../../shared/tenants/operator-tenants.ts'
 import type { Environment } from './telemetry.ts'
 import { composeTenants } from './tenants.ts'
 
@@ -43,6 +45,8 @@ export interface Broker {
   readonly baseUrl: string
   readonly frontEnds: FrontEnds
   readonly signIn: SignIn
+  readonly signUp: SignUp
+  readonly operatorTenants: OperatorTenants
   readonly waysBack: WaysBack
   readonly sessions: Sessions
   readonly accessTokens: AccessTokens
@@ -112,6 +116,7 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
       pace: certificate.pace,
       clock: base.clock,
     }),
+    operatorTenants: tenants.operatorTenants,
     operatorSessions: composeOperatorSessions(base, azure, ring, providers, frontEnds, flowEvents),
     sweep: createSweep({ store: azure.store, clock: base.clock }),
     roll,

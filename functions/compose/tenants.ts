@@ -1,10 +1,12 @@
 /** Composes the tenants of a provider for many: settings `provider.manyTenants`. */
-import { lazy } from '../../shared/async/lazy.ts'
+import { lazy, lazyObject } from '../../shared/async/lazy.ts'
 import { BrokerError } from '../../shared/errors/errors.ts'
 import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import { personalTenantId } from '../../shared/provider/entra.ts'
 import type { Identity } from '../../shared/provider/identity.ts'
 import { createListedTenants, isTenantAllowed } from '../../shared/tenants/tenants.ts'
+import type { Admission } from '../../shared/tenants/admission.ts'
+import type { OperatorTenants } from '../../shared/tenants/operator-tenants.ts'
 import type { SignedUpTenants } from '../../shared/tenants/tenants.store.ts'
 import type { Tenants } from '../../shared/tenants/tenants.ts'
 import type { Azure } from './azure.ts'
@@ -20,10 +22,12 @@ export interface ComposedTenants {
    * @throws {BrokerError} `sign_up_closed` where the settings list the tenants, or one tenant signs in
    */
   readonly signedUpTenants: () => Promise<SignedUpTenants>
+  readonly admit: Admission['admit']
+  readonly operatorTenants: OperatorTenants
 }
 
 export function composeTenants(
-  { settings, clock, onFault }: Base,
+  { settings, log, clock, onFault }: Base,
   { vault, store }: Pick<Azure, 'vault' | 'store'>,
   frontEnds: FrontEnds,
 ): ComposedTenants {
@@ -31,7 +35,7 @@ export function composeTenants(
   const personal = manyTenants?.allowPersonalAccounts === true ? personalTenantId : undefined
   const signedUpTenants = lazy(async () => {
     if (manyTenants?.allowed !== 'signed-up') throw new BrokerError('sign_up_closed')
-    const { createSignedUpTenants } = await import('../../shared/tenants/tenants.store.ts')
+    const { createSignedUpTenants } = await import('./sign-up.ts')
     return createSignedUpTenants({ store, vault, clock, personalTenantId: personal, onFault })
   })
   const tenantsOf = (): Tenants | undefined => {
@@ -40,9 +44,22 @@ export function composeTenants(
     return { stateOf: async (tenantId) => (await signedUpTenants()).stateOf(tenantId), domainOf: () => undefined }
   }
   const tenants = tenantsOf()
+  const admission = lazy(async () => {
+    const { createAdmission } = await import('./sign-up.ts')
+    const { signUpRole, invitations } = manyTenants ?? {}
+    return createAdmission({ tenants: await signedUpTenants(), personalTenantId, signUpRole, invitations, log })
+  })
   return {
     tenants,
     signedUpTenants,
+    operatorTenants: lazyObject(
+      lazy(async () => {
+        const { createOperatorTenants } = await import('./sign-up.ts')
+        return createOperatorTenants(await signedUpTenants())
+      }),
+      { run: true },
+    ),
+    admit: async (...of) => (await admission()).admit(...of),
     isTenantAllowed: (identity, frontEndId) => isTenantAllowed(identity, frontEnds.find(frontEndId), tenants),
   }
 }

@@ -1,5 +1,6 @@
 /** The authorization endpoint's answers in Entra's form, and the page that posts them. */
 import type { KoaContextWithOIDC } from 'oidc-provider'
+import { tenantOf } from './configuration.ts'
 import type { Surroundings } from './configuration.ts'
 import { EntraError, nameProviderFailure } from './entra-error.ts'
 import type { ProviderFailure } from './entra-error.ts'
@@ -15,7 +16,7 @@ export function asEntraCode(ctx: KoaContextWithOIDC, answer: Record<string, unkn
   const person = account && around.directory.findEnabled(account.accountId)
   if (!around.settings.announceIssuer) delete answer['iss']
   if (session) answer['session_state'] = sessionId(session.uid)
-  if (person && params?.['client_info'] === '1') answer['client_info'] = clientInfo(person, around.tenantId)
+  if (person && params?.['client_info'] === '1') answer['client_info'] = clientInfo(person, tenantOf(person, around))
 }
 
 /** Adds numbers to errors, removes `iss` where it is not announced, and shows every form on the provider's own page. */

@@ -55,7 +55,11 @@ export interface ProviderSettings {
 
 export interface Surroundings {
   readonly origin: string
+  /** The provider's own tenant. */
   readonly tenantId: string
+  /** The first part of the paths: the tenant's id, or `organizations` or `common`. */
+  readonly authority: string
+  readonly isForMany: boolean
   readonly paths: ProviderPaths
   readonly keys: SigningKeys
   readonly directory: Directory
@@ -73,18 +77,29 @@ export interface ProviderPaths {
   readonly discovery: string
   /** Followed by the id of the interaction. */
   readonly signIn: string
+  readonly adminConsent: string
+}
+
+/** @returns the tenant that issues a person's tokens */
+export function tenantOf(person: Person | undefined, { tenantId }: Pick<Surroundings, 'tenantId'>): string {
+  return person?.tenantId ?? tenantId
 }
 
 /** Entra's own paths. */
-export function providerPaths(tenantId: string): ProviderPaths {
+export function providerPaths(authority: string): ProviderPaths {
   return {
-    authorize: `/${tenantId}/oauth2/v2.0/authorize`,
-    token: `/${tenantId}/oauth2/v2.0/token`,
-    logout: `/${tenantId}/oauth2/v2.0/logout`,
-    keys: `/${tenantId}/discovery/v2.0/keys`,
-    discovery: `/${tenantId}/v2.0/.well-known/openid-configuration`,
-    signIn: `/${tenantId}/login/`,
+    authorize: `/${authority}/oauth2/v2.0/authorize`,
+    token: `/${authority}/oauth2/v2.0/token`,
+    logout: `/${authority}/oauth2/v2.0/logout`,
+    keys: `/${authority}/discovery/v2.0/keys`,
+    discovery: `/${authority}/v2.0/.well-known/openid-configuration`,
+    signIn: `/${authority}/login/`,
+    adminConsent: `/${authority}/v2.0/adminconsent`,
   }
+}
+
+export async function currentRedirectUris({ redirectUris }: RegisteredClient): Promise<readonly string[]> {
+  return current(redirectUris)
 }
 
 export async function currentCertificates({ certificates }: RegisteredClient) {
@@ -122,7 +137,7 @@ export async function clientMetadata(
 }
 
 export function providerConfiguration(around: Surroundings): Configuration {
-  const { paths, keys, directory, apis, store, settings, tenantId } = around
+  const { paths, keys, directory, apis, store, settings } = around
 
   return {
     adapter: store.adapter,
@@ -136,7 +151,8 @@ export function providerConfiguration(around: Surroundings): Configuration {
     },
     responseTypes: ['code', 'code id_token'],
     subjectTypes: ['pairwise'],
-    pairwiseIdentifier: (_ctx, accountId, client) => pairwiseSubject(tenantId, client.clientId, accountId),
+    pairwiseIdentifier: (_ctx, accountId, client) =>
+      pairwiseSubject(tenantOf(directory.findEnabled(accountId), around), client.clientId, accountId),
     clientAuthMethods: ['private_key_jwt'],
     enabledJWA: { clientAuthSigningAlgValues: ['PS256', 'RS256'], idTokenSigningAlgValues: ['RS256'] },
     pkce: { required: () => true },
@@ -144,7 +160,23 @@ export function providerConfiguration(around: Surroundings): Configuration {
     clockTolerance: 300,
     scopes: allScopes(apis),
     claims: {
-      openid: ['sub', 'tid', 'oid', 'sid', 'ver', 'nbf', 'login_hint', 'idp', 'amr', 'acrs', 'roles', 'groups', 'wids'],
+      openid: [
+        'sub',
+        'tid',
+        'oid',
+        'sid',
+        'ver',
+        'nbf',
+        'login_hint',
+        'idp',
+        'amr',
+        'acrs',
+        'roles',
+        'groups',
+        'wids',
+        'acct',
+        'upn',
+      ],
       profile: ['name', 'preferred_username', 'given_name', 'family_name'],
       email: ['email'],
       auth_time: null,
@@ -166,7 +198,7 @@ export function providerConfiguration(around: Surroundings): Configuration {
       const acrs = store.contextsOf(grantId)
       const claims = () => ({
         sub: id,
-        ...personClaims(person as Person, tenantId, sessionUid),
+        ...personClaims(person as Person, tenantOf(person, around), sessionUid),
         ...person?.claims,
         ...groupClaims(person?.groups),
         ...(acrs.length > 0 ? { acrs } : {}),
@@ -236,6 +268,7 @@ export function personClaims(person: Person, tenantId: string, sessionUid: strin
     nbf: Math.floor(Date.now() / 1000),
     login_hint: loginHint(person),
     ...(homeTenantId === undefined ? {} : { idp: `https://sts.windows.net/${homeTenantId}/` }),
+    acct: homeTenantId === undefined ? 0 : 1,
     name: person.name,
     preferred_username: person.username,
     email: person.username,

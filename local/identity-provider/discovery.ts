@@ -2,7 +2,7 @@
 import type { Surroundings } from './configuration.ts'
 import { issuerOf } from './token-answer.ts'
 
-export function discoveryDocument({ origin, paths, settings, tenantId }: Surroundings, browserUrl: string) {
+export function discoveryDocument({ origin, paths, settings, authority, isForMany }: Surroundings, browserUrl: string) {
   return {
     token_endpoint: `${origin}${paths.token}`,
     token_endpoint_auth_methods_supported: ['private_key_jwt'],
@@ -16,7 +16,7 @@ export function discoveryDocument({ origin, paths, settings, tenantId }: Surroun
     grant_types_supported: ['authorization_code', 'refresh_token'],
     code_challenge_methods_supported: ['S256'],
     scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
-    issuer: issuerOf(origin, tenantId),
+    issuer: issuerOf(origin, isForMany ? '{tenantid}' : authority),
     request_uri_parameter_supported: false,
     // No certificate warning for people, and 127.0.0.1 stays another site than localhost.
     authorization_endpoint: `${browserUrl}${paths.authorize}`,

@@ -217,6 +217,18 @@ const kinds = {
     code: 700054,
     text: "response_type 'id_token' is not enabled for the application.",
   },
+  tenant_not_named: {
+    status: 400,
+    error: 'invalid_request',
+    code: 50059,
+    text: 'No tenant-identifying information found in either the request or implied by any provided credentials.',
+  },
+  administrator_needed: {
+    status: 403,
+    error: 'access_denied',
+    code: 90094,
+    text: 'The grant requires administrator permission.',
+  },
   tenant_unknown: { status: 400, error: 'invalid_tenant', code: 90002, text: 'Tenant not found.' },
   transport_insecure: {
     status: 400,

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 import type { ScriptedError } from './entra-error.ts'
 
-export type Endpoint = 'authorize' | 'token' | 'logout' | 'keys' | 'discovery' | 'sign-in' | 'other'
+export type Endpoint = 'authorize' | 'token' | 'logout' | 'keys' | 'discovery' | 'sign-in' | 'admin-consent' | 'other'
 
 export interface Fault {
   readonly endpoint: Endpoint | '*'

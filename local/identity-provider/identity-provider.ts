@@ -6,8 +6,9 @@ import { listen } from '../http-server.ts'
 import type { TlsIdentity } from '../http-server.ts'
 import { makeRsaKeyPair } from '../rsa-key-pair.ts'
 import type { MakeKeyPair } from '../rsa-key-pair.ts'
+import type { AdminConsent } from './admin-consent.ts'
 import { clientMetadata, providerConfiguration, providerPaths } from './configuration.ts'
-import type { ProviderSettings, RegisteredClient, Surroundings } from './configuration.ts'
+import type { ProviderSettings, RegisteredClient } from './configuration.ts'
 import { mountRoutes } from './middleware.ts'
 import type { RouteOptions, ProviderRequest } from './middleware.ts'
 import type { ProviderFailure } from './entra-error.ts'
@@ -57,6 +58,8 @@ export interface IdentityProvider {
   /** `http://127.0.0.1:PORT`, where browsers go. */
   readonly browserUrl: string
   readonly people: readonly Person[]
+  /** Of administrators, for their tenants. */
+  readonly consents: readonly AdminConsent[]
   /** Oldest first; of a long run only the newest. */
   readonly requests: readonly ProviderRequest[]
   resetRequests(): void
@@ -99,6 +102,7 @@ const defaultSettings: ProviderSettings = {
 export async function startIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
   const { tenantId, clients, apis } = options
   const paths = providerPaths(tenantId)
+  const consents: AdminConsent[] = []
   const keys = await SigningKeys.create(options.makeKeyPair ?? makeRsaKeyPair)
   const directory = new Directory(options.people)
   const settings: ProviderSettings = { ...defaultSettings, ...options.settings }
@@ -118,21 +122,21 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   })
 
   // The port is known once it listens, and the issuer carries the port.
-  let handle: ReturnType<Provider['callback']> | undefined
+  const handles = new Map<string, ReturnType<Provider['callback']>>()
   const server = await listen({
     name: 'identity provider',
     port: options.port,
     tls: options.tls,
-    handler: (request, response) => void handle?.(request, response),
+    handler: (request, response) => void handleFor(request.url ?? '')(request, response),
   })
   const origin = `https://localhost:${server.port}`
   const browserUrl = `http://127.0.0.1:${server.port}`
   const issuer = issuerOf(origin, tenantId)
   const cookieKeys = [randomBytes(32).toString('base64url')]
-  const around: Surroundings = { origin, tenantId, paths, keys, directory, apis, store, settings, cookieKeys }
-  const routes: RouteOptions = {
-    around,
+  const shared = { origin, tenantId, keys, directory, apis, store, settings, cookieKeys }
+  const routes: Omit<RouteOptions, 'around'> = {
     clients,
+    consents,
     faults,
     browserUrl,
     failures,
@@ -143,15 +147,23 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   }
 
   // Created again when keys roll: oidc-provider reads its keys once, and its state is in the store.
-  const build = () => {
+  const build = (authority: string) => {
+    const around = { ...shared, authority, isForMany: authority !== tenantId, paths: providerPaths(authority) }
     const provider = new Provider(origin, providerConfiguration(around))
     // Entra's paths hang below the origin, beside the issuer's own path and not under it.
-    Object.assign(provider, { issuer })
+    Object.assign(provider, { issuer: issuerOf(origin, authority) })
     allowLoopback(provider)
-    mountRoutes(provider, routes)
+    mountRoutes(provider, { ...routes, around })
     return provider.callback()
   }
-  handle = build()
+  /** One for each authority that is used: the provider's own tenant, `organizations`, `common`. */
+  const handleFor = (url: string) => {
+    const [, named = ''] = /^\/(organizations|common)\//.exec(url) ?? []
+    const authority = named || tenantId
+    const handle = handles.get(authority) ?? build(authority)
+    handles.set(authority, handle)
+    return handle
+  }
 
   const person = (username: string): Person => {
     const found = directory.findByUsername(username)
@@ -169,6 +181,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     jwksUrl: `${origin}${paths.keys}`,
     browserUrl,
     people: directory.people,
+    consents,
     requests,
     resetRequests: () => void (requests.length = 0),
     faults,
@@ -178,7 +191,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     transformKeys: (given) => void (transformKeys = given),
     rotateKeys: async ({ keepOld = true } = {}) => {
       await keys.rotate({ keepOld })
-      handle = build()
+      handles.clear()
     },
     changePerson: (username, changed) => directory.change(person(username), changed),
     disablePerson: (username) => directory.setDisabled(person(username), true),

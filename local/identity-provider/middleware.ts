@@ -2,6 +2,8 @@
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { JWK } from 'jose'
+import { answerAdminConsent } from './admin-consent.ts'
+import type { AdminConsent } from './admin-consent.ts'
 import { asEntraAuthorizationAnswer, asEntraCode } from './authorize-endpoint.ts'
 import type { RegisteredClient, Surroundings } from './configuration.ts'
 import { discoveryDocument } from './discovery.ts'
@@ -41,6 +43,8 @@ export interface RouteOptions {
   readonly change: () => ChangeTokenResponse | undefined
   readonly applicationTokens: ApplicationTokens | undefined
   readonly transformKeys: () => ((keys: JWK[]) => unknown) | undefined
+  /** Consents of administrators, the oldest first. */
+  readonly consents: AdminConsent[]
 }
 
 type Next = () => Promise<unknown>
@@ -100,6 +104,7 @@ function endpointOf(path: string, paths: Surroundings['paths']): Endpoint {
   if (path === paths.logout || path.startsWith(`${paths.logout}/`)) return 'logout'
   if (path.startsWith(paths.signIn)) return 'sign-in'
   if (path === paths.token) return 'token'
+  if (path === paths.adminConsent) return 'admin-consent'
   if (path === paths.keys) return 'keys'
   return path === paths.discovery ? 'discovery' : 'other'
 }
@@ -127,7 +132,7 @@ async function answer(
       await next()
       return answerSignOut(ctx, failures.get(ctx), around)
     case 'keys': {
-      const set = around.keys.jwkSet(issuerOf(around.origin, around.tenantId))
+      const set = around.keys.jwkSet(issuerOf(around.origin, around.isForMany ? '{tenantid}' : around.authority))
       const transform = options.transformKeys()
       ctx.body = transform ? { keys: transform(set.keys) } : set
       return
@@ -135,6 +140,8 @@ async function answer(
     case 'discovery':
       ctx.body = discoveryDocument(around, options.browserUrl)
       return
+    case 'admin-consent':
+      return answerAdminConsent(ctx, options)
     case 'other':
       return answerOther(ctx, options)
   }

@@ -8,12 +8,15 @@ import type { SignInPage } from './pages.ts'
 import { readBody } from './request-body.ts'
 import { splitScope } from './scopes.ts'
 
+/** AD FS has one directory and one authority. */
+type SignInSurroundings = Pick<Surroundings, 'directory'> & Partial<Pick<Surroundings, 'isForMany' | 'authority'>>
+
 type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>
 
 export async function answerSignInPage(
   provider: Provider,
   ctx: KoaContextWithOIDC,
-  around: Pick<Surroundings, 'directory'>,
+  around: SignInSurroundings,
 ): Promise<void> {
   ctx.set('cache-control', 'no-store')
   const interaction = await provider.interactionDetails(ctx.req, ctx.res).catch(() => undefined)
@@ -38,8 +41,9 @@ export async function answerSignInPage(
   if (factorOf !== undefined) return finish(provider, ctx, { login: { accountId: factorOf, amr: ['pwd', 'mfa'] } })
 
   const username = form.get('username') ?? form.get('account') ?? ''
-  const person = around.directory.findByUsername(username)
-  if (!person || around.directory.isDisabled(person)) {
+  const { directory } = around
+  const person = directory.findByUsername(username, directory.peopleAt(around))
+  if (!person || directory.isDisabled(person)) {
     const problem = person
       ? { code: 'AADSTS50057', text: 'This account is disabled.' }
       : { code: 'AADSTS50034', text: `We couldn’t find an account with that username: ${username}` }
@@ -53,9 +57,10 @@ async function currentPage(
   provider: Provider,
   ctx: KoaContextWithOIDC,
   { params, prompt, session }: Interaction,
-  { directory }: Pick<Surroundings, 'directory'>,
+  around: SignInSurroundings,
   again: Partial<Pick<SignInPage, 'username' | 'problem'>> = {},
 ): Promise<string> {
+  const { directory } = around
   const client = await provider.Client.find(String(params['client_id']))
   const application = client?.clientName ?? String(params['client_id'])
   const signedIn = directory.findEnabled(session?.accountId ?? '')
@@ -71,7 +76,7 @@ async function currentPage(
     action: ctx.path,
     application,
     // A directory may hold ten thousand, for measuring.
-    people: directory.people.slice(0, 20),
+    people: directory.peopleAt(around).slice(0, 20),
     username: hinted?.username ?? (params['login_hint'] as string | undefined) ?? signedIn?.username ?? '',
     selectAccount: prompt.name === 'select_account',
     ...again,

@@ -1,8 +1,9 @@
 /** Makes Entra's token answer from oidc-provider's: a JWT for one API, its scopes in full, `client_info`. */
 import { randomUUID } from 'node:crypto'
+import { decodeJwt } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { isContinuous, requestedContexts } from './authentication-contexts.ts'
-import { personClaims } from './configuration.ts'
+import { personClaims, tenantOf } from './configuration.ts'
 import type { Surroundings } from './configuration.ts'
 import { EntraError } from './entra-error.ts'
 import { pairwiseSubject } from './people.ts'
@@ -38,6 +39,7 @@ export async function entraTokenAnswer(
 
   const scopes = requestedScopes(form, around) ?? resolveScopes([...source.scopes], around.apis)
   const answer = ctx.body as TokenAnswer
+  const idToken = await idTokenOf(answer['id_token'], person, around)
   const contexts = around.store.contextsOf(source.grantId)
   const missing = requestedContexts(form['claims']).filter((context) => !contexts.includes(context))
   if (missing.length > 0) {
@@ -55,9 +57,15 @@ export async function entraTokenAnswer(
     ext_expires_in: seconds,
     access_token: await accessToken({ person, clientId, scopes, sessionUid: source.sessionUid, seconds, more }, around),
     ...(answer['refresh_token'] === undefined ? {} : { refresh_token: answer['refresh_token'] }),
-    ...(answer['id_token'] === undefined ? {} : { id_token: answer['id_token'] }),
-    ...(form['client_info'] === '1' ? { client_info: clientInfo(person, around.tenantId) } : {}),
+    ...(idToken === undefined ? {} : { id_token: idToken }),
+    ...(form['client_info'] === '1' ? { client_info: clientInfo(person, tenantOf(person, around)) } : {}),
   }
+}
+
+/** At an authority for many tenants, oidc-provider signs in the name of the authority; Entra in the name of the tenant. */
+async function idTokenOf(token: unknown, person: Person, around: Surroundings): Promise<unknown> {
+  if (!around.isForMany || typeof token !== 'string') return token
+  return around.keys.sign({ ...decodeJwt(token), iss: issuerOf(around.origin, tenantOf(person, around)) })
 }
 
 interface AccessTokenOf {
@@ -71,7 +79,8 @@ interface AccessTokenOf {
 
 function accessToken(of: AccessTokenOf, around: Surroundings): Promise<string> {
   const { person, clientId, scopes, sessionUid } = of
-  const { tenantId, origin, keys } = around
+  const { origin, keys } = around
+  const tenantId = tenantOf(person, around)
   const issued = Math.floor(Date.now() / 1000)
   const { oid, tid, sid, ver, name, preferred_username } = personClaims(person, tenantId, sessionUid)
   return keys.sign({

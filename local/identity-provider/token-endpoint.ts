@@ -51,6 +51,7 @@ export async function answerTokenRequest(
     }
 
     if (form['grant_type'] === 'client_credentials' && endpoint.applicationTokens) {
+      if (around.isForMany) throw new EntraError('tenant_not_named')
       ctx.status = 200
       ctx.body = await applicationToken(endpoint.applicationTokens, form)
       return
@@ -106,8 +107,8 @@ async function authenticateClient(
   if (assertion === undefined) throw new EntraError('assertion_missing')
   if (client.plainAssertions) return undefined
 
-  const { origin, paths, settings, tenantId } = around
-  const audience = settings.assertionAudience === 'issuer' ? issuerOf(origin, tenantId) : `${origin}${paths.token}`
+  const { origin, paths, settings, authority } = around
+  const audience = settings.assertionAudience === 'issuer' ? issuerOf(origin, authority) : `${origin}${paths.token}`
   const now = Math.floor(Date.now() / 1000)
   if (client.federated && (await checkFederatedAssertion(assertion, clientId, client.federated))) {
     const claims = { iss: clientId, sub: clientId, aud: audience, jti: randomUUID(), iat: now, exp: now + 60 }

@@ -5,6 +5,8 @@ export const routes = {
   login: 'login',
   // With the id of a provider behind it, for a provider beside the primary one.
   callback: 'callback/{provider?}',
+  signup: 'signup',
+  signupConsented: 'signup/consented',
   session: 'session',
   sessionToken: 'session/token',
   token: 'token',
@@ -28,6 +30,7 @@ export const routes = {
   certificateRegistered: 'certificate/{version}/registered',
   operatorListSessions: 'operator/sessions/list',
   operatorEndSessions: 'operator/sessions/end',
+  operatorTenants: 'operator/tenants/{action}',
   // A constraint that matches the empty text only: the host serves `/` by such a template.
   home: '{ignored:maxlength(0)?}',
 } as const

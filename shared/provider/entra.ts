@@ -75,6 +75,10 @@ export function entraProfile(settings: EntraSettings): ProviderProfile {
     clientCapabilities: continuousAccess ? [handlesChallenges] : [],
     refreshesByChallenge: true,
     checkMetadata: (json) => checkMetadata(json, { instance, issuer, metadataIssuer, tokenEndpoint }),
+    // On the host where browsers go. Never `common`: no personal account can consent for an organization.
+    adminConsentUrl: isForMany
+      ? ({ authorizationEndpoint }) => new URL('/organizations/v2.0/adminconsent', authorizationEndpoint).href
+      : undefined,
     isTokenIssuer,
     tenantOf: (named) => (isForMany ? tenantIdOf(named, instance) : tenantId),
     acceptsKey: ({ issuer: named }) =>
@@ -137,7 +141,7 @@ function checkAccount(
  * `acct` is an optional claim: 0 is a member, 1 a guest. `idp` names the identity provider that authenticated the person,
  * where it is not the tenant itself. A value of `acct` that is not known counts as a guest.
  */
-function isGuest({ acct, idp, iss }: Json, tenantId: string): boolean {
+export function isGuest({ acct, idp, iss }: Json, tenantId: string): boolean {
   if (acct !== undefined) return acct !== 0 && acct !== '0'
   return idp !== undefined && idp !== iss && idp !== `https://sts.windows.net/${tenantId}/`
 }

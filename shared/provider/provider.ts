@@ -127,6 +127,8 @@ export interface ProviderProfile {
    * @returns the names of claims that this token does not prove: front ends do not receive them
    */
   unprovenClaims(claims: Json): readonly string[]
+  /** The endpoint at which an administrator consents for an organization; only where the provider is for many tenants. */
+  readonly adminConsentUrl?: ((metadata: ProviderMetadata) => string) | undefined
   /** @param prompt of OpenID Connect Core §3.1.2.1 @returns the one to send; undefined where the provider has none for it */
   promptFor(prompt: string): string | undefined
   /** @returns the tenant of an issuer for which `isTokenIssuer` is true; undefined where the provider has no tenants */

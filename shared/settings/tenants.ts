@@ -56,6 +56,7 @@ function tenantOf(entry: string): ListedTenant {
   return { tenantId, domain }
 }
 
-function isDomain(text: string): boolean {
+/** @param text in small letters */
+export function isDomain(text: string): boolean {
   return domainPattern.test(text)
 }

@@ -25,7 +25,8 @@ import type { Store } from '../store/store.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import { authorizationUrl } from './authorization-url.ts'
-import { apiScopesOf } from '../front-ends/scopes.ts'
+import { apiScopesOf, signInScopes } from '../front-ends/scopes.ts'
+import type { Hints } from '../front-ends/login-parameters.ts'
 import { checkResponse, takeCode } from './callback.ts'
 import type { CallbackAnswer, CheckedAnswer } from './callback.ts'
 import type { TakenCode } from '../provider/token-endpoint.ts'
@@ -41,9 +42,12 @@ import { applySsoPolicy, endOldestMarks, findMark, ssoCookie } from './sso-cooki
 import type { RedeemedCode } from '../provider/token-endpoint.ts'
 import { parseSignInRequest } from './login-request.ts'
 import type { SignInRequest } from './login-request.ts'
+import { readClaims } from '../provider/signed-token.ts'
+import type { Admission } from '../tenants/admission.ts'
 import { checkTenant } from '../tenants/tenants.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import { signInLinks } from './ways-back.ts'
+import type { SignUpStart } from './sign-up.ts'
+import { signInLinks, signUpLinks } from './ways-back.ts'
 import type { LinkRequest } from './ways-back.ts'
 import {
   checkTransaction,
@@ -74,6 +78,11 @@ export interface SignIn {
    * @throws {BrokerError} with links, with the transaction's cookie to end, and with `redirectTo` for an OAuth client
    */
   complete(answer: CallbackAnswer, cookies: RequestCookies): Promise<CompletedSignIn>
+  /** Begins the sign-in of an administrator, after the consent. */
+  beginSignUp(
+    start: SignUpStart,
+    cookies: RequestCookies,
+  ): Promise<{ readonly url: string; readonly cookies: readonly Cookie[] }>
 }
 
 export type BegunSignIn =
@@ -102,6 +111,8 @@ export interface SignInOptions {
   readonly sessions: Sessions
   /** undefined where no provider is for many tenants. */
   readonly tenants: Tenants | undefined
+  /** Signs an organization up: `Admission.admit`, loaded on first use. */
+  readonly admit: Admission['admit']
   readonly store: Store
   readonly ring: KeyRing
   readonly codes: AuthorizationCodes
@@ -211,12 +222,21 @@ export function createSignIn(options: SignInOptions): SignIn {
     cookies: RequestCookies,
     query: URLSearchParams,
   ): Promise<BegunSignIn> => {
-    const { frontEnd, returnUrl, scopes, client } = request
     const provider = await providerFor(request, cookies)
     if (!provider) {
       const { choicesOf } = await import('./provider-choice.ts')
-      return { choices: choicesOf(providers.ofFrontEnd(frontEnd), query, urlOf(options.baseUrl, 'login')) }
+      return { choices: choicesOf(providers.ofFrontEnd(request.frontEnd), query, urlOf(options.baseUrl, 'login')) }
     }
+    return beginAt(provider, request, cookies)
+  }
+
+  const beginAt = async (
+    provider: IdentityProvider,
+    request: SignInRequest,
+    cookies: RequestCookies,
+    signUp?: Transaction['signUp'],
+  ) => {
+    const { frontEnd, returnUrl, scopes, client } = request
     const otherId = provider === providers.primary ? undefined : provider.id
     const [key, metadata] = await Promise.all([ring.current(), provider.metadata()])
     const { prompt, claims, ...asked } = client
@@ -242,7 +262,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       ...(provider.responseType === 'code' ? {} : { responseType: provider.responseType }),
       scopes: metadata.offlineAccess ? scopes : scopes.filter((scope) => scope !== 'offline_access'),
       ...(client ? { client } : {}),
-      ...defined({ maxAge: request.maxAge }),
+      ...defined({ maxAge: request.maxAge, signUp }),
       replaces: client ? undefined : sessions.keyOf(frontEnd.id, cookies)?.rowKey,
       begunAt: clock(),
     }
@@ -298,6 +318,15 @@ export function createSignIn(options: SignInOptions): SignIn {
         }
       }),
 
+    beginSignUp: async ({ frontEnd, returnUrl, signUp }, cookies) => {
+      const provider = providers.all.find(({ profile }) => profile.adminConsentUrl)
+      if (!provider) throw new BrokerError('sign_up_closed')
+      const scopes = signInScopes(frontEnd, [])
+      const request = { frontEnd, returnUrl, hints: noHints, scopes, provider: undefined }
+      const { authorizationUrl: url, cookies: set } = await beginAt(provider, request, cookies, signUp)
+      return { url, cookies: set }
+    },
+
     complete: async (answer, cookies) => {
       const { state } = answer
       let step = flowEvents.begin('returned', { frontEnd: frontEndIdOf(state) })
@@ -332,9 +361,21 @@ export function createSignIn(options: SignInOptions): SignIn {
         }
         step = flowEvents.begin('redeemed', about)
         const { identity, redeemed } = await redeem(taken, current, provider, frontChannel)
+        if (current.signUp) {
+          // Verified a moment ago: the identity was made of the same token.
+          const claims = readClaims(redeemed.idToken) ?? {}
+          await flowEvents.track('sign_up', about, () =>
+            options.admit(identity, claims, current.signUp?.consentedTenantId),
+          )
+        }
         await checkTenant(identity, frontEnds.find(frontEndId), options.tenants)
         checkAuthenticationAge(identity, current)
         checkClaimConditions(identity, current.client?.claims)
+        // The administrator of an OAuth client's organization signs in there: the client did not request this sign-in.
+        if (current.signUp && frontEnds.find(frontEndId)?.kind === 'oauth') {
+          step.end()
+          return { redirectTo: returnUrl, cookies: ended }
+        }
         // An OAuth client's session begins when it brings its code.
         if (!current.client) {
           step.end()
@@ -352,15 +393,26 @@ export function createSignIn(options: SignInOptions): SignIn {
         const error = asBrokerError(step.fail(thrown))
         throw error.with({
           cookies: ended,
-          links: signInLinks(
-            { frontEnd: frontEnds.find(frontEndId), returnUrl, again: againAfter(error) },
-            options.baseUrl,
-          ),
+          links: transaction.signUp
+            ? signUpLinks(frontEnds.find(frontEndId), options.baseUrl)
+            : signInLinks(
+                { frontEnd: frontEnds.find(frontEndId), returnUrl, again: againAfter(error) },
+                options.baseUrl,
+              ),
           redirectTo: clientAnswer(transaction, error),
         })
       }
     },
   }
+}
+
+const noHints: Hints = {
+  prompt: undefined,
+  loginHint: undefined,
+  domainHint: undefined,
+  claims: undefined,
+  uiLocales: undefined,
+  extraScopes: [],
 }
 
 /** The provider would sign the same account in again, without a question. */

@@ -7,6 +7,7 @@ import type { BrokerError, Link } from '../errors/errors.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { checkReturnUrl, checkSignedOutUrl } from '../front-ends/return-url.ts'
 import type { RequestCookies } from '../http/cookies.ts'
+import { urlOf } from '../http/routes.ts'
 import { signInUrl } from './sign-in-url.ts'
 import { frontEndIdOf, frontEndIdsOf } from './transaction.ts'
 
@@ -32,6 +33,17 @@ export function signInLinks({ frontEnd, returnUrl, again }: LinkRequest, baseUrl
   return [
     { text: again, url: url.href },
     { text: 'Back to the application', url: back ?? checkReturnUrl(undefined, frontEnd) },
+  ]
+}
+
+/** @returns links of a page that ends a sign-up: again, and to the application */
+export function signUpLinks(frontEnd: FrontEnd | undefined, baseUrl: string): readonly Link[] {
+  if (!frontEnd) return []
+  const again = new URL(urlOf(baseUrl, 'signup'))
+  again.searchParams.set('frontend', frontEnd.id)
+  return [
+    { text: 'Sign up again', url: again.href },
+    { text: 'Back to the application', url: checkReturnUrl(undefined, frontEnd) },
   ]
 }
 

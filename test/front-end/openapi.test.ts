@@ -40,6 +40,7 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
 /** Not called by a front end: the provider, the platform, monitors and operators. */
 const notForFrontEnds = [
   'callback/{provider?}',
+  'signup/consented',
   'logout/done',
   'logout/frontchannel',
   'logout/backchannel',

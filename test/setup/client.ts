@@ -106,10 +106,11 @@ export async function signInByCode(
   person: Person,
   url: string,
   changes: Readonly<Record<string, string | undefined>> = {},
+  username?: string,
 ): Promise<Tokens & { code: string; pkce: Pkce }> {
   const pkce = newPkce()
   const request = authorizationRequest(pkce, changes)
-  const code = (await authorize(person, request)).get('code')!
+  const code = (await authorize(person, request, username)).get('code')!
   const answer = await redeem(url, code, pkce, { redirect_uri: request.redirect_uri })
   return {
     code,

@@ -73,6 +73,12 @@ function loginParameters(): readonly object[] {
   }))
 }
 
+/** Those of `/login` that `/signup` accepts, with the same limits. */
+function signUpParameters(): readonly object[] {
+  const names = ['frontend', 'return_url', 'login_hint', 'domain_hint', 'ui_locales']
+  return loginParameters().filter((parameter) => names.includes((parameter as { name: string }).name))
+}
+
 function body(type: string, name: RequestName, required = true): object {
   return { required, content: { [type]: { schema: ref(name) } } }
 }
@@ -146,6 +152,24 @@ function paths(): Members {
           },
           '400': page('The request is invalid; the page names the reason.'),
           '403': page('The request is a prefetch.'),
+          '414': page('More than 8,000 characters.'),
+          '503': page('A fault that may pass.'),
+        },
+      },
+    },
+    [pathOf('signup')]: {
+      get: {
+        operationId: 'signup',
+        summary: 'Starts the sign-up of an organization by its administrator; a navigation of the browser.',
+        parameters: signUpParameters(),
+        responses: {
+          '303': {
+            description: 'Redirects to the admin consent of the identity provider.',
+            headers: { Location: { schema: { type: 'string', format: 'uri' } } },
+          },
+          '400': page('The request is invalid; the page names the reason.'),
+          '403': page('The request is a prefetch.'),
+          '404': page('Organizations cannot sign up at this broker.'),
           '414': page('More than 8,000 characters.'),
           '503': page('A fault that may pass.'),
         },
@@ -259,6 +283,28 @@ function paths(): Members {
         responses: {
           '200': json('One part; `continuation` is there while rows are left.', 'EndedSessions'),
           ...operatorErrors,
+        },
+      },
+    },
+    [pathOf('operatorTenants')]: {
+      post: {
+        operationId: 'operatorTenants',
+        summary: 'For operators: lists, adds, suspends, resumes or removes tenants that signed up.',
+        parameters: [
+          {
+            name: 'action',
+            in: 'path',
+            required: true,
+            description: 'What to do; `list` needs no tenant.',
+            schema: { enum: ['list', 'add', 'suspend', 'resume', 'remove'] },
+          },
+        ],
+        security: [{ functionKey: [] }],
+        requestBody: body('application/json', 'OperatorTenantsRequest'),
+        responses: {
+          '200': json('All tenants, or the changed one.', 'OperatorTenants'),
+          ...operatorErrors,
+          '404': problem('`tenant_unknown`, or `sign_up_closed` where the settings name the tenants.'),
         },
       },
     },

@@ -173,6 +173,21 @@ export const schemas = {
     not_attributed: notAttributed,
     continuation,
   }),
+  OperatorTenants: z.strictObject({
+    tenants: z.array(
+      z.strictObject({
+        tenant: text('The tenant’s GUID.'),
+        state: z.enum(['active', 'suspended']),
+        signed_up_at: text('ISO 8601.'),
+        signed_up_by: text('The object id of the administrator, or `operator`.'),
+        domain: maybe('A domain of the tenant; for display.'),
+        changed_at: text('ISO 8601.'),
+      }),
+    ),
+    effective_within: z
+      .optional(z.int())
+      .check(described('After a change: seconds until it has effect at every instance.')),
+  }),
   Problem: z
     .strictObject({
       type: text('`about:blank#` and the code.'),
@@ -228,6 +243,10 @@ export const requests = {
       resource: maybe('The API of the scopes (RFC 8707).'),
     }),
   ]),
+  OperatorTenantsRequest: z.strictObject({
+    tenant: maybe('The GUID of a tenant; not for list.'),
+    domain: maybe('With add: a domain of the tenant, for the list.'),
+  }),
   OperatorSessionsRequest: z.strictObject({
     subject: maybe('The subject of a person, as front ends receive it; with issuer the `sub` of that issuer.'),
     issuer: maybe('With subject: the issuer of the person’s ID token.'),

@@ -1,27 +1,11 @@
-/**
- * The command `sessions`: parses the arguments, finds the broker and its function key, and repeats the request while the
- * broker returns a continuation. The key never comes from an argument, which other processes of the machine can read.
- */
+/** The command `sessions`: parses the arguments, and repeats the request while the broker returns a continuation. */
 import { parseArgs } from 'node:util'
-import { LocalError } from '../../local/http-server.ts'
-import { createExchange, ExchangeError, readObject } from '../../shared/http/exchange.ts'
-import type { Exchange } from '../../shared/http/exchange.ts'
-import { urlOf } from '../../shared/http/routes.ts'
+import type { LocalError } from '../../local/http-server.ts'
+import { pathOf } from '../../shared/http/routes.ts'
 import { defined } from '../../shared/json/json.ts'
-import type { ProxyPolicy } from '../../shared/outbound/proxy.ts'
 import type { EndedSessions, ListedSession, ListedSessions } from '../../shared/session/operator-sessions.ts'
-import { checkBaseUrl } from '../../shared/settings/addresses.ts'
-
-export interface CommandParts {
-  readonly environment: Readonly<Record<string, string | undefined>>
-  /** local.settings.json; undefined where there is none */
-  readonly settingsFile: () => Promise<Readonly<Record<string, string>> | undefined>
-  /** The selected environment of azd; it fails without azd. */
-  readonly azdValues: () => Promise<Readonly<Record<string, string | undefined>>>
-  readonly readKey: (app: { readonly functionApp: string; readonly resourceGroup: string }) => Promise<string>
-  readonly proxies: ProxyPolicy
-  readonly print: (line: string) => void
-}
+import { findBroker, postAsOperator, wrongUse } from '../operator/operator-access.ts'
+import type { CommandParts } from '../operator/operator-access.ts'
 
 const usage = `npm run sessions -- list|end SELECTOR… [--url URL] [--json]
 
@@ -61,14 +45,10 @@ export async function runSessionsCommand(args: readonly string[], parts: Command
   })
   if (Object.keys(selector).length === 0) throw usedWrongly('No selector is written')
 
-  const broker = await findBroker(values.url, parts)
-  const exchange = createExchange({ maxBytes: 16 * 1024 * 1024, proxies: parts.proxies })
-  const post = (body: object) =>
-    request(exchange, {
-      url: new URL(urlOf(broker.url, command === 'list' ? 'operatorListSessions' : 'operatorEndSessions')),
-      key: broker.key,
-      body,
-    })
+  const broker = await findBroker(values.url, parts, 'sessions')
+  const path = pathOf(command === 'list' ? 'operatorListSessions' : 'operatorEndSessions')
+  const doubt = 'Sessions may have ended; the command can be repeated.'
+  const post = (body: object) => postAsOperator(broker, path, body, { proxies: parts.proxies, doubt })
 
   const sessions: ListedSession[] = []
   let [ended, notAttributed] = [0, 0]
@@ -142,61 +122,5 @@ function parse(args: readonly string[]) {
 }
 
 function usedWrongly(problem: string): LocalError {
-  return new LocalError(`${problem}. For usage, run: npm run sessions -- --help`, 2)
-}
-
-async function findBroker(
-  named: string | undefined,
-  { environment, settingsFile, azdValues, readKey }: CommandParts,
-): Promise<{ readonly url: string; readonly key: string }> {
-  const own = named ?? environment.Broker__BaseUrl ?? (await settingsFile())?.Broker__BaseUrl
-  const givenKey = environment.BROKER_FUNCTION_KEY
-  const azd = own !== undefined && givenKey ? {} : await azdValues().catch(() => ({}))
-  const url = own ?? azd.BROKER_BASE_URL
-  if (url === undefined) {
-    throw usedWrongly('No broker is named: write --url, set Broker__BaseUrl, or select an azd environment')
-  }
-  // The key is never sent in clear.
-  const refusal = checkBaseUrl(url)
-  if (refusal) throw usedWrongly(`The broker's URL ${refusal.problem}. ${refusal.fix}`)
-  const address = new URL(url).href.replace(/\/$/, '')
-  if (givenKey) return { url: address, key: givenKey }
-
-  const { BROKER_FUNCTION_APP_NAME: functionApp, AZURE_RESOURCE_GROUP: resourceGroup } = azd
-  // The key of one broker is not sent to another one.
-  if (functionApp === undefined || resourceGroup === undefined || azd.BROKER_BASE_URL !== url) {
-    throw usedWrongly('No function key is known: set BROKER_FUNCTION_KEY. npm start prints the key of a laptop')
-  }
-  const key = await readKey({ functionApp, resourceGroup }).catch((cause: unknown) => {
-    throw new LocalError(
-      `az could not read the function key: sign in with az login, or set BROKER_FUNCTION_KEY. ${String(cause)}`,
-    )
-  })
-  return { url: address, key }
-}
-
-/** @throws {LocalError} for a refusal of the host or of the broker */
-async function request(
-  exchange: Exchange,
-  { url, key, body }: { readonly url: URL; readonly key: string; readonly body: object },
-): Promise<Readonly<Record<string, unknown>>> {
-  // The broker reads for twenty seconds, and a page of the store may be slow.
-  const until = performance.now() + 60_000
-  const headers = { 'content-type': 'application/json', 'x-functions-key': key }
-  const sent = { method: 'POST', path: url.pathname, headers, body: JSON.stringify(body) }
-  const response = await exchange(url, sent, until).catch((error: unknown) => {
-    if (error instanceof ExchangeError) throw new LocalError(`${url.origin} does not answer: ${error.reason}`)
-    throw error
-  })
-  const { status } = response
-  if (status === 401) throw new LocalError('The broker refused the function key (BROKER_FUNCTION_KEY).')
-  if (status === 404) throw new LocalError(`${url.href} has no such route: update the broker, or correct the URL.`)
-  const json = readObject(response)
-  if (status === 200 && typeof json !== 'string') return json
-  const { detail, parameter, problem } = (typeof json === 'string' ? {} : json) as Record<string, unknown>
-  const texts = [parameter, problem, detail].filter((text) => typeof text === 'string')
-  const reference = response.headers['broker-reference']
-  throw new LocalError(
-    `The broker answered ${status}${texts.length > 0 ? `: ${texts.join(' ')}` : ''}${typeof reference === 'string' ? ` (reference ${reference})` : ''}. Sessions may have ended; the command can be repeated.`,
-  )
+  return wrongUse(problem, 'sessions')
 }

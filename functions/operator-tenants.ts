@@ -1,0 +1,13 @@
+/** POST /operator/tenants/{action}: an operator lists, adds, suspends, resumes or removes tenants that signed up. */
+import { json } from '../shared/http/answer.ts'
+import type { Broker } from './compose/index.ts'
+import { readJson } from './request.ts'
+import type { Handle } from './respond.ts'
+
+export const operatorTenants =
+  ({ operatorTenants: tenants }: Pick<Broker, 'operatorTenants'>): Handle =>
+  async (request, invocation) =>
+    json(
+      200,
+      await tenants.run(request.params?.action ?? '', await readJson(request, ['tenant', 'domain']), invocation),
+    )

@@ -1,0 +1,173 @@
+/**
+ * The sign-up of an organization in the browser: an administrator consents at the provider, comes back, and signs in.
+ * The provider's answer about the consent is not authenticated: anyone can write its URL. So it only continues the
+ * sign-up of this browser, and the sign-in that follows decides (tenants/admission.ts).
+ */
+import { timingSafeEqual } from 'node:crypto'
+import type { Clock } from '../async/deadline.ts'
+import type { KeyRing } from '../crypto/key-ring.ts'
+import { openToken, sealToken } from '../crypto/sealed-token.ts'
+import { BrokerError, asBrokerError } from '../errors/errors.ts'
+import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
+import { parseLoginParameters } from '../front-ends/login-parameters.ts'
+import type { Hints } from '../front-ends/login-parameters.ts'
+import { checkReturnUrl } from '../front-ends/return-url.ts'
+import type { Cookie, RequestCookies } from '../http/cookies.ts'
+import { urlOf } from '../http/routes.ts'
+import type { IdentityProvider, Providers } from '../provider/provider.ts'
+import { checkTenantId } from '../settings/identifiers.ts'
+import { frontEndIdOf, newState } from './transaction.ts'
+import type { Transaction } from './transaction.ts'
+import { signUpLinks } from './ways-back.ts'
+
+/** A sign-up under way: checked, except for the tenant. */
+export interface SignUpStart {
+  readonly frontEnd: FrontEnd
+  readonly returnUrl: string
+  readonly signUp: NonNullable<Transaction['signUp']>
+}
+
+export interface BegunSignUp {
+  /** Where to send the browser. */
+  readonly url: string
+  readonly cookies: readonly Cookie[]
+}
+
+export interface SignUp {
+  /**
+   * @param query of `/signup`; untrusted
+   * @throws {BrokerError} `sign_up_closed`, and for a faulty request as `/login`
+   */
+  begin(query: URLSearchParams): Promise<BegunSignUp>
+  /**
+   * @param query of the provider's answer about the consent; untrusted
+   * @returns the sign-in that follows
+   * @throws {BrokerError} `answer_invalid`, `sign_in_unknown`, `sign_in_expired`, `consent_refused`
+   */
+  consented(query: URLSearchParams, cookies: RequestCookies): Promise<BegunSignUp>
+}
+
+export interface SignUpOptions {
+  readonly frontEnds: FrontEnds
+  readonly providers: Pick<Providers, 'all'>
+  readonly ring: KeyRing
+  readonly clock: Clock
+  readonly baseUrl: string
+  readonly lifetimeSeconds: number
+  /** False where the settings list the tenants, or one tenant signs in. */
+  readonly isOpen: boolean
+  readonly beginSignIn: (start: SignUpStart, cookies: RequestCookies) => Promise<BegunSignUp>
+}
+
+/** Lax: the provider's answer is a link of another site. One sign-up in a browser at a time. */
+const cookieName = '__Host-signup'
+
+interface Pending {
+  readonly state: string
+  readonly frontEndId: string
+  readonly returnUrl: string
+  /** Milliseconds since the epoch. */
+  readonly begunAt: number
+}
+
+const signUpParameters: readonly string[] = ['frontend', 'return_url', 'login_hint', 'domain_hint', 'ui_locales']
+
+export function createSignUp(options: SignUpOptions): SignUp {
+  const { frontEnds, ring, clock, baseUrl, lifetimeSeconds } = options
+
+  const linksOf = (frontEndId: string) => signUpLinks(frontEnds.find(frontEndId), baseUrl)
+
+  const consentUrl = async (frontEnd: FrontEnd, state: string, hints: Pick<Hints, 'loginHint' | 'domainHint'>) => {
+    const provider = options.providers.all.find(({ profile }) => profile.adminConsentUrl)
+    const endpoint = provider?.profile.adminConsentUrl?.(await provider.metadata())
+    if (!provider || endpoint === undefined) throw new BrokerError('sign_up_closed')
+    return { url: adminConsentRequest(endpoint, provider, frontEnd, { state, ...hints }, baseUrl), provider }
+  }
+
+  return {
+    begin: async (query) => {
+      if (!options.isOpen) throw new BrokerError('sign_up_closed')
+      const other = [...query.keys()].find((name) => !signUpParameters.includes(name))
+      if (other !== undefined) {
+        const parameter = /^[\w.-]{1,40}$/.test(other) ? other : 'unknown'
+        throw new BrokerError('parameter_invalid', { members: { parameter, problem: 'not accepted by /signup' } })
+      }
+      const parameters = parseLoginParameters(query)
+      const frontEnd = findFrontEnd(parameters.frontend, frontEnds)
+      const returnUrl = checkReturnUrl(parameters.return_url, frontEnd)
+      const state = newState(frontEnd.id)
+      const { login_hint: loginHint, domain_hint: domainHint } = parameters
+      const { url } = await consentUrl(frontEnd, state, { loginHint, domainHint })
+      const pending: Pending = { state, frontEndId: frontEnd.id, returnUrl, begunAt: clock() }
+      const value = sealToken(pending, cookieName, await ring.current())
+      return { url, cookies: [{ name: cookieName, value, sameSite: 'Lax', maxAge: lifetimeSeconds }] }
+    },
+
+    consented: async (query, cookies) => {
+      const state = query.get('state') ?? ''
+      const ended: Cookie = { name: cookieName, value: '', sameSite: 'Lax', maxAge: 0 }
+      try {
+        if (!options.isOpen) throw new BrokerError('sign_up_closed')
+        if (new Set(query.keys()).size < query.size)
+          throw new BrokerError('answer_invalid', { detail: 'a field twice' })
+        const pending = (await openToken(cookies.get(cookieName), cookieName, ring)) as Pending | undefined
+        if (!pending || !isSame(pending.state, state)) throw new BrokerError('sign_in_unknown')
+        if (clock() > pending.begunAt + lifetimeSeconds * 1000) throw new BrokerError('sign_in_expired')
+        const { frontEndId, returnUrl } = pending
+        const frontEnd = frontEnds.find(frontEndId)
+        if (!frontEnd) throw new BrokerError('front_end_unknown')
+        // Entra sends `admin_consent=True` beside an error too, so an error wins.
+        const isConsent = !query.has('error') && /^true$/i.test(query.get('admin_consent') ?? '')
+        if (!isConsent) throw new BrokerError('consent_refused')
+        const tenantId = query.get('tenant')?.toLowerCase()
+        const isId = tenantId !== undefined && checkTenantId(tenantId) === undefined
+        const consentedTenantId = isId ? tenantId : undefined
+        const begun = await options.beginSignIn(
+          { frontEnd, returnUrl: checkReturnUrl(returnUrl, frontEnd), signUp: { consentedTenantId } },
+          cookies,
+        )
+        return { url: begun.url, cookies: [...begun.cookies, ended] }
+      } catch (thrown) {
+        const error = asBrokerError(thrown)
+        const isOver = error.code !== 'sign_in_unknown' && error.status < 500
+        throw error.with({ links: linksOf(frontEndIdOf(state)), cookies: isOver ? [ended] : [] })
+      }
+    },
+  }
+}
+
+/** An OAuth client may name itself too: its administrators come by a link, without a request of the client. */
+function findFrontEnd(id: string | undefined, frontEnds: FrontEnds): FrontEnd {
+  if (id === undefined) return frontEnds.get(undefined, undefined)
+  return frontEnds.find(id) ?? frontEnds.get(id, undefined)
+}
+
+/**
+ * Microsoft's admin consent endpoint, v2.0. The scopes are those that the front end's people will need, so that they are
+ * asked for nothing later.
+ */
+function adminConsentRequest(
+  endpoint: string,
+  { clientId }: Pick<IdentityProvider, 'clientId'>,
+  { apis }: FrontEnd,
+  { state, loginHint, domainHint }: Pick<Hints, 'loginHint' | 'domainHint'> & { readonly state: string },
+  baseUrl: string,
+): string {
+  const scopes = ['openid', 'profile', 'offline_access', ...apis.flatMap((api) => api.scopes)]
+  const url = new URL(endpoint)
+  const parameters: Readonly<Record<string, string | undefined>> = {
+    client_id: clientId,
+    redirect_uri: urlOf(baseUrl, 'signupConsented'),
+    scope: [...new Set(scopes)].join(' '),
+    state,
+    login_hint: loginHint,
+    domain_hint: domainHint,
+  }
+  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) url.searchParams.set(name, value)
+  return url.href
+}
+
+function isSame(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}

@@ -1,0 +1,86 @@
+/** An operator lists, adds, suspends, resumes and removes tenants that signed up. The host admits operators by a function key. */
+import { BrokerError } from '../errors/errors.ts'
+import { checkTenantId } from '../settings/identifiers.ts'
+import { isDomain } from '../settings/tenants.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Tenant } from './tenant-row.ts'
+import { tenantCacheMilliseconds } from './tenants.store.ts'
+import type { SignedUpTenants } from './tenants.store.ts'
+
+/** A tenant as operators see it. */
+export interface ShownTenant {
+  readonly tenant: string
+  readonly state: Tenant['state']
+  readonly signed_up_at: string
+  /** The object id of the administrator, or `operator`. */
+  readonly signed_up_by: string
+  readonly domain?: string | undefined
+  readonly changed_at: string
+}
+
+export interface TenantsAnswer {
+  /** All of them, or the one that the request names. */
+  readonly tenants: readonly ShownTenant[]
+  /** Seconds until the change has effect at every instance. */
+  readonly effective_within?: number
+}
+
+export interface OperatorTenants {
+  /**
+   * @param action of the path; untrusted
+   * @param request the parsed body; untrusted
+   * @throws {BrokerError} `parameter_invalid`, `tenant_unknown`, `sign_up_closed` where the settings list the tenants,
+   *   and what store and vault throw
+   */
+  run(
+    action: string,
+    request: Readonly<Partial<Record<'tenant' | 'domain', string>>>,
+    invocation: { readonly log: Log; readonly reference: string },
+  ): Promise<TenantsAnswer>
+}
+
+export function createOperatorTenants(tenants: SignedUpTenants): OperatorTenants {
+  const change = async (action: string, tenantId: string, domain: string | undefined): Promise<readonly Tenant[]> => {
+    switch (action) {
+      case 'add':
+        return [await tenants.add({ tenantId, signedUpBy: 'operator', domain })]
+      case 'suspend':
+        return [await tenants.setState(tenantId, 'suspended')]
+      case 'resume':
+        return [await tenants.setState(tenantId, 'active')]
+      case 'remove':
+        if (!(await tenants.remove(tenantId))) throw new BrokerError('tenant_unknown')
+        return []
+      default:
+        throw invalid('action', 'not list, add, suspend, resume or remove')
+    }
+  }
+
+  return {
+    run: async (action, { tenant, domain }, { log, reference }) => {
+      if (action === 'list') return { tenants: (await tenants.list()).map(shown) }
+      const tenantId = tenant?.toLowerCase() ?? ''
+      if (checkTenantId(tenantId) !== undefined) throw invalid('tenant', 'not the id of a tenant')
+      if (domain !== undefined && (action !== 'add' || !isDomain(domain))) throw invalid('domain', 'not a domain')
+      const changed = await change(action, tenantId, domain)
+      log('warn', `tenant changed by an operator: ${action}`, { reference, tenant: tenantId })
+      return { tenants: changed.map(shown), effective_within: tenantCacheMilliseconds / 1000 }
+    },
+  }
+}
+
+function shown({ tenantId, state, signedUpAt, signedUpBy, domain, changedAt }: Tenant): ShownTenant {
+  const time = (milliseconds: number) => new Date(milliseconds).toISOString()
+  return {
+    tenant: tenantId,
+    state,
+    signed_up_at: time(signedUpAt),
+    signed_up_by: signedUpBy,
+    domain,
+    changed_at: time(changedAt),
+  }
+}
+
+function invalid(parameter: string, problem: string): BrokerError {
+  return new BrokerError('parameter_invalid', { members: { parameter, problem } })
+}

@@ -1,0 +1,532 @@
+/** Three organizations at a provider for many tenants: listed ones, and those that signed up. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { fabrikam, litware } from '../../local/identity-provider/people.ts'
+import { localDefaults } from '../../local/local-defaults.ts'
+import type { HostProcess } from '../../local/functions-host/process.ts'
+import { app, authorizationRequest, newPkce, refresh, signInByCode } from '../setup/client.ts'
+import { ada, deskPage, shopPage } from '../setup/person.ts'
+import type { Person, Reply } from '../setup/person.ts'
+import { desk, shop, startStack } from '../setup/stack.ts'
+import type { Stack } from '../setup/stack.ts'
+
+const contoso = localDefaults.AzureAd__TenantId!
+const [rosalind, francis] = ['rosalind@fabrikam.example', 'francis@fabrikam.example']
+const [lise, otto, visitor] = ['lise@litware.example', 'otto@litware.example', 'visitor@partner.example']
+const returnUrl = 'http://localhost:3000/a'
+const query = { frontend: 'shop', return_url: returnUrl }
+const many = { AzureAd__TenantId: 'organizations', Broker__HomeTenantId: contoso }
+const forLitware = { ...desk, tenants: [litware] }
+
+const codeOf = ({ text, status }: Reply) => (status < 400 ? 'none' : (/Code: (\w+)/.exec(text)?.[1] ?? text))
+const urlsOf = ({ text }: Reply) =>
+  [...text.matchAll(/class="way" href="([^"]*)">([^<]*)</g)].map(([, href = '', label = '']) => [
+    label,
+    href.replaceAll('&#38;', '&'),
+  ])
+
+describe('listed tenants', () => {
+  let stack: Stack
+  beforeAll(async () => {
+    const listed = `${contoso}:contoso.example,${litware}:litware.example`
+    stack = await startStack({
+      settings: { ...many, Broker__Tenants: listed },
+      frontEnds: [shop, { ...desk, tenants: [litware] }, app],
+    })
+  })
+  afterAll(() => stack.close())
+  afterEach(() => stack.identityProvider.changeTokenResponse())
+
+  const sessionOf = async (person: Person, page = shopPage) => (await person.script(page, '/session')).json
+
+  it('sign in by one registration, each person as one of their own tenant', async () => {
+    const [first, second] = [stack.person(), stack.person()]
+    expect((await first.signIn(query, ada)).location).toBe(returnUrl)
+    expect((await second.signIn(query, otto)).location).toBe(returnUrl)
+
+    const [atContoso, atLitware] = [await sessionOf(first), await sessionOf(second)]
+    expect(atContoso).toMatchObject({ tenant_id: contoso, username: ada })
+    expect(atLitware).toMatchObject({ tenant_id: litware, username: otto })
+    expect(atContoso.subject).not.toBe(atLitware.subject)
+  })
+
+  it('renew access tokens at the same authority, with the one assertion', async () => {
+    const person = stack.person()
+    await person.signIn(query, otto)
+    stack.identityProvider.resetRequests()
+
+    const answer = await person.sessionToken(shopPage, { api: 'orders', scope: 'api://demo/orders.write' })
+
+    expect(answer.status).toBe(200)
+    const [request] = stack.identityProvider.requests
+    expect(request).toMatchObject({ path: '/organizations/oauth2/v2.0/token', grantType: 'refresh_token', status: 200 })
+  })
+
+  it('cost one request to the provider and two to the store, as one tenant does', async () => {
+    await stack.person().signIn(query, otto)
+    stack.identityProvider.resetRequests()
+    stack.store.resetRequests()
+    stack.vault.resetRequests()
+
+    await stack.person().signIn(query, ada)
+
+    expect(stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token')).toHaveLength(1)
+    expect(stack.store.requests.map(({ operation, table }) => `${operation} ${table}`)).toEqual([
+      'insert states',
+      'insert sessions',
+    ])
+    expect(stack.vault.requests).toEqual([])
+  })
+
+  it('exclude every other organization: a page says so, and links to another account', async () => {
+    const person = stack.person()
+    const refused = await person.signIn(query, rosalind)
+
+    expect([refused.status, codeOf(refused)]).toEqual([403, 'tenant_not_allowed'])
+    expect(refused.text).toContain('Your organization has no access to this application.')
+    const [[label, href]] = urlsOf(refused) as [[string, string]]
+    expect(label).toBe('Sign in with another account')
+    expect(Object.fromEntries(new URL(href).searchParams)).toEqual({ ...query, prompt: 'select_account' })
+    expect((await person.script(shopPage, '/session')).status).toBe(401)
+
+    // The link works: the same browser, another account.
+    const begun = await person.open(href)
+    expect((await person.callback(await person.atProvider(begun.location!, otto))).location).toBe(returnUrl)
+  })
+
+  it('exclude guests, and the page names the organization of the account', async () => {
+    const refused = await stack.person().signIn(query, 'margaret@partner.example')
+
+    expect([refused.status, codeOf(refused)]).toEqual([403, 'guest_not_allowed'])
+    expect(refused.text).toContain('This account belongs to partner.example.')
+  })
+
+  it('may be fewer at one front end, whose page names the right organization', async () => {
+    const forDesk = { frontend: 'desk' }
+    const refused = await stack.person().signIn(forDesk, ada)
+
+    expect([refused.status, codeOf(refused)]).toEqual([403, 'tenant_not_allowed'])
+    expect(refused.text).toContain('Sign in with an account of litware.example.')
+    const person = stack.person()
+    expect((await person.signIn(forDesk, otto)).status).toBe(303)
+    expect(await sessionOf(person, deskPage)).toMatchObject({ tenant_id: litware })
+  })
+
+  it('are not chosen by a hint: it leads to a tenant, and the token alone decides', async () => {
+    for (const hint of [{ domain_hint: 'litware.example' }, { login_hint: 'leo@litware.example' }]) {
+      const person = stack.person()
+      const begun = await person.begin({ ...query, ...hint })
+      expect(new URL(begun.location!).searchParams.get(Object.keys(hint)[0]!)).toBe(Object.values(hint)[0])
+      expect(new URL(begun.location!).pathname).toBe('/organizations/oauth2/v2.0/authorize')
+
+      const refused = await person.callback(await person.atProvider(begun.location!, francis))
+      expect(codeOf(refused)).toBe('tenant_not_allowed')
+    }
+  })
+
+  it('sign in at OAuth clients too; a person of another tenant is reported to the client', async () => {
+    const tokens = await signInByCode(stack.person(), stack.url)
+    expect((await refresh(stack.url, tokens.refreshToken)).status).toBe(200)
+
+    const answer = await stack.person().signIn(authorizationRequest(newPkce()), rosalind)
+    expect(new URL(answer.location!).searchParams.get('error')).toBe('access_denied')
+  })
+
+  describe('meet a token', () => {
+    type Claims = Readonly<Record<string, unknown>>
+    /** The next ID token has these claims instead, signed by the provider's own key. */
+    const nextIdToken = (change: (claims: Claims) => Claims) =>
+      stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => {
+        const claims = JSON.parse(Buffer.from(String(answer.id_token).split('.')[1]!, 'base64url').toString()) as Claims
+        return { ...answer, id_token: await signIdToken(change(claims)) }
+      })
+    const origin = () => new URL(stack.identityProvider.issuer).origin
+
+    it.each<[string, (claims: Claims) => Claims]>([
+      ['of another tenant in `tid` than in its issuer', (claims) => ({ ...claims, tid: litware })],
+      [
+        'of another tenant in its issuer than in `tid`',
+        (claims) => ({ ...claims, iss: `${origin()}/${litware}/v2.0` }),
+      ],
+      ['whose issuer is the template', (claims) => ({ ...claims, iss: `${origin()}/{tenantid}/v2.0` })],
+      ['whose issuer is the authority', (claims) => ({ ...claims, iss: `${origin()}/organizations/v2.0` })],
+      ['without a tenant', (claims) => ({ ...claims, tid: undefined })],
+    ])('%s: refused at the sign-in', async (_, change) => {
+      nextIdToken(change)
+      expect(codeOf(await stack.person().signIn(query, ada))).toBe('id_token_refused')
+
+      nextIdToken((claims) => claims)
+      expect(codeOf(await stack.person().signIn(query, ada))).toBe('none')
+    })
+
+    it.each<[string, (claims: Claims) => Claims]>([
+      ['another tenant', (claims) => ({ ...claims, tid: litware, iss: `${origin()}/${litware}/v2.0` })],
+      ['a tenant that is not allowed', (claims) => ({ ...claims, tid: fabrikam, iss: `${origin()}/${fabrikam}/v2.0` })],
+      ['no tenant that fits its issuer', (claims) => ({ ...claims, tid: litware })],
+    ])('of %s at a renewal: its access token is not handed out', async (_, change) => {
+      const person = stack.person()
+      await person.signIn(query, ada)
+      const renew = () => person.sessionToken(shopPage, { api: 'orders', scope: 'api://demo/orders.write' })
+
+      nextIdToken(change)
+      expect(await renew()).toMatchObject({ status: 502, json: { code: 'id_token_refused' } })
+
+      nextIdToken((claims) => claims)
+      const other = stack.person()
+      await other.signIn(query, ada)
+      expect((await other.sessionToken(shopPage, { api: 'orders', scope: 'api://demo/orders.write' })).status).toBe(200)
+    })
+
+    it('for logout: of an allowed tenant it ends the session of that person, of another tenant it is refused', async () => {
+      let sub = ''
+      let signIdToken: ((payload: Claims) => Promise<string>) | undefined
+      const signedIn = async () => {
+        const person = stack.person()
+        stack.identityProvider.changeTokenResponse((change) => {
+          const claims = JSON.parse(
+            Buffer.from(String(change.answer.id_token).split('.')[1]!, 'base64url').toString(),
+          ) as Claims
+          sub = claims.sub as string
+          signIdToken = change.signIdToken
+          return change.answer
+        })
+        await person.signIn(query, otto)
+        return person
+      }
+      const person = await signedIn()
+      const now = Math.floor(Date.now() / 1000)
+      const logout = async (tenant: string, more: Claims = {}) => {
+        const token = await signIdToken!({
+          iss: `${origin()}/${tenant}/v2.0`,
+          aud: localDefaults.AzureAd__ClientId,
+          iat: now,
+          exp: now + 60,
+          jti: `${tenant} ${Math.random()}`,
+          sub,
+          events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
+          ...more,
+        })
+        return person.call('/logout/backchannel', {
+          method: 'POST',
+          headers: { 'content-type': 'application/x-www-form-urlencoded' },
+          body: new URLSearchParams({ logout_token: token }).toString(),
+        })
+      }
+
+      // The same `sub` of another issuer is another person.
+      expect((await logout(fabrikam)).status).toBe(400)
+      expect((await logout(contoso)).status).toBe(200)
+      expect((await logout(litware, { tid: contoso })).status).toBe(400)
+      expect((await logout(litware, { iss: `${origin()}/{tenantid}/v2.0` })).status).toBe(400)
+      expect((await person.script(shopPage, '/session')).status).toBe(200)
+
+      expect((await logout(litware)).status).toBe(200)
+      expect((await person.script(shopPage, '/session')).status).toBe(401)
+    })
+  })
+
+  it('end their sessions where the settings no longer list their tenant', async () => {
+    const person = stack.person()
+    await person.signIn(query, otto)
+    const without = await stack.startInstance({
+      Broker__Tenants: contoso,
+      Broker__FrontEnds: JSON.stringify([shop]),
+    })
+
+    expect((await person.script(shopPage, '/session')).status).toBe(200)
+    const over = await person.script(shopPage, '/session', { at: without.url })
+    expect(over).toMatchObject({ status: 401, json: { code: 'signed_out' } })
+    // It is over at every instance: its row is gone.
+    expect((await person.script(shopPage, '/session')).status).toBe(401)
+  })
+})
+
+describe('tenants that sign up', () => {
+  let stack: Stack
+  let invited: HostProcess
+  beforeAll(async () => {
+    stack = await startStack({
+      settings: { ...many, Broker__Tenants: 'signed-up' },
+      frontEnds: [shop, forLitware, app],
+    })
+    invited = await stack.startInstance({
+      Broker__Invitations: 'fabrikam.example',
+      Broker__SignUpRole: 'Broker.SignUp',
+    })
+    // Its own start reads the store; the counts below are of the first instance.
+    await stack.person().signIn(query, otto, { at: invited.url })
+  })
+  afterAll(() => stack.close())
+
+  const operate = async (action: string, body: object = {}, broker = stack.brokers[0]!) => {
+    const response = await fetch(`${broker.url}/operator/tenants/${action}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-functions-key': broker.functionKey },
+      body: JSON.stringify(body),
+    })
+    return { status: response.status, json: (await response.json()) as Record<string, unknown> }
+  }
+  const removeAll = async () => {
+    for (const tenant of [fabrikam, litware, contoso]) await operate('remove', { tenant })
+  }
+  afterEach(removeAll)
+
+  /** An administrator consents. @returns the answer that the provider sends the browser with */
+  const consent = async (person: Person, username: string, { frontend = 'shop', at = stack.url } = {}) => {
+    const begun = await person.open(`/signup?frontend=${frontend}`, { at })
+    expect([begun.status, codeOf(begun)]).toEqual([303, 'none'])
+    const { fields } = await person.atProvider(begun.location!, username)
+    return new URLSearchParams(fields)
+  }
+  const goOn = async (person: Person, answer: URLSearchParams, username: string, at = stack.url) => {
+    const consented = await person.open(`/signup/consented?${answer.toString()}`, { at })
+    if (consented.location === null) return consented
+    return person.callback(await person.atProvider(consented.location, username), { at })
+  }
+  const signUp = async (username: string, options: { frontend?: string; at?: string } = {}) => {
+    const person = stack.person()
+    return { person, done: await goOn(person, await consent(person, username, options), username, options.at) }
+  }
+  const tenants = async () =>
+    ((await operate('list')).json.tenants as { tenant: string; state: string }[]).map(({ tenant }) => tenant)
+
+  it('are admitted by their administrator, who is signed in at once; then their people sign in', async () => {
+    expect(codeOf(await stack.person().signIn(query, francis))).toBe('tenant_not_allowed')
+
+    const { person, done } = await signUp(rosalind)
+
+    expect(done.location).toBe('http://localhost:3000/')
+    expect((await person.script(shopPage, '/session')).json).toMatchObject({ tenant_id: fabrikam, username: rosalind })
+    expect((await operate('list')).json.tenants).toEqual([
+      expect.objectContaining({
+        tenant: fabrikam,
+        state: 'active',
+        signed_up_by: 'bbbbbbbb-0001-4000-8000-000000000001',
+        domain: 'fabrikam.example',
+      }),
+    ])
+    // An instance that knows the tenant as unknown learns of it within a minute; another one at once.
+    expect(codeOf(await stack.person().signIn(query, otto))).toBe('tenant_not_allowed')
+    expect((await stack.person().signIn(query, francis)).location).toBe(returnUrl)
+  })
+
+  it('give their consent to the scopes of the front end', async () => {
+    await signUp(lise)
+
+    expect(stack.identityProvider.consents.at(-1)).toEqual({
+      tenantId: litware,
+      scopes: ['openid', 'profile', 'offline_access', 'api://demo/orders.read', 'api://demo/orders.write'],
+    })
+  })
+
+  it('sign up once: a second administrator, or the same one again, changes nothing', async () => {
+    await signUp(rosalind)
+    const before = (await operate('list')).json
+    stack.identityProvider.changePerson(francis, { claims: { wids: ['9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3'] } })
+
+    const person = stack.person()
+    const answer = new URLSearchParams({
+      ...Object.fromEntries(await consent(person, rosalind)),
+    })
+    expect((await goOn(person, answer, francis)).location).toBe('http://localhost:3000/')
+
+    expect((await operate('list')).json).toEqual(before)
+    stack.identityProvider.changePerson(francis, { claims: { wids: ['729827e3-9c14-49f7-bb1b-9608f156bbb8'] } })
+  })
+
+  it('may sign up for an OAuth client: the administrator comes to its page, without a session', async () => {
+    const { done } = await signUp(lise, { frontend: 'app' })
+
+    expect(done.location).toBe('http://127.0.0.1:5173/')
+    expect(done.cookies.filter((cookie) => cookie.startsWith('__Host-session'))).toEqual([])
+    expect(await tenants()).toEqual([litware])
+  })
+
+  it('need no request to the store at a sign-in beside its own two', async () => {
+    await signUp(rosalind)
+    await stack.person().signIn(query, francis)
+    stack.store.resetRequests()
+    stack.vault.resetRequests()
+
+    await stack.person().signIn(query, francis)
+
+    expect(stack.store.requests.map(({ operation, table }) => `${operation} ${table}`)).toEqual([
+      'insert states',
+      'insert sessions',
+    ])
+    expect(stack.vault.requests).toEqual([])
+  })
+
+  describe('are not admitted', () => {
+    afterEach(async () => {
+      expect(await tenants()).toEqual([])
+    })
+
+    it('by a person who is no administrator, although an administrator consented', async () => {
+      for (const member of [francis, otto]) {
+        const person = stack.person()
+        const answer = await consent(person, rosalind)
+        answer.set('tenant', member === francis ? fabrikam : litware)
+        const refused = await goOn(person, answer, member)
+
+        expect([refused.status, codeOf(refused)]).toEqual([403, 'sign_up_not_permitted'])
+        expect(urlsOf(refused)).toEqual([
+          ['Sign up again', `${stack.url}/signup?frontend=shop`],
+          ['Back to the application', 'http://localhost:3000/'],
+        ])
+        expect((await person.script(shopPage, '/session')).status).toBe(401)
+      }
+    })
+
+    it('by the consent of another tenant: the answer is not authenticated, and the token decides', async () => {
+      const person = stack.person()
+      const answer = await consent(person, rosalind)
+      answer.set('tenant', litware)
+
+      expect(codeOf(await goOn(person, answer, rosalind))).toBe('sign_up_mismatch')
+    })
+
+    it('by a guest with the role of an administrator', async () => {
+      const person = stack.person()
+      const answer = await consent(person, lise)
+
+      expect(codeOf(await goOn(person, answer, visitor))).toBe('guest_not_allowed')
+    })
+
+    it('without the consent: cancelled, denied beside `admin_consent=True`, or not named', async () => {
+      const person = stack.person()
+      const begun = await person.open('/signup?frontend=shop')
+      const { fields } = await person.atProvider(begun.location!, rosalind, { cancelAt: 'consent' })
+      expect(fields.admin_consent).toBe('True')
+      const refused = await person.open(`/signup/consented?${new URLSearchParams(fields).toString()}`)
+      expect([refused.status, codeOf(refused)]).toEqual([403, 'consent_refused'])
+
+      for (const change of [{ admin_consent: 'False' }, { admin_consent: undefined }]) {
+        const again = stack.person()
+        const answer = await consent(again, rosalind)
+        for (const [name, value] of Object.entries(change)) {
+          if (value === undefined) answer.delete(name)
+          else answer.set(name, value)
+        }
+        expect(codeOf(await again.open(`/signup/consented?${answer.toString()}`))).toBe('consent_refused')
+      }
+    })
+
+    it('by an answer of another browser, a made-up one, or one that came before', async () => {
+      const [person, other] = [stack.person(), stack.person()]
+      const answer = await consent(person, rosalind)
+      const path = `/signup/consented?${answer.toString()}`
+
+      expect(codeOf(await other.open(path))).toBe('sign_in_unknown')
+      expect(codeOf(await person.open('/signup/consented?admin_consent=True&state=x.shop'))).toBe('sign_in_unknown')
+      expect(codeOf(await person.open(`${path}&tenant=${litware}`))).toBe('answer_invalid')
+
+      const again = await consent(person, rosalind)
+      expect((await person.open(`/signup/consented?${again.toString()}`)).status).toBe(303)
+      expect(codeOf(await person.open(`/signup/consented?${again.toString()}`))).toBe('sign_in_unknown')
+    })
+
+    it('by a usual sign-in of an administrator, or by the answer of a sign-in in a sign-up', async () => {
+      const person = stack.person()
+      expect(codeOf(await person.signIn(query, rosalind))).toBe('tenant_not_allowed')
+
+      const begun = await person.begin(query)
+      const state = new URL(begun.location!).searchParams.get('state')!
+      const forged = new URLSearchParams({ admin_consent: 'True', tenant: fabrikam, state })
+      expect(codeOf(await person.open(`/signup/consented?${forged.toString()}`))).toBe('sign_in_unknown')
+    })
+
+    it('where they are not invited; the invited one is, by its domain', async () => {
+      const at = invited.url
+      expect(codeOf((await signUp(lise, { at })).done)).toBe('sign_up_not_invited')
+      expect((await signUp(rosalind, { at })).done.location).toBe('http://localhost:3000/')
+      await removeAll()
+    })
+  })
+
+  it('may be signed up by a person with the app role of the settings', async () => {
+    const at = invited.url
+    stack.identityProvider.changePerson(francis, { claims: { roles: ['Broker.SignUp'], upn: francis } })
+    const person = stack.person()
+    const answer = await consent(person, rosalind, { at })
+
+    expect((await goOn(person, answer, francis, at)).location).toBe('http://localhost:3000/')
+    stack.identityProvider.changePerson(francis, { claims: {} })
+  })
+
+  it('are suspended and removed by an operator: sessions end at the next read, and a page says so', async () => {
+    const { person } = await signUp(rosalind)
+    const tokens = await signInByCode(stack.person(), stack.url, {}, rosalind)
+    expect((await person.script(shopPage, '/session')).status).toBe(200)
+
+    expect(await operate('suspend', { tenant: fabrikam.toUpperCase() })).toMatchObject({
+      status: 200,
+      json: { tenants: [{ tenant: fabrikam, state: 'suspended' }], effective_within: 60 },
+    })
+    expect((await person.script(shopPage, '/session')).json).toMatchObject({ code: 'signed_out' })
+    expect((await person.sessionToken(shopPage, { api: 'orders' })).json).toMatchObject({ code: 'signed_out' })
+    expect((await refresh(stack.url, tokens.refreshToken)).json).toMatchObject({ error: 'invalid_grant' })
+    const refused = await stack.person().signIn(query, francis)
+    expect(codeOf(refused)).toBe('tenant_suspended')
+    expect(refused.text).toContain('The access of your organization to this application is suspended.')
+    // A sign-up does not resume it.
+    expect(codeOf((await signUp(rosalind)).done)).toBe('tenant_suspended')
+
+    expect((await operate('resume', { tenant: fabrikam })).status).toBe(200)
+    expect((await stack.person().signIn(query, francis)).location).toBe(returnUrl)
+    expect((await operate('remove', { tenant: fabrikam })).json).toEqual({ tenants: [], effective_within: 60 })
+    expect(codeOf(await stack.person().signIn(query, francis))).toBe('tenant_not_allowed')
+  })
+
+  it('are added by an operator, who alone may do so', async () => {
+    expect((await operate('add', { tenant: litware, domain: 'litware.example' })).status).toBe(200)
+    expect((await stack.person().signIn({ frontend: 'desk' }, otto)).status).toBe(303)
+
+    for (const [action, body, status] of [
+      ['add', { tenant: 'common' }, 400],
+      ['add', { tenant: litware, domain: '<b>' }, 400],
+      ['add', {}, 400],
+      ['suspend', { tenant: fabrikam }, 404],
+      ['remove', { tenant: fabrikam }, 404],
+      ['destroy', { tenant: litware }, 400],
+    ] as const) {
+      expect((await operate(action, body)).status, `${action} ${JSON.stringify(body)}`).toBe(status)
+    }
+    for (const key of ['', 'wrong']) {
+      const response = await fetch(`${stack.url}/operator/tenants/list`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-functions-key': key },
+        body: '{}',
+      })
+      expect(response.status).toBe(401)
+    }
+  })
+
+  it('accept the sign-up route’s own parameters only, and registered addresses', async () => {
+    const person = stack.person()
+    const open = (path: string) => person.open(path)
+
+    expect(codeOf(await open('/signup?frontend=nobody'))).toBe('front_end_unknown')
+    expect(codeOf(await open('/signup?frontend=shop&return_url=https://evil.example/'))).toBe(
+      'return_url_not_registered',
+    )
+    expect(codeOf(await open('/signup?frontend=shop&tenant=contoso'))).toBe('parameter_invalid')
+    expect(codeOf(await open('/signup?frontend=shop&frontend=shop'))).toBe('parameter_repeated')
+    const begun = await open('/signup?frontend=shop&login_hint=a%40b&domain_hint=fabrikam.example')
+    const url = new URL(begun.location!)
+    expect(url.pathname).toBe('/organizations/v2.0/adminconsent')
+    expect(Object.fromEntries(url.searchParams)).toMatchObject({ login_hint: 'a@b', domain_hint: 'fabrikam.example' })
+    expect((await person.call('/signup?frontend=shop', { method: 'POST' })).status).toBe(405)
+  })
+})
+
+it('offers no sign-up where one tenant signs in', async () => {
+  const stack = await startStack()
+  const person = stack.person()
+
+  for (const path of ['/signup?frontend=shop', '/signup/consented?admin_consent=True&state=x.shop']) {
+    const refused = await person.open(path)
+    expect([refused.status, codeOf(refused)]).toEqual([404, 'sign_up_closed'])
+  }
+  expect((await person.signIn(query)).location).toBe(returnUrl)
+  await stack.close()
+})

@@ -1,0 +1,93 @@
+/**
+ * Requests of an operator's command to the broker: finds the broker and its function key, and sends JSON to an operator's
+ * route. The key never comes from an argument, which other processes of the machine can read.
+ */
+import { LocalError } from '../../local/http-server.ts'
+import { createExchange, ExchangeError, readObject } from '../../shared/http/exchange.ts'
+import type { ProxyPolicy } from '../../shared/outbound/proxy.ts'
+import { checkBaseUrl } from '../../shared/settings/addresses.ts'
+
+export interface FoundBroker {
+  readonly url: string
+  readonly key: string
+}
+
+export interface CommandParts {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** local.settings.json; undefined where there is none */
+  readonly settingsFile: () => Promise<Readonly<Record<string, string>> | undefined>
+  /** The selected environment of azd; it fails without azd. */
+  readonly azdValues: () => Promise<Readonly<Record<string, string | undefined>>>
+  readonly readKey: (app: { readonly functionApp: string; readonly resourceGroup: string }) => Promise<string>
+  readonly proxies: ProxyPolicy
+  readonly print: (line: string) => void
+}
+/** @throws {LocalError} where broker or key are not known */
+export async function findBroker(
+  named: string | undefined,
+  { environment, settingsFile, azdValues, readKey }: CommandParts,
+  command: string,
+): Promise<FoundBroker> {
+  const usedWrongly = (problem: string) => wrongUse(problem, command)
+  const own = named ?? environment.Broker__BaseUrl ?? (await settingsFile())?.Broker__BaseUrl
+  const givenKey = environment.BROKER_FUNCTION_KEY
+  const azd = own !== undefined && givenKey ? {} : await azdValues().catch(() => ({}))
+  const url = own ?? azd.BROKER_BASE_URL
+  if (url === undefined) {
+    throw usedWrongly('No broker is named: write --url, set Broker__BaseUrl, or select an azd environment')
+  }
+  // The key is never sent in clear.
+  const refusal = checkBaseUrl(url)
+  if (refusal) throw usedWrongly(`The broker's URL ${refusal.problem}. ${refusal.fix}`)
+  const address = new URL(url).href.replace(/\/$/, '')
+  if (givenKey) return { url: address, key: givenKey }
+
+  const { BROKER_FUNCTION_APP_NAME: functionApp, AZURE_RESOURCE_GROUP: resourceGroup } = azd
+  // The key of one broker is not sent to another one.
+  if (functionApp === undefined || resourceGroup === undefined || azd.BROKER_BASE_URL !== url) {
+    throw usedWrongly('No function key is known: set BROKER_FUNCTION_KEY. npm start prints the key of a laptop')
+  }
+  const key = await readKey({ functionApp, resourceGroup }).catch((cause: unknown) => {
+    throw new LocalError(
+      `az could not read the function key: sign in with az login, or set BROKER_FUNCTION_KEY. ${String(cause)}`,
+    )
+  })
+  return { url: address, key }
+}
+/**
+ * @param path of the route @param doubt for the message of a failure: the change that may have happened
+ * @throws {LocalError} for a refusal of the host or of the broker
+ */
+export async function postAsOperator(
+  { url: base, key }: FoundBroker,
+  path: string,
+  body: object,
+  { proxies, doubt }: { readonly proxies: ProxyPolicy; readonly doubt: string },
+): Promise<Readonly<Record<string, unknown>>> {
+  const exchange = createExchange({ maxBytes: 16 * 1024 * 1024, proxies })
+  const url = new URL(`${base}${path}`)
+  // The broker reads for twenty seconds, and a page of the store may be slow.
+  const until = performance.now() + 60_000
+  const headers = { 'content-type': 'application/json', 'x-functions-key': key }
+  const sent = { method: 'POST', path: url.pathname, headers, body: JSON.stringify(body) }
+  const response = await exchange(url, sent, until).catch((error: unknown) => {
+    if (error instanceof ExchangeError) throw new LocalError(`${url.origin} does not answer: ${error.reason}`)
+    throw error
+  })
+  const { status } = response
+  if (status === 401) throw new LocalError('The broker refused the function key (BROKER_FUNCTION_KEY).')
+  if (status === 404) throw new LocalError(`${url.href} has no such route: update the broker, or correct the URL.`)
+  const json = readObject(response)
+  if (status === 200 && typeof json !== 'string') return json
+  const { detail, parameter, problem } = (typeof json === 'string' ? {} : json) as Record<string, unknown>
+  const texts = [parameter, problem, detail].filter((text) => typeof text === 'string')
+  const reference = response.headers['broker-reference']
+  throw new LocalError(
+    `The broker answered ${status}${texts.length > 0 ? `: ${texts.join(' ')}` : ''}${typeof reference === 'string' ? ` (reference ${reference})` : ''}. ${doubt}`,
+  )
+}
+
+/** @param command the npm script */
+export function wrongUse(problem: string, command: string): LocalError {
+  return new LocalError(`${problem}. For usage, run: npm run ${command} -- --help`, 2)
+}
