@@ -8,6 +8,8 @@ import type { Configuration } from './configuration.schema.ts'
 import type { Cloud } from './cloud.ts'
 import { isPipeline } from './context.ts'
 import type { HookContext } from './context.ts'
+import { completeFederation, printFederation } from './federated-credential.ts'
+import type { TrustedIdentity } from './federated-credential.ts'
 import type { Names } from './names.ts'
 import type { Report } from './report.ts'
 import { HookStop } from './stop.ts'
@@ -147,6 +149,8 @@ export interface WantedRegistration {
   readonly certificate: Uint8Array | undefined
   /** Full scopes of all front ends. */
   readonly scopes: readonly string[]
+  /** The managed identity of the second credential; undefined where the file names none. */
+  readonly trustedIdentity: TrustedIdentity | undefined
 }
 
 interface KeyCredential {
@@ -220,6 +224,7 @@ export async function completeRegistration(context: HookContext, wanted: WantedR
     }
     report.row('App registration', `completed: ${Object.keys(changes).join(', ')}`)
   }
+  await completeFederation(context, { objectId: application.id, clientId }, wanted.trustedIdentity)
   await ensureServicePrincipal(cloud, clientId, report)
   if (access.length > 0) await reportConsent(cloud, clientId, wanted.scopes, report)
 }
@@ -403,6 +408,7 @@ async function printCommands(
   report.todo(
     `The PATCH replaces the lists of the registration: first add to ${relative} the redirect URIs and claims that are to stay.`,
   )
+  if (wanted.trustedIdentity) printFederation({ report }, clientId, wanted.trustedIdentity)
   report.todo(`az ad sp create --id ${clientId}`)
   report.todo(`az ad app permission admin-consent --id ${clientId}`)
 }

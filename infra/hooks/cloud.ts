@@ -1,6 +1,8 @@
 /** Requests to Azure Resource Manager and Microsoft Graph with the sign-in of the person or pipeline that deploys. */
 import type { TokenCredential } from '@azure/identity'
 import { isLoopbackHost } from '../../shared/settings/addresses.ts'
+import { clouds, publicCloud } from '../../shared/settings/clouds.ts'
+import type { Cloud as AzureCloud } from '../../shared/settings/clouds.ts'
 import { BrokerError } from '../../shared/errors/errors.ts'
 import { createExchange } from '../../shared/http/exchange.ts'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
@@ -38,10 +40,27 @@ export interface Endpoints {
   readonly graph: string
 }
 
-const clouds: Readonly<Record<string, Endpoints>> = {
-  AzureCloud: { arm: 'https://management.azure.com', graph: 'https://graph.microsoft.com' },
-  AzureUSGovernment: { arm: 'https://management.usgovcloudapi.net', graph: 'https://graph.microsoft.us' },
-  AzureChinaCloud: { arm: 'https://management.chinacloudapi.cn', graph: 'https://microsoftgraph.chinacloudapi.cn' },
+/**
+ * Resource Manager by the names of az and Bicep; everything else about a cloud is in shared/settings/clouds.ts. Of the
+ * clouds there, Singapore's is missing: neither its name nor its Resource Manager is published.
+ */
+const managers: Readonly<Record<string, { readonly arm: string; readonly loginHost: string }>> = {
+  AzureCloud: { arm: 'https://management.azure.com', loginHost: publicCloud.loginHost },
+  AzureUSGovernment: { arm: 'https://management.usgovcloudapi.net', loginHost: 'login.microsoftonline.us' },
+  AzureChinaCloud: { arm: 'https://management.chinacloudapi.cn', loginHost: 'login.partner.microsoftonline.cn' },
+  AzureBleuCloud: { arm: 'https://management.sovcloud-api.fr', loginHost: 'login.sovcloud-identity.fr' },
+  AzureGermanyCloud: { arm: 'https://management.sovcloud-api.de', loginHost: 'login.sovcloud-identity.de' },
+}
+
+/** @param name of az and Bicep; the public cloud where it is left out or unknown */
+export function findAzureCloud(name: string | undefined): AzureCloud {
+  const { loginHost } = managers[name ?? 'AzureCloud'] ?? { loginHost: publicCloud.loginHost }
+  return clouds.find((cloud) => cloud.loginHost === loginHost) ?? publicCloud
+}
+
+function knownEndpointsOf(name: string): Endpoints | undefined {
+  const manager = managers[name]
+  return manager && { arm: manager.arm, graph: `https://${findAzureCloud(name).graphHosts[0]}` }
 }
 
 /** The documentation names ten minutes as the maximum for role assignments; some take longer. */
@@ -59,8 +78,8 @@ export function patienceOf(environment: Readonly<Record<string, string | undefin
 /** The endpoints of a known cloud, or loopback for tests. No other host can be configured. */
 export function endpointsOf(environment: Readonly<Record<string, string | undefined>>): Endpoints {
   const name = environment['BROKER_CLOUD'] ?? 'AzureCloud'
-  const cloud = clouds[name]
-  if (!cloud) throw new HookStop(`BROKER_CLOUD is none of ${Object.keys(clouds).join(', ')}.`)
+  const cloud = knownEndpointsOf(name)
+  if (!cloud) throw new HookStop(`BROKER_CLOUD is none of ${Object.keys(managers).join(', ')}.`)
   const local = (variable: string, address: string) => {
     const value = environment[variable]
     if (value === undefined) return address
@@ -80,7 +99,7 @@ export function createCloud(
   { credential, clock }: CloudOptions,
 ): Cloud {
   const endpoints = endpointsOf(environment)
-  const audiences = clouds[environment['BROKER_CLOUD'] ?? 'AzureCloud'] ?? endpoints
+  const audiences = knownEndpointsOf(environment['BROKER_CLOUD'] ?? 'AzureCloud') ?? endpoints
   const patience = patienceOf(environment)
   // The proxies of the person's shell, not of the azd environment.
   const exchange = createExchange({ maxBytes, proxies: proxyPolicyOf(process.env) })

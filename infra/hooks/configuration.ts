@@ -2,7 +2,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import * as z from 'zod/mini'
-import { clouds, publicCloud } from '../../shared/settings/clouds.ts'
 import { allDeclarations, declarations } from '../../shared/settings/declarations.ts'
 import { areProblems, parseFrontEnds } from '../../shared/settings/front-ends.schema.ts'
 import { findNearestName } from '../../shared/settings/nearest-name.ts'
@@ -11,6 +10,7 @@ import { findSecret } from '../../shared/settings/secrets.ts'
 import { parseSettings, SettingsError } from '../../shared/settings/settings.ts'
 import type { SettingProblem } from '../../shared/settings/settings-error.ts'
 import type { AzdEnvironment } from './azd.ts'
+import { findAzureCloud } from './cloud.ts'
 import { configurationSchema } from './configuration.schema.ts'
 import type { Configuration } from './configuration.schema.ts'
 import { isProduction } from './names.ts'
@@ -176,16 +176,11 @@ function checkSettings(configuration: Configuration, cloudName: string | undefin
   }
 }
 
-/** By the names of az and Bicep: the names in shared/settings/clouds.ts. */
-const cloudNames: Readonly<Record<string, string>> = {
-  AzureUSGovernment: 'Azure Government',
-  AzureChinaCloud: 'Azure operated by 21Vianet',
-}
 const anyGuid = '00000001-0000-4000-8000-000000000000'
 
 /** The app settings as the template composes them; ids and names that Azure assigns later have placeholders. */
 function composeSettings(configuration: Configuration, cloudName: string | undefined): Record<string, string> {
-  const cloud = clouds.find(({ name }) => name === cloudNames[cloudName ?? '']) ?? publicCloud
+  const cloud = findAzureCloud(cloudName)
   const settings = settingsOf(configuration)
   const isEntra = settings[declarations.authority.name] === undefined
   return {

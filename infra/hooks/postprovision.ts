@@ -7,7 +7,7 @@ import {
   defaultPolicy,
 } from '../../tools/certificate/create.ts'
 import type { CreateResult } from '../../tools/certificate/create.ts'
-import { checkVaultUrl } from '../../shared/settings/addresses.ts'
+import { checkVaultUrl, hostsOf } from '../../shared/settings/addresses.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
 import { completeRegistration, isByHand, isOtherProvider } from './app-registration.ts'
 import { patienceOf } from './cloud.ts'
@@ -17,6 +17,7 @@ import { subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import { isDevelopment, namesOf } from './names.ts'
 import type { Names } from './names.ts'
+import { trustedIdentityOf } from './federated-credential.ts'
 import { readParameters } from './parameters.ts'
 import { HookStop, stopFor } from './stop.ts'
 
@@ -29,8 +30,10 @@ export async function postprovision(context: HookContext): Promise<void> {
   const names = namesOf(environment, configuration)
   const { clientId, applicationObjectId, deploymentPass } = readParameters(environment)
   const vaultUrl = output(context, 'BROKER_VAULT_URL')
-  const baseUrl = new URL(output(context, 'BROKER_BASE_URL')).origin
-  const refusal = checkVaultUrl(vaultUrl)
+  // With its path, where it has one, as the broker makes its redirect URI.
+  const baseUrl = new URL(output(context, 'BROKER_BASE_URL')).href.replace(/\/$/, '')
+  const addedHosts = settingsOf(configuration)[declarations.additionalHosts.name]
+  const refusal = checkVaultUrl(vaultUrl, new Set(addedHosts === undefined ? [] : hostsOf(addedHosts)))
   if (refusal) throw new HookStop(`BROKER_VAULT_URL ${refusal.problem}. ${refusal.fix}`)
   if (clientId === undefined) throw new HookStop('BROKER_PARAMETERS is missing. Run: azd provision')
 
@@ -52,6 +55,7 @@ export async function postprovision(context: HookContext): Promise<void> {
       localCallback: isDevelopment(environment.get('AZURE_ENV_NAME') ?? ''),
       idTokens: settingsOf(configuration)[declarations.responseType.name] === 'code id_token',
       certificate: newest.der,
+      trustedIdentity: trustedIdentityOf(configuration, environment),
       scopes: (configuration.frontEnds ?? []).flatMap(({ apis = [] }) => apis.flatMap(({ scopes }) => scopes)),
     })
   }

@@ -153,6 +153,8 @@ describe('the configuration of an environment', () => {
 
     expect(parseConfiguration(text, 'f.json', 'dev', 'AzureUSGovernment').problems).toEqual([])
     expect(parseConfiguration(text, 'f.json', 'dev').problems).toMatchObject([{ setting: 'settings.Broker__GraphUrl' }])
+    const german = JSON.stringify({ settings: { Broker__GraphUrl: 'https://graph.svc.sovcloud.de' } })
+    expect(parseConfiguration(german, 'f.json', 'dev', 'AzureGermanyCloud').problems).toEqual([])
   })
 
   it('accepts no developers in production', () => {
@@ -295,5 +297,9 @@ describe('the endpoints of the hooks', () => {
     expect(() => endpointsOf({ BROKER_CLOUD: 'Mine' })).toThrow(/BROKER_CLOUD/)
     expect(endpointsOf({ BROKER_LOCAL_GRAPH: 'https://localhost:7174/x' }).graph).toBe('https://localhost:7174')
     expect(endpointsOf({ BROKER_CLOUD: 'AzureUSGovernment' }).graph).toBe('https://graph.microsoft.us')
+    expect(endpointsOf({ BROKER_CLOUD: 'AzureBleuCloud' })).toEqual({
+      arm: 'https://management.sovcloud-api.fr',
+      graph: 'https://graph.svc.sovcloud.fr',
+    })
   })
 })

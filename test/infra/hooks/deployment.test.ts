@@ -357,6 +357,72 @@ describe('a deployment', () => {
     expect(properties().web).toMatchObject({ implicitGrantSettings: { enableIdTokenIssuance: true } })
   })
 
+  it('lets the registration trust the identity of the broker where the file names it as the second credential', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    const trusted = () => azure.graph.applications.federatedCredentialsOf(azure.graph.applications.all[0]!)
+    expect(trusted()).toEqual([])
+    const second = { AzureAd__ClientCredentials__1__SourceType: 'SignedAssertionFromManagedIdentity' }
+    const foreign = { name: 'of a pipeline', issuer: 'https://ci.example', subject: 'repo', audiences: ['api://x'] }
+    azure.graph.applications.trust(azure.graph.applications.all[0]!, foreign)
+
+    await here.configure({ settings: second })
+    await here.azd('provision')
+
+    const own = {
+      name: 'broker-managed-identity',
+      issuer: `https://login.microsoftonline.com/${tenantId}/v2.0`,
+      subject: '33333333-3333-4333-8333-000000000001',
+      audiences: ['api://AzureADTokenExchange'],
+    }
+    expect(trusted()).toMatchObject([foreign, own])
+    expect([...azure.arm.state.appSettings.values()]).toMatchObject([second])
+
+    // A repetition changes nothing, and corrects what was changed.
+    const { id } = trusted()[1]!
+    expect((await here.azd('provision')).output).toContain('trusted, unchanged')
+    expect(trusted()[1]!.id).toBe(id)
+    azure.graph.applications.trust(azure.graph.applications.all[0]!, { ...own, subject: 'a stranger' })
+    await here.azd('provision')
+    expect(trusted()).toMatchObject([foreign, own])
+  })
+
+  it('names the trust that is left over where the file no longer names the second credential', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    const application = azure.graph.applications.all[0]!
+    azure.graph.applications.trust(application, {
+      name: 'broker-managed-identity',
+      issuer: 'https://login.microsoftonline.com/t/v2.0',
+      subject: 's',
+      audiences: ['api://AzureADTokenExchange'],
+    })
+
+    const { output } = await here.azd('provision')
+
+    expect(output).toContain(
+      `az ad app federated-credential delete --id ${application.appId} --federated-credential-id broker-managed-identity`,
+    )
+    expect(azure.graph.applications.federatedCredentialsOf(application)).toHaveLength(1)
+  })
+
+  it('prints the command where the identity is another one than the broker’s', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    await here.configure({
+      settings: {
+        AzureAd__ClientCredentials__1__SourceType: 'SignedAssertionFromManagedIdentity',
+        AzureAd__ClientCredentials__1__ManagedIdentityClientId: '8b1f3c7e-9d39-4a3c-b0f4-2f6f2ad0c1aa',
+      },
+    })
+
+    const { output } = await here.azd('provision')
+
+    expect(output).toContain('az ad app federated-credential create')
+    expect(output).toContain('<object id of the managed identity>')
+    expect(azure.graph.applications.federatedCredentialsOf(azure.graph.applications.all[0]!)).toEqual([])
+  })
+
   it('keeps the keys, addresses, claims and roles that others added to the registration', async () => {
     const { azure, here } = shop
     await here.azd('up')

@@ -1,0 +1,94 @@
+/**
+ * The federated identity credential of the app registration, by which a token of the managed identity is a client
+ * assertion: created where the file names the second credential, and reported where it is left over.
+ */
+import { declarations } from '../../shared/settings/declarations.ts'
+import type { AzdEnvironment } from './azd.ts'
+import { findAzureCloud } from './cloud.ts'
+import { settingsOf } from './configuration.ts'
+import type { Configuration } from './configuration.schema.ts'
+import type { HookContext } from './context.ts'
+
+/** One of the application's, by which a repetition finds its own. */
+const name = 'broker-managed-identity'
+
+export interface TrustedIdentity {
+  readonly issuer: string
+  /** Object id of the identity; undefined where the file names another identity than the broker's. */
+  readonly subject: string | undefined
+  readonly audience: string
+}
+
+/** @returns undefined where the file names no second credential */
+export function trustedIdentityOf(
+  configuration: Configuration,
+  environment: AzdEnvironment,
+): TrustedIdentity | undefined {
+  const settings = settingsOf(configuration)
+  if (settings[declarations.secondSourceType.name] === undefined) return undefined
+  const { loginHost, tokenExchangeUrl = '' } = findAzureCloud(environment.get('BROKER_CLOUD'))
+  const isOther = settings[declarations.secondManagedIdentityClientId.name] !== undefined
+  return {
+    // The tenant of the subscription, which the identity belongs to.
+    issuer: `https://${loginHost}/${environment.get('AZURE_TENANT_ID') ?? ''}/v2.0`,
+    subject: isOther ? undefined : environment.get('BROKER_IDENTITY_PRINCIPAL_ID'),
+    audience: settings[declarations.tokenExchangeUrl.name] ?? tokenExchangeUrl,
+  }
+}
+
+interface FederatedCredential {
+  readonly name?: string
+  readonly issuer?: string
+  readonly subject?: string
+  readonly audiences?: readonly string[]
+}
+
+/** @param application its object id, and the client id for commands */
+export async function completeFederation(
+  { cloud, report }: HookContext,
+  application: { readonly objectId: string; readonly clientId: string },
+  wanted: TrustedIdentity | undefined,
+): Promise<void> {
+  const path = `/applications/${application.objectId}/federatedIdentityCredentials`
+  const read = await cloud.graph(path)
+  const present = (read.status === 200 ? (read.body['value'] ?? []) : []) as readonly FederatedCredential[]
+  const own = present.find((one) => one.name === name)
+  if (!wanted) {
+    if (!own) return
+    report.row('Second credential', 'not in the file, but the app registration still trusts the identity')
+    report.todo(`az ad app federated-credential delete --id ${application.clientId} --federated-credential-id ${name}`)
+    return
+  }
+  const { issuer, subject, audience } = wanted
+  if (subject === undefined) {
+    report.row('Second credential', 'of an identity that the template does not create, see below')
+    printFederation({ report }, application.clientId, wanted)
+    return
+  }
+  if (own?.issuer === issuer && own.subject === subject && own.audiences?.join() === audience) {
+    report.row('Second credential', 'trusted, unchanged')
+    return
+  }
+  const made = await cloud.graph(`${path}(name='${name}')`, {
+    method: 'PATCH',
+    // By its alternate key: an interrupted run and its repetition create one.
+    headers: { Prefer: 'create-if-missing' },
+    body: { name, issuer, subject, audiences: [audience], description: 'Second credential of the broker' },
+    passing: [404],
+  })
+  if (made.status < 300) report.row('Second credential', own ? 'trusted, corrected' : 'trusted')
+  else {
+    report.row('Second credential', `you may not change the app registration (${made.status}), see below`)
+    printFederation({ report }, application.clientId, wanted)
+  }
+}
+
+/** The same by hand. */
+export function printFederation(
+  { report }: Pick<HookContext, 'report'>,
+  clientId: string,
+  { issuer, subject = '<object id of the managed identity>', audience }: TrustedIdentity,
+): void {
+  const parameters = JSON.stringify({ name, issuer, subject, audiences: [audience] })
+  report.todo(`az ad app federated-credential create --id ${clientId} --parameters '${parameters}'`)
+}
