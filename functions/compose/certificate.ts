@@ -144,9 +144,7 @@ export function composePublishedKeys(
     vault,
     records: () => Promise.all(all.map(recordOf)),
     algorithm: all.every((one) => one.provider.profile.assertion.algorithm === algorithm) ? algorithm : undefined,
-    certificateHeader: all.some((one) => one.provider.profile.assertion.certificateHeader === 'x5t')
-      ? 'x5t'
-      : undefined,
+    certificateHeaders: new Set(all.map((one) => one.provider.profile.assertion.certificateHeader ?? 'x5t#S256')),
     pace: certificate.pace,
     clock,
   })

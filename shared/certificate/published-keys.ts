@@ -24,8 +24,11 @@ export interface PublishedKeysOptions {
   readonly records: () => Promise<readonly CertificateRecord[]>
   /** The keys' algorithm; undefined where the provider's metadata decides it, and may change it. */
   readonly algorithm: 'PS256' | 'RS256' | undefined
-  /** Keys are named as in the header of the assertions. */
-  readonly certificateHeader?: 'x5t' | 'x5t#S256' | undefined
+  /**
+   * The names of a key in the headers of assertions; the default is `x5t#S256`. With both, each key is published under both
+   * ids: one provider may find it by one of them, and another by the other.
+   */
+  readonly certificateHeaders?: ReadonlySet<'x5t' | 'x5t#S256'>
   readonly pace: Pace
   readonly clock: Clock
 }
@@ -37,27 +40,28 @@ export function createPublishedKeys({
   vault,
   records,
   algorithm,
-  certificateHeader,
+  certificateHeaders = new Set(['x5t#S256']),
   pace,
   clock,
 }: PublishedKeysOptions): () => Promise<PublishedKeys> {
-  const made = new BoundedMap<string, PublishedKey>(32)
+  const made = new BoundedMap<string, readonly PublishedKey[]>(32)
   let failed: { readonly error: unknown; readonly at: number } | undefined
 
   /** A version's certificate never changes, so an instance reads each once, however many requests come. */
-  const keyOf = async (version: string): Promise<PublishedKey> => {
+  const keysOf = async (version: string): Promise<readonly PublishedKey[]> => {
     const known = made.get(version)
     if (known) return known
-    const key = toKey(await vault.readCertificate(version), algorithm, certificateHeader)
-    made.set(version, key)
-    return key
+    const certificate = await vault.readCertificate(version)
+    const keys = [...certificateHeaders].map((header) => toKey(certificate, algorithm, header))
+    made.set(version, keys)
+    return keys
   }
 
   const publish = singleFlight(async (): Promise<PublishedKeys> => {
     try {
       const versions = publishedVersions(await records(), clock(), pace)
       return {
-        keys: await Promise.all(versions.map(keyOf)),
+        keys: (await Promise.all(versions.map(keysOf))).flat(),
         cacheSeconds: Math.max(1, Math.floor(pace.publishedCache / 1000)),
       }
     } catch (error) {
@@ -89,7 +93,7 @@ export function publishedVersions(records: readonly CertificateRecord[], now: nu
 function toKey(
   certificate: Uint8Array,
   algorithm: string | undefined,
-  certificateHeader: PublishedKeysOptions['certificateHeader'],
+  certificateHeader: 'x5t' | 'x5t#S256',
 ): PublishedKey {
   const { n, e, kty } = new X509Certificate(certificate).publicKey.export({ format: 'jwk' })
   const thumbprint = createHash('sha256').update(certificate).digest('base64url')

@@ -311,7 +311,7 @@ export const declarations = {
     name: 'Broker__ResponseType',
     section: 'Identity provider',
     sentence:
-      'The response that the provider sends to /callback. code id_token is the hybrid flow: an ID token comes with the code, is checked before the code is redeemed, and has to match the ID token of the token endpoint. It requires form_post. docs/providers.md says when it gains something.',
+      'The response that the provider sends to /callback. code id_token is the hybrid flow: an ID token comes with the code, is checked before the code is redeemed, and has to match the ID token of the token endpoint. It requires form_post. docs/providers.md describes when to use it.',
     bounds: '`code` or `code id_token`',
     default: 'code',
     local: 'code',

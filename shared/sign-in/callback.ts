@@ -103,8 +103,8 @@ export async function checkResponse(
   const code = checkAnswer(answer, transaction, parts.provider.profile)
   if (transaction.responseType === undefined) return { code: code as string as CheckedCode, frontChannel: undefined }
   const { checkFrontChannel } = await import('./front-channel.ts')
-  const { idToken, hasAccessToken } = answer
-  const frontChannel = await checkFrontChannel({ code, idToken, hasAccessToken }, transaction, parts)
+  const { idToken, hasAccessToken, issuer } = answer
+  const frontChannel = await checkFrontChannel({ code, idToken, hasAccessToken, issuer }, transaction, parts)
   return { code: code as string as CheckedCode, frontChannel }
 }
 
@@ -123,8 +123,10 @@ export function checkAnswer(
   // RFC 9700 §4.4.2: each provider has a redirect URI of its own, so a response at another one is a mix-up attack.
   if (answer.provider !== transaction.provider) throw new BrokerError('issuer_mismatch', { detail: 'redirect URI' })
 
-  // RFC 9207 §2.4: a provider that announced `iss` and then omits it must be treated as a mix-up attack.
-  const issuerExpected = transaction.issuerInAnswers || answer.issuer !== undefined
+  // RFC 9207 §2.4: a provider that announced `iss` and then omits it must be treated as a mix-up attack. RFC 9700 §4.4.2.1:
+  // an ID token of the response names the issuer in its place, and front-channel.ts verifies it.
+  const isInIdToken = transaction.responseType !== undefined && answer.error === undefined
+  const issuerExpected = (transaction.issuerInAnswers && !isInIdToken) || answer.issuer !== undefined
   if (issuerExpected && !isIssuer(answer.issuer, transaction, profile)) throw new BrokerError('issuer_mismatch')
 
   // Checked after state and issuer: before that, the response may not come from our provider. An error wins over a code.

@@ -35,6 +35,8 @@ export interface HybridFields {
   readonly code: string
   readonly idToken: string | undefined
   readonly hasAccessToken: boolean
+  /** The parameter `iss`, where there is one. */
+  readonly issuer: string | undefined
 }
 
 /** The values of the authorization request that the ID token has to repeat. */
@@ -49,7 +51,7 @@ export interface HybridRequest {
  *   `provider_…` where no keys can be fetched
  */
 export async function checkFrontChannel(
-  { code, idToken, hasAccessToken }: HybridFields,
+  { code, idToken, hasAccessToken, issuer }: HybridFields,
   { clientId, nonce, state }: HybridRequest,
   { provider, clock }: { readonly provider: IdentityProvider; readonly clock: Clock },
 ): Promise<FrontChannelToken> {
@@ -59,6 +61,8 @@ export async function checkFrontChannel(
 
   const by = { provider, clock, origin: 'browser', refuse } as const
   const { claims, hashOf } = await verifyIdToken(idToken, { clientId, nonce }, by)
+  // RFC 9207 §2.4: the parameter and the claim are always the same.
+  if (issuer !== undefined && issuer !== claims.iss) throw refuse('iss')
   // §3.3.2.11 requires c_hash with this response type: without it, another code could take the place of this one.
   if (claims.c_hash !== hashOf(code)) throw refuse('c_hash')
   if (claims.s_hash !== undefined && claims.s_hash !== hashOf(state)) throw refuse('s_hash')

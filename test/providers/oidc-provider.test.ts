@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { without } from '../setup/answers.ts'
 import { plainProvider } from '../setup/plain-provider.ts'
 import type { PlainProvider, PlainVisitor } from '../setup/plain-provider.ts'
 import { shopPage } from '../setup/person.ts'
@@ -44,6 +45,24 @@ describe('oidc-provider, as it is', () => {
     const { json } = await person.script(shopPage, '/session')
     expect(json).toMatchObject({ subject: 'ada', name: 'Name of ada' })
     expect(provider.refusals).toEqual([])
+  })
+
+  it('signs a person in by the hybrid flow, where the ID token names the issuer in place of the parameter', async () => {
+    const { url: at } = await stack.startInstance({ Broker__ResponseType: 'code id_token' })
+    const [person, visitor] = [stack.person(), provider.visitor()]
+    const begun = await person.begin(query, { at })
+    const answer = await visitor.signIn(begun.location ?? '', 'ada')
+    expect(Object.keys(answer.fields).sort()).toEqual(['code', 'id_token', 'state'])
+
+    expectPage(
+      await person.callback({ ...answer, fields: without(answer.fields, 'id_token') }, { at }),
+      'answer_invalid',
+    )
+    const again = await person.begin(query, { at })
+    const done = await person.callback(await visitor.signIn(again.location ?? '', 'ada'), { at })
+
+    expect(done.location, `${done.text} ${provider.refusals.join()}`).toBe(returnUrl)
+    expect((await person.script(shopPage, '/session', { at })).json).toMatchObject({ subject: 'ada' })
   })
 
   it('has announced the issuer, so a response without it is refused', async () => {

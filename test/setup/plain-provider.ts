@@ -12,6 +12,7 @@ import type { Cloud } from '../../local/cloud.ts'
 import { listen } from '../../local/http-server.ts'
 import { unescapeHtml } from '../../local/identity-provider/authorize-endpoint.ts'
 import type { SignInAnswer } from '../../local/identity-provider/browser.ts'
+import { allowLoopback } from '../../local/identity-provider/identity-provider.ts'
 import { lendKeyPairs } from './key-pairs.ts'
 import { withoutEntra } from './mock-provider.ts'
 import type { BesideProvider } from './stack.ts'
@@ -61,8 +62,8 @@ async function startPlain(cloud: Cloud, brokerUrl: string, scopes: readonly stri
         post_logout_redirect_uris: [`${brokerUrl}/logout/done`],
         backchannel_logout_uri: `${brokerUrl}/logout/backchannel`,
         backchannel_logout_session_required: true,
-        grant_types: ['authorization_code', 'refresh_token'],
-        response_types: ['code'],
+        grant_types: ['authorization_code', 'refresh_token', 'implicit'],
+        response_types: ['code', 'code id_token'],
         token_endpoint_auth_method: 'private_key_jwt',
         token_endpoint_auth_signing_alg: 'PS256',
         // It fetches keys over https only, and the broker has http here: the code below forwards the request.
@@ -90,6 +91,7 @@ async function startPlain(cloud: Cloud, brokerUrl: string, scopes: readonly stri
     },
   }
   const provider = new Provider(issuer, configuration)
+  allowLoopback(provider)
   const note = (error: Error) =>
     refusals.push(`${error.message} ${(error as { error_detail?: string }).error_detail ?? ''}`)
   provider.on('grant.error', (_, error) => note(error))

@@ -289,6 +289,36 @@ describe('an attacker who can write to the store', () => {
     expect((await published()).keys.map(({ kid }) => kid)).toEqual([thumbprint])
   })
 
+  it('is published under each id by which a provider may find a key', async () => {
+    listed = [versionOf(first, 0)]
+    await run()
+    const versions = versionsOf()
+    await versions.get()
+    const namesBy = async (...headers: readonly ('x5t' | 'x5t#S256')[]) => {
+      const published = createPublishedKeys({
+        vault,
+        records: () => Promise.resolve([versions.record()!]),
+        algorithm: 'RS256',
+        certificateHeaders: new Set(headers),
+        pace,
+        clock: () => now,
+      })
+      return (await published()).keys.map(({ kid, x5t }) => ({ kid, x5t }))
+    }
+    const { thumbprint } = recorded(first)
+    const digest = createHash('sha1')
+      .update(await vault.readCertificate(first))
+      .digest()
+    const [bySha256, bySha1] = [
+      { kid: thumbprint, x5t: undefined },
+      { kid: digest.toString('hex').toUpperCase(), x5t: digest.toString('base64url') },
+    ]
+
+    expect(await namesBy('x5t#S256')).toEqual([bySha256])
+    expect(await namesBy('x5t')).toEqual([bySha1])
+    expect(await namesBy('x5t#S256', 'x5t')).toEqual([bySha256, bySha1])
+  })
+
   it('cannot by an old row have the key removed that signs now, nor a disabled version registered', async () => {
     // The second version is accepted, the first waits for its removal: the test restores the row of that moment later.
     listed = [versionOf(first, 0), versionOf(second, 100)]

@@ -158,6 +158,16 @@ describe('an answer is checked', () => {
     }
   })
 
+  it('for its issuer in the hybrid flow too, where an announced one may be in the ID token alone', () => {
+    const hybrid = transaction({ responseType: 'code id_token' })
+
+    expect(check({ issuer: undefined }, hybrid)).toBe('none')
+    expect(check({ issuer: 'https://evil.example/' }, hybrid)).toBe('issuer_mismatch')
+    // An error has no ID token.
+    expect(check({ issuer: undefined, error: 'access_denied' }, hybrid)).toBe('issuer_mismatch')
+    expect(check({ error: 'access_denied' }, hybrid)).toBe('sign_in_cancelled')
+  })
+
   it('and reports a provider’s sign-in page that was open for too long as such', () => {
     const error = 'temporarily_unavailable'
 

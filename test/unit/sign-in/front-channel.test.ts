@@ -46,7 +46,7 @@ const without = (name: string) => (claims: Claims) =>
 const signed = (claims: Claims, header: Claims = {}, key: KeyObject | Uint8Array = current.privateKey) =>
   new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'current', ...header }).sign(key)
 const check = (idToken: string | undefined, more: Partial<HybridFields> = {}) =>
-  checkFrontChannel({ code, idToken, hasAccessToken: false, ...more }, request, {
+  checkFrontChannel({ code, idToken, hasAccessToken: false, issuer: undefined, ...more }, request, {
     provider,
     clock: () => server.now.value,
   })
@@ -82,6 +82,13 @@ describe('the ID token of the authorization response', () => {
 
   it('may name the state, and then by its hash', async () => {
     await expect(check(await signed({ ...honest(), s_hash: halfOf(request.state) }))).resolves.toBeDefined()
+  })
+
+  it('names the issuer of the response, where that names one', async () => {
+    const token = await signed(honest())
+
+    await expect(check(token, { issuer: server.authority })).resolves.toBeDefined()
+    await expect(check(token, { issuer: `${server.authority}/` })).rejects.toMatchObject(refused('iss'))
   })
 
   it('that is unsigned, or signed by anything but a key of the provider, is refused', async () => {
