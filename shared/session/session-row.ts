@@ -37,6 +37,17 @@ export interface AccessToken {
   readonly challenge?: string | undefined
 }
 
+/**
+ * The part of a grant that a sign-out by ID token needs (RP-Initiated Logout 1.0 §2). That request has no refresh token, so
+ * this part is sealed by the key ring alone.
+ */
+export interface ProviderSession {
+  /** `issuer` of the identity. */
+  readonly issuer: string
+  readonly idToken?: string | undefined
+  readonly logoutHint?: string | undefined
+}
+
 /** Never leaves the broker, except for one access token at a time. */
 export interface SessionTokens {
   /** For the provider's sign-out; undefined where the provider needs none, and in rows of an earlier release. */
@@ -96,6 +107,7 @@ type Columns =
   | 'signedInAt'
   | 'owner'
   | 'tokens'
+  | 'providerSession'
   | 'lease'
   | 'leaseEnd'
   | 'handleUsed'
@@ -121,6 +133,14 @@ export const listedColumns = [
 
 /** `GET /session` reads these alone. */
 export const ownerColumns = ['format', 'ringKey', 'absoluteEnd', 'owner'] as const satisfies readonly Columns[]
+
+/** A sign-out by ID token reads these alone. */
+export const providerSessionColumns = [
+  'format',
+  'ringKey',
+  'absoluteEnd',
+  'providerSession',
+] as const satisfies readonly Columns[]
 
 /**
  * The partition of a session: a keyed hash of the provider's session, or of the person where the provider names no
@@ -162,10 +182,13 @@ function rowOf(secret: Uint8Array): string {
   return hash('sha256', secret, 'base64url')
 }
 
-type Part = 'owner' | 'tokens'
+type Part = 'owner' | 'tokens' | 'providerSession'
+
+/** The name of a session, without the secret that opens it. */
+export type GrantName = Pick<SessionKey, 'frontEndId' | 'rowKey'>
 
 /** Binds the sealed bytes to their row, front end and end: in any other row they do not open. */
-function contextOf(part: Part, { frontEndId, rowKey }: SessionKey, ringKeyId: string, absoluteEnd: string): string {
+function contextOf(part: Part, { frontEndId, rowKey }: GrantName, ringKeyId: string, absoluteEnd: string): string {
   return JSON.stringify([format, part, ringKeyId, rowKey.partition, rowKey.row, frontEndId, absoluteEnd])
 }
 
@@ -186,6 +209,7 @@ export function toRow({ key, owner, tokens }: Session, ringKey: RingKey, state: 
     signedInAt: String(owner.signedInAt),
     owner: sealed('owner', owner),
     tokens: sealed('tokens', tokens),
+    ...(owner.openid?.includes('openid') ? { providerSession: sealProviderSession(key, owner, tokens, ringKey) } : {}),
   }
   return {
     ...key.rowKey,
@@ -206,6 +230,30 @@ export function openOwner(row: StoredRow, key: SessionKey, ringKey: RingKey): Se
 /** @returns undefined in the same cases as `openOwner` */
 export function openTokens(row: StoredRow, key: SessionKey, ringKey: RingKey): SessionTokens | undefined {
   return openPart('tokens', row, key, ringKey) as SessionTokens | undefined
+}
+
+/** @returns undefined where the row has none, as every row of an earlier release, or where it was changed */
+export function openProviderSession(row: StoredRow, name: GrantName, ringKey: RingKey): ProviderSession | undefined {
+  const { format: rowFormat, absoluteEnd, providerSession: sealed } = row.values
+  if (rowFormat !== format || typeof absoluteEnd !== 'string' || !(sealed instanceof Uint8Array)) return undefined
+  const context = contextOf('providerSession', name, ringKey.id, absoluteEnd)
+  const opened = open(providerSessionKey(ringKey), sealed, context)
+  return opened === undefined ? undefined : (JSON.parse(opened) as ProviderSession)
+}
+
+function sealProviderSession(
+  key: SessionKey,
+  { identity, absoluteEnd }: SessionOwner,
+  { idToken }: SessionTokens,
+  ringKey: RingKey,
+): Uint8Array {
+  const content: ProviderSession = { issuer: identity.issuer, idToken, logoutHint: identity.loginHint }
+  const context = contextOf('providerSession', key, ringKey.id, String(absoluteEnd))
+  return seal(providerSessionKey(ringKey), JSON.stringify(content), context)
+}
+
+function providerSessionKey(ringKey: RingKey) {
+  return deriveKey(ringKey.session, '', 'provider session')
 }
 
 /** @returns undefined where no renewal has marked the row */

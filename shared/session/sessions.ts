@@ -10,14 +10,24 @@ import {
   fromCookieValue,
   newSessionKey,
   openOwner,
+  openProviderSession,
   openTokens,
   ownerColumns,
+  providerSessionColumns,
   ringKeyIdOf,
   rotationOf,
   toCookieValue,
   toRow,
 } from './session-row.ts'
-import type { RowState, Session, SessionKey, SessionOwner, SessionTokens } from './session-row.ts'
+import type {
+  GrantName,
+  ProviderSession,
+  RowState,
+  Session,
+  SessionKey,
+  SessionOwner,
+  SessionTokens,
+} from './session-row.ts'
 import type { Store, StoredRow } from '../store/store.ts'
 
 /** A session together with the row that it was read from: a write succeeds only while that row is unchanged. */
@@ -49,6 +59,8 @@ export interface Sessions {
   replace(read: ReadSession, next: Session, state?: RowState): Promise<ReadSession | undefined>
   /** The same session with its idle end moved by this use; the absolute end stays. */
   touched(session: Session): Session
+  /** For a sign-out that has no secret of the session. @returns undefined where the row keeps nothing for it */
+  findProviderSession(name: GrantName): Promise<ProviderSession | undefined>
   /** @param etag limits the end to this version of the row @returns false where it was gone, or changed */
   end(key: Pick<SessionKey, 'rowKey'>, etag?: string): Promise<boolean>
 }
@@ -131,6 +143,12 @@ export function createSessions(options: SessionsOptions): Sessions {
       const found = await opened(row, key)
       const tokens = row && found && openTokens(row, key, found.ringKey)
       return tokens && { row, session: { key, owner: found.owner, tokens } }
+    },
+
+    findProviderSession: async (name) => {
+      const row = await store.find('sessions', name.rowKey, providerSessionColumns)
+      const ringKey = row && (await ring.find(ringKeyIdOf(row)))
+      return ringKey && openProviderSession(row, name, ringKey)
     },
 
     replace: async (read, next, state = {}) => {

@@ -17,7 +17,7 @@ import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { openToken, sealToken } from '../crypto/sealed-token.ts'
-import type { Session, SessionKey } from '../session/session-row.ts'
+import type { ProviderSession, Session, SessionKey } from '../session/session-row.ts'
 import { endPendingCodes } from '../session/end-sessions.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { RowKey, Store } from '../store/store.ts'
@@ -31,7 +31,8 @@ export interface SignOut {
    */
   begin(frontEnd: FrontEnd, key: SessionKey | undefined, signedOutUrl: string | undefined): Promise<string>
   /**
-   * Ends the session of a row that a verified ID token names. Its tokens stay unread, since the row's secret is missing.
+   * Ends the session of a row that a verified ID token names, then the provider's session, with the hint that the row keeps
+   * for it.
    *
    * @param rowKey undefined where the request names no session: then no session ends here
    * @param signedOutUrl untrusted; must be registered
@@ -129,7 +130,13 @@ export function createSignOut(options: SignOutOptions): SignOut {
 
     beginByRow: async (frontEnd, rowKey, signedOutUrl, clientState, idp) => {
       const target = checkSignedOutUrl(signedOutUrl, frontEnd)
+      let known: ProviderSession | undefined
       if (rowKey) {
+        // Without it the provider asks the person, or does not return the browser: no reason to keep the session.
+        known = await sessions.findProviderSession({ frontEndId: frontEnd.id, rowKey }).catch((error: unknown) => {
+          options.onFault(error)
+          return undefined
+        })
         await flowEvents.track('sign_out', { frontEnd: frontEnd.id, by: 'person' }, async (step) => {
           // Codes first; end-sessions.ts explains the order.
           await endPendingCodes(options.store, rowKey.partition)
@@ -138,12 +145,13 @@ export function createSignOut(options: SignOutOptions): SignOut {
       }
       // Without a session, the first provider of the client asks the person.
       const usual = rowKey ? providers.primary : providers.ofFrontEnd(frontEnd)[0]
-      const provider = idp === undefined ? usual : providers.find(idp)
+      const issuer = known?.issuer ?? idp
+      const provider = issuer === undefined ? usual : providers.find(issuer)
       const toProvider = async () => {
         const endSessionEndpoint = (await provider?.metadata())?.endSessionEndpoint
         if (!provider || endSessionEndpoint === undefined) return withState(target, clientState)
         const state = sealToken([frontEnd.id, target, clock(), clientState], context, await ring.current())
-        return urlOf(endSessionEndpoint, provider, { state, idToken: undefined, logoutHint: undefined })
+        return urlOf(endSessionEndpoint, provider, { state, idToken: known?.idToken, logoutHint: known?.logoutHint })
       }
       return toProvider().catch((error: unknown) => {
         options.onFault(error)

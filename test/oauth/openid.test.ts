@@ -412,9 +412,10 @@ describe('the broker as OpenID provider', () => {
       )
 
       expect(out.status).toBe(303)
-      // The provider shows a question to the person. It then sends the browser back with the broker's state.
       const atProvider = new URL(out.location!)
       expect(atProvider.searchParams.get('post_logout_redirect_uri')).toBe(`${here}/logout/done`)
+      // Of the provider's ID token; the client does not know it.
+      expect(atProvider.searchParams.get('logout_hint')).toMatch(/^O\../)
       const state = atProvider.searchParams.get('state')!
       const done = await person.open(`/logout/done?${new URLSearchParams({ state }).toString()}`)
       expect(done.location).toBe(`${page}?state=of+the+client`)

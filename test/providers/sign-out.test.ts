@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { decodeJwt } from 'jose'
-import { app, send, signInByCode } from '../setup/client.ts'
+import { app, ordersRead, refresh, send, signInByCode } from '../setup/client.ts'
 import { clientId, mockProvider } from '../setup/mock-provider.ts'
 import type { MockProvider } from '../setup/mock-provider.ts'
 import { deskPage, shopPage } from '../setup/person.ts'
@@ -70,6 +70,26 @@ describe('signing out', () => {
     const body = JSON.stringify({ refresh_token: refreshToken })
     const { json } = await person.script({ id: app.id, origin: app.origins[0]! }, '/logout', { method: 'POST', body })
     expect(hintOf(json.url)).toMatchObject({ sub: 'person-1', sid: 'session-1' })
+  })
+
+  it('has it for an OAuth client that signs out by redirect, and returns to the page of the client', async () => {
+    provider.behaviour.person = { sub: 'person-1', sid: 'session-1' }
+    const person = stack.person()
+    const { refreshToken } = await signInByCode(person, stack.url, { scope: `openid ${ordersRead}` })
+    // The refresh writes the row again, under the next secret.
+    const { json } = await refresh(stack.url, refreshToken)
+    const query = { id_token_hint: json.id_token as string, post_logout_redirect_uri: app.signedOutUrls![0]! }
+
+    const out = await person.open(`/end-session?${new URLSearchParams(query).toString()}`)
+
+    const asked = Object.fromEntries(new URL(out.location!).searchParams)
+    expect(Object.keys(asked).sort()).toEqual(['client_id', 'id_token_hint', 'post_logout_redirect_uri', 'state'])
+    expect(decodeJwt(asked.id_token_hint!)).toMatchObject({ iss: provider.issuer, sub: 'person-1', sid: 'session-1' })
+    const there = await fetch(out.location!, { redirect: 'manual' })
+    expect((await person.open(there.headers.get('location')!)).location).toBe(app.signedOutUrls![0])
+    // The session has ended, and its row with it: there is no hint for a second one.
+    const again = await person.open(`/end-session?${new URLSearchParams(query).toString()}`)
+    expect(new URL(again.location!).searchParams.has('id_token_hint')).toBe(false)
   })
 
   it('sends an ID token that is too long for a URL by POST, once', async () => {

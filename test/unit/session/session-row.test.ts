@@ -7,6 +7,7 @@ import {
   fromCookieValue,
   newSessionKey,
   openOwner,
+  openProviderSession,
   openTokens,
   ringKeyIdOf,
   toCookieValue,
@@ -85,6 +86,37 @@ describe('a session’s row', () => {
 
     expect(openOwner(row, session.key, ringKey)).toBeUndefined()
     expect(openTokens(row, session.key, ringKey)).toBeUndefined()
+  })
+
+  it('keeps the hint for a sign-out by ID token for an OpenID grant alone, which opens in this row alone', () => {
+    const session = aSession('app')
+    const openid: Session = {
+      ...session,
+      owner: { ...session.owner, openid: ['openid'], identity: { ...somebody, loginHint: 'a hint' } },
+      tokens: { ...session.tokens, idToken: 'a.b.c' },
+    }
+    const row = stored(openid)
+    const { frontEndId, rowKey } = openid.key
+    const name = { frontEndId, rowKey }
+
+    expect(openProviderSession(row, name, ringKey)).toEqual({
+      issuer: somebody.issuer,
+      idToken: 'a.b.c',
+      logoutHint: 'a hint',
+    })
+    expect(stored(session).values.providerSession).toBeUndefined()
+    expect(openProviderSession(stored(session), name, ringKey)).toBeUndefined()
+    const other = stored({ ...openid, key: newSessionKey('app', somebody, ringKey) })
+    const moved = [
+      openProviderSession({ ...other, ...rowKey }, name, ringKey),
+      openProviderSession(row, { ...name, frontEndId: 'shop' }, ringKey),
+      openProviderSession(row, name, aRingKey('2031-05')),
+      openProviderSession(withValues(row, { absoluteEnd: '2000000000001' }), name, ringKey),
+      openProviderSession(withValues(row, { providerSession: row.values.tokens! }), name, ringKey),
+      openProviderSession(withValues(row, { providerSession: Buffer.alloc(0) }), name, ringKey),
+    ]
+    expect(moved).toEqual(moved.map(() => undefined))
+    expect(openTokens(withValues(row, { tokens: row.values.providerSession! }), openid.key, ringKey)).toBeUndefined()
   })
 
   it('is no session under another key of the ring, although that one’s name was put into it', () => {
