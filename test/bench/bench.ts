@@ -62,7 +62,7 @@ try {
   if (values.profile !== undefined) {
     process.stdout.write(`${await measureProfile(measuring, path.resolve(values.profile))}\n`)
   } else if (values.beside !== undefined) {
-    process.stdout.write(`${table(await measureBeside(measuring, path.resolve(values.beside)))}\n`)
+    process.stdout.write(`${table(await measureBeside(measuring, path.resolve(values.beside), isAsked))}\n`)
   } else await measureAll(measuring)
 } finally {
   await world.close()

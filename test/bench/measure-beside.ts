@@ -13,9 +13,17 @@ const coldStarts = 15
 
 type Pair = readonly [here: number, there: number]
 
-/** @param dist of the other build, as `tools/build.ts` makes it */
-export async function measureBeside(measuring: Measuring, dist: string): Promise<readonly Row[]> {
-  return [...(await warm(measuring, dist)), ...(await cold(measuring, dist))]
+/**
+ * @param dist of the other build, as `tools/build.ts` makes it
+ * @param isAsked whether a part is to be measured
+ */
+export async function measureBeside(
+  measuring: Measuring,
+  dist: string,
+  isAsked: (part: 'warm' | 'cold') => boolean,
+): Promise<readonly Row[]> {
+  const warmRows = isAsked('warm') ? await warm(measuring, dist) : []
+  return [...warmRows, ...(isAsked('cold') ? await cold(measuring, dist) : [])]
 }
 
 async function warm(measuring: Measuring, dist: string): Promise<readonly Row[]> {

@@ -1,4 +1,5 @@
 /** The programs under test, as JavaScript: stripping types would cost more CPU than what is measured. */
+import { copyFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import * as esbuild from 'esbuild'
 import { build } from '../../tools/build.ts'
@@ -49,8 +50,8 @@ export async function buildPrograms(folder: string, options: ProgramOptions = {}
   }
   const [broker] = await Promise.all([
     options.broker ?? buildBroker(file('broker'), file('host.mjs'), sourcemap),
-    build({ entry: source('bare-function/index.ts'), outdir: file('bare') }),
-    build({ entry: source('peer-functions/index.ts'), outdir: file('functions'), sourcemap }),
+    bundleApp(source('bare-function/index.ts'), file('bare')),
+    bundleApp(source('peer-functions/index.ts'), file('functions')),
     esbuild.build({
       entryPoints: sources,
       outdir: folder,
@@ -83,4 +84,26 @@ export async function buildPrograms(folder: string, options: ProgramOptions = {}
 async function buildBroker(outdir: string, hostProgram: string, sourcemap: boolean): Promise<BuiltBroker> {
   const [built] = await Promise.all([build({ outdir, sourcemap }), bundleFunctionsHost(hostProgram)])
   return { ...built, hostProgram }
+}
+
+/** A function app as a team bundles it: by esbuild, without the plugins of the broker's own build. */
+async function bundleApp(entry: string, outdir: string): Promise<void> {
+  await esbuild.build({
+    entryPoints: { index: entry },
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    minify: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node22',
+    mainFields: ['module', 'main'],
+    external: ['@azure/functions-core'],
+    // The worker supplies that module to `require` alone, and an SDK requires modules of Node.
+    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    logLevel: 'silent',
+  })
+  await writeFile(path.join(outdir, 'package.json'), JSON.stringify({ main: 'index.mjs', type: 'module' }))
+  await copyFile(path.join(import.meta.dirname, '../../host.json'), path.join(outdir, 'host.json'))
 }

@@ -30,9 +30,9 @@ describe('a fresh instance of the built bundle', () => {
   })
 
   it('registers its functions from the entry chunk alone, and sends no request', () => {
-    expect(bytesRead(cold.registered)).toBeLessThan(350 * kilobyte)
+    expect(bytesRead(cold.registered)).toBeLessThan(330 * kilobyte)
     expect(bytesRead(cold.registered)).toBeGreaterThan(100 * kilobyte)
-    expect(cold.registered.modules.length).toBeLessThanOrEqual(23)
+    expect(cold.registered.modules.length).toBeLessThanOrEqual(4)
     expect(cold.registered.calledBytes).toBeLessThan(140 * kilobyte)
     expect(cold.registered.requests).toEqual([])
   })
@@ -41,7 +41,7 @@ describe('a fresh instance of the built bundle', () => {
     'has read no more than 700 KB of its bundle until %s, and no file of telemetry',
     (step) => {
       expect(bytesRead(cold[step])).toBeLessThan(700 * kilobyte)
-      expect(cold[step].modules.length).toBeLessThanOrEqual(30)
+      expect(cold[step].modules.length).toBeLessThanOrEqual(12)
       expect(cold[step].calledBytes).toBeLessThan(375 * kilobyte)
       expect(cold[step].modules.filter(({ name }) => name.includes('telemetry'))).toEqual([])
     },
@@ -49,7 +49,7 @@ describe('a fresh instance of the built bundle', () => {
 
   it('does not load undici, which costs as much as half of its registration', () => {
     expect(cold.settled.builtins.filter((name) => name.includes('undici'))).toEqual([])
-    expect(cold.registered.builtins.length).toBeLessThanOrEqual(25)
+    expect(cold.registered.builtins.length).toBeLessThanOrEqual(28)
     expect(cold.settled.builtins.length).toBeLessThanOrEqual(50)
     expect(cold.registered.builtins).toContain('NativeModule https')
   })

@@ -35,10 +35,33 @@ describe('the folder', () => {
   it('leaves @azure/functions-core to the worker, by a require that every chunk has', async () => {
     await build({ entry: fixture('app'), outdir })
 
-    expect(await read('index.mjs')).toContain('@azure/functions-core')
-    for (const name of await readdir(outdir)) {
-      if (name.endsWith('.mjs')) expect(await read(name)).toMatch(/^import \{ ?createRequire/)
+    const modules = (await readdir(outdir)).filter((name) => name.endsWith('.mjs'))
+    const texts = await Promise.all(modules.map(read))
+    expect(texts.filter((text) => text.includes('@azure/functions-core'))).toHaveLength(1)
+    for (const text of texts) expect(text).toMatch(/^import \{ ?createRequire/)
+  })
+
+  it('starts from one chunk, which lazy chunks import, so that a start reads few files', async () => {
+    const { metafile } = await build({ entry: fixture('app'), outdir })
+
+    const importsOf = (pattern: RegExp) => {
+      const [, output] = Object.entries(metafile.outputs).find(([name]) => pattern.test(name)) ?? []
+      return (output?.imports ?? []).filter(({ kind, external }) => kind === 'import-statement' && external !== true)
     }
+    const [start, ...others] = importsOf(/dist.index\.mjs$/)
+    expect(others).toEqual([])
+    expect(importsOf(/dist.lazy-\w+\.mjs$/).map(({ path: name }) => name)).toContain(start?.path)
+  })
+
+  it('has the parts of @azure/functions that it uses, of the version that is installed', async () => {
+    const { metafile } = await build({ entry: fixture('app'), outdir })
+
+    const inputs = Object.keys(metafile.inputs).filter((name) => name.includes('node_modules/@azure/functions/'))
+    expect(inputs.filter((name) => !name.startsWith('node_modules/@azure/functions/src/'))).toEqual([])
+    const published = path.join(import.meta.dirname, '../../../node_modules/@azure/functions')
+    const { version } = JSON.parse(await readFile(path.join(published, 'package.json'), 'utf8')) as { version: string }
+    expect(await readFile(path.join(published, 'src/constants.ts'), 'utf8')).toContain(`version = '${version}'`)
+    expect(await readFile(path.join(published, 'dist/azure-functions.js'), 'utf8')).toContain(`version = '${version}'`)
   })
 
   it('has linked source maps on request, and none otherwise', async () => {
