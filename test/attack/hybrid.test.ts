@@ -11,6 +11,7 @@ import { expectBegun, expectPage } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import { trust } from '../setup/trust.ts'
+import { warmUp } from '../setup/warm-up.ts'
 
 type Fields = Readonly<Record<string, string>>
 
@@ -23,6 +24,7 @@ let stack: Stack
 let sign: TokenChange['signIdToken']
 beforeAll(async () => {
   stack = await startStack({ settings: { Broker__ResponseType: 'code id_token' } })
+  await warmUp(stack)
   trust(stack.cloud.ca)
   stack.identityProvider.changeTokenResponse(({ answer, signIdToken }) => {
     sign = signIdToken

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import https from 'node:https'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { warmUp } from '../setup/warm-up.ts'
 import { jwk, rsaKey } from '../unit/provider/provider-server.ts'
 import type { KeyPair } from '../unit/provider/provider-server.ts'
 import { attemptAnew, isSignedIn, toShop } from './hostile-request.ts'
@@ -10,6 +11,7 @@ import { attemptAnew, isSignedIn, toShop } from './hostile-request.ts'
 let stack: Stack
 beforeAll(async () => {
   stack = await startStack()
+  await warmUp(stack)
 })
 afterEach(() => {
   stack.identityProvider.changeTokenResponse()

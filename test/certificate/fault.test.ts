@@ -29,7 +29,6 @@ async function rolled({ version }: PublicCertificate): Promise<void> {
       return (await versionsAt(broker()))[version]
     },
     (seen) => seen?.signs === true && seen.status === 'accepted',
-    25,
   )
 }
 

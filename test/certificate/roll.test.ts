@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { PublicCertificate } from '../../local/vault/certificates.ts'
 import type { Stack } from '../setup/stack.ts'
@@ -29,6 +30,8 @@ describe('a roll while people sign in', () => {
       while (going) {
         const { status, location } = await signIn(stack, at)
         outcomes.push({ status, location, thumbprint: rolling.usedThumbprint(stack) })
+        // Several sign-ins in each step of the roll, and CPU time for the roll itself.
+        await wait(100)
       }
     })
 

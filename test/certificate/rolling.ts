@@ -119,6 +119,7 @@ export async function until<T>(look: () => Promise<T> | T, isSo: (seen: T) => bo
     const seen = await look()
     if (isSo(seen)) return seen
     if (Date.now() > end) throw new Error(`Not so after ${seconds} s; the last was ${JSON.stringify(seen)}`)
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    // Each look costs requests to several parts, and a step of a roll lasts a second.
+    await new Promise((resolve) => setTimeout(resolve, 250))
   }
 }

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isProduction } from '../../infra/hooks/names.ts'
 import { parseSettings } from '../../shared/settings/settings.ts'
-import { copyInfra, root, skipsWithoutBicep, startBicep } from '../setup/bicep.ts'
+import { copyInfra, root, runBicep, skipsWithoutBicep, startBicep } from '../setup/bicep.ts'
 import type { Bicep, Compiled, PredictedResource, Snapshot } from '../setup/bicep.ts'
 import { propertiesOf, resources, reviewedSnapshots, rules, settingsAsDeployed } from './assertions.ts'
 import { mutants } from './mutants.ts'
@@ -51,6 +51,58 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
   it('compile without an error or a warning', () => {
     expect(main.diagnostics).toEqual([])
     expect(main.template).toBeDefined()
+  })
+
+  describe('get their parameters from main.bicepparam, which', () => {
+    beforeAll(() => {
+      // Against the compiled template: the compiler starts once more for each environment, and compiles only the parameters.
+      const parameters = readFileSync(path.join(infra, 'main.bicepparam'), 'utf8')
+      writeFileSync(
+        path.join(copy.folder, 'infra', 'evaluated.bicepparam'),
+        parameters.replace("using 'main.bicep'", "using 'main.json'"),
+      )
+    })
+
+    /** The values that azd would deploy with these variables. */
+    const build = (variables: Readonly<Record<string, string>>): Record<string, unknown> => {
+      const { status, stdout, stderr } = runBicep(
+        ['build-params', path.join(copy.folder, 'infra', 'evaluated.bicepparam'), '--stdout'],
+        { AZURE_ENV_NAME: 'shop-test', AZURE_LOCATION: 'northeurope', AZURE_PRINCIPAL_ID: guid, ...variables },
+      )
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+      const { parametersJson } = JSON.parse(stdout) as { parametersJson: string }
+      const { parameters } = JSON.parse(parametersJson) as { parameters: Record<string, { value: unknown }> }
+      return Object.fromEntries(Object.entries(parameters).map(([name, { value }]) => [name, value]))
+    }
+
+    it('reads the file of the environment, through the variable that the hook stores', () => {
+      const given = {
+        clientId: guid,
+        frontEnds: [{ id: 'spa', origins: ['https://app.example.com'] }],
+        brokerSettings: { Broker__ResponseMode: 'query' },
+        extraTags: { team: 'Käse "$!`' },
+        instanceMemoryMB: 512,
+        deploymentPass: 'second',
+        principalId: guid,
+      }
+      const parameters = build({ BROKER_PARAMETERS: Buffer.from(JSON.stringify(given)).toString('base64') })
+
+      for (const [name, value] of Object.entries(given)) expect(parameters[name], name).toEqual(value)
+      expect(parameters).toMatchObject({ environmentName: 'shop-test', location: 'northeurope' })
+    })
+
+    it('has the default of the template before the hook has stored anything, as in azd down on a fresh clone', () => {
+      const parameters = build({})
+      const template = readFileSync(path.join(root, 'infra', 'main.bicep'), 'utf8')
+
+      expect(parameters['principalId']).toBe(guid)
+      for (const [, name = '', text = ''] of template.matchAll(/^param (\w+) .*= (.+)$/gm)) {
+        if (['location', 'environmentName', 'principalId'].includes(name)) continue
+        const isStored = /^'[^$]*'$|^\d+$|^true$|^false$|^\[.*\]$|^\{\}$/.test(text)
+        if (isStored)
+          expect(JSON.stringify(parameters[name]).replaceAll('"', "'"), name).toBe(text.replaceAll(', ', ','))
+      }
+    })
   })
 
   it('are formatted', async () => {

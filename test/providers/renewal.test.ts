@@ -8,6 +8,7 @@ import { shopPage } from '../setup/person.ts'
 import type { Call, Person, Reply } from '../setup/person.ts'
 import { shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { warmUp } from '../setup/warm-up.ts'
 
 const read = 'api://demo/orders.read'
 /** Granted only by a sign-in that requests it. */
@@ -27,6 +28,7 @@ beforeAll(async () => {
     settings: { Broker__OfflineAccess: 'true' },
     frontEnds: [{ ...shop, apis: [...shop.apis, bills] }, app],
   })
+  await warmUp(stack)
   provider = mock.get()
   later = await stack.startInstance(clockAhead(700))
 })

@@ -8,6 +8,7 @@ import type { MockProvider } from '../setup/mock-provider.ts'
 import { expectPage } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { warmUp } from '../setup/warm-up.ts'
 
 const mock = mockProvider()
 let stack: Stack
@@ -16,6 +17,7 @@ const instances: HostProcess[] = []
 beforeAll(async () => {
   stack = await startStack({ provider: mock.start })
   provider = mock.get()
+  await warmUp(stack)
 })
 beforeEach(() => provider.reset())
 afterEach(() => Promise.all(instances.splice(0).map((instance) => instance.close())))

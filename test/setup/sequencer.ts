@@ -15,7 +15,6 @@ const waiting = [
   'test/fault/cold-identity.test.ts',
   'test/certificate/hard-times.test.ts',
   'test/certificate/interrupted.test.ts',
-  'test/infra/parameters.test.ts',
   'test/infra/templates.test.ts',
   'test/fault/storm.test.ts',
   'test/fault/crowd.test.ts',

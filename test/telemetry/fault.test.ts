@@ -109,7 +109,7 @@ describe('a worker whose ingestion never answers', () => {
         proxies: readProxyVariables({}),
         environment: {},
         file: pathToFileURL(`${inject('dist')}/telemetry-worker.mjs`),
-        mostMegabytes: 80,
+        mostMegabytes: 56,
       },
       (reason) => gone.push(reason),
     )
@@ -121,8 +121,8 @@ describe('a worker whose ingestion never answers', () => {
     })
     const report = () => ({ operations: Array.from({ length: 500 }, (_, i) => operation(i)), metrics: [] })
 
-    // 100,000 spans and events, more than this smaller heap would hold without the bound of the queues.
-    for (let i = 0; i < 40; i++) await worker.enqueue(report())
+    // 60,000 spans and events, more than this smaller heap would hold without the bound of the queues.
+    for (let i = 0; i < 24; i++) await worker.enqueue(report())
 
     expect(gone).toEqual([])
     worker.stop()
