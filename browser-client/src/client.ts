@@ -12,6 +12,9 @@ export interface Person {
 
 /** The answer of `GET /session`. Times are seconds since 1970. */
 export interface Session extends Person {
+  /** The authentication context class, and the time when the person authenticated, where the provider names them. */
+  readonly acr?: string
+  readonly authenticated_at?: number
   /** Claims that the front end has registered. */
   readonly claims?: Readonly<Record<string, string | number | boolean | readonly string[]>>
   /** Registered claims that the provider sent and the broker left out. */
@@ -74,8 +77,9 @@ export interface Client<Who extends Person = Session, Options = SignInOptions> {
    */
   readonly getToken: (api: string, options?: { scope?: string; signal?: AbortSignal }) => Promise<string>
   /**
-   * `fetch` with an access token of the API. An answer 401 with a claims challenge sends the person to sign in with it,
-   * once; the promise then stays pending, because the page is about to be left.
+   * `fetch` with an access token of the API. An answer with a claims challenge is repeated once with a new token by it.
+   * Where that needs the person, the browser goes to sign in with it, once; the promise then stays pending, because the
+   * page is about to be left.
    */
   readonly fetch: (api: string, input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
   /**

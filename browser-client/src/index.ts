@@ -17,10 +17,6 @@ export interface ClientOptions {
   readonly frontEnd?: string
 }
 
-/** Tokens are fetched again after this time at the latest, so that use of the page keeps the session alive. */
-const keepTokenFor = 300_000
-const returnUrlLimit = 1024
-
 export function createClient({ broker, frontEnd }: ClientOptions): Client {
   const base = broker.replace(/\/+$/, '')
   const name = `broker ${base} ${frontEnd ?? ''}`
@@ -65,11 +61,11 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
   const recheck = (event?: Event) => {
     const isDue =
       !event || state.status === 'degraded' || Date.now() > knownAt + 60_000 || (event as PageTransitionEvent).persisted
-    if (isDue && document.visibilityState === 'visible') check('checked').catch(ignore)
+    if (isDue && !document.hidden) check('checked').catch(ignore)
   }
 
   const call = <T>(path: string, body?: object): Promise<T> =>
-    request(`${base}${path}${frontEnd === undefined ? '' : `?frontend=${frontEnd}`}`, {
+    request(`${base}${path}${frontEnd ? `?frontend=${frontEnd}` : ''}`, {
       credentials: 'include',
       ...(body && {
         method: 'POST',
@@ -102,23 +98,29 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
     return checking
   }
 
-  const getToken = (api: string, { scope, signal }: { scope?: string; signal?: AbortSignal | null } = {}) => {
+  /** @param claims the challenge with which the API rejected the last token */
+  const getToken = (
+    api: string,
+    { scope, signal }: { scope?: string; signal?: AbortSignal | null } = {},
+    claims?: string,
+  ) => {
     const key = `${api} ${scope ?? ''}`
     let kept = tokens.get(key)
-    if (!kept || Date.now() > kept.until) {
+    if (!kept || claims || Date.now() > kept.until) {
       const made = {
         // Until the answer is here, parallel calls share the request.
         until: Infinity,
-        token: call<{ access_token: string; expires_in: number }>('/session/token', { api, scope }).then(
+        token: call<{ access_token: string; expires_in: number }>('/session/token', { api, scope, claims }).then(
           ({ access_token, expires_in }) => {
-            // A token is not used in its last minute.
-            made.until = Date.now() + Math.min(keepTokenFor, (expires_in - 60) * 1000)
+            // Not in its last minute, and for five minutes at most, so that use of the page keeps the session alive.
+            made.until = Date.now() + Math.min(300, expires_in - 60) * 1000
             return access_token
           },
           (thrown: unknown) => {
             tokens.delete(key)
             const error = thrown as BrokerError
             if (error.code === 'signed_out') set('signed-out', undefined, 'checked')
+            if (claims && error.signInUrl) return signIn({ error }, api)
             throw error
           },
         ),
@@ -133,8 +135,7 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
       throw new BrokerError(0, { code: 'sign_in_loop', title: 'Sign in by a click.' })
     }
     const { href } = location
-    const returnUrl =
-      options.returnUrl ?? (encodeURIComponent(href).length > returnUrlLimit ? href.replace(/[?#].*/, '') : href)
+    const returnUrl = options.returnUrl ?? (encodeURIComponent(href).length > 1024 ? href.replace(/[?#].*/, '') : href)
     const url = new URL(error?.signInUrl ?? signInUrl)
     addParameters(url.searchParams, { frontend: frontEnd, ...options, returnUrl })
     return leave(url)
@@ -151,10 +152,13 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
     getToken,
     fetch: async (api, input, init) => {
       const request = new Request(input, init)
-      request.headers.set('authorization', `Bearer ${await getToken(api, request)}`)
-      const response = await fetch(request)
-      const claims = response.status === 401 && challengeOf(response)
-      if (claims) return signIn({ claims }, api)
+      const send = async (claims?: string) => {
+        request.headers.set('authorization', `Bearer ${await getToken(api, request, claims)}`)
+        return fetch(request.clone())
+      }
+      let response = await send()
+      const claims = challengeOf(response)
+      if (claims) response = await send(claims)
       if (response.ok) mark(api, false)
       return response
     },
@@ -179,10 +183,10 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
   function mark(subject: string, isOn: boolean): boolean {
     const key = `${name} ${subject}`
     try {
-      const isNoted = sessionStorage.getItem(key) !== null
+      const noted = sessionStorage.getItem(key)
       if (isOn) sessionStorage.setItem(key, '1')
       else sessionStorage.removeItem(key)
-      return !isNoted
+      return !noted
     } catch {
       return false
     }

@@ -413,7 +413,7 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
       const request = new Request(input, init)
       request.headers.set('authorization', `Bearer ${await abortable(getToken(api), request.signal)}`)
       const response = await fetch(request)
-      const claims = response.status === 401 && challengeOf(response)
+      const claims = challengeOf(response)
       if (claims) return signIn({ claims, api }, api, 1)
       if (response.ok) mark(api, 0)
       return response

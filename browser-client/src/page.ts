@@ -14,7 +14,7 @@ export async function request<T>(url: string, init: RequestInit): Promise<T> {
     throw new BrokerError(response.status, answer, undefined, Number(response.headers.get('retry-after')) || undefined)
   } catch (cause) {
     if (cause instanceof BrokerError) throw cause
-    throw new BrokerError(0, { code: 'unreachable', title: 'The broker cannot be reached.' }, cause)
+    throw new BrokerError(0, { title: 'The broker is unreachable.' }, cause)
   }
 }
 
@@ -44,8 +44,8 @@ export function abortable<T>(promise: Promise<T>, signal?: AbortSignal | null): 
   return Promise.race([promise, aborted])
 }
 
-/** The claims of a Bearer challenge, in base64 or base64url. */
-export function challengeOf(response: Response): string | undefined {
-  const [, claims] = /claims="([\w+/=-]+)"/i.exec(response.headers.get('www-authenticate') ?? '') ?? []
-  return claims && atob(claims.replaceAll('-', '+').replaceAll('_', '/'))
+/** The claims of a Bearer challenge, in base64 or base64url. The status is 401, or 403 by some libraries of APIs. */
+export function challengeOf({ headers }: Response): string | undefined {
+  const [, claims] = /claims="([\w+/=-]+)"/i.exec(headers.get('www-authenticate') ?? '') ?? []
+  return claims && atob(claims.replace(/-/g, '+').replace(/_/g, '/'))
 }

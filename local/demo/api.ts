@@ -65,7 +65,8 @@ function answering(
       send(response, 204)
       return
     }
-    if (!['/', '/orders'].includes(new URL(request.url ?? '/', 'http://localhost').pathname)) {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+    if (!['/', '/orders', '/orders/approvals'].includes(pathname)) {
       send(response, 404, { error: 'not_found' })
       return
     }
@@ -83,6 +84,10 @@ function answering(
     const claims = await verify(token).catch((error: unknown) => error)
     if (claims instanceof Error) {
       refuse(response, { status: 401, error: 'invalid_token', description: claims.message })
+      return
+    }
+    if (pathname === '/orders/approvals' && !hasContext(claims as JWTPayload)) {
+      challengeForContext(response)
       return
     }
     const { scp = '', name, oid, tid } = claims as Readonly<Record<string, string>>
@@ -111,6 +116,21 @@ function allowOrigin(request: IncomingMessage, response: ServerResponse, origins
 function challenge(response: ServerResponse): void {
   response.setHeader('www-authenticate', 'Bearer realm="demo"')
   send(response, 401, { error: 'token_missing' })
+}
+
+/** The authentication context that approvals require. */
+const approvalContext = 'c1'
+
+function hasContext({ acrs }: JWTPayload): boolean {
+  return Array.isArray(acrs) && acrs.includes(approvalContext)
+}
+
+/** As Entra's guide for APIs writes it: the challenge is base64 of the claims request. */
+function challengeForContext(response: ServerResponse): void {
+  const claims = { access_token: { acrs: { essential: true, value: approvalContext } } }
+  const encoded = Buffer.from(JSON.stringify(claims)).toString('base64')
+  response.setHeader('www-authenticate', `Bearer realm="demo", error="insufficient_claims", claims="${encoded}"`)
+  send(response, 401, { error: 'insufficient_claims' })
 }
 
 function refuse(response: ServerResponse, { status, error, description, scope }: Refusal): void {

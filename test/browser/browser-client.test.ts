@@ -206,12 +206,77 @@ describeInBrowser('the browser library', () => {
     </script>`)}`
 
     await opened.goto(calling)
-    expect((await login).searchParams.get('claims')).toBe(claims)
+    expect((await login).searchParams.get('claims')).toContain('"c1"')
+    expect((await login).searchParams.get('scope')).toBe('api://demo/orders.read')
     expect((await login).searchParams.get('frontend')).toBe('shop')
     const failed = failure(context)
     await opened.goto(calling)
 
     expect(await failed).toBe('failed sign_in_loop')
+    await context.close()
+  })
+
+  it('steps up for an API: the person approves a second factor once, and the call succeeds, also with a body', async () => {
+    const { context, tab } = await newVisitor(browser)
+    const opened = await tab(page)
+    await start(opened)
+    await signIn(opened)
+    await opened.waitForURL(page)
+    await start(opened)
+    const approvals = `${stack.cloud.demoApi!.url}/approvals`
+    const call = (url: string) =>
+      opened.evaluate(async (api) => (await (window as unknown as Names).client.fetch('orders', api)).status, url)
+    expect(await call(stack.cloud.demoApi!.url)).toBe(200)
+
+    await opened.evaluate((api) => {
+      void (window as unknown as Names).client.fetch('orders', api)
+    }, approvals)
+    await opened.getByRole('button', { name: 'Approve' }).click()
+    await opened.waitForURL(page)
+    await start(opened)
+
+    expect(await call(approvals)).toBe(200)
+    // The request is sent again with its body.
+    const posted = await opened.evaluate(async (api) => {
+      const { client } = window as unknown as Names
+      return (await client.fetch('orders', api, { method: 'POST', body: '{"id":1}' })).status
+    }, approvals)
+    expect(posted).toBe(403)
+    await context.close()
+  })
+
+  it('gets a new token without the person where the sign-in has satisfied the challenge', async () => {
+    const { context, tab } = await newVisitor(browser)
+    const claims = encodeURIComponent('{"access_token":{"acrs":{"essential":true,"value":"c1"}}}')
+    const opened = await tab(`${stack.url}/login?frontend=shop&return_url=${encodeURIComponent(page)}&claims=${claims}`)
+    await signInAtProvider(opened, ada)
+    await opened.getByRole('button', { name: 'Approve' }).click()
+    await opened.waitForURL(page)
+    const api = 'https://evaluating.example/'
+    const challenge = Buffer.from('{"access_token":{"nbf":{"essential":true,"value":"1"}}}').toString('base64')
+    const bodies: (string | null)[] = []
+    await context.route(api, (route) => {
+      if (route.request().method() === 'POST') bodies.push(route.request().postData())
+      const isFirst = bodies.length === 1 && route.request().method() === 'POST'
+      return route.fulfill({
+        status: isFirst ? 401 : 200,
+        headers: {
+          'access-control-allow-origin': '*',
+          'access-control-allow-headers': 'authorization',
+          'access-control-expose-headers': 'www-authenticate',
+          ...(isFirst ? { 'www-authenticate': `Bearer claims="${challenge}"` } : {}),
+        },
+      })
+    })
+    await start(opened)
+
+    const status = await opened.evaluate(async (url) => {
+      const { client } = window as unknown as Names
+      return (await client.fetch('orders', url, { method: 'POST', body: 'an order' })).status
+    }, api)
+
+    expect([status, bodies]).toEqual([200, ['an order', 'an order']])
+    expect(opened.url()).toBe(page)
     await context.close()
   })
 
@@ -536,7 +601,8 @@ describeInBrowser('the browser library', () => {
       const opened = await tab(otherSite)
       await startOAuth(opened)
       await signInByOAuth(opened)
-      const claims = JSON.stringify({ access_token: { acrs: { essential: true, value: 'c1' } } })
+      // The provider answers it without a page.
+      const claims = JSON.stringify({ access_token: { nbf: { essential: true, value: '1' } } })
       const api = 'https://challenging.example/'
       await context.route(api, (route) =>
         route.fulfill({

@@ -15,6 +15,7 @@ interface TenLines {
   readonly token: { readonly access_token?: string; readonly sign_in_url?: string }
   readonly signIn: (problem: object) => void
   readonly signOut: () => Promise<void>
+  readonly callApi: (url: string) => Promise<Response>
 }
 
 interface Answered {
@@ -79,6 +80,36 @@ describeInBrowser('a front end', () => {
     await context.close()
   })
 
+  it('steps up with the lines of docs/front-ends.md: the API’s challenge leads to a second factor, once', async () => {
+    const { tab, context, complaints } = await newVisitor(browser)
+    const page = await tab(`${registered}/#approve`)
+    await runTenLines(page)
+    await page.evaluate(() => {
+      const { session, signIn } = window as unknown as TenLines
+      signIn(session)
+    })
+    await signInAtProvider(page, ada)
+    await page.waitForURL(`${registered}/#approve`)
+    await runTenLines(page)
+    const approvals = `${stack.cloud.demoApi!.url}/approvals`
+
+    await page.evaluate((url) => {
+      void (window as unknown as TenLines).callApi(url)
+    }, approvals)
+    await page.getByRole('button', { name: 'Approve' }).click()
+    await page.waitForURL(`${registered}/#approve`)
+    await runTenLines(page)
+
+    expect(
+      await page.evaluate(
+        (url) => (window as unknown as TenLines).callApi(url).then(({ status }) => status),
+        approvals,
+      ),
+    ).toBe(200)
+    expect(complaints).toEqual([])
+    await context.close()
+  })
+
   it('receives the reason if it is on another site, where no session cookie arrives', async () => {
     const { tab, context } = await newVisitor(browser)
 
@@ -113,11 +144,13 @@ describeInBrowser('a front end', () => {
   /** The script of docs/front-ends.md, with the broker's address inserted. */
   async function runTenLines(page: Page): Promise<void> {
     const documentation = readFileSync(new URL('../../docs/front-ends.md', import.meta.url), 'utf8')
-    const section = documentation.slice(documentation.indexOf('## A session front end, in ten lines'))
-    const script = /```js\n(.*?)```/s.exec(section)?.[1] ?? ''
+    const scriptOf = (heading: string) =>
+      /```js\n(.*?)```/s.exec(documentation.slice(documentation.indexOf(heading)))?.[1] ?? ''
+    const script = scriptOf('## A session front end, in ten lines')
     expect(script.trim().split('\n').length).toBeLessThanOrEqual(12)
     const module = `${script.replace('https://login.example.com', stack.url)}
-      Object.assign(window, { session, token, signIn, signOut, ran: true })`
+      ${scriptOf('## Step-up and continuous access')}
+      Object.assign(window, { session, token, signIn, signOut, callApi, ran: true })`
     await page.addScriptTag({ type: 'module', content: module })
     await page.waitForFunction(() => 'ran' in window)
   }
