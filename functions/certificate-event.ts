@@ -15,5 +15,5 @@ export const certificateEvent = (composed: Composed) =>
     }
     // The certificate's policy renews long before that: the vault's own warning means that the renewal failed.
     if (news === 'near expiry') log('error', 'certificate renewal failed', { reference })
-    await broker.roll.run(budgetMilliseconds)
+    await broker.roll(budgetMilliseconds)
   })

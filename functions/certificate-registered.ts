@@ -1,9 +1,10 @@
 /** POST /certificate/{version}/registered: an operator confirms that a version was registered at the provider by hand. */
 import { json } from '../shared/http/answer.ts'
 import type { Broker } from './compose/index.ts'
+import { parseQuery, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
 
 export const certificateRegistered =
   ({ noteRegistered }: Pick<Broker, 'noteRegistered'>): Handle =>
   async (request) =>
-    json(202, await noteRegistered(request.params?.version ?? ''))
+    json(202, await noteRegistered(request.params?.version ?? '', readParameter(parseQuery(request), 'provider')))

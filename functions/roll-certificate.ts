@@ -11,7 +11,7 @@ const budgetMilliseconds = 90_000
 export const rollCertificate = (composed: Composed) =>
   asJob(composed, async (broker, _: Timer, { reference, log }) => {
     try {
-      await broker.roll.run(budgetMilliseconds)
+      await broker.roll(budgetMilliseconds)
     } catch (error) {
       // The next run continues; a failed invocation would only be repeated sooner.
       log('error', 'certificate roll failed', {

@@ -4,10 +4,9 @@
  */
 import type { PublishedKeys } from '../../shared/certificate/published-keys.ts'
 import type { NotedRegistration } from '../../shared/certificate/registered.ts'
-import type { CertificateRoll } from '../../shared/certificate/roll.ts'
 import { readVaultEvent } from '../../shared/certificate/vault-event.ts'
 import type { CertificateNews } from '../../shared/certificate/vault-event.ts'
-import { asBrokerError } from '../../shared/errors/errors.ts'
+import { asBrokerError, BrokerError } from '../../shared/errors/errors.ts'
 import { createFrontEnds } from '../../shared/front-ends/front-ends.ts'
 import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import { createReadiness } from '../../shared/health/readiness.ts'
@@ -34,6 +33,7 @@ import { composeAzure } from './azure.ts'
 import { composePublishedKeys } from './certificate.ts'
 import { composeFlows } from './flows.ts'
 import { composeProviders } from './provider.ts'
+import type { ProviderParts } from './provider.ts'
 import { composeKeyRing, composeOperatorSessions, composeSessions } from './sessions.ts'
 import { composeFlowEvents, composeTelemetry } from './telemetry.ts'
 import type { OperatorTenants } from '../../shared/tenants/operator-tenants.ts'
@@ -55,12 +55,14 @@ export interface Broker {
   readonly authorizationServer: AuthorizationServer
   readonly readiness: Readiness
   readonly sweep: Sweep
-  readonly roll: CertificateRoll
+  /** Continues the roll at each provider. @throws what the roll at the primary provider throws; others are logged */
+  roll(budgetMilliseconds: number): Promise<void>
   readonly telemetry: Telemetry
   readonly operatorSessions: OperatorSessions
   /** Classifies an event of the vault; undefined where it concerns another certificate. */
   readVaultEvent(event: unknown): CertificateNews | undefined
-  noteRegistered(version: string): Promise<NotedRegistration>
+  /** @param provider id; undefined: the primary one @throws {BrokerError} `parameter_invalid` */
+  noteRegistered(version: string, provider?: string): Promise<NotedRegistration>
   publishedKeys(): Promise<PublishedKeys>
   /** Fetches in advance everything that the first sign-in would wait for; never throws. */
   warmUp(): Promise<void>
@@ -93,11 +95,19 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
   const ring = composeKeyRing(base, azure)
   const all = composeProviders(base, azure, ring, telemetry)
   const [primary, ...others] = all
-  const { provider, certificate, roll } = primary
+  const { provider, certificate } = primary
   const providers = createProviders(provider, ...others.map((other) => other.provider))
   const frontEnds = createFrontEnds(settings.frontEnds)
   const flowEvents = composeFlowEvents(base, telemetry, frontEnds)
   const tenants = composeTenants(base, azure, frontEnds)
+  const readinessOf = ({ provider: one, certificate: { assertions, checkSecond, versions, pace } }: ProviderParts) => ({
+    provider: one,
+    assertions,
+    checkSecond,
+    versions,
+    pace,
+    clock: base.clock,
+  })
   const kept = composeSessions(base, azure, ring, { providers, frontEnds }, flowEvents, tenants)
 
   return {
@@ -109,25 +119,24 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
     readiness: createReadiness({
       ring,
       store: azure.store,
-      provider,
-      assertions: certificate.assertions,
-      checkSecond: certificate.checkSecond,
-      versions: certificate.versions,
-      pace: certificate.pace,
-      clock: base.clock,
+      ...readinessOf(primary),
+      others: others.map((one) => ({ ...readinessOf(one), id: one.provider.id })),
     }),
     operatorTenants: tenants.operatorTenants,
     operatorSessions: composeOperatorSessions(base, azure, ring, providers, frontEnds, flowEvents),
     sweep: createSweep({ store: azure.store, clock: base.clock }),
-    roll,
+    roll: (budgetMilliseconds) => rollAll(all, budgetMilliseconds, log),
     readVaultEvent: (event) =>
       readVaultEvent(event, {
         vaultUrl: settings.credential.vaultUrl,
         certificateName: settings.credential.certificateName,
       }),
-    noteRegistered: async (version) => {
+    noteRegistered: async (version, providerId = provider.id) => {
+      const at = all.find((one) => one.provider.id === providerId)
+      if (!at)
+        throw new BrokerError('parameter_invalid', { members: { parameter: 'provider', problem: 'no provider' } })
       const { createNoteRegistered } = await import('../../shared/certificate/registered.ts')
-      return createNoteRegistered({ roll, records: certificate.records, clock: base.clock })(version)
+      return createNoteRegistered({ roll: at.roll, records: at.certificate.records, clock: base.clock })(version)
     },
     publishedKeys: composePublishedKeys(base, azure, all),
     telemetry,
@@ -144,4 +153,16 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
         for (const result of results) if (result.status === 'rejected') base.onFault(result.reason)
       }),
   }
+}
+
+/** Each provider follows the certificate by itself: one that is down delays no other. */
+async function rollAll(all: readonly ProviderParts[], budgetMilliseconds: number, log: Log): Promise<void> {
+  const runs = await Promise.allSettled(all.map(({ roll }) => roll.run(budgetMilliseconds)))
+  for (const [index, run] of runs.entries()) {
+    if (run.status === 'fulfilled' || index === 0) continue
+    const about = describeError(asBrokerError(run.reason))
+    log('error', 'certificate roll failed', { ...about, provider: all[index]?.provider.id })
+  }
+  const [first] = runs
+  if (first?.status === 'rejected') throw first.reason
 }

@@ -22,6 +22,8 @@ export type ReadinessPart = 'settings' | 'key ring' | 'store' | 'provider' | 'ce
 export interface Check {
   readonly part: ReadinessPart
   readonly ok: boolean
+  /** Id of a provider beside the primary one; then the part is `provider` or `certificate`. */
+  readonly provider?: string
   /** Of a failure; where the second credential replaces the certificate, also of a check that is ok. */
   readonly code?: string
   readonly remedy?: string
@@ -55,9 +57,15 @@ export interface Readiness {
   checksNow(): Promise<readonly Check[]>
 }
 
-export interface ReadinessOptions {
+export interface ReadinessOptions extends ProviderReadiness {
   readonly ring: Pick<KeyRing, 'check'>
   readonly store: Store
+  /** Providers beside the primary one, by id. */
+  readonly others?: readonly (ProviderReadiness & { readonly id: string })[]
+}
+
+/** One provider, and the certificate as it is registered there. */
+export interface ProviderReadiness {
   readonly provider: Pick<IdentityProvider, 'metadata'>
   /** Those of the certificate alone. */
   readonly assertions: ClientAssertions
@@ -71,29 +79,70 @@ export interface ReadinessOptions {
 /** Bounds the load of an unauthenticated route. */
 const keptFor = 5_000
 
-export function createReadiness({
-  ring,
-  store,
+/**
+ * The first part that keeps the broker from signing people in. Of several providers one is enough: one that is down must
+ * not take the instances of the others out of service.
+ */
+export function findUnready(checks: readonly Check[]): ReadinessPart | undefined {
+  const failed = checks.filter(({ ok }) => !ok)
+  const isOfProvider = ({ part }: Check) => part === 'provider' || part === 'certificate'
+  const shared = failed.find((check) => !isOfProvider(check))
+  if (shared) return shared.part
+  const ids = new Set(checks.filter(isOfProvider).map(({ provider }) => provider))
+  const isUsable = (id: string | undefined) => !failed.some((check) => isOfProvider(check) && check.provider === id)
+  return [...ids].some(isUsable) ? undefined : failed[0]?.part
+}
+
+export function createReadiness(options: ReadinessOptions): Readiness {
+  const { ring, store, clock, others = [] } = options
+  const lookAtPrimary = createProviderChecks(options)
+  const lookAtOthers = others.map((other) => {
+    const lookAtIt = createProviderChecks(other)
+    return async () => (await lookAtIt()).map((one) => ({ ...one, provider: other.id }))
+  })
+  let kept: { checks: readonly Check[]; at: number } | undefined
+
+  const keep = (checks: readonly Check[]) => {
+    kept = { checks, at: clock() }
+    return checks
+  }
+  const look = async (): Promise<Check[]> => {
+    const [keyRing, table, primary] = await Promise.all([
+      check('key ring', () => ring.check()),
+      check('store', () => store.find('service', { partition: 'health', row: 'none' })),
+      lookAtPrimary(),
+    ])
+    return [keyRing, table, ...primary]
+  }
+  const lookAtAll = singleFlight(async () => {
+    const all = await Promise.all([look(), ...lookAtOthers.map((lookAt) => lookAt())])
+    return keep(all.flat())
+  })
+  /** The route is public, so another provider is called only while those before it fail. */
+  const lookForOne = singleFlight(async () => {
+    const checks = await look()
+    for (const lookAt of lookAtOthers) {
+      const unready = findUnready(checks)
+      if (unready !== 'provider' && unready !== 'certificate') break
+      checks.push(...(await lookAt()))
+    }
+    return keep(checks)
+  })
+
+  return {
+    checks: async () => (kept && Math.abs(clock() - kept.at) < keptFor ? kept.checks : lookForOne()),
+    checksNow: lookAtAll,
+  }
+}
+
+function createProviderChecks({
   provider,
   assertions,
   checkSecond,
   versions,
   pace,
   clock,
-}: ReadinessOptions): Readiness {
-  let kept: { checks: readonly Check[]; at: number } | undefined
-
-  const look = singleFlight(async (): Promise<readonly Check[]> => {
-    const checks = await Promise.all([
-      check('key ring', () => ring.check()),
-      check('store', () => store.find('service', { partition: 'health', row: 'none' })),
-      check('provider', () => provider.metadata()),
-      check('certificate', checkCertificate, aboutCertificate),
-    ])
-    kept = { checks, at: clock() }
-    return checks
-  })
-
+}: ProviderReadiness): () => Promise<Check[]> {
   /** The fault of the certificate, while the second credential replaces it. */
   let replaced: BrokerError | undefined
   const checkCertificate = async () => {
@@ -138,10 +187,11 @@ export function createReadiness({
     }
   }
 
-  return {
-    checks: async () => (kept && Math.abs(clock() - kept.at) < keptFor ? kept.checks : look()),
-    checksNow: look,
-  }
+  return () =>
+    Promise.all([
+      check('provider', () => provider.metadata()),
+      check('certificate', checkCertificate, aboutCertificate),
+    ])
 }
 
 async function check(

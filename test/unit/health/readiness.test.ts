@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { paceOf } from '../../../shared/certificate/roll-timing.ts'
 import { BrokerError } from '../../../shared/errors/errors.ts'
 import type { ErrorCode } from '../../../shared/errors/errors.ts'
-import { createReadiness } from '../../../shared/health/readiness.ts'
+import { createReadiness, findUnready } from '../../../shared/health/readiness.ts'
 import type { ReadinessOptions } from '../../../shared/health/readiness.ts'
 import { createClock } from '../session/parts.ts'
 
@@ -116,5 +116,73 @@ describe('readiness', () => {
     broken.clear()
     clock.advance(5)
     expect(await isWell()).toBe(true)
+  })
+
+  describe('of several providers', () => {
+    const brokenAt = new Map<string, 'provider' | 'certificate'>()
+    const askedAt: string[] = []
+    beforeEach(() => {
+      brokenAt.clear()
+      askedAt.length = 0
+    })
+    const answerOf = (id: string, part: 'provider' | 'certificate') => async () => {
+      askedAt.push(`${part} ${id}`)
+      await Promise.resolve()
+      if (brokenAt.get(id) === part) throw new BrokerError('provider_unavailable')
+      return undefined
+    }
+    const partsOf = (id: string) => ({
+      id,
+      provider: { metadata: answerOf(id, 'provider') },
+      assertions: { get: answerOf(id, 'certificate') },
+      versions: { known: () => undefined, record: () => undefined, isRefused: () => false },
+      pace: paceOf({ readSeconds: 3600, overlapSeconds: 86_400 }),
+      clock,
+    })
+    const openSeveral = (storeFails = false) =>
+      createReadiness({
+        ring: { check: () => Promise.resolve() },
+        store: { find: () => (storeFails ? Promise.reject(new BrokerError('store_unavailable')) : Promise.resolve()) },
+        ...partsOf('primary'),
+        others: [partsOf('partner'), partsOf('guests')],
+      } as unknown as ReadinessOptions)
+
+    it('calls none but the primary one while that is usable', async () => {
+      expect(findUnready(await openSeveral().checks())).toBeUndefined()
+      expect(askedAt).toEqual(['provider primary', 'certificate primary'])
+    })
+
+    it.each(['provider', 'certificate'] as const)('is ready while one is usable (%s)', async (part) => {
+      brokenAt.set('primary', part).set('partner', part)
+      expect(findUnready(await openSeveral().checks())).toBeUndefined()
+
+      brokenAt.set('guests', part)
+      expect(findUnready(await openSeveral().checks())).toBe(part)
+    })
+
+    it('is not ready without the store, and calls no further provider then', async () => {
+      brokenAt.set('primary', 'provider')
+
+      expect(findUnready(await openSeveral(true).checks())).toBe('store')
+      expect(askedAt).toEqual(['provider primary', 'certificate primary'])
+    })
+
+    it('shows an operator each of them', async () => {
+      brokenAt.set('partner', 'provider')
+
+      const checks = await openSeveral().checksNow()
+
+      expect(checks.filter(({ ok }) => !ok)).toMatchObject([{ part: 'provider', provider: 'partner' }])
+      expect(checks.map(({ part, provider }) => `${part} ${provider ?? ''}`.trim())).toEqual([
+        'key ring',
+        'store',
+        'provider',
+        'certificate',
+        'provider partner',
+        'certificate partner',
+        'provider guests',
+        'certificate guests',
+      ])
+    })
   })
 })

@@ -1,0 +1,93 @@
+/** One certificate at two providers: each learns a new version at its own pace. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { CertificateVersionState, Check } from '../../shared/health/readiness.ts'
+import { besideProviders } from '../setup/beside-providers.ts'
+import type { MockProvider } from '../setup/mock-provider.ts'
+import type { Stack } from '../setup/stack.ts'
+import { certificateName, logged, rollUntil, startRollingStack, usedThumbprint } from './rolling.ts'
+
+const beside = besideProviders({ partner: {} })
+let stack: Stack
+let partner: MockProvider
+beforeAll(async () => {
+  const apis = [{ name: 'orders', scopes: ['api://demo/orders.read'] }]
+  const shop = { id: 'shop', origins: ['http://localhost:3000'], providers: ['primary', 'partner'], apis }
+  stack = await startRollingStack({ frontEnds: [shop], provider: beside.start })
+  partner = beside.get('partner')
+})
+afterAll(() => stack.close())
+
+const broker = () => stack.brokers[0]!
+const detail = async (): Promise<readonly Check[]> => {
+  const { url, functionKey } = broker()
+  const response = await fetch(`${url}/health/detail`, { headers: { 'x-functions-key': functionKey } })
+  return ((await response.json()) as { checks: readonly Check[] }).checks
+}
+/** The versions as a provider knows them, by their ids. */
+const versionsAt = async (provider: string | undefined) => {
+  const found = (await detail()).find((check) => check.part === 'certificate' && check.provider === provider)
+  return Object.fromEntries(
+    (found?.certificateVersions ?? []).map((one): [string, CertificateVersionState] => [one.version, one]),
+  )
+}
+const isAccepted = (version: string) => (versions: Awaited<ReturnType<typeof versionsAt>>) =>
+  versions[version]?.status === 'accepted'
+const signIn = (provider: string) => stack.person().signIn({ frontend: 'shop', provider })
+const usedAtPartner = () =>
+  partner.requests.findLast(({ endpoint, assertion }) => endpoint === 'token' && assertion)?.assertion?.header.kid
+const published = async () =>
+  ((await (await fetch(`${stack.url}/.well-known/jwks.json`)).json()) as { keys: { kid: string }[] }).keys.map(
+    ({ kid }) => kid,
+  )
+
+describe('a certificate that is registered at two providers', () => {
+  it('is followed at each: one that knows no new version yet holds up no other, and signs on with the old one', async () => {
+    await rollUntil(
+      broker(),
+      () => versionsAt('partner'),
+      (versions) => Object.values(versions).some(({ status }) => status === 'accepted'),
+    )
+    expect((await signIn('partner')).status).toBe(303)
+    const first = usedAtPartner()
+    expect(Object.values(await versionsAt(undefined))).toMatchObject([{ status: 'accepted', signs: true }])
+
+    partner.behaviour.forgetsClient = true
+    const next = await stack.vault.renewCertificate(certificateName)
+    await rollUntil(broker(), () => versionsAt(undefined), isAccepted(next.version))
+
+    expect((await signIn('primary')).status).toBe(303)
+    const second = usedThumbprint(stack)
+    expect(second).not.toBe(first)
+    // Registered by Graph at the primary one; the other one is probed again and again.
+    await rollUntil(
+      broker(),
+      () => versionsAt('partner'),
+      (versions) => versions[next.version]?.cause === 'certificate_refused',
+    )
+    expect(await versionsAt('partner')).toMatchObject({ [next.version]: { status: 'unregistered', signs: false } })
+    expect((await published()).sort()).toEqual([first, second].sort())
+    expect((await fetch(`${stack.url}/health/ready`)).status).toBe(200)
+
+    partner.behaviour.forgetsClient = false
+    expect((await signIn('partner')).status).toBe(303)
+    expect(usedAtPartner()).toBe(first)
+
+    const { url, functionKey } = broker()
+    const report = (query: string) =>
+      fetch(`${url}/certificate/${next.version}/registered${query}`, {
+        method: 'POST',
+        headers: { 'x-functions-key': functionKey },
+      })
+    expect((await report('?provider=nowhere')).status).toBe(400)
+    expect((await report('?provider=partner')).status).toBe(202)
+    await rollUntil(broker(), () => versionsAt('partner'), isAccepted(next.version))
+    await rollUntil(
+      broker(),
+      async () => ((await signIn('partner')).status === 303 ? usedAtPartner() : undefined),
+      (used) => used === second,
+    )
+    // Steps at the provider beside the primary one name it.
+    expect(logged(stack, 'certificate step').some(({ provider }) => provider === 'partner')).toBe(true)
+    expect(logged(stack, 'certificate step').some(({ provider }) => provider === undefined)).toBe(true)
+  })
+})
