@@ -5,6 +5,7 @@ import { profileOf } from '../functions/compose/provider.ts'
 import type { PrintedAddress } from './answering.ts'
 import { demoApiName } from './cloud.ts'
 import type { Cloud } from './cloud.ts'
+import type { IdentityProvider } from './identity-provider/identity-provider.ts'
 import type { HostProcess } from './functions-host/process.ts'
 
 export interface Started {
@@ -40,7 +41,7 @@ export function printedAddresses({ cloud, broker, settings }: Started): readonly
     ['Demo, other site', cloud.demoOtherSite?.url],
     ['Demo API', cloud.demoApi?.url],
     ['Identity provider', `${issuerOf(cloud, settings)}/.well-known/openid-configuration`],
-    ['pages of the identity provider', cloud.identityProvider?.browserUrl],
+    ['pages of the identity provider', providerOf(cloud)?.browserUrl],
     ['Key Vault', settings.credential.vaultUrl],
     ['Microsoft Graph', cloud.graph?.url],
     ['Managed identity', cloud.managedIdentity?.url],
@@ -54,7 +55,7 @@ export function printedAddresses({ cloud, broker, settings }: Started): readonly
 /** @param silent names of addresses outside this machine that did not answer */
 export function banner(started: Started, silent: ReadonlySet<string> = new Set()): string {
   const { cloud, broker, settings, seconds } = started
-  const provider = cloud.identityProvider
+  const provider = providerOf(cloud)
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['Broker', broker ? settings.baseUrl : `not started; its address is ${settings.baseUrl}`],
     ['Demo front end', cloud.demoFrontEnd?.url],
@@ -103,10 +104,15 @@ export function banner(started: Started, silent: ReadonlySet<string> = new Set()
   ].join('\n')
 }
 
+/** The local provider in either dress. */
+function providerOf(cloud: Cloud): Pick<IdentityProvider, 'issuer' | 'browserUrl' | 'people'> | undefined {
+  return cloud.identityProvider ?? cloud.federationServer
+}
+
 function issuerOf(cloud: Cloud, settings: Settings): string {
-  return cloud.identityProvider?.issuer ?? profileOf(settings).issuer
+  return providerOf(cloud)?.issuer ?? profileOf(settings).issuer
 }
 
 function people(cloud: Cloud): readonly { name: string; username: string }[] {
-  return cloud.identityProvider?.people.map(({ name, username }) => ({ name, username })) ?? []
+  return providerOf(cloud)?.people.map(({ name, username }) => ({ name, username })) ?? []
 }

@@ -15,6 +15,8 @@ import { startOtherSiteDemo } from './demo/other-site.ts'
 import { startGraph } from './graph/graph.ts'
 import type { Graph } from './graph/graph.ts'
 import type { TlsIdentity } from './http-server.ts'
+import { startFederationServer } from './identity-provider/adfs/federation-server.ts'
+import type { FederationServer } from './identity-provider/adfs/federation-server.ts'
 import { startIdentityProvider } from './identity-provider/identity-provider.ts'
 import type { Api, IdentityProvider } from './identity-provider/identity-provider.ts'
 import { startIngestion } from './ingestion/ingestion.ts'
@@ -32,6 +34,8 @@ import type { Ports } from './ports.ts'
 /** Selects the parts to start; a setting that names a real service needs no local part. */
 export interface Parts {
   readonly identityProvider: boolean
+  /** The same provider dressed as AD FS, in its place. It accepts every version of the vault's certificate. */
+  readonly federationServer?: boolean
   readonly vault: boolean
   readonly managedIdentity: boolean
   /** Requires the identity provider, which accepts the certificates that are registered here. */
@@ -82,6 +86,7 @@ export interface CloudOptions {
 
 export interface Cloud {
   readonly identityProvider: IdentityProvider | undefined
+  readonly federationServer: FederationServer | undefined
   readonly vault: Vault | undefined
   readonly managedIdentity: ManagedIdentity | undefined
   readonly graph: Graph | undefined
@@ -236,16 +241,39 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         )
       : undefined
 
+    const federationServer = parts.federationServer
+      ? keep(
+          await startFederationServer({
+            port: ports.identityProvider,
+            tls,
+            ...(options.makeKeyPair === undefined ? {} : { makeKeyPair: options.makeKeyPair }),
+            apis: mergeApis(demoApis, apisOf(options.frontEnds)),
+            clients: [
+              {
+                clientId: options.clientId,
+                redirectUris: options.brokerUrls.flatMap((url) => [`${url}/callback`, `${url}/logout/done`]),
+                get certificates() {
+                  return vault?.publicCertificates(certificateName).map(({ der }) => der) ?? []
+                },
+              },
+            ],
+          }),
+        )
+      : undefined
+    // Access tokens of AD FS name an issuer of their own.
+    const tokenIssuer =
+      federationServer === undefined
+        ? identityProvider
+        : { issuer: federationServer.accessTokenIssuer, jwksUrl: federationServer.jwksUrl }
     const demo =
-      parts.demo && identityProvider
-        ? await startDemo(options, identityProvider, authority.certificatePem, keep)
-        : undefined
+      parts.demo && tokenIssuer ? await startDemo(options, tokenIssuer, authority.certificatePem, keep) : undefined
     await keys
     const emulators = await storage
     const table = emulators.find(({ service }) => service === 'table')
 
     return {
       identityProvider,
+      federationServer,
       vault,
       managedIdentity,
       graph,
@@ -259,6 +287,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       caFile: options.caFile,
       settings: {
         ...(identityProvider ? { AzureAd__Instance: `${new URL(identityProvider.issuer).origin}/` } : {}),
+        ...(federationServer ? { Broker__Authority: federationServer.issuer } : {}),
         ...(vault ? { AzureAd__ClientCredentials__0__KeyVaultUrl: vault.url } : {}),
         ...(graph ? { Broker__GraphUrl: graph.url, Broker__ApplicationObjectId: application.id } : {}),
         ...(managedIdentity
@@ -287,7 +316,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 
 async function startDemo(
   { ports, brokerUrls, frontEnds }: CloudOptions,
-  provider: IdentityProvider,
+  provider: Pick<IdentityProvider, 'issuer' | 'jwksUrl'>,
   ca: string,
   keep: <T extends { close(): Promise<void> }>(part: T) => T,
 ) {

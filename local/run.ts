@@ -169,15 +169,18 @@ async function startCloudFor(
   const table = isLocal(settings.store.tableServiceUri, ports.table)
   const { identity } = settings.provider
   const identityProvider = 'instance' in identity && isLocal(identity.instance, ports.identityProvider)
+  const federationServer =
+    'authority' in identity && identity.kind === 'adfs' && isLocal(identity.authority, ports.identityProvider)
   const ingestion = isLocal(ingestionEndpointOf(settings), ports.ingestion)
   const parts: Parts = {
     identityProvider,
+    federationServer,
     vault,
     managedIdentity: vault,
     graph: identityProvider,
     storage: withBroker ? (table ? ['table'] : []) : ['blob', 'queue', ...(table ? (['table'] as const) : [])],
     ingestion,
-    demo: identityProvider,
+    demo: identityProvider || federationServer,
   }
   return startCloud({
     ports,

@@ -217,12 +217,12 @@ export function errorPage(text: string): string {
   )
 }
 
-export function homePage(people: readonly Person[], issuer: string): string {
+export function homePage(people: readonly Person[], issuer: string, product = 'Microsoft Entra ID'): string {
   return page(
     'home',
     'Local identity provider',
     html`<h1>Local identity provider</h1>
-      <p>Stands in for Microsoft Entra ID on this machine, as ${issuer}. Who can sign in, without a password:</p>
+      <p>Replaces ${product} on this machine, as ${issuer}. These people sign in without a password:</p>
       <ul>
         ${people.map(({ name, username }) => html`<li>${name}: <code>${username}</code></li>`)}
       </ul>`,

@@ -179,6 +179,28 @@ describe('everything on free ports, on a machine with a proxy and an authority o
   })
 })
 
+describe('a provider dressed as AD FS', () => {
+  it('replaces the other dress by two settings: a person signs in, and the API accepts the token', async () => {
+    const program = start(['--port', '0', '--json'], {
+      Broker__Authority: 'https://localhost:7171/adfs',
+      Broker__ProviderKind: 'adfs',
+    })
+    const line = await ready(program)
+    const person = createPerson(line.broker)
+    const back = line.frontEnds.demo ?? ''
+
+    expect((await person.signIn({ frontend: 'demo', return_url: back })).location).toBe(back)
+
+    expect(line.identityProvider).toMatch(/^https:\/\/localhost:\d+\/adfs$/)
+    const page = { id: 'demo', origin: new URL(back).origin }
+    const { json } = await person.sessionToken(page, { api: line.api.name })
+    const asked = await fetch(line.api.url, { headers: { authorization: `Bearer ${String(json.access_token)}` } })
+    expect(asked.status, await asked.text()).toBe(200)
+    process.kill(program.pid, 'SIGTERM')
+    expect(await program.ended).toBe(0)
+  })
+})
+
 describe('the parts without the broker', () => {
   it('start no ingestion endpoint if the setting names another one, and end on SIGTERM with code 0', async () => {
     const elsewhere = 'https://westeurope-5.in.applicationinsights.azure.com/'

@@ -10,6 +10,7 @@ import type { AdfsProvider } from '../setup/adfs-provider.ts'
 import { bundledProgram } from '../setup/bundled-programs.ts'
 import { app, refresh, signInByCode } from '../setup/client.ts'
 import { clockAhead } from '../setup/clock.ts'
+import { withoutEntra } from '../setup/mock-provider.ts'
 import { ada, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { expectBegun, expectPage } from '../setup/refusals.ts'
@@ -418,5 +419,47 @@ describe('the hybrid flow at AD FS', () => {
     const { code = '' } = own.fields
 
     expectPage(await victim.callback({ ...answer, fields: { ...answer.fields, code } }, { at }), 'id_token_refused')
+  })
+})
+
+describe('AD FS beside Entra ID', () => {
+  it('signs people in with its own assertion, and each key has the ids by which either provider finds it', async () => {
+    const entry = {
+      id: 'partner',
+      kind: 'adfs',
+      name: 'Partner staff',
+      clientId: adfsClientId,
+      authority: provider.issuer,
+      responseType: 'code id_token',
+    }
+    const frontEnd = { ...shop, providers: ['primary', 'partner'] }
+    const { url: at } = await stack.startInstance({
+      ...Object.fromEntries(Object.keys(withoutEntra).map((name) => [name, localDefaults[name]])),
+      ...stack.cloud.settings,
+      AzureAd__ClientId: localDefaults.AzureAd__ClientId,
+      Broker__Authority: '',
+      Broker__ProviderKind: '',
+      Broker__TableServiceUri: stack.store.url,
+      Broker__Providers: JSON.stringify([entry]),
+      Broker__FrontEnds: JSON.stringify([frontEnd]),
+    })
+    const signInBy = async (id: string) => {
+      const person = stack.person()
+      const begun = await person.begin({ ...query, provider: id }, { at })
+      const done = await person.callback(await person.atProvider(begun.location ?? ''), { at })
+      expect(done.location, done.text).toBe(returnUrl)
+      return (await person.script(shopPage, '/session', { at })).json
+    }
+
+    expect(await signInBy('partner')).not.toHaveProperty('tenant_id')
+    expect(decodeProtectedHeader(lastForm().client_assertion ?? '')).toMatchObject({ alg: 'RS256' })
+    expect(decodeProtectedHeader(lastForm().client_assertion ?? '')).not.toHaveProperty('x5t#S256')
+    expect(await signInBy('primary')).toHaveProperty('tenant_id')
+
+    const { keys } = (await stack.person().open('/.well-known/jwks.json', { at })).json as { keys: { kid: string }[] }
+    expect(new Set(keys.map(({ kid }) => kid)).size).toBe(keys.length)
+    expect(keys.map(({ kid }) => kid)).toContain(decodeProtectedHeader(lastForm().client_assertion ?? '').kid)
+    const sha256 = createHash('sha256').update(stack.vault.publicCertificates(certificateName)[0]!.der).digest()
+    expect(keys.map(({ kid }) => kid)).toContain(sha256.toString('base64url'))
   })
 })

@@ -21,7 +21,8 @@ export function adfsProvider(certificateName = 'broker') {
       clients: [
         {
           clientId: adfsClientId,
-          redirectUris: [`${brokerUrl}/callback`, `${brokerUrl}/logout/done`],
+          // The second one is for a broker at which AD FS is beside another provider.
+          redirectUris: ['callback', 'callback/partner', 'logout/done'].map((path) => `${brokerUrl}/${path}`),
           certificates: cloud.vault!.publicCertificates(certificateName).map(({ der }) => der),
         },
       ],

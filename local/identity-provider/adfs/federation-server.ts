@@ -14,6 +14,7 @@ import type { Endpoint, TokenError } from '../faults.ts'
 import { GrantStore } from '../grant-store.ts'
 import { allowLoopback } from '../identity-provider.ts'
 import type { ProviderRequest } from '../middleware.ts'
+import { homePage } from '../pages.ts'
 import { Directory } from '../people.ts'
 import type { Person } from '../people.ts'
 import { readBody } from '../request-body.ts'
@@ -21,7 +22,7 @@ import type { Api } from '../scopes.ts'
 import { answerSignInPage } from '../sign-in-pages.ts'
 import { SigningKeys } from '../signing-keys.ts'
 import type { ChangeTokenResponse } from '../token-endpoint.ts'
-import { answerAuthorization, answerSignOut } from './adfs-browser.ts'
+import { answerAuthorization, answerSignOut, show } from './adfs-browser.ts'
 import { clientMetadata, configurationOf } from './adfs-configuration.ts'
 import { discoveryDocument, keySet } from './adfs-metadata.ts'
 import { paths } from './adfs-parts.ts'
@@ -46,6 +47,8 @@ export interface FederationServer {
   readonly accessTokenIssuer: string
   readonly tokenUrl: string
   readonly jwksUrl: string
+  /** `http://127.0.0.1:PORT`, where browsers go. */
+  readonly browserUrl: string
   readonly people: readonly Person[]
   readonly requests: readonly ProviderRequest[]
   resetRequests(): void
@@ -140,6 +143,7 @@ export async function startFederationServer(options: FederationServerOptions): P
       if (endpoint === 'logout') return answerSignOut(ctx, next)
       if (endpoint === 'keys') ctx.body = keySet(keys)
       else if (endpoint === 'discovery') ctx.body = discoveryDocument(parts, issuer, server.port)
+      else if (ctx.path === '/') show(ctx, homePage(directory.people, issuer, 'AD FS'))
       else ctx.status = endpoint === 'token' ? 405 : 404
     }
     const fault = faults.take(endpoint, grantType)
@@ -155,6 +159,7 @@ export async function startFederationServer(options: FederationServerOptions): P
     accessTokenIssuer: parts.accessTokenIssuer,
     tokenUrl: parts.tokenUrl,
     jwksUrl: `${origin}${paths.keys}`,
+    browserUrl: `http://127.0.0.1:${server.port}`,
     people: directory.people,
     requests,
     resetRequests: () => void (requests.length = 0),
