@@ -29,7 +29,7 @@ param environmentName string = 'broker-dev'
 @maxLength(13)
 param resourceToken string = ''
 
-@description('Tenant of the people who sign in, as a GUID. If empty, the tenant of the subscription.')
+@description('Tenant of the people who sign in, as a GUID. If empty, the tenant of the subscription. organizations or common for people of many tenants.')
 @maxLength(64)
 param tenantId string = ''
 
@@ -236,7 +236,7 @@ var checkedClientId = usesOtherProvider
       : fail('clientId is not the GUID of an app registration. Run azd provision, whose hook creates one, or write the Application (client) ID of yours.')
 var checkedTenantId = empty(tenantId)
   ? tenant().tenantId
-  : isGuid(tenantId) && tenantId != '00000000-0000-0000-0000-000000000000'
+  : contains(['organizations', 'common'], toLower(tenantId)) || (isGuid(tenantId) && tenantId != '00000000-0000-0000-0000-000000000000')
       ? toLower(tenantId)
       : fail('tenantId is not a GUID. Write the Tenant ID from the overview page of Entra ID, or nothing for the tenant of the subscription.')
 var checkedObjectId = empty(applicationObjectId) || isGuid(applicationObjectId)

@@ -26,7 +26,7 @@ param environmentName string = 'broker-dev'
 @maxLength(13)
 param resourceToken string = ''
 
-@description('Tenant of the people who sign in, as a GUID. If empty, the tenant of the subscription.')
+@description('Tenant of the people who sign in, as a GUID. If empty, the tenant of the subscription. organizations or common for people of many tenants.')
 @maxLength(64)
 param tenantId string = ''
 

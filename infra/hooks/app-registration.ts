@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { declarations } from '../../shared/settings/declarations.ts'
+import { authoritiesForMany } from '../../shared/settings/identifiers.ts'
 import { settingsOf } from './configuration.ts'
 import type { Configuration } from './configuration.schema.ts'
 import type { Cloud } from './cloud.ts'
@@ -25,12 +26,33 @@ export interface Registration {
  * sign in at another tenant than that of the subscription, for which the deployer has no token.
  */
 export function isByHand(configuration: Configuration, subscriptionTenantId: string): boolean {
-  const { tenantId = subscriptionTenantId, registration } = configuration
+  const tenantId = homeTenantOf(configuration) ?? subscriptionTenantId
+  const { registration } = configuration
   return (
     registration === 'manual' ||
     isOtherProvider(configuration) ||
     tenantId.toLowerCase() !== subscriptionTenantId.toLowerCase()
   )
+}
+
+/** @returns the tenant of the app registration; undefined: that of the subscription */
+function homeTenantOf(configuration: Configuration): string | undefined {
+  const { tenantId } = configuration
+  return isForMany(configuration) ? settingsOf(configuration)[declarations.homeTenantId.name] : tenantId
+}
+
+function isForMany({ tenantId }: Configuration): boolean {
+  return tenantId !== undefined && authoritiesForMany.includes(tenantId.toLowerCase())
+}
+
+/** The people whom the registration admits, and what a sign-up needs. */
+export function audienceOf(configuration: Configuration): Pick<WantedRegistration, 'signInAudience' | 'signUp'> {
+  const isForAll = configuration.tenantId?.toLowerCase() === 'common'
+  const many = isForAll ? 'AzureADandPersonalMicrosoftAccount' : 'AzureADMultipleOrgs'
+  return {
+    signInAudience: isForMany(configuration) ? many : 'AzureADMyOrg',
+    signUp: settingsOf(configuration)[declarations.tenants.name] === 'signed-up',
+  }
 }
 
 export function isOtherProvider(configuration: Configuration): boolean {
@@ -145,6 +167,9 @@ export interface WantedRegistration {
   readonly localCallback: boolean
   /** True for the hybrid flow: Entra issues ID tokens at the authorization endpoint only where the registration allows it. */
   readonly idTokens: boolean
+  readonly signInAudience: 'AzureADMyOrg' | 'AzureADMultipleOrgs' | 'AzureADandPersonalMicrosoftAccount'
+  /** True where administrators sign their organizations up: needs a redirect URI, and directory roles in the ID token. */
+  readonly signUp: boolean
   /** The certificate's public part, DER. */
   readonly certificate: Uint8Array | undefined
   /** Full scopes of all front ends. */
@@ -173,20 +198,25 @@ interface ApplicationProperties {
     readonly logoutUrl?: string | null
     readonly implicitGrantSettings?: { readonly enableIdTokenIssuance?: boolean | null } | null
   }
+  readonly signInAudience?: string | null
+  readonly groupMembershipClaims?: string | null
   readonly optionalClaims?: { readonly idToken?: readonly Claim[] } | null
   readonly api?: { readonly requestedAccessTokenVersion?: number | null } | null
   readonly appRoles?: readonly { readonly value?: string | null }[]
   readonly requiredResourceAccess?: readonly Access[]
 }
 
-const selected = 'id,appId,keyCredentials,web,optionalClaims,api,appRoles,requiredResourceAccess'
+const selected =
+  'id,appId,signInAudience,groupMembershipClaims,keyCredentials,web,optionalClaims,api,appRoles,requiredResourceAccess'
 const localUris = ['http://localhost:7071/callback', 'http://localhost:7071/logout/done']
 
 /** Adds what is missing. Keys, redirect URIs, claims and roles that others added stay. */
 export async function completeRegistration(context: HookContext, wanted: WantedRegistration): Promise<void> {
   const { cloud, report } = context
   const { clientId } = wanted.registration
-  const redirectUris = [`${wanted.baseUrl}/callback`, `${wanted.baseUrl}/logout/done`]
+  const redirectUris = ['/callback', '/logout/done', ...(wanted.signUp ? ['/signup/consented'] : [])].map(
+    (path) => `${wanted.baseUrl}${path}`,
+  )
   if (wanted.isByHand) {
     report.row('App registration', 'to be completed by hand, see below')
     await printCommands(context, redirectUris, wanted)
@@ -261,11 +291,19 @@ function changesOf(application: ApplicationProperties, wanted: Wanted): Record<s
   }
 
   const claims = application.optionalClaims?.idToken ?? []
-  const missing = ['login_hint', 'sid'].filter((name) => !claims.some((claim) => claim.name === name))
+  const missing = claimsFor(wanted).filter((name) => !claims.some((claim) => claim.name === name))
   if (missing.length > 0) {
     const added = missing.map((name) => ({ name, essential: false, source: null, additionalProperties: [] }))
     changes['optionalClaims'] = { ...application.optionalClaims, idToken: [...claims, ...added] }
   }
+
+  // One tenant is the narrowest audience, and another one may be there for a reason: it is never narrowed.
+  const isNarrower = wanted.signInAudience !== 'AzureADMyOrg' && application.signInAudience !== wanted.signInAudience
+  if (isNarrower && application.signInAudience !== 'AzureADandPersonalMicrosoftAccount') {
+    changes['signInAudience'] = wanted.signInAudience
+  }
+  const groups = wanted.signUp ? withDirectoryRoles(application.groupMembershipClaims) : undefined
+  if (groups !== undefined) changes['groupMembershipClaims'] = groups
 
   if (application.api?.requestedAccessTokenVersion !== 2) {
     changes['api'] = { ...application.api, requestedAccessTokenVersion: 2 }
@@ -289,6 +327,18 @@ function changesOf(application: ApplicationProperties, wanted: Wanted): Record<s
     changes['requiredResourceAccess'] = required
   }
   return changes
+}
+
+/** Optional claims of the ID token. Among many tenants: whether a person is a guest, and which domain is proven. */
+function claimsFor({ signInAudience }: Pick<WantedRegistration, 'signInAudience'>): readonly string[] {
+  return ['login_hint', 'sid', ...(signInAudience === 'AzureADMyOrg' ? [] : ['acct', 'upn', 'email', 'xms_edov'])]
+}
+
+/** `groupMembershipClaims` is a list in a text. @returns the new one; undefined where the roles are in it already */
+function withDirectoryRoles(present: string | null | undefined): string | undefined {
+  const names = (present ?? '').split(',').map((name) => name.trim())
+  if (names.includes('All') || names.includes('DirectoryRole')) return undefined
+  return [...names.filter((name) => name !== '' && name !== 'None'), 'DirectoryRole'].join(', ')
 }
 
 function isKeyOf({ key, customKeyIdentifier }: KeyCredential, der: Uint8Array): boolean {
@@ -393,7 +443,9 @@ async function printCommands(
       ...(wanted.idTokens ? { implicitGrantSettings: { enableIdTokenIssuance: true } } : {}),
     },
     api: { requestedAccessTokenVersion: 2 },
-    optionalClaims: { idToken: [{ name: 'login_hint' }, { name: 'sid' }] },
+    optionalClaims: { idToken: claimsFor(wanted).map((name) => ({ name })) },
+    ...(wanted.signInAudience === 'AzureADMyOrg' ? {} : { signInAudience: wanted.signInAudience }),
+    ...(wanted.signUp ? { groupMembershipClaims: 'DirectoryRole' } : {}),
   }
   await writeFile(file, `${JSON.stringify(body, null, 2)}\n`)
   if (wanted.certificate) {

@@ -93,8 +93,9 @@ export const configurationSchema = z.strictObject({
       // The broker's own check has better messages for `common` and domain names.
       z.maxLength(256),
       z.meta({
-        pattern: guidPattern,
-        description: 'Tenant whose people sign in. Default: the tenant of the subscription.',
+        pattern: `${guidPattern}|^(organizations|common)$`,
+        description:
+          'Tenant whose people sign in. Default: the tenant of the subscription. organizations or common: people of many tenants, with Broker__Tenants and Broker__HomeTenantId in settings.',
       }),
     ),
   ),

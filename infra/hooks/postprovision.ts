@@ -9,7 +9,7 @@ import {
 import type { CreateResult } from '../../tools/certificate/create.ts'
 import { checkVaultUrl, hostsOf } from '../../shared/settings/addresses.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
-import { completeRegistration, isByHand, isOtherProvider } from './app-registration.ts'
+import { audienceOf, completeRegistration, isByHand, isOtherProvider } from './app-registration.ts'
 import { patienceOf } from './cloud.ts'
 import { readConfigurationOf, settingsOf } from './configuration.ts'
 import type { Configuration } from './configuration.schema.ts'
@@ -53,6 +53,7 @@ export async function postprovision(context: HookContext): Promise<void> {
       certificateName: name,
       baseUrl,
       localCallback: isDevelopment(environment.get('AZURE_ENV_NAME') ?? ''),
+      ...audienceOf(configuration),
       idTokens: settingsOf(configuration)[declarations.responseType.name] === 'code id_token',
       certificate: newest.der,
       trustedIdentity: trustedIdentityOf(configuration, environment),

@@ -103,6 +103,12 @@ describe('the configuration of an environment', () => {
     ['registration', { registration: 'by hand' }, /none of the accepted/],
     ['tenantId', { tenantId: 'common' }, /personal accounts/],
     ['settings.Broker__Tenants', { tenantId: 'organizations' }, /missing/],
+    [
+      'settings.Broker__HomeTenantId',
+      { tenantId: 'organizations', settings: { Broker__Tenants: 'signed-up' } },
+      /missing/,
+    ],
+    ['settings.Broker__Tenants', { settings: { Broker__Tenants: 'signed-up' } }, /organizations/],
     ['tenantId', { tenantId: 'contoso.com' }, /domain name/],
     ['frontEnds[0].origins[0]', { frontEnds: [{ id: 'spa', origins: ['https://a.example/'] }] }, /slash/],
     ['frontEnds[0].orgins', { frontEnds: [{ id: 'spa', orgins: [], origins: ['https://a.example'] }] }, /unknown/],

@@ -423,6 +423,36 @@ describe('a deployment', () => {
     expect(azure.graph.applications.federatedCredentialsOf(azure.graph.applications.all[0]!)).toEqual([])
   })
 
+  it('makes the application multi-tenant where the settings say so, and sign-up possible where it is open', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    const properties = () => azure.directory.properties.get(azure.graph.applications.all[0]!.id)!
+    expect(properties().signInAudience).toBe('AzureADMyOrg')
+    Object.assign(properties(), { groupMembershipClaims: 'SecurityGroup' })
+
+    const many = { Broker__Tenants: tenantId, Broker__HomeTenantId: tenantId }
+    await here.configure({ tenantId: 'organizations', settings: many })
+    await here.azd('provision')
+    expect(properties()).toMatchObject({
+      signInAudience: 'AzureADMultipleOrgs',
+      groupMembershipClaims: 'SecurityGroup',
+      optionalClaims: { idToken: ['login_hint', 'sid', 'acct', 'upn', 'email', 'xms_edov'].map((name) => ({ name })) },
+    })
+    const uris = () => (properties().web as { redirectUris: readonly string[] }).redirectUris
+    expect(uris().filter((uri) => uri.includes('/signup'))).toEqual([])
+
+    await here.configure({ tenantId: 'organizations', settings: { ...many, Broker__Tenants: 'signed-up' } })
+    await here.azd('provision')
+    expect(properties()).toMatchObject({ groupMembershipClaims: 'SecurityGroup, DirectoryRole' })
+    expect(uris().filter((uri) => uri.endsWith('/signup/consented'))).toHaveLength(1)
+    expect(parametersOf(here).tenantId).toBe('organizations')
+
+    // A wider audience stays: another application may depend on it.
+    await here.configure({ tenantId: undefined, settings: undefined })
+    await here.azd('provision')
+    expect(properties().signInAudience).toBe('AzureADMultipleOrgs')
+  })
+
   it('keeps the keys, addresses, claims and roles that others added to the registration', async () => {
     const { azure, here } = shop
     await here.azd('up')
