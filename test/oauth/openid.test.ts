@@ -1,4 +1,6 @@
-import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
+import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto'
+import type { JsonWebKey } from 'node:crypto'
+import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify, SignJWT, UnsecuredJWT } from 'jose'
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -36,10 +38,14 @@ describe('the broker as OpenID provider', () => {
   })
   afterAll(() => stack.close())
 
-  const signIn = async (changes: Readonly<Record<string, string | undefined>> = {}, person = stack.person()) => {
+  const signIn = async (
+    changes: Readonly<Record<string, string | undefined>> = {},
+    person = stack.person(),
+    username = ada,
+  ) => {
     const pkce = newPkce()
     const request = authorizationRequest(pkce, { scope, nonce: 'n-of-the-client', ...changes })
-    const answer = await authorize(person, request)
+    const answer = await authorize(person, request, username)
     const code = answer.get('code')!
     const tokens = await redeem(here, code, pkce, { client_id: request.client_id })
     return { person, answer, tokens: tokens.json as Record<string, string>, status: tokens.status }
@@ -586,6 +592,73 @@ describe('the broker as OpenID provider', () => {
     const { tokens } = await signIn()
     await expect(verify(tokens.id_token!, 'other')).rejects.toThrow(/aud/)
     await expect(verify(tokens.id_token!)).resolves.toBeDefined()
+  })
+
+  it('binds each ID token to the access token beside it', async () => {
+    const { tokens } = await signIn()
+    const next = (await refresh(there, tokens.refresh_token!)).json as Record<string, string>
+    const bare = await signIn({ client_id: 'bare', scope: 'openid' })
+
+    for (const answer of [tokens, next, bare.tokens]) {
+      // Core §3.1.3.6: the left half of the hash.
+      const half = createHash('sha256').update(answer.access_token!).digest().subarray(0, 16).toString('base64url')
+      expect(decodeJwt(answer.id_token!).at_hash).toBe(half)
+    }
+  })
+
+  it.each(['app', 'modern'])(
+    'publishes keys by which a client refuses every forged ID token (%s)',
+    async (client_id) => {
+      const { tokens } = await signIn({ client_id })
+      const { keys } = (await (await fetch(`${here}/.well-known/id-token-keys.json`)).json()) as { keys: JsonWebKey[] }
+      const header = decodeProtectedHeader(tokens.id_token!) as { alg: string; kid: string; typ: string }
+      const claims = { ...decodeJwt(tokens.id_token!), sub: 'another person' }
+      const key = keys.find(({ kid }) => kid === header.kid)!
+      const publicKey = createPublicKey({ key, format: 'jwk' })
+      const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
+      const elliptic = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      const sign = (alg: string, by: Parameters<SignJWT['sign']>[0], changes: object = {}) =>
+        new SignJWT(claims).setProtectedHeader({ ...header, alg, ...changes }).sign(by)
+      const secrets = [
+        publicKey.export({ type: 'spki', format: 'pem' }),
+        publicKey.export({ type: 'spki', format: 'der' }),
+      ]
+
+      const forged = [
+        new UnsecuredJWT(claims).encode(),
+        // The public key as the secret of an HMAC.
+        ...(await Promise.all(secrets.map((secret) => sign('HS256', Buffer.from(secret))))),
+        await sign('RS256', rsa.privateKey),
+        await sign('PS256', rsa.privateKey),
+        await sign('ES256', elliptic.privateKey),
+        await sign('RS256', rsa.privateKey, { jwk: rsa.publicKey.export({ format: 'jwk' }) }),
+        await sign('RS256', rsa.privateKey, { kid: 'unknown', jku: 'https://attacker.example/jwks.json' }),
+        `${tokens.id_token!.split('.')[0]}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.${tokens.id_token!.split('.')[2]}`,
+      ]
+
+      for (const token of forged) await expect(verify(token, client_id)).rejects.toThrow()
+      await expect(verify(tokens.id_token!, client_id)).resolves.toBeDefined()
+      // One algorithm for each key, and nothing of a private or a symmetric one.
+      for (const { kty, alg, use, ...members } of keys) {
+        expect([kty, alg, use]).toEqual(kty === 'RSA' ? ['RSA', 'RS256', 'sig'] : ['EC', 'ES256', 'sig'])
+        expect(Object.keys(members).filter((one) => ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k'].includes(one))).toEqual([])
+      }
+    },
+  )
+
+  it('answers at userinfo for the person of the access token, and a library refuses that of another person', async () => {
+    const [one, two] = [await signIn(), await signIn({}, stack.person(), 'grace@contoso.example')]
+    const subOf = ({ tokens }: typeof one) => decodeJwt(tokens.id_token!).sub!
+    expect(subOf(one)).not.toBe(subOf(two))
+    const server = { issuer: here, userinfo_endpoint: `${here}/userinfo` }
+    const client: oauth.Client = { client_id: 'app' }
+    const read = async (sub: string, token: string) =>
+      oauth.processUserInfoResponse(server, client, sub, await oauth.userInfoRequest(server, client, token, overHttp))
+
+    expect(await read(subOf(two), two.tokens.access_token!)).toMatchObject({
+      preferred_username: 'grace@contoso.example',
+    })
+    await expect(read(subOf(one), two.tokens.access_token!)).rejects.toThrow(/sub/)
   })
 
   it('works with oauth4webapi by its quick start: discovery, nonce, ID token, userinfo', async () => {
