@@ -3,11 +3,11 @@ import { seeOther } from '../shared/http/answer.ts'
 import { postingPage, signedOutPage } from '../shared/http/pages.ts'
 import { endSsoCookie } from '../shared/sign-in/sso-cookie.ts'
 import type { Broker } from './compose/index.ts'
-import { parseQuery, readParameter } from './request.ts'
+import { cookiesOf, parseQuery, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
 
 export const logoutDone =
-  ({ signOut }: Pick<Broker, 'signOut'>): Handle =>
+  ({ signOut, waysBack }: Pick<Broker, 'signOut' | 'waysBack'>): Handle =>
   async (request) => {
     const query = parseQuery(request)
     const handle = readParameter(query, 'handle')
@@ -18,7 +18,13 @@ export const logoutDone =
     const completed = await signOut.complete(readParameter(query, 'state'))
     // Only the mark of the front end that signed out: another one's must not end by this address.
     const cookies = completed.frontEndId === undefined ? [] : [endSsoCookie(completed.frontEndId)]
-    return 'redirectTo' in completed
-      ? seeOther(completed.redirectTo, cookies)
-      : { ...signedOutPage(completed.links), cookies }
+    if ('redirectTo' in completed) return seeOther(completed.redirectTo, cookies)
+    const ofBrowser = {
+      route: 'sign-out',
+      query,
+      cookies: cookiesOf(request),
+      error: { status: 200, frontEndId: undefined },
+    } as const
+    const links = completed.links.length > 0 ? completed.links : await waysBack(ofBrowser)
+    return { ...signedOutPage(links), cookies }
   }

@@ -1,5 +1,6 @@
 /** Walks the provider's pages as a browser would, without one: cookies, redirects, forms. For tests and benchmarks. */
 import { CookieJar } from 'tough-cookie'
+import { loopbackFetch } from '../loopback-fetch.ts'
 import { unescapeHtml } from './authorize-endpoint.ts'
 
 /** The response with which the provider sends the browser back to the application. */
@@ -38,8 +39,7 @@ export function createVisitor(): Visitor {
   const jar = new CookieJar()
 
   const open = async (url: string, form?: URLSearchParams): Promise<Response> => {
-    const response = await fetch(url, {
-      redirect: 'manual',
+    const response = await loopbackFetch(url, {
       headers: { cookie: await jar.getCookieString(url), accept: 'text/html' },
       ...(form && { method: 'POST', body: form }),
     })

@@ -65,12 +65,15 @@ export function page(
   }
 }
 
-/** An error as a person sees it: title, remedy, links, and the reference for support. */
+/**
+ * An error as a person sees it: title, a sentence for the person, the remedy, links, and the reference for support. A
+ * remedy for an engineer comes second and names its reader.
+ */
 export function errorPage(error: BrokerError, reference: string): Answer {
   const { title } = errorCatalogue[error.code]
   const { registration, parameter, problem, settings } = error.members
   const body = html`
-    <p>${error.remedy}</p>
+    ${remedyParagraphs(error)}
     ${typeof parameter === 'string' ? html`<p>Parameter: <strong>${parameter}</strong>${typeof problem === 'string' ? `: ${problem}` : ''}</p>` : undefined}
     ${
       typeof registration === 'string'
@@ -78,8 +81,7 @@ export function errorPage(error: BrokerError, reference: string): Answer {
             <pre>${registration}</pre>`
         : undefined
     }
-    ${Array.isArray(settings) ? settingsList(settings) : undefined}
-    ${error.links.length > 0 ? linkList(error.links) : wayWithoutLink(error)}
+    ${Array.isArray(settings) ? settingsList(settings) : undefined} ${linkList(error.links)}
     <p class="quiet">Code: ${error.code}<br />Reference: ${reference}</p>
   `
   return page(error.status, title, body, retryAfter(error))
@@ -149,12 +151,19 @@ function linkList(links: readonly Link[]): Html | undefined {
   return html`<p class="ways">${links.map(({ text, url }) => html`<a class="way" href="${url}">${text}</a>`)}</p>`
 }
 
-/** The remedy of an error that a person causes already is for that person; others are for engineers. */
-function wayWithoutLink({ code, status }: BrokerError): Html | undefined {
-  if (errorCatalogue[code].responsible === 'person') return undefined
-  return status < 500
-    ? html`<p>Go back to the application that you came from, and start again there.</p>`
-    : html`<p>Go back to the application that you came from, and try again later.</p>`
+/** Most remedies begin with a sentence for the person, or are for the person alone; the others get one before them. */
+function remedyParagraphs({ code, status, remedy, links }: BrokerError): Html {
+  const { responsible } = errorCatalogue[code]
+  const back = `Go back to the application that you came from, and ${status < 500 ? 'start again there' : 'try again later'}.`
+  if (responsible === 'front end')
+    return html`<p>${back}</p>
+      <p>For the developers of the application: ${remedy}</p>`
+  if (code === 'settings_invalid')
+    return html`<p>${back}</p>
+      <p>For the operator: ${remedy}</p>`
+  const isEnough = responsible === 'person' || links.length > 0
+  return html`<p>${remedy}</p>
+    ${isEnough ? undefined : html`<p>${back}</p>`}`
 }
 
 function settingsList(settings: readonly unknown[]): Html {

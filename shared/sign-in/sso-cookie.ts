@@ -38,6 +38,11 @@ export async function ssoCookie(frontEndId: string, mark: Mark, ring: KeyRing): 
   return { name, value: sealToken(mark, name, await ring.current()), sameSite: 'Lax' }
 }
 
+/** @returns ids of the OAuth clients that this browser has marks of; the marks are not opened */
+export function markedClients(cookies: RequestCookies): readonly string[] {
+  return [...cookies.keys()].flatMap((name) => ownName.exec(name)?.[1] ?? [])
+}
+
 /** @returns the cookie that ends the mark of this client, and of no other */
 export function endSsoCookie(frontEndId: string): Cookie {
   return { name: `${prefix}${frontEndId}`, value: '', sameSite: 'Lax', maxAge: 0 }
@@ -45,7 +50,7 @@ export function endSsoCookie(frontEndId: string): Cookie {
 
 /** @returns cookies that end the marks over the limit: those that do not open, then the oldest */
 export async function endOldestMarks(cookies: RequestCookies, ring: KeyRing, now: number): Promise<readonly Cookie[]> {
-  const ids = [...cookies.keys()].flatMap((name) => ownName.exec(name)?.[1] ?? [])
+  const ids = markedClients(cookies)
   if (ids.length <= maxMarks) return []
   const aged = await Promise.all(
     ids.map(async (id) => ({ id, until: (await openMark(id, cookies, ring, now))?.until ?? 0 })),

@@ -6,9 +6,11 @@ import type { KeyRing } from '../crypto/key-ring.ts'
 import type { BrokerError, Link } from '../errors/errors.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { checkReturnUrl, checkSignedOutUrl } from '../front-ends/return-url.ts'
+import { sessionCookieName } from '../http/cookies.ts'
 import type { RequestCookies } from '../http/cookies.ts'
 import { urlOf } from '../http/routes.ts'
 import { signInUrl } from './sign-in-url.ts'
+import { markedClients } from './sso-cookie.ts'
 import { frontEndIdOf, frontEndIdsOf } from './transaction.ts'
 
 /** The request of a browser at `/login`, as far as the links depend on it; untrusted. */
@@ -61,7 +63,7 @@ export interface FailedRequest {
 
 /**
  * @returns the links of an error page, the most useful first; none where the request and the browser name no registered
- *   front end, or several. Never throws: the page must not depend on the store or the vault.
+ *   front end, or several. At a sign-out, those of several that the browser has cookies of. Never throws: the page must not depend on the store or the vault.
  */
 export type WaysBack = (request: FailedRequest) => Promise<readonly Link[]>
 
@@ -73,9 +75,9 @@ export interface WaysBackOptions {
 
 export function createWaysBack(options: WaysBackOptions): WaysBack {
   return async (request) => {
+    const { route, query, cookies, error } = request
     const frontEnd = await frontEndOf(request, options)
-    if (!frontEnd) return []
-    const { route, query, error } = request
+    if (!frontEnd) return route === 'sign-out' ? usedLinks(cookies, options.frontEnds) : []
     if (route === 'sign-out') return signedOutLinks(frontEnd)
     const again = route === 'login' && error.status < 500 ? 'Sign in' : 'Try again'
     return signInLinks({ frontEnd, returnUrl: query.get('return_url') ?? undefined, again }, options.baseUrl)
@@ -85,6 +87,21 @@ export function createWaysBack(options: WaysBackOptions): WaysBack {
 /** @returns the link of a page that ends a sign-out: to the first registered page for it */
 export function signedOutLinks(frontEnd: FrontEnd): readonly Link[] {
   return [{ text: 'Back to the application', url: checkSignedOutUrl(undefined, frontEnd) }]
+}
+
+/** More would be a list to read, not a way back. */
+const mostUsed = 5
+
+/** @returns links to the front ends that this browser has cookies of, so that the page reveals no other one */
+function usedLinks(cookies: RequestCookies, frontEnds: FrontEnds): readonly Link[] {
+  const sessions = frontEnds.all.filter(({ id }) => cookies.has(sessionCookieName(id))).map(({ id }) => id)
+  const used = [...new Set([...sessions, ...markedClients(cookies)])].flatMap((id) => frontEnds.find(id) ?? [])
+  const [first, ...others] = used
+  if (first && others.length === 0) return signedOutLinks(first)
+  return used.slice(0, mostUsed).map((frontEnd) => {
+    const url = checkSignedOutUrl(undefined, frontEnd)
+    return { text: `Back to ${new URL(url).host}`, url }
+  })
 }
 
 /** A name in the request comes first, then the state's, then the pending sign-ins of the browser. */

@@ -259,6 +259,20 @@ describe('a sign-out', () => {
       expect((await stack.person().open(`/logout/done?state=${state}`)).status).toBe(303)
     })
 
+    it.each(['state=abc', ''])(
+      '"%s" links to the front ends that this browser has used, and to no other',
+      async (query) => {
+        const person = stack.person()
+        await person.signIn(toShop)
+
+        const reply = await person.open(`/logout/done?${query}`)
+
+        expect(reply.location).toBeNull()
+        expect(reply.text.match(/href="http[^"]*"/g)).toEqual(['href="http://localhost:3000/bye"'])
+        expect((await stack.person().open(`/logout/done?${query}`)).text).not.toContain('href="http')
+      },
+    )
+
     it.each(['', 'state=', 'return_url=https%3A%2F%2Fevil.example'])(
       'without a state is a page that confirms the sign-out, not an address: "%s"',
       async (query) => {

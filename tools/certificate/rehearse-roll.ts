@@ -16,6 +16,7 @@ import { startHostProcess } from '../../local/functions-host/process.ts'
 import type { HostProcess } from '../../local/functions-host/process.ts'
 import { freePort, LocalError } from '../../local/http-server.ts'
 import { createVisitor } from '../../local/identity-provider/browser.ts'
+import { loopbackFetch } from '../../local/loopback-fetch.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
 import { freePorts } from '../../local/ports.ts'
 
@@ -158,7 +159,7 @@ async function signInUntil(stop: AbortSignal, { identityProvider }: Cloud, { url
 /** @returns where it landed, or the status and code of the page that it ended on */
 async function signInOnce(brokerUrl: string, username: string): Promise<string> {
   const query = new URLSearchParams({ frontend: frontEnd.id, return_url: frontEnd.returnUrl })
-  const begun = await fetch(`${brokerUrl}/login?${query.toString()}`, { redirect: 'manual' })
+  const begun = await loopbackFetch(`${brokerUrl}/login?${query.toString()}`)
   const authorizationUrl = begun.headers.get('location')
   if (authorizationUrl === null) return describePage('/login', begun)
   const cookie = begun.headers
@@ -166,8 +167,8 @@ async function signInOnce(brokerUrl: string, username: string): Promise<string> 
     .map((one) => one.split(';')[0])
     .join('; ')
   const answer = await createVisitor().signIn(authorizationUrl, username)
-  const callback = { method: 'POST', redirect: 'manual', body: new URLSearchParams(answer.fields) } as const
-  const done = await fetch(`${brokerUrl}/callback`, { ...callback, headers: { cookie, accept: 'text/html' } })
+  const callback = { method: 'POST', body: new URLSearchParams(answer.fields) }
+  const done = await loopbackFetch(`${brokerUrl}/callback`, { ...callback, headers: { cookie, accept: 'text/html' } })
   return done.headers.get('location') ?? describePage('/callback', done)
 }
 
@@ -209,7 +210,7 @@ function narrate(text: string): void {
 }
 
 async function versionsAt({ url, functionKey }: HostProcess): Promise<readonly VersionState[]> {
-  const response = await fetch(`${url}/health/detail`, { headers: { 'x-functions-key': functionKey } })
+  const response = await loopbackFetch(`${url}/health/detail`, { headers: { 'x-functions-key': functionKey } })
   const { checks } = (await response.json()) as {
     checks: { part: string; certificateVersions?: readonly VersionState[] }[]
   }
@@ -217,7 +218,7 @@ async function versionsAt({ url, functionKey }: HostProcess): Promise<readonly V
 }
 
 async function fire({ url, masterKey }: HostProcess, name: string): Promise<void> {
-  await fetch(`${url}/admin/functions/${name}`, { method: 'POST', headers: { 'x-functions-key': masterKey } })
+  await loopbackFetch(`${url}/admin/functions/${name}`, { method: 'POST', headers: { 'x-functions-key': masterKey } })
 }
 
 function short(version: string | undefined): string {

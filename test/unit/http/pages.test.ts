@@ -56,6 +56,28 @@ describe('a page of an error', () => {
     expect(answer.headers?.['retry-after']).toBe(status === 503 ? '5' : undefined)
   })
 
+  it.each(codes.filter((code) => errorCatalogue[code].responsible === 'front end' || code === 'settings_invalid'))(
+    'begins with a sentence for the person for %s, and names the reader of the remedy',
+    (code) => {
+      for (const links of [[], [{ text: 'Back to the application', url: 'https://app.example.com/' }]]) {
+        const { body = '' } = errorPage(new BrokerError(code, { links }), reference)
+        const [first, second] = [...body.matchAll(/<p>([^<]*)<\/p>/g)].map(([, text]) => text)
+
+        expect(first).toMatch(
+          /^Go back to the application that you came from, and (start again there|try again later)\.$/,
+        )
+        expect(second).toMatch(/^For the (developers of the application|operator): /)
+      }
+    },
+  )
+
+  it('is for the person alone where the person can act', () => {
+    const { body = '' } = errorPage(new BrokerError('sign_in_expired'), reference)
+
+    expect(body).toContain('<p>Sign in again.</p>')
+    expect(body).not.toMatch(/developers|operator/)
+  })
+
   it('has a policy that allows its own style, by the hash of its content', () => {
     const { body = '', headers } = errorPage(new BrokerError('internal'), reference)
     const style = /<style>([\s\S]*)<\/style>/.exec(body)?.[1] ?? ''

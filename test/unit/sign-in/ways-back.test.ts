@@ -66,6 +66,27 @@ describe('the links of a failed sign-in', () => {
     expect(await linksAt({ client_id: 'nobody', frontend: 'shop' })).toEqual([])
   })
 
+  it('of a sign-out lead to the front ends that the browser has cookies of, and to no other', async () => {
+    const other = { ...app, id: 'other', origins: ['https://other.example.net'] }
+    const linksWith = (...names: string[]) =>
+      linksOf({ ...request, route: 'sign-out', cookies: new Map(names.map((name) => [name, 'x'])) }, [
+        shop,
+        desk,
+        app,
+        other,
+      ])
+
+    expect(await linksWith('__Host-session-desk')).toEqual([
+      { text: 'Back to the application', url: 'https://desk.example.com/bye' },
+    ])
+    expect(await linksWith('__Host-known-app', '__Host-session-desk', '__Host-session-gone')).toEqual([
+      { text: 'Back to desk.example.com', url: 'https://desk.example.com/bye' },
+      { text: 'Back to app.example.net', url: 'https://app.example.net/' },
+    ])
+    expect(await linksWith()).toEqual([])
+    expect(await linksOf({ ...request, route: 'callback', cookies: new Map([['__Host-known-app', 'x']]) })).toEqual([])
+  })
+
   it('lead to the only front end of the broker, of either kind, at every route', async () => {
     const routes: readonly PageRoute[] = ['login', 'callback', 'sign-out']
     const first = (registered: object) =>
