@@ -1,11 +1,12 @@
 /**
  * The committed configuration of one environment, `infra/environments/<name>.json`: its members, types and limits.
  * docs/environment.schema.json is generated from this schema. A member has the name of the template parameter that it
- * fills, except `settings` (`brokerSettings`) and `tags` (`extraTags`).
+ * fills, except `settings` and `providers` (`brokerSettings`) and `tags` (`extraTags`).
  */
 import * as z from 'zod/mini'
 import { checkGuid } from '../../shared/settings/identifiers.ts'
 import { frontEndsSchema } from '../../shared/settings/front-ends.schema.ts'
+import { providersSchema } from '../../shared/settings/providers.schema.ts'
 import { withMessage } from '../../shared/settings/messages.ts'
 
 const guidPattern = '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
@@ -122,6 +123,7 @@ export const configurationSchema = z.strictObject({
       ),
   ),
   frontEnds: z.optional(frontEndsSchema),
+  providers: z.optional(providersSchema()),
   settings: z.optional(
     z
       .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))

@@ -4,6 +4,8 @@ import path from 'node:path'
 import * as z from 'zod/mini'
 import { allDeclarations, declarations } from '../../shared/settings/declarations.ts'
 import { areProblems, parseFrontEnds } from '../../shared/settings/front-ends.schema.ts'
+import { parseProviders } from '../../shared/settings/providers.schema.ts'
+import { takesEntra } from '../../shared/settings/values.ts'
 import { findNearestName } from '../../shared/settings/nearest-name.ts'
 import { messageOf } from '../../shared/settings/messages.ts'
 import { findSecret } from '../../shared/settings/secrets.ts'
@@ -60,6 +62,7 @@ export async function readConfiguration(
 const setElsewhere = new Map<string, string>([
   [declarations.baseUrl.name, 'domain'],
   [declarations.frontEnds.name, 'frontEnds'],
+  [declarations.providers.name, 'providers'],
   [declarations.tenantId.name, 'tenantId'],
   [declarations.clientId.name, 'clientId'],
   [declarations.applicationObjectId.name, 'applicationObjectId'],
@@ -117,13 +120,23 @@ export function parseConfiguration(
   const places = new Set(problems.map(({ setting }) => setting.split(/[.[]/)[0]))
   const parsed = z.safeParse(configurationSchema, json)
   for (const issue of parsed.error?.issues ?? []) {
-    // parseFrontEnds describes front ends better; a secret is not also "unknown".
-    if (issue.path[0] !== 'frontEnds') problems.push(...describe(issue).filter(({ setting }) => !places.has(setting)))
+    // parseFrontEnds and parseProviders describe their members better; a secret is not also "unknown".
+    if (issue.path[0] !== 'frontEnds' && issue.path[0] !== 'providers')
+      problems.push(...describe(issue).filter(({ setting }) => !places.has(setting)))
   }
   const frontEnds = memberOf(json, 'frontEnds')
   const isEntra = memberOf(memberOf(json, 'settings'), declarations.authority.name) === undefined
+  const providers = memberOf(json, 'providers')
+  const others =
+    providers === undefined || places.has('providers')
+      ? undefined
+      : parseProviders(JSON.stringify(providers), 'providers')
+  const otherProblems = isProblems(others) ? others : []
+  problems.push(...otherProblems)
   if (frontEnds !== undefined && !places.has('frontEnds')) {
-    const checked = parseFrontEnds(JSON.stringify(frontEnds), 'frontEnds', { isEntra })
+    const checked = parseFrontEnds(JSON.stringify(frontEnds), 'frontEnds', {
+      isEntra: takesEntra(isProblems(others) ? undefined : others, isEntra),
+    })
     if (areProblems(checked)) problems.push(...checked)
   }
   if (!parsed.success || problems.length > 0) return { configuration: {}, problems }
@@ -155,8 +168,7 @@ function findSecrets(json: unknown): SettingProblem[] {
 
 /** Checks `settings` by the broker's own schema, together with the values that the template adds. */
 function checkSettings(configuration: Configuration, cloudName: string | undefined): SettingProblem[] {
-  const settings = settingsOf(configuration)
-  const misplaced = Object.keys(settings).flatMap((name): SettingProblem[] => {
+  const misplaced = Object.keys(configuration.settings ?? {}).flatMap((name): SettingProblem[] => {
     const setting = `settings.${memberName(name)}`
     const member = setElsewhere.get(name)
     if (member !== undefined) return [{ setting, problem: 'has another place', fix: `Write it as ${member}.` }]
@@ -208,9 +220,16 @@ function composeSettings(configuration: Configuration, cloudName: string | undef
   }
 }
 
-/** `settings` as app settings: texts. */
-export function settingsOf({ settings = {} }: Configuration): Record<string, string> {
-  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)]))
+/** `settings` and `providers` as app settings: texts. */
+export function settingsOf({ settings = {}, providers }: Configuration): Record<string, string> {
+  return {
+    ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)])),
+    ...(providers === undefined ? {} : { [declarations.providers.name]: JSON.stringify(providers) }),
+  }
+}
+
+function isProblems(result: ReturnType<typeof parseProviders> | undefined): result is SettingProblem[] {
+  return Array.isArray(result)
 }
 
 function placeOf(setting: string): string {

@@ -26,7 +26,7 @@ export type Parameters = Readonly<Record<string, unknown>> & {
 }
 
 /** Members that are no parameters, or have another name there. */
-const forHooks: ReadonlySet<string> = new Set(['$schema', 'registration', 'settings', 'tags'])
+const forHooks: ReadonlySet<string> = new Set(['$schema', 'registration', 'settings', 'providers', 'tags'])
 
 /** Windows limits the environment of a process to 32,767 characters. */
 const longest = 24_000
@@ -47,7 +47,7 @@ export function encodeParameters(parameters: Parameters): string {
   const text = Buffer.from(JSON.stringify(parameters)).toString('base64')
   if (text.length <= longest) return text
   throw new HookStop(
-    `The configuration is too long for an environment variable of Windows (${text.length} of ${longest} characters as Base64). Shorten frontEnds.`,
+    `The configuration is too long for an environment variable of Windows (${text.length} of ${longest} characters as Base64). Shorten frontEnds or providers.`,
   )
 }
 

@@ -217,6 +217,10 @@ type frontEnd = {
   @maxLength(100)
   tenants: string[]?
 
+  @description('Ids of the identity providers of Broker__Providers at which its people sign in. The primary one if it is left out.')
+  @maxLength(20)
+  providers: string[]?
+
   @description('APIs for which the front end gets access tokens.')
   apis: frontEndApi[]?
 }

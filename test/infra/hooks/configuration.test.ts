@@ -30,6 +30,20 @@ function check(configuration: unknown, environmentName = 'shop-test') {
 const schema = JSON.parse(readFileSync(path.join(root, 'docs/environment.schema.json'), 'utf8')) as object
 const validate = new Ajv2020({ strict: false }).compile(schema)
 
+const partner = {
+  id: 'partner',
+  kind: 'openid',
+  name: 'Partner staff',
+  authority: 'https://login.partner.example',
+  clientId: 'contoso-broker',
+}
+const takesPartner = {
+  id: 'spa',
+  origins: ['https://a.example'],
+  providers: ['partner'],
+  apis: [{ name: 'orders', scopes: ['orders.read'] }],
+}
+
 /** Every member, with a value that differs from its default. */
 const full = {
   $schema: '../../docs/environment.schema.json',
@@ -40,6 +54,7 @@ const full = {
   applicationObjectId: guid,
   registration: 'manual',
   frontEnds: [{ id: 'spa', origins: ['https://a.example'] }],
+  providers: [partner],
   settings: { Broker__SessionIdleSeconds: 1800, Broker__ResponseMode: 'query', Broker__AssertionReuse: true },
   tags: { costCenter: 'identity' },
   nodeVersion: '24',
@@ -111,6 +126,10 @@ describe('the configuration of an environment', () => {
     ['settings.Broker__Tenants', { settings: { Broker__Tenants: 'signed-up' } }, /organizations/],
     ['tenantId', { tenantId: 'contoso.com' }, /domain name/],
     ['frontEnds[0].origins[0]', { frontEnds: [{ id: 'spa', origins: ['https://a.example/'] }] }, /slash/],
+    ['providers[0].authority', { providers: [{ ...partner, authority: undefined }] }, /missing/],
+    ['providers[0].clientSecretName', { providers: [{ ...partner, clientSecretName: 'a' }] }, /unknown/],
+    ['frontEnds[0].providers[0]', { frontEnds: [{ ...takesPartner }] }, /id of no provider/],
+    ['settings.Broker__Providers', { settings: { Broker__Providers: '[]' } }, /another place/],
     ['frontEnds[0].orgins', { frontEnds: [{ id: 'spa', orgins: [], origins: ['https://a.example'] }] }, /unknown/],
     ['settings.Broker__SessionIdleSeconds', { settings: { Broker__SessionIdleSeconds: 1 } }, /300/],
     ['settings.Broker__SessionIdleSecond', { settings: { Broker__SessionIdleSecond: 600 } }, /unknown/],
@@ -177,6 +196,7 @@ describe('the configuration of an environment', () => {
     expect(elsewhere).toEqual([
       'Broker__BaseUrl',
       'Broker__FrontEnds',
+      'Broker__Providers',
       'AzureAd__Instance',
       'AzureAd__TenantId',
       'AzureAd__ClientId',
@@ -242,6 +262,19 @@ describe('BROKER_PARAMETERS', () => {
     domainIsBound: false,
     cloudName: undefined,
   }
+
+  it('passes providers to the broker as one setting, and checks the form of scopes by the providers of a front end', () => {
+    const { configuration, problems } = parseConfiguration(
+      JSON.stringify({ providers: [partner], frontEnds: [takesPartner] }),
+      'shop-test.json',
+      'shop-test',
+    )
+
+    expect(problems).toEqual([])
+    const { brokerSettings } = composeParameters(configuration, discovered)
+    expect(JSON.parse((brokerSettings as Record<string, string>).Broker__Providers!)).toEqual([partner])
+    expect(composeParameters(configuration, discovered)).not.toHaveProperty('providers')
+  })
 
   it('arrives unchanged through azd’s file, which changes JSON', () => {
     const frontEnds = [
