@@ -11,7 +11,7 @@ import { bundledProgram } from '../setup/bundled-programs.ts'
 import { app, refresh, signInByCode } from '../setup/client.ts'
 import { clockAhead } from '../setup/clock.ts'
 import { withoutEntra } from '../setup/mock-provider.ts'
-import { ada, shopPage } from '../setup/person.ts'
+import { ada, deskPage, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { expectBegun, expectPage } from '../setup/refusals.ts'
 import { desk, shop, startStack } from '../setup/stack.ts'
@@ -23,6 +23,13 @@ const query = { frontend: 'shop', return_url: returnUrl }
 /** Granted only by a sign-in that requests it. */
 const bills = { name: 'bills', scopes: ['api://bills/read'] }
 
+/** AD FS puts the claims of its rules into the ID token where the request has this scope. */
+const withClaims = {
+  ...desk,
+  claims: ['groups', 'upn'],
+  apis: [{ name: 'orders', scopes: ['api://demo/orders.read', 'allatclaims'] }],
+}
+
 const adfs = adfsProvider()
 let stack: Stack
 let provider: AdfsProvider
@@ -32,7 +39,7 @@ beforeAll(async () => {
   stack = await startStack({
     provider: adfs.start,
     settings: quickly,
-    frontEnds: [{ ...shop, apis: [...shop.apis, bills] }, desk, app],
+    frontEnds: [{ ...shop, apis: [...shop.apis, bills] }, withClaims, app],
   })
   provider = adfs.get()
   provider.behaviour.clockToleranceSeconds = 3600
@@ -130,6 +137,23 @@ describe('a sign-in at AD FS', () => {
     }))
     expectPage(await stack.person().signIn(query), 'id_token_refused')
     expect(stack.log()).toContain('"detail":"iss"')
+  })
+
+  it('reads the claims of rules by the scope allatclaims, at a sign-in and at a renewal', async () => {
+    const person = stack.person()
+    await person.signIn({ frontend: 'desk' })
+    const claims = async () => (await person.script(deskPage, '/session')).json.claims
+
+    expect(await claims()).toEqual({ groups: [expect.any(String), expect.any(String)], upn: ada })
+    const renewed = await person.sessionToken(
+      deskPage,
+      { api: 'orders', scope: 'api://demo/orders.read allatclaims' },
+      {
+        at: later,
+      },
+    )
+    expect(renewed.status, renewed.text).toBe(200)
+    expect(await claims()).toMatchObject({ upn: ada })
   })
 
   it('sends a choice of the account as a new sign-in, and passes none on', async () => {

@@ -44,8 +44,17 @@ export function configurationOf(parts: FederationParts): Configuration {
     clientAuthMethods: ['none'],
     enabledJWA: { idTokenSigningAlgValues: ['RS256'] },
     pkce: { required: () => false },
-    scopes: ['openid', ...apis.flatMap(({ audience, scopes }) => scopes.map((name) => `${audience}/${name}`))],
-    claims: { openid: ['sub', 'upn', 'unique_name', 'sid', 'pwd_exp'], auth_time: null },
+    scopes: [
+      'openid',
+      'allatclaims',
+      ...apis.flatMap(({ audience, scopes }) => scopes.map((name) => `${audience}/${name}`)),
+    ],
+    // The claims of the access token, by the rules of the Web API, are in the ID token with this scope.
+    claims: {
+      openid: ['sub', 'upn', 'unique_name', 'sid', 'pwd_exp'],
+      allatclaims: ['groups'],
+      auth_time: null,
+    },
     conformIdTokenClaims: false,
     extraParams: {
       // Named, so that a request with it is read: the resource may be in the scope too.
@@ -62,6 +71,7 @@ export function configurationOf(parts: FederationParts): Configuration {
             sub: id,
             upn: person.username,
             unique_name: `CONTOSO\\${person.username.split('@')[0] ?? ''}`,
+            groups: person.groups?.slice(0, 10),
             sid: sessionUid === undefined ? undefined : sessionId(sessionUid),
             // Seconds until the password expires: of another value in each token.
             pwd_exp: untilPasswordExpires--,
