@@ -2,13 +2,13 @@
  * The broker's own identity towards Azure: the user-assigned managed identity in Azure, the developer's `az` or `azd`
  * sign-in on a laptop. Never DefaultAzureCredential, which would use the first credential it finds.
  */
-import { AzureCliCredential, AzureDeveloperCliCredential, ChainedTokenCredential } from '@azure/identity'
-import type { AccessToken, TokenCredential } from '@azure/identity'
+import type { AccessToken, TokenCredential } from '@azure/core-auth'
 import { withDeadline } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
 import { identityRefusal } from './identity-refusals.ts'
-import { createManagedIdentity } from '../outbound/managed-identity.azure-identity.ts'
+import { lazy } from '../async/lazy.ts'
+import { managedIdentityToken } from './managed-identity.msal.ts'
 
 export interface TokenCredentialOptions {
   readonly managedIdentity: boolean
@@ -16,20 +16,22 @@ export interface TokenCredentialOptions {
   readonly clock: Clock
 }
 
-/** ManagedIdentityCredential ignores abort signals, so the bound is a race. */
 const deadlineMilliseconds = 5_000
 const developerDeadlineMilliseconds = 20_000
 const renewBefore = 5 * 60 * 1000
 
 /** One token for all clients and all waiting requests; each SDK client alone would fetch one of its own. */
 export function createTokenCredential(options: TokenCredentialOptions): TokenCredential {
-  const source = options.managedIdentity ? createManagedIdentity(options.managedIdentityClientId) : developer()
-  const deadline = options.managedIdentity ? deadlineMilliseconds : developerDeadlineMilliseconds
+  const { managedIdentity, managedIdentityClientId } = options
+  const deadline = managedIdentity ? deadlineMilliseconds : developerDeadlineMilliseconds
+  const getToken = managedIdentity
+    ? (scope: string) => managedIdentityToken(managedIdentityClientId, scope)
+    : developerToken()
   const kept = new Map<string, AccessToken>()
 
   const fetchToken = singleFlight(async (scope: string): Promise<AccessToken> => {
     try {
-      const token = await withDeadline(source.getToken(scope), deadline, () => new Error('deadline'))
+      const token = await withDeadline(getToken(scope), deadline, () => new Error('deadline'))
       if (!token) throw new Error('no token')
       kept.set(scope, token)
       return token
@@ -54,6 +56,10 @@ export function createTokenCredential(options: TokenCredentialOptions): TokenCre
   }
 }
 
-function developer(): TokenCredential {
-  return new ChainedTokenCredential(new AzureCliCredential(), new AzureDeveloperCliCredential())
+/** Loaded on a laptop alone. */
+function developerToken(): (scope: string) => Promise<AccessToken | null> {
+  const credential = lazy(async () =>
+    (await import('./developer-credential.azure-identity.ts')).createDeveloperCredential(),
+  )
+  return async (scope) => (await credential()).getToken(scope)
 }

@@ -38,11 +38,11 @@ describe('a fresh instance of the built bundle', () => {
   })
 
   it.each(['health', 'login', 'session', 'signedIn', 'settled'] as const)(
-    'has read no more than 700 KB of its bundle until %s, and no file of telemetry',
+    'has read no more than 600 KB of its bundle until %s, and no file of telemetry',
     (step) => {
-      expect(bytesRead(cold[step])).toBeLessThan(700 * kilobyte)
+      expect(bytesRead(cold[step])).toBeLessThan(600 * kilobyte)
       expect(cold[step].modules.length).toBeLessThanOrEqual(12)
-      expect(cold[step].calledBytes).toBeLessThan(375 * kilobyte)
+      expect(cold[step].calledBytes).toBeLessThan((step === 'login' ? 255 : 310) * kilobyte)
       expect(cold[step].modules.filter(({ name }) => name.includes('telemetry'))).toEqual([])
     },
   )
@@ -50,7 +50,7 @@ describe('a fresh instance of the built bundle', () => {
   it('does not load undici, which costs as much as half of its registration', () => {
     expect(cold.settled.builtins.filter((name) => name.includes('undici'))).toEqual([])
     expect(cold.registered.builtins.length).toBeLessThanOrEqual(28)
-    expect(cold.settled.builtins.length).toBeLessThanOrEqual(50)
+    expect(cold.settled.builtins.length).toBeLessThanOrEqual(40)
     expect(cold.registered.builtins).toContain('NativeModule https')
   })
 
