@@ -168,7 +168,7 @@ AppMetrics
 | where Name == 'broker.steps'
 | extend step = tostring(Properties.step), outcome = tostring(Properties.outcome), responsible = tostring(Properties.responsible), code = tostring(Properties.code)
 | where outcome == 'failed' and responsible in ('operator', 'provider')
-| where step in ('started', 'returned', 'redeemed', 'session', 'token', 'renewal')
+| where step in ('sign_up', 'started', 'returned', 'redeemed', 'session', 'token', 'renewal')
 | project TimeGenerated, code, failures = Sum
 '''
 
