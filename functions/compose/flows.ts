@@ -31,7 +31,7 @@ export interface Flows {
 }
 
 type Parts = Pick<Azure, 'store' | 'network'> &
-  Pick<ComposedTenants, 'tenants' | 'admit'> &
+  Pick<ComposedTenants, 'tenants' | 'admit' | 'isTenantAllowed'> &
   Pick<Kept, 'sessions' | 'codes' | 'refreshTokens'> & {
     readonly providers: Providers
     readonly ring: KeyRing
@@ -114,7 +114,14 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
           providers,
           signOut,
           signingKeys: createSigningKeys({ store, ring, clock, algorithms: algorithmsOf(frontEnds), onFault }),
-          userinfo: createUserinfo({ store, ring, frontEnds, providers, clock }),
+          userinfo: createUserinfo({
+            store,
+            ring,
+            frontEnds,
+            providers,
+            clock,
+            isTenantAllowed: parts.isTenantAllowed,
+          }),
           clientAuthentication: createClientAuthentication({
             issuer: baseUrl,
             frontEnds,

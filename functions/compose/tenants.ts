@@ -3,19 +3,18 @@ import { lazy, lazyObject } from '../../shared/async/lazy.ts'
 import { BrokerError } from '../../shared/errors/errors.ts'
 import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import { personalTenantId } from '../../shared/provider/entra.ts'
-import type { Identity } from '../../shared/provider/identity.ts'
 import { createListedTenants, isTenantAllowed } from '../../shared/tenants/tenants.ts'
 import type { Admission } from '../../shared/tenants/admission.ts'
 import type { OperatorTenants } from '../../shared/tenants/operator-tenants.ts'
 import type { SignedUpTenants } from '../../shared/tenants/tenants.store.ts'
-import type { Tenants } from '../../shared/tenants/tenants.ts'
+import type { TenantMember, Tenants } from '../../shared/tenants/tenants.ts'
 import type { Azure } from './azure.ts'
 import type { Base } from './telemetry.ts'
 
 export interface ComposedTenants {
   /** undefined where people of one tenant sign in. */
   readonly tenants: Tenants | undefined
-  readonly isTenantAllowed: (identity: Identity, frontEndId: string) => Promise<boolean>
+  readonly isTenantAllowed: (person: TenantMember, frontEndId: string) => Promise<boolean>
   /**
    * The rows of tenants.
    *
@@ -60,6 +59,6 @@ export function composeTenants(
       { run: true },
     ),
     admit: async (...of) => (await admission()).admit(...of),
-    isTenantAllowed: (identity, frontEndId) => isTenantAllowed(identity, frontEnds.find(frontEndId), tenants),
+    isTenantAllowed: (person, frontEndId) => isTenantAllowed(person, frontEnds.find(frontEndId), tenants),
   }
 }

@@ -15,6 +15,8 @@ import type { Identity } from '../provider/identity.ts'
 import type { Providers } from '../provider/provider.ts'
 import type { AccessToken } from '../session/session-row.ts'
 import type { RowKey, Store } from '../store/store.ts'
+import type { TenantMember } from '../tenants/tenants.ts'
+import { defined } from '../json/json.ts'
 import { claimsOf } from './issued-id-token.ts'
 import type { OpenidScopes } from './issued-id-token.ts'
 
@@ -49,6 +51,8 @@ export interface UserinfoOptions {
   readonly frontEnds: FrontEnds
   readonly providers: Pick<Providers, 'accepts'>
   readonly clock: Clock
+  /** False where the person's tenant was suspended or removed since the sign-in. */
+  readonly isTenantAllowed?: (person: TenantMember, frontEndId: string) => Promise<boolean>
 }
 
 /** A grant as it is kept: the claims instead of the whole identity, which a token would be too short for. */
@@ -57,6 +61,8 @@ interface Kept {
   readonly claims: Readonly<Record<string, unknown>>
   /** Of the provider; absent in a token of an earlier release. */
   readonly issuer?: string
+  /** Of a person of a provider for many tenants. */
+  readonly tenant?: TenantMember
   readonly rowKey: RowKey
   /** Milliseconds since the epoch. */
   readonly expires: number
@@ -66,7 +72,8 @@ const format = '1'
 const context = 'userinfo'
 const ownTokenMilliseconds = 60 * 60 * 1000
 
-export function createUserinfo({ store, ring, frontEnds, providers, clock }: UserinfoOptions): Userinfo {
+export function createUserinfo(options: UserinfoOptions): Userinfo {
+  const { store, ring, frontEnds, providers, clock } = options
   const findRegistered = async (accessToken: string): Promise<Kept | undefined> => {
     const row = await store.find('codes', rowKeyOf(accessToken))
     const { format: rowFormat, ringKey: ringKeyId, grant } = row?.values ?? {}
@@ -118,13 +125,26 @@ export function createUserinfo({ store, ring, frontEnds, providers, clock }: Use
       // The row stays until the sweep. Its `sweepAfter` is the end of the session (session-row.ts, toRow).
       const session = await store.find('sessions', kept.rowKey, ['format'])
       if (!session || clock() >= session.sweepAfter.getTime()) throw invalid('its session is over')
+      const { tenant } = kept
+      if (tenant && !((await options.isTenantAllowed?.(tenant, kept.clientId)) ?? true)) {
+        throw invalid('the tenant has no access')
+      }
       return kept.claims
     },
   }
 }
 
 function toKept({ clientId, identity, scopes, claimNames, rowKey }: UserinfoGrant, expires: number): Kept {
-  return { clientId, claims: claimsOf(identity, { scopes, claimNames }), issuer: identity.issuer, rowKey, expires }
+  const { issuer, tokenIssuer, tenantId } = identity
+  const tenant = tokenIssuer === undefined ? undefined : { tokenIssuer, tenantId }
+  return {
+    clientId,
+    claims: claimsOf(identity, { scopes, claimNames }),
+    issuer,
+    ...defined({ tenant }),
+    rowKey,
+    expires,
+  }
 }
 
 function rowKeyOf(accessToken: string): RowKey {

@@ -319,10 +319,10 @@ export function createSignIn(options: SignInOptions): SignIn {
       }),
 
     beginSignUp: async ({ frontEnd, returnUrl, signUp }, cookies) => {
-      const provider = providers.all.find(({ profile }) => profile.adminConsentUrl)
+      const provider = providers.ofFrontEnd(frontEnd).find(({ profile }) => profile.adminConsentUrl)
       if (!provider) throw new BrokerError('sign_up_closed')
       const scopes = signInScopes(frontEnd, [])
-      const request = { frontEnd, returnUrl, hints: noHints, scopes, provider: undefined }
+      const request = { frontEnd, returnUrl, hints: signUpHints, scopes, provider: undefined }
       const { authorizationUrl: url, cookies: set } = await beginAt(provider, request, cookies, signUp)
       return { url, cookies: set }
     },
@@ -406,8 +406,9 @@ export function createSignIn(options: SignInOptions): SignIn {
   }
 }
 
-const noHints: Hints = {
-  prompt: undefined,
+/** The browser may be signed in with another account than the one that consented: the person selects it. */
+const signUpHints: Hints = {
+  prompt: 'select_account',
   loginHint: undefined,
   domainHint: undefined,
   claims: undefined,

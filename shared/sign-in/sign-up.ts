@@ -49,7 +49,7 @@ export interface SignUp {
 
 export interface SignUpOptions {
   readonly frontEnds: FrontEnds
-  readonly providers: Pick<Providers, 'all'>
+  readonly providers: Pick<Providers, 'ofFrontEnd'>
   readonly ring: KeyRing
   readonly clock: Clock
   readonly baseUrl: string
@@ -78,7 +78,7 @@ export function createSignUp(options: SignUpOptions): SignUp {
   const linksOf = (frontEndId: string) => signUpLinks(frontEnds.find(frontEndId), baseUrl)
 
   const consentUrl = async (frontEnd: FrontEnd, state: string, hints: Pick<Hints, 'loginHint' | 'domainHint'>) => {
-    const provider = options.providers.all.find(({ profile }) => profile.adminConsentUrl)
+    const provider = options.providers.ofFrontEnd(frontEnd).find(({ profile }) => profile.adminConsentUrl)
     const endpoint = provider?.profile.adminConsentUrl?.(await provider.metadata())
     if (!provider || endpoint === undefined) throw new BrokerError('sign_up_closed')
     return { url: adminConsentRequest(endpoint, provider, frontEnd, { state, ...hints }, baseUrl), provider }

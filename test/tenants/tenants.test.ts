@@ -3,9 +3,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { fabrikam, litware } from '../../local/identity-provider/people.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
 import type { HostProcess } from '../../local/functions-host/process.ts'
-import { app, authorizationRequest, newPkce, refresh, signInByCode } from '../setup/client.ts'
+import { app, authorizationRequest, newPkce, ordersRead, refresh, signInByCode } from '../setup/client.ts'
 import { ada, deskPage, shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
+import { directPolicy } from '../../shared/outbound/proxy.ts'
+import { runTenantsCommand } from '../../tools/tenants/tenants-command.ts'
 import { desk, shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
@@ -455,7 +457,9 @@ describe('tenants that sign up', () => {
 
   it('are suspended and removed by an operator: sessions end at the next read, and a page says so', async () => {
     const { person } = await signUp(rosalind)
-    const tokens = await signInByCode(stack.person(), stack.url, {}, rosalind)
+    const tokens = await signInByCode(stack.person(), stack.url, { scope: `openid ${ordersRead}` }, rosalind)
+    const userinfo = () => person.call('/userinfo', { headers: { authorization: `Bearer ${tokens.accessToken}` } })
+    expect((await userinfo()).json).toMatchObject({ tid: fabrikam })
     expect((await person.script(shopPage, '/session')).status).toBe(200)
 
     expect(await operate('suspend', { tenant: fabrikam.toUpperCase() })).toMatchObject({
@@ -464,6 +468,7 @@ describe('tenants that sign up', () => {
     })
     expect((await person.script(shopPage, '/session')).json).toMatchObject({ code: 'signed_out' })
     expect((await person.sessionToken(shopPage, { api: 'orders' })).json).toMatchObject({ code: 'signed_out' })
+    expect((await userinfo()).status).toBe(401)
     expect((await refresh(stack.url, tokens.refreshToken)).json).toMatchObject({ error: 'invalid_grant' })
     const refused = await stack.person().signIn(query, francis)
     expect(codeOf(refused)).toBe('tenant_suspended')
@@ -499,6 +504,46 @@ describe('tenants that sign up', () => {
       })
       expect(response.status).toBe(401)
     }
+  })
+
+  it('are listed and changed by the command of operators', async () => {
+    const [broker] = stack.brokers
+    const run = async (...args: string[]) => {
+      const printed: string[] = []
+      const code = await runTenantsCommand(args, {
+        environment: { BROKER_FUNCTION_KEY: broker!.functionKey, Broker__BaseUrl: broker!.url },
+        settingsFile: () => Promise.resolve(undefined),
+        azdValues: () => Promise.reject(new Error('no azd')),
+        readKey: () => Promise.reject(new Error('no az')),
+        proxies: directPolicy,
+        print: (line) => void printed.push(line),
+      })
+      return { code, printed }
+    }
+    await signUp(rosalind)
+
+    expect((await run('add', litware, '--domain', 'litware.example')).printed).toEqual([
+      expect.stringMatching(`^  ${litware}  active     litware.example  signed up .* by operator$`),
+      'It has effect at every instance within 60 seconds.',
+    ])
+    expect((await run('suspend', fabrikam)).code).toBe(0)
+    expect((await run('list')).printed).toEqual([
+      '2 tenants.',
+      expect.stringMatching(
+        `^  ${fabrikam}  suspended  fabrikam.example  signed up .* by bbbbbbbb-0001-4000-8000-000000000001$`,
+      ),
+      expect.stringMatching(`^  ${litware}  active `),
+    ])
+    expect((await run('resume', fabrikam)).code).toBe(0)
+    expect((await run('remove', litware, '--json')).printed).toEqual(['{"tenants":[],"effective_within":60}'])
+    expect(stack.log()).toMatch(/"event":"tenant signed up".*"tenant":"77777777/)
+    expect(stack.log()).toMatch(/"event":"tenant changed by an operator: remove".*"tenant":"88888888/)
+
+    for (const wrong of [['destroy'], ['add'], ['list', litware], ['suspend', litware, fabrikam]]) {
+      await expect(run(...wrong)).rejects.toMatchObject({ exitCode: 2 })
+    }
+    await expect(run('suspend', litware)).rejects.toThrow(/answered 404/)
+    await expect(run('add', 'contoso.com')).rejects.toThrow(/not the id of a tenant/)
   })
 
   it('accept the sign-up route’s own parameters only, and registered addresses', async () => {

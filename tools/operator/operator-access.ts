@@ -76,8 +76,11 @@ export async function postAsOperator(
   })
   const { status } = response
   if (status === 401) throw new LocalError('The broker refused the function key (BROKER_FUNCTION_KEY).')
-  if (status === 404) throw new LocalError(`${url.href} has no such route: update the broker, or correct the URL.`)
   const json = readObject(response)
+  // The 404 of the broker names the unknown tenant; a host without the route sends no problem details.
+  if (status === 404 && typeof json === 'string') {
+    throw new LocalError(`${url.href} has no such route: update the broker, or correct the URL.`)
+  }
   if (status === 200 && typeof json !== 'string') return json
   const { detail, parameter, problem } = (typeof json === 'string' ? {} : json) as Record<string, unknown>
   const texts = [parameter, problem, detail].filter((text) => typeof text === 'string')
