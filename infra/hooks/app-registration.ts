@@ -1,9 +1,11 @@
 /** The app registration: found by its ids or by a unique name, created by a person, completed without removing values of others. */
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { declarations } from '../../shared/settings/declarations.ts'
 import { authoritiesForMany } from '../../shared/settings/identifiers.ts'
+import { declareRoles, deleteRemovedRoles } from './app-roles.ts'
+import type { AppRole, WantedRole } from './app-roles.ts'
 import { settingsOf } from './configuration.ts'
 import type { Configuration } from './configuration.schema.ts'
 import type { Cloud } from './cloud.ts'
@@ -170,6 +172,10 @@ export interface WantedRegistration {
   readonly signInAudience: 'AzureADMyOrg' | 'AzureADMultipleOrgs' | 'AzureADandPersonalMicrosoftAccount'
   /** True where administrators sign their organizations up: needs a redirect URI, and directory roles in the ID token. */
   readonly signUp: boolean
+  /** App roles of the file. */
+  readonly appRoles: readonly WantedRole[]
+  /** Claims that front ends register. */
+  readonly claims: readonly string[]
   /** The certificate's public part, DER. */
   readonly certificate: Uint8Array | undefined
   /** Full scopes of all front ends. */
@@ -202,7 +208,7 @@ interface ApplicationProperties {
   readonly groupMembershipClaims?: string | null
   readonly optionalClaims?: { readonly idToken?: readonly Claim[] } | null
   readonly api?: { readonly requestedAccessTokenVersion?: number | null } | null
-  readonly appRoles?: readonly { readonly value?: string | null }[]
+  readonly appRoles?: readonly AppRole[]
   readonly requiredResourceAccess?: readonly Access[]
 }
 
@@ -238,6 +244,7 @@ export async function completeRegistration(context: HookContext, wanted: WantedR
   const application = read.body as unknown as ApplicationProperties & { id: string }
   const access = await resolveAccess(cloud, wanted.scopes, report)
   const changes = changesOf(application, { ...wanted, redirectUris, access })
+  const declaredRoles = (changes['appRoles'] ?? application.appRoles ?? []) as readonly AppRole[]
 
   if (Object.keys(changes).length === 0) report.row('App registration', 'complete, unchanged')
   else {
@@ -254,7 +261,10 @@ export async function completeRegistration(context: HookContext, wanted: WantedR
     }
     report.row('App registration', `completed: ${Object.keys(changes).join(', ')}`)
   }
-  await completeFederation(context, { objectId: application.id, clientId }, wanted.trustedIdentity)
+  const ids = { objectId: application.id, clientId }
+  await deleteRemovedRoles(context, ids, declaredRoles, wanted.appRoles)
+  reportGroups(application, wanted.claims, report)
+  await completeFederation(context, ids, wanted.trustedIdentity)
   await ensureServicePrincipal(cloud, clientId, report)
   if (access.length > 0) await reportConsent(cloud, clientId, wanted.scopes, report)
 }
@@ -310,17 +320,8 @@ function changesOf(application: ApplicationProperties, wanted: Wanted): Record<s
   }
 
   const roles = application.appRoles ?? []
-  if (!roles.some(({ value }) => value === 'Broker.Operator')) {
-    const role = {
-      id: randomUUID(),
-      value: 'Broker.Operator',
-      displayName: 'Broker operator',
-      description: 'Operates the broker: reads its state, and may change it.',
-      allowedMemberTypes: ['User', 'Application'],
-      isEnabled: true,
-    }
-    changes['appRoles'] = [...roles, role]
-  }
+  const declared = declareRoles(roles, wanted.appRoles)
+  if (declared !== roles) changes['appRoles'] = declared
 
   const required = mergeAccess(application.requiredResourceAccess ?? [], wanted.access)
   if (JSON.stringify(required) !== JSON.stringify(application.requiredResourceAccess ?? [])) {
@@ -329,9 +330,17 @@ function changesOf(application: ApplicationProperties, wanted: Wanted): Record<s
   return changes
 }
 
-/** Optional claims of the ID token. Among many tenants: whether a person is a guest, and which domain is proven. */
-function claimsFor({ signInAudience }: Pick<WantedRegistration, 'signInAudience'>): readonly string[] {
-  return ['login_hint', 'sid', ...(signInAudience === 'AzureADMyOrg' ? [] : ['acct', 'upn', 'email', 'xms_edov'])]
+/**
+ * Optional claims of the ID token: for sign-out and `max_age`, and those that front ends register. Among many tenants:
+ * whether a person is a guest, and which domain is proven.
+ */
+function claimsFor({
+  signInAudience,
+  claims,
+}: Pick<WantedRegistration, 'signInAudience' | 'claims'>): readonly string[] {
+  const ofTenants = signInAudience === 'AzureADMyOrg' ? [] : ['acct', 'upn', 'email', 'xms_edov']
+  const registered = claims.filter((name) => offeredClaims.has(name))
+  return [...new Set(['login_hint', 'sid', 'auth_time', ...ofTenants, ...registered])]
 }
 
 /** `groupMembershipClaims` is a list in a text. @returns the new one; undefined where the roles are in it already */
@@ -339,6 +348,27 @@ function withDirectoryRoles(present: string | null | undefined): string | undefi
   const names = (present ?? '').split(',').map((name) => name.trim())
   if (names.includes('All') || names.includes('DirectoryRole')) return undefined
   return [...names.filter((name) => name !== '' && name !== 'None'), 'DirectoryRole'].join(', ')
+}
+
+/** Optional claims of Entra ID that a front end may register. Others come by a claims mapping, or without any setting. */
+const offeredClaims: ReadonlySet<string> = new Set(
+  [
+    'acct acrs auth_time ctry email family_name given_name groups in_corp ipaddr tenant_ctry tenant_region_scope upn',
+    'verified_primary_email verified_secondary_email vnet xms_pdl xms_pl xms_tpl',
+  ].flatMap((names) => names.split(' ')),
+)
+
+/** The hooks do not choose the groups: all of them would reach every token of the application. */
+function reportGroups(
+  { groupMembershipClaims }: ApplicationProperties,
+  claims: readonly string[],
+  report: Report,
+): void {
+  const isMissing = !/\b(All|SecurityGroup|ApplicationGroup)\b/.test(groupMembershipClaims ?? '')
+  if (!claims.includes('groups') || !isMissing) return
+  report.todo(
+    'A front end registers the claim groups, and the app registration issues none: choose the groups under Token configuration, Add groups claim.',
+  )
 }
 
 function isKeyOf({ key, customKeyIdentifier }: KeyCredential, der: Uint8Array): boolean {
@@ -446,6 +476,7 @@ async function printCommands(
     optionalClaims: { idToken: claimsFor(wanted).map((name) => ({ name })) },
     ...(wanted.signInAudience === 'AzureADMyOrg' ? {} : { signInAudience: wanted.signInAudience }),
     ...(wanted.signUp ? { groupMembershipClaims: 'DirectoryRole' } : {}),
+    appRoles: declareRoles([], wanted.appRoles),
   }
   await writeFile(file, `${JSON.stringify(body, null, 2)}\n`)
   if (wanted.certificate) {
@@ -458,7 +489,7 @@ async function printCommands(
     `az rest --method PATCH --uri "https://graph.microsoft.com/v1.0/applications${key}" --headers Content-Type=application/json --body "@${relative}"`,
   )
   report.todo(
-    `The PATCH replaces the lists of the registration: first add to ${relative} the redirect URIs and claims that are to stay.`,
+    `The PATCH replaces the lists of the registration: first add to ${relative} the redirect URIs, claims and app roles that are to stay, and give present app roles their ids.`,
   )
   if (wanted.trustedIdentity) printFederation({ report }, clientId, wanted.trustedIdentity)
   report.todo(`az ad sp create --id ${clientId}`)

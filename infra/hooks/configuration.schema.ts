@@ -7,7 +7,7 @@ import * as z from 'zod/mini'
 import { checkGuid } from '../../shared/settings/identifiers.ts'
 import { frontEndsSchema } from '../../shared/settings/front-ends.schema.ts'
 import { providersSchema } from '../../shared/settings/providers.schema.ts'
-import { withMessage } from '../../shared/settings/messages.ts'
+import { withMessage, withMessages } from '../../shared/settings/messages.ts'
 
 const guidPattern = '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
 const guid = (description: string) =>
@@ -72,6 +72,51 @@ const vaultAccess = z.strictObject({
 const vaultObjectName = (description: string) =>
   z.string().check(z.regex(/^[0-9A-Za-z-]{1,127}$/), described(description))
 
+const appRole = z.strictObject({
+  value: z
+    .string()
+    .check(
+      z.regex(/^(?!\.)[\x21\x23-\x5b\x5d-\x7e]{1,120}$/),
+      described(
+        'Value of the role in the claim `roles`, without white space. Names the role: another value is another role.',
+      ),
+    ),
+  displayName: z
+    .string()
+    .check(z.minLength(1), z.maxLength(100), described('Name of the role where an administrator assigns it.')),
+  description: z.optional(
+    z.string().check(z.minLength(1), z.maxLength(1024), described('Description of the role. Default: its name.')),
+  ),
+  allowedMemberTypes: z.optional(
+    z
+      .array(z.enum(['User', 'Application']))
+      .check(
+        z.minLength(1),
+        z.maxLength(2),
+        described('User: people and groups. Application: other applications. Default: User.'),
+      ),
+  ),
+  state: z.optional(
+    z
+      .enum(['enabled', 'disabled', 'removed'])
+      .check(
+        described(
+          'enabled (default). disabled: it stays and can be assigned no longer. removed: it is disabled, and deleted once it has no assignment; then remove it here.',
+        ),
+      ),
+  ),
+})
+
+/** Two roles of one value would change each other with each deployment, and the operator's role is the broker's own. */
+function checkRoles(roles: unknown) {
+  const values = (Array.isArray(roles) ? roles : []).map((role) => (role as { value?: unknown } | null)?.value)
+  return values.flatMap((value, index) => {
+    const refuse = (problem: string, fix: string) => [{ path: [index, 'value'], problem, fix }]
+    if (value === 'Broker.Operator') return refuse('is a role of the broker itself', 'Choose another value.')
+    return value === undefined || values.indexOf(value) === index ? [] : refuse('occurs twice', 'Write each role once.')
+  })
+}
+
 export const configurationSchema = z.strictObject({
   $schema: z.optional(
     z.string().check(described('Path of this schema, for editors: ../../docs/environment.schema.json.')),
@@ -119,6 +164,17 @@ export const configurationSchema = z.strictObject({
       .check(
         described(
           'automatic (default): the hooks create and complete the app registration. manual: the hooks send no request to Microsoft Graph and print the commands instead.',
+        ),
+      ),
+  ),
+  appRoles: z.optional(
+    z
+      .array(appRole)
+      .check(
+        z.maxLength(200),
+        withMessages(checkRoles),
+        described(
+          'App roles of the app registration. The hooks add and adapt them by their value; roles that are not here stay. Their values are in the claim `roles` of the people who are assigned to them.',
         ),
       ),
   ),

@@ -26,7 +26,7 @@ export type Parameters = Readonly<Record<string, unknown>> & {
 }
 
 /** Members that are no parameters, or have another name there. */
-const forHooks: ReadonlySet<string> = new Set(['$schema', 'registration', 'settings', 'providers', 'tags'])
+const forHooks: ReadonlySet<string> = new Set(['$schema', 'registration', 'appRoles', 'settings', 'providers', 'tags'])
 
 /** Windows limits the environment of a process to 32,767 characters. */
 const longest = 24_000

@@ -57,6 +57,8 @@ export async function postprovision(context: HookContext): Promise<void> {
       idTokens: settingsOf(configuration)[declarations.responseType.name] === 'code id_token',
       certificate: newest.der,
       trustedIdentity: trustedIdentityOf(configuration, environment),
+      appRoles: configuration.appRoles ?? [],
+      claims: (configuration.frontEnds ?? []).flatMap(({ claims = [] }) => claims),
       scopes: (configuration.frontEnds ?? []).flatMap(({ apis = [] }) => apis.flatMap(({ scopes }) => scopes)),
     })
   }

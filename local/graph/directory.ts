@@ -22,6 +22,8 @@ export interface Directory {
   /** Properties of an application except its keys, by object id. */
   readonly properties: Map<string, Properties>
   readonly servicePrincipals: ServicePrincipal[]
+  /** Assignments of people, groups and applications to app roles, of every service principal. */
+  readonly roleAssignments: { readonly appId: string; readonly appRoleId: string }[]
   /** Delegated permissions that were consented to, as Graph lists them. */
   readonly grants: Properties[]
   /** May be changed at any time. */
@@ -35,6 +37,35 @@ export interface Directory {
   }
 }
 
+interface AppRole {
+  readonly id?: string
+  readonly value?: string
+  readonly isEnabled?: boolean
+}
+
+/** Graph replaces the whole list. It deletes a role only after an earlier request has disabled it. */
+function checkAppRoles(before: readonly AppRole[], after: readonly AppRole[]): void {
+  for (const { id, isEnabled = true } of before) {
+    if (isEnabled && !after.some((role) => role.id === id)) {
+      throw new GraphError(
+        400,
+        'CannotDeleteOrUpdateEnabledEntitlement',
+        'Permission (scope or role) cannot be deleted or updated unless disabled first.',
+      )
+    }
+  }
+  const isRepeated = (member: 'id' | 'value') => new Set(after.map((role) => role[member])).size < after.length
+  if (isRepeated('id') || isRepeated('value')) {
+    throw new GraphError(400, 'InvalidValue', 'Property appRoles has a duplicate id or value.')
+  }
+  if (after.some(({ id }) => !/^[\da-f-]{36}$/i.test(id ?? ''))) {
+    throw new GraphError(400, 'Request_BadRequest', 'A role needs an id.')
+  }
+}
+
+/** Graph's own limit is 999 to a page. */
+const assignmentsOfPage = 2
+
 const denied = () =>
   new GraphError(403, 'Authorization_RequestDenied', 'Insufficient privileges to complete the operation.')
 
@@ -42,6 +73,7 @@ export function createDirectory(): Directory {
   const properties = new Map<string, Properties>()
   const servicePrincipals: ServicePrincipal[] = []
   const grants: Properties[] = []
+  const roleAssignments: Directory['roleAssignments'] = []
   const settings = { mayRead: true, mayCreate: true, mayChange: true }
 
   const routes = (applications: Applications): readonly GraphRoute[] => {
@@ -76,6 +108,8 @@ export function createDirectory(): Directory {
 
     const change = (application: Application, body: Properties) => {
       const { keyCredentials, ...rest } = body
+      const { appRoles } = properties.get(application.id) ?? {}
+      if (rest['appRoles'] !== undefined) checkAppRoles((appRoles ?? []) as AppRole[], rest['appRoles'] as AppRole[])
       properties.set(application.id, { ...properties.get(application.id), ...rest })
       if (keyCredentials !== undefined) replaceKeys(application, keyCredentials as Properties[])
     }
@@ -182,6 +216,28 @@ export function createDirectory(): Directory {
         },
       },
       {
+        operation: 'listRoleAssignments',
+        method: 'GET',
+        path: /^\/servicePrincipals\(appId='([^']*)'\)\/appRoleAssignedTo$/i,
+        handle: ({ parameters, query }) => {
+          const appId = parameters[0] ?? ''
+          if (!settings.mayRead) throw denied()
+          if (!principal(appId)) throw new GraphError(404, 'Request_ResourceNotFound', 'Resource does not exist.')
+          const start = Number(query.get('$skiptoken') ?? 0)
+          const all = roleAssignments.filter((one) => one.appId === appId)
+          const end = start + assignmentsOfPage
+          // Graph names the next page by a whole address.
+          const next = `https://graph.microsoft.com/v1.0/servicePrincipals(appId='${appId}')/appRoleAssignedTo?$skiptoken=${end}`
+          return {
+            status: 200,
+            body: {
+              value: all.slice(start, end).map(({ appRoleId }) => ({ appRoleId })),
+              ...(end < all.length ? { '@odata.nextLink': next } : {}),
+            },
+          }
+        },
+      },
+      {
         operation: 'listGrants',
         method: 'GET',
         path: /^\/servicePrincipals\(appId='([^']*)'\)\/oauth2PermissionGrants$/i,
@@ -217,5 +273,5 @@ export function createDirectory(): Directory {
     ]
   }
 
-  return { routes, properties, servicePrincipals, grants, settings }
+  return { routes, properties, servicePrincipals, roleAssignments, grants, settings }
 }

@@ -37,7 +37,7 @@ describe('docs/deploy.md', () => {
     }
     // And a member without a parameter would have no effect.
     const without = members.filter((name) => !parameters.includes(name))
-    expect(without).toEqual(['$schema', 'registration', 'providers', 'settings', 'tags'])
+    expect(without).toEqual(['$schema', 'registration', 'appRoles', 'providers', 'settings', 'tags'])
   })
 
   it('explains every variable that a person sets for the hooks', () => {

@@ -53,6 +53,7 @@ const full = {
   clientId: guid,
   applicationObjectId: guid,
   registration: 'manual',
+  appRoles: [{ value: 'Orders.Approve', displayName: 'Approver', allowedMemberTypes: ['User'], state: 'disabled' }],
   frontEnds: [{ id: 'spa', origins: ['https://a.example'] }],
   providers: [partner],
   settings: { Broker__SessionIdleSeconds: 1800, Broker__ResponseMode: 'query', Broker__AssertionReuse: true },
@@ -116,6 +117,20 @@ describe('the configuration of an environment', () => {
     ['clientId', { settings: { Broker__Authority: 'https://login.example.com' } }, /names a provider/],
     ['applicationObjectId', { applicationObjectId: 'shop' }, /not a GUID/],
     ['registration', { registration: 'by hand' }, /none of the accepted/],
+    ['appRoles[0].value', { appRoles: [{ value: 'Orders Approve', displayName: 'a' }] }, /./],
+    ['appRoles[0].value', { appRoles: [{ value: '.Orders', displayName: 'a' }] }, /./],
+    [
+      'appRoles[0].value',
+      { appRoles: [{ value: 'Broker.Operator', displayName: 'a' }] },
+      /a role of the broker itself/,
+    ],
+    ['appRoles[0].displayName', { appRoles: [{ value: 'Orders' }] }, /is not a string/],
+    [
+      'appRoles[1].value',
+      { appRoles: ['a', 'b'].map((displayName) => ({ value: 'Orders', displayName })) },
+      /occurs twice/,
+    ],
+    ['appRoles[0].state', { appRoles: [{ value: 'a', displayName: 'a', state: 'gone' }] }, /none of the accepted/],
     ['tenantId', { tenantId: 'common' }, /personal accounts/],
     ['settings.Broker__Tenants', { tenantId: 'organizations' }, /missing/],
     [

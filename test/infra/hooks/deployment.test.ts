@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createKeyVaultCertificateCreator } from '../../../tools/certificate/certificate-creator.key-vault.ts'
 import { build, clean } from '../../../tools/build.ts'
 import { bruno, pipeline, subscriptionId, tenantId } from '../../setup/azure.ts'
-import { asPipeline, complete, idOf, openShop, outcome, parametersOf } from './shop.ts'
+import { asPipeline, complete, frontEnds, idOf, openShop, outcome, parametersOf } from './shop.ts'
 import type { Shop } from './shop.ts'
 
 describe('a deployment', () => {
@@ -436,7 +436,9 @@ describe('a deployment', () => {
     expect(properties()).toMatchObject({
       signInAudience: 'AzureADMultipleOrgs',
       groupMembershipClaims: 'SecurityGroup',
-      optionalClaims: { idToken: ['login_hint', 'sid', 'acct', 'upn', 'email', 'xms_edov'].map((name) => ({ name })) },
+      optionalClaims: {
+        idToken: ['login_hint', 'sid', 'auth_time', 'acct', 'upn', 'email', 'xms_edov'].map((name) => ({ name })),
+      },
     })
     const uris = () => (properties().web as { redirectUris: readonly string[] }).redirectUris
     expect(uris().filter((uri) => uri.includes('/signup'))).toEqual([])
@@ -451,6 +453,129 @@ describe('a deployment', () => {
     await here.configure({ tenantId: undefined, settings: undefined })
     await here.azd('provision')
     expect(properties().signInAudience).toBe('AzureADMultipleOrgs')
+  })
+
+  describe('of app roles in the file', () => {
+    const approve = { value: 'Orders.Approve', displayName: 'Approver', description: 'Approves orders.' }
+    const read = { value: 'Orders.Read', displayName: 'Reader', allowedMemberTypes: ['User', 'Application'] as const }
+    const rolesOf = ({ azure }: Shop) => {
+      const properties = azure.directory.properties.get(azure.graph.applications.all[0]!.id)
+      return properties!['appRoles'] as { id: string; value: string; isEnabled: boolean; displayName: string }[]
+    }
+    const valuesOf = (story: Shop) => rolesOf(story).map(({ value, isEnabled }) => (isEnabled ? value : `(${value})`))
+    const assign = ({ azure }: Shop, value: string, times = 1) => {
+      const { appId } = azure.graph.applications.all[0]!
+      const { id: appRoleId } = rolesOf(shop).find((role) => role.value === value)!
+      for (let i = 0; i < times; i++) azure.directory.roleAssignments.push({ appId, appRoleId })
+    }
+
+    it('declares them once, and a repetition changes nothing', async () => {
+      await shop.here.configure({ appRoles: [approve, read] })
+      await shop.here.azd('up')
+      const before = rolesOf(shop)
+
+      const { output } = await shop.here.azd('provision')
+
+      expect(before).toMatchObject([
+        { value: 'Broker.Operator' },
+        { ...approve, allowedMemberTypes: ['User'], isEnabled: true },
+        { ...read, description: 'Reader', isEnabled: true },
+      ])
+      expect(output).toContain('complete, unchanged')
+      expect(rolesOf(shop)).toEqual(before)
+    })
+
+    it('adapts a role by its value, under the same id, so that its assignments stay', async () => {
+      await shop.here.configure({ appRoles: [approve] })
+      await shop.here.azd('up')
+      const before = rolesOf(shop)
+
+      await shop.here.configure({ appRoles: [{ ...approve, displayName: 'Approves' }] })
+      await shop.here.azd('provision')
+
+      expect(rolesOf(shop).map(({ id }) => id)).toEqual(before.map(({ id }) => id))
+      expect(rolesOf(shop)[1]).toMatchObject({ displayName: 'Approves', isEnabled: true })
+    })
+
+    it('leaves a role alone that the file no longer names, assigned or not', async () => {
+      await shop.here.configure({ appRoles: [approve, read] })
+      await shop.here.azd('up')
+
+      await shop.here.configure({ appRoles: [read] })
+      await shop.here.azd('provision')
+
+      expect(valuesOf(shop)).toEqual(['Broker.Operator', 'Orders.Approve', 'Orders.Read'])
+    })
+
+    it('disables a removed role, and deletes it where no person is assigned to it', async () => {
+      await shop.here.configure({ appRoles: [approve, read] })
+      await shop.here.azd('up')
+      assign(shop, 'Orders.Read', 3)
+
+      await shop.here.configure({ appRoles: [{ ...approve, state: 'removed' }, read] })
+      const { output } = await shop.here.azd('provision')
+
+      expect(valuesOf(shop)).toEqual(['Broker.Operator', 'Orders.Read'])
+      expect(output).toContain('deleted: Orders.Approve')
+      expect((await shop.here.azd('provision')).output).toContain('complete, unchanged')
+    })
+
+    it('never deletes a removed role that is assigned, also on a later page of the assignments', async () => {
+      await shop.here.configure({ appRoles: [approve, read] })
+      await shop.here.azd('up')
+      assign(shop, 'Orders.Read', 4)
+      assign(shop, 'Orders.Approve', 2)
+
+      await shop.here.configure({ appRoles: [{ ...approve, state: 'removed' }, read] })
+      const { output } = await shop.here.azd('provision')
+
+      expect(valuesOf(shop)).toEqual(['Broker.Operator', '(Orders.Approve)', 'Orders.Read'])
+      expect(output).toContain('Orders.Approve is removed in the file and still has 2 assignments')
+
+      shop.azure.directory.roleAssignments.length = 0
+      await shop.here.azd('provision')
+      expect(valuesOf(shop)).toEqual(['Broker.Operator', 'Orders.Read'])
+    })
+
+    it('never deletes a removed role whose assignments cannot be read', async () => {
+      await shop.here.configure({ appRoles: [approve] })
+      await shop.here.azd('up')
+      shop.azure.graph.faults.add({ operation: 'listRoleAssignments', status: 403, times: 100 })
+
+      await shop.here.configure({ appRoles: [{ ...approve, state: 'removed' }] })
+      const { output } = await shop.here.azd('provision')
+
+      expect(valuesOf(shop)).toEqual(['Broker.Operator', '(Orders.Approve)'])
+      expect(output).toContain('disabled and not deleted')
+    })
+
+    it('disables and enables a role again, and creates none for a role that is removed already', async () => {
+      await shop.here.configure({
+        appRoles: [
+          { ...approve, state: 'disabled' },
+          { ...read, state: 'removed' },
+        ],
+      })
+      await shop.here.azd('up')
+      expect(valuesOf(shop)).toEqual(['Broker.Operator', '(Orders.Approve)'])
+
+      await shop.here.configure({ appRoles: [approve] })
+      await shop.here.azd('provision')
+
+      expect(valuesOf(shop)).toEqual(['Broker.Operator', 'Orders.Approve'])
+    })
+
+    it('adds the optional claims that front ends register, and names the missing groups', async () => {
+      const claims = ['roles', 'groups', 'given_name', 'acrs', 'https://app.example.com/other']
+      await shop.here.configure({ frontEnds: frontEnds.map((one) => ({ ...one, claims })) })
+
+      const { output } = await shop.here.azd('up')
+
+      const { optionalClaims } = shop.azure.directory.properties.get(shop.azure.graph.applications.all[0]!.id)!
+      const names = (optionalClaims as { idToken: { name: string }[] }).idToken.map(({ name }) => name)
+      expect(names).toEqual(['login_hint', 'sid', 'auth_time', 'groups', 'given_name', 'acrs'])
+      expect(output).toContain('Add groups claim')
+    })
   })
 
   it('keeps the keys, addresses, claims and roles that others added to the registration', async () => {
@@ -473,7 +598,10 @@ describe('a deployment', () => {
         redirectUris: expect.arrayContaining(['https://other.example.com/callback']) as string[],
         homePageUrl: 'https://other.example.com',
       },
-      optionalClaims: { idToken: [{ name: 'email' }, { name: 'login_hint' }, { name: 'sid' }], accessToken: [{}] },
+      optionalClaims: {
+        idToken: [{ name: 'email' }, { name: 'login_hint' }, { name: 'sid' }, { name: 'auth_time' }],
+        accessToken: [{}],
+      },
       appRoles: [{ value: 'Other.Role' }, { value: 'Broker.Operator' }],
     })
   })

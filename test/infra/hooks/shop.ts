@@ -79,7 +79,7 @@ export function outcome({ graph, directory, vault, arm }: Azure) {
 export const complete = {
   applications: 1,
   uris: 2,
-  claims: ['login_hint', 'sid'],
+  claims: ['login_hint', 'sid', 'auth_time'],
   version: 2,
   roles: ['Broker.Operator'],
   access: [{ resourceAppId: api.appId, resourceAccess: [{ id: api.oauth2PermissionScopes[0]!.id, type: 'Scope' }] }],
