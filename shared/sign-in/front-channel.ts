@@ -22,12 +22,12 @@ export interface FrontChannelToken {
 
 /**
  * Claims about a token and not about the person or the sign-in: two tokens of one sign-in have different values. `nonce`,
- * `aud` and `azp` were checked in each token; Entra ID adds `aio`, `rh` and `uti`, AD FS the seconds until a password
- * expires.
+ * `aud` and `azp` were checked in each token. Entra ID adds `aio`, `rh`, `uti`, names that begin with `xms_`, the opaque
+ * `login_hint`, and the address of a request; AD FS the seconds until a password expires.
  */
 const ofOneToken: ReadonlySet<string> = new Set([
   ...['exp', 'iat', 'nbf', 'jti', 'nonce', 'aud', 'azp', 'at_hash', 'c_hash', 's_hash'],
-  ...['aio', 'rh', 'uti', 'pwd_exp'],
+  ...['aio', 'rh', 'uti', 'login_hint', 'ipaddr', 'pwd_exp'],
 ])
 
 /** The fields of the response; untrusted, since a browser sent them. */
@@ -72,9 +72,10 @@ export async function checkFrontChannel(
 function checkSame(front: Json, back: Json): void {
   if (back.iss !== front.iss) throw refuse('iss differs')
   if (back.sub !== front.sub) throw refuse('sub differs')
-  const differing = Object.keys(front).find(
-    (name) => name in back && !ofOneToken.has(name) && !isDeepStrictEqual(ordered(front[name]), ordered(back[name])),
+  const shared = Object.keys(front).filter(
+    (name) => Object.hasOwn(back, name) && !ofOneToken.has(name) && !name.startsWith('xms_'),
   )
+  const differing = shared.find((name) => !isDeepStrictEqual(ordered(front[name]), ordered(back[name])))
   if (differing !== undefined) throw refuse(`${/^[\w.:/-]{1,60}$/.test(differing) ? differing : 'a claim'} differs`)
 }
 

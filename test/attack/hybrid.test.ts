@@ -5,10 +5,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { SignInAnswer } from '../../local/identity-provider/browser.ts'
 import type { TokenChange } from '../../local/identity-provider/identity-provider.ts'
 import { without } from '../setup/answers.ts'
+import { app, authorizationRequest, newPkce, redirectUri, signInByCode } from '../setup/client.ts'
 import { ada, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { expectBegun, expectPage } from '../setup/refusals.ts'
-import { startStack } from '../setup/stack.ts'
+import { shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import { trust } from '../setup/trust.ts'
 import { warmUp } from '../setup/warm-up.ts'
@@ -23,7 +24,7 @@ let stack: Stack
 /** Signs as the provider does. */
 let sign: TokenChange['signIdToken']
 beforeAll(async () => {
-  stack = await startStack({ settings: { Broker__ResponseType: 'code id_token' } })
+  stack = await startStack({ settings: { Broker__ResponseType: 'code id_token' }, frontEnds: [shop, app] })
   await warmUp(stack)
   trust(stack.cloud.ca)
   stack.identityProvider.changeTokenResponse(({ answer, signIdToken }) => {
@@ -205,6 +206,24 @@ describe('a response of the hybrid flow', () => {
     await person.callback(answer)
 
     expect(tokenRequests()).toHaveLength(1)
+  })
+})
+
+describe('an OAuth client', () => {
+  it('signs people in by the hybrid flow of the provider, and receives an error for a swapped code', async () => {
+    expect((await signInByCode(stack.person(), stack.url)).refreshToken).not.toBe('')
+
+    const other = await almostSignedIn(grace)
+    const person = stack.person()
+    const begun = await person.begin(authorizationRequest(newPkce()))
+    const answer = await person.atProvider(begun.location ?? '')
+    const { code = '' } = other.answer.fields
+    const refused = await person.callback({ ...answer, fields: { ...answer.fields, code } })
+
+    const back = new URL(refused.location ?? '')
+    expect(`${back.origin}${back.pathname}`).toBe(redirectUri)
+    expect(Object.fromEntries(back.searchParams)).toMatchObject({ error: 'server_error', state: 'state-of-the-client' })
+    expect(back.searchParams.has('code')).toBe(false)
   })
 })
 

@@ -323,12 +323,19 @@ describe('an app registration', () => {
   })
 
   it('with registration manual causes no request to Graph', async () => {
-    await shop.here.configure({ clientId: given.appId, applicationObjectId: given.id, registration: 'manual' })
+    await shop.here.configure({
+      clientId: given.appId,
+      applicationObjectId: given.id,
+      registration: 'manual',
+      settings: { Broker__ResponseType: 'code id_token' },
+    })
 
     const output = await accepted()
 
     expect(shop.azure.graph.requests).toEqual([])
     expect(output).toContain('az rest --method PATCH')
+    const file = await readFile(`${shop.here.folder}/.azure/shop-test/app-registration.json`, 'utf8')
+    expect(JSON.parse(file)).toMatchObject({ web: { implicitGrantSettings: { enableIdTokenIssuance: true } } })
   })
 
   it('in another tenant than that of the subscription is changed by hand', async () => {

@@ -166,7 +166,7 @@ describe('the ID token of the token endpoint', () => {
     await expect(compare({ ...front, email: 'ada@contoso.example' }, honest())).resolves.toBeUndefined()
   })
 
-  it.each(['exp', 'iat', 'nbf', 'jti', 'at_hash', 'c_hash', 'aio', 'rh', 'uti', 'pwd_exp'])(
+  it.each(['exp', 'iat', 'nbf', 'jti', 'at_hash', 'c_hash', 'aio', 'rh', 'uti', 'xms_ftd', 'login_hint', 'pwd_exp'])(
     'may have another %s: it is of the token',
     async (name) => {
       const front = { ...honest(), [name]: name === 'c_hash' ? halfOf(code) : seconds() + 60 }
