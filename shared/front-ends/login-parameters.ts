@@ -162,6 +162,24 @@ export function parseChallenge(text: string | undefined): string | undefined {
 }
 
 /**
+ * `claims` of a refresh. MSAL sends the claims request of its sign-in with each refresh (OpenID Connect Core §5.5): the parts
+ * about ID token and userinfo are ignored, since the grant has decided them.
+ *
+ * @param text untrusted
+ * @returns the claims challenge in it; undefined where there is none
+ * @throws {BrokerError} `claims_not_allowed`
+ */
+export function parseRefreshChallenge(text: string | undefined): string | undefined {
+  if (text === undefined || text === '' || text.length > loginParameterLimits.claims) return parseChallenge(text)
+  const refuse = () => new BrokerError('claims_not_allowed')
+  const { id_token: idToken, userinfo, ...challenge } = parseObject(text, refuse)
+  const ignored = [idToken, userinfo].filter((one) => one !== undefined && one !== null)
+  for (const one of ignored) asObject(one, refuse)
+  if (ignored.length > 0 && Object.keys(challenge).length === 0) return undefined
+  return checkChallenge(JSON.stringify(challenge))
+}
+
+/**
  * A claims challenge (OpenID Connect Core §5.5), by an allow-list: a forged one could request any claim about a person.
  *
  * @param text untrusted

@@ -12,7 +12,7 @@ import { tokenAnswer } from '../session/token-answer.ts'
 import type { TokenAnswer } from '../session/token-answer.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
-import { parseChallenge } from '../front-ends/login-parameters.ts'
+import { parseRefreshChallenge } from '../front-ends/login-parameters.ts'
 import { parseClientScopes } from '../front-ends/scopes.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { Providers } from '../provider/provider.ts'
@@ -171,7 +171,7 @@ const refreshSession: Grant = async ({ fields, origin }, client, options) => {
       client,
       scopes: requested?.api,
       resource: optional(fields, 'resource'),
-      challenge: parseChallenge(optional(fields, 'claims')),
+      challenge: parseRefreshChallenge(optional(fields, 'claims')),
       origin,
     })
     const openid = requested?.openid ?? used.openid

@@ -16,7 +16,7 @@ let opened: Promise<Browser> | undefined
 
 /** Returns the one browser of the worker, which serves every file. A file ends with `closeVisitors`. */
 export async function openBrowser(): Promise<Browser> {
-  return (opened ??= launch())
+  return (opened ??= launchBrowser())
 }
 
 /** Closes the profiles that a file opened, also those of a test that failed. The browser stays for the next file. */
@@ -24,7 +24,8 @@ export async function closeVisitors(browser: Browser): Promise<void> {
   await Promise.all(browser.contexts().map((context) => context.close()))
 }
 
-async function launch(): Promise<Browser> {
+/** A browser of one file, which closes it; for further arguments of Chromium. */
+export async function launchBrowser(args: readonly string[] = []): Promise<Browser> {
   if (found === undefined) throw new Error('There is no browser.')
   return chromium.launch({
     executablePath: found,
@@ -37,6 +38,7 @@ async function launch(): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...args,
     ],
   })
 }

@@ -244,6 +244,30 @@ describe('an OAuth client', () => {
       expect((await refresh(here, refreshToken)).status).toBe(200)
     })
 
+    it('ignores the claims request of the sign-in beside it, and refuses every other one', async () => {
+      const { refreshToken } = await signInByCode(stack.person(), here)
+      // As MSAL.js sends it with each refresh.
+      const claims = JSON.stringify({ id_token: { login_hint: { essential: false }, signin_state: null } })
+
+      const first = await refresh(here, refreshToken, { claims })
+      const second = await refresh(here, first.json.refresh_token as string, { claims: '{"userinfo":{"name":null}}' })
+
+      expect([first.status, second.status]).toEqual([200, 200])
+      for (const other of [
+        '{}',
+        '{"id_token":"name"}',
+        '{"id_token":{},"other":{}}',
+        '{"id_token":{},"access_token":{"email":null}}',
+        '[]',
+        'null',
+        'x',
+      ]) {
+        const refused = await refresh(here, second.json.refresh_token as string, { claims: other })
+        expect([other, refused.status, refused.json.code]).toEqual([other, 400, 'claims_not_allowed'])
+      }
+      expect((await refresh(here, second.json.refresh_token as string)).status).toBe(200)
+    })
+
     it('ends with the person at the provider, and stays valid where the provider requires a further step', async () => {
       stack.identityProvider.settings.accessTokenSeconds = 4
       const { refreshToken } = await signInByCode(stack.person(), here)
