@@ -1,6 +1,6 @@
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import type { JSONWebKeySet } from 'jose'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createVisitor, signInAt } from '../../../local/identity-provider/browser.ts'
 import {
   billsRead,
@@ -268,9 +268,10 @@ describe('the token endpoint', () => {
   })
 
   it('distinguishes an expired code from an unknown one', async () => {
-    world.provider.settings.codeSeconds = 1
+    world.provider.settings.codeSeconds = 60
     const signedIn = await world.signIn()
-    await new Promise((done) => setTimeout(done, 1100))
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 120_000 })
+    onTestFinished(() => void vi.useRealTimers())
 
     const { json } = await world.redeem(signedIn)
 

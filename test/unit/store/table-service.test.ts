@@ -28,7 +28,7 @@ beforeEach(() => {
 })
 afterAll(() => server.close())
 
-const soon = () => performance.now() + 5_000
+const soon = () => performance.now() + 60_000
 const ask = () => service({ method: 'GET', resource: 'rows()', query: '$top=1' }, soon())
 const good: Answerer = (_, response) => sendJson(response, { value: [] })
 const refusal = (code: string) => ({ 'odata.error': { code, message: { lang: 'en', value: 'No.' } } })
@@ -127,8 +127,7 @@ describe('an answer that is not one of the table service', () => {
       more()
     })
 
-    const late = performance.now() + 10_000
-    await expect(service({ method: 'GET', resource: 'rows()' }, late)).rejects.toMatchObject({ detail: 'too large' })
+    await expect(service({ method: 'GET', resource: 'rows()' }, soon())).rejects.toMatchObject({ detail: 'too large' })
     expect(sent).toBeLessThan(200)
   })
 
