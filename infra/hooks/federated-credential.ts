@@ -16,6 +16,8 @@ export interface TrustedIdentity {
   readonly issuer: string
   /** Object id of the identity; undefined where the file names another identity than the broker's. */
   readonly subject: string | undefined
+  /** True where the app registration is in another tenant than the identity: Entra ID does not accept it then. */
+  readonly isOfOtherTenant: boolean
   readonly audience: string
 }
 
@@ -27,11 +29,14 @@ export function trustedIdentityOf(
   const settings = settingsOf(configuration)
   if (settings[declarations.secondSourceType.name] === undefined) return undefined
   const { loginHost, tokenExchangeUrl = '' } = findAzureCloud(environment.get('BROKER_CLOUD'))
+  const tenantId = environment.get('AZURE_TENANT_ID') ?? ''
+  const registeredAt = configuration.tenantId ?? tenantId
   const isOther = settings[declarations.secondManagedIdentityClientId.name] !== undefined
   return {
     // The tenant of the subscription, which the identity belongs to.
-    issuer: `https://${loginHost}/${environment.get('AZURE_TENANT_ID') ?? ''}/v2.0`,
+    issuer: `https://${loginHost}/${tenantId}/v2.0`,
     subject: isOther ? undefined : environment.get('BROKER_IDENTITY_PRINCIPAL_ID'),
+    isOfOtherTenant: /^[0-9a-f-]{36}$/i.test(registeredAt) && registeredAt.toLowerCase() !== tenantId.toLowerCase(),
     audience: settings[declarations.tokenExchangeUrl.name] ?? tokenExchangeUrl,
   }
 }
@@ -87,8 +92,14 @@ export async function completeFederation(
 export function printFederation(
   { report }: Pick<HookContext, 'report'>,
   clientId: string,
-  { issuer, subject = '<object id of the managed identity>', audience }: TrustedIdentity,
+  { issuer, subject = '<object id of the managed identity>', isOfOtherTenant, audience }: TrustedIdentity,
 ): void {
+  if (isOfOtherTenant) {
+    report.todo(
+      `Remove ${declarations.secondSourceType.name} from the file: the app registration is in another tenant than the managed identity, and Entra ID accepts it as a credential in its own tenant only.`,
+    )
+    return
+  }
   const parameters = JSON.stringify({ name, issuer, subject, audiences: [audience] })
   report.todo(`az ad app federated-credential create --id ${clientId} --parameters '${parameters}'`)
 }

@@ -342,10 +342,16 @@ describe('an app registration', () => {
     await shop.here.configure({ tenantId: '2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f' })
     expect(await refused()).toContain('tenantId is not the tenant of the subscription')
 
-    await shop.here.configure({ clientId: given.appId, applicationObjectId: given.id })
-    await accepted()
+    await shop.here.configure({
+      clientId: given.appId,
+      applicationObjectId: given.id,
+      settings: { AzureAd__ClientCredentials__1__SourceType: 'SignedAssertionFromManagedIdentity' },
+    })
+    const output = await accepted()
     expect(shop.azure.graph.requests).toEqual([])
     expect(parametersOf(shop.here)['tenantId']).toBe('2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f')
+    expect(output).toContain('Remove AzureAd__ClientCredentials__1__SourceType from the file')
+    expect(output).not.toContain('federated-credential create')
   })
 
   it('is not needed at another provider', async () => {
