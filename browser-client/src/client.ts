@@ -4,6 +4,8 @@ import type { BrokerError } from './broker-error.ts'
 /** The signed-in person. `name`, `username` and `email` are for display: they can change hands. */
 export interface Person {
   readonly subject: string
+  /** Id of the identity provider, where it is not the primary one. */
+  readonly provider?: string
   readonly object_id?: string
   readonly tenant_id?: string
   readonly name?: string
@@ -50,6 +52,8 @@ export interface SignInOptions {
   readonly prompt?: 'login' | 'select_account' | 'consent'
   readonly loginHint?: string
   readonly domainHint?: string
+  /** Id of the identity provider, where the front end takes several. Default: a hint or the person chooses. */
+  readonly provider?: string
   readonly uiLocales?: string
   /** A claims challenge, decoded. */
   readonly claims?: string

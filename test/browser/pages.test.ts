@@ -1,5 +1,9 @@
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { besideProviders } from '../setup/beside-providers.ts'
 import { ada } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
@@ -9,17 +13,32 @@ import { accessibilityProblems, expectToFitAPhone, newVisitor, signInAtProvider,
 
 const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, colorScheme: 'dark' } as const
 const desktop = { width: 1280, height: 720 }
+const beside = besideProviders({
+  partner: {},
+  guests: { name: 'Guests with a name of the greatest length that one may have here' },
+})
 
 describeInBrowser('pages', () => {
   let stack: Stack
   let browser: Browser
   let demo: string
+  /** A front end of several providers. */
+  let several: Server
+  let elsewhere: string
   beforeAll(async () => {
-    ;[stack, browser] = await Promise.all([startStack({ demo: true, telemetry: true }), openBrowser()])
+    several = createServer((_, response) => response.setHeader('content-type', 'text/html').end('<h1>Orders</h1>'))
+    await new Promise<void>((resolve) => several.listen(0, 'localhost', resolve))
+    elsewhere = `http://localhost:${(several.address() as AddressInfo).port}`
+    const frontEnds = [{ id: 'several', origins: [elsewhere], providers: ['primary', 'partner', 'guests'], apis: [] }]
+    ;[stack, browser] = await Promise.all([
+      startStack({ demo: true, telemetry: true, frontEnds, provider: beside.start }),
+      openBrowser(),
+    ])
     demo = stack.cloud.demoFrontEnd!.url
   })
   afterAll(async () => {
     await closeVisitors(browser)
+    several.close()
     await stack.close()
   })
 
@@ -38,6 +57,7 @@ describeInBrowser('pages', () => {
       await page.getByRole('button', { name: 'Cancel' }).click()
       await page.getByRole('heading', { name: 'The sign-in was cancelled.' }).waitFor()
     },
+    'the choice of a provider': (page) => page.goto(`${stack.url}/login?frontend=several`),
     'a front end that is not registered': (page) => page.goto(`${stack.url}/login?frontend=nobody`),
     'a parameter that is not accepted': (page) => page.goto(`${stack.url}/login?frontend=demo&colour=blue`),
     'a response to a sign-in that never started': (page) => page.goto(`${stack.url}/callback?state=nobodys&code=none`),
@@ -71,6 +91,33 @@ describeInBrowser('pages', () => {
       await context.close()
     },
   )
+
+  it('a person chooses a provider by the keyboard, and comes back to the page of the front end', async () => {
+    const { context, complaints } = await newVisitor(browser, { viewport: desktop })
+    const page = await context.newPage()
+    const returnUrl = `${elsewhere}/orders?a=%3Cb%3E&c="d"#part`
+    await page.goto(
+      `${stack.url}/login?${new URLSearchParams({ frontend: 'several', return_url: returnUrl }).toString()}`,
+    )
+    expect(await page.title()).toBe('Choose how to sign in')
+
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Tab')
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('People of partner')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(`${elsewhere}/**`)
+
+    expect(page.url()).toBe(new URL(returnUrl).href)
+    expect(beside.get('partner').asked('token')).toBe(1)
+    expect(beside.get('guests').requests).toEqual([])
+    // The back button leads to the choice again, and another provider can be chosen.
+    await page.goBack()
+    await page.getByRole('link', { name: 'Guests with' }).click()
+    await page.waitForURL(`${elsewhere}/**`)
+    expect(beside.get('guests').asked('token')).toBe(1)
+    expect(complaints).toEqual([])
+    await context.close()
+  })
 
   // Only on request: UPDATE_SCREENSHOTS=1 npx vitest run test/browser/pages.test.ts
   if (process.env.UPDATE_SCREENSHOTS === '1') {

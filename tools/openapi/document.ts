@@ -54,6 +54,7 @@ const parameterTexts: Readonly<Record<string, string>> = {
   prompt: 'A value in `prompts` of the front end. `none` for an OAuth client only.',
   login_hint: 'User name to suggest.',
   domain_hint: 'A domain.',
+  provider: 'The id of one of the providers of the front end.',
   claims:
     'A claims challenge, as the broker or the API returned it; of an OAuth client also a claims request (OpenID Connect Core §5.5).',
   api: 'Session front end: the name of the API to request an access token for, in place of all of its scopes.',

@@ -57,6 +57,7 @@ const continuation = maybe('Rows are left: repeat the request with it.')
 export const schemas = {
   Session: z.strictObject({
     subject: text('The person, as this application sees them (`sub`).'),
+    provider: maybe('The id of the identity provider, where it is not the primary one.'),
     object_id: maybe('The person in their tenant; with tenant_id what to keep people by.'),
     tenant_id: maybe('The tenant that the person signed in at.'),
     name: maybe('What to call them; no key, since names change hands.'),
