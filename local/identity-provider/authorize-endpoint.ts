@@ -1,4 +1,5 @@
 /** The authorization endpoint's answers in Entra's form, and the page that posts them. */
+import { decodeJwt } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { tenantOf } from './configuration.ts'
 import type { Surroundings } from './configuration.ts'
@@ -6,7 +7,7 @@ import { EntraError, nameProviderFailure } from './entra-error.ts'
 import type { ProviderFailure } from './entra-error.ts'
 import { errorPage, formPostPage, pagePolicy } from './pages.ts'
 import { sessionId } from './people.ts'
-import { clientInfo } from './token-answer.ts'
+import { clientInfo, issuerOf } from './token-answer.ts'
 
 type Fields = Record<string, string>
 
@@ -15,6 +16,12 @@ export function asEntraCode(ctx: KoaContextWithOIDC, answer: Record<string, unkn
   const { session, account, params } = ctx.oidc
   const person = account && around.directory.findEnabled(account.accountId)
   if (!around.settings.announceIssuer) delete answer['iss']
+  const { id_token: idToken } = answer
+  if (around.isForMany && person && typeof idToken === 'string') {
+    // In the name of the person's tenant, as at the token endpoint.
+    const iss = issuerOf(around.origin, tenantOf(person, around))
+    answer['id_token'] = around.keys.signNow({ ...decodeJwt(idToken), iss })
+  }
   if (session) answer['session_state'] = sessionId(session.uid)
   if (person && params?.['client_info'] === '1') answer['client_info'] = clientInfo(person, tenantOf(person, around))
 }

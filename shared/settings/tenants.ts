@@ -2,7 +2,7 @@
 import { checkTenantId } from './identifiers.ts'
 import type { Refusal } from './settings-error.ts'
 
-/** Which tenants are allowed: a list, or those that signed up. */
+/** The allowed tenants: a list, or those that signed up. */
 export type TenantsSetting = 'signed-up' | readonly ListedTenant[]
 
 export interface ListedTenant {

@@ -1,6 +1,6 @@
 /**
  * The sign-up of an organization in the browser: an administrator consents at the provider, comes back, and signs in.
- * The provider's answer about the consent is not authenticated: anyone can write its URL. So it only continues the
+ * The provider's answer about the consent is not authenticated: an attacker can write its URL. So it only continues the
  * sign-up of this browser, and the sign-in that follows decides (tenants/admission.ts).
  */
 import { timingSafeEqual } from 'node:crypto'

@@ -61,7 +61,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       }
       if (consentedTenantId !== undefined && consentedTenantId !== tenantId) throw new BrokerError('sign_up_mismatch')
       if (tenantId === options.personalTenantId) throw new BrokerError('personal_account_not_allowed')
-      // Also where guests may sign in: an organization is signed up by one of its own people.
+      // Also where guests may sign in: a member signs the organization up.
       if (isGuest(claims, tenantId)) throw new BrokerError('guest_not_allowed')
       if (!isAdministrator(claims, signUpRole)) {
         throw new BrokerError('sign_up_not_permitted', { detail: `tenant ${tenantId}` })

@@ -39,8 +39,10 @@ export interface SignedUpTenantsOptions {
   readonly onFault: (error: unknown) => void
 }
 
-/** How long an instance uses a state that it has read. docs/operations.md names it. */
+/** An instance uses a state that it has read for this long. docs/operations.md names the time. */
 export const tenantCacheMilliseconds = 60_000
+/** Of an unknown tenant: its people try to sign in while their administrator signs the organization up. */
+const unknownCacheMilliseconds = 5_000
 /** A row has no end, and the sweep removes a row after this. */
 const never = new Date(Date.UTC(9999, 0, 1))
 const mostTries = 8
@@ -80,8 +82,9 @@ export function createSignedUpTenants(options: SignedUpTenantsOptions): SignedUp
   /** In both directions: a clock that jumped back must not keep a state for longer. */
   const find = async (tenantId: string): Promise<Tenant | undefined> => {
     const cached = cache.get(tenantId)
-    const isFresh = cached !== undefined && Math.abs(clock() - cached.at) < tenantCacheMilliseconds
-    return isFresh ? cached.tenant : read(tenantId)
+    if (!cached) return read(tenantId)
+    const lasts = cached.tenant ? tenantCacheMilliseconds : unknownCacheMilliseconds
+    return Math.abs(clock() - cached.at) < lasts ? cached.tenant : read(tenantId)
   }
 
   /** @param change makes the new tenant of the one that is there @returns undefined where nothing is to be written */

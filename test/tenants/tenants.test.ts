@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { fabrikam, litware } from '../../local/identity-provider/people.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
 import type { HostProcess } from '../../local/functions-host/process.ts'
+import { runRoll, until, versionsAt } from '../certificate/rolling.ts'
 import { app, authorizationRequest, newPkce, ordersRead, refresh, signInByCode } from '../setup/client.ts'
 import { ada, deskPage, shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
@@ -61,6 +62,21 @@ describe('listed tenants', () => {
     expect(answer.status).toBe(200)
     const [request] = stack.identityProvider.requests
     expect(request).toMatchObject({ path: '/organizations/oauth2/v2.0/token', grantType: 'refresh_token', status: 200 })
+  })
+
+  it('let the certificate prove itself at the tenant of the app registration, which alone issues such tokens', async () => {
+    const ownTokens = () =>
+      stack.identityProvider.requests.filter(({ grantType }) => grantType === 'client_credentials')
+    await until(
+      async () => {
+        await runRoll(stack.brokers[0]!)
+        return ownTokens().at(-1)
+      },
+      (request) => request !== undefined,
+    )
+    expect(ownTokens().at(-1)).toMatchObject({ path: `/${contoso}/oauth2/v2.0/token`, status: 200 })
+    const [version] = Object.values(await versionsAt(stack.brokers[0]!))
+    expect(version).toMatchObject({ status: 'accepted', signs: true })
   })
 
   it('cost one request to the provider and two to the store, as one tenant does', async () => {
@@ -125,6 +141,26 @@ describe('listed tenants', () => {
     }
   })
 
+  it('sign in by the hybrid flow too, where both ID tokens name the tenant', async () => {
+    const { url: at } = await stack.startInstance({ Broker__ResponseType: 'code id_token' })
+    const answerFor = async (person: Person, username: string) => {
+      const begun = await person.begin(query, { at })
+      return person.atProvider(begun.location!, username)
+    }
+    const person = stack.person()
+    expect((await person.callback(await answerFor(person, otto), { at })).location).toBe(returnUrl)
+    expect(await sessionOf(person)).toMatchObject({ tenant_id: litware })
+
+    const stranger = stack.person()
+    expect(codeOf(await stranger.callback(await answerFor(stranger, rosalind), { at }))).toBe('tenant_not_allowed')
+
+    // The front channel's token of another tenant, whose nonce and code are not those of this sign-in.
+    const [here, there] = [stack.person(), stack.person()]
+    const [own, foreign] = [await answerFor(here, otto), await answerFor(there, ada)]
+    const mixed = { ...own, fields: { ...own.fields, id_token: foreign.fields.id_token! } }
+    expect(codeOf(await here.callback(mixed, { at }))).toBe('id_token_refused')
+  })
+
   it('sign in at OAuth clients too; a person of another tenant is reported to the client', async () => {
     const tokens = await signInByCode(stack.person(), stack.url)
     expect((await refresh(stack.url, tokens.refreshToken)).status).toBe(200)
@@ -179,7 +215,7 @@ describe('listed tenants', () => {
     })
 
     it('for logout: of an allowed tenant it ends the session of that person, of another tenant it is refused', async () => {
-      let sub = ''
+      let [sub, sid] = ['', '']
       let signIdToken: ((payload: Claims) => Promise<string>) | undefined
       const signedIn = async () => {
         const person = stack.person()
@@ -188,6 +224,7 @@ describe('listed tenants', () => {
             Buffer.from(String(change.answer.id_token).split('.')[1]!, 'base64url').toString(),
           ) as Claims
           sub = claims.sub as string
+          sid = claims.sid as string
           signIdToken = change.signIdToken
           return change.answer
         })
@@ -223,6 +260,19 @@ describe('listed tenants', () => {
 
       expect((await logout(litware)).status).toBe(200)
       expect((await person.script(shopPage, '/session')).status).toBe(401)
+
+      // In a frame of the provider's page, which may name the issuer or leave it out.
+      for (const iss of [`${origin()}/${litware}/v2.0`, undefined]) {
+        const framed = await signedIn()
+        const inFrame = (query: Readonly<Record<string, string>>) =>
+          framed.call(`/logout/frontchannel?${new URLSearchParams(query).toString()}`)
+        expect((await inFrame({ iss: `https://login.evil.example/${litware}/v2.0`, sid })).status).toBe(200)
+        expect((await inFrame({ iss: `${origin()}/${litware}/v2.0`, sid: 'a guess' })).status).toBe(200)
+        expect((await framed.script(shopPage, '/session')).status).toBe(200)
+
+        expect((await inFrame({ sid, ...(iss === undefined ? {} : { iss }) })).status).toBe(200)
+        expect((await framed.script(shopPage, '/session')).status).toBe(401)
+      }
     })
   })
 
@@ -306,7 +356,7 @@ describe('tenants that sign up', () => {
         domain: 'fabrikam.example',
       }),
     ])
-    // An instance that knows the tenant as unknown learns of it within a minute; another one at once.
+    // The state was read before the sign-up, at this instance, which wrote the row; other tenants stay unknown.
     expect(codeOf(await stack.person().signIn(query, otto))).toBe('tenant_not_allowed')
     expect((await stack.person().signIn(query, francis)).location).toBe(returnUrl)
   })

@@ -117,6 +117,18 @@ describe('the tenants that signed up', () => {
     expect(await stateHere()).toBe('active')
   })
 
+  it('are known at other instances a few seconds after the sign-up, also where a person tried before', async () => {
+    const [here, there] = [newInstance(), newInstance()]
+    expect(await there.stateOf(contoso)).toBe('unknown')
+    await signUp(contoso, here)
+
+    network.resetRequests()
+    expect(await there.stateOf(contoso)).toBe('unknown')
+    expect(network.requests).toEqual([])
+    clock.advance(5)
+    expect(await there.stateOf(contoso)).toBe('active')
+  })
+
   it('need the vault for the key of the first row that an instance reads, and then no more', async () => {
     await signUp()
     await signUp(fabrikam)
