@@ -152,13 +152,15 @@ export function areAcrs(values: readonly unknown[]): values is readonly string[]
 const claimNames = new Set(['acrs', 'xms_cc', 'xms_rp_ipaddr', 'nbf', 'capolids', 'polids', 'cnf', 'deviceid'])
 
 /**
- * @param text `claims` of a request for a token; untrusted. An empty one counts as absent
+ * @param text `claims` of a request for a token; untrusted
+ * @returns undefined for an empty one, and for one that requires nothing: a capability of the client alone
  * @throws {BrokerError} `claims_not_allowed`
  */
 export function parseChallenge(text: string | undefined): string | undefined {
   if (text === undefined || text === '') return undefined
   if (text.length > loginParameterLimits.claims) throw new BrokerError('claims_not_allowed')
-  return checkChallenge(text)
+  const challenge = checkChallenge(text)
+  return challenge === '{"access_token":{}}' ? undefined : challenge
 }
 
 /**
@@ -176,7 +178,7 @@ export function parseRefreshChallenge(text: string | undefined): string | undefi
   const ignored = [idToken, userinfo].filter((one) => one !== undefined && one !== null)
   for (const one of ignored) asObject(one, refuse)
   if (ignored.length > 0 && Object.keys(challenge).length === 0) return undefined
-  return checkChallenge(JSON.stringify(challenge))
+  return parseChallenge(JSON.stringify(challenge))
 }
 
 /**

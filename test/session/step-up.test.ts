@@ -187,6 +187,19 @@ describe('a step-up', () => {
       expect((await person.atProvider(begun.location!)).pages).toEqual(['second-factor'])
     })
 
+    it.each([
+      ['about the ID token', '{"id_token":{"login_hint":{"essential":false},"signin_state":null}}'],
+      ['of the client’s own capability', '{"id_token":{},"access_token":{"xms_cc":{"values":["cp1"]}}}'],
+    ])('is none by claims %s, which MSAL sends with each refresh: the kept token is the answer', async (_, claims) => {
+      const { refreshToken, accessToken } = await signInByCode(stack.person(), stack.url)
+      stack.identityProvider.resetRequests()
+
+      const answer = await refresh(stack.url, refreshToken, { claims })
+
+      expect([answer.status, answer.json.access_token]).toEqual([200, accessToken])
+      expect(stack.identityProvider.requests).toEqual([])
+    })
+
     it('refuses a challenge about the person at /token', async () => {
       const { refreshToken } = await signInByCode(stack.person(), stack.url)
 
