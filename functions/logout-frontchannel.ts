@@ -1,12 +1,13 @@
 /** GET /logout/frontchannel: the provider's sign-out page reports, in a frame, that its session ended. Front-Channel Logout 1.0 §3. */
 import type { Broker } from './compose/index.ts'
-import { parseQuery, readParameter } from './request.ts'
+import { cookiesOf, parseQuery, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
 
 export const logoutFrontchannel =
   ({ signOutElsewhere }: Pick<Broker, 'signOutElsewhere'>): Handle =>
   async (request) => {
     const query = parseQuery(request)
-    const framedBy = await signOutElsewhere.byFrame(readParameter(query, 'iss'), readParameter(query, 'sid'))
+    const [issuer, sessionId] = [readParameter(query, 'iss'), readParameter(query, 'sid')]
+    const framedBy = await signOutElsewhere.byFrame(issuer, sessionId, cookiesOf(request))
     return { status: 200, framedBy }
   }

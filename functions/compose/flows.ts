@@ -91,7 +91,16 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
     signIn,
     signUp,
     waysBack: createWaysBack({ frontEnds, ring, baseUrl }),
-    signOutElsewhere: createSignOutElsewhere({ store, ring, providers, tenants, flowEvents, clock }),
+    signOutElsewhere: createSignOutElsewhere({
+      store,
+      ring,
+      providers,
+      tenants,
+      frontEnds,
+      sessions,
+      flowEvents,
+      clock,
+    }),
     authorizationServer: lazyObject(
       lazy(async () => {
         const [

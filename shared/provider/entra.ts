@@ -71,6 +71,7 @@ export function entraProfile(settings: EntraSettings): ProviderProfile {
     // `logout_hint` with the claim `login_hint` does the same, and keeps the token out of URLs.
     usesIdTokenHint: false,
     signsOutByPost: true,
+    isPublicSessionId: () => false,
     issuesClientTokens: true,
     clientCapabilities: continuousAccess ? [handlesChallenges] : [],
     refreshesByChallenge: true,

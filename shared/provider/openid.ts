@@ -47,6 +47,9 @@ export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
     protocolMode: 'OIDC',
     usesIdTokenHint: true,
     signsOutByPost: true,
+    // AD FS, also where no setting names it, writes the Windows SID of the person: every account of the domain can read it,
+    // and the SIDs of other people follow from one.
+    isPublicSessionId: (sid) => /^s-1-/i.test(sid),
     issuesClientTokens: false,
     clientCapabilities: [],
     // OpenID Connect Core §5.5 has `claims` in the authorization request alone.

@@ -102,6 +102,11 @@ export interface ProviderProfile {
    * too long for a URL then omits the ID token.
    */
   readonly signsOutByPost: boolean
+  /**
+   * @param sid of an ID token, or of a front-channel sign-out; untrusted
+   * @returns true where others know it, so that it proves nothing about the browser that sends it
+   */
+  isPublicSessionId(sid: string): boolean
   /** True where the provider issues access tokens to the application itself (RFC 6749 §4.4). */
   readonly issuesClientTokens: boolean
   /** Values of `xms_cc` for requests about a person; only Entra ID reads it. */

@@ -8,6 +8,9 @@ import type { SignedOut } from '../provider/logout-token.ts'
 import type { Providers } from '../provider/provider.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { Tenants } from '../tenants/tenants.ts'
+import type { FrontEnds } from '../front-ends/front-ends.ts'
+import type { RequestCookies } from '../http/cookies.ts'
+import type { Sessions } from '../session/sessions.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
@@ -23,9 +26,15 @@ export interface SignOutElsewhere {
    *
    * @param issuer untrusted; a provider may leave it out (Front-Channel Logout 1.0 §3), and then each one is meant
    * @param sessionId untrusted
+   * @param cookies of the request; untrusted. Where others know the id, only a session of this browser ends: a browser sends
+   *   its cookie where the provider and the broker share a site
    * @returns the origins that may frame the answer
    */
-  byFrame(issuer: string | undefined, sessionId: string | undefined): Promise<readonly string[]>
+  byFrame(
+    issuer: string | undefined,
+    sessionId: string | undefined,
+    cookies: RequestCookies,
+  ): Promise<readonly string[]>
   /**
    * By the provider itself.
    *
@@ -41,6 +50,8 @@ export interface SignOutElsewhereOptions {
   readonly providers: Pick<Providers, 'all' | 'findByTokenIssuer' | 'primary'>
   /** undefined where no provider is for many tenants. */
   readonly tenants: Tenants | undefined
+  readonly frontEnds: Pick<FrontEnds, 'all'>
+  readonly sessions: Pick<Sessions, 'keyOf' | 'findOwner' | 'end'>
   readonly flowEvents: FlowEvents
   readonly clock: Clock
 }
@@ -57,6 +68,20 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
   const endPartitions = async (of: Parameters<typeof partitionOf>[0]): Promise<number> => {
     const partitions = (await ringKeys()).map((key) => partitionOf(of, key))
     return sum(await Promise.all(partitions.map((partition) => endPartition(store, partition))))
+  }
+
+  /** Ends the sessions whose cookies the request carries, where they came of this session of the provider. */
+  const endOwn = async (issuer: string, sessionId: string, cookies: RequestCookies): Promise<number> => {
+    const { sessions, frontEnds } = options
+    const keys = frontEnds.all.flatMap(({ id }) => sessions.keyOf(id, cookies) ?? [])
+    const ended = await Promise.all(
+      keys.map(async (key) => {
+        const identity = (await sessions.findOwner(key))?.identity
+        if (identity?.issuer !== issuer || identity.sessionId !== sessionId) return 0
+        return (await sessions.end(key)) ? 1 : 0
+      }),
+    )
+    return sum(ended)
   }
 
   /** Without a session of this id, the sessions of the person whose ID token named no session end. */
@@ -79,14 +104,16 @@ export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOu
   }
 
   return {
-    byFrame: (issuer, sessionId) =>
+    byFrame: (issuer, sessionId, cookies) =>
       flowEvents.track('sign_out', { by: 'frame' }, async (step) => {
         const named = providers.all.filter(
           ({ profile }) => issuer === undefined || issuer === profile.issuer || profile.isTokenIssuer(issuer),
         )
         const ids = sessionIdsOf(sessionId)
         const counts = await Promise.all(
-          named.flatMap((provider) => ids.map((id) => endProviderSession(provider.issuer, id))),
+          named.flatMap(({ profile, issuer: own }) =>
+            ids.map((id) => (profile.isPublicSessionId(id) ? endOwn(own, id, cookies) : endProviderSession(own, id))),
+          ),
         )
         step.add({ sessions: sum(counts) })
         // The same answer whether or not the issuer is known, so the origins of all providers.

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { errors } from 'oidc-provider'
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import { errorPage, messagePage } from '../pages.ts'
-import { pairwiseSubject, sessionId } from '../people.ts'
+import { pairwiseSubject } from '../people.ts'
 import type { Api } from '../scopes.ts'
 import { AdfsError } from './adfs-error.ts'
-import { paths } from './adfs-parts.ts'
+import { paths, windowsSidOf } from './adfs-parts.ts'
 import type { AdfsClient, FederationParts } from './adfs-parts.ts'
 import { readAdfsScopes } from './adfs-scopes.ts'
 import { show, signedOutPage } from './adfs-browser.ts'
@@ -51,8 +51,8 @@ export function configurationOf(parts: FederationParts): Configuration {
     ],
     // The claims of the access token, by the rules of the Web API, are in the ID token with this scope.
     claims: {
-      openid: ['sub', 'upn', 'unique_name', 'sid', 'pwd_exp'],
-      allatclaims: ['groups'],
+      openid: ['sub', 'upn', 'unique_name', 'sid', 'pwd_exp', 'apptype', 'appid', 'authmethod', 'ver'],
+      allatclaims: ['group'],
       auth_time: null,
     },
     conformIdTokenClaims: false,
@@ -61,9 +61,8 @@ export function configurationOf(parts: FederationParts): Configuration {
       resource: (ctx) => checkRequest(ctx, apis),
       domain_hint: null,
     },
-    findAccount: (ctx, id, token) => {
+    findAccount: (ctx, id) => {
       const person = directory.findEnabled(id)
-      const { sessionUid = ctx.oidc.session?.uid } = (token ?? {}) as { sessionUid?: string }
       return (
         person && {
           accountId: id,
@@ -71,10 +70,15 @@ export function configurationOf(parts: FederationParts): Configuration {
             sub: id,
             upn: person.username,
             unique_name: `CONTOSO\\${person.username.split('@')[0] ?? ''}`,
-            groups: person.groups?.slice(0, 10),
-            sid: sessionUid === undefined ? undefined : sessionId(sessionUid),
+            group: person.groups?.slice(0, 10),
+            // The Windows SID of the person, the same in every session.
+            sid: windowsSidOf(person),
+            apptype: 'Confidential',
+            appid: ctx.oidc.client?.clientId,
+            authmethod: 'http://schemas.microsoft.com/ws/2008/06/identity/authenticationmethod/windows',
+            ver: '1.0',
             // Seconds until the password expires: of another value in each token.
-            pwd_exp: untilPasswordExpires--,
+            pwd_exp: String(untilPasswordExpires--),
           }),
         }
       )

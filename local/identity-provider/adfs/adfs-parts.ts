@@ -1,7 +1,7 @@
 /** The parts of the federation server that its modules share. */
 import type { Faults } from '../faults.ts'
 import type { GrantStore } from '../grant-store.ts'
-import type { Directory } from '../people.ts'
+import type { Directory, Person } from '../people.ts'
 import type { Api } from '../scopes.ts'
 import type { SigningKeys } from '../signing-keys.ts'
 import type { ChangeTokenResponse } from '../token-endpoint.ts'
@@ -48,3 +48,8 @@ export const paths = {
   discovery: '/adfs/.well-known/openid-configuration',
   signIn: '/adfs/ls/',
 } as const
+
+/** Known to every account of the domain; two of one domain differ in the last number alone. */
+export function windowsSidOf({ objectId }: Person): string {
+  return `S-1-5-21-111884681-232138482-1136263860-${1000 + (Number.parseInt(objectId.slice(-6), 16) || 0)}`
+}

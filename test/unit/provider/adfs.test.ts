@@ -3,6 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createNetwork } from '../../../shared/http/network.ts'
 import { adfsProfile } from '../../../shared/provider/adfs.ts'
 import type { AdfsSettings } from '../../../shared/provider/adfs.ts'
+import { entraProfile } from '../../../shared/provider/entra.ts'
+import { openIdProfile } from '../../../shared/provider/openid.ts'
 import { createMsalTokenEndpoint } from '../../../shared/provider/token-endpoint.msal.ts'
 import type { TakenCode, TokenEndpoint } from '../../../shared/provider/token-endpoint.ts'
 import { sendJson, startSecureServer } from '../../setup/secure-server.ts'
@@ -134,6 +136,21 @@ describe('the profile of AD FS', () => {
       'login',
       undefined,
     ])
+  })
+
+  it('counts a Windows SID as known to others, and an opaque session id as a secret', () => {
+    const openId = openIdProfile({ authority: 'https://login.example.com' })
+    const profiles = [adfsProfile({ authority }), openId]
+
+    for (const sid of ['S-1-5-21-111884681-232138482-1136263860-54956', 's-1-5-18']) {
+      expect(profiles.map((profile) => profile.isPublicSessionId(sid))).toEqual([true, true])
+    }
+    for (const sid of ['08a5019c-17e1-4977-8f42-65a12843ea02', '_S-1-5', '']) {
+      expect(profiles.map((profile) => profile.isPublicSessionId(sid))).toEqual([false, false])
+    }
+    expect(entraProfile({ instance: 'https://login.example.com/', tenantId: 't' }).isPublicSessionId('S-1-5-18')).toBe(
+      false,
+    )
   })
 
   it('shows `unique_name` as the user name', () => {
