@@ -71,7 +71,7 @@ export interface OperatorSessionsOptions {
   readonly ring: KeyRing
   /** Ids of the registered front ends. */
   readonly frontEnds: readonly string[]
-  /** Of the configured providers. Rows of the previous release are found by subject and issuer only. */
+  /** Of the configured providers: a subject without an issuer is looked for at each. */
   readonly issuers: readonly string[]
   readonly clock: Clock
   readonly flowEvents: FlowEvents
@@ -133,17 +133,14 @@ export function createOperatorSessions(options: OperatorSessionsOptions): Operat
       const key = await ring.find(ringKeyId)
       if (!key) return undefined
       const { subject, issuer } = selector
-      const people = (issuers: readonly string[]) =>
-        new Set(subject === undefined ? [] : issuers.map((one) => personOf({ issuer: one, subject }, key)))
+      const issuers = issuer === undefined ? options.issuers : [issuer]
       return {
         labels: labelledNames.flatMap((name) => {
           const value = selector[name]
-          return value === undefined || (name === 'subject' && issuer !== undefined)
-            ? []
-            : [[name, labelOf(name, value, key)] as const]
+          return value === undefined ? [] : [[name, labelOf(name, value, key)] as const]
         }),
-        people: issuer === undefined ? undefined : people([issuer]),
-        peopleOfPreviousRelease: people(issuer === undefined ? options.issuers : [issuer]),
+        subject: subject === undefined || issuer !== undefined ? undefined : labelOf('subject', subject, key),
+        people: new Set(subject === undefined ? [] : issuers.map((one) => personOf({ issuer: one, subject }, key))),
         frontEnds: new Map(options.frontEnds.map((id) => [labelOf('frontEnd', id, key), id])),
       }
     }
@@ -152,14 +149,16 @@ export function createOperatorSessions(options: OperatorSessionsOptions): Operat
       const expected = typeof values.ringKey === 'string' ? await expectedBy(values.ringKey) : undefined
       // Without the key, the row opens for no cookie either.
       if (!expected) return { is: 'no' }
-      const { labels, people, peopleOfPreviousRelease, frontEnds } = expected
-      const person = String(values.person)
-      if (values.frontEnd === undefined) {
-        if (selector.subject !== undefined && !peopleOfPreviousRelease.has(person)) return { is: 'no' }
-        return labels.every(([name]) => name === 'subject') ? { is: 'yes', frontEnd: undefined } : { is: 'maybe' }
-      }
-      const isMatch = labels.every(([name, value]) => values[name] === value) && (people?.has(person) ?? true)
-      return isMatch ? { is: 'yes', frontEnd: frontEnds.get(String(values.frontEnd)) } : { is: 'no' }
+      const { labels, subject, people, frontEnds } = expected
+      const isPerson =
+        values.subject === undefined || subject === undefined
+          ? people.has(String(values.person))
+          : values.subject === subject
+      if (selector.subject !== undefined && !isPerson) return { is: 'no' }
+      if (labels.length > 0 && values.frontEnd === undefined) return { is: 'maybe' }
+      return labels.every(([name, value]) => values[name] === value)
+        ? { is: 'yes', frontEnd: frontEnds.get(String(values.frontEnd)) }
+        : { is: 'no' }
     }
   }
 
@@ -262,24 +261,18 @@ type Selector = Readonly<Partial<Labelled & Record<'issuer', string>>>
 
 /** Values of labels by one key of the ring. */
 interface Expected {
-  /** All must be equal. */
+  /** All must be equal; without the subject. */
   readonly labels: readonly (readonly [keyof Labelled, string])[]
-  /** The accepted values of `person`, where the selector names an issuer. */
-  readonly people: ReadonlySet<string> | undefined
-  /** The same for rows that have no other label. */
-  readonly peopleOfPreviousRelease: ReadonlySet<string>
+  /** Of people of many tenants; undefined where the selector names none, or its issuer. */
+  readonly subject: string | undefined
+  /** The accepted values of `person`, for all other people. */
+  readonly people: ReadonlySet<string>
   readonly frontEnds: ReadonlyMap<string, string>
 }
 
 type Match = { readonly is: 'no' | 'maybe' } | { readonly is: 'yes'; readonly frontEnd: string | undefined }
 
-const labelledNames = [
-  'subject',
-  'frontEnd',
-  'tenant',
-  'objectId',
-  'username',
-] as const satisfies readonly (keyof Labelled)[]
+const labelledNames = ['frontEnd', 'tenant', 'objectId', 'username'] as const satisfies readonly (keyof Labelled)[]
 
 const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const forms: Readonly<Record<SelectorName, { readonly form: RegExp; readonly problem: string }>> = {

@@ -6,7 +6,7 @@
 import { subjectOf, tokenIssuerOf } from '../provider/identity.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { RingKey } from '../crypto/key-ring.ts'
-import { defined } from '../json/json.ts'
+import { BoundedMap } from '../async/bounded-map.ts'
 
 /** Columns of a row. `person` is issuer and subject; rows of the previous release have that one alone. */
 export const labelNames = ['person', 'subject', 'frontEnd', 'tenant', 'objectId', 'username'] as const
@@ -15,7 +15,7 @@ export type LabelName = (typeof labelNames)[number]
 
 /** The values that labels are made of. */
 export interface Labelled {
-  /** The subject that front ends receive. */
+  /** The subject that front ends receive; a label only of people of many tenants. */
   readonly subject: string
   readonly frontEnd: string
   readonly tenant: string
@@ -34,22 +34,33 @@ export function labelOf(name: keyof Labelled, value: string, ringKey: RingKey): 
   return ringKey.blindIndex(JSON.stringify([name, compared]))
 }
 
+/**
+ * Each label costs some microseconds of a sign-in, so those of front ends and tenants are kept, and the subject has one
+ * only where it differs from the provider's own (people of many tenants); otherwise `person` finds it.
+ */
 export function labelsOf(
   identity: Identity,
   frontEnd: string,
   ringKey: RingKey,
 ): Readonly<Partial<Record<LabelName, string>>> {
-  const { tenantId: tenant, objectId, username } = identity
-  const optional = (name: keyof Labelled, value: string | undefined) =>
-    value === undefined ? undefined : labelOf(name, value, ringKey)
+  const { tenantId, tokenIssuer, objectId, username } = identity
   return {
     person: personOf(identity, ringKey),
-    subject: labelOf('subject', subjectOf(identity), ringKey),
-    frontEnd: labelOf('frontEnd', frontEnd, ringKey),
-    ...defined({
-      tenant: optional('tenant', tenant),
-      objectId: optional('objectId', objectId),
-      username: optional('username', username),
-    }),
+    frontEnd: keptLabel('frontEnd', frontEnd, ringKey),
+    ...(tokenIssuer === undefined ? {} : { subject: labelOf('subject', subjectOf(identity), ringKey) }),
+    ...(tenantId === undefined ? {} : { tenant: keptLabel('tenant', tenantId, ringKey) }),
+    ...(objectId === undefined ? {} : { objectId: labelOf('objectId', objectId, ringKey) }),
+    ...(username === undefined ? {} : { username: labelOf('username', username, ringKey) }),
   }
+}
+
+/** By key of the ring, then by name and value. */
+const kept = new WeakMap<RingKey, BoundedMap<string, string>>()
+
+function keptLabel(name: 'frontEnd' | 'tenant', value: string, ringKey: RingKey): string {
+  const labels = kept.get(ringKey) ?? new BoundedMap<string, string>(1000)
+  kept.set(ringKey, labels)
+  const found = labels.get(`${name} ${value}`) ?? labelOf(name, value, ringKey)
+  labels.set(`${name} ${value}`, found)
+  return found
 }
