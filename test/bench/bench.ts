@@ -6,6 +6,7 @@ import { coldTable, countColdStart } from './cold-counts.ts'
 import { measureBeside } from './measure-beside.ts'
 import { measureCold, sizeRows } from './measure-cold.ts'
 import { measureGrowth } from './measure-growth.ts'
+import { measureLoad } from './measure-load.ts'
 import type { Measuring } from './measure.ts'
 import { measurePause } from './measure-pause.ts'
 import { measureProfile } from './measure-profile.ts'
@@ -32,7 +33,8 @@ if (unknown !== undefined) {
   process.stderr.write(`--only takes ${partNames.join(', ')}, not "${unknown}".\n`)
   process.exit(2)
 }
-const isAsked = (part: PartName) => values.only === undefined || values.only.split(',').includes(part)
+const isAsked = (part: PartName) =>
+  values.only === undefined ? part !== 'load' : values.only.split(',').includes(part)
 const tell = (step: string) => void process.stderr.write(`${step}\n`)
 const machine = {
   node: process.version,
@@ -83,7 +85,10 @@ async function measureAll(measuring: Measuring): Promise<void> {
   const warm = await run('warm', () => measureWarm(measuring))
   const growth = await run('growth', () => measureGrowth(measuring))
   const pause = await run('pause', () => measurePause(measuring))
-  const parts: readonly (readonly Row[])[] = [warm, growth, cold, sizeRows(world), pause].map((rows) => rows ?? [])
+  const load = await run('load', () => measureLoad(measuring))
+  const parts: readonly (readonly Row[])[] = [warm, growth, cold, sizeRows(world), pause, load].map(
+    (rows) => rows ?? [],
+  )
   const rows = sortByGoal(parts)
   const seconds = secondsSince(startedAt)
 

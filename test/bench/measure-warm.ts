@@ -85,7 +85,7 @@ export async function measureWarm(measuring: Measuring): Promise<readonly Row[]>
   const memory = (values: readonly number[]) => ['openid-client, in memory', values] as const
   const cookie = (values: readonly number[]) => ['express-openid-connect', values] as const
   return [
-    compare({ number: 1, ...signInRow, goal: { must: 1, stretch: 0.8 } }, signIns.broker, [
+    compare({ number: 1, ...signInRow, goal: { must: 0.9, stretch: 0.8 } }, signIns.broker, [
       'openid-client',
       signIns.peer,
     ]),
@@ -93,11 +93,11 @@ export async function measureWarm(measuring: Measuring): Promise<readonly Row[]>
     compare({ number: 13, ...signInRow, goal: { must: 0.5 } }, signIns.broker, [onFunctions, signIns.team]),
     compare({ number: 13, ...fromTable, goal: { must: 0.6 } }, reads.broker, [onFunctions, reads.team]),
     compare({ number: 4, ...fromTable, goal: { must: 2.3, stretch: 1.8 } }, reads.broker, memory(reads.peer)),
-    compare({ number: 4, ...kept, goal: { must: 1, stretch: 0.7 } }, reads.caching, memory(reads.peer)),
+    compare({ number: 4, ...kept, goal: { must: 1.2, stretch: 0.7 } }, reads.caching, memory(reads.peer)),
     compare({ number: 5, ...fromTable, goal: { must: 0.75, stretch: 0.55 } }, reads.broker, cookie(reads.other)),
     compare({ number: 5, ...kept, goal: { must: 0.35, stretch: 0.2 } }, reads.caching, cookie(reads.other)),
     compare(
-      { number: 12, what: 'warm sign-in, telemetry on', unit: 'µs', goal: { must: 1.25, stretch: 1.1 } },
+      { number: 12, what: 'warm sign-in, telemetry on', unit: 'µs', goal: { must: 1.15, stretch: 1.1 } },
       signIns.reporting,
       ['off', signIns.broker],
     ),
@@ -132,7 +132,7 @@ async function measureSlow({ world, plan, tell }: Measuring, broker: Running, re
     on.push(with_)
   }
   const what = `the same, ${perSecond} a second, each told whole`
-  return compare({ number: 12, what, unit: 'µs', goal: { must: 1.25, stretch: 1.1 } }, on, ['off', off])
+  return compare({ number: 12, what, unit: 'µs', goal: { must: 1.2, stretch: 1.1 } }, on, ['off', off])
 }
 
 function waitUntil(moment: number): Promise<void> {
@@ -149,26 +149,24 @@ interface Hellos {
 }
 
 /**
- * The functions host on a laptop serves in the process that is measured, and the library makes a Request and a Response
- * of each call. In Azure the worker replaces the host, so these rows show the cost of each of the two, and the cost
- * without both.
+ * The functions host on a laptop serves in the process that is measured; in Azure it is another program, and the worker
+ * stands in its place. These rows show its cost, that of the library, which the broker's HTTP functions leave out, and
+ * the ratios without the host.
  */
 function withoutHost(
   signIns: { readonly broker: readonly number[]; readonly peer: readonly number[] },
   reads: { readonly broker: readonly number[]; readonly caching: readonly number[]; readonly peer: readonly number[] },
   { bare, library, plain }: Hellos,
 ): readonly Row[] {
-  const added = bare.map((cpu, round) => cpu - (plain[round] ?? 0))
+  const host = bare.map((cpu, round) => cpu - (library[round] ?? 0))
   const less = (values: readonly number[], requests: number) =>
-    values.map((cpu, round) => cpu - requests * (added[round] ?? 0))
+    values.map((cpu, round) => cpu - requests * (host[round] ?? 0))
+  const ofSignIn = { number: 1, what: 'the same without our host', unit: 'µs', goal: { must: 0.75 } }
   return [
+    compare(ofSignIn, less(signIns.broker, 2), ['openid-client', signIns.peer]),
     compare({ what: 'a function that does nothing', unit: 'µs' }, bare, ['node:http', plain]),
     compare({ what: 'the same without our host: the library', unit: 'µs' }, library, ['node:http', plain]),
-    compare({ what: '1 without host and library', unit: 'µs' }, less(signIns.broker, 2), [
-      'openid-client',
-      signIns.peer,
-    ]),
-    compare({ what: '4, table, without them', unit: 'µs' }, less(reads.broker, 1), ['in memory', reads.peer]),
-    compare({ what: '4, row kept, without them', unit: 'µs' }, less(reads.caching, 1), ['in memory', reads.peer]),
+    compare({ what: '4, table, without our host', unit: 'µs' }, less(reads.broker, 1), ['in memory', reads.peer]),
+    compare({ what: '4, row kept, without our host', unit: 'µs' }, less(reads.caching, 1), ['in memory', reads.peer]),
   ]
 }

@@ -17,6 +17,8 @@ export interface Plan {
   readonly slowSignIns: { readonly rounds: number; readonly perSecond: number; readonly seconds: number }
   /** Fresh processes for the measurement of event loop pauses. */
   readonly pauseRounds: number
+  /** Sessions in the store for the measurement of load. */
+  readonly storedPeople: number
   /** The whole run ends after this, finished or not. */
   readonly minutes: number
 }
@@ -33,6 +35,7 @@ export const fullPlan: Plan = {
   strangers: 10_000,
   slowSignIns: { rounds: 3, perSecond: 5, seconds: 12 },
   pauseRounds: 5,
+  storedPeople: 100_000,
   minutes: 20,
 }
 
@@ -49,9 +52,10 @@ export const quickPlan: Plan = {
   strangers: 0,
   slowSignIns: { rounds: 1, perSecond: 5, seconds: 5 },
   pauseRounds: 1,
+  storedPeople: 5_000,
   minutes: 6,
 }
 
-/** The measurements that `--only` names. */
-export const partNames = ['cold', 'counts', 'warm', 'growth', 'pause'] as const
+/** The measurements that `--only` names. `load` runs only where it is named: it takes as long as all others. */
+export const partNames = ['cold', 'counts', 'warm', 'growth', 'pause', 'load'] as const
 export type PartName = (typeof partNames)[number]

@@ -22,6 +22,8 @@ export interface World {
   /** All people of the provider, the guests among them. */
   readonly people: readonly Person[]
   readonly sizes: Programs['sizes']
+  /** The brokers' tables. */
+  readonly store: { readonly tableServiceUri: string; readonly tablePrefix: string }
   startBroker(options?: BrokerOptions): Promise<Running>
   startPeer(name: PeerName): Promise<Running>
   /** The broker's bundle without a host, which reports the modules that it has loaded. */
@@ -106,6 +108,7 @@ export async function startWorld({ guests, people = guests, sourcemap = false, s
       }).then(keep),
     ])
 
+    const tablePrefix = `bench${randomBytes(5).toString('hex')}`
     const brokerSettings = {
       PATH: process.env.PATH,
       ...localDefaults,
@@ -113,7 +116,7 @@ export async function startWorld({ guests, people = guests, sourcemap = false, s
       ...cloud.ready.settings,
       Broker__BaseUrl: brokerBaseUrl,
       Broker__TableServiceUri: tableServiceUri,
-      Broker__TablePrefix: `bench${randomBytes(5).toString('hex')}`,
+      Broker__TablePrefix: tablePrefix,
       Broker__FrontEnds: JSON.stringify([
         { id: 'shop', origins: [frontEndOrigin], apis: [{ name: 'orders', scopes: [apiScope] }] },
       ]),
@@ -152,6 +155,7 @@ export async function startWorld({ guests, people = guests, sourcemap = false, s
       guests: everybody.slice(0, guests).map(withBrowser),
       people: everybody,
       sizes: programs.sizes,
+      store: { tableServiceUri, tablePrefix },
       startBroker: async ({ settings = {}, telemetry = false, profileFolder, dist } = {}) => {
         const profiling =
           profileFolder === undefined

@@ -1,0 +1,115 @@
+/**
+ * `npm run load`: several instances beside one, the latency of reads under mixed load, and a store of many people while
+ * the sweep runs. Azurite, the provider and the load need cores of their own; CPU time counts only the broker's processes.
+ */
+import { createSweep } from '../../shared/store/sweep.ts'
+import { createAzureTableStore } from '../../shared/store/azure-table/store.azure-table.ts'
+import { readSession, repeat, signIn } from './driver.ts'
+import { guestAt, perUnit, signInGuests } from './measure.ts'
+import type { Measuring } from './measure.ts'
+import { compare, figureOf, spreadOf } from './report.ts'
+import type { Row } from './report.ts'
+import type { Running } from './world.ts'
+
+const instances = 4
+const readsOfOneSignIn = 10
+
+export async function measureLoad(measuring: Measuring): Promise<readonly Row[]> {
+  const { world, plan, tell } = measuring
+  const brokers = await Promise.all(Array.from({ length: instances }, () => world.startBroker()))
+  tell(`warm-up of ${instances} brokers`)
+  for (const broker of brokers) await signInGuests(measuring, broker, plan.warmUpSignIns)
+  const [first] = brokers
+  if (!first) throw new Error('No broker was started.')
+
+  const scale = await measureScale(measuring, brokers)
+  await Promise.all(brokers.slice(1).map((broker) => broker.end()))
+  const latency = await measureLatency(measuring, first)
+  const people = await measureManyPeople(measuring, first)
+  await first.end()
+  return [scale, ...latency, ...people]
+}
+
+/** The same number of sign-ins in flight in all: what an instance does not share costs nothing more. */
+async function measureScale(measuring: Measuring, brokers: readonly Running[]): Promise<Row> {
+  const { world, plan, tell } = measuring
+  const [first] = brokers
+  if (!first) throw new Error('No broker was started.')
+  const one: number[] = []
+  const many: number[] = []
+  const count = plan.signIns
+  for (let round = 1; round <= plan.rounds; round++) {
+    tell(`one instance, then ${brokers.length}: ${round} of ${plan.rounds}`)
+    one.push(await signInGuests(measuring, first, count))
+    const before = await Promise.all(brokers.map((broker) => broker.usage()))
+    await repeat(count, plan.inFlight, (index) =>
+      signIn(brokers[index % brokers.length] ?? first, guestAt(world, index)),
+    )
+    const after = await Promise.all(brokers.map((broker) => broker.usage()))
+    many.push(after.reduce((sum, { cpu }, index) => sum + cpu - (before[index]?.cpu ?? 0), 0) / count)
+  }
+  const what = `CPU of a sign-in at ${brokers.length} instances`
+  return compare({ number: 14, what, unit: 'µs', goal: { must: 1.1 } }, many, ['one instance', one])
+}
+
+/** Ten reads for each sign-in, at a rate that keeps one core busy to 60 %, whether or not earlier ones have ended. */
+async function measureLatency(measuring: Measuring, broker: Running): Promise<readonly Row[]> {
+  const { world, plan, tell } = measuring
+  const cookie = await signIn(broker, guestAt(world, 0))
+  await repeat(plan.warmUpReads, plan.inFlight, () => readSession(broker, cookie))
+  const readCost = await perUnit(broker, plan.reads, () =>
+    repeat(plan.reads, plan.inFlight, () => readSession(broker, cookie)),
+  )
+  const signInCost = await signInGuests(measuring, broker, plan.signIns)
+  const pauseMilliseconds = (readsOfOneSignIn * readCost + signInCost) / 0.6 / (readsOfOneSignIn + 1) / 1000
+  tell(`mixed load: one request each ${pauseMilliseconds.toFixed(2)} ms`)
+
+  const milliseconds: number[] = []
+  const running: Promise<unknown>[] = []
+  const began = performance.now()
+  for (let index = 0; index < 5 * plan.reads; index++) {
+    const wait = began + index * pauseMilliseconds - performance.now()
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
+    if (index % (readsOfOneSignIn + 1) === 0) running.push(signIn(broker, guestAt(world, index)))
+    else {
+      const at = performance.now()
+      running.push(readSession(broker, cookie).then(() => milliseconds.push(performance.now() - at)))
+    }
+  }
+  await Promise.all(running)
+  milliseconds.sort((a, b) => a - b)
+  const { median } = spreadOf(milliseconds)
+  const slow = milliseconds[Math.floor(milliseconds.length * 0.99)] ?? NaN
+  const row = { number: 14, what: 'read under mixed load, 99th percentile', unit: 'ms', goal: { must: 5 } }
+  return [compare(row, [slow], ['median', [median]])]
+}
+
+/** Sessions of so many people are in the store, a tenth of them old enough for the sweep, which runs meanwhile. */
+async function measureManyPeople(measuring: Measuring, broker: Running): Promise<readonly Row[]> {
+  const { world, plan, tell } = measuring
+  const store = createAzureTableStore({ ...world.store, credential: () => Promise.reject(new Error('none is needed')) })
+  const before: number[] = []
+  for (let round = 0; round < plan.rounds; round++) before.push(await signInGuests(measuring, broker, plan.signIns))
+
+  const now = Date.now()
+  await repeat(plan.storedPeople, 16, async (index) => {
+    if (index % 10_000 === 0) tell(`sessions in the store: ${index.toLocaleString('en')}`)
+    const sweepAfter = new Date(index % 10 === 0 ? now - 86_400_000 : now + 86_400_000)
+    const values = { format: '1', owner: Buffer.alloc(500, index), tokens: Buffer.alloc(2500, index) }
+    await store.insert('sessions', { partition: `p${index}`, row: `r${index}`, sweepAfter, values })
+  })
+  const sweep = createSweep({ store, clock: Date.now })
+  let removed = 0
+  const after: number[] = []
+  for (let round = 1; round <= plan.rounds; round++) {
+    tell(`a store of ${plan.storedPeople.toLocaleString('en')} people, ${round} of ${plan.rounds}`)
+    const [cost, swept] = await Promise.all([signInGuests(measuring, broker, plan.signIns), sweep()])
+    after.push(cost)
+    removed += swept
+  }
+  const what = `sign-in with ${plan.storedPeople.toLocaleString('en')} people in the store, sweep running`
+  return [
+    compare({ number: 14, what, unit: 'µs', goal: { must: 1.05 } }, after, ['before', before]),
+    figureOf({ what: 'rows that the sweep removed meanwhile', unit: 'rows', values: [removed] }),
+  ]
+}
