@@ -7,7 +7,7 @@ import { expectSignedIn } from './expectations.ts'
 const instances = 8
 const people = 80
 /** Processes that start at the same moment, on a machine with two cores. */
-const startedAtOnce = 4
+const startedAtOnce = 2
 
 let stack: Stack
 beforeAll(async () => {
