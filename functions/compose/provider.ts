@@ -117,6 +117,7 @@ export function profileOf({ provider, credential }: ProviderSettings): ProviderP
   }
   return openIdProfile({
     authority: identity.authority,
+    metadataUrl: identity.metadataUrl,
     responseMode,
     offlineAccess,
     assertionAudience,

@@ -18,6 +18,8 @@ import { describeRefusal, readAuthorizationRefusal, readRefusal } from './refusa
 export interface OpenIdSettings {
   /** The issuer. */
   readonly authority: string
+  /** Of the settings, where the metadata is not at the issuer. The document has to name the issuer all the same. */
+  readonly metadataUrl?: string | undefined
   readonly responseMode?: ResponseMode
   readonly offlineAccess?: boolean | undefined
   readonly assertionAudience?: string | undefined
@@ -36,7 +38,7 @@ export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
   const { authority: issuer, assertionReuse: reuse = false } = settings
   return {
     issuer,
-    metadataUrl: metadataUrlOf(issuer),
+    metadataUrl: settings.metadataUrl ?? metadataUrlOf(issuer),
     assertion: {
       audience: settings.assertionAudience ?? issuer,
       reuse,
@@ -83,8 +85,8 @@ function readOpenIdRefusal(answer: Json, request: TokenRequestKind): Refusal {
 
 /**
  * The endpoints may be on other hosts than the issuer: RFC 8414 §2 and Discovery §3 require https only, and Google, for
- * one, has each on another host. The document is what vouches for them: it came by TLS from the issuer's own host and
- * names that issuer. A public issuer may not point into this machine or its network.
+ * one, has each on another host. The document is what vouches for them: it came by TLS from the issuer's own host, or
+ * from the URL of the settings, and names that issuer. A public issuer may not point into this machine or its network.
  */
 function checkMetadata(json: Json, settings: OpenIdSettings): ProviderMetadata {
   const { authority: issuer } = settings

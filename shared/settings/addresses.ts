@@ -95,6 +95,17 @@ export function checkAssertionAudience(value: string): Refusal | undefined {
   return problem === undefined ? undefined : { problem, fix }
 }
 
+/** `Broker__MetadataUrl`: the whole URL, whose query may name a policy. */
+export function checkMetadataUrl(value: string): Refusal | undefined {
+  const problem =
+    urlProblem(value) ??
+    (value.includes('#') ? 'has a fragment' : issuerUrlProblem(value.split('?')[0] ?? '')) ??
+    (new URL(value).pathname.endsWith('/.well-known/openid-configuration') ? undefined : 'is not the URL of metadata')
+  const fix =
+    'Delete it where the metadata is at the issuer; otherwise write the whole URL: https://login.contoso.com/<tenant id>/v2.0/.well-known/openid-configuration.'
+  return problem === undefined ? undefined : { problem, fix }
+}
+
 /** MSAL and the broker's own requests use https only, also on loopback; a metadata service is never a provider. */
 function issuerUrlProblem(value: string): string | undefined {
   const { protocol, hostname } = new URL(value)

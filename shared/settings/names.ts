@@ -85,7 +85,7 @@ export const usualNames: readonly UsualName[] = [
   {
     name: 'AzureAd__SignUpSignInPolicyId',
     problem: 'is for Azure AD B2C',
-    fix: 'Delete it: the broker signs in at a tenant of Entra ID, or at the provider that Broker__Authority names.',
+    fix: 'Delete it: the issuer of the policy goes into Broker__Authority, and its metadata into Broker__MetadataUrl.',
   },
   {
     name: 'AzureAd__ClientCredentials',

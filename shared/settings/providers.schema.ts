@@ -4,7 +4,15 @@
  * cover the rules that JSON Schema cannot express.
  */
 import * as z from 'zod/mini'
-import { checkAssertionAudience, checkAuthority, checkGraphUrl, checkInstance, findCloud } from './addresses.ts'
+import {
+  checkAssertionAudience,
+  checkAuthority,
+  checkGraphUrl,
+  checkInstance,
+  checkMetadataUrl,
+  findCloud,
+  isLoopbackUrl,
+} from './addresses.ts'
 import type { AddedHosts } from './addresses.ts'
 import { checkClaimName } from './claim-names.ts'
 import { checkAnyClientId, checkEntraClientId, checkGuid, checkTenantId } from './identifiers.ts'
@@ -20,7 +28,7 @@ export type ProviderIdentity =
       /** A GUID; at the primary provider also `organizations` or `common`, and then `manyTenants` is there. */
       readonly tenantId: string
     }
-  | { readonly authority: string; readonly kind: 'openid' | 'adfs' }
+  | { readonly authority: string; readonly kind: 'openid' | 'adfs'; readonly metadataUrl?: string | undefined }
 
 /** How people and front ends name a provider. */
 export interface ProviderNames {
@@ -153,6 +161,11 @@ function entrySchema() {
         'openid, adfs: the issuer, as Broker__Authority.',
         'https://login.partner.example',
       ),
+      metadataUrl: checked(
+        checkMetadataUrl,
+        'openid: as Broker__MetadataUrl.',
+        'https://login.partner.example/.well-known/openid-configuration?p=sign-in',
+      ),
       offlineAccess: z.optional(z.boolean().check(described('openid: as Broker__OfflineAccess.'))),
       assertionAudience: checked(
         checkAssertionAudience,
@@ -239,7 +252,11 @@ function toProvider(one: Entry): OtherProvider {
     provider: {
       identity: isEntra
         ? { instance, tenantId: (one.tenantId ?? '').toLowerCase() }
-        : { authority: one.authority ?? '', kind: one.kind === 'adfs' ? 'adfs' : 'openid' },
+        : {
+            authority: one.authority ?? '',
+            kind: one.kind === 'adfs' ? 'adfs' : 'openid',
+            metadataUrl: one.metadataUrl,
+          },
       clientId: isEntra ? (one.clientId ?? '').toLowerCase() : (one.clientId ?? ''),
       applicationObjectId: one.applicationObjectId?.toLowerCase(),
       graphUrl: isEntra ? graphUrlOf(instance, one.graphUrl) : undefined,
@@ -277,7 +294,15 @@ const membersOfKind = {
     'allowGuests',
     'continuousAccess',
   ],
-  openid: ['clientId', 'authority', 'offlineAccess', 'assertionAudience', 'assertionAlgorithm', 'assertionKeyId'],
+  openid: [
+    'clientId',
+    'authority',
+    'metadataUrl',
+    'offlineAccess',
+    'assertionAudience',
+    'assertionAlgorithm',
+    'assertionKeyId',
+  ],
   adfs: ['clientId', 'authority', 'assertionAudience', 'assertionKeyId'],
 } as const
 const membersOfBoth = ['claims', 'assertionReuse', 'responseMode', 'responseType']
@@ -287,6 +312,12 @@ const requiredOfKind = {
   openid: ['clientId', 'authority'],
   adfs: ['clientId', 'authority'],
 } as const
+
+/** Otherwise a local program could name the keys of a public issuer, or a public host those of a local one. */
+export function isElsewhere(metadataUrl: unknown, authority: unknown): boolean {
+  const urls = [metadataUrl, authority].filter((url) => typeof url === 'string' && URL.canParse(url)) as string[]
+  return urls.length === 2 && new Set(urls.map(isLoopbackUrl)).size > 1
+}
 
 function isIssuerOfAdfs(authority: unknown): boolean {
   return typeof authority === 'string' && URL.parse(authority)?.pathname === '/adfs'
@@ -325,6 +356,9 @@ function checkKind(one: unknown) {
         ]
       : []),
     ...(guid ? [{ path: ['clientId'], ...guid }] : []),
+    ...(isElsewhere(memberOf(one, 'metadataUrl'), memberOf(one, 'authority'))
+      ? [{ path: ['metadataUrl'], problem: 'is on loopback, or the issuer is, but not both', fix: 'Write both alike.' }]
+      : []),
     ...(kind === 'adfs' && has('authority') && !isIssuerOfAdfs(memberOf(one, 'authority'))
       ? [
           {

@@ -5,7 +5,7 @@ import type { Declaration } from './declarations.ts'
 import type { FrontEndSettings } from './front-ends.schema.ts'
 import { authoritiesForMany, checkEntraClientId } from './identifiers.ts'
 import { findForeignIngestion } from './ingestion.ts'
-import { primaryId } from './providers.schema.ts'
+import { isElsewhere, primaryId } from './providers.schema.ts'
 import type { SettingsReport } from './report.ts'
 import type { Refusal } from './settings-error.ts'
 import { checkSwitch } from './switches.ts'
@@ -17,6 +17,7 @@ import type { MaybeValues, SetTexts } from './values.ts'
 export function reportRelations(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
   reportClientId(values, texts, report)
   reportAdfs(values, texts, report)
+  reportMetadataUrl(values, report)
   if (isForEntra(texts)) reportTenants(values, texts, report)
   else reportTenantsOfFrontEnds(values.frontEnds ?? [], [], report)
   reportResponseType(values, report)
@@ -170,6 +171,16 @@ function reportProviders(values: MaybeValues, report: SettingsReport): void {
         fix: `Write ${known.join(', ')}, or add the provider to ${declarations.providers.name}.`,
       })
     }
+  }
+}
+
+function reportMetadataUrl({ metadataUrl, authority, providerKind }: MaybeValues, report: SettingsReport): void {
+  const { name } = declarations.metadataUrl
+  if (metadataUrl === undefined) return
+  if (providerKind === 'adfs') {
+    report.refuse(name, { problem: 'is not for AD FS, whose metadata is at the issuer', fix: 'Delete it.' })
+  } else if (isElsewhere(metadataUrl, authority)) {
+    report.refuse(name, { problem: 'is on loopback, or the issuer is, but not both', fix: 'Write both alike.' })
   }
 }
 

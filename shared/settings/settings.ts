@@ -131,9 +131,9 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
 }
 
 function providerIdentityOf(values: Values, isEntra: boolean): ProviderIdentity {
-  const { instance, tenantId, authority, providerKind: kind } = values
+  const { instance, tenantId, authority, metadataUrl, providerKind: kind } = values
   if (isEntra) return { instance: required(instance), tenantId: required(tenantId) }
-  return { authority: required(authority), kind: required(kind) }
+  return { authority: required(authority), kind: required(kind), metadataUrl }
 }
 
 /** An authority for many tenants: which are allowed, and how they sign up. */

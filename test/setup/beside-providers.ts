@@ -4,8 +4,8 @@ import { clientId, mockProvider } from './mock-provider.ts'
 import type { MockProvider } from './mock-provider.ts'
 import type { BesideProvider } from './stack.ts'
 
-/** @param entries members of each provider's entry in Broker__Providers, by its id */
-export function besideProviders(entries: Readonly<Record<string, object>>) {
+/** @param entries members of each provider's entry in Broker__Providers, by its id; a function receives its usual issuer */
+export function besideProviders(entries: Readonly<Record<string, object | ((issuer: string) => object)>>) {
   const started = new Map<string, MockProvider>()
   const start = async (cloud: Cloud, brokerUrl: string): Promise<BesideProvider> => {
     for (const id of Object.keys(entries)) started.set(id, await mockProvider(`/realms/${id}`).start(cloud, brokerUrl))
@@ -16,7 +16,7 @@ export function besideProviders(entries: Readonly<Record<string, object>>) {
       authority: started.get(id)!.issuer,
       clientId,
       responseMode: 'query',
-      ...more,
+      ...(typeof more === 'function' ? (more as (issuer: string) => object)(started.get(id)!.issuer) : more),
     }))
     return {
       settings: { Broker__Providers: JSON.stringify(list) },

@@ -81,6 +81,30 @@ describe('another provider', () => {
     expect(refusalsOf({ [name]: value })).toEqual([`${name} is for other providers, but none is named`])
   })
 
+  it('may have its metadata elsewhere, also with a policy in the query', () => {
+    const at = (Broker__MetadataUrl: string) => otherWith({ Broker__MetadataUrl })
+    const url = 'https://login.contoso.com/a/v2.0/.well-known/openid-configuration?p=b2c_1_sign_in'
+
+    expect(settingsWith(at(url)).provider.identity).toMatchObject({ authority, metadataUrl: url })
+    expect(refusalsOf({ Broker__MetadataUrl: url })).toEqual([
+      'Broker__MetadataUrl is for other providers, but none is named',
+    ])
+    for (const [value, problem] of [
+      ['https://login.contoso.com/a/v2.0', 'is not the URL of metadata'],
+      [url.replace('https', 'http'), 'is http; https is required, also on loopback'],
+      [`${url}#a`, 'has a fragment'],
+      ['https://169.254.169.254/.well-known/openid-configuration', 'is the address of a metadata service'],
+      ['https://10.0.0.1/.well-known/openid-configuration', 'is an IP address'],
+      ['https://localhost:7171/.well-known/openid-configuration', 'is on loopback, or the issuer is, but not both'],
+    ] as const) {
+      expect(refusalsOf(at(value)), value).toEqual([`Broker__MetadataUrl ${problem}`])
+    }
+    const adfs = { Broker__Authority: 'https://fs.contoso.com/adfs', Broker__ProviderKind: 'adfs' }
+    expect(refusalsOf({ ...at(url), ...adfs })).toEqual([
+      'Broker__MetadataUrl is not for AD FS, whose metadata is at the issuer',
+    ])
+  })
+
   it('may have any client id, and Entra ID a GUID', () => {
     expect(settingsWith(otherWith({ AzureAd__ClientId: 'MyApp' })).provider.clientId).toBe('MyApp')
     expect(refusalsOf(otherWith({ AzureAd__ClientId: 'my\u00a0app' }))).toEqual([
