@@ -260,10 +260,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
           }),
         )
       : undefined
-    // Access tokens of AD FS name an issuer of their own.
+    // Access tokens of AD FS name an issuer of their own; those of Entra ID the issuer of the person's tenant.
     const tokenIssuer =
       federationServer === undefined
-        ? identityProvider
+        ? identityProvider && { issuer: identityProvider.tenantIssuers, jwksUrl: identityProvider.jwksUrl }
         : { issuer: federationServer.accessTokenIssuer, jwksUrl: federationServer.jwksUrl }
     const demo =
       parts.demo && tokenIssuer ? await startDemo(options, tokenIssuer, authority.certificatePem, keep) : undefined
@@ -316,7 +316,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 
 async function startDemo(
   { ports, brokerUrls, frontEnds }: CloudOptions,
-  provider: Pick<IdentityProvider, 'issuer' | 'jwksUrl'>,
+  provider: { readonly issuer: string | readonly string[]; readonly jwksUrl: string },
   ca: string,
   keep: <T extends { close(): Promise<void> }>(part: T) => T,
 ) {

@@ -189,7 +189,7 @@ async function startCloudFor(
     trusted: await trustedHere(caFile),
     brokerUrls: [settings.baseUrl],
     frontEnds: settings.frontEnds,
-    tenantId: 'tenantId' in identity ? identity.tenantId : declarations.tenantId.local,
+    tenantId: tenantOf(settings),
     clientId: settings.provider.clientId,
     applicationObjectId: settings.provider.applicationObjectId,
     certificateName: settings.credential.certificateName,
@@ -246,4 +246,10 @@ function print({ json }: Arguments, started: Started, silent: ReadonlySet<string
   if (json) process.stdout.write(`${JSON.stringify(readyLine(started))}\n`)
   const write = json ? console.error : console.log
   write(banner(started, silent))
+}
+
+/** The tenant of the local provider: with people of many tenants, that of the app registration. */
+function tenantOf({ provider: { identity, manyTenants } }: Settings): string {
+  if (manyTenants) return manyTenants.homeTenantId
+  return 'tenantId' in identity ? identity.tenantId : declarations.tenantId.local
 }

@@ -8,7 +8,8 @@ import { listen } from '../http-server.ts'
 export interface DemoApiOptions {
   /** 0 selects a free one. */
   readonly port: number
-  readonly issuer: string
+  /** Several where the provider issues tokens for several tenants. */
+  readonly issuer: string | readonly string[]
   readonly jwksUrl: string
   /** The local certificate authority, PEM: it issued the certificate of the key set's server. */
   readonly ca: string
@@ -44,8 +45,13 @@ export async function startDemoApi(options: DemoApiOptions): Promise<DemoApi> {
     cooldownDuration: 0,
   })
   const verify = async (token: string) =>
-    (await jwtVerify(token, keys, { issuer: options.issuer, audience: options.audience, algorithms: ['RS256'] }))
-      .payload
+    (
+      await jwtVerify(token, keys, {
+        issuer: [options.issuer].flat(),
+        audience: options.audience,
+        algorithms: ['RS256'],
+      })
+    ).payload
 
   const server = await listen({ name: 'demo API', port: options.port, handler: answering(verify, options.corsOrigins) })
   return { url: `http://localhost:${server.port}/orders`, port: server.port, close: () => server.close() }

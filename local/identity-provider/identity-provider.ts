@@ -15,7 +15,7 @@ import type { ProviderFailure } from './entra-error.ts'
 import { Faults } from './faults.ts'
 import type { TokenError } from './faults.ts'
 import { GrantStore } from './grant-store.ts'
-import { Directory } from './people.ts'
+import { Directory, fabrikam, litware } from './people.ts'
 import type { Person } from './people.ts'
 import type { Api } from './scopes.ts'
 import { SigningKeys } from './signing-keys.ts'
@@ -50,6 +50,8 @@ export interface IdentityProvider {
   readonly tenantId: string
   /** `https://localhost:PORT/TENANT/v2.0` */
   readonly issuer: string
+  /** Of its own tenant, and of the other organizations. */
+  readonly tenantIssuers: readonly string[]
   /** `https://localhost:PORT/TENANT`, as MSAL wants it. */
   readonly authority: string
   readonly discoveryUrl: string
@@ -175,6 +177,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     port: server.port,
     tenantId,
     issuer,
+    tenantIssuers: [tenantId, fabrikam, litware].map((tenant) => issuerOf(origin, tenant)),
     authority: `${origin}/${tenantId}`,
     discoveryUrl: `${origin}${paths.discovery}`,
     tokenUrl: `${origin}${paths.token}`,

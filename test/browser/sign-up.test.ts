@@ -57,6 +57,8 @@ describeInBrowser('an organization with a browser', () => {
     const theirs = await other.tab(demo)
     await signInByDemo(theirs, francis)
     expect(await theirs.locator('#name').textContent()).toBe('Francis Crick')
+    await theirs.getByRole('button', { name: 'Show my orders' }).click()
+    await theirs.getByText('orders.read').waitFor()
     await other.context.close()
   })
 
