@@ -74,7 +74,7 @@ interface BegunSignIn {
 /** Messages between tabs. `to` and `from` are names of tabs. */
 type Message =
   /** A tab without a grant requests the state, or an access token of an API. */
-  | { readonly type: 'ask'; readonly from: string; readonly api: string }
+  | { readonly type: 'ask'; readonly from: string; readonly api: string; readonly claims?: string | undefined }
   /** A tab without a grant depends on the tab that sent its state. */
   | { readonly type: 'hi'; readonly from: string }
   | { readonly type: 'bye'; readonly from: string }
@@ -173,10 +173,12 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
     if (token !== undefined) call('/revoke', { token }, { keepalive: true }).catch(ignore)
   }
 
-  const renew = (api: string, grant: Grant): Promise<string> =>
-    (grant.renewal ??= (async () => {
+  /** @param claims the challenge with which the API rejected the last token */
+  const renew = async (api: string, grant: Grant, claims?: string): Promise<string> => {
+    while (claims && grant.renewal) await grant.renewal.catch(ignore)
+    return (grant.renewal ??= (async () => {
       const { refresh_token: refreshToken } = grant.tokens
-      const send = () => call<Tokens>('/token', { grantType: 'refresh_token', refreshToken })
+      const send = () => call<Tokens>('/token', { grantType: 'refresh_token', refreshToken, claims })
       try {
         // An answer that never came is requested once more, which the broker accepts within 30 seconds.
         const tokens = await send().catch((error: unknown) => {
@@ -207,6 +209,7 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
         grant.renewal = undefined
       }
     })())
+  }
 
   const withApi = (error: BrokerError, api: string): BrokerError => {
     if (error.signInUrl === undefined) return error
@@ -215,8 +218,18 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
     return Object.assign(error, { signInUrl: url.href })
   }
 
-  const ownToken = async (api: string, grant: Grant): Promise<string> =>
-    isFresh(grant.tokens) || grant.tokens.refresh_token === undefined ? grant.tokens.access_token : renew(api, grant)
+  const ownToken = async (api: string, grant: Grant, claims?: string): Promise<string> => {
+    const { access_token, refresh_token } = grant.tokens
+    if (refresh_token !== undefined && (claims || !isFresh(grant.tokens))) return renew(api, grant, claims)
+    if (claims) throw missing(api, claims)
+    return access_token
+  }
+  const missing = (api: string, claims?: string): BrokerError => {
+    const url = new URL(`${base}/login`)
+    addParameters(url.searchParams, { api, claims })
+    const problem = { code: 'interaction_required', title: `Sign in for ${api}.`, sign_in_url: url.href }
+    return new BrokerError(0, problem)
+  }
 
   /** @returns whether another tab has a grant, of this API where one is named */
   const isLent = async (api?: string): Promise<boolean> => {
@@ -225,41 +238,40 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
   }
 
   /** Requests an access token, or with `''` the state, from the tab that has the grant. */
-  const borrow = (api: string): Promise<Lent> => {
+  const borrow = (api: string, claims?: string): Promise<Lent> => {
     const request = new Promise<Lent>((resolve) => {
       waiting.set(api, resolve)
       const problem = { code: 'unreachable', title: 'The tab that signed in does not answer.' }
       setTimeout(() => resolve({ status: 0, problem }), answerWithin)
-      post({ type: 'ask', from: me, api })
+      post({ type: 'ask', from: me, api, claims })
     })
     borrowed.set(api, request)
     return request
   }
 
-  const getToken = async (api: string): Promise<string> => {
+  const getToken = async (api: string, claims?: string): Promise<string> => {
     await start()
     const grant = grants.get(api)
-    if (grant) return ownToken(api, grant)
+    if (grant) return ownToken(api, grant, claims)
     let lent = await borrowed.get(api)
-    if (!lent || !('until' in lent) || !isFresh(lent)) {
+    if (claims || !lent || !('until' in lent) || !isFresh(lent)) {
       borrowed.delete(api)
-      if (await isLent(api)) lent = await (borrowed.get(api) ?? borrow(api))
+      if (await isLent(api)) lent = await (borrowed.get(api) ?? borrow(api, claims))
       else if (grants.size === 0 && !(await isLent())) set('signed-out', undefined, 'checked')
       else lent = undefined
     }
     if (!state.session) throw failure('signed_out', 'There is no session.')
     if (lent && 'until' in lent) return lent.access_token
-    const missing = { code: 'interaction_required', title: `Sign in for ${api}.`, sign_in_url: `${base}/login` }
-    throw withApi(new BrokerError(lent?.status ?? 0, lent?.problem ?? missing), api)
+    throw lent ? withApi(new BrokerError(lent.status, lent.problem), api) : missing(api)
   }
 
   const onMessage = ({ data }: MessageEvent<Message>) => {
     if ('to' in data && data.to !== me) return
     if (data.type === 'ask') {
-      const { from, api } = data
+      const { from, api, claims } = data
       const grant = api && grants.get(api)
       if (grant)
-        void ownToken(api, grant)
+        void ownToken(api, grant, claims)
           .then(
             (access_token): Lent => ({ access_token, until: grant.tokens.until }),
             (error: unknown): Lent => {
@@ -411,10 +423,18 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
     getToken: (api, { signal } = {}) => abortable(getToken(api), signal),
     fetch: async (api, input, init) => {
       const request = new Request(input, init)
-      request.headers.set('authorization', `Bearer ${await abortable(getToken(api), request.signal)}`)
-      const response = await fetch(request)
+      const send = async (claims?: string) => {
+        request.headers.set('authorization', `Bearer ${await abortable(getToken(api, claims), request.signal)}`)
+        return fetch(request.clone())
+      }
+      let response = await send()
       const claims = challengeOf(response)
-      if (claims) return signIn({ claims, api }, api, 1)
+      if (claims)
+        response = await send(claims).catch((thrown: unknown) => {
+          const error = thrown as BrokerError
+          if (error.signInUrl === undefined) throw error
+          return signIn({ error }, api, 1)
+        })
       if (response.ok) mark(api, 0)
       return response
     },

@@ -593,25 +593,50 @@ describeInBrowser('the browser library', () => {
       await context.close()
     })
 
-    it('starts a sign-in for a claims challenge of an API once', async () => {
+    it('answers a claims challenge by a new token, in the tab that owns the grant and in another one', async () => {
+      const { context, tab } = await newVisitor(browser)
+      const [first, second] = [await tab(otherSite), await tab(`${otherSite}second`)]
+      await startOAuth(first)
+      await signInByOAuth(first)
+      await startOAuth(second)
+      const used = refreshesOf(context)
+
+      for (const [count, opened] of [first, second].entries()) {
+        const { api, claims } = await challengingApi(context, 1)
+        const renewal = context.waitForEvent('request', (request) => request.url() === `${stack.url}/token`)
+        const answered = await opened.evaluate(async (url) => {
+          const { client } = window as unknown as OAuthNames
+          const response = await client.fetch('orders', new Request(url, { method: 'POST', body: 'the body' }))
+          return [response.status, await response.text()]
+        }, api)
+
+        expect(answered).toEqual([200, 'the body'])
+        expect(new URLSearchParams((await renewal).postData()!).get('claims')).toBe(claims)
+        expect(used).toHaveLength(count + 1)
+      }
+      expect(new Set(used).size).toBe(2)
+      await context.close()
+    })
+
+    it('starts a sign-in for a claims challenge once, where the provider requires the person', async () => {
       const { context, tab } = await newVisitor(browser)
       const opened = await tab(otherSite)
       await startOAuth(opened)
       await signInByOAuth(opened)
-      // The provider answers it without a page.
-      const claims = JSON.stringify({ access_token: { nbf: { essential: true, value: '1' } } })
-      const api = 'https://challenging.example/'
-      await context.route(api, (route) =>
-        route.fulfill({
-          status: route.request().method() === 'OPTIONS' ? 204 : 401,
-          headers: {
-            'access-control-allow-origin': '*',
-            'access-control-allow-headers': 'authorization',
-            'access-control-expose-headers': 'www-authenticate',
-            'www-authenticate': `Bearer error="insufficient_claims", claims="${Buffer.from(claims).toString('base64')}"`,
+      const { api, claims } = await challengingApi(context, Infinity)
+      await context.route(`${stack.url}/token`, (route) => {
+        if (!new URLSearchParams(route.request().postData()!).has('claims')) return route.continue()
+        const query = new URLSearchParams({ client_id: 'app', scope: 'api://demo/orders.read', claims })
+        return route.fulfill({
+          status: 400,
+          headers: { 'access-control-allow-origin': new URL(otherSite).origin },
+          json: {
+            error: 'interaction_required',
+            code: 'interaction_required',
+            sign_in_url: `${stack.url}/login?${query.toString()}`,
           },
-        }),
-      )
+        })
+      })
       await runInPages(
         context,
         `${oauthScript}
@@ -631,6 +656,28 @@ describeInBrowser('the browser library', () => {
       expect(challenges).toEqual([claims])
       await context.close()
     })
+
+    /** An API that answers so many requests with a challenge, and then repeats their body. */
+    async function challengingApi(context: BrowserContext, count: number) {
+      const api = `https://challenging.example/${count}`
+      // The provider answers it without a page.
+      const claims = JSON.stringify({ access_token: { nbf: { essential: true, value: '1' } } })
+      let answered = 0
+      await context.route(api, (route) => {
+        const request = route.request()
+        const headers = {
+          'access-control-allow-origin': '*',
+          'access-control-allow-headers': 'authorization',
+          'access-control-expose-headers': 'www-authenticate',
+        }
+        if (request.method() === 'OPTIONS') return route.fulfill({ status: 204, headers })
+        answered += 1
+        if (answered > count) return route.fulfill({ headers, body: request.postData() ?? '' })
+        const challenge = `Bearer error="insufficient_claims", claims="${Buffer.from(claims).toString('base64')}"`
+        return route.fulfill({ status: 401, headers: { ...headers, 'www-authenticate': challenge } })
+      })
+      return { api, claims }
+    }
 
     async function startOAuth(opened: Page): Promise<void> {
       await opened.clock.install()
