@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, string>> = {
   'az ad app credential reset': '--id* --cert --append',
   'az ad app delete': '--id*',
   'az ad app federated-credential create': '--id* --parameters*',
+  'az ad app federated-credential delete': '--id* --federated-credential-id*',
   'az ad app permission admin-consent': '--id*',
   'az ad sp create': '--id*',
   'az deployment group create': '--resource-group* --name --template-file --parameters',

@@ -153,7 +153,7 @@ describe('an answer that is not one of the table service', () => {
   ])('fails at the deadline where it %s', async (_what, answer) => {
     server.answer(answer)
 
-    await expect(letDeadlinePass(ask, () => server.requests.length > 0)).rejects.toMatchObject({
+    await expect(letDeadlinePass(ask, () => server.requests.length > 0, 60_000)).rejects.toMatchObject({
       code: 'store_unavailable',
       detail: 'deadline',
     })
