@@ -10,6 +10,7 @@ import { urlOf } from '../../shared/http/routes.ts'
 import { adfsProfile } from '../../shared/provider/adfs.ts'
 import { entraProfile } from '../../shared/provider/entra.ts'
 import { createIdentityProvider } from '../../shared/provider/identity-provider.ts'
+import { withSpelledScopes } from '../../shared/provider/spelled-scopes.ts'
 import { openIdProfile } from '../../shared/provider/openid.ts'
 import type { IdentityProvider, ProviderProfile } from '../../shared/provider/provider.ts'
 import type { OtherProvider, ProviderNames, Settings } from '../../shared/settings/settings.ts'
@@ -135,6 +136,6 @@ function composeTokenEndpoint(
 ): LazyTokenEndpoint {
   return lazy(async () => {
     const { createMsalTokenEndpoint } = await import('../../shared/provider/token-endpoint.msal.ts')
-    return createMsalTokenEndpoint({ provider, assertions, network, clock })
+    return withSpelledScopes(createMsalTokenEndpoint({ provider, assertions, network, clock }), provider)
   })
 }

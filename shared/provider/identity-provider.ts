@@ -54,12 +54,13 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     issuer !== undefined && profile.isTokenIssuer(issuer) ? issuer : undefined
   let userinfoRefusedAt = -Infinity
 
-  const { id, displayName, domains, claims } = options.names
+  const { id, displayName, domains, claims, scopes } = options.names
   return {
     id,
     displayName,
     domains,
     claims,
+    scopes,
     profile,
     issuer: profile.issuer,
     clientId: options.clientId,

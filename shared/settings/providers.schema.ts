@@ -40,6 +40,8 @@ export interface ProviderNames {
   readonly domains: readonly string[]
   /** The registered claims that this provider may set for a front end; undefined: all. */
   readonly claims?: readonly string[] | undefined
+  /** The provider's spelling of registered scopes of APIs; undefined: as they are registered. */
+  readonly scopes?: Readonly<Record<string, string>> | undefined
 }
 
 /** A provider beside the primary one. `provider` and `credential` have the members that `Settings` has for the primary. */
@@ -127,6 +129,14 @@ function entrySchema() {
           described(
             'Claims of this provider that front ends receive where they have registered them: roles and groups of one provider must not count as those of another one. Without it: none. The primary provider may set all.',
             [['department']],
+          ),
+        ),
+      scopes: z
+        .optional(z.record(scopeText(), scopeText()).check(withMessages(onlyOneMeaning)))
+        .check(
+          described(
+            'The spelling of scopes of APIs at this provider, by their spelling in Broker__FrontEnds. Without it, they are sent as they are registered.',
+            [{ 'api://orders/orders.read': 'orders.read' }],
           ),
         ),
       clientId: checked(
@@ -249,6 +259,7 @@ function toProvider(one: Entry): OtherProvider {
   return {
     ...namesOf(one),
     claims: one.claims ?? [],
+    ...(one.scopes === undefined ? {} : { scopes: one.scopes }),
     provider: {
       identity: isEntra
         ? { instance, tenantId: (one.tenantId ?? '').toLowerCase() }
@@ -305,7 +316,7 @@ const membersOfKind = {
   ],
   adfs: ['clientId', 'authority', 'assertionAudience', 'assertionKeyId'],
 } as const
-const membersOfBoth = ['claims', 'assertionReuse', 'responseMode', 'responseType']
+const membersOfBoth = ['claims', 'scopes', 'assertionReuse', 'responseMode', 'responseType']
 const requiredOfKind = {
   primary: [],
   entra: ['clientId', 'instance', 'tenantId'],
@@ -436,6 +447,27 @@ function checkTogether(all: unknown) {
   ]
 }
 
+/** RFC 6749 §3.3. */
+function scopeText() {
+  return z.string().check(z.maxLength(256), z.regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/))
+}
+
+/** A token for one API must not pass for a token of another one. */
+function onlyOneMeaning(scopes: unknown) {
+  const entries = typeof scopes === 'object' && scopes !== null ? Object.entries(scopes) : []
+  return entries.flatMap(([registered, spelled], index) =>
+    entries.findIndex((other) => other[1] === spelled) === index
+      ? []
+      : [
+          {
+            path: [registered],
+            problem: 'has the spelling of another scope',
+            fix: 'Write a different scope for each.',
+          },
+        ],
+  )
+}
+
 function onlyOnce(values: unknown) {
   return findRepeated(listOf(values), [], 'Write it once.')
 }
@@ -454,6 +486,9 @@ function describeIssue(issue: z.core.$ZodIssue): Refusal | undefined {
   }
   if (member === 'name') {
     return { problem: 'is not a name for people', fix: 'Write 1 to 64 characters, without control characters.' }
+  }
+  if (issue.path.includes('scopes')) {
+    return { problem: 'is not a scope', fix: 'Write one scope, without spaces and quotation marks.' }
   }
   return {
     problem: 'is not a domain',

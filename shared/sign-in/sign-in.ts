@@ -36,6 +36,7 @@ import { addDisplayNames } from '../provider/userinfo.ts'
 import { withCapabilities } from '../provider/client-capabilities.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { IdentityProvider, Providers } from '../provider/provider.ts'
+import { spelledScopes } from '../provider/spelled-scopes.ts'
 import { claimNamesOf, withFrontEndIdentity } from '../provider/front-end-identity.ts'
 import type { ProviderChoice } from './provider-choice.ts'
 import { applySsoPolicy, endOldestMarks, findMark, ssoCookie } from './sso-cookie.ts'
@@ -267,7 +268,12 @@ export function createSignIn(options: SignInOptions): SignIn {
       begunAt: clock(),
     }
     return {
-      authorizationUrl: authorizationUrl(metadata, transaction, provider.redirectUri, hints),
+      authorizationUrl: authorizationUrl(
+        metadata,
+        { ...transaction, scopes: spelledScopes(provider, transaction.scopes) },
+        provider.redirectUri,
+        hints,
+      ),
       cookies: [
         ...(await endOldest(cookies, ring)),
         ...(await endOldestMarks(cookies, ring, clock())),

@@ -36,7 +36,7 @@ const frontEnds = [shop, staffOnly, partnerOnly, client, everywhere, guestsClien
 
 const beside = besideProviders({
   partner: { domains: ['partner.example'], claims: ['department'], offlineAccess: true },
-  guests: { name: 'Guests & <others>' },
+  guests: { name: 'Guests & <others>', scopes: { [ordersRead]: 'orders-read' }, offlineAccess: true },
 })
 let stack: Stack
 let partner: MockProvider
@@ -210,6 +210,21 @@ describe('people of different providers', () => {
     expect(partner.requests.map(({ parameters }) => parameters.grant_type)).toEqual(['refresh_token'])
     expect(guests.requests).toEqual([])
     expect(stack.identityProvider.requests).toEqual([])
+  })
+
+  it('have access tokens for the scopes in the spelling of their provider, which front ends do not see', async () => {
+    guests.behaviour.accessTokenSeconds = 2
+    const person = stack.person()
+    await person.signIn({ ...query, provider: 'guests' })
+    const asked = guests.requests.find(({ endpoint }) => endpoint === 'authorize')!.parameters.scope
+
+    expect(asked?.split(' ')).toEqual(['openid', 'profile', 'offline_access', 'orders-read'])
+    const { status, json } = await person.sessionToken(page, { api: 'orders' })
+    expect(status).toBe(200)
+    expect(guests.requests.at(-1)?.parameters).toMatchObject({ grant_type: 'refresh_token' })
+    expect(guests.requests.at(-1)?.parameters.scope?.split(' ')).toContain('orders-read')
+    expect(String(json.scope).split(' ')).toContain(ordersRead)
+    expect(String(json.scope)).not.toContain('orders-read')
   })
 
   it('are sent back to their own provider where a renewal needs them', async () => {

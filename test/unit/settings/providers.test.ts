@@ -119,6 +119,12 @@ describe('providers beside the primary one', () => {
       '.responseType is code id_token, which requires form_post',
     ],
     ['with a claim of the protocol', { ...partner, claims: ['sub'] }, '.claims[0] is a claim of the protocol'],
+    [
+      'with one spelling for two scopes',
+      { ...partner, scopes: { a: 'x', b: 'x' } },
+      '.scopes.b has the spelling of another scope',
+    ],
+    ['with a scope that has a space', { ...partner, scopes: { a: 'x y' } }, '.scopes.a is not a scope'],
     ['of AD FS with another path', { ...partner, kind: 'adfs' }, '.authority is not the issuer of AD FS'],
     ['with a domain in capitals', { ...partner, domains: ['Partner.example'] }, '.domains[0] is not a domain'],
     ['with a domain twice', { ...partner, domains: ['a.example', 'a.example'] }, '.domains[1] occurs twice'],
