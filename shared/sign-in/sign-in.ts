@@ -45,7 +45,7 @@ import { parseSignInRequest } from './login-request.ts'
 import type { SignInRequest } from './login-request.ts'
 import { readClaims } from '../provider/signed-token.ts'
 import type { Admission } from '../tenants/admission.ts'
-import { checkTenant } from '../tenants/tenants.ts'
+import { checkTenant, checkTenantOfFrontEnd } from '../tenants/tenants.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import type { SignUpStart } from './sign-up.ts'
 import { signInLinks, signUpLinks } from './ways-back.ts'
@@ -368,6 +368,8 @@ export function createSignIn(options: SignInOptions): SignIn {
         step = flowEvents.begin('redeemed', about)
         const { identity, redeemed } = await redeem(taken, current, provider, frontChannel)
         if (current.signUp) {
+          // Before the row is written: an organization that may not use this front end does not sign up here.
+          checkTenantOfFrontEnd(identity, frontEnds.find(frontEndId), options.tenants)
           // Verified a moment ago: the identity was made of the same token.
           const claims = readClaims(redeemed.idToken) ?? {}
           await flowEvents.track('sign_up', about, () =>

@@ -64,7 +64,9 @@ export function createAdmission(options: AdmissionOptions): Admission {
       // Also where guests may sign in: a member signs the organization up.
       if (isGuest(claims, tenantId)) throw new BrokerError('guest_not_allowed')
       if (!isAdministrator(claims, signUpRole)) {
-        throw new BrokerError('sign_up_not_permitted', { detail: `tenant ${tenantId}` })
+        // Without the claim the app registration lacks `groupMembershipClaims`: an operator has to see the difference.
+        const wids = Array.isArray(claims.wids) ? 'wids name no administrator' : 'wids are missing'
+        throw new BrokerError('sign_up_not_permitted', { detail: `tenant ${tenantId}: ${wids}` })
       }
       const domain = provenDomainOf(claims)
       if (!isInvited(tenantId, domain)) throw new BrokerError('sign_up_not_invited', { detail: `tenant ${tenantId}` })

@@ -38,12 +38,21 @@ export async function checkTenant(
   const detail = `tenant ${tenantId ?? 'none'}`
   if (state === 'suspended') throw new BrokerError('tenant_suspended', { detail })
   if (state === 'unknown') throw new BrokerError('tenant_not_allowed', { detail })
+  checkTenantOfFrontEnd(identity, frontEnd, tenants)
+}
+
+/** @throws {BrokerError} `tenant_not_allowed` where the front end is limited to other tenants */
+export function checkTenantOfFrontEnd(
+  { provider, tenantId }: TenantMember,
+  frontEnd: Pick<FrontEnd, 'tenants'> | undefined,
+  tenants: Tenants | undefined,
+): void {
   const { tenants: own } = frontEnd ?? {}
   // The registration admits people of other providers by `providers`.
-  if (own === undefined || identity.provider !== undefined || own.some((id) => id === tenantId)) return
+  if (own === undefined || provider !== undefined || own.some((id) => id === tenantId)) return
   const names = own.flatMap((id) => tenants?.domainOf(id) ?? [])
   throw new BrokerError('tenant_not_allowed', {
-    detail: `${detail} at this front end`,
+    detail: `tenant ${tenantId ?? 'none'} at this front end`,
     ...(names.length === 0 ? {} : { remedy: `Sign in with an account of ${names.join(', ')}.` }),
   })
 }

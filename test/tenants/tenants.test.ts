@@ -444,6 +444,15 @@ describe('tenants that sign up', () => {
       expect(codeOf(await goOn(person, answer, visitor))).toBe('guest_not_allowed')
     })
 
+    it('at a front end that is limited to other tenants', async () => {
+      const { done } = await signUp(rosalind, { frontend: 'desk' })
+      expect([done.status, codeOf(done)]).toEqual([403, 'tenant_not_allowed'])
+      expect(await tenants()).toEqual([])
+
+      expect((await signUp(lise, { frontend: 'desk' })).done.location).toBe('http://localhost:4200/')
+      await removeAll()
+    })
+
     it('without the consent: cancelled, denied beside `admin_consent=True`, or not named', async () => {
       const person = stack.person()
       const begun = await person.open('/signup?frontend=shop')
