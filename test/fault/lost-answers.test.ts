@@ -40,10 +40,10 @@ describe('an answer that was lost after the store had', () => {
     lose('insert', 'service')
 
     await stack.startInstance()
-    other = (await stack.startInstance()).url
-
     const person = stack.person()
     expect(isSignedIn(await attempt(person))).toBe(true)
+    other = (await stack.startInstance()).url
+
     expect((await person.script(shopPage, '/session', { at: other })).status).toBe(200)
     expect(await tables.store.list('service', 'key-ring')).toHaveLength(1)
     await expect.poll(() => tables.store.list('service', 'certificate')).toHaveLength(1)

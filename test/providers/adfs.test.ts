@@ -81,7 +81,9 @@ describe('a sign-in at AD FS', () => {
     expect((await person.callback(answer)).location).toBe(returnUrl)
 
     expect(provider.requests.map(({ endpoint }) => endpoint)).toEqual(['token'])
-    expect(stack.store.requests.map(({ operation }) => operation)).toEqual(['insert', 'insert'])
+    // Every second an instance here reads the certificate's row as well.
+    const ofPeople = stack.store.requests.filter(({ table }) => table !== 'service')
+    expect(ofPeople.map(({ operation }) => operation)).toEqual(['insert', 'insert'])
     const { json } = await person.script(shopPage, '/session')
     expect(json).toMatchObject({ username: ada })
     expect(json).not.toHaveProperty('object_id')
