@@ -83,7 +83,7 @@ type Message =
   /** The refresh token changes its owner. */
   | { readonly type: 'give'; readonly to: string; readonly api: string; readonly tokens: Tokens }
   /** The grant of the tabs that borrow has ended; or the person signed out, which ends every grant. */
-  | { readonly type: 'end'; readonly byPerson: boolean }
+  | { readonly type: 'end'; readonly byPerson: boolean; readonly hint?: string | undefined }
 
 type Lent = Pick<Tokens, 'access_token' | 'until'> | { readonly status: number; readonly problem: Problem }
 
@@ -140,7 +140,7 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
     const claims = claimsOf(tokens.id_token) as Record<string, string>
     const { sub: subject = '', oid, tid, name: display, preferred_username: username, email } = claims
     hint = tokens.id_token
-    if (subject !== state.session?.subject) drop(true)
+    if (subject !== state.session?.subject) drop('')
     const grant = grants.get(api)
     if (grant) grant.tokens = tokens
     else
@@ -160,11 +160,16 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
     if (state.session && hint !== undefined) post({ type: 'state', session: state.session, hint })
   }
 
-  /** Forgets this tab's grants, and with `isRevoked` ends them at the broker. */
-  const drop = (isRevoked = false) => {
+  /**
+   * Forgets this tab's grants.
+   *
+   * @param except with it, ends them at the broker too, but not the one of this ID token: `/end-session` ends it, and finds the
+   *   hint for the provider in it
+   */
+  const drop = (except?: string) => {
     for (const { tokens, release } of grants.values()) {
       release()
-      if (isRevoked) revoke(tokens)
+      if (except !== undefined && tokens.id_token !== except) revoke(tokens)
     }
     grants.clear()
     borrowed.clear()
@@ -197,7 +202,7 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
         const error = thrown as BrokerError
         if (grants.get(api) === grant) {
           if (error.code === 'grant_invalid' || error.code === 'signed_out') {
-            drop(true)
+            drop('')
             set('signed-out', undefined, 'checked')
             post({ type: 'end', byPerson: false })
             throw failure('signed_out', 'The session is over.')
@@ -289,7 +294,7 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
     } else if (data.type === 'bye') borrowers.delete(data.from)
     else if (data.type === 'end') {
       if (!data.byPerson && grants.size > 0) return
-      drop(true)
+      drop(data.hint ?? '')
       set('signed-out', undefined, 'other-tab')
     } else if (grants.size === 0) {
       hint = data.hint
@@ -443,8 +448,8 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
       await start()
       const url = new URL(`${base}/end-session`)
       addParameters(url.searchParams, { clientId, idTokenHint: hint, postLogoutRedirectUri: returnUrl })
-      post({ type: 'end', byPerson: true })
-      drop(true)
+      post({ type: 'end', byPerson: true, hint })
+      drop(hint ?? '')
       set('signed-out', undefined, 'signed-out-here')
       return leave(url)
     },
