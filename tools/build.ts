@@ -137,8 +137,8 @@ function esbuildOptions({ entry = path.join(root, 'functions/index.ts'), sourcem
 }
 
 /**
- * Packages that publish a single file of CommonJS, from which nothing can be left out, and their sources beside it. Of the
- * 74 KB of `@azure/functions` the broker uses 10: no MCP, no blob, queue or Cosmos DB bindings.
+ * Packages that publish a single file of CommonJS, from which nothing can be left out, and their sources beside it. From
+ * `@azure/functions` this leaves out 43 of 74 KB, such as the bindings for blobs, queues and Cosmos DB.
  */
 function sourcesOf(...packages: readonly string[]): Record<string, string> {
   const sources = packages.map((name) => [name, path.join(root, 'node_modules', name, 'src/index.ts')] as const)
