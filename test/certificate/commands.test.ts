@@ -34,13 +34,14 @@ describe('npm run certificate', () => {
   afterAll(() => stack.close())
 
   const certificate = async (...args: string[]) => command(await bundledProgram('certificate'), args)
-  const command = (program: string, args: readonly string[]) =>
+  const command = (program: string, args: readonly string[], settings: Readonly<Record<string, string>> = {}) =>
     run(program, args, {
       ...localDefaults,
       ...stack.cloud.settings,
       ...rolling.quickly,
       Broker__TableServiceUri: stack.store.url,
       Broker__TablePrefix: stack.tablePrefix,
+      ...settings,
     })
   const first = () => stack.vault.publicCertificates(certificateName)[0]!
   interface Foreseen {
@@ -72,6 +73,27 @@ describe('npm run certificate', () => {
       },
     ])
     expect(next).toBe('nothing to do')
+  })
+
+  it('status shows each provider of the list, whose state the broker may not have stored yet', async () => {
+    const partner = { id: 'partner', kind: 'openid', name: 'Partner', authority: 'https://login.partner.example' }
+    const Broker__Providers = JSON.stringify([{ ...partner, clientId: 'contoso-broker' }])
+    const program = await bundledProgram('certificate')
+
+    const { code, stdout, stderr } = await command(program, ['status', '--json'], { Broker__Providers })
+    const drawn = await command(program, ['status'], { Broker__Providers })
+
+    expect([code, stderr]).toEqual([0, ''])
+    const { versions, providers } = JSON.parse(stdout) as Record<'versions' | 'providers', Record<string, unknown>[]>
+    expect(versions).toMatchObject([{ provider: 'accepted' }])
+    expect(providers).toMatchObject([
+      {
+        id: 'partner',
+        versions: [{ version: first().version, provider: 'unknown' }],
+        problem: 'the broker has not stored a state yet',
+      },
+    ])
+    expect(drawn.stdout).toContain('The same certificate at the provider partner')
   })
 
   it('status prints the same for a person', async () => {

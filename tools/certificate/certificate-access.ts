@@ -17,6 +17,9 @@ import { BrokerError } from '../../shared/errors/errors.ts'
 import type { KeyVault } from '../../shared/vault/key-vault/vault.key-vault.ts'
 import { createKeyVault } from '../../shared/vault/key-vault/vault.key-vault.ts'
 import { createAzureTableStore } from '../../shared/store/azure-table/store.azure-table.ts'
+import { parseProviders } from '../../shared/settings/providers.schema.ts'
+import { describeProblem } from '../../shared/settings/settings-error.ts'
+import { profileOf } from '../../functions/compose/provider.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
 import type { Declaration } from '../../shared/settings/declarations.ts'
 import { LocalError } from '../../local/http-server.ts'
@@ -37,6 +40,13 @@ export interface CertificateAccess {
   readonly records: CertificateRecords | undefined
   readonly pace: Pace
   readonly canRegister: boolean
+  /** The same certificate at the providers of Broker__Providers. */
+  readonly others: readonly OtherAccess[]
+}
+
+export interface OtherAccess extends Pick<CertificateAccess, 'records' | 'canRegister'> {
+  /** Id of the provider. */
+  readonly id: string
 }
 
 export const storeIsSilent =
@@ -72,6 +82,12 @@ export async function openAccess({
           }),
         )
   const records = store && openRecords(store, vault, { vaultUrl, name })
+  const list = parseProviders(
+    setting(declarations.providers.name) || '[]',
+    declarations.providers.name,
+    additionalHosts,
+  )
+  if (!('others' in list)) throw new LocalError(list.map(describeProblem).join('\n'))
   const pace = paceOf({
     readSeconds: Number(
       setting(declarations.certificateReadSeconds.name) ?? declarations.certificateReadSeconds.default,
@@ -87,11 +103,28 @@ export async function openAccess({
     records,
     pace,
     canRegister: isSet(declarations.applicationObjectId) && !isSet(declarations.authority),
+    others: list.others.map((other) => ({
+      id: other.id,
+      records:
+        store &&
+        openRecords(
+          store,
+          vault,
+          { vaultUrl, name },
+          { issuer: profileOf(other).issuer, clientId: other.provider.clientId },
+        ),
+      canRegister: other.provider.applicationObjectId !== undefined && other.provider.graphUrl !== undefined,
+    })),
   }
 }
 
 /** The row opens by the key ring, so its reader needs the permission to unwrap, as the broker and its developers have. */
-function openRecords(store: Store, vault: KeyVault, { vaultUrl, name }: Pick<NamedCertificate, 'vaultUrl' | 'name'>) {
+function openRecords(
+  store: Store,
+  vault: KeyVault,
+  { vaultUrl, name }: Pick<NamedCertificate, 'vaultUrl' | 'name'>,
+  registration?: { readonly issuer: string; readonly clientId: string },
+) {
   const ring = createKeyRing({
     store,
     vault,
@@ -105,6 +138,7 @@ function openRecords(store: Store, vault: KeyVault, { vaultUrl, name }: Pick<Nam
     ring,
     vaultUrl,
     certificateName: name,
+    registration,
     clock: Date.now,
     acceptUnsealedUntil: 0,
   })

@@ -20,26 +20,49 @@ import { LocalError } from '../../local/http-server.ts'
 /** Prints the time line. @returns the exit code: 0, or 3 when an operator must act */
 export async function showStatus(certificate: NamedCertificate, json: boolean): Promise<number> {
   const { vaultUrl, name } = certificate
-  const { vault, records, pace, canRegister } = await openAccess(certificate)
+  const { vault, records, pace, canRegister, others } = await openAccess(certificate)
   const listed = await vault.listVersions()
   const { known, problem } = await findRecord(records)
 
-  const facts = new Map<string, CertificateFacts>()
-  for (const { version } of listed) {
-    if (known?.versions.some((one) => one.version === version)) continue
-    facts.set(version, readFacts(await vault.readCertificate(version)))
+  const factsOf = async (of: CertificateRecord | undefined) => {
+    const facts = new Map<string, CertificateFacts>()
+    for (const { version } of listed) {
+      if (of?.versions.some((one) => one.version === version)) continue
+      facts.set(version, readFacts(await vault.readCertificate(version)))
+    }
+    return facts
   }
   const now = Date.now()
-  const record = observe(known ?? emptyRecord, listed, facts, now)
+  const record = observe(known ?? emptyRecord, listed, await factsOf(known), now)
   const step = nextStep(record, { now, pace, canRegister, by: '' })
   const next = problem === undefined ? describeStep(step) : 'not known without the store'
 
-  if (json) console.log(JSON.stringify(describe(record, now, next, problem)))
-  else {
+  const atOthers = await Promise.all(
+    others.map(async (other) => {
+      const found = await findRecord(other.records)
+      const observed = observe(found.known ?? emptyRecord, listed, await factsOf(found.known), now)
+      const step = nextStep(observed, { now, pace, canRegister: other.canRegister, by: '' })
+      const then = found.problem === undefined ? describeStep(step) : 'not known without the store'
+      return { id: other.id, record: observed, next: then, problem: found.problem }
+    }),
+  )
+
+  if (json) {
+    const providers = atOthers.map(({ id, ...one }) => ({ id, ...describe(one.record, now, one.next, one.problem) }))
+    console.log(
+      JSON.stringify({ ...describe(record, now, next, problem), ...(providers.length > 0 ? { providers } : {}) }),
+    )
+  } else {
     console.log(`Certificate ${name} in ${vaultUrl}`)
     console.log(drawTimeline(record, { now, pace, next, isProviderKnown: problem === undefined }).join('\n'))
     if (problem !== undefined) console.log(`The registration at the provider is unknown: ${problem}`)
     if (!canRegister) printHandOver(record, certificate)
+    for (const one of atOthers) {
+      console.log(`\nThe same certificate at the provider ${one.id}`)
+      const options = { now, pace, next: one.next, isProviderKnown: one.problem === undefined }
+      console.log(drawTimeline(one.record, options).join('\n'))
+      if (one.problem !== undefined) console.log(`The registration at the provider is unknown: ${one.problem}`)
+    }
   }
   return record.undated !== undefined || !chooseRecorded(record, now) ? 3 : 0
 }
