@@ -46,7 +46,11 @@ function toResponse({ status, headers, cookies = [], body }: Answer): HttpRespon
   }
 }
 
-/** Cookies go through the host's own list: of two Set-Cookie headers only the last would survive. */
+/**
+ * Cookies go through the host's own list: of two Set-Cookie headers only the last would survive. The list has Domain,
+ * Path, Expires, Max-Age, Secure, HttpOnly and SameSite, and no other attribute. `toRpcResponse` in http-invocation.ts
+ * passes on those that are written here.
+ */
 function toHostCookie({ name, value, sameSite, maxAge }: Cookie) {
   return { name, value, sameSite, secure: true, httpOnly: true, path: '/', ...defined({ maxAge }) }
 }

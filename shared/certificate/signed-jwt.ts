@@ -19,7 +19,7 @@ export interface SignerVersion {
 
 export interface JwtParts {
   readonly algorithm: SigningAlgorithm
-  /** Beside `alg` and `typ`. */
+  /** Beside `alg`. `typ` is `JWT` where it names none. */
   readonly header: object
   readonly claims: object
 }

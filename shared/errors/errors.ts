@@ -649,7 +649,10 @@ export interface Link {
   readonly url: string
 }
 
-/** A cookie of an answer. Secure, HttpOnly and Path=/ are the same for all; shared/http/cookies.ts makes them. */
+/**
+ * A cookie of an answer; shared/http/cookies.ts makes most. Secure, HttpOnly and Path=/ are the same for all:
+ * functions/host.ts adds them.
+ */
 export interface Cookie {
   readonly name: string
   readonly value: string
@@ -658,7 +661,6 @@ export interface Cookie {
   readonly maxAge?: number
 }
 
-/** The only error class of the broker. Branch on `code`, never on the message. */
 /** Fields that the browser posts to a registered address of an OAuth client. OAuth 2.0 Form Post Response Mode §2. */
 export interface PostedAnswer {
   readonly action: string
@@ -668,6 +670,7 @@ export interface PostedAnswer {
 /** The browser's next address: a URL that a redirect names, or a form that a page submits. */
 export type Destination = string | PostedAnswer
 
+/** The only error class of the broker. Branch on `code`, never on the message. */
 export class BrokerError extends Error {
   readonly code: ErrorCode
   readonly detail: string | undefined

@@ -1,6 +1,7 @@
 /**
  * The broker's cookies (RFC 6265bis). Each name starts with `__Host-`, so neither a sibling host nor another path can
- * set one. Owns names, attributes and parsing; the values are sealed tokens and belong to sign-in/ and session/.
+ * set one. Owns parsing, and names and SameSite of most; sign-in/ makes those of single sign-on and sign-up. The values are
+ * sealed tokens and belong to sign-in/ and session/. functions/host.ts adds Secure, HttpOnly and Path.
  */
 import type { Cookie } from '../errors/errors.ts'
 
