@@ -207,8 +207,8 @@ function isLoopback(url: string): boolean {
 /** With a real vault there is no local identity, so no caller has a token for the local ingestion. */
 function withoutIngestion(cloud: Cloud, settings: Settings): Readonly<Record<string, string>> {
   const endpoint = ingestionEndpointOf(settings)
-  const isNobody = endpoint !== undefined && isLoopback(endpoint) && !cloud.ingestion
-  return isNobody ? { APPLICATIONINSIGHTS_CONNECTION_STRING: '' } : {}
+  const isAbsent = endpoint !== undefined && isLoopback(endpoint) && !cloud.ingestion
+  return isAbsent ? { APPLICATIONINSIGHTS_CONNECTION_STRING: '' } : {}
 }
 
 function ingestionEndpointOf({ telemetry }: Settings): string | undefined {

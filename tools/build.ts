@@ -206,13 +206,13 @@ const optionalPackages: Plugin = {
   name: 'optional packages stay outside',
   setup: (build) => {
     build.onResolve({ filter: /^[^./]/ }, async ({ path: specifier, kind, importer, resolveDir, pluginData }) => {
-      if (pluginData === asked || !importer.includes(`${path.sep}node_modules${path.sep}`)) return undefined
-      const found = await build.resolve(specifier, { kind, importer, resolveDir, pluginData: asked })
+      if (pluginData === requested || !importer.includes(`${path.sep}node_modules${path.sep}`)) return undefined
+      const found = await build.resolve(specifier, { kind, importer, resolveDir, pluginData: requested })
       return found.errors.length > 0 ? { path: specifier, external: true } : undefined
     })
   },
 }
-const asked = Symbol('asked by optionalPackages')
+const requested = Symbol('asked by optionalPackages')
 
 async function put(built: readonly Bundled[], options: BuildOptions): Promise<BuildResult> {
   const outdir = path.resolve(options.outdir ?? path.join(root, 'dist'))

@@ -111,10 +111,10 @@ export async function registerProviders(context: HookContext, names: readonly st
   const { cloud, clock, report, environment } = context
   for (const name of names) {
     const path = `${subscriptionPath(context)}/providers/${name}`
-    const asked = await cloud.arm(`${path}/register?api-version=2021-04-01`, { method: 'POST' })
-    if (asked.status >= 300) {
+    const requested = await cloud.arm(`${path}/register?api-version=2021-04-01`, { method: 'POST' })
+    if (requested.status >= 300) {
       throw new HookStop(
-        `The resource provider ${name} is not registered in the subscription, and you may not register it (${asked.status}). Nothing was deployed. A Contributor of the subscription runs: az provider register --namespace ${name} --wait`,
+        `The resource provider ${name} is not registered in the subscription, and you may not register it (${requested.status}). Nothing was deployed. A Contributor of the subscription runs: az provider register --namespace ${name} --wait`,
       )
     }
     const until = clock.now() + patienceOf(Object.fromEntries(environment.entries()))
@@ -260,16 +260,16 @@ export async function recoverVault(context: HookContext, names: Names, tenantId:
   const made = await cloud.arm(`${group}?api-version=2021-04-01`, { method: 'PUT', body: { location, tags } })
   if (made.status >= 300) throw new HookStop(`The resource group could not be created (${made.status}).`)
   const path = `${group}/providers/Microsoft.KeyVault/vaults/${names.vault}?api-version=2026-02-01`
-  const asked = await cloud.arm(path, {
+  const requested = await cloud.arm(path, {
     method: 'PUT',
     body: {
       location,
       properties: { createMode: 'recover', tenantId, sku: { family: 'A', name: 'standard' }, accessPolicies: [] },
     },
   })
-  if (asked.status >= 300) {
+  if (requested.status >= 300) {
     throw new HookStop(
-      `The vault ${names.vault} could not be recovered (${asked.status}). The right is Microsoft.KeyVault/vaults/write and Microsoft.KeyVault/locations/deletedVaults/read (Key Vault Contributor).`,
+      `The vault ${names.vault} could not be recovered (${requested.status}). The right is Microsoft.KeyVault/vaults/write and Microsoft.KeyVault/locations/deletedVaults/read (Key Vault Contributor).`,
     )
   }
   const until = clock.now() + patienceOf(Object.fromEntries(environment.entries()))

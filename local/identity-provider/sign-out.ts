@@ -24,8 +24,8 @@ export async function answerSignOut(
   }
   if (ctx.status !== 200 || !session) return
   const hinted = directory.findByHint(params?.['logout_hint'] as string | undefined)
-  const nobody = session.accountId === undefined
-  if (!nobody && hinted?.objectId !== session.accountId) return
+  const noPerson = session.accountId === undefined
+  if (!noPerson && hinted?.objectId !== session.accountId) return
 
   const { postLogoutRedirectUri, state } = (session.state ?? {}) as SignOutState
   await session.destroy()

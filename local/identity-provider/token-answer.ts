@@ -22,8 +22,8 @@ export type TokenForm = Readonly<Record<string, string>>
  * @throws {EntraError} as {@link resolveScopes}
  */
 export function requestedScopes(form: TokenForm, { apis }: Surroundings): ResolvedScopes | undefined {
-  const asked = splitScope(form['scope'])
-  return asked.length === 0 ? undefined : resolveScopes(asked, apis)
+  const requested = splitScope(form['scope'])
+  return requested.length === 0 ? undefined : resolveScopes(requested, apis)
 }
 
 export async function entraTokenAnswer(

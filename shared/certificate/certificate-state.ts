@@ -88,8 +88,8 @@ export function parseRecord(text: string): CertificateRecord | undefined {
 /** The record of the previous release, which called one member `told`. */
 export function parsePreviousRecord(text: string): CertificateRecord | undefined {
   try {
-    const { told, ...rest } = JSON.parse(text) as Record<string, unknown>
-    return z.parse(record, { ...rest, lastWarned: told })
+    const { told: reported, ...rest } = JSON.parse(text) as Record<string, unknown>
+    return z.parse(record, { ...rest, lastWarned: reported })
   } catch {
     return undefined
   }

@@ -192,8 +192,8 @@ function checkChallenge(text: string): string {
   const refuse = () => new BrokerError('claims_not_allowed')
   const challenge = parseObject(text, refuse)
   if (Object.keys(challenge).some((member) => member !== 'access_token')) throw refuse()
-  const asked = asObject(challenge.access_token, refuse)
-  for (const [name, wanted] of Object.entries(asked)) {
+  const requested = asObject(challenge.access_token, refuse)
+  for (const [name, wanted] of Object.entries(requested)) {
     if (!claimNames.has(name)) throw refuse()
     if (wanted === null) continue
     for (const [member, value] of Object.entries(asObject(wanted, refuse))) {
@@ -206,7 +206,7 @@ function checkChallenge(text: string): string {
     }
   }
   // A capability of the broker, which its settings name and no link.
-  const passedOn = Object.entries(asked).filter(([name]) => name !== 'xms_cc')
+  const passedOn = Object.entries(requested).filter(([name]) => name !== 'xms_cc')
   return JSON.stringify({ access_token: Object.fromEntries(passedOn) })
 }
 

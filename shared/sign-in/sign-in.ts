@@ -240,12 +240,12 @@ export function createSignIn(options: SignInOptions): SignIn {
     const { frontEnd, returnUrl, scopes, client } = request
     const otherId = provider === providers.primary ? undefined : provider.id
     const [key, metadata] = await Promise.all([ring.current(), provider.metadata()])
-    const { prompt, claims, ...asked } = client
+    const { prompt, claims, ...requested } = client
       ? await applySsoPolicy(request.hints, frontEnd, otherId, cookies, ring, clock())
       : request.hints
     const { profile } = provider
     const hints = {
-      ...asked,
+      ...requested,
       claims: withCapabilities(claims, profile.clientCapabilities),
       prompt: prompt === undefined ? undefined : profile.promptFor(prompt),
     }

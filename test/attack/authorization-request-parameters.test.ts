@@ -181,33 +181,35 @@ describe('the provider’s URL', () => {
   it('has each parameter once, with the broker’s values, for any content of the hints', async () => {
     const inside = '&prompt=none&redirect_uri=https://evil.example/&state=chosen&nonce=chosen#&client_id=evil'
 
-    const asked = expectBegun(
+    const requested = expectBegun(
       await start(
         ['login_hint', `ada@contoso.example${inside}`],
         ['claims', `{"access_token":{"acrs":{"value":"c1${inside}"}}}`],
       ),
     )
 
-    expect(asked.get('login_hint')).toBe(`ada@contoso.example${inside}`)
-    expect(asked.get('claims')).toBe(`{"access_token":{"acrs":{"value":"c1${inside}"},"xms_cc":{"values":["cp1"]}}}`)
-    expect(asked.get('redirect_uri')).toBe(`${stack.url}/callback`)
-    expect(asked.get('client_id')).toBe('22222222-2222-4222-8222-222222222222')
-    expect(asked.has('prompt')).toBe(false)
-    expect(asked.get('state')).toMatch(/^[\w-]{43}\.shop$/)
-    expect(asked.get('nonce')).toMatch(/^[\w-]{43}$/)
+    expect(requested.get('login_hint')).toBe(`ada@contoso.example${inside}`)
+    expect(requested.get('claims')).toBe(
+      `{"access_token":{"acrs":{"value":"c1${inside}"},"xms_cc":{"values":["cp1"]}}}`,
+    )
+    expect(requested.get('redirect_uri')).toBe(`${stack.url}/callback`)
+    expect(requested.get('client_id')).toBe('22222222-2222-4222-8222-222222222222')
+    expect(requested.has('prompt')).toBe(false)
+    expect(requested.get('state')).toMatch(/^[\w-]{43}\.shop$/)
+    expect(requested.get('nonce')).toMatch(/^[\w-]{43}$/)
   })
 
   it('keeps a value that is encoded twice as it is', async () => {
-    const asked = expectBegun(await start(['login_hint', 'ada%26prompt%3Dnone%23']))
+    const requested = expectBegun(await start(['login_hint', 'ada%26prompt%3Dnone%23']))
 
-    expect(asked.get('login_hint')).toBe('ada%26prompt%3Dnone%23')
-    expect(asked.has('prompt')).toBe(false)
+    expect(requested.get('login_hint')).toBe('ada%26prompt%3Dnone%23')
+    expect(requested.has('prompt')).toBe(false)
   })
 
   it('requests a code by form_post with PKCE and the scopes of the first API, and nothing else', async () => {
-    const asked = expectBegun(await start())
+    const requested = expectBegun(await start())
 
-    expect(Object.fromEntries(asked)).toEqual({
+    expect(Object.fromEntries(requested)).toEqual({
       client_id: '22222222-2222-4222-8222-222222222222',
       response_type: 'code',
       response_mode: 'form_post',
@@ -241,9 +243,9 @@ describe('a hint', () => {
       expect(refused.text).toContain('<strong>ui_locales</strong>')
     }
 
-    const asked = expectBegun(await start(['domain_hint', 'contoso.example'], ['ui_locales', 'de-CH fr']))
-    expect(asked.get('domain_hint')).toBe('contoso.example')
-    expect(asked.get('ui_locales')).toBe('de-CH fr')
+    const requested = expectBegun(await start(['domain_hint', 'contoso.example'], ['ui_locales', 'de-CH fr']))
+    expect(requested.get('domain_hint')).toBe('contoso.example')
+    expect(requested.get('ui_locales')).toBe('de-CH fr')
   })
 
   it.each(['none', 'login', 'consent', 'create', 'SELECT_ACCOUNT', 'select_account login', ''])(
@@ -268,8 +270,8 @@ describe('a hint', () => {
       expectNothingBegun(await start(['scope', scope]), 'scope_not_registered')
     }
 
-    const asked = expectBegun(await start(['scope', orders[0]!]))
-    expect(asked.get('scope')).toBe(`openid profile offline_access ${orders[0]}`)
+    const requested = expectBegun(await start(['scope', orders[0]!]))
+    expect(requested.get('scope')).toBe(`openid profile offline_access ${orders[0]}`)
   })
 
   it('about scopes names the scopes of one API only, since an access token is for one API', async () => {
@@ -294,8 +296,8 @@ describe('a hint', () => {
 
     expectNothingBegun(refused, 'parameter_invalid')
     expect(refused.text).toContain(`<strong>${name}</strong>`)
-    const asked = expectBegun(await start(['acr_values', 'c1 urn:mfa'], ['max_age', '300']))
-    expect([asked.get('acr_values'), asked.get('max_age')]).toEqual(['c1 urn:mfa', '300'])
+    const requested = expectBegun(await start(['acr_values', 'c1 urn:mfa'], ['max_age', '300']))
+    expect([requested.get('acr_values'), requested.get('max_age')]).toEqual(['c1 urn:mfa', '300'])
   })
 
   it('about the API names one of the front end, and scopes of it', async () => {
@@ -308,8 +310,8 @@ describe('a hint', () => {
 
   it('about claims claims no capability for the broker, and keeps none of it from the provider', async () => {
     for (const capability of ['{"values":["cp2"]}', '{"essential":true,"value":"cp9"}', 'null']) {
-      const asked = expectBegun(await start(['claims', `{"access_token":{"xms_cc":${capability}}}`]))
-      expect(asked.get('claims')).toBe('{"access_token":{"xms_cc":{"values":["cp1"]}}}')
+      const requested = expectBegun(await start(['claims', `{"access_token":{"xms_cc":${capability}}}`]))
+      expect(requested.get('claims')).toBe('{"access_token":{"xms_cc":{"values":["cp1"]}}}')
     }
   })
 

@@ -23,7 +23,7 @@ beforeEach(() => {
   stack.identityProvider.resetRequests()
 })
 
-function expectNobodyAsked(): void {
+function expectNoRequest(): void {
   expect(stack.store.requests).toEqual([])
   expect(stack.identityProvider.requests).toEqual([])
 }
@@ -35,7 +35,7 @@ describe('only GET starts a sign-in', () => {
     expect(head.status).toBe(204)
     expect(head.cookies).toEqual([])
     expect(head.location).toBeNull()
-    expectNobodyAsked()
+    expectNoRequest()
     expectBegun(await stack.person().open(start))
   })
 
@@ -48,7 +48,7 @@ describe('only GET starts a sign-in', () => {
 
       expectNothingBegun(refused, 'method_not_allowed')
       expect(refused.headers.get('allow')).toBe('GET, HEAD')
-      expectNobodyAsked()
+      expectNoRequest()
     },
   )
 
@@ -58,7 +58,7 @@ describe('only GET starts a sign-in', () => {
     expect([400, 404, 405, 501]).toContain(refused.status)
     expect(refused.headers.get('set-cookie')).toBeNull()
     expect(refused.text).not.toContain('frontend=shop')
-    expectNobodyAsked()
+    expectNoRequest()
   })
 
   it.each([
@@ -71,7 +71,7 @@ describe('only GET starts a sign-in', () => {
     const refused = await stack.person().open(start, { headers: { [name]: value } })
 
     expectNothingBegun(refused, 'prefetch_refused')
-    expectNobodyAsked()
+    expectNoRequest()
     expectBegun(await stack.person().open(start))
   })
 
@@ -82,7 +82,7 @@ describe('only GET starts a sign-in', () => {
       const refused = await stack.person().open(start, { headers })
 
       expectNothingBegun(refused, 'login_required')
-      expectNobodyAsked()
+      expectNoRequest()
       expectBegun(await stack.person().open(start, { headers: { ...headers, 'sec-fetch-dest': 'document' } }))
     },
   )
@@ -95,7 +95,7 @@ describe('only GET starts a sign-in', () => {
     const refused = await stack.person().open(start, { method: 'POST', headers: { [name]: value } })
 
     expectNothingBegun(refused, 'method_not_allowed')
-    expectNobodyAsked()
+    expectNoRequest()
   })
 })
 
@@ -114,7 +114,7 @@ describe('500 starts from one address', () => {
 
     await rounds(25)
 
-    expectNobodyAsked()
+    expectNoRequest()
     // Memory that waits for the garbage collector is no leak. 500 transactions that were kept would stay for minutes.
     expect((await memoryOf(stack.brokers[0]?.pid)) - before).toBeLessThan(64 * 1024 * 1024)
     const other = await stack.person().signIn({ frontend: 'shop', return_url: returnUrl })

@@ -42,7 +42,7 @@ describe('the authorization server', () => {
   const ask = (changes: Readonly<Record<string, string | undefined>>) =>
     stack.person().begin(authorizationRequest(newPkce(), changes))
   /** The parameters that the client receives at its redirect URI. */
-  const told = (location: string | null) => {
+  const reported = (location: string | null) => {
     const url = new URL(location ?? 'about:blank')
     return { at: `${url.origin}${url.pathname}`, ...Object.fromEntries(url.searchParams) }
   }
@@ -141,7 +141,7 @@ describe('the authorization server', () => {
       const refused = await ask(changes)
 
       expect(refused.status).toBe(303)
-      expect(told(refused.location)).toMatchObject({
+      expect(reported(refused.location)).toMatchObject({
         at: redirectUri,
         error,
         state: 'state-of-the-client',
@@ -159,7 +159,12 @@ describe('the authorization server', () => {
     ])('%s, which it returns exactly', async (_, state) => {
       const refused = await ask({ state })
 
-      expect(told(refused.location)).toMatchObject({ at: redirectUri, error: 'invalid_request', state, iss: stack.url })
+      expect(reported(refused.location)).toMatchObject({
+        at: redirectUri,
+        error: 'invalid_request',
+        state,
+        iss: stack.url,
+      })
       expect(refused.cookies).toEqual([])
     })
 
@@ -170,8 +175,8 @@ describe('the authorization server', () => {
       const twice = await stack.person().open(`/login?${query.toString()}`)
 
       for (const { location } of [long, twice]) {
-        expect(told(location)).toMatchObject({ at: redirectUri, error: 'invalid_request', iss: stack.url })
-        expect(told(location)).not.toHaveProperty('state')
+        expect(reported(location)).toMatchObject({ at: redirectUri, error: 'invalid_request', iss: stack.url })
+        expect(reported(location)).not.toHaveProperty('state')
       }
     })
 
@@ -191,7 +196,7 @@ describe('the authorization server', () => {
 
       expect(new URL(begun.location!).pathname).toMatch(/authorize/)
       for (const required of ['client_id', 'redirect_uri']) expect((await ask({ [required]: '' })).status).toBe(400)
-      expect(told((await ask({ code_challenge: '' })).location)).toMatchObject({ error: 'invalid_request' })
+      expect(reported((await ask({ code_challenge: '' })).location)).toMatchObject({ error: 'invalid_request' })
     })
 
     it('that it may start again, after an instance ended between the provider’s answer and the code', async () => {
@@ -204,7 +209,7 @@ describe('the authorization server', () => {
       const again = await person.callback(answer, { headers: { cookie } })
 
       // The error is not invalid_request, which would be the client's own mistake.
-      expect(told(again.location)).toMatchObject({
+      expect(reported(again.location)).toMatchObject({
         error: 'temporarily_unavailable',
         error_description: 'sign_in_unknown',
       })
@@ -216,7 +221,7 @@ describe('the authorization server', () => {
 
       const refused = await stack.person().open(`/login?${query.toString()}`)
 
-      expect(told(refused.location)).toMatchObject({ error: 'invalid_request', iss: stack.url })
+      expect(reported(refused.location)).toMatchObject({ error: 'invalid_request', iss: stack.url })
     })
 
     it('that the person cancelled, without the provider’s text', async () => {
@@ -225,7 +230,7 @@ describe('the authorization server', () => {
 
       const done = await person.callback(await person.atProvider(begun.location!, undefined, { cancelAt: 'sign-in' }))
 
-      expect(told(done.location)).toEqual({
+      expect(reported(done.location)).toEqual({
         at: redirectUri,
         error: 'access_denied',
         error_description: 'sign_in_cancelled',
@@ -256,8 +261,8 @@ describe('the authorization server', () => {
     const first = await person.callback(answer)
     const second = await person.callback(answer, { headers: { cookie } })
 
-    expect(told(first.location)).toHaveProperty('code')
-    expect(told(second.location)).not.toHaveProperty('code')
+    expect(reported(first.location)).toHaveProperty('code')
+    expect(reported(second.location)).not.toHaveProperty('code')
     expect(second.cookies).toEqual([])
   })
 
@@ -269,13 +274,13 @@ describe('the authorization server', () => {
       const begun = await person.begin(authorizationRequest(newPkce(), { prompt: 'none' }))
       const done = await person.callback(await person.visitor.signIn(begun.location!, 'nobody'))
 
-      expect(told(done.location)).toHaveProperty('code')
+      expect(reported(done.location)).toHaveProperty('code')
     })
 
     it('reports login_required if the browser never signed in at this client, to the registered redirect URI only', async () => {
       const begun = await stack.person().begin(authorizationRequest(newPkce(), { prompt: 'none' }))
 
-      expect(told(begun.location)).toMatchObject({
+      expect(reported(begun.location)).toMatchObject({
         at: redirectUri,
         error: 'login_required',
         state: 'state-of-the-client',
@@ -290,7 +295,7 @@ describe('the authorization server', () => {
 
       const done = await person.callback(await stack.person().visitor.signIn(begun.location!, 'nobody'))
 
-      expect(told(done.location)).toMatchObject({ at: redirectUri, error: 'login_required' })
+      expect(reported(done.location)).toMatchObject({ at: redirectUri, error: 'login_required' })
     })
 
     it('reports login_required at once in a frame, where the browser sends no cookie', async () => {
@@ -301,7 +306,7 @@ describe('the authorization server', () => {
         headers: { 'sec-fetch-dest': 'iframe' },
       })
 
-      expect(told(framed.location)).toMatchObject({ at: redirectUri, error: 'login_required' })
+      expect(reported(framed.location)).toMatchObject({ at: redirectUri, error: 'login_required' })
       expect(framed.cookies).toEqual([])
     })
   })

@@ -58,8 +58,8 @@ describe('the host that a request names', () => {
     // An impossible Host may be rejected. Every other answer uses the address from the settings.
     if (begun.status !== 400) {
       expect(begun.status).toBe(303)
-      const asked = new URL(begun.headers.get('location') ?? '').searchParams
-      expect(asked.get('redirect_uri')).toBe(`${stack.url}/callback`)
+      const requested = new URL(begun.headers.get('location') ?? '').searchParams
+      expect(requested.get('redirect_uri')).toBe(`${stack.url}/callback`)
       expect(page.text).toContain(`${stack.url}/login?frontend=shop`)
       expect(session.status).toBe(401)
       expect(session.text).toContain(`${stack.url}/login?frontend=shop`)
@@ -73,8 +73,8 @@ describe('the host that a request names', () => {
     const begun = await sendRaw(stack.url, { target: `http://evil.example${start}` })
 
     expect(begun.status).toBe(303)
-    const asked = new URL(begun.headers.get('location') ?? '').searchParams
-    expect(asked.get('redirect_uri')).toBe(`${stack.url}/callback`)
+    const requested = new URL(begun.headers.get('location') ?? '').searchParams
+    expect(requested.get('redirect_uri')).toBe(`${stack.url}/callback`)
     expect(JSON.stringify([...begun.headers])).not.toContain('evil')
   })
 
@@ -218,9 +218,9 @@ describe('information for operators only', () => {
   ] as const)('is not returned %s', async (_, headers) => {
     expect((await ask(headers)).status).toBe(401)
     const [broker] = stack.brokers
-    const told = await ask({ ...headers, 'x-functions-key': broker?.functionKey ?? '' })
-    expect(told.status).toBe(200)
-    expect(told.json.checks).toBeInstanceOf(Array)
+    const reported = await ask({ ...headers, 'x-functions-key': broker?.functionKey ?? '' })
+    expect(reported.status).toBe(200)
+    expect(reported.json.checks).toBeInstanceOf(Array)
   })
 
   it.each(['/admin/host/keys', '/admin/functions/sweep', '/runtime/webhooks/eventgrid?functionName=certificateEvent'])(

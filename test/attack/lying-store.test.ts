@@ -18,9 +18,9 @@ const honest = {
 }
 
 let answer: (response: http.ServerResponse) => void
-let asked: { readonly method: string; readonly url: string }[]
+let requested: { readonly method: string; readonly url: string }[]
 const server = http.createServer((request, response) => {
-  asked.push({ method: request.method ?? '', url: request.url ?? '' })
+  requested.push({ method: request.method ?? '', url: request.url ?? '' })
   request.resume().on('end', () => answer(response))
 })
 let store: Store
@@ -33,7 +33,7 @@ beforeAll(async () => {
   })
 })
 beforeEach(() => {
-  asked = []
+  requested = []
 })
 afterAll(() => {
   server.closeAllConnections()
@@ -76,12 +76,12 @@ describe('a row that the store returns', () => {
   it.each([undefined, 7, ''])('without a valid etag is not used for a conditional write: %s', async (etag) => {
     sayRow({ 'odata.etag': etag })
     const row = (await store.find('sessions', key))!
-    asked = []
+    requested = []
 
     const refused = { code: 'store_unavailable', detail: 'a row without an etag' }
     await expect(store.replace('sessions', row, row.etag)).rejects.toMatchObject(refused)
     await expect(store.remove('sessions', row, row.etag)).rejects.toMatchObject(refused)
-    expect(asked).toEqual([])
+    expect(requested).toEqual([])
   })
 
   it.each<[string, object]>([
@@ -122,12 +122,12 @@ describe('a list that never ends', () => {
 
     const endless = letDeadlinePass(
       () => store.list('sessions', "p' or '1' eq '1"),
-      () => asked.length > 1,
+      () => requested.length > 1,
     )
     await expect(endless).rejects.toMatchObject({ code: 'store_unavailable' })
 
-    expect(asked.length).toBeGreaterThan(1)
-    for (const { url } of asked) {
+    expect(requested.length).toBeGreaterThan(1)
+    for (const { url } of requested) {
       const { pathname, searchParams } = new URL(url, 'http://127.0.0.1')
       expect(pathname).toBe('/devstoreaccount1/tsessions()')
       expect(searchParams.getAll('$filter')).toEqual(["PartitionKey eq 'p'' or ''1'' eq ''1'"])

@@ -66,9 +66,9 @@ describe('a hostile provider', () => {
   })
 
   it('cannot have it answer at its own redirect URI, which a provider knows by its registration only', async () => {
-    const asked = new URL((await begin(stack.person(), 'honest')).url).searchParams.get('redirect_uri')
+    const requested = new URL((await begin(stack.person(), 'honest')).url).searchParams.get('redirect_uri')
 
-    expect(asked).toBe(uriOf('honest'))
+    expect(requested).toBe(uriOf('honest'))
     expect(new URL((await begin(stack.person(), 'hostile')).url).searchParams.get('redirect_uri')).toBe(
       uriOf('hostile'),
     )

@@ -33,7 +33,7 @@ if (unknown !== undefined) {
   process.stderr.write(`--only takes ${partNames.join(', ')}, not "${unknown}".\n`)
   process.exit(2)
 }
-const isAsked = (part: PartName) =>
+const isRequested = (part: PartName) =>
   values.only === undefined ? part !== 'load' : values.only.split(',').includes(part)
 const tell = (step: string) => void process.stderr.write(`${step}\n`)
 const machine = {
@@ -64,7 +64,7 @@ try {
   if (values.profile !== undefined) {
     process.stdout.write(`${await measureProfile(measuring, path.resolve(values.profile))}\n`)
   } else if (values.beside !== undefined) {
-    process.stdout.write(`${table(await measureBeside(measuring, path.resolve(values.beside), isAsked))}\n`)
+    process.stdout.write(`${table(await measureBeside(measuring, path.resolve(values.beside), isRequested))}\n`)
   } else await measureAll(measuring)
 } finally {
   await world.close()
@@ -73,7 +73,7 @@ try {
 async function measureAll(measuring: Measuring): Promise<void> {
   const took: string[] = []
   const run = async <Result>(part: PartName, work: () => Promise<Result>): Promise<Result | undefined> => {
-    if (!isAsked(part)) return undefined
+    if (!isRequested(part)) return undefined
     const began = Date.now()
     const result = await work()
     took.push(`${part} ${secondsSince(began)} s`)

@@ -112,9 +112,9 @@ async function inFreshProcess<Result>(world: World, work: (fresh: Fresh) => Prom
 
 function talkTo(child: Child<unknown>): Fresh {
   const tell = async (step: ColdStep): Promise<ColdAnswer> => {
-    const told = (await child.ask(step)) as ColdAnswer
-    if (told.failure !== undefined) throw new Error(`${told.failure}\n${child.log()}`)
-    return told
+    const reported = (await child.ask(step)) as ColdAnswer
+    if (reported.failure !== undefined) throw new Error(`${reported.failure}\n${child.log()}`)
+    return reported
   }
   const invoke = async (name: string, http: RpcHttpData): Promise<Done> => {
     const { answer, counts } = await tell({ invoke: { name, http } })
@@ -209,10 +209,10 @@ export function coldTable(cold: ColdStart): string {
   )
   const head = 'until … | files | read | compiled, since called | modules of Node | requests'
   const table = [head, head.replaceAll(/[^|]+/g, ' --- '), ...lines].map((line) => `| ${line.trim()} |`)
-  const asked = Object.entries(countPurposes(cold.settled)).map(([what, count]) =>
+  const requested = Object.entries(countPurposes(cold.settled)).map(([what, count]) =>
     count === 1 ? what : `${count} × ${what}`,
   )
-  return [...table, '', `The ${cold.settled.requests.length} requests: ${asked.join(', ')}.`].join('\n')
+  return [...table, '', `The ${cold.settled.requests.length} requests: ${requested.join(', ')}.`].join('\n')
 }
 
 function kilobytes(bytes: number): string {

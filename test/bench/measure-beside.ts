@@ -20,10 +20,10 @@ type Pair = readonly [here: number, there: number]
 export async function measureBeside(
   measuring: Measuring,
   dist: string,
-  isAsked: (part: 'warm' | 'cold') => boolean,
+  isRequested: (part: 'warm' | 'cold') => boolean,
 ): Promise<readonly Row[]> {
-  const warmRows = isAsked('warm') ? await warm(measuring, dist) : []
-  return [...warmRows, ...(isAsked('cold') ? await cold(measuring, dist) : [])]
+  const warmRows = isRequested('warm') ? await warm(measuring, dist) : []
+  return [...warmRows, ...(isRequested('cold') ? await cold(measuring, dist) : [])]
 }
 
 async function warm(measuring: Measuring, dist: string): Promise<readonly Row[]> {

@@ -120,8 +120,8 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     const { tab, context } = await newVisitor(browser)
     const page = await tab(demo)
     await signInByDemo(page, ada)
-    const asked: string[] = []
-    context.on('request', (request) => asked.push(new URL(request.url()).pathname))
+    const requested: string[] = []
+    context.on('request', (request) => requested.push(new URL(request.url()).pathname))
 
     const error = await page.evaluate(async ({ authority, clientId }) => {
       const { oidc } = window as unknown as { oidc: typeof library }
@@ -141,8 +141,8 @@ describeInBrowser('a front end on another site, by oidc-client-ts', () => {
     }, client())
 
     expect(error).toBe('login_required')
-    expect(asked.filter((path) => path === '/login')).toHaveLength(1)
-    expect(asked.filter((path) => path === '/callback')).toHaveLength(1)
+    expect(requested.filter((path) => path === '/login')).toHaveLength(1)
+    expect(requested.filter((path) => path === '/callback')).toHaveLength(1)
     await expect.poll(() => page.frames().length).toBe(1)
     await context.close()
   })

@@ -123,9 +123,9 @@ describe('a failing part of the broker', () => {
 
     expect((await tell('0'.repeat(32))).status).toBe(404)
     expect((await tell(first!.version, 'wrong')).status).toBe(401)
-    const told = await tell(first!.version)
-    expect(told.status).toBe(202)
-    expect(await told.json()).toMatchObject({ version: first!.version, status: 'accepted' })
+    const reported = await tell(first!.version)
+    expect(reported.status).toBe(202)
+    expect(await reported.json()).toMatchObject({ version: first!.version, status: 'accepted' })
   })
 
   it('the keys that sign or have signed are published by their public parts only', async () => {

@@ -34,8 +34,8 @@ it('a Graph that never answers times out: the old version signs, no person waits
   stack.graph.faults.add({ operation: 'addKey', hang: true, times: 1 })
   const next = await stack.vault.renewCertificate(certificateName)
   const going = runRoll(broker())
-  const asked = () => stack.graph.requests.some(({ operation }) => operation === 'addKey')
-  await until(asked, (is) => is)
+  const requested = () => stack.graph.requests.some(({ operation }) => operation === 'addKey')
+  await until(requested, (is) => is)
 
   // While the roll waits in this step:
   const done = await Promise.all([signIn(stack), signIn(stack)])
@@ -65,8 +65,8 @@ it('a version that is rejected after its acceptance is replaced in the same requ
 
   expect((await signIn(stack)).location).toBe(landed)
 
-  const asked = stack.identityProvider.requests.filter(({ grantType }) => grantType === 'authorization_code')
-  expect(asked.map(({ status }) => status)).toEqual([400, 200])
+  const requested = stack.identityProvider.requests.filter(({ grantType }) => grantType === 'authorization_code')
+  expect(requested.map(({ status }) => status)).toEqual([400, 200])
   expect(usedThumbprint(stack)).not.toBe(newest.x5tS256)
   await isAccepted(newest.version)
 })

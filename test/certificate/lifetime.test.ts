@@ -22,11 +22,11 @@ describe('a certificate over its life', () => {
 
     expect((await signIn(stack, cold.url)).location).toBe('http://localhost:3000/')
 
-    const asked = stack.vault.requests
+    const requested = stack.vault.requests
       .filter(({ identity }) => identity !== undefined)
       .map(({ operation }) => operation)
-    expect(asked.filter((operation) => operation === 'sign')).toHaveLength(1)
-    expect(asked.filter((operation) => operation === 'listVersions' || operation === 'getCertificate')).toEqual([])
+    expect(requested.filter((operation) => operation === 'sign')).toHaveLength(1)
+    expect(requested.filter((operation) => operation === 'listVersions' || operation === 'getCertificate')).toEqual([])
   })
 
   it('that was compromised is disabled in the vault, and the broker switches to another version within the bounded time', async () => {

@@ -64,9 +64,9 @@ describe('eight cold instances', () => {
     })
     expect(done('listVersions') + done('getCertificate')).toBe(0)
     expect(stack.managedIdentity.requests).toHaveLength(instances)
-    const asked = (endpoint: string) => stack.identityProvider.requests.filter((one) => one.endpoint === endpoint)
-    expect(asked('token').map(({ status }) => status)).toEqual(Array(people).fill(200))
-    expect([asked('discovery').length, asked('keys').length]).toEqual([instances, instances])
+    const requested = (endpoint: string) => stack.identityProvider.requests.filter((one) => one.endpoint === endpoint)
+    expect(requested('token').map(({ status }) => status)).toEqual(Array(people).fill(200))
+    expect([requested('discovery').length, requested('keys').length]).toEqual([instances, instances])
     const written = (table: string) =>
       stack.store.requests.filter((one) => one.operation === 'insert' && one.table === table).length
     expect([written('states'), written('sessions'), written('service')]).toEqual([people, people, 0])

@@ -52,19 +52,19 @@ const isRotated = () => expect.poll(() => refreshes().at(-1)?.status, patience).
 
 describe('an instance that is killed in a refresh', () => {
   it('leaves a session that works, or that ends cleanly if the provider rotated a single-use refresh token', async () => {
-    const [unasked, rotated] = [await signedIn(), await signedIn()]
+    const [unrequested, rotated] = [await signedIn(), await signedIn()]
 
     hang()
-    await killInARefresh(unasked)
+    await killInARefresh(unrequested)
     rotateLate()
     await killInARefresh(rotated)
     await isRotated()
 
     // Other instances serve the valid access token at the same time.
-    for (const person of [unasked, rotated]) {
+    for (const person of [unrequested, rotated]) {
       expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
     }
-    const works = await unasked.sessionToken(shopPage, narrower, { at: later })
+    const works = await unrequested.sessionToken(shopPage, narrower, { at: later })
     const ended = await rotated.sessionToken(shopPage, narrower, { at: later })
     expect(works.status).toBe(200)
     expect(ended.status).toBe(401)
@@ -75,19 +75,19 @@ describe('an instance that is killed in a refresh', () => {
 
   it('of an OAuth client leaves its refresh token valid, or ends it with the error of OAuth', async () => {
     const scopes = { scope: 'api://demo/orders.read api://demo/orders.write' }
-    const [unasked, rotated] = [
+    const [unrequested, rotated] = [
       await signInByCode(stack.person(), stack.url, scopes),
       await signInByCode(stack.person(), stack.url, scopes),
     ]
     const narrowed = (refreshToken: string, at: string) => refresh(at, refreshToken, { scope: ordersRead })
 
     hang()
-    await killIn((at) => narrowed(unasked.refreshToken, at))
+    await killIn((at) => narrowed(unrequested.refreshToken, at))
     rotateLate()
     await killIn((at) => narrowed(rotated.refreshToken, at))
     await isRotated()
 
-    expect((await narrowed(unasked.refreshToken, later)).status).toBe(200)
+    expect((await narrowed(unrequested.refreshToken, later)).status).toBe(200)
     const ended = await narrowed(rotated.refreshToken, later)
     expect([ended.status, ended.json.error]).toEqual([400, 'invalid_grant'])
     const again = await signInByCode(stack.person(), stack.url, scopes)

@@ -32,7 +32,7 @@ const faults: readonly (readonly [what: string, effect: Effect, code: string])[]
   ['answers garbage', { body: '<h1>Hello</h1>', contentType: 'text/html' }, 'provider_answer_invalid'],
   ['loses its answer', { loseAnswer: true }, 'provider_unavailable'],
 ]
-const asked = (endpoint: Fault['endpoint']) =>
+const requested = (endpoint: Fault['endpoint']) =>
   stack.identityProvider.requests.filter((request) => request.endpoint === endpoint).length
 const narrower = { api: 'orders', scope: 'api://demo/orders.read' }
 
@@ -64,7 +64,7 @@ describe('a token endpoint that', () => {
       stack.identityProvider.faults.clear()
       const again = await person.callback(answer, { headers: { accept: 'application/json' } })
       expect(again.cookies).toEqual([])
-      expect(asked('token')).toBe(1)
+      expect(requested('token')).toBe(1)
       await expectSignedIn(person)
       expect(isSignedIn(await attempt(person))).toBe(true)
     },
@@ -84,7 +84,7 @@ describe('a token endpoint that', () => {
     expect(again.status).toBe(303)
     expect(again.location).toBe(toShop.return_url)
     expect(again.cookies).toEqual([])
-    expect(asked('token')).toBe(1)
+    expect(requested('token')).toBe(1)
   })
 
   it.each(faults)(
@@ -97,7 +97,7 @@ describe('a token endpoint that', () => {
 
       expectPassingFault(await person.sessionToken(shopPage, narrower), code)
 
-      expect(asked('token')).toBe(1)
+      expect(requested('token')).toBe(1)
       // The access token that is still valid is served.
       expect((await person.sessionToken(shopPage, { api: 'orders' })).status).toBe(200)
       await expectSignedIn(person)
@@ -110,7 +110,7 @@ describe('a token endpoint that', () => {
     stack.identityProvider.faults.add({ endpoint: 'token', delayMs: 400 })
 
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
-    expect(asked('token')).toBe(1)
+    expect(requested('token')).toBe(1)
   })
 
   it('rotated before its answer was lost, and accepts each token once, ends the session cleanly, with a sign-in URL', async () => {
@@ -160,7 +160,7 @@ describe('metadata that cannot be fetched', () => {
     stack.identityProvider.faults.add({ endpoint: 'keys', dropConnection: true })
 
     expect(isSignedIn(await attemptAnew(stack))).toBe(true)
-    expect(asked('discovery') + asked('keys')).toBe(0)
+    expect(requested('discovery') + requested('keys')).toBe(0)
   })
 })
 
@@ -175,7 +175,7 @@ describe('keys that cannot be fetched', () => {
       stack.identityProvider.resetRequests()
       stack.identityProvider.faults.add({ endpoint: 'keys', ...effect })
       expectPassingFault(await attemptAnew(stack, url), code)
-      expect(asked('token'), what).toBe(1)
+      expect(requested('token'), what).toBe(1)
     }
 
     stack.identityProvider.faults.clear()

@@ -192,13 +192,13 @@ describe('docs/openapi.json', () => {
     stack.identityProvider.settings.accessTokenSeconds = 3600
     stack.identityProvider.nextTokenError(interaction)
 
-    const asked = await person.sessionToken(shopPage, { api: 'orders' })
+    const requested = await person.sessionToken(shopPage, { api: 'orders' })
     stack.store.addFault({ table: 'sessions', status: 503, times: 20 })
     const down = await person.script(shopPage, '/session')
     stack.store.clearFaults()
 
-    expect([asked.status, asked.json.code, down.status]).toEqual([403, 'interaction_required', 503])
-    expectDescribed('/session/token', 'post', asked)
+    expect([requested.status, requested.json.code, down.status]).toEqual([403, 'interaction_required', 503])
+    expectDescribed('/session/token', 'post', requested)
     expectDescribed('/session', 'get', down)
   })
 

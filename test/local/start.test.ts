@@ -194,8 +194,8 @@ describe('a provider dressed as AD FS', () => {
     expect(line.identityProvider).toMatch(/^https:\/\/localhost:\d+\/adfs$/)
     const page = { id: 'demo', origin: new URL(back).origin }
     const { json } = await person.sessionToken(page, { api: line.api.name })
-    const asked = await fetch(line.api.url, { headers: { authorization: `Bearer ${String(json.access_token)}` } })
-    expect(asked.status, await asked.text()).toBe(200)
+    const requested = await fetch(line.api.url, { headers: { authorization: `Bearer ${String(json.access_token)}` } })
+    expect(requested.status, await requested.text()).toBe(200)
     process.kill(program.pid, 'SIGTERM')
     expect(await program.ended).toBe(0)
   })

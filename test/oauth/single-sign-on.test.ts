@@ -46,9 +46,9 @@ describe('a browser that signed in at another front end', () => {
       await signIn(person)
 
       expect((await ask(person, 'app')).asked.get('prompt')).toBe('select_account')
-      const { begun, asked } = await ask(person, 'app', 'none')
+      const { begun, asked: requested } = await ask(person, 'app', 'none')
       expect(begun.location).toMatch(`${redirectUri}?`)
-      expect(Object.fromEntries(asked)).toMatchObject({ error: 'login_required', iss: stack.url })
+      expect(Object.fromEntries(requested)).toMatchObject({ error: 'login_required', iss: stack.url })
       // A prompt that requires more is passed on unchanged.
       expect((await ask(person, 'app', 'login')).asked.get('prompt')).toBe('login')
     })
@@ -57,8 +57,8 @@ describe('a browser that signed in at another front end', () => {
       const person = stack.person()
       await signIn(person)
 
-      const { begun, asked, pkce } = await ask(person, 'everywhere', prompt)
-      expect(asked.get('prompt')).toBe(prompt ?? null)
+      const { begun, asked: requested, pkce } = await ask(person, 'everywhere', prompt)
+      expect(requested.get('prompt')).toBe(prompt ?? null)
       const done = await person.callback(await person.atProvider(begun.location!))
       const code = new URL(done.location!).searchParams.get('code')!
       expect((await redeem(stack.url, code, pkce, { client_id: 'everywhere' })).status).toBe(200)
@@ -94,9 +94,9 @@ describe('a browser that signed in at another front end', () => {
 
     // The answer is the same for both: otherwise a page could learn that this browser has signed in at another front end.
     for (const person of [unknown, known]) {
-      const { begun, asked } = await ask(person, 'app', 'none')
+      const { begun, asked: requested } = await ask(person, 'app', 'none')
       expect(begun.location).toMatch(`${redirectUri}?`)
-      expect(asked.get('error')).toBe('login_required')
+      expect(requested.get('error')).toBe('login_required')
       expect(begun.cookies).toEqual([])
     }
     await signInAt(unknown, 'app')

@@ -280,7 +280,7 @@ describe('an OAuth client', () => {
         grantType: 'refresh_token',
       })
 
-      const asked = await refresh(here, refreshToken)
+      const requested = await refresh(here, refreshToken)
       stack.identityProvider.nextTokenError({
         error: 'invalid_grant',
         error_codes: [50173],
@@ -288,8 +288,8 @@ describe('an OAuth client', () => {
       })
       const ended = await refresh(here, refreshToken)
 
-      expect([asked.status, asked.json.error]).toEqual([400, 'interaction_required'])
-      const url = new URL(asked.json.sign_in_url as string)
+      expect([requested.status, requested.json.error]).toEqual([400, 'interaction_required'])
+      const url = new URL(requested.json.sign_in_url as string)
       expect(url.pathname).toBe('/login')
       expect(url.searchParams.get('client_id')).toBe('app')
       expect(JSON.parse(url.searchParams.get('claims')!)).toEqual(JSON.parse(claims))

@@ -90,11 +90,20 @@ describe('a sign-in at AD FS', () => {
   })
 
   it('requests the resource in the scope, no offline_access, and a code by form_post with PKCE', async () => {
-    const asked = Object.fromEntries(expectBegun(await stack.person().begin(query)))
+    const requested = Object.fromEntries(expectBegun(await stack.person().begin(query)))
 
-    expect(asked.scope?.split(' ')).toEqual(['openid', 'profile', 'api://demo/orders.read', 'api://demo/orders.write'])
-    expect(asked).toMatchObject({ response_type: 'code', response_mode: 'form_post', code_challenge_method: 'S256' })
-    expect(asked).not.toHaveProperty('resource')
+    expect(requested.scope?.split(' ')).toEqual([
+      'openid',
+      'profile',
+      'api://demo/orders.read',
+      'api://demo/orders.write',
+    ])
+    expect(requested).toMatchObject({
+      response_type: 'code',
+      response_mode: 'form_post',
+      code_challenge_method: 'S256',
+    })
+    expect(requested).not.toHaveProperty('resource')
   })
 
   it('proves the client by an assertion as AD FS wants it', async () => {

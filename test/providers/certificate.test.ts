@@ -27,8 +27,8 @@ describe('a certificate at another provider', () => {
     await runRoll(broker())
 
     expect(Object.values(await versionsAt(broker()))).toMatchObject([{ status: 'accepted', signs: true }])
-    const asked = provider.requests.filter(({ endpoint }) => endpoint === 'token')
-    expect(new Set(asked.map(({ parameters }) => parameters.grant_type))).toEqual(new Set(['authorization_code']))
+    const requested = provider.requests.filter(({ endpoint }) => endpoint === 'token')
+    expect(new Set(requested.map(({ parameters }) => parameters.grant_type))).toEqual(new Set(['authorization_code']))
     expect(stack.graph.requests).toEqual([])
   })
 
@@ -62,10 +62,10 @@ describe('a certificate at another provider', () => {
         headers: { 'x-functions-key': broker().functionKey },
       })
 
-    const told = await tell(newest().version)
+    const reported = await tell(newest().version)
 
-    expect(told.status).toBe(202)
-    expect(await told.json()).toMatchObject({ version: newest().version, status: 'accepted' })
+    expect(reported.status).toBe(202)
+    expect(await reported.json()).toMatchObject({ version: newest().version, status: 'accepted' })
   })
 
   it('that the provider has lost is reported once, and signs again when it is back', async () => {

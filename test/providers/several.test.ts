@@ -89,8 +89,8 @@ describe('the page on which a person chooses', () => {
     ['guests', () => browserOriginOf(guests)],
   ])('leads to the provider %s with everything that the front end requested', async (id, origin) => {
     const person = stack.person()
-    const asked = { ...query, login_hint: 'ada@nowhere.example', ui_locales: 'de en', prompt: 'login' }
-    const link = linksOf(await person.begin(asked)).find((one) => one.endsWith(`provider=${id}`))!
+    const requested = { ...query, login_hint: 'ada@nowhere.example', ui_locales: 'de en', prompt: 'login' }
+    const link = linksOf(await person.begin(requested)).find((one) => one.endsWith(`provider=${id}`))!
 
     const begun = await person.open(link.slice(stack.url.length))
 
@@ -216,9 +216,9 @@ describe('people of different providers', () => {
     guests.behaviour.accessTokenSeconds = 2
     const person = stack.person()
     await person.signIn({ ...query, provider: 'guests' })
-    const asked = guests.requests.find(({ endpoint }) => endpoint === 'authorize')!.parameters.scope
+    const requested = guests.requests.find(({ endpoint }) => endpoint === 'authorize')!.parameters.scope
 
-    expect(asked?.split(' ')).toEqual(['openid', 'profile', 'offline_access', 'orders-read'])
+    expect(requested?.split(' ')).toEqual(['openid', 'profile', 'offline_access', 'orders-read'])
     const { status, json } = await person.sessionToken(page, { api: 'orders' })
     expect(status).toBe(200)
     expect(guests.requests.at(-1)?.parameters).toMatchObject({ grant_type: 'refresh_token' })
@@ -381,9 +381,9 @@ describe('an OAuth client', () => {
     const silent = await askAt(person, 'client', { prompt: 'none', provider: 'guests' })
 
     expect(new URL(silent.location!).searchParams.get('error')).toBe('login_required')
-    const asked = new URL((await askAt(person, 'client', { provider: 'guests' })).location!).searchParams
-    expect(asked.get('prompt')).toBe('select_account')
-    expect(asked.get('login_hint')).toBeNull()
+    const requested = new URL((await askAt(person, 'client', { provider: 'guests' })).location!).searchParams
+    expect(requested.get('prompt')).toBe('select_account')
+    expect(requested.get('login_hint')).toBeNull()
   })
 })
 

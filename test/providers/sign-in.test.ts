@@ -32,7 +32,7 @@ const coldInstance = async (settings: Readonly<Record<string, string>> = {}) => 
   return started.url
 }
 const begins = async (at: string) => (await stack.person().begin(query, { at })).status === 303
-const scopesAskedFor = async (at: string) =>
+const requestedScopes = async (at: string) =>
   expectBegun(await stack.person().begin(query, { at }))
     .get('scope')
     ?.split(' ')
@@ -111,8 +111,8 @@ describe('a sign-in at another provider', () => {
   it('sends what RFC 6749, 7636, 7523 and OpenID Connect name, and no other parameter', async () => {
     await stack.person().signIn(query)
 
-    const asked = Object.keys(lastOf('authorize').parameters).sort()
-    expect(asked).toEqual([
+    const requested = Object.keys(lastOf('authorize').parameters).sort()
+    expect(requested).toEqual([
       'client_id',
       'code_challenge',
       'code_challenge_method',
@@ -242,10 +242,10 @@ describe('a feature that a provider does not offer', () => {
   })
 
   it('is not requested: offline_access only where it is listed, or by a setting', async () => {
-    expect(await scopesAskedFor(stack.url)).not.toContain('offline_access')
-    expect(await scopesAskedFor(await coldInstance({ Broker__OfflineAccess: 'true' }))).toContain('offline_access')
+    expect(await requestedScopes(stack.url)).not.toContain('offline_access')
+    expect(await requestedScopes(await coldInstance({ Broker__OfflineAccess: 'true' }))).toContain('offline_access')
 
     provider.behaviour.metadata = { scopes_supported: ['openid', 'offline_access'] }
-    expect(await scopesAskedFor(await coldInstance())).toContain('offline_access')
+    expect(await requestedScopes(await coldInstance())).toContain('offline_access')
   })
 })

@@ -50,11 +50,14 @@ describe('signing out', () => {
     const there = await fetch(json.url as string, { redirect: 'manual' })
     const back = await person.open(there.headers.get('location') ?? '')
     expect(back.location).toBe('http://localhost:3000/')
-    const asked = provider.requests.find(({ endpoint }) => endpoint === 'endsession')
+    const requested = provider.requests.find(({ endpoint }) => endpoint === 'endsession')
     const names = ['client_id', 'id_token_hint', 'post_logout_redirect_uri', 'state']
-    expect(Object.keys(asked?.parameters ?? {}).sort()).toEqual(names)
-    expect(decodeJwt(asked?.parameters.id_token_hint ?? '')).toMatchObject({ iss: provider.issuer, sub: 'person-1' })
-    expect(stack.log()).not.toContain(asked?.parameters.id_token_hint)
+    expect(Object.keys(requested?.parameters ?? {}).sort()).toEqual(names)
+    expect(decodeJwt(requested?.parameters.id_token_hint ?? '')).toMatchObject({
+      iss: provider.issuer,
+      sub: 'person-1',
+    })
+    expect(stack.log()).not.toContain(requested?.parameters.id_token_hint)
   })
 
   it('has the ID token after a renewal too, and for an OAuth client', async () => {
@@ -82,9 +85,13 @@ describe('signing out', () => {
 
     const out = await person.open(`/end-session?${new URLSearchParams(query).toString()}`)
 
-    const asked = Object.fromEntries(new URL(out.location!).searchParams)
-    expect(Object.keys(asked).sort()).toEqual(['client_id', 'id_token_hint', 'post_logout_redirect_uri', 'state'])
-    expect(decodeJwt(asked.id_token_hint!)).toMatchObject({ iss: provider.issuer, sub: 'person-1', sid: 'session-1' })
+    const requested = Object.fromEntries(new URL(out.location!).searchParams)
+    expect(Object.keys(requested).sort()).toEqual(['client_id', 'id_token_hint', 'post_logout_redirect_uri', 'state'])
+    expect(decodeJwt(requested.id_token_hint!)).toMatchObject({
+      iss: provider.issuer,
+      sub: 'person-1',
+      sid: 'session-1',
+    })
     const there = await fetch(out.location!, { redirect: 'manual' })
     expect((await person.open(there.headers.get('location')!)).location).toBe(app.signedOutUrls![0])
     // The session has ended, and its row with it: there is no hint for a second one.

@@ -99,7 +99,7 @@ describe('a renewal that a fault interrupts', () => {
   it('serves the old token at once to callers that need not wait for a slow provider', async () => {
     const old = (await ask()).json.access_token
     let answer: () => void = () => undefined
-    const asked = new Promise<void>((resolve) => {
+    const requested = new Promise<void>((resolve) => {
       stack.identityProvider.changeTokenResponse(async ({ answer: tokens }) => {
         resolve()
         await new Promise<void>((go) => (answer = go))
@@ -107,7 +107,7 @@ describe('a renewal that a fault interrupts', () => {
       })
     })
     const slow = ask({ at: ahead.url })
-    await asked
+    await requested
 
     const other = await ask({ at: stack.brokers[1]!.url })
     answer()
@@ -202,7 +202,7 @@ describe('a renewal that a fault interrupts', () => {
 
   it('is not returned when the person signed out during the renewal, and does not restore the session', async () => {
     let answer: () => void = () => undefined
-    const asked = new Promise<void>((resolve) => {
+    const requested = new Promise<void>((resolve) => {
       stack.identityProvider.changeTokenResponse(async ({ answer: tokens }) => {
         resolve()
         await new Promise<void>((go) => (answer = go))
@@ -211,7 +211,7 @@ describe('a renewal that a fault interrupts', () => {
     })
     const cookie = `__Host-session-shop=${(await person.cookies())['__Host-session-shop']!}`
     const renewal = fetchAnew()
-    await asked
+    await requested
 
     const out = await person.script(shopPage, '/logout', { method: 'POST', at: stack.brokers[1]!.url })
     answer()

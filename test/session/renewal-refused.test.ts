@@ -146,17 +146,17 @@ describe('a renewal that the provider refuses', () => {
       url.searchParams.set('return_url', 'http://localhost:3000/orders#7')
 
       const begun = await person.open(url.href)
-      const asked = new URL(begun.location!).searchParams
+      const requested = new URL(begun.location!).searchParams
       const done = await person.callback(await person.atProvider(begun.location!))
 
       expect(url.searchParams.get('claims')).toBe(challenge)
-      expect(JSON.parse(asked.get('claims')!)).toEqual({
+      expect(JSON.parse(requested.get('claims')!)).toEqual({
         access_token: {
           ...(JSON.parse(challenge) as { access_token: object }).access_token,
           xms_cc: { values: ['cp1'] },
         },
       })
-      expect(asked.getAll('claims')).toHaveLength(1)
+      expect(requested.getAll('claims')).toHaveLength(1)
       expect(done.location).toBe('http://localhost:3000/orders#7')
       stack.identityProvider.resetRequests()
       // The requested token is stored now.

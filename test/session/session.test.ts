@@ -183,10 +183,10 @@ describe('a session', () => {
 
       const named = await person.call('/session', { headers: { origin: shopPage.origin } })
       const other = await person.call('/session', { headers: { origin: deskPage.origin } })
-      const nobody = await person.call('/session')
+      const noPerson = await person.call('/session')
 
-      expect([named.status, other.status, nobody.status]).toEqual([200, 401, 400])
-      expect(nobody.json.code).toBe('front_end_missing')
+      expect([named.status, other.status, noPerson.status]).toEqual([200, 401, 400])
+      expect(noPerson.json.code).toBe('front_end_missing')
     })
   })
 

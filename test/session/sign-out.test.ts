@@ -57,9 +57,9 @@ describe('a sign-out', () => {
       state,
     })
     // Opaque: it contains neither a name nor the page to go to.
-    for (const told of [ada, 'Ada', 'bye', 'shop']) {
-      expect(Buffer.from(state!.split('.')[1]!, 'base64url').toString('latin1')).not.toContain(told)
-      expect(url.href).not.toContain(told)
+    for (const reported of [ada, 'Ada', 'bye', 'shop']) {
+      expect(Buffer.from(state!.split('.')[1]!, 'base64url').toString('latin1')).not.toContain(reported)
+      expect(url.href).not.toContain(reported)
     }
   })
 

@@ -153,9 +153,9 @@ describe('a step-up', () => {
       const person = stack.person()
       const { refreshToken } = await signInByCode(person, stack.url)
 
-      const told = await refresh(stack.url, refreshToken, { claims: context('c1') })
-      expect([told.status, told.json.error]).toEqual([400, 'interaction_required'])
-      const url = new URL(told.json.sign_in_url as string)
+      const reported = await refresh(stack.url, refreshToken, { claims: context('c1') })
+      expect([reported.status, reported.json.error]).toEqual([400, 'interaction_required'])
+      const url = new URL(reported.json.sign_in_url as string)
       expect(url.searchParams.get('claims')).toContain('"c1"')
 
       const pkce = newPkce()
@@ -268,8 +268,8 @@ describe('a step-up', () => {
       const { status } = await person.sessionToken(shopPage, { api: 'orders', claims }, { at: off.url })
 
       expect(status).toBe(200)
-      const asked = stack.identityProvider.requests.find(({ endpoint }) => endpoint === 'authorize')?.query
-      expect(asked).not.toHaveProperty('claims')
+      const requested = stack.identityProvider.requests.find(({ endpoint }) => endpoint === 'authorize')?.query
+      expect(requested).not.toHaveProperty('claims')
       expect(sent('authorization_code')[0]).not.toHaveProperty('access_token')
       expect(sent('refresh_token')[0]?.access_token).toEqual({ nbf: { value: '1' } })
     })

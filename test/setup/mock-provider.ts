@@ -195,11 +195,11 @@ async function startMock(cloud: Cloud, brokerUrl: string, path: string): Promise
       }
     })
     service.on(Events.BeforeAuthorizeRedirect, ({ url }: MutableRedirectUri, request: IncomingMessage) => {
-      const asked = new URL(request.url ?? '', base).searchParams
+      const requested = new URL(request.url ?? '', base).searchParams
       codes.set(url.searchParams.get('code') ?? '', {
         person: behaviour.person,
-        scope: asked.get('scope') ?? '',
-        redirectUri: asked.get('redirect_uri') ?? '',
+        scope: requested.get('scope') ?? '',
+        redirectUri: requested.get('redirect_uri') ?? '',
       })
       for (const [name, value] of Object.entries(behaviour.answer)) url.searchParams.set(name, value)
     })
@@ -235,8 +235,8 @@ async function startMock(cloud: Cloud, brokerUrl: string, path: string): Promise
     if (!endpoint) return void response.writeHead(404).end()
     const body = await text(request)
     const parameters = Object.fromEntries([...url.searchParams, ...new URLSearchParams(body)])
-    const asked: MockRequest = { endpoint, parameters }
-    requests.push(asked)
+    const requested: MockRequest = { endpoint, parameters }
+    requests.push(requested)
     if (behaviour.down.includes(endpoint)) return void response.writeHead(503).end()
     if (endpoint === 'userinfo') {
       const isAuthorized = issued !== '' && request.headers.authorization === `Bearer ${issued}`
@@ -249,7 +249,7 @@ async function startMock(cloud: Cloud, brokerUrl: string, path: string): Promise
       if (behaviour.refreshDelay > 0 && 'refresh_token' in parameters) {
         await new Promise((resolve) => setTimeout(resolve, behaviour.refreshDelay))
       }
-      const checked = await checkTokenRequest(asked)
+      const checked = await checkTokenRequest(requested)
       if (typeof checked === 'string') {
         const status = checked === 'invalid_client' ? 401 : 400
         return void response

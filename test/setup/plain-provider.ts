@@ -169,9 +169,9 @@ function createVisitor(issuer: string): PlainVisitor {
     let url = start
     let form: Readonly<Record<string, string>> | undefined
     for (let step = 0; step < mostSteps; step++) {
-      const asked = new URL(url)
-      if (asked.pathname.startsWith('/interaction/')) asked.searchParams.set('account', account)
-      const response = await open(asked.href, form)
+      const requested = new URL(url)
+      if (requested.pathname.startsWith('/interaction/')) requested.searchParams.set('account', account)
+      const response = await open(requested.href, form)
       form = undefined
       const location = response.headers.get('location')
       if (location !== null) {

@@ -19,9 +19,9 @@ function tally(names: readonly string[]): Record<string, number> {
 /** The requests of the broker for a sign-in, without the requests of the person's browser to the provider. */
 function counted(stack: Stack) {
   const browsers = new Set(['authorize', 'sign-in', 'other', 'logout'])
-  const asked = stack.identityProvider.requests.map(({ endpoint }) => endpoint)
+  const requested = stack.identityProvider.requests.map(({ endpoint }) => endpoint)
   return {
-    provider: tally(asked.filter((endpoint) => !browsers.has(endpoint))),
+    provider: tally(requested.filter((endpoint) => !browsers.has(endpoint))),
     store: tally(stack.store.requests.map(({ operation, table }) => `${operation} ${table}`)),
     vault: tally(
       stack.vault.requests.map(
@@ -93,10 +93,10 @@ describe('a warm instance sends', () => {
   })
 
   it('no request for a browser without a session, or with an impossible cookie', async () => {
-    const nobody = stack.person()
-    expect((await nobody.script(shopPage, '/session')).status).toBe(401)
-    await nobody.jar.setCookie('__Host-session-shop=short; Path=/; Secure', stack.url)
-    expect((await nobody.script(shopPage, '/session')).status).toBe(401)
+    const noPerson = stack.person()
+    expect((await noPerson.script(shopPage, '/session')).status).toBe(401)
+    await noPerson.jar.setCookie('__Host-session-shop=short; Path=/; Secure', stack.url)
+    expect((await noPerson.script(shopPage, '/session')).status).toBe(401)
 
     expect(counted(stack)).toEqual({ provider: {}, store: {}, vault: {} })
   })

@@ -134,8 +134,8 @@ describe('a sign-in', () => {
       scope: 'api://demo/orders.read api://demo/orders.write',
     })
 
-    const asked = expectBegun(begun)
-    expect(Object.fromEntries(asked)).toMatchObject({
+    const requested = expectBegun(begun)
+    expect(Object.fromEntries(requested)).toMatchObject({
       prompt: 'select_account',
       login_hint: 'grace@contoso.example',
       domain_hint: 'contoso.example',

@@ -186,15 +186,15 @@ describe('many requests of every kind leave nothing in memory, no socket and no 
   })
 
   it('and the number of requests for keys of the provider, keys of the ring and signatures is bounded by time', () => {
-    const asked = (endpoint: string) =>
+    const requested = (endpoint: string) =>
       stack.identityProvider.requests.filter((one) => one.endpoint === endpoint).length
     const listed = stack.store.requests.filter(({ operation, table }) => operation === 'list' && table === 'service')
     const done = (operation: string) => stack.vault.requests.filter((one) => one.operation === operation).length
 
-    expect(asked('discovery')).toBe(1)
+    expect(requested('discovery')).toBe(1)
     // Each at most once in half a minute, for the duration of this run.
     const seconds = (performance.now() - began) / 1000
-    expect(asked('keys')).toBeLessThan(12 + seconds / 30)
+    expect(requested('keys')).toBeLessThan(12 + seconds / 30)
     expect(listed.length).toBeLessThan(12 + seconds / 30)
     expect(done('unwrapkey') + done('wrapkey')).toBeLessThanOrEqual(1)
     // An assertion is valid for ten minutes and is renewed when a third of that remains.

@@ -44,10 +44,10 @@ describe('telemetry that cannot be delivered', () => {
     return done.headers.get('broker-reference')!
   }
 
-  const expectTold = async () => {
+  const expectReported = async () => {
     const reference = await expectSignIn()
-    const told = () => stack.ingestion.received().filter(({ operationId }) => operationId === reference).length
-    await expect.poll(told, { timeout: 60_000, interval: 100 }).toBe(6)
+    const reported = () => stack.ingestion.received().filter(({ operationId }) => operationId === reference).length
+    await expect.poll(reported, { timeout: 60_000, interval: 100 }).toBe(6)
   }
 
   const faults: readonly (readonly [string, IngestionFault])[] = [
@@ -69,7 +69,7 @@ describe('telemetry that cannot be delivered', () => {
     await expectSignIn()
 
     undo()
-    await expectTold()
+    await expectReported()
     expect(stack.log().slice(logBefore)).not.toMatch(/^(warn|error)/m)
   })
 
@@ -79,7 +79,7 @@ describe('telemetry that cannot be delivered', () => {
     await expectSignIn()
 
     await stack.ingestion.startListening()
-    await expectTold()
+    await expectReported()
   })
 
   it('does not hold up an instance that ends', async () => {

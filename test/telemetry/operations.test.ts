@@ -23,14 +23,14 @@ describe('a fresh instance', () => {
   let stack: Stack
   let items: readonly TelemetryItem[]
   /** The requests to the broker, by the reference in its answer. */
-  const asked: { readonly what: string; readonly reference: string }[] = []
+  const requested: { readonly what: string; readonly reference: string }[] = []
   /** The calls that the emulators saw from here on. An earlier call may have been two, the first of which created its table. */
   let began: number
   let since: number
   let seen: { readonly table: number; readonly provider: number; readonly vault: number }
 
   const note = (what: string, { headers }: Pick<Reply, 'headers'>) =>
-    asked.push({ what, reference: headers.get('broker-reference')! })
+    requested.push({ what, reference: headers.get('broker-reference')! })
 
   const signIn = async (person: Person, what: string) => {
     const begun = await person.begin(query)
@@ -79,7 +79,7 @@ describe('a fresh instance', () => {
   })
   afterAll(() => stack.close())
 
-  const of = (what: string) => asked.filter((one) => one.what === what).map(({ reference }) => operation(reference))
+  const of = (what: string) => requested.filter((one) => one.what === what).map(({ reference }) => operation(reference))
   const operation = (id: string) => items.filter(({ operationId }) => operationId === id)
   const named = (found: readonly TelemetryItem[], type: string) =>
     found
@@ -185,21 +185,21 @@ describe('a fresh instance', () => {
   })
 
   it('reports as many calls as were made, except those of mere reads', () => {
-    const told = items.filter(({ kind, time }) => kind === 'dependency' && Date.parse(time) >= since)
-    const to = (host: string) => told.filter(({ target }) => target === host).length
+    const reported = items.filter(({ kind, time }) => kind === 'dependency' && Date.parse(time) >= since)
+    const to = (host: string) => reported.filter(({ target }) => target === host).length
     expect(to(new URL(stack.store.url).host)).toBe(seen.table - 3)
     expect(to(new URL(stack.cloud.settings.AzureAd__Instance!).host)).toBe(seen.provider)
     expect(to(new URL(stack.vault.url).host)).toBe(seen.vault)
   })
 
   it('counts the calls to the vault as often as it reports them', () => {
-    const told: Record<string, number> = {}
+    const reported: Record<string, number> = {}
     for (const { target, name } of items) {
-      if (target === new URL(stack.vault.url).host) told[name] = (told[name] ?? 0) + 1
+      if (target === new URL(stack.vault.url).host) reported[name] = (reported[name] ?? 0) + 1
     }
-    expect(sums('broker.vault.calls', ({ operation }) => operation!)).toEqual(told)
-    expect(told.wrap).toBe(1)
-    expect(told.sign).toBeGreaterThan(0)
+    expect(sums('broker.vault.calls', ({ operation }) => operation!)).toEqual(reported)
+    expect(reported.wrap).toBe(1)
+    expect(reported.sign).toBeGreaterThan(0)
   })
 
   it('reports the remaining days of the certificate and the age of the assertion', () => {

@@ -141,20 +141,20 @@ function parse(args: readonly string[]) {
 }
 
 /** By option, or else by the process environment, local.settings.json, the local parts, or azd's environment. */
-async function findVault(asked: { vault?: string | undefined; name?: string | undefined }) {
+async function findVault(requested: { vault?: string | undefined; name?: string | undefined }) {
   const file = (await findSettingsFile(path.join(import.meta.dirname, '..', '..', 'local.settings.json'))) ?? {}
   const named = (name: string) => process.env[name] ?? file[name]
   // Beside npm start, which uses built-in defaults for settings that are not set.
   const isLaptop =
-    asked.vault === undefined &&
+    requested.vault === undefined &&
     named(declarations.vaultUrl.name) === undefined &&
     (await isListening(fixedPorts.vault))
   const azd =
-    asked.vault === undefined && named(declarations.vaultUrl.name) === undefined && !isLaptop
+    requested.vault === undefined && named(declarations.vaultUrl.name) === undefined && !isLaptop
       ? await readAzdOutputs()
       : {}
   const setting = (name: string) => named(name) ?? (isLaptop ? localDefaults[name] : azd[name])
-  const vaultUrl = asked.vault ?? setting(declarations.vaultUrl.name)
+  const vaultUrl = requested.vault ?? setting(declarations.vaultUrl.name)
   if (vaultUrl === undefined) {
     throw new LocalError(
       `No vault is named. Write --vault https://<name>.vault.azure.net, set ${declarations.vaultUrl.name}, or select an azd environment that is deployed (azd env select <name>).`,
@@ -163,7 +163,7 @@ async function findVault(asked: { vault?: string | undefined; name?: string | un
   const additionalHosts = readAdditionalHosts(setting(declarations.additionalHosts.name))
   const refusal = checkVaultUrl(vaultUrl, additionalHosts)
   if (refusal) throw new LocalError(`The vault's address ${refusal.problem}. ${refusal.fix}`)
-  const name = asked.name ?? setting(declarations.certificateName.name) ?? 'broker'
+  const name = requested.name ?? setting(declarations.certificateName.name) ?? 'broker'
   if (!/^[0-9A-Za-z-]{1,127}$/.test(name)) {
     throw new LocalError('The name of a certificate is 1 to 127 letters, digits and hyphens.')
   }

@@ -27,7 +27,7 @@ const longest = 90_000
 const pauseBetweenSignIns = 200
 const frontEnd = { id: 'rehearsal', origins: ['http://localhost:3000'], returnUrl: 'http://localhost:3000/' }
 
-const told: Readonly<Record<string, string>> = {
+const reported: Readonly<Record<string, string>> = {
   'probe: refused': 'the provider does not accept it yet',
   'probe: accepted': 'the provider accepts it',
   'register: registered': 'added to the application through Graph, proved by the version that signs',
@@ -204,7 +204,7 @@ function narrate(text: string): void {
   for (const [line] of text.matchAll(/\{"event":"certificate (?:step|rolled)".*\}/g)) {
     const { event, step, certificateVersion, code } = JSON.parse(line) as Record<string, string | undefined>
     const what =
-      event === 'certificate rolled' ? 'signs from now on' : (told[step ?? ''] ?? `${step ?? ''} ${code ?? ''}`)
+      event === 'certificate rolled' ? 'signs from now on' : (reported[step ?? ''] ?? `${step ?? ''} ${code ?? ''}`)
     say(`  version ${short(certificateVersion)}: ${what}  (${counts.done} sign-ins, ${counts.failed} failed)`)
   }
 }

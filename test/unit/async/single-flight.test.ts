@@ -15,10 +15,10 @@ describe('a single flight', () => {
   })
 
   it('keeps different work apart', async () => {
-    const asked: string[] = []
+    const requested: string[] = []
     const get = singleFlight(
       async ({ name }: { name: string }) => {
-        asked.push(name)
+        requested.push(name)
         await wait(5)
         return name
       },
@@ -26,7 +26,7 @@ describe('a single flight', () => {
     )
 
     expect(await Promise.all([get({ name: 'a' }), get({ name: 'b' }), get({ name: 'a' })])).toEqual(['a', 'b', 'a'])
-    expect(asked).toEqual(['a', 'b'])
+    expect(requested).toEqual(['a', 'b'])
   })
 
   it('returns a failure to every waiting caller, and does not keep it', async () => {

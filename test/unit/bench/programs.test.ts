@@ -75,11 +75,11 @@ describe('a fresh instance of the built bundle', () => {
   })
 
   it('sends no token request and writes no row for a person who signed in at another instance', () => {
-    const asked = countPurposes(cold.session)
+    const requested = countPurposes(cold.session)
 
-    expect(asked['reading the session']).toBe(1)
-    expect(asked).not.toHaveProperty('redeeming the code')
-    expect(asked).not.toHaveProperty('keeping the session')
+    expect(requested['reading the session']).toBe(1)
+    expect(requested).not.toHaveProperty('redeeming the code')
+    expect(requested).not.toHaveProperty('keeping the session')
   })
 })
 

@@ -57,10 +57,10 @@ describe('a goal', () => {
   })
 
   it('is not applied to a figure that is only reported', () => {
-    const told: Row = { what: 'host alone', unit: 'µs', broker: spreadOf([150]), figure: spreadOf([150]) }
+    const reported: Row = { what: 'host alone', unit: 'µs', broker: spreadOf([150]), figure: spreadOf([150]) }
 
-    expect(verdictOf(told)).toBeUndefined()
-    expect(failures([told])).toEqual([])
+    expect(verdictOf(reported)).toBeUndefined()
+    expect(failures([reported])).toEqual([])
   })
 })
 

@@ -79,9 +79,9 @@ const nameOf = (certificateName: string) =>
   createHash('sha256').update(`${vaultUrl} ${certificateName}`).digest('base64url')
 const plainKey = { partition: 'certificate', row: nameOf('broker') }
 const sealedKey = { partition: 'certificate', row: `${nameOf('broker')}.sealed` }
-const plain = ({ lastWarned: told, ...record }: CertificateRecord): Values => ({
+const plain = ({ lastWarned: reported, ...record }: CertificateRecord): Values => ({
   format: '2',
-  record: JSON.stringify({ ...record, told }),
+  record: JSON.stringify({ ...record, told: reported }),
 })
 const put = async (key: { partition: string; row: string }, values: Values): Promise<void> => {
   const row = { ...key, sweepAfter: new Date('2040-01-01'), values }

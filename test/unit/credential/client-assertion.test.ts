@@ -18,7 +18,7 @@ beforeEach(() => parts.reset())
 afterAll(() => parts.close())
 
 const signatures = () => parts.operations().filter((operation) => operation === 'sign 200').length
-const asked = () => parts.operations().filter((operation) => operation.startsWith('sign ')).length
+const requested = () => parts.operations().filter((operation) => operation.startsWith('sign ')).length
 const seconds = () => Math.floor(parts.now() / 1000)
 
 describe('a client assertion', () => {
@@ -162,9 +162,9 @@ describe('a vault in trouble', () => {
 
     expect(await assertions.get()).toBe(first)
     await expect.poll(() => parts.faults).toMatchObject([{ code: 'vault_unavailable' }])
-    const before = asked()
+    const before = requested()
     for (let i = 0; i < 5; i++) expect(await assertions.get()).toBe(first)
-    expect(asked()).toBe(before)
+    expect(requested()).toBe(before)
 
     parts.vault.faults.clear()
     parts.later(6)
@@ -206,7 +206,7 @@ describe('a vault in trouble', () => {
     for (let i = 0; i < 3; i++) {
       await expect(assertions.get()).rejects.toMatchObject({ code: 'vault_throttled', retryAfterSeconds: 30 })
     }
-    expect(asked()).toBe(1)
+    expect(requested()).toBe(1)
 
     parts.later(31)
     await expect(assertions.get()).resolves.toBeDefined()
@@ -222,12 +222,12 @@ describe('a vault in trouble', () => {
     await expect.poll(() => parts.faults).toMatchObject([{ code: 'vault_throttled' }])
     parts.later(10)
     expect(await assertions.get()).toBe(first)
-    expect(asked()).toBe(2)
+    expect(requested()).toBe(2)
 
     parts.later(25)
     await assertions.get()
     await expect.poll(() => assertions.get()).not.toBe(first)
-    expect(asked()).toBe(3)
+    expect(requested()).toBe(3)
   })
 
   it('that returns garbage counts as unavailable', async () => {

@@ -109,14 +109,14 @@ describe('the second credential', () => {
     const { credentials } = list()
     forbid()
     await credentials.get()
-    const asked = parts.operations().length
+    const requested = parts.operations().length
 
     for (let n = 0; n < 5; n++) credentials.accepted(await credentials.get())
     parts.later(pause - 1)
     await credentials.get()
 
     expect(uses).toEqual(['vault_forbidden', undefined, undefined, undefined, undefined, undefined, undefined])
-    expect(parts.operations()).toHaveLength(asked)
+    expect(parts.operations()).toHaveLength(requested)
     expect(returns).toBe(0)
   })
 

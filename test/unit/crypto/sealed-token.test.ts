@@ -8,10 +8,10 @@ import { seal } from '../../../shared/crypto/sealing.ts'
 const secret = randomBytes(32)
 const key = toRingKey('2031-05', secret)
 const other = toRingKey('2031-06', randomBytes(32))
-const asked: string[] = []
+const requested: string[] = []
 const ring = {
   find: (id: string) => {
-    asked.push(id)
+    requested.push(id)
     return Promise.resolve([key, other].find((one) => one.id === id))
   },
 } as unknown as KeyRing
@@ -70,10 +70,10 @@ describe('a sealed token', () => {
     ['a key id in another form', '2031-5-0a1b2c3d.AAAA'],
     ['more than a cookie holds', `2031-05-0a1b2c3d.${'A'.repeat(4096)}`],
   ])('of another form (%s) is refused before the ring is read', async (_, token) => {
-    asked.length = 0
+    requested.length = 0
 
     expect(await openToken(token, 'name', ring)).toBeUndefined()
 
-    expect(asked).toEqual([])
+    expect(requested).toEqual([])
   })
 })

@@ -10,11 +10,11 @@ type Part = 'key ring' | 'store' | 'provider' | 'certificate'
 const parts: readonly Part[] = ['key ring', 'store', 'provider', 'certificate']
 
 describe('readiness', () => {
-  let asked: Part[]
+  let requested: Part[]
   let broken: Map<Part, unknown>
   let clock: ReturnType<typeof createClock>
   beforeEach(() => {
-    asked = []
+    requested = []
     broken = new Map()
     clock = createClock('2031-05-10T12:00:00Z')
   })
@@ -22,7 +22,7 @@ describe('readiness', () => {
   /** Each part reports its state; the tests of each part cover the causes of its failures. */
   const open = () => {
     const ask = async (part: Part): Promise<unknown> => {
-      asked.push(part)
+      requested.push(part)
       await Promise.resolve()
       if (broken.has(part)) throw broken.get(part)
       return undefined
@@ -42,7 +42,7 @@ describe('readiness', () => {
     const checks = await open().checks()
 
     expect(checks).toEqual(parts.map((part) => expect.objectContaining({ part, ok: true }) as unknown))
-    expect(asked.sort()).toEqual([...parts].sort())
+    expect(requested.sort()).toEqual([...parts].sort())
   })
 
   it.each<[Part, ErrorCode]>([
@@ -57,7 +57,7 @@ describe('readiness', () => {
 
     expect(checks.filter(({ ok }) => !ok)).toEqual([{ part, ok: false, code, remedy: expect.any(String) as string }])
     expect(JSON.stringify(checks)).not.toMatch(/the-secret|for the log/)
-    expect(asked).toHaveLength(4)
+    expect(requested).toHaveLength(4)
   })
 
   it('never throws, with any error of a part', async () => {
@@ -75,11 +75,11 @@ describe('readiness', () => {
     await Promise.all(Array.from({ length: 50 }, () => readiness.checks()))
     clock.advance(4.9)
     await readiness.checks()
-    expect(asked).toHaveLength(4)
+    expect(requested).toHaveLength(4)
 
     clock.advance(0.2)
     await readiness.checks()
-    expect(asked).toHaveLength(8)
+    expect(requested).toHaveLength(8)
   })
 
   it('returns the current state to a caller with a key, and from then on to every other caller', async () => {
@@ -91,7 +91,7 @@ describe('readiness', () => {
 
     for (const checks of now) expect(checks.find(({ part }) => part === 'store')?.ok).toBe(false)
     expect(await readiness.checks()).toBe(now[0])
-    expect(asked).toHaveLength(8)
+    expect(requested).toHaveLength(8)
   })
 
   it('checks again after a clock that jumped back', async () => {
@@ -101,7 +101,7 @@ describe('readiness', () => {
     clock.advance(-3600)
     await readiness.checks()
 
-    expect(asked).toHaveLength(8)
+    expect(requested).toHaveLength(8)
   })
 
   it('reports within five seconds that a part has failed, and that it has recovered', async () => {

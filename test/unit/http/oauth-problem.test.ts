@@ -4,26 +4,26 @@ import type { ErrorCode } from '../../../shared/errors/errors.ts'
 import { oauthProblem } from '../../../shared/http/oauth-problem.ts'
 
 const codes = Object.keys(errorCatalogue) as ErrorCode[]
-const told = (code: ErrorCode, options?: ConstructorParameters<typeof BrokerError>[1]) => {
+const reported = (code: ErrorCode, options?: ConstructorParameters<typeof BrokerError>[1]) => {
   const { body, ...answer } = oauthProblem(new BrokerError(code, options), 'reference')
   return { ...answer, json: JSON.parse(body ?? '') as Record<string, string> }
 }
 
 describe('a failure for an OAuth client', () => {
   it.each(codes)('keeps to the characters of RFC 6749 §5.2: %s', (code) => {
-    const { json } = told(code)
+    const { json } = reported(code)
 
     expect(json.error).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/)
     expect(json.error_description).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/)
   })
 
   it('is 400 for an invalid request, and 503 with Retry-After for a temporary fault', () => {
-    expect(told('grant_invalid')).toMatchObject({
+    expect(reported('grant_invalid')).toMatchObject({
       status: 400,
       json: { error: 'invalid_grant', reference: 'reference' },
     })
-    expect(told('signed_out')).toMatchObject({ status: 400, json: { error: 'invalid_grant' } })
-    expect(told('store_unavailable', { retryAfterSeconds: 7 })).toMatchObject({
+    expect(reported('signed_out')).toMatchObject({ status: 400, json: { error: 'invalid_grant' } })
+    expect(reported('store_unavailable', { retryAfterSeconds: 7 })).toMatchObject({
       status: 503,
       headers: { 'retry-after': '7' },
       json: { error: 'temporarily_unavailable' },

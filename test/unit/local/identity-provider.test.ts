@@ -118,11 +118,11 @@ describe('a sign-in', () => {
     await world.signIn({}, { visitor })
 
     const silent = await world.signIn({ prompt: 'none' }, { visitor })
-    const asked = await world.signIn({ prompt: 'login' }, { visitor })
+    const requested = await world.signIn({ prompt: 'login' }, { visitor })
 
     expect(silent.answer.pages).toEqual([])
     expect(silent.answer.fields).toHaveProperty('code')
-    expect(asked.answer.pages).toEqual(['sign-in'])
+    expect(requested.answer.pages).toEqual(['sign-in'])
   })
 
   it('answers prompt=none with login_required when no person is signed in', async () => {

@@ -37,7 +37,9 @@ describe('a refresh token', () => {
       const accessTokenExpires = clock() + hour * 1000
       return Promise.resolve({ accessToken: 'renewed', accessTokenExpires, scope: scopes[0]!, refreshToken: 'r2' })
     }
-    const tokenEndpoint = { refresh: (...asked: Parameters<typeof provider>) => provider(...asked) } as TokenEndpoint
+    const tokenEndpoint = {
+      refresh: (...requested: Parameters<typeof provider>) => provider(...requested),
+    } as TokenEndpoint
     const accessTokens = createAccessTokens({
       sessions,
       providers: providersOf({ tokenEndpoint: () => Promise.resolve(tokenEndpoint) }),
@@ -52,7 +54,7 @@ describe('a refresh token', () => {
         store,
         ring,
         sessions,
-        accessTokens: { get: (...asked) => untilReady().then(() => accessTokens.get(...asked)) },
+        accessTokens: { get: (...requested) => untilReady().then(() => accessTokens.get(...requested)) },
         endForReuse: createEndForReuse(sessions, noFlowEvents),
         clock,
       })

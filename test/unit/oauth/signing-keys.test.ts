@@ -175,7 +175,7 @@ describe('the keys of ID tokens', () => {
     let isDown = false
     const shaky: Store = {
       ...store,
-      list: (...asked) => (isDown ? Promise.reject(new Error('down')) : store.list(...asked)),
+      list: (...requested) => (isDown ? Promise.reject(new Error('down')) : store.list(...requested)),
     }
     const warm = newInstance(['RS256'], shaky)
     const signer = await signerOf(warm)

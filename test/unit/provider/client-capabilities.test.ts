@@ -33,8 +33,8 @@ describe('client capabilities', () => {
 
   it('leave every other member as it is', () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (asked) => {
-        const challenge = JSON.parse(JSON.stringify(asked)) as Record<string, unknown>
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (requested) => {
+        const challenge = JSON.parse(JSON.stringify(requested)) as Record<string, unknown>
         delete challenge.xms_cc
         const { access_token } = merged({ access_token: challenge }, cp1) as { access_token: Record<string, unknown> }
         const { xms_cc, ...others } = access_token

@@ -96,10 +96,10 @@ export async function startProviderServer(authorityName = tenantId) {
     jwks_uri: `${instance}keys`,
   }
   server.answer((request, response) => {
-    const asked = `${request.method ?? ''} ${request.url ?? ''}`
-    if (down.includes(asked)) response.writeHead(503).end()
-    else if (asked === paths.metadata) sendJson(response, metadata)
-    else if (asked === paths.keys) sendJson(response, { keys })
+    const requested = `${request.method ?? ''} ${request.url ?? ''}`
+    if (down.includes(requested)) response.writeHead(503).end()
+    else if (requested === paths.metadata) sendJson(response, metadata)
+    else if (requested === paths.keys) sendJson(response, { keys })
     else response.writeHead(404).end()
   })
 
@@ -125,7 +125,7 @@ export async function startProviderServer(authorityName = tenantId) {
     },
     saysOfItself: (changes: Readonly<Record<string, unknown>>) => void (metadata = { ...honest, ...changes }),
     publishes: (...published: readonly unknown[]) => void (keys = published),
-    isDown: (...asked: readonly string[]) => void (down = asked),
+    isDown: (...requested: readonly string[]) => void (down = requested),
     asked: (path: string) => server.requests.filter((one) => one === path).length,
     later: (milliseconds: number) => void (now.value += milliseconds),
   }

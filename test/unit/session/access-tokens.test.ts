@@ -162,12 +162,12 @@ describe('access tokens', () => {
 
     it('need the person at the provider of the session, where the front end takes several', async () => {
       refresh = () => Promise.reject(new BrokerError('interaction_required', { members: { claims: '{}' } }))
-      const asked = () =>
+      const requested = () =>
         accessTokens.get(key, scopes, challenge).catch((error: unknown) => (error as BrokerError).members)
 
-      expect(await asked()).toEqual({ claims: '{}' })
+      expect(await requested()).toEqual({ claims: '{}' })
       providerIds = ['primary', 'partner']
-      expect(await asked()).toEqual({ claims: '{}', provider: 'primary' })
+      expect(await requested()).toEqual({ claims: '{}', provider: 'primary' })
     })
   })
 

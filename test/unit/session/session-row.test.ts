@@ -159,8 +159,8 @@ describe('a session’s row', () => {
     ]).toString('latin1')
 
     expect(sweepAfter).toBeInstanceOf(Date)
-    for (const told of ['Ada', 'ada@', 'subject-of', 'aaaaaaaa', 'refresh-token', 'orders', 'shop']) {
-      expect(bytes).not.toContain(told)
+    for (const reported of ['Ada', 'ada@', 'subject-of', 'aaaaaaaa', 'refresh-token', 'orders', 'shop']) {
+      expect(bytes).not.toContain(reported)
     }
   })
 })

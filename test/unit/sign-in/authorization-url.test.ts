@@ -168,8 +168,8 @@ describe('scopes', () => {
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 5 }), (pieces) => {
         try {
-          const asked = scopes(pieces.join(''))
-          const registered = shop.apis.find(({ scopes: all }) => asked.slice(3).every((one) => all.includes(one)))
+          const requested = scopes(pieces.join(''))
+          const registered = shop.apis.find(({ scopes: all }) => requested.slice(3).every((one) => all.includes(one)))
           expect(registered).toBeDefined()
         } catch (error) {
           expect(error).toBeInstanceOf(BrokerError)

@@ -131,17 +131,17 @@ describe('a flood of requests that any caller can send', () => {
       telemetry.invocation(traceParent, () => flowEvents.track('returned', {}, work)).catch(() => undefined)
     const codes = () => operations.flatMap(({ events }) => events.map(({ fields }) => fields.code))
 
-    const anybody = ['sign_in_unknown', 'logout_token_refused', 'answer_invalid', 'parameter_invalid'] as const
-    for (let i = 0; i < 2000; i++) await one(() => Promise.reject(new BrokerError(anybody[i % anybody.length]!)))
+    const anyPerson = ['sign_in_unknown', 'logout_token_refused', 'answer_invalid', 'parameter_invalid'] as const
+    for (let i = 0; i < 2000; i++) await one(() => Promise.reject(new BrokerError(anyPerson[i % anyPerson.length]!)))
     expect(sums).toHaveLength(2000)
-    const told = codes().length
-    expect(told).toBeGreaterThan(100)
-    expect(told).toBeLessThan(400)
+    const reported = codes().length
+    expect(reported).toBeGreaterThan(100)
+    expect(reported).toBeLessThan(400)
 
     await one(() => Promise.reject(new BrokerError('store_unavailable')))
     await one(() => Promise.reject(new TypeError('nobody thought of it')))
     await one(() => Promise.resolve())
-    expect(codes().slice(told)).toEqual(['store_unavailable', 'internal', undefined])
+    expect(codes().slice(reported)).toEqual(['store_unavailable', 'internal', undefined])
   })
 })
 

@@ -188,13 +188,13 @@ describe('watching', () => {
     const entry = path.join(folder, 'entry.ts')
     await writeFile(entry, 'console.log("first")\n')
     const results: (BuildResult | LocalError)[] = []
-    let told: () => void = () => undefined
+    let reported: () => void = () => undefined
     const watching = await watch({ entry, outdir }, (result) => {
       results.push(result)
-      told()
+      reported()
     })
     const next = async (count: number) => {
-      while (results.length < count) await new Promise<void>((done) => (told = done))
+      while (results.length < count) await new Promise<void>((done) => (reported = done))
     }
     try {
       await next(1)
