@@ -6,6 +6,7 @@ import { coldTable, countColdStart } from './cold-counts.ts'
 import { measureBeside } from './measure-beside.ts'
 import { measureCold, sizeRows } from './measure-cold.ts'
 import { measureGrowth } from './measure-growth.ts'
+import { measureOAuth } from './measure-oauth.ts'
 import { measureLoad } from './measure-load.ts'
 import type { Measuring } from './measure.ts'
 import { measurePause } from './measure-pause.ts'
@@ -83,10 +84,11 @@ async function measureAll(measuring: Measuring): Promise<void> {
   const counts = await run('counts', () => countColdStart(world))
   const cold = await run('cold', () => measureCold(measuring))
   const warm = await run('warm', () => measureWarm(measuring))
+  const oauth = await run('oauth', () => measureOAuth(measuring))
   const growth = await run('growth', () => measureGrowth(measuring))
   const pause = await run('pause', () => measurePause(measuring))
   const load = await run('load', () => measureLoad(measuring))
-  const parts: readonly (readonly Row[])[] = [warm, growth, cold, sizeRows(world), pause, load].map(
+  const parts: readonly (readonly Row[])[] = [warm, oauth, growth, cold, sizeRows(world), pause, load].map(
     (rows) => rows ?? [],
   )
   const rows = sortByGoal(parts)

@@ -1,4 +1,5 @@
 /** Drives load from the bench's own process: sign-ins and session reads over HTTP, each bounded in time. */
+import { createHash } from 'node:crypto'
 import http from 'node:http'
 import { createVisitor } from '../../local/identity-provider/browser.ts'
 import type { Visitor } from '../../local/identity-provider/browser.ts'
@@ -63,6 +64,39 @@ export async function signIn(party: RelyingParty, { username, visitor }: Guest):
   })
   if (!isRedirect(done) || done.cookie === '') throw unexpected(party, 'callback', done)
   return done.cookie
+}
+
+/** The code challenge of every sign-in; the cost at the broker is the same as of a new one. */
+const verifier = 'v'.repeat(43)
+const challenge = createHash('sha256').update(verifier).digest('base64url')
+
+/** A sign-in of an OAuth client, from `/login` to the tokens. */
+export async function signInByOAuth(
+  party: RelyingParty,
+  { username, visitor }: Guest,
+  client: { readonly clientId: string; readonly scope: string; readonly redirectUri: string },
+): Promise<void> {
+  const known = { client_id: client.clientId, redirect_uri: client.redirectUri }
+  const query = new URLSearchParams({
+    ...known,
+    response_type: 'code',
+    scope: client.scope,
+    state: 'state',
+    nonce: 'nonce',
+    code_challenge: challenge,
+    code_challenge_method: 'S256',
+  })
+  const begun = await send(`${party.url}/login?${query.toString()}`)
+  if (!isRedirect(begun) || !begun.location) throw unexpected(party, 'login', begun)
+  const page = begun.location.replace(/^https:\/\/127\.0\.0\.1:/, 'http://127.0.0.1:')
+  const { fields } = await visitor.signIn(page, username)
+  const form = new URLSearchParams(fields).toString()
+  const done = await send(`${party.url}/callback`, { cookie: begun.cookie, form })
+  const code = done.location === undefined ? null : new URL(done.location).searchParams.get('code')
+  if (code === null) throw unexpected(party, 'callback', done)
+  const redemption = { grant_type: 'authorization_code', ...known, code, code_verifier: verifier }
+  const tokens = await send(`${party.url}/token`, { form: new URLSearchParams(redemption).toString() })
+  if (tokens.status !== 200) throw unexpected(party, 'token', tokens)
 }
 
 function isRedirect({ status }: Answer): boolean {

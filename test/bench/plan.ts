@@ -57,5 +57,5 @@ export const quickPlan: Plan = {
 }
 
 /** The measurements that `--only` names. `load` runs only where it is named: it takes as long as all others. */
-export const partNames = ['cold', 'counts', 'warm', 'growth', 'pause', 'load'] as const
+export const partNames = ['cold', 'counts', 'warm', 'oauth', 'growth', 'pause', 'load'] as const
 export type PartName = (typeof partNames)[number]

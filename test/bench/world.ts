@@ -46,7 +46,7 @@ export interface BrokerOptions {
 }
 
 const root = path.join(import.meta.dirname, '..', '..')
-const apiScope = 'api://demo/orders.read'
+export const apiScope = 'api://demo/orders.read'
 const scope = `openid profile offline_access ${apiScope}`
 const returnUrl = `${frontEndOrigin}/`
 // No server listens there: the browser is a loop that follows no further, and instances answer for one base URL.
