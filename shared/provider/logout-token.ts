@@ -39,11 +39,12 @@ const oldAfterSeconds = 600
  *   `store_unavailable`
  */
 export async function checkLogoutToken(token: string, options: LogoutTokenOptions): Promise<SignedOut> {
-  // Chosen by an unverified claim, and safe: the keys of that provider then have to verify the signature, and `iss` is
-  // compared below.
-  const named = readClaims(token)?.iss
+  // Chosen by unverified claims, and safe: the keys of that provider then have to verify the signature, and `iss` and
+  // `aud` are compared below.
+  const { iss: named, aud } = readClaims(token) ?? {}
   const provider =
-    (typeof named === 'string' ? options.providers.findByTokenIssuer(named) : undefined) ?? options.providers.primary
+    (typeof named === 'string' ? options.providers.findByTokenIssuer(named, aud) : undefined) ??
+    options.providers.primary
   const { issuer, clientId } = provider
   const { header, claims } = await verifySignedToken(token, 'anybody', provider, refuse)
   const now = options.clock() / 1000

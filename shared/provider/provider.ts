@@ -208,8 +208,13 @@ export interface Providers {
   readonly primary: IdentityProvider
   readonly all: readonly IdentityProvider[]
   find(issuer: string): IdentityProvider | undefined
-  /** @param issuer `iss` of a token; untrusted @returns the provider whose tokens may name this issuer */
-  findByTokenIssuer(issuer: string): IdentityProvider | undefined
+  /**
+   * @param issuer `iss` of a token; untrusted
+   * @param audience `aud` of the token; untrusted. It decides where a provider for many tenants and a provider for one of
+   *   them share an issuer
+   * @returns the provider whose tokens may name this issuer
+   */
+  findByTokenIssuer(issuer: string, audience?: unknown): IdentityProvider | undefined
   /** @throws {BrokerError} `provider_unknown` where the settings no longer name this issuer */
   get(issuer: string): IdentityProvider
   /** The providers at which people of a front end sign in, at least one, in the order of its registration. */

@@ -16,7 +16,12 @@ export function createProviders(primary: IdentityProvider, ...others: readonly I
     primary,
     all,
     find: (issuer) => byIssuer.get(issuer),
-    findByTokenIssuer: (issuer) => byIssuer.get(issuer) ?? all.find(({ profile }) => profile.isTokenIssuer(issuer)),
+    findByTokenIssuer: (issuer, audience) => {
+      const exact = byIssuer.get(issuer)
+      const others = all.filter((provider) => provider !== exact && provider.profile.isTokenIssuer(issuer))
+      const candidates = exact ? [exact, ...others] : others
+      return candidates.find(({ clientId }) => [audience].flat().includes(clientId)) ?? candidates[0]
+    },
     get: (issuer) => {
       const provider = byIssuer.get(issuer)
       if (!provider) throw new BrokerError('provider_unknown')

@@ -199,6 +199,19 @@ describe('the metadata of an authority for many tenants', () => {
     expect(providers.find(issuerOf(fabrikam))).toBeUndefined()
     expect(providers.findByTokenIssuer(`https://login.evil.example/${fabrikam}/v2.0`)).toBeUndefined()
   })
+
+  it('belongs to the provider whose client it names, where one for many tenants and one of a tenant share the issuer', () => {
+    const profile = entraProfile({ instance: server.instance, tenantId: fabrikam })
+    const ofOne = { ...provider, profile, issuer: issuerOf(fabrikam), clientId: 'client-of-fabrikam' }
+    const providers = createProviders(provider, ofOne)
+
+    expect(providers.findByTokenIssuer(issuerOf(fabrikam), clientId)).toBe(provider)
+    expect(providers.findByTokenIssuer(issuerOf(fabrikam), ['other', clientId])).toBe(provider)
+    for (const audience of ['client-of-fabrikam', ['client-of-fabrikam'], 'other', undefined, {}, [[clientId]]]) {
+      expect(providers.findByTokenIssuer(issuerOf(fabrikam), audience)).toBe(ofOne)
+    }
+    expect(providers.findByTokenIssuer(issuerOf(contoso), 'client-of-fabrikam')).toBe(provider)
+  })
 })
 
 describe('a logout token of a provider for many tenants', () => {
