@@ -1,4 +1,6 @@
 /** The browser library in Chromium, loaded from the broker by a page of a session front end. */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type * as library from '../../browser-client/src/index.ts'
@@ -27,12 +29,13 @@ interface OAuthNames {
 describeInBrowser('the browser library', () => {
   let stack: Stack
   let browser: Browser
+  const written = new Map<string, string>()
   let pages: LocalServer
   let page: string
   /** The same server under another site. */
   let otherSite: string
   beforeAll(async () => {
-    ;[pages, browser] = await Promise.all([servePages(), openBrowser()])
+    ;[pages, browser] = await Promise.all([servePages(written), openBrowser()])
     page = `http://localhost:${pages.port}/`
     otherSite = `http://127.0.0.1:${pages.port}/`
     const orders = { name: 'orders', scopes: ['api://demo/orders.read'] }
@@ -72,6 +75,28 @@ describeInBrowser('the browser library', () => {
       const other = await tab(`${page}?${encodeURIComponent(tag(file, integrityOf('another script')))}`)
       await other.waitForFunction(() => document.title === 'refused')
     }
+    await context.close()
+  })
+
+  it('runs the plain page of docs/browser-client.md: signed out, signed in by name, signed out again', async () => {
+    const { context, tab } = await newVisitor(browser)
+    const docs = readFileSync(path.join(import.meta.dirname, '../../docs/browser-client.md'), 'utf8')
+    const recipe = /## Plain page\n\n```html\n([^]*?)```/.exec(docs)?.[1] ?? ''
+    expect(recipe).toContain('https://login.example.com')
+    written.set('/plain', recipe.replaceAll('https://login.example.com', stack.url))
+    const opened = await tab(`${page}plain`)
+
+    await opened.getByRole('button', { name: 'Sign in' }).click()
+    await signInAtProvider(opened, ada)
+    await opened.waitForURL(`${page}plain`)
+    await opened.getByText('Ada Lovelace').waitFor()
+    expect(await opened.getByRole('button', { name: 'Sign in' }).isVisible()).toBe(false)
+
+    await opened.getByRole('button', { name: 'Sign out' }).click()
+    await opened.waitForURL(page)
+    await opened.goto(`${page}plain`)
+    await opened.getByRole('button', { name: 'Sign in' }).waitFor()
+    expect(await opened.locator('#person').textContent()).toBe('signed-out')
     await context.close()
   })
 
@@ -777,13 +802,14 @@ describeInBrowser('the browser library', () => {
   }
 })
 
-/** Pages whose body is their own query, so that a test writes the page that it needs. */
-function servePages(): Promise<LocalServer> {
+/** Pages whose body is their own query, so that a test writes the page that it needs; or text that was written for a path. */
+function servePages(written: ReadonlyMap<string, string>): Promise<LocalServer> {
   const handler = (
     request: { url?: string | undefined },
     response: { setHeader(name: string, value: string): void; end(text: string): void },
   ) => {
-    const body = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').search.slice(1))
+    const { pathname, search } = new URL(request.url ?? '/', 'http://localhost')
+    const body = written.get(pathname) ?? decodeURIComponent(search.slice(1))
     response.setHeader('content-type', 'text/html; charset=utf-8')
     response.end(
       `<!doctype html><title>page</title><link rel="icon" href="data:," />${body.startsWith('<') ? body : ''}`,
