@@ -1,7 +1,7 @@
 /** Generates docs/errors.md from the error catalogue and the remedies for Azure's refusals. */
 import { graphRemedies } from '../shared/certificate/graph-refusals.ts'
-import { errorCatalogue } from '../shared/errors/errors.ts'
-import type { ResponsibleParty } from '../shared/errors/errors.ts'
+import { errorCatalogue } from '../shared/errors/catalogue.ts'
+import type { ResponsibleParty } from '../shared/errors/catalogue.ts'
 import { tableRemedies } from '../shared/store/azure-table/table-refusals.ts'
 import { identityNumberRemedies, identityStatusRemedies } from '../shared/vault/identity-refusals.ts'
 import { vaultRemedies } from '../shared/vault/key-vault/vault-refusals.ts'
@@ -18,7 +18,7 @@ const responsibleParties: Readonly<Record<ResponsibleParty, string>> = {
 export function errorsPage(): string {
   return `# Errors
 
-<!-- Written by "npm run generate" from shared/errors/errors.ts: change it there. -->
+<!-- Written by "npm run generate" from shared/errors/catalogue.ts: change it there. -->
 
 This page lists every error code with its HTTP status, its meaning and its remedy.
 

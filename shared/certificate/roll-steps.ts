@@ -2,7 +2,7 @@
  * The roll as a state machine. Pure: computes the next step from the record, the record that is written before a step is
  * done, and the record after its outcome. Every step may be repeated.
  */
-import type { ErrorCode } from '../errors/errors.ts'
+import type { ErrorCode } from '../errors/catalogue.ts'
 import type { Pace } from './roll-timing.ts'
 import { pauseAfter } from './roll-timing.ts'
 import { byAge, changeVersion, chooseRecorded, withStatus } from './certificate-state.ts'

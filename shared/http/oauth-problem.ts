@@ -1,5 +1,5 @@
 /** An error as OAuth clients receive it: RFC 6749 §5.2, with the broker's code and reference as further members. */
-import { oauthErrorOf } from '../errors/errors.ts'
+import { oauthErrorOf } from '../errors/catalogue.ts'
 import type { BrokerError } from '../errors/errors.ts'
 import type { Answer } from './answer.ts'
 import { json } from './answer.ts'

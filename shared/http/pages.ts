@@ -1,6 +1,6 @@
 /** Pages for people: one look, good on a phone, a strict CSP that knows the one style by its hash, and no script except the one line of `postingPage`. */
 import { createHash } from 'node:crypto'
-import { errorCatalogue } from '../errors/errors.ts'
+import { errorCatalogue } from '../errors/catalogue.ts'
 import type { BrokerError, Destination, Link } from '../errors/errors.ts'
 import { seeOther } from './answer.ts'
 import type { Answer } from './answer.ts'

@@ -1,5 +1,5 @@
 /** Problem details (RFC 9457): an error as programs receive it. */
-import { errorCatalogue } from '../errors/errors.ts'
+import { errorCatalogue } from '../errors/catalogue.ts'
 import type { BrokerError } from '../errors/errors.ts'
 import type { Answer } from './answer.ts'
 

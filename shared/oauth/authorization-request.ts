@@ -4,7 +4,8 @@
  */
 import { parseRequestedClaims } from './requested-claims.ts'
 import type { ClaimConditions } from './requested-claims.ts'
-import { BrokerError, oauthErrorOf } from '../errors/errors.ts'
+import { oauthErrorOf } from '../errors/catalogue.ts'
+import { BrokerError } from '../errors/errors.ts'
 import type { Destination } from '../errors/errors.ts'
 import { checkHints } from '../front-ends/login-parameters.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'

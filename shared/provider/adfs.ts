@@ -4,7 +4,7 @@
  * "Single log-out for OpenID Connect with AD FS", [MS-OIDCE] and [MS-OAPX].
  */
 import { BrokerError } from '../errors/errors.ts'
-import type { ErrorCode } from '../errors/errors.ts'
+import type { ErrorCode } from '../errors/catalogue.ts'
 import { isLoopbackHost } from '../settings/addresses.ts'
 import { textOf } from './id-token.ts'
 import {

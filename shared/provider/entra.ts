@@ -6,7 +6,7 @@
  * a key may be for one issuer alone. Which tenants are allowed is decided in tenants/.
  */
 import { BrokerError } from '../errors/errors.ts'
-import type { ErrorCode } from '../errors/errors.ts'
+import type { ErrorCode } from '../errors/catalogue.ts'
 import { isLoopbackHost } from '../settings/addresses.ts'
 import { checkIdTokenAlgorithms, checkIssuer, isAbsent, metadataUrlOf, readEndpoint, untrusted } from './metadata.ts'
 import { handlesChallenges } from './client-capabilities.ts'

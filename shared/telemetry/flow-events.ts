@@ -3,7 +3,8 @@
  * succeed, an event shows why one did not. docs/operations.md explains them to operators.
  */
 import { defined } from '../json/json.ts'
-import { asBrokerError, errorCatalogue } from '../errors/errors.ts'
+import { errorCatalogue } from '../errors/catalogue.ts'
+import { asBrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { Telemetry } from './telemetry.ts'
 

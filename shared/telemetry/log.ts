@@ -2,7 +2,7 @@
  * The log: JSON lines with an event and a fixed list of fields. Lines go to the host's log (`context.log`), which exports
  * them under the invocation's operation.
  */
-import { errorCatalogue } from '../errors/errors.ts'
+import { errorCatalogue } from '../errors/catalogue.ts'
 import type { BrokerError } from '../errors/errors.ts'
 
 /** Ids, codes and numbers only: no value that could sign a person in, no person's name, no text from outside. */

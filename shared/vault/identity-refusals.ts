@@ -2,7 +2,8 @@
  * Remedies for failures of the broker's own credential. The status of the identity endpoint and Entra's AADSTS number
  * decide, never the text; anything unknown gets the general remedy.
  */
-import { BrokerError, forOperator } from '../errors/errors.ts'
+import { forOperator } from '../errors/catalogue.ts'
+import { BrokerError } from '../errors/errors.ts'
 
 /** By the status with which the identity endpoint of App Service refuses. */
 export const identityStatusRemedies: Readonly<Record<number, string>> = {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { errorCatalogue } from '../../shared/errors/errors.ts'
-import type { ErrorCode } from '../../shared/errors/errors.ts'
+import { errorCatalogue } from '../../shared/errors/catalogue.ts'
+import type { ErrorCode } from '../../shared/errors/catalogue.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Call, Reply } from '../setup/person.ts'
 import { createHash } from 'node:crypto'

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { errorCatalogue } from '../../shared/errors/errors.ts'
+import { errorCatalogue } from '../../shared/errors/catalogue.ts'
 import { buildPackage, clientScript, integrityOf, oauthClientScript } from '../../tools/browser-client.ts'
 
 const run = promisify(execFile)

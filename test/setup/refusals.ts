@@ -1,7 +1,7 @@
 /** Expectations that hold for every rejected request. Every attack uses them. */
 import { expect } from 'vitest'
-import { errorCatalogue } from '../../shared/errors/errors.ts'
-import type { ErrorCode } from '../../shared/errors/errors.ts'
+import { errorCatalogue } from '../../shared/errors/catalogue.ts'
+import type { ErrorCode } from '../../shared/errors/catalogue.ts'
 import type { Reply } from './person.ts'
 
 /** The headers of a page that cannot be framed, sniffed or cached, and that sends no Referer. */

@@ -3,8 +3,8 @@
  * closed, so that an undocumented member fails a test.
  */
 import * as z from 'zod/mini'
-import { errorCatalogue } from '../../shared/errors/errors.ts'
-import type { ErrorCode } from '../../shared/errors/errors.ts'
+import { errorCatalogue } from '../../shared/errors/catalogue.ts'
+import type { ErrorCode } from '../../shared/errors/catalogue.ts'
 
 const described = (description: string, more: object = {}) => z.meta({ description, ...more })
 const text = (description: string) => z.string().check(described(description))

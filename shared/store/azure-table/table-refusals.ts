@@ -1,5 +1,6 @@
 /** Remedies for refusals of the table service. Its error code decides; an unknown code gets the general remedy. */
-import { BrokerError, forOperator } from '../../errors/errors.ts'
+import { forOperator } from '../../errors/catalogue.ts'
+import { BrokerError } from '../../errors/errors.ts'
 
 const role =
   'assign the role Storage Table Data Contributor on the storage account to the broker’s identity (AZURE_CLIENT_ID). A new assignment takes effect after up to 10 minutes.'

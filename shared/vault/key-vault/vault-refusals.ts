@@ -3,8 +3,9 @@
  * reads. The inner code decides the remedy; an unknown code gets the remedy of its status.
  */
 import { isObject } from '../../json/json.ts'
-import { BrokerError, forOperator } from '../../errors/errors.ts'
-import type { ErrorCode } from '../../errors/errors.ts'
+import { forOperator } from '../../errors/catalogue.ts'
+import { BrokerError } from '../../errors/errors.ts'
+import type { ErrorCode } from '../../errors/catalogue.ts'
 
 interface Remedy {
   /** Left out: the error of the status. */

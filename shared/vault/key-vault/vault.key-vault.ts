@@ -5,7 +5,7 @@
 import { createPublicKey } from 'node:crypto'
 import type { TokenCredential } from '@azure/core-auth'
 import { BrokerError } from '../../errors/errors.ts'
-import type { ErrorCode } from '../../errors/errors.ts'
+import type { ErrorCode } from '../../errors/catalogue.ts'
 import { retryOnce, createExchange, ExchangeError, readObject } from '../../http/exchange.ts'
 import type { HttpResponse } from '../../http/exchange.ts'
 import { directPolicy } from '../../outbound/proxy.ts'

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { asBrokerError, BrokerError, errorCatalogue } from '../../../shared/errors/errors.ts'
+import { errorCatalogue } from '../../../shared/errors/catalogue.ts'
+import { asBrokerError, BrokerError } from '../../../shared/errors/errors.ts'
 
 describe('BrokerError.with', () => {
   const everything = {

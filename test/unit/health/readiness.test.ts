@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { paceOf } from '../../../shared/certificate/roll-timing.ts'
 import { BrokerError } from '../../../shared/errors/errors.ts'
-import type { ErrorCode } from '../../../shared/errors/errors.ts'
+import type { ErrorCode } from '../../../shared/errors/catalogue.ts'
 import { createReadiness, findUnready } from '../../../shared/health/readiness.ts'
 import type { ReadinessOptions } from '../../../shared/health/readiness.ts'
 import { createClock } from '../session/parts.ts'

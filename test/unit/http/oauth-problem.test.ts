@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { BrokerError, errorCatalogue } from '../../../shared/errors/errors.ts'
-import type { ErrorCode } from '../../../shared/errors/errors.ts'
+import { errorCatalogue } from '../../../shared/errors/catalogue.ts'
+import { BrokerError } from '../../../shared/errors/errors.ts'
+import type { ErrorCode } from '../../../shared/errors/catalogue.ts'
 import { oauthProblem } from '../../../shared/http/oauth-problem.ts'
 
 const codes = Object.keys(errorCatalogue) as ErrorCode[]

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { asBrokerError, BrokerError, errorCatalogue } from '../../../shared/errors/errors.ts'
-import type { ErrorCode } from '../../../shared/errors/errors.ts'
+import { errorCatalogue } from '../../../shared/errors/catalogue.ts'
+import { asBrokerError, BrokerError } from '../../../shared/errors/errors.ts'
+import type { ErrorCode } from '../../../shared/errors/catalogue.ts'
 import { createLog, describeError } from '../../../shared/telemetry/log.ts'
 import type { LogFields } from '../../../shared/telemetry/log.ts'
 
