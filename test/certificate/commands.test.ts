@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -94,6 +95,24 @@ describe('npm run certificate', () => {
       },
     ])
     expect(drawn.stdout).toContain('The same certificate at the provider partner')
+  })
+
+  it('status reads the hosts of Broker__AdditionalHosts, and refuses a host that neither list has', async () => {
+    const instance = 'https://login.newcloud.example/'
+    const subsidiary = { id: 'subsidiary', kind: 'entra', name: 'Subsidiary', instance, clientId: randomUUID() }
+    const Broker__Providers = JSON.stringify([{ ...subsidiary, tenantId: randomUUID() }])
+    const program = await bundledProgram('certificate')
+
+    const added = await command(program, ['status', '--json'], {
+      Broker__Providers,
+      Broker__AdditionalHosts: 'login.newcloud.example',
+    })
+    const unknown = await command(program, ['status', '--json'], { Broker__Providers })
+
+    expect([added.code, added.stderr]).toEqual([0, ''])
+    expect((JSON.parse(added.stdout) as { providers: unknown }).providers).toMatchObject([{ id: 'subsidiary' }])
+    expect([unknown.code, unknown.stdout]).toEqual([2, ''])
+    expect(unknown.stderr).toContain('.instance is not a login host of an Azure cloud')
   })
 
   it('status prints the same for a person', async () => {

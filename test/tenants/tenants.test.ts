@@ -572,7 +572,7 @@ describe('tenants that sign up', () => {
       const code = await runTenantsCommand(args, {
         environment: { BROKER_FUNCTION_KEY: broker!.functionKey, Broker__BaseUrl: broker!.url },
         settingsFile: () => Promise.resolve(undefined),
-        azdValues: () => Promise.reject(new Error('no azd')),
+        azdValues: () => Promise.resolve({}),
         readKey: () => Promise.reject(new Error('no az')),
         proxies: directPolicy,
         print: (line) => void printed.push(line),

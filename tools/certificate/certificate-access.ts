@@ -87,7 +87,7 @@ export async function openAccess({
     declarations.providers.name,
     additionalHosts,
   )
-  if (!('others' in list)) throw new LocalError(list.map(describeProblem).join('\n'))
+  if (!('others' in list)) throw new LocalError(list.map(describeProblem).join('\n'), 2)
   const pace = paceOf({
     readSeconds: Number(
       setting(declarations.certificateReadSeconds.name) ?? declarations.certificateReadSeconds.default,

@@ -46,7 +46,7 @@ export async function dryRun(certificate: NamedCertificate, { now, json }: DryRu
 
 /** The plan of a roll whose parts cannot write. */
 async function planOf({ vault, records, pace, canRegister }: CertificateAccess) {
-  if (!records) throw new LocalError('The state of the roll is in the store: set Broker__TableServiceUri.')
+  if (!records) throw new LocalError('The state of the roll is in the store: set Broker__TableServiceUri.', 2)
   const refuse = () => Promise.reject(new Error('a dry run makes no change'))
   await records.load().catch(() => {
     throw new LocalError(`The steps of a roll are unknown: ${storeIsSilent}.`)

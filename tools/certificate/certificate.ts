@@ -1,7 +1,4 @@
 /** `npm run certificate -- create|status|roll`: the certificate in the vault, with the sign-in of azd or az. */
-import { execFile } from 'node:child_process'
-import path from 'node:path'
-import { parseArgs, promisify } from 'node:util'
 import { defined } from '../../shared/json/json.ts'
 import { createKeyVaultCertificateCreator } from './certificate-creator.key-vault.ts'
 import {
@@ -12,6 +9,7 @@ import {
   findPolicyProblems,
 } from './create.ts'
 import type { CertificatePolicy } from './create.ts'
+import type { NamedCertificate } from './certificate-access.ts'
 import { createDeployerCredential } from './deployer-credential.azure-identity.ts'
 import { checkAdditionalHosts, checkVaultUrl, hostsOf } from '../../shared/settings/addresses.ts'
 import type { AddedHosts } from '../../shared/settings/addresses.ts'
@@ -22,7 +20,7 @@ import { LocalError } from '../../local/http-server.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
 import { isListening } from '../../local/local-parts.ts'
 import { fixedPorts } from '../../local/ports.ts'
-import { findSettingsFile } from '../../local/settings-file.ts'
+import { exitCodeOf, parseCommand, readAzdValues, readSettingsFile } from '../operator/command-line.ts'
 
 const usage = `npm run certificate -- status [--json]
 npm run certificate -- roll --now | --dry-run [--json]
@@ -49,34 +47,47 @@ one already, nothing changes; what differs is shown, and changed with --change.
 It ends with 0 when the certificate is as asked, 1 when something went wrong, 2 when it was asked wrongly, 3 when the
 policy differs.`
 
-process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
-  const isForPerson =
-    error instanceof LocalError || error instanceof CertificateRefused || error instanceof CertificateNetworkRefused
-  const message = isForPerson ? error.message : `The request to the vault failed: ${String(error)}`
-  console.error(message)
-  return error instanceof LocalError ? 2 : 1
-})
+const options = {
+  vault: { type: 'string' },
+  name: { type: 'string' },
+  subject: { type: 'string' },
+  issuer: { type: 'string' },
+  'key-size': { type: 'string' },
+  'validity-months': { type: 'string' },
+  'renew-days': { type: 'string' },
+  hsm: { type: 'boolean' },
+  change: { type: 'boolean' },
+  now: { type: 'boolean' },
+  'dry-run': { type: 'boolean' },
+} as const
+
+process.exitCode = await exitCodeOf(
+  () => main(process.argv.slice(2)),
+  (error) =>
+    error instanceof CertificateRefused || error instanceof CertificateNetworkRefused
+      ? error.message
+      : `The request to the vault failed: ${String(error)}`,
+)
 
 async function main(args: readonly string[]): Promise<number> {
-  const { command, values } = parse(args)
+  const { values, positionals } = parseCommand('certificate', args, options, 1)
+  const [command] = positionals
   if (values.help === true || command === undefined) {
     console.log(usage)
     return values.help === true ? 0 : 2
   }
-  const { vaultUrl, name, setting } = await findVault(values)
-  if (command === 'status') return showStatus({ vaultUrl, name, setting }, values.json === true)
+  const certificate = await findVault(values)
+  if (command === 'status') return showStatus(certificate, values.json === true)
   if (command === 'roll') {
     const now = values.now === true
-    if (values['dry-run'] === true) return dryRun({ vaultUrl, name, setting }, { now, json: values.json === true })
+    if (values['dry-run'] === true) return dryRun(certificate, { now, json: values.json === true })
     if (!now) {
-      throw new LocalError(
-        'The broker rolls by itself. Add --now for a new version at once, or --dry-run to print the steps.',
-      )
+      throw refused('The broker rolls by itself. Add --now for a new version at once, or --dry-run to print the steps.')
     }
-    return rollNow({ vaultUrl, name, setting })
+    return rollNow(certificate)
   }
-  if (values['dry-run'] === true) throw new LocalError('Only roll has a --dry-run.')
-  if (command !== 'create') throw new LocalError(`There is no command ${command}: create, status or roll.`)
+  if (values['dry-run'] === true) throw refused('Only roll has a --dry-run.')
+  if (command !== 'create') throw refused(`There is no command ${command}: create, status or roll.`)
 
   const policy: CertificatePolicy = {
     ...defaultPolicy,
@@ -90,8 +101,9 @@ async function main(args: readonly string[]): Promise<number> {
     ...(values.hsm === true ? { keyType: 'RSA-HSM' as const } : {}),
   }
   const problems = findPolicyProblems(policy)
-  if (problems.length > 0) throw new LocalError(problems.join('\n'))
+  if (problems.length > 0) throw refused(problems.join('\n'))
 
+  const { vaultUrl, name } = certificate
   console.error(`Requesting the certificate ${name} from ${vaultUrl} …`)
   const creator = createKeyVaultCertificateCreator({ vaultUrl, credential: createDeployerCredential() })
   const { outcome, differences, newest } = await createCertificate({
@@ -112,37 +124,17 @@ async function main(args: readonly string[]): Promise<number> {
   return outcome === 'differs' ? 3 : 0
 }
 
-function parse(args: readonly string[]) {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        vault: { type: 'string' },
-        name: { type: 'string' },
-        subject: { type: 'string' },
-        issuer: { type: 'string' },
-        'key-size': { type: 'string' },
-        'validity-months': { type: 'string' },
-        'renew-days': { type: 'string' },
-        hsm: { type: 'boolean' },
-        change: { type: 'boolean' },
-        now: { type: 'boolean' },
-        'dry-run': { type: 'boolean' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    })
-    if (positionals.length > 1) throw new Error(`${positionals[1] ?? ''} is an unexpected argument`)
-    return { command: positionals[0], values }
-  } catch (error) {
-    throw new LocalError(`${(error as Error).message}. For usage, run: npm run certificate -- --help`)
-  }
+/** An argument or a setting is wrong. */
+function refused(problem: string): LocalError {
+  return new LocalError(problem, 2)
 }
 
 /** By option, or else by the process environment, local.settings.json, the local parts, or azd's environment. */
-async function findVault(requested: { vault?: string | undefined; name?: string | undefined }) {
-  const file = (await findSettingsFile(path.join(import.meta.dirname, '..', '..', 'local.settings.json'))) ?? {}
+async function findVault(requested: {
+  vault?: string | undefined
+  name?: string | undefined
+}): Promise<NamedCertificate> {
+  const file = (await readSettingsFile()) ?? {}
   const named = (name: string) => process.env[name] ?? file[name]
   // Beside npm start, which uses built-in defaults for settings that are not set.
   const isLaptop =
@@ -156,16 +148,16 @@ async function findVault(requested: { vault?: string | undefined; name?: string 
   const setting = (name: string) => named(name) ?? (isLaptop ? localDefaults[name] : azd[name])
   const vaultUrl = requested.vault ?? setting(declarations.vaultUrl.name)
   if (vaultUrl === undefined) {
-    throw new LocalError(
+    throw refused(
       `No vault is named. Write --vault https://<name>.vault.azure.net, set ${declarations.vaultUrl.name}, or select an azd environment that is deployed (azd env select <name>).`,
     )
   }
   const additionalHosts = readAdditionalHosts(setting(declarations.additionalHosts.name))
   const refusal = checkVaultUrl(vaultUrl, additionalHosts)
-  if (refusal) throw new LocalError(`The vault's address ${refusal.problem}. ${refusal.fix}`)
+  if (refusal) throw refused(`The vault's address ${refusal.problem}. ${refusal.fix}`)
   const name = requested.name ?? setting(declarations.certificateName.name) ?? 'broker'
   if (!/^[0-9A-Za-z-]{1,127}$/.test(name)) {
-    throw new LocalError('The name of a certificate is 1 to 127 letters, digits and hyphens.')
+    throw refused('The name of a certificate is 1 to 127 letters, digits and hyphens.')
   }
   return { vaultUrl: new URL(vaultUrl).origin, additionalHosts, name, setting }
 }
@@ -173,20 +165,15 @@ async function findVault(requested: { vault?: string | undefined; name?: string 
 /** @param value of Broker__AdditionalHosts */
 function readAdditionalHosts(value: string | undefined): AddedHosts {
   const refusal = value ? checkAdditionalHosts(value) : undefined
-  if (refusal) throw new LocalError(`${declarations.additionalHosts.name} ${refusal.problem}. ${refusal.fix}`)
+  if (refusal) throw refused(`${declarations.additionalHosts.name} ${refusal.problem}. ${refusal.fix}`)
   return new Set(value ? hostsOf(value) : [])
 }
 
 /** The deployed vault and certificate, as azd stores the outputs of the template; empty without azd. */
 async function readAzdOutputs(): Promise<Readonly<Record<string, string | undefined>>> {
-  try {
-    const { stdout } = await promisify(execFile)('azd', ['env', 'get-values', '--output', 'json', '--no-prompt'])
-    const values = JSON.parse(stdout) as Readonly<Record<string, string | undefined>>
-    return {
-      [declarations.vaultUrl.name]: values['BROKER_VAULT_URL'],
-      [declarations.certificateName.name]: values['BROKER_CERTIFICATE_NAME'],
-    }
-  } catch {
-    return {}
+  const values = await readAzdValues()
+  return {
+    [declarations.vaultUrl.name]: values['BROKER_VAULT_URL'],
+    [declarations.certificateName.name]: values['BROKER_CERTIFICATE_NAME'],
   }
 }

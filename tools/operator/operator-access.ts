@@ -6,6 +6,7 @@ import { LocalError } from '../../local/http-server.ts'
 import { createExchange, ExchangeError, readObject } from '../../shared/http/exchange.ts'
 import type { ProxyPolicy } from '../../shared/outbound/proxy.ts'
 import { checkBaseUrl } from '../../shared/settings/addresses.ts'
+import { wrongUse } from './command-line.ts'
 
 export interface FoundBroker {
   readonly url: string
@@ -16,12 +17,13 @@ export interface CommandParts {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** local.settings.json; undefined where there is none */
   readonly settingsFile: () => Promise<Readonly<Record<string, string>> | undefined>
-  /** The selected environment of azd; it fails without azd. */
+  /** The selected environment of azd; empty without azd. */
   readonly azdValues: () => Promise<Readonly<Record<string, string | undefined>>>
   readonly readKey: (app: { readonly functionApp: string; readonly resourceGroup: string }) => Promise<string>
   readonly proxies: ProxyPolicy
   readonly print: (line: string) => void
 }
+
 /** @throws {LocalError} where broker or key are not known */
 export async function findBroker(
   named: string | undefined,
@@ -31,7 +33,7 @@ export async function findBroker(
   const usedWrongly = (problem: string) => wrongUse(problem, command)
   const own = named ?? environment.Broker__BaseUrl ?? (await settingsFile())?.Broker__BaseUrl
   const givenKey = environment.BROKER_FUNCTION_KEY
-  const azd = own !== undefined && givenKey ? {} : await azdValues().catch(() => ({}))
+  const azd = own !== undefined && givenKey ? {} : await azdValues()
   const url = own ?? azd.BROKER_BASE_URL
   if (url === undefined) {
     throw usedWrongly('No broker is named: write --url, set Broker__BaseUrl, or select an azd environment')
@@ -54,6 +56,7 @@ export async function findBroker(
   })
   return { url: address, key }
 }
+
 /**
  * @param path of the route @param doubt for the message of a failure: the change that may have happened
  * @throws {LocalError} for a refusal of the host or of the broker
@@ -88,9 +91,4 @@ export async function postAsOperator(
   throw new LocalError(
     `The broker answered ${status}${texts.length > 0 ? `: ${texts.join(' ')}` : ''}${typeof reference === 'string' ? ` (reference ${reference})` : ''}. ${doubt}`,
   )
-}
-
-/** @param command the npm script */
-export function wrongUse(problem: string, command: string): LocalError {
-  return new LocalError(`${problem}. For usage, run: npm run ${command} -- --help`, 2)
 }

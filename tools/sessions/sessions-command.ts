@@ -1,10 +1,10 @@
 /** The command `sessions`: parses the arguments, and repeats the request while the broker returns a continuation. */
-import { parseArgs } from 'node:util'
 import type { LocalError } from '../../local/http-server.ts'
 import { pathOf } from '../../shared/http/routes.ts'
 import { defined } from '../../shared/json/json.ts'
 import type { EndedSessions, ListedSession, ListedSessions } from '../../shared/session/operator-sessions.ts'
-import { findBroker, postAsOperator, wrongUse } from '../operator/operator-access.ts'
+import { parseCommand, wrongUse } from '../operator/command-line.ts'
+import { findBroker, postAsOperator } from '../operator/operator-access.ts'
 import type { CommandParts } from '../operator/operator-access.ts'
 
 const usage = `npm run sessions -- list|end SELECTOR… [--url URL] [--json]
@@ -27,9 +27,20 @@ The function key is read from BROKER_FUNCTION_KEY. Without it, and with a select
 It ends with 0 when it is done, 1 when something went wrong, 2 when it was used wrongly, 3 when sessions may be left that
 a previous release has stored and that cannot be attributed.`
 
+const options = {
+  subject: { type: 'string' },
+  issuer: { type: 'string' },
+  'object-id': { type: 'string' },
+  username: { type: 'string' },
+  tenant: { type: 'string' },
+  'front-end': { type: 'string' },
+  url: { type: 'string' },
+} as const
+
 /** @returns the exit code @throws {LocalError} with the remedy */
 export async function runSessionsCommand(args: readonly string[], parts: CommandParts): Promise<number> {
-  const { command, values } = parse(args)
+  const { values, positionals } = parseCommand('sessions', args, options, 1)
+  const [command] = positionals
   if (values.help === true || command === undefined) {
     parts.print(usage)
     return values.help === true ? 0 : 2
@@ -95,30 +106,6 @@ function describeSessions(sessions: readonly ListedSession[]): readonly string[]
 
 function plural(count: number): string {
   return `${count} session${count === 1 ? '' : 's'}`
-}
-
-function parse(args: readonly string[]) {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        subject: { type: 'string' },
-        issuer: { type: 'string' },
-        'object-id': { type: 'string' },
-        username: { type: 'string' },
-        tenant: { type: 'string' },
-        'front-end': { type: 'string' },
-        url: { type: 'string' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    })
-    if (positionals.length > 1) throw new Error(`${positionals[1] ?? ''} is an unexpected argument`)
-    return { command: positionals[0], values }
-  } catch (error) {
-    throw usedWrongly((error as Error).message)
-  }
 }
 
 function usedWrongly(problem: string): LocalError {

@@ -1,9 +1,9 @@
 /** The command `tenants`: parses the arguments, sends one request, and prints the tenants. */
-import { parseArgs } from 'node:util'
 import { routes } from '../../shared/http/routes.ts'
 import { defined } from '../../shared/json/json.ts'
 import type { TenantsAnswer } from '../../shared/tenants/operator-tenants.ts'
-import { findBroker, postAsOperator, wrongUse } from '../operator/operator-access.ts'
+import { parseCommand, wrongUse } from '../operator/command-line.ts'
+import { findBroker, postAsOperator } from '../operator/operator-access.ts'
 import type { CommandParts } from '../operator/operator-access.ts'
 
 const usage = `npm run tenants -- list [--url URL] [--json]
@@ -23,11 +23,14 @@ The function key is read from BROKER_FUNCTION_KEY. Without it, and with a select
 
 It ends with 0 when it is done, 1 when something went wrong, 2 when it was used wrongly.`
 
+const options = { domain: { type: 'string' }, url: { type: 'string' } } as const
+
 const actions: readonly string[] = ['list', 'add', 'suspend', 'resume', 'remove']
 
 /** @returns the exit code @throws {LocalError} with the remedy */
 export async function runTenantsCommand(args: readonly string[], parts: CommandParts): Promise<number> {
-  const { action, tenant, values } = parse(args)
+  const { values, positionals } = parseCommand('tenants', args, options, 2)
+  const [action, tenant] = positionals
   if (values.help === true || action === undefined) {
     parts.print(usage)
     return values.help === true ? 0 : 2
@@ -59,26 +62,6 @@ function describe(action: string, tenant: string | undefined, answer: TenantsAns
   if (action === 'list') return [`${tenants.length} tenant${tenants.length === 1 ? '' : 's'}.`, ...lines]
   const effect = `It has effect at every instance within ${String(seconds ?? 0)} seconds.`
   return action === 'remove' ? [`Removed: ${tenant ?? ''}. ${effect}`] : [...lines, effect]
-}
-
-function parse(args: readonly string[]) {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        domain: { type: 'string' },
-        url: { type: 'string' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    })
-    const [action, tenant, more] = positionals
-    if (more !== undefined) throw new Error(`${more} is an unexpected argument`)
-    return { action, tenant, values }
-  } catch (error) {
-    throw usedWrongly((error as Error).message)
-  }
 }
 
 function usedWrongly(problem: string) {
