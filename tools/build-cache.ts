@@ -22,6 +22,9 @@ export interface Bundled {
   readonly metafile: Metafile
 }
 
+/** File systems take their times from a clock that advances in steps of some milliseconds, so a write may have an earlier time. */
+const stepOfFileTimes = 50
+
 interface Entry {
   readonly fingerprint: string
   readonly metafile: Metafile
@@ -52,7 +55,7 @@ export async function bundleUnlessKept(
       })),
     }
   }
-  const began = Date.now()
+  const began = Date.now() - stepOfFileTimes
   const made = await bundle()
   // The inputs changed during the build: the result may be of the old content and the fingerprint of the new one.
   if (await isAnyNewer(made.metafile, began)) return made
