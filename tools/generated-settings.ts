@@ -1,8 +1,9 @@
 /** Generates the example settings, docs/settings.md and the schema of the front ends from the declarations. */
 import * as z from 'zod/mini'
 import { clouds } from '../shared/settings/clouds.ts'
-import { allDeclarations, declarations, sections } from '../shared/settings/declarations.ts'
-import type { Declaration } from '../shared/settings/declarations.ts'
+import { allDeclarations, declarations } from '../shared/settings/declarations.ts'
+import { sections } from '../shared/settings/declare.ts'
+import type { Declaration } from '../shared/settings/declare.ts'
 import { frontEndsSchema } from '../shared/settings/front-ends.schema.ts'
 import {
   frontEndMember,
@@ -34,7 +35,7 @@ export function publishedProvidersSchema(): string {
 export function settingsPage(): string {
   return `# Settings
 
-<!-- Written by "npm run generate" from shared/settings/declarations.ts: change it there. -->
+<!-- Written by "npm run generate" from the declarations in shared/settings/: change it there. -->
 
 This page lists every setting with its bounds and default, the accepted hosts, and the reasons for which settings are refused.
 

@@ -1,7 +1,7 @@
 /** Checks settings against each other. */
 import { findCloud, isLoopbackUrl, tokenExchangeUrlOf } from './addresses.ts'
 import { declarations, hostDeclarations } from './declarations.ts'
-import type { Declaration } from './declarations.ts'
+import type { Declaration } from './declare.ts'
 import type { FrontEndSettings } from './front-ends.schema.ts'
 import { authoritiesForMany, checkEntraClientId } from './identifiers.ts'
 import { findForeignIngestion } from './ingestion.ts'

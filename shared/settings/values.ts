@@ -1,8 +1,9 @@
 /** Reads each declared setting by itself: text from the environment to a checked value. */
 import * as z from 'zod/mini'
 import type { AddedHosts } from './addresses.ts'
-import { declarations, missing } from './declarations.ts'
-import type { Declaration } from './declarations.ts'
+import { declarations } from './declarations.ts'
+import { missing } from './declare.ts'
+import type { Declaration } from './declare.ts'
 import { areProblems, parseFrontEnds } from './front-ends.schema.ts'
 import type { FrontEndSettings } from './front-ends.schema.ts'
 import { parseProviders, primaryId } from './providers.schema.ts'
