@@ -3,7 +3,7 @@
  * row holds the session that the code will open, sealed by the code itself, so the row alone cannot be opened. It is in
  * the partition of that session, so that a sign-out finds it too.
  */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
@@ -12,6 +12,7 @@ import type { SessionTokens } from '../session/session-row.ts'
 import type { Row, RowKey, Store, StoredRow } from '../store/store.ts'
 import type { Identity } from '../provider/identity.ts'
 import { codeChallengeOf } from '../crypto/pkce.ts'
+import { isSameText } from '../crypto/same-text.ts'
 import type { Clock } from '../async/deadline.ts'
 import { areRegistered, checkResource } from '../front-ends/scopes.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
@@ -174,8 +175,7 @@ function contextOf({ partition, row }: RowKey, ringKeyId: string): string {
 /** RFC 7636 §4.1 and §4.6. */
 function isVerified(codeVerifier: string | undefined, codeChallenge: string): boolean {
   if (codeVerifier === undefined || !/^[A-Za-z0-9\-._~]{43,128}$/.test(codeVerifier)) return false
-  const [computed, expected] = [Buffer.from(codeChallengeOf(codeVerifier)), Buffer.from(codeChallenge)]
-  return computed.length === expected.length && timingSafeEqual(computed, expected)
+  return isSameText(codeChallengeOf(codeVerifier), codeChallenge)
 }
 
 function invalid(detail: string): BrokerError {

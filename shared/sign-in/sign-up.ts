@@ -3,13 +3,13 @@
  * The provider's answer about the consent is not authenticated: an attacker can write its URL. So it only continues the
  * sign-up of this browser, and the sign-in that follows decides (tenants/admission.ts).
  */
-import { timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
+import { isSameText } from '../crypto/same-text.ts'
 import { openToken, sealToken } from '../crypto/sealed-token.ts'
 import { BrokerError, asBrokerError } from '../errors/errors.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
-import { parseLoginParameters } from '../front-ends/login-parameters.ts'
+import { checkHints, parseLoginParameters } from '../front-ends/login-parameters.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 import { checkReturnUrl } from '../front-ends/return-url.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
@@ -22,6 +22,7 @@ import { signUpLinks } from './ways-back.ts'
 
 /** A sign-up under way: checked, except for the tenant. */
 export interface SignUpStart {
+  readonly provider: IdentityProvider
   readonly frontEnd: FrontEnd
   readonly returnUrl: string
   readonly signUp: NonNullable<Transaction['signUp']>
@@ -70,34 +71,39 @@ interface Pending {
   readonly begunAt: number
 }
 
-const signUpParameters: readonly string[] = ['frontend', 'return_url', 'login_hint', 'domain_hint', 'ui_locales']
+/** Parameters of `/login` that the consent has too: others would be dropped silently. */
+export const signUpRoute = {
+  path: '/signup',
+  accepts: ['frontend', 'return_url', 'login_hint', 'domain_hint'],
+} as const
 
 export function createSignUp(options: SignUpOptions): SignUp {
   const { frontEnds, ring, clock, baseUrl, lifetimeSeconds } = options
 
   const linksOf = (frontEndId: string) => signUpLinks(frontEnds.find(frontEndId), baseUrl)
 
-  const consentUrl = async (frontEnd: FrontEnd, state: string, hints: Pick<Hints, 'loginHint' | 'domainHint'>) => {
+  /** The provider of the front end at which an administrator consents for an organization. */
+  const providerOf = (frontEnd: FrontEnd) => {
     const provider = options.providers.ofFrontEnd(frontEnd).find(({ profile }) => profile.adminConsentUrl)
-    const endpoint = provider?.profile.adminConsentUrl?.(await provider.metadata())
-    if (!provider || endpoint === undefined) throw new BrokerError('sign_up_closed')
-    return { url: adminConsentRequest(endpoint, provider, frontEnd, { state, ...hints }, baseUrl), provider }
+    if (!options.isOpen || !provider) throw new BrokerError('sign_up_closed')
+    return provider
+  }
+
+  const consentUrl = async (frontEnd: FrontEnd, state: string, hints: Pick<Hints, 'loginHint' | 'domainHint'>) => {
+    const provider = providerOf(frontEnd)
+    const endpoint = provider.profile.adminConsentUrl?.(await provider.metadata())
+    if (endpoint === undefined) throw new BrokerError('sign_up_closed')
+    return adminConsentRequest(endpoint, provider, frontEnd, { state, ...hints }, baseUrl)
   }
 
   return {
     begin: async (query) => {
       if (!options.isOpen) throw new BrokerError('sign_up_closed')
-      const other = [...query.keys()].find((name) => !signUpParameters.includes(name))
-      if (other !== undefined) {
-        const parameter = /^[\w.-]{1,40}$/.test(other) ? other : 'unknown'
-        throw new BrokerError('parameter_invalid', { members: { parameter, problem: 'not accepted by /signup' } })
-      }
-      const parameters = parseLoginParameters(query)
+      const parameters = parseLoginParameters(query, signUpRoute)
       const frontEnd = findFrontEnd(parameters.frontend, frontEnds)
       const returnUrl = checkReturnUrl(parameters.return_url, frontEnd)
       const state = newState(frontEnd.id)
-      const { login_hint: loginHint, domain_hint: domainHint } = parameters
-      const { url } = await consentUrl(frontEnd, state, { loginHint, domainHint })
+      const url = await consentUrl(frontEnd, state, checkHints(parameters, frontEnd))
       const pending: Pending = { state, frontEndId: frontEnd.id, returnUrl, begunAt: clock() }
       const value = sealToken(pending, cookieName, await ring.current())
       return { url, cookies: [{ name: cookieName, value, sameSite: 'Lax', maxAge: lifetimeSeconds }] }
@@ -111,7 +117,7 @@ export function createSignUp(options: SignUpOptions): SignUp {
         if (new Set(query.keys()).size < query.size)
           throw new BrokerError('answer_invalid', { detail: 'a field twice' })
         const pending = (await openToken(cookies.get(cookieName), cookieName, ring)) as Pending | undefined
-        if (!pending || !isSame(pending.state, state)) throw new BrokerError('sign_in_unknown')
+        if (!pending || !isSameText(pending.state, state)) throw new BrokerError('sign_in_unknown')
         if (clock() > pending.begunAt + lifetimeSeconds * 1000) throw new BrokerError('sign_in_expired')
         const { frontEndId, returnUrl } = pending
         const frontEnd = frontEnds.find(frontEndId)
@@ -123,7 +129,12 @@ export function createSignUp(options: SignUpOptions): SignUp {
         const isId = tenantId !== undefined && checkTenantId(tenantId) === undefined
         const consentedTenantId = isId ? tenantId : undefined
         const begun = await options.beginSignIn(
-          { frontEnd, returnUrl: checkReturnUrl(returnUrl, frontEnd), signUp: { consentedTenantId } },
+          {
+            provider: providerOf(frontEnd),
+            frontEnd,
+            returnUrl: checkReturnUrl(returnUrl, frontEnd),
+            signUp: { consentedTenantId },
+          },
           cookies,
         )
         return { url: begun.url, cookies: [...begun.cookies, ended] }
@@ -165,9 +176,4 @@ function adminConsentRequest(
   }
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) url.searchParams.set(name, value)
   return url.href
-}
-
-function isSame(a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a), Buffer.from(b)]
-  return left.length === right.length && timingSafeEqual(left, right)
 }

@@ -2,7 +2,6 @@
  * A pending sign-in, kept by the browser in a sealed cookie: the store has no row for people who only began.
  * The cookie is named for the state's beginning, so several tabs can sign in at once.
  */
-import { timingSafeEqual } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import type { ClientRequest } from '../oauth/authorization-request.ts'
 import { checkReturnUrl } from '../front-ends/return-url.ts'
@@ -12,6 +11,7 @@ import { endTransactionCookie, transactionCookie, transactionCookiePrefix } from
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
 import { randomText } from '../crypto/pkce.ts'
+import { isSameText } from '../crypto/same-text.ts'
 import { mostTokenCharacters, openToken, sealToken } from '../crypto/sealed-token.ts'
 import type { ResponseMode, ResponseType } from '../provider/provider.ts'
 import type { RowKey } from '../store/store.ts'
@@ -113,7 +113,7 @@ export async function endOldest(cookies: RequestCookies, ring: KeyRing): Promise
  */
 export async function openTransaction(state: string, cookies: RequestCookies, ring: KeyRing): Promise<Transaction> {
   const transaction = await openNamed(transactionCookieName(state), cookies, ring)
-  if (!transaction || !isSame(transaction.state, state)) throw new BrokerError('sign_in_unknown')
+  if (!transaction || !isSameText(transaction.state, state)) throw new BrokerError('sign_in_unknown')
   return transaction
 }
 
@@ -138,9 +138,4 @@ export function checkTransaction(
 
 async function openNamed(name: string, cookies: RequestCookies, ring: KeyRing): Promise<Transaction | undefined> {
   return (await openToken(cookies.get(name), name, ring)) as Transaction | undefined
-}
-
-function isSame(a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a), Buffer.from(b)]
-  return left.length === right.length && timingSafeEqual(left, right)
 }

@@ -43,16 +43,14 @@ export async function checkTenant(
 
 /** @throws {BrokerError} `tenant_not_allowed` where the front end is limited to other tenants */
 export function checkTenantOfFrontEnd(
-  { provider, tenantId }: TenantMember,
+  identity: TenantMember,
   frontEnd: Pick<FrontEnd, 'tenants'> | undefined,
   tenants: Tenants | undefined,
 ): void {
-  const { tenants: own } = frontEnd ?? {}
-  // The registration admits people of other providers by `providers`.
-  if (own === undefined || provider !== undefined || own.some((id) => id === tenantId)) return
-  const names = own.flatMap((id) => tenants?.domainOf(id) ?? [])
+  if (isOfFrontEnd(identity, frontEnd)) return
+  const names = frontEnd?.tenants?.flatMap((id) => tenants?.domainOf(id) ?? []) ?? []
   throw new BrokerError('tenant_not_allowed', {
-    detail: `tenant ${tenantId ?? 'none'} at this front end`,
+    detail: `tenant ${identity.tenantId ?? 'none'} at this front end`,
     ...(names.length === 0 ? {} : { remedy: `Sign in with an account of ${names.join(', ')}.` }),
   })
 }
@@ -63,9 +61,13 @@ export async function isTenantAllowed(
   frontEnd: Pick<FrontEnd, 'tenants'> | undefined,
   tenants: Tenants | undefined,
 ): Promise<boolean> {
-  if ((await stateOfMember(identity, tenants)) !== 'active') return false
-  if (frontEnd?.tenants === undefined || identity.provider !== undefined) return true
-  return frontEnd.tenants.some((id) => id === identity.tenantId)
+  return (await stateOfMember(identity, tenants)) === 'active' && isOfFrontEnd(identity, frontEnd)
+}
+
+/** The registration admits people of other providers by `providers`. */
+function isOfFrontEnd({ provider, tenantId }: TenantMember, frontEnd: Pick<FrontEnd, 'tenants'> | undefined): boolean {
+  const { tenants: own } = frontEnd ?? {}
+  return own === undefined || provider !== undefined || own.some((id) => id === tenantId)
 }
 
 /** A person of a provider of one tenant has no `tokenIssuer`: the settings name that tenant. */

@@ -1,0 +1,281 @@
+/** Completes a sign-in: checks the provider's response, redeems the code, and makes a session or a one-time code of it. */
+import { defined } from '../json/json.ts'
+import { BrokerError, asBrokerError } from '../errors/errors.ts'
+import type { Destination } from '../errors/errors.ts'
+import type { Clock } from '../async/deadline.ts'
+import type { KeyRing } from '../crypto/key-ring.ts'
+import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
+import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
+import { checkReturnUrl } from '../front-ends/return-url.ts'
+import { apiScopesOf } from '../front-ends/scopes.ts'
+import { endTransactionCookie, sessionCookie } from '../http/cookies.ts'
+import type { Cookie, RequestCookies } from '../http/cookies.ts'
+import type { AuthorizationCodes } from '../oauth/authorization-codes.ts'
+import { answerTo, withClientRedirect } from '../oauth/authorization-request.ts'
+import { newGrantRow } from '../oauth/refresh-tokens.ts'
+import { checkClaimConditions } from '../oauth/requested-claims.ts'
+import { claimNamesOf, withFrontEndIdentity } from '../provider/front-end-identity.ts'
+import { checkIdToken } from '../provider/id-token.ts'
+import type { Identity } from '../provider/identity.ts'
+import type { IdentityProvider, Providers } from '../provider/provider.ts'
+import { readClaims } from '../provider/signed-token.ts'
+import type { RedeemedCode, TakenCode } from '../provider/token-endpoint.ts'
+import { addDisplayNames } from '../provider/userinfo.ts'
+import { accessTokenKey } from '../session/access-tokens.ts'
+import { partitionOf } from '../session/session-row.ts'
+import type { Sessions } from '../session/sessions.ts'
+import { keptIdToken } from '../sign-out/end-session-url.ts'
+import type { Store } from '../store/store.ts'
+import type { FlowEvents } from '../telemetry/flow-events.ts'
+import type { Admission } from '../tenants/admission.ts'
+import { checkTenant, checkTenantOfFrontEnd } from '../tenants/tenants.ts'
+import type { Tenants } from '../tenants/tenants.ts'
+import { checkResponse, takeCode } from './callback.ts'
+import type { CallbackAnswer, CheckedAnswer } from './callback.ts'
+import { ssoCookie } from './sso-cookie.ts'
+import { checkTransaction, frontEndIdOf, maxAgeOf, openTransaction, transactionCookieName } from './transaction.ts'
+import type { CurrentTransaction, Transaction } from './transaction.ts'
+import { signInLinks, signUpLinks } from './ways-back.ts'
+import type { LinkRequest } from './ways-back.ts'
+
+export interface SignInCompletion {
+  /**
+   * @returns where the browser goes: the front end's return URL, or the OAuth client's redirect URI with the answer;
+   *   and the cookies to set: none for an answer that comes a second time
+   * @throws {BrokerError} with links, with the transaction's cookie to end, and with `redirectTo` for an OAuth client
+   */
+  complete(answer: CallbackAnswer, cookies: RequestCookies): Promise<CompletedSignIn>
+}
+
+export interface CompletedSignIn {
+  readonly redirectTo: Destination
+  readonly cookies: readonly Cookie[]
+}
+
+export interface SignInCompletionOptions {
+  readonly frontEnds: FrontEnds
+  readonly providers: Providers
+  readonly sessions: Sessions
+  /** undefined where no provider is for many tenants. */
+  readonly tenants: Tenants | undefined
+  /** Signs an organization up: `Admission.admit`, loaded on first use. */
+  readonly admit: Admission['admit']
+  readonly store: Store
+  readonly ring: KeyRing
+  readonly codes: AuthorizationCodes
+  readonly clock: Clock
+  readonly baseUrl: string
+  readonly lifetimeSeconds: number
+  /** The lifetime of the single sign-on mark. */
+  readonly absoluteSeconds: number
+  readonly flowEvents: FlowEvents
+  readonly onFault: (error: unknown) => void
+}
+
+export function createSignInCompletion(options: SignInCompletionOptions): SignInCompletion {
+  const { frontEnds, providers, sessions, ring, flowEvents, clock, lifetimeSeconds } = options
+
+  const linksOf = (frontEndId: string, returnUrl?: string) =>
+    signInLinks({ frontEnd: frontEnds.find(frontEndId), returnUrl, again: 'Try again' }, options.baseUrl)
+
+  const redeem = async (
+    taken: TakenCode,
+    transaction: CurrentTransaction,
+    provider: IdentityProvider,
+    frontChannel: CheckedAnswer['frontChannel'],
+  ): Promise<{ identity: Identity; redeemed: RedeemedCode }> => {
+    const redeemed = await (await provider.tokenEndpoint()).redeemCode(taken, transaction)
+    const checked = await checkIdToken(
+      redeemed.idToken,
+      {
+        issuer: transaction.issuer,
+        clientId: transaction.clientId,
+        nonce: transaction.nonce,
+        accessToken: redeemed.accessToken,
+        claimNames: claimNamesOf(provider, frontEnds.find(transaction.frontEndId)?.claims),
+      },
+      { provider, clock },
+    )
+    frontChannel?.checkSame(redeemed.idToken)
+    const { onFault } = options
+    const named = await addDisplayNames(checked, redeemed.accessToken, { provider, onFault })
+    return { identity: withFrontEndIdentity(named, provider, provider === providers.primary), redeemed }
+  }
+
+  /** One session model: a cookie that opens it, or a code that will. */
+  const finish = async (
+    transaction: CurrentTransaction,
+    identity: Identity,
+    redeemed: RedeemedCode,
+  ): Promise<CompletedSignIn> => {
+    const { accessToken: token, accessTokenExpires: expires, renewAfter, scope, refreshToken } = redeemed
+    const scopes = apiScopesOf(transaction.scopes)
+    const kept = { token, scope, obtainedAt: clock(), expires, ...defined({ renewAfter }) }
+    const accessTokens = scopes.length > 0 ? { [accessTokenKey(scopes)]: kept } : {}
+    const idToken = keptIdToken(providers.get(transaction.issuer), redeemed.idToken)
+    const tokens = { refreshToken, accessTokens, ...defined({ idToken }) }
+    const { frontEndId, client, returnUrl } = transaction
+
+    if (client) {
+      const { redirectUri, codeChallenge, openid, nonce } = client
+      const rowKey = { partition: partitionOf(identity, await ring.current()), row: newGrantRow() }
+      const grant = {
+        clientId: frontEndId,
+        redirectUri,
+        codeChallenge,
+        scopes,
+        openid,
+        nonce,
+        identity,
+        tokens,
+        rowKey,
+      }
+      const oneTimeCode = await options.codes.issue(grant)
+      const until = clock() + options.absoluteSeconds * 1000
+      return {
+        redirectTo: answerTo(client, options.baseUrl, { code: oneTimeCode }),
+        cookies: [
+          await ssoCookie(frontEndId, { loginHint: identity.loginHint, until, provider: identity.provider }, ring),
+        ],
+      }
+    }
+    const value = await sessions.begin(frontEndId, identity, tokens)
+    // The session that this one replaces. If its removal fails, the sign-in still succeeds.
+    if (transaction.replaces) await sessions.end({ rowKey: transaction.replaces }).catch(options.onFault)
+    return { redirectTo: returnUrl, cookies: [sessionCookie(frontEndId, value)] }
+  }
+
+  const signUpTenant = async (
+    { consentedTenantId }: NonNullable<Transaction['signUp']>,
+    identity: Identity,
+    { idToken }: RedeemedCode,
+    frontEnd: FrontEnd | undefined,
+    about: Parameters<FlowEvents['track']>[1],
+  ): Promise<void> => {
+    // Before the row is written: an organization that may not use this front end does not sign up here.
+    checkTenantOfFrontEnd(identity, frontEnd, options.tenants)
+    // Verified a moment ago: the identity was made of the same token.
+    const claims = readClaims(idToken) ?? {}
+    await flowEvents.track('sign_up', about, () => options.admit(identity, claims, consentedTenantId))
+  }
+
+  /** The destination that reports a failure to an OAuth client; undefined where its redirect URI is no longer registered. */
+  const clientAnswer = (transaction: Transaction, error: BrokerError): Destination | undefined => {
+    const { client, frontEndId } = transaction
+    const frontEnd = frontEnds.find(frontEndId)
+    if (!client || !frontEnd || !isRegisteredRedirectUri(client.redirectUri, frontEnd)) return undefined
+    return withClientRedirect(error, client, options.baseUrl).redirectTo
+  }
+
+  /**
+   * A stale response (a restored tab, the back button) in a browser that is signed in: the person goes on to the front
+   * end. Only to its registered pages, and with no session set, so an attacker gains no session by sending a response.
+   */
+  const pageOfSession = async (
+    error: unknown,
+    frontEndId: string,
+    cookies: RequestCookies,
+    transaction?: Transaction,
+  ): Promise<string | undefined> => {
+    const { code } = asBrokerError(error)
+    const frontEnd = frontEnds.find(frontEndId)
+    if ((code !== 'sign_in_unknown' && code !== 'sign_in_expired') || frontEnd?.kind !== 'session') return undefined
+    const key = sessions.keyOf(frontEndId, cookies)
+    const owner = key && (await sessions.findOwner(key).catch(() => undefined))
+    if (!owner) return undefined
+    // checkTransaction refuses an unregistered return URL before an old transaction.
+    return transaction?.returnUrl ?? checkReturnUrl(undefined, frontEnd)
+  }
+
+  return {
+    complete: async (answer, cookies) => {
+      const { state } = answer
+      let step = flowEvents.begin('returned', { frontEnd: frontEndIdOf(state) })
+      let transaction: Transaction
+      try {
+        transaction = await openTransaction(state, cookies, ring)
+      } catch (error) {
+        const page = await pageOfSession(error, frontEndIdOf(state), cookies)
+        if (page === undefined) throw step.fail(asBrokerError(error).with({ links: linksOf(frontEndIdOf(state)) }))
+        step.end('repeated')
+        return { redirectTo: page, cookies: [] }
+      }
+      const { returnUrl, frontEndId } = transaction
+      const about = { frontEnd: frontEndId, begunAt: transaction.begunAt }
+      step.add(about)
+      const frontEnd = frontEnds.find(frontEndId)
+      const ended = [endTransactionCookie(transactionCookieName(transaction.state))]
+      try {
+        const current = checkTransaction(transaction, { frontEnds, lifetimeSeconds, clock })
+        const provider = providers.get(current.issuer)
+        // The registration may have lost the provider since.
+        if (!providers.accepts(frontEnd ?? {}, current.issuer)) {
+          throw new BrokerError('provider_not_accepted')
+        }
+        const { code, frontChannel } = await checkResponse(answer, current, { provider, clock })
+        const taken = await takeCode(code, current, { store: options.store, lifetimeSeconds })
+        step.end(taken ? undefined : 'repeated')
+        if (!taken) {
+          // The response came before: that time it signed in, or failed with a page. No cookie is set, so none can be
+          // planted.
+          const cameBefore = new BrokerError('sign_in_unknown', { detail: 'the answer came before' })
+          return { redirectTo: clientAnswer(transaction, cameBefore) ?? returnUrl, cookies: [] }
+        }
+        step = flowEvents.begin('redeemed', about)
+        const { identity, redeemed } = await redeem(taken, current, provider, frontChannel)
+        if (current.signUp) await signUpTenant(current.signUp, identity, redeemed, frontEnd, about)
+        await checkTenant(identity, frontEnd, options.tenants)
+        checkAuthenticationAge(identity, current)
+        checkClaimConditions(identity, current.client?.claims)
+        // The administrator of an OAuth client's organization signs in there: the client did not request this sign-in.
+        if (current.signUp && frontEnd?.kind === 'oauth') {
+          step.end()
+          return { redirectTo: returnUrl, cookies: ended }
+        }
+        // An OAuth client's session begins when it brings its code.
+        if (!current.client) {
+          step.end()
+          step = flowEvents.begin('session', { ...about, by: 'cookie' })
+        }
+        const completed = await finish(current, identity, redeemed)
+        step.end()
+        return { ...completed, cookies: [...completed.cookies, ...ended] }
+      } catch (thrown) {
+        const page = await pageOfSession(thrown, frontEndId, cookies, transaction)
+        if (page !== undefined) {
+          step.end('repeated')
+          return { redirectTo: page, cookies: ended }
+        }
+        const error = asBrokerError(step.fail(thrown))
+        throw error.with({
+          cookies: ended,
+          links: transaction.signUp
+            ? signUpLinks(frontEnd, options.baseUrl)
+            : signInLinks({ frontEnd, returnUrl, again: againAfter(error) }, options.baseUrl),
+          redirectTo: clientAnswer(transaction, error),
+        })
+      }
+    },
+  }
+}
+
+/** The provider would sign the same account in again, without a question. */
+function againAfter({ code }: BrokerError): LinkRequest['again'] {
+  const isAboutAccount = /^(tenant|guest|personal_account)_/.test(code)
+  return isAboutAccount ? 'Sign in with another account' : 'Try again'
+}
+
+const clockToleranceSeconds = 60
+
+/**
+ * OpenID Connect Core §3.1.2.1 and §3.1.3.7, 13: with `max_age` the provider names when the person authenticated. One
+ * that ignores the parameter must not look as if it had complied.
+ */
+function checkAuthenticationAge({ authenticatedAt }: Identity, transaction: CurrentTransaction): void {
+  const maxAge = maxAgeOf(transaction)
+  if (maxAge === undefined) return
+  const earliest = transaction.begunAt / 1000 - maxAge - clockToleranceSeconds
+  if (authenticatedAt === undefined || authenticatedAt < earliest) {
+    throw new BrokerError('login_required', { detail: 'auth_time' })
+  }
+}
