@@ -39,6 +39,8 @@ const loginParameters = [
 const linkDecoration =
   /^(?:utm_[a-z_]+|_gl|_ga|gclid|gclsrc|dclid|gbraid|wbraid|gad_source|gad_campaignid|srsltid|fbclid|igshid|msclkid|twclid|ttclid|yclid|ysclid|li_fat_id|epik|ScCid|rdt_cid|mc_[ce]id|mkt_tok|_hsenc|_hsmi|__hs[a-z]+|hsCtaTracking|_kx|vero_id|oly_(?:anon|enc)_id|piwik_[a-z]+|pk_[a-z]+|mtm_[a-z]+|matomo_[a-z]+|s_cid|trk_[a-z]+)$/
 
+const loginRoute = { path: '/login', accepts: loginParameters }
+
 export type LoginParameters = Readonly<Partial<Record<(typeof loginParameters)[number], string>>>
 
 /** The longest value of each; docs/openapi.json has the same. */
@@ -59,16 +61,20 @@ export const loginParameterLimits: Readonly<Record<(typeof loginParameters)[numb
 
 /**
  * @param query of `/login`; untrusted
+ * @param route another route with some of the parameters
  * @throws {BrokerError} `parameter_repeated`, `parameter_invalid`
  */
-export function parseLoginParameters(query: URLSearchParams): LoginParameters {
+export function parseLoginParameters(
+  query: URLSearchParams,
+  route: { readonly path: string; readonly accepts: readonly (typeof loginParameters)[number][] } = loginRoute,
+): LoginParameters {
   const parameters: Record<string, string> = {}
   for (const [name, value] of query) {
-    const known = loginParameters.find((parameter) => parameter === name)
+    const known = route.accepts.find((parameter) => parameter === name)
     if (!known && linkDecoration.test(name)) continue
     if (!known)
       throw new BrokerError('parameter_invalid', {
-        members: { parameter: shown(name), problem: 'not accepted by /login' },
+        members: { parameter: shown(name), problem: `not accepted by ${route.path}` },
       })
     if (parameters[known] !== undefined) throw new BrokerError('parameter_repeated', { members: { parameter: known } })
     if (value.length > loginParameterLimits[known]) {

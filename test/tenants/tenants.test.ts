@@ -613,7 +613,11 @@ describe('tenants that sign up', () => {
     expect(codeOf(await open('/signup?frontend=shop&return_url=https://evil.example/'))).toBe(
       'return_url_not_registered',
     )
-    expect(codeOf(await open('/signup?frontend=shop&tenant=contoso'))).toBe('parameter_invalid')
+    for (const other of ['tenant=contoso', 'ui_locales=de', 'prompt=consent']) {
+      expect(codeOf(await open(`/signup?frontend=shop&${other}`)), other).toBe('parameter_invalid')
+    }
+    expect(codeOf(await open('/signup?frontend=shop&domain_hint=a/b'))).toBe('parameter_invalid')
+    expect((await open('/signup?frontend=shop&utm_source=mail')).status).toBe(303)
     expect(codeOf(await open('/signup?frontend=shop&frontend=shop'))).toBe('parameter_repeated')
     const begun = await open('/signup?frontend=shop&login_hint=a%40b&domain_hint=fabrikam.example')
     const url = new URL(begun.location!)

@@ -4,6 +4,7 @@ import { clientParameterLimits } from '../../shared/oauth/authorization-request.
 import { loginParameterLimits } from '../../shared/front-ends/login-parameters.ts'
 import { pathOf } from '../../shared/http/routes.ts'
 import { requests, schemas } from './schemas.ts'
+import { signUpRoute } from '../../shared/sign-in/sign-up.ts'
 
 type SchemaName = keyof typeof schemas
 type RequestName = keyof typeof requests
@@ -76,7 +77,7 @@ function loginParameters(): readonly object[] {
 
 /** Those of `/login` that `/signup` accepts, with the same limits. */
 function signUpParameters(): readonly object[] {
-  const names = ['frontend', 'return_url', 'login_hint', 'domain_hint', 'ui_locales']
+  const names: readonly string[] = signUpRoute.accepts
   return loginParameters().filter((parameter) => names.includes((parameter as { name: string }).name))
 }
 
