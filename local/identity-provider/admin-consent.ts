@@ -4,11 +4,12 @@ import { currentRedirectUris, tenantOf } from './configuration.ts'
 import type { RegisteredClient, Surroundings } from './configuration.ts'
 import { EntraError } from './entra-error.ts'
 import type { EntraErrorName } from './entra-error.ts'
-import { consentPage, errorPage, pagePolicy, signInPage } from './pages.ts'
+import { consentPage, errorPage, signInPage } from './pages.ts'
 import { directoryRoles } from './people.ts'
 import type { Person } from './people.ts'
 import { readBody } from './request-body.ts'
 import { splitScope } from './scopes.ts'
+import { showPage } from './show-page.ts'
 
 export interface AdminConsent {
   readonly tenantId: string
@@ -29,6 +30,7 @@ const administrators: readonly string[] = [
 /** Two pages: the account, then the permissions. The response goes to the redirect URI by GET. */
 export async function answerAdminConsent(ctx: KoaContextWithOIDC, options: ConsentOptions): Promise<void> {
   const { around, clients, consents } = options
+  ctx.set('cache-control', 'no-store')
   const { directory } = around
   const query = ctx.URL.searchParams
   const redirectUri = query.get('redirect_uri') ?? ''
@@ -69,7 +71,11 @@ export async function answerAdminConsent(ctx: KoaContextWithOIDC, options: Conse
   }
   if (!person) {
     const action = `${ctx.path}${ctx.search}`
-    show(ctx, 200, signInPage({ action, application, people: people.slice(0, 20), username: '', selectAccount: true }))
+    showPage(
+      ctx,
+      signInPage({ action, application, people: people.slice(0, 20), username: '', selectAccount: true }),
+      200,
+    )
     return
   }
   if (!isAdministrator(person)) {
@@ -79,7 +85,7 @@ export async function answerAdminConsent(ctx: KoaContextWithOIDC, options: Conse
   if (!form.has('consent')) {
     query.set('account', person.username)
     const action = `${ctx.path}?${query.toString()}`
-    show(ctx, 200, consentPage({ action, application, username: person.username, scopes: splitScope(scope) }))
+    showPage(ctx, consentPage({ action, application, username: person.username, scopes: splitScope(scope) }), 200)
     return
   }
   const tenantId = tenantOf(person, around)
@@ -93,13 +99,5 @@ function isAdministrator({ claims }: Person): boolean {
 }
 
 function refuse(ctx: KoaContextWithOIDC, name: EntraErrorName): void {
-  show(ctx, 400, errorPage(new EntraError(name).message))
-}
-
-function show(ctx: KoaContextWithOIDC, status: number, page: string): void {
-  ctx.status = status
-  ctx.type = 'html'
-  ctx.set('content-security-policy', pagePolicy)
-  ctx.set('cache-control', 'no-store')
-  ctx.body = page
+  showPage(ctx, errorPage(new EntraError(name).message), 400)
 }

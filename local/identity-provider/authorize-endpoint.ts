@@ -1,15 +1,15 @@
-/** The authorization endpoint's answers in Entra's form, and the page that posts them. */
+/** The authorization endpoint's answers in Entra's form, in the redirect or in the posted form. */
 import { decodeJwt } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { tenantOf } from './configuration.ts'
 import type { Surroundings } from './configuration.ts'
 import { EntraError, nameProviderFailure } from './entra-error.ts'
 import type { ProviderFailure } from './entra-error.ts'
-import { errorPage, formPostPage, pagePolicy } from './pages.ts'
+import { errorPage } from './pages.ts'
 import { sessionId } from './people.ts'
+import { changeAuthorizationAnswer } from './posted-form.ts'
+import type { Fields } from './posted-form.ts'
 import { clientInfo, issuerOf } from './token-answer.ts'
-
-type Fields = Record<string, string>
 
 /** Adds what Entra adds to a code; oidc-provider lets its listeners change the answer before it is sent. */
 export function asEntraCode(ctx: KoaContextWithOIDC, answer: Record<string, unknown>, around: Surroundings): void {
@@ -40,41 +40,8 @@ export function asEntraAuthorizationAnswer(
     return { ...kept, error: error.kind.error, error_description: error.message }
   }
 
-  const location = ctx.response.get('location')
-  const form = readForm(ctx.body)
-  if (location) {
-    const url = new URL(location, ctx.href)
-    if (!url.searchParams.has('error') || url.origin === ctx.origin) return
-    url.search = new URLSearchParams(asEntraFields(Object.fromEntries(url.searchParams))).toString()
-    ctx.set('location', url.href)
-  } else if (form) {
-    ctx.status = 200
-    ctx.type = 'html'
-    ctx.set('content-security-policy', pagePolicy)
-    ctx.body = formPostPage(form.action, asEntraFields(form.fields))
-  } else if (ctx.status >= 400 && failure && typeof ctx.body === 'string') {
+  if (changeAuthorizationAnswer(ctx, asEntraFields)) return
+  if (ctx.status >= 400 && failure && typeof ctx.body === 'string') {
     ctx.body = errorPage(new EntraError(nameProviderFailure(failure), `[${failure.detail}]`).message)
   }
-}
-
-/** The form of oidc-provider's own page: its fields are all hidden inputs. */
-function readForm(body: unknown): { action: string; fields: Fields } | undefined {
-  if (typeof body !== 'string') return undefined
-  const action = /<form method="post" action="([^"]*)">/.exec(body)?.[1]
-  if (action === undefined) return undefined
-  const inputs = body.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"\/>/g)
-  const fields = Object.fromEntries([...inputs].map(([, name, value]) => [unescapeHtml(name), unescapeHtml(value)]))
-  return { action: unescapeHtml(action), fields }
-}
-
-export function unescapeHtml(text = ''): string {
-  const characters: Readonly<Record<string, string>> = {
-    amp: '&',
-    lt: '<',
-    gt: '>',
-    quot: '"',
-    '#39': "'",
-    '#x27': "'",
-  }
-  return text.replace(/&(amp|lt|gt|quot|#39|#x27);/g, (entity, name: string) => characters[name] ?? entity)
 }

@@ -1,7 +1,7 @@
 /** Walks the provider's pages as a browser would, without one: cookies, redirects, forms. For tests and benchmarks. */
 import { CookieJar } from 'tough-cookie'
 import { loopbackFetch } from '../loopback-fetch.ts'
-import { unescapeHtml } from './authorize-endpoint.ts'
+import { readForm, unescapeHtml } from './posted-form.ts'
 
 /** The response with which the provider sends the browser back to the application. */
 export interface SignInAnswer {
@@ -101,11 +101,6 @@ export function createVisitor(): Visitor {
   }
 }
 
-/** Signs a person in with a browser of their own, which is forgotten afterwards. */
-export function signInAt(authorizationUrl: string, username: string, options?: VisitOptions): Promise<SignInAnswer> {
-  return createVisitor().signIn(authorizationUrl, username, options)
-}
-
 interface Walked extends Omit<SignInAnswer, 'mode'> {
   readonly mode: SignInAnswer['mode'] | 'page'
 }
@@ -121,13 +116,12 @@ interface Page {
 function readPage(html: string, url: string): Page {
   const name = /<body data-page="([^"]*)"/.exec(html)?.[1]
   if (name === undefined) throw new Error(`Not a page of the identity provider at ${url}: ${html.slice(0, 200)}`)
-  const action = /<form[^>]* action="([^"]*)"/.exec(html)?.[1]
-  const inputs = html.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/g)
+  const { action = '', fields = {} } = readForm(html) ?? {}
   const alert = /role="alert"[^>]*>([^<]*)</.exec(html)?.[1]
   return {
     name,
-    action: new URL(unescapeHtml(action), url).href,
-    fields: Object.fromEntries([...inputs].map(([, key, value]) => [unescapeHtml(key), unescapeHtml(value)])),
+    action: new URL(action, url).href,
+    fields,
     ...(alert === undefined ? {} : { alert: unescapeHtml(alert) }),
   }
 }

@@ -6,11 +6,13 @@ import { parseCertificate } from './client-assertion.ts'
 import type { Federation, RegisteredCertificate } from './client-assertion.ts'
 import { EntraError } from './entra-error.ts'
 import type { GrantStore } from './grant-store.ts'
-import { errorPage, messagePage, pagePolicy, signOutPage } from './pages.ts'
+import { errorPage, signedOutPage, signOutPage } from './pages.ts'
 import { loginHint, pairwiseSubject, sessionId } from './people.ts'
 import type { Directory, Person } from './people.ts'
+import type { EndpointPaths } from './provider-request.ts'
 import { allScopes, resolveScopes, splitScope } from './scopes.ts'
 import type { Api } from './scopes.ts'
+import { showPage } from './show-page.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
 /** An application registered at the provider. */
@@ -69,14 +71,7 @@ export interface Surroundings {
   readonly cookieKeys: readonly string[]
 }
 
-export interface ProviderPaths {
-  readonly authorize: string
-  readonly token: string
-  readonly logout: string
-  readonly keys: string
-  readonly discovery: string
-  /** Followed by the id of the interaction. */
-  readonly signIn: string
+export interface ProviderPaths extends EndpointPaths {
   readonly adminConsent: string
 }
 
@@ -231,11 +226,7 @@ export function providerConfiguration(around: Surroundings): Configuration {
       Interaction: 3600,
       Session: 24 * 3600,
     },
-    renderError: (ctx, out) => {
-      ctx.type = 'html'
-      ctx.set('content-security-policy', pagePolicy)
-      ctx.body = errorPage(out.error_description ?? out.error)
-    },
+    renderError: (ctx, out) => showPage(ctx, errorPage(out.error_description ?? out.error)),
     features: {
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
@@ -244,14 +235,8 @@ export function providerConfiguration(around: Surroundings): Configuration {
       userinfo: { enabled: false },
       rpInitiatedLogout: {
         enabled: true,
-        logoutSource: (ctx, form) => {
-          ctx.set('content-security-policy', pagePolicy)
-          ctx.body = signOutPage(form)
-        },
-        postLogoutSuccessSource: (ctx) => {
-          ctx.set('content-security-policy', pagePolicy)
-          ctx.body = messagePage('You signed out of your account', 'It’s a good idea to close all browser windows.')
-        },
+        logoutSource: (ctx, form) => showPage(ctx, signOutPage(form)),
+        postLogoutSuccessSource: (ctx) => showPage(ctx, signedOutPage()),
       },
     },
   }

@@ -5,6 +5,9 @@ import type { ScriptedError } from './entra-error.ts'
 
 export type Endpoint = 'authorize' | 'token' | 'logout' | 'keys' | 'discovery' | 'sign-in' | 'admin-consent' | 'other'
 
+/** POST adds a fault, DELETE ends all. No fault applies to it. */
+export const faultsPath = '/local/faults'
+
 export interface Fault {
   readonly endpoint: Endpoint | '*'
   /** Only for this grant type at the token endpoint. */

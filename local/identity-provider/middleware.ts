@@ -9,29 +9,18 @@ import type { RegisteredClient, Surroundings } from './configuration.ts'
 import { discoveryDocument } from './discovery.ts'
 import { EntraError, errorAnswer } from './entra-error.ts'
 import type { ProviderFailure } from './entra-error.ts'
-import { commitFault } from './faults.ts'
-import type { Endpoint, Fault, Faults } from './faults.ts'
-import { homePage, pagePolicy } from './pages.ts'
+import { faultsPath } from './faults.ts'
+import type { Fault, Faults } from './faults.ts'
+import { homePage } from './pages.ts'
+import { noteFailures, serveRequest } from './provider-request.ts'
+import type { ProviderRequest } from './provider-request.ts'
 import { readBody } from './request-body.ts'
 import { answerSignInPage } from './sign-in-pages.ts'
+import { showPage } from './show-page.ts'
 import { answerSignOut } from './sign-out.ts'
 import { issuerOf } from './token-answer.ts'
-import type { TokenForm } from './token-answer.ts'
 import { answerTokenRequest } from './token-endpoint.ts'
 import type { ApplicationTokens, ChangeTokenResponse } from './token-endpoint.ts'
-
-/** A request as it came in. Holds what signs people in: for tests in this process, never for a log. */
-export interface ProviderRequest {
-  readonly endpoint: Endpoint
-  readonly method: string
-  readonly path: string
-  readonly query: Readonly<Record<string, string>>
-  /** The parsed fields of a token request. */
-  readonly form?: TokenForm
-  readonly grantType?: string
-  /** 0 while there is no answer, and for ever where it was withheld. */
-  status: number
-}
 
 export interface RouteOptions {
   readonly around: Surroundings
@@ -49,64 +38,20 @@ export interface RouteOptions {
 
 type Next = () => Promise<unknown>
 
-const faultsPath = '/local/faults'
-
-/** A long run of sign-ins must not fill the memory with requests. */
-const mostRequests = 10_000
-
 export function mountRoutes(provider: Provider, options: RouteOptions): void {
   const { around, failures, faults, requests } = options
 
-  const note = (ctx: KoaContextWithOIDC, error: object) => {
-    const { error: name = 'server_error', error_detail, error_description = '' } = error as Record<string, string>
-    failures.set(ctx, { error: name, detail: error_detail ?? error_description })
-  }
-  provider.on('grant.error', note)
-  provider.on('authorization.error', note)
-  provider.on('end_session.error', note)
+  noteFailures(provider, failures)
   provider.on('authorization.success', (ctx, answer) => {
     asEntraCode(ctx, answer as Record<string, unknown>, around)
   })
 
   provider.use(async (context, next) => {
     const ctx = context as KoaContextWithOIDC
-    const request = await readRequest(ctx, around)
-    requests.push(request)
-    if (requests.length > mostRequests) requests.splice(0, mostRequests / 10)
-    const work = () => answer(provider, ctx, request, options, next)
-    const fault = ctx.path === faultsPath ? undefined : faults.take(request.endpoint, request.grantType)
-    await (fault ? commitFault(fault, ctx, work) : work())
-    if (ctx.respond !== false) request.status = ctx.status
+    await serveRequest(ctx, { paths: around.paths, faults, requests }, (request) =>
+      answer(provider, ctx, request, options, next),
+    )
   })
-}
-
-async function readRequest(ctx: KoaContextWithOIDC, { paths }: Surroundings): Promise<ProviderRequest> {
-  const endpoint = endpointOf(ctx.path, paths)
-  const form = endpoint === 'token' && ctx.method === 'POST' ? parseForm(await readBody(ctx.req)) : undefined
-  const grantType = form?.['grant_type']
-  return {
-    endpoint,
-    method: ctx.method,
-    path: ctx.path,
-    query: Object.fromEntries(ctx.URL.searchParams),
-    ...(form && { form }),
-    ...(grantType !== undefined && { grantType }),
-    status: 0,
-  }
-}
-
-function parseForm(body: string): TokenForm {
-  return Object.fromEntries(new URLSearchParams(body))
-}
-
-function endpointOf(path: string, paths: Surroundings['paths']): Endpoint {
-  if (path === paths.authorize || path.startsWith(`${paths.authorize}/`)) return 'authorize'
-  if (path === paths.logout || path.startsWith(`${paths.logout}/`)) return 'logout'
-  if (path.startsWith(paths.signIn)) return 'sign-in'
-  if (path === paths.token) return 'token'
-  if (path === paths.adminConsent) return 'admin-consent'
-  if (path === paths.keys) return 'keys'
-  return path === paths.discovery ? 'discovery' : 'other'
 }
 
 async function answer(
@@ -150,8 +95,7 @@ async function answer(
 async function answerOther(ctx: KoaContextWithOIDC, { around, faults }: RouteOptions): Promise<void> {
   if (ctx.path === faultsPath) return answerFaults(ctx, faults)
   if (ctx.path === '/') {
-    ctx.set('content-security-policy', pagePolicy)
-    ctx.body = homePage(around.directory.people, issuerOf(around.origin, around.tenantId))
+    showPage(ctx, homePage(around.directory.people, issuerOf(around.origin, around.tenantId)))
     return
   }
   const otherTenant = /^\/[^/]+\/(?:oauth2\/|discovery\/)?v2\.0\//.test(ctx.path)

@@ -187,6 +187,10 @@ export function formPostPage(action: string, fields: Readonly<Record<string, str
   )
 }
 
+export function signedOutPage(): string {
+  return messagePage('You signed out of your account', 'It’s a good idea to close all browser windows.')
+}
+
 export function signOutPage(form: string): string {
   return page(
     'sign-out',

@@ -1,12 +1,13 @@
-/** The pages between the authorization request and its answer: who are you, and may the application have this? */
+/** The pages between the authorization request and its answer: the account, the second factor, the consent. */
 import type { InteractionResults, KoaContextWithOIDC } from 'oidc-provider'
 import type Provider from 'oidc-provider'
 import type { Surroundings } from './configuration.ts'
 import { EntraError } from './entra-error.ts'
-import { consentPage, errorPage, pagePolicy, secondFactorPage, signInPage } from './pages.ts'
+import { consentPage, errorPage, secondFactorPage, signInPage } from './pages.ts'
 import type { SignInPage } from './pages.ts'
 import { readBody } from './request-body.ts'
 import { splitScope } from './scopes.ts'
+import { showPage } from './show-page.ts'
 
 /** AD FS has one directory and one authority. */
 type SignInSurroundings = Pick<Surroundings, 'directory'> & Partial<Pick<Surroundings, 'isForMany' | 'authority'>>
@@ -22,11 +23,11 @@ export async function answerSignInPage(
   const interaction = await provider.interactionDetails(ctx.req, ctx.res).catch(() => undefined)
   if (!interaction) {
     // Opened in another browser, finished already, or left for an hour.
-    show(ctx, 400, errorPage('AADSTS165004: This sign-in page has ended.'))
+    showPage(ctx, errorPage('AADSTS165004: This sign-in page has ended.'), 400)
     return
   }
   if (ctx.method !== 'POST') {
-    show(ctx, 200, await currentPage(provider, ctx, interaction, around))
+    showPage(ctx, await currentPage(provider, ctx, interaction, around), 200)
     return
   }
 
@@ -47,7 +48,7 @@ export async function answerSignInPage(
     const problem = person
       ? { code: 'AADSTS50057', text: 'This account is disabled.' }
       : { code: 'AADSTS50034', text: `We couldn’t find an account with that username: ${username}` }
-    show(ctx, 400, await currentPage(provider, ctx, interaction, around, { username, problem }))
+    showPage(ctx, await currentPage(provider, ctx, interaction, around, { username, problem }), 400)
     return
   }
   return finish(provider, ctx, { login: { accountId: person.objectId, amr: ['pwd'] }, select_account: {} })
@@ -92,11 +93,4 @@ function accountForSecondFactor({ prompt, session }: Pick<Interaction, 'prompt' 
 async function finish(provider: Provider, ctx: KoaContextWithOIDC, result: InteractionResults): Promise<void> {
   ctx.redirect(await provider.interactionResult(ctx.req, ctx.res, result))
   ctx.status = 303
-}
-
-function show(ctx: KoaContextWithOIDC, status: number, page: string): void {
-  ctx.status = status
-  ctx.type = 'html'
-  ctx.set('content-security-policy', pagePolicy)
-  ctx.body = page
 }

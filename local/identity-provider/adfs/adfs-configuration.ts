@@ -5,11 +5,12 @@ import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import { errorPage, messagePage } from '../pages.ts'
 import { pairwiseSubject } from '../people.ts'
 import type { Api } from '../scopes.ts'
+import { showPage } from '../show-page.ts'
 import { AdfsError } from './adfs-error.ts'
 import { paths, windowsSidOf } from './adfs-parts.ts'
 import type { AdfsClient, FederationParts } from './adfs-parts.ts'
 import { readAdfsScopes } from './adfs-scopes.ts'
-import { show, signedOutPage } from './adfs-browser.ts'
+import { signedOutPage } from './adfs-browser.ts'
 
 /** Authentication by assertion is checked before oidc-provider receives the request. */
 export function clientMetadata({ clientId, redirectUris }: AdfsClient) {
@@ -105,7 +106,7 @@ export function configurationOf(parts: FederationParts): Configuration {
       Interaction: 3600,
       Session: 8 * 3600,
     },
-    renderError: (ctx, out) => show(ctx, errorPage(out.error_description ?? out.error)),
+    renderError: (ctx, out) => showPage(ctx, errorPage(out.error_description ?? out.error)),
     features: {
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
@@ -114,8 +115,8 @@ export function configurationOf(parts: FederationParts): Configuration {
       userinfo: { enabled: false },
       rpInitiatedLogout: {
         enabled: true,
-        logoutSource: (ctx) => show(ctx, messagePage('Sign out', 'Signing out.')),
-        postLogoutSuccessSource: (ctx) => show(ctx, signedOutPage()),
+        logoutSource: (ctx) => showPage(ctx, messagePage('Sign out', 'Signing out.')),
+        postLogoutSuccessSource: (ctx) => showPage(ctx, signedOutPage()),
       },
     },
   }

@@ -9,20 +9,22 @@ import { listen } from '../../http-server.ts'
 import type { TlsIdentity } from '../../http-server.ts'
 import { makeRsaKeyPair } from '../../rsa-key-pair.ts'
 import type { MakeKeyPair } from '../../rsa-key-pair.ts'
-import { commitFault, Faults } from '../faults.ts'
-import type { Endpoint, TokenError } from '../faults.ts'
+import type { ProviderFailure } from '../entra-error.ts'
+import { Faults } from '../faults.ts'
+import type { TokenError } from '../faults.ts'
 import { GrantStore } from '../grant-store.ts'
 import { allowLoopback } from '../identity-provider.ts'
-import type { ProviderRequest } from '../middleware.ts'
 import { homePage } from '../pages.ts'
 import { Directory } from '../people.ts'
 import type { Person } from '../people.ts'
-import { readBody } from '../request-body.ts'
+import { noteFailures, serveRequest } from '../provider-request.ts'
+import type { ProviderRequest } from '../provider-request.ts'
 import type { Api } from '../scopes.ts'
+import { showPage } from '../show-page.ts'
 import { answerSignInPage } from '../sign-in-pages.ts'
 import { SigningKeys } from '../signing-keys.ts'
 import type { ChangeTokenResponse } from '../token-endpoint.ts'
-import { answerAuthorization, answerSignOut, show } from './adfs-browser.ts'
+import { answerAuthorization, answerSignOut } from './adfs-browser.ts'
 import { clientMetadata, configurationOf } from './adfs-configuration.ts'
 import { discoveryDocument, keySet } from './adfs-metadata.ts'
 import { paths } from './adfs-parts.ts'
@@ -68,7 +70,7 @@ export async function startFederationServer(options: FederationServerOptions): P
   const directory = new Directory(options.people)
   const faults = new Faults()
   const requests: ProviderRequest[] = []
-  const failures = new WeakMap<object, string>()
+  const failures = new WeakMap<object, ProviderFailure>()
   const behaviour: FederationBehaviour = {
     release: 2019,
     accessTokenSeconds: 3600,
@@ -106,13 +108,7 @@ export async function startFederationServer(options: FederationServerOptions): P
   const provider = new Provider(origin, configurationOf(parts))
   Object.assign(provider, { issuer })
   allowLoopback(provider)
-  const note = (ctx: object, error: object) => {
-    const { error_detail: detail, error_description: text = '' } = error as Readonly<Record<string, string>>
-    failures.set(ctx, detail ?? text)
-  }
-  provider.on('grant.error', note)
-  provider.on('authorization.error', note)
-  provider.on('end_session.error', note)
+  noteFailures(provider, failures)
   // AD FS sends no `iss`.
   provider.on('authorization.success', (_, answer) => {
     delete (answer as Record<string, unknown>)['iss']
@@ -122,33 +118,16 @@ export async function startFederationServer(options: FederationServerOptions): P
     const ctx = context as KoaContextWithOIDC
     // Its addresses end in a slash; oidc-provider knows them without one.
     ctx.url = ctx.url.replace(/^(\/adfs\/oauth2\/(?:authorize|token|logout))\/(?=\?|$)/, '$1')
-    const endpoint = endpointOf(ctx.path)
-    const isTokenRequest = endpoint === 'token' && ctx.method === 'POST'
-    const form = isTokenRequest ? Object.fromEntries(new URLSearchParams(await readBody(ctx.req))) : undefined
-    const grantType = form?.['grant_type']
-    const request: ProviderRequest = {
-      endpoint,
-      method: ctx.method,
-      path: ctx.path,
-      query: Object.fromEntries(ctx.URL.searchParams),
-      ...(form && { form }),
-      ...(grantType !== undefined && { grantType }),
-      status: 0,
-    }
-    requests.push(request)
-    const work = async (): Promise<void> => {
-      if (form) return answerAdfsTokenRequest(parts, ctx, form, { next, failure: () => failures.get(ctx) })
-      if (endpoint === 'authorize') return answerAuthorization(ctx, next, () => failures.get(ctx))
+    await serveRequest(ctx, { paths, faults, requests }, async ({ endpoint, form }) => {
+      if (form) return answerAdfsTokenRequest(parts, ctx, form, { next, failure: () => failures.get(ctx)?.detail })
+      if (endpoint === 'authorize') return answerAuthorization(ctx, next, () => failures.get(ctx)?.detail)
       if (endpoint === 'sign-in') return answerSignInPage(provider, ctx, { directory })
       if (endpoint === 'logout') return answerSignOut(ctx, next)
       if (endpoint === 'keys') ctx.body = keySet(keys)
       else if (endpoint === 'discovery') ctx.body = discoveryDocument(parts, issuer, server.port)
-      else if (ctx.path === '/') show(ctx, homePage(directory.people, issuer, 'AD FS'))
+      else if (ctx.path === '/') showPage(ctx, homePage(directory.people, issuer, 'AD FS'))
       else ctx.status = endpoint === 'token' ? 405 : 404
-    }
-    const fault = faults.take(endpoint, grantType)
-    await (fault ? commitFault(fault, ctx, work) : work())
-    if (ctx.respond !== false) request.status = ctx.status
+    })
   })
   const callback = provider.callback()
   serve = (request, response) => void callback(request, response)
@@ -174,13 +153,4 @@ export async function startFederationServer(options: FederationServerOptions): P
     },
     close: () => server.close(),
   }
-}
-
-function endpointOf(path: string): Endpoint {
-  if (path === paths.authorize || path.startsWith(`${paths.authorize}/`)) return 'authorize'
-  if (path === paths.logout || path.startsWith(`${paths.logout}/`)) return 'logout'
-  if (path.startsWith(paths.signIn)) return 'sign-in'
-  if (path === paths.token) return 'token'
-  if (path === paths.keys) return 'keys'
-  return path === paths.discovery ? 'discovery' : 'other'
 }

@@ -1,7 +1,7 @@
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import type { JSONWebKeySet } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { createVisitor, signInAt } from '../../../local/identity-provider/browser.ts'
+import { createVisitor } from '../../../local/identity-provider/browser.ts'
 import {
   billsRead,
   clientId,
@@ -175,8 +175,8 @@ describe('a sign-in', () => {
   it('reports an unknown username on the form', async () => {
     const { url } = world.begin()
 
-    await expect(signInAt(url, 'nobody@contoso.example')).rejects.toThrow(/couldn’t find an account/)
-    await expect(signInAt(url, ' ADA@contoso.example ')).resolves.toHaveProperty('fields.code')
+    await expect(createVisitor().signIn(url, 'nobody@contoso.example')).rejects.toThrow(/couldn’t find an account/)
+    await expect(createVisitor().signIn(url, ' ADA@contoso.example ')).resolves.toHaveProperty('fields.code')
   })
 
   it('prefills the form with the hint, escaped', async () => {
@@ -222,8 +222,8 @@ describe('a sign-in', () => {
     const elsewhere = world.begin({ redirect_uri: 'http://localhost:7071/other' })
     const stranger = world.begin({ client_id: 'stranger' })
 
-    await expect(signInAt(elsewhere.url, 'ada@contoso.example')).rejects.toThrow(/AADSTS50011/)
-    await expect(signInAt(stranger.url, 'ada@contoso.example')).rejects.toThrow(/AADSTS700016/)
+    await expect(createVisitor().signIn(elsewhere.url, 'ada@contoso.example')).rejects.toThrow(/AADSTS50011/)
+    await expect(createVisitor().signIn(stranger.url, 'ada@contoso.example')).rejects.toThrow(/AADSTS700016/)
   })
 })
 
