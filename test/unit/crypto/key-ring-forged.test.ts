@@ -1,12 +1,12 @@
 /** Attacks by an attacker who can write to the store and read the public half of the wrapping key. */
 import { constants, createHmac, generateKeyPairSync, publicEncrypt, randomBytes, sign } from 'node:crypto'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import type { Store, StoredRow, Values } from '../../../shared/store/store.ts'
 import type { KeyVault } from '../../../shared/vault/key-vault/vault.key-vault.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
-import { createClock, openRing, startSessionParts } from '../session/parts.ts'
-import type { SessionParts } from '../session/parts.ts'
+import { openRing, useSessionParts } from '../session/parts.ts'
+import type { SessionParts, TestClock } from '../session/parts.ts'
 
 const may = { partition: 'key-ring', row: '2031-05' }
 const marker = { partition: 'taken-over', row: 'key-ring' }
@@ -17,26 +17,13 @@ let parts: SessionParts
 let network: TableProxy
 let store: Store
 let vault: KeyVault
-let clock: ReturnType<typeof createClock>
+let clock: TestClock
 let faults: { code?: string; detail?: string }[]
-
-beforeAll(async () => {
-  parts = await startSessionParts()
-})
-beforeEach(async () => {
-  const tables = await parts.newTables()
-  network = tables.network
-  store = tables.connect()
+useSessionParts('2031-05-10T12:00:00Z', (own) => {
+  ;({ parts, network, store, clock } = own)
   vault = parts.newVault()
-  clock = createClock('2031-05-10T12:00:00Z')
-  faults = []
-  parts.vault.resetRequests()
+  faults = own.faults as typeof faults
 })
-afterEach(() => {
-  parts.vault.faults.clear()
-  parts.setWrappingKeyEnabled(true)
-})
-afterAll(() => parts.close())
 
 const newInstance = (acceptUnsignedUntil = never, by = vault): KeyRing =>
   openRing({ store, vault: by, clock, faults, acceptUnsignedUntil })

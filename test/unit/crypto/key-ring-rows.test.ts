@@ -1,10 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { KeyRing, RingKey } from '../../../shared/crypto/key-ring.ts'
 import { open, seal } from '../../../shared/crypto/sealing.ts'
 import type { Store, StoredRow } from '../../../shared/store/store.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
-import { createClock, openRing, startSessionParts } from '../session/parts.ts'
-import type { SessionParts } from '../session/parts.ts'
+import { openRing, useSessionParts } from '../session/parts.ts'
+import type { SessionParts, TestClock } from '../session/parts.ts'
 
 const may = { partition: 'key-ring', row: '2031-05' }
 
@@ -12,21 +12,9 @@ describe('a row of the key ring', () => {
   let parts: SessionParts
   let network: TableProxy
   let store: Store
-  let clock: ReturnType<typeof createClock>
+  let clock: TestClock
   let faults: unknown[]
-
-  beforeAll(async () => {
-    parts = await startSessionParts()
-  })
-  beforeEach(async () => {
-    const tables = await parts.newTables()
-    network = tables.network
-    store = tables.connect()
-    clock = createClock('2031-05-10T12:00:00Z')
-    faults = []
-  })
-  afterEach(() => parts.vault.faults.clear())
-  afterAll(() => parts.close())
+  useSessionParts('2031-05-10T12:00:00Z', (own) => void ({ parts, network, store, clock, faults } = own))
 
   const newInstance = () => openRing({ store, vault: parts.newVault(), clock, faults })
   const find = async () => (await store.find('service', may))!

@@ -1,35 +1,19 @@
 import { randomBytes } from 'node:crypto'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { open, seal } from '../../../shared/crypto/sealing.ts'
 import type { RingKey } from '../../../shared/crypto/key-ring.ts'
 import type { Store, Values } from '../../../shared/store/store.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
-import { createClock, month, openRing, startSessionParts } from '../session/parts.ts'
-import type { SessionParts } from '../session/parts.ts'
+import { createClock, month, openRing, useSessionParts } from '../session/parts.ts'
+import type { SessionParts, TestClock } from '../session/parts.ts'
 
 describe('the key ring', () => {
   let parts: SessionParts
   let network: TableProxy
   let store: Store
-  let clock: ReturnType<typeof createClock>
+  let clock: TestClock
   let faults: unknown[]
-
-  beforeAll(async () => {
-    parts = await startSessionParts()
-  })
-  beforeEach(async () => {
-    const tables = await parts.newTables()
-    network = tables.network
-    store = tables.connect()
-    clock = createClock('2031-05-10T12:00:00Z')
-    faults = []
-    parts.vault.resetRequests()
-  })
-  afterEach(() => {
-    parts.vault.faults.clear()
-    parts.setWrappingKeyEnabled(true)
-  })
-  afterAll(() => parts.close())
+  useSessionParts('2031-05-10T12:00:00Z', (own) => void ({ parts, network, store, clock, faults } = own))
 
   const newInstance = () => openRing({ store, vault: parts.newVault(), clock, faults })
   const rowsThere = async () => (await store.list('service', 'key-ring')).map(({ row }) => row).sort()

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { BrokerError } from '../../../shared/errors/errors.ts'
 import { createAuthorizationCodes } from '../../../shared/oauth/authorization-codes.ts'
 import type { AuthorizationCodes } from '../../../shared/oauth/authorization-codes.ts'
@@ -7,8 +7,8 @@ import { endPartition, endPerson } from '../../../shared/session/end-sessions.ts
 import { personOf } from '../../../shared/session/session-labels.ts'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import type { RowKey, Store } from '../../../shared/store/store.ts'
-import { createClock, openRing, somebody, startSessionParts } from '../session/parts.ts'
-import type { SessionParts } from '../session/parts.ts'
+import { somebody, useSessionParts } from '../session/parts.ts'
+import type { TestClock } from '../session/parts.ts'
 
 const start = '2031-05-10T12:00:00.000Z'
 const codeVerifier = randomBytes(32).toString('base64url')
@@ -29,21 +29,15 @@ const client = {
 }
 
 describe('a one-time code', () => {
-  let parts: SessionParts
   let store: Store
-  let clock: ReturnType<typeof createClock>
+  let clock: TestClock
   let codes: AuthorizationCodes
   let ended: RowKey[]
   let ring: KeyRing
 
-  beforeAll(async () => {
-    parts = await startSessionParts()
-  })
-  beforeEach(async () => {
-    store = (await parts.newTables()).connect()
-    clock = createClock(start)
+  useSessionParts(start, (own) => {
+    ;({ store, clock, ring } = own)
     ended = []
-    ring = openRing({ store, vault: parts.newVault(), clock })
     codes = createAuthorizationCodes({
       store,
       ring,
@@ -54,7 +48,6 @@ describe('a one-time code', () => {
       },
     })
   })
-  afterAll(() => parts.close())
 
   const take = (code: string) => codes.take({ code, client, redirectUri: grant.redirectUri, codeVerifier })
   const outcome = (code: string) =>

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { BrokerError } from '../../../shared/errors/errors.ts'
 import { createRefreshTokens, newGrantRow, newGrantSecret } from '../../../shared/oauth/refresh-tokens.ts'
 import type { RefreshTokens } from '../../../shared/oauth/refresh-tokens.ts'
@@ -6,8 +6,8 @@ import { accessTokenKey, createAccessTokens } from '../../../shared/session/acce
 import { partitionOf } from '../../../shared/session/session-row.ts'
 import type { Store } from '../../../shared/store/store.ts'
 import type { TokenEndpoint } from '../../../shared/provider/token-endpoint.ts'
-import { createClock, openRing, openSessions, somebody, startSessionParts } from '../session/parts.ts'
-import type { SessionParts } from '../session/parts.ts'
+import { openSessions, somebody, useSessionParts } from '../session/parts.ts'
+import type { TestClock } from '../session/parts.ts'
 import { createEndForReuse } from '../../../shared/oauth/reuse.ts'
 import { providersOf } from '../provider/provider-server.ts'
 import { noFlowEvents } from '../../../shared/telemetry/flow-events.ts'
@@ -17,21 +17,16 @@ const hour = 3600
 const scopes = ['api://demo/orders.read']
 
 describe('a refresh token', () => {
-  let parts: SessionParts
   let store: Store
-  let clock: ReturnType<typeof createClock>
+  let clock: TestClock
   let refreshTokens: RefreshTokens
   let newInstance: (untilReady?: () => Promise<void>) => RefreshTokens
   let provider: TokenEndpoint['refresh']
   let begin: (accessTokenSeconds?: number) => Promise<string>
 
-  beforeAll(async () => {
-    parts = await startSessionParts()
-  })
-  beforeEach(async () => {
-    store = (await parts.newTables()).connect()
-    clock = createClock(start)
-    const ring = openRing({ store, vault: parts.newVault(), clock })
+  useSessionParts(start, (own) => {
+    ;({ store, clock } = own)
+    const { ring } = own
     const sessions = openSessions({ store, ring, clock })
     provider = () => {
       const accessTokenExpires = clock() + hour * 1000
@@ -69,7 +64,6 @@ describe('a refresh token', () => {
       return refreshTokens.first(key)
     }
   })
-  afterAll(() => parts.close())
 
   const use = (refreshToken: string, by = 'app', origin = 'https://app.example.net', instance = refreshTokens) =>
     instance.use({ refreshToken, client: { id: by, apis: [{ name: 'orders', scopes }] }, scopes: undefined, origin })

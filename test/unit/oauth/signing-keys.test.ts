@@ -1,12 +1,12 @@
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import type { JWK } from 'jose'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import { createSigningKeys } from '../../../shared/oauth/signing-keys.ts'
 import type { SigningAlgorithm, SigningKeys } from '../../../shared/oauth/signing-keys.ts'
 import type { Store } from '../../../shared/store/store.ts'
-import { createClock, openRing, startSessionParts } from '../session/parts.ts'
-import type { SessionParts } from '../session/parts.ts'
+import { openRing, useSessionParts } from '../session/parts.ts'
+import type { SessionParts, TestClock } from '../session/parts.ts'
 
 const partition = 'id-token-keys'
 const day = 24 * 3600
@@ -15,22 +15,14 @@ describe('the keys of ID tokens', () => {
   let parts: SessionParts
   let store: Store
   let ring: KeyRing
-  let clock: ReturnType<typeof createClock>
+  let clock: TestClock
   let faults: unknown[]
   let newInstance: (algorithms?: readonly SigningAlgorithm[], its?: Store) => SigningKeys
-
-  beforeAll(async () => {
-    parts = await startSessionParts()
-  })
-  beforeEach(async () => {
-    store = (await parts.newTables()).connect()
-    clock = createClock('2031-05-10T12:00:00.000Z')
-    ring = openRing({ store, vault: parts.newVault(), clock })
-    faults = []
+  useSessionParts('2031-05-10T12:00:00.000Z', (own) => {
+    ;({ parts, store, clock, ring, faults } = own)
     newInstance = (algorithms = ['RS256'], its = store) =>
       createSigningKeys({ store: its, ring, clock, algorithms, onFault: (error) => faults.push(error) })
   })
-  afterAll(() => parts.close())
 
   /** The key set as a client fetches it, and the id of the key that signs. */
   const published = async (keys: SigningKeys) => ({ keys: (await keys.published()) as unknown as JWK[] })

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { sealToken } from '../../../shared/crypto/sealed-token.ts'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
@@ -8,8 +8,8 @@ import { createUserinfo } from '../../../shared/oauth/userinfo.ts'
 import type { Userinfo } from '../../../shared/oauth/userinfo.ts'
 import { partitionOf } from '../../../shared/session/session-row.ts'
 import type { RowKey, Store } from '../../../shared/store/store.ts'
-import { createClock, openRing, openSessions, somebody, startSessionParts } from '../session/parts.ts'
-import type { SessionParts } from '../session/parts.ts'
+import { openSessions, somebody, useSessionParts } from '../session/parts.ts'
+import type { TestClock } from '../session/parts.ts'
 
 const client: FrontEnd = {
   id: 'app',
@@ -24,19 +24,12 @@ const client: FrontEnd = {
 }
 
 describe('the userinfo endpoint', () => {
-  let parts: SessionParts
   let store: Store
   let ring: KeyRing
-  let clock: ReturnType<typeof createClock>
+  let clock: TestClock
   let userinfo: Userinfo
-
-  beforeAll(async () => {
-    parts = await startSessionParts()
-  })
-  beforeEach(async () => {
-    store = (await parts.newTables()).connect()
-    clock = createClock('2031-05-10T12:00:00Z')
-    ring = openRing({ store, vault: parts.newVault(), clock })
+  useSessionParts('2031-05-10T12:00:00Z', (own) => {
+    ;({ store, clock, ring } = own)
     userinfo = createUserinfo({
       store,
       ring,
@@ -45,7 +38,6 @@ describe('the userinfo endpoint', () => {
       frontEnds: createFrontEnds([client]),
     })
   })
-  afterAll(() => parts.close())
 
   /** A session of the client, and its grant. */
   const begin = async () => {

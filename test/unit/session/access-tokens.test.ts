@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { BrokerError } from '../../../shared/errors/errors.ts'
 import { accessTokenKey, createAccessTokens, isRenewing } from '../../../shared/session/access-tokens.ts'
 import type { AccessTokens } from '../../../shared/session/access-tokens.ts'
@@ -9,8 +9,8 @@ import type { Store } from '../../../shared/store/store.ts'
 import type { IdentityProvider, ProviderProfile } from '../../../shared/provider/provider.ts'
 import type { ProviderTokens } from '../../../shared/provider/token-endpoint.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
-import { createClock, openRing, openSessions, somebody, startSessionParts } from './parts.ts'
-import type { SessionParts } from './parts.ts'
+import { openSessions, somebody, useSessionParts } from './parts.ts'
+import type { TestClock } from './parts.ts'
 import { providersOf } from '../provider/provider-server.ts'
 import { noFlowEvents } from '../../../shared/telemetry/flow-events.ts'
 
@@ -20,10 +20,9 @@ const name = accessTokenKey(scopes)
 
 /** A function replaces the provider here, so that the test controls its clock; test/session covers a real one. */
 describe('access tokens', () => {
-  let parts: SessionParts
   let network: TableProxy
   let store: Store
-  let clock: ReturnType<typeof createClock>
+  let clock: TestClock
   let sessions: Sessions
   let accessTokens: AccessTokens
   let faults: unknown[]
@@ -32,17 +31,9 @@ describe('access tokens', () => {
   let readsChallenges: boolean
   let providerIds: readonly string[]
   let key: SessionKey
-
-  beforeAll(async () => {
-    parts = await startSessionParts()
-  })
-  beforeEach(async () => {
-    const tables = await parts.newTables()
-    network = tables.network
-    store = tables.connect()
-    clock = createClock(start)
-    sessions = openSessions({ store, clock, ring: openRing({ store, vault: parts.newVault(), clock }) })
-    faults = []
+  useSessionParts(start, async (own) => {
+    ;({ network, store, clock, faults } = own)
+    sessions = openSessions({ store, clock, ring: own.ring })
     refreshed = []
     refresh = () => Promise.resolve({})
     readsChallenges = true
@@ -51,7 +42,6 @@ describe('access tokens', () => {
     key = await begin({ [name]: aToken('first', 3600) })
     network.resetRequests()
   })
-  afterAll(() => parts.close())
 
   const open = (by = sessions): AccessTokens =>
     createAccessTokens({

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createAuthorizationCodes } from '../../../shared/oauth/authorization-codes.ts'
 import { subjectOf } from '../../../shared/provider/identity.ts'
 import type { Identity } from '../../../shared/provider/identity.ts'
@@ -12,8 +12,8 @@ import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import type { Store, StoredRow } from '../../../shared/store/store.ts'
 import { createLog } from '../../../shared/telemetry/log.ts'
 import { noFlowEvents } from '../../../shared/telemetry/flow-events.ts'
-import { createClock, month, openRing, openSessions, somebody as ada, startSessionParts } from './parts.ts'
-import type { SessionParts } from './parts.ts'
+import { month, openRing, openSessions, somebody as ada, useSessionParts } from './parts.ts'
+import type { SessionParts, TestClock } from './parts.ts'
 
 const start = '2031-05-10T12:00:00.000Z'
 const otherTenant = '99999999-9999-4999-8999-999999999999'
@@ -36,18 +36,12 @@ const codeVerifier = randomBytes(32).toString('base64url')
 describe('an operator', () => {
   let parts: SessionParts
   let store: Store
-  let clock: ReturnType<typeof createClock>
+  let clock: TestClock
   let ring: KeyRing
   let sessions: Sessions
   let lines: string[]
-  beforeAll(async () => {
-    parts = await startSessionParts()
-  })
-  afterAll(() => parts.close())
-  beforeEach(async () => {
-    store = (await parts.newTables()).connect()
-    clock = createClock(start)
-    ring = openRing({ store, vault: parts.newVault(), clock })
+  useSessionParts(start, (own) => {
+    ;({ parts, store, clock, ring } = own)
     sessions = openSessions({ store, ring, clock })
     lines = []
   })

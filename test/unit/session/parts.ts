@@ -1,6 +1,6 @@
 /** The parts that sessions need, in this process: a vault, a managed identity, tables behind a network, and a clock to move. */
 import { randomBytes } from 'node:crypto'
-import { inject, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, inject, vi } from 'vitest'
 import { localIdentity, startManagedIdentity } from '../../../local/managed-identity/managed-identity.ts'
 import { brokerAccessPolicy } from '../../../local/vault/permissions.ts'
 import { startVault } from '../../../local/vault/vault.ts'
@@ -16,6 +16,7 @@ import type { Identity } from '../../../shared/provider/identity.ts'
 import { trustedAuthority } from '../../setup/secure-server.ts'
 import { lendKeyPairs } from '../../setup/key-pairs.ts'
 import { startTableProxy } from '../../setup/table-proxy.ts'
+import type { TableProxy } from '../../setup/table-proxy.ts'
 import { useIdentityEndpoint } from '../../setup/identity-endpoint.ts'
 
 export const wrappingKeyName = 'broker-key-ring'
@@ -82,6 +83,51 @@ export async function startSessionParts() {
     },
   }
 }
+
+/** Parts that belong to one test. */
+interface OwnParts {
+  readonly parts: SessionParts
+  readonly network: TableProxy
+  readonly store: Store
+  readonly clock: TestClock
+  /** A ring in this store. */
+  readonly ring: KeyRing
+  readonly faults: unknown[]
+}
+
+/**
+ * Starts the parts once for the tests of the file or `describe` that calls it, and ends them. Each test has an empty store, a
+ * clock of its own, a vault without requests and faults, and enabled keys.
+ *
+ * @param start time of the clock when a test starts
+ * @param assign receives the parts before each test
+ */
+export function useSessionParts(start: string, assign: (own: OwnParts) => void | Promise<void>): void {
+  let parts: SessionParts
+  beforeAll(async () => {
+    parts = await startSessionParts()
+  })
+  beforeEach(async () => {
+    const { network, connect } = await parts.newTables()
+    const [store, clock] = [connect(), createClock(start)]
+    parts.vault.resetRequests()
+    await assign({
+      parts,
+      network,
+      store,
+      clock,
+      ring: openRing({ store, vault: parts.newVault(), clock }),
+      faults: [],
+    })
+  })
+  afterEach(() => {
+    parts.vault.faults.clear()
+    parts.setWrappingKeyEnabled(true)
+  })
+  afterAll(() => parts.close())
+}
+
+export type TestClock = ReturnType<typeof createClock>
 
 /** A clock that moves only when a test moves it. */
 export function createClock(start: string | number) {

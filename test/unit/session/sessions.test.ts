@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import type { SessionKey } from '../../../shared/session/session-row.ts'
 import type { Sessions } from '../../../shared/session/sessions.ts'
 import type { Store } from '../../../shared/store/store.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
-import { createClock, openRing, openSessions, somebody, startSessionParts } from './parts.ts'
-import type { SessionParts } from './parts.ts'
+import { openRing, openSessions, somebody, useSessionParts } from './parts.ts'
+import type { SessionParts, TestClock } from './parts.ts'
 
 const start = '2031-05-10T12:00:00.000Z'
 const tokens = { refreshToken: 'r', accessTokens: {} }
@@ -15,22 +15,13 @@ describe('a session', () => {
   let parts: SessionParts
   let network: TableProxy
   let store: Store
-  let clock: ReturnType<typeof createClock>
+  let clock: TestClock
   let ring: KeyRing
   let sessions: Sessions
-
-  beforeAll(async () => {
-    parts = await startSessionParts()
-  })
-  beforeEach(async () => {
-    const tables = await parts.newTables()
-    network = tables.network
-    store = tables.connect()
-    clock = createClock(start)
-    ring = openRing({ store, vault: parts.newVault(), clock })
+  useSessionParts(start, (own) => {
+    ;({ parts, network, store, clock, ring } = own)
     sessions = openSessions({ store, ring, clock })
   })
-  afterAll(() => parts.close())
 
   const begin = async (frontEndId = 'shop', by = sessions): Promise<SessionKey> =>
     by.keyOf(frontEndId, cookie(frontEndId, await by.begin(frontEndId, somebody, tokens)))!

@@ -1,9 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Store } from '../../../shared/store/store.ts'
 import { createSignedUpTenants, tenantCacheMilliseconds } from '../../../shared/tenants/tenants.store.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
-import { createClock, startSessionParts } from '../session/parts.ts'
-import type { SessionParts } from '../session/parts.ts'
+import { useSessionParts } from '../session/parts.ts'
+import type { SessionParts, TestClock } from '../session/parts.ts'
 
 const [contoso, fabrikam] = ['f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55', '0f3c6d1e-5b7a-4c2d-8e9f-1a2b3c4d5e6f']
 const administrator = 'aaaaaaaa-0001-4000-8000-000000000001'
@@ -14,24 +14,9 @@ describe('the tenants that signed up', () => {
   let parts: SessionParts
   let network: TableProxy
   let store: Store
-  let clock: ReturnType<typeof createClock>
+  let clock: TestClock
   let faults: unknown[]
-  beforeAll(async () => {
-    parts = await startSessionParts()
-  })
-  beforeEach(async () => {
-    const tables = await parts.newTables()
-    network = tables.network
-    store = tables.connect()
-    clock = createClock('2031-05-10T12:00:00Z')
-    faults = []
-    parts.vault.resetRequests()
-  })
-  afterEach(() => {
-    parts.vault.faults.clear()
-    parts.setWrappingKeyEnabled(true)
-  })
-  afterAll(() => parts.close())
+  useSessionParts('2031-05-10T12:00:00Z', (own) => void ({ parts, network, store, clock, faults } = own))
 
   const newInstance = (personalTenantId?: string) =>
     createSignedUpTenants({
