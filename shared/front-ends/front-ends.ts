@@ -5,6 +5,7 @@
  */
 import { BrokerError } from '../errors/errors.ts'
 import { isLoopbackHost, isSecureOrLoopback } from '../settings/addresses.ts'
+import { plainIdPattern } from '../settings/identifiers.ts'
 import type { FrontEndSettings, FrontEndKind } from '../settings/settings.ts'
 
 export type FrontEnd = FrontEndSettings
@@ -61,7 +62,7 @@ export function createFrontEnds(all: readonly FrontEnd[]): FrontEnds {
 
 /** Carries the line that would register the front end, so that a developer can copy it. */
 function unknown(id: string, origin: string | undefined): BrokerError {
-  const isPlainId = /^[a-z0-9][a-z0-9-]{0,31}$/.test(id)
+  const isPlainId = plainIdPattern.test(id)
   const registration = {
     id: isPlainId ? id : 'my-app',
     kind: 'session',

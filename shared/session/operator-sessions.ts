@@ -12,6 +12,7 @@ import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { openToken, sealToken } from '../crypto/sealed-token.ts'
 import { defined } from '../json/json.ts'
+import { plainIdPattern } from '../settings/identifiers.ts'
 import type { Store, StoredRow } from '../store/store.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -281,7 +282,7 @@ const forms: Readonly<Record<SelectorName, { readonly form: RegExp; readonly pro
   object_id: { form: guid, problem: 'is a GUID' },
   username: { form: /^.{1,1024}$/su, problem: 'has 1 to 1,024 characters' },
   tenant: { form: guid, problem: 'is a GUID' },
-  front_end: { form: /^[a-z0-9][a-z0-9-]{0,31}$/, problem: 'is the id of a front end' },
+  front_end: { form: plainIdPattern, problem: 'is the id of a front end' },
 }
 
 /** @throws {BrokerError} `parameter_invalid`: a request without a selector would mean every session */

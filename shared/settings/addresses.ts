@@ -36,6 +36,17 @@ export function tokenExchangeUrlOf(instance: string): string | undefined {
 }
 
 /**
+ * Microsoft Graph in the cloud of an instance.
+ *
+ * @param instance checked
+ * @returns an origin; undefined on loopback and for an added host
+ */
+export function graphUrlOf(instance: string): string | undefined {
+  const cloud = findCloud(instance)
+  return cloud && `https://${cloud.graphHosts[0]}`
+}
+
+/**
  * The resource that a token for this vault is issued for: the vault suffix of its cloud. An emulator on loopback accepts
  * the public cloud's; for an added host it is the name without its first label.
  *
@@ -104,6 +115,24 @@ export function checkMetadataUrl(value: string): Refusal | undefined {
   const fix =
     'Delete it where the metadata is at the issuer; otherwise write the whole URL: https://login.contoso.com/<tenant id>/v2.0/.well-known/openid-configuration.'
   return problem === undefined ? undefined : { problem, fix }
+}
+
+/** Otherwise a local program could name the keys of a public issuer, or a public host those of a local one. */
+export function checkMetadataPlace(metadataUrl: string, authority: string): Refusal | undefined {
+  if (!URL.canParse(metadataUrl) || !URL.canParse(authority)) return undefined
+  return isLoopbackUrl(metadataUrl) === isLoopbackUrl(authority)
+    ? undefined
+    : { problem: 'is on loopback, or the issuer is, but not both', fix: 'Write both alike.' }
+}
+
+/** The issuer of AD FS has a fixed path. */
+export function checkAdfsIssuer(authority: string): Refusal | undefined {
+  return URL.parse(authority)?.pathname === '/adfs'
+    ? undefined
+    : {
+        problem: 'is not the issuer of AD FS',
+        fix: 'Write https://<federation service name>/adfs, as the member issuer of its metadata spells it.',
+      }
 }
 
 /** MSAL and the broker's own requests use https only, also on loopback; a metadata service is never a provider. */

@@ -6,7 +6,7 @@ import { createPublicKey } from 'node:crypto'
 import * as z from 'zod/mini'
 import { urlProblem, isSecureOrLoopback } from './addresses.ts'
 import { checkClaimName, claimNamePattern } from './claim-names.ts'
-import { checkTenantId } from './identifiers.ts'
+import { checkTenantId, fixOfPlainId, plainIdPattern } from './identifiers.ts'
 import { findRepeated, listOf, memberOf, membersOf, readJsonSetting, unknownOf, valueAt } from './json-setting.ts'
 import { withMessage, withMessages } from './messages.ts'
 import type { Refusal, SettingProblem } from './settings-error.ts'
@@ -120,7 +120,7 @@ const api = z.strictObject({
 const frontEnd = z
   .strictObject({
     id: z.string().check(
-      z.regex(/^[a-z0-9][a-z0-9-]{0,31}$/),
+      z.regex(plainIdPattern),
       z.meta({
         description:
           'Id of the front end. For a session front end the parameter `frontend`, and part of its cookie, __Host-session-ID; for an OAuth client its `client_id`.',
@@ -251,9 +251,7 @@ const frontEnd = z
         }),
       ),
     providers: z
-      .optional(
-        z.array(z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,31}$/))).check(z.minLength(1), z.maxLength(20), unique),
-      )
+      .optional(z.array(z.string().check(z.regex(plainIdPattern))).check(z.minLength(1), z.maxLength(20), unique))
       .check(
         z.meta({
           uniqueItems: true,
@@ -555,7 +553,7 @@ function describeIssue(issue: z.core.$ZodIssue, json: unknown): Refusal | undefi
       return member === 'id' || issue.path.at(-2) === 'providers'
         ? {
             problem: `is not a ${member === 'id' ? 'front end' : 'provider'} id`,
-            fix: 'Write 1 to 32 small letters, digits and hyphens, a letter or digit first.',
+            fix: fixOfPlainId,
           }
         : {
             problem: 'is not an API name',

@@ -1,4 +1,4 @@
-/** Checks of the ids of tenants and applications, including ids that would admit too many people. */
+/** Forms of ids: tenants and applications, including ids that would admit too many people; front ends, providers, domains. */
 import type { Refusal } from './settings-error.ts'
 
 /** Entra's authorities for people of many tenants. relations.ts requires the settings that say which tenants. */
@@ -50,3 +50,11 @@ export function checkGuid(value: string, fix: string): Refusal | undefined {
   if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)) return undefined
   return { problem: 'is not a GUID', fix }
 }
+
+/** The form of the ids of front ends and providers: they are part of URLs and of names of cookies. */
+export const plainIdForm = '[a-z0-9][a-z0-9-]{0,31}'
+export const plainIdPattern = new RegExp(`^${plainIdForm}$`)
+export const fixOfPlainId = 'Write 1 to 32 small letters, digits and hyphens, a letter or digit first.'
+
+/** At least two labels (RFC 1035 §2.3.1), in small letters. */
+export const domainPattern = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$/

@@ -5,17 +5,27 @@
  */
 import * as z from 'zod/mini'
 import {
+  checkAdfsIssuer,
   checkAssertionAudience,
   checkAuthority,
   checkGraphUrl,
   checkInstance,
+  checkMetadataPlace,
   checkMetadataUrl,
   findCloud,
-  isLoopbackUrl,
+  graphUrlOf,
 } from './addresses.ts'
 import type { AddedHosts } from './addresses.ts'
 import { checkClaimName } from './claim-names.ts'
-import { checkAnyClientId, checkEntraClientId, checkGuid, checkTenantId } from './identifiers.ts'
+import {
+  checkAnyClientId,
+  checkEntraClientId,
+  checkGuid,
+  checkTenantId,
+  domainPattern,
+  fixOfPlainId,
+  plainIdPattern,
+} from './identifiers.ts'
 import { findRepeated, listOf, memberOf, membersOf, readJsonSetting, unknownOf } from './json-setting.ts'
 import { withMessage, withMessages } from './messages.ts'
 import type { Refusal, SettingProblem } from './settings-error.ts'
@@ -78,9 +88,6 @@ export interface ProviderList {
 /** The id of the primary provider where no entry names it. */
 export const primaryId = 'primary'
 
-const idPattern = /^[a-z0-9][a-z0-9-]{0,31}$/
-const domainPattern = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/
-
 function described(description: string, examples?: readonly unknown[]) {
   return z.meta({ description, ...(examples ? { examples: [...examples] } : {}) })
 }
@@ -96,7 +103,7 @@ function entrySchema() {
       id: z
         .string()
         .check(
-          z.regex(idPattern),
+          z.regex(plainIdPattern),
           described(
             'Id of the provider: in `providers` of a front end, in the parameter `provider` of /login, and in its redirect URI, https://<broker>/callback/<id>.',
             ['partner'],
@@ -270,7 +277,7 @@ function toProvider(one: Entry): OtherProvider {
           },
       clientId: isEntra ? (one.clientId ?? '').toLowerCase() : (one.clientId ?? ''),
       applicationObjectId: one.applicationObjectId?.toLowerCase(),
-      graphUrl: isEntra ? graphUrlOf(instance, one.graphUrl) : undefined,
+      graphUrl: one.graphUrl === undefined ? graphUrlOf(instance) : new URL(one.graphUrl).origin,
       responseMode: one.responseMode ?? 'form_post',
       responseType: one.responseType ?? 'code',
       offlineAccess: one.offlineAccess,
@@ -285,12 +292,6 @@ function toProvider(one: Entry): OtherProvider {
       assertionKeyId: one.assertionKeyId ?? !isEntra,
     },
   }
-}
-
-function graphUrlOf(instance: string, graphUrl: string | undefined): string | undefined {
-  if (graphUrl !== undefined) return new URL(graphUrl).origin
-  const cloud = findCloud(instance)
-  return cloud && `https://${cloud.graphHosts[0]}`
 }
 
 const membersOfKind = {
@@ -324,16 +325,6 @@ const requiredOfKind = {
   adfs: ['clientId', 'authority'],
 } as const
 
-/** Otherwise a local program could name the keys of a public issuer, or a public host those of a local one. */
-export function isElsewhere(metadataUrl: unknown, authority: unknown): boolean {
-  const urls = [metadataUrl, authority].filter((url) => typeof url === 'string' && URL.canParse(url)) as string[]
-  return urls.length === 2 && new Set(urls.map(isLoopbackUrl)).size > 1
-}
-
-function isIssuerOfAdfs(authority: unknown): boolean {
-  return typeof authority === 'string' && URL.parse(authority)?.pathname === '/adfs'
-}
-
 /** A member of another kind would have no effect, but look as if it had. */
 function checkKind(one: unknown) {
   const kind = memberOf(one, 'kind')
@@ -341,8 +332,15 @@ function checkKind(one: unknown) {
   const own: readonly string[] = [...membersOfKind[kind], ...(kind === 'primary' ? [] : membersOfBoth)]
   const known = [...new Set<string>([...membersOfKind.entra, ...membersOfKind.openid, ...membersOfBoth])]
   const has = (member: string) => memberOf(one, member) !== undefined
-  const clientId = memberOf(one, 'clientId')
-  const guid = kind === 'entra' && typeof clientId === 'string' ? checkEntraClientId(clientId) : undefined
+  const textOf = (member: string) => {
+    const value = memberOf(one, member)
+    return typeof value === 'string' ? value : undefined
+  }
+  const [clientId, authority, metadataUrl] = [textOf('clientId'), textOf('authority'), textOf('metadataUrl')]
+  const guid = kind === 'entra' && clientId !== undefined ? checkEntraClientId(clientId) : undefined
+  const notAdfs = kind === 'adfs' && authority !== undefined ? checkAdfsIssuer(authority) : undefined
+  const misplaced =
+    metadataUrl !== undefined && authority !== undefined ? checkMetadataPlace(metadataUrl, authority) : undefined
   return [
     ...requiredOfKind[kind]
       .filter((member) => !has(member))
@@ -367,18 +365,8 @@ function checkKind(one: unknown) {
         ]
       : []),
     ...(guid ? [{ path: ['clientId'], ...guid }] : []),
-    ...(isElsewhere(memberOf(one, 'metadataUrl'), memberOf(one, 'authority'))
-      ? [{ path: ['metadataUrl'], problem: 'is on loopback, or the issuer is, but not both', fix: 'Write both alike.' }]
-      : []),
-    ...(kind === 'adfs' && has('authority') && !isIssuerOfAdfs(memberOf(one, 'authority'))
-      ? [
-          {
-            path: ['authority'],
-            problem: 'is not the issuer of AD FS',
-            fix: 'Write https://<federation service name>/adfs, as the member issuer of its metadata spells it.',
-          },
-        ]
-      : []),
+    ...(misplaced ? [{ path: ['metadataUrl'], ...misplaced }] : []),
+    ...(notAdfs ? [{ path: ['authority'], ...notAdfs }] : []),
   ]
 }
 
@@ -479,10 +467,7 @@ function describeIssue(issue: z.core.$ZodIssue): Refusal | undefined {
   }
   if (issue.code !== 'invalid_format') return undefined
   if (member === 'id') {
-    return {
-      problem: 'is not a provider id',
-      fix: 'Write 1 to 32 small letters, digits and hyphens, a letter or digit first.',
-    }
+    return { problem: 'is not a provider id', fix: fixOfPlainId }
   }
   if (member === 'name') {
     return { problem: 'is not a name for people', fix: 'Write 1 to 64 characters, without control characters.' }

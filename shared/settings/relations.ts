@@ -1,11 +1,11 @@
 /** Checks settings against each other. */
-import { findCloud, isLoopbackUrl, tokenExchangeUrlOf } from './addresses.ts'
+import { checkAdfsIssuer, checkMetadataPlace, findCloud, isLoopbackUrl, tokenExchangeUrlOf } from './addresses.ts'
 import { declarations, hostDeclarations } from './declarations.ts'
 import type { Declaration } from './declare.ts'
 import type { FrontEndSettings } from './front-ends.schema.ts'
 import { authoritiesForMany, checkEntraClientId } from './identifiers.ts'
 import { findForeignIngestion } from './ingestion.ts'
-import { isElsewhere, primaryId } from './providers.schema.ts'
+import { primaryId } from './providers.schema.ts'
 import type { SettingsReport } from './report.ts'
 import type { Refusal } from './settings-error.ts'
 import { checkSwitch } from './switches.ts'
@@ -35,13 +35,13 @@ function reportClientId({ clientId }: MaybeValues, texts: SetTexts, report: Sett
   if (refusal) report.refuse(declarations.clientId.name, refusal)
 }
 
-/** The issuer of AD FS has a fixed path. AD FS accepts RS256 only, and decides about refresh tokens by its own policy. */
+/** AD FS accepts RS256 only, and decides about refresh tokens by its own policy. */
 function reportAdfs(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
   const { authority, providerKind, assertionAlgorithm, offlineAccess } = values
   if (authority === undefined) return
-  const isIssuerOfAdfs = new URL(authority).pathname === '/adfs'
+  const notAdfs = checkAdfsIssuer(authority)
   if (providerKind !== 'adfs') {
-    if (isIssuerOfAdfs && !texts.has(declarations.providerKind.name)) {
+    if (!notAdfs && !texts.has(declarations.providerKind.name)) {
       report.warn(declarations.providerKind.name, {
         problem: `is not set, and ${declarations.authority.name} has the path of AD FS`,
         fix: 'Write adfs for AD FS of Windows Server 2019 or later, or openid to keep the behaviour for any OpenID provider.',
@@ -49,12 +49,7 @@ function reportAdfs(values: MaybeValues, texts: SetTexts, report: SettingsReport
     }
     return
   }
-  if (!isIssuerOfAdfs) {
-    report.refuse(declarations.authority.name, {
-      problem: 'is not the issuer of AD FS',
-      fix: 'Write https://<federation service name>/adfs, as the member issuer of its metadata spells it.',
-    })
-  }
+  if (notAdfs) report.refuse(declarations.authority.name, notAdfs)
   if (assertionAlgorithm === 'PS256') {
     report.refuse(declarations.assertionAlgorithm.name, {
       problem: 'is PS256, which AD FS does not accept',
@@ -175,13 +170,12 @@ function reportProviders(values: MaybeValues, report: SettingsReport): void {
 }
 
 function reportMetadataUrl({ metadataUrl, authority, providerKind }: MaybeValues, report: SettingsReport): void {
-  const { name } = declarations.metadataUrl
   if (metadataUrl === undefined) return
-  if (providerKind === 'adfs') {
-    report.refuse(name, { problem: 'is not for AD FS, whose metadata is at the issuer', fix: 'Delete it.' })
-  } else if (isElsewhere(metadataUrl, authority)) {
-    report.refuse(name, { problem: 'is on loopback, or the issuer is, but not both', fix: 'Write both alike.' })
-  }
+  const refusal =
+    providerKind === 'adfs'
+      ? { problem: 'is not for AD FS, whose metadata is at the issuer', fix: 'Delete it.' }
+      : authority && checkMetadataPlace(metadataUrl, authority)
+  if (refusal) report.refuse(declarations.metadataUrl.name, refusal)
 }
 
 function reportTelemetry(values: MaybeValues, report: SettingsReport): void {

@@ -1,5 +1,5 @@
 /** Parses the settings: read once from the environment, or refused with every problem at once. */
-import { findCloud, isLoopbackUrl, tokenExchangeUrlOf } from './addresses.ts'
+import { graphUrlOf, isLoopbackUrl, tokenExchangeUrlOf } from './addresses.ts'
 import { allDeclarations, declarations } from './declarations.ts'
 import { findBadName } from './names.ts'
 import { reportRelations } from './relations.ts'
@@ -72,7 +72,7 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
       /** Of the app registration; undefined where its keys are changed by hand. */
       applicationObjectId: values.applicationObjectId,
       /** An origin; undefined where the provider has no Graph. */
-      graphUrl: graphUrlOf(values),
+      graphUrl: primaryGraphUrlOf(values),
       responseMode: values.responseMode,
       /** undefined where people of one tenant sign in, or at another provider. */
       manyTenants: manyTenantsOf(values),
@@ -175,10 +175,10 @@ function secondCredentialOf(values: Values): SecondCredential | undefined {
 }
 
 /** A copy of the example that names a real instance means that cloud's Graph, not the local one. */
-function graphUrlOf({ instance, graphUrl }: Values): string | undefined {
-  const cloud = instance === undefined ? undefined : findCloud(instance)
+function primaryGraphUrlOf({ instance, graphUrl }: Values): string | undefined {
   const isDefault = graphUrl === undefined || graphUrl === declarations.graphUrl.local
-  return cloud && isDefault ? `https://${cloud.graphHosts[0]}` : graphUrl
+  const ofCloud = isDefault && instance !== undefined ? graphUrlOf(instance) : undefined
+  return ofCloud ?? graphUrl
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The texts of Broker__Tenants and Broker__Invitations. */
-import { checkTenantId } from './identifiers.ts'
+import { checkTenantId, domainPattern } from './identifiers.ts'
 import type { Refusal } from './settings-error.ts'
 
 /** The allowed tenants: a list, or those that signed up. */
@@ -11,12 +11,13 @@ export interface ListedTenant {
   readonly domain: string | undefined
 }
 
-const domainPattern = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$/
-
 export function checkTenants(value: string): Refusal | undefined {
   if (value === 'signed-up') return undefined
   const ids = listOf(value).map(tenantOf)
-  const bad = ids.find(({ tenantId, domain }) => checkTenantId(tenantId) !== undefined || !isDomain(domain ?? 'a.b'))
+  const bad = ids.find(
+    ({ tenantId, domain }) =>
+      checkTenantId(tenantId) !== undefined || (domain !== undefined && !domainPattern.test(domain)),
+  )
   if (ids.length === 0 || bad !== undefined) {
     const { problem = 'is not a list of tenants' } = (bad && checkTenantId(bad.tenantId)) ?? {}
     return {
@@ -35,7 +36,7 @@ export function parseTenants(value: string): TenantsSetting {
 
 export function checkInvitations(value: string): Refusal | undefined {
   const entries = listOf(value)
-  return entries.length > 0 && entries.every((entry) => isDomain(entry) || checkTenantId(entry) === undefined)
+  return entries.length > 0 && entries.every((entry) => domainPattern.test(entry) || checkTenantId(entry) === undefined)
     ? undefined
     : {
         problem: 'is not a list of domains and tenant ids',
@@ -54,9 +55,4 @@ export function listOf(value: string): readonly string[] {
 function tenantOf(entry: string): ListedTenant {
   const [tenantId = '', domain] = entry.split(':')
   return { tenantId, domain }
-}
-
-/** @param text in small letters */
-export function isDomain(text: string): boolean {
-  return domainPattern.test(text)
 }

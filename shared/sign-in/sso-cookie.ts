@@ -10,11 +10,12 @@ import type { KeyRing } from '../crypto/key-ring.ts'
 import { openToken, sealToken } from '../crypto/sealed-token.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
+import { plainIdForm } from '../settings/identifiers.ts'
 
 const prefix = '__Host-known-'
 
 /** The name of a cookie that the broker sets; a name goes back into a header, so only these are accepted. */
-const ownName = new RegExp(`^${prefix}([a-z0-9][a-z0-9-]{0,31})$`)
+const ownName = new RegExp(`^${prefix}(${plainIdForm})$`)
 
 /** More would fill the Cookie header: each has up to 400 characters. */
 const maxMarks = 8

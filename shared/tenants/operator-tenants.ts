@@ -1,7 +1,6 @@
 /** An operator lists, adds, suspends, resumes and removes tenants that signed up. The host admits operators by a function key. */
 import { BrokerError } from '../errors/errors.ts'
-import { checkTenantId } from '../settings/identifiers.ts'
-import { isDomain } from '../settings/tenants.ts'
+import { checkTenantId, domainPattern } from '../settings/identifiers.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Tenant } from './tenant-row.ts'
 import { tenantCacheMilliseconds } from './tenants.store.ts'
@@ -61,7 +60,8 @@ export function createOperatorTenants(tenants: SignedUpTenants): OperatorTenants
       if (action === 'list') return { tenants: (await tenants.list()).map(shown) }
       const tenantId = tenant?.toLowerCase() ?? ''
       if (checkTenantId(tenantId) !== undefined) throw invalid('tenant', 'not the id of a tenant')
-      if (domain !== undefined && (action !== 'add' || !isDomain(domain))) throw invalid('domain', 'not a domain')
+      if (domain !== undefined && (action !== 'add' || !domainPattern.test(domain)))
+        throw invalid('domain', 'not a domain')
       const changed = await change(action, tenantId, domain)
       log('warn', `tenant changed by an operator: ${action}`, { reference, tenant: tenantId })
       return { tenants: changed.map(shown), effective_within: tenantCacheMilliseconds / 1000 }

@@ -127,6 +127,11 @@ describe('providers beside the primary one', () => {
     ['with a scope that has a space', { ...partner, scopes: { a: 'x y' } }, '.scopes.a is not a scope'],
     ['of AD FS with another path', { ...partner, kind: 'adfs' }, '.authority is not the issuer of AD FS'],
     ['with a domain in capitals', { ...partner, domains: ['Partner.example'] }, '.domains[0] is not a domain'],
+    [
+      'with a domain that ends in a hyphen',
+      { ...partner, domains: ['partner.example-'] },
+      '.domains[0] is not a domain',
+    ],
     ['with a domain twice', { ...partner, domains: ['a.example', 'a.example'] }, '.domains[1] occurs twice'],
     ['with a member that is unknown', { ...partner, clientSecretless: true }, '.clientSecretless is unknown'],
     [

@@ -52,6 +52,7 @@ describe('an authority for many tenants', () => {
     ],
     [`${contoso},${contoso.toUpperCase()}`, 'Broker__Tenants names a tenant twice'],
     [`${contoso}:<b>`, 'Broker__Tenants is not a list of tenants'],
+    [`${contoso}:`, 'Broker__Tenants is not a list of tenants'],
   ])('has no tenants by %j', (tenants, problem) => {
     expect(refusalsOf({ ...many, Broker__Tenants: tenants })).toEqual([problem])
   })
@@ -90,7 +91,15 @@ describe('an authority for many tenants', () => {
       'Broker__SignUpRole needs Broker__Tenants=signed-up',
       'Broker__Invitations needs Broker__Tenants=signed-up',
     ])
-    for (const bad of ['@contoso.com', 'contoso', '*.contoso.com', '.com', 'consumers']) {
+    for (const bad of [
+      '@contoso.com',
+      'contoso',
+      '*.contoso.com',
+      '.com',
+      'contoso-.com',
+      `${'a'.repeat(64)}.com`,
+      'consumers',
+    ]) {
       expect(refusalsOf({ ...signedUp, Broker__Invitations: bad }), bad).toEqual([
         'Broker__Invitations is not a list of domains and tenant ids',
       ])
