@@ -2,13 +2,12 @@
  * Values that are fetched once and kept, so that a server that is down later does not affect an instance that has them;
  * and a key set, which is fetched again within a budget where no key fits a token.
  */
-import type { KeyObject } from 'node:crypto'
 import { withBackOff } from '../async/back-off.ts'
 import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
 import { keysThatFit } from './keys.ts'
 import type { SigningKey } from './keys.ts'
-import type { TokenOrigin } from './provider.ts'
+import type { IdentityProvider, TokenOrigin } from './provider.ts'
 
 const freshMilliseconds = 24 * 60 * 60 * 1000
 const retryPause = 5_000
@@ -19,17 +18,8 @@ const retryPause = 5_000
 const refetchPause = 30_000
 const refetchBudget = 3
 
-export interface KeptKeys {
-  /** @param issuer `iss` of the token; untrusted: a key that is for another issuer does not fit */
-  keysFor(kid: string | undefined, algorithm: string, issuer?: string): Promise<readonly KeyObject[]>
-  /** As `keysFor`, after it returned no key that fits: fetches the keys again, within the budget of the token's origin. */
-  refetchKeys(
-    kid: string | undefined,
-    algorithm: string,
-    origin: TokenOrigin,
-    issuer?: string,
-  ): Promise<readonly KeyObject[]>
-}
+/** The keys of a provider, or of a client that publishes its own. */
+export type KeptKeys = Pick<IdentityProvider, 'keysFor' | 'refetchKeys'>
 
 export interface KeepOptions<T> {
   readonly fetch: () => Promise<T>
