@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { TokenChange } from '../../local/identity-provider/identity-provider.ts'
 import { app, authorizationRequest, authorize, newPkce, redeem, refresh, send, signInByCode } from '../setup/client.ts'
-import { directPolicy } from '../../shared/outbound/proxy.ts'
 import { runSessionsCommand } from '../../tools/sessions/sessions-command.ts'
+import { runAsOperator } from '../setup/operator-command.ts'
 import { ada, deskPage, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { desk, shop, startStack } from '../setup/stack.ts'
@@ -232,18 +232,7 @@ describe('a sign-out that begins at the provider', () => {
         },
         ...(method === 'GET' ? {} : { body }),
       })
-    const command = async (...args: string[]) => {
-      const printed: string[] = []
-      const code = await runSessionsCommand(args, {
-        environment: { BROKER_FUNCTION_KEY: stack.brokers[1]!.functionKey, Broker__BaseUrl: there },
-        settingsFile: () => Promise.resolve(undefined),
-        azdValues: () => Promise.resolve({}),
-        readKey: () => Promise.reject(new Error('no az')),
-        proxies: directPolicy,
-        print: (line) => void printed.push(line),
-      })
-      return { code, printed }
-    }
+    const command = (...args: string[]) => runAsOperator(runSessionsCommand, stack.brokers[1]!, ...args)
 
     it('ends the sessions, refresh tokens and codes of a person, and of no other person', async () => {
       const [person, elsewhere, other] = [stack.person(), stack.person(), stack.person()]

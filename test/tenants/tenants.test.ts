@@ -5,9 +5,9 @@ import { localDefaults } from '../../local/local-defaults.ts'
 import type { HostProcess } from '../../local/functions-host/process.ts'
 import { runRoll, until, versionsAt } from '../certificate/rolling.ts'
 import { app, authorizationRequest, newPkce, ordersRead, refresh, signInByCode } from '../setup/client.ts'
+import { runAsOperator } from '../setup/operator-command.ts'
 import { ada, deskPage, shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
-import { directPolicy } from '../../shared/outbound/proxy.ts'
 import { runTenantsCommand } from '../../tools/tenants/tenants-command.ts'
 import { desk, shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
@@ -566,19 +566,7 @@ describe('tenants that sign up', () => {
   })
 
   it('are listed and changed by the command of operators', async () => {
-    const [broker] = stack.brokers
-    const run = async (...args: string[]) => {
-      const printed: string[] = []
-      const code = await runTenantsCommand(args, {
-        environment: { BROKER_FUNCTION_KEY: broker!.functionKey, Broker__BaseUrl: broker!.url },
-        settingsFile: () => Promise.resolve(undefined),
-        azdValues: () => Promise.resolve({}),
-        readKey: () => Promise.reject(new Error('no az')),
-        proxies: directPolicy,
-        print: (line) => void printed.push(line),
-      })
-      return { code, printed }
-    }
+    const run = (...args: string[]) => runAsOperator(runTenantsCommand, stack.brokers[0]!, ...args)
     await signUp(rosalind)
 
     expect((await run('add', litware, '--domain', 'litware.example')).printed).toEqual([

@@ -1,45 +1,27 @@
 import { createHash, createHmac, sign } from 'node:crypto'
-import { SignJWT, UnsecuredJWT } from 'jose'
-import type { KeyObject } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { UnsecuredJWT } from 'jose'
+import { describe, expect, it } from 'vitest'
 import { checkIdToken } from '../../../shared/provider/id-token.ts'
 import type { IdentityProvider } from '../../../shared/provider/provider.ts'
-import { clientId, ecKey, edwardsKey, jwk, rsaKey, startProviderServer, tenantId } from './provider-server.ts'
+import { clientId, ecKey, edwardsKey, jwk, rsaKey, tenantId } from './provider-server.ts'
 import type { KeyPair, ProviderServer } from './provider-server.ts'
-
-type Claims = Readonly<Record<string, unknown>>
+import { claimsOf, signerOf, useProviderServer, without } from './signed-id-tokens.ts'
+import type { Claims } from './signed-id-tokens.ts'
 
 const [current, next] = [rsaKey(), rsaKey()]
 const nonce = 'the-nonce-of-this-sign-in'
 const accessToken = 'header.payload.signature'
 let server: ProviderServer
 let provider: IdentityProvider
-beforeAll(async () => {
-  server = await startProviderServer()
-})
-beforeEach(() => {
-  server.publishes(jwk(current, { kid: 'current' }))
-  provider = server.cold()
-})
-afterAll(() => server.close())
+useProviderServer(current, (started) => void ({ server, provider } = started))
 
 const seconds = () => Math.floor(server.now.value / 1000)
 const honest = (): Claims => ({
-  iss: server.authority,
-  aud: clientId,
-  sub: 'subject',
-  tid: tenantId,
-  oid: 'object',
-  nonce,
-  iat: seconds(),
+  ...claimsOf(server, nonce),
   nbf: seconds(),
-  exp: seconds() + 3600,
   preferred_username: 'ada@contoso.example',
 })
-const without = (name: string) => (claims: Claims) =>
-  Object.fromEntries(Object.entries(claims).filter(([other]) => other !== name))
-const signed = (claims: Claims, header: Claims = {}, key: KeyObject | Uint8Array = current.privateKey) =>
-  new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'current', ...header }).sign(key)
+const signed = signerOf(current)
 const check = (token: string) =>
   checkIdToken(
     token,

@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
-import { SignJWT, UnsecuredJWT } from 'jose'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { UnsecuredJWT } from 'jose'
+import { describe, expect, it } from 'vitest'
 import type { IdentityProvider } from '../../../shared/provider/provider.ts'
 import { checkFrontChannel } from '../../../shared/sign-in/front-channel.ts'
 import type { HybridFields } from '../../../shared/sign-in/front-channel.ts'
-import { clientId, ecKey, edwardsKey, jwk, rsaKey, startProviderServer, tenantId } from '../provider/provider-server.ts'
+import { clientId, ecKey, edwardsKey, jwk, rsaKey } from '../provider/provider-server.ts'
 import type { ProviderServer } from '../provider/provider-server.ts'
-
-type Claims = Readonly<Record<string, unknown>>
+import { claimsOf, signerOf, useProviderServer, without } from '../provider/signed-id-tokens.ts'
+import type { Claims } from '../provider/signed-id-tokens.ts'
 
 const [current, stranger] = [rsaKey(), rsaKey()]
 const request = { clientId, nonce: 'the-nonce-of-this-sign-in', state: 'the-state.shop' }
@@ -20,31 +19,14 @@ const halfOf = (text: string, hash = 'sha256') => {
 
 let server: ProviderServer
 let provider: IdentityProvider
-beforeAll(async () => {
-  server = await startProviderServer()
-})
-beforeEach(() => {
-  server.publishes(jwk(current, { kid: 'current' }))
-  provider = server.cold()
-})
-afterAll(() => server.close())
+useProviderServer(current, (started) => void ({ server, provider } = started))
 
 const seconds = () => Math.floor(server.now.value / 1000)
 const honest = (): Claims => ({
-  iss: server.authority,
-  aud: clientId,
-  sub: 'subject',
-  tid: tenantId,
-  oid: 'object',
-  nonce: request.nonce,
-  iat: seconds(),
-  exp: seconds() + 3600,
+  ...claimsOf(server, request.nonce),
   c_hash: halfOf(code),
 })
-const without = (name: string) => (claims: Claims) =>
-  Object.fromEntries(Object.entries(claims).filter(([other]) => other !== name))
-const signed = (claims: Claims, header: Claims = {}, key: KeyObject | Uint8Array = current.privateKey) =>
-  new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'current', ...header }).sign(key)
+const signed = signerOf(current)
 const check = (idToken: string | undefined, more: Partial<HybridFields> = {}) =>
   checkFrontChannel({ code, idToken, hasAccessToken: false, issuer: undefined, ...more }, request, {
     provider,
