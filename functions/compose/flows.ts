@@ -32,7 +32,7 @@ export interface Flows {
 
 type Parts = Pick<Azure, 'store' | 'network'> &
   Pick<ComposedTenants, 'tenants' | 'admit' | 'isTenantAllowed'> &
-  Pick<Kept, 'sessions' | 'codes' | 'refreshTokens'> & {
+  Pick<Kept, 'sessions' | 'codes' | 'accessTokens' | 'endForReuse'> & {
     readonly providers: Providers
     readonly ring: KeyRing
     readonly frontEnds: FrontEnds
@@ -40,7 +40,19 @@ type Parts = Pick<Azure, 'store' | 'network'> &
   }
 
 export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): Flows {
-  const { store, network, providers, ring, sessions, codes, refreshTokens, frontEnds, flowEvents, tenants } = parts
+  const {
+    store,
+    network,
+    providers,
+    ring,
+    sessions,
+    codes,
+    accessTokens,
+    endForReuse,
+    frontEnds,
+    flowEvents,
+    tenants,
+  } = parts
   const { baseUrl } = settings
 
   const signOut = createSignOut({
@@ -103,22 +115,18 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
     }),
     authorizationServer: lazyObject(
       lazy(async () => {
-        const [
-          { createAuthorizationServer },
-          { createSigningKeys },
-          { createUserinfo },
-          { createClientAuthentication },
-        ] = await Promise.all([
-          import('../../shared/oauth/authorization-server.ts'),
-          import('../../shared/oauth/signing-keys.ts'),
-          import('../../shared/oauth/userinfo.ts'),
-          import('../../shared/oauth/client-authentication.ts'),
-        ])
+        const {
+          createAuthorizationServer,
+          createClientAuthentication,
+          createRefreshTokens,
+          createSigningKeys,
+          createUserinfo,
+        } = await import('./oauth.ts')
         return createAuthorizationServer({
           issuer: baseUrl,
           frontEnds,
           codes,
-          refreshTokens,
+          refreshTokens: createRefreshTokens({ store, ring, sessions, accessTokens, endForReuse, clock }),
           sessions,
           providers,
           signOut,

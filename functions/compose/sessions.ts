@@ -5,9 +5,8 @@ import type { KeyRing } from '../../shared/crypto/key-ring.ts'
 import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import { createAuthorizationCodes } from '../../shared/oauth/authorization-codes.ts'
 import type { AuthorizationCodes } from '../../shared/oauth/authorization-codes.ts'
-import { createRefreshTokens } from '../../shared/oauth/refresh-tokens.ts'
-import type { RefreshTokens } from '../../shared/oauth/refresh-tokens.ts'
 import { createEndForReuse } from '../../shared/oauth/reuse.ts'
+import type { EndForReuse } from '../../shared/oauth/reuse.ts'
 import { createAccessTokens } from '../../shared/session/access-tokens.ts'
 import type { AccessTokens } from '../../shared/session/access-tokens.ts'
 import { observeAccessTokens } from '../../shared/session/observed-access-tokens.ts'
@@ -23,7 +22,8 @@ import type { ComposedTenants } from './tenants.ts'
 export interface Kept {
   readonly sessions: Sessions
   readonly codes: AuthorizationCodes
-  readonly refreshTokens: RefreshTokens
+  readonly endForReuse: EndForReuse
+  readonly accessTokens: AccessTokens
   /** For session front ends. A refresh by an OAuth client is counted by the authorization server. */
   readonly observedAccessTokens: AccessTokens
 }
@@ -67,7 +67,8 @@ export function composeSessions(
   return {
     sessions,
     codes: createAuthorizationCodes({ store, ring, clock, endForReuse }),
-    refreshTokens: createRefreshTokens({ store, ring, sessions, accessTokens, endForReuse, clock }),
+    endForReuse,
+    accessTokens,
     observedAccessTokens: observeAccessTokens(accessTokens, flowEvents),
   }
 }

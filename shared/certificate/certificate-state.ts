@@ -3,6 +3,7 @@
  * Pure: parses a record, and merges the vault's list into it.
  */
 import * as z from 'zod/mini'
+import type { ErrorCode } from '../errors/catalogue.ts'
 import type { CertificateVersion } from '../vault/vault.ts'
 import type { CertificateFacts } from './certificate-facts.ts'
 
@@ -174,6 +175,20 @@ export function changeVersion(
 /** The same with another status, begun now. */
 export function withStatus(version: RecordedVersion, next: VersionStatus, now: number): RecordedVersion {
   return version.status === next ? version : { ...version, status: next, since: now }
+}
+
+/** The provider refused a version at a sign-in. It has to accept it again before it signs. */
+export function demote(record: CertificateRecord, thumbprint: string, code: ErrorCode, now: number): CertificateRecord {
+  const found = record.versions.find((version) => version.thumbprint === thumbprint)
+  if (found?.status !== 'accepted' && found?.status !== 'new') return record
+  const next = found.status === 'accepted' ? 'registered' : 'unregistered'
+  return changeVersion(record, found.version, (version) => ({
+    ...withStatus(version, next, now),
+    accepts: 0,
+    attempts: 0,
+    nextAt: now,
+    cause: code,
+  }))
 }
 
 const isGone = ({ status: is }: RecordedVersion) => is === 'removing' || is === 'removed'

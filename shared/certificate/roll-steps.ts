@@ -166,20 +166,6 @@ function accept(version: RecordedVersion, record: CertificateRecord, context: St
   return { ...withStatus(version, 'accepted', now), accepts, attempts: 0, nextAt: 0 }
 }
 
-/** The provider refused a version at a sign-in. It has to accept it again before it signs. */
-export function demote(record: CertificateRecord, thumbprint: string, code: ErrorCode, now: number): CertificateRecord {
-  const found = record.versions.find((version) => version.thumbprint === thumbprint)
-  if (found?.status !== 'accepted' && found?.status !== 'new') return record
-  const next = found.status === 'accepted' ? 'registered' : 'unregistered'
-  return changeVersion(record, found.version, (version) => ({
-    ...withStatus(version, next, now),
-    accepts: 0,
-    attempts: 0,
-    nextAt: now,
-    cause: code,
-  }))
-}
-
 /** An operator reports that the provider has it. The provider still has to accept it before it signs. */
 export function markRegistered(record: CertificateRecord, version: string, now: number): CertificateRecord {
   return changeVersion(record, version, (one) =>

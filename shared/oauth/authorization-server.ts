@@ -29,7 +29,7 @@ import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
 import { clientOf, optional, required } from './client-request.ts'
 import type { ClientForm } from './client-request.ts'
-import { newGrantSecret } from './refresh-tokens.ts'
+import { newGrantSecret } from './grant-key.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
 
 export interface AuthorizationServer {

@@ -7,7 +7,7 @@
  * of a used token ends the session, and so does a session in which repeats become a habit: a thief who follows the
  * owner's refreshes has to repeat every token.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import { isRenewing } from '../session/access-tokens.ts'
 import type { AccessTokens } from '../session/access-tokens.ts'
@@ -23,6 +23,7 @@ import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
 import { areRegistered, checkResource } from '../front-ends/scopes.ts'
+import { newGrantSecret, parseRefreshToken, toRefreshToken } from './grant-key.ts'
 import type { EndForReuse } from './reuse.ts'
 
 export interface UsedRefreshToken {
@@ -85,16 +86,6 @@ const patience = 20
 const remembered = 200
 /** Of the newest `repeatWindow` refresh tokens, at most `maxRepeats` may be repeated: lost answers are rare. */
 const [repeatWindow, maxRepeats] = [10, 2]
-const [partitionBytes, rowBytes, secretBytes] = [12, 16, 24]
-
-/** The row of a new grant: random, since it is known before the secret is. */
-export function newGrantRow(): string {
-  return randomBytes(rowBytes).toString('base64url')
-}
-
-export function newGrantSecret(): Buffer {
-  return randomBytes(secretBytes)
-}
 
 export function createRefreshTokens(options: RefreshTokensOptions): RefreshTokens {
   const { store, ring, sessions, accessTokens, clock } = options
@@ -262,28 +253,6 @@ interface Use {
 function unlessSignedOut(error: unknown): { token: undefined } {
   if (error instanceof BrokerError && error.code === 'signed_out') return { token: undefined }
   throw error
-}
-
-function toRefreshToken({ rowKey, secret }: SessionKey): string {
-  return Buffer.concat([
-    Buffer.from(rowKey.partition, 'base64url'),
-    Buffer.from(rowKey.row, 'base64url'),
-    secret,
-  ]).toString('base64url')
-}
-
-function parseRefreshToken(text: string, frontEndId: string): SessionKey | undefined {
-  const bytes = Buffer.from(text, 'base64url')
-  const isOne = bytes.length === partitionBytes + rowBytes + secretBytes && bytes.toString('base64url') === text
-  if (!isOne) return undefined
-  return {
-    frontEndId,
-    rowKey: {
-      partition: bytes.subarray(0, partitionBytes).toString('base64url'),
-      row: bytes.subarray(partitionBytes, partitionBytes + rowBytes).toString('base64url'),
-    },
-    secret: bytes.subarray(partitionBytes + rowBytes),
-  }
 }
 
 /** With the front end: at another client the same token is unknown. */

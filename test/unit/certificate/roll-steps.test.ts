@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { paceOf } from '../../../shared/certificate/roll-timing.ts'
-import { chooseRecorded, emptyRecord, observe } from '../../../shared/certificate/certificate-state.ts'
+import { chooseRecorded, demote, emptyRecord, observe } from '../../../shared/certificate/certificate-state.ts'
 import type { CertificateRecord } from '../../../shared/certificate/certificate-state.ts'
-import { beginStep, demote, finishStep, nextStep } from '../../../shared/certificate/roll-steps.ts'
+import { beginStep, finishStep, nextStep } from '../../../shared/certificate/roll-steps.ts'
 import type { Outcome, Step } from '../../../shared/certificate/roll-steps.ts'
 import { dueWarnings, warningsOf } from '../../../shared/certificate/warnings.ts'
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { BrokerError } from '../../../shared/errors/errors.ts'
-import { createRefreshTokens, newGrantRow, newGrantSecret } from '../../../shared/oauth/refresh-tokens.ts'
+import { newGrantRow, newGrantSecret } from '../../../shared/oauth/grant-key.ts'
+import { createRefreshTokens } from '../../../shared/oauth/refresh-tokens.ts'
 import type { RefreshTokens } from '../../../shared/oauth/refresh-tokens.ts'
 import { accessTokenKey, createAccessTokens } from '../../../shared/session/access-tokens.ts'
 import { partitionOf } from '../../../shared/session/session-row.ts'
