@@ -68,7 +68,7 @@ export interface Client<Who extends Person = Session, Options = SignInOptions> {
   /** Calls the listener after each change, and checks the session at the first subscription. Returns the unsubscriber. */
   readonly subscribe: (listener: (state: State<Who>) => void) => () => void
   /**
-   * Asks the broker who is signed in. Parallel calls, also of other tabs, share one request.
+   * Requests the session from the broker. Parallel calls, also of other tabs, share one request.
    *
    * @returns the session, or `undefined` when signed out; the last known session while the broker does not answer
    * @throws {BrokerError} when the broker does not answer and no session is known, or the front end is set up wrongly

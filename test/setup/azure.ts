@@ -1,9 +1,9 @@
 /** The cloud that a deployment calls, on loopback: Resource Manager, Microsoft Graph and a vault, with one token issuer. */
-import { startArm } from '../../local/arm/arm.ts'
-import type { Arm } from '../../local/arm/arm.ts'
+import { startArm } from './resource-manager.ts'
+import type { Arm } from './resource-manager.ts'
 import { createCertificateAuthority } from '../../local/certificate-authority.ts'
-import { createDirectory } from '../../local/graph/directory.ts'
-import type { Directory } from '../../local/graph/directory.ts'
+import { createDirectory } from './graph-directory.ts'
+import type { Directory } from './graph-directory.ts'
 import { startGraph } from '../../local/graph/graph.ts'
 import type { Graph } from '../../local/graph/graph.ts'
 import { createAccessTokenIssuer } from '../../local/managed-identity/access-tokens.ts'

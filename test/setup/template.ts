@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { declarations } from '../../shared/settings/declarations.ts'
-import type { ArmState } from '../../local/arm/arm.ts'
+import type { ArmState } from './resource-manager.ts'
 import { anna, bruno, officerPolicy, pipeline, readerPolicy, subscriptionId } from './azure.ts'
 import type { Azure } from './azure.ts'
 import { root } from './bicep.ts'

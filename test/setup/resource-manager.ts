@@ -3,11 +3,11 @@
  * regions, permissions, deleted vaults, resources. It runs no template. Not deployed itself.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { listen } from '../http-server.ts'
-import type { TlsIdentity } from '../http-server.ts'
-import type { VerifyAccessToken } from '../managed-identity/access-tokens.ts'
-import { createFaults, suffer } from '../vault/faults.ts'
-import type { FaultEffects, Faults } from '../vault/faults.ts'
+import { listen } from '../../local/http-server.ts'
+import type { TlsIdentity } from '../../local/http-server.ts'
+import type { VerifyAccessToken } from '../../local/managed-identity/access-tokens.ts'
+import { createFaults, suffer } from '../../local/vault/faults.ts'
+import type { FaultEffects, Faults } from '../../local/vault/faults.ts'
 
 export interface ArmFault extends FaultEffects {
   /** Part of the path. Without it, the fault applies to every request. */

@@ -1,12 +1,12 @@
 /**
  * The part of Microsoft Graph that a deployment calls: applications by their unique name, service principals, other
- * APIs. applications.ts has the keys of an application; this file has its other properties.
+ * APIs. local/graph/applications.ts has the keys of an application; this file has its other properties.
  */
 import { randomUUID } from 'node:crypto'
-import { keyCredentialJson } from './applications.ts'
-import type { Application, Applications } from './applications.ts'
-import type { GraphAnswer, GraphCall, GraphRoute } from './graph.ts'
-import { GraphError } from './graph-error.ts'
+import { keyCredentialJson } from '../../local/graph/applications.ts'
+import type { Application, Applications } from '../../local/graph/applications.ts'
+import type { GraphAnswer, GraphCall, GraphRoute } from '../../local/graph/graph.ts'
+import { GraphError } from '../../local/graph/graph-error.ts'
 
 export type Properties = Record<string, unknown>
 
