@@ -9,7 +9,6 @@ import { createSignIn } from '../../shared/sign-in/sign-in.ts'
 import type { SignIn } from '../../shared/sign-in/sign-in.ts'
 import { createWaysBack } from '../../shared/sign-in/ways-back.ts'
 import type { WaysBack } from '../../shared/sign-in/ways-back.ts'
-import { createSignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
 import type { SignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
 import { createSignOut } from '../../shared/sign-out/sign-out.ts'
 import type { SignOut } from '../../shared/sign-out/sign-out.ts'
@@ -103,16 +102,13 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
     signIn,
     signUp,
     waysBack: createWaysBack({ frontEnds, ring, baseUrl }),
-    signOutElsewhere: createSignOutElsewhere({
-      store,
-      ring,
-      providers,
-      tenants,
-      frontEnds,
-      sessions,
-      flowEvents,
-      clock,
-    }),
+    signOutElsewhere: lazyObject(
+      lazy(async () => {
+        const { createSignOutElsewhere } = await import('../../shared/sign-out/provider-logout.ts')
+        return createSignOutElsewhere({ store, ring, providers, tenants, frontEnds, sessions, flowEvents, clock })
+      }),
+      { byFrame: true, byToken: true },
+    ),
     authorizationServer: lazyObject(
       lazy(async () => {
         const {

@@ -30,7 +30,7 @@ describe('a fresh instance of the built bundle', () => {
   })
 
   it('registers its functions from the entry chunk alone, and sends no request', () => {
-    expect(bytesRead(cold.registered)).toBeLessThan(330 * kilobyte)
+    expect(bytesRead(cold.registered)).toBeLessThan(325 * kilobyte)
     expect(bytesRead(cold.registered)).toBeGreaterThan(100 * kilobyte)
     expect(cold.registered.modules.length).toBeLessThanOrEqual(4)
     expect(cold.registered.calledBytes).toBeLessThan(140 * kilobyte)
