@@ -76,7 +76,7 @@ export function banner(started: Started, silent: ReadonlySet<string> = new Set()
     [
       'Operator key',
       broker &&
-        `${broker.functionKey} (header x-functions-key, for /health/detail; BROKER_FUNCTION_KEY for npm run sessions)`,
+        `${broker.functionKey} (header x-functions-key, for /health/detail; BROKER_FUNCTION_KEY for npm run sessions and tenants)`,
     ],
     ['Master key', broker && `${broker.masterKey} (same header, for /admin/functions/NAME: fires a timer)`],
   ]

@@ -24,6 +24,9 @@ export interface TenantsAnswer {
   readonly effective_within?: number
 }
 
+/** In the path of the route. */
+export const tenantActions: readonly string[] = ['list', 'add', 'suspend', 'resume', 'remove']
+
 export interface OperatorTenants {
   /**
    * @param action of the path; untrusted
@@ -51,7 +54,7 @@ export function createOperatorTenants(tenants: SignedUpTenants): OperatorTenants
         if (!(await tenants.remove(tenantId))) throw new BrokerError('tenant_unknown')
         return []
       default:
-        throw invalid('action', 'not list, add, suspend, resume or remove')
+        throw invalid('action', `none of ${tenantActions.join(', ')}`)
     }
   }
 

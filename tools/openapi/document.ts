@@ -1,10 +1,11 @@
-/** docs/openapi.json: every route that a front end calls, and those for sessions that an operator calls, in OpenAPI 3.1. */
+/** docs/openapi.json: every route that a front end calls, and those for sessions and tenants that an operator calls, in OpenAPI 3.1. */
 import * as z from 'zod/mini'
 import { clientParameterLimits } from '../../shared/oauth/authorization-request.ts'
 import { loginParameterLimits } from '../../shared/front-ends/login-parameters.ts'
 import { pathOf } from '../../shared/http/routes.ts'
 import { requests, schemas } from './schemas.ts'
 import { signUpRoute } from '../../shared/sign-in/sign-up.ts'
+import { tenantActions } from '../../shared/tenants/operator-tenants.ts'
 
 type SchemaName = keyof typeof schemas
 type RequestName = keyof typeof requests
@@ -95,11 +96,11 @@ const scriptErrors = {
   '503': passing(problem('A fault that may pass; the session is kept.')),
 }
 const operatorErrors = {
-  '400': problem('No selector, or an invalid one; `parameter` names it.'),
+  '400': problem('A member is missing or invalid; `parameter` names it.'),
   '401': { description: 'No function key, or a wrong one; the host answers.' },
   '413': problem('More than 8 KB.'),
   '415': problem('Not JSON.'),
-  '503': passing(problem('A fault that may pass. Sessions may have ended before it.')),
+  '503': passing(problem('A fault that may pass. The change may have happened before it.')),
 }
 const clientErrors = {
   '400': oauthError('RFC 6749 §5.2. `interaction_required` has sign_in_url; the session is kept.'),
@@ -297,8 +298,8 @@ function paths(): Members {
             name: 'action',
             in: 'path',
             required: true,
-            description: 'What to do; `list` needs no tenant.',
-            schema: { enum: ['list', 'add', 'suspend', 'resume', 'remove'] },
+            description: 'All actions but `list` need a tenant.',
+            schema: { enum: tenantActions },
           },
         ],
         security: [{ functionKey: [] }],
@@ -322,7 +323,7 @@ export function openApi(): string {
       title: 'Certificate token broker',
       version: '1',
       description:
-        'Routes for front ends, and those by which an operator lists and ends sessions. docs/front-ends.md compares the kinds of front ends; docs/errors.md explains each code.',
+        'Routes for front ends, and those by which an operator lists and ends sessions, and changes the tenants that signed up. docs/front-ends.md compares the kinds of front ends; docs/errors.md explains each code.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: 'http://localhost:7071', description: 'On a laptop' }],

@@ -54,6 +54,26 @@ const notAttributed = z
   )
 const continuation = maybe('Rows are left: repeat the request with it.')
 
+const assertionAlgorithms = z.array(z.enum(['RS256', 'PS256', 'ES256', 'EdDSA']))
+/** Members of the metadata in both documents. */
+const serverMetadata = {
+  issuer: url('The broker. Every answer to a redirect URI carries it as `iss`.'),
+  authorization_endpoint: z.url(),
+  token_endpoint: z.url(),
+  revocation_endpoint: z.url(),
+  jwks_uri: z.url(),
+  response_types_supported: z.array(z.literal('code')),
+  response_modes_supported: z.array(z.enum(['query', 'fragment', 'form_post'])),
+  grant_types_supported: z.array(z.enum(['authorization_code', 'refresh_token'])),
+  code_challenge_methods_supported: z.array(z.literal('S256')),
+  token_endpoint_auth_methods_supported: z.array(z.enum(['none', 'private_key_jwt'])),
+  token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+  revocation_endpoint_auth_methods_supported: z.array(z.enum(['none', 'private_key_jwt'])),
+  revocation_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+  authorization_response_iss_parameter_supported: z.literal(true),
+  prompt_values_supported: z.array(z.enum(['none', 'login', 'select_account', 'consent'])),
+}
+
 export const schemas = {
   Session: z.strictObject({
     subject: text('The person, as this application sees them (`sub`).'),
@@ -93,39 +113,9 @@ export const schemas = {
   SignOut: z.strictObject({
     url: url('Where to send the browser: it ends the session at the provider, and comes back.'),
   }),
-  Metadata: z.strictObject({
-    issuer: url('The broker. Every answer to a redirect URI carries it as `iss`.'),
-    authorization_endpoint: z.url(),
-    token_endpoint: z.url(),
-    revocation_endpoint: z.url(),
-    jwks_uri: z.url(),
-    response_types_supported: z.array(z.literal('code')),
-    response_modes_supported: z.array(z.enum(['query', 'fragment', 'form_post'])),
-    grant_types_supported: z.array(z.enum(['authorization_code', 'refresh_token'])),
-    code_challenge_methods_supported: z.array(z.literal('S256')),
-    token_endpoint_auth_methods_supported: z.array(z.enum(['none', 'private_key_jwt'])),
-    token_endpoint_auth_signing_alg_values_supported: z.array(z.enum(['RS256', 'PS256', 'ES256', 'EdDSA'])),
-    revocation_endpoint_auth_methods_supported: z.array(z.enum(['none', 'private_key_jwt'])),
-    revocation_endpoint_auth_signing_alg_values_supported: z.array(z.enum(['RS256', 'PS256', 'ES256', 'EdDSA'])),
-    authorization_response_iss_parameter_supported: z.literal(true),
-    prompt_values_supported: z.array(z.enum(['none', 'login', 'select_account', 'consent'])),
-  }),
+  Metadata: z.strictObject(serverMetadata),
   OpenidConfiguration: z.strictObject({
-    issuer: url('The broker. Every answer to a redirect URI carries it as `iss`.'),
-    authorization_endpoint: z.url(),
-    token_endpoint: z.url(),
-    revocation_endpoint: z.url(),
-    jwks_uri: z.url(),
-    response_types_supported: z.array(z.literal('code')),
-    response_modes_supported: z.array(z.enum(['query', 'fragment', 'form_post'])),
-    grant_types_supported: z.array(z.enum(['authorization_code', 'refresh_token'])),
-    code_challenge_methods_supported: z.array(z.literal('S256')),
-    token_endpoint_auth_methods_supported: z.array(z.enum(['none', 'private_key_jwt'])),
-    token_endpoint_auth_signing_alg_values_supported: z.array(z.enum(['RS256', 'PS256', 'ES256', 'EdDSA'])),
-    revocation_endpoint_auth_methods_supported: z.array(z.enum(['none', 'private_key_jwt'])),
-    revocation_endpoint_auth_signing_alg_values_supported: z.array(z.enum(['RS256', 'PS256', 'ES256', 'EdDSA'])),
-    authorization_response_iss_parameter_supported: z.literal(true),
-    prompt_values_supported: z.array(z.enum(['none', 'login', 'select_account', 'consent'])),
+    ...serverMetadata,
     userinfo_endpoint: z.url(),
     end_session_endpoint: z.url(),
     scopes_supported: z.array(z.enum(['openid', 'profile', 'email', 'offline_access'])),

@@ -1,6 +1,7 @@
 /** The command `tenants`: parses the arguments, sends one request, and prints the tenants. */
 import { routes } from '../../shared/http/routes.ts'
 import { defined } from '../../shared/json/json.ts'
+import { tenantActions } from '../../shared/tenants/operator-tenants.ts'
 import type { TenantsAnswer } from '../../shared/tenants/operator-tenants.ts'
 import { parseCommand, wrongUse } from '../operator/command-line.ts'
 import { findBroker, postAsOperator } from '../operator/operator-access.ts'
@@ -25,8 +26,6 @@ It ends with 0 when it is done, 1 when something went wrong, 2 when it was used 
 
 const options = { domain: { type: 'string' }, url: { type: 'string' } } as const
 
-const actions: readonly string[] = ['list', 'add', 'suspend', 'resume', 'remove']
-
 /** @returns the exit code @throws {LocalError} with the remedy */
 export async function runTenantsCommand(args: readonly string[], parts: CommandParts): Promise<number> {
   const { values, positionals } = parseCommand('tenants', args, options, 2)
@@ -35,7 +34,7 @@ export async function runTenantsCommand(args: readonly string[], parts: CommandP
     parts.print(usage)
     return values.help === true ? 0 : 2
   }
-  if (!actions.includes(action)) throw usedWrongly(`There is no command ${action}: ${actions.join(', ')}`)
+  if (!tenantActions.includes(action)) throw usedWrongly(`There is no command ${action}: ${tenantActions.join(', ')}`)
   if (action === 'list' && tenant !== undefined) throw usedWrongly(`${tenant} is an unexpected argument`)
   if (action !== 'list' && tenant === undefined) throw usedWrongly('No tenant id is written')
 
