@@ -11,7 +11,7 @@ import type { LogLevel } from '../../shared/telemetry/log.ts'
 import { noTelemetry } from '../../shared/telemetry/telemetry.ts'
 import { root } from '../setup/bicep.ts'
 import type { Snapshot } from '../setup/bicep.ts'
-import { conditionsOf, resources } from './assertions.ts'
+import { conditionsOf, resources } from './rules/predicted-resources.ts'
 
 type Row = Readonly<Record<string, unknown>>
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { configurationSchema } from '../../infra/hooks/configuration.schema.ts'
 import { root } from '../setup/bicep.ts'
 import type { Snapshot } from '../setup/bicep.ts'
-import { propertiesOf, resources } from './assertions.ts'
+import { propertiesOf, resources } from './rules/predicted-resources.ts'
 
 const page = readFileSync(path.join(root, 'docs/deploy.md'), 'utf8')
 const read = (...parts: string[]) => readFileSync(path.join(root, ...parts), 'utf8')

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { format } from 'prettier'
 import { startBicep } from '../setup/bicep.ts'
-import { reviewedSnapshots } from './assertions.ts'
+import { reviewedSnapshots } from './rules/template-rules.ts'
 
 const folder = path.join(import.meta.dirname, 'snapshots')
 const bicep = startBicep()
