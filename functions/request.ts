@@ -1,5 +1,5 @@
 /** Reads a request: bounds first, then text. shared/ decides on the values. Independent of the host. */
-import { BrokerError } from '../shared/errors/errors.ts'
+import { BrokerError, parameterInvalid } from '../shared/errors/errors.ts'
 import { parseCookies } from '../shared/http/cookies.ts'
 import type { RequestCookies } from '../shared/http/cookies.ts'
 import type { CallerHeaders } from '../shared/front-ends/same-site-guard.ts'
@@ -80,19 +80,17 @@ export async function readJson<Name extends string>(
   if (!request.headers.has('content-type') && Number(request.headers.get('content-length') ?? 0) === 0) return {}
   const text = await readBody(request, 'application/json', 8 * 1024)
   if (text.trim() === '') return {}
-  const invalid = (parameter: string, problem: string) =>
-    new BrokerError('parameter_invalid', { members: { parameter, problem } })
   let body: unknown
   try {
     body = JSON.parse(text)
   } catch {
-    throw invalid('body', 'not JSON')
+    throw parameterInvalid('body', 'not JSON')
   }
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid('body', 'not an object')
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw parameterInvalid('body', 'not an object')
   const members = Object.entries(body)
   for (const [name, value] of members) {
-    if (!names.some((known) => known === name)) throw invalid('body', `accepts only ${names.join(', ')}`)
-    if (typeof value !== 'string') throw invalid(name, 'not a text')
+    if (!names.some((known) => known === name)) throw parameterInvalid('body', `accepts only ${names.join(', ')}`)
+    if (typeof value !== 'string') throw parameterInvalid(name, 'not a text')
   }
   return Object.fromEntries(members) as Partial<Record<Name, string>>
 }

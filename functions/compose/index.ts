@@ -6,7 +6,7 @@ import type { PublishedKeys } from '../../shared/certificate/published-keys.ts'
 import type { NotedRegistration } from '../../shared/certificate/registered.ts'
 import { readVaultEvent } from '../../shared/certificate/vault-event.ts'
 import type { CertificateNews } from '../../shared/certificate/vault-event.ts'
-import { asBrokerError, BrokerError } from '../../shared/errors/errors.ts'
+import { asBrokerError, parameterInvalid } from '../../shared/errors/errors.ts'
 import { createFrontEnds } from '../../shared/front-ends/front-ends.ts'
 import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import { createReadiness } from '../../shared/health/readiness.ts'
@@ -133,8 +133,7 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
       }),
     noteRegistered: async (version, providerId = provider.id) => {
       const at = all.find((one) => one.provider.id === providerId)
-      if (!at)
-        throw new BrokerError('parameter_invalid', { members: { parameter: 'provider', problem: 'no provider' } })
+      if (!at) throw parameterInvalid('provider', 'no provider')
       const { createNoteRegistered } = await import('../../shared/certificate/registered.ts')
       return createNoteRegistered({ roll: at.roll, records: at.certificate.records, clock: base.clock })(version)
     },

@@ -106,3 +106,8 @@ export function asBrokerError(thrown: unknown): BrokerError {
 export function isPassingFault(error: unknown): boolean {
   return asBrokerError(error).status >= 500
 }
+
+/** @param parameter the name of the parameter or member @param problem a few words, without its value */
+export function parameterInvalid(parameter: string, problem: string): BrokerError {
+  return new BrokerError('parameter_invalid', { members: { parameter, problem } })
+}

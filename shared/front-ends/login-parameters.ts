@@ -1,5 +1,5 @@
 /** The parameters of `/login` for session front ends, and the hints that the broker passes on to the provider. OpenID Connect Core §3.1.2.1, §5.5. */
-import { BrokerError } from '../errors/errors.ts'
+import { BrokerError, parameterInvalid } from '../errors/errors.ts'
 import type { FrontEnd } from './front-ends.ts'
 import { scopesOf } from './scopes.ts'
 
@@ -72,16 +72,13 @@ export function parseLoginParameters(
   for (const [name, value] of query) {
     const known = route.accepts.find((parameter) => parameter === name)
     if (!known && linkDecoration.test(name)) continue
-    if (!known)
-      throw new BrokerError('parameter_invalid', {
-        members: { parameter: shown(name), problem: `not accepted by ${route.path}` },
-      })
+    if (!known) throw parameterInvalid(shown(name), `not accepted by ${route.path}`)
     if (parameters[known] !== undefined) throw new BrokerError('parameter_repeated', { members: { parameter: known } })
     if (value.length > loginParameterLimits[known]) {
-      throw new BrokerError('parameter_invalid', { members: { parameter: known, problem: 'too long' } })
+      throw parameterInvalid(known, 'too long')
     }
     if (hasControlCharacter(value)) {
-      throw new BrokerError('parameter_invalid', { members: { parameter: known, problem: 'control characters' } })
+      throw parameterInvalid(known, 'control characters')
     }
     parameters[known] = value
   }
@@ -95,23 +92,17 @@ export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hin
     throw new BrokerError('prompt_not_registered')
   }
   if (uiLocales !== undefined && !/^[A-Za-z0-9-]{2,35}( [A-Za-z0-9-]{2,35})*$/.test(uiLocales)) {
-    throw new BrokerError('parameter_invalid', {
-      members: { parameter: 'ui_locales', problem: 'not language tags' },
-    })
+    throw parameterInvalid('ui_locales', 'not language tags')
   }
   if (domainHint !== undefined && !/^[A-Za-z0-9.-]{1,255}$/.test(domainHint)) {
-    throw new BrokerError('parameter_invalid', { members: { parameter: 'domain_hint', problem: 'not a domain' } })
+    throw parameterInvalid('domain_hint', 'not a domain')
   }
   const { acr_values: acrValues, max_age: maxAge } = parameters
   if (acrValues !== undefined && !areAcrValues(acrValues)) {
-    throw new BrokerError('parameter_invalid', {
-      members: { parameter: 'acr_values', problem: 'not a list of values' },
-    })
+    throw parameterInvalid('acr_values', 'not a list of values')
   }
   if (maxAge !== undefined && !/^\d+$/.test(maxAge)) {
-    throw new BrokerError('parameter_invalid', {
-      members: { parameter: 'max_age', problem: 'not a number of seconds' },
-    })
+    throw parameterInvalid('max_age', 'not a number of seconds')
   }
   return {
     prompt,
@@ -133,9 +124,7 @@ function checkScopes(text: string | undefined, frontEnd: FrontEnd): readonly str
   if (scopes.some((scope) => !registered.has(scope))) throw new BrokerError('scope_not_registered')
   // An access token is for one API. The provider would refuse a mixture only after the person has signed in.
   if (scopes.length > 0 && !frontEnd.apis.some((api) => scopes.every((scope) => api.scopes.includes(scope)))) {
-    throw new BrokerError('parameter_invalid', {
-      members: { parameter: 'scope', problem: 'scopes of more than one API' },
-    })
+    throw parameterInvalid('scope', 'scopes of more than one API')
   }
   return scopes
 }

@@ -5,15 +5,15 @@
 import { parseRequestedClaims } from './requested-claims.ts'
 import type { ClaimConditions } from './requested-claims.ts'
 import { oauthErrorOf } from '../errors/catalogue.ts'
-import { BrokerError } from '../errors/errors.ts'
+import { BrokerError, parameterInvalid } from '../errors/errors.ts'
 import type { Destination } from '../errors/errors.ts'
 import { checkHints } from '../front-ends/login-parameters.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
-import { hasControlCharacter } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { grantedApiScopes, parseClientScopes, withScopes } from '../front-ends/scopes.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import { defined } from '../json/json.ts'
+import { optional } from './parameter.ts'
 
 /** Response modes other than `query`, which is the default of `response_type=code`. */
 type ClientResponseMode = 'fragment' | 'form_post'
@@ -128,8 +128,8 @@ export function parseAuthorizationRequest(
   frontEnds: FrontEnds,
   issuer: string,
 ): AuthorizationRequest {
-  const clientId = one(query, 'client_id')
-  const redirectUri = one(query, 'redirect_uri')
+  const clientId = optional(query, 'client_id', limits.client_id)
+  const redirectUri = optional(query, 'redirect_uri', limits.redirect_uri)
   const frontEnd = frontEnds.find(clientId ?? '')
   if (frontEnd?.kind !== 'oauth') throw new BrokerError('client_unknown')
   // Required, because an answer goes only to an address that the request names and the registration has.
@@ -149,13 +149,14 @@ export function parseAuthorizationRequest(
 function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: AnswerTarget) {
   const parameters: Record<string, string> = {}
   for (const name of new Set(query.keys())) {
-    if (unsupported.has(name) && query.getAll(name).some(Boolean)) throw invalid(name, 'not accepted by /login')
+    if (unsupported.has(name) && query.getAll(name).some(Boolean))
+      throw parameterInvalid(name, 'not accepted by /login')
     // RFC 8707 §2 permits several; an access token of the provider is for one API.
     if (name === 'resource' && query.getAll(name).length > 1) throw new BrokerError('target_invalid')
     if (query.getAll(name).length > 1) throw new BrokerError('parameter_repeated')
     // RFC 6749 §3.1: an unknown parameter is ignored; some libraries add parameters of their own.
     if (!Object.hasOwn(limits, name)) continue
-    const value = one(query, name)
+    const value = optional(query, name, limits[name])
     if (value !== undefined) parameters[name] = value
   }
 
@@ -204,17 +205,8 @@ function withIdTokenClaims(challenge: string | undefined, idToken: object | unde
 
 function maxAgeOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
-  if (!/^\d+$/.test(text)) throw invalid('max_age', 'not a number of seconds')
+  if (!/^\d+$/.test(text)) throw parameterInvalid('max_age', 'not a number of seconds')
   return Number(text)
-}
-
-/** @returns undefined also for an empty value, which counts as absent (RFC 6749 §3.1) */
-function one(query: URLSearchParams, name: string): string | undefined {
-  const values = query.getAll(name)
-  if (values.length > 1) throw new BrokerError('parameter_repeated', { members: { parameter: name } })
-  const value = values[0] === '' ? undefined : values[0]
-  if (value !== undefined && !isSound(name, value)) throw invalid(name, 'too long, or with control characters')
-  return value
 }
 
 /**
@@ -225,12 +217,4 @@ function returnableState(query: URLSearchParams): string | undefined {
   const [state, ...others] = query.getAll('state')
   if (state === undefined || state === '' || others.length > 0) return undefined
   return encodeURIComponent(state.toWellFormed()).length <= longestReturnedState ? state : undefined
-}
-
-function isSound(name: string, value: string): boolean {
-  return value.length <= (limits[name] ?? 0) && !hasControlCharacter(value)
-}
-
-function invalid(parameter: string, problem: string): BrokerError {
-  return new BrokerError('parameter_invalid', { members: { parameter, problem } })
 }

@@ -27,9 +27,10 @@ import type { Userinfo } from './userinfo.ts'
 import type { AuthorizationCodes } from './authorization-codes.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
-import { clientOf, optional, required } from './client-request.ts'
+import { clientOf } from './client-request.ts'
 import type { ClientForm } from './client-request.ts'
 import { newGrantSecret } from './grant-key.ts'
+import { optional, required } from './parameter.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
 
 export interface AuthorizationServer {

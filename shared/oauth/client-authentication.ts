@@ -15,7 +15,7 @@ import type { KeptKeys } from '../provider/kept-keys.ts'
 import type { Json } from '../provider/provider.ts'
 import { verifySignedToken } from '../provider/signed-token.ts'
 import type { Store } from '../store/store.ts'
-import { optional } from './client-request.ts'
+import { optional } from './parameter.ts'
 
 /** Values of `alg` that a client assertion may have; the metadata lists them. */
 export const clientAssertionAlgorithms: readonly string[] = ['RS256', 'PS256', 'ES256', 'EdDSA']

@@ -2,10 +2,10 @@
  * A form that an OAuth client posts to `/token` or `/revoke`: its parameters and the client that it names. RFC 6749
  * §3.2. A confidential client then proves itself (client-authentication.ts); a public one has no proof (§2.1).
  */
-import { BrokerError } from '../errors/errors.ts'
+import { BrokerError, parameterInvalid } from '../errors/errors.ts'
 import { readClaims } from '../provider/signed-token.ts'
-import { hasControlCharacter } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
+import { optional } from './parameter.ts'
 
 /** A request of a client, parsed as a form; untrusted. */
 export interface ClientForm {
@@ -15,8 +15,6 @@ export interface ClientForm {
   /** The header Authorization: some libraries identify the client there. */
   readonly authorization: string | undefined
 }
-
-const maxLength = 4096
 
 /**
  * Finds the client of a request, and refuses a request that another site's script sends.
@@ -31,32 +29,13 @@ export function clientOf(form: ClientForm, frontEnds: FrontEnds): FrontEnd {
   if (new Set(fields.keys()).size < fields.size) throw new BrokerError('parameter_repeated')
   const basic = basicCredentials(form.authorization)
   const clientId = optional(fields, 'client_id') ?? basic?.id ?? subjectOf(optional(fields, 'client_assertion'))
-  if (clientId === undefined) throw missing('client_id')
+  if (clientId === undefined) throw parameterInvalid('client_id', 'missing')
   const client = frontEnds.find(clientId)
   if (client?.kind !== 'oauth' || (basic && basic.id !== clientId)) throw new BrokerError('client_unknown')
   // No client has a shared secret. One that is sent must not look like a proof that was checked.
   if (basic?.secret || optional(fields, 'client_secret')) throw new BrokerError('client_secret_refused')
   if (origin !== undefined && !client.origins.includes(origin)) throw new BrokerError('request_not_from_front_end')
   return client
-}
-
-/** @throws {BrokerError} `parameter_invalid` where it is missing or empty */
-export function required(fields: URLSearchParams, name: string): string {
-  const value = optional(fields, name)
-  if (value === undefined) throw missing(name)
-  return value
-}
-
-/** @returns undefined also for an empty value, which counts as absent (RFC 6749 §3.2) */
-export function optional(fields: URLSearchParams, name: string): string | undefined {
-  const value = fields.get(name)
-  if (value === null || value === '') return undefined
-  if (value.length > maxLength || hasControlCharacter(value)) {
-    throw new BrokerError('parameter_invalid', {
-      members: { parameter: name, problem: 'too long, or with control characters' },
-    })
-  }
-  return value
 }
 
 /** RFC 6749 §2.3.1. Another scheme authenticates no client and is ignored: page libraries add `Bearer` to every request. */
@@ -75,8 +54,4 @@ function subjectOf(assertion: string | undefined): string | undefined {
 
 function formDecoded(text: string): string {
   return new URLSearchParams(`v=${text.replaceAll('&', '%26')}`).get('v') ?? ''
-}
-
-function missing(name: string): BrokerError {
-  return new BrokerError('parameter_invalid', { members: { parameter: name, problem: 'missing' } })
 }

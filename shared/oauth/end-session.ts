@@ -5,13 +5,13 @@
  */
 import { createPublicKey, verify } from 'node:crypto'
 import { promisify } from 'node:util'
-import { asBrokerError, BrokerError } from '../errors/errors.ts'
+import { asBrokerError, BrokerError, parameterInvalid } from '../errors/errors.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
-import { hasControlCharacter } from '../front-ends/login-parameters.ts'
 import type { SignOut } from '../sign-out/sign-out.ts'
 import type { RowKey } from '../store/store.ts'
 import { fromSessionId } from './issued-id-token.ts'
 import type { SigningKeys } from './signing-keys.ts'
+import { optional } from './parameter.ts'
 
 export interface EndSessionOptions {
   readonly issuer: string
@@ -112,24 +112,15 @@ function parse(part: string): Readonly<Record<string, unknown>> {
   }
 }
 
-/** @returns undefined also for an empty value (RFC 6749 §3.1) */
 function read(fields: URLSearchParams, name: keyof typeof limits): string | undefined {
-  const [value, ...others] = fields.getAll(name)
-  if (others.length > 0) throw new BrokerError('parameter_repeated', { members: { parameter: name } })
-  if (value === undefined || value === '') return undefined
-  if (value.length > limits[name] || hasControlCharacter(value)) {
-    throw new BrokerError('parameter_invalid', {
-      members: { parameter: name, problem: 'too long, or with control characters' },
-    })
-  }
-  return value
+  return optional(fields, name, limits[name])
 }
 
 /** In bytes too: the broker's own state carries it through the provider, and has an end (`mostTokenCharacters`). */
 function readState(fields: URLSearchParams): string | undefined {
   const state = read(fields, 'state')
   if (state !== undefined && Buffer.byteLength(JSON.stringify(state)) > mostStateBytes) {
-    throw new BrokerError('parameter_invalid', { members: { parameter: 'state', problem: 'too long' } })
+    throw parameterInvalid('state', 'too long')
   }
   return state
 }

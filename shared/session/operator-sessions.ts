@@ -7,7 +7,7 @@
  * index would cost every sign-in a write. Rows are compared here and not by a filter of the service, so that those of
  * the previous release, which lack most labels, are counted.
  */
-import { BrokerError } from '../errors/errors.ts'
+import { parameterInvalid } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { openToken, sealToken } from '../crypto/sealed-token.ts'
@@ -117,7 +117,7 @@ export function createOperatorSessions(options: OperatorSessionsOptions): Operat
     if (continuation === undefined) return { phase: act === 'list' ? 'sessions' : 'codes', after: undefined }
     const opened = (await openToken(continuation, context, ring)) as [string, string, Phase, string | null] | undefined
     if (opened?.[0] !== act || opened[1] !== JSON.stringify(selector)) {
-      throw invalid('continuation', 'belongs to no request with these members')
+      throw parameterInvalid('continuation', 'belongs to no request with these members')
     }
     return { phase: opened[2], after: opened[3] ?? undefined }
   }
@@ -289,10 +289,10 @@ const forms: Readonly<Record<SelectorName, { readonly form: RegExp; readonly pro
 function parseSelector(request: SessionsRequest): Selector {
   for (const name of selectorNames) {
     const value = request[name]
-    if (value !== undefined && !forms[name].form.test(value)) throw invalid(name, forms[name].problem)
+    if (value !== undefined && !forms[name].form.test(value)) throw parameterInvalid(name, forms[name].problem)
   }
   const { subject, issuer, object_id, username, tenant, front_end } = request
-  if (issuer !== undefined && subject === undefined) throw invalid('issuer', 'belongs to a subject')
+  if (issuer !== undefined && subject === undefined) throw parameterInvalid('issuer', 'belongs to a subject')
   const selector = defined({
     subject,
     issuer,
@@ -302,7 +302,7 @@ function parseSelector(request: SessionsRequest): Selector {
     frontEnd: front_end,
   })
   if (Object.keys(selector).length === 0) {
-    throw invalid('body', 'names subject, object_id, username, tenant or front_end')
+    throw parameterInvalid('body', 'names subject, object_id, username, tenant or front_end')
   }
   return selector
 }
@@ -328,8 +328,4 @@ function toListed({ sweepAfter, values }: StoredRow, frontEnd: string | undefine
 function toTime(milliseconds: unknown): string | undefined {
   const date = new Date(typeof milliseconds === 'string' ? Number(milliseconds) : NaN)
   return Number.isNaN(date.getTime()) ? undefined : date.toISOString()
-}
-
-function invalid(parameter: string, problem: string): BrokerError {
-  return new BrokerError('parameter_invalid', { members: { parameter, problem } })
 }

@@ -2,7 +2,7 @@
  * A pending sign-in, kept by the browser in a sealed cookie: the store has no row for people who only began.
  * The cookie is named for the state's beginning, so several tabs can sign in at once.
  */
-import { BrokerError } from '../errors/errors.ts'
+import { BrokerError, parameterInvalid } from '../errors/errors.ts'
 import type { ClientRequest } from '../oauth/authorization-request.ts'
 import { checkReturnUrl } from '../front-ends/return-url.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
@@ -86,9 +86,7 @@ export function sealTransaction(transaction: Transaction, key: RingKey, lifetime
   const name = transactionCookieName(transaction.state)
   const value = sealToken(transaction, name, key)
   if (name.length + value.length > mostTokenCharacters) {
-    throw new BrokerError('parameter_invalid', {
-      members: { parameter: 'scope', problem: 'too long, together with the return URL' },
-    })
+    throw parameterInvalid('scope', 'too long, together with the return URL')
   }
   return transactionCookie(name, value, lifetimeSeconds)
 }

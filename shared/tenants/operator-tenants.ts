@@ -1,5 +1,5 @@
 /** An operator lists, adds, suspends, resumes and removes tenants that signed up. The host admits operators by a function key. */
-import { BrokerError } from '../errors/errors.ts'
+import { BrokerError, parameterInvalid } from '../errors/errors.ts'
 import { checkTenantId, domainPattern } from '../settings/identifiers.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Tenant } from './tenant-row.ts'
@@ -54,7 +54,7 @@ export function createOperatorTenants(tenants: SignedUpTenants): OperatorTenants
         if (!(await tenants.remove(tenantId))) throw new BrokerError('tenant_unknown')
         return []
       default:
-        throw invalid('action', `none of ${tenantActions.join(', ')}`)
+        throw parameterInvalid('action', `none of ${tenantActions.join(', ')}`)
     }
   }
 
@@ -62,9 +62,9 @@ export function createOperatorTenants(tenants: SignedUpTenants): OperatorTenants
     run: async (action, { tenant, domain }, { log, reference }) => {
       if (action === 'list') return { tenants: (await tenants.list()).map(shown) }
       const tenantId = tenant?.toLowerCase() ?? ''
-      if (checkTenantId(tenantId) !== undefined) throw invalid('tenant', 'not the id of a tenant')
+      if (checkTenantId(tenantId) !== undefined) throw parameterInvalid('tenant', 'not the id of a tenant')
       if (domain !== undefined && (action !== 'add' || !domainPattern.test(domain)))
-        throw invalid('domain', 'not a domain')
+        throw parameterInvalid('domain', 'not a domain')
       const changed = await change(action, tenantId, domain)
       log('warn', `tenant changed by an operator: ${action}`, { reference, tenant: tenantId })
       return { tenants: changed.map(shown), effective_within: tenantCacheMilliseconds / 1000 }
@@ -82,8 +82,4 @@ function shown({ tenantId, state, signedUpAt, signedUpBy, domain, changedAt }: T
     domain,
     changed_at: time(changedAt),
   }
-}
-
-function invalid(parameter: string, problem: string): BrokerError {
-  return new BrokerError('parameter_invalid', { members: { parameter, problem } })
 }
