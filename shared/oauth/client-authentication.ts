@@ -8,7 +8,7 @@ import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import type { Network } from '../http/network.ts'
 import { urlOf } from '../http/routes.ts'
-import { isText } from '../json/json.ts'
+import { isNumber, isText } from '../json/json.ts'
 import { keysThatFit, parseKeys } from '../provider/keys.ts'
 import { createKeptKeys } from '../provider/kept-keys.ts'
 import type { KeptKeys } from '../provider/kept-keys.ts'
@@ -63,10 +63,10 @@ export function createClientAuthentication(options: ClientAuthenticationOptions)
     if (iss !== clientId || sub !== clientId) throw refuse('iss or sub')
     // An assertion that another server accepts too could be replayed between the two.
     if (listed.length === 0 || !listed.every((one) => audiences.has(one))) throw refuse('aud')
-    if (!isTime(exp) || exp <= now - toleranceSeconds) throw refuse('exp')
+    if (!isNumber(exp) || exp <= now - toleranceSeconds) throw refuse('exp')
     if (exp > now + longestLifetimeSeconds + toleranceSeconds) throw refuse('exp is more than five minutes away')
     for (const time of [nbf, iat]) {
-      if (time !== undefined && (!isTime(time) || time > now + toleranceSeconds)) throw refuse('nbf or iat')
+      if (time !== undefined && (!isNumber(time) || time > now + toleranceSeconds)) throw refuse('nbf or iat')
     }
     if (!isText(jti) || jti.length > 255) throw refuse('jti')
     return { jti, expires: exp }
@@ -139,10 +139,6 @@ function createClientKeys(
     }
     return createKeptKeys({ fetch, clock, onFault })
   }
-}
-
-function isTime(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value)
 }
 
 function refuse(detail: string): BrokerError {

@@ -1,5 +1,5 @@
 /** Checks the ID token before a session is made. OpenID Connect Core §3.1.3.7, RFC 8725. */
-import { isText } from '../json/json.ts'
+import { isNumber, isText } from '../json/json.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
 import { tokenHash } from './algorithms.ts'
@@ -55,7 +55,7 @@ export async function checkIdToken(
     loginHint: textOf(claims.login_hint),
     email: unproven.includes('email') ? undefined : textOf(claims.email),
     acr: shortTextOf(claims.acr),
-    authenticatedAt: isTime(claims.auth_time) ? claims.auth_time : undefined,
+    authenticatedAt: isNumber(claims.auth_time) ? claims.auth_time : undefined,
     claims: expected.claimNames?.length ? readRegisteredClaims(claims, expected.claimNames, unproven) : undefined,
   } as Identity
 }
@@ -89,9 +89,9 @@ export async function verifyIdToken(
   checkAudience(claims, expected.clientId, refuse)
   if (claims.nonce !== expected.nonce) throw refuse('nonce')
 
-  if (!isTime(claims.exp) || claims.exp <= now - toleranceSeconds) throw refuse('exp')
-  if (!isTime(claims.iat) || claims.iat > now + toleranceSeconds || claims.iat < now - 86_400) throw refuse('iat')
-  if (claims.nbf !== undefined && (!isTime(claims.nbf) || claims.nbf > now + toleranceSeconds)) throw refuse('nbf')
+  if (!isNumber(claims.exp) || claims.exp <= now - toleranceSeconds) throw refuse('exp')
+  if (!isNumber(claims.iat) || claims.iat > now + toleranceSeconds || claims.iat < now - 86_400) throw refuse('iat')
+  if (claims.nbf !== undefined && (!isNumber(claims.nbf) || claims.nbf > now + toleranceSeconds)) throw refuse('nbf')
 
   if (!isText(sub) || sub.length > 255) throw refuse('sub')
   return {
@@ -119,7 +119,7 @@ export async function readRenewedClaims(
   if (claims.iss !== tokenIssuerOf(of)) throw refuse('iss')
   if (claims.sub !== of.subject) throw refuse('sub')
   checkAudience(claims, provider.clientId, refuse)
-  if (!isTime(claims.exp) || claims.exp <= clock() / 1000 - toleranceSeconds) throw refuse('exp')
+  if (!isNumber(claims.exp) || claims.exp <= clock() / 1000 - toleranceSeconds) throw refuse('exp')
   return readRegisteredClaims(claims, claimNames, provider.profile.unprovenClaims(claims))
 }
 
@@ -142,10 +142,6 @@ export function checkAudience(claims: Json, clientId: string, refuse: (check: st
   const isShared = audiences.some((audience) => audience !== clientId)
   if (isShared && azp === undefined) throw refuse('aud')
   if (azp !== undefined && azp !== clientId) throw refuse('azp')
-}
-
-function isTime(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value)
 }
 
 /** @returns undefined for an `acr` that no request could name */

@@ -1,6 +1,6 @@
 /** Checks a logout token: the provider reports, server to server, that a session or a person is signed out. Back-Channel Logout 1.0 §2.6. */
 import { createHash } from 'node:crypto'
-import { isObject } from '../json/json.ts'
+import { isNumber, isObject } from '../json/json.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { RowKey, Store } from '../store/store.ts'
 import type { Clock } from '../async/deadline.ts'
@@ -54,9 +54,9 @@ export async function checkLogoutToken(token: string, options: LogoutTokenOption
   if (claims.nonce !== undefined) throw refuse('nonce')
   if (typeof claims.iss !== 'string' || !provider.profile.isTokenIssuer(claims.iss)) throw refuse('iss')
   checkAudience(claims, clientId, refuse)
-  if (!isTime(claims.iat) || claims.iat > now + toleranceSeconds || claims.iat < now - oldAfterSeconds)
+  if (!isNumber(claims.iat) || claims.iat > now + toleranceSeconds || claims.iat < now - oldAfterSeconds)
     throw refuse('iat')
-  if (claims.exp !== undefined && (!isTime(claims.exp) || claims.exp <= now - toleranceSeconds)) throw refuse('exp')
+  if (claims.exp !== undefined && (!isNumber(claims.exp) || claims.exp <= now - toleranceSeconds)) throw refuse('exp')
   if (!isObject(claims.events) || !isObject(claims.events[event])) throw refuse('events')
 
   const sessionId = textOf(claims.sid)
@@ -95,10 +95,6 @@ function keyOf(jti: string, issuer: string): RowKey {
 async function remember(key: RowKey, { store, clock }: LogoutTokenOptions): Promise<void> {
   const sweepAfter = new Date(clock() + 2 * (oldAfterSeconds + toleranceSeconds) * 1000)
   await store.insert('states', { ...key, sweepAfter, values: {} })
-}
-
-function isTime(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value)
 }
 
 function refuse(check: string): BrokerError {

@@ -13,6 +13,7 @@ import type { Clock } from '../async/deadline.ts'
 import { checkAudience } from './id-token.ts'
 import { tokenIssuerOf } from './identity.ts'
 import type { Identity } from './identity.ts'
+import { isNumber } from '../json/json.ts'
 import type { IdentityProvider, Json, ProviderMetadata, TokenRequestKind } from './provider.ts'
 import { readClaims } from './signed-token.ts'
 import type { ClientCredentials, RedeemedCode, TokenEndpoint } from './token-endpoint.ts'
@@ -277,7 +278,7 @@ function checkTokenAnswer(answer: Json): void {
 function lifeSecondsOf({ expires_in: named }: Json): number | undefined {
   if (named === undefined || named === null || named === '') return unnamedLifeSeconds
   if (typeof named === 'string') return /^\d{1,10}$/.test(named) ? Number(named) : undefined
-  return typeof named === 'number' && Number.isFinite(named) ? named : undefined
+  return isNumber(named) ? named : undefined
 }
 
 function checkSignInAnswer(answer: Json): void {
