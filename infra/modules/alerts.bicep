@@ -1,5 +1,5 @@
 metadata name = 'Alerts'
-metadata description = 'Action group, web test and alerts: vault unavailable, broker not ready, sign-ins fail, certificate not renewed, tables read by another identity. The alerts of the vault about the certificate are in events.bicep.'
+metadata description = 'Action group, web test and alerts: vault unavailable, broker not ready, sign-ins fail, certificate not renewed, second credential used, sessions ended by an operator, tables read by another identity. The alerts of the vault about the certificate are in events.bicep.'
 
 import { tags, resourceNames } from 'types.bicep'
 
@@ -258,175 +258,110 @@ resource signInFails 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (i
   }
 }
 
-resource certificateNotRenewed 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (isSecondPass) {
-  name: '${names.functionApp}-certificate'
-  location: location
-  tags: resourceTags
-  kind: 'LogAlert'
-  properties: {
-    displayName: '${names.functionApp}: the certificate needs an operator'
+@description('An alert as soon as its query finds a line.')
+type lineAlert = {
+  @description('Last part of the name.')
+  name: string
+
+  @description('Sentence for the subject of the mail, after the name of the function app.')
+  subject: string
+  description: string
+  severity: 1 | 2
+  evaluationFrequency: string
+  windowSize: string
+  query: string
+
+  @description('Column of the query. Each of its values is an alert of its own, and the mail names the value.')
+  dimension: string
+}
+
+var lineAlerts lineAlert[] = [
+  {
+    name: 'certificate'
+    subject: 'the certificate needs an operator'
     description: 'The broker could not renew its certificate, or cannot sign with it. docs/certificate.md has the remedy of each event.'
-    enabled: true
     severity: 1
-    scopes: [workspace.id]
     evaluationFrequency: 'PT15M'
     // The broker logs each event once a day while it lasts. A shorter window would end the alert between two lines.
     windowSize: 'P1D'
-    autoMitigate: true
-    skipQueryValidation: true
-    criteria: {
-      allOf: [
-        {
-          query: certificateLines
-          timeAggregation: 'Count'
-          dimensions: [
-            {
-              name: 'event'
-              operator: 'Include'
-              values: ['*']
-            }
-          ]
-          operator: 'GreaterThan'
-          threshold: 0
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
-          }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: actionGroupIds
-    }
+    query: certificateLines
+    dimension: 'event'
   }
-}
-
-resource secondCredentialUsed 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (isSecondPass) {
-  name: '${names.functionApp}-second-credential'
-  location: location
-  tags: resourceTags
-  kind: 'LogAlert'
-  properties: {
-    displayName: '${names.functionApp}: the second credential is in use'
+  {
+    name: 'second-credential'
+    subject: 'the second credential is in use'
     description: 'The vault fails, or the provider refuses the certificate, and the broker authenticates with its managed identity. The code names the fault: docs/certificate.md.'
-    enabled: true
     severity: 1
-    scopes: [workspace.id]
     evaluationFrequency: 'PT5M'
     windowSize: 'PT15M'
-    autoMitigate: true
-    skipQueryValidation: true
-    criteria: {
-      allOf: [
-        {
-          query: secondCredentialUses
-          timeAggregation: 'Count'
-          dimensions: [
-            {
-              name: 'code'
-              operator: 'Include'
-              values: ['*']
-            }
-          ]
-          operator: 'GreaterThan'
-          threshold: 0
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
-          }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: actionGroupIds
-    }
+    query: secondCredentialUses
+    dimension: 'code'
   }
-}
-
-resource operatorEndsSessions 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (isSecondPass) {
-  name: '${names.functionApp}-operator-ends-sessions'
-  location: location
-  tags: resourceTags
-  kind: 'LogAlert'
-  properties: {
-    displayName: '${names.functionApp}: an operator ended sessions'
+  {
+    name: 'operator-ends-sessions'
+    subject: 'an operator ended sessions'
     description: 'A request with a function key ended the sessions of a person, a tenant or a front end. If you do not know why, renew the function keys: docs/operations.md.'
-    enabled: true
     severity: 2
-    scopes: [workspace.id]
     evaluationFrequency: 'PT15M'
     windowSize: 'PT15M'
-    autoMitigate: true
-    skipQueryValidation: true
-    criteria: {
-      allOf: [
-        {
-          query: operatorEnds
-          timeAggregation: 'Count'
-          dimensions: [
-            {
-              name: 'selector'
-              operator: 'Include'
-              values: ['*']
-            }
-          ]
-          operator: 'GreaterThan'
-          threshold: 0
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
-          }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: actionGroupIds
-    }
+    query: operatorEnds
+    dimension: 'selector'
   }
-}
-
-resource otherIdentity 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (isSecondPass) {
-  name: '${names.functionApp}-other-identity'
-  location: location
-  tags: resourceTags
-  kind: 'LogAlert'
-  properties: {
-    displayName: '${names.functionApp}: another identity used the tables or wrote the package'
+  {
+    name: 'other-identity'
+    subject: 'another identity used the tables or wrote the package'
     description: 'An identity other than those of the broker and its host read or wrote the tables of the broker, or wrote the deployed package. If you do not know the identity, treat it as an attack: docs/operations.md.'
-    enabled: true
     severity: 1
-    scopes: [workspace.id]
     evaluationFrequency: 'PT15M'
     windowSize: 'PT15M'
-    autoMitigate: true
-    skipQueryValidation: true
-    criteria: {
-      allOf: [
-        {
-          query: otherIdentities
-          timeAggregation: 'Count'
-          // One alert for each identity, and the mail names its object id.
-          dimensions: [
-            {
-              name: 'RequesterObjectId'
-              operator: 'Include'
-              values: ['*']
+    query: otherIdentities
+    dimension: 'RequesterObjectId'
+  }
+]
+
+resource lineFound 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for alert in lineAlerts: if (isSecondPass) {
+    name: '${names.functionApp}-${alert.name}'
+    location: location
+    tags: resourceTags
+    kind: 'LogAlert'
+    properties: {
+      displayName: '${names.functionApp}: ${alert.subject}'
+      description: alert.description
+      enabled: true
+      severity: alert.severity
+      scopes: [workspace.id]
+      evaluationFrequency: alert.evaluationFrequency
+      windowSize: alert.windowSize
+      autoMitigate: true
+      skipQueryValidation: true
+      criteria: {
+        allOf: [
+          {
+            query: alert.query
+            timeAggregation: 'Count'
+            dimensions: [
+              {
+                name: alert.dimension
+                operator: 'Include'
+                values: ['*']
+              }
+            ]
+            operator: 'GreaterThan'
+            threshold: 0
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
             }
-          ]
-          operator: 'GreaterThan'
-          threshold: 0
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
           }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: actionGroupIds
+        ]
+      }
+      actions: {
+        actionGroups: actionGroupIds
+      }
     }
   }
-}
+]
 
 @description('Action groups that receive the alerts.')
 output actionGroupIds string[] = actionGroupIds
