@@ -4,7 +4,7 @@ import type { IdentityProvider, Providers } from './provider.ts'
 
 /**
  * @param primary the provider of the usual settings, at which a front end without `providers` signs its people in
- * @param others providers beside it; issuers and ids are unique (settings/relations.ts)
+ * @param others providers beside it; issuers and ids are unique (settings/provider-relations.ts)
  */
 export function createProviders(primary: IdentityProvider, ...others: readonly IdentityProvider[]): Providers {
   const all = [primary, ...others]

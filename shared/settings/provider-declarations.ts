@@ -116,7 +116,7 @@ export const providerDeclarations = {
     bounds: 'a GUID; other text for another provider',
     example: '0c7d3f52-2a54-4b5e-8c0e-5a1f6d9be310',
     local: '22222222-2222-4222-8222-222222222222',
-    // Entra ID accepts a GUID only: relations.ts checks that.
+    // Entra ID accepts a GUID only: provider-relations.ts checks that.
     schema: text(checkAnyClientId),
   }),
   authority: declare({

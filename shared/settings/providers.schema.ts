@@ -395,7 +395,7 @@ function findForeignHosts(one: unknown, place: string, added: AddedHosts | undef
   ]
 }
 
-/** Ids, issuers and domains name one provider each; relations.ts compares them with the primary provider. */
+/** Ids, issuers and domains name one provider each; provider-relations.ts compares them with the primary provider. */
 function checkTogether(all: unknown) {
   const list = listOf(all)
   const issuers = list.map((one) => {

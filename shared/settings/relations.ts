@@ -1,181 +1,22 @@
-/** Checks settings against each other. */
-import { checkAdfsIssuer, checkMetadataPlace, findCloud, isLoopbackUrl, tokenExchangeUrlOf } from './addresses.ts'
+/** Checks settings against each other. Those of the providers are in provider-relations.ts. */
+import { findCloud, isLoopbackUrl, tokenExchangeUrlOf } from './addresses.ts'
 import { declarations, hostDeclarations } from './declarations.ts'
-import type { Declaration } from './declare.ts'
-import type { FrontEndSettings } from './front-ends.schema.ts'
-import { authoritiesForMany, checkEntraClientId } from './identifiers.ts'
 import { findForeignIngestion } from './ingestion.ts'
-import { primaryId } from './providers.schema.ts'
+import { reportProviderRelations } from './provider-relations.ts'
 import type { SettingsReport } from './report.ts'
-import type { Refusal } from './settings-error.ts'
 import { checkSwitch } from './switches.ts'
-import type { TenantsSetting } from './tenants.ts'
 import { checkReference } from './texts.ts'
 import { isForEntra } from './values.ts'
 import type { MaybeValues, SetTexts } from './values.ts'
 
 export function reportRelations(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
-  reportClientId(values, texts, report)
-  reportAdfs(values, texts, report)
-  reportMetadataUrl(values, report)
-  if (isForEntra(texts)) reportTenants(values, texts, report)
-  else reportTenantsOfFrontEnds(values.frontEnds ?? [], [], report)
-  reportResponseType(values, report)
-  reportProviders(values, report)
+  reportProviderRelations(values, texts, report)
   reportTelemetry(values, report)
   reportClouds(values, texts, report)
   reportSecondCredential(values, texts, report)
   reportTimes(values, report)
   reportHostReferences(texts, report)
   reportSwitches(values, texts, report)
-}
-
-function reportClientId({ clientId }: MaybeValues, texts: SetTexts, report: SettingsReport): void {
-  const refusal = clientId !== undefined && isForEntra(texts) ? checkEntraClientId(clientId) : undefined
-  if (refusal) report.refuse(declarations.clientId.name, refusal)
-}
-
-/** AD FS accepts RS256 only, and decides about refresh tokens by its own policy. */
-function reportAdfs(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
-  const { authority, providerKind, assertionAlgorithm, offlineAccess } = values
-  if (authority === undefined) return
-  const notAdfs = checkAdfsIssuer(authority)
-  if (providerKind !== 'adfs') {
-    if (!notAdfs && !texts.has(declarations.providerKind.name)) {
-      report.warn(declarations.providerKind.name, {
-        problem: `is not set, and ${declarations.authority.name} has the path of AD FS`,
-        fix: 'Write adfs for AD FS of Windows Server 2019 or later, or openid to keep the behaviour for any OpenID provider.',
-      })
-    }
-    return
-  }
-  if (notAdfs) report.refuse(declarations.authority.name, notAdfs)
-  if (assertionAlgorithm === 'PS256') {
-    report.refuse(declarations.assertionAlgorithm.name, {
-      problem: 'is PS256, which AD FS does not accept',
-      fix: 'Delete it: client assertions for AD FS are RS256.',
-    })
-  }
-  if (offlineAccess === true) {
-    report.refuse(declarations.offlineAccess.name, {
-      problem: 'is true, but AD FS has no scope offline_access',
-      fix: 'Delete it: AD FS issues refresh tokens by the policy of the application.',
-    })
-  }
-}
-
-/** OAuth 2.0 Multiple Response Type Encoding Practices §5: no query for a response with a token. A fragment reaches no server. */
-function reportResponseType({ responseType, responseMode }: MaybeValues, report: SettingsReport): void {
-  if (responseType !== 'code id_token' || responseMode === undefined || responseMode === 'form_post') return
-  report.refuse(declarations.responseMode.name, {
-    problem: `is ${responseMode}, but ${declarations.responseType.name} is ${responseType}`,
-    fix: 'Write form_post: an ID token must not appear in a URL.',
-  })
-}
-
-/** An authority for many tenants admits every organization, so the settings have to say which. */
-function reportTenants(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
-  const { tenantId, tenants, homeTenantId, allowPersonalAccounts, frontEnds } = values
-  if (tenantId === undefined) return
-  const isForMany = authoritiesForMany.includes(tenantId)
-  const { name: tenantName } = declarations.tenantId
-  const require = ({ name, example = '' }: Declaration, isThere: boolean, fix: string) => {
-    if (!isThere && !report.has(name)) {
-      report.refuse(name, {
-        problem: `is missing: ${tenantName} is ${tenantId}`,
-        fix: `${fix} For example ${name}=${example}`,
-      })
-    }
-  }
-  const refuse = ({ name }: Declaration, isUseful: boolean, needed: string) => {
-    if (texts.has(name) && !isUseful && !report.has(name)) {
-      report.refuse(name, { problem: `needs ${needed}`, fix: 'Delete it, or write both.' })
-    }
-  }
-  if (isForMany) {
-    require(declarations.tenants, tenants !== undefined, 'Name the tenants whose people may sign in, or signed-up.')
-    require(declarations.homeTenantId, homeTenantId !== undefined, 'Name the tenant of the app registration.')
-  }
-  const many = `${tenantName}=organizations`
-  for (const declaration of [declarations.tenants, declarations.homeTenantId]) refuse(declaration, isForMany, many)
-  if (tenantId === 'common' && allowPersonalAccounts !== true) {
-    report.refuse(tenantName, {
-      problem: 'admits personal accounts',
-      fix: `Write organizations; or write ${declarations.allowPersonalAccounts.name}=true if personal accounts may sign in.`,
-    })
-  }
-  refuse(
-    declarations.allowPersonalAccounts,
-    tenantId === 'common' || allowPersonalAccounts === false,
-    `${tenantName}=common`,
-  )
-  for (const declaration of [declarations.signUpRole, declarations.invitations]) {
-    refuse(declaration, tenants === 'signed-up', `${declarations.tenants.name}=signed-up`)
-  }
-  reportTenantsOfFrontEnds(frontEnds ?? [], isForMany ? tenants : [], report)
-}
-
-/** A front end's tenants narrow those of the broker; another one would have no effect, but look as if it had. */
-function reportTenantsOfFrontEnds(
-  frontEnds: readonly FrontEndSettings[],
-  tenants: TenantsSetting | undefined,
-  report: SettingsReport,
-): void {
-  if (tenants === undefined || tenants === 'signed-up') return
-  frontEnds.forEach((frontEnd, index) => {
-    for (const [at, id] of (frontEnd.tenants ?? []).entries()) {
-      if (tenants.some(({ tenantId }) => tenantId === id)) continue
-      report.refuse(`${declarations.frontEnds.name}[${index}].tenants[${at}]`, {
-        problem: `is not a tenant of ${declarations.tenants.name}`,
-        fix: 'Add the tenant there, or remove it here.',
-      })
-    }
-  })
-}
-
-/** A response names its provider by the issuer, and a front end by the id: both name one provider. */
-function reportProviders(values: MaybeValues, report: SettingsReport): void {
-  const { providers, frontEnds = [], instance, tenantId, authority } = values
-  const others = providers?.others ?? []
-  const refuse = (id: string, member: string, refusal: Refusal) =>
-    report.refuse(`${declarations.providers.name}[${providers?.ids.indexOf(id) ?? 0}].${member}`, refusal)
-  const primary = providers?.primary?.id ?? primaryId
-  for (const { id, provider } of others) {
-    const { identity } = provider
-    const isPrimary =
-      'tenantId' in identity
-        ? identity.instance === instance && identity.tenantId === tenantId
-        : identity.authority === authority
-    if (isPrimary)
-      refuse(id, 'tenantId' in identity ? 'tenantId' : 'authority', {
-        problem: 'is the primary provider too',
-        fix: 'Delete one of the two.',
-      })
-    if (id === primary) {
-      refuse(id, 'id', { problem: 'is the id of the primary provider', fix: 'Write another id.' })
-    }
-  }
-  const known = [primary, ...others.map(({ id }) => id)]
-  // A list with a problem is reported by itself, and its ids are unknown.
-  if (report.problems.some(({ setting }) => setting.startsWith(declarations.providers.name))) return
-  for (const [index, { providers: taken = [] }] of frontEnds.entries()) {
-    for (const [at, id] of taken.entries()) {
-      if (known.includes(id)) continue
-      report.refuse(`${declarations.frontEnds.name}[${index}].providers[${at}]`, {
-        problem: 'is the id of no provider',
-        fix: `Write ${known.join(', ')}, or add the provider to ${declarations.providers.name}.`,
-      })
-    }
-  }
-}
-
-function reportMetadataUrl({ metadataUrl, authority, providerKind }: MaybeValues, report: SettingsReport): void {
-  if (metadataUrl === undefined) return
-  const refusal =
-    providerKind === 'adfs'
-      ? { problem: 'is not for AD FS, whose metadata is at the issuer', fix: 'Delete it.' }
-      : authority && checkMetadataPlace(metadataUrl, authority)
-  if (refusal) report.refuse(declarations.metadataUrl.name, refusal)
 }
 
 function reportTelemetry(values: MaybeValues, report: SettingsReport): void {
