@@ -399,11 +399,10 @@ function findForeignHosts(one: unknown, place: string, added: AddedHosts | undef
 function checkTogether(all: unknown) {
   const list = listOf(all)
   const issuers = list.map((one) => {
-    const [authority, tenant] = [memberOf(one, 'authority'), memberOf(one, 'tenantId')]
-    return (
-      authority ??
-      (typeof tenant === 'string' ? `${String(memberOf(one, 'instance'))} ${tenant.toLowerCase()}` : undefined)
-    )
+    const [authority, tenant, instance] = ['authority', 'tenantId', 'instance'].map((member) => memberOf(one, member))
+    if (typeof tenant !== 'string' || typeof instance !== 'string') return authority
+    // As `toProvider` spells it: two spellings of an instance are one issuer.
+    return `${URL.parse(instance)?.origin ?? ''} ${tenant.toLowerCase()}`
   })
   const domains = list.flatMap((one, index) =>
     listOf(memberOf(one, 'domains')).map((domain, at) => ({ domain, index, at })),

@@ -161,6 +161,13 @@ describe('providers beside the primary one', () => {
     expect(refusalsOf(providers(partner, { ...again, authority: 'https://a.example' }))).toEqual([
       'Broker__Providers[1].domains[0] belongs to another provider too',
     ])
+    for (const instance of ['https://login.microsoftonline.us', 'HTTPS://login.microsoftonline.US:443/']) {
+      expect(refusalsOf(providers(subsidiary, { ...subsidiary, id: 'again', instance })), instance).toEqual([
+        'Broker__Providers[1].kind occurs twice',
+      ])
+    }
+    const otherTenant = { ...subsidiary, id: 'other', tenantId: tenant.replace('6', '7') }
+    expect(settingsWith(providers(subsidiary, otherTenant)).otherProviders).toHaveLength(2)
     expect(refusalsOf(providers(staff, { ...staff, id: 'x', domains: [] }))).toEqual([
       'Broker__Providers[1].kind is primary a second time',
     ])
