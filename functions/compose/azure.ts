@@ -27,7 +27,7 @@ export function composeAzure({ settings, clock }: Base, proxies: ProxyPolicy, te
   const { credential, keyRing, store } = settings
 
   const azureIdentity = lazy(async () => {
-    const { createTokenCredential } = await import('../../shared/vault/token-credential.azure-identity.ts')
+    const { createTokenCredential } = await import('../../shared/vault/token-credential.azure-core.ts')
     return createTokenCredential({
       managedIdentity: credential.managedIdentity,
       managedIdentityClientId: credential.managedIdentityClientId,

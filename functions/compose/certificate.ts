@@ -165,7 +165,7 @@ function composeCredentialList(
 ): Pick<Certificate, 'credentials' | 'checkSecond'> {
   const load = lazy(async () => {
     const { createCredentialList, createSecondCredential } = await import('../../shared/credential/credential-list.ts')
-    const { createTokenCredential } = await import('../../shared/vault/token-credential.azure-identity.ts')
+    const { createTokenCredential } = await import('../../shared/vault/token-credential.azure-core.ts')
     const identity = createTokenCredential({ managedIdentity: true, managedIdentityClientId, clock })
     const second = createSecondCredential({ identity, tokenExchangeUrl, clock })
     const list = createCredentialList({

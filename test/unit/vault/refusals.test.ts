@@ -16,7 +16,7 @@ import {
 import { createKeyVault } from '../../../shared/vault/key-vault/vault.key-vault.ts'
 import type { KeyVault } from '../../../shared/vault/key-vault/vault.key-vault.ts'
 import { vaultRemedies } from '../../../shared/vault/key-vault/vault-refusals.ts'
-import { createTokenCredential } from '../../../shared/vault/token-credential.azure-identity.ts'
+import { createTokenCredential } from '../../../shared/vault/token-credential.azure-core.ts'
 import { useIdentityEndpoint } from '../../setup/identity-endpoint.ts'
 import { sendJson, startSecureServer } from '../../setup/secure-server.ts'
 import type { SecureServer } from '../../setup/secure-server.ts'

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { localIdentity, startManagedIdentity } from '../../../local/managed-identity/managed-identity.ts'
 import type { ManagedIdentity } from '../../../local/managed-identity/managed-identity.ts'
 import type { FaultEffects } from '../../../local/vault/faults.ts'
-import { createTokenCredential } from '../../../shared/vault/token-credential.azure-identity.ts'
+import { createTokenCredential } from '../../../shared/vault/token-credential.azure-core.ts'
 import { useIdentityEndpoint } from '../../setup/identity-endpoint.ts'
 import { letDeadlinePass } from '../../setup/deadline.ts'
 
