@@ -1,34 +1,15 @@
-import { Auth, skipCSRFCheck } from '@auth/core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { application, client as registration, followSignIn, scope, visit } from './person.ts'
+import { visitAuthJs } from './auth-js-application.ts'
+import { application, client as registration, followSignIn } from './person.ts'
 
 let stack: Stack
 beforeAll(async () => void (stack = await startStack({ frontEnds: [registration] })))
 afterAll(() => stack.close())
 
 it('Auth.js signs in, reads the name from the ID token, and signs out of the application', async () => {
-  const browser = visit((request) =>
-    Auth(request, {
-      basePath: '/auth',
-      secret: 'a secret of the application, 32 bytes',
-      trustHost: true,
-      skipCSRFCheck,
-      providers: [
-        {
-          id: 'broker',
-          name: 'Broker',
-          type: 'oidc',
-          issuer: stack.url,
-          clientId: 'app',
-          client: { token_endpoint_auth_method: 'none' },
-          authorization: { params: { scope } },
-          checks: ['pkce', 'state', 'nonce'],
-        },
-      ],
-    }),
-  )
+  const browser = visitAuthJs(stack.url, { client: { token_endpoint_auth_method: 'none' } })
 
   const begun = await browser('/auth/signin/broker', {})
   const answer = await followSignIn(stack.person(), begun.headers.get('location')!)

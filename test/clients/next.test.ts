@@ -1,6 +1,5 @@
 /** Next.js with the broker on its host: the files of docs/one-host.md, built and run. */
-import { execFile, spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -10,6 +9,8 @@ import { buildPackage } from '../../tools/browser-client.ts'
 import { closeVisitors, describeInBrowser, openBrowser } from '../browser/chromium.ts'
 import { newVisitor, signInAtProvider } from '../browser/visitor.ts'
 import { ada } from '../setup/person.ts'
+import { startApplication } from './application-process.ts'
+import type { ApplicationProcess } from './application-process.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
@@ -26,7 +27,7 @@ const layout = `export default function Layout({ children }: { children: React.R
 describeInBrowser('Next.js by docs/one-host.md', () => {
   let stack: Stack
   let url: string
-  let application: ChildProcess | undefined
+  let application: ApplicationProcess | undefined
   beforeAll(async () => {
     url = `http://localhost:${await freePort()}`
     let broker = ''
@@ -46,22 +47,14 @@ describeInBrowser('Next.js by docs/one-host.md', () => {
     } as const
     await writeProject()
     await promisify(execFile)(process.execPath, [next, 'build'], { cwd: project, env })
-    application = spawn(process.execPath, [next, 'start', '--port', new URL(url).port, '--hostname', 'localhost'], {
-      cwd: project,
-      env,
-    })
-    let log = ''
-    await new Promise<void>((started, failed) => {
-      application!.once('exit', (code) => failed(new Error(`next start ended with ${code}: ${log}`)))
-      for (const stream of [application!.stdout, application!.stderr])
-        stream?.on('data', (text: Buffer) => {
-          log += String(text)
-          if (log.includes('Ready')) started()
-        })
-    })
+    application = await startApplication(
+      [process.execPath, next, 'start', '--port', new URL(url).port, '--hostname', 'localhost'],
+      { cwd: project, env },
+      'Ready',
+    )
   })
   afterAll(async () => {
-    application?.kill()
+    application?.end()
     await closeVisitors(await openBrowser())
     await stack.close()
     await rm(project, { recursive: true, force: true })

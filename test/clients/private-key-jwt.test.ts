@@ -2,13 +2,11 @@
  * Clients with a server, which prove themselves by `private_key_jwt`: unmodified libraries, their public keys at a `jwksUri`
  * that the broker reads by https.
  */
-import { execFile, spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { Auth, skipCSRFCheck } from '@auth/core'
 import * as client from 'openid-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { freePort } from '../../local/http-server.ts'
@@ -20,7 +18,10 @@ import { sendJson, startSecureServer, trustedAuthority } from '../setup/secure-s
 import type { SecureServer } from '../setup/secure-server.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { application, client as registration, followSignIn, followSignOut, scope, visit } from './person.ts'
+import { startApplication } from './application-process.ts'
+import type { ApplicationProcess } from './application-process.ts'
+import { visitAuthJs } from './auth-js-application.ts'
+import { application, client as registration, followSignIn, followSignOut, scope } from './person.ts'
 
 const makeKey = () => crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify'])
 
@@ -112,27 +113,10 @@ it('openid-client 6 signs in, renews and signs out by private_key_jwt, and not w
 })
 
 it('Auth.js signs in by private_key_jwt', async () => {
-  const browser = visit((request) =>
-    Auth(request, {
-      basePath: '/auth',
-      secret: 'a secret of the application, 32 bytes',
-      trustHost: true,
-      skipCSRFCheck,
-      providers: [
-        {
-          id: 'broker',
-          name: 'Broker',
-          type: 'oidc',
-          issuer: stack.url,
-          clientId: 'app',
-          client: { token_endpoint_auth_method: 'private_key_jwt' },
-          token: { clientPrivateKey: { key: own.privateKey, kid: 'one' } },
-          authorization: { params: { scope } },
-          checks: ['pkce', 'state', 'nonce'],
-        },
-      ],
-    }),
-  )
+  const browser = visitAuthJs(stack.url, {
+    client: { token_endpoint_auth_method: 'private_key_jwt' },
+    token: { clientPrivateKey: { key: own.privateKey, kid: 'one' } },
+  })
 
   const begun = await browser('/auth/signin/broker', {})
   const done = await browser(await followSignIn(stack.person(), begun.headers.get('location')!))
@@ -143,8 +127,7 @@ it('Auth.js signs in by private_key_jwt', async () => {
 
 describe.skipIf(!hasDotnet())('ASP.NET Core', () => {
   describeInBrowser('with its OpenID Connect handler', () => {
-    let application: ChildProcess | undefined
-    let log = ''
+    let application: ApplicationProcess | undefined
     /** The reason why NuGet does not supply the package of the handler. */
     let missing: string | undefined
     beforeAll(async () => {
@@ -160,18 +143,10 @@ describe.skipIf(!hasDotnet())('ASP.NET Core', () => {
         throw new Error(`dotnet build failed:\n${stdout}`, { cause: error })
       }
       const run = [path.join(folder, 'application.dll'), '--urls', aspNet, '--broker', stack.url]
-      application = spawn('dotnet', run, { env, cwd: folder })
-      await new Promise<void>((started, failed) => {
-        application!.once('exit', (code) => failed(new Error(`The application ended with ${code}: ${log}`)))
-        for (const stream of [application!.stdout, application!.stderr])
-          stream?.on('data', (text: Buffer) => {
-            log += String(text)
-            if (log.includes('Application started')) started()
-          })
-      })
+      application = await startApplication(['dotnet', ...run], { env, cwd: folder }, 'Application started')
     })
     afterAll(async () => {
-      application?.kill()
+      application?.end()
       await closeVisitors(await openBrowser())
     })
 
@@ -181,7 +156,7 @@ describe.skipIf(!hasDotnet())('ASP.NET Core', () => {
       const page = await tab(aspNet)
       await signInAtProvider(page, ada)
       await page.waitForURL(`${aspNet}/`)
-      expect(await page.textContent('body'), log).toBe('Ada Lovelace')
+      expect(await page.textContent('body'), application!.log()).toBe('Ada Lovelace')
 
       const renewed = await (await page.goto(`${aspNet}/renew`))!.json()
       expect(renewed).toMatchObject({ idToken: expect.any(String) as string })
