@@ -1,7 +1,7 @@
 /** POST and GET /callback: receives the identity provider's response and redeems the code. RFC 6749 §4.1.2. */
 import { BrokerError } from '../shared/errors/errors.ts'
 import { goTo } from '../shared/http/pages.ts'
-import { parseCallback } from '../shared/sign-in/callback.ts'
+import { parseCallback } from '../shared/sign-in/authorization-response.ts'
 import type { Broker } from './compose/index.ts'
 import { cookiesOf, parseQuery, readForm } from './request.ts'
 import type { Handle } from './respond.ts'

@@ -1,7 +1,7 @@
 /** GET and POST /end-session: sign-out that an OAuth client starts by redirect. RP-Initiated Logout 1.0 §2. */
 import { seeOther } from '../shared/http/answer.ts'
 import type { Answer } from '../shared/http/answer.ts'
-import type { EndedSession } from '../shared/oauth/end-session.ts'
+import type { EndedSession } from '../shared/oauth/rp-initiated-logout.ts'
 import { endSsoCookie } from '../shared/sign-in/sso-cookie.ts'
 import type { Broker } from './compose/index.ts'
 import { parseQuery, readForm, refusePrefetch } from './request.ts'

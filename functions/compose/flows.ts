@@ -4,11 +4,11 @@ import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import type { KeyRing } from '../../shared/crypto/key-ring.ts'
 import type { AuthorizationServer } from '../../shared/oauth/authorization-server.ts'
 import type { SigningAlgorithm } from '../../shared/oauth/signing-keys.ts'
-import type { SignUp } from '../../shared/sign-in/sign-up.ts'
+import type { SignUp } from '../../shared/sign-in/organization-sign-up.ts'
 import { createSignIn } from '../../shared/sign-in/sign-in.ts'
 import type { SignIn } from '../../shared/sign-in/sign-in.ts'
-import { createWaysBack } from '../../shared/sign-in/ways-back.ts'
-import type { WaysBack } from '../../shared/sign-in/ways-back.ts'
+import { createWaysBack } from '../../shared/sign-in/page-links.ts'
+import type { WaysBack } from '../../shared/sign-in/page-links.ts'
 import type { SignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
 import { createSignOut } from '../../shared/sign-out/sign-out.ts'
 import type { SignOut } from '../../shared/sign-out/sign-out.ts'
@@ -83,7 +83,7 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
   const { manyTenants } = settings.provider
   const signUp = lazyObject(
     lazy(async () => {
-      const { createSignUp } = await import('./sign-up.ts')
+      const { createSignUp } = await import('./sign-up-chunk.ts')
       return createSignUp({
         frontEnds,
         providers,
@@ -117,7 +117,7 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
           createRefreshTokens,
           createSigningKeys,
           createUserinfo,
-        } = await import('./oauth.ts')
+        } = await import('./oauth-chunk.ts')
         return createAuthorizationServer({
           issuer: baseUrl,
           frontEnds,

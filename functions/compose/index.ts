@@ -3,7 +3,7 @@
  * Azure, a laptop and a test come from the settings and are resolved in this folder only.
  */
 import type { PublishedKeys } from '../../shared/certificate/published-keys.ts'
-import type { NotedRegistration } from '../../shared/certificate/registered.ts'
+import type { NotedRegistration } from '../../shared/certificate/note-registered.ts'
 import { readVaultEvent } from '../../shared/certificate/vault-event.ts'
 import type { CertificateNews } from '../../shared/certificate/vault-event.ts'
 import { asBrokerError, parameterInvalid } from '../../shared/errors/errors.ts'
@@ -14,14 +14,14 @@ import type { Readiness } from '../../shared/health/readiness.ts'
 import type { AuthorizationServer } from '../../shared/oauth/authorization-server.ts'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import type { AccessTokens } from '../../shared/session/access-tokens.ts'
-import type { OperatorSessions } from '../../shared/session/operator-sessions.ts'
+import type { OperatorSessions } from '../../shared/session/session-administration.ts'
 import type { Sessions } from '../../shared/session/sessions.ts'
 import { describeProblem, parseSettings, SettingsError } from '../../shared/settings/settings.ts'
 import type { Settings } from '../../shared/settings/settings.ts'
 import { createProviders } from '../../shared/provider/registry.ts'
 import type { SignIn } from '../../shared/sign-in/sign-in.ts'
-import type { SignUp } from '../../shared/sign-in/sign-up.ts'
-import type { WaysBack } from '../../shared/sign-in/ways-back.ts'
+import type { SignUp } from '../../shared/sign-in/organization-sign-up.ts'
+import type { WaysBack } from '../../shared/sign-in/page-links.ts'
 import type { SignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
 import type { SignOut } from '../../shared/sign-out/sign-out.ts'
 import { createSweep } from '../../shared/store/sweep.ts'
@@ -36,7 +36,7 @@ import { composeProviders } from './provider.ts'
 import type { ProviderParts } from './provider.ts'
 import { composeKeyRing, composeOperatorSessions, composeSessions } from './sessions.ts'
 import { composeFlowEvents, composeTelemetry } from './telemetry.ts'
-import type { OperatorTenants } from '../../shared/tenants/operator-tenants.ts'
+import type { OperatorTenants } from '../../shared/tenants/tenant-administration.ts'
 import type { Environment } from './telemetry.ts'
 import { composeTenants } from './tenants.ts'
 
@@ -134,7 +134,7 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
     noteRegistered: async (version, providerId = provider.id) => {
       const at = all.find((one) => one.provider.id === providerId)
       if (!at) throw parameterInvalid('provider', 'no provider')
-      const { createNoteRegistered } = await import('../../shared/certificate/registered.ts')
+      const { createNoteRegistered } = await import('../../shared/certificate/note-registered.ts')
       return createNoteRegistered({ roll: at.roll, records: at.certificate.records, clock: base.clock })(version)
     },
     publishedKeys: composePublishedKeys(base, azure, all),

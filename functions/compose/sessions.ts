@@ -10,7 +10,7 @@ import type { EndForReuse } from '../../shared/oauth/reuse.ts'
 import { createAccessTokens } from '../../shared/session/access-tokens.ts'
 import type { AccessTokens } from '../../shared/session/access-tokens.ts'
 import { observeAccessTokens } from '../../shared/session/observed-access-tokens.ts'
-import type { OperatorSessions } from '../../shared/session/operator-sessions.ts'
+import type { OperatorSessions } from '../../shared/session/session-administration.ts'
 import { createSessions } from '../../shared/session/sessions.ts'
 import type { Sessions } from '../../shared/session/sessions.ts'
 import type { FlowEvents } from '../../shared/telemetry/flow-events.ts'
@@ -83,7 +83,7 @@ export function composeOperatorSessions(
   flowEvents: FlowEvents,
 ): OperatorSessions {
   const load = lazy(async () => {
-    const { createOperatorSessions } = await import('../../shared/session/operator-sessions.ts')
+    const { createOperatorSessions } = await import('../../shared/session/session-administration.ts')
     return createOperatorSessions({
       store,
       ring,

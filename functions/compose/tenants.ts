@@ -5,7 +5,7 @@ import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import { personalTenantId } from '../../shared/provider/entra.ts'
 import { createListedTenants, isTenantAllowed } from '../../shared/tenants/tenants.ts'
 import type { Admission } from '../../shared/tenants/admission.ts'
-import type { OperatorTenants } from '../../shared/tenants/operator-tenants.ts'
+import type { OperatorTenants } from '../../shared/tenants/tenant-administration.ts'
 import type { SignedUpTenants } from '../../shared/tenants/tenants.store.ts'
 import type { TenantMember, Tenants } from '../../shared/tenants/tenants.ts'
 import type { Azure } from './azure.ts'
@@ -34,7 +34,7 @@ export function composeTenants(
   const personal = manyTenants?.allowPersonalAccounts === true ? personalTenantId : undefined
   const signedUpTenants = lazy(async () => {
     if (manyTenants?.allowed !== 'signed-up') throw new BrokerError('sign_up_closed')
-    const { createSignedUpTenants } = await import('./sign-up.ts')
+    const { createSignedUpTenants } = await import('./sign-up-chunk.ts')
     return createSignedUpTenants({ store, vault, clock, personalTenantId: personal, onFault })
   })
   const tenantsOf = (): Tenants | undefined => {
@@ -44,7 +44,7 @@ export function composeTenants(
   }
   const tenants = tenantsOf()
   const admission = lazy(async () => {
-    const { createAdmission } = await import('./sign-up.ts')
+    const { createAdmission } = await import('./sign-up-chunk.ts')
     const { signUpRole, invitations } = manyTenants ?? {}
     return createAdmission({ tenants: await signedUpTenants(), personalTenantId, signUpRole, invitations, log })
   })
@@ -53,7 +53,7 @@ export function composeTenants(
     signedUpTenants,
     operatorTenants: lazyObject(
       lazy(async () => {
-        const { createOperatorTenants } = await import('./sign-up.ts')
+        const { createOperatorTenants } = await import('./sign-up-chunk.ts')
         return createOperatorTenants(await signedUpTenants())
       }),
       { run: true },

@@ -8,7 +8,7 @@ import type { Network, NetworkAnswer } from '../http/network.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { ApplicationKeys, ProvingVersion } from './application-keys.ts'
 import { graphRefusal } from './graph-refusals.ts'
-import { signProof } from './proof.ts'
+import { signProof } from './proof-of-possession.ts'
 
 export interface GraphApplicationKeysOptions {
   /** Checked by the settings: Graph of the cloud, or loopback. Without a slash at the end. */

@@ -3,7 +3,7 @@ import * as z from 'zod/mini'
 import { checkAuthority, checkGraphUrl, checkInstance, checkMetadataUrl } from './addresses.ts'
 import { azureAddress, declare } from './declare.ts'
 import { checkAnyClientId, checkGuid, checkTenant, checkTenantId } from './identifiers.ts'
-import { checkInvitations, checkTenants, listOf, parseTenants } from './tenants.ts'
+import { checkInvitations, checkTenants, listOf, parseTenants } from './tenant-list.ts'
 import { oneOf, parsedText, text, yesOrNo } from './texts.ts'
 
 export const providerDeclarations = {

@@ -9,7 +9,7 @@ import type { FrontEndSettings } from './front-ends.schema.ts'
 import { parseProviders, primaryId } from './providers.schema.ts'
 import type { ProviderList } from './providers.schema.ts'
 import { messageOf } from './messages.ts'
-import type { SettingsReport } from './report.ts'
+import type { SettingsReport } from './settings-report.ts'
 import type { Refusal } from './settings-error.ts'
 
 /** The settings that are set, by name; an empty one counts as not set. */

@@ -2,13 +2,13 @@
  * The tenants whose people may sign in at a provider for many tenants.
  *
  * This folder owns which tenant is allowed, at a sign-in and for as long as its sessions live, and the rows of tenants
- * that signed up. It does not own the sign-up in the browser (sign-in/sign-up.ts), or the checks of issuer and `tid`
+ * that signed up. It does not own the sign-up in the browser (sign-in/organization-sign-up.ts), or the checks of issuer and `tid`
  * (provider/entra.ts).
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
 import type { Identity } from '../provider/identity.ts'
-import type { ListedTenant } from '../settings/tenants.ts'
+import type { ListedTenant } from '../settings/tenant-list.ts'
 
 /** `unknown`: not listed, never signed up, or removed. */
 export type TenantState = 'active' | 'suspended' | 'unknown'

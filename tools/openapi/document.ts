@@ -4,8 +4,8 @@ import { clientParameterLimits } from '../../shared/oauth/authorization-request.
 import { loginParameterLimits } from '../../shared/front-ends/login-parameters.ts'
 import { pathOf } from '../../shared/http/routes.ts'
 import { requests, schemas } from './schemas.ts'
-import { signUpRoute } from '../../shared/sign-in/sign-up.ts'
-import { tenantActions } from '../../shared/tenants/operator-tenants.ts'
+import { signUpRoute } from '../../shared/sign-in/organization-sign-up.ts'
+import { tenantActions } from '../../shared/tenants/tenant-administration.ts'
 
 type SchemaName = keyof typeof schemas
 type RequestName = keyof typeof requests

@@ -2,7 +2,7 @@
 import type { LocalError } from '../../local/http-server.ts'
 import { pathOf } from '../../shared/http/routes.ts'
 import { defined } from '../../shared/json/json.ts'
-import type { EndedSessions, ListedSession, ListedSessions } from '../../shared/session/operator-sessions.ts'
+import type { EndedSessions, ListedSession, ListedSessions } from '../../shared/session/session-administration.ts'
 import { parseCommand, wrongUse } from '../operator/command-line.ts'
 import { findBroker, postAsOperator } from '../operator/operator-access.ts'
 import type { CommandParts } from '../operator/operator-access.ts'

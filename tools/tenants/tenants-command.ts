@@ -1,8 +1,8 @@
 /** The command `tenants`: parses the arguments, sends one request, and prints the tenants. */
 import { routes } from '../../shared/http/routes.ts'
 import { defined } from '../../shared/json/json.ts'
-import { tenantActions } from '../../shared/tenants/operator-tenants.ts'
-import type { TenantsAnswer } from '../../shared/tenants/operator-tenants.ts'
+import { tenantActions } from '../../shared/tenants/tenant-administration.ts'
+import type { TenantsAnswer } from '../../shared/tenants/tenant-administration.ts'
 import { parseCommand, wrongUse } from '../operator/command-line.ts'
 import { findBroker, postAsOperator } from '../operator/operator-access.ts'
 import type { CommandParts } from '../operator/operator-access.ts'

@@ -8,7 +8,7 @@ import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
 import { json, text } from '../../../shared/http/answer.ts'
 import { SettingsError } from '../../../shared/settings/settings.ts'
 import { parseFrontEnds, areProblems } from '../../../shared/settings/front-ends.schema.ts'
-import type { WaysBack } from '../../../shared/sign-in/ways-back.ts'
+import type { WaysBack } from '../../../shared/sign-in/page-links.ts'
 import { noTelemetry } from '../../../shared/telemetry/telemetry.ts'
 
 const origin = 'https://app.example.com'

@@ -2,9 +2,9 @@
  * Not run, only compiled: each line that skips or reorders a check must be an error, or the type check fails here
  * ("Unused '@ts-expect-error' directive").
  */
-import type { CallbackAnswer } from '../../../shared/sign-in/callback.ts'
+import type { CallbackAnswer } from '../../../shared/sign-in/authorization-response.ts'
 import type { CheckedCode, TakenCode } from '../../../shared/provider/token-endpoint.ts'
-import { checkAnswer, checkResponse, takeCode } from '../../../shared/sign-in/callback.ts'
+import { checkAnswer, checkResponse, takeCode } from '../../../shared/sign-in/authorization-response.ts'
 import type { IdTokenExpectations } from '../../../shared/provider/id-token.ts'
 import type { Identity } from '../../../shared/provider/identity.ts'
 import { checkIdToken } from '../../../shared/provider/id-token.ts'

@@ -3,8 +3,8 @@ import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
 import { parseFrontEnds } from '../../../shared/settings/front-ends.schema.ts'
 import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
-import { createWaysBack } from '../../../shared/sign-in/ways-back.ts'
-import type { FailedRequest, PageRoute } from '../../../shared/sign-in/ways-back.ts'
+import { createWaysBack } from '../../../shared/sign-in/page-links.ts'
+import type { FailedRequest, PageRoute } from '../../../shared/sign-in/page-links.ts'
 
 const broker = 'https://login.example.com'
 const shop = { id: 'shop', origins: ['https://shop.example.com'], apis: [] }

@@ -18,7 +18,7 @@ import type { IdentityProvider, Providers } from '../provider/provider.ts'
 import { checkTenantId } from '../settings/identifiers.ts'
 import { frontEndIdOf, newState } from './transaction.ts'
 import type { Transaction } from './transaction.ts'
-import { signUpLinks } from './ways-back.ts'
+import { signUpLinks } from './page-links.ts'
 
 /** A sign-up under way: checked, except for the tenant. */
 export interface SignUpStart {
