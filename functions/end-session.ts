@@ -1,6 +1,7 @@
 /** GET and POST /end-session: sign-out that an OAuth client starts by redirect. RP-Initiated Logout 1.0 §2. */
 import { seeOther } from '../shared/http/answer.ts'
 import type { Answer } from '../shared/http/answer.ts'
+import { signedOutCookie } from '../shared/http/cookies.ts'
 import type { EndedSession } from '../shared/oauth/rp-initiated-logout.ts'
 import { endSsoCookie } from '../shared/sign-in/sso-cookie.ts'
 import type { Broker } from './compose/index.ts'
@@ -22,6 +23,6 @@ export const endSessionByPost =
     answer(await authorizationServer.endSession(await readForm(request)))
 
 /** The mark ends here, since a provider may have no sign-out to come back from. Only that of the client that signed out. */
-function answer({ redirectTo, signedOutAt }: EndedSession): Answer {
-  return seeOther(redirectTo, signedOutAt === undefined ? [] : [endSsoCookie(signedOutAt)])
+function answer({ redirectTo, clientId, isProven }: EndedSession): Answer {
+  return seeOther(redirectTo, [signedOutCookie(clientId), ...(isProven ? [endSsoCookie(clientId)] : [])])
 }

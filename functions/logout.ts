@@ -1,6 +1,6 @@
 /** POST /logout: ends the session; the answer has the URL that ends it at the provider. */
 import { json } from '../shared/http/answer.ts'
-import { endSessionCookie } from '../shared/http/cookies.ts'
+import { endSessionCookie, signedOutCookie } from '../shared/http/cookies.ts'
 import type { Broker } from './compose/index.ts'
 import { callerOf, cookiesOf, parseQuery, readJson, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
@@ -20,5 +20,5 @@ export const logout =
     }
     const frontEnd = frontEnds.get(id, callerOf(request).origin)
     const url = await signOut.begin(frontEnd, sessions.keyOf(frontEnd.id, cookiesOf(request)), signedOutUrl)
-    return { ...json(200, { url }), cookies: [endSessionCookie(frontEnd.id)] }
+    return { ...json(200, { url }), cookies: [endSessionCookie(frontEnd.id), signedOutCookie(frontEnd.id)] }
   }

@@ -61,6 +61,14 @@ export function endSessionCookie(frontEndId: string): Cookie {
   return { ...sessionCookie(frontEndId, ''), maxAge: 0 }
 }
 
+/** The front end at which this browser signed out last. It only chooses a link, so it is neither sealed nor needed. */
+export const signedOutCookieName = '__Host-signed-out'
+
+/** For a provider that drops the state of a sign-out: until it is back, the browser has no other cookie of the front end. */
+export function signedOutCookie(frontEndId: string): Cookie {
+  return { name: signedOutCookieName, value: frontEndId, sameSite: 'Lax', maxAge: 10 * 60 }
+}
+
 export const transactionCookiePrefix = '__Host-signin-'
 
 /** None: the provider's `form_post` comes from the provider's site. Without the provider's response it is useless. */

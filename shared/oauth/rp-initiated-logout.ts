@@ -27,8 +27,9 @@ const mostStateBytes = 1536
 export interface EndedSession {
   /** The provider's sign-out, or the client's page. */
   readonly redirectTo: string
-  /** The client at which the person signed out; undefined where no ID token proves that the client knows the person. */
-  readonly signedOutAt: string | undefined
+  readonly clientId: string
+  /** True where an ID token proves that the client knows the person. */
+  readonly isProven: boolean
 }
 
 /**
@@ -47,7 +48,7 @@ export async function endSession(fields: URLSearchParams, options: EndSessionOpt
     if (hint && hint.audience !== client.id) throw new BrokerError('id_token_hint_invalid', { detail: 'aud' })
     const to = read(fields, 'post_logout_redirect_uri')
     const redirectTo = await options.signOut.beginByRow(client, hint?.rowKey, to, readState(fields), hint?.idp)
-    return { redirectTo, signedOutAt: hint?.isVerified === true ? client.id : undefined }
+    return { redirectTo, clientId: client.id, isProven: hint?.isVerified === true }
   } catch (error) {
     throw asBrokerError(error).with({ frontEndId: clientIdForLinks(fields) })
   }

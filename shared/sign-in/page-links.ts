@@ -6,7 +6,7 @@ import type { KeyRing } from '../crypto/key-ring.ts'
 import type { BrokerError, Link } from '../errors/errors.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { checkReturnUrl, checkSignedOutUrl } from '../front-ends/return-url.ts'
-import { sessionCookieName } from '../http/cookies.ts'
+import { sessionCookieName, signedOutCookieName } from '../http/cookies.ts'
 import type { RequestCookies } from '../http/cookies.ts'
 import { urlOf } from '../http/routes.ts'
 import { signInUrl } from './sign-in-url.ts'
@@ -92,8 +92,10 @@ export function signedOutLinks(frontEnd: FrontEnd): readonly Link[] {
 /** More would be a list to read, not a way back. */
 const mostUsed = 5
 
-/** @returns links to the front ends that this browser has cookies of, so that the page reveals no other one */
+/** @returns a link to the front end of the last sign-out, else to those that this browser has cookies of: the page reveals no other one */
 function usedLinks(cookies: RequestCookies, frontEnds: FrontEnds): readonly Link[] {
+  const left = frontEnds.find(cookies.get(signedOutCookieName) ?? '')
+  if (left) return signedOutLinks(left)
   const sessions = frontEnds.all.filter(({ id }) => cookies.has(sessionCookieName(id))).map(({ id }) => id)
   const used = [...new Set([...sessions, ...markedClients(cookies)])].flatMap((id) => frontEnds.find(id) ?? [])
   const [first, ...others] = used

@@ -512,6 +512,9 @@ describe('the broker as OpenID provider', () => {
       await endSession({ id_token_hint: tokens.id_token! }, person)
 
       expect(await silent()).toBe('login_required')
+      // A provider may drop the state: the mark is gone, and the page still leads to the client.
+      const done = await person.open('/logout/done')
+      expect(done.text).toContain(`href="${page}"`)
     })
 
     it('by an ID token with an expired key is one without a session: the person still signs out at the provider', async () => {

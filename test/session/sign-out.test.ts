@@ -118,7 +118,10 @@ describe('a sign-out', () => {
 
     const { cookies } = await signOut(person)
 
-    expect(cookies).toEqual(['__Host-session-shop=; max-age=0; path=/; secure; samesite=lax; httponly'])
+    expect(cookies).toEqual([
+      '__Host-session-shop=; max-age=0; path=/; secure; samesite=lax; httponly',
+      '__Host-signed-out=shop; max-age=600; path=/; secure; samesite=lax; httponly',
+    ])
     expect(set?.replace(/=[^;]*/, '=')).toBe(cookies[0]?.replace(' max-age=0;', ''))
     expect(await person.cookies()).not.toHaveProperty('__Host-session-shop')
   })
@@ -138,7 +141,7 @@ describe('a sign-out', () => {
 
     for (const reply of replies) {
       expect(reply.status).toBe(200)
-      expect(reply.cookies).toHaveLength(1)
+      expect(reply.cookies).toHaveLength(2)
       expect(reply.json.url).toMatch(/^http/)
     }
     expect((await person.script(shopPage, '/session')).status).toBe(401)
@@ -152,7 +155,7 @@ describe('a sign-out', () => {
       const reply = await signOut(somebody, { return_url: goodbye })
       expect(reply.status).toBe(200)
       expect(reply.json.url).toBe(goodbye)
-      expect(reply.cookies).toHaveLength(1)
+      expect(reply.cookies).toHaveLength(2)
     }
   })
 
@@ -272,6 +275,17 @@ describe('a sign-out', () => {
         expect((await stack.person().open(`/logout/done?${query}`)).text).not.toContain('href="http')
       },
     )
+
+    it('without a state, which some providers drop, links to the front end that signed out', async () => {
+      const person = await signedIn()
+      await signOut(person)
+
+      for (const query of ['', 'state=abc', 'handle=abc']) {
+        const reply = await person.open(`/logout/done?${query}`)
+        expect(reply.location).toBeNull()
+        expect(reply.text.match(/href="http[^"]*"/g)).toEqual(['href="http://localhost:3000/bye"'])
+      }
+    })
 
     it.each(['', 'state=', 'return_url=https%3A%2F%2Fevil.example'])(
       'without a state is a page that confirms the sign-out, not an address: "%s"',

@@ -84,6 +84,17 @@ describe('the links of a failed sign-in', () => {
       { text: 'Back to app.example.net', url: 'https://app.example.net/' },
     ])
     expect(await linksWith()).toEqual([])
+    // The session's cookie is gone by then: the cookie of the sign-out names the front end.
+    const cookies = new Map([
+      ['__Host-signed-out', 'desk'],
+      ['__Host-known-app', 'x'],
+    ])
+    expect(await linksOf({ ...request, route: 'sign-out', cookies }, [shop, desk, app])).toEqual([
+      { text: 'Back to the application', url: 'https://desk.example.com/bye' },
+    ])
+    expect(
+      await linksOf({ ...request, route: 'sign-out', cookies: new Map([['__Host-signed-out', 'gone']]) }, [shop, desk]),
+    ).toEqual([])
     expect(await linksOf({ ...request, route: 'callback', cookies: new Map([['__Host-known-app', 'x']]) })).toEqual([])
   })
 
