@@ -5,11 +5,11 @@ import { readForm } from './request.ts'
 import type { Handle } from './respond.ts'
 
 export const logoutBackchannel =
-  ({ signOutElsewhere }: Pick<Broker, 'signOutElsewhere'>): Handle =>
+  ({ providerLogout }: Pick<Broker, 'providerLogout'>): Handle =>
   async (request) => {
     const [token, ...others] = (await readForm(request)).getAll('logout_token')
     if (token === undefined || others.length > 0)
       throw new BrokerError('logout_token_refused', { detail: 'not one token' })
-    await signOutElsewhere.byToken(token)
+    await providerLogout.byToken(token)
     return { status: 200 }
   }

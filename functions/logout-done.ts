@@ -7,7 +7,7 @@ import { cookiesOf, parseQuery, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
 
 export const logoutDone =
-  ({ signOut, waysBack }: Pick<Broker, 'signOut' | 'waysBack'>): Handle =>
+  ({ signOut, findPageLinks }: Pick<Broker, 'signOut' | 'findPageLinks'>): Handle =>
   async (request) => {
     const query = parseQuery(request)
     const handle = readParameter(query, 'handle')
@@ -25,6 +25,6 @@ export const logoutDone =
       cookies: cookiesOf(request),
       error: { status: 200, frontEndId: undefined },
     } as const
-    const links = completed.links.length > 0 ? completed.links : await waysBack(ofBrowser)
+    const links = completed.links.length > 0 ? completed.links : await findPageLinks(ofBrowser)
     return { ...signedOutPage(links), cookies }
   }

@@ -4,10 +4,10 @@ import { cookiesOf, parseQuery, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
 
 export const logoutFrontchannel =
-  ({ signOutElsewhere }: Pick<Broker, 'signOutElsewhere'>): Handle =>
+  ({ providerLogout }: Pick<Broker, 'providerLogout'>): Handle =>
   async (request) => {
     const query = parseQuery(request)
     const [issuer, sessionId] = [readParameter(query, 'iss'), readParameter(query, 'sid')]
-    const framedBy = await signOutElsewhere.byFrame(issuer, sessionId, cookiesOf(request))
+    const framedBy = await providerLogout.byFrame(issuer, sessionId, cookiesOf(request))
     return { status: 200, framedBy }
   }

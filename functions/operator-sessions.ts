@@ -7,11 +7,11 @@ import type { Handle } from './respond.ts'
 const names = ['subject', 'issuer', 'object_id', 'username', 'tenant', 'front_end', 'continuation'] as const
 
 export const operatorListSessions =
-  ({ operatorSessions }: Pick<Broker, 'operatorSessions'>): Handle =>
+  ({ sessionAdministration }: Pick<Broker, 'sessionAdministration'>): Handle =>
   async (request, invocation) =>
-    json(200, await operatorSessions.list(await readJson(request, names), invocation))
+    json(200, await sessionAdministration.list(await readJson(request, names), invocation))
 
 export const operatorEndSessions =
-  ({ operatorSessions }: Pick<Broker, 'operatorSessions'>): Handle =>
+  ({ sessionAdministration }: Pick<Broker, 'sessionAdministration'>): Handle =>
   async (request, invocation) =>
-    json(200, await operatorSessions.end(await readJson(request, names), invocation))
+    json(200, await sessionAdministration.end(await readJson(request, names), invocation))

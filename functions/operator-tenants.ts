@@ -5,9 +5,13 @@ import { readJson } from './request.ts'
 import type { Handle } from './respond.ts'
 
 export const operatorTenants =
-  ({ operatorTenants: tenants }: Pick<Broker, 'operatorTenants'>): Handle =>
+  ({ tenantAdministration }: Pick<Broker, 'tenantAdministration'>): Handle =>
   async (request, invocation) =>
     json(
       200,
-      await tenants.run(request.params?.action ?? '', await readJson(request, ['tenant', 'domain']), invocation),
+      await tenantAdministration.run(
+        request.params?.action ?? '',
+        await readJson(request, ['tenant', 'domain']),
+        invocation,
+      ),
     )

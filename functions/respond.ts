@@ -53,7 +53,7 @@ export function forPeople(composed: Composed, handlers: Handlers, route: PageRou
 async function linksFor(error: BrokerError, request: WebRequest, composed: Composed, route: PageRoute) {
   if (!('broker' in composed)) return []
   const query = parseQueryForLinks(request)
-  return composed.broker.waysBack({ route, query, cookies: cookiesOf(request), error })
+  return composed.broker.findPageLinks({ route, query, cookies: cookiesOf(request), error })
 }
 
 /** For programs without a page: an error is problem details (RFC 9457). */

@@ -14,8 +14,8 @@ import type { KeyRing } from '../../shared/crypto/key-ring.ts'
 import { createPublishedKeys } from '../../shared/certificate/published-keys.ts'
 import type { PublishedKeys } from '../../shared/certificate/published-keys.ts'
 import type { CertificateRoll } from '../../shared/certificate/roll.ts'
-import { paceOf } from '../../shared/certificate/roll-timing.ts'
-import type { Pace } from '../../shared/certificate/roll-timing.ts'
+import { rollTimingOf } from '../../shared/certificate/roll-timing.ts'
+import type { RollTiming } from '../../shared/certificate/roll-timing.ts'
 import { daysLeftOf } from '../../shared/certificate/warnings.ts'
 import {
   createClientAssertions,
@@ -44,7 +44,7 @@ export interface Certificate {
   readonly credentials: ClientAssertions
   /** Fails where the second credential could not be used; undefined where the certificate is the only one. */
   readonly checkSecond: (() => Promise<void>) | undefined
-  readonly pace: Pace
+  readonly timing: RollTiming
 }
 
 export type LazyTokenEndpoint = () => Promise<TokenEndpoint & ClientCredentials>
@@ -73,7 +73,7 @@ export function composeCredential(
   const { audience, reuse, certificateHeader } = provider.profile.assertion
   const signer = certificateHeader === 'x5t' ? rememberCertificates(vault) : vault
 
-  const pace = paceOf({ readSeconds, overlapSeconds })
+  const timing = rollTimingOf({ readSeconds, overlapSeconds })
   const records = createCertificateRecords({
     store,
     ring,
@@ -91,7 +91,7 @@ export function composeCredential(
   const versions = createSigningVersions({
     vault,
     records,
-    pace,
+    timing,
     clock,
     onFault,
     onRefused,
@@ -119,7 +119,7 @@ export function composeCredential(
     ...(second
       ? composeCredentialList(second, assertions, { log, clock, onFault, telemetry })
       : { credentials: assertions, checkSecond: undefined }),
-    pace,
+    timing,
   }
 }
 
@@ -145,7 +145,7 @@ export function composePublishedKeys(
     records: () => Promise.all(all.map(recordOf)),
     algorithm: all.every((one) => one.provider.profile.assertion.algorithm === algorithm) ? algorithm : undefined,
     certificateHeaders: new Set(all.map((one) => one.provider.profile.assertion.certificateHeader ?? 'x5t#S256')),
-    pace: certificate.pace,
+    timing: certificate.timing,
     clock,
   })
 }
@@ -196,7 +196,7 @@ export function composeRoll(
   { log, clock }: Base,
   { vault, network }: Azure,
   at: RegisteredAt,
-  { records, versions, pace }: Certificate,
+  { records, versions, timing }: Certificate,
   tokenEndpoint: LazyTokenEndpoint,
   telemetry: Telemetry,
 ): CertificateRoll {
@@ -225,7 +225,7 @@ export function composeRoll(
           ? createGraphApplicationKeys({ graphUrl, objectId, vault, network, token: graphToken, clock })
           : undefined,
       probe,
-      pace,
+      timing,
       clock,
       wait,
       onRecord: (record) => {

@@ -7,9 +7,9 @@ import type { SigningAlgorithm } from '../../shared/oauth/signing-keys.ts'
 import type { SignUp } from '../../shared/sign-in/organization-sign-up.ts'
 import { createSignIn } from '../../shared/sign-in/sign-in.ts'
 import type { SignIn } from '../../shared/sign-in/sign-in.ts'
-import { createWaysBack } from '../../shared/sign-in/page-links.ts'
-import type { WaysBack } from '../../shared/sign-in/page-links.ts'
-import type { SignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
+import { createFindPageLinks } from '../../shared/sign-in/page-links.ts'
+import type { FindPageLinks } from '../../shared/sign-in/page-links.ts'
+import type { ProviderLogout } from '../../shared/sign-out/provider-logout.ts'
 import { createSignOut } from '../../shared/sign-out/sign-out.ts'
 import type { SignOut } from '../../shared/sign-out/sign-out.ts'
 import type { FlowEvents } from '../../shared/telemetry/flow-events.ts'
@@ -23,9 +23,9 @@ export interface Flows {
   readonly signIn: SignIn
   readonly signUp: SignUp
   /** Finds the links of a page whose error carries none. */
-  readonly waysBack: WaysBack
+  readonly findPageLinks: FindPageLinks
   readonly signOut: SignOut
-  readonly signOutElsewhere: SignOutElsewhere
+  readonly providerLogout: ProviderLogout
   readonly authorizationServer: AuthorizationServer
 }
 
@@ -101,11 +101,11 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
     signOut,
     signIn,
     signUp,
-    waysBack: createWaysBack({ frontEnds, ring, baseUrl }),
-    signOutElsewhere: lazyObject(
+    findPageLinks: createFindPageLinks({ frontEnds, ring, baseUrl }),
+    providerLogout: lazyObject(
       lazy(async () => {
-        const { createSignOutElsewhere } = await import('../../shared/sign-out/provider-logout.ts')
-        return createSignOutElsewhere({ store, ring, providers, tenants, frontEnds, sessions, flowEvents, clock })
+        const { createProviderLogout } = await import('../../shared/sign-out/provider-logout.ts')
+        return createProviderLogout({ store, ring, providers, tenants, frontEnds, sessions, flowEvents, clock })
       }),
       { byFrame: true, byToken: true },
     ),

@@ -14,15 +14,15 @@ import type { Readiness } from '../../shared/health/readiness.ts'
 import type { AuthorizationServer } from '../../shared/oauth/authorization-server.ts'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import type { AccessTokens } from '../../shared/session/access-tokens.ts'
-import type { OperatorSessions } from '../../shared/session/session-administration.ts'
+import type { SessionAdministration } from '../../shared/session/session-administration.ts'
 import type { Sessions } from '../../shared/session/sessions.ts'
 import { describeProblem, parseSettings, SettingsError } from '../../shared/settings/settings.ts'
 import type { Settings } from '../../shared/settings/settings.ts'
 import { createProviders } from '../../shared/provider/registry.ts'
 import type { SignIn } from '../../shared/sign-in/sign-in.ts'
 import type { SignUp } from '../../shared/sign-in/organization-sign-up.ts'
-import type { WaysBack } from '../../shared/sign-in/page-links.ts'
-import type { SignOutElsewhere } from '../../shared/sign-out/provider-logout.ts'
+import type { FindPageLinks } from '../../shared/sign-in/page-links.ts'
+import type { ProviderLogout } from '../../shared/sign-out/provider-logout.ts'
 import type { SignOut } from '../../shared/sign-out/sign-out.ts'
 import { createSweep } from '../../shared/store/sweep.ts'
 import type { Sweep } from '../../shared/store/sweep.ts'
@@ -34,9 +34,9 @@ import { composePublishedKeys } from './certificate.ts'
 import { composeFlows } from './flows.ts'
 import { composeProviders } from './provider.ts'
 import type { ProviderParts } from './provider.ts'
-import { composeKeyRing, composeOperatorSessions, composeSessions } from './sessions.ts'
+import { composeKeyRing, composeSessionAdministration, composeSessions } from './sessions.ts'
 import { composeFlowEvents, composeTelemetry } from './telemetry.ts'
-import type { OperatorTenants } from '../../shared/tenants/tenant-administration.ts'
+import type { TenantAdministration } from '../../shared/tenants/tenant-administration.ts'
 import type { Environment } from './telemetry.ts'
 import { composeTenants } from './tenants.ts'
 
@@ -46,19 +46,19 @@ export interface Broker {
   readonly frontEnds: FrontEnds
   readonly signIn: SignIn
   readonly signUp: SignUp
-  readonly operatorTenants: OperatorTenants
-  readonly waysBack: WaysBack
+  readonly tenantAdministration: TenantAdministration
+  readonly findPageLinks: FindPageLinks
   readonly sessions: Sessions
   readonly accessTokens: AccessTokens
   readonly signOut: SignOut
-  readonly signOutElsewhere: SignOutElsewhere
+  readonly providerLogout: ProviderLogout
   readonly authorizationServer: AuthorizationServer
   readonly readiness: Readiness
   readonly sweep: Sweep
   /** Continues the roll at each provider. @throws what the roll at the primary provider throws; others are logged */
   roll(budgetMilliseconds: number): Promise<void>
   readonly telemetry: Telemetry
-  readonly operatorSessions: OperatorSessions
+  readonly sessionAdministration: SessionAdministration
   /** Classifies an event of the vault; undefined where it concerns another certificate. */
   readVaultEvent(event: unknown): CertificateNews | undefined
   /** @param provider id; undefined: the primary one @throws {BrokerError} `parameter_invalid` */
@@ -100,12 +100,15 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
   const frontEnds = createFrontEnds(settings.frontEnds)
   const flowEvents = composeFlowEvents(base, telemetry, frontEnds)
   const tenants = composeTenants(base, azure, frontEnds)
-  const readinessOf = ({ provider: one, certificate: { assertions, checkSecond, versions, pace } }: ProviderParts) => ({
+  const readinessOf = ({
+    provider: one,
+    certificate: { assertions, checkSecond, versions, timing },
+  }: ProviderParts) => ({
     provider: one,
     assertions,
     checkSecond,
     versions,
-    pace,
+    timing,
     clock: base.clock,
   })
   const kept = composeSessions(base, azure, ring, { providers, frontEnds }, flowEvents, tenants)
@@ -122,8 +125,8 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
       ...readinessOf(primary),
       others: others.map((one) => ({ ...readinessOf(one), id: one.provider.id })),
     }),
-    operatorTenants: tenants.operatorTenants,
-    operatorSessions: composeOperatorSessions(base, azure, ring, providers, frontEnds, flowEvents),
+    tenantAdministration: tenants.tenantAdministration,
+    sessionAdministration: composeSessionAdministration(base, azure, ring, providers, frontEnds, flowEvents),
     sweep: createSweep({ store: azure.store, clock: base.clock }),
     roll: (budgetMilliseconds) => rollAll(all, budgetMilliseconds, log),
     readVaultEvent: (event) =>

@@ -10,7 +10,7 @@ import type { EndForReuse } from '../../shared/oauth/reuse.ts'
 import { createAccessTokens } from '../../shared/session/access-tokens.ts'
 import type { AccessTokens } from '../../shared/session/access-tokens.ts'
 import { observeAccessTokens } from '../../shared/session/observed-access-tokens.ts'
-import type { OperatorSessions } from '../../shared/session/session-administration.ts'
+import type { SessionAdministration } from '../../shared/session/session-administration.ts'
 import { createSessions } from '../../shared/session/sessions.ts'
 import type { Sessions } from '../../shared/session/sessions.ts'
 import type { FlowEvents } from '../../shared/telemetry/flow-events.ts'
@@ -74,17 +74,17 @@ export function composeSessions(
 }
 
 /** Loaded when an operator calls: no sign-in needs it. */
-export function composeOperatorSessions(
+export function composeSessionAdministration(
   { clock }: Base,
   { store }: Azure,
   ring: KeyRing,
   providers: Providers,
   { all }: FrontEnds,
   flowEvents: FlowEvents,
-): OperatorSessions {
+): SessionAdministration {
   const load = lazy(async () => {
-    const { createOperatorSessions } = await import('../../shared/session/session-administration.ts')
-    return createOperatorSessions({
+    const { createSessionAdministration } = await import('../../shared/session/session-administration.ts')
+    return createSessionAdministration({
       store,
       ring,
       frontEnds: all.map(({ id }) => id),

@@ -1,5 +1,5 @@
 /** The parts of a sign-up, loaded together on first use: each lazy import of its own would cut the entry chunk once more. */
 export { createSignUp } from '../../shared/sign-in/organization-sign-up.ts'
 export { createAdmission } from '../../shared/tenants/admission.ts'
-export { createOperatorTenants } from '../../shared/tenants/tenant-administration.ts'
+export { createTenantAdministration } from '../../shared/tenants/tenant-administration.ts'
 export { createSignedUpTenants } from '../../shared/tenants/tenants.store.ts'

@@ -5,7 +5,7 @@ import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import { personalTenantId } from '../../shared/provider/entra.ts'
 import { createListedTenants, isTenantAllowed } from '../../shared/tenants/tenants.ts'
 import type { Admission } from '../../shared/tenants/admission.ts'
-import type { OperatorTenants } from '../../shared/tenants/tenant-administration.ts'
+import type { TenantAdministration } from '../../shared/tenants/tenant-administration.ts'
 import type { SignedUpTenants } from '../../shared/tenants/tenants.store.ts'
 import type { TenantMember, Tenants } from '../../shared/tenants/tenants.ts'
 import type { Azure } from './azure.ts'
@@ -22,7 +22,7 @@ export interface ComposedTenants {
    */
   readonly signedUpTenants: () => Promise<SignedUpTenants>
   readonly admit: Admission['admit']
-  readonly operatorTenants: OperatorTenants
+  readonly tenantAdministration: TenantAdministration
 }
 
 export function composeTenants(
@@ -51,10 +51,10 @@ export function composeTenants(
   return {
     tenants,
     signedUpTenants,
-    operatorTenants: lazyObject(
+    tenantAdministration: lazyObject(
       lazy(async () => {
-        const { createOperatorTenants } = await import('./sign-up-chunk.ts')
-        return createOperatorTenants(await signedUpTenants())
+        const { createTenantAdministration } = await import('./sign-up-chunk.ts')
+        return createTenantAdministration(await signedUpTenants())
       }),
       { run: true },
     ),

@@ -5,7 +5,7 @@ import type { CertificateVault } from '../vault/vault.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
 import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
-import type { Pace } from './roll-timing.ts'
+import type { RollTiming } from './roll-timing.ts'
 import { sha1NamesOf } from './certificate-facts.ts'
 import { byAge, chooseRecorded } from './certificate-state.ts'
 import type { CertificateRecord } from './certificate-state.ts'
@@ -29,7 +29,7 @@ export interface PublishedKeysOptions {
    * ids: one provider may find it by one of them, and another by the other.
    */
   readonly certificateHeaders?: ReadonlySet<'x5t' | 'x5t#S256'>
-  readonly pace: Pace
+  readonly timing: RollTiming
   readonly clock: Clock
 }
 
@@ -41,7 +41,7 @@ export function createPublishedKeys({
   records,
   algorithm,
   certificateHeaders = new Set(['x5t#S256']),
-  pace,
+  timing,
   clock,
 }: PublishedKeysOptions): () => Promise<PublishedKeys> {
   const made = new BoundedMap<string, readonly PublishedKey[]>(32)
@@ -59,10 +59,10 @@ export function createPublishedKeys({
 
   const publish = singleFlight(async (): Promise<PublishedKeys> => {
     try {
-      const versions = publishedVersions(await records(), clock(), pace)
+      const versions = publishedVersions(await records(), clock(), timing)
       return {
         keys: (await Promise.all(versions.map(keysOf))).flat(),
-        cacheSeconds: Math.max(1, Math.floor(pace.publishedCache / 1000)),
+        cacheSeconds: Math.max(1, Math.floor(timing.publishedCache / 1000)),
       }
     } catch (error) {
       failed = { error, at: clock() }
@@ -77,14 +77,18 @@ export function createPublishedKeys({
 }
 
 /** Newest first: every version that signs, will sign or has just signed for a provider. Pure. */
-export function publishedVersions(records: readonly CertificateRecord[], now: number, pace: Pace): readonly string[] {
+export function publishedVersions(
+  records: readonly CertificateRecord[],
+  now: number,
+  timing: RollTiming,
+): readonly string[] {
   const published = records.flatMap((known) => {
     const signing = chooseRecorded(known, now)
     return known.versions
       .filter(({ enabled, expires }) => enabled && now < expires)
       .filter((version) => {
         const isReplaced = signing !== undefined && byAge(signing, version) < 0
-        return !isReplaced || now < signing.since + pace.overlap
+        return !isReplaced || now < signing.since + timing.overlap
       })
   })
   return [...new Set(published.sort(byAge).map(({ version }) => version))]

@@ -3,7 +3,7 @@
  * done, and the record after its outcome. Every step may be repeated.
  */
 import type { ErrorCode } from '../errors/catalogue.ts'
-import type { Pace } from './roll-timing.ts'
+import type { RollTiming } from './roll-timing.ts'
 import { pauseAfter } from './roll-timing.ts'
 import { byAge, changeVersion, chooseRecorded, withStatus } from './certificate-state.ts'
 import type { CertificateRecord, RecordedVersion, UnderWay } from './certificate-state.ts'
@@ -29,7 +29,7 @@ export type Outcome =
 
 export interface StepContext {
   readonly now: number
-  readonly pace: Pace
+  readonly timing: RollTiming
   /** True where the broker can change the application's keys: the provider has an API for them, and the object id is set. */
   readonly canRegister: boolean
   /** The name of this run. */
@@ -40,7 +40,7 @@ export function nextStep(record: CertificateRecord, context: StepContext): Step 
   const { now, by } = context
   const { underWay } = record
   // A lease that ends later than any lease can was written by a wrong clock: it must not hold for ever.
-  if (underWay && underWay.by !== by && now < underWay.until && underWay.until <= now + 2 * context.pace.lease) {
+  if (underWay && underWay.by !== by && now < underWay.until && underWay.until <= now + 2 * context.timing.lease) {
     return { kind: 'wait', until: underWay.until, why: `another instance does the step ${underWay.step}` }
   }
   const accepted = acceptedNow(record, now)
@@ -80,7 +80,7 @@ function advance(version: RecordedVersion, accepted: RecordedVersion | undefined
 function nextRemoval(
   { versions }: CertificateRecord,
   accepted: RecordedVersion | undefined,
-  { now, pace, canRegister }: StepContext,
+  { now, timing, canRegister }: StepContext,
 ): Step {
   if (!canRegister || !accepted) return { kind: 'done' }
   const old = versions
@@ -89,15 +89,15 @@ function nextRemoval(
     .sort(byAge)
     .at(-1)
   if (!old) return { kind: 'done' }
-  const from = Math.max(accepted.since + pace.overlap, old.nextAt)
+  const from = Math.max(accepted.since + timing.overlap, old.nextAt)
   if (now < from) return { kind: 'wait', until: from, why: `version ${old.version} stays until the overlap ends` }
   return { kind: 'remove', version: old, by: accepted }
 }
 
 /** The record that is written before the step is done. */
-export function beginStep(record: CertificateRecord, step: Work, { now, by, pace }: StepContext): CertificateRecord {
+export function beginStep(record: CertificateRecord, step: Work, { now, by, timing }: StepContext): CertificateRecord {
   const { version } = step.version
-  const underWay: UnderWay = { step: step.kind, version, by, until: now + pace.lease }
+  const underWay: UnderWay = { step: step.kind, version, by, until: now + timing.lease }
   const begun = step.kind === 'register' ? 'registering' : step.kind === 'remove' ? 'removing' : undefined
   const noted = begun ? changeVersion(record, version, (one) => withStatus(one, begun, now)) : record
   return { ...noted, underWay }
@@ -120,11 +120,11 @@ function apply(
   outcome: Outcome,
   context: StepContext,
 ): RecordedVersion {
-  const { now, pace } = context
+  const { now, timing } = context
   const clean: RecordedVersion = { ...version, cause: undefined }
   const failed = (code: ErrorCode, retryAfterSeconds = 0): RecordedVersion => {
     const attempts = version.attempts + 1
-    const pause = Math.max(retryAfterSeconds * 1000, pauseAfter(pace, attempts))
+    const pause = Math.max(retryAfterSeconds * 1000, pauseAfter(timing, attempts))
     return { ...version, attempts, accepts: 0, nextAt: now + pause, cause: code }
   }
 
@@ -140,7 +140,7 @@ function apply(
     case 'refused': {
       const refused = failed(outcome.code)
       // After addKey every instance of the provider learns the key with a delay. Otherwise it has to be added.
-      const isNew = version.status === 'registered' && now - version.since < pace.forgetAfter
+      const isNew = version.status === 'registered' && now - version.since < timing.forgetAfter
       if (isNew || version.status === 'accepted') return refused
       // No step has failed yet, so the next one need not wait.
       const isNews = version.status === 'new' || version.status === 'registering'
@@ -155,13 +155,13 @@ function apply(
 }
 
 function accept(version: RecordedVersion, record: CertificateRecord, context: StepContext): RecordedVersion {
-  const { now, pace, canRegister } = context
+  const { now, timing, canRegister } = context
   const others = record.versions.some((one) => one.version !== version.version && one.status === 'accepted')
   const accepts = version.accepts + 1
-  const from = canRegister ? 0 : version.seen + pace.publishedAhead
+  const from = canRegister ? 0 : version.seen + timing.publishedAhead
   // Without another accepted version this one signs already, so a second acceptance would add no safety.
   if (others && (accepts < 2 || now < from)) {
-    return { ...version, accepts, attempts: 0, nextAt: Math.max(now + pace.settle, from) }
+    return { ...version, accepts, attempts: 0, nextAt: Math.max(now + timing.settle, from) }
   }
   return { ...withStatus(version, 'accepted', now), accepts, attempts: 0, nextAt: 0 }
 }

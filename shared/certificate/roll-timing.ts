@@ -1,7 +1,7 @@
 /** Durations of the roll. All follow from two settings, so that none can contradict another. */
 
 /** In milliseconds. */
-export interface Pace {
+export interface RollTiming {
   /** After this an instance reads the row again. */
   readonly read: number
   /** The time for which the old certificate stays at the application after the switch. */
@@ -26,14 +26,14 @@ export interface Pace {
   readonly publishedAhead: number
 }
 
-export interface PaceSettings {
+export interface RollTimingSettings {
   readonly readSeconds: number
   readonly overlapSeconds: number
 }
 
 const minute = 60_000
 
-export function paceOf({ readSeconds, overlapSeconds }: PaceSettings): Pace {
+export function rollTimingOf({ readSeconds, overlapSeconds }: RollTimingSettings): RollTiming {
   const read = readSeconds * 1000
   const lease = Math.min(minute, 2 * read + 2_000)
   return {
@@ -51,6 +51,6 @@ export function paceOf({ readSeconds, overlapSeconds }: PaceSettings): Pace {
   }
 }
 
-export function pauseAfter({ firstPause, longestPause }: Pace, attempts: number): number {
+export function pauseAfter({ firstPause, longestPause }: RollTiming, attempts: number): number {
   return Math.min(longestPause, firstPause * 2 ** Math.min(Math.max(attempts - 1, 0), 20))
 }

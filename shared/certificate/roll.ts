@@ -12,7 +12,7 @@ import type { Clock } from '../async/deadline.ts'
 import { readFacts } from './certificate-facts.ts'
 import type { CertificateFacts } from './certificate-facts.ts'
 import type { ApplicationKeys, ProvingVersion } from './application-keys.ts'
-import type { Pace } from './roll-timing.ts'
+import type { RollTiming } from './roll-timing.ts'
 import { changeVersion, chooseRecorded, observe, unknownVersions } from './certificate-state.ts'
 import type { CertificateRecord } from './certificate-state.ts'
 import type { CertificateRecords, KeptRecord } from './certificate-state.store.ts'
@@ -46,7 +46,7 @@ export interface RollOptions {
   readonly applicationKeys: ApplicationKeys | undefined
   /** Sends an assertion by a version to the token endpoint. @throws {BrokerError} `certificate_refused` */
   readonly probe: (by: ProvingVersion) => Promise<unknown>
-  readonly pace: Pace
+  readonly timing: RollTiming
   readonly clock: Clock
   readonly wait: (milliseconds: number) => Promise<void>
   /** So that the instance in this process need not wait until it reads the row again. */
@@ -58,7 +58,7 @@ export interface RollOptions {
 const mostSteps = 60
 
 export function createCertificateRoll(options: RollOptions): CertificateRoll {
-  const { vault, records, applicationKeys, pace, clock, log } = options
+  const { vault, records, applicationKeys, timing, clock, log } = options
   const canRegister = applicationKeys !== undefined
 
   /** Reads the vault. @returns a function that merges its list into a record */
@@ -73,7 +73,7 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
 
   const perform = async (step: Work): Promise<Outcome> => {
     try {
-      return await withDeadline(work(step), pace.step, () => new BrokerError('provider_unavailable'))
+      return await withDeadline(work(step), timing.step, () => new BrokerError('provider_unavailable'))
     } catch (thrown) {
       const { code, retryAfterSeconds } = asBrokerError(thrown)
       if (step.kind === 'probe' && code === 'certificate_refused') return { kind: 'refused', code }
@@ -119,7 +119,7 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
   const warn = async (): Promise<CertificateRecord> => {
     let due: ReturnType<typeof dueWarnings>['warnings'] = []
     const { record } = await records.update((before) => {
-      const found = dueWarnings(before, warningsOf(before, clock(), pace), clock())
+      const found = dueWarnings(before, warningsOf(before, clock(), timing), clock())
       due = found.warnings
       return found.record
     })
@@ -143,7 +143,7 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
     run: async (budgetMilliseconds) => {
       const by = randomUUID()
       const until = clock() + budgetMilliseconds
-      const context = (): StepContext => ({ now: clock(), pace, canRegister, by })
+      const context = (): StepContext => ({ now: clock(), timing, canRegister, by })
       const done: string[] = []
       let kept = await records.update(await lookIntoVault())
       options.onRecord(kept.record)
@@ -177,7 +177,7 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
 
     plan: async () => {
       const observed = (await lookIntoVault())((await records.load()).record)
-      const next = nextStep(observed, { now: clock(), pace, canRegister, by: '' })
+      const next = nextStep(observed, { now: clock(), timing, canRegister, by: '' })
       return { record: observed, done: [], next }
     },
   }

@@ -1,6 +1,6 @@
 /** The warnings for the operator, and when each is repeated. Pure. */
 import { defined } from '../json/json.ts'
-import type { Pace } from './roll-timing.ts'
+import type { RollTiming } from './roll-timing.ts'
 import { byAge, chooseRecorded } from './certificate-state.ts'
 import type { CertificateRecord } from './certificate-state.ts'
 
@@ -44,7 +44,7 @@ function newestOf({ versions }: CertificateRecord) {
 }
 
 /** All warnings that hold now. */
-export function warningsOf(record: CertificateRecord, now: number, pace: Pace): readonly Warning[] {
+export function warningsOf(record: CertificateRecord, now: number, timing: RollTiming): readonly Warning[] {
   const warnings: Warning[] = []
   const signing = chooseRecorded(record, now)
   const newest = newestOf(record)
@@ -77,7 +77,7 @@ export function warningsOf(record: CertificateRecord, now: number, pace: Pace): 
       daysLeft: left,
     })
   }
-  if (newest && newest.status !== 'accepted' && now - newest.seen > pace.stuckAfter && newest.notBefore <= now) {
+  if (newest && newest.status !== 'accepted' && now - newest.seen > timing.stuckAfter && newest.notBefore <= now) {
     warnings.push({
       event: 'certificate roll stuck',
       level: 'error',

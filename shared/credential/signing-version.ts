@@ -5,8 +5,8 @@
  */
 import { readFacts } from '../certificate/certificate-facts.ts'
 import type { CertificateFacts } from '../certificate/certificate-facts.ts'
-import { paceOf } from '../certificate/roll-timing.ts'
-import type { Pace } from '../certificate/roll-timing.ts'
+import { rollTimingOf } from '../certificate/roll-timing.ts'
+import type { RollTiming } from '../certificate/roll-timing.ts'
 import { chooseRecorded, demote, emptyRecord, observe, unknownVersions } from '../certificate/certificate-state.ts'
 import type { CertificateRecord, RecordedVersion } from '../certificate/certificate-state.ts'
 import type { CertificateRecords } from '../certificate/certificate-state.store.ts'
@@ -48,7 +48,7 @@ export interface SigningVersionOptions {
   readonly clock: Clock
   readonly onFault: (error: unknown) => void
   readonly records: CertificateRecords
-  readonly pace?: Pace
+  readonly timing?: RollTiming
   /** The provider refuses every version: called once, not with each request. */
   readonly onRefused?: (version: string | undefined) => void
 }
@@ -67,7 +67,7 @@ interface Kept {
 
 export function createSigningVersions(options: SigningVersionOptions): SigningVersions {
   const { vault, records, clock, onFault } = options
-  const pace = options.pace ?? paceOf({ readSeconds: 300, overlapSeconds: 86_400 })
+  const timing = options.timing ?? rollTimingOf({ readSeconds: 300, overlapSeconds: 86_400 })
   const refusals = new BoundedMap<string, number>(32)
   let recoveries: readonly number[] = []
   let kept: Kept | undefined
@@ -86,7 +86,7 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
   const chooseGood = () => kept && chooseRecorded(kept.record, clock(), isRefusedNow)
   const choose = () => chooseGood() ?? (kept && chooseRecorded(kept.record, clock()))
   const isStale = () => kept !== undefined && Math.abs(clock() - kept.record.readAt) > readVaultAfter
-  const isTimeToLook = () => kept === undefined || Math.abs(clock() - kept.at) >= pace.read
+  const isTimeToLook = () => kept === undefined || Math.abs(clock() - kept.at) >= timing.read
 
   /** Writes to memory at once, and to the row in the background, one after the other: no request waits for the row. */
   const learnAndWrite = (change: (record: CertificateRecord) => CertificateRecord): void => {

@@ -21,7 +21,7 @@ export interface ErrorOptions {
   readonly retryAfterSeconds?: number | undefined
   /** The front end that the request names, for the links of a page; untrusted. */
   readonly frontEndId?: string | undefined
-  /** Links that a page offers, most useful first. Left out, `waysBack` finds them from the request. */
+  /** Links that a page offers, most useful first. Left out, `findPageLinks` finds them from the request. */
   readonly links?: readonly Link[]
   /** Cookies that the answer sets, usually to end the cookie of a failed sign-in. */
   readonly cookies?: readonly Cookie[]

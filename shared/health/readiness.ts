@@ -3,7 +3,7 @@
  * result of the last seconds; the routes are in functions/health.ts.
  */
 import { defined } from '../json/json.ts'
-import type { Pace } from '../certificate/roll-timing.ts'
+import type { RollTiming } from '../certificate/roll-timing.ts'
 import { chooseRecorded } from '../certificate/certificate-state.ts'
 import { daysLeft, warningsOf } from '../certificate/warnings.ts'
 import type { CertificateEvent } from '../certificate/warnings.ts'
@@ -72,7 +72,7 @@ export interface ProviderReadiness {
   /** Fails where the second credential could not be used; undefined where the settings name none. */
   readonly checkSecond: (() => Promise<void>) | undefined
   readonly versions: SigningVersions
-  readonly pace: Pace
+  readonly timing: RollTiming
   readonly clock: Clock
 }
 
@@ -140,7 +140,7 @@ function createProviderChecks({
   assertions,
   checkSecond,
   versions,
-  pace,
+  timing,
   clock,
 }: ProviderReadiness): () => Promise<Check[]> {
   /** The fault of the certificate, while the second credential replaces it. */
@@ -183,7 +183,7 @@ function createProviderChecks({
         ...defined({ cause }),
         ...(nextAt > now ? { next: new Date(nextAt).toISOString() } : {}),
       })),
-      warnings: warningsOf(record, now, pace).map(({ event }) => event),
+      warnings: warningsOf(record, now, timing).map(({ event }) => event),
     }
   }
 

@@ -54,7 +54,7 @@ export interface EndedSessions {
   readonly continuation?: string
 }
 
-export interface OperatorSessions {
+export interface SessionAdministration {
   /** @throws {BrokerError} `parameter_invalid`, `store_unavailable`, and what the ring throws */
   list(request: SessionsRequest, log: OperatorLog): Promise<ListedSessions>
   /** @throws {BrokerError} as `list`; sessions may have ended before a fault, and a repetition does no harm */
@@ -67,7 +67,7 @@ export interface OperatorLog {
   readonly log: Log
 }
 
-export interface OperatorSessionsOptions {
+export interface SessionAdministrationOptions {
   readonly store: Store
   readonly ring: KeyRing
   /** Ids of the registered front ends. */
@@ -95,7 +95,7 @@ interface Position {
   readonly after: string | undefined
 }
 
-export function createOperatorSessions(options: OperatorSessionsOptions): OperatorSessions {
+export function createSessionAdministration(options: SessionAdministrationOptions): SessionAdministration {
   const { store, ring, clock, flowEvents, pageRows = 1000, budgetMilliseconds = defaultBudget } = options
 
   const nextOf = async (

@@ -65,15 +65,15 @@ export interface FailedRequest {
  * @returns the links of an error page, the most useful first; none where the request and the browser name no registered
  *   front end, or several. At a sign-out, those of several that the browser has cookies of. Never throws: the page must not depend on the store or the vault.
  */
-export type WaysBack = (request: FailedRequest) => Promise<readonly Link[]>
+export type FindPageLinks = (request: FailedRequest) => Promise<readonly Link[]>
 
-export interface WaysBackOptions {
+export interface PageLinksOptions {
   readonly frontEnds: FrontEnds
   readonly ring: KeyRing
   readonly baseUrl: string
 }
 
-export function createWaysBack(options: WaysBackOptions): WaysBack {
+export function createFindPageLinks(options: PageLinksOptions): FindPageLinks {
   return async (request) => {
     const { route, query, cookies, error } = request
     const frontEnd = await frontEndOf(request, options)
@@ -107,7 +107,10 @@ function usedLinks(cookies: RequestCookies, frontEnds: FrontEnds): readonly Link
 }
 
 /** A name in the request comes first, then the state's, then the pending sign-ins of the browser. */
-async function frontEndOf(request: FailedRequest, { frontEnds, ring }: WaysBackOptions): Promise<FrontEnd | undefined> {
+async function frontEndOf(
+  request: FailedRequest,
+  { frontEnds, ring }: PageLinksOptions,
+): Promise<FrontEnd | undefined> {
   const { route, query, cookies, error } = request
   const named = [error.frontEndId, query.get('client_id'), query.get('frontend')].find(Boolean)
   if (named) return frontEnds.find(named) ?? onlyOne(frontEnds.all)

@@ -19,7 +19,7 @@ import { partitionOf } from '../session/session-row.ts'
 import { endPartition, endPerson } from '../session/end-sessions.ts'
 import type { Store } from '../store/store.ts'
 
-export interface SignOutElsewhere {
+export interface ProviderLogout {
   /**
    * By the browser, in a frame of the provider's sign-out page. A wrong guess of a session ends no session, and the
    * answer is the same.
@@ -44,7 +44,7 @@ export interface SignOutElsewhere {
   byToken(token: string): Promise<void>
 }
 
-export interface SignOutElsewhereOptions {
+export interface ProviderLogoutOptions {
   readonly store: Store
   readonly ring: KeyRing
   readonly providers: Pick<Providers, 'all' | 'findByTokenIssuer' | 'primary'>
@@ -56,7 +56,7 @@ export interface SignOutElsewhereOptions {
   readonly clock: Clock
 }
 
-export function createSignOutElsewhere(options: SignOutElsewhereOptions): SignOutElsewhere {
+export function createProviderLogout(options: ProviderLogoutOptions): ProviderLogout {
   const { store, ring, providers, flowEvents } = options
 
   /** Rows are found by keyed hashes, a key a month: each month that may have sealed a live session is looked at. */

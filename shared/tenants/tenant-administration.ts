@@ -27,7 +27,7 @@ export interface TenantsAnswer {
 /** In the path of the route. */
 export const tenantActions: readonly string[] = ['list', 'add', 'suspend', 'resume', 'remove']
 
-export interface OperatorTenants {
+export interface TenantAdministration {
   /**
    * @param action of the path; untrusted
    * @param request the parsed body; untrusted
@@ -41,7 +41,7 @@ export interface OperatorTenants {
   ): Promise<TenantsAnswer>
 }
 
-export function createOperatorTenants(tenants: SignedUpTenants): OperatorTenants {
+export function createTenantAdministration(tenants: SignedUpTenants): TenantAdministration {
   const change = async (action: string, tenantId: string, domain: string | undefined): Promise<readonly Tenant[]> => {
     switch (action) {
       case 'add':

@@ -1,4 +1,4 @@
-/** One certificate at two providers: each learns a new version at its own pace. */
+/** One certificate at two providers: each learns a new version at its own timing. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CertificateVersionState, Check } from '../../shared/health/readiness.ts'
 import { besideProviders } from '../setup/beside-providers.ts'

@@ -11,7 +11,7 @@ import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
 const query = { frontend: 'shop', return_url: 'http://localhost:3000/a' }
-/** The exporter's own pace, so that no test waits for its seconds. */
+/** The exporter's own timing, so that no test waits for its seconds. */
 const quick = { OTEL_BSP_SCHEDULE_DELAY: '100', OTEL_BLRP_SCHEDULE_DELAY: '100', OTEL_METRIC_EXPORT_INTERVAL: '1000' }
 
 const filesOfExporter = async () =>

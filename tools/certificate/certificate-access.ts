@@ -4,8 +4,8 @@ import tls from 'node:tls'
 import type { AddedHosts } from '../../shared/settings/addresses.ts'
 import type { TokenCredential } from '@azure/identity'
 import { createDeployerCredential } from './deployer-credential.azure-identity.ts'
-import { paceOf } from '../../shared/certificate/roll-timing.ts'
-import type { Pace } from '../../shared/certificate/roll-timing.ts'
+import { rollTimingOf } from '../../shared/certificate/roll-timing.ts'
+import type { RollTiming } from '../../shared/certificate/roll-timing.ts'
 import { createCertificateRecords } from '../../shared/certificate/certificate-state.store.ts'
 import type { CertificateRecords } from '../../shared/certificate/certificate-state.store.ts'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
@@ -38,7 +38,7 @@ export interface CertificateAccess {
   readonly vault: CertificateVault
   /** Undefined where no store is named. */
   readonly records: CertificateRecords | undefined
-  readonly pace: Pace
+  readonly timing: RollTiming
   readonly canRegister: boolean
   /** The same certificate at the providers of Broker__Providers. */
   readonly others: readonly OtherAccess[]
@@ -88,7 +88,7 @@ export async function openAccess({
     additionalHosts,
   )
   if (!('others' in list)) throw new LocalError(list.map(describeProblem).join('\n'), 2)
-  const pace = paceOf({
+  const timing = rollTimingOf({
     readSeconds: Number(
       setting(declarations.certificateReadSeconds.name) ?? declarations.certificateReadSeconds.default,
     ),
@@ -101,7 +101,7 @@ export async function openAccess({
   return {
     vault,
     records,
-    pace,
+    timing,
     canRegister: isSet(declarations.applicationObjectId) && !isSet(declarations.authority),
     others: list.others.map((other) => ({
       id: other.id,

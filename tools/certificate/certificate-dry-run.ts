@@ -19,7 +19,7 @@ const theNewOne = '(the new one)'
 export async function dryRun(certificate: NamedCertificate, { now, json }: DryRunOptions): Promise<number> {
   const access = await openAccess(certificate)
   const record = await planOf(access)
-  const context = { now: Date.now(), pace: access.pace, canRegister: access.canRegister }
+  const context = { now: Date.now(), timing: access.timing, canRegister: access.canRegister }
   const begun = now ? [] : foresee(record, context)
   const isAboutNext = begun.length === 0
   const steps = isAboutNext ? foresee(withAnother(record, theNewOne, context.now), context) : begun
@@ -45,7 +45,7 @@ export async function dryRun(certificate: NamedCertificate, { now, json }: DryRu
 }
 
 /** The plan of a roll whose parts cannot write. */
-async function planOf({ vault, records, pace, canRegister }: CertificateAccess) {
+async function planOf({ vault, records, timing, canRegister }: CertificateAccess) {
   if (!records) throw new LocalError('The state of the roll is in the store: set Broker__TableServiceUri.', 2)
   const refuse = () => Promise.reject(new Error('a dry run makes no change'))
   await records.load().catch(() => {
@@ -56,7 +56,7 @@ async function planOf({ vault, records, pace, canRegister }: CertificateAccess) 
     records: { load: () => records.load(), save: refuse, update: refuse },
     applicationKeys: canRegister ? { add: refuse, remove: refuse } : undefined,
     probe: refuse,
-    pace,
+    timing,
     clock: Date.now,
     wait: refuse,
     onRecord: () => undefined,

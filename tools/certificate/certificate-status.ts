@@ -20,7 +20,7 @@ import { LocalError } from '../../local/http-server.ts'
 /** Prints the time line. @returns the exit code: 0, or 3 when an operator must act */
 export async function showStatus(certificate: NamedCertificate, json: boolean): Promise<number> {
   const { vaultUrl, name } = certificate
-  const { vault, records, pace, canRegister, others } = await openAccess(certificate)
+  const { vault, records, timing, canRegister, others } = await openAccess(certificate)
   const listed = await vault.listVersions()
   const { known, problem } = await findRecord(records)
 
@@ -34,14 +34,14 @@ export async function showStatus(certificate: NamedCertificate, json: boolean): 
   }
   const now = Date.now()
   const record = observe(known ?? emptyRecord, listed, await factsOf(known), now)
-  const step = nextStep(record, { now, pace, canRegister, by: '' })
+  const step = nextStep(record, { now, timing, canRegister, by: '' })
   const next = problem === undefined ? describeStep(step) : 'not known without the store'
 
   const atOthers = await Promise.all(
     others.map(async (other) => {
       const found = await findRecord(other.records)
       const observed = observe(found.known ?? emptyRecord, listed, await factsOf(found.known), now)
-      const step = nextStep(observed, { now, pace, canRegister: other.canRegister, by: '' })
+      const step = nextStep(observed, { now, timing, canRegister: other.canRegister, by: '' })
       const then = found.problem === undefined ? describeStep(step) : 'not known without the store'
       return { id: other.id, record: observed, next: then, problem: found.problem }
     }),
@@ -54,12 +54,12 @@ export async function showStatus(certificate: NamedCertificate, json: boolean): 
     )
   } else {
     console.log(`Certificate ${name} in ${vaultUrl}`)
-    console.log(drawTimeline(record, { now, pace, next, isProviderKnown: problem === undefined }).join('\n'))
+    console.log(drawTimeline(record, { now, timing, next, isProviderKnown: problem === undefined }).join('\n'))
     if (problem !== undefined) console.log(`The registration at the provider is unknown: ${problem}`)
     if (!canRegister) printHandOver(record, certificate)
     for (const one of atOthers) {
       console.log(`\nThe same certificate at the provider ${one.id}`)
-      const options = { now, pace, next: one.next, isProviderKnown: one.problem === undefined }
+      const options = { now, timing, next: one.next, isProviderKnown: one.problem === undefined }
       console.log(drawTimeline(one.record, options).join('\n'))
       if (one.problem !== undefined) console.log(`The registration at the provider is unknown: ${one.problem}`)
     }

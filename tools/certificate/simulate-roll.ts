@@ -1,6 +1,6 @@
 /** Simulates the next steps of a roll, where every service answers as usual. Pure. */
 import { defined } from '../../shared/json/json.ts'
-import type { Pace } from '../../shared/certificate/roll-timing.ts'
+import type { RollTiming } from '../../shared/certificate/roll-timing.ts'
 import { byAge } from '../../shared/certificate/certificate-state.ts'
 import type { CertificateRecord, RecordedVersion } from '../../shared/certificate/certificate-state.ts'
 import { beginStep, finishStep, nextStep } from '../../shared/certificate/roll-steps.ts'
@@ -16,7 +16,7 @@ export interface ForeseenStep {
 
 export interface ForeseeContext {
   readonly now: number
-  readonly pace: Pace
+  readonly timing: RollTiming
   readonly canRegister: boolean
 }
 
@@ -25,11 +25,11 @@ const mostSteps = 40
 const noKeyId = '00000000-0000-0000-0000-000000000000'
 
 /** Until no step is left; empty when that is so now. */
-export function foresee(record: CertificateRecord, { now, pace, canRegister }: ForeseeContext): ForeseenStep[] {
+export function foresee(record: CertificateRecord, { now, timing, canRegister }: ForeseeContext): ForeseenStep[] {
   const foreseen: ForeseenStep[] = []
   let [known, at] = [record, now]
   while (foreseen.length < mostSteps) {
-    const context = { now: at, pace, canRegister, by: 'foreseen' }
+    const context = { now: at, timing, canRegister, by: 'foreseen' }
     const step = nextStep(known, context)
     if (step.kind === 'done') break
     if (step.kind === 'wait') {

@@ -1,5 +1,5 @@
 /** The versions on a time line, for a terminal. Pure. */
-import type { Pace } from '../../shared/certificate/roll-timing.ts'
+import type { RollTiming } from '../../shared/certificate/roll-timing.ts'
 import { byAge, chooseRecorded } from '../../shared/certificate/certificate-state.ts'
 import type { CertificateRecord, RecordedVersion } from '../../shared/certificate/certificate-state.ts'
 import { daysLeft, warningsOf } from '../../shared/certificate/warnings.ts'
@@ -19,7 +19,7 @@ const statusWords: Readonly<Record<RecordedVersion['status'], string>> = {
 
 export interface TimelineOptions {
   readonly now: number
-  readonly pace: Pace
+  readonly timing: RollTiming
   /** The next step, in words. */
   readonly next: string
   /** True if the registration at the provider is known. */
@@ -28,7 +28,7 @@ export interface TimelineOptions {
 
 /** One line a version, newest first, on one scale; `|` is now. */
 export function drawTimeline(record: CertificateRecord, options: TimelineOptions): readonly string[] {
-  const { now, pace, isProviderKnown } = options
+  const { now, timing, isProviderKnown } = options
   const versions = [...record.versions].sort(byAge)
   if (versions.length === 0) return ['No version of the certificate is known.']
   const from = Math.min(now, ...versions.map(({ notBefore }) => notBefore))
@@ -50,7 +50,7 @@ export function drawTimeline(record: CertificateRecord, options: TimelineOptions
     ]
     return `${version === signing ? '>' : ' '} ${id}  ${bar.join('')}  ${notes.join(', ')}`
   })
-  const warnings = warningsOf(record, now, pace).map(({ event }) => event)
+  const warnings = warningsOf(record, now, timing).map(({ event }) => event)
   return [
     `  ${''.padEnd(32)}  ${date(from)}${date(to).padStart(width - 10)}`,
     ...lines,

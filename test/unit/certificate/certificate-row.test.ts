@@ -8,7 +8,7 @@ import type { CertificateRecord } from '../../../shared/certificate/certificate-
 import { createCertificateRecords } from '../../../shared/certificate/certificate-state.store.ts'
 import { createPublishedKeys } from '../../../shared/certificate/published-keys.ts'
 import { createCertificateRoll } from '../../../shared/certificate/roll.ts'
-import { paceOf } from '../../../shared/certificate/roll-timing.ts'
+import { rollTimingOf } from '../../../shared/certificate/roll-timing.ts'
 import { createSigningVersions } from '../../../shared/credential/signing-version.ts'
 import { toRingKey } from '../../../shared/crypto/ring-key.ts'
 import { seal } from '../../../shared/crypto/sealing.ts'
@@ -22,7 +22,7 @@ const day = 86_400_000
 const minute = 60_000
 const [first, second, third] = ['a'.repeat(32), 'b'.repeat(32), 'c'.repeat(32)]
 const vaultUrl = 'https://localhost:1'
-const pace = paceOf({ readSeconds: 300, overlapSeconds: 86_400 })
+const timing = rollTimingOf({ readSeconds: 300, overlapSeconds: 86_400 })
 const pair = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const ringKey = toRingKey('2026-12', randomBytes(32))
 
@@ -245,14 +245,14 @@ describe('an attacker who can write to the store', () => {
       },
       probe: ({ version }) =>
         refused.has(version) ? Promise.reject(new BrokerError('certificate_refused')) : Promise.resolve(),
-      pace,
+      timing,
       clock: () => now,
       wait: (milliseconds) => Promise.resolve(void (now += milliseconds)),
       onRecord: () => undefined,
       log: () => undefined,
     }).run(budget)
   const versionsOf = () =>
-    createSigningVersions({ vault, records: openRecords(), clock: () => now, onFault: () => undefined, pace })
+    createSigningVersions({ vault, records: openRecords(), clock: () => now, onFault: () => undefined, timing })
   const snapshot = async () => (await store.find('service', sealedKey))!.values
 
   it('cannot by a forged row have a good key removed, a retired version registered, or a retired key published', async () => {
@@ -282,7 +282,7 @@ describe('an attacker who can write to the store', () => {
       vault,
       records: () => Promise.resolve([versions.record()!]),
       algorithm: 'PS256',
-      pace,
+      timing,
       clock: () => now,
     })
     const { thumbprint } = recorded(second)
@@ -300,7 +300,7 @@ describe('an attacker who can write to the store', () => {
         records: () => Promise.resolve([versions.record()!]),
         algorithm: 'RS256',
         certificateHeaders: new Set(headers),
-        pace,
+        timing,
         clock: () => now,
       })
       return (await published()).keys.map(({ kid, x5t }) => ({ kid, x5t }))

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { paceOf } from '../../../shared/certificate/roll-timing.ts'
+import { rollTimingOf } from '../../../shared/certificate/roll-timing.ts'
 import { chooseRecorded, demote, emptyRecord, observe } from '../../../shared/certificate/certificate-state.ts'
 import type { CertificateRecord } from '../../../shared/certificate/certificate-state.ts'
 import { beginStep, finishStep, nextStep } from '../../../shared/certificate/roll-steps.ts'
 import type { Outcome, Step } from '../../../shared/certificate/roll-steps.ts'
 import { dueWarnings, warningsOf } from '../../../shared/certificate/warnings.ts'
 
-const pace = paceOf({ readSeconds: 300, overlapSeconds: 86_400 })
+const timing = rollTimingOf({ readSeconds: 300, overlapSeconds: 86_400 })
 const day = 86_400_000
 const start = Date.parse('2026-06-01T00:00:00Z')
 const [oldId, newId] = ['a'.repeat(32), 'b'.repeat(32)]
@@ -27,7 +27,7 @@ const listed = (version: string, made: number, changes = {}) => ({
 
 /** One run after another, with a clock that jumps to the end of each wait. */
 function machine(record: CertificateRecord, now = start, canRegister = true) {
-  const context = (by = 'one') => ({ now, pace, canRegister, by })
+  const context = (by = 'one') => ({ now, timing, canRegister, by })
   const self = {
     record,
     next: (by?: string): Step => nextStep(self.record, context(by)),
@@ -73,10 +73,10 @@ describe('a roll', () => {
     expect(roll.does({ kind: 'registered', keyId })).toBe('register')
     expect(roll.does(refused)).toBe('probe')
     expect(roll.next()).toMatchObject({ kind: 'wait' })
-    roll.later(pace.firstPause)
+    roll.later(timing.firstPause)
     expect(roll.does({ kind: 'accepted' })).toBe('probe')
     expect(roll.signs()).toBe(oldId)
-    roll.later(pace.settle)
+    roll.later(timing.settle)
     expect(roll.does({ kind: 'accepted' })).toBe('probe')
 
     expect(roll.signs()).toBe(newId)
@@ -90,7 +90,7 @@ describe('a roll', () => {
     roll.does({ kind: 'registered', keyId })
     for (const outcome of [{ kind: 'accepted' } as const, refused, { kind: 'accepted' } as const]) {
       roll.does(outcome)
-      roll.later(pace.longestPause)
+      roll.later(timing.longestPause)
     }
 
     expect(roll.signs()).toBe(oldId)
@@ -104,7 +104,7 @@ describe('a roll', () => {
     expect(roll.begin('killed').kind).toBe('register')
 
     expect(roll.next('another')).toMatchObject({ kind: 'wait' })
-    roll.later(pace.lease)
+    roll.later(timing.lease)
     expect(roll.next('another').kind).toBe('probe')
     expect(roll.statusOf(newId)).toBe('registering')
   })
@@ -128,10 +128,10 @@ describe('a roll', () => {
     }
     expect(roll.next().kind).toBe('probe')
     roll.does({ kind: 'accepted' })
-    roll.later(pace.settle)
+    roll.later(timing.settle)
     roll.does({ kind: 'accepted' })
 
-    roll.later(pace.overlap - 1)
+    roll.later(timing.overlap - 1)
     expect(roll.next()).toMatchObject({ kind: 'wait' })
     roll.later(1)
     expect(roll.does({ kind: 'removed' })).toBe('remove')
@@ -142,9 +142,9 @@ describe('a roll', () => {
   it('only probes where it may not change the keys, and signs when it was published for long enough', () => {
     const roll = rolling(false)
     roll.does({ kind: 'accepted' })
-    roll.later(pace.settle)
+    roll.later(timing.settle)
     expect(roll.next()).toMatchObject({ kind: 'wait' })
-    roll.later(pace.publishedAhead)
+    roll.later(timing.publishedAhead)
     roll.does({ kind: 'accepted' })
 
     expect(roll.signs()).toBe(newId)
@@ -169,7 +169,7 @@ describe('a roll', () => {
     expect(roll.next()).toMatchObject({ kind: 'probe', version: { version: oldId } })
     roll.does({ kind: 'accepted' })
     expect(roll.signs()).toBe(oldId)
-    roll.later(pace.longestPause)
+    roll.later(timing.longestPause)
     expect(roll.next()).toMatchObject({ kind: 'register', version: { version: newId }, by: { version: oldId } })
   })
 })
@@ -179,7 +179,7 @@ describe('the version that signs', () => {
     const now = start + day
     const roll = rolling()
     roll.does({ kind: 'accepted' })
-    roll.later(pace.settle)
+    roll.later(timing.settle)
     roll.does({ kind: 'accepted' })
     roll.later(now - start)
     expect(roll.signs()).toBe(newId)
@@ -199,7 +199,7 @@ describe('the version that signs', () => {
     roll.see(listed(oldId, start - 300 * day), listed(newId, start, { expires: undefined }))
 
     expect(roll.signs()).toBe(oldId)
-    expect(warningsOf(roll.record, start, pace).map(({ event }) => event)).toContain('certificate without dates')
+    expect(warningsOf(roll.record, start, timing).map(({ event }) => event)).toContain('certificate without dates')
   })
 })
 
@@ -217,16 +217,16 @@ describe('a warning', () => {
       versions: roll.record.versions.map((one) => ({ ...one, status: 'accepted' as const })),
     }
 
-    expect(warningsOf(roll.record, start + (365 - left) * day, pace).map(({ event }) => event)).toEqual(events)
+    expect(warningsOf(roll.record, start + (365 - left) * day, timing).map(({ event }) => event)).toEqual(events)
   })
 
   it('is logged once a day, not once a run', () => {
     const now = start + 345 * day
     const roll = machine(emptyRecord, now)
     roll.see(listed(oldId, start))
-    const first = dueWarnings(roll.record, warningsOf(roll.record, now, pace), now)
-    const second = dueWarnings(first.record, warningsOf(first.record, now + 300_000, pace), now + 300_000)
-    const third = dueWarnings(second.record, warningsOf(second.record, now + day, pace), now + day)
+    const first = dueWarnings(roll.record, warningsOf(roll.record, now, timing), now)
+    const second = dueWarnings(first.record, warningsOf(first.record, now + 300_000, timing), now + 300_000)
+    const third = dueWarnings(second.record, warningsOf(second.record, now + day, timing), now + day)
 
     expect(first.warnings.length).toBeGreaterThan(0)
     expect(second.warnings.filter(({ event }) => event === 'certificate renewal failed')).toEqual([])

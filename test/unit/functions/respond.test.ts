@@ -8,7 +8,7 @@ import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
 import { json, text } from '../../../shared/http/answer.ts'
 import { SettingsError } from '../../../shared/settings/settings.ts'
 import { parseFrontEnds, areProblems } from '../../../shared/settings/front-ends.schema.ts'
-import type { WaysBack } from '../../../shared/sign-in/page-links.ts'
+import type { FindPageLinks } from '../../../shared/sign-in/page-links.ts'
 import { noTelemetry } from '../../../shared/telemetry/telemetry.ts'
 
 const origin = 'https://app.example.com'
@@ -102,8 +102,8 @@ describe('a route', () => {
 
 describe('a page', () => {
   const link = { text: 'Back to the application', url: 'https://app.example.com/a' }
-  const withLinks = (waysBack: WaysBack): Composed =>
-    'broker' in composed ? { broker: { ...composed.broker, waysBack } } : composed
+  const withLinks = (findPageLinks: FindPageLinks): Composed =>
+    'broker' in composed ? { broker: { ...composed.broker, findPageLinks } } : composed
 
   it('has the links of its error, and otherwise those that the request names', async () => {
     const parts = withLinks(({ query, route }) =>

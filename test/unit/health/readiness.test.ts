@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { paceOf } from '../../../shared/certificate/roll-timing.ts'
+import { rollTimingOf } from '../../../shared/certificate/roll-timing.ts'
 import { BrokerError } from '../../../shared/errors/errors.ts'
 import type { ErrorCode } from '../../../shared/errors/catalogue.ts'
 import { createReadiness, findUnready } from '../../../shared/health/readiness.ts'
@@ -33,7 +33,7 @@ describe('readiness', () => {
       provider: { metadata: () => ask('provider') },
       assertions: { get: () => ask('certificate') },
       versions: { known: () => undefined, record: () => undefined, isRefused: () => false },
-      pace: paceOf({ readSeconds: 3600, overlapSeconds: 86_400 }),
+      timing: rollTimingOf({ readSeconds: 3600, overlapSeconds: 86_400 }),
       clock,
     } as unknown as ReadinessOptions)
   }
@@ -136,7 +136,7 @@ describe('readiness', () => {
       provider: { metadata: answerOf(id, 'provider') },
       assertions: { get: answerOf(id, 'certificate') },
       versions: { known: () => undefined, record: () => undefined, isRefused: () => false },
-      pace: paceOf({ readSeconds: 3600, overlapSeconds: 86_400 }),
+      timing: rollTimingOf({ readSeconds: 3600, overlapSeconds: 86_400 }),
       clock,
     })
     const openSeveral = (storeFails = false) =>

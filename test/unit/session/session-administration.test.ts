@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { createAuthorizationCodes } from '../../../shared/oauth/authorization-codes.ts'
 import { subjectOf } from '../../../shared/provider/identity.ts'
 import type { Identity } from '../../../shared/provider/identity.ts'
-import { createOperatorSessions } from '../../../shared/session/session-administration.ts'
-import type { OperatorSessions, SessionsRequest } from '../../../shared/session/session-administration.ts'
+import { createSessionAdministration } from '../../../shared/session/session-administration.ts'
+import type { SessionAdministration, SessionsRequest } from '../../../shared/session/session-administration.ts'
 import { labelNames } from '../../../shared/session/session-labels.ts'
 import { newSessionKey } from '../../../shared/session/session-row.ts'
 import type { Sessions } from '../../../shared/session/sessions.ts'
@@ -49,7 +49,7 @@ describe('an operator', () => {
   const operatorOf = (
     options: { store?: Store; ring?: KeyRing; pageRows?: number; budgetMilliseconds?: number } = {},
   ) =>
-    createOperatorSessions({
+    createSessionAdministration({
       store,
       ring,
       frontEnds: ['shop', 'desk', 'app'],
@@ -87,7 +87,7 @@ describe('an operator', () => {
     const kept = Object.entries(values).filter(([name]) => !['signedInAt', ...labelNames].includes(name))
     await store.replace('sessions', { ...row, values: { ...Object.fromEntries(kept), person: person! } }, row.etag)
   }
-  const endAll = async (operator: OperatorSessions, request: SessionsRequest) => {
+  const endAll = async (operator: SessionAdministration, request: SessionsRequest) => {
     const answers = [await operator.end(request, log())]
     for (let next = answers[0]!.continuation; next !== undefined;) {
       const answer = await operator.end({ ...request, continuation: next }, log())

@@ -3,7 +3,7 @@ import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
 import { parseFrontEnds } from '../../../shared/settings/front-ends.schema.ts'
 import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
-import { createWaysBack } from '../../../shared/sign-in/page-links.ts'
+import { createFindPageLinks } from '../../../shared/sign-in/page-links.ts'
 import type { FailedRequest, PageRoute } from '../../../shared/sign-in/page-links.ts'
 
 const broker = 'https://login.example.com'
@@ -31,8 +31,8 @@ function linksOf(
   registered: readonly object[] = [shop, app],
 ) {
   const parsed = parseFrontEnds(JSON.stringify(registered), 'Broker__FrontEnds') as readonly FrontEndSettings[]
-  const waysBack = createWaysBack({ frontEnds: createFrontEnds(parsed), ring, baseUrl: broker })
-  return waysBack(request as FailedRequest)
+  const findPageLinks = createFindPageLinks({ frontEnds: createFrontEnds(parsed), ring, baseUrl: broker })
+  return findPageLinks(request as FailedRequest)
 }
 const linksAt = (query: Record<string, string>) => linksOf({ ...request, query: new URLSearchParams(query) })
 

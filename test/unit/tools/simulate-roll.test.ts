@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { foresee, withAnother } from '../../../tools/certificate/simulate-roll.ts'
-import { paceOf } from '../../../shared/certificate/roll-timing.ts'
+import { rollTimingOf } from '../../../shared/certificate/roll-timing.ts'
 import { emptyRecord, observe } from '../../../shared/certificate/certificate-state.ts'
 import type { CertificateRecord, RecordedVersion } from '../../../shared/certificate/certificate-state.ts'
 
-const pace = paceOf({ readSeconds: 300, overlapSeconds: 86_400 })
+const timing = rollTimingOf({ readSeconds: 300, overlapSeconds: 86_400 })
 const now = Date.parse('2026-06-01T00:00:00Z')
 const day = 86_400_000
 const [oldId, newId] = ['a'.repeat(32), 'b'.repeat(32)]
@@ -21,7 +21,7 @@ function known(changes: Partial<RecordedVersion> = {}): CertificateRecord {
   return { ...seen, versions: seen.versions.map((one) => ({ ...one, status: 'accepted' as const, ...changes })) }
 }
 const kinds = (record: CertificateRecord, canRegister = true) =>
-  foresee(record, { now, pace, canRegister }).map(({ step }) => step.kind)
+  foresee(record, { now, timing, canRegister }).map(({ step }) => step.kind)
 
 describe('the plan of a roll', () => {
   it('is empty while the newest version is accepted', () => {
@@ -33,14 +33,17 @@ describe('the plan of a roll', () => {
   })
 
   it('ends with the removal of the old key after the overlap, where the broker had added it', () => {
-    const steps = foresee(withAnother(known({ keyId }), newId, now), { now, pace, canRegister: true })
+    const steps = foresee(withAnother(known({ keyId }), newId, now), { now, timing, canRegister: true })
 
     expect(steps.map(({ step }) => step.kind).slice(-2)).toEqual(['wait', 'remove'])
-    expect(steps.at(-1)).toMatchObject({ at: now + pace.settle + pace.overlap, step: { version: { version: oldId } } })
+    expect(steps.at(-1)).toMatchObject({
+      at: now + timing.settle + timing.overlap,
+      step: { version: { version: oldId } },
+    })
   })
 
   it('waits for an operator where the broker may not change the keys, and adds no key', () => {
-    const steps = foresee(withAnother(known({ keyId }), newId, now), { now, pace, canRegister: false })
+    const steps = foresee(withAnother(known({ keyId }), newId, now), { now, timing, canRegister: false })
 
     expect(new Set(steps.map(({ step }) => step.kind))).toEqual(new Set(['probe', 'wait']))
     expect(steps[0]?.expected).toContain('once an operator has registered it')
