@@ -1,4 +1,5 @@
 /** Reads a request: bounds first, then text. shared/ decides on the values. Independent of the host. */
+import { hash } from 'node:crypto'
 import { BrokerError, parameterInvalid } from '../shared/errors/errors.ts'
 import { parseCookies } from '../shared/http/cookies.ts'
 import type { RequestCookies } from '../shared/http/cookies.ts'
@@ -107,6 +108,17 @@ export function callerOf(request: WebRequest): CallerHeaders {
     secFetchSite: header('sec-fetch-site'),
     brokerRequest: header('broker-request'),
   }
+}
+
+/**
+ * Identifies the function key that the host has checked: it passes the key on, and not its name. 32 bits of a hash show
+ * nothing of a key that is random.
+ *
+ * @returns undefined where the key came in the query
+ */
+export function keyFingerprintOf(request: WebRequest): string | undefined {
+  const key = request.headers.get('x-functions-key')
+  return key === null ? undefined : hash('sha256', key, 'hex').slice(0, 8)
 }
 
 /** @returns the bearer token of the header, or of a posted form (RFC 6750 §2.1, §2.2); never one of the query */

@@ -19,7 +19,7 @@ import type { PageRoute } from '../shared/sign-in/page-links.ts'
 import { describeError } from '../shared/telemetry/log.ts'
 import type { Log } from '../shared/telemetry/log.ts'
 import type { Broker, Composed } from './compose/index.ts'
-import { callerOf, cookiesOf, parseQueryForLinks } from './request.ts'
+import { callerOf, cookiesOf, keyFingerprintOf, parseQueryForLinks } from './request.ts'
 import type { WebRequest } from './request.ts'
 
 /** A function file exports a function that receives the parts of the broker it names, and returns this. */
@@ -63,10 +63,14 @@ export function forPrograms(composed: Composed, handlers: Handlers): Responder {
 
 /**
  * For operators, whom the host admits by a function key: an error is problem details. Their requests are rare, and are
- * reported whole as those of a timer, so that no sampling drops one.
+ * reported whole as those of a timer, so that no sampling drops one. Every line of the log names the key.
  */
 export function forOperators(composed: Composed, handlers: Handlers): Responder {
-  return respond(composed, handlers, problem, 'job')
+  const answer = respond(composed, handlers, problem, 'job')
+  return (request, { log, ...invocation }) => {
+    const key = keyFingerprintOf(request)
+    return answer(request, { ...invocation, log: (level, event, fields) => log(level, event, { ...fields, key }) })
+  }
 }
 
 /** For monitors, which are unauthenticated: a single word, also for refused settings. */

@@ -56,9 +56,8 @@ export interface RegisteredAt {
   readonly keysAt: Pick<OtherProvider['provider'], 'applicationObjectId' | 'graphUrl'>
 }
 
-/** Lines about a provider beside the primary one name it. */
-function logOf(log: Log, { provider, isPrimary }: RegisteredAt): Log {
-  return isPrimary ? log : (level, event, fields) => log(level, event, { ...fields, provider: provider.id })
+function logOf(log: Log, { provider }: RegisteredAt): Log {
+  return (level, event, fields) => log(level, event, { ...fields, provider: provider.id })
 }
 
 export function composeCredential(

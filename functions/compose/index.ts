@@ -166,5 +166,5 @@ async function rollAll(all: readonly ProviderParts[], budgetMilliseconds: number
     log('error', 'certificate roll failed', { ...about, provider: all[index]?.provider.id })
   }
   const [first] = runs
-  if (first?.status === 'rejected') throw first.reason
+  if (first?.status === 'rejected') throw asBrokerError(first.reason).with({ provider: all[0]?.provider.id })
 }

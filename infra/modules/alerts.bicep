@@ -1,5 +1,5 @@
 metadata name = 'Alerts'
-metadata description = 'Action group, web test and alerts: vault unavailable, broker not ready, sign-ins fail, certificate not renewed, second credential used, sessions ended by an operator, tables read by another identity. The alerts of the vault about the certificate are in events.bicep.'
+metadata description = 'Action group, web test and alerts: vault unavailable, broker not ready, sign-ins fail, certificate not renewed, second credential used, acts of an operator, tables read by another identity. The alerts of the vault about the certificate are in events.bicep.'
 
 import { tags, resourceNames } from 'types.bicep'
 
@@ -166,35 +166,35 @@ resource notReady 'Microsoft.Insights/metricAlerts@2026-01-01' = if (isSecondPas
 var failedSteps = '''
 AppMetrics
 | where Name == 'broker.steps'
-| extend step = tostring(Properties.step), outcome = tostring(Properties.outcome), responsible = tostring(Properties.responsible), code = tostring(Properties.code)
+| extend step = tostring(Properties.step), outcome = tostring(Properties.outcome), responsible = tostring(Properties.responsible), code = tostring(Properties.code), provider = tostring(Properties.provider)
 | where outcome == 'failed' and responsible in ('operator', 'provider')
 | where step in ('sign_up', 'started', 'returned', 'redeemed', 'session', 'token', 'renewal')
-| project TimeGenerated, code, failures = Sum
+| project TimeGenerated, code, provider, failures = Sum
 '''
 
 // extract() instead of parse_json(): a line from outside an invocation has its level before the JSON.
 var certificateLines = '''
 AppTraces
 | where Message has 'certificate'
-| extend event = extract('"event":"([a-z ]+)"', 1, Message)
+| extend event = extract('"event":"([a-z ]+)"', 1, Message), provider = extract('"provider":"([a-z0-9-]+)"', 1, Message)
 | where event in ('certificate renewal failed', 'certificate roll stuck', 'certificate refused', 'certificate without dates', 'certificate unusable')
-| project TimeGenerated, event
+| project TimeGenerated, event, provider
 '''
 
-var operatorEnds = '''
+var operatorActs = '''
 AppTraces
-| where Message has 'sessions ended by an operator'
-| extend event = extract('"event":"([a-z ]+)"', 1, Message), selector = extract('"selector":"([A-Za-z ]+)"', 1, Message)
-| where event == 'sessions ended by an operator'
-| project TimeGenerated, selector
+| where Message has 'by an operator'
+| extend event = extract('"event":"([a-z ]+)"', 1, Message), act = extract('"(?:selector|action)":"([A-Za-z ]+)"', 1, Message), key = extract('"key":"([0-9a-f]{8})"', 1, Message)
+| where event in ('sessions ended by an operator', 'tenant changed by an operator')
+| project TimeGenerated, event, act, key
 '''
 
 var secondCredentialUses = '''
 AppTraces
 | where Message has 'second credential used'
-| extend event = extract('"event":"([a-z ]+)"', 1, Message), code = extract('"code":"([a-z_]+)"', 1, Message)
+| extend event = extract('"event":"([a-z ]+)"', 1, Message), code = extract('"code":"([a-z_]+)"', 1, Message), provider = extract('"provider":"([a-z0-9-]+)"', 1, Message)
 | where event == 'second credential used'
-| project TimeGenerated, code
+| project TimeGenerated, code, provider
 '''
 
 // isfuzzy, because a table does not exist before its first row. The broker is the only user of the tables, and a deployment
@@ -220,7 +220,7 @@ resource signInFails 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (i
   kind: 'LogAlert'
   properties: {
     displayName: '${names.functionApp}: sign-ins fail'
-    description: 'More than five sign-ins, tokens or renewals failed in 15 minutes with the same code, and the cause is at the operator or the provider. docs/errors.md has the remedy of each code.'
+    description: 'More than five sign-ins, tokens or renewals failed in 15 minutes with the same code and identity provider, and the cause is at the operator or the provider. docs/errors.md has the remedy of each code.'
     enabled: true
     severity: 1
     scopes: [workspace.id]
@@ -235,10 +235,10 @@ resource signInFails 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (i
           query: failedSteps
           timeAggregation: 'Total'
           metricMeasureColumn: 'failures'
-          // One alert for each code, and the mail names the code.
+          // One alert for each code and provider, and the mail names both.
           dimensions: [
-            {
-              name: 'code'
+            for column in ['code', 'provider']: {
+              name: column
               operator: 'Include'
               values: ['*']
             }
@@ -271,8 +271,8 @@ type lineAlert = {
   windowSize: string
   query: string
 
-  @description('Column of the query. Each of its values is an alert of its own, and the mail names the value.')
-  dimension: string
+  @description('Columns of the query. Each combination of values is an alert of its own, and the mail names the values.')
+  dimensions: string[]
 }
 
 var lineAlerts lineAlert[] = [
@@ -285,7 +285,7 @@ var lineAlerts lineAlert[] = [
     // The broker logs each event once a day while it lasts. A shorter window would end the alert between two lines.
     windowSize: 'P1D'
     query: certificateLines
-    dimension: 'event'
+    dimensions: ['event', 'provider']
   }
   {
     name: 'second-credential'
@@ -295,17 +295,17 @@ var lineAlerts lineAlert[] = [
     evaluationFrequency: 'PT5M'
     windowSize: 'PT15M'
     query: secondCredentialUses
-    dimension: 'code'
+    dimensions: ['code', 'provider']
   }
   {
-    name: 'operator-ends-sessions'
-    subject: 'an operator ended sessions'
-    description: 'A request with a function key ended the sessions of a person, a tenant or a front end. If you do not know why, renew the function keys: docs/operations.md.'
+    name: 'operator-acts'
+    subject: 'an operator ended sessions or changed a tenant'
+    description: 'A request with a function key ended sessions, or added, suspended, resumed or removed a tenant. If you do not know why, renew the function keys: docs/operations.md.'
     severity: 2
     evaluationFrequency: 'PT15M'
     windowSize: 'PT15M'
-    query: operatorEnds
-    dimension: 'selector'
+    query: operatorActs
+    dimensions: ['event', 'act', 'key']
   }
   {
     name: 'other-identity'
@@ -315,7 +315,7 @@ var lineAlerts lineAlert[] = [
     evaluationFrequency: 'PT15M'
     windowSize: 'PT15M'
     query: otherIdentities
-    dimension: 'RequesterObjectId'
+    dimensions: ['RequesterObjectId']
   }
 ]
 
@@ -341,8 +341,8 @@ resource lineFound 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
             query: alert.query
             timeAggregation: 'Count'
             dimensions: [
-              {
-                name: alert.dimension
+              for column in alert.dimensions: {
+                name: column
                 operator: 'Include'
                 values: ['*']
               }

@@ -21,6 +21,8 @@ export interface ErrorOptions {
   readonly retryAfterSeconds?: number | undefined
   /** The front end that the request names, for the links of a page; untrusted. */
   readonly frontEndId?: string | undefined
+  /** Id of the identity provider at which the request failed; for the log and for telemetry. */
+  readonly provider?: string | undefined
   /** Links that a page offers, most useful first. Left out, `findPageLinks` finds them from the request. */
   readonly links?: readonly Link[]
   /** Cookies that the answer sets, usually to end the cookie of a failed sign-in. */
@@ -63,6 +65,7 @@ export class BrokerError extends Error {
   readonly members: Readonly<Record<string, unknown>>
   readonly retryAfterSeconds: number | undefined
   readonly frontEndId: string | undefined
+  readonly provider: string | undefined
   readonly links: readonly Link[]
   readonly cookies: readonly Cookie[]
   readonly redirectTo: Destination | undefined
@@ -76,6 +79,7 @@ export class BrokerError extends Error {
     this.members = options.members ?? {}
     this.retryAfterSeconds = options.retryAfterSeconds
     this.frontEndId = options.frontEndId
+    this.provider = options.provider
     this.links = options.links ?? []
     this.cookies = options.cookies ?? []
     this.redirectTo = options.redirectTo
@@ -83,9 +87,9 @@ export class BrokerError extends Error {
 
   /** Returns the same error with more for its answer; everything that is not named in `more` stays as it is. */
   with(more: ErrorOptions): BrokerError {
-    const { detail, cause, remedy, members, retryAfterSeconds, frontEndId, links, cookies, redirectTo } = this
+    const { detail, cause, remedy, members, retryAfterSeconds, frontEndId, provider, links, cookies, redirectTo } = this
     const error = new BrokerError(this.code, {
-      ...{ detail, cause, remedy, members, retryAfterSeconds, frontEndId, links, cookies, redirectTo },
+      ...{ detail, cause, remedy, members, retryAfterSeconds, frontEndId, provider, links, cookies, redirectTo },
       ...more,
     })
     if (this.stack !== undefined) error.stack = this.stack

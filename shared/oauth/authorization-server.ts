@@ -68,7 +68,7 @@ export interface AuthorizationServerOptions {
   readonly signingKeys: SigningKeys
   readonly userinfo: Userinfo
   readonly clientAuthentication: ClientAuthentication
-  readonly providers: Pick<Providers, 'accepts'>
+  readonly providers: Pick<Providers, 'accepts' | 'find'>
   readonly onFault: (error: unknown) => void
   readonly flowEvents: FlowEvents
   readonly clock: Clock
@@ -149,7 +149,8 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
     ? tokens.accessTokens[accessTokenKey(scopes)]
     : await options.userinfo.issue({ clientId: client.id, identity, scopes: openid, claimNames: client.claims, rowKey })
   if (!token) throw new BrokerError('internal', { detail: 'a code without its access token' })
-  await flowEvents.track('session', { frontEnd: client.id, by: 'authorization_code' }, () =>
+  const provider = options.providers.find(identity.issuer)?.id
+  await flowEvents.track('session', { frontEnd: client.id, by: 'authorization_code', provider }, () =>
     sessions.beginGrant(key, identity, tokens, { grantedScopes: scopes, openid }),
   )
   // A second use, or a sign-out, found no session to end before this moment.

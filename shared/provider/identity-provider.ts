@@ -2,7 +2,7 @@
  * One entry of the registry: a profile with its metadata (OpenID Connect Discovery 1.0) and its signing keys. Both are
  * fetched once and kept, so that a provider that is down later does not affect an instance that has them.
  */
-import { BrokerError } from '../errors/errors.ts'
+import { asBrokerError, BrokerError } from '../errors/errors.ts'
 import type { Network } from '../http/network.ts'
 import { withDeadline } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
@@ -30,31 +30,39 @@ const userinfoPause = 60_000
 
 export function createIdentityProvider(options: IdentityProviderOptions): IdentityProvider {
   const { profile, clock, onFault } = options
+  const { id, displayName, domains, claims, scopes } = options.names
 
-  const fetchJson = async (url: string, subject: string): Promise<Json> => {
-    const { status, json } = await options.network({ method: 'GET', url })
+  /** The log names the provider that fails. */
+  const named = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work
+    } catch (error) {
+      throw asBrokerError(error).with({ provider: id })
+    }
+  }
+
+  const fetchJson = async (url: string, subject: string, headers = {}): Promise<Json> => {
+    const { status, json } = await options.network({ method: 'GET', url, headers })
     if (status !== 200) throw new BrokerError('provider_answer_invalid', { detail: `${subject}: status ${status}` })
     return json
   }
-  const metadata = keep({
-    fetch: async (): Promise<ProviderMetadata> => {
-      const json = await fetchJson(profile.metadataUrl, 'metadata')
-      const checked = profile.checkMetadata(json)
-      checkResponseType(json, options.responseType)
-      return checked
-    },
-    clock,
-    onFault,
-  })
-  const fetchKeys = async (url: string): Promise<readonly SigningKey[]> =>
-    parseKeys(await fetchJson(url, 'keys'), (entry) => profile.acceptsKey(entry))
-  const keys = createKeptKeys({ fetch: async () => fetchKeys((await metadata.get()).jwksUri), clock, onFault })
+  const fetchMetadata = async (): Promise<ProviderMetadata> => {
+    const json = await fetchJson(profile.metadataUrl, 'metadata')
+    const checked = profile.checkMetadata(json)
+    checkResponseType(json, options.responseType)
+    return checked
+  }
+  const metadata = keep({ fetch: () => named(fetchMetadata()), clock, onFault })
+  const fetchKeys = async (): Promise<readonly SigningKey[]> => {
+    const { jwksUri } = await metadata.get()
+    return parseKeys(await fetchJson(jwksUri, 'keys'), (entry) => profile.acceptsKey(entry))
+  }
+  const keys = createKeptKeys({ fetch: () => named(fetchKeys()), clock, onFault })
   /** A foreign issuer is refused by its own check, after the signature; it must not look like a key that is missing. */
   const ownIssuer = (issuer: string | undefined) =>
     issuer !== undefined && profile.isTokenIssuer(issuer) ? issuer : undefined
   let userinfoRefusedAt = -Infinity
 
-  const { id, displayName, domains, claims, scopes } = options.names
   return {
     id,
     displayName,
@@ -78,11 +86,8 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
       // RFC 6750 §2.1: the only characters of a bearer token, and of a header.
       if (url === undefined || isPaused || !/^[\w.~+/-]+=*$/.test(accessToken)) return undefined
       try {
-        const headers = { authorization: `Bearer ${accessToken}` }
-        const request = options.network({ method: 'GET', url, headers })
-        const { status, json } = await withDeadline(request, userinfoDeadline, () => refused('no answer in time'))
-        if (status !== 200) throw refused(`status ${status}`)
-        return json
+        const request = fetchJson(url, 'userinfo', { authorization: `Bearer ${accessToken}` })
+        return await named(withDeadline(request, userinfoDeadline, lateUserinfo))
       } catch (error) {
         userinfoRefusedAt = clock()
         throw error
@@ -96,6 +101,6 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
   }
 }
 
-function refused(reason: string): BrokerError {
-  return new BrokerError('provider_answer_invalid', { detail: `userinfo: ${reason}` })
+function lateUserinfo(): BrokerError {
+  return new BrokerError('provider_answer_invalid', { detail: 'userinfo: no answer in time' })
 }

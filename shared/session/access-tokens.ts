@@ -132,7 +132,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     }
     if (!leased) return undefined
 
-    const step = options.flowEvents.begin('renewal', { frontEnd: read.session.key.frontEndId })
+    const step = options.flowEvents.begin('renewal', { frontEnd: read.session.key.frontEndId, provider: provider.id })
     try {
       const { identity } = read.session.owner
       const tokens = await (await provider.tokenEndpoint()).refresh(refreshToken, scopes, identity, challenge)
@@ -153,7 +153,8 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
       step.end()
       return token
     } catch (thrown) {
-      return await afterFailure(leased, asBrokerError(step.fail(thrown)), current)
+      const error = asBrokerError(thrown).with({ provider: provider.id })
+      return await afterFailure(leased, step.fail(error), current)
     }
   }
 

@@ -201,7 +201,8 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
         return { redirectTo: page, cookies: [] }
       }
       const { returnUrl, frontEndId } = transaction
-      const about = { frontEnd: frontEndId, begunAt: transaction.begunAt }
+      const providerId = providers.find(transaction.issuer)?.id
+      const about = { frontEnd: frontEndId, begunAt: transaction.begunAt, provider: providerId }
       step.add(about)
       const frontEnd = frontEnds.find(frontEndId)
       const ended = [endTransactionCookie(transactionCookieName(transaction.state))]
@@ -248,6 +249,7 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
         }
         const error = asBrokerError(step.fail(thrown))
         throw error.with({
+          provider: providerId,
           cookies: ended,
           links: transaction.signUp
             ? signUpLinks(frontEnd, options.baseUrl)

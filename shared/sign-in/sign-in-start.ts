@@ -14,7 +14,7 @@ import { withCapabilities } from '../provider/client-capabilities.ts'
 import type { IdentityProvider, Providers } from '../provider/provider.ts'
 import { spelledScopes } from '../provider/spelled-scopes.ts'
 import type { Sessions } from '../session/sessions.ts'
-import type { FlowEvents } from '../telemetry/flow-events.ts'
+import type { FlowEvents, Step } from '../telemetry/flow-events.ts'
 import { authorizationUrl } from './authorization-url.ts'
 import { parseSignInRequest } from './login-request.ts'
 import type { SignInRequest } from './login-request.ts'
@@ -92,12 +92,14 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
     request: SignInRequest,
     cookies: RequestCookies,
     query: URLSearchParams,
+    step: Step,
   ): Promise<BegunSignIn> => {
     const provider = await providerFor(request, cookies)
     if (!provider) {
       const { choicesOf } = await import('./provider-choice.ts')
       return { choices: choicesOf(providers.ofFrontEnd(request.frontEnd), query, urlOf(options.baseUrl, 'login')) }
     }
+    step.add({ provider: provider.id })
     return beginAt(provider, request, cookies)
   }
 
@@ -159,7 +161,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
         step.add({ frontEnd: request.frontEnd.id })
         try {
           if (!isNavigation) throw new BrokerError('login_required', { detail: 'no navigation' })
-          return await beginFor(request, cookies, query)
+          return await beginFor(request, cookies, query, step)
         } catch (error) {
           if (!request.client) throw error
           throw withClientRedirect(asBrokerError(error), request.client, options.baseUrl)

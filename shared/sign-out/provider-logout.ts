@@ -47,7 +47,7 @@ export interface ProviderLogout {
 export interface ProviderLogoutOptions {
   readonly store: Store
   readonly ring: KeyRing
-  readonly providers: Pick<Providers, 'all' | 'findByTokenIssuer' | 'primary'>
+  readonly providers: Pick<Providers, 'all' | 'find' | 'findByTokenIssuer' | 'primary'>
   /** undefined where no provider is for many tenants. */
   readonly tenants: Tenants | undefined
   readonly frontEnds: Pick<FrontEnds, 'all'>
@@ -134,6 +134,7 @@ export function createProviderLogout(options: ProviderLogoutOptions): ProviderLo
       flowEvents.track('sign_out', { by: 'logout_token' }, async (step) => {
         const signedOut = await checkLogoutToken(token, options)
         const { sessionId, subject } = signedOut
+        step.add({ provider: providers.find(signedOut.issuer)?.id })
         await checkTenantOf(signedOut)
         if (sessionId !== undefined) step.add({ sessions: await endNamed(signedOut, sessionId) })
         else if (subject !== undefined) step.add({ sessions: await endSessionsOf(signedOut, subject) })

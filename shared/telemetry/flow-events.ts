@@ -19,6 +19,8 @@ export type StepName = 'sign_up' | 'started' | 'returned' | 'redeemed' | 'sessio
 export interface StepFields {
   /** Id of a registered front end. */
   readonly frontEnd?: string | undefined
+  /** Id of a configured identity provider. */
+  readonly provider?: string | undefined
   /** A grant type, or the origin of a sign-out. */
   readonly by?: string
   /** Start of this sign-in, milliseconds since the epoch. */
@@ -62,7 +64,7 @@ export function createFlowEvents({ telemetry, clock, isFrontEnd }: FlowEventsOpt
     const dimensions = {
       step: name,
       ...(fields.frontEnd !== undefined && isFrontEnd(fields.frontEnd) ? { front_end: fields.frontEnd } : {}),
-      ...defined({ by: fields.by }),
+      ...defined({ by: fields.by, provider: fields.provider }),
       ...outcome,
       instance: warm.has(name) ? 'warm' : 'cold',
     }
@@ -87,10 +89,11 @@ export function createFlowEvents({ telemetry, clock, isFrontEnd }: FlowEventsOpt
         warm.add(name)
       },
       fail: (thrown) => {
-        const { code } = asBrokerError(thrown)
+        const { code, provider } = asBrokerError(thrown)
         const { responsible, status } = errorCatalogue[code]
         telemetry.fail(status < 500 ? 'refused' : 'failed')
-        record(name, fields, { outcome: 'failed', code, responsible }, measurements())
+        const failed = { ...fields, ...defined({ provider }) }
+        record(name, failed, { outcome: 'failed', code, responsible }, measurements())
         return thrown
       },
     }

@@ -9,7 +9,7 @@ import type { BrokerError } from '../errors/errors.ts'
 export interface LogFields {
   readonly reference?: string | undefined
   readonly frontEnd?: string | undefined
-  /** Id of an identity provider beside the primary one. */
+  /** Id of an identity provider. */
   readonly provider?: string | undefined
   readonly code?: string
   readonly responsible?: string
@@ -28,6 +28,10 @@ export interface LogFields {
   readonly tenant?: string | undefined
   readonly objectId?: string | undefined
   readonly sessions?: number
+  /** An operator's change of a tenant. */
+  readonly action?: string
+  /** Fingerprint of the function key of an operator's request. */
+  readonly key?: string | undefined
 }
 
 export type LogLevel = 'info' | 'warn' | 'error'
@@ -51,6 +55,8 @@ const allowed: ReadonlySet<string> = new Set<keyof LogFields>([
   'tenant',
   'objectId',
   'sessions',
+  'action',
+  'key',
 ])
 
 export function createLog(sink: LogSink): Log {
@@ -62,11 +68,12 @@ export function createLog(sink: LogSink): Log {
   }
 }
 
-/** Log fields of an error: its code, the responsible party, and the detail, which the broker's own code wrote. */
+/** Log fields of an error: its code, the responsible party, the provider, and the detail, which the broker's own code wrote. */
 export function describeError(error: BrokerError): LogFields {
   return {
     code: error.code,
     responsible: errorCatalogue[error.code].responsible,
+    provider: error.provider,
     detail: error.detail ?? describeCause(error.cause),
   }
 }

@@ -60,13 +60,17 @@ export function createTenantAdministration(tenants: SignedUpTenants): TenantAdmi
 
   return {
     run: async (action, { tenant, domain }, { log, reference }) => {
-      if (action === 'list') return { tenants: (await tenants.list()).map(shown) }
+      if (action === 'list') {
+        const all = await tenants.list()
+        log('info', 'tenants listed by an operator', { reference })
+        return { tenants: all.map(shown) }
+      }
       const tenantId = tenant?.toLowerCase() ?? ''
       if (checkTenantId(tenantId) !== undefined) throw parameterInvalid('tenant', 'not the id of a tenant')
       if (domain !== undefined && (action !== 'add' || !domainPattern.test(domain)))
         throw parameterInvalid('domain', 'not a domain')
       const changed = await change(action, tenantId, domain)
-      log('warn', `tenant changed by an operator: ${action}`, { reference, tenant: tenantId })
+      log('warn', 'tenant changed by an operator', { reference, action, tenant: tenantId })
       return { tenants: changed.map(shown), effective_within: tenantCacheMilliseconds / 1000 }
     },
   }

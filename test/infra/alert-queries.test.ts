@@ -9,6 +9,7 @@ import type { StepName } from '../../shared/telemetry/flow-events.ts'
 import { createLog } from '../../shared/telemetry/log.ts'
 import type { LogLevel } from '../../shared/telemetry/log.ts'
 import { noTelemetry } from '../../shared/telemetry/telemetry.ts'
+import { tenantActions } from '../../shared/tenants/tenant-administration.ts'
 import { root } from '../setup/bicep.ts'
 import type { Snapshot } from '../setup/bicep.ts'
 import { conditionsOf, resources } from './rules/predicted-resources.ts'
@@ -24,9 +25,10 @@ const time = '2026-11-25T03:00:00Z'
 describe('the alert that people cannot sign in', () => {
   const condition = conditionOf('sign-in-fails')
 
-  it('counts by code what the operator or the provider has to remedy, at every step but a sign-out', () => {
+  it('counts by code and provider what the operator or the provider has to remedy, at every step but a sign-out', () => {
     const rows = metricsOf((flowEvents) => {
-      for (const name of stepNames) for (const code of codes) flowEvents.begin(name).fail(new BrokerError(code))
+      for (const name of stepNames)
+        for (const code of codes) flowEvents.begin(name, { provider: 'p' }).fail(new BrokerError(code))
     })
 
     const counted = run(condition, 'AppMetrics', rows)
@@ -37,28 +39,38 @@ describe('the alert that people cannot sign in', () => {
     expect(counted).toEqual(
       stepNames
         .filter((name) => name !== 'sign_out')
-        .flatMap(() => theirs.map((code) => ({ TimeGenerated: time, code, failures: 1 }))),
+        .flatMap(() => theirs.map((code) => ({ TimeGenerated: time, code, provider: 'p', failures: 1 }))),
     )
-    expect(sumOf(condition, counted)).toEqual(new Map(theirs.map((code) => [code, stepNames.length - 1])))
+    expect(sumOf(condition, counted)).toEqual(new Map(theirs.map((code) => [`${code} p`, stepNames.length - 1])))
   })
 
   it('adds up what an instance has summed, and is silent about what went well', () => {
     const rows = metricsOf((flowEvents) => {
-      for (let count = 0; count < 6; count++) flowEvents.begin('redeemed').fail(new BrokerError('provider_unavailable'))
+      const error = new BrokerError('provider_unavailable', { provider: 'partner' })
+      for (let count = 0; count < 6; count++) flowEvents.begin('redeemed', { provider: 'partner' }).fail(error)
+      for (let count = 0; count < 2; count++)
+        flowEvents.begin('started', { provider: 'primary' }).fail(new BrokerError(error.code))
+      // The token of a session names no provider, but its failed renewal does.
+      flowEvents.begin('token').fail(error)
       for (let count = 0; count < 9; count++) flowEvents.begin('redeemed').end()
       flowEvents.begin('returned').end('repeated')
     })
 
     const sums = sumOf(condition, run(condition, 'AppMetrics', rows))
 
-    expect([...sums]).toEqual([['provider_unavailable', 6]])
+    expect([...sums]).toEqual([
+      ['provider_unavailable partner', 7],
+      ['provider_unavailable primary', 2],
+    ])
     expect(condition).toMatchObject({ operator: 'GreaterThan', threshold: 5, timeAggregation: 'Total' })
   })
 
   it('treats an unknown error as one of the operator', () => {
     const rows = metricsOf((flowEvents) => flowEvents.begin('session').fail(new TypeError('nobody expected this')))
 
-    expect(run(condition, 'AppMetrics', rows)).toEqual([{ TimeGenerated: time, code: 'internal', failures: 1 }])
+    expect(run(condition, 'AppMetrics', rows)).toEqual([
+      { TimeGenerated: time, code: 'internal', provider: '', failures: 1 },
+    ])
   })
 })
 
@@ -122,19 +134,26 @@ describe('the alert that the second credential is in use', () => {
   })
 })
 
-describe('the alert that an operator ended sessions', () => {
-  const condition = conditionOf('operator-ends-sessions')
+describe('the alert that an operator acted', () => {
+  const condition = conditionOf('operator-acts')
   const selectors = ['frontEnd', 'frontEnd objectId subject', 'tenant', 'username']
+  const changes = tenantActions.filter((action) => action !== 'list')
+  const key = '0123abcd'
 
-  it('is raised by each end, with its selectors, and not by a list', () => {
-    const lines = selectors.flatMap((selector) =>
-      linesOf((log) => {
-        log('warn', 'sessions ended by an operator', { reference: 'r', selector, sessions: 0 })
-        log('info', 'sessions listed by an operator', { reference: 'r', selector, sessions: 2 })
-      }),
-    )
+  it('is raised by each end of sessions and each change of a tenant, with the fingerprint of the key, and not by a list', () => {
+    const lines = linesOf((log) => {
+      for (const selector of selectors) {
+        log('warn', 'sessions ended by an operator', { reference: 'r', selector, sessions: 0, key })
+        log('info', 'sessions listed by an operator', { reference: 'r', selector, sessions: 2, key })
+      }
+      for (const action of changes) log('warn', 'tenant changed by an operator', { reference: 'r', action, key })
+      log('info', 'tenants listed by an operator', { reference: 'r', key })
+    })
 
-    expect(run(condition, 'AppTraces', lines).map(({ selector }) => selector)).toEqual(selectors)
+    const raised = run(condition, 'AppTraces', lines)
+
+    expect(raised.map(({ act }) => act)).toEqual([...selectors, ...changes])
+    expect(new Set(raised.map((row) => row['key']))).toEqual(new Set([key]))
     expect(condition).toMatchObject({ operator: 'GreaterThan', threshold: 0, timeAggregation: 'Count' })
   })
 
@@ -213,12 +232,13 @@ function linesOf(happens: (log: ReturnType<typeof createLog>) => void, before = 
   return rows
 }
 
-/** As the rule adds up: one number for each value of its dimension. */
+/** As the rule adds up: one number for each combination of values of its dimensions. */
 function sumOf({ metricMeasureColumn, dimensions }: Row, rows: readonly Row[]): Map<unknown, number> {
-  const [{ name }] = dimensions as [{ name: string }]
+  const names = (dimensions as readonly { name: string }[]).map(({ name }) => name)
   const sums = new Map<unknown, number>()
   for (const row of rows) {
-    sums.set(row[name], (sums.get(row[name]) ?? 0) + Number(row[String(metricMeasureColumn)]))
+    const values = names.map((name) => String(row[name])).join(' ')
+    sums.set(values, (sums.get(values) ?? 0) + Number(row[String(metricMeasureColumn)]))
   }
   return sums
 }

@@ -7,6 +7,7 @@ import type { Pkce } from '../setup/client.ts'
 import { clientId } from '../setup/mock-provider.ts'
 import type { MockProvider } from '../setup/mock-provider.ts'
 import type { Person } from '../setup/person.ts'
+import { logged } from '../certificate/rolling.ts'
 import { expectBegun, expectNothingBegun, expectPage, expectSafeHeaders, linksOf } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Registration, Stack } from '../setup/stack.ts'
@@ -388,11 +389,12 @@ describe('an OAuth client', () => {
 })
 
 describe('a provider that is down', () => {
-  it('stops its own sign-ins only, and the broker stays ready', async () => {
+  it('stops its own sign-ins only, the log names it, and the broker stays ready', async () => {
     partner.behaviour.down = ['metadata']
     const at = await anotherInstance()
 
     expectPage(await stack.person().begin({ ...query, provider: 'partner' }, { at }), 'provider_unavailable')
+    expect(logged(stack, 'refused').at(-1)).toMatchObject({ code: 'provider_unavailable', provider: 'partner' })
     expect((await stack.person().begin({ ...query, provider: 'guests' }, { at })).status).toBe(303)
     expect((await stack.person().signIn({ frontend: 'staff-only' }, undefined, { at })).status).toBe(303)
     expect((await stack.person().begin(query, { at })).status).toBe(200)

@@ -86,10 +86,10 @@ export const monitoringRules: readonly Rule[] = [
           described,
           isSecond
             ? [
-                'sign-in-fails, 1, PT5M, PT15M, code Include *',
-                'certificate, 1, PT15M, P1D, event Include *',
-                'second-credential, 1, PT5M, PT15M, code Include *',
-                'operator-ends-sessions, 2, PT15M, PT15M, selector Include *',
+                'sign-in-fails, 1, PT5M, PT15M, code Include *, provider Include *',
+                'certificate, 1, PT15M, P1D, event Include *, provider Include *',
+                'second-credential, 1, PT5M, PT15M, code Include *, provider Include *',
+                'operator-acts, 2, PT15M, PT15M, event Include *, act Include *, key Include *',
                 'other-identity, 1, PT15M, PT15M, RequesterObjectId Include *',
               ]
             : [],

@@ -295,7 +295,7 @@ describe('access tokens', () => {
 
       expect([await get(), await get(), await get()]).toEqual(['first', 'first', 'first'])
       expect(refreshed).toHaveLength(1)
-      expect(faults).toEqual([fault])
+      expect(faults).toEqual([fault.with({ provider: 'primary' })])
 
       refresh = () => Promise.resolve({})
       clock.advance(16)
@@ -306,7 +306,7 @@ describe('access tokens', () => {
       refresh = () => Promise.reject(fault)
       clock.advance(3599)
 
-      await expect(get()).rejects.toBe(fault)
+      await expect(get()).rejects.toEqual(fault.with({ provider: 'primary' }))
       refresh = () => Promise.resolve({})
       expect(await get()).toBe('renewed-2')
     })
