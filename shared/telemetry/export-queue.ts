@@ -47,7 +47,7 @@ interface Timing {
 /** An instance that is ended by SIGTERM sends no more reports, so a report waits for two seconds at most. */
 const usualTiming: Timing = {
   startAfter: 2_000,
-  betweenReports: 1_000,
+  betweenReports: 2_000,
   restartAfter: 60_000,
   giveUpAfter: 30_000,
   flushWithin: 4_000,

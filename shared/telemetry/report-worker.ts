@@ -24,8 +24,7 @@ export interface ReportWorkerOptions extends ReportThreadData {
 
 /**
  * Switches off what the exporter does by itself: reports about itself to its vendor, requests to the metadata service of
- * the machine, and settings from other places. Its batches leave after a second: an instance that is ended by SIGTERM
- * sends no more of them.
+ * the machine, and settings from other places.
  */
 const fixed = {
   APPLICATION_INSIGHTS_NO_STATSBEAT: 'true',
@@ -55,8 +54,9 @@ export function startReportWorker(options: ReportWorkerOptions, onGone: (reason:
   const worker = new Worker(options.file, {
     workerData: { settings, proxies } satisfies ReportThreadData,
     env: {
-      OTEL_BSP_SCHEDULE_DELAY: '1000',
-      OTEL_BLRP_SCHEDULE_DELAY: '1000',
+      // A report has waited in the queue already. A second wait would wake the thread, and send, twice as often.
+      OTEL_BSP_SCHEDULE_DELAY: '0',
+      OTEL_BLRP_SCHEDULE_DELAY: '0',
       ...options.environment,
       ...fixed,
       OTEL_SERVICE_NAME: roleOf(options),

@@ -8,7 +8,7 @@ import type { Row } from './report.ts'
 import type { Pause } from './usage.ts'
 import type { Running } from './world.ts'
 
-/** Telemetry begins two seconds after the first answer, and sends once a second. */
+/** Telemetry begins two seconds after the first answer, and sends every two seconds. */
 const watchedMilliseconds = 5000
 const betweenSignIns = 250
 
