@@ -9,8 +9,9 @@ import { hash } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
-import { open, seal } from '../crypto/sealing.ts'
-import type { Store, StoredRow, Values } from '../store/store.ts'
+import { openSealedRow, sealedValues } from '../crypto/sealed-row.ts'
+import type { RowSeal } from '../crypto/sealed-row.ts'
+import type { Store, StoredRow } from '../store/store.ts'
 import { emptyRecord, parsePreviousRecord, parseRecord } from './certificate-state.ts'
 import type { CertificateRecord } from './certificate-state.ts'
 
@@ -41,8 +42,12 @@ export interface CertificateRecordsOptions {
   readonly acceptUnsealedUntil: number
 }
 
-const format = '3'
-const purpose = 'certificate'
+const rowSeal: RowSeal = {
+  format: '3',
+  purpose: 'certificate',
+  column: 'record',
+  keyOf: (ringKey) => ringKey.keyFor('certificate'),
+}
 /** The sweep removes the row only where no instance has written it for this long. */
 const keptFor = 400 * 24 * 60 * 60 * 1000
 const mostTries = 12
@@ -56,21 +61,9 @@ export function createCertificateRecords(options: CertificateRecordsOptions): Ce
   const unsealed = { partition: 'certificate', row: name }
   const marker = { partition: 'taken-over', row: `certificate.${name}` }
 
-  /** Moved to another row, or under the name of another key, it does not open. */
-  const contextOf = (ringKey: string) => JSON.stringify([format, purpose, ringKey, key.partition, key.row])
-
-  const openRow = async ({ values }: StoredRow): Promise<CertificateRecord | undefined> => {
-    const { format: written, ringKey, record } = values
-    if (written !== format || typeof ringKey !== 'string' || !(record instanceof Uint8Array)) return undefined
-    const found = await ring.find(ringKey)
-    const text = found && open(found.keyFor(purpose), record, contextOf(found.id))
+  const openRow = async (row: StoredRow): Promise<CertificateRecord | undefined> => {
+    const text = await openSealedRow(row, ring, rowSeal)
     return text === undefined ? undefined : parseRecord(text)
-  }
-
-  const sealed = async (record: CertificateRecord): Promise<Values> => {
-    const ringKey = await ring.current()
-    const bytes = seal(ringKey.keyFor(purpose), JSON.stringify(record), contextOf(ringKey.id))
-    return { format, ringKey: ringKey.id, record: bytes }
   }
 
   /** The row of the previous release, where no sealed row was ever written. */
@@ -94,7 +87,8 @@ export function createCertificateRecords(options: CertificateRecordsOptions): Ce
   }
 
   const save = async (record: CertificateRecord, { etag }: KeptRecord): Promise<KeptRecord | undefined> => {
-    const row = { ...key, sweepAfter: new Date(clock() + keptFor), values: await sealed(record) }
+    const values = sealedValues(JSON.stringify(record), key, await ring.current(), rowSeal)
+    const row = { ...key, sweepAfter: new Date(clock() + keptFor), values }
     const written = etag === undefined ? await store.insert('service', row) : await store.replace('service', row, etag)
     if (written === undefined) return undefined
     if (etag === undefined) await markTakenOver()

@@ -3,11 +3,10 @@
  * the wrapping key, so it does not authenticate the writer; the signature (PS256, RFC 7518 §3.5) needs the private half.
  * An instance of the previous release reads these rows, since it ignores the columns that it does not know.
  */
-import { constants, hash, verify } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import type { StoredRow, Values } from '../store/store.ts'
 import type { WrappingKey, WrappingKeyVersion } from '../vault/vault.ts'
+import { isSignedText, signText } from './signed-text.ts'
 
 export interface RingRow {
   /** `2026-11`: the row's name. */
@@ -74,10 +73,7 @@ export async function signRingRow(
   by: WrappingKeyVersion,
   row: Omit<RingRow, 'signature'>,
 ): Promise<RingRow> {
-  const bytes = await vault.signRow(hash('sha256', signedText(row), 'buffer'), by.version)
-  if (!isSignature(row, bytes, by.publicKey)) {
-    throw new BrokerError('signature_invalid', { detail: `version ${by.version} of the wrapping key` })
-  }
+  const bytes = await signText(signedText(row), vault, by)
   return { ...row, signature: { bytes, version: by.version } }
 }
 
@@ -101,8 +97,9 @@ export async function openRingRow(
       detail: `version ${signature.version}, which signed the row, is disabled`,
     })
   }
-  if (!isSignature(row, signature.bytes, signer.publicKey))
+  if (!isSignedText(signedText(row), signature.bytes, signer.publicKey)) {
     throw unreadable(row.month, 'has a signature that does not verify')
+  }
   return secret
 }
 
@@ -116,16 +113,10 @@ export async function unwrapRingRow(
   return secret
 }
 
-/** No other text that a key of the broker signs begins so: those are JWTs, and another key signs them. */
+/** No other text that the wrapping key signs has this beginning. JWTs are signed by the certificate's key. */
 function signedText({ month, wrapped, wrappingVersion }: Omit<RingRow, 'signature'>): string {
   const encoded = Buffer.from(wrapped).toString('base64url')
   return JSON.stringify(['row of the key ring', format, month, wrappingVersion, encoded])
-}
-
-function isSignature(row: Omit<RingRow, 'signature'>, signature: Uint8Array, key: KeyObject): boolean {
-  const padding = constants.RSA_PKCS1_PSS_PADDING
-  const saltLength = constants.RSA_PSS_SALTLEN_DIGEST
-  return verify('sha256', Buffer.from(signedText(row)), { key, padding, saltLength }, signature)
 }
 
 function isKeyVersion(value: string | Uint8Array | undefined): value is string {

@@ -5,7 +5,7 @@
  * A warm instance never waits for the vault: it goes on with the newest key it has while the month's key is fetched.
  * An instance that cannot read a signed row reports that; it never puts a key of its own in the place of such a row.
  */
-import { randomBytes } from 'node:crypto'
+
 import { BrokerError } from '../errors/errors.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
 import type { Clock } from '../async/deadline.ts'
@@ -16,6 +16,8 @@ import type { WrappingKey } from '../vault/vault.ts'
 import { makeRingRow, openRingRow, parseRingRow, ringRowValues, unwrapRingRow } from './key-ring-row.ts'
 import type { RingRow } from './key-ring-row.ts'
 import { createUnsignedRows } from './key-ring-takeover.ts'
+import { endOfMonth, monthOf } from './months.ts'
+import { randomValue } from './random.ts'
 import { monthOfKeyId, toRingKey } from './ring-key.ts'
 import type { RingKey } from './ring-key.ts'
 import { createRingRows, ringPartition } from './ring-rows.ts'
@@ -108,7 +110,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
    * @param lost an unsigned row that is not accepted: the new row takes its place
    */
   const makeRow = async (month: string, lost: StoredRow | undefined): Promise<RingKey> => {
-    const secret = randomBytes(32)
+    const secret = randomValue(32)
     const values = ringRowValues(await makeRingRow(vault, month, secret))
     const row = { partition: ringPartition, row: month, sweepAfter: new Date(neededUntil(month)), values }
     const made = lost ? await store.replace('service', row, lost.etag) : await store.insert('service', row)
@@ -180,20 +182,11 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     keys: async () => {
       const there = await rows.read()
       await Promise.all([...there.keys()].filter(isNeeded).map(load))
-      return [...had.values()].filter(({ id }) => isNeeded(id.slice(0, 7)))
+      return [...had.values()].filter(({ id }) => isNeeded(monthOfKeyId(id) ?? ''))
     },
   }
 }
 
 function isSigned(row: RingRow): row is RingRow & { readonly signature: NonNullable<RingRow['signature']> } {
   return row.signature !== undefined
-}
-
-function monthOf(now: number): string {
-  return new Date(now).toISOString().slice(0, 7)
-}
-
-function endOfMonth(of: string): number {
-  const [year, month] = of.split('-').map(Number)
-  return Date.UTC(year ?? 0, month ?? 0, 1)
 }

@@ -3,10 +3,13 @@
  * row holds the session that the code will open, sealed by the code itself, so the row alone cannot be opened. It is in
  * the partition of that session, so that a sign-out finds it too.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
-import { deriveKey, open, seal } from '../crypto/sealing.ts'
+import { randomValue } from '../crypto/random.ts'
+import { openSealedRow, sealedValues } from '../crypto/sealed-row.ts'
+import type { RowSeal } from '../crypto/sealed-row.ts'
+import { deriveKey } from '../crypto/sealing.ts'
 import { labelsOf } from '../session/session-labels.ts'
 import type { SessionTokens } from '../session/session-row.ts'
 import type { Row, RowKey, Store, StoredRow } from '../store/store.ts'
@@ -75,8 +78,7 @@ export interface AuthorizationCodesOptions {
 }
 
 const lifetimeMilliseconds = 60_000
-/** `2`: the row is in the partition of its session. */
-const format = '2'
+
 /** A code is the partition, 12 bytes in base64url, and 160 random bits. */
 const [partitionLength, secretBytes] = [16, 20]
 
@@ -91,7 +93,7 @@ export function createAuthorizationCodes(options: AuthorizationCodesOptions): Au
 
   return {
     issue: async (grant) => {
-      const code = `${grant.rowKey.partition}${randomBytes(secretBytes).toString('base64url')}`
+      const code = `${grant.rowKey.partition}${randomValue(secretBytes).toString('base64url')}`
       const key = await ring.current()
       const issued: IssuedGrant = { ...grant, expires: clock() + lifetimeMilliseconds }
       if ((await store.insert('codes', toRow(code, issued, key))) === undefined) {
@@ -103,8 +105,9 @@ export function createAuthorizationCodes(options: AuthorizationCodesOptions): Au
     take: async ({ code, client, redirectUri, codeVerifier, resource }) => {
       if (!/^[\w-]{43}$/.test(code)) throw invalid('not a code')
       const row = await store.find('codes', rowKeyOf(code))
-      const grant = row && (await openRow(row, code, ring))
-      if (!grant) throw invalid('unknown code')
+      const opened = await openSealedRow(row, ring, sealOf(code))
+      if (!row || opened === undefined) throw invalid('unknown code')
+      const grant = JSON.parse(opened) as IssuedGrant
       // Checked before the code is used up: a thief of the code alone can neither redeem nor spoil it.
       if (grant.clientId !== client.id) throw invalid('client_id')
       if (grant.redirectUri !== redirectUri) throw invalid('redirect_uri')
@@ -142,34 +145,19 @@ function toRow(code: string, grant: IssuedGrant, key: RingKey): Row {
     // An hour longer than the code is good: a late second use is still recognised.
     sweepAfter: new Date(grant.expires + 60 * 60 * 1000),
     values: {
-      format,
-      ringKey: key.id,
       ...labelsOf(grant.identity, grant.clientId, key),
-      grant: seal(sealingKey(key, code), JSON.stringify(grant), contextOf(rowKey, key.id)),
+      ...sealedValues(JSON.stringify(grant), rowKey, key, sealOf(code)),
     },
   }
 }
 
-/** @returns undefined where the row has another format, or does not open with this code and the ring */
-async function openRow(row: StoredRow, code: string, ring: KeyRing): Promise<IssuedGrant | undefined> {
-  const { ringKey, grant, format: rowFormat } = row.values
-  const key = typeof ringKey === 'string' ? await ring.find(ringKey) : undefined
-  if (!key || rowFormat !== format || !(grant instanceof Uint8Array)) return undefined
-  const opened = open(sealingKey(key, code), grant, contextOf(row, key.id))
-  return opened === undefined ? undefined : (JSON.parse(opened) as IssuedGrant)
-}
-
 function rowKeyOf(code: string): RowKey {
-  const hash = createHash('sha256').update(code).digest('base64url')
-  return { partition: code.slice(0, partitionLength), row: hash }
+  return { partition: code.slice(0, partitionLength), row: hash('sha256', code, 'base64url') }
 }
 
-function sealingKey(key: RingKey, code: string) {
-  return deriveKey(key.session, code, 'code')
-}
-
-function contextOf({ partition, row }: RowKey, ringKeyId: string): string {
-  return JSON.stringify([format, 'code', ringKeyId, partition, row])
+/** Format `2`: the row is in the partition of its session. It opens with the code alone. */
+function sealOf(code: string): RowSeal {
+  return { format: '2', purpose: 'code', column: 'grant', keyOf: (ringKey) => deriveKey(ringKey.session, code, 'code') }
 }
 
 /** RFC 7636 §4.1 and §4.6. */

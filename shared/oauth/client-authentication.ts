@@ -2,7 +2,7 @@
  * Authentication of confidential OAuth clients by `private_key_jwt` (OpenID Connect Core §9, RFC 7523 §3). A client is
  * confidential where its registration has `jwks` or `jwksUri`. No client has a shared secret.
  */
-import { createHash } from 'node:crypto'
+
 import type { Clock } from '../async/deadline.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
@@ -14,6 +14,7 @@ import { createKeptKeys } from '../provider/kept-keys.ts'
 import type { KeptKeys } from '../provider/kept-keys.ts'
 import type { Json } from '../provider/provider.ts'
 import { verifySignedToken } from '../provider/signed-token.ts'
+import { hashedRowKey } from '../store/hashed-row-key.ts'
 import type { Store } from '../store/store.ts'
 import { optional } from './parameter.ts'
 
@@ -74,11 +75,9 @@ export function createClientAuthentication(options: ClientAuthenticationOptions)
 
   /** The row outlives the assertion. Only a verified assertion makes one. */
   const useOnce = async (clientId: string, jti: string, expires: number): Promise<void> => {
-    const row = createHash('sha256')
-      .update(JSON.stringify(['client assertion', clientId, jti]))
-      .digest('base64url')
+    const key = hashedRowKey(JSON.stringify(['client assertion', clientId, jti]))
     const sweepAfter = new Date((expires + 2 * longestLifetimeSeconds) * 1000)
-    const made = await store.insert('states', { partition: row.slice(0, 2), row, sweepAfter, values: {} })
+    const made = await store.insert('states', { ...key, sweepAfter, values: {} })
     if (made === undefined) throw refuse('jti was used before')
   }
 

@@ -4,15 +4,18 @@
  * published for 24 hours before it signs, so that clients that cache the key set know it, and for some days after the
  * month, until the last token that it signed has expired. It verifies a sign-out's hint for a week longer. OpenID Connect Core §10.1.1, RFC 7517, RFC 7638.
  */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPair, sign } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPair, hash, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
 import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
-import { open, seal } from '../crypto/sealing.ts'
+import { endOfMonth, monthOf } from '../crypto/months.ts'
+import { monthOfKeyId } from '../crypto/ring-key.ts'
+import { openSealedRow, sealedValues } from '../crypto/sealed-row.ts'
+import type { RowSeal } from '../crypto/sealed-row.ts'
 import { BrokerError } from '../errors/errors.ts'
-import type { Row, RowKey, Store, StoredRow } from '../store/store.ts'
+import type { Row, Store, StoredRow } from '../store/store.ts'
 
 export type SigningAlgorithm = 'RS256' | 'ES256'
 
@@ -47,7 +50,12 @@ export interface SigningKeysOptions {
 }
 
 const partition = 'id-token-keys'
-const format = '1'
+const rowSeal: RowSeal = {
+  format: '1',
+  purpose: 'id-token-key',
+  column: 'key',
+  keyOf: (ringKey) => ringKey.keyFor('id token key'),
+}
 const hour = 60 * 60 * 1000
 /** How long a key is published before it signs, where another key can sign in that time. */
 const publishedFirst = 24 * hour
@@ -85,11 +93,11 @@ export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
    */
   const openAndKeep = async (row: StoredRow): Promise<SigningKey | undefined> => {
     const key = await openRow(row, ring)
-    const sealedBy = String(row.values.ringKey)
-    if (!key || monthOfRingKey(sealedBy) >= key.month) return key
+    const sealedIn = monthOfKeyId(String(row.values.ringKey)) ?? ''
+    if (!key || sealedIn >= key.month) return key
     try {
       const ringKey = await ring.current()
-      if (monthOfRingKey(ringKey.id) > monthOfRingKey(sealedBy)) {
+      if ((monthOfKeyId(ringKey.id) ?? '') > sealedIn) {
         await store.replace('service', toRow(key, ringKey), row.etag)
       }
     } catch (error) {
@@ -167,11 +175,11 @@ function signatureKey({ algorithm, privateKey }: SigningKey) {
 function toRow({ privateKey, algorithm, month, createdAt }: SigningKey, ringKey: RingKey): Row {
   const rowKey = { partition, row: `${month}-${algorithm}` }
   const content = { pkcs8: privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64'), createdAt }
-  const sealed = seal(sealingKey(ringKey), JSON.stringify(content), contextOf(rowKey, ringKey.id))
+
   return {
     ...rowKey,
     sweepAfter: new Date(endOfMonth(month) + verifiesAfterMonth),
-    values: { format, ringKey: ringKey.id, key: sealed },
+    values: sealedValues(JSON.stringify(content), rowKey, ringKey, rowSeal),
   }
 }
 
@@ -184,19 +192,11 @@ async function newPrivateKey(algorithm: SigningAlgorithm): Promise<KeyObject> {
   return privateKey
 }
 
-/**
- * @returns undefined where the row does not open: it was changed, moved or planted, or the ring no longer has its key
- * @throws {BrokerError} the errors of the ring, which must not look like a row that does not open
- */
+/** @returns undefined where the row does not open, or has another name @throws {BrokerError} the errors of the ring */
 async function openRow(row: StoredRow, ring: KeyRing): Promise<SigningKey | undefined> {
-  const { format: rowFormat, ringKey: ringKeyId, key: sealed } = row.values
   const [, month, algorithm] = /^(\d{4}-\d{2})-(RS256|ES256)$/.exec(row.row) ?? []
-  if (rowFormat !== format || typeof ringKeyId !== 'string' || !(sealed instanceof Uint8Array) || !month) {
-    return undefined
-  }
-  const ringKey = await ring.find(ringKeyId)
-  const opened = ringKey && open(sealingKey(ringKey), sealed, contextOf(row, ringKey.id))
-  if (opened === undefined) return undefined
+  const opened = month === undefined ? undefined : await openSealedRow(row, ring, rowSeal)
+  if (month === undefined || opened === undefined) return undefined
   const { pkcs8, createdAt } = JSON.parse(opened) as { pkcs8: string; createdAt: number }
   const privateKey = createPrivateKey({ key: Buffer.from(pkcs8, 'base64'), format: 'der', type: 'pkcs8' })
   return toSigningKey(privateKey, algorithm as SigningAlgorithm, month, createdAt)
@@ -216,27 +216,5 @@ function toSigningKey(
 /** RFC 7638 §3: the required members in alphabetical order. */
 function thumbprint({ crv, e, kty, n, x, y }: Record<string, unknown>): string {
   const members = kty === 'RSA' ? { e, kty, n } : { crv, kty, x, y }
-  return createHash('sha256').update(JSON.stringify(members)).digest('base64url')
-}
-
-function sealingKey(ringKey: RingKey): KeyObject {
-  return ringKey.keyFor('id token key')
-}
-
-function contextOf({ row }: RowKey, ringKeyId: string): string {
-  return JSON.stringify([format, 'id-token-key', ringKeyId, partition, row])
-}
-
-/** @param id of a key of the ring: its month, and a distinction */
-function monthOfRingKey(id: string): string {
-  return id.slice(0, 7)
-}
-
-function monthOf(now: number): string {
-  return new Date(now).toISOString().slice(0, 7)
-}
-
-function endOfMonth(of: string): number {
-  const [year, month] = of.split('-').map(Number)
-  return Date.UTC(year ?? 0, month ?? 0, 1)
+  return hash('sha256', JSON.stringify(members), 'base64url')
 }

@@ -4,16 +4,20 @@
  * grant with `openid`, none for a grant without. A client without an API receives a sealed token that carries the grant
  * itself, and no row. Both end with the session.
  */
-import { createHash, randomBytes } from 'node:crypto'
+
 import type { Clock } from '../async/deadline.ts'
-import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
+import type { KeyRing } from '../crypto/key-ring.ts'
+import { randomText } from '../crypto/pkce.ts'
 import { mostTokenCharacters, openToken, sealToken } from '../crypto/sealed-token.ts'
-import { deriveKey, open, seal } from '../crypto/sealing.ts'
+import { openSealedRow, sealedValues } from '../crypto/sealed-row.ts'
+import type { RowSeal } from '../crypto/sealed-row.ts'
+import { deriveKey } from '../crypto/sealing.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { Providers } from '../provider/provider.ts'
 import type { AccessToken } from '../session/session-row.ts'
+import { hashedRowKey } from '../store/hashed-row-key.ts'
 import type { RowKey, Store } from '../store/store.ts'
 import type { TenantMember } from '../tenants/tenants.ts'
 import { defined } from '../json/json.ts'
@@ -68,7 +72,6 @@ interface Kept {
   readonly expires: number
 }
 
-const format = '1'
 const context = 'userinfo'
 const ownTokenMilliseconds = 60 * 60 * 1000
 
@@ -76,24 +79,18 @@ export function createUserinfo(options: UserinfoOptions): Userinfo {
   const { store, ring, frontEnds, providers, clock } = options
   const findRegistered = async (accessToken: string): Promise<Kept | undefined> => {
     const row = await store.find('codes', rowKeyOf(accessToken))
-    const { format: rowFormat, ringKey: ringKeyId, grant } = row?.values ?? {}
-    if (!row || rowFormat !== format || typeof ringKeyId !== 'string' || !(grant instanceof Uint8Array))
-      return undefined
-    const ringKey = await ring.find(ringKeyId)
-    const opened = ringKey && open(sealingKey(ringKey, accessToken), grant, contextOf(row, ringKey.id))
+    const opened = await openSealedRow(row, ring, sealOf(accessToken))
     return opened === undefined ? undefined : (JSON.parse(opened) as Kept)
   }
 
   const register: Userinfo['register'] = async (token, grant) => {
     const rowKey = rowKeyOf(token.token)
-    const ringKey = await ring.current()
-    const kept = toKept(grant, token.expires)
-    const sealed = seal(sealingKey(ringKey, token.token), JSON.stringify(kept), contextOf(rowKey, ringKey.id))
+    const content = JSON.stringify(toKept(grant, token.expires))
     // The row may be there: the same access token was handed out before, for the same grant.
     await store.insert('codes', {
       ...rowKey,
       sweepAfter: new Date(token.expires),
-      values: { format, ringKey: ringKey.id, grant: sealed },
+      values: sealedValues(content, rowKey, await ring.current(), sealOf(token.token)),
     })
   }
 
@@ -106,7 +103,7 @@ export function createUserinfo(options: UserinfoOptions): Userinfo {
       const token = { token: sealed, scope: '', obtainedAt: clock(), expires }
       if (sealed.length <= mostTokenCharacters) return token
       // Large registered claims: they do not fit a token, so the grant gets a row, as that of a provider's token.
-      const short = { ...token, token: randomBytes(32).toString('base64url') }
+      const short = { ...token, token: randomText() }
       await register(short, grant)
       return short
     },
@@ -148,16 +145,13 @@ function toKept({ clientId, identity, scopes, claimNames, rowKey }: UserinfoGran
 }
 
 function rowKeyOf(accessToken: string): RowKey {
-  const hash = createHash('sha256').update('userinfo\0').update(accessToken).digest('base64url')
-  return { partition: hash.slice(0, 2), row: hash }
+  return hashedRowKey(`userinfo\0${accessToken}`)
 }
 
-function sealingKey(ringKey: RingKey, accessToken: string) {
-  return deriveKey(ringKey.keyFor(context), accessToken, context)
-}
-
-function contextOf({ partition, row }: RowKey, ringKeyId: string): string {
-  return JSON.stringify([format, context, ringKeyId, partition, row])
+/** The row opens with the access token alone. */
+function sealOf(accessToken: string): RowSeal {
+  const keyOf: RowSeal['keyOf'] = (ringKey) => deriveKey(ringKey.keyFor(context), accessToken, context)
+  return { format: '1', purpose: context, column: 'grant', keyOf }
 }
 
 function invalid(detail: string): BrokerError {

@@ -1,7 +1,8 @@
 /** Checks a logout token: the provider reports, server to server, that a session or a person is signed out. Back-Channel Logout 1.0 §2.6. */
-import { createHash } from 'node:crypto'
+
 import { isNumber, isObject } from '../json/json.ts'
 import { BrokerError } from '../errors/errors.ts'
+import { hashedRowKey } from '../store/hashed-row-key.ts'
 import type { RowKey, Store } from '../store/store.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { Providers } from './provider.ts'
@@ -63,7 +64,7 @@ export async function checkLogoutToken(token: string, options: LogoutTokenOption
   const subject = textOf(claims.sub)
   if (sessionId === undefined && subject === undefined) throw refuse('neither sid nor sub')
   if (typeof claims.jti !== 'string' || claims.jti === '' || claims.jti.length > 512) throw refuse('jti')
-  const key = keyOf(claims.jti, claims.iss)
+  const key = hashedRowKey(JSON.stringify(['logout', claims.iss, claims.jti]))
   if (await options.store.find('states', key)) throw refuse('jti came before')
   const tokenIssuer = claims.iss === issuer ? undefined : claims.iss
   const tenantId = provider.profile.tenantOf(claims.iss)
@@ -78,13 +79,6 @@ export async function checkLogoutToken(token: string, options: LogoutTokenOption
 function isOfAnotherType(typ: unknown): boolean {
   if (typ === undefined || typ === '') return false
   return typeof typ !== 'string' || !/^(application\/)?(logout\+)?jwt$/i.test(typ)
-}
-
-function keyOf(jti: string, issuer: string): RowKey {
-  const hash = createHash('sha256')
-    .update(JSON.stringify(['logout', issuer, jti]))
-    .digest('base64url')
-  return { partition: hash.slice(0, 2), row: hash }
 }
 
 /**

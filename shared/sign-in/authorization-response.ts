@@ -4,11 +4,12 @@
  * The order of the checks is the security, so the types enforce it: a code that was not checked cannot be used up, and
  * a code that was not used up cannot be redeemed.
  */
-import { hash } from 'node:crypto'
+
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { IdentityProvider, ProviderProfile, ResponseMode } from '../provider/provider.ts'
 import type { CheckedCode, TakenCode } from '../provider/token-endpoint.ts'
+import { hashedRowKey } from '../store/hashed-row-key.ts'
 import type { Store } from '../store/store.ts'
 import type { FrontChannelToken } from './front-channel.ts'
 import { frontEndIdOf } from './transaction.ts'
@@ -157,10 +158,8 @@ export async function takeCode(
   transaction: CurrentTransaction,
   { store, lifetimeSeconds }: { store: Store; lifetimeSeconds: number },
 ): Promise<TakenCode | undefined> {
-  const name = hash('sha256', transaction.state, 'base64url')
   const made = await store.insert('states', {
-    partition: name.slice(0, 2),
-    row: name,
+    ...hashedRowKey(transaction.state),
     // Twice the lifetime, so that clocks that differ never let a state be used again while its cookie still opens.
     sweepAfter: new Date(transaction.begunAt + 2 * lifetimeSeconds * 1000),
     values: {},

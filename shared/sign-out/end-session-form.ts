@@ -2,10 +2,12 @@
  * A sign-out at the provider by POST (RP-Initiated Logout 1.0 §2), for an ID token that is too long for a URL. The form
  * waits in the store, sealed by a handle that only the browser has, and is read once.
  */
-import { createHash, randomBytes } from 'node:crypto'
+
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
+import { randomValue } from '../crypto/random.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
+import { hashedRowKey } from '../store/hashed-row-key.ts'
 import type { RowKey, Store } from '../store/store.ts'
 
 /** The page that sends it needs no script of the front end: it submits itself, or by its button. */
@@ -25,7 +27,7 @@ const lifetimeMilliseconds = 10 * 60 * 1000
 /** @returns the handle that opens the form once, for ten minutes */
 export async function keepEndSessionForm(form: EndSessionForm, { store, ring, clock }: Parts): Promise<string> {
   const key = await ring.current()
-  const secret = randomBytes(24).toString('base64url')
+  const secret = randomValue(24).toString('base64url')
   const expires = clock() + lifetimeMilliseconds
   const rowKey = rowKeyOf(secret)
   await store.insert('states', {
@@ -57,10 +59,7 @@ export async function takeEndSessionForm(
 }
 
 function rowKeyOf(secret: string): RowKey {
-  const hash = createHash('sha256')
-    .update(JSON.stringify(['end session', secret]))
-    .digest('base64url')
-  return { partition: hash.slice(0, 2), row: hash }
+  return hashedRowKey(JSON.stringify(['end session', secret]))
 }
 
 function sealingKey(root: Parameters<typeof deriveKey>[0], secret: string) {

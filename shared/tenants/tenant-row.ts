@@ -3,8 +3,7 @@
  * row counts only where the signature of the wrapping key verifies (PS256, RFC 7518 §3.5). The ring's keys cannot seal
  * it: they end after weeks, and a tenant stays for years.
  */
-import { constants, hash, verify } from 'node:crypto'
-import { BrokerError } from '../errors/errors.ts'
+import { isSignedText, signText } from '../crypto/signed-text.ts'
 import type { RowKey, StoredRow, Values } from '../store/store.ts'
 import type { WrappingKey, WrappingKeyVersion } from '../vault/vault.ts'
 
@@ -32,12 +31,9 @@ export function tenantRowKey(tenantId: string): RowKey {
 /** Signs a tenant: one request to the vault, and one that reads the newest version of the key. */
 export async function signTenant(vault: TenantVault, tenant: Tenant): Promise<Values> {
   const text = JSON.stringify(tenant)
-  const { version, publicKey } = await vault.readWrappingKey()
-  const signature = await vault.signRow(hash('sha256', signedText(text), 'buffer'), version)
-  if (!isSignature(text, signature, publicKey)) {
-    throw new BrokerError('signature_invalid', { detail: `version ${version} of the wrapping key` })
-  }
-  return { format, tenant: text, signature, signedBy: version }
+  const newest = await vault.readWrappingKey()
+  const signature = await signText(signedText(text), vault, newest)
+  return { format, tenant: text, signature, signedBy: newest.version }
 }
 
 export type TenantVault = Pick<WrappingKey, 'readWrappingKey' | 'signRow'>
@@ -64,18 +60,13 @@ export async function openTenant(
   const key = await keyOf(signedBy)
   // An operator disables a version to end its use; the vault still returns its public half.
   if (!key.isEnabled) return { problem: `is signed by version ${signedBy} of the wrapping key, which is disabled` }
-  if (!isSignature(text, signature, key.publicKey)) return { problem: 'has a signature that does not verify' }
+  if (!isSignedText(signedText(text), signature, key.publicKey))
+    return { problem: 'has a signature that does not verify' }
   const tenant = JSON.parse(text) as Tenant
   return tenant.tenantId === row ? tenant : { problem: 'is the row of another tenant' }
 }
 
-/** No other text that a key of the broker signs begins so. */
+/** No other text that the wrapping key signs has this beginning. */
 function signedText(text: string): string {
   return JSON.stringify(['row of a tenant', format, text])
-}
-
-function isSignature(text: string, signature: Uint8Array, key: WrappingKeyVersion['publicKey']): boolean {
-  const padding = constants.RSA_PKCS1_PSS_PADDING
-  const saltLength = constants.RSA_PSS_SALTLEN_DIGEST
-  return verify('sha256', Buffer.from(signedText(text)), { key, padding, saltLength }, signature)
 }
