@@ -1,4 +1,4 @@
-/** The scopes that a front end may request: those of its registered APIs, one API at a time. */
+/** The scopes that a front end may request: those of its registered APIs. An access token is for one API. */
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd } from './front-ends.ts'
 
@@ -49,7 +49,7 @@ export function scopesOf(frontEnd: FrontEnd, apiName: string, scope: string | un
 export interface ClientScopes {
   /** OpenID scopes, in the order of the specification; without `openid` they have no effect on the answer. */
   readonly openid: readonly string[]
-  /** Scopes of one registered API; undefined where the client names none. */
+  /** Scopes of registered APIs; undefined where the client names none. */
   readonly api: readonly string[] | undefined
 }
 
@@ -69,49 +69,68 @@ export function withScopes(scopes: readonly string[], more: readonly string[]): 
   return openidScopes.filter((one) => scopes.includes(one) || more.includes(one))
 }
 
+/** The API scopes of an OAuth client's grant. An access token is for one API, so they are taken apart. */
+export interface GrantedScopes {
+  /** Of the API that the sign-in is for: the first access token has these. */
+  readonly scopes: readonly string[]
+  /** Of other APIs: a refresh may select them. */
+  readonly otherScopes: readonly string[]
+}
+
 /**
- * The API scopes of an authorization request: those that it names, else those of the API of its `resource`, else those
- * of the first API.
+ * The API scopes of an authorization request: those that it names, else those of the APIs of its resources, else those of
+ * the first API.
  *
- * @param resource RFC 8707 §2; untrusted
+ * @param resources values of `resource` (RFC 8707 §2), the API of the first access token first; untrusted
  * @throws {BrokerError} `target_invalid`; `scope_not_registered` for a client without an API that does not request
  *   `openid` either
  */
 export function grantedApiScopes(
   frontEnd: FrontEnd,
   { openid, api }: ClientScopes,
-  resource: string | undefined,
-): readonly string[] {
-  const named = resource === undefined ? frontEnd.apis[0] : frontEnd.apis.find((one) => isResourceOf(one, resource))
-  const scopes = api ?? named?.scopes ?? []
-  checkResource(scopes, resource, frontEnd)
+  resources: readonly string[],
+): GrantedScopes {
+  const { apis } = frontEnd
+  const named = resources.length > 0 ? resources.flatMap((one) => findByResource(apis, one)) : apis.slice(0, 1)
+  const all = api ?? [...new Set(named.flatMap(({ scopes }) => scopes))]
+  for (const resource of resources) scopesOfOneApi(all, resource, frontEnd)
+  const scopes = scopesOfOneApi(all, resources[0], frontEnd)
   if (scopes.length === 0 && !openid.includes('openid')) throw new BrokerError('scope_not_registered')
-  return scopes
+  return { scopes, otherScopes: all.filter((one) => !scopes.includes(one)) }
 }
 
-/** True where all of these scopes belong to one API of the front end, as it is registered now. */
+/** True where each of these scopes belongs to an API of the front end, as it is registered now. */
 export function areRegistered(scopes: readonly string[], { apis }: Pick<FrontEnd, 'apis'>): boolean {
-  return scopes.length === 0 || apis.some((api) => scopes.every((one) => api.scopes.includes(one)))
+  return scopes.every((one) => apis.some((api) => api.scopes.includes(one)))
 }
 
 /**
- * RFC 8707 §2: the resource of a request must be the API of its scopes.
+ * Selects the API of an access token.
  *
- * @param resource untrusted; undefined where the request names none
+ * @param scopes registered ones
+ * @param resource RFC 8707 §2; untrusted; undefined where the request names none
+ * @returns those of the API of the resource, else of the API of the first scope; the most where several APIs share a scope
  * @throws {BrokerError} `target_invalid`
  */
-export function checkResource(
+export function scopesOfOneApi(
   scopes: readonly string[],
   resource: string | undefined,
   { apis }: Pick<FrontEnd, 'apis'>,
-): void {
-  if (resource === undefined) return
-  const isOne = apis.some((api) => isResourceOf(api, resource) && scopes.every((one) => api.scopes.includes(one)))
-  if (!isOne) throw new BrokerError('target_invalid')
+): readonly string[] {
+  const selected = resource === undefined ? apis : findByResource(apis, resource)
+  const [most = []] = selected
+    .map((api) => scopes.filter((one) => api.scopes.includes(one)))
+    .filter(([first]) => first !== undefined && (resource !== undefined || first === scopes[0]))
+    .sort((a, b) => b.length - a.length)
+  if (most.length === 0 && resource !== undefined) throw new BrokerError('target_invalid')
+  return most
 }
 
-/** The registered resources of an API; without any, the part of its scopes before the last slash. */
-function isResourceOf({ resources, scopes }: FrontEnd['apis'][number], resource: string): boolean {
-  if (resources) return resources.includes(resource)
-  return scopes.some((scope) => scope.includes('/') && scope.slice(0, scope.lastIndexOf('/')) === resource)
+/** By its registered resources; without any, by the part of its scopes before the last slash. */
+function findByResource(apis: FrontEnd['apis'], resource: string): FrontEnd['apis'] {
+  return apis.filter(({ resources, scopes }) =>
+    resources
+      ? resources.includes(resource)
+      : scopes.some((scope) => scope.includes('/') && scope.slice(0, scope.lastIndexOf('/')) === resource),
+  )
 }

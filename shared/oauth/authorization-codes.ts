@@ -17,7 +17,7 @@ import type { Identity } from '../provider/identity.ts'
 import { codeChallengeOf } from '../crypto/pkce.ts'
 import { isSameText } from '../crypto/same-text.ts'
 import type { Clock } from '../async/deadline.ts'
-import { areRegistered, checkResource } from '../front-ends/scopes.ts'
+import { areRegistered, scopesOfOneApi } from '../front-ends/scopes.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import type { EndForReuse } from './reuse.ts'
@@ -27,8 +27,10 @@ export interface CodeGrant {
   readonly clientId: string
   readonly redirectUri: string
   readonly codeChallenge: string
-  /** The scopes of the authorization request; the token answer is for these. */
+  /** Scopes of one API; the first access token is for these. */
   readonly scopes: readonly string[]
+  /** Granted scopes of other APIs. */
+  readonly otherScopes?: readonly string[] | undefined
   /** The OpenID scopes of the authorization request, and its nonce. */
   readonly openid?: readonly string[] | undefined
   readonly nonce?: string | undefined
@@ -115,7 +117,7 @@ export function createAuthorizationCodes(options: AuthorizationCodesOptions): Au
       // The registration may have changed since the code was issued.
       if (!isRegisteredRedirectUri(redirectUri, client)) throw invalid('redirect_uri is no longer registered')
       if (!areRegistered(grant.scopes, client)) throw new BrokerError('scope_not_registered')
-      checkResource(grant.scopes, resource, client)
+      scopesOfOneApi(grant.scopes, resource, client)
 
       if (row.values.used !== undefined) {
         await onReuse(row, grant)

@@ -7,7 +7,7 @@ import type { ClaimConditions } from './requested-claims.ts'
 import { oauthErrorOf } from '../errors/catalogue.ts'
 import { BrokerError, parameterInvalid } from '../errors/errors.ts'
 import type { Destination } from '../errors/errors.ts'
-import { checkHints } from '../front-ends/login-parameters.ts'
+import { checkHints, hasControlCharacter } from '../front-ends/login-parameters.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { grantedApiScopes, parseClientScopes, withScopes } from '../front-ends/scopes.ts'
@@ -25,6 +25,8 @@ export interface ClientRequest {
   readonly codeChallenge: string
   /** Requested OpenID scopes; an ID token is issued where `openid` is among them. */
   readonly openid?: readonly string[]
+  /** Requested scopes of other APIs than the one of the sign-in. */
+  readonly otherScopes?: readonly string[] | undefined
   /** For the ID token: the client recognises its own request by it (OpenID Connect Core §15.5.2). */
   readonly nonce?: string | undefined
   /** The most seconds since the person authenticated (OpenID Connect Core §3.1.2.1). */
@@ -38,7 +40,7 @@ export interface ClientRequest {
 export interface AuthorizationRequest {
   readonly frontEnd: FrontEnd
   readonly client: ClientRequest
-  /** Scopes of one API of the front end. */
+  /** Scopes of one API of the front end; those of others are in `client`. */
   readonly scopes: readonly string[]
   readonly hints: Hints
   /** The parameter `provider`, an extension; untrusted. */
@@ -68,6 +70,9 @@ export const clientParameterLimits = {
 } as const
 
 const limits: Readonly<Record<string, number>> = clientParameterLimits
+
+/** As many as a front end may register APIs. */
+const mostResources = 50
 
 const clientResponseModes: readonly ClientResponseMode[] = ['fragment', 'form_post']
 
@@ -151,8 +156,8 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
   for (const name of new Set(query.keys())) {
     if (unsupported.has(name) && query.getAll(name).some(Boolean))
       throw parameterInvalid(name, 'not accepted by /login')
-    // RFC 8707 §2 permits several; an access token of the provider is for one API.
-    if (name === 'resource' && query.getAll(name).length > 1) throw new BrokerError('target_invalid')
+    // RFC 8707 §2 permits several.
+    if (name === 'resource') continue
     if (query.getAll(name).length > 1) throw new BrokerError('parameter_repeated')
     // RFC 6749 §3.1: an unknown parameter is ignored; some libraries add parameters of their own.
     if (!Object.hasOwn(limits, name)) continue
@@ -170,7 +175,7 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
     throw new BrokerError('code_challenge_missing')
   }
   const requested = parseClientScopes(frontEnd, parameters.scope)
-  const scopes = grantedApiScopes(frontEnd, requested, parameters.resource)
+  const { scopes, otherScopes } = grantedApiScopes(frontEnd, requested, resourcesOf(query))
   const wanted = parameters.claims === undefined ? undefined : parseRequestedClaims(parameters.claims)
   const isOpenid = requested.openid.includes('openid')
   const { login_hint, domain_hint, ui_locales, prompt, acr_values } = parameters
@@ -189,12 +194,21 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
     // The scopes of the answer name these, as any scope that was granted (RFC 6749 §5.1).
     openid: isOpenid ? withScopes(requested.openid, wanted?.scopes ?? []) : requested.openid,
     ...(isOpenid && wanted ? { claims: wanted.conditions } : {}),
+    ...(otherScopes.length > 0 ? { otherScopes } : {}),
     nonce: parameters.nonce,
     maxAge: maxAgeOf(parameters.max_age),
   }
   const idToken = isOpenid ? wanted?.idToken : undefined
   const hints = { ...checked, claims: withIdTokenClaims(checked.claims, idToken) }
   return { client, scopes, hints, provider: parameters.provider }
+}
+
+/** @throws {BrokerError} `parameter_invalid` */
+function resourcesOf(query: URLSearchParams): readonly string[] {
+  const values = query.getAll('resource').filter(Boolean)
+  const isSound = values.length <= mostResources && values.every((one) => one.length <= clientParameterLimits.resource)
+  if (!isSound || values.some(hasControlCharacter)) throw parameterInvalid('resource', 'too long, or too many')
+  return values
 }
 
 /** @param challenge checked; a JSON object */

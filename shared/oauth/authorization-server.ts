@@ -137,7 +137,7 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
     codeVerifier: optional(fields, 'code_verifier'),
     resource: optional(fields, 'resource'),
   })
-  const { identity, tokens, scopes, openid = [], nonce, rowKey } = grant
+  const { identity, tokens, scopes, otherScopes = [], openid = [], nonce, rowKey } = grant
   // The registration may have lost the provider since the code was issued.
   if (!options.providers.accepts(client, identity.issuer)) {
     throw new BrokerError('grant_invalid', { detail: 'the client no longer takes the provider' })
@@ -151,7 +151,7 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
   if (!token) throw new BrokerError('internal', { detail: 'a code without its access token' })
   const provider = options.providers.find(identity.issuer)?.id
   await flowEvents.track('session', { frontEnd: client.id, by: 'authorization_code', provider }, () =>
-    sessions.beginGrant(key, identity, tokens, { grantedScopes: scopes, openid }),
+    sessions.beginGrant(key, identity, tokens, { grantedScopes: [...scopes, ...otherScopes], openid }),
   )
   // A second use, or a sign-out, found no session to end before this moment.
   const state = await lookAgain()

@@ -22,7 +22,7 @@ import { wait } from '../async/deadline.ts'
 import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
-import { areRegistered, checkResource } from '../front-ends/scopes.ts'
+import { areRegistered, scopesOfOneApi } from '../front-ends/scopes.ts'
 import { newGrantSecret, parseRefreshToken, toRefreshToken } from './grant-key.ts'
 import type { EndForReuse } from './reuse.ts'
 
@@ -47,7 +47,7 @@ export interface RefreshRequest {
   readonly refreshToken: string
   /** The client as it is registered now: an API that it has lost is refused, granted or not. */
   readonly client: Client
-  /** The granted scopes or fewer; all of them where left out (RFC 6749 §6). */
+  /** The granted scopes or fewer; all of them where left out (RFC 6749 §6). The access token is for one API among them. */
   readonly scopes: readonly string[] | undefined
   /** RFC 8707 §2.2; undefined where the request names none. */
   readonly resource?: string | undefined
@@ -167,17 +167,19 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
 
   const tokenFor = async (read: ReadSession, { client, scopes, resource, challenge }: Use) => {
     const { key, owner } = read.session
-    const wanted = scopes ?? owner.grantedScopes
+    const { grantedScopes } = owner
+    const requested = scopes ?? grantedScopes
     // Granted scopes too: the registration may have lost them since.
-    if (!areRegistered(wanted, client) || wanted.some((one) => !owner.grantedScopes.includes(one)))
+    if (!areRegistered(requested, client) || requested.some((one) => !grantedScopes.includes(one)))
       throw new BrokerError('scope_not_registered')
-    checkResource(wanted, resource, client)
+    const wanted = scopesOfOneApi(requested, resource, client)
     try {
       return { token: await accessTokens.get(key, wanted, challenge) }
     } catch (error) {
       if (!(error instanceof BrokerError) || error.code !== 'interaction_required') throw error
-      // Only here are the scopes known, where the client named none.
-      throw error.with({ members: { ...error.members, scope: wanted.join(' ') } })
+      // The API that needs the person comes first: the sign-in is for it, and the new grant has the others too.
+      const scope = [...new Set([...wanted, ...grantedScopes])].join(' ')
+      throw error.with({ members: { ...error.members, scope } })
     }
   }
 

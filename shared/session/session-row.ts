@@ -19,7 +19,7 @@ export interface SessionOwner {
   readonly signedInAt: number
   readonly idleEnd: number
   readonly absoluteEnd: number
-  /** OAuth clients: the granted scopes; a refresh may request these or fewer (RFC 6749 §6). Empty for a session front end. */
+  /** OAuth clients: the granted scopes, of several APIs where it requested them; a refresh may request these or fewer (RFC 6749 §6). Empty for a session front end. */
   readonly grantedScopes: readonly string[]
   /** OAuth clients: the granted OpenID scopes; a refresh issues an ID token where `openid` is among them. */
   readonly openid?: readonly string[] | undefined

@@ -117,13 +117,14 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
     const { frontEndId, client, returnUrl } = transaction
 
     if (client) {
-      const { redirectUri, codeChallenge, openid, nonce } = client
+      const { redirectUri, codeChallenge, openid, otherScopes, nonce } = client
       const rowKey = { partition: partitionOf(identity, await ring.current()), row: newGrantRow() }
       const grant = {
         clientId: frontEndId,
         redirectUri,
         codeChallenge,
         scopes,
+        otherScopes,
         openid,
         nonce,
         identity,

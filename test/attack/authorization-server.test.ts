@@ -129,7 +129,11 @@ describe('the authorization server', () => {
       ['a challenge of another length', { code_challenge: 'a'.repeat(42) }, 'invalid_request'],
       ['a scope that is not registered', { scope: 'api://demo/admin' }, 'invalid_scope'],
       ['a wider scope', { scope: `${ordersRead} openid address` }, 'invalid_scope'],
-      ['scopes of two APIs', { scope: `${ordersRead} api://bills/read` }, 'invalid_scope'],
+      [
+        'scopes of two APIs, of which one is not registered',
+        { scope: `${ordersRead} api://bills/write` },
+        'invalid_scope',
+      ],
       ['an unknown prompt', { prompt: 'create' }, 'invalid_request'],
       ['claims about a person in a claims challenge', { claims: '{"access_token":{"email":null}}' }, 'invalid_request'],
       ['a request object', { request: 'eyJhbGciOiJub25lIn0.e30.' }, 'invalid_request'],

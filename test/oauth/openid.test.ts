@@ -404,6 +404,55 @@ describe('the broker as OpenID provider', () => {
     })
   })
 
+  describe('a grant for several APIs', () => {
+    const both = `openid ${ordersRead} api://bills/read`
+    const scopeOf = ({ json }: { json: Readonly<Record<string, unknown>> }) => String(json.scope ?? json.error)
+
+    it.each<[string, Readonly<Record<string, string>>]>([
+      ['its scope', { scope: 'api://bills/read' }],
+      ['its resource', { resource: 'api://bills' }],
+      ['its resource, with all granted scopes', { resource: 'api://bills', scope: both }],
+    ])('is for the first one, and a refresh selects another one by %s, on any instance', async (_, selection) => {
+      const { tokens } = await signIn({ scope: both })
+      expect(tokens.scope).toBe(`openid ${ordersRead}`)
+
+      const other = await refresh(there, tokens.refresh_token!, selection)
+      const first = await refresh(here, other.json.refresh_token as string)
+
+      expect([scopeOf(other).split(' ').at(-1), scopeOf(first)]).toEqual(['api://bills/read', `openid ${ordersRead}`])
+      expect(decodeJwt(other.json.access_token as string)).toMatchObject({ scp: 'read' })
+      expect(first.json.access_token).toBe(tokens.access_token)
+    })
+
+    it('is for the API of the first resource, and has the APIs of the others', async () => {
+      const pkce = newPkce()
+      const query = new URLSearchParams(authorizationRequest(pkce, { scope: 'openid' }))
+      for (const resource of ['api://bills', 'api://demo']) query.append('resource', resource)
+      const code = (await authorize(stack.person(), query)).get('code')!
+
+      // The code is for the first one. It is not used up by the refusal.
+      expect((await redeem(here, code, pkce, { resource: 'api://demo' })).json.error).toBe('invalid_target')
+      const tokens = await redeem(here, code, pkce, { resource: 'api://bills' })
+      const demo = await refresh(here, tokens.json.refresh_token as string, {
+        resource: 'api://demo',
+        scope: ordersRead,
+      })
+
+      expect(scopeOf(tokens)).toBe('openid api://bills/read')
+      expect(scopeOf(demo)).toBe(ordersRead)
+    })
+
+    it('gives no scope that was not granted, and nothing for a resource that is not registered', async () => {
+      const { tokens } = await signIn({ scope: both })
+      const token = tokens.refresh_token!
+
+      expect(scopeOf(await refresh(here, token, { scope: 'api://demo/orders.write' }))).toBe('invalid_scope')
+      expect(scopeOf(await refresh(here, token, { resource: 'api://other' }))).toBe('invalid_target')
+      expect(scopeOf(await refresh(here, token, { scope: ordersRead, resource: 'api://bills' }))).toBe('invalid_target')
+      expect((await refresh(here, token)).status).toBe(200)
+    })
+  })
+
   describe('a sign-out by redirect', () => {
     const page = 'http://127.0.0.1:5173/'
     const endSession = (parameters: Readonly<Record<string, string>>, person = stack.person()) =>

@@ -88,7 +88,7 @@ export async function send(
 /** Signs a person in, from `/login` to the client's redirect URI. @returns the parameters of the authorization response */
 export async function authorize(
   person: Person,
-  parameters: Readonly<Record<string, string>>,
+  parameters: Readonly<Record<string, string>> | URLSearchParams,
   username?: string,
 ): Promise<URLSearchParams> {
   const done = await person.signIn(parameters, username)

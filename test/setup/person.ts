@@ -35,13 +35,13 @@ export interface Person {
   open(path: string, call?: Call): Promise<Reply>
   /** Sends a request as a script on the front end's page does. */
   script(page: FrontEndPage, path: string, call?: Call): Promise<Reply>
-  begin(query: Readonly<Record<string, string>>, call?: Call): Promise<Reply>
+  begin(query: Readonly<Record<string, string>> | URLSearchParams, call?: Call): Promise<Reply>
   /** Signs in at the provider. @returns the response that the browser carries back to the broker */
   atProvider(authorizationUrl: string, username?: string, options?: VisitOptions): Promise<SignInAnswer>
   /** Posts the provider's form to the broker. */
   callback(answer: Pick<SignInAnswer, 'fields' | 'mode'> & { readonly url?: string }, call?: Call): Promise<Reply>
   /** A complete sign-in, from `/login` to the return URL. */
-  signIn(query: Readonly<Record<string, string>>, username?: string, call?: Call): Promise<Reply>
+  signIn(query: Readonly<Record<string, string>> | URLSearchParams, username?: string, call?: Call): Promise<Reply>
   /** The browser's cookies for the broker, by name. */
   cookies(): Promise<Readonly<Record<string, string>>>
   sessionToken(page: FrontEndPage, body: object, call?: Call): Promise<Reply>

@@ -229,9 +229,11 @@ export const requests = {
       grant_type: z.literal('refresh_token'),
       client_id: text('The front end’s id.'),
       refresh_token: text('The last one that was issued.'),
-      scope: maybe('Of one API, and not more than was granted; all of it where it is left out.'),
+      scope: maybe(
+        'Not more than was granted; all of it where it is left out. The access token is for the API of the first scope.',
+      ),
       claims: maybe('The claims challenge with which the API rejected the last token, decoded from base64.'),
-      resource: maybe('The API of the scopes (RFC 8707).'),
+      resource: maybe('Selects one API of the grant (RFC 8707).'),
     }),
   ]),
   OperatorTenantsRequest: z.strictObject({
