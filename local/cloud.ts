@@ -61,6 +61,8 @@ export interface CloudOptions {
   readonly parts?: Parts
   /** The broker's origin, and origins of further instances that answer callbacks. */
   readonly brokerUrls: readonly string[]
+  /** The id of the identity provider in Broker__Providers, where it is not the primary one: a redirect URI has it. */
+  readonly providerId?: string | undefined
   /** Registered front ends: the identity provider registers their APIs. The demo front ends are added. */
   readonly frontEnds: readonly FrontEndSettings[]
   readonly tenantId: string
@@ -217,7 +219,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
               {
                 clientId: options.clientId,
                 name: 'Certificate token broker',
-                redirectUris: options.brokerUrls.flatMap((url) => [`${url}/callback`, `${url}/signup/consented`]),
+                redirectUris: options.brokerUrls.flatMap((url) => [
+                  options.providerId === undefined ? `${url}/callback` : `${url}/callback/${options.providerId}`,
+                  `${url}/signup/consented`,
+                ]),
                 postLogoutRedirectUris: options.brokerUrls.map((url) => `${url}/logout/done`),
                 certificates: () => graph?.applications.acceptedCertificates(options.clientId) ?? [],
                 federated: {

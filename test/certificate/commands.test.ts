@@ -97,6 +97,30 @@ describe('npm run certificate', () => {
     expect(drawn.stdout).toContain('The same certificate at the provider partner')
   })
 
+  it('roll --dry-run shows the steps at each provider of the list: by Graph, and by hand', async () => {
+    const partner = { id: 'partner', kind: 'openid', name: 'Partner', authority: 'https://login.partner.example' }
+    const { AzureAd__Instance: instance, Broker__GraphUrl: graphUrl } = stack.cloud.settings
+    const registered = { tenantId: randomUUID(), clientId: randomUUID(), applicationObjectId: randomUUID() }
+    const subsidiary = { id: 'subsidiary', kind: 'entra', name: 'Subsidiary', instance, graphUrl, ...registered }
+    const Broker__Providers = JSON.stringify([{ ...partner, clientId: 'contoso-broker' }, subsidiary])
+    const program = await bundledProgram('certificate')
+
+    const { code, stdout, stderr } = await command(program, ['roll', '--dry-run', '--json', '--now'], {
+      Broker__Providers,
+    })
+    const drawn = await command(program, ['roll', '--dry-run', '--now'], { Broker__Providers })
+
+    expect([code, stderr]).toEqual([0, ''])
+    const { steps, providers } = JSON.parse(stdout) as Foreseen & { providers: (Foreseen & { id: string })[] }
+    const kinds = (of: Foreseen) => of.steps.map(({ step, version }) => `${step} ${version ?? ''}`.trim())
+    expect(kinds({ begins: '', steps })).toContain('register new')
+    expect(providers.map(({ id }) => id)).toEqual(['partner', 'subsidiary'])
+    expect(kinds(providers[0]!)).not.toContain('register new')
+    expect(providers[0]!.steps.at(-1)?.expected ?? '').toMatch(/it does/)
+    expect(kinds(providers[1]!).at(-1)).toMatch(/^probe /)
+    expect(drawn.stdout).toMatch(/At the provider partner:[^]*At the provider subsidiary:/)
+  })
+
   it('status reads the hosts of Broker__AdditionalHosts, and refuses a host that neither list has', async () => {
     const instance = 'https://login.newcloud.example/'
     const subsidiary = { id: 'subsidiary', kind: 'entra', name: 'Subsidiary', instance, clientId: randomUUID() }

@@ -1,18 +1,19 @@
-/** One certificate at two providers: each learns a new version at its own timing. */
+/** One certificate at three providers: each learns a new version at its own timing, and Graph registers it at Entra ID. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CertificateVersionState, Check } from '../../shared/health/readiness.ts'
-import { besideProviders } from '../setup/beside-providers.ts'
+import { besideProviders, localBeside } from '../setup/beside-providers.ts'
 import type { MockProvider } from '../setup/mock-provider.ts'
 import type { Stack } from '../setup/stack.ts'
-import { certificateName, logged, rollUntil, startRollingStack, usedThumbprint } from './rolling.ts'
+import { certificateName, isAtApplication, logged, rollUntil, startRollingStack, usedThumbprint } from './rolling.ts'
 
 const beside = besideProviders({ partner: {} })
+const local = localBeside('staff', {}, beside)
 let stack: Stack
 let partner: MockProvider
 beforeAll(async () => {
   const apis = [{ name: 'orders', scopes: ['api://demo/orders.read'] }]
-  const shop = { id: 'shop', origins: ['http://localhost:3000'], providers: ['primary', 'partner'], apis }
-  stack = await startRollingStack({ frontEnds: [shop], provider: beside.start })
+  const shop = { id: 'shop', origins: ['http://localhost:3000'], providers: ['primary', 'staff', 'partner'], apis }
+  stack = await startRollingStack({ frontEnds: [shop], provider: local.start, localProviderId: 'staff' })
   partner = beside.get('partner')
 })
 afterAll(() => stack.close())
@@ -40,7 +41,7 @@ const published = async () =>
     ({ kid }) => kid,
   )
 
-describe('a certificate that is registered at two providers', () => {
+describe('a certificate that is registered at three providers', () => {
   it('is followed at each: one that knows no new version yet holds up no other, and signs on with the old one', async () => {
     await rollUntil(
       broker(),
@@ -49,16 +50,25 @@ describe('a certificate that is registered at two providers', () => {
     )
     expect((await signIn('partner')).status).toBe(303)
     const first = usedAtPartner()
-    expect(Object.values(await versionsAt(undefined))).toMatchObject([{ status: 'accepted', signs: true }])
+    for (const provider of [undefined, 'staff']) {
+      expect(Object.values(await versionsAt(provider))).toMatchObject([{ status: 'accepted', signs: true }])
+    }
 
     partner.behaviour.forgetsClient = true
     const next = await stack.vault.renewCertificate(certificateName)
-    await rollUntil(broker(), () => versionsAt(undefined), isAccepted(next.version))
+    await rollUntil(broker(), () => versionsAt('staff'), isAccepted(next.version))
 
-    expect((await signIn('primary')).status).toBe(303)
+    // Registered by Graph at Entra ID, which is beside another primary provider.
+    expect(isAtApplication(stack, next)).toBe(true)
+    const ownTokens = stack.identityProvider.requests.filter(({ grantType }) => grantType === 'client_credentials')
+    expect(new Set(ownTokens.map(({ path }) => path))).toEqual(
+      new Set([`/${stack.identityProvider.tenantId}/oauth2/v2.0/token`]),
+    )
+    expect((await signIn('staff')).status).toBe(303)
     const second = usedThumbprint(stack)
+    expect(second).toBe(next.x5tS256)
     expect(second).not.toBe(first)
-    // Registered by Graph at the primary one; the other one is probed again and again.
+    // The other one is probed again and again.
     await rollUntil(
       broker(),
       () => versionsAt('partner'),
@@ -86,8 +96,9 @@ describe('a certificate that is registered at two providers', () => {
       async () => ((await signIn('partner')).status === 303 ? usedAtPartner() : undefined),
       (used) => used === second,
     )
-    // Steps at the provider beside the primary one name it.
-    expect(logged(stack, 'certificate step').some(({ provider }) => provider === 'partner')).toBe(true)
-    expect(logged(stack, 'certificate step').some(({ provider }) => provider === undefined)).toBe(true)
+    // Each step names its provider.
+    const steps = logged(stack, 'certificate step')
+    expect(new Set(steps.map(({ provider }) => provider))).toEqual(new Set(['primary', 'staff', 'partner']))
+    expect(steps.some(({ provider, step }) => provider === 'staff' && /^register/.test(String(step)))).toBe(true)
   })
 })

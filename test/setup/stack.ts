@@ -31,6 +31,8 @@ export interface StackOptions {
   readonly frontEnds?: readonly Registration[]
   /** Computes the broker's address behind a proxy from its own address. The default is its own address. */
   readonly baseUrl?: (brokerUrl: string) => Promise<string>
+  /** The id of the local provider, where `provider` makes another one the primary one. */
+  readonly localProviderId?: string
   /** Another provider beside the local one, and the settings that name it. */
   readonly provider?: (cloud: Cloud, brokerUrl: string) => Promise<BesideProvider>
   /** The demo front ends and API, for the browser. */
@@ -104,6 +106,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       ports: freePorts,
       parts: { ...allParts, storage: [], ingestion: options.telemetry ?? false, demo: options.demo ?? false },
       brokerUrls: [url],
+      providerId: options.localProviderId,
       frontEnds: registered as readonly FrontEndSettings[],
       tenantId: localDefaults.AzureAd__TenantId!,
       clientId: localDefaults.AzureAd__ClientId!,

@@ -17,35 +17,66 @@ const theNewOne = '(the new one)'
 
 /** @returns the exit code */
 export async function dryRun(certificate: NamedCertificate, { now, json }: DryRunOptions): Promise<number> {
-  const access = await openAccess(certificate)
+  const { others, ...access } = await openAccess(certificate)
+  const primary = await courseOf(access, now)
+  const atOthers = await Promise.all(
+    others.map(async ({ id, ...other }) => ({ id, ...(await courseOf({ ...access, ...other }, now)) })),
+  )
+  if (json) {
+    const providers = atOthers.map(({ id, ...course }) => ({ id, ...described(course) }))
+    console.log(JSON.stringify({ dryRun: true, ...described(primary), ...(providers.length > 0 ? { providers } : {}) }))
+    return 0
+  }
+  console.log('No row was written; only the vault and the store were read.')
+  printCourse(primary, now)
+  for (const { id, ...course } of atOthers) {
+    console.log(`\nAt the provider ${id}:`)
+    printCourse(course, now)
+  }
+  console.log('Until a provider accepts a version, the one before it signs there.')
+  return 0
+}
+
+/** The steps at one provider. */
+interface Course {
+  /** True where no step is due now: the steps are those of the next version. */
+  readonly isAboutNext: boolean
+  readonly steps: readonly ForeseenStep[]
+}
+
+async function courseOf(access: Omit<CertificateAccess, 'others'>, isNew: boolean): Promise<Course> {
   const record = await planOf(access)
   const context = { now: Date.now(), timing: access.timing, canRegister: access.canRegister }
-  const begun = now ? [] : foresee(record, context)
+  const begun = isNew ? [] : foresee(record, context)
   const isAboutNext = begun.length === 0
-  const steps = isAboutNext ? foresee(withAnother(record, theNewOne, context.now), context) : begun
+  return {
+    isAboutNext,
+    steps: isAboutNext ? foresee(withAnother(record, theNewOne, context.now), context) : begun,
+  }
+}
 
-  if (json) {
-    const described = steps.map(({ at, step, expected }) => ({
+function described({ isAboutNext, steps }: Course): object {
+  return {
+    begins: isAboutNext ? 'with a new version' : 'now',
+    steps: steps.map(({ at, step, expected }) => ({
       at: new Date(at).toISOString(),
       step: step.kind,
       ...('version' in step ? { version: step.version.version === theNewOne ? 'new' : step.version.version } : {}),
       what: describeStep(step),
       ...defined({ expected }),
-    }))
-    console.log(JSON.stringify({ dryRun: true, begins: isAboutNext ? 'with a new version' : 'now', steps: described }))
-    return 0
+    })),
   }
-  console.log('No row was written; only the vault and the store were read.')
+}
+
+function printCourse({ isAboutNext, steps }: Course, now: boolean): void {
   if (now) console.log('The vault would create a new version by its policy. Then the broker, at its next runs:')
   else if (isAboutNext) console.log('Now there is no step to do. After a new version in the vault, the broker:')
   else console.log('The broker, at its next run:')
   for (const [index, step] of steps.entries()) console.log(`${String(index + 1).padStart(3)}. ${lineOf(step)}`)
-  console.log('Until the provider accepts a version, the one before it signs.')
-  return 0
 }
 
 /** The plan of a roll whose parts cannot write. */
-async function planOf({ vault, records, timing, canRegister }: CertificateAccess) {
+async function planOf({ vault, records, timing, canRegister }: Omit<CertificateAccess, 'others'>) {
   if (!records) throw new LocalError('The state of the roll is in the store: set Broker__TableServiceUri.', 2)
   const refuse = () => Promise.reject(new Error('a dry run makes no change'))
   await records.load().catch(() => {

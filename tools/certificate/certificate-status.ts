@@ -64,7 +64,10 @@ export async function showStatus(certificate: NamedCertificate, json: boolean): 
       if (one.problem !== undefined) console.log(`The registration at the provider is unknown: ${one.problem}`)
     }
   }
-  return record.undated !== undefined || !chooseRecorded(record, now) ? 3 : 0
+  const needsOperator = (one: CertificateRecord) => one.undated !== undefined || !chooseRecorded(one, now)
+  // A record that could not be read shows nothing.
+  const atKnown = atOthers.filter((one) => one.problem === undefined).map((one) => one.record)
+  return [record, ...atKnown].some(needsOperator) ? 3 : 0
 }
 
 /** Requests a new version from the vault by its policy; the broker registers and uses it. */
