@@ -1,7 +1,8 @@
 /** The proof of possession that addKey and removeKey require: a JWT by a key that is registered already. */
-import { createHash } from 'node:crypto'
+
 import type { CertificateVault } from '../vault/vault.ts'
 import type { ProvingVersion } from './application-keys.ts'
+import { sha1NamesOf } from './certificate-facts.ts'
 import { signJwt } from './signed-jwt.ts'
 
 export interface ProofClaims {
@@ -20,13 +21,10 @@ export async function signProof(
   by: ProvingVersion,
   { objectId, audience, now }: ProofClaims,
 ): Promise<string> {
-  const sha1 = createHash('sha1')
-    .update(await vault.readCertificate(by.version))
-    .digest()
   const issuedAt = Math.floor(now / 1000)
   return signJwt(vault, by, {
     algorithm: 'RS256',
-    header: { x5t: sha1.toString('base64url'), kid: sha1.toString('hex').toUpperCase() },
+    header: sha1NamesOf(await vault.readCertificate(by.version)),
     claims: { aud: audience, iss: objectId, nbf: issuedAt, exp: issuedAt + lifetimeSeconds },
   })
 }

@@ -1,5 +1,5 @@
 /** The keys that /.well-known/jwks.json publishes: before they sign, while they do, and for the overlap after that. */
-import { createHash, X509Certificate } from 'node:crypto'
+import { hash, X509Certificate } from 'node:crypto'
 import { defined } from '../json/json.ts'
 import type { CertificateVault } from '../vault/vault.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
@@ -100,7 +100,7 @@ function toKey(
   certificateHeader: 'x5t' | 'x5t#S256',
 ): PublishedKey {
   const { n, e, kty } = new X509Certificate(certificate).publicKey.export({ format: 'jwk' })
-  const thumbprint = createHash('sha256').update(certificate).digest('base64url')
+  const thumbprint = hash('sha256', certificate, 'base64url')
   return {
     kty,
     use: 'sig',

@@ -1,16 +1,16 @@
 /** The key of a grant: the row of its session and the secret that opens it. A refresh token is this key. */
-import { randomBytes } from 'node:crypto'
+import { randomValue } from '../crypto/random.ts'
 import type { SessionKey } from '../session/session-row.ts'
 
 const [partitionBytes, rowBytes, secretBytes] = [12, 16, 24]
 
 /** The row of a new grant: random, since it is known before the secret is. */
 export function newGrantRow(): string {
-  return randomBytes(rowBytes).toString('base64url')
+  return randomValue(rowBytes).toString('base64url')
 }
 
 export function newGrantSecret(): Buffer {
-  return randomBytes(secretBytes)
+  return randomValue(secretBytes)
 }
 
 /** The refresh token is the key itself, without the client: a token opens the session of its own client only. */

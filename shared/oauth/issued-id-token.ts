@@ -1,5 +1,5 @@
 /** ID tokens that the broker issues to its OAuth clients, and the claims of userinfo. OpenID Connect Core §2, §5.1, §5.4. */
-import { createHash } from 'node:crypto'
+import { tokenHash } from '../provider/algorithms.ts'
 import { subjectOf } from '../provider/identity.ts'
 import type { Identity } from '../provider/identity.ts'
 import { shownClaims } from '../provider/registered-claims.ts'
@@ -49,7 +49,7 @@ export function issueIdToken(of: IdTokenSubject, { issuer, keys, algorithm, now 
       auth_time: identity.authenticatedAt,
       acr: identity.acr,
       nonce,
-      at_hash: accessTokenHash(of.accessToken),
+      at_hash: tokenHash(of.accessToken, algorithm),
       sid: toSessionId(of.rowKey),
     },
     algorithm,
@@ -88,9 +88,4 @@ export function toSessionId({ partition, row }: RowKey): string {
 export function fromSessionId(text: unknown): RowKey | undefined {
   const [, partition, row] = (typeof text === 'string' && /^([\w-]{16})\.([\w-]{22})$/.exec(text)) || []
   return partition !== undefined && row !== undefined ? { partition, row } : undefined
-}
-
-/** OpenID Connect Core §3.1.3.6, for RS256 and ES256. */
-function accessTokenHash(accessToken: string): string {
-  return createHash('sha256').update(accessToken).digest().subarray(0, 16).toString('base64url')
 }

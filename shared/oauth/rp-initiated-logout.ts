@@ -7,6 +7,7 @@ import { createPublicKey, verify } from 'node:crypto'
 import { promisify } from 'node:util'
 import { asBrokerError, BrokerError, parameterInvalid } from '../errors/errors.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
+import { readClaims, readHeader } from '../provider/signed-token.ts'
 import type { SignOut } from '../sign-out/sign-out.ts'
 import type { RowKey } from '../store/store.ts'
 import { fromSessionId } from './issued-id-token.ts'
@@ -58,7 +59,7 @@ export async function endSession(fields: URLSearchParams, options: EndSessionOpt
 function clientIdForLinks(fields: URLSearchParams): string | undefined {
   const clientId = fields.get('client_id')
   if (clientId !== null && clientId !== '') return clientId
-  const { aud } = parse(fields.get('id_token_hint')?.split('.')[1] ?? '')
+  const { aud } = readClaims(fields.get('id_token_hint') ?? '') ?? {}
   return typeof aud === 'string' ? aud : undefined
 }
 
@@ -77,9 +78,9 @@ interface Hint {
  */
 async function verifyHint(text: string, { issuer, keys }: EndSessionOptions): Promise<Hint> {
   const [header = '', payload = '', signature = '', ...rest] = text.split('.')
-  const { kid, alg } = parse(header)
+  const { kid, alg } = readHeader(text) ?? {}
   const key = typeof kid === 'string' ? await keys.find(kid) : undefined
-  const { iss, aud, sid, idp } = parse(payload)
+  const { iss, aud, sid, idp } = readClaims(text) ?? {}
   if (rest.length > 0 || iss !== issuer || typeof aud !== 'string') throw invalid('iss')
   // A thumbprint, as every key of the broker has had.
   if (!key && typeof kid === 'string' && /^[\w-]{43}$/.test(kid) && (alg === 'RS256' || alg === 'ES256')) {
@@ -101,15 +102,6 @@ async function verifyHint(text: string, { issuer, keys }: EndSessionOptions): Pr
     isVerified: true,
     rowKey: fromSessionId(sid),
     idp: typeof idp === 'string' ? idp : undefined,
-  }
-}
-
-function parse(part: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString('utf8'))
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-  } catch {
-    return {}
   }
 }
 

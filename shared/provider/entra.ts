@@ -106,7 +106,7 @@ export function entraProfile(settings: EntraSettings): ProviderProfile {
   }
 }
 
-/** @returns the tenant of an issuer by its form, which is Entra's own spelling: small letters, no slash at the end */
+/** @returns the tenant of an issuer by its form, which is Entra's own spelling: lower case, no slash at the end */
 function tenantIdOf(issuer: unknown, instance: string): string | undefined {
   if (typeof issuer !== 'string' || !issuer.startsWith(instance)) return undefined
   const [, tenantId] =
@@ -147,9 +147,9 @@ export function isGuest({ acct, idp, iss }: Json, tenantId: string): boolean {
   return idp !== undefined && idp !== iss && idp !== `https://sts.windows.net/${tenantId}/`
 }
 
-/** @returns the domain of a user name, for display */
-export function domainOf(username: unknown): string | undefined {
-  const [, domain] = (typeof username === 'string' && /^[^@]{1,64}@([a-z0-9.-]{1,253})$/i.exec(username)) || []
+/** @param address a user name or an email address; untrusted @returns its domain in lower case, where it has that form */
+export function domainOf(address: unknown): string | undefined {
+  const [, domain] = (typeof address === 'string' && /^[^@\s]{1,64}@([a-z0-9.-]{1,253})$/i.exec(address)) || []
   return domain?.toLowerCase()
 }
 
@@ -157,7 +157,7 @@ export function domainOf(username: unknown): string | undefined {
  * An administrator of any tenant can write any address into `email`, so at an authority for many tenants it could name a
  * person of another organization (nOAuth). `xms_edov` confirms that the tenant owns the domain of the address.
  */
-function isEmailProven({ xms_edov: confirmed }: Json): boolean {
+export function isEmailProven({ xms_edov: confirmed }: Json): boolean {
   return confirmed === true || confirmed === 1 || confirmed === '1' || confirmed === 'true'
 }
 

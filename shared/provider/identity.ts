@@ -1,5 +1,5 @@
 /** A person who signed in at an identity provider. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { RegisteredClaims } from './registered-claims.ts'
 
 declare const checked: unique symbol
@@ -49,7 +49,5 @@ export function tokenIssuerOf({ issuer, tokenIssuer }: Pick<Identity, 'issuer' |
 export function subjectOf(identity: Pick<Identity, 'issuer' | 'tokenIssuer' | 'subject' | 'frontEndSubject'>): string {
   if (identity.frontEndSubject !== undefined) return identity.frontEndSubject
   if (identity.tokenIssuer === undefined) return identity.subject
-  return createHash('sha256')
-    .update(JSON.stringify([identity.tokenIssuer, identity.subject]))
-    .digest('base64url')
+  return hash('sha256', JSON.stringify([identity.tokenIssuer, identity.subject]), 'base64url')
 }

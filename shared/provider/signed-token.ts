@@ -1,4 +1,5 @@
 /** Verifies a token that an identity provider or an OAuth client signed, with the signer's kept keys. RFC 7515 §5.2, RFC 8725. */
+import { isObject } from '../json/json.ts'
 import { isSignedBy, isSupportedAlgorithm } from './algorithms.ts'
 import type { KeptKeys } from './kept-keys.ts'
 import type { Json, TokenOrigin } from './provider.ts'
@@ -26,7 +27,7 @@ export async function verifySignedToken(
   refuse: (check: string) => Error,
 ): Promise<VerifiedToken> {
   if (text.length > maxLength) throw refuse('larger than 64 KB')
-  const header = parseHeader(text)
+  const header = readHeader(text)
   const { alg, crit } = header ?? {}
   if (!isSupportedAlgorithm(alg)) throw refuse('alg')
   if (header?.kid !== undefined && typeof header.kid !== 'string') throw refuse('kid')
@@ -73,13 +74,13 @@ function parseCompact(token: string): CompactToken | undefined {
   }
 }
 
-/** @returns undefined where there is no readable header */
-function parseHeader(token: string): Json | undefined {
+/** @param token untrusted @returns the header of a token; undefined where it cannot be read */
+export function readHeader(token: string): Json | undefined {
   const [header] = token.split('.')
   return parseJson(Buffer.from(header ?? '', 'base64url').toString('utf8'))
 }
 
-/** @returns the claims of a token whose signature was not checked; undefined where they cannot be read */
+/** @param token untrusted @returns the claims, whose signature is not checked; undefined where they cannot be read */
 export function readClaims(token: string): Json | undefined {
   const [, payload] = token.split('.')
   return parseJson(Buffer.from(payload ?? '', 'base64url').toString('utf8'))
@@ -88,7 +89,7 @@ export function readClaims(token: string): Json | undefined {
 function parseJson(text: string): Json | undefined {
   try {
     const parsed: unknown = JSON.parse(text)
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? (parsed as Json) : undefined
+    return isObject(parsed) ? parsed : undefined
   } catch {
     return undefined
   }

@@ -2,18 +2,17 @@
  * The token endpoint by MSAL. One ConfidentialClientApplication a request: it costs microseconds, and a shared one
  * grows slower with every person. Decisions rest on `error`, `suberror` and `error_codes`, never on text.
  */
-import { randomBytes } from 'node:crypto'
 import { ConfidentialClientApplication, LogLevel, ProtocolMode } from '@azure/msal-node'
 import type { AuthenticationResult, INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
 import type { ClientAssertion, ClientAssertions } from '../credential/client-assertion.ts'
 import { BrokerError } from '../errors/errors.ts'
-import { isText } from '../json/json.ts'
+import { randomText } from '../crypto/pkce.ts'
+import { isNumber, isText } from '../json/json.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
 import type { Clock } from '../async/deadline.ts'
 import { checkAudience } from './id-token.ts'
 import { tokenIssuerOf } from './identity.ts'
 import type { Identity } from './identity.ts'
-import { isNumber } from '../json/json.ts'
 import type { IdentityProvider, Json, ProviderMetadata, TokenRequestKind } from './provider.ts'
 import { readClaims } from './signed-token.ts'
 import type { ClientCredentials, RedeemedCode, TokenEndpoint } from './token-endpoint.ts'
@@ -243,10 +242,6 @@ function withoutIdToken(answer: Json): Json {
 
 function withoutQuery(url: string): string {
   return url.split('?')[0] ?? ''
-}
-
-function randomText(): string {
-  return randomBytes(32).toString('base64url')
 }
 
 function codeOf(error: unknown): string {

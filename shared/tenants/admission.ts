@@ -3,7 +3,7 @@
  * tenant is its `tid`, and the right is one of its directory roles (`wids`) or an app role (`roles`).
  */
 import { BrokerError } from '../errors/errors.ts'
-import { isGuest } from '../provider/entra.ts'
+import { domainOf, isEmailProven, isGuest } from '../provider/entra.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { ManyTenants } from '../settings/settings.ts'
@@ -86,12 +86,6 @@ function isAdministrator({ wids, roles }: Readonly<Record<string, unknown>>, sig
  * The domain of `upn`: Entra ID accepts only verified domains of the tenant there. `preferred_username` and `email` may
  * have any domain; `email` counts where `xms_edov` confirms that the tenant owns its domain.
  */
-function provenDomainOf({ upn, email, xms_edov }: Readonly<Record<string, unknown>>): string | undefined {
-  const isVerified = xms_edov === true || xms_edov === 1 || xms_edov === '1' || xms_edov === 'true'
-  return domainOf(upn) ?? (isVerified ? domainOf(email) : undefined)
-}
-
-function domainOf(address: unknown): string | undefined {
-  const [, domain] = (typeof address === 'string' && /^[^@\s]{1,64}@([a-z0-9.-]{1,253})$/i.exec(address)) || []
-  return domain?.toLowerCase()
+function provenDomainOf(claims: Readonly<Record<string, unknown>>): string | undefined {
+  return domainOf(claims.upn) ?? (isEmailProven(claims) ? domainOf(claims.email) : undefined)
 }
