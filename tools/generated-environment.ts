@@ -1,7 +1,7 @@
 /** The published schema of an environment's configuration, from the schema that the hooks check it by. */
 import * as z from 'zod/mini'
-import { configurableSettings } from '../infra/hooks/configuration.ts'
 import { configurationSchema } from '../infra/hooks/configuration.schema.ts'
+import { configurableSettings } from '../infra/hooks/configuration-settings.ts'
 
 /** docs/environment.schema.json: JSON Schema 2020-12 of infra/environments/<name>.json. */
 export function publishedEnvironmentSchema(): string {

@@ -8,6 +8,7 @@ import { checkGuid } from '../../shared/settings/identifiers.ts'
 import { frontEndsSchema } from '../../shared/settings/front-ends.schema.ts'
 import { providersSchema } from '../../shared/settings/providers.schema.ts'
 import { withMessage, withMessages } from '../../shared/settings/messages.ts'
+import type { Refusal } from '../../shared/settings/settings-error.ts'
 
 const guidPattern = '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
 const guid = (description: string) =>
@@ -16,6 +17,67 @@ const guid = (description: string) =>
     z.meta({ pattern: guidPattern, description }),
   )
 const described = (description: string) => z.meta({ description })
+
+/** A text of one form; the message and the published schema have the example. */
+const text = (form: RegExp, example: string, description: string, check?: (value: string) => Refusal | undefined) =>
+  z.string().check(
+    withMessage((value: string) =>
+      form.test(value)
+        ? check?.(value)
+        : { problem: 'is not written as expected', fix: `Write it in this form: ${example}` },
+    ),
+    z.meta({ pattern: form.source, description, examples: [example] }),
+  )
+
+/** Words that Azure refuses in names of resources ("Reserved resource name errors"). */
+function checkReserved(name: string): Refusal | undefined {
+  const [word] = /^login|microsoft|windows/i.exec(name) ?? []
+  if (word === undefined) return undefined
+  return {
+    problem: `${word.toLowerCase() === 'login' ? 'begins with' : 'contains'} ${word}, which Azure refuses in the name of a resource`,
+    fix: 'Choose another name, such as signin.',
+  }
+}
+
+/** Azure issues the certificate of the domain by its CNAME record, which a domain without a subdomain cannot have. */
+function checkDomainName(name: string): Refusal | undefined {
+  if (name.split('.').length === 2) {
+    return { problem: 'is a domain without a subdomain', fix: 'Write a subdomain, such as signin.example.com.' }
+  }
+  const refusal = checkReserved(name)
+  return refusal && { ...refusal, fix: `${refusal.fix} A Front Door in front of the app accepts it: frontDoor.domain.` }
+}
+
+function checkAppSubnet(id: string): Refusal | undefined {
+  if (!id.split('/').at(-1)?.includes('_')) return undefined
+  return {
+    problem: 'names a subnet with an underscore, which Flex Consumption refuses',
+    fix: 'Use a subnet with another name.',
+  }
+}
+
+const octet = '(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])'
+const address = `${octet}(\\.${octet}){3}`
+
+/** Microsoft.Resources: 50 tags, three of which belong to the template; of all resources, storage has the shortest names. */
+const mostTags = 47
+const ofTemplate = /^(azd-env-name|azd-service-name|application)$|^(microsoft|azure|windows|hidden-)/i
+
+function checkTags(tags: unknown) {
+  const names = Object.keys(typeof tags === 'object' && tags !== null ? tags : {})
+  const refuse = (path: string[], problem: string, fix: string) => [{ path, problem, fix }]
+  const lower = names.map((name) => name.toLowerCase())
+  return [
+    ...(names.length > mostTags ? refuse([], 'has too many tags', `Azure accepts ${mostTags} beside its own.`) : []),
+    ...names.flatMap((name, index) => {
+      if (ofTemplate.test(name)) return refuse([name], 'is reserved for the template or for Azure', 'Rename the tag.')
+      if (!/^[^<>%&\\?/]{1,128}$/.test(name))
+        return refuse([name], 'is not a name of a tag', 'Write 1 to 128 characters without < > % & \\ ? /')
+      if (lower.indexOf(name.toLowerCase()) === index) return []
+      return refuse([name], 'differs from another tag in capital letters only', 'Write it once.')
+    }),
+  ]
+}
 
 const permissions = (values: readonly [string, ...string[]], description: string) =>
   z.optional(z.array(z.enum(values)).check(described(description)))
@@ -69,8 +131,7 @@ const vaultAccess = z.strictObject({
   ),
 })
 
-const vaultObjectName = (description: string) =>
-  z.string().check(z.regex(/^[0-9A-Za-z-]{1,127}$/), described(description))
+const vaultObjectName = (description: string) => text(/^[0-9A-Za-z-]{1,127}$/, 'broker-2', description)
 
 const appRole = z.strictObject({
   value: z
@@ -117,22 +178,30 @@ function checkRoles(roles: unknown) {
   })
 }
 
+const domainName = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/
+
+/** Azure refuses a repetition, or counts it twice. */
+const onlyOnce = withMessages((entries) => {
+  const list: readonly unknown[] = Array.isArray(entries) ? entries : []
+  return list.flatMap((one, index) =>
+    list.indexOf(one) === index ? [] : [{ path: [index], problem: 'occurs twice', fix: 'Write it once.' }],
+  )
+})
+
 export const configurationSchema = z.strictObject({
   $schema: z.optional(
     z.string().check(described('Path of this schema, for editors: ../../docs/environment.schema.json.')),
   ),
   resourceGroupName: z.optional(
-    z
-      .string()
-      .check(z.regex(/^[-\w.()]{0,89}[-\w()]$/), described('Name of the resource group. Default: rg-<environment>.')),
+    text(/^[-\w.()]{0,89}[-\w()]$/, 'rg-signin', 'Name of the resource group. Default: rg-<environment>.'),
   ),
   resourceToken: z.optional(
-    z
-      .string()
-      .check(
-        z.regex(/^[a-z0-9]{3,13}$/),
-        described('Part of every resource name. Default: derived from subscription and environment.'),
-      ),
+    text(
+      /^[a-z0-9]{3,13}$/,
+      'k7m2p4q6r8s3t',
+      'Part of every resource name. Default: derived from subscription and environment.',
+      checkReserved,
+    ),
   ),
   tenantId: z.optional(
     z.string().check(
@@ -192,13 +261,11 @@ export const configurationSchema = z.strictObject({
   tags: z.optional(
     z
       .record(z.string(), z.string().check(z.maxLength(256)))
-      .check(described('Tags of every resource, beside azd-env-name and application.')),
+      .check(withMessages(checkTags), described('Tags of every resource, beside azd-env-name and application.')),
   ),
   nodeVersion: z.optional(z.enum(['22', '24']).check(described('Major version of Node. Default: 22.'))),
   instanceMemoryMB: z.optional(
-    z
-      .union([z.literal(512), z.literal(2048), z.literal(4096)])
-      .check(described('Memory of an instance in MB. Default: 2048.')),
+    z.literal([512, 2048, 4096]).check(described('Memory of an instance in MB. Default: 2048.')),
   ),
   maximumInstances: wholeNumber(40, 1000, 'Maximum number of instances. Default: 40.'),
   alwaysReadyInstances: wholeNumber(
@@ -207,12 +274,12 @@ export const configurationSchema = z.strictObject({
     'Instances that are always ready for HTTP; each is billed while idle. 1 or 2 in production. Default: 0.',
   ),
   domain: z.optional(
-    z
-      .string()
-      .check(
-        z.regex(/^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/),
-        described('Custom domain, without https://: signin.example.com. Default: the host name of the function app.'),
-      ),
+    text(
+      domainName,
+      'signin.example.com',
+      'Custom domain, without https://: signin.example.com. Default: the host name of the function app.',
+      checkDomainName,
+    ),
   ),
   vaultAuthorization: z.optional(
     z
@@ -220,14 +287,12 @@ export const configurationSchema = z.strictObject({
       .check(described('Permissions in the vault by access policies (default), or by roles with the same reach.')),
   ),
   vaultName: z.optional(
-    z
-      .string()
-      .check(
-        z.regex(/^[A-Za-z](?!.*--)[0-9A-Za-z-]{1,22}[0-9A-Za-z]$/),
-        described(
-          'Name of the vault, unique in the cloud. Default: kv-<token>. Names of deleted vaults stay reserved.',
-        ),
-      ),
+    text(
+      /^[A-Za-z](?!.*--)[0-9A-Za-z-]{1,22}[0-9A-Za-z]$/,
+      'contoso-signin',
+      'Name of the vault, unique in the cloud. Default: kv-<token>. Names of deleted vaults stay reserved.',
+      checkReserved,
+    ),
   ),
   vaultSku: z.optional(
     z.enum(['standard', 'premium']).check(described('Software keys (standard, default) or HSM keys (premium).')),
@@ -267,21 +332,31 @@ export const configurationSchema = z.strictObject({
   ),
   alertEmails: z.optional(
     z
-      .array(z.string().check(z.regex(/^[^\s@]+@[^\s@]+\.[^\s@]+$/), z.maxLength(254)))
-      .check(z.maxLength(20), described('Mail addresses that receive the alerts.')),
+      .array(text(/^(?=.{6,254}$)[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+$/, 'signin-alerts@example.com', 'Mail address.'))
+      .check(z.maxLength(20), onlyOnce, described('Mail addresses that receive the alerts.')),
   ),
   alertActionGroupIds: z.optional(
     z
-      .array(resourceId('Microsoft.Insights/actionGroups'))
-      .check(z.maxLength(5), described('Existing action groups that receive the alerts too, by their resource ids.')),
+      .array(resourceId('Microsoft.Insights/actionGroups', '[^/]+', 'Resource id of an action group.'))
+      // An alert rule has at most five, and one of them is the template's own.
+      .check(
+        z.maxLength(4),
+        onlyOnce,
+        described('Existing action groups that receive the alerts too, by their resource ids.'),
+      ),
   ),
   webTestLocations: z.optional(
     z
-      .array(z.string().check(z.regex(/^[a-z0-9-]{3,40}$/)))
+      .array(
+        text(/^[a-z0-9]+(-[a-z0-9]+)+-(azr|edge)$/, 'emea-nl-ams-azr', 'Region by its name in Application Insights.'),
+      )
       .check(
         z.minLength(3),
         z.maxLength(16),
-        described('Regions of the web test, by their names in Application Insights.'),
+        onlyOnce,
+        described(
+          'Regions of the web test, by their names in Application Insights. Required outside the public cloud.',
+        ),
       ),
   ),
   logRetentionDays: wholeNumber(30, 730, 'Days for which logs are kept. Default: 30.'),
@@ -297,30 +372,29 @@ export const configurationSchema = z.strictObject({
       ),
   ),
   networkAddressPrefix: z.optional(
-    z
-      .string()
-      .check(
-        z.regex(/^(\d{1,3}\.){3}\d{1,3}\/([89]|1\d|2[0-5])$/),
-        described(
-          'Address range of the virtual network that the template creates, /25 or larger. Default: 10.140.0.0/24.',
-        ),
-      ),
+    text(
+      new RegExp(`^${address}/([89]|1[0-9]|2[0-5])$`),
+      '10.140.0.0/24',
+      'Address range of the virtual network that the template creates, /25 or larger. Default: 10.140.0.0/24.',
+    ),
   ),
   appSubnetId: z.optional(
     resourceId(
       'Microsoft.Network/virtualNetworks',
-      'Existing subnet of the app, delegated to Microsoft.App/environments.',
+      '[^/]+/subnets/[^/]+',
+      'Existing subnet of the app, delegated to Microsoft.App/environments, without an underscore in its name.',
+      checkAppSubnet,
     ),
   ),
   endpointSubnetId: z.optional(
-    resourceId('Microsoft.Network/virtualNetworks', 'Existing subnet of the private endpoints.'),
+    resourceId('Microsoft.Network/virtualNetworks', '[^/]+/subnets/[^/]+', 'Existing subnet of the private endpoints.'),
   ),
   createDnsZones: flag(
     'Create the private DNS zones. false where a policy or a central team registers private endpoints. Default: true.',
   ),
   vaultAllowedAddresses: z.optional(
     z
-      .array(z.string().check(z.regex(/^(\d{1,3}\.){3}\d{1,3}(\/\d{1,2})?$/)))
+      .array(text(new RegExp(`^${address}(/([0-9]|[12][0-9]|3[0-2]))?$`), '203.0.113.7', 'IPv4 address or CIDR range.'))
       .check(
         z.maxLength(20),
         described(
@@ -332,12 +406,7 @@ export const configurationSchema = z.strictObject({
     z
       .strictObject({
         id: guid('Front Door ID, as its overview page shows it.'),
-        domain: z
-          .string()
-          .check(
-            z.regex(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/),
-            described('Domain that browsers use.'),
-          ),
+        domain: text(domainName, 'login.example.com', 'Domain that browsers use, without https://.'),
       })
       .check(described('Azure Front Door in front of the app, which then accepts requests from this Front Door only.')),
   ),
@@ -349,7 +418,11 @@ export const configurationSchema = z.strictObject({
     z
       .strictObject({
         amount: z.int().check(z.gte(1), described('Amount a month, in the currency of the subscription.')),
-        startDate: z.string().check(z.regex(/^\d{4}-\d{2}-01$/), described('First day of a month: 2026-01-01.')),
+        startDate: text(
+          /^20[0-9]{2}-(0[1-9]|1[0-2])-01$/,
+          '2026-12-01',
+          'First day of the month in which the budget starts. Azure does not allow a later change.',
+        ),
       })
       .check(described('Monthly budget of the resource group, with alerts.')),
   ),
@@ -372,7 +445,9 @@ function flag(description: string) {
   return z.optional(z.boolean().check(described(description)))
 }
 
-function resourceId(type: string, description = `Resource id of one of ${type}.`) {
-  const pattern = new RegExp(`^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/${type}/.+$`, 'i')
-  return z.string().check(z.regex(pattern), described(description))
+function resourceId(type: string, name: string, description: string, check?: (value: string) => Refusal | undefined) {
+  const start = '^/subscriptions/[0-9A-Fa-f-]{36}/resource[Gg]roups/[^/]+/providers'
+  const group = '/subscriptions/aaaaaaaa-0001-4000-8000-000000000001/resourceGroups/rg-shared/providers'
+  const example = `${group}/${type}/${name.replaceAll('[^/]+', 'name')}`
+  return text(new RegExp(`${start}/${type}/${name}$`), example, description, check)
 }

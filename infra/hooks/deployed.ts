@@ -1,7 +1,7 @@
 /** Reads the deployed state from Azure, and finds what the coming deployment would remove. */
 import { createHash } from 'node:crypto'
 import { declarations } from '../../shared/settings/declarations.ts'
-import { settingsOf } from './configuration.ts'
+import { settingsOf } from './configuration-settings.ts'
 import type { Configuration } from './configuration.schema.ts'
 import { subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'

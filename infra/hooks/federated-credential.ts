@@ -5,7 +5,7 @@
 import { declarations } from '../../shared/settings/declarations.ts'
 import type { AzdEnvironment } from './azd.ts'
 import { findAzureCloud } from './cloud.ts'
-import { settingsOf } from './configuration.ts'
+import { settingsOf } from './configuration-settings.ts'
 import type { Configuration } from './configuration.schema.ts'
 import type { HookContext } from './context.ts'
 

@@ -3,7 +3,7 @@
  * Base64, because azd escapes quotation marks in its .env files and `azd pipeline config` escapes them again.
  */
 import type { AzdEnvironment } from './azd.ts'
-import { settingsOf } from './configuration.ts'
+import { settingsOf } from './configuration-settings.ts'
 import type { Configuration } from './configuration.schema.ts'
 import { HookStop } from './stop.ts'
 

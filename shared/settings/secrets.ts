@@ -15,6 +15,9 @@ const secretOfSdk = /^AZURE_(CLIENT_SECRET|CLIENT_CERTIFICATE_PASSWORD|PASSWORD)
 const secretByName = /(secret|password|passphrase|private_?key|account_?key|base64encodedvalue)$/i
 const connectionSecret = /\b(AccountKey|SharedAccessKey|SharedAccessSignature)\s*=\s*[^;\s]|[?&;]sig=[^&\s]/i
 
+/** Client secrets of Entra ID: three characters, a digit, `Q~`, and 31 to 34 more. */
+const secretOfEntra = /(?<![\w.~-])[\w.~-]{3}\dQ~[\w.~-]{31,34}(?![\w.~-])/
+
 const keyInSetting: Refusal = {
   problem: 'contains a private key or a certificate as text',
   fix: 'Delete it, and replace the key, because it is exposed. The key stays in Key Vault, named by AzureAd__ClientCredentials__0__KeyVaultUrl and AzureAd__ClientCredentials__0__KeyVaultCertificateName.',
@@ -42,7 +45,7 @@ export function findSecret(name: string, value: string): Refusal | undefined {
   }
   if (!ours.test(name)) return undefined
   if (isPrivateKeyOrCertificate(value)) return keyInSetting
-  if (secretByName.test(name)) return secretInSetting
+  if (secretByName.test(name) || secretOfEntra.test(value)) return secretInSetting
   if (connectionSecret.test(value)) return keyOfStorage
   return findSecretInJson(value)
 }
@@ -70,6 +73,7 @@ function findSecretInJson(value: string): Refusal | undefined {
 function findSecretIn(value: unknown): Refusal | undefined {
   if (typeof value === 'string') {
     if (isPrivateKeyOrCertificate(value)) return keyInSetting
+    if (secretOfEntra.test(value)) return secretInSetting
     return connectionSecret.test(value) ? keyOfStorage : findSecretInJson(value)
   }
   if (typeof value !== 'object' || value === null) return undefined

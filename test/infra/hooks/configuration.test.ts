@@ -1,14 +1,15 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
 import { createAzdEnvironment } from '../../../infra/hooks/azd.ts'
 import { endpointsOf } from '../../../infra/hooks/cloud.ts'
-import { configurableSettings, parseConfiguration, readConfiguration } from '../../../infra/hooks/configuration.ts'
+import { parseConfiguration, readConfiguration } from '../../../infra/hooks/configuration.ts'
 import { configurationSchema } from '../../../infra/hooks/configuration.schema.ts'
+import { configurableSettings } from '../../../infra/hooks/configuration-settings.ts'
 import { findMovedVariables, movedVariables } from '../../../infra/hooks/moved-variables.ts'
 import { isDevelopment, isProduction, namesOf } from '../../../infra/hooks/names.ts'
 import { composeParameters, encodeParameters, readParameters } from '../../../infra/hooks/parameters.ts'
@@ -110,7 +111,21 @@ describe('the configuration of an environment', () => {
   it.each<[string, unknown, RegExp]>([
     ['shop-test.json', '{ "frontEnds": [ }', /not JSON/],
     ['shop-test.json', '{\n  // comment\n}', /not JSON \(line 2\)/],
+    ['shop-test.json', '{ "tags": {}, }', /not JSON \(line 1\)/],
+    ['shop-test.json', "{ 'tags': {} }", /not JSON \(line 1\)/],
+    ['shop-test.json', ' \n', /empty/],
+    ['shop-test.json', Buffer.from('\uFEFF{"tags":{}}', 'utf16le').toString(), /not UTF-8/],
+    ['shop-test.json', '{\n<<<<<<< HEAD\n  "tags": {}\n=======\n}', /merge conflict \(line 2\)/],
+    [
+      'shop-test.json',
+      '{\n  "frontEnds": [],\n  "tags": { "a": "b" },\n  "frontEnds": []\n}',
+      /member twice \(line 4\)/,
+    ],
+    ['The file', '[]', /not an object/],
+    ['The file', 'null', /not an object/],
     ['frontEnd', { frontEnd: [] }, /unknown/],
+    ['location', { location: 'westeurope' }, /unknown/],
+    ['Broker__ResponseMode', { Broker__ResponseMode: 'query' }, /unknown/],
     ['clientId', { clientId: 'shop' }, /not a GUID/],
     ['clientId', { clientId: '<your client id>' }, /placeholder/],
     ['clientId', { registration: 'manual' }, /registration is manual/],
@@ -124,7 +139,7 @@ describe('the configuration of an environment', () => {
       { appRoles: [{ value: 'Broker.Operator', displayName: 'a' }] },
       /a role of the broker itself/,
     ],
-    ['appRoles[0].displayName', { appRoles: [{ value: 'Orders' }] }, /is not a string/],
+    ['appRoles[0].displayName', { appRoles: [{ value: 'Orders' }] }, /is not a text/],
     [
       'appRoles[1].value',
       { appRoles: ['a', 'b'].map((displayName) => ({ value: 'Orders', displayName })) },
@@ -159,9 +174,42 @@ describe('the configuration of an environment', () => {
     ['settings.AzureAd__ClientSecret', { settings: { AzureAd__ClientSecret: 'abcdefghij' } }, /secret/],
     ['clientSecret', { clientSecret: 'abcdefghij' }, /secret/],
     ['tags', { tags: { note: pem } }, /private key/],
+    ['tags', { tags: { note: `abc8Q~${'x'.repeat(34)}` } }, /secret/],
+    ['tags.(a member)', { tags: { 'azd-env-name': 'x' } }, /reserved/],
+    ['tags.(a member)', { tags: { 'cost/center': 'x' } }, /not a name of a tag/],
+    ['tags.TEAM', { tags: { team: 'x', TEAM: 'y' } }, /capital letters/],
+    ['tags', { tags: Object.fromEntries(Array.from({ length: 48 }, (_, i) => [`t${i}`, ''])) }, /too many/],
+    ['tags.team', { tags: { team: 1 } }, /not a text/],
     ['domain', { domain: der }, /private key/],
     ['frontEnds', { frontEnds: [{ id: 'spa', clientSecret: 'abcdefghij' }] }, /secret/],
-    ['vaultName', { vaultName: 'a--b' }, /./],
+    ['vaultName', { vaultName: 'a--b' }, /not written as expected/],
+    ['vaultName', { vaultName: 'login-contoso' }, /begins with login/],
+    ['vaultName', { vaultName: 'contoso-windows' }, /contains windows/],
+    ['domain', { domain: 'login.example.com' }, /begins with login/],
+    ['domain', { domain: 'example.com' }, /without a subdomain/],
+    ['domain', { domain: 'Signin.example.com' }, /not written as expected/],
+    ['domain', { domain: null }, /not a text/],
+    ['webTestLocations[0]', { webTestLocations: ['westeurope', 'us-va-ash-azr', 'apac-sg-sin-azr'] }, /expected/],
+    ['webTestLocations', { webTestLocations: ['us-va-ash-azr'] }, /too few/],
+    ['webTestLocations[2]', { webTestLocations: ['us-va-ash-azr', 'emea-nl-ams-azr', 'us-va-ash-azr'] }, /twice/],
+    ['alertActionGroupIds', { alertActionGroupIds: Array(5).fill(full.alertActionGroupIds[0]) }, /too many/],
+    ['alertActionGroupIds[0]', { alertActionGroupIds: ['on-call'] }, /expected/],
+    ['alertEmails', { alertEmails: 'signin@example.com' }, /not a list/],
+    ['lockResources', { lockResources: 'true' }, /not true or false/],
+    ['settings', { settings: [] }, /not an object/],
+    ['settings.Broker__ResponseMode', { settings: { Broker__ResponseMode: null } }, /not a text, a number/],
+    ['settings.(a member)', { settings: { 'Broker:ResponseMode': 'query' } }, /unknown/],
+    ['frontDoor.domain', { frontDoor: { id: guid, domain: 'https://a.example.com' } }, /expected/],
+    ['appSubnetId', { network: 'private', appSubnetId: full.appSubnetId.replace(/app$/, 'app_1') }, /underscore/],
+    ['appSubnetId', { network: 'private', appSubnetId: full.appSubnetId.replace('/subnets/app', '') }, /expected/],
+    ['appSubnetId', { appSubnetId: full.appSubnetId, endpointSubnetId: full.endpointSubnetId }, /not private/],
+    ['vaultAllowedAddresses', { vaultAllowedAddresses: ['203.0.113.7'] }, /not private/],
+    ['vaultAllowedAddresses[0]', { network: 'private', vaultAllowedAddresses: ['203.0.113.700'] }, /expected/],
+    ['budget.startDate', { budget: { amount: 5, startDate: '2026-13-01' } }, /expected/],
+    ['frontEnds[1].id', { frontEnds: [takesPartner, takesPartner].map((one) => ({ ...one, providers: [] })) }, /twice/],
+    ['frontEnds[0].origins[0]', { frontEnds: [{ id: 'spa', origins: ['https://*.example.com'] }] }, /pattern/],
+    ['frontEnds[0].origins[0]', { frontEnds: [{ id: 'spa', origins: ['https://a.example/app'] }] }, /path/],
+    ['frontEnds', { frontEnds: { id: 'spa' } }, /not an array/],
     ['domain', { domain: 'a.example.com', frontDoor: { id: guid, domain: 'b.example.com' } }, /frontDoor/],
     ['endpointSubnetId', { appSubnetId: full.appSubnetId }, /missing/],
     ['networkAddressPrefix', { networkAddressPrefix: '10.1.0.0/28' }, /./],
@@ -171,7 +219,8 @@ describe('the configuration of an environment', () => {
     ['nodeVersion', { nodeVersion: '20' }, /accepted/],
     ['instanceMemoryMB', { instanceMemoryMB: 1024 }, /accepted/],
     ['maximumInstances', { maximumInstances: 10 }, /too small/],
-    ['alwaysReadyInstances', { alwaysReadyInstances: '2' }, /not an? /],
+    ['maximumInstances', { maximumInstances: 60.5 }, /not a whole number/],
+    ['alwaysReadyInstances', { alwaysReadyInstances: '2' }, /not a (whole )?number/],
     ['alertEmails[0]', { alertEmails: ['signin'] }, /./],
     [
       'otherVaultAccess',
@@ -189,12 +238,72 @@ describe('the configuration of an environment', () => {
   })
 
   it('has addresses of the cloud that it is deployed to', () => {
-    const text = JSON.stringify({ settings: { Broker__GraphUrl: 'https://graph.microsoft.us' } })
+    const webTestLocations = ['usgov-va-azr', 'usgov-phx-azr', 'usgov-tx-azr']
+    const graph = (url: string) => JSON.stringify({ webTestLocations, settings: { Broker__GraphUrl: url } })
+    const text = graph('https://graph.microsoft.us')
 
     expect(parseConfiguration(text, 'f.json', 'dev', 'AzureUSGovernment').problems).toEqual([])
     expect(parseConfiguration(text, 'f.json', 'dev').problems).toMatchObject([{ setting: 'settings.Broker__GraphUrl' }])
-    const german = JSON.stringify({ settings: { Broker__GraphUrl: 'https://graph.svc.sovcloud.de' } })
+    const german = graph('https://graph.svc.sovcloud.de')
     expect(parseConfiguration(german, 'f.json', 'dev', 'AzureGermanyCloud').problems).toEqual([])
+  })
+
+  it('accepts a host that Broker__AdditionalHosts names, in settings and in providers', () => {
+    const staff = { ...partner, kind: 'entra', authority: undefined, tenantId: guid, clientId: guid }
+    const instance = 'https://login.newcloud.example'
+    const configuration = { providers: [{ ...staff, instance }], settings: {} }
+
+    expect(check(configuration)).toMatchObject([{ setting: 'providers[0].instance' }])
+    const settings = { Broker__AdditionalHosts: 'login.newcloud.example' }
+    expect(check({ ...configuration, settings })).toEqual([])
+  })
+
+  it('names the regions of the web test where the default ones are in another cloud', () => {
+    const gov = (configuration: object) =>
+      parseConfiguration(JSON.stringify(configuration), 'f.json', 'dev', 'AzureUSGovernment').problems
+
+    expect(gov({})).toMatchObject([{ setting: 'webTestLocations' }])
+    expect(gov({ webTestLocations: ['usgov-va-azr', 'usgov-phx-azr', 'usgov-tx-azr'] })).toEqual([])
+  })
+
+  it('has the limits of the parameters of the template', () => {
+    const main = readFileSync(path.join(root, 'infra/main.bicep'), 'utf8')
+    const { properties } = schema as { properties: Record<string, Record<string, unknown>> }
+    const names: Readonly<Record<string, string>> = { minValue: 'minimum', maxValue: 'maximum' }
+    const compared: string[] = []
+    for (const [, decorators = '', name = '', type = ''] of main.matchAll(
+      /((?:^@.*\n)+)param (\w+) (.+?)(?: =.*)?$/gm,
+    )) {
+      const member = properties[name]
+      if (!member) continue
+      for (const [, limit = '', value] of decorators.matchAll(/^@((?:min|max)(?:Value|Length))\((\d+)\)/gm)) {
+        const keyword = names[limit] ?? limit.replace('Length', 'Items')
+        // The length of a text is in its pattern.
+        if (type === 'string') continue
+        expect(member[keyword], `${name} ${limit}`).toBe(Number(value))
+        compared.push(name)
+      }
+      if (!type.includes(' | ')) continue
+      const values = type.split(' | ').map((one) => (one.startsWith("'") ? one.slice(1, -1) : Number(one)))
+      expect(member['enum'], name).toEqual(values)
+      compared.push(name)
+    }
+    expect(compared.length).toBeGreaterThan(15)
+  })
+
+  it('has examples in the published schema that the hooks accept', () => {
+    const { properties } = schema as {
+      properties: Record<string, { examples?: string[]; items?: typeof properties.x }>
+    }
+    for (const [name, { items, examples = items?.examples ?? [] }] of Object.entries(properties)) {
+      if (['frontEnds', 'providers'].includes(name)) continue
+      for (const example of examples) {
+        const problems = check({ [name]: items ? [example] : example }).filter(({ setting }) =>
+          setting.startsWith(name),
+        )
+        expect(problems.filter(({ problem }) => problem.includes('expected'))).toEqual([])
+      }
+    }
   })
 
   it('accepts no developers in production', () => {
@@ -232,14 +341,31 @@ describe('the configuration of an environment', () => {
     expect(check(provider)).toEqual([])
   })
 
-  it.each(['../secrets', 'a/b', '..', 'a\\b'])('of an environment named %s is not read', async (name) => {
+  it('of an environment whose name differs from a file in capital letters only is not read', async () => {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-configuration-'))
-    const { problems } = await readConfiguration(folder, name)
+    await mkdir(path.join(folder, 'infra/environments'), { recursive: true })
+    await writeFile(path.join(folder, 'infra/environments/shop-prod.json'), '{}')
 
-    expect(problems).toMatchObject([{ setting: 'AZURE_ENV_NAME' }])
-    expect((await readConfiguration(folder, 'shop_test-2')).problems).toEqual([])
+    const { problems } = await readConfiguration(folder, 'Shop-Prod')
+
+    expect(problems).toMatchObject([
+      { setting: 'AZURE_ENV_NAME', fix: expect.stringContaining('azd env new shop-prod') as string },
+    ])
+    expect(await readConfiguration(folder, 'shop-prod')).toMatchObject({ exists: true, problems: [] })
     await rm(folder, { recursive: true })
   })
+
+  it.each(['../secrets', 'a/b', '..', 'a\\b', 'shop.', '-shop'])(
+    'of an environment named %s is not read',
+    async (name) => {
+      const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-configuration-'))
+      const { problems } = await readConfiguration(folder, name)
+
+      expect(problems).toMatchObject([{ setting: 'AZURE_ENV_NAME' }])
+      expect((await readConfiguration(folder, 'shop_test-2')).problems).toEqual([])
+      await rm(folder, { recursive: true })
+    },
+  )
 
   it('makes the names that the template makes of the same token', () => {
     const file = path.join(root, 'test/infra/snapshots/default.snapshot.json')

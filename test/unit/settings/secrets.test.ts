@@ -117,6 +117,17 @@ describe('a secret', () => {
     expectRefusedSilently({ Broker__FrontEnds: json }, 'Broker__FrontEnds', secret)
   })
 
+  it('of Entra ID is refused by its form, under any name and inside JSON', () => {
+    const entra = `abc8Q~${randomBytes(25).toString('base64url')}`
+    expectRefusedSilently({ Broker__Anything: entra }, 'Broker__Anything', entra)
+    expectRefusedSilently(
+      { Broker__FrontEnds: JSON.stringify([{ ...frontEnd, id: entra }]) },
+      'Broker__FrontEnds',
+      entra,
+    )
+    expect(settingsWith({ Broker__TablePrefix: 'abc8Qx' }).store.tablePrefix).toBe('abc8Qx')
+  })
+
   it('that is empty is no secret', () => {
     expect(() => settingsWith({ AzureAd__ClientSecret: '' })).not.toThrow()
   })

@@ -1,0 +1,91 @@
+/** Checks of a configuration that concern more than one of its members. */
+import { declarations } from '../../shared/settings/declarations.ts'
+import type { Refusal, SettingProblem } from '../../shared/settings/settings-error.ts'
+import type { Configuration } from './configuration.schema.ts'
+import { settingsOf } from './configuration-settings.ts'
+import { isProduction } from './names.ts'
+
+/** @param cloudName undefined: the public cloud */
+export function checkRelations(
+  configuration: Configuration,
+  environmentName: string,
+  cloudName: string | undefined,
+): SettingProblem[] {
+  return [
+    ...checkPeople(configuration, environmentName),
+    ...checkRegistration(configuration),
+    ...checkAddresses(configuration, cloudName),
+    ...checkNetwork(configuration),
+  ]
+}
+
+const refuse = (setting: keyof Configuration, refusal: Refusal): SettingProblem => ({ setting, ...refusal })
+
+function* checkPeople(configuration: Configuration, environmentName: string) {
+  const { developerIds = [], otherVaultAccess = [], vaultAuthorization } = configuration
+  if (developerIds.length > 0 && isProduction(environmentName)) {
+    yield refuse('developerIds', {
+      problem: 'would give developers the permissions of the broker in a production environment',
+      fix: 'Remove it, or use another environment.',
+    })
+  }
+  if (otherVaultAccess.length > 0 && vaultAuthorization === 'rbac') {
+    yield refuse('otherVaultAccess', {
+      problem: 'is for access policies, and vaultAuthorization is rbac',
+      fix: 'Assign roles on the vault instead.',
+    })
+  }
+}
+
+function* checkRegistration(configuration: Configuration) {
+  if (configuration.clientId !== undefined) return
+  if (settingsOf(configuration)[declarations.authority.name] !== undefined) {
+    yield refuse('clientId', {
+      problem: 'is missing, and Broker__Authority names a provider',
+      fix: 'Write the client id that the provider assigned.',
+    })
+  } else if (configuration.registration === 'manual') {
+    yield refuse('clientId', {
+      problem: 'is missing, and registration is manual',
+      fix: 'Create the app registration (az ad app create --display-name "Certificate token broker" --sign-in-audience AzureADMyOrg), and write its Application (client) ID.',
+    })
+  }
+}
+
+function* checkAddresses({ domain, frontDoor, webTestLocations }: Configuration, cloudName = 'AzureCloud') {
+  if (domain !== undefined && frontDoor !== undefined) {
+    yield refuse('domain', {
+      problem: 'is set beside frontDoor',
+      fix: 'Behind Front Door the domain belongs to Front Door: write it as frontDoor.domain, and remove domain.',
+    })
+  }
+  if (webTestLocations === undefined && cloudName !== 'AzureCloud') {
+    yield refuse('webTestLocations', {
+      problem: `is missing, and the default regions are not in ${cloudName}`,
+      fix: 'Write three regions of the web test in this cloud, by their names in Application Insights: usgov-va-azr.',
+    })
+  }
+}
+
+function* checkNetwork(configuration: Configuration) {
+  const { appSubnetId, endpointSubnetId, vaultAllowedAddresses = [], network } = configuration
+  if ((appSubnetId === undefined) !== (endpointSubnetId === undefined)) {
+    yield refuse(appSubnetId === undefined ? 'appSubnetId' : 'endpointSubnetId', {
+      problem: 'is missing beside the other subnet',
+      fix: 'Name both subnets, or none: the template then creates a virtual network.',
+    })
+  }
+  if (network === 'private') return
+  if (appSubnetId !== undefined || endpointSubnetId !== undefined) {
+    yield refuse(appSubnetId === undefined ? 'endpointSubnetId' : 'appSubnetId', {
+      problem: 'is set, and network is not private',
+      fix: 'Write "network": "private", or remove the subnets.',
+    })
+  }
+  if (vaultAllowedAddresses.length > 0) {
+    yield refuse('vaultAllowedAddresses', {
+      problem: 'is set, and network is not private, so that every address is allowed',
+      fix: 'Write "network": "private", or remove it.',
+    })
+  }
+}

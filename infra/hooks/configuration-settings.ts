@@ -1,0 +1,108 @@
+/** The members `settings` and `providers` of a configuration: app settings of the broker, checked by its own schema. */
+import { allDeclarations, declarations } from '../../shared/settings/declarations.ts'
+import { findNearestName } from '../../shared/settings/nearest-name.ts'
+import { parseSettings, SettingsError } from '../../shared/settings/settings.ts'
+import type { SettingProblem } from '../../shared/settings/settings-error.ts'
+import { findAzureCloud } from './cloud.ts'
+import type { Configuration } from './configuration.schema.ts'
+import { printableMember } from './configuration-problems.ts'
+
+/** The settings that the template computes or that have a member of their own, with the place to write them. */
+const setElsewhere = new Map<string, string>([
+  [declarations.baseUrl.name, 'domain'],
+  [declarations.frontEnds.name, 'frontEnds'],
+  [declarations.providers.name, 'providers'],
+  [declarations.tenantId.name, 'tenantId'],
+  [declarations.clientId.name, 'clientId'],
+  [declarations.applicationObjectId.name, 'applicationObjectId'],
+  [declarations.certificateName.name, 'certificateName'],
+  [declarations.wrappingKeyName.name, 'wrappingKeyName'],
+  [declarations.vaultUrl.name, 'vaultName'],
+])
+const setByTemplate: ReadonlySet<string> = new Set(
+  [
+    declarations.instance,
+    declarations.sourceType,
+    declarations.tableServiceUri,
+    declarations.tablePrefix,
+    declarations.managedIdentityClientId,
+    declarations.identityEndpoint,
+    declarations.telemetryConnection,
+    declarations.telemetryAuthentication,
+  ].map(({ name }) => name),
+)
+
+/** Names that `settings` accepts: every setting of docs/settings.md that no member and no template sets. */
+export const configurableSettings: readonly string[] = Object.values(declarations)
+  .map(({ name }) => name)
+  .filter((name) => !setElsewhere.has(name) && !setByTemplate.has(name))
+
+/** `settings` and `providers` as app settings: texts. */
+export function settingsOf({ settings = {}, providers }: Configuration): Record<string, string> {
+  return {
+    ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)])),
+    ...(providers === undefined ? {} : { [declarations.providers.name]: JSON.stringify(providers) }),
+  }
+}
+
+/** Checks `settings` by the broker's own schema, together with the values that the template adds. */
+export function checkSettings(configuration: Configuration, cloudName: string | undefined): SettingProblem[] {
+  const misplaced = Object.keys(configuration.settings ?? {}).flatMap((name): SettingProblem[] => {
+    const setting = `settings.${printableMember(name)}`
+    const member = setElsewhere.get(name)
+    if (member !== undefined) return [{ setting, problem: 'has another place', fix: `Write it as ${member}.` }]
+    if (setByTemplate.has(name)) return [{ setting, problem: 'is set by the template', fix: 'Remove it.' }]
+    if (configurableSettings.includes(name)) return []
+    const nearest = findNearestName(name, configurableSettings)
+    const fix = nearest === undefined ? 'Remove it; docs/settings.md lists the names.' : `Did you mean ${nearest}?`
+    return [{ setting, problem: 'is unknown', fix }]
+  })
+  if (misplaced.length > 0) return misplaced
+  try {
+    parseSettings(composeSettings(configuration, cloudName))
+    return []
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error
+    return error.problems.map(({ setting, ...rest }) => ({ setting: placeOf(setting), ...rest }))
+  }
+}
+
+const anyGuid = '00000001-0000-4000-8000-000000000000'
+
+/** The app settings as the template composes them; ids and names that Azure assigns later have placeholders. */
+function composeSettings(configuration: Configuration, cloudName: string | undefined): Record<string, string> {
+  const cloud = findAzureCloud(cloudName)
+  const settings = settingsOf(configuration)
+  const isEntra = settings[declarations.authority.name] === undefined
+  return {
+    ...settings,
+    [declarations.baseUrl.name]:
+      `https://${configuration.frontDoor?.domain ?? configuration.domain ?? 'broker.azurewebsites.net'}`,
+    [declarations.frontEnds.name]: JSON.stringify(configuration.frontEnds ?? []),
+    [declarations.clientId.name]: configuration.clientId ?? anyGuid,
+    ...(isEntra
+      ? {
+          [declarations.instance.name]: `https://${cloud.loginHost}/`,
+          [declarations.tenantId.name]: configuration.tenantId ?? anyGuid,
+        }
+      : // Passed on as it is: the schema refuses it beside another provider.
+        { [declarations.tenantId.name]: configuration.tenantId ?? '' }),
+    ...(configuration.applicationObjectId === undefined
+      ? {}
+      : { [declarations.applicationObjectId.name]: configuration.applicationObjectId }),
+    [declarations.sourceType.name]: 'KeyVault',
+    [declarations.vaultUrl.name]: `https://broker${cloud.vaultSuffix}`,
+    [declarations.certificateName.name]: configuration.certificateName ?? 'broker',
+    [declarations.wrappingKeyName.name]: configuration.wrappingKeyName ?? 'broker-key-ring',
+    [declarations.tableServiceUri.name]: `https://broker${cloud.tableSuffix}`,
+    [declarations.managedIdentityClientId.name]: anyGuid,
+  }
+}
+
+/** The place in the file of a setting that the broker's schema refuses. */
+function placeOf(setting: string): string {
+  const [name = ''] = setting.split(/[.[]/)
+  const member = setElsewhere.get(name)
+  if (member !== undefined) return member + setting.slice(name.length)
+  return allDeclarations.some((declaration) => declaration.name === name) ? `settings.${setting}` : setting
+}
