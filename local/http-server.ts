@@ -41,6 +41,11 @@ export interface LocalServer {
 }
 
 const tlsHandshake = 0x16
+/**
+ * Kestrel, the server of the functions host, closes an idle connection after this time. The 5 seconds of node:http are
+ * less than clients expect: on a busy machine, a client sends into a connection that the server is closing.
+ */
+const keepAliveTimeout = 130_000
 
 /**
  * Listens on 127.0.0.1 and, where the machine has it, on ::1: a browser may use either address for `localhost`.
@@ -48,8 +53,8 @@ const tlsHandshake = 0x16
  * @throws {LocalError} when the port is in use on one of the two
  */
 export async function listen(options: ListenOptions): Promise<LocalServer> {
-  const plain = http.createServer(options.handler)
-  const secure = options.tls ? https.createServer(options.tls, options.handler) : undefined
+  const plain = http.createServer({ keepAliveTimeout }, options.handler)
+  const secure = options.tls ? https.createServer({ ...options.tls, keepAliveTimeout }, options.handler) : undefined
   const sockets = new Set<net.Socket>()
 
   const front = () =>

@@ -187,6 +187,10 @@ describe('a row of the key ring', () => {
     stack.store.resetRequests()
     const cold = await Promise.all([startInstance(lastMinute + 120), startInstance(lastMinute + 120)])
 
+    await Promise.all(cold.map(({ url }) => begin(url)))
+    // A busy instance may seal with last month's key until it has this month's; a ready one has it.
+    const ready = await Promise.all(cold.map(({ url }) => before.open('/health/ready', { at: url })))
+    expect(ready.map(({ status }) => status)).toEqual([200, 200])
     const begun = await Promise.all(cold.map(({ url }) => begin(url)))
 
     const inserts = stack.store.requests.filter(({ operation, table }) => operation === 'insert' && table === 'service')
