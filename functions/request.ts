@@ -51,11 +51,27 @@ export function readParameter(query: URLSearchParams, name: string): string | un
   return values[0]
 }
 
+interface BodyType {
+  readonly contentType: string
+  readonly charsets: readonly string[]
+  readonly maxBytes: number
+}
+
+/** A form is ASCII, with all other characters escaped. Java's HTTP clients name ISO-8859-1 unless told otherwise. */
+const formBody: BodyType = {
+  contentType: 'application/x-www-form-urlencoded',
+  charsets: ['utf-8', 'us-ascii', 'iso-8859-1'],
+  maxBytes: 64 * 1024,
+}
+const jsonBody: BodyType = { contentType: 'application/json', charsets: ['utf-8'], maxBytes: 8 * 1024 }
+
 /** @throws {BrokerError} `request_too_large` before anything is parsed, `content_type_unsupported` */
-async function readBody(request: WebRequest, contentType: string, maxBytes: number): Promise<string> {
+async function readBody(request: WebRequest, accepted: BodyType): Promise<string> {
+  const { contentType, charsets, maxBytes } = accepted
   const [type, ...parameters] = (request.headers.get('content-type') ?? '').toLowerCase().split(';')
-  const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith('charset='))
-  if (type?.trim() !== contentType || (charset !== undefined && !/^charset="?utf-8"?$/.test(charset))) {
+  const named = parameters.map((one) => one.trim()).find((one) => one.startsWith('charset='))
+  const charset = named?.slice('charset='.length).replaceAll('"', '')
+  if (type?.trim() !== contentType || (charset !== undefined && !charsets.includes(charset))) {
     throw new BrokerError('content_type_unsupported')
   }
   if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw new BrokerError('request_too_large')
@@ -67,7 +83,7 @@ async function readBody(request: WebRequest, contentType: string, maxBytes: numb
 }
 
 export async function readForm(request: WebRequest): Promise<URLSearchParams> {
-  const form = new URLSearchParams(await readBody(request, 'application/x-www-form-urlencoded', 64 * 1024))
+  const form = new URLSearchParams(await readBody(request, formBody))
   if (form.size > maxParameters) throw new BrokerError('request_too_large')
   return form
 }
@@ -79,7 +95,7 @@ export async function readJson<Name extends string>(
 ): Promise<Partial<Record<Name, string>>> {
   // fetch without a body sends neither header.
   if (!request.headers.has('content-type') && Number(request.headers.get('content-length') ?? 0) === 0) return {}
-  const text = await readBody(request, 'application/json', 8 * 1024)
+  const text = await readBody(request, jsonBody)
   if (text.trim() === '') return {}
   let body: unknown
   try {

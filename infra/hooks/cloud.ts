@@ -4,7 +4,7 @@ import { isLoopbackHost } from '../../shared/settings/addresses.ts'
 import { clouds, publicCloud } from '../../shared/settings/clouds.ts'
 import type { Cloud as AzureCloud } from '../../shared/settings/clouds.ts'
 import { BrokerError } from '../../shared/errors/errors.ts'
-import { createExchange } from '../../shared/http/exchange.ts'
+import { createExchange, retryAfterSecondsOf } from '../../shared/http/exchange.ts'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import type { Clock } from './context.ts'
 import { HookStop } from './stop.ts'
@@ -139,11 +139,11 @@ export function createCloud(
     if (status >= 300 && status < 400) throw new Error('a redirect')
     const text = content.toString('utf8')
     const body: unknown = text === '' ? {} : parseJson(text)
-    const pause = Number(headers['retry-after'])
+    const pause = retryAfterSecondsOf(headers['retry-after'])
     return {
       status,
       body: (typeof body === 'object' && body !== null ? body : {}) as CloudAnswer['body'],
-      ...(pause > 0 ? { pause: pause * 1000 } : {}),
+      ...(pause === undefined ? {} : { pause: pause * 1000 }),
     }
   }
 

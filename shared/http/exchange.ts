@@ -5,7 +5,7 @@
  */
 import http from 'node:http'
 import https from 'node:https'
-import { defined } from '../json/json.ts'
+import { defined, isObject } from '../json/json.ts'
 import { wait } from '../async/deadline.ts'
 import { BrokerError } from '../errors/errors.ts'
 import { createAgents, TunnelAgent } from '../outbound/agents.ts'
@@ -159,15 +159,27 @@ export async function retryOnce(send: () => Promise<HttpResponse>, until: number
 
 const pauseMilliseconds = 50
 
-/** @returns the JSON object of a response; or, in a few words, why there is none */
-export function readObject({ headers, body }: HttpResponse): Readonly<Record<string, unknown>> | string {
-  if (!/^application\/([\w.-]+\+)?json\b/i.test(headers['content-type'] ?? '')) return 'not JSON'
+/**
+ * Reads the content, whatever type the header names: key sets and metadata on a file server often have that of a text. A
+ * byte order mark is ignored (RFC 8259 §8.1).
+ *
+ * @returns the JSON object of a response; or, in a few words, why there is none
+ */
+export function readObject({ body }: Pick<HttpResponse, 'body'>): Readonly<Record<string, unknown>> | string {
   try {
-    const parsed: unknown = JSON.parse(body.toString('utf8'))
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
-      ? (parsed as Readonly<Record<string, unknown>>)
-      : 'JSON that is not an object'
+    const parsed: unknown = JSON.parse(body.toString('utf8').replace(/^\ufeff/, ''))
+    return isObject(parsed) ? parsed : 'JSON that is not an object'
   } catch {
-    return 'broken JSON'
+    return 'not JSON'
   }
+}
+
+/**
+ * @param header `Retry-After`: seconds, or a date (RFC 9110 §10.2.3); untrusted
+ * @returns at most two minutes; undefined where it names no time ahead
+ */
+export function retryAfterSecondsOf(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined
+  const seconds = /^\d+$/.test(header) ? Number(header) : Math.ceil((Date.parse(header) - Date.now()) / 1000)
+  return seconds > 0 ? Math.min(seconds, 120) : undefined
 }

@@ -3,7 +3,7 @@
  * bounded in time and size.
  */
 import { BrokerError } from '../errors/errors.ts'
-import { createExchange, ExchangeError, readObject } from './exchange.ts'
+import { createExchange, ExchangeError, readObject, retryAfterSecondsOf } from './exchange.ts'
 import type { HttpResponse } from './exchange.ts'
 import { directPolicy } from '../outbound/proxy.ts'
 import type { ProxyPolicy } from '../outbound/proxy.ts'
@@ -18,7 +18,7 @@ export interface NetworkRequest {
 export interface NetworkAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  /** Parsed JSON; always an object. */
+  /** Parsed JSON; always an object, and an empty one where an error has no JSON. */
   readonly json: Readonly<Record<string, unknown>>
 }
 
@@ -42,7 +42,9 @@ export function createNetwork({ deadlineMilliseconds = 10_000, proxies = directP
     // No request in clear text leaves this machine.
     if (address.protocol !== 'https:') throw unavailable(`${address.protocol} is not https`)
     const path = `${address.pathname}${address.search}`
-    const request = { method, path, headers: { accept: 'application/json', ...headers }, body }
+    // Without the second header, any content coding is acceptable (RFC 9110 §12.5.3).
+    const accepted = { accept: 'application/json', 'accept-encoding': 'identity' }
+    const request = { method, path, headers: { ...accepted, ...headers }, body }
     return read(await exchange(address, request, until).catch(refuse))
   }
 
@@ -56,7 +58,10 @@ export function createNetwork({ deadlineMilliseconds = 10_000, proxies = directP
       if (request.method === 'GET' && isUnavailable && isTimeLeft) return send(request, until)
       throw error
     })
-    if (answer.status === 429) throw new BrokerError('provider_throttled', retryAfterOf(answer.headers))
+    if (answer.status === 429) {
+      const retryAfterSeconds = retryAfterSecondsOf(answer.headers['retry-after'])
+      throw new BrokerError('provider_throttled', { retryAfterSeconds })
+    }
     if (answer.status >= 500) throw unavailable(`status ${answer.status}`)
     return answer
   }
@@ -77,8 +82,10 @@ function read(response: HttpResponse): NetworkAnswer {
   if (status === 429 || status >= 500 || status === 204) return { status, headers, json: {} }
   if (status >= 300 && status < 400) throw invalid('a redirect')
   const json = readObject(response)
-  if (typeof json === 'string') throw invalid(json)
-  return { status, headers, json }
+  if (typeof json !== 'string') return { status, headers, json }
+  // The caller reports the status, which names the fault better than the page of a firewall or of a missing path.
+  if (status >= 400) return { status, headers, json: {} }
+  throw invalid(json)
 }
 
 function unavailable(detail: string, cause?: unknown): BrokerError {
@@ -87,9 +94,4 @@ function unavailable(detail: string, cause?: unknown): BrokerError {
 
 function invalid(detail: string): BrokerError {
   return new BrokerError('provider_answer_invalid', { detail })
-}
-
-function retryAfterOf(headers: Readonly<Record<string, string>>): { retryAfterSeconds?: number } {
-  const seconds = Number(headers['retry-after'])
-  return Number.isFinite(seconds) && seconds > 0 ? { retryAfterSeconds: Math.min(seconds, 120) } : {}
 }

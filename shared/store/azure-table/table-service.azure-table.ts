@@ -121,7 +121,7 @@ function read(response: HttpResponse): TableAnswer {
   const isEmpty = status === 204
   const content = isEmpty ? undefined : readObject(response)
   const json = typeof content === 'object' ? content : undefined
-  const { code } = (json?.['odata.error'] ?? {}) as { code?: unknown }
+  const { code = headers['x-ms-error-code'] } = (json?.['odata.error'] ?? {}) as { code?: unknown }
   const isSuccess = status >= 200 && status < 300 && (isEmpty || json !== undefined)
   const isRefusal = status >= 400 && status < 500 && typeof code === 'string' && /^\w{1,64}$/.test(code)
   if ((!isSuccess && !isRefusal) || headers['retry-after'] !== undefined) {

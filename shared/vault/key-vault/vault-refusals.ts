@@ -2,6 +2,7 @@
  * Key Vault's refusals, for requests by REST and by the SDK: which error each one is, and the remedy that the operator
  * reads. The inner code decides the remedy; an unknown code gets the remedy of its status.
  */
+import { retryAfterSecondsOf } from '../../http/exchange.ts'
 import { isObject } from '../../json/json.ts'
 import { forOperator } from '../../errors/catalogue.ts'
 import { BrokerError } from '../../errors/errors.ts'
@@ -67,10 +68,9 @@ const remediesByStatus: Readonly<Record<number, string>> = {
 export function passing(status: number, retryAfter: string | undefined): BrokerError | undefined {
   const isBusy = status === 503 && retryAfter !== undefined
   if (status !== 429 && !isBusy) return undefined
-  const seconds = Number(retryAfter)
   return new BrokerError(status === 429 ? 'vault_throttled' : 'vault_unavailable', {
     detail: `vault answered ${status}`,
-    ...(Number.isFinite(seconds) && seconds > 0 ? { retryAfterSeconds: Math.min(seconds, 120) } : {}),
+    retryAfterSeconds: retryAfterSecondsOf(retryAfter),
   })
 }
 

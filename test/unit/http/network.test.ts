@@ -59,27 +59,44 @@ describe('a call to the provider', () => {
     ])
   })
 
-  it('accepts every content type that is JSON', async () => {
-    for (const type of ['application/json; charset=utf-8', 'application/problem+json', 'application/jwk-set+json']) {
-      server.answer((_, response) => sendJson(response, { keys: [] }, 200, { 'content-type': type }))
-      expect((await get()).json).toEqual({ keys: [] })
-    }
+  it.each([
+    'application/json; charset=utf-8',
+    'application/jwk-set+json',
+    'text/plain',
+    'application/octet-stream',
+    'text/html',
+    '',
+  ])('accepts JSON of the content type "%s"', async (type) => {
+    server.answer((_, response) => sendJson(response, { keys: [] }, 200, { 'content-type': type }))
+
+    expect((await get()).json).toEqual({ keys: [] })
+  })
+
+  it('accepts JSON after a byte order mark (RFC 8259 §8.1), and requests no compression', async () => {
+    let coding: unknown
+    server.answer(({ headers }, response) => {
+      coding = headers['accept-encoding']
+      response.end('\ufeff{"name":"\ufeffÅ"}')
+    })
+
+    expect((await get()).json).toEqual({ name: '\ufeffÅ' })
+    expect(coding).toBe('identity')
+  })
+
+  it.each([400, 401, 403, 404, 451])('returns the status %i of a refusal without JSON', async (status) => {
+    server.answer((_, response) => void response.writeHead(status, { 'content-type': 'text/html' }).end('<h1>No</h1>'))
+
+    expect(await post()).toMatchObject({ status, json: {} })
   })
 
   it.each<[string, Answerer, string]>([
     ['HTML', (_, response) => void response.setHeader('content-type', 'text/html').end('<h1>Hello</h1>'), 'not JSON'],
     [
-      'JSON that calls itself text',
-      (_, response) => sendJson(response, {}, 200, { 'content-type': 'text/plain' }),
-      'not JSON',
-    ],
-    ['no content type', (_, response) => void response.end('{}'), 'not JSON'],
-    [
       'broken JSON',
       (_, response) => void response.setHeader('content-type', 'application/json').end('{"keys":'),
-      'broken JSON',
+      'not JSON',
     ],
-    ['nothing', (_, response) => void response.setHeader('content-type', 'application/json').end(), 'broken JSON'],
+    ['nothing', (_, response) => void response.setHeader('content-type', 'application/json').end(), 'not JSON'],
     ['a list', (_, response) => sendJson(response, []), 'JSON that is not an object'],
     ['null', (_, response) => sendJson(response, null), 'JSON that is not an object'],
     ['a word', (_, response) => sendJson(response, 'keys'), 'JSON that is not an object'],
@@ -135,6 +152,9 @@ describe('a provider in trouble', () => {
     ['86400', 120],
     ['0', undefined],
     ['soon', undefined],
+    [new Date(Date.now() + 86_400_000).toUTCString(), 120],
+    [new Date(Date.now() - 1000).toUTCString(), undefined],
+    ['-1', undefined],
   ])('is overloaded when it answers 429, and Retry-After %s is passed on as %s', async (retryAfter, seconds) => {
     server.answer((_, response) => sendJson(response, {}, 429, { 'retry-after': retryAfter }))
 
