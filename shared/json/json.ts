@@ -7,9 +7,20 @@ export function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }
 
+/** An optional member that is null or an empty text counts as absent: some providers write it so. */
+export function isAbsent(value: unknown): value is undefined | null | '' {
+  return value === undefined || value === null || value === ''
+}
+
 /** A finite number, such as a time of a JWT. */
 export function isNumber(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value)
+}
+
+/** @returns a number of seconds, also where a provider writes it as text; undefined for any other value */
+export function secondsOf(value: unknown): number | undefined {
+  if (typeof value === 'string') return /^\d{1,15}(\.\d{1,9})?$/.test(value) ? Number(value) : undefined
+  return isNumber(value) ? value : undefined
 }
 
 /** A JSON object; an array is none. */

@@ -5,17 +5,10 @@
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { ErrorCode } from '../errors/catalogue.ts'
+import { isAbsent } from '../json/json.ts'
 import { isLoopbackHost } from '../settings/addresses.ts'
 import { textOf } from './id-token.ts'
-import {
-  checkIdTokenAlgorithms,
-  checkIssuer,
-  isAbsent,
-  listOf,
-  metadataUrlOf,
-  readEndpoint,
-  untrusted,
-} from './metadata.ts'
+import { checkIdTokenAlgorithms, checkIssuer, listOf, metadataUrlOf, readEndpoint, untrusted } from './metadata.ts'
 import { onlySpecified, openIdProfile } from './openid.ts'
 import type {
   AuthorizationRefusal,
@@ -89,7 +82,7 @@ function checkMetadata(
     jwksUri: endpoint('jwks_uri'),
     authorizationEndpoint: endpoint('authorization_endpoint'),
     tokenEndpoint: named,
-    endSessionEndpoint: isAbsent(json, 'end_session_endpoint') ? undefined : endpoint('end_session_endpoint'),
+    endSessionEndpoint: isAbsent(json.end_session_endpoint) ? undefined : endpoint('end_session_endpoint'),
     // The userinfo endpoint of AD FS returns `sub` alone, so it is not requested.
     userinfoEndpoint: undefined,
     issuerInAnswers: json.authorization_response_iss_parameter_supported === true,
@@ -105,7 +98,7 @@ function checkMetadata(
  */
 function checkRelease(json: Json): void {
   const announcesPkce = listOf(json, 'code_challenge_methods_supported')?.includes('S256') ?? false
-  if (announcesPkce || !isAbsent(json, 'device_authorization_endpoint')) return
+  if (announcesPkce || !isAbsent(json.device_authorization_endpoint)) return
   throw new BrokerError('provider_unsuitable', {
     detail:
       'AD FS of Windows Server 2019 or later is required, with the farm behavior level of 2019: the metadata has no device_authorization_endpoint, and AD FS of Windows Server 2016 does not check PKCE',
@@ -169,7 +162,5 @@ function readAdfsAuthorizationRefusal(refusal: AuthorizationRefusal): BrokerErro
   if (refusal.error === 'access_denied' && number !== undefined) {
     return new BrokerError('provider_refused', { detail: `access_denied MSIS${String(number)}` })
   }
-  // The answer to `prompt=none` where no person is signed in.
-  if (refusal.error === 'interaction_required') return new BrokerError('login_required', { detail: refusal.error })
   return readAuthorizationRefusal(refusal)
 }

@@ -7,8 +7,9 @@
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { ErrorCode } from '../errors/catalogue.ts'
+import { isAbsent } from '../json/json.ts'
 import { isLoopbackHost } from '../settings/addresses.ts'
-import { checkIdTokenAlgorithms, checkIssuer, isAbsent, metadataUrlOf, readEndpoint, untrusted } from './metadata.ts'
+import { checkIdTokenAlgorithms, checkIssuer, metadataUrlOf, readEndpoint, untrusted } from './metadata.ts'
 import { handlesChallenges } from './client-capabilities.ts'
 import { findAadsts, numberOf } from './aadsts.ts'
 import type {
@@ -180,7 +181,7 @@ function checkMetadata(
     jwksUri: endpoint('jwks_uri'),
     authorizationEndpoint: endpoint('authorization_endpoint'),
     tokenEndpoint,
-    endSessionEndpoint: isAbsent(json, 'end_session_endpoint') ? undefined : endpoint('end_session_endpoint'),
+    endSessionEndpoint: isAbsent(json.end_session_endpoint) ? undefined : endpoint('end_session_endpoint'),
     issuerInAnswers: json.authorization_response_iss_parameter_supported === true,
     offlineAccess: true,
     assertionAlgorithm: assertionForm.algorithm,

@@ -1,5 +1,5 @@
 /** Checks the ID token before a session is made. OpenID Connect Core §3.1.3.7, RFC 8725. */
-import { isNumber, isText } from '../json/json.ts'
+import { isAbsent, isNumber, isText, secondsOf } from '../json/json.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
 import { tokenHash } from './algorithms.ts'
@@ -39,7 +39,7 @@ export async function checkIdToken(
     origin: 'token endpoint',
     refuse,
   })
-  if (claims.at_hash !== undefined && claims.at_hash !== hashOf(expected.accessToken)) throw refuse('at_hash')
+  if (!isAbsent(claims.at_hash) && claims.at_hash !== hashOf(expected.accessToken)) throw refuse('at_hash')
   const { tenantId, objectId, username } = extra
   const unproven = provider.profile.unprovenClaims(claims)
 
@@ -55,7 +55,7 @@ export async function checkIdToken(
     loginHint: textOf(claims.login_hint),
     email: unproven.includes('email') ? undefined : textOf(claims.email),
     acr: shortTextOf(claims.acr),
-    authenticatedAt: isNumber(claims.auth_time) ? claims.auth_time : undefined,
+    authenticatedAt: secondsOf(claims.auth_time),
     claims: expected.claimNames?.length ? readRegisteredClaims(claims, expected.claimNames, unproven) : undefined,
   } as Identity
 }
@@ -91,7 +91,7 @@ export async function verifyIdToken(
 
   if (!isNumber(claims.exp) || claims.exp <= now - toleranceSeconds) throw refuse('exp')
   if (!isNumber(claims.iat) || claims.iat > now + toleranceSeconds || claims.iat < now - 86_400) throw refuse('iat')
-  if (claims.nbf !== undefined && (!isNumber(claims.nbf) || claims.nbf > now + toleranceSeconds)) throw refuse('nbf')
+  if (!isAbsent(claims.nbf) && (!isNumber(claims.nbf) || claims.nbf > now + toleranceSeconds)) throw refuse('nbf')
 
   if (!isText(sub) || sub.length > 255) throw refuse('sub')
   return {
@@ -102,7 +102,8 @@ export async function verifyIdToken(
 }
 
 /**
- * Reads the registered claims of an ID token that came with a renewal, (OpenID Connect Core §12.2). The signature is verified here: applications decide about access by roles and groups.
+ * Reads the registered claims of an ID token that came with a renewal (OpenID Connect Core §12.2). The signature is
+ * verified here: applications decide about access by roles and groups.
  *
  * @param idToken from the token endpoint; untrusted
  * @param of the person of the session
@@ -140,8 +141,8 @@ export function checkAudience(claims: Json, clientId: string, refuse: (check: st
   const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
   if (!audiences.includes(clientId)) throw refuse('aud')
   const isShared = audiences.some((audience) => audience !== clientId)
-  if (isShared && azp === undefined) throw refuse('aud')
-  if (azp !== undefined && azp !== clientId) throw refuse('azp')
+  if (isShared && isAbsent(azp)) throw refuse('aud')
+  if (!isAbsent(azp) && azp !== clientId) throw refuse('azp')
 }
 
 /** @returns undefined for an `acr` that no request could name */

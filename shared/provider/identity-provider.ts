@@ -42,7 +42,10 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
   }
 
   const fetchJson = async (url: string, subject: string, headers = {}): Promise<Json> => {
-    const { status, json } = await options.network({ method: 'GET', url, headers })
+    const { status, json } = await options.network({ method: 'GET', url, headers }).catch((error: unknown) => {
+      const { detail } = asBrokerError(error)
+      throw asBrokerError(error).with({ detail: [subject, detail].filter(Boolean).join(': ') })
+    })
     if (status !== 200) throw new BrokerError('provider_answer_invalid', { detail: `${subject}: status ${status}` })
     return json
   }

@@ -1,6 +1,7 @@
 /** The keys that sign a provider's tokens: read from a key set, chosen by a token's header. RFC 7517, RFC 8725 §3. */
 import { createPublicKey } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import type { JsonWebKey, KeyObject } from 'node:crypto'
+import { isAbsent, isObject } from '../json/json.ts'
 import { BrokerError } from '../errors/errors.ts'
 import { algorithmsOf } from './algorithms.ts'
 import type { Json } from './provider.ts'
@@ -18,8 +19,8 @@ export interface SigningKey {
  * @param kid of the token's header; undefined where there is none, and then every key that fits the algorithm counts
  * @param issuer `iss` of the token; untrusted. Left out: every key counts. A key set for many tenants has keys that are
  *   for one of them alone, or for personal accounts
- * @returns the keys that may have signed a token with this header. One id may name keys of several types or algorithms
- *   (RFC 7517 §4.5), so a key that names the algorithm comes before one that names none
+ * @returns the keys that may have signed a token with this header. RFC 7517 §4.5: an id is OPTIONAL, and only SHOULD be
+ *   of one key alone, so there may be several
  */
 export function keysThatFit(
   keys: readonly SigningKey[],
@@ -27,15 +28,15 @@ export function keysThatFit(
   algorithm: string,
   issuer?: string,
 ): readonly KeyObject[] {
-  const fit = keys.filter(
+  const named = keys.filter((entry) => kid === undefined || entry.kid === kid)
+  const candidates = named.length > 0 ? named : keys.filter((entry) => entry.kid === undefined)
+  const fit = candidates.filter(
     (entry) =>
-      (kid === undefined || entry.kid === kid) &&
       (entry.alg === undefined || entry.alg === algorithm) &&
       (entry.issuer === undefined || issuer === undefined || isIssuerOf(entry.issuer, issuer)) &&
       algorithmsOf(entry.key).includes(algorithm),
   )
-  const exact = fit.filter(({ alg }) => alg !== undefined)
-  return (kid !== undefined && exact.length > 0 ? exact : fit).map(({ key }) => key)
+  return fit.map(({ key }) => key)
 }
 
 /** @param template of a key; `{tenantid}` in it means any tenant */
@@ -56,19 +57,7 @@ function isIssuerOf(template: string, issuer: string): boolean {
  */
 export function parseKeys(json: Json, accepts: (entry: Json) => boolean = () => true): readonly SigningKey[] {
   if (!Array.isArray(json.keys)) throw new BrokerError('provider_answer_invalid', { detail: 'keys: no list' })
-  const keys = json.keys.flatMap((entry: unknown): readonly SigningKey[] => {
-    if (typeof entry !== 'object' || entry === null || Array.isArray(entry) || !accepts(entry as Json)) return []
-    const key = parseKey(entry as Json)
-    return key ? [key] : []
-  })
-  const byName = Map.groupBy(keys, ({ kid, alg, issuer, key }) => JSON.stringify([kid, alg, issuer, algorithmsOf(key)]))
-  return [...byName.values()].flatMap(([first, ...others]) => {
-    if (!first) return []
-    const isOne = others.every(({ key }) => key.equals(first.key))
-    if (first.kid === undefined) return [first, ...others]
-    // One entry twice is one key. Two keys under one name and of one type: there is no telling which one is meant.
-    return isOne ? [first] : []
-  })
+  return json.keys.flatMap((entry: unknown) => (isObject(entry) && accepts(entry) ? (parseKey(entry) ?? []) : []))
 }
 
 function parseKey(entry: Json): SigningKey | undefined {
@@ -76,7 +65,7 @@ function parseKey(entry: Json): SigningKey | undefined {
   if (kty !== 'RSA' && kty !== 'EC' && kty !== 'OKP') return undefined
   if (!isAbsent(use) && use !== 'sig') return undefined
   // A private or symmetric part means that others may sign with it too.
-  if ('d' in entry || 'k' in entry) return undefined
+  if (!isAbsent(entry.d) || !isAbsent(entry.k)) return undefined
   if (Array.isArray(operations) && operations.length > 0 && !operations.includes('verify')) return undefined
   if (!isOptionalText(kid) || !isOptionalText(alg)) return undefined
   const key = importKey(entry)
@@ -85,17 +74,14 @@ function parseKey(entry: Json): SigningKey | undefined {
   return { kid: kid || undefined, alg: alg || undefined, issuer: typeof issuer === 'string' ? issuer : undefined, key }
 }
 
-function isAbsent(value: unknown): boolean {
-  return value === undefined || value === null || value === ''
-}
-
 function isOptionalText(value: unknown): value is string | null | undefined {
   return isAbsent(value) || typeof value === 'string'
 }
 
-function importKey(entry: Json): KeyObject | undefined {
+/** By the public members alone: Node refuses a private one that is null. */
+function importKey({ kty, n, e, crv, x, y }: Json): KeyObject | undefined {
   try {
-    return createPublicKey({ key: entry, format: 'jwk' })
+    return createPublicKey({ key: { kty, n, e, crv, x, y } as JsonWebKey, format: 'jwk' })
   } catch {
     return undefined
   }

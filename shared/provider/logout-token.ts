@@ -1,6 +1,5 @@
 /** Checks a logout token: the provider reports, server to server, that a session or a person is signed out. Back-Channel Logout 1.0 §2.6. */
-
-import { isNumber, isObject } from '../json/json.ts'
+import { isAbsent, isNumber, isObject } from '../json/json.ts'
 import { BrokerError } from '../errors/errors.ts'
 import { hashedRowKey } from '../store/hashed-row-key.ts'
 import type { RowKey, Store } from '../store/store.ts'
@@ -57,7 +56,7 @@ export async function checkLogoutToken(token: string, options: LogoutTokenOption
   checkAudience(claims, clientId, refuse)
   if (!isNumber(claims.iat) || claims.iat > now + toleranceSeconds || claims.iat < now - oldAfterSeconds)
     throw refuse('iat')
-  if (claims.exp !== undefined && (!isNumber(claims.exp) || claims.exp <= now - toleranceSeconds)) throw refuse('exp')
+  if (!isAbsent(claims.exp) && (!isNumber(claims.exp) || claims.exp <= now - toleranceSeconds)) throw refuse('exp')
   if (!isObject(claims.events) || !isObject(claims.events[event])) throw refuse('events')
 
   const sessionId = textOf(claims.sid)
@@ -77,7 +76,7 @@ export async function checkLogoutToken(token: string, options: LogoutTokenOption
  * that names another kind of token (`at+jwt`) is refused, RFC 8725 §3.11; an ID token has no `events`.
  */
 function isOfAnotherType(typ: unknown): boolean {
-  if (typ === undefined || typ === '') return false
+  if (isAbsent(typ)) return false
   return typeof typ !== 'string' || !/^(application\/)?(logout\+)?jwt$/i.test(typ)
 }
 

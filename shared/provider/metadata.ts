@@ -36,12 +36,6 @@ export function listOf(json: Json, name: string): readonly unknown[] | undefined
   return Array.isArray(value) && value.length > 0 ? value : undefined
 }
 
-/** An optional member that is null or an empty text counts as absent: some providers write it so. */
-export function isAbsent(json: Json, name: string): boolean {
-  const value = json[name]
-  return value === undefined || value === null || value === ''
-}
-
 /**
  * Refuses a provider whose ID tokens the broker cannot verify, before any person is sent there. Discovery §3 requires the
  * list; where it is left out, the provider has the default RS256 (Dynamic Client Registration §2).

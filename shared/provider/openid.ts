@@ -1,15 +1,8 @@
 /** Any OpenID provider: the settings name its issuer, and discovery names the rest. OpenID Connect Discovery 1.0, RFC 8414. */
 import type { AssertionAlgorithm } from '../credential/client-assertion.ts'
+import { isAbsent } from '../json/json.ts'
 import { isAddress, isLoopbackHost, isMetadataHost } from '../settings/addresses.ts'
-import {
-  checkIdTokenAlgorithms,
-  checkIssuer,
-  isAbsent,
-  listOf,
-  metadataUrlOf,
-  readEndpoint,
-  unsuitable,
-} from './metadata.ts'
+import { checkIdTokenAlgorithms, checkIssuer, listOf, metadataUrlOf, readEndpoint, unsuitable } from './metadata.ts'
 import type { Json, ProviderMetadata, ProviderProfile, Refusal, ResponseMode, TokenRequestKind } from './provider.ts'
 import { BrokerError } from '../errors/errors.ts'
 import { describeRefusal, readAuthorizationRefusal, readRefusal } from './refusal.ts'
@@ -106,7 +99,7 @@ function checkMetadata(json: Json, settings: OpenIdSettings): ProviderMetadata {
     jwksUri: endpoint('jwks_uri'),
     authorizationEndpoint: endpoint('authorization_endpoint'),
     tokenEndpoint: endpoint('token_endpoint'),
-    endSessionEndpoint: isAbsent(json, 'end_session_endpoint') ? undefined : endpoint('end_session_endpoint'),
+    endSessionEndpoint: isAbsent(json.end_session_endpoint) ? undefined : endpoint('end_session_endpoint'),
     userinfoEndpoint: readOptional(json, 'userinfo_endpoint', endpoint),
     issuerInAnswers: json.authorization_response_iss_parameter_supported === true,
     offlineAccess: settings.offlineAccess ?? listOf(json, 'scopes_supported')?.includes('offline_access') ?? false,
@@ -117,7 +110,7 @@ function checkMetadata(json: Json, settings: OpenIdSettings): ProviderMetadata {
 /** Names for display are not worth refusing a provider for, so an address that is not accepted counts as absent. */
 function readOptional(json: Json, name: string, endpoint: (name: string) => string): string | undefined {
   try {
-    return isAbsent(json, name) ? undefined : endpoint(name)
+    return isAbsent(json[name]) ? undefined : endpoint(name)
   } catch {
     return undefined
   }

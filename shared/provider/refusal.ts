@@ -6,6 +6,21 @@ import { isText } from '../json/json.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { AuthorizationRefusal, Json, TokenRequestKind } from './provider.ts'
 
+/**
+ * OpenID Connect Core §3.1.2.6 and Unmet Authentication Requirements 1.0; at the token endpoint, `access_denied` is the
+ * refusal of a policy (Okta, Auth0). Auth0 also has `mfa_required`, and `unauthorized` for a person who is blocked.
+ */
+const interactionErrors = new Set([
+  'interaction_required',
+  'login_required',
+  'consent_required',
+  'account_selection_required',
+  'unmet_authentication_requirements',
+  'access_denied',
+  'mfa_required',
+  'unauthorized',
+])
+
 /** Reasons that require an action of the person, beside an `invalid_grant` that would otherwise end the session. */
 const interactionSuberrors = new Set([
   'basic_action',
@@ -41,6 +56,7 @@ export function readRefusal(answer: Json, request: TokenRequestKind): BrokerErro
       return new BrokerError('provider_unavailable', { detail })
     // RFC 6749 §5.2, RFC 8707 §2: the request does not fit the registration; waiting does not help.
     case 'unsupported_grant_type':
+    case 'invalid_scope':
     case 'invalid_target':
     case 'invalid_resource':
       return new BrokerError('app_registration_invalid', { detail })
@@ -50,7 +66,7 @@ export function readRefusal(answer: Json, request: TokenRequestKind): BrokerErro
 }
 
 function requiresInteraction({ error, suberror, claims }: Json): boolean {
-  if (error === 'interaction_required' || error === 'consent_required' || error === 'login_required') return true
+  if (isText(error) && interactionErrors.has(error)) return true
   return error === 'invalid_grant' && ((isText(suberror) && interactionSuberrors.has(suberror)) || isText(claims))
 }
 
@@ -61,13 +77,20 @@ export function describeRefusal({ error, suberror, error_codes }: Json): string 
   return [name(error), suberror === undefined ? '' : name(suberror), numbers.join(',')].filter(Boolean).join(' ')
 }
 
-const knownErrors = new Set([
-  'access_denied',
-  'login_required',
-  'interaction_required',
-  'consent_required',
-  'invalid_request',
+/** The request does not fit the registration. RFC 6749 §4.1.2.1, RFC 8707 §2. */
+const registrationErrors = new Set([
+  'unauthorized_client',
+  'unsupported_response_type',
+  'unsupported_response_mode',
+  'invalid_scope',
+  'invalid_target',
+  'invalid_resource',
 ])
+
+/** OpenID Connect Core §3.1.2.6: answers to a request that forbids a page. */
+const pageErrors = new Set(['login_required', 'interaction_required', 'consent_required', 'account_selection_required'])
+
+const knownErrors = new Set(['access_denied', 'invalid_request', 'unmet_authentication_requirements'])
 
 /**
  * @returns `sign_in_cancelled`, `sign_in_expired`, `provider_unavailable`, `app_registration_invalid`, `login_required`,
@@ -83,10 +106,7 @@ export function readAuthorizationRefusal({ error, subError, description }: Autho
     return new BrokerError('sign_in_expired', { detail: description })
   }
   if (error === 'temporarily_unavailable' || error === 'server_error') return new BrokerError('provider_unavailable')
-  // RFC 6749 §4.1.2.1: the client may not request this response, or the provider has none of this type.
-  if (error === 'unauthorized_client' || error === 'unsupported_response_type') {
-    return new BrokerError('app_registration_invalid', { detail: error })
-  }
-  if (error === 'login_required') return new BrokerError('login_required', { detail: error })
+  if (registrationErrors.has(error)) return new BrokerError('app_registration_invalid', { detail: error })
+  if (pageErrors.has(error)) return new BrokerError('login_required', { detail: error })
   return new BrokerError('provider_refused', { detail: knownErrors.has(error) ? error : 'another error' })
 }

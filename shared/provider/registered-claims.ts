@@ -39,7 +39,7 @@ export function readRegisteredClaims(
   for (const name of names) {
     const value = Object.hasOwn(claims, name) ? claims[name] : undefined
     const isAbsent = value === undefined || value === null
-    if (!isAbsent) collected.add(name, unproven.includes(name) ? undefined : valueOf(value))
+    if (!isAbsent) collected.add(name, unproven.includes(name) ? undefined : valueOf(name, value))
     else if (elsewhere.has(name) && name !== 'groups') collected.add(name, undefined)
   }
   const groupsOverage = names.includes('groups') && elsewhere.has('groups')
@@ -114,8 +114,13 @@ function distributedClaims({ _claim_names: names, hasgroups }: Json): ReadonlySe
   return found
 }
 
-/** @returns undefined for a value of another type: objects, and arrays of other things than texts */
-function valueOf(value: unknown): ClaimValue | undefined {
+/**
+ * @returns undefined for a value of another type: objects, and arrays of other things than texts. A claim that confirms
+ *   an address is a boolean (OpenID Connect Core §5.1), and some providers write it as text: the text `false` would
+ *   pass for true
+ */
+function valueOf(name: string, value: unknown): ClaimValue | undefined {
+  if (/^(email|phone_number)_verified$/.test(name)) return /^true$/i.test(String(value))
   if (typeof value === 'string' || typeof value === 'boolean') return value
   if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
   if (!Array.isArray(value) || !value.every((one): one is string => typeof one === 'string')) return undefined

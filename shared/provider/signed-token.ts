@@ -1,5 +1,5 @@
 /** Verifies a token that an identity provider or an OAuth client signed, with the signer's kept keys. RFC 7515 §5.2, RFC 8725. */
-import { isObject } from '../json/json.ts'
+import { isAbsent, isObject } from '../json/json.ts'
 import { isSignedBy, isSupportedAlgorithm } from './algorithms.ts'
 import type { KeptKeys } from './kept-keys.ts'
 import type { Json, TokenOrigin } from './provider.ts'
@@ -30,8 +30,8 @@ export async function verifySignedToken(
   const header = readHeader(text)
   const { alg, crit } = header ?? {}
   if (!isSupportedAlgorithm(alg)) throw refuse('alg')
-  if (header?.kid !== undefined && typeof header.kid !== 'string') throw refuse('kid')
-  const kid = header?.kid || undefined
+  const kid = isAbsent(header?.kid) ? undefined : header?.kid
+  if (kid !== undefined && typeof kid !== 'string') throw refuse('kid')
   const token = parseCompact(text)
   // RFC 7515 §4.1.11: the broker understands no critical extension.
   if (!token || crit !== undefined) throw refuse('not a signed token')
@@ -50,10 +50,10 @@ export async function verifySignedToken(
 
   const keys = await provider.keysFor(kid, alg, issuer)
   if (isSigned(keys)) return verified()
-  // The key with this id is known and did not sign. Otherwise the provider may have changed its keys since the fetch.
-  if (kid !== undefined && keys.length > 0) throw refuse('signature')
-  if (isSigned(await provider.refetchKeys(kid, alg, origin, issuer))) return verified()
-  throw refuse(kid === undefined ? 'signature' : 'no key of the provider fits')
+  // The provider may have changed its keys since the fetch. Some give a new key the id of the old one.
+  const renewed = await provider.refetchKeys(kid, alg, origin, issuer)
+  if (isSigned(renewed)) return verified()
+  throw refuse(kid === undefined || renewed.length > 0 ? 'signature' : 'no key of the provider fits')
 }
 
 interface CompactToken {

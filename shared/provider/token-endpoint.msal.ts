@@ -7,7 +7,7 @@ import type { AuthenticationResult, INetworkModule, NetworkRequestOptions, Netwo
 import type { ClientAssertion, ClientAssertions } from '../credential/client-assertion.ts'
 import { BrokerError } from '../errors/errors.ts'
 import { randomText } from '../crypto/pkce.ts'
-import { isNumber, isText } from '../json/json.ts'
+import { isAbsent, isText, secondsOf } from '../json/json.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
 import type { Clock } from '../async/deadline.ts'
 import { checkAudience } from './id-token.ts'
@@ -72,7 +72,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
   const exchangeBy = async (
     metadata: ProviderMetadata,
     assertion: ClientAssertion,
-    ...[kind, ask, read, forMsal = (answer) => answer]: Call
+    ...[kind, ask, read]: Call
   ): Promise<Json> => {
     let outcome: { answer: Json } | { failure: unknown } | undefined
 
@@ -96,7 +96,7 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
         return {
           status: answer.status,
           headers: { ...answer.headers },
-          body: forMsal({ ...answer.json, expires_in: lifeSecondsOf(answer.json) }),
+          body: forMsal(answer.json, kind),
         }
       } catch (failure) {
         outcome = { failure }
@@ -140,9 +140,8 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
       accessToken: answer.access_token as string,
       accessTokenExpires: options.clock() + life * 1000,
       ...(isContinuous ? { renewAfter: options.clock() + renewalSeconds * 1000 } : {}),
-      scope: typeof answer.scope === 'string' && answer.scope !== '' ? answer.scope : requested.join(' '),
-      refreshToken:
-        typeof answer.refresh_token === 'string' && answer.refresh_token !== '' ? answer.refresh_token : undefined,
+      scope: scopeOf(answer) ?? requested.join(' '),
+      refreshToken: isText(answer.refresh_token) ? answer.refresh_token : undefined,
     }
   }
 
@@ -159,7 +158,6 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
             nonce: transaction.nonce,
           }),
         checkSignInAnswer,
-        withoutTokens,
       )
       return { ...tokensOf(answer, transaction.scopes), idToken: answer.id_token as string }
     },
@@ -175,7 +173,6 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
             ...(challenge === undefined ? {} : { claims: challenge }),
           }),
         (read) => checkRefreshAnswer(read, of, options.provider),
-        withoutIdToken,
       )
       const { id_token: idToken } = answer
       return { ...tokensOf(answer, scopes), ...(isText(idToken) ? { idToken } : {}) }
@@ -216,7 +213,6 @@ type Call = readonly [
   kind: TokenRequestKind,
   ask: (client: ConfidentialClientApplication) => Promise<AuthenticationResult | null>,
   read: (answer: Json) => void,
-  forMsal?: (answer: Json) => Json,
 ]
 
 /** The metadata in the form of Discovery, which MSAL reads at each call: the checked members only. */
@@ -230,14 +226,14 @@ function documentOf(metadata: ProviderMetadata): string {
   })
 }
 
-/** MSAL looks for the nonce in the ID token; the tokens themselves it would only keep. */
-function withoutTokens(answer: Json): Json {
-  return Object.fromEntries(Object.entries(answer).filter(([name]) => !/^(access|refresh)_token$/.test(name)))
-}
-
-/** A refresh needs no ID token. If MSAL failed on it, a refresh token that was just rotated would be lost. */
-function withoutIdToken(answer: Json): Json {
-  return Object.fromEntries(Object.entries(answer).filter(([name]) => name !== 'id_token'))
+/**
+ * The members of a checked answer that MSAL needs: at a sign-in it looks for the nonce in the ID token. It also reads
+ * others (`scope`, `client_info`, `suberror`, `error_description`) and fails where one has another form than at Entra ID.
+ * At a refresh the refresh token that was just rotated would then be lost.
+ */
+function forMsal(answer: Json, kind: TokenRequestKind): Json {
+  const members = { token_type: 'Bearer', expires_in: lifeSecondsOf(answer) }
+  return kind === 'code' ? { ...members, id_token: answer.id_token } : members
 }
 
 function withoutQuery(url: string): string {
@@ -254,31 +250,35 @@ function noGet(): Promise<never> {
   return Promise.reject(new BrokerError('internal', { detail: 'MSAL requested a document' }))
 }
 
-function checkStatus(answer: NetworkAnswer, refuse: (answer: Json) => BrokerError): void {
-  if (answer.status >= 200 && answer.status < 300) return
-  if (typeof answer.json.error !== 'string') throw invalid(`status ${answer.status} without an error`)
-  throw refuse(answer.json)
+/** RFC 6749 §5.2 requires status 400 for an error, and some providers send 200 with it. */
+function checkStatus({ status, json }: NetworkAnswer, refuse: (answer: Json) => BrokerError): void {
+  const isSuccess = status >= 200 && status < 300
+  if (isText(json.error) && !(isSuccess && isText(json.access_token))) throw refuse(json)
+  if (!isSuccess) throw invalid(`status ${status} without an error`)
 }
 
 /** RFC 6749 §5.1, strictly: MSAL would succeed with an empty token. */
 function checkTokenAnswer(answer: Json): void {
   const { access_token, token_type } = answer
-  if (typeof access_token !== 'string' || access_token === '' || access_token.length > 64 * 1024)
-    throw invalid('access_token')
+  if (!isText(access_token) || access_token.length > 64 * 1024) throw invalid('access_token')
   if (typeof token_type !== 'string' || token_type.toLowerCase() !== 'bearer') throw invalid('token_type')
   if (!((lifeSecondsOf(answer) ?? 0) > 0)) throw invalid('expires_in')
 }
 
+/** RFC 6749 §3.3: a text. Some providers send a list of texts. */
+function scopeOf({ scope }: Json): string | undefined {
+  if (Array.isArray(scope) && scope.length > 0 && scope.every(isText)) return scope.join(' ')
+  return isText(scope) ? scope : undefined
+}
+
 /** @returns undefined where `expires_in` is neither a number, nor its digits as text, nor absent */
 function lifeSecondsOf({ expires_in: named }: Json): number | undefined {
-  if (named === undefined || named === null || named === '') return unnamedLifeSeconds
-  if (typeof named === 'string') return /^\d{1,10}$/.test(named) ? Number(named) : undefined
-  return isNumber(named) ? named : undefined
+  return isAbsent(named) ? unnamedLifeSeconds : secondsOf(named)
 }
 
 function checkSignInAnswer(answer: Json): void {
   checkTokenAnswer(answer)
-  if (typeof answer.id_token !== 'string' || answer.id_token === '') throw invalid('id_token')
+  if (!isText(answer.id_token)) throw invalid('id_token')
 }
 
 /** The person of a session, whom the tokens of a refresh have to be about. */
@@ -291,7 +291,7 @@ type Owner = Pick<Identity, 'issuer' | 'tokenIssuer' | 'subject' | 'tenantId' | 
  */
 function checkRefreshAnswer(answer: Json, of: Owner, { profile, clientId }: MsalOptions['provider']): void {
   checkTokenAnswer(answer)
-  const claims = typeof answer.id_token === 'string' ? readClaims(answer.id_token) : undefined
+  const claims = isText(answer.id_token) ? readClaims(answer.id_token) : undefined
   if (!claims) return
   const refuse = (claim: string) => new BrokerError('id_token_refused', { detail: `refresh: ${claim}` })
   if (claims.iss !== tokenIssuerOf(of)) throw refuse('iss')

@@ -49,7 +49,8 @@ export function parseCallback(fields: URLSearchParams, responseMode: ResponseMod
 
   const read = (name: keyof typeof limits): string | undefined => {
     const value = fields.get(name)
-    if (value === null) return undefined
+    // RFC 6749 §3.1: a parameter without a value counts as absent.
+    if (value === null || value === '') return undefined
     if (value.length > limits[name] || !isVisibleAscii(value)) throw invalid(name)
     return value
   }
@@ -65,8 +66,8 @@ export function parseCallback(fields: URLSearchParams, responseMode: ResponseMod
   return {
     state,
     code: read('code'),
-    idToken: fields.get('id_token') ?? undefined,
-    hasAccessToken: fields.has('access_token'),
+    idToken: fields.get('id_token') || undefined,
+    hasAccessToken: Boolean(fields.get('access_token')),
     issuer: read('iss'),
     error: read('error'),
     subError: read('error_subcode'),
@@ -117,10 +118,6 @@ export function checkAnswer(
   transaction: CurrentTransaction,
   profile: Pick<ProviderProfile, 'readAuthorizationRefusal' | 'isTokenIssuer'>,
 ): AnsweredCode {
-  // A provider responds by the requested mode; a response by another mode was forwarded by an attacker.
-  if (answer.responseMode !== transaction.responseMode)
-    throw new BrokerError('answer_invalid', { detail: 'response_mode' })
-
   // RFC 9700 §4.4.2: each provider has a redirect URI of its own, so a response at another one is a mix-up attack.
   if (answer.provider !== transaction.provider) throw new BrokerError('issuer_mismatch', { detail: 'redirect URI' })
 
@@ -134,6 +131,11 @@ export function checkAnswer(
   const { error, subError, errorDescription: description, errorUri: uri } = answer
   if (error !== undefined) throw profile.readAuthorizationRefusal({ error, subError, description, uri })
 
+  // A provider responds by the requested mode: a code that comes by another mode was forwarded by an attacker, or the
+  // provider has only its default. An error counts by either, since a provider that refuses the mode cannot use it.
+  if (answer.responseMode !== transaction.responseMode) {
+    throw new BrokerError('answer_invalid', { detail: `came by ${answer.responseMode} (Broker__ResponseMode)` })
+  }
   if (answer.code === undefined) throw new BrokerError('answer_invalid', { detail: 'no code' })
   return answer.code as AnsweredCode
 }

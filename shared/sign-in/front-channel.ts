@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../async/deadline.ts'
 import { BrokerError } from '../errors/errors.ts'
+import { isAbsent } from '../json/json.ts'
 import { verifyIdToken } from '../provider/id-token.ts'
 import type { IdentityProvider, Json } from '../provider/provider.ts'
 import { readClaims } from '../provider/signed-token.ts'
@@ -65,7 +66,7 @@ export async function checkFrontChannel(
   if (issuer !== undefined && issuer !== claims.iss) throw refuse('iss')
   // §3.3.2.11 requires c_hash with this response type: without it, another code could take the place of this one.
   if (claims.c_hash !== hashOf(code)) throw refuse('c_hash')
-  if (claims.s_hash !== undefined && claims.s_hash !== hashOf(state)) throw refuse('s_hash')
+  if (!isAbsent(claims.s_hash) && claims.s_hash !== hashOf(state)) throw refuse('s_hash')
   return { checkSame: (other) => checkSame(claims, readClaims(other) ?? {}) }
 }
 

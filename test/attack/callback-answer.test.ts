@@ -145,7 +145,7 @@ describe('an answer by another response mode than the requested one', () => {
       ['application/json', JSON.stringify(fields)],
       ['multipart/form-data; boundary=a', form],
       ['application/x-www-form-urlencoded; charset=utf-16', form],
-      ['application/x-www-form-urlencoded; charset=iso-8859-1', form],
+      ['application/x-www-form-urlencoded; charset=windows-1252', form],
       ['', form],
     ] as const) {
       const refused = await person.open('/callback', { method: 'POST', body, headers: { 'content-type': type } })
@@ -173,7 +173,6 @@ describe('the fields of an answer', () => {
   it.each([
     ['of 64 KB', 'a'.repeat(64 * 1024), 'request_too_large'],
     ['of 16 KB and one', 'a'.repeat(16 * 1024 + 1), 'answer_invalid'],
-    ['that is empty', '', 'answer_invalid'],
     ['that is binary', '\u0000\u0001\u0002', 'answer_invalid'],
     ['with a line end', 'a\r\nSet-Cookie: a=b', 'answer_invalid'],
     ['of other letters', 'ä', 'answer_invalid'],
@@ -211,6 +210,9 @@ describe('the fields of an answer', () => {
 
     expectPage(await post(person, [['state', fields.state ?? '']]), 'answer_invalid')
     expectNothingTaken()
+    const other = await almostSignedIn()
+    expectPage(await post(other.person, Object.entries({ ...other.fields, code: '' })), 'answer_invalid')
+    expectNothingTaken()
   })
 
   it('may hold an ID token that was not requested, and the broker does not read it', async () => {
@@ -237,11 +239,13 @@ describe('an error of the provider', () => {
     ['access_denied', undefined, 'sign_in_cancelled'],
     ['access_denied', 'cancel', 'sign_in_cancelled'],
     ['access_denied', 'other', 'provider_refused'],
-    ['consent_required', undefined, 'provider_refused'],
-    ['interaction_required', undefined, 'provider_refused'],
+    ['consent_required', undefined, 'login_required'],
+    ['interaction_required', undefined, 'login_required'],
+    ['account_selection_required', undefined, 'login_required'],
     ['login_required', undefined, 'login_required'],
     ['invalid_request', undefined, 'provider_refused'],
-    ['invalid_scope', undefined, 'provider_refused'],
+    ['invalid_scope', undefined, 'app_registration_invalid'],
+    ['unmet_authentication_requirements', undefined, 'provider_refused'],
     ['temporarily_unavailable', undefined, 'provider_unavailable'],
     ['server_error', undefined, 'provider_unavailable'],
     ['<script>alert(1)</script>', undefined, 'provider_refused'],

@@ -75,10 +75,9 @@ describe('the keys of the provider', () => {
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
   })
 
-  it('are used only if they are suitable: duplicate, symmetric, encryption, private and weak keys are not used', async () => {
+  it('are used only if they are suitable: symmetric, encryption, private and weak keys are not used', async () => {
     const named: Readonly<Record<string, KeyPair>> = {
       fit: rsaKey(),
-      doubled: rsaKey(),
       encrypting: rsaKey(),
       exposed: rsaKey(),
       weak: rsaKey(1024),
@@ -87,8 +86,6 @@ describe('the keys of the provider', () => {
     stack.identityProvider.transformKeys((keys) => [
       ...keys,
       jwk(key('fit'), { kid: 'fit' }),
-      jwk(key('doubled'), { kid: 'doubled' }),
-      jwk(rsaKey(), { kid: 'doubled' }),
       jwk(key('encrypting'), { kid: 'encrypting', use: 'enc' }),
       { ...key('exposed').privateKey.export({ format: 'jwk' }), kid: 'exposed', use: 'sig' },
       jwk(key('weak'), { kid: 'weak' }),
@@ -97,7 +94,7 @@ describe('the keys of the provider', () => {
     ])
     const url = await coldInstance()
 
-    for (const name of ['doubled', 'encrypting', 'exposed']) {
+    for (const name of ['encrypting', 'exposed']) {
       signWith(key(name), name)
       expect((await attemptAnew(stack, url)).json, name).toMatchObject({ code: 'id_token_refused' })
     }

@@ -96,7 +96,8 @@ describe('an ID token', () => {
     ['without an object id', without('oid'), 'oid'],
     ['with an empty object id', (claims) => ({ ...claims, oid: '' }), 'oid'],
     ['beside another access token', (claims) => ({ ...claims, at_hash: hashOf('another') }), 'at_hash'],
-    ['whose at_hash is null', (claims) => ({ ...claims, at_hash: null }), 'at_hash'],
+    ['whose at_hash is a number', (claims) => ({ ...claims, at_hash: 0 }), 'at_hash'],
+    ['shared, without a party', (claims) => ({ ...claims, aud: [clientId, 'account'], azp: null }), 'aud'],
   ])('%s is refused, and the same without that is accepted', async (_what, spoil, detail) => {
     await expect(check(await signed(spoil(honest())))).rejects.toMatchObject(refused(detail))
     await expect(check(await signed(honest()))).resolves.toMatchObject({ subject: 'subject' })
@@ -111,6 +112,8 @@ describe('an ID token', () => {
     ['that expired four minutes ago, by a clock that may be off', (claims) => ({ ...claims, exp: seconds() - 240 })],
     ['issued in four minutes', (claims) => ({ ...claims, iat: seconds() + 240, nbf: seconds() + 240 })],
     ['without nbf', without('nbf')],
+    ['whose optional claims are null', (claims) => ({ ...claims, nbf: null, azp: null, at_hash: null })],
+    ['whose optional claims are empty', (claims) => ({ ...claims, nbf: '', azp: '', at_hash: '' })],
     ['beside its access token', (claims) => ({ ...claims, at_hash: hashOf(accessToken) })],
   ])('%s is accepted', async (_what, change) => {
     await expect(check(await signed(change(honest())))).resolves.toMatchObject({ subject: 'subject' })
@@ -140,6 +143,15 @@ describe('an ID token', () => {
     const text = JSON.stringify(without('sub')(honest())).replace('{', '{"__proto__":{"sub":"subject"},')
 
     await expect(check(raw('{"alg":"RS256","kid":"current"}', text))).rejects.toMatchObject(refused('sub'))
+  })
+
+  it.each([
+    [1_700_000_000, 1_700_000_000],
+    ['1700000000', 1_700_000_000],
+    ['2026-01-15T12:00:00Z', undefined],
+    [null, undefined],
+  ])('names the time of the authentication as %j', async (auth_time, authenticatedAt) => {
+    expect((await check(await signed({ ...honest(), auth_time }))).authenticatedAt).toBe(authenticatedAt)
   })
 
   it('of more than 64 KB is not parsed', async () => {
@@ -318,7 +330,28 @@ describe('the key of an ID token', () => {
     await expect(check(token)).resolves.toBeDefined()
   })
 
-  it.each([7, null, ['current'], {}])('must have a text as its name, not %j', async (kid) => {
+  it('counts as nameless where its name is null or empty', async () => {
+    for (const kid of [null, '']) {
+      await expect(check(raw(JSON.stringify({ alg: 'RS256', kid }), JSON.stringify(honest())))).resolves.toBeDefined()
+    }
+  })
+
+  it('may be a new one under the old name: it is fetched once in half a minute', async () => {
+    await check(await signed(honest()))
+    const before = server.asked(server.paths.keys)
+    const byNew = await signed(honest(), {}, next.privateKey)
+    await expect(check(byNew)).rejects.toMatchObject(refused('signature'))
+    await expect(check(byNew)).rejects.toMatchObject(refused('signature'))
+    expect(server.asked(server.paths.keys) - before).toBe(1)
+
+    server.publishes(jwk(next, { kid: 'current' }))
+    server.later(60_000)
+
+    await expect(check(byNew)).resolves.toBeDefined()
+    await expect(check(await signed(honest()))).rejects.toMatchObject(refused('signature'))
+  })
+
+  it.each([7, ['current'], {}])('must have a text as its name, not %j', async (kid) => {
     await expect(check(raw(JSON.stringify({ alg: 'RS256', kid }), JSON.stringify(honest())))).rejects.toMatchObject(
       refused('kid'),
     )

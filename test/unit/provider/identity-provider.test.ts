@@ -129,7 +129,6 @@ describe('the provider’s keys', () => {
   })
 
   it.each<[string, readonly unknown[]]>([
-    ['two keys of one name', [jwk(two, { kid: 'bad' }), jwk(rsaKey(), { kid: 'bad' })]],
     ['a key for encryption', [jwk(two, { kid: 'bad', use: 'enc' })]],
     ['a key for other operations', [jwk(two, { kid: 'bad', use: undefined, key_ops: ['encrypt'] })]],
     ['a symmetric key', [{ kty: 'oct', k: Buffer.alloc(32).toString('base64url'), kid: 'bad', use: 'sig' }]],

@@ -48,19 +48,16 @@ const check = async (text: string | Promise<string>) =>
 const refused = (detail: string) => ({ code: 'logout_token_refused', detail })
 
 describe('a logout token', () => {
-  it.each(['logout+jwt', 'application/logout+jwt', 'LOGOUT+JWT', 'JWT', 'jwt', 'application/jwt', '', undefined])(
+  it.each(['logout+jwt', 'application/logout+jwt', 'LOGOUT+JWT', 'JWT', 'jwt', 'application/jwt', '', null, undefined])(
     'is accepted with the type %j',
     async (typ) => {
       expect(await check(token({}, { typ }))).toMatchObject({ issuer: server.authority, sessionId: 'session' })
     },
   )
 
-  it.each(['at+jwt', 'application/at+jwt', 'secevent+jwt', 'JWE', 7, null])(
-    'is refused with the type %j',
-    async (typ) => {
-      await expect(check(token({}, { typ }))).rejects.toMatchObject(refused('typ'))
-    },
-  )
+  it.each(['at+jwt', 'application/at+jwt', 'secevent+jwt', 'JWE', 7])('is refused with the type %j', async (typ) => {
+    await expect(check(token({}, { typ }))).rejects.toMatchObject(refused('typ'))
+  })
 
   it.each<[string, object, string]>([
     ['a nonce, as an ID token', { nonce: 'n' }, 'nonce'],

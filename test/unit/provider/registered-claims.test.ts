@@ -55,6 +55,23 @@ describe('registered claims', () => {
     expect(readRegisteredClaims({ department: null }, ['department', 'roles'])).toEqual({ values: {} })
   })
 
+  it.each([
+    ['true', true],
+    ['True', true],
+    [true, true],
+    ['false', false],
+    ['', false],
+    [0, false],
+  ])('confirm an address by a boolean, also where the token has %j', (value, confirmed) => {
+    const token = { email_verified: value, phone_number_verified: value, department: value }
+
+    expect(readRegisteredClaims(token, Object.keys(token)).values).toEqual({
+      email_verified: confirmed,
+      phone_number_verified: confirmed,
+      department: value,
+    })
+  })
+
   it('have each text of an array once', () => {
     expect(readRegisteredClaims({ roles: ['a', 'b', 'a'] }, ['roles']).values).toEqual({ roles: ['a', 'b'] })
   })

@@ -127,6 +127,13 @@ describe('a code that is redeemed', () => {
     },
   )
 
+  it('has the scope of the answer where that is a list', async () => {
+    says(good({ scope: ['openid', 'api://demo/orders.read'] }))
+
+    expect(await redeem()).toMatchObject({ scope: 'openid api://demo/orders.read' })
+    expect(await refresh()).toMatchObject({ scope: 'openid api://demo/orders.read' })
+  })
+
   it('is not sent where the credential has a fault, which keeps its name', async () => {
     assertion = () => Promise.reject(new BrokerError('vault_throttled', { retryAfterSeconds: 9 }))
     says(good())
@@ -183,10 +190,23 @@ describe('a token answer', () => {
     expect(await refresh()).toMatchObject({ accessTokenExpires: now + 600_000 })
   })
 
-  it('whose lifetime is a text of digits is accepted', async () => {
-    says(good({ expires_in: '3599' }))
+  it.each(['3599', '3599.0', 3599.0004])('whose lifetime is %j is accepted', async (expires_in) => {
+    says(good({ expires_in }))
 
-    expect(await redeem()).toMatchObject({ accessTokenExpires: now + 3_599_000 })
+    expect((await redeem()).accessTokenExpires).toBeCloseTo(now + 3_599_000, -1)
+  })
+
+  it.each<Json>([
+    { scope: 7 },
+    { scope: [{}] },
+    { client_info: 'of another software' },
+    { error_description: 'none', suberror: 'none' },
+    { error: 'none', correlation_id: {}, refresh_in: 'soon', key_id: 7, status: 'ok', 'not-before-policy': 0 },
+  ])('may have further members of any form, and no rotated refresh token is lost: %j', async (more) => {
+    says(good({ refresh_token: 'another', ...more }))
+
+    expect(await redeem()).toMatchObject({ accessToken: 'an.access.token', refreshToken: 'another' })
+    expect(await refresh()).toMatchObject({ accessToken: 'an.access.token', refreshToken: 'another' })
   })
 
   it('that lives longer than two hours is renewed after one, since a block is known at a renewal', async () => {
@@ -266,6 +286,8 @@ describe('a refusal', () => {
     ['invalid_grant', { error_codes: [500011] }, 'app_registration_invalid'],
     ['unauthorized_client', { error_codes: [7000112] }, 'client_refused'],
     ['invalid_target', {}, 'app_registration_invalid'],
+    ['invalid_scope', {}, 'app_registration_invalid'],
+    ['access_denied', {}, 'provider_refused'],
     ['unsupported_grant_type', {}, 'app_registration_invalid'],
     ['invalid_grant', { error_codes: [99999999] }, 'code_refused'],
   ])('%s %o of a code is %s', async (error, more, code) => {
@@ -285,7 +307,11 @@ describe('a refusal', () => {
     ['invalid_grant', { suberror: 'user_password_expired' }, 'interaction_required'],
     ['invalid_grant', { claims: '{"access_token":{}}' }, 'interaction_required'],
     ['interaction_required', {}, 'interaction_required'],
-    ['invalid_scope', {}, 'provider_answer_invalid'],
+    ['invalid_scope', {}, 'app_registration_invalid'],
+    ['access_denied', {}, 'interaction_required'],
+    ['account_selection_required', {}, 'interaction_required'],
+    ['unmet_authentication_requirements', {}, 'interaction_required'],
+    ['mfa_required', {}, 'interaction_required'],
     ['consent_required', {}, 'interaction_required'],
     ['login_required', {}, 'interaction_required'],
     ['invalid_client', { error_codes: [700027] }, 'client_refused'],
@@ -313,6 +339,15 @@ describe('a refusal', () => {
     says({ error, error_description: 'interaction_required invalid_grant AADSTS50076', ...more }, 400)
 
     await expect(refresh()).rejects.toMatchObject({ code })
+  })
+
+  it.each([200, 400, 401, 403])('is one with the status %i, where it has no access token', async (status) => {
+    says({ error: 'invalid_grant', access_token: null }, status)
+    await expect(redeem()).rejects.toMatchObject({ code: 'code_refused' })
+    await expect(refresh()).rejects.toMatchObject({ code: 'signed_out' })
+
+    says(good({ error: '', error_description: '' }))
+    await expect(refresh()).resolves.toBeDefined()
   })
 
   it('names the remedy to the operator, beside the number', async () => {

@@ -70,6 +70,16 @@ describe('the fields of an answer', () => {
     })
   })
 
+  it('count as absent where they have no value (RFC 6749 §3.1)', () => {
+    const empty = { state: 's', code: 'c', iss: '', error: '', error_subcode: '', id_token: '', access_token: '' }
+
+    expect(parseCallback(new URLSearchParams(empty), 'query')).toMatchObject({ state: 's', code: 'c' })
+    expect(parseCallback(new URLSearchParams(empty), 'query')).toEqual(
+      parseCallback(new URLSearchParams({ state: 's', code: 'c' }), 'query'),
+    )
+    expect(codeOf(() => parseCallback(new URLSearchParams({ state: '', code: 'c' }), 'query'))).toBe('sign_in_unknown')
+  })
+
   it('are refused by code or read as visible ASCII of a bounded length, for any input', () => {
     const name = fc.constantFrom('state', 'code', 'iss', 'error', 'error_subcode', 'error_description')
     const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.string({ minLength: 100, maxLength: 200 }))
@@ -119,7 +129,7 @@ describe('an answer is checked', () => {
     expect(checkAnswer(answer, expected, profile)).toBe('a code')
   })
 
-  it('for its response mode, then its issuer, then its error, then its code: the first fault is reported', () => {
+  it('for its issuer, then its error, then its response mode, then its code: the first fault is reported', () => {
     const wrong = {
       responseMode: 'query',
       issuer: 'https://evil.example/',
@@ -127,9 +137,10 @@ describe('an answer is checked', () => {
       code: undefined,
     } as const
 
-    expect(check(wrong)).toBe('answer_invalid')
-    expect(check({ ...wrong, responseMode: 'form_post' })).toBe('issuer_mismatch')
-    expect(check({ ...wrong, responseMode: 'form_post', issuer })).toBe('sign_in_cancelled')
+    expect(check(wrong)).toBe('issuer_mismatch')
+    expect(check({ ...wrong, issuer })).toBe('sign_in_cancelled')
+    expect(check({ ...wrong, issuer, responseMode: 'form_post' })).toBe('sign_in_cancelled')
+    expect(check({ responseMode: 'query' })).toBe('answer_invalid')
     expect(check({ code: undefined })).toBe('answer_invalid')
     expect(check({ error: 'access_denied' })).toBe('sign_in_cancelled')
   })
