@@ -66,7 +66,7 @@ export function composeSessions(
   const accessTokens = createAccessTokens({ sessions, providers, frontEnds, clock, idleSeconds, flowEvents, onFault })
   return {
     sessions,
-    codes: createAuthorizationCodes({ store, ring, clock, endForReuse }),
+    codes: createAuthorizationCodes({ store, ring, clock, endForReuse, admits: (...of) => sessions.admits(...of) }),
     endForReuse,
     accessTokens,
     observedAccessTokens: observeAccessTokens(accessTokens, flowEvents),

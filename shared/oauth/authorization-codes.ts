@@ -12,6 +12,7 @@ import type { RowSeal } from '../crypto/sealed-row.ts'
 import { deriveKey } from '../crypto/sealing.ts'
 import { labelsOf } from '../session/session-labels.ts'
 import type { SessionTokens } from '../session/session-row.ts'
+import type { Sessions } from '../session/sessions.ts'
 import type { Row, RowKey, Store, StoredRow } from '../store/store.ts'
 import type { Identity } from '../provider/identity.ts'
 import { codeChallengeOf } from '../crypto/pkce.ts'
@@ -77,6 +78,7 @@ export interface AuthorizationCodesOptions {
   readonly ring: KeyRing
   readonly clock: Clock
   readonly endForReuse: EndForReuse
+  readonly admits: Sessions['admits']
 }
 
 const lifetimeMilliseconds = 60_000
@@ -114,10 +116,11 @@ export function createAuthorizationCodes(options: AuthorizationCodesOptions): Au
       if (grant.clientId !== client.id) throw invalid('client_id')
       if (grant.redirectUri !== redirectUri) throw invalid('redirect_uri')
       if (!isVerified(codeVerifier, grant.codeChallenge)) throw invalid('code_verifier')
-      // The registration may have changed since the code was issued.
+      // The registration and the tenant may have changed since the code was issued.
       if (!isRegisteredRedirectUri(redirectUri, client)) throw invalid('redirect_uri is no longer registered')
       if (!areRegistered(grant.scopes, client)) throw new BrokerError('scope_not_registered')
       scopesOfOneApi(grant.scopes, resource, client)
+      if (!(await options.admits(client.id, grant.identity))) throw invalid('the provider or the tenant has no access')
 
       if (row.values.used !== undefined) {
         await onReuse(row, grant)

@@ -68,7 +68,7 @@ export interface AuthorizationServerOptions {
   readonly signingKeys: SigningKeys
   readonly userinfo: Userinfo
   readonly clientAuthentication: ClientAuthentication
-  readonly providers: Pick<Providers, 'accepts' | 'find'>
+  readonly providers: Pick<Providers, 'find'>
   readonly onFault: (error: unknown) => void
   readonly flowEvents: FlowEvents
   readonly clock: Clock
@@ -138,10 +138,6 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
     resource: optional(fields, 'resource'),
   })
   const { identity, tokens, scopes, otherScopes = [], openid = [], nonce, rowKey } = grant
-  // The registration may have lost the provider since the code was issued.
-  if (!options.providers.accepts(client, identity.issuer)) {
-    throw new BrokerError('grant_invalid', { detail: 'the client no longer takes the provider' })
-  }
   const key = { frontEndId: client.id, rowKey, secret: newGrantSecret() }
   const hasApi = scopes.length > 0
   const person = { client, identity, openid, rowKey, nonce, hasApi }

@@ -52,6 +52,11 @@ export interface Sessions {
   findOwner(key: SessionKey): Promise<SessionOwner | undefined>
   find(key: SessionKey): Promise<ReadSession | undefined>
   /**
+   * @returns false where the front end no longer takes the person's provider, or the tenant has lost its access: then no
+   *   session of this person begins, and none goes on
+   */
+  admits(frontEndId: string, identity: Identity): Promise<boolean>
+  /**
    * Writes the changed session. The rotation of a refresh token stays unless `state` has a new one; a lease does not.
    *
    * @returns undefined where another request has written or ended the session since
@@ -80,7 +85,7 @@ export interface SessionsOptions {
 }
 
 export function createSessions(options: SessionsOptions): Sessions {
-  const { store, ring, clock, accepts = () => true } = options
+  const { store, ring, clock, accepts = () => true, isAllowed = () => Promise.resolve(true) } = options
   const cache = new BoundedMap<string, { row: StoredRow; at: number }>(10_000)
 
   const isLive = ({ idleEnd, absoluteEnd }: SessionOwner) => clock() < idleEnd && clock() < absoluteEnd
@@ -104,7 +109,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     const ringKey = await ring.find(ringKeyIdOf(row))
     const owner = ringKey && openOwner(row, key, ringKey)
     if (!owner || !isLive(owner) || !accepts(key.frontEndId, owner.identity.issuer)) return undefined
-    if (await (options.isAllowed?.(owner.identity, key.frontEndId) ?? true)) return { owner, ringKey }
+    if (await isAllowed(owner.identity, key.frontEndId)) return { owner, ringKey }
     // If its removal fails, the row opens no more all the same; the sweep removes it at its end.
     await end(key).catch(() => undefined)
     return undefined
@@ -144,6 +149,9 @@ export function createSessions(options: SessionsOptions): Sessions {
       const tokens = row && found && openTokens(row, key, found.ringKey)
       return tokens && { row, session: { key, owner: found.owner, tokens } }
     },
+
+    admits: async (frontEndId, identity) =>
+      accepts(frontEndId, identity.issuer) && (await isAllowed(identity, frontEndId)),
 
     findProviderSession: async (name) => {
       const row = await store.find('sessions', name.rowKey, providerSessionColumns)

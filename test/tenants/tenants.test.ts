@@ -5,7 +5,16 @@ import { fabrikam, litware } from '../../local/identity-provider/people.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
 import type { HostProcess } from '../../local/functions-host/process.ts'
 import { logged, runRoll, until, versionsAt } from '../certificate/rolling.ts'
-import { app, authorizationRequest, newPkce, ordersRead, refresh, signInByCode } from '../setup/client.ts'
+import {
+  app,
+  authorizationRequest,
+  authorize,
+  newPkce,
+  ordersRead,
+  redeem,
+  refresh,
+  signInByCode,
+} from '../setup/client.ts'
 import { runAsOperator } from '../setup/operator-command.ts'
 import { ada, deskPage, shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
@@ -277,13 +286,25 @@ describe('listed tenants', () => {
     })
   })
 
-  it('end their sessions where the settings no longer list their tenant', async () => {
+  it('end their sessions, and the codes under way, where the settings no longer list their tenant', async () => {
     const person = stack.person()
     await person.signIn(query, otto)
+    const codeFor = async (username: string) => {
+      const pkce = newPkce()
+      const code = (await authorize(stack.person(), authorizationRequest(pkce), username)).get('code')!
+      return (url: string) => redeem(url, code, pkce)
+    }
     const without = await stack.startInstance({
       Broker__Tenants: contoso,
-      Broker__FrontEnds: JSON.stringify([shop]),
+      Broker__FrontEnds: JSON.stringify([shop, app]),
     })
+
+    const [ofOtto, ofAda] = [await codeFor(otto), await codeFor(ada)]
+    const refused = await ofOtto(without.url)
+    expect(refused).toMatchObject({ status: 400, json: { error: 'invalid_grant' } })
+    expect(refused.json).not.toHaveProperty('access_token')
+    expect((await ofAda(without.url)).status).toBe(200)
+    expect((await ofOtto(stack.url)).status).toBe(200)
 
     expect((await person.script(shopPage, '/session')).status).toBe(200)
     const over = await person.script(shopPage, '/session', { at: without.url })

@@ -34,10 +34,12 @@ describe('a one-time code', () => {
   let codes: AuthorizationCodes
   let ended: RowKey[]
   let ring: KeyRing
+  let hasAccess: boolean
 
   useSessionParts(start, (own) => {
     ;({ store, clock, ring } = own)
     ended = []
+    hasAccess = true
     codes = createAuthorizationCodes({
       store,
       ring,
@@ -46,6 +48,7 @@ describe('a one-time code', () => {
         ended.push(rowKey)
         return Promise.resolve()
       },
+      admits: () => Promise.resolve(hasAccess),
     })
   })
 
@@ -93,6 +96,16 @@ describe('a one-time code', () => {
 
     await expect(late).rejects.toMatchObject({ code: expected })
 
+    expect(await outcome(code)).toBe('taken')
+  })
+
+  it('is refused, and not used up, while the provider or the tenant of the person has no access', async () => {
+    const code = await codes.issue(grant)
+
+    hasAccess = false
+    expect(await outcome(code)).toBe('grant_invalid')
+
+    hasAccess = true
     expect(await outcome(code)).toBe('taken')
   })
 

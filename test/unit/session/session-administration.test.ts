@@ -65,7 +65,13 @@ describe('an operator', () => {
     return key
   }
   const codesOf = () =>
-    createAuthorizationCodes({ store, ring, clock, endForReuse: () => Promise.reject(new Error('no reuse')) })
+    createAuthorizationCodes({
+      store,
+      ring,
+      clock,
+      endForReuse: () => Promise.reject(new Error('no reuse')),
+      admits: (...of) => sessions.admits(...of),
+    })
   const issue = async (identity: Identity, clientId = 'app') => {
     const { rowKey } = newSessionKey(clientId, identity, await ring.current())
     const codeChallenge = createHash('sha256').update(codeVerifier).digest('base64url')
