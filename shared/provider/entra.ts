@@ -11,6 +11,7 @@ import { isAbsent } from '../json/json.ts'
 import { isLoopbackHost } from '../settings/addresses.ts'
 import { checkIdTokenAlgorithms, checkIssuer, metadataUrlOf, readEndpoint, untrusted } from './metadata.ts'
 import { handlesChallenges } from './client-capabilities.ts'
+import { domainOf } from './email-domain.ts'
 import { findAadsts, numberOf } from './aadsts.ts'
 import type {
   AssertionRequirements,
@@ -146,12 +147,6 @@ function checkAccount(
 export function isGuest({ acct, idp, iss }: Json, tenantId: string): boolean {
   if (acct !== undefined) return acct !== 0 && acct !== '0'
   return idp !== undefined && idp !== iss && idp !== `https://sts.windows.net/${tenantId}/`
-}
-
-/** @param address a user name or an email address; untrusted @returns its domain in lower case, where it has that form */
-export function domainOf(address: unknown): string | undefined {
-  const [, domain] = (typeof address === 'string' && /^[^@\s]{1,64}@([a-z0-9.-]{1,253})$/i.exec(address)) || []
-  return domain?.toLowerCase()
 }
 
 /**

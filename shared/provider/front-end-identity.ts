@@ -4,6 +4,7 @@
  * a person of another one.
  */
 import { hash } from 'node:crypto'
+import { domainOf } from './email-domain.ts'
 import { tokenIssuerOf } from './identity.ts'
 import type { Identity } from './identity.ts'
 import type { IdentityProvider } from './provider.ts'
@@ -55,5 +56,6 @@ export function ownClaims<Claims extends RegisteredClaims | undefined>(
 }
 
 function isOwnEmail(email: string, domains: readonly string[]): boolean {
-  return domains.includes(email.slice(email.lastIndexOf('@') + 1).toLowerCase())
+  const domain = domainOf(email)
+  return domain !== undefined && domains.includes(domain)
 }

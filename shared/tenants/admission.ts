@@ -3,7 +3,8 @@
  * tenant is its `tid`, and the right is one of its directory roles (`wids`) or an app role (`roles`).
  */
 import { BrokerError } from '../errors/errors.ts'
-import { domainOf, isEmailProven, isGuest } from '../provider/entra.ts'
+import { domainOf } from '../provider/email-domain.ts'
+import { isEmailProven, isGuest } from '../provider/entra.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { ManyTenants } from '../settings/settings.ts'

@@ -38,8 +38,16 @@ describe('the identity that front ends receive', () => {
 
     expect(emailOf('ada@partner.example')).toBe('ada@partner.example')
     expect(emailOf('ada@PARTNER.example')).toBe('ada@PARTNER.example')
+    expect(emailOf("o'hara+desk@partner.example")).toBe("o'hara+desk@partner.example")
     for (const foreign of [
       'ceo@contoso.com',
+      'ceo@contoso.com@partner.example',
+      'ceo@contoso.com, ada@partner.example',
+      '"ceo@contoso.com" <ada@partner.example>',
+      'ceo@contoso.com\n@partner.example',
+      'ada partner@partner.example',
+      'partner.example',
+      '@partner.example',
       'ceo@partner.example.evil.example',
       'ceo@partner.example@contoso.com',
       'partner.example@',
@@ -48,6 +56,11 @@ describe('the identity that front ends receive', () => {
     ]) {
       expect(emailOf(foreign), foreign).toBeUndefined()
     }
+    // U+212A, the Kelvin sign, is a k in small letters, and another letter in a host name.
+    const [kelvin, k] = ['ada@\u212aontoso.example', 'ada@Kontoso.example'].map((email) =>
+      withFrontEndIdentity(identity(away, 'ada', email), { ...partner, domains: ['kontoso.example'] }, false),
+    )
+    expect([kelvin?.email, k?.email]).toEqual([undefined, 'ada@Kontoso.example'])
   })
 
   it('of another provider has a registered address of the provider’s own domains only, and names one that is left out', () => {
