@@ -265,6 +265,22 @@ describe('a token answer', () => {
 
     await expect(redeem()).rejects.toMatchObject({ code: 'id_token_refused', detail })
   })
+
+  it.each([
+    ['a code', 'temporarily_unavailable', 'MSAL: temporarily_unavailable'],
+    ['a text about a person', 'Ada Lovelace <ada@contoso.example>', 'MSAL: unknown'],
+    ['a token', idToken(), 'MSAL: unknown'],
+    ['a long text', 'e'.repeat(65), 'MSAL: unknown'],
+  ])(
+    'with tokens and, as an error, %s is refused, and only a code reaches the detail',
+    async (_what, error, detail) => {
+      says(good({ error }))
+      await expect(redeem()).rejects.toMatchObject({ code: 'id_token_refused', detail })
+
+      says(good())
+      await expect(redeem()).resolves.toBeDefined()
+    },
+  )
 })
 
 describe('a refusal', () => {
