@@ -5,7 +5,7 @@
  */
 import { urlOf } from '../http/routes.ts'
 import { BrokerError } from '../errors/errors.ts'
-import { accessTokenKey } from '../session/access-tokens.ts'
+import { accessTokenKey } from '../session/kept-access-token.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { SignOut } from '../sign-out/sign-out.ts'
 import { tokenAnswer } from '../session/token-answer.ts'

@@ -9,11 +9,10 @@
  */
 import { createHash } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
-import { isRenewing } from '../session/access-tokens.ts'
 import type { AccessTokens } from '../session/access-tokens.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
-import { ringKeyIdOf, rotationOf, withRotation } from '../session/session-row.ts'
+import { isRenewing, ringKeyIdOf, rotationOf, withRotation } from '../session/session-row.ts'
 import type { AccessToken, Rotation, SessionKey } from '../session/session-row.ts'
 import type { ReadSession, Sessions } from '../session/sessions.ts'
 import type { Identity } from '../provider/identity.ts'

@@ -256,10 +256,20 @@ function providerSessionKey(ringKey: RingKey) {
   return deriveKey(ringKey.session, '', 'provider session')
 }
 
+/** Must exceed the provider timeout (10 s); otherwise a second instance could renew while the first one still waits. */
+export const leaseMilliseconds = 15_000
+
 /** @returns undefined where no renewal has marked the row */
 export function leaseOf(row: StoredRow): Lease | undefined {
   const [id, end] = [textOf(row, 'lease'), Number(textOf(row, 'leaseEnd'))]
   return id === '' || !Number.isFinite(end) ? undefined : { id, end }
+}
+
+/** @returns true while a renewal is under way on some instance: another write would lose its result */
+export function isRenewing(row: StoredRow, now: number): boolean {
+  const end = leaseOf(row)?.end ?? 0
+  // A lease by a clock that is far ahead would never end.
+  return now < end && end < now + 2 * leaseMilliseconds
 }
 
 /** @returns undefined where no refresh token of the session has been used */

@@ -1,4 +1,10 @@
-/** Sessions in the store: created at sign-in, read with the cookie, prolonged by use, ended. */
+/**
+ * Sessions in the store: created at sign-in, read with the cookie, prolonged by use, ended.
+ *
+ * This folder owns sessions: their rows (session-row.ts) and labels, access tokens for APIs (access-tokens.ts) and their
+ * renewal (token-renewal.ts), the end of many at once (end-sessions.ts), and an operator's view (session-administration.ts).
+ * It does not own codes and refresh tokens of OAuth clients (oauth/), or the sign-outs that end a session (sign-out/).
+ */
 import { BrokerError } from '../errors/errors.ts'
 import type { RequestCookies } from '../http/cookies.ts'
 import { sessionCookieName } from '../http/cookies.ts'
