@@ -138,8 +138,9 @@ export function createSignOut(options: SignOutOptions): SignOut {
           return undefined
         })
         await flowEvents.track('sign_out', { frontEnd: frontEnd.id, by: 'person' }, async (step) => {
-          // Codes first; end-sessions.ts explains the order.
-          await endPendingCodes(options.store, rowKey.partition)
+          // Codes first; end-sessions.ts explains the order. An ID token outlives its session, and must not end the codes of
+          // sign-ins that begin after it.
+          if (known) await endPendingCodes(options.store, rowKey.partition)
           step.add({ sessions: (await sessions.end({ rowKey })) ? 1 : 0 })
         })
       }

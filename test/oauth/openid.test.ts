@@ -614,6 +614,23 @@ describe('the broker as OpenID provider', () => {
       expect((await refresh(here, tokens.refresh_token!)).status).toBe(200)
     })
 
+    it('ends a code that waits for its client, and by an ID token whose session is over it does not', async () => {
+      const { person, tokens } = await signIn()
+      const codeFor = async () => {
+        const pkce = newPkce()
+        const code = (await authorize(person, authorizationRequest(pkce))).get('code')!
+        return () => redeem(here, code, pkce)
+      }
+      const waiting = await codeFor()
+      await endSession({ id_token_hint: tokens.id_token! }, person)
+      expect((await waiting()).json.error).toBe('invalid_grant')
+
+      // A thief of the ID token keeps sending it. The person is signed in at the provider, and signs in again.
+      const later = await codeFor()
+      await endSession({ id_token_hint: tokens.id_token! })
+      expect((await later()).status).toBe(200)
+    })
+
     it('by the ID token of one session leaves the other sessions of the person', async () => {
       const [first, second] = [await signIn(), await signIn()]
 
