@@ -88,14 +88,14 @@ export function forLiveness(answer: Answer): Responder {
 /** For a front end's scripts: CORS, and the guard before every handler, so that no handler can omit it. */
 export function forScripts(composed: Composed, handlers: Handlers): Responder {
   const guarded = Object.entries(handlers).map(([method, handler]) => [method, guard(method, handler)] as const)
-  return withCors(composed, Object.fromEntries(guarded), problem)
+  return withCors(composed, Object.fromEntries(guarded), problem, true)
 }
 
 /** For OAuth clients: CORS for their origins, without cookies; an error has OAuth's form (RFC 6749 §5.2). */
 export function forClients(composed: Composed, handlers: Handlers): Responder {
-  return withCors(composed, handlers, (error, reference, request) =>
-    oauthProblem(error, reference, request.headers.get('authorization') ?? undefined),
-  )
+  const format: Format = (error, reference, request) =>
+    oauthProblem(error, reference, request.headers.get('authorization') ?? undefined)
+  return withCors(composed, handlers, format, false)
 }
 
 /** For public metadata: every origin may read it, since it has no caller and no secret. */
@@ -119,20 +119,20 @@ export function forEveryOrigin(composed: Composed, handlers: Handlers): Responde
   }
 }
 
-function withCors(composed: Composed, handlers: Handlers, format: Format): Responder {
-  const methods = Object.keys(handlers)
+function withCors(composed: Composed, handlers: Handlers, format: Format, readsCookies: boolean): Responder {
+  const route = { methods: Object.keys(handlers), readsCookies }
   const preflight =
     ({ frontEnds }: Broker): Handle =>
     (request) => {
       const requested = request.headers.get('access-control-request-headers') ?? undefined
-      const headers = preflightHeaders(callerOf(request).origin, requested, frontEnds, methods)
+      const headers = preflightHeaders(callerOf(request).origin, requested, frontEnds, route)
       return Promise.resolve({ status: 204, headers })
     }
   const answerScript = respond(composed, { ...handlers, OPTIONS: preflight }, format)
   return async (request, invocation) => {
     const answer = await answerScript(request, invocation)
     if ('settingsError' in composed || request.method === 'OPTIONS') return answer
-    const cors = corsHeaders(callerOf(request).origin, composed.broker.frontEnds)
+    const cors = corsHeaders(callerOf(request).origin, composed.broker.frontEnds, readsCookies)
     return { ...answer, headers: { ...answer.headers, ...cors } }
   }
 }

@@ -46,13 +46,24 @@ export function checkStateChange(caller: CallerHeaders, frontEnds: FrontEnds): v
   if (!isOwnScript) throw new BrokerError('request_not_from_front_end')
 }
 
+/** A route that scripts of registered origins may call. */
+export interface CorsRoute {
+  readonly methods: readonly string[]
+  /** True where it serves session front ends; a route for OAuth clients alone allows no credentials. */
+  readonly readsCookies: boolean
+}
+
 /** CORS for registered origins, repeated exactly; no headers for other origins, `null` included. */
-export function corsHeaders(origin: string | undefined, frontEnds: FrontEnds): Readonly<Record<string, string>> {
+export function corsHeaders(
+  origin: string | undefined,
+  frontEnds: FrontEnds,
+  readsCookies: boolean,
+): Readonly<Record<string, string>> {
   if (origin === undefined || !frontEnds.hasOrigin(origin)) return { vary: 'Origin' }
   return {
     vary: 'Origin',
     'access-control-allow-origin': origin,
-    ...(frontEnds.hasOrigin(origin, 'session') ? { 'access-control-allow-credentials': 'true' } : {}),
+    ...(readsCookies && frontEnds.hasOrigin(origin, 'session') ? { 'access-control-allow-credentials': 'true' } : {}),
     'access-control-expose-headers': 'Broker-Reference, Retry-After, WWW-Authenticate',
   }
 }
@@ -62,17 +73,16 @@ export function corsHeaders(origin: string | undefined, frontEnds: FrontEnds): R
  * headers of their own (`X-Requested-With`, `Cache-Control`, `x-datadog-trace-id`), and the broker reads none of them.
  *
  * @param requested value of Access-Control-Request-Headers; untrusted
- * @param methods of the route
  */
 export function preflightHeaders(
   origin: string | undefined,
   requested: string | undefined,
   frontEnds: FrontEnds,
-  methods: readonly string[],
+  { methods, readsCookies }: CorsRoute,
 ): Readonly<Record<string, string>> {
   if (origin === undefined || !frontEnds.hasOrigin(origin)) return { vary: 'Origin' }
   return {
-    ...corsHeaders(origin, frontEnds),
+    ...corsHeaders(origin, frontEnds, readsCookies),
     'access-control-allow-methods': methods.join(', '),
     'access-control-allow-headers': requestedHeaders(requested),
     'access-control-max-age': '7200',

@@ -3,6 +3,8 @@ import { app, post, refresh, signInByCode } from '../setup/client.ts'
 import { desk, startStack } from '../setup/stack.ts'
 import type { Registration, Stack } from '../setup/stack.ts'
 
+/** An OAuth client on the origin of a session front end. */
+const both: Registration = { ...app, id: 'both', origins: desk.origins }
 const native: Registration = { ...app, id: 'native', origins: ['https://native.example.org'] }
 const [origin] = app.origins as [string]
 const metadata = '/.well-known/oauth-authorization-server'
@@ -26,7 +28,7 @@ const others = [
 describe('CORS for OAuth clients', () => {
   let stack: Stack
   beforeAll(async () => {
-    stack = await startStack({ frontEnds: [app, native, desk] })
+    stack = await startStack({ frontEnds: [app, native, desk, both] })
   })
   afterAll(() => stack.close())
 
@@ -64,17 +66,23 @@ describe('CORS for OAuth clients', () => {
       for (const { headers } of [preflight, answer]) expect(headers.get('vary')).toContain('Origin')
     })
 
-    it('allows no credentials, and lets a script read the headers that it needs', async () => {
-      const answer = await call(path, { origin: 'https://native.example.org' }, method)
+    it.each([...native.origins, ...desk.origins])(
+      'allows no credentials of %s, and lets its script read headers',
+      async (origin) => {
+        const preflight = await call(path, { origin, 'access-control-request-method': method })
+        const answer = await call(path, { origin }, method)
 
-      expect(answer.headers.get('access-control-allow-origin')).toBe('https://native.example.org')
-      expect(answer.headers.has('access-control-allow-credentials')).toBe(false)
-      expect(listed(answer.headers, 'access-control-expose-headers').sort()).toEqual([
-        'broker-reference',
-        'retry-after',
-        'www-authenticate',
-      ])
-    })
+        for (const { headers } of [preflight, answer]) {
+          expect(headers.get('access-control-allow-origin')).toBe(origin)
+          expect(headers.has('access-control-allow-credentials')).toBe(false)
+        }
+        expect(listed(answer.headers, 'access-control-expose-headers').sort()).toEqual([
+          'broker-reference',
+          'retry-after',
+          'www-authenticate',
+        ])
+      },
+    )
   })
 
   it('lets a client read its tokens, and the error when it receives none', async () => {
