@@ -104,7 +104,7 @@ export const errorCatalogue = {
     responsible: 'front end',
     title: 'The parameter claims is invalid.',
     remedy:
-      'Send a claims challenge exactly as the API or the broker returned it; an OAuth client may also send a claims request in the form of OpenID Connect Core, section 5.5.',
+      'Send a claims challenge exactly as the API or the broker returned it, as JSON or in base64; an OAuth client may also send a claims request in the form of OpenID Connect Core, section 5.5.',
   },
   prefetch_refused: {
     status: 403,

@@ -205,9 +205,19 @@ function checkChallenge(text: string): string {
   return JSON.stringify({ access_token: Object.fromEntries(passedOn) })
 }
 
+/**
+ * An API sends its challenge in base64 or base64url (`WWW-Authenticate`), and a front end may pass it on as it came. JSON
+ * of an object has a brace.
+ *
+ * @param text `claims`; untrusted
+ */
+export function decodeClaims(text: string): string {
+  return /^[\w+/-]+={0,2}$/.test(text) ? Buffer.from(text, 'base64').toString() : text
+}
+
 function parseObject(text: string, refuse: () => BrokerError): Record<string, unknown> {
   try {
-    return asObject(JSON.parse(text), refuse)
+    return asObject(JSON.parse(decodeClaims(text)), refuse)
   } catch {
     throw refuse()
   }

@@ -5,7 +5,7 @@
  */
 import { BrokerError } from '../errors/errors.ts'
 import { subjectOf } from '../provider/identity.ts'
-import { areAcrs } from '../front-ends/login-parameters.ts'
+import { areAcrs, decodeClaims } from '../front-ends/login-parameters.ts'
 import type { Identity } from '../provider/identity.ts'
 
 /** Conditions for a successful answer. The transaction keeps them. */
@@ -94,7 +94,7 @@ function readSubject(value: unknown): string {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(decodeClaims(text))
   } catch {
     throw refused()
   }

@@ -131,13 +131,19 @@ function checkAccount(
     return
   }
   if (allowed.guests || !isGuest(claims, tenantId)) return
-  const domain = domainOf(claims.preferred_username)
+  const domain = homeDomainOf(claims.preferred_username)
   throw new BrokerError('guest_not_allowed', {
     detail: `guest in ${tenantId}`,
     ...(domain === undefined
       ? {}
       : { remedy: `Sign in with an account of your own organization. This account belongs to ${domain}.` }),
   })
+}
+
+/** @returns the domain of a guest: not that of the tenant, which ends the name `ada_fabrikam.com#EXT#@contoso.com` */
+function homeDomainOf(username: unknown): string | undefined {
+  if (typeof username !== 'string' || !/#EXT#@/i.test(username)) return domainOf(username)
+  return /_([a-z0-9.-]{1,253})#EXT#@/i.exec(username)?.[1]?.toLowerCase()
 }
 
 /**
@@ -230,6 +236,10 @@ function readEntraAuthorizationRefusal(refusal: AuthorizationRefusal): BrokerErr
     case 'permission':
       return new BrokerError('provider_refused', { detail })
     default:
+      // A person who cancels has the number 65004, or `error_subcode`; another number is a policy.
+      if (number !== undefined && refusal.error === 'access_denied' && refusal.subError === undefined) {
+        return new BrokerError('provider_refused', { detail })
+      }
       return readAuthorizationRefusal(refusal)
   }
 }

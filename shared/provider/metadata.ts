@@ -11,7 +11,7 @@ export function metadataUrlOf(issuer: string): string {
 
 /** @throws {BrokerError} `provider_metadata_untrusted` unless the document names exactly this issuer */
 export function checkIssuer(json: Json, issuer: string): void {
-  if (json.issuer !== issuer) throw untrusted(`issuer is not ${issuer}${differsBySlash(json.issuer, issuer)}`)
+  if (json.issuer !== issuer) throw untrusted(`issuer is not ${issuer}${describeDifference(json.issuer, issuer)}`)
 }
 
 /**
@@ -56,11 +56,11 @@ export function checkResponseType(json: Json, responseType: ResponseType): void 
   throw unsuitable(`response_type ${responseType}${responseType === 'code' ? '' : ' (Broker__ResponseType)'}`)
 }
 
-/** The most frequent mistake in the setting. */
-function differsBySlash(named: unknown, issuer: string): string {
-  return typeof named === 'string' && (named === `${issuer}/` || `${named}/` === issuer)
-    ? ': they differ by the slash at the end'
-    : ''
+/** The most frequent mistakes in the setting. AD FS spells its host, and B2C its policy, otherwise than their pages do. */
+function describeDifference(named: unknown, issuer: string): string {
+  if (typeof named !== 'string') return ''
+  if (named === `${issuer}/` || `${named}/` === issuer) return ': they differ by the slash at the end'
+  return named.toLowerCase() === issuer.toLowerCase() ? ': they differ by capital letters' : ''
 }
 
 export function untrusted(detail: string): BrokerError {

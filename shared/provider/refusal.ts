@@ -97,6 +97,10 @@ const knownErrors = new Set(['access_denied', 'invalid_request', 'unmet_authenti
  *   `provider_refused`
  */
 export function readAuthorizationRefusal({ error, subError, description }: AuthorizationRefusal): BrokerError {
+  // Azure AD B2C, where its policy has no password reset: the application would have to begin another policy.
+  if (error === 'access_denied' && description?.startsWith('AADB2C90118') === true) {
+    return new BrokerError('provider_refused', { detail: 'AADB2C90118: use a policy with self-service password reset' })
+  }
   // RFC 6749 §4.1.2.1: the person or the provider denied the request. Most providers do not distinguish the two.
   if (error === 'access_denied' && (subError === undefined || subError === 'cancel')) {
     return new BrokerError('sign_in_cancelled')

@@ -264,7 +264,7 @@ type Selector = Readonly<Partial<Labelled & Record<'issuer', string>>>
 interface Expected {
   /** All must be equal; without the subject. */
   readonly labels: readonly (readonly [keyof Labelled, string])[]
-  /** Of people of many tenants; undefined where the selector names none, or its issuer. */
+  /** Of people whose subject the broker makes; undefined where the selector names none, or its issuer. */
   readonly subject: string | undefined
   /** The accepted values of `person`, for all other people. */
   readonly people: ReadonlySet<string>

@@ -15,7 +15,7 @@ export type LabelName = (typeof labelNames)[number]
 
 /** The values that labels are made of. */
 export interface Labelled {
-  /** The subject that front ends receive; a label only of people of many tenants. */
+  /** The subject that front ends receive; a label only where the broker makes it. */
   readonly subject: string
   readonly frontEnd: string
   readonly tenant: string
@@ -36,18 +36,20 @@ export function labelOf(name: keyof Labelled, value: string, ringKey: RingKey): 
 
 /**
  * Each label costs some microseconds of a sign-in, so those of front ends and tenants are kept, and the subject has one
- * only where it differs from the provider's own (people of many tenants); otherwise `person` finds it.
+ * only where it differs from the provider's own (people of many tenants, or of a further provider); otherwise `person`
+ * finds it.
  */
 export function labelsOf(
   identity: Identity,
   frontEnd: string,
   ringKey: RingKey,
 ): Readonly<Partial<Record<LabelName, string>>> {
-  const { tenantId, tokenIssuer, objectId, username } = identity
+  const { tenantId, objectId, username, subject: own } = identity
+  const subject = subjectOf(identity)
   return {
     person: personOf(identity, ringKey),
     frontEnd: keptLabel('frontEnd', frontEnd, ringKey),
-    ...(tokenIssuer === undefined ? {} : { subject: labelOf('subject', subjectOf(identity), ringKey) }),
+    ...(subject === own ? {} : { subject: labelOf('subject', subject, ringKey) }),
     ...(tenantId === undefined ? {} : { tenant: keptLabel('tenant', tenantId, ringKey) }),
     ...(objectId === undefined ? {} : { objectId: labelOf('objectId', objectId, ringKey) }),
     ...(username === undefined ? {} : { username: labelOf('username', username, ringKey) }),

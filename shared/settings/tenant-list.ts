@@ -11,8 +11,11 @@ export interface ListedTenant {
   readonly domain: string | undefined
 }
 
+const signedUp = 'signed-up'
+const isSignedUp = (value: string) => value.toLowerCase() === signedUp
+
 export function checkTenants(value: string): Refusal | undefined {
-  if (value === 'signed-up') return undefined
+  if (isSignedUp(value)) return undefined
   const ids = listOf(value).map(tenantOf)
   const bad = ids.find(
     ({ tenantId, domain }) =>
@@ -31,7 +34,7 @@ export function checkTenants(value: string): Refusal | undefined {
 }
 
 export function parseTenants(value: string): TenantsSetting {
-  return value === 'signed-up' ? value : listOf(value).map(tenantOf)
+  return isSignedUp(value) ? signedUp : listOf(value).map(tenantOf)
 }
 
 export function checkInvitations(value: string): Refusal | undefined {
@@ -53,6 +56,7 @@ export function listOf(value: string): readonly string[] {
 }
 
 function tenantOf(entry: string): ListedTenant {
-  const [tenantId = '', domain] = entry.split(':')
-  return { tenantId, domain }
+  const at = entry.indexOf(':')
+  if (at < 0) return { tenantId: entry, domain: undefined }
+  return { tenantId: entry.slice(0, at).trim(), domain: entry.slice(at + 1).trim() }
 }

@@ -2,6 +2,7 @@
  * Chooses the identity provider of a sign-in at a front end that takes several: by the parameter `provider`, by the
  * domain of a hint, by the single sign-on mark, or by the person. Loaded on first use: one provider needs no choice.
  */
+import { domainToASCII } from 'node:url'
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
@@ -56,8 +57,9 @@ function providerOfDomain(
   { domainHint, loginHint }: Hints,
   providers: readonly IdentityProvider[],
 ): IdentityProvider | undefined {
-  const ofUserName = loginHint === undefined ? undefined : /@([^@\s]+)$/.exec(loginHint)?.[1]
-  for (const domain of [domainHint, ofUserName]) {
+  const ofUserName = loginHint === undefined ? undefined : /^[^@]+@([\p{L}\p{M}\p{N}.-]+)$/u.exec(loginHint)?.[1]
+  // An internationalized domain is xn-- in the settings.
+  for (const domain of [domainHint, ofUserName === undefined ? undefined : domainToASCII(ofUserName)]) {
     const found = providers.find(({ domains }) => domain !== undefined && domains.includes(domain.toLowerCase()))
     if (found) return found
   }

@@ -59,13 +59,14 @@ export function createTenantAdministration(tenants: SignedUpTenants): TenantAdmi
   }
 
   return {
-    run: async (action, { tenant, domain }, { log, reference }) => {
+    run: async (action, { tenant, domain: named }, { log, reference }) => {
       if (action === 'list') {
         const all = await tenants.list()
         log('info', 'tenants listed by an operator', { reference })
         return { tenants: all.map(shown) }
       }
       const tenantId = tenant?.toLowerCase() ?? ''
+      const domain = named?.toLowerCase()
       if (checkTenantId(tenantId) !== undefined) throw parameterInvalid('tenant', 'not the id of a tenant')
       if (domain !== undefined && (action !== 'add' || !domainPattern.test(domain)))
         throw parameterInvalid('domain', 'not a domain')

@@ -97,6 +97,13 @@ describe('a step-up', () => {
       const url = new URL(refused.signInUrl!)
 
       expect([refused.status, refused.json.code]).toEqual([403, 'interaction_required'])
+      // As the API sends it, in base64 or base64url.
+      for (const encoding of ['base64', 'base64url'] as const) {
+        const claims = Buffer.from(context('c1')).toString(encoding)
+        expect((await token(person, { api: 'bills', claims })).signInUrl).toBe(refused.signInUrl)
+        const begun = await person.open(`/login?${new URLSearchParams({ frontend: 'shop', claims }).toString()}`)
+        expect(new URL(begun.location!).searchParams.get('claims')).toContain('"c1"')
+      }
       expect(url.searchParams.get('claims')).toContain('"c1"')
       expect(url.searchParams.get('scope')).toBe('api://bills/read')
       expect((await token(person, { api: 'bills' })).text).toBe(before.text)
@@ -135,7 +142,8 @@ describe('a step-up', () => {
       ['that is nested', '{"access_token":{"acrs":{"value":{"access_token":{}}}}}'],
       ['that is nested without end', '['.repeat(2000) + ']'.repeat(2000)],
       ['that is too long', JSON.stringify({ access_token: { acrs: { values: Array(20).fill('a'.repeat(300)) } } })],
-      ['that is no JSON', 'eyJhY2Nlc3NfdG9rZW4iOnt9fQ=='],
+      ['that is no JSON', 'bm90IEpTT04='],
+      ['about the person, in base64', btoa('{"access_token":{"email":{"essential":true}}}')],
     ])('is refused %s, before the provider is called', async (_, claims) => {
       const person = await signedIn()
       stack.identityProvider.resetRequests()

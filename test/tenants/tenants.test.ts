@@ -591,7 +591,7 @@ describe('tenants that sign up', () => {
     const run = (...args: string[]) => runAsOperator(runTenantsCommand, stack.brokers[0]!, ...args)
     await signUp(rosalind)
 
-    expect((await run('add', litware, '--domain', 'litware.example')).printed).toEqual([
+    expect((await run('add', litware.toUpperCase(), '--domain', 'Litware.Example')).printed).toEqual([
       expect.stringMatching(`^  ${litware}  active     litware.example  signed up .* by operator$`),
       'It has effect at every instance within 60 seconds.',
     ])

@@ -153,6 +153,17 @@ describe('the account of an ID token', () => {
     expect(await check(guest, { of: server.cold({ guests: true }) })).toMatchObject({ tenantId: contoso })
   })
 
+  it.each([
+    ['margaret_partner.example#EXT#@contoso.onmicrosoft.example', ' This account belongs to partner.example.'],
+    ['m_h_sub.partner.example#ext#@contoso.example', ' This account belongs to sub.partner.example.'],
+    ['live.com#margaret@outlook.example', ' This account belongs to outlook.example.'],
+    ['margaret#EXT#@contoso.example', ''],
+  ])('of a guest %s has the domain of the guest, and not of the tenant', async (preferred_username, more) => {
+    await expect(check(claimsOf(contoso, { preferred_username, acct: 1 }))).rejects.toMatchObject({
+      remedy: `Sign in with an account of your own organization.${more}`,
+    })
+  })
+
   it.each<[string, Claims]>([
     ['there is no claim about it', {}],
     ['`acct` says so, also for a person whom another directory authenticated', { acct: 0, idp: 'live.com' }],

@@ -71,7 +71,7 @@ describe('metadata of another provider than Entra', () => {
     } else expect(() => check({ end_session_endpoint: address })).toThrow()
   })
 
-  it('is refused with a hint where the issuers differ by the slash at the end alone', () => {
+  it('is refused with a hint where the issuers differ by the slash at the end alone, or by capital letters', () => {
     const detail = (json: object, own: string) => {
       try {
         openIdProfile({ authority: own }).checkMetadata({ ...honest, ...json })
@@ -83,7 +83,8 @@ describe('metadata of another provider than Entra', () => {
 
     expect(detail({ issuer: `${authority}/` }, authority)).toContain('slash at the end')
     expect(detail({ issuer: authority }, `${authority}/`)).toContain('slash at the end')
-    expect(detail({ issuer: 'https://login.example' }, authority)).not.toContain('slash')
+    expect(detail({ issuer: authority.toUpperCase() }, authority)).toContain('capital letters')
+    expect(detail({ issuer: 'https://login.example' }, authority)).not.toMatch(/slash|capital/)
     expect(detail({ issuer: `${authority}/` }, `${authority}/`)).toBeUndefined()
   })
 

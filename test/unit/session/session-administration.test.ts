@@ -148,6 +148,19 @@ describe('an operator', () => {
     expect(await countBy({ subject: subjectOf(here).toUpperCase() })).toBe(0)
   })
 
+  it('finds people of a further provider by the subject that front ends receive, or by issuer and `sub`', async () => {
+    const frontEndSubject = 'made-by-the-broker.partner'
+    const partner = { ...ada, subject: 'grace', frontEndSubject, provider: 'partner' } as Identity
+    await sessions.begin('shop', partner, tokens)
+    const countBy = async (request: SessionsRequest) => (await operatorOf().list(request, log())).sessions.length
+
+    expect(await countBy({ subject: frontEndSubject })).toBe(1)
+    expect(await countBy({ subject: 'grace' })).toBe(0)
+    expect(await countBy({ subject: 'grace', issuer: ada.issuer })).toBe(1)
+    expect(await countBy({ subject: frontEndSubject, issuer: ada.issuer })).toBe(0)
+    expect(await operatorOf().end({ subject: frontEndSubject }, log())).toMatchObject({ ended: 1 })
+  })
+
   it.each<[string, SessionsRequest, number]>([
     ['a tenant', { tenant: otherTenant }, 1],
     ['a front end', { front_end: 'shop' }, 2],

@@ -6,7 +6,7 @@ const fabrikam = '0f3c6d1e-5b7a-4c2d-8e9f-1a2b3c4d5e6f'
 const many = {
   AzureAd__TenantId: 'organizations',
   Broker__HomeTenantId: contoso,
-  Broker__Tenants: `${contoso}:contoso.com, ${fabrikam.toUpperCase()}`,
+  Broker__Tenants: `${contoso} : Contoso.com, ${fabrikam.toUpperCase()}`,
 }
 const signedUp = { ...many, Broker__Tenants: 'signed-up' }
 
@@ -41,7 +41,6 @@ describe('an authority for many tenants', () => {
     [',', 'Broker__Tenants is not a list of tenants'],
     ['*', 'Broker__Tenants is not a GUID'],
     ['all', 'Broker__Tenants is not a GUID'],
-    ['Signed-Up', 'Broker__Tenants is not a GUID'],
     [`${contoso} ${fabrikam}`, 'Broker__Tenants is not a GUID'],
     [`${contoso},signed-up`, 'Broker__Tenants has an entry that is not a GUID'],
     [`${contoso},contoso.com`, 'Broker__Tenants has an entry that is a domain name, which can move to another tenant'],
@@ -53,6 +52,8 @@ describe('an authority for many tenants', () => {
     [`${contoso},${contoso.toUpperCase()}`, 'Broker__Tenants names a tenant twice'],
     [`${contoso}:<b>`, 'Broker__Tenants is not a list of tenants'],
     [`${contoso}:`, 'Broker__Tenants is not a list of tenants'],
+    [`${contoso}:a.com:b.com`, 'Broker__Tenants is not a list of tenants'],
+    [`{${contoso}}`, 'Broker__Tenants is a placeholder'],
   ])('has no tenants by %j', (tenants, problem) => {
     expect(refusalsOf({ ...many, Broker__Tenants: tenants })).toEqual([problem])
   })
@@ -82,7 +83,12 @@ describe('an authority for many tenants', () => {
   it('may leave the tenants to sign-up, for all or for invited organizations', () => {
     const invitations = { Broker__Invitations: `Contoso.com,${fabrikam}`, Broker__SignUpRole: 'Broker.SignUp' }
 
-    expect(settingsWith(signedUp).provider.manyTenants).toMatchObject({ allowed: 'signed-up', invitations: undefined })
+    for (const Broker__Tenants of ['signed-up', 'Signed-Up']) {
+      expect(settingsWith({ ...signedUp, Broker__Tenants }).provider.manyTenants).toMatchObject({
+        allowed: 'signed-up',
+        invitations: undefined,
+      })
+    }
     expect(settingsWith({ ...signedUp, ...invitations }).provider.manyTenants).toMatchObject({
       invitations: ['contoso.com', fabrikam],
       signUpRole: 'Broker.SignUp',

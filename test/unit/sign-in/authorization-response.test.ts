@@ -195,7 +195,13 @@ describe('an answer is checked', () => {
     ['the redirect URI is wrong', { errorUri: 'https://login.example/error?code=50011' }, 'app_registration_invalid'],
     ['the application is unknown', { errorUri: 'https://login.example/error?code=700016' }, 'client_refused'],
     ['the service is down', { errorUri: 'https://login.example/error?code=90033' }, 'provider_unavailable'],
-    ['the number is unknown', { errorUri: 'https://login.example/error?code=99999999' }, 'sign_in_cancelled'],
+    ['the number is unknown', { errorUri: 'https://login.example/error?code=99999999' }, 'provider_refused'],
+    ['a policy of the tenant forbids it', { errorUri: 'https://login.example/error?code=530021' }, 'provider_refused'],
+    [
+      'the person cancelled',
+      { errorUri: 'https://login.example/?code=99999999', subError: 'cancel' },
+      'sign_in_cancelled',
+    ],
     ['the number is in the text', { errorDescription: 'AADSTS50105: …' }, 'sign_in_cancelled'],
     ['the link has no number', { errorUri: 'https://login.example/?code=50105x' }, 'sign_in_cancelled'],
   ])('and reported by its cause where it carries a known number: %s', (_, more, code) => {
@@ -204,6 +210,15 @@ describe('an answer is checked', () => {
     expect(codeOf(() => checkAnswer({ ...answer, error: 'access_denied', ...more }, expected, entra))).toBe(code)
     // The texts are ignored until state and issuer agree, and for another provider.
     expect(check({ error: 'access_denied', ...more })).toBe('sign_in_cancelled')
+  })
+
+  it('and is no cancelled sign-in where a policy of B2C has no password reset', () => {
+    const described = (errorDescription: string) => check({ error: 'access_denied', errorDescription })
+
+    expect(described('AADB2C90118: The user has forgotten their password.')).toBe('provider_refused')
+    expect(described('AADB2C90091: The user has cancelled entering self-asserted information.')).toBe(
+      'sign_in_cancelled',
+    )
   })
 
   it('and an error of the provider never shows its text', () => {

@@ -8,7 +8,7 @@ const named = (id: string, domains: readonly string[] = []) =>
   ({ id, domains, displayName: `People of ${id}` }) as unknown as IdentityProvider
 const [staff, partner, guests] = [
   named('staff', ['contoso.com']),
-  named('partner', ['partner.example', 'sub.partner.example']),
+  named('partner', ['partner.example', 'sub.partner.example', 'xn--bcher-kva.example']),
   named('guests'),
 ]
 const all = [staff, partner, guests]
@@ -51,6 +51,8 @@ describe('the provider of a sign-in', () => {
     expect(await choose({ hints: { loginHint: 'ada@contoso.com' } })).toBe('staff')
     expect(await choose({ hints: { loginHint: 'ada@SUB.partner.example' } })).toBe('partner')
     expect(await choose({ hints: { domainHint: 'Partner.Example' } })).toBe('partner')
+    expect(await choose({ hints: { loginHint: 'ada@BÜCHER.example' } })).toBe('partner')
+    expect(await choose({ hints: { loginHint: 'ada@xn--bcher-kva.example' } })).toBe('partner')
     expect(await choose({ hints: { domainHint: 'partner.example', loginHint: 'ada@contoso.com' } })).toBe('partner')
     expect(await choose({ hints: { domainHint: 'elsewhere.example', loginHint: 'ada@contoso.com' } })).toBe('staff')
   })
@@ -62,6 +64,8 @@ describe('the provider of a sign-in', () => {
       'ada@sub.contoso.com',
       'contoso.com',
       'ada@contoso.com@evil.example',
+      'ada@evil.example@contoso.com',
+      'ada@contoso.com/evil.example',
       'ada@contoso.com ',
     ]) {
       expect(await choose({ hints: { loginHint } }), loginHint).toBeUndefined()
