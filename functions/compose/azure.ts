@@ -7,6 +7,7 @@ import { createNetwork } from '../../shared/http/network.ts'
 import type { Network } from '../../shared/http/network.ts'
 import { observeNetwork } from '../../shared/http/observed-network.ts'
 import type { ProxyPolicy } from '../../shared/outbound/proxy.ts'
+import { vaultResourceOf } from '../../shared/settings/addresses.ts'
 import { observeStore } from '../../shared/store/observed-store.ts'
 import type { Store } from '../../shared/store/store.ts'
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts'
@@ -20,6 +21,11 @@ export interface Azure {
   readonly store: Store
   /** Calls to the identity provider and to Graph. */
   readonly network: Network
+  /**
+   * Requests the managed identity's token for the vault. A cold instance reads the key ring's row before it calls the
+   * vault, so the token arrives while the row is read.
+   */
+  vaultToken(): Promise<void>
 }
 
 /** @param proxies the network policy of the process */
@@ -84,5 +90,9 @@ export function composeAzure({ settings, clock }: Base, proxies: ProxyPolicy, te
       new URL(store.tableServiceUri).host,
     ),
     network: observeNetwork(createNetwork({ proxies }), telemetry),
+    vaultToken: async () => {
+      const resource = vaultResourceOf(credential.vaultUrl, settings.additionalHosts)
+      await (await azureIdentity()).getToken(`${resource}/.default`)
+    },
   }
 }

@@ -146,6 +146,7 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
       telemetry.backgroundOperation('start of an instance', async () => {
         const { assertions, versions } = certificate
         const results = await Promise.allSettled([
+          azure.vaultToken(),
           ring.current(),
           provider.metadata(),
           provider.keysFor(undefined, 'RS256'),

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { SignInAnswer } from '../../local/identity-provider/browser.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
@@ -157,6 +157,20 @@ describe('a cold instance', () => {
     expect(stack.managedIdentity.requests).toHaveLength(1)
     expect(provider).toEqual({ token: 20, discovery: 1, keys: 1 })
     expect(store).toEqual({ 'list service': 1, 'find service': 1, 'insert states': 20, 'insert sessions': 20 })
+  })
+
+  it('requests the token for the vault while it waits for the key ring', async () => {
+    reset(stack)
+    stack.store.addFault({ table: 'service', hang: true })
+    try {
+      await stack.startInstance()
+
+      await vi.waitUntil(() => stack.managedIdentity.requests.length > 0, 30_000)
+
+      expect(stack.vault.requests).toEqual([])
+    } finally {
+      stack.store.clearFaults()
+    }
   })
 
   it('sends no more requests to provider and store for each person than a warm one', async () => {
