@@ -246,6 +246,7 @@ describe('a feature that a provider does not offer', () => {
     expect(await requestedScopes(await coldInstance({ Broker__OfflineAccess: 'true' }))).toContain('offline_access')
 
     provider.behaviour.metadata = { scopes_supported: ['openid', 'offline_access'] }
-    expect(await requestedScopes(await coldInstance())).toContain('offline_access')
+    const requested = await requestedScopes(await coldInstance())
+    expect(requested).toEqual(expect.arrayContaining(['openid', 'profile', 'offline_access']))
   })
 })

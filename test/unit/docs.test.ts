@@ -83,6 +83,25 @@ describe('the documentation', () => {
     expect(named.filter((name) => ![...steps, ...metrics].includes(name))).toEqual([])
   })
 
+  it('names a test that exists for each clause of a specification', () => {
+    const tables = read('docs/specifications.md')
+      .split('\n\n')
+      .filter((block) => /^\|.*\| Test +\|$/m.test(block))
+    const rows = tables.flatMap((table) => table.split('\n').slice(2))
+    const tests = rows.flatMap((row) =>
+      [
+        ...row
+          .split('|')
+          .at(-2)!
+          .matchAll(/`([^`]+)`/g),
+      ].map(([, name]) => name!),
+    )
+    const places = (name: string) => [`test/${name}.test.ts`, `test/unit/provider/${name}.test.ts`, `test/${name}`]
+
+    expect(tests.length).toBeGreaterThan(80)
+    expect(tests.filter((name) => !places(name).some((file) => existsSync(path.join(root, file))))).toEqual([])
+  })
+
   it('names only settings that exist', () => {
     const settings = Object.values(declarations).map(({ name }) => name)
     const named = pages

@@ -167,6 +167,16 @@ describe('metadata of another provider than Entra', () => {
     expect(check(empty).issuer).toBe(authority)
   })
 
+  it.each([
+    { subject_types_supported: ['pairwise'] },
+    { claims_supported: undefined, claims_parameter_supported: false, request_parameter_supported: false },
+    { token_endpoint_auth_methods_supported: null, response_modes_supported: null, grant_types_supported: '' },
+    { mtls_endpoint_aliases: { token_endpoint: 'http://10.0.0.1/token' }, signed_metadata: 'a.b.c' },
+    { require_pushed_authorization_requests: false, pushed_authorization_request_endpoint: 'http://10.0.0.1/par' },
+  ])('is accepted with members that the broker does not need: %j', (members) =>
+    expect(check(members).issuer).toBe(authority),
+  )
+
   it.each(['RS256', 'PS512', 'ES512', 'EdDSA', 'Ed25519', 'ES256K'])('may list ID tokens by %s alone', (algorithm) =>
     expect(check({ id_token_signing_alg_values_supported: ['none', algorithm] }).issuer).toBe(authority),
   )
