@@ -38,6 +38,9 @@ const permissions = 'add the API to the app registration’s permissions and gra
 const client = 'check AzureAd__ClientId and AzureAd__TenantId'
 const federated =
   'create the federated credential at the app registration with the issuer of the identity’s tenant, the object id of the identity as the subject, and the audience of AzureAd__ClientCredentials__1__TokenExchangeUrl; a new one takes effect after some minutes'
+const sameTenant =
+  'use a managed identity of the tenant of the app registration: Entra ID exchanges no token of another tenant'
+const restrictions = 'permit the tenant in the tenant restrictions of the person’s network'
 const report = 'update the broker; if the error returns, report it with the number'
 
 /** A function, so that a start of the broker does not compile the table: only a refusal reads it. */
@@ -54,6 +57,8 @@ const tableOf = (): Readonly<Record<AadstsCause, Readonly<Record<number, string>
     700211: federated,
     700212: federated,
     700213: federated,
+    700226: sameTenant,
+    700236: sameTenant,
   },
   client: {
     50012: 'register the certificate’s public part: the assertion does not verify',
@@ -70,6 +75,8 @@ const tableOf = (): Readonly<Record<AadstsCause, Readonly<Record<number, string>
     7000215: 'register the certificate’s public part',
     7000218: 'set "Allow public client flows" to No and register the redirect URI under the platform Web',
     7000222: 'register the certificate’s public part',
+    7000229:
+      'create the enterprise application of the app registration in the tenant: az ad sp create --id <client id>',
   },
   registration: {
     28002: scopes,
@@ -93,8 +100,11 @@ const tableOf = (): Readonly<Record<AadstsCause, Readonly<Record<number, string>
     90014: report,
     90015: 'register fewer or shorter scopes, and use shorter return URLs',
     500011: 'install the API’s application in the tenant, or correct the scope’s resource',
+    500014: 'enable the API’s service principal under Enterprise applications',
+    500113: 'register https://<broker>/callback as a redirect URI under the platform Web',
     501461: 'change the API’s identifier, or use an app-specific signing key',
     650052: 'enable the API’s service in the tenant',
+    650053: scopes,
     650054: 'remove the scopes of the API that no longer exists',
     650056: permissions,
     650057: permissions,
@@ -167,6 +177,7 @@ const tableOf = (): Readonly<Record<AadstsCause, Readonly<Record<number, string>
   permission: {
     16000: 'invite the account into the tenant',
     16003: 'invite the account into the tenant',
+    50002: restrictions,
     50014: 'the guest redeems the invitation',
     50020: 'invite the account into the tenant',
     50105: 'assign the person to the application',
@@ -178,6 +189,8 @@ const tableOf = (): Readonly<Record<AadstsCause, Readonly<Record<number, string>
     90094: 'grant the administrator’s consent',
     90095: 'grant the administrator’s consent',
     90123: 'permit the person at the federated identity provider',
+    500021: restrictions,
+    500022: restrictions,
     500212: 'change the outbound cross-tenant access policy of the person’s tenant',
     500213: 'change the inbound cross-tenant access policy',
     530032: 'check the security policies of the tenant',

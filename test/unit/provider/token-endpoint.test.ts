@@ -301,6 +301,10 @@ describe('a refusal', () => {
     ['invalid_resource', { error_codes: [500011] }, 'app_registration_invalid'],
     ['invalid_grant', { error_codes: [500011] }, 'app_registration_invalid'],
     ['unauthorized_client', { error_codes: [7000112] }, 'client_refused'],
+    ['invalid_client', { error_codes: [7000229] }, 'client_refused'],
+    ['invalid_client', { error_codes: [650053] }, 'app_registration_invalid'],
+    ['invalid_grant', { error_codes: [500014] }, 'app_registration_invalid'],
+    ['access_denied', { error_codes: [500021] }, 'provider_refused'],
     ['invalid_target', {}, 'app_registration_invalid'],
     ['invalid_scope', {}, 'app_registration_invalid'],
     ['access_denied', {}, 'provider_refused'],
@@ -436,7 +440,7 @@ describe('a certificate that the provider does not know', () => {
     ])
   })
 
-  it.each([70021, 700211, 700212, 700213])(
+  it.each([70021, 700211, 700212, 700213, 700226, 700236])(
     'and a managed identity that the app registration does not trust (%i): another credential is tried',
     async (number) => {
       another = () => Promise.resolve(signed('by.another.version'))

@@ -69,6 +69,13 @@ describe('a request to the table service', () => {
     server.answer((_, response) => sendJson(response, refusal('EntityAlreadyExists'), 409))
     expect(await ask()).toMatchObject({ status: 409, code: 'EntityAlreadyExists' })
 
+    // A refusal before the table service reads the request may be XML.
+    server.answer((_, response) => {
+      const headers = { 'content-type': 'application/xml', 'x-ms-error-code': 'AuthorizationFailure' }
+      response.writeHead(403, headers).end('<error><code>AuthorizationFailure</code></error>')
+    })
+    expect(await ask()).toMatchObject({ status: 403, code: 'AuthorizationFailure', json: undefined })
+
     const more = { 'x-ms-continuation-NextPartitionKey': '1!4!YQ--', 'x-ms-continuation-NextRowKey': 'a b' }
     server.answer((_, response) => sendJson(response, { value: [] }, 200, more))
     expect((await ask()).next).toBe('NextPartitionKey=1!4!YQ--&NextRowKey=a%20b')
