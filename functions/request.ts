@@ -44,11 +44,11 @@ export function refusePrefetch(request: WebRequest): void {
   if (purposes.some((purpose) => /prefetch|prerender|preview/i.test(purpose))) throw new BrokerError('prefetch_refused')
 }
 
-/** @returns the parameter; undefined where it is missing @throws {BrokerError} `parameter_repeated` */
+/** @returns the parameter; undefined where it is missing or empty @throws {BrokerError} `parameter_repeated` */
 export function readParameter(query: URLSearchParams, name: string): string | undefined {
   const values = query.getAll(name)
   if (values.length > 1) throw new BrokerError('parameter_repeated', { members: { parameter: name } })
-  return values[0]
+  return values[0] === '' ? undefined : values[0]
 }
 
 interface BodyType {

@@ -227,6 +227,14 @@ describe('a sign-out by a frame', () => {
     expect(await isSignedIn(person)).toBe(false)
   })
 
+  it('ends a session without a value of iss, as without iss', async () => {
+    const person = await signIn('person-1', 'another-session')
+
+    await frame({ iss: '', sid: 'another-session' })
+
+    expect(await isSignedIn(person)).toBe(false)
+  })
+
   it('ends no session by a subject in the place of a session', async () => {
     const person = await signIn('person-without-session')
 
