@@ -15,6 +15,7 @@ import { callbackByGet, callbackByPost } from './callback.ts'
 import { certificateEvent } from './certificate-event.ts'
 import { certificateRegistered } from './certificate-registered.ts'
 import { compose } from './compose/index.ts'
+import type { Broker } from './compose/index.ts'
 import { endSessionByGet, endSessionByPost } from './end-session.ts'
 import { ready, readyDetail } from './health.ts'
 import { home } from './home.ts'
@@ -36,7 +37,7 @@ import {
   forPrograms,
   forScripts,
 } from './respond.ts'
-import type { Responder } from './respond.ts'
+import type { Handle, Responder } from './respond.ts'
 import { operatorEndSessions, operatorListSessions } from './operator-sessions.ts'
 import { operatorTenants } from './operator-tenants.ts'
 import { openidConfiguration } from './openid-configuration.ts'
@@ -65,6 +66,8 @@ const people = (handlers: Parameters<typeof forPeople>[1], route: PageRoute) =>
 const scripts = (handlers: Parameters<typeof forScripts>[1]) => open(forScripts(composed, handlers))
 const clients = (handlers: Parameters<typeof forClients>[1]) => open(forClients(composed, handlers))
 const everyOrigin = (handlers: Parameters<typeof forEveryOrigin>[1]) => open(forEveryOrigin(composed, handlers))
+/** A document that has no caller: monitors and providers look at its address by HEAD (RFC 9110 §9.1). */
+const asDocument = (handler: (broker: Broker) => Handle) => ({ GET: handler, HEAD: handler })
 const programs = (handlers: Parameters<typeof forPrograms>[1]) => open(forPrograms(composed, handlers))
 
 app.http('login', { route: routes.login, ...people({ GET: login, HEAD: loginHead }, 'login') })
@@ -81,10 +84,10 @@ app.http('token', { route: routes.token, ...clients({ POST: token }) })
 app.http('revoke', { route: routes.revoke, ...clients({ POST: revoke }) })
 app.http('authorizationServerMetadata', {
   route: routes.authorizationServerMetadata,
-  ...clients({ GET: authorizationServerMetadata }),
+  ...clients(asDocument(authorizationServerMetadata)),
 })
-app.http('openidConfiguration', { route: routes.openidConfiguration, ...everyOrigin({ GET: openidConfiguration }) })
-app.http('idTokenKeys', { route: routes.idTokenKeys, ...everyOrigin({ GET: idTokenKeys }) })
+app.http('openidConfiguration', { route: routes.openidConfiguration, ...everyOrigin(asDocument(openidConfiguration)) })
+app.http('idTokenKeys', { route: routes.idTokenKeys, ...everyOrigin(asDocument(idTokenKeys)) })
 app.http('endSession', {
   route: routes.endSession,
   ...people({ GET: endSessionByGet, POST: endSessionByPost }, 'sign-out'),
@@ -94,13 +97,13 @@ app.http('userinfo', { route: routes.userinfo, ...clients({ GET: userinfo, POST:
 // Called by the identity provider.
 app.http('logoutFrontchannel', { route: routes.logoutFrontchannel, ...people({ GET: logoutFrontchannel }, 'sign-out') })
 app.http('logoutBackchannel', { route: routes.logoutBackchannel, ...programs({ POST: logoutBackchannel }) })
-app.http('jwks', { route: routes.jwks, ...programs({ GET: jwks }) })
+app.http('jwks', { route: routes.jwks, ...programs(asDocument(jwks)) })
 
 // The browser library for both kinds of front end: public and static.
-app.http('browserClient', { route: routes.browserClient, ...programs({ GET: browserClient, HEAD: browserClient }) })
+app.http('browserClient', { route: routes.browserClient, ...programs(asDocument(browserClient)) })
 app.http('browserOAuthClient', {
   route: routes.browserOAuthClient,
-  ...programs({ GET: browserOAuthClient, HEAD: browserOAuthClient }),
+  ...programs(asDocument(browserOAuthClient)),
 })
 app.http('health', { route: routes.health, ...open(forLiveness(text(200, 'alive'))), methods: ['GET', 'HEAD'] })
 app.http('ready', { route: routes.ready, ...open(forProbes(composed, { GET: ready, HEAD: ready })) })

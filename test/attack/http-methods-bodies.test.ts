@@ -41,6 +41,20 @@ describe('a method', () => {
     expect((await signedIn.script(shopPage, '/session')).status).toBe(200)
   })
 
+  it.each([
+    '/.well-known/jwks.json',
+    '/.well-known/openid-configuration',
+    '/.well-known/oauth-authorization-server',
+    '/.well-known/id-token-keys.json',
+    '/client.js',
+    '/health/ready',
+  ])('HEAD has the headers of GET at %s', async (path) => {
+    const [head, get] = await Promise.all([signedIn.call(path, { method: 'HEAD' }), signedIn.call(path)])
+
+    expect([head.status, head.text]).toEqual([200, ''])
+    for (const name of ['content-type', 'cache-control']) expect(head.headers.get(name)).toBe(get.headers.get(name))
+  })
+
   it.each(routes)('that is unknown reaches no function at %s', async (path) => {
     for (const method of ['TRACE', 'CONNECT_', 'PROPFIND', 'get', 'GETX']) {
       const refused = await sendRaw(stack.url, { method, target: path })
