@@ -240,10 +240,9 @@ function withoutQuery(url: string): string {
   return url.split('?')[0] ?? ''
 }
 
-/** MSAL makes a code of the member `error`, which a provider may put beside its tokens: that text must not reach the log. */
 function codeOf(error: unknown): string {
   const { errorCode } = (error ?? {}) as { errorCode?: unknown }
-  return typeof errorCode === 'string' && /^[a-z_]{1,64}$/.test(errorCode) ? errorCode : 'unknown'
+  return typeof errorCode === 'string' ? errorCode : 'unknown'
 }
 
 /** MSAL receives the metadata and knows the authority, so it has no document to fetch. */
