@@ -12,22 +12,15 @@ import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { openToken, sealToken } from '../crypto/sealed-token.ts'
 import { defined } from '../json/json.ts'
-import { plainIdPattern } from '../settings/identifiers.ts'
 import type { Store, StoredRow } from '../store/store.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Log } from '../telemetry/log.ts'
 import { removeAll } from './end-sessions.ts'
-import { labelOf, personOf } from './session-labels.ts'
-import type { Labelled } from './session-labels.ts'
+import { createMatcher } from './session-matcher.ts'
+import type { MatcherOptions } from './session-matcher.ts'
 import { listedColumns } from './session-row.ts'
-
-/** The members of the request; all that are set must match. */
-export const selectorNames = ['subject', 'issuer', 'object_id', 'username', 'tenant', 'front_end'] as const
-
-type SelectorName = (typeof selectorNames)[number]
-
-/** The body of the request; its members are untrusted texts. */
-export type SessionsRequest = Readonly<Partial<Record<SelectorName | 'continuation', string>>>
+import { auditFields, parseSelector } from './session-selector.ts'
+import type { Selector, SessionsRequest } from './session-selector.ts'
 
 export interface ListedSession {
   /** Left out where the front end is no longer registered, and for a row of the previous release. */
@@ -67,13 +60,9 @@ export interface OperatorLog {
   readonly log: Log
 }
 
-export interface SessionAdministrationOptions {
+export interface SessionAdministrationOptions extends MatcherOptions {
   readonly store: Store
   readonly ring: KeyRing
-  /** Ids of the registered front ends. */
-  readonly frontEnds: readonly string[]
-  /** Of the configured providers: a subject without an issuer is looked for at each. */
-  readonly issuers: readonly string[]
   readonly clock: Clock
   readonly flowEvents: FlowEvents
   /** Rows of one request to the store; the default is the most that the service returns. */
@@ -98,70 +87,8 @@ interface Position {
 export function createSessionAdministration(options: SessionAdministrationOptions): SessionAdministration {
   const { store, ring, clock, flowEvents, pageRows = 1000, budgetMilliseconds = defaultBudget } = options
 
-  const nextOf = async (
-    act: 'list' | 'end',
-    selector: Selector,
-    position: Position | undefined,
-  ): Promise<{ continuation?: string }> => {
-    if (!position) return {}
-    const content = [act, JSON.stringify(selector), position.phase, position.after]
-    return { continuation: sealToken(content, context, await ring.current()) }
-  }
-
-  /** @throws {BrokerError} `parameter_invalid` for a continuation of another request */
-  const positionOf = async (
-    act: 'list' | 'end',
-    selector: Selector,
-    continuation: string | undefined,
-  ): Promise<Position> => {
-    if (continuation === undefined) return { phase: act === 'list' ? 'sessions' : 'codes', after: undefined }
-    const opened = (await openToken(continuation, context, ring)) as [string, string, Phase, string | null] | undefined
-    if (opened?.[0] !== act || opened[1] !== JSON.stringify(selector)) {
-      throw parameterInvalid('continuation', 'belongs to no request with these members')
-    }
-    return { phase: opened[2], after: opened[3] ?? undefined }
-  }
-
-  /** Compares rows by the key of the month that sealed them. A key that another instance has just made is read. */
-  const createMatcher = (selector: Selector) => {
-    const known = new Map<string, Promise<Expected | undefined>>()
-    const expectedBy = (ringKeyId: string): Promise<Expected | undefined> => {
-      const found = known.get(ringKeyId) ?? expectedOf(ringKeyId)
-      known.set(ringKeyId, found)
-      return found
-    }
-    const expectedOf = async (ringKeyId: string): Promise<Expected | undefined> => {
-      const key = await ring.find(ringKeyId)
-      if (!key) return undefined
-      const { subject, issuer } = selector
-      const issuers = issuer === undefined ? options.issuers : [issuer]
-      return {
-        labels: labelledNames.flatMap((name) => {
-          const value = selector[name]
-          return value === undefined ? [] : [[name, labelOf(name, value, key)] as const]
-        }),
-        subject: subject === undefined || issuer !== undefined ? undefined : labelOf('subject', subject, key),
-        people: new Set(subject === undefined ? [] : issuers.map((one) => personOf({ issuer: one, subject }, key))),
-        frontEnds: new Map(options.frontEnds.map((id) => [labelOf('frontEnd', id, key), id])),
-      }
-    }
-    /** @returns `maybe` where the row lacks a label that its release did not write */
-    return async ({ values }: StoredRow): Promise<Match> => {
-      const expected = typeof values.ringKey === 'string' ? await expectedBy(values.ringKey) : undefined
-      // Without the key, the row opens for no cookie either.
-      if (!expected) return { is: 'no' }
-      const { labels, subject, people, frontEnds } = expected
-      const isPerson =
-        values.subject === undefined || subject === undefined
-          ? people.has(String(values.person))
-          : values.subject === subject
-      if (selector.subject !== undefined && !isPerson) return { is: 'no' }
-      if (labels.length > 0 && values.frontEnd === undefined) return { is: 'maybe' }
-      return labels.every(([name, value]) => values[name] === value)
-        ? { is: 'yes', frontEnd: frontEnds.get(String(values.frontEnd)) }
-        : { is: 'no' }
-    }
-  }
+  /** An expired row waits for the sweep. */
+  const isLive = ({ sweepAfter }: StoredRow) => clock() < sweepAfter.getTime()
 
   /**
    * Reads pages until the time is over.
@@ -188,8 +115,9 @@ export function createSessionAdministration(options: SessionAdministrationOption
   return {
     list: async (request, { log, reference }) => {
       const selector = parseSelector(request)
-      const { after } = await positionOf('list', selector, request.continuation)
-      const matches = createMatcher(selector)
+      const call: Call = { act: 'list', selector }
+      const { after } = await positionOf(request.continuation, call, ring)
+      const matches = createMatcher(selector, options)
       const sessions: ListedSession[] = []
       let notAttributed = 0
       const rest = await readPages('sessions', after, clock() + budgetMilliseconds, async (rows) => {
@@ -208,15 +136,16 @@ export function createSessionAdministration(options: SessionAdministrationOption
       return {
         sessions,
         not_attributed: notAttributed,
-        ...(await nextOf('list', selector, rest && { phase: 'sessions', ...rest })),
+        ...(await continuationAt(rest && { phase: 'sessions', ...rest }, call, ring)),
       }
     },
 
     end: async (request, { log, reference }) => {
       const selector = parseSelector(request)
-      let position: Position | undefined = await positionOf('end', selector, request.continuation)
+      const call: Call = { act: 'end', selector }
+      let position: Position | undefined = await positionOf(request.continuation, call, ring)
       const until = clock() + budgetMilliseconds
-      const matches = createMatcher(selector)
+      const matches = createMatcher(selector, options)
       let [ended, notAttributed] = [0, 0]
       const endMatching = (table: Phase) => async (rows: readonly StoredRow[]) => {
         const matching: StoredRow[] = []
@@ -246,73 +175,40 @@ export function createSessionAdministration(options: SessionAdministrationOption
           step.add({ sessions: ended })
           log('warn', 'sessions ended by an operator', { reference, ...auditFields(selector), sessions: ended })
         }
-        return { ended, not_attributed: notAttributed, ...(await nextOf('end', selector, position)) }
+        return { ended, not_attributed: notAttributed, ...(await continuationAt(position, call, ring)) }
       })
     },
   }
+}
 
-  /** An expired row waits for the sweep. */
-  function isLive({ sweepAfter }: StoredRow): boolean {
-    return clock() < sweepAfter.getTime()
+/** The request that a continuation belongs to. */
+interface Call {
+  readonly act: 'list' | 'end'
+  readonly selector: Selector
+}
+
+/** @returns no member at the end of the tables */
+async function continuationAt(
+  position: Position | undefined,
+  { act, selector }: Call,
+  ring: KeyRing,
+): Promise<{ continuation?: string }> {
+  if (!position) return {}
+  const content = [act, JSON.stringify(selector), position.phase, position.after]
+  return { continuation: sealToken(content, context, await ring.current()) }
+}
+
+/**
+ * @param continuation of the request; untrusted
+ * @throws {BrokerError} `parameter_invalid` for a continuation of another request
+ */
+async function positionOf(continuation: string | undefined, { act, selector }: Call, ring: KeyRing): Promise<Position> {
+  if (continuation === undefined) return { phase: act === 'list' ? 'sessions' : 'codes', after: undefined }
+  const opened = (await openToken(continuation, context, ring)) as [string, string, Phase, string | null] | undefined
+  if (opened?.[0] !== act || opened[1] !== JSON.stringify(selector)) {
+    throw parameterInvalid('continuation', 'belongs to no request with these members')
   }
-}
-
-/** The request, parsed: values of labels; beside an issuer, the subject is the issuer's own. */
-type Selector = Readonly<Partial<Labelled & Record<'issuer', string>>>
-
-/** Values of labels by one key of the ring. */
-interface Expected {
-  /** All must be equal; without the subject. */
-  readonly labels: readonly (readonly [keyof Labelled, string])[]
-  /** Of people whose subject the broker makes; undefined where the selector names none, or its issuer. */
-  readonly subject: string | undefined
-  /** The accepted values of `person`, for all other people. */
-  readonly people: ReadonlySet<string>
-  readonly frontEnds: ReadonlyMap<string, string>
-}
-
-type Match = { readonly is: 'no' | 'maybe' } | { readonly is: 'yes'; readonly frontEnd: string | undefined }
-
-const labelledNames = ['frontEnd', 'tenant', 'objectId', 'username'] as const satisfies readonly (keyof Labelled)[]
-
-const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-const forms: Readonly<Record<SelectorName, { readonly form: RegExp; readonly problem: string }>> = {
-  subject: { form: /^.{1,255}$/su, problem: 'has 1 to 255 characters' },
-  issuer: { form: /^https:\/\/.{1,1000}$/u, problem: 'is the issuer of a provider, an https URL' },
-  object_id: { form: guid, problem: 'is a GUID' },
-  username: { form: /^.{1,1024}$/su, problem: 'has 1 to 1,024 characters' },
-  tenant: { form: guid, problem: 'is a GUID' },
-  front_end: { form: plainIdPattern, problem: 'is the id of a front end' },
-}
-
-/** @throws {BrokerError} `parameter_invalid`: a request without a selector would mean every session */
-function parseSelector(request: SessionsRequest): Selector {
-  for (const name of selectorNames) {
-    const value = request[name]
-    if (value !== undefined && !forms[name].form.test(value)) throw parameterInvalid(name, forms[name].problem)
-  }
-  const { subject, issuer, object_id, username, tenant, front_end } = request
-  if (issuer !== undefined && subject === undefined) throw parameterInvalid('issuer', 'belongs to a subject')
-  const selector = defined({
-    subject,
-    issuer,
-    objectId: object_id,
-    username,
-    tenant,
-    frontEnd: front_end,
-  })
-  if (Object.keys(selector).length === 0) {
-    throw parameterInvalid('body', 'names subject, object_id, username, tenant or front_end')
-  }
-  return selector
-}
-
-/** A user name is a name, and the subject of some providers is one too: neither reaches the log. */
-function auditFields({ objectId, tenant, frontEnd, ...others }: Selector) {
-  const selector = Object.keys({ ...defined({ objectId, tenant, frontEnd }), ...others })
-    .sort()
-    .join(' ')
-  return { selector, objectId, tenant, frontEnd }
+  return { phase: opened[2], after: opened[3] ?? undefined }
 }
 
 function toListed({ sweepAfter, values }: StoredRow, frontEnd: string | undefined): ListedSession {
