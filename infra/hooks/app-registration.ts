@@ -8,7 +8,8 @@ import { declareRoles, deleteRemovedRoles } from './app-roles.ts'
 import type { AppRole, WantedRole } from './app-roles.ts'
 import { settingsOf } from './configuration-settings.ts'
 import type { Configuration } from './configuration.schema.ts'
-import type { Cloud } from './cloud.ts'
+import { causeOf } from './cloud.ts'
+import type { Cloud, CloudAnswer } from './cloud.ts'
 import { isPipeline } from './context.ts'
 import type { HookContext } from './context.ts'
 import { completeFederation, printFederation } from './federated-credential.ts'
@@ -21,6 +22,8 @@ export interface Registration {
   readonly clientId: string
   /** undefined where Graph does not show it, and the file does not have it. */
   readonly objectId: string | undefined
+  /** Base URL of the broker that receives its sign-outs; undefined where there is none, or Graph does not show it. */
+  readonly broker?: string | undefined
 }
 
 /**
@@ -85,7 +88,7 @@ export async function findRegistration(
     return { clientId, objectId: applicationObjectId }
   }
   if (clientId !== undefined) {
-    const found = await cloud.graph(`/applications(appId='${encodeURIComponent(clientId)}')?$select=id,appId`)
+    const found = await cloud.graph(`/applications(appId='${encodeURIComponent(clientId)}')?$select=id,appId,web`)
     if (found.status === 404) {
       throw new HookStop(
         `The tenant has no app registration with the clientId of ${fileName}. Nothing was deployed. Correct clientId, or remove clientId and applicationObjectId: the next deployment by a person then creates a registration.`,
@@ -93,7 +96,7 @@ export async function findRegistration(
     }
     const { id } = found.body as { id?: string }
     if (found.status !== 200 || id === undefined) {
-      report.row('App registration', `${clientId}, by the ids of ${fileName} (Graph answered ${found.status})`)
+      report.row('App registration', `${clientId}, by the ids of ${fileName} (Graph answered ${causeOf(found)})`)
       return { clientId, objectId: applicationObjectId }
     }
     if (applicationObjectId !== undefined && applicationObjectId.toLowerCase() !== id.toLowerCase()) {
@@ -102,30 +105,39 @@ export async function findRegistration(
       )
     }
     report.row('App registration', `found: ${clientId}`)
-    return { clientId, objectId: id }
+    return { clientId, objectId: id, broker: brokerOf(found) }
   }
 
-  const found = await cloud.graph(`/applications(uniqueName='${names.registration}')?$select=id,appId`)
+  const found = await cloud.graph(`/applications(uniqueName='${names.registration}')?$select=id,appId,web`)
   const { id, appId } = found.body as { id?: string; appId?: string }
   if (found.status === 200 && id !== undefined && appId !== undefined) {
     report.row('App registration', `found: ${appId}`)
-    return { clientId: appId, objectId: id }
+    return { clientId: appId, objectId: id, broker: brokerOf(found) }
   }
   if (await isPipeline(context)) {
     throw new HookStop(
       `${fileName} has no clientId, and a pipeline creates no app registration: its identity would need the right to. Nothing was deployed. Run azd provision for this environment once as a person: it writes clientId and applicationObjectId into the file. Commit the file.`,
     )
   }
-  if (found.status === 403) throw new HookStop(noRight(fileName))
+  if (found.status === 403) throw new HookStop(noRight(fileName, found))
   if (found.status !== 404) {
-    throw new HookStop(`Graph answered ${found.status} to a request for the app registration. Run the command again.`)
+    throw new HookStop(`The app registration cannot be read (Graph answered ${causeOf(found)}). Run the command again.`)
   }
   return undefined
 }
 
-function noRight(fileName: string): string {
+const signOutPath = '/logout/frontchannel'
+
+function brokerOf({ body }: CloudAnswer): string | undefined {
+  const { logoutUrl } = (body['web'] ?? {}) as { readonly logoutUrl?: string | null }
+  return logoutUrl?.endsWith(signOutPath) && URL.canParse(logoutUrl)
+    ? logoutUrl.slice(0, -signOutPath.length)
+    : undefined
+}
+
+function noRight(fileName: string, refused: CloudAnswer): string {
   return [
-    'You may not create app registrations in the tenant. Nothing was deployed.',
+    `You may not create app registrations in the tenant (${causeOf(refused)}). Nothing was deployed.`,
     '- The role Application Developer allows it for registrations of your own. A Privileged Role Administrator assigns the role.',
     `- Without it: a person with the role creates one (az ad app create --display-name "Certificate token broker" --sign-in-audience AzureADMyOrg), and you write "clientId" and "applicationObjectId" into ${fileName}. Write "registration": "manual" too if you may not change it.`,
   ].join('\n')
@@ -144,15 +156,15 @@ export async function createRegistration(context: HookContext, names: Names, fil
       signInAudience: 'AzureADMyOrg',
     },
   })
-  if (made.status === 403) throw new HookStop(noRight(fileName))
+  if (made.status === 403) throw new HookStop(noRight(fileName, made))
   if (made.status >= 300)
-    throw new HookStop(`Graph answered ${made.status} to the request to create the app registration.`)
+    throw new HookStop(`The app registration was not created (Graph answered ${causeOf(made)}). Run the command again.`)
   // A replica of the directory that has not received it yet answers 404.
   const read = await cloud.graph(`${path}?$select=id,appId`, { passing: [404] })
   const { id, appId } = read.body as { id?: string; appId?: string }
   if (read.status !== 200 || id === undefined || appId === undefined) {
     throw new HookStop(
-      `Graph answered ${read.status} to a request for the new app registration. Run the command again.`,
+      `The new app registration cannot be read (Graph answered ${causeOf(read)}). Run the command again.`,
     )
   }
   report.row('App registration', `created: ${appId}`)
@@ -233,7 +245,7 @@ export async function completeRegistration(context: HookContext, wanted: WantedR
     passing: [404],
   })
   if (read.status !== 200) {
-    report.row('App registration', `not readable (Graph answered ${read.status})`)
+    report.row('App registration', `not readable (Graph answered ${causeOf(read)})`)
     if (await isPipeline(context)) {
       report.todo(
         'The pipeline may not read the app registration. After a change of the domain, the scopes or the certificate, a person runs azd provision once.',
@@ -255,7 +267,7 @@ export async function completeRegistration(context: HookContext, wanted: WantedR
       passing: [404],
     })
     if (changed.status >= 300) {
-      report.row('App registration', `you may not change it (${changed.status}); to be completed by hand, see below`)
+      report.row('App registration', `not changed (${causeOf(changed)}); to be completed by hand, see below`)
       await printCommands(context, redirectUris, wanted)
       return
     }
@@ -287,7 +299,7 @@ function changesOf(application: ApplicationProperties, wanted: Wanted): Record<s
   const uris = application.web?.redirectUris ?? []
   const kept = wanted.localCallback ? uris : uris.filter((uri) => !localUris.includes(uri))
   const allUris = [...new Set([...kept, ...wanted.redirectUris, ...(wanted.localCallback ? localUris : [])])]
-  const logoutUrl = `${wanted.baseUrl}/logout/frontchannel`
+  const logoutUrl = `${wanted.baseUrl}${signOutPath}`
   const flow = application.web?.implicitGrantSettings
   const lacksIdTokens = wanted.idTokens && flow?.enableIdTokenIssuance !== true
   if (allUris.join() !== uris.join() || application.web?.logoutUrl !== logoutUrl || lacksIdTokens) {
@@ -430,7 +442,7 @@ async function ensureServicePrincipal(cloud: Cloud, clientId: string, report: Re
   // 409: the answer to the first request was lost, and the repeated request conflicts with its result.
   if (made.status < 300 || made.status === 409) report.row('Service principal', 'created')
   else {
-    report.row('Service principal', `you may not create it (${made.status}), see below`)
+    report.row('Service principal', `not created (${causeOf(made)}), see below`)
     report.todo(`az ad sp create --id ${clientId}`)
   }
 }
@@ -469,7 +481,7 @@ async function printCommands(
   const body = {
     web: {
       redirectUris,
-      logoutUrl: `${wanted.baseUrl}/logout/frontchannel`,
+      logoutUrl: `${wanted.baseUrl}${signOutPath}`,
       ...(wanted.idTokens ? { implicitGrantSettings: { enableIdTokenIssuance: true } } : {}),
     },
     api: { requestedAccessTokenVersion: 2 },

@@ -3,6 +3,7 @@
  * to a role by its id and puts its value into the claim `roles`. It deletes a role only after it was disabled.
  */
 import { randomUUID } from 'node:crypto'
+import { causeOf } from './cloud.ts'
 import type { Cloud } from './cloud.ts'
 import type { Configuration } from './configuration.schema.ts'
 import type { Report } from './report.ts'
@@ -104,7 +105,7 @@ export async function deleteRemovedRoles(
   })
   const names = unassigned.map(({ value }) => String(value)).join(', ')
   if (changed.status >= 300)
-    report.todo(`The app roles ${names} are disabled. Graph answered ${changed.status} to their deletion.`)
+    report.todo(`The app roles ${names} are disabled. They were not deleted (Graph answered ${causeOf(changed)}).`)
   else report.row('App roles', `deleted: ${names}`)
 }
 

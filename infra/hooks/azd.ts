@@ -15,26 +15,40 @@ export interface AzdEnvironment {
 
 const run = promisify(execFile)
 
-/** @throws {HookStop} when azd is not installed, or has no environment */
+/**
+ * @param projectFolder root of the project: a person may run a hook in another folder
+ * @throws {HookStop} when azd is not installed, or has no environment
+ */
 export async function readAzdEnvironment(
   machine: Readonly<Record<string, string | undefined>>,
+  projectFolder: string,
 ): Promise<AzdEnvironment> {
   // azd stores the name of the environment in it; without the variable it is the selected environment.
   const chosen = machine['AZURE_ENV_NAME'] ? ['--environment', machine['AZURE_ENV_NAME']] : []
   const azd = async (...args: readonly string[]) => {
     try {
-      return (await run('azd', [...args, ...chosen, '--no-prompt'])).stdout
+      return (await run('azd', [...args, ...chosen, '--no-prompt'], { cwd: projectFolder, maxBuffer: 8 * 1024 * 1024 }))
+        .stdout
     } catch (cause) {
-      throw new HookStop(
-        `azd ${args.slice(0, 2).join(' ')} failed. Is azd installed, and is there an environment (azd env new)?`,
-        { cause },
-      )
+      throw new HookStop(failureOf(args.slice(0, 2).join(' '), cause), { cause })
     }
   }
   const values = JSON.parse(await azd('env', 'get-values', '--output', 'json')) as Record<string, string>
   return createAzdEnvironment(values, machine, async (name, value) => {
     await azd('env', 'set', name, value)
   })
+}
+
+function failureOf(command: string, cause: unknown): string {
+  const { code, stderr = '' } = cause as { readonly code?: unknown; readonly stderr?: string }
+  if (code === 'ENOENT') return 'azd is not installed, or not on the PATH. docs/deploy.md names the version.'
+  const reason = stderr
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .slice(0, 3)
+    .join(' ')
+  return `azd ${command} failed. Is there an environment (azd env new shop-dev)? ${reason}`.trimEnd()
 }
 
 /** @param store writes one variable to azd; called only where the value changes */

@@ -14,6 +14,14 @@ export interface CloudAnswer {
   readonly body: Readonly<Record<string, unknown>>
 }
 
+/** For messages: the status, with the code and the sentence by which Resource Manager or Graph explains it. */
+export function causeOf({ status, body }: CloudAnswer): string {
+  const { code, message } = (body['error'] ?? body) as { readonly code?: unknown; readonly message?: unknown }
+  const sentence = typeof message === 'string' ? (message.split(/\r?\n/)[0] ?? '').slice(0, 500) : ''
+  const name = typeof code === 'string' ? ` ${code}` : ''
+  return `${status}${name}${sentence === '' ? '' : `: ${sentence.replace(/\.$/, '')}`}`
+}
+
 export interface CloudCall {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly body?: object
@@ -115,7 +123,10 @@ export function createCloud(
       return fetched.token
     } catch (cause) {
       throw new HookStop(
-        `There is no sign-in for ${audience}. Run: azd auth login. In a pipeline, check the federated credential of the identity`,
+        [
+          `There is no sign-in for ${audience}. Run: azd auth login. In a pipeline, check the federated credential of the identity.`,
+          ...signInFaults(cause),
+        ].join('\n'),
         { cause },
       )
     }
@@ -180,6 +191,14 @@ export function createCloud(
     arm: (path, call = {}) => patiently(endpoints.arm, audiences.arm, path, call),
     graph: (path, call = {}) => patiently(`${endpoints.graph}/v1.0`, audiences.graph, path, call),
   }
+}
+
+/** The SDK tries azd, then az; each has its own reason, such as a sign-in that is too old. */
+function signInFaults(cause: unknown): readonly string[] {
+  const { errors = [cause] } = cause as { readonly errors?: readonly unknown[] }
+  return errors
+    .map((error) => (error instanceof Error ? error.message : '').split(/\r?\n/).find((line) => line.trim() !== ''))
+    .flatMap((line) => (line === undefined ? [] : `- ${line.slice(0, 300)}`))
 }
 
 function unreachable(hostname: string, error: Error): string {

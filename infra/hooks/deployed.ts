@@ -1,25 +1,51 @@
-/** Reads the deployed state from Azure, and finds what the coming deployment would remove. */
-import { createHash } from 'node:crypto'
+/** Reads the deployed state from Azure, which the coming deployment is compared with. */
 import { declarations } from '../../shared/settings/declarations.ts'
-import { settingsOf } from './configuration-settings.ts'
-import type { Configuration } from './configuration.schema.ts'
 import { subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import type { Names } from './names.ts'
-import { HookStop } from './stop.ts'
 
 export interface Deployed {
   /** Empty where the person may not list them. */
   readonly settings: Readonly<Record<string, string>>
   readonly canListSettings: boolean
+  /** As ARM has it: West Europe, or westeurope. */
+  readonly location: string | undefined
+  readonly defaultHostName: string | undefined
   readonly alwaysReadyInstances: number
   readonly domains: readonly string[]
-  readonly vault: { readonly name: string; readonly sku: string; readonly isRbac: boolean } | undefined
+  readonly vault: DeployedVault | undefined
   readonly alertEmails: readonly string[]
+  /** Resource ids of the action groups that receive the alerts, beside the template's own. */
+  readonly alertActionGroupIds: readonly string[]
   /** Key Vault accepts requests from a private network only. */
   readonly isPrivate: boolean
   /** The app accepts requests from a Front Door only. */
   readonly isBehindFrontDoor: boolean
+  /** undefined where the storage account cannot be read. */
+  readonly isZoneRedundant: boolean | undefined
+}
+
+export interface DeployedVault {
+  readonly name: string
+  readonly sku: string
+  readonly isRbac: boolean
+  readonly softDeleteDays: number | undefined
+}
+
+interface SiteProperties {
+  readonly defaultHostName?: string
+  readonly siteConfig?: { readonly ipSecurityRestrictionsDefaultAction?: string | null } | null
+  readonly functionAppConfig?: {
+    readonly scaleAndConcurrency?: { readonly alwaysReady?: readonly { readonly instanceCount?: number }[] | null }
+  }
+}
+
+interface VaultProperties {
+  readonly sku?: { readonly name?: string }
+  readonly enableRbacAuthorization?: boolean
+  readonly softDeleteRetentionInDays?: number
+  readonly publicNetworkAccess?: string
+  readonly networkAcls?: { readonly defaultAction?: string }
 }
 
 /** @returns undefined where there is no function app yet */
@@ -29,180 +55,73 @@ export async function readDeployed(context: HookContext, names: Names): Promise<
   const site = `${group}/Microsoft.Web/sites/${names.functionApp}`
   const found = await cloud.arm(`${site}?api-version=2025-03-01`)
   if (found.status !== 200) return undefined
+  const siteProperties = (found.body['properties'] ?? {}) as SiteProperties
 
-  const [list, bindings, actionGroup] = await Promise.all([
-    cloud.arm(`${site}/config/appsettings/list?api-version=2025-03-01`, { method: 'POST' }),
-    cloud.arm(`${site}/hostNameBindings?api-version=2025-03-01`),
-    cloud.arm(`${group}/Microsoft.Insights/actionGroups/${names.actionGroup}?api-version=2023-01-01`),
+  /** The body of a resource; undefined where it is missing or hidden. */
+  const read = async (path: string, call?: { readonly method: 'POST' }) => {
+    const { status, body } = await cloud.arm(path, call)
+    return status === 200 ? body : undefined
+  }
+  const [list, bindings, actionGroup, storage] = await Promise.all([
+    read(`${site}/config/appsettings/list?api-version=2025-03-01`, { method: 'POST' }),
+    read(`${site}/hostNameBindings?api-version=2025-03-01`),
+    read(`${group}/Microsoft.Insights/actionGroups/${names.actionGroup}?api-version=2023-01-01`),
+    read(`${group}/Microsoft.Storage/storageAccounts/${names.storage}?api-version=2024-01-01`),
   ])
-  const settings = (list.status === 200 ? (list.body['properties'] ?? {}) : {}) as Record<string, string>
+  const settings = (list?.['properties'] ?? {}) as Record<string, string>
   const vaultUrl = settings[declarations.vaultUrl.name]
   const vaultName = vaultUrl === undefined ? names.vault : (new URL(vaultUrl).hostname.split('.')[0] ?? '')
-  const vault = await cloud.arm(`${group}/Microsoft.KeyVault/vaults/${vaultName}?api-version=2026-02-01`)
-  const properties = found.body['properties'] as {
-    readonly defaultHostName?: string
-    readonly siteConfig?: { readonly ipSecurityRestrictionsDefaultAction?: string | null } | null
-    readonly functionAppConfig?: {
-      readonly scaleAndConcurrency?: { readonly alwaysReady?: readonly { readonly instanceCount?: number }[] | null }
-    }
-  }
-  const vaultProperties = vault.body['properties'] as
-    | {
-        readonly sku?: { readonly name?: string }
-        readonly enableRbacAuthorization?: boolean
-        readonly publicNetworkAccess?: string
-        readonly networkAcls?: { readonly defaultAction?: string }
-      }
-    | undefined
-  const { emailReceivers = [] } = (actionGroup.body['properties'] ?? {}) as {
-    readonly emailReceivers?: readonly { readonly emailAddress: string }[]
-  }
-  const bound = (bindings.status === 200 ? (bindings.body['value'] ?? []) : []) as readonly { readonly name: string }[]
+  const [vault, alert] = await Promise.all([
+    read(`${group}/Microsoft.KeyVault/vaults/${vaultName}?api-version=2026-02-01`),
+    read(`${group}/Microsoft.Insights/metricAlerts/${vaultName}-unavailable?api-version=2018-03-01`),
+  ])
+  const vaultProperties = vault?.['properties'] as VaultProperties | undefined
 
   return {
     settings,
-    canListSettings: list.status === 200,
-    alwaysReadyInstances: Math.max(
-      0,
-      ...(properties.functionAppConfig?.scaleAndConcurrency?.alwaysReady ?? []).map(
-        ({ instanceCount }) => instanceCount ?? 0,
-      ),
-    ),
-    domains: bound
-      .map(({ name }) => name.slice(name.indexOf('/') + 1))
-      .filter((name) => name !== properties.defaultHostName),
-    vault:
-      vault.status === 200
-        ? {
-            name: vaultName,
-            sku: vaultProperties?.sku?.name?.toLowerCase() ?? 'standard',
-            isRbac: vaultProperties?.enableRbacAuthorization === true,
-          }
-        : undefined,
-    alertEmails: emailReceivers.map(({ emailAddress }) => emailAddress),
+    canListSettings: list !== undefined,
+    location: found.body['location'] as string | undefined,
+    defaultHostName: siteProperties.defaultHostName,
+    alwaysReadyInstances: alwaysReadyOf(siteProperties),
+    domains: domainsOf(bindings).filter((name) => name !== siteProperties.defaultHostName),
+    vault: vaultProperties && {
+      name: vaultName,
+      sku: vaultProperties.sku?.name?.toLowerCase() ?? 'standard',
+      isRbac: vaultProperties.enableRbacAuthorization === true,
+      softDeleteDays: vaultProperties.softDeleteRetentionInDays,
+    },
+    alertEmails: emailsOf(actionGroup),
+    alertActionGroupIds: actionGroupsOf(alert).filter((id) => !id.toLowerCase().endsWith(`/${names.actionGroup}`)),
     isPrivate:
       vaultProperties?.publicNetworkAccess === 'Disabled' || vaultProperties?.networkAcls?.defaultAction === 'Deny',
-    isBehindFrontDoor: properties.siteConfig?.ipSecurityRestrictionsDefaultAction === 'Deny',
+    isBehindFrontDoor: siteProperties.siteConfig?.ipSecurityRestrictionsDefaultAction === 'Deny',
+    isZoneRedundant: storage && (storage['sku'] as { readonly name?: string } | undefined)?.name === 'Standard_ZRS',
   }
 }
 
-/**
- * @param objectId of the app registration, as the coming deployment would set it
- * @returns one noun phrase for each thing that the coming deployment would remove
- */
-export function findRemovals(
-  deployed: Deployed,
-  configuration: Configuration,
-  names: Names,
-  objectId: string | undefined,
-): readonly string[] {
-  const removals: string[] = []
-  if (!deployed.canListSettings) {
-    removals.push('unknown settings: you may not list them (Microsoft.Web/sites/config/list/action)')
-  }
-  removals.push(...removedFrom(frontEndsOf(deployed), configuration.frontEnds ?? []))
-  for (const domain of deployed.domains) {
-    if (domain !== configuration.domain) removals.push(`the domain ${domain}`)
-  }
-  const { vault } = deployed
-  if (vault && vault.name !== names.vault) removals.push(`the vault ${vault.name} (in its place: ${names.vault})`)
-  if (vault?.sku === 'premium' && vault.name === names.vault && configuration.vaultSku !== 'premium') {
-    removals.push('the SKU premium of the vault')
-  }
-  if (vault && vault.name === names.vault) {
-    const isRbac = configuration.vaultAuthorization === 'rbac'
-    if (vault.isRbac && !isRbac) removals.push('the authorization of the vault by roles (rbac)')
-    if (!vault.isRbac && isRbac) removals.push('the authorization of the vault by access policies')
-  }
-  if (deployed.isPrivate && configuration.network !== 'private') removals.push('the private network')
-  if (deployed.isBehindFrontDoor && configuration.frontDoor === undefined) {
-    removals.push('the restriction of the app to Front Door')
-  }
-  const deployedId = deployed.settings[declarations.applicationObjectId.name]
-  if (deployedId !== undefined && deployedId.toLowerCase() !== objectId?.toLowerCase()) {
-    removals.push(`the object id ${deployedId} of the app registration`)
-  }
-  for (const email of deployed.alertEmails) {
-    if (!(configuration.alertEmails ?? []).includes(email)) removals.push(`the alert receiver ${email}`)
-  }
-  const ready = configuration.alwaysReadyInstances ?? 0
-  if (deployed.alwaysReadyInstances > ready) {
-    removals.push(`${deployed.alwaysReadyInstances - ready} of ${deployed.alwaysReadyInstances} always-ready instances`)
-  }
-  for (const name of Object.keys(deployed.settings)) {
-    if (/^Broker__/.test(name) && !templateSettings.has(name) && settingsOf(configuration)[name] === undefined) {
-      removals.push(`the setting ${name}`)
-    }
-  }
-  return removals
+function alwaysReadyOf({ functionAppConfig }: SiteProperties): number {
+  const groups = functionAppConfig?.scaleAndConcurrency?.alwaysReady ?? []
+  return Math.max(0, ...groups.map(({ instanceCount }) => instanceCount ?? 0))
 }
 
-/** Settings that every deployment writes, or that have a check of their own above. */
-const templateSettings: ReadonlySet<string> = new Set(
-  [
-    declarations.baseUrl,
-    declarations.frontEnds,
-    declarations.applicationObjectId,
-    declarations.tableServiceUri,
-    declarations.tablePrefix,
-    declarations.wrappingKeyName,
-  ].map(({ name }) => name),
-)
+type Body = Readonly<Record<string, unknown>> | undefined
 
-/** The members of a front end whose entries a deployment must not lose without a confirmation. */
-interface DeployedFrontEnd {
-  readonly id: string
-  readonly origins?: readonly unknown[]
-  readonly redirectUris?: readonly unknown[] | undefined
-  readonly apis?: readonly { readonly name?: unknown }[]
+/** ARM names a binding `<site>/<domain>`. */
+function domainsOf(bindings: Body): readonly string[] {
+  const bound = (bindings?.['value'] ?? []) as readonly { readonly name: string }[]
+  return bound.map(({ name }) => name.slice(name.indexOf('/') + 1))
 }
 
-function removedFrom(before: readonly DeployedFrontEnd[], after: readonly DeployedFrontEnd[]): string[] {
-  return before.flatMap((one) => {
-    const same = after.find(({ id }) => id === one.id)
-    if (!same) return [`the front end ${one.id}`]
-    const lost = (values: readonly unknown[] = [], kept: readonly unknown[] = []) =>
-      values.filter((value) => typeof value === 'string' && !kept.includes(value)) as string[]
-    const nameOf = ({ name }: { readonly name?: unknown }) => name
-    return [
-      ...lost(one.origins, same.origins).map((origin) => `the origin ${origin} of the front end ${one.id}`),
-      ...lost(one.redirectUris, same.redirectUris).map((uri) => `the redirect URI ${uri} of the front end ${one.id}`),
-      ...lost(one.apis?.map(nameOf), same.apis?.map(nameOf)).map((api) => `the API ${api} of the front end ${one.id}`),
-    ]
-  })
-}
-
-function frontEndsOf({ settings }: Deployed): readonly DeployedFrontEnd[] {
-  try {
-    const frontEnds = JSON.parse(settings[declarations.frontEnds.name] ?? '[]') as unknown
-    if (!Array.isArray(frontEnds)) return []
-    return frontEnds.filter(
-      (one: unknown): one is DeployedFrontEnd => typeof (one as DeployedFrontEnd | null)?.id === 'string',
-    )
-  } catch {
-    return [] // A value that a person wrote by hand and that is no JSON. The coming deployment repairs it.
+function emailsOf(actionGroup: Body): readonly string[] {
+  const { emailReceivers = [] } = (actionGroup?.['properties'] ?? {}) as {
+    readonly emailReceivers?: readonly { readonly emailAddress: string }[]
   }
+  return emailReceivers.map(({ emailAddress }) => emailAddress)
 }
 
-/**
- * Stops a deployment that would remove something, unless the person confirmed exactly these removals.
- *
- * The confirmation is a digest of the list, so that it holds for this change and for no later one.
- *
- * @throws {HookStop}
- */
-export function confirmRemovals(removals: readonly string[], confirmed: string | undefined, fileName: string): void {
-  if (removals.length === 0) return
-  const code = createHash('sha256')
-    .update([...removals].sort().join('\n'))
-    .digest('hex')
-    .slice(0, 8)
-  if (confirmed === code) return
-  throw new HookStop(
-    [
-      `This deployment would remove what is deployed. Nothing was changed. ${fileName} lacks:`,
-      ...removals.map((removal) => `- ${removal}`),
-      `To keep it, add it to ${fileName} (a colleague may have a newer version of the file). To remove it, confirm exactly this list for this deployment: azd env set BROKER_CONFIRM_REMOVAL ${code}`,
-    ].join('\n'),
-  )
+function actionGroupsOf(alert: Body): readonly string[] {
+  const { actions = [] } = (alert?.['properties'] ?? {}) as {
+    readonly actions?: readonly { readonly actionGroupId?: string }[]
+  }
+  return actions.flatMap(({ actionGroupId }) => actionGroupId ?? [])
 }

@@ -1,10 +1,10 @@
 /** Around `azd down`: reports what remains and how to recover it, and removes the app registration, which is no Azure resource. */
 import { isByHand, isCreatedHere, removeRegistration } from './app-registration.ts'
-import { vaultNameTaken } from './check-subscription.ts'
 import { readConfigurationOf } from './configuration.ts'
 import type { HookContext } from './context.ts'
 import { namesOf } from './names.ts'
 import { readParameters } from './parameters.ts'
+import { vaultNameTaken } from './vault-name.ts'
 
 async function find(context: HookContext) {
   const file = await readConfigurationOf(context)

@@ -4,7 +4,7 @@
  */
 import { declarations } from '../../shared/settings/declarations.ts'
 import type { AzdEnvironment } from './azd.ts'
-import { findAzureCloud } from './cloud.ts'
+import { causeOf, findAzureCloud } from './cloud.ts'
 import { settingsOf } from './configuration-settings.ts'
 import type { Configuration } from './configuration.schema.ts'
 import type { HookContext } from './context.ts'
@@ -83,7 +83,7 @@ export async function completeFederation(
   })
   if (made.status < 300) report.row('Second credential', own ? 'trusted, corrected' : 'trusted')
   else {
-    report.row('Second credential', `you may not change the app registration (${made.status}), see below`)
+    report.row('Second credential', `the app registration was not changed (${causeOf(made)}), see below`)
     printFederation({ report }, application.clientId, wanted)
   }
 }

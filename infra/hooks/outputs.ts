@@ -4,6 +4,7 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { causeOf } from './cloud.ts'
 import { readConfigurationOf } from './configuration.ts'
 import { subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'
@@ -56,14 +57,14 @@ export async function outputs(context: HookContext): Promise<void> {
   if (file.problems.length > 0) throw stopFor(file.problems, file.name)
   const { resourceGroup } = namesOf(environment, file.configuration)
   const path = `${subscriptionPath(context)}/resourceGroups/${resourceGroup}/providers/Microsoft.Resources/deployments/${deploymentName}`
-  const { status, body } = await cloud.arm(`${path}?api-version=2021-04-01`)
-  const { provisioningState, outputs: found = {} } = (body['properties'] ?? {}) as {
+  const answer = await cloud.arm(`${path}?api-version=2021-04-01`)
+  const { provisioningState, outputs: found = {} } = (answer.body['properties'] ?? {}) as {
     readonly provisioningState?: string
     readonly outputs?: Readonly<Record<string, { readonly value?: unknown }>>
   }
-  if (status !== 200 || provisioningState !== 'Succeeded') {
+  if (answer.status !== 200 || provisioningState !== 'Succeeded') {
     throw new HookStop(
-      `The resource group ${resourceGroup} has no finished deployment named ${deploymentName} (${provisioningState ?? status}). Run az deployment group create as docs/deploy.md shows it.`,
+      `The resource group ${resourceGroup} has no finished deployment named ${deploymentName} (${provisioningState ?? causeOf(answer)}). Run az deployment group create as docs/deploy.md shows it.`,
     )
   }
   await environment.set('AZURE_RESOURCE_GROUP', resourceGroup)

@@ -41,7 +41,10 @@ export async function choosePass(context: HookContext, names: Names): Promise<'f
     return 'first'
   }
   if (await isListed(context, names)) return 'second'
-  if ((await wasSecond(context, names)) || environment.get('BROKER_CODE_DEPLOYED') === names.functionApp) {
+  if (
+    (await readEventSubscription(context, names)) === 200 ||
+    environment.get('BROKER_CODE_DEPLOYED') === names.functionApp
+  ) {
     await waitForFunction(context, names)
     return 'second'
   }
@@ -50,12 +53,26 @@ export async function choosePass(context: HookContext, names: Names): Promise<'f
   return 'first'
 }
 
-async function wasSecond(context: HookContext, names: Names): Promise<boolean> {
+/** @returns the status of the subscription that the second pass creates */
+async function readEventSubscription(context: HookContext, names: Names): Promise<number> {
   const group = `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}/providers`
   const { status } = await context.cloud.arm(
     `${group}/Microsoft.EventGrid/systemTopics/${names.topic}/eventSubscriptions/certificate-event?api-version=2025-02-15`,
   )
-  return status === 200
+  return status
+}
+
+/**
+ * After the second pass: azd skips a provisioning whose template and parameters have not changed, and then a resource
+ * that was deleted by hand stays missing.
+ *
+ * @throws {HookStop} where the subscription of the vault's events is missing
+ */
+export async function checkSecondPass(context: HookContext, names: Names): Promise<void> {
+  if ((await readEventSubscription(context, names)) !== 404) return
+  throw new HookStop(
+    `The subscription certificate-event of the topic ${names.topic} is missing: it was deleted by hand, and azd skips a deployment without changes. Run: azd provision --no-state`,
+  )
 }
 
 /** Syncs the triggers until Azure lists the function. @throws {HookStop} when it does not */

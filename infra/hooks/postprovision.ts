@@ -20,6 +20,7 @@ import { isDevelopment, namesOf } from './names.ts'
 import type { Names } from './names.ts'
 import { trustedIdentityOf } from './federated-credential.ts'
 import { readParameters } from './parameters.ts'
+import { checkSecondPass } from './passes.ts'
 import { HookStop, stopFor } from './stop.ts'
 
 /** @throws {HookStop} with the remedy; finished steps stay, and a repetition continues from there */
@@ -67,7 +68,8 @@ export async function postprovision(context: HookContext): Promise<void> {
   await environment.set('BROKER_CONFIRM_REMOVAL', '')
   if (configuration.assignRoles === false) printRoles(context, names)
   report.row('Broker', baseUrl)
-  if (deploymentPass === 'first') {
+  if (deploymentPass === 'second') await checkSecondPass(context, names)
+  else {
     report.todo('The code is not deployed yet. azd up continues with it; otherwise run azd deploy, then azd provision.')
   }
 }

@@ -1,27 +1,23 @@
 /** Before each provisioning: checks first, then creates what the template cannot, then stores the parameters. */
 import { createRegistration, findRegistration } from './app-registration.ts'
-import {
-  checkRegion,
-  checkRights,
-  checkVaultName,
-  findUnregistered,
-  providersOf,
-  readTenantOfSubscription,
-  recoverVault,
-  registerProviders,
-} from './check-subscription.ts'
+import { checkRegion, readTenantOfSubscription } from './check-region.ts'
+import { checkRights } from './check-rights.ts'
 import { readConfigurationOf, writeConfiguration } from './configuration.ts'
 import type { HookContext } from './context.ts'
-import { confirmRemovals, findRemovals, readDeployed } from './deployed.ts'
+import { readDeployed } from './deployed.ts'
 import { checkDomain } from './domain.ts'
 import { findMovedVariables } from './moved-variables.ts'
 import { namesOf } from './names.ts'
 import { writeParametersFile } from './outputs.ts'
 import { composeParameters, encodeParameters } from './parameters.ts'
 import { choosePass } from './passes.ts'
+import { confirmRemovals, findOtherBroker, findRemovals } from './removals.ts'
+import { findUnregistered, providersOf, registerProviders } from './resource-providers.ts'
 import { findSecret } from '../../shared/settings/secrets.ts'
 import type { SettingProblem } from '../../shared/settings/settings-error.ts'
 import { stopFor } from './stop.ts'
+import { findBudgetProblem, findUnchangeable } from './unchangeable.ts'
+import { checkVaultName, recoverVault } from './vault-name.ts'
 
 /** @throws {HookStop} before or between its steps; finished steps stay, and a repetition continues from there */
 export async function preprovision(context: HookContext): Promise<void> {
@@ -35,6 +31,12 @@ export async function preprovision(context: HookContext): Promise<void> {
   const names = namesOf(environment, configuration)
   const subscriptionTenantId = await readTenantOfSubscription(context)
   const principal = await cloud.principal()
+  const deployed = await readDeployed(context, names)
+  const differences = [
+    ...(deployed ? findUnchangeable(context, deployed, configuration, names) : []),
+    ...(await findBudgetProblem(context, configuration, names)),
+  ]
+  if (differences.length > 0) throw stopFor(differences, file.name)
   await checkRegion(context, configuration)
   await checkRights(context, configuration, names, file.name)
   const unregistered = await findUnregistered(context, providersOf(configuration))
@@ -42,18 +44,17 @@ export async function preprovision(context: HookContext): Promise<void> {
   const { domain } = configuration
   const domainIsBound = domain !== undefined && (await checkDomain(context, names, domain, file.name))
   const known = await findRegistration(context, configuration, names, { fileName: file.name, subscriptionTenantId })
-  const deployed = await readDeployed(context, names)
-  if (deployed) {
-    const removals = findRemovals(deployed, configuration, names, known?.objectId)
-    confirmRemovals(removals, environment.get('BROKER_CONFIRM_REMOVAL'), file.name)
-    report.row('Deployed', removals.length > 0 ? 'removals confirmed' : 'no removals')
-  }
+  const removals = deployed
+    ? findRemovals(deployed, configuration, names, known)
+    : findOtherBroker(known?.broker, configuration, names)
+  confirmRemovals(removals, environment.get('BROKER_CONFIRM_REMOVAL'), file.name)
+  if (deployed) report.row('Deployed', removals.length > 0 ? 'removals confirmed' : 'no removals')
 
   // From here on the hook creates and changes. Everything above only reads.
   await environment.set('AZURE_TENANT_ID', subscriptionTenantId)
   await registerProviders(context, unregistered)
   if (isRecovered) {
-    await recoverVault(context, names, subscriptionTenantId)
+    await recoverVault(context, configuration, names, subscriptionTenantId)
     await environment.set('BROKER_RECOVER_VAULT', '')
     report.row('Vault', `${names.vault} recovered`)
   }

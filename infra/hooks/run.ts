@@ -33,11 +33,12 @@ const systemClock: Clock = { now: () => Date.now(), wait: (milliseconds) => wait
 export async function run(name: string): Promise<number> {
   const report = createReport()
   try {
-    const environment = await readAzdEnvironment(process.env)
+    const projectFolder = path.join(import.meta.dirname, '..', '..')
+    const environment = await readAzdEnvironment(process.env, projectFolder)
     const credential = createDeployerCredential()
     return await runHook(name, {
       environment,
-      projectFolder: path.join(import.meta.dirname, '..', '..'),
+      projectFolder,
       cloud: createCloud(Object.fromEntries(environment.entries()), { credential, clock: systemClock }),
       credential,
       clock: systemClock,

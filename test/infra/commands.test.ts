@@ -47,7 +47,7 @@ const commands: Readonly<Record<string, string>> = {
   'azd init': '--template',
   'azd package': '--all --output-path',
   'azd pipeline config': '--provider --auth-type',
-  'azd provision': '--preview --no-prompt',
+  'azd provision': '--preview --no-prompt --no-state',
   'azd up': '--no-prompt',
 }
 const names = Object.keys(commands).sort((one, other) => other.length - one.length)

@@ -19,6 +19,14 @@ describe('the types of the parameters', () => {
     }
   })
 
+  it('are texts in outputs, because azd stores every other type as JSON', () => {
+    for (const file of ['main.bicep', 'broker.bicep']) {
+      const template = readFileSync(path.join(root, 'infra', file), 'utf8')
+      const types = [...template.matchAll(/^output \w+ (\S+)/gm)].map(([, type]) => type)
+      expect(new Set(types), file).toEqual(new Set(['string']))
+    }
+  })
+
   it('cover the tables of the broker', () => {
     const store = readFileSync(path.join(root, 'shared', 'store', 'store.ts'), 'utf8')
     const tables = /export type TableName =([^\n]+(?:\n {2}\|[^\n]+)*)/.exec(store)?.[1]?.match(/\w+(?=')/g)

@@ -7,6 +7,8 @@
  * - Hooks of the project run around the command, hooks of a service around package and deploy of that service, in the
  *   folder of the service. `azd provision --preview` runs no hook.
  * - main.bicepparam is compiled with the file's variables; a value that is not there may come from the machine.
+ * - A provisioning whose template and parameters are those of the last successful deployment is skipped, while its
+ *   resource group exists; `--no-state` deploys it nevertheless.
  * - Outputs become variables, and `azd down` deletes the variables of those names.
  */
 import { existsSync, readFileSync } from 'node:fs'
@@ -220,26 +222,33 @@ export async function createWorkplace(options: WorkplaceOptions): Promise<Workpl
     if (failing.delete(step)) throw new Error(`azd: the step ${step} failed`)
   }
 
-  const provision = (print: (text: string) => void) => {
+  const provision = (args: readonly string[], print: (text: string) => void) => {
     prompt()
-    fail('provision')
     // azd compiles main.bicepparam with the variables of the file, which bicep sees beside those of the machine.
     const stored = look('BROKER_PARAMETERS')
     const given = JSON.parse(
       stored === '' ? '{}' : Buffer.from(stored, 'base64').toString(),
     ) as Partial<TemplateParameters>
-    const outputs = deployTemplate(
-      azure,
-      {
-        principalId: look('AZURE_PRINCIPAL_ID') || deployer.principalId,
-        ...given,
-        environmentName: look('AZURE_ENV_NAME'),
-        location: look('AZURE_LOCATION'),
-      },
-      clock.now(),
-    )
+    const parameters: TemplateParameters = {
+      principalId: look('AZURE_PRINCIPAL_ID') || deployer.principalId,
+      ...given,
+      environmentName: look('AZURE_ENV_NAME'),
+      location: look('AZURE_LOCATION'),
+    }
+    const { deployments } = azure.arm.state
+    const wanted = JSON.stringify(parameters)
+    const last = deployments.get(environmentName)
+    const isSkipped =
+      last?.parameters === wanted && azure.arm.state.resources.has(last.group) && !args.includes('--no-state')
+    if (!isSkipped) {
+      deployments.delete(environmentName)
+      fail('provision')
+    }
+    const outputs = isSkipped ? last.outputs : deployTemplate(azure, parameters, clock.now())
+    const group = `/subscriptions/${subscriptionId}/resourceGroups/${outputs['AZURE_RESOURCE_GROUP'] ?? ''}`
+    deployments.set(environmentName, { parameters: wanted, outputs, group })
     for (const [name, value] of Object.entries(outputs)) store(name, value)
-    print('Your application was provisioned in Azure')
+    print(isSkipped ? 'There are no changes to provision.' : 'Your application was provisioned in Azure')
   }
 
   const service = azureYaml.services['broker']
@@ -305,7 +314,7 @@ export async function createWorkplace(options: WorkplaceOptions): Promise<Workpl
       return
     }
     await runHooks(azureYaml.hooks, `pre${name}`, folder, print)
-    if (name === 'provision') provision(print)
+    if (name === 'provision') provision(rest, print)
     else if (name === 'package') await packageService(print)
     else if (name === 'deploy') {
       if (look('AZURE_SUBSCRIPTION_ID') === '') throw new Error('infrastructure has not been provisioned')
@@ -314,6 +323,7 @@ export async function createWorkplace(options: WorkplaceOptions): Promise<Workpl
     } else if (name === 'down') {
       prompt()
       deleteGroup(azure, look('AZURE_RESOURCE_GROUP') || `rg-${environmentName}`)
+      azure.arm.state.deployments.delete(environmentName)
       for (const output of outputNames) variables.delete(output)
     } else throw new Error(`azd: unknown command ${name}`)
     await runHooks(azureYaml.hooks, `post${name}`, folder, print)
@@ -375,10 +385,13 @@ const markedScripts = {
   },
 }
 
-/** As godotenv writes a file: quotes, backslashes, $, ! and backticks get a backslash. */
+/** As azd writes a file: whole numbers without quotation marks; quotes, backslashes, $, ! and backticks get a backslash. */
 export function marshalDotenv(values: ReadonlyMap<string, string>): string {
   return [...values]
-    .map(([name, value]) => `${name}="${value.replace(/[\\"!$`]/g, String.raw`\$&`).replaceAll('\n', String.raw`\n`)}"`)
+    .map(([name, value]) => {
+      if (String(Number(value)) === value && Number.isInteger(Number(value))) return `${name}=${value}`
+      return `${name}="${value.replace(/[\\"!$`]/g, String.raw`\$&`).replaceAll('\n', String.raw`\n`)}"`
+    })
     .sort()
     .join('\n')
 }
@@ -387,7 +400,7 @@ export function marshalDotenv(values: ReadonlyMap<string, string>): string {
 export function parseDotenv(text: string): Map<string, string> {
   return new Map(
     text.split('\n').flatMap((line): [string, string][] => {
-      const [, name, value] = /^(\w+)="(.*)"$/.exec(line) ?? []
+      const [, name, value] = /^(\w+)="(.*)"$/.exec(line) ?? /^(\w+)=(-?\d+)$/.exec(line) ?? []
       if (name === undefined || value === undefined) return []
       return [[name, value.replaceAll(String.raw`\n`, '\n').replace(/\\(.)/g, '$1')]]
     }),

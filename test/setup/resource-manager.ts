@@ -12,6 +12,9 @@ import type { FaultEffects, Faults } from '../../local/vault/faults.ts'
 export interface ArmFault extends FaultEffects {
   /** Part of the path. Without it, the fault applies to every request. */
   readonly path?: string
+  readonly method?: string
+  /** The code and the sentence of the refusal; AuthorizationFailed where it is left out. */
+  readonly error?: { readonly code: string; readonly message: string }
 }
 
 export interface ArmRequest {
@@ -23,6 +26,7 @@ export interface ArmState {
   tenantId: string
   /** False: the sign-in is for another tenant. */
   isVisible: boolean
+  isDisabled: boolean
   /** Registered resource providers. */
   readonly providers: Set<string>
   mayRegisterProviders: boolean
@@ -40,6 +44,8 @@ export interface ArmState {
   readonly takenVaultNames: Set<string>
   /** Present resources, by resource id. */
   readonly resources: Map<string, object>
+  /** The last successful deployment of each azd environment, which azd finds by its tags. */
+  readonly deployments: Map<string, LastDeployment>
   /** App settings by the resource id of the site. */
   readonly appSettings: Map<string, Readonly<Record<string, string>>>
   mayListSettings: boolean
@@ -50,6 +56,13 @@ export interface ArmState {
   /** Role assignments by the resource id of their scope. */
   readonly roleAssignments: Map<string, readonly { readonly principalId: string; readonly createdOn: string }[]>
   readonly domainVerificationId: string
+}
+
+export interface LastDeployment {
+  readonly parameters: string
+  readonly outputs: Readonly<Record<string, string>>
+  /** Id of the resource group that it created. */
+  readonly group: string
 }
 
 export interface Arm {
@@ -77,6 +90,7 @@ export async function startArm(options: ArmOptions): Promise<Arm> {
   const state: ArmState = {
     tenantId: options.tenantId ?? '11111111-1111-4111-8111-111111111111',
     isVisible: true,
+    isDisabled: false,
     providers: new Set([
       'Microsoft.EventGrid',
       'Microsoft.Insights',
@@ -94,6 +108,7 @@ export async function startArm(options: ArmOptions): Promise<Arm> {
     deletedVaults: new Map(),
     takenVaultNames: new Set(),
     resources: new Map(),
+    deployments: new Map(),
     appSettings: new Map(),
     mayListSettings: true,
     unlisted: new Map(),
@@ -130,8 +145,11 @@ export async function startArm(options: ArmOptions): Promise<Arm> {
       send(response, 401, errorBody('AuthenticationFailed'))
       return
     }
-    const fault = faults.take((one) => one.path === undefined || path.includes(one.path))
-    const left = await suffer(fault, response, stopping.signal, () => errorBody('AuthorizationFailed'))
+    const fault = faults.take(
+      (one) => (one.path === undefined || path.includes(one.path)) && (one.method ?? method) === method,
+    )
+    const error = fault?.error ? { error: fault.error } : errorBody('AuthorizationFailed')
+    const left = await suffer(fault, response, stopping.signal, () => error)
     if (left === 'nothing') return
     if (!target.searchParams.has('api-version')) {
       send(response, 400, errorBody('MissingApiVersionParameter'))
@@ -183,7 +201,10 @@ const anySite = String.raw`(${subscription}/resourceGroups/[^/]+/providers/Micro
 const routes: readonly (readonly [RegExp, Route])[] = [
   [
     new RegExp(`^GET ${subscription}$`),
-    (state) => (state.isVisible ? ok({ tenantId: state.tenantId }) : refuse(404, 'SubscriptionNotFound')),
+    (state) =>
+      state.isVisible
+        ? ok({ tenantId: state.tenantId, state: state.isDisabled ? 'Disabled' : 'Enabled' })
+        : refuse(404, 'SubscriptionNotFound'),
   ],
   [
     new RegExp(`^GET ${subscription}/providers$`),

@@ -30,6 +30,10 @@ export interface TemplateParameters {
   readonly vaultName?: string
   readonly vaultSku?: string
   readonly vaultAuthorization?: string
+  readonly vaultSoftDeleteDays?: number
+  readonly zoneRedundant?: boolean
+  readonly budget?: { readonly startDate: string }
+  readonly alertActionGroupIds?: readonly string[]
   readonly certificateName?: string
   readonly assignRoles?: boolean
   readonly alertEmails?: readonly string[]
@@ -66,10 +70,12 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
     throw new Error('Microsoft.Web/sites/functions/certificateEvent could not be found')
   }
 
+  checkUnchanged(state, provider, parameters, token, vaultName)
   const defaultHostName = `func-broker-${token}.azurewebsites.net`
   const put = (id: string, resource: object) => void state.resources.set(id, resource)
   put(group, { location })
   put(site, {
+    location,
     properties: {
       defaultHostName,
       siteConfig: parameters.frontDoor ? { ipSecurityRestrictionsDefaultAction: 'Deny' } : {},
@@ -96,10 +102,23 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
     properties: {
       sku: { name: parameters.vaultSku ?? 'standard' },
       enableRbacAuthorization: parameters.vaultAuthorization === 'rbac',
+      softDeleteRetentionInDays: parameters.vaultSoftDeleteDays ?? 90,
       publicNetworkAccess: parameters.network === 'private' ? 'Disabled' : 'Enabled',
     },
   })
-  put(provider('Microsoft.Insights/actionGroups', `ag-broker-${token}`), {
+  put(provider('Microsoft.Storage/storageAccounts', `st${token}`), { sku: { name: storageSku(parameters) } })
+  if (parameters.budget) {
+    put(provider('Microsoft.Consumption/budgets', `budget-broker-${token}`), {
+      properties: { timePeriod: { startDate: `${parameters.budget.startDate}T00:00:00Z` } },
+    })
+  }
+  const actionGroup = provider('Microsoft.Insights/actionGroups', `ag-broker-${token}`)
+  put(provider('Microsoft.Insights/metricAlerts', `${vaultName}-unavailable`), {
+    properties: {
+      actions: [actionGroup, ...(parameters.alertActionGroupIds ?? [])].map((actionGroupId) => ({ actionGroupId })),
+    },
+  })
+  put(actionGroup, {
     properties: { emailReceivers: (parameters.alertEmails ?? []).map((emailAddress) => ({ emailAddress })) },
   })
   const topic = provider('Microsoft.EventGrid/systemTopics', `evgt-broker-${token}`)
@@ -122,13 +141,37 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
   return Object.fromEntries(outputNames.map((name) => [name, outputs[name] ?? 'known after deployment']))
 }
 
+function storageSku({ zoneRedundant }: TemplateParameters): string {
+  return zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
+}
+
+/** Azure refuses some changes of resources that exist. */
+function checkUnchanged(
+  { resources }: ArmState,
+  provider: (type: string, name: string) => string,
+  parameters: TemplateParameters,
+  token: string,
+  vaultName: string,
+): void {
+  const present = (type: string, name: string) =>
+    resources.get(provider(type, name)) as Record<string, unknown> | undefined
+  const site = present('Microsoft.Web/sites', `func-broker-${token}`)
+  if (site && site['location'] !== parameters.location) throw new Error('InvalidResourceLocation')
+  const vault = present('Microsoft.KeyVault/vaults', vaultName)?.['properties'] as Record<string, unknown> | undefined
+  if (vault && vault['softDeleteRetentionInDays'] !== (parameters.vaultSoftDeleteDays ?? 90)) {
+    throw new Error('The property "softDeleteRetentionInDays" has been set already and it can\'t be modified.')
+  }
+  const sku = present('Microsoft.Storage/storageAccounts', `st${token}`)?.['sku'] as { name: string } | undefined
+  if (sku && sku.name !== storageSku(parameters)) throw new Error('InvalidAccountReplicationTypeChange')
+}
+
 function assignRoles(state: ArmState, account: string, parameters: TemplateParameters, now: number): void {
   if (parameters.assignRoles === false || state.roleAssignments.has(account)) return
   const createdOn = new Date(now).toISOString()
   state.roleAssignments.set(account, [{ principalId: hostIdentityPrincipalId, createdOn }])
 }
 
-/** Deletes the resource group as azd down does: the vault stays as a deleted one. */
+/** Deletes the resource group, as azd down or a person does: the vault stays as a deleted one. */
 export function deleteGroup({ arm: { state } }: Azure, groupName: string): void {
   const group = `/subscriptions/${subscriptionId}/resourceGroups/${groupName}`
   for (const [id, resource] of [...state.resources]) {

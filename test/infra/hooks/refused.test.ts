@@ -1,7 +1,9 @@
 import { createSocket } from 'node:dgram'
 import { readFile } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createCloud } from '../../../infra/hooks/cloud.ts'
 import { createWorkplace } from '../../setup/azd.ts'
+import { subscriptionId } from '../../setup/azure.ts'
 import { asPipeline, complete, frontEnds, idOf, openShop, outcome, parametersOf } from './shop.ts'
 import type { Shop } from './shop.ts'
 
@@ -78,10 +80,78 @@ describe('before anything is created, a deployment stops', () => {
     expect(await accepted()).toMatch(/Provider +Microsoft.App registered/)
   })
 
-  it('for a subscription of another tenant', async () => {
+  it('for a subscription of another tenant, and for one that is disabled', async () => {
     shop.azure.arm.state.isVisible = false
+    const output = await refused()
+    expect(output).toContain('(404 SubscriptionNotFound')
+    expect(output).toContain('azd auth login --tenant-id')
 
-    expect(await refused()).toContain('azd auth login --tenant-id')
+    Object.assign(shop.azure.arm.state, { isVisible: true, isDisabled: true })
+    expect(await refused()).toContain('is disabled')
+    shop.azure.arm.state.isDisabled = false
+    await accepted()
+  })
+
+  it('for a reader, with the role and the reminder of an eligible one', async () => {
+    shop.azure.arm.state.permissions = [{ actions: ['*/read'], notActions: [] }]
+    const output = await refused()
+    expect(output).toContain('You may not deploy (Microsoft.Resources/deployments/write)')
+    expect(output).toContain('Privileged Identity Management')
+
+    shop.azure.arm.state.permissions = [
+      { actions: ['*'], notActions: ['Microsoft.Authorization/*/Write'] },
+      { actions: ['Microsoft.Authorization/*'], notActions: [] },
+    ]
+    await accepted()
+  })
+
+  it('with the code and the sentence by which Azure or Graph explains a refusal', async () => {
+    const { arm, directory } = shop.azure
+    arm.state.providers.delete('Microsoft.EventGrid')
+    const message = "The subscription 'aaaaaaaa' is not permitted.\nTracking id: 1"
+    const clear = arm.faults.add({ path: '/register', status: 409, error: { code: 'MissingSubscription', message } })
+    expect(await refused()).toContain("(409 MissingSubscription: The subscription 'aaaaaaaa' is not permitted).")
+    clear()
+
+    directory.settings.mayCreate = false
+    expect(await refused()).toContain('(403 Authorization_RequestDenied: Insufficient privileges')
+    directory.settings.mayCreate = true
+    await accepted()
+  })
+
+  it('without a sign-in, with the reason of azd and of az', async () => {
+    const cause = Object.assign(new Error('ChainedTokenCredential authentication failed.'), {
+      errors: [
+        new Error('AADSTS700082: The refresh token has expired.\nTrace ID: 1'),
+        new Error('Azure CLI not found'),
+      ],
+    })
+    const cloud = createCloud(
+      { BROKER_LOCAL_ARM: shop.azure.arm.url, BROKER_LOCAL_GRAPH: shop.azure.graph.url },
+      { credential: { getToken: () => Promise.reject(cause) }, clock: shop.here.clock },
+    )
+
+    await expect(cloud.arm('/subscriptions')).rejects.toThrow(
+      'There is no sign-in for https://management.azure.com. Run: azd auth login. In a pipeline, check the federated credential of the identity.\n- AADSTS700082: The refresh token has expired.\n- Azure CLI not found',
+    )
+  })
+
+  it('for a budget that starts too early, too late or not as deployed', async () => {
+    const month = (later: number) => {
+      const now = new Date(shop.here.clock.now())
+      return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + later, 1)).toISOString().slice(0, 10)
+    }
+    for (const later of [-1, 13]) {
+      await shop.here.configure({ budget: { amount: 50, startDate: month(later) } })
+      expect(await refused()).toContain(`Write the current month: ${month(0)}.`)
+    }
+
+    await shop.here.configure({ budget: { amount: 50, startDate: month(0) } })
+    await accepted()
+    shop.here.clock.advance(62 * 86_400_000)
+    await accepted()
+    await shop.here.configure({ budget: { amount: 50, startDate: month(3) } })
+    expect((await shop.here.azd('provision')).output).toContain('budget.startDate is not 20')
   })
 
   it('without the right to assign roles, with the person who grants it and the way without', async () => {
@@ -171,15 +241,52 @@ describe('before anything is created, a deployment stops', () => {
   })
 })
 
+describe('a deployment that would change what Azure does not change', () => {
+  it.each<[string, Record<string, unknown>, Record<string, unknown>]>([
+    ['vaultSoftDeleteDays is not 90 as deployed', { vaultSoftDeleteDays: 7 }, { vaultSoftDeleteDays: 90 }],
+    ['zoneRedundant is not false as deployed', { zoneRedundant: true }, { zoneRedundant: false }],
+  ])('stops before it changes anything: %s', async (sentence, changed, same) => {
+    await accepted()
+    await shop.here.configure(changed)
+
+    const { code, output } = await shop.here.azd('provision')
+
+    expect(code).toBe(1)
+    expect(output).toContain(sentence)
+    await shop.here.configure(same)
+    await accepted()
+  })
+
+  it('stops in a clone with another region, and names the region', async () => {
+    await accepted()
+    const answers = { subscription: subscriptionId, location: 'northeurope' }
+    const elsewhere = await shop.here.clone({ answers })
+
+    const { code, output } = await elsewhere.azd('up')
+
+    expect(code).toBe(1)
+    expect(output).toContain('AZURE_LOCATION is not westeurope, where the broker is deployed')
+    expect(output).toContain('azd env set AZURE_LOCATION westeurope')
+    await elsewhere.azd('env', 'set', 'AZURE_LOCATION', 'West Europe')
+    expect((await elsewhere.azd('provision')).output).not.toContain('is not westeurope')
+    await elsewhere.remove()
+  })
+})
+
 describe('a deployment that would remove what is deployed', () => {
   const partner = {
     id: 'partner',
     kind: 'oauth',
     origins: ['https://partner.example.net'],
     redirectUris: ['https://partner.example.net/callback'],
-    apis: [{ name: 'orders', scopes: ['api://orders/orders.read'] }],
+    apis: [{ name: 'orders', scopes: ['api://orders/orders.read', 'api://orders/orders.write'] }],
+    claims: ['roles'],
   }
+  const staff = { id: 'staff', kind: 'openid', name: 'Staff', authority: 'https://id.example.net', clientId: 'broker' }
+  const onCall = `/subscriptions/${subscriptionId}/resourceGroups/ops/providers/Microsoft.Insights/actionGroups/on-call`
   const rich = {
+    providers: [staff, { ...staff, id: 'partners', authority: 'https://id.example.com' }],
+    alertActionGroupIds: [onCall],
     frontEnds: [...frontEnds, partner],
     vaultSku: 'premium',
     alwaysReadyInstances: 2,
@@ -203,6 +310,19 @@ describe('a deployment that would remove what is deployed', () => {
       { frontEnds: [...frontEnds, { ...partner, redirectUris: ['https://partner.example.net/new'] }] },
       'the redirect URI https://partner.example.net/callback of the front end partner',
     ],
+    [
+      'a scope',
+      { frontEnds: [...frontEnds, { ...partner, apis: [{ name: 'orders', scopes: ['api://orders/orders.read'] }] }] },
+      'the scope api://orders/orders.write of the front end partner',
+    ],
+    [
+      'a claim',
+      { frontEnds: [...frontEnds, { ...partner, claims: undefined }] },
+      'the claim roles of the front end partner',
+    ],
+    ['an identity provider', { providers: [staff] }, 'the identity provider partners'],
+    ['an action group', { alertActionGroupIds: undefined }, 'the action group /subscriptions/'],
+    ['the client id', { clientId: given.id, applicationObjectId: given.id, registration: 'manual' }, 'the client id '],
     ['the SKU of the vault', { vaultSku: undefined }, 'the SKU premium of the vault'],
     ['the vault', { vaultName: 'other-vault' }, '(in its place: other-vault)'],
     [
@@ -247,6 +367,24 @@ describe('a deployment that would remove what is deployed', () => {
       expect(output).toContain(part)
     }
     expect(await elsewhere.configuration()).toBeUndefined()
+    await elsewhere.remove()
+  })
+
+  it('stops in a clone with another resource group, where the registration belongs to the broker of this one', async () => {
+    await accepted()
+    const elsewhere = await shop.here.clone({})
+    // Another subscription has another token too: none of the names is that of the deployed broker.
+    await elsewhere.configure({ resourceGroupName: 'elsewhere', resourceToken: 'another' })
+
+    const { code, output } = await elsewhere.azd('up')
+
+    expect(code).toBe(1)
+    expect(output).toMatch(
+      /the sign-out of https:\/\/func-broker-\w{13}\.azurewebsites\.net, which uses the same app reg/,
+    )
+    const [, confirmation = ''] = /BROKER_CONFIRM_REMOVAL (\w{8})/.exec(output) ?? []
+    await elsewhere.azd('env', 'set', 'BROKER_CONFIRM_REMOVAL', confirmation)
+    expect((await elsewhere.azd('up')).code).toBe(0)
     await elsewhere.remove()
   })
 
@@ -310,7 +448,7 @@ describe('an app registration', () => {
 
     const output = await accepted()
 
-    expect(output).toMatch(/you may not change it \(403\)/)
+    expect(output).toMatch(/not changed \(403 Authorization_RequestDenied: Insufficient privileges/)
     expect(output).toContain(`az ad app credential reset --id ${given.appId} --cert "@broker.pem" --append`)
     expect(output).toContain(
       `az rest --method PATCH --uri "https://graph.microsoft.com/v1.0/applications/${given.id}" --headers Content-Type=application/json --body "@.azure/shop-test/app-registration.json"`,

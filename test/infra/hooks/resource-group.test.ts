@@ -67,7 +67,7 @@ it('outputs names the missing deployment', async () => {
   const { code, output } = await shop.here.hook('outputs')
 
   expect(code).toBe(1)
-  expect(output).toContain('no finished deployment named broker (404)')
+  expect(output).toContain('no finished deployment named broker (404 ResourceNotFound')
 })
 
 it('every output of broker.bicep that main.bicep passes on is known to the hook', () => {

@@ -1,0 +1,86 @@
+/** The tenant of the subscription, and the region: both by ARM's own lists, before anything is created. */
+import { causeOf } from './cloud.ts'
+import type { Configuration } from './configuration.schema.ts'
+import { subscriptionPath } from './context.ts'
+import type { HookContext } from './context.ts'
+import { HookStop } from './stop.ts'
+
+/**
+ * Reads the tenant of the subscription. azd does not store it.
+ *
+ * @throws {HookStop} where the subscription is disabled, or not visible to this person
+ */
+export async function readTenantOfSubscription(context: HookContext): Promise<string> {
+  const answer = await context.cloud.arm(`${subscriptionPath(context)}?api-version=2022-12-01`)
+  const { tenantId, state } = answer.body as { readonly tenantId?: unknown; readonly state?: unknown }
+  const id = context.environment.get('AZURE_SUBSCRIPTION_ID') ?? ''
+  if (state === 'Disabled') {
+    throw new HookStop(
+      `The subscription ${id} is disabled, so Azure refuses every change. Nothing was deployed. Its billing administrator enables it again, or select another subscription (azd env set AZURE_SUBSCRIPTION_ID <id>).`,
+    )
+  }
+  if (answer.status === 200 && typeof tenantId === 'string') return tenantId
+  throw new HookStop(
+    `The subscription ${id} is not visible to you (${causeOf(answer)}). Nothing was deployed. Sign in to its tenant (azd auth login --tenant-id <tenant id>), or select another subscription (azd env set AZURE_SUBSCRIPTION_ID <id>).`,
+  )
+}
+
+/** @throws {HookStop} where Flex Consumption or the Node version is not offered in the region */
+export async function checkRegion(context: HookContext, configuration: Configuration): Promise<void> {
+  const location = regionName(context.environment.get('AZURE_LOCATION') ?? '')
+  const regions = await context.cloud.arm(
+    `${subscriptionPath(context)}/providers/Microsoft.Web/geoRegions?sku=FlexConsumption&api-version=2024-04-01`,
+  )
+  const offered = (regions.body['value'] ?? []) as readonly { readonly name?: string }[]
+  // An empty or refused list is no proof: the deployment then reports the region itself.
+  if (regions.status === 200 && offered.length > 0) {
+    const names = offered.map(({ name }) => regionName(name ?? ''))
+    if (!names.includes(location)) {
+      throw new HookStop(
+        `Flex Consumption is not offered in ${location} (AZURE_LOCATION). Nothing was deployed. Create an environment in one of: ${names.sort().join(', ')}.`,
+      )
+    }
+  }
+  const wanted = configuration.nodeVersion ?? '22'
+  const stacks = await context.cloud.arm(
+    `/providers/Microsoft.Web/locations/${location}/functionAppStacks?api-version=2020-10-01&removeHiddenStacks=true&removeDeprecatedStacks=true&stack=node&sku=FC1`,
+  )
+  const versions = stacks.status === 200 ? flexVersionsOf(stacks.body) : []
+  if (versions.length > 0 && !versions.includes(wanted)) {
+    throw new HookStop(
+      `Node ${wanted} (nodeVersion) is not offered on Flex Consumption in ${location}. Nothing was deployed. Offered: ${versions.join(', ')}.`,
+    )
+  }
+}
+
+/** As ARM writes it: azd stores `westeurope`, and people also write "West Europe". */
+export function regionName(name: string): string {
+  return name.toLowerCase().replaceAll(' ', '')
+}
+
+interface Stacks {
+  readonly value?: readonly {
+    readonly properties?: {
+      readonly majorVersions?: readonly {
+        readonly minorVersions?: readonly {
+          readonly stackSettings?: {
+            readonly linuxRuntimeSettings?: {
+              readonly runtimeVersion?: string
+              readonly Sku?: readonly { readonly skuCode?: string }[]
+            }
+          }
+        }[]
+      }[]
+    }
+  }[]
+}
+
+function flexVersionsOf(body: Stacks): readonly string[] {
+  const settings = (body.value ?? [])
+    .flatMap(({ properties }) => properties?.majorVersions ?? [])
+    .flatMap(({ minorVersions }) => minorVersions ?? [])
+    .map(({ stackSettings }) => stackSettings?.linuxRuntimeSettings)
+  return settings
+    .filter((one) => one?.Sku?.some(({ skuCode }) => skuCode === 'FC1'))
+    .flatMap((one) => /\d+/.exec(one?.runtimeVersion ?? '')?.[0] ?? [])
+}

@@ -1,0 +1,105 @@
+/** The name of the vault: it may be in use, or held by a deleted vault, which this recovers on request. */
+import { regionName } from './check-region.ts'
+import { causeOf, patienceOf } from './cloud.ts'
+import type { Configuration } from './configuration.schema.ts'
+import { subscriptionPath } from './context.ts'
+import type { HookContext } from './context.ts'
+import type { Names } from './names.ts'
+import { HookStop } from './stop.ts'
+
+/** @returns whether a deleted vault holds the name and is to be recovered. @throws {HookStop} when the name is in use */
+export async function checkVaultName(
+  context: HookContext,
+  configuration: Configuration,
+  names: Names,
+  fileName: string,
+): Promise<boolean> {
+  const { cloud, environment } = context
+  const subscription = subscriptionPath(context)
+  const group = `${subscription}/resourceGroups/${names.resourceGroup}`
+  const own = await cloud.arm(`${group}/providers/Microsoft.KeyVault/vaults/${names.vault}?api-version=2026-02-01`)
+  if (own.status === 200) return false
+
+  const deleted = await cloud.arm(`${deletedVaultPath(context, names)}?api-version=2026-02-01`)
+  if (deleted.status === 200) {
+    if (environment.get('BROKER_RECOVER_VAULT') === 'true') return true
+    throw new HookStop(['Nothing was deployed.', vaultNameTaken(names.vault, fileName)].join(' '))
+  }
+
+  const { body: availability } = await cloud.arm(
+    `${subscription}/providers/Microsoft.KeyVault/checkNameAvailability?api-version=2026-02-01`,
+    { method: 'POST', body: { name: names.vault, type: 'Microsoft.KeyVault/vaults' } },
+  )
+  if (availability['nameAvailable'] === false) {
+    const { message = '' } = availability as { readonly message?: string }
+    throw new HookStop(
+      `The name ${names.vault} is not available for the vault; names are unique in the cloud, and a deleted vault of another region or subscription holds its name too. Nothing was deployed. Write another "vaultName" into ${fileName}. ${message}`.trimEnd(),
+    )
+  }
+  return false
+}
+
+function deletedVaultPath(context: HookContext, { vault }: Names): string {
+  const location = regionName(context.environment.get('AZURE_LOCATION') ?? '')
+  return `${subscriptionPath(context)}/providers/Microsoft.KeyVault/locations/${location}/deletedVaults/${vault}`
+}
+
+/** The remedies when a deleted vault holds the name; also printed after `azd down`. */
+export function vaultNameTaken(vault: string, fileName: string): string {
+  return [
+    `A deleted vault holds the name ${vault} until its retention ends.`,
+    '- To recover it with its certificate and keys: azd env set BROKER_RECOVER_VAULT true, then azd up',
+    `- To create a new one: write another "vaultName" into ${fileName}`,
+  ].join('\n')
+}
+
+/**
+ * Recovers the deleted vault before the template runs: in a template, `createMode: recover` ignores every other
+ * property of the vault.
+ *
+ * @throws {HookStop}
+ */
+export async function recoverVault(
+  context: HookContext,
+  configuration: Configuration,
+  names: Names,
+  tenantId: string,
+): Promise<void> {
+  const { cloud, clock, report, environment } = context
+  const group = `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}`
+  const location = regionName(environment.get('AZURE_LOCATION') ?? '')
+  const tags = { ...configuration.tags, 'azd-env-name': environment.get('AZURE_ENV_NAME') ?? '' }
+  // A team's own group has its own location and tags, which a PUT would replace.
+  const present = await cloud.arm(`${group}?api-version=2021-04-01`)
+  if (present.status === 404) {
+    const made = await cloud.arm(`${group}?api-version=2021-04-01`, { method: 'PUT', body: { location, tags } })
+    if (made.status >= 300) {
+      throw new HookStop(
+        `The resource group ${names.resourceGroup} could not be created (${causeOf(made)}). If a policy refused it, write the tags that it requires into the configuration, or create the group as it demands. Then run azd up again.`,
+      )
+    }
+  }
+  const path = `${group}/providers/Microsoft.KeyVault/vaults/${names.vault}?api-version=2026-02-01`
+  const requested = await cloud.arm(path, {
+    method: 'PUT',
+    body: {
+      location,
+      properties: { createMode: 'recover', tenantId, sku: { family: 'A', name: 'standard' }, accessPolicies: [] },
+    },
+  })
+  if (requested.status >= 300) {
+    throw new HookStop(
+      `The vault ${names.vault} could not be recovered (${causeOf(requested)}). The right is Microsoft.KeyVault/vaults/write and Microsoft.KeyVault/locations/deletedVaults/read (Key Vault Contributor).`,
+    )
+  }
+  const until = clock.now() + patienceOf(Object.fromEntries(environment.entries()))
+  for (;;) {
+    const { status, body } = await cloud.arm(path)
+    const state = (body['properties'] as { provisioningState?: string } | undefined)?.provisioningState ?? 'Succeeded'
+    if (status === 200 && state === 'Succeeded') break
+    if (clock.now() > until)
+      throw new HookStop(`The recovery of the vault ${names.vault} is not finished yet. Run azd up again.`)
+    report.progress(`Waiting until the vault ${names.vault} is recovered`)
+    await clock.wait(10_000)
+  }
+}
