@@ -313,7 +313,7 @@ const ways: readonly (readonly [string, ErrorCode, Way, () => Promise<Reply>])[]
     'a refusal of the provider',
     'provider_refused',
     'shop, to the page',
-    () => answered((state) => ({ state, error: 'interaction_required' })),
+    () => answered((state) => ({ state, error: 'unmet_authentication_requirements' })),
   ],
   [
     'a fault of the provider',
