@@ -13,17 +13,18 @@ const target = 'es2022'
 
 /** The script of `/client.js`: an ES module, minified, with all that it needs. */
 export function clientScript(): string {
-  return script('index')
+  return scriptOf("export * from './index.ts'")
 }
 
 /** The script of `/client-oauth.js`, likewise. */
 export function oauthClientScript(): string {
-  return script('oauth')
+  return scriptOf("export * from './oauth.ts'")
 }
 
-function script(name: string): string {
+/** @param contents a module in the folder of the sources */
+export function scriptOf(contents: string): string {
   const { outputFiles } = esbuild.buildSync({
-    entryPoints: [source(name)],
+    stdin: { contents, resolveDir: path.join(folder, 'src') },
     absWorkingDir: folder,
     bundle: true,
     minify: true,

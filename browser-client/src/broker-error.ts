@@ -51,12 +51,21 @@ export class BrokerError extends Error {
   declare readonly reference: string | undefined
   /** Where a person can resolve the failure: pass the error to `signIn`. */
   declare readonly signInUrl: string | undefined
+  /** Of an OAuth client: the API whose token was requested. */
+  declare readonly api?: string
   /** Seconds to wait before the next attempt, where the broker names them. */
   declare readonly retryAfter: number | undefined
 
-  constructor(status: number, problem: Problem, cause?: unknown, retryAfter?: number) {
-    const { code = 'unreachable', title, detail, reference, sign_in_url: signInUrl, error_description } = problem
-    super([title, detail, error_description].join(' ').trim(), { cause })
-    Object.assign(this, { name: 'BrokerError', code, status, reference, signInUrl, retryAfter })
+  /** @param response left out where the broker did not answer */
+  constructor(problem: Problem, { status = 0, headers }: Partial<Response> = {}, cause?: unknown) {
+    const { code = 'unreachable', reference, sign_in_url: signInUrl, title, detail = '', error_description } = problem
+    super(title ? `${title} ${detail}` : (error_description ?? code), { cause })
+    const retryAfter = Number(headers?.get('retry-after')) || undefined
+    Object.assign(this, { name: 'BrokerError', code, reference, signInUrl, retryAfter, status })
   }
+}
+
+/** A failure that the browser finds, without an answer of the broker. */
+export function failure(code: ErrorCode): BrokerError {
+  return new BrokerError({ code })
 }

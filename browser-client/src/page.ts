@@ -11,17 +11,19 @@ export async function request<T>(url: string, init: RequestInit): Promise<T> {
     const response = await fetch(url, init)
     const answer = (await response.json()) as T & Problem
     if (response.ok) return answer
-    throw new BrokerError(response.status, answer, undefined, Number(response.headers.get('retry-after')) || undefined)
+    throw new BrokerError(answer, response)
   } catch (cause) {
-    if (cause instanceof BrokerError) throw cause
-    throw new BrokerError(0, { title: 'The broker is unreachable.' }, cause)
+    throw cause instanceof BrokerError ? cause : new BrokerError({}, {}, cause)
   }
 }
 
-/** Sets the defined values as parameters: `loginHint` becomes `login_hint`. */
+/**
+ * Sets the texts among the values as parameters: `loginHint` becomes `login_hint`. The event of a click has none, and comes in
+ * place of options where a page writes `button.onclick = client.signIn`.
+ */
 export function addParameters(to: URLSearchParams, values: object): void {
-  for (const [name, value] of Object.entries(values) as [string, string | undefined][]) {
-    if (value !== undefined) to.set(name.replace(/[A-Z]/g, '_$&').toLowerCase(), value)
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value === 'string') to.set(name.replace(/[A-Z]/g, '_$&').toLowerCase(), value)
   }
 }
 
@@ -36,16 +38,14 @@ export function leave(url: string | URL): Promise<never> {
 
 /** Rejects by the signal. The request goes on for the other callers that share it. */
 export function abortable<T>(promise: Promise<T>, signal?: AbortSignal | null): Promise<T> {
-  if (!signal) return promise
-  const aborted = new Promise<never>((_, reject) => {
-    signal.throwIfAborted()
-    signal.addEventListener('abort', () => reject(signal.reason as Error))
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted()
+    signal?.addEventListener('abort', () => reject(signal.reason as Error))
+    promise.then(resolve, reject)
   })
-  return Promise.race([promise, aborted])
 }
 
-/** The claims of a Bearer challenge, in base64 or base64url. The status is 401, or 403 by some libraries of APIs. */
-export function challengeOf({ headers }: Response): string | undefined {
-  const [, claims] = /claims="([\w+/=-]+)"/i.exec(headers.get('www-authenticate') ?? '') ?? []
-  return claims && atob(claims.replace(/-/g, '+').replace(/_/g, '/'))
+/** @param text base64 or base64url */
+export function decode(text: string): string {
+  return atob(text.replaceAll('-', '+').replaceAll('_', '/'))
 }

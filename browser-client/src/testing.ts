@@ -40,8 +40,7 @@ export function createTestClient({ respond = () => Response.json({}) }: TestClie
     const refused = refusal
     refusal = undefined
     if (refused) return Promise.reject(refused)
-    if (!state.session)
-      return Promise.reject(new BrokerError(401, { code: 'signed_out', title: 'Nobody is signed in.' }))
+    if (!state.session) return Promise.reject(new BrokerError({ code: 'signed_out' }, { status: 401 }))
     return Promise.resolve(`token-for-${api}`)
   }
 
@@ -54,8 +53,12 @@ export function createTestClient({ respond = () => Response.json({}) }: TestClie
     },
     becomeSignedOut: () => set({ status: 'signed-out', session: undefined }),
     becomeDegraded: () =>
-      set({ status: 'degraded', reason: 'unreachable', error: new BrokerError(503, { code: 'store_unavailable' }) }),
-    refuseOnce: (code, status = 403) => (refusal = new BrokerError(status, { code })),
+      set({
+        status: 'degraded',
+        reason: 'unreachable',
+        error: new BrokerError({ code: 'store_unavailable' }, { status: 503 }),
+      }),
+    refuseOnce: (code, status = 403) => (refusal = new BrokerError({ code }, { status })),
     getState: () => state,
     subscribe: (listener) => {
       listeners.add(listener)

@@ -183,7 +183,7 @@ describeInBrowser('the browser library for an OAuth client on another site', () 
         client_id: 'app',
         response_type: 'code',
         code_challenge_method: 'S256',
-        scope: 'openid profile api://demo/orders.read',
+        scope: 'openid profile api://demo/orders.read api://bills/read',
       })
       const nonce = searchParams.get('nonce')
       claims = { iss: stack.url, aud: 'app', sub: 'ada', nonce, ...changes }
@@ -231,28 +231,43 @@ describeInBrowser('the browser library for an OAuth client on another site', () 
     await opened.waitForFunction((one) => one.getState().status === 'signed-in', client)
   })
 
-  it('is signed out in every tab if the session has ended, and leads to a sign-in for another API', async () => {
+  it('gets tokens of two APIs by one sign-in, one renewal after the other, in the tab of the grant and in another one', async () => {
+    const { context, tab, opened, client: owner } = await signedIn()
+    const used = refreshesOf(context)
+    const second = await tab(`${page}second`)
+    const other = await start(second)
+    const tokensOf = (client: JSHandle<OAuthClient>) =>
+      client.evaluate((one) => Promise.all(['orders', 'bills', 'bills', 'orders'].map((api) => one.getToken(api))))
+
+    const first = await tokensOf(owner)
+    expect(new Set(first).size).toBe(2)
+    expect(await tokensOf(other)).toEqual(first)
+    expect(used).toHaveLength(1)
+
+    await passAnHour(opened)
+    await Promise.all([tokensOf(owner), tokensOf(other)])
+    expect(used).toHaveLength(3)
+    expect(new Set(used).size).toBe(3)
+    const unknown = await other.evaluate((one) =>
+      one.getToken('toString').catch((error: unknown) => (error as library.BrokerError).code),
+    )
+    expect(unknown).toBe('api_unknown')
+  })
+
+  it('is signed out in every tab that lives on a session which has ended, and in no other one', async () => {
     const { context, tab, opened: first, client: owner } = await signedIn()
     const second = await tab(`${page}second`)
     await start(second)
 
     const login = first.waitForRequest((request) => request.url().startsWith(`${stack.url}/login`))
-    await owner.evaluate(async (one) => {
-      await one.getToken('bills').catch((thrown: unknown) => {
-        const error = thrown as library.BrokerError
-        if (error.code === 'interaction_required') void one.signIn({ error })
-      })
-    })
-    expect(new URL((await login).url()).searchParams.get('scope')).toBe('openid profile api://bills/read')
-    expect(new URL((await login).url()).searchParams.has('api')).toBe(false)
+    await owner.evaluate((one) => void one.signIn({ api: 'bills' }))
+    expect(new URL((await login).url()).searchParams.get('scope')).toBe(
+      'openid profile api://bills/read api://demo/orders.read',
+    )
     await first.waitForURL(`${page}callback?**`)
     const returned = await start(first)
-    // The token for orders is in the second tab, which received the grant.
-    const both = await returned.evaluate(async (one) => {
-      const tokens = await Promise.all(['orders', 'bills'].map((api) => one.getToken(api)))
-      return new Set(tokens).size === 2
-    })
-    expect(both).toBe(true)
+    const third = await tab(`${page}third`)
+    await start(third)
 
     await context.route(`${stack.url}/token`, (route) =>
       route.fulfill({
@@ -267,7 +282,8 @@ describeInBrowser('the browser library for an OAuth client on another site', () 
     )
     expect(code).toBe('signed_out')
     expect(await lastState(first)).toMatchObject({ status: 'signed-out', reason: 'checked' })
-    // The second tab has a grant of its own.
+    expect(await lastState(third)).toMatchObject({ status: 'signed-out', reason: 'other-tab' })
+    // The second tab has the grant of before.
     expect(await lastState(second)).toMatchObject({ status: 'signed-in' })
   })
 

@@ -1,0 +1,72 @@
+/** Keeps the state of a session client true: requests the session from the broker, and shares the answer among tabs. */
+import { count } from './automatic-sign-in.ts'
+import type { BrokerError } from './broker-error.ts'
+import type { Session } from './client.ts'
+import type { Call } from './index.ts'
+import { ignore } from './page.ts'
+import { createTab } from './tab.ts'
+import type { Tab } from './tab.ts'
+
+export type SessionTab = Tab<Session>
+
+/**
+ * @param name of the channel and the lock that tabs share
+ * @param signInUrl until the broker names one
+ */
+export function createSessionCheck(name: string, call: Call, signInUrl: string) {
+  let checking: Promise<Session | undefined> | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  /** When this state came from the broker, to this tab or to another one; 0 while the broker does not answer. */
+  let knownAt = 0
+
+  /** By the timer at the session's end, and by events of a page that may have slept. */
+  const recheck = (event?: Event) => {
+    const isDue = !event || Date.now() > knownAt + 60_000 || (event as PageTransitionEvent).persisted
+    if (isDue && !document.hidden) check().catch(ignore)
+  }
+  const tab: SessionTab = createTab(name, ({ status, session }) => tab.set(status, session, 'other-tab'), recheck)
+  // Waits for the session's end.
+  tab.subscribe(({ session, error }) => {
+    knownAt = error ? 0 : Date.now()
+    clearTimeout(timer)
+    if (session) {
+      count(name, 0)
+      const left = Math.min(session.expires_at, session.idle_expires_at) * 1000 - Date.now()
+      // At least five seconds, for clocks that differ; at most what a timer can hold.
+      timer = setTimeout(recheck, Math.min(Math.max(left, 5000), 1e9))
+    }
+  })
+
+  const requestSession = () =>
+    call<Session>('/session').then(
+      (session) => tab.set('signed-in', session),
+      (thrown: unknown) => {
+        const { session } = tab.getState()
+        if ((thrown as BrokerError).code === 'signed_out') {
+          signInUrl = (thrown as BrokerError).signInUrl ?? signInUrl
+          tab.set('signed-out')
+        } else {
+          tab.set('degraded', session, 'unreachable', thrown as BrokerError)
+          if (!session) throw thrown
+        }
+      },
+    )
+  /** @throws {BrokerError} where the broker does not answer, and no session is known */
+  const check = (): Promise<Session | undefined> => {
+    const began = Date.now()
+    tab.open()
+    return (checking ??= navigator.locks
+      .request(name, async () => {
+        // Another tab may have requested it while this one waited for the lock.
+        if (knownAt <= began) await requestSession()
+        return tab.getState().session
+      })
+      .finally(() => (checking = undefined)))
+  }
+
+  const close = () => {
+    clearTimeout(timer)
+    tab.close()
+  }
+  return [tab, check, () => signInUrl, close] as const
+}

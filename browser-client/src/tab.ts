@@ -1,0 +1,59 @@
+/** This tab: the state of its client with the listeners, the other tabs, and the events of a page that may have slept. */
+import type { BrokerError } from './broker-error.ts'
+import type { Person, Reason, State, Status } from './client.ts'
+
+export interface Tab<Who extends Person, Message = never> {
+  readonly getState: () => State<Who>
+  /**
+   * Sets the state, and sends it to the other tabs unless it came from one, or is an error.
+   *
+   * @param reason left out for the broker's own answer
+   */
+  readonly set: (status: Status, session?: Who, reason?: Reason, error?: BrokerError) => void
+  /** @returns the unsubscriber */
+  readonly subscribe: (listener: (state: State<Who>) => void) => () => void
+  /** Sends another message to the other tabs, once the tab is open. */
+  readonly post: (message: Message | State<Who>) => void
+  /** Begins to listen, once. */
+  readonly open: () => void
+  readonly close: () => void
+}
+
+/**
+ * @param name of the channel that the tabs of a client share
+ * @param onMessage called with the messages of other tabs
+ * @param onEvent called when the page is shown, online, visible or hidden
+ */
+export function createTab<Who extends Person, Message = never>(
+  name: string,
+  onMessage: (message: Message | State<Who>) => void,
+  onEvent: (event: Event) => void,
+): Tab<Who, Message> {
+  const listeners = new Set<(state: State<Who>) => void>()
+  let state = { status: 'loading', reason: 'start' } as State<Who>
+  let channel: BroadcastChannel | undefined
+  return {
+    getState: () => state,
+    set: (status, session, reason = state.status === 'loading' ? 'start' : 'checked', error) => {
+      state = { status, session, reason, error }
+      if (!error && reason !== 'other-tab') channel?.postMessage(state)
+      for (const listener of listeners) listener(state)
+    },
+    subscribe: (listener) => {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    post: (message) => channel?.postMessage(message),
+    open: () => {
+      if (channel) return
+      channel = new BroadcastChannel(name)
+      channel.onmessage = ({ data }: MessageEvent<Message | State<Who>>) => onMessage(data)
+      for (const type of ['pageshow', 'online', 'visibilitychange'])
+        addEventListener(type, (event) => channel && onEvent(event))
+    },
+    close: () => {
+      channel?.close()
+      channel = undefined
+    },
+  }
+}
