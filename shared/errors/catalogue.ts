@@ -252,7 +252,7 @@ export const errorCatalogue = {
     status: 400,
     responsible: 'person',
     title: 'Sign-in without interaction is not possible now.',
-    remedy: 'Send the authorization request again without prompt=none.',
+    remedy: 'Sign in again. An application that sent prompt=none sends the request again without it.',
     oauth: 'login_required',
   },
 

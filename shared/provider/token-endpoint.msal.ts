@@ -42,7 +42,8 @@ const unnamedLifeSeconds = 600
 
 export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & ClientCredentials {
   const { profile, issuer, clientId, redirectUri } = options.provider
-  const knownAuthorities = [new URL(issuer).host]
+  // MSAL parses by a pattern of its own: an issuer with its port 443, or with other letters, is no known authority to it.
+  const { href: authority, host } = new URL(issuer)
   const aboutCertificate = new WeakSet<object>()
 
   /**
@@ -106,9 +107,9 @@ export function createMsalTokenEndpoint(options: MsalOptions): TokenEndpoint & C
     const client = new ConfidentialClientApplication({
       auth: {
         clientId,
-        authority: issuer,
+        authority,
         authorityMetadata: documentOf(metadata),
-        knownAuthorities,
+        knownAuthorities: [host],
         clientAssertion: () => Promise.resolve(assertion.jwt),
         // A request of the application itself has no person whom a challenge could reach.
         clientCapabilities: kind === 'client' ? [] : [...profile.clientCapabilities],

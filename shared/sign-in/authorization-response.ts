@@ -49,8 +49,8 @@ export function parseCallback(fields: URLSearchParams, responseMode: ResponseMod
 
   const read = (name: keyof typeof limits): string | undefined => {
     const value = fields.get(name)
-    // RFC 6749 §3.1: a parameter without a value counts as absent.
-    if (value === null || value === '') return undefined
+    // RFC 6749 §3.1: a parameter without a value counts as absent. Not `iss`, which is compared wherever it is present.
+    if (value === null || (value === '' && name !== 'iss')) return undefined
     if (value.length > limits[name] || !isVisibleAscii(value)) throw invalid(name)
     return value
   }

@@ -5,6 +5,7 @@ import { BrokerError } from '../../../shared/errors/errors.ts'
 import { createNetwork } from '../../../shared/http/network.ts'
 import type { TakenCode } from '../../../shared/provider/token-endpoint.ts'
 import { entraProfile } from '../../../shared/provider/entra.ts'
+import { openIdProfile } from '../../../shared/provider/openid.ts'
 import type { ProviderMetadata } from '../../../shared/provider/provider.ts'
 import { createMsalTokenEndpoint } from '../../../shared/provider/token-endpoint.msal.ts'
 import type { TokenEndpoint } from '../../../shared/provider/token-endpoint.ts'
@@ -201,7 +202,15 @@ describe('a token answer', () => {
     { scope: [{}] },
     { client_info: 'of another software' },
     { error_description: 'none', suberror: 'none' },
-    { error: 'none', correlation_id: {}, refresh_in: 'soon', key_id: 7, status: 'ok', 'not-before-policy': 0 },
+    { error: 'temporarily_unavailable' },
+    {
+      error: 'Ada Lovelace <ada@contoso.example>',
+      correlation_id: {},
+      refresh_in: 'soon',
+      key_id: 7,
+      status: 'ok',
+      'not-before-policy': 0,
+    },
   ])('may have further members of any form, and no rotated refresh token is lost: %j', async (more) => {
     says(good({ refresh_token: 'another', ...more }))
 
@@ -498,5 +507,50 @@ describe('a refresh', () => {
     says(good({ refresh_token: undefined }))
 
     expect(await refresh()).toMatchObject({ refreshToken: undefined })
+  })
+})
+
+describe('an issuer', () => {
+  it.each([
+    'https://am.example.com:443/am/oauth2/realms/root',
+    'https://AM.example.com/am',
+    'https://login.bücher.example/',
+    'https://kc.example.com:8443/realms/My%20Realm',
+    'https://login.example.com/common/v2.0',
+  ])('may be spelled %s: the codes of its people are redeemed', async (authority) => {
+    const profile = openIdProfile({ authority })
+    const endpoint = (name: string) => `https://tokens.example.com:443/${name}?policy=staff`
+    const metadata = profile.checkMetadata({
+      issuer: authority,
+      authorization_endpoint: endpoint('authorize'),
+      token_endpoint: endpoint('token'),
+      jwks_uri: endpoint('keys'),
+    })
+    const urls: string[] = []
+    const there = createMsalTokenEndpoint({
+      provider: {
+        profile,
+        issuer: authority,
+        clientId,
+        redirectUri: 'http://localhost:7071/callback',
+        metadata: () => Promise.resolve(metadata),
+      },
+      assertions: {
+        get: () => assertion(),
+        next: () => another(0),
+        accepted: () => undefined,
+        state: () => undefined,
+      },
+      network: ({ url }) => {
+        urls.push(url)
+        return Promise.resolve({ status: 200, headers: {}, json: good({ id_token: idToken({ iss: authority }) }) })
+      },
+      clock: () => now,
+    })
+
+    const request = { nonce: 'nonce', codeVerifier: 'v'.repeat(43), scopes: ['openid'] }
+    await expect(there.redeemCode('the-code' as TakenCode, request)).resolves.toBeDefined()
+    await expect(there.refresh('r', ['s'], { ...person, issuer: authority })).resolves.toBeDefined()
+    expect(urls).toEqual([endpoint('token'), endpoint('token')])
   })
 })

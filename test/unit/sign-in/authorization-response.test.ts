@@ -71,13 +71,16 @@ describe('the fields of an answer', () => {
   })
 
   it('count as absent where they have no value (RFC 6749 §3.1)', () => {
-    const empty = { state: 's', code: 'c', iss: '', error: '', error_subcode: '', id_token: '', access_token: '' }
+    const empty = { state: 's', code: 'c', error: '', error_subcode: '', id_token: '', access_token: '' }
 
     expect(parseCallback(new URLSearchParams(empty), 'query')).toMatchObject({ state: 's', code: 'c' })
     expect(parseCallback(new URLSearchParams(empty), 'query')).toEqual(
       parseCallback(new URLSearchParams({ state: 's', code: 'c' }), 'query'),
     )
     expect(codeOf(() => parseCallback(new URLSearchParams({ state: '', code: 'c' }), 'query'))).toBe('sign_in_unknown')
+    expect(codeOf(() => parseCallback(new URLSearchParams({ state: 's', code: 'c', iss: '' }), 'query'))).toBe(
+      'answer_invalid',
+    )
   })
 
   it('are refused by code or read as visible ASCII of a bounded length, for any input', () => {
