@@ -17,12 +17,10 @@ import type { CertificateRoll } from '../../shared/certificate/roll.ts'
 import { rollTimingOf } from '../../shared/certificate/roll-timing.ts'
 import type { RollTiming } from '../../shared/certificate/roll-timing.ts'
 import { daysLeftOf } from '../../shared/certificate/warnings.ts'
-import {
-  createClientAssertions,
-  rememberCertificates,
-  signAssertion,
-} from '../../shared/credential/client-assertion.ts'
-import type { ClientAssertion, ClientAssertions } from '../../shared/credential/client-assertion.ts'
+import { createClientAssertions } from '../../shared/credential/client-assertion.ts'
+import { rememberCertificates, signAssertion } from '../../shared/credential/sign-assertion.ts'
+import type { ClientAssertions } from '../../shared/credential/client-assertion.ts'
+import type { ClientAssertion } from '../../shared/credential/sign-assertion.ts'
 import { observeAssertions } from '../../shared/credential/observed-assertions.ts'
 import { createSigningVersions } from '../../shared/credential/signing-version.ts'
 import type { SigningVersions } from '../../shared/credential/signing-version.ts'

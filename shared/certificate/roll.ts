@@ -58,86 +58,8 @@ export interface RollOptions {
 const mostSteps = 60
 
 export function createCertificateRoll(options: RollOptions): CertificateRoll {
-  const { vault, records, applicationKeys, timing, clock, log } = options
-  const canRegister = applicationKeys !== undefined
-
-  /** Reads the vault. @returns a function that merges its list into a record */
-  const lookIntoVault = async (): Promise<(record: CertificateRecord) => CertificateRecord> => {
-    const [listed, { record }] = await Promise.all([vault.listVersions(), records.load()])
-    const facts = new Map<string, CertificateFacts>()
-    for (const version of unknownVersions(record, listed, clock())) {
-      facts.set(version, readFacts(await vault.readCertificate(version)))
-    }
-    return (before) => observe(before, listed, facts, clock())
-  }
-
-  const perform = async (step: Work): Promise<Outcome> => {
-    try {
-      return await withDeadline(work(step), timing.step, () => new BrokerError('provider_unavailable'))
-    } catch (thrown) {
-      const { code, retryAfterSeconds } = asBrokerError(thrown)
-      if (step.kind === 'probe' && code === 'certificate_refused') return { kind: 'refused', code }
-      return { kind: 'failed', code, retryAfterSeconds }
-    }
-  }
-
-  const work = async (step: Work): Promise<Outcome> => {
-    const { version } = step
-    if (step.kind === 'probe') {
-      await options.probe(version)
-      return { kind: 'accepted' }
-    }
-    if (!applicationKeys) throw new BrokerError('registration_refused')
-    if (step.kind === 'register') {
-      const certificate = await vault.readCertificate(version.version)
-      return { kind: 'registered', keyId: await applicationKeys.add(certificate, step.by) }
-    }
-    if (version.keyId !== undefined) await applicationKeys.remove(version.keyId, step.by)
-    return { kind: 'removed' }
-  }
-
-  const finish = (step: Work, outcome: Outcome, context: StepContext): Promise<KeptRecord> =>
-    records.update((record) => {
-      if (record.underWay?.by === context.by) return finishStep(record, step, outcome, { ...context, now: clock() })
-      // Too late: another run has continued. Only this one knows the key's id, by which the key can be removed.
-      if (outcome.kind !== 'registered') return record
-      return changeVersion(record, step.version.version, (one) => ({ keyId: outcome.keyId, ...one }))
-    })
-
-  const logOutcome = (before: CertificateRecord, after: CertificateRecord, step: Work, outcome: Outcome) => {
-    const failure = outcome.kind === 'failed' || outcome.kind === 'refused' ? { code: outcome.code } : {}
-    const certificateVersion = step.version.version
-    log('info', 'certificate step', { step: `${step.kind}: ${outcome.kind}`, certificateVersion, ...failure })
-    const [old, now] = [chooseRecorded(before, clock()), chooseRecorded(after, clock())]
-    if (old && now && now.version !== old.version && now.status === 'accepted' && old.status === 'accepted') {
-      const left = daysLeft(now.expires, clock())
-      log('info', 'certificate rolled', { certificateVersion: now.version, daysLeft: left, detail: old.version })
-    }
-  }
-
-  /** Every run logs how long the certificate lasts; a warning for the operator is logged once a day. */
-  const warn = async (): Promise<CertificateRecord> => {
-    let due: ReturnType<typeof dueWarnings>['warnings'] = []
-    const { record } = await records.update((before) => {
-      const found = dueWarnings(before, warningsOf(before, clock(), timing), clock())
-      due = found.warnings
-      return found.record
-    })
-    for (const { event, level, version, code, detail, ...more } of due) {
-      log(level, event, {
-        ...more,
-        ...defined({ certificateVersion: version }),
-        ...defined({ code }),
-        ...defined({ detail }),
-      })
-    }
-    const signing = chooseRecorded(record, clock())
-    if (signing) {
-      const left = daysLeft(signing.expires, clock())
-      log('info', 'certificate days left', { certificateVersion: signing.version, daysLeft: left })
-    }
-    return record
-  }
+  const { records, timing, clock } = options
+  const canRegister = options.applicationKeys !== undefined
 
   return {
     run: async (budgetMilliseconds) => {
@@ -145,7 +67,7 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
       const until = clock() + budgetMilliseconds
       const context = (): StepContext => ({ now: clock(), timing, canRegister, by })
       const done: string[] = []
-      let kept = await records.update(await lookIntoVault())
+      let kept = await records.update(await readVault(options))
       options.onRecord(kept.record)
 
       for (let steps = 0; steps < mostSteps; steps++) {
@@ -163,24 +85,112 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
           kept = await records.load()
           continue
         }
-        const outcome = await perform(step)
-        const after = await finish(step, outcome, context())
-        logOutcome(kept.record, after.record, step, outcome)
+        const outcome = await perform(step, options)
+        const after = await finish(step, outcome, context(), options)
+        logOutcome(step, outcome, { before: kept.record, after: after.record }, options)
         done.push(describeWork(step, outcome))
         kept = after
         options.onRecord(kept.record)
       }
-      const record = await warn()
+      const record = await warn(options)
       options.onRecord(record)
       return { record, done, next: nextStep(record, context()) }
     },
 
     plan: async () => {
-      const observed = (await lookIntoVault())((await records.load()).record)
+      const observed = (await readVault(options))((await records.load()).record)
       const next = nextStep(observed, { now: clock(), timing, canRegister, by: '' })
       return { record: observed, done: [], next }
     },
   }
+}
+
+/** @returns a function that merges the vault's list into a record */
+async function readVault({
+  vault,
+  records,
+  clock,
+}: RollOptions): Promise<(record: CertificateRecord) => CertificateRecord> {
+  const [listed, { record }] = await Promise.all([vault.listVersions(), records.load()])
+  const facts = new Map<string, CertificateFacts>()
+  for (const version of unknownVersions(record, listed, clock())) {
+    facts.set(version, readFacts(await vault.readCertificate(version)))
+  }
+  return (before) => observe(before, listed, facts, clock())
+}
+
+async function perform(step: Work, options: RollOptions): Promise<Outcome> {
+  try {
+    return await withDeadline(work(step, options), options.timing.step, () => new BrokerError('provider_unavailable'))
+  } catch (thrown) {
+    const { code, retryAfterSeconds } = asBrokerError(thrown)
+    if (step.kind === 'probe' && code === 'certificate_refused') return { kind: 'refused', code }
+    return { kind: 'failed', code, retryAfterSeconds }
+  }
+}
+
+async function work(step: Work, { vault, applicationKeys, probe }: RollOptions): Promise<Outcome> {
+  const { version } = step
+  if (step.kind === 'probe') {
+    await probe(version)
+    return { kind: 'accepted' }
+  }
+  if (!applicationKeys) throw new BrokerError('registration_refused')
+  if (step.kind === 'register') {
+    const certificate = await vault.readCertificate(version.version)
+    return { kind: 'registered', keyId: await applicationKeys.add(certificate, step.by) }
+  }
+  if (version.keyId !== undefined) await applicationKeys.remove(version.keyId, step.by)
+  return { kind: 'removed' }
+}
+
+function finish(
+  step: Work,
+  outcome: Outcome,
+  context: StepContext,
+  { records, clock }: RollOptions,
+): Promise<KeptRecord> {
+  return records.update((record) => {
+    if (record.underWay?.by === context.by) return finishStep(record, step, outcome, { ...context, now: clock() })
+    // Too late: another run has continued. Only this one knows the key's id, by which the key can be removed.
+    if (outcome.kind !== 'registered') return record
+    return changeVersion(record, step.version.version, (one) => ({ keyId: outcome.keyId, ...one }))
+  })
+}
+
+function logOutcome(
+  step: Work,
+  outcome: Outcome,
+  { before, after }: { readonly before: CertificateRecord; readonly after: CertificateRecord },
+  { log, clock }: RollOptions,
+): void {
+  const failure = outcome.kind === 'failed' || outcome.kind === 'refused' ? { code: outcome.code } : {}
+  const certificateVersion = step.version.version
+  log('info', 'certificate step', { step: `${step.kind}: ${outcome.kind}`, certificateVersion, ...failure })
+  const [old, now] = [chooseRecorded(before, clock()), chooseRecorded(after, clock())]
+  if (old && now && now.version !== old.version && now.status === 'accepted' && old.status === 'accepted') {
+    const left = daysLeft(now.expires, clock())
+    log('info', 'certificate rolled', { certificateVersion: now.version, daysLeft: left, detail: old.version })
+  }
+}
+
+/** Every run logs how long the certificate lasts; a warning for the operator is logged once a day. */
+async function warn({ records, timing, clock, log }: RollOptions): Promise<CertificateRecord> {
+  let due: ReturnType<typeof dueWarnings>['warnings'] = []
+  const { record } = await records.update((before) => {
+    const found = dueWarnings(before, warningsOf(before, clock(), timing), clock())
+    due = found.warnings
+    return found.record
+  })
+  for (const { event, level, version, code, detail, ...more } of due) {
+    log(level, event, { ...more, ...defined({ certificateVersion: version, code, detail }) })
+  }
+  const signing = chooseRecorded(record, clock())
+  if (signing) {
+    const left = daysLeft(signing.expires, clock())
+    log('info', 'certificate days left', { certificateVersion: signing.version, daysLeft: left })
+  }
+  return record
 }
 
 function describeWork(step: Work, outcome: Outcome): string {

@@ -1,31 +1,18 @@
 /**
  * The broker's proof at the token endpoint: a client assertion (RFC 7523 §2.2) that the vault signs. Owns when an
- * assertion is made, reused, renewed and dropped. The choice of the version is in signing-version.ts.
+ * assertion is made, reused, renewed and dropped. signing-version.ts chooses the version, sign-assertion.ts makes the JWT.
  *
  * States of the assertion at hand: none; fresh (sent as it is); in its last third, or by a version that was replaced
  * (sent, and renewed in the background); less life left than a call may take (renewed first); refused (dropped).
  */
-import { randomUUID } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
-import { BoundedMap } from '../async/bounded-map.ts'
 import { singleFlight } from '../async/single-flight.ts'
-import { readFacts, sha1NamesOf } from '../certificate/certificate-facts.ts'
-import { signJwt } from '../certificate/signed-jwt.ts'
-import type { SignerVersion } from '../certificate/signed-jwt.ts'
 import { isAboutTheVersion } from './signing-version.ts'
 import type { SigningVersions } from './signing-version.ts'
-import type { CertificateVault, SigningAlgorithm } from '../vault/vault.ts'
 import type { SigningVersion } from './certificate-version.ts'
-
-export interface ClientAssertion {
-  readonly jwt: string
-  /** Of the version that signed: `x5t#S256`. undefined for a token of the second credential (credential-list.ts). */
-  readonly thumbprint: string | undefined
-  /** Seconds since the epoch, as in the JWT. */
-  readonly issuedAt: number
-  readonly expires: number
-}
+import { signAssertion } from './sign-assertion.ts'
+import type { AssertionForm, AssertionVault, ClientAssertion } from './sign-assertion.ts'
 
 export interface ClientAssertions {
   /**
@@ -47,21 +34,6 @@ export interface ClientAssertions {
   state(): Pick<ClientAssertion, 'issuedAt' | 'expires'> | undefined
 }
 
-export type AssertionAlgorithm = SigningAlgorithm
-
-/** RFC 7515 §4.1.7 and §4.1.8. */
-export type CertificateHeader = 'x5t' | 'x5t#S256'
-
-/** Requirements of a provider on assertions. */
-export interface AssertionForm {
-  readonly algorithm: AssertionAlgorithm
-  /** True where the header has `kid`, as in /.well-known/jwks.json, for a provider that reads the keys there. */
-  readonly keyId: boolean
-  /** `x5t`: the header names the certificate by SHA-1, for a provider that does not read `x5t#S256`. */
-  readonly certificateHeader?: CertificateHeader | undefined
-  readonly lifetimeSeconds: number
-}
-
 export interface ClientAssertionOptions {
   readonly vault: AssertionVault
   readonly versions: SigningVersions
@@ -75,8 +47,6 @@ export interface ClientAssertionOptions {
   readonly onFault: (error: unknown) => void
 }
 
-export type AssertionVault = Pick<CertificateVault, 'sign' | 'readCertificate'>
-
 /** The pause after a 429 without Retry-After. */
 const pauseSeconds = 5
 const longestPauseSeconds = 120
@@ -87,7 +57,7 @@ const freeFailures = 5
 const pauseAfterRefusal = 1_000
 
 export function createClientAssertions(options: ClientAssertionOptions): ClientAssertions {
-  const { vault, versions, reuse, clock, onFault } = options
+  const { versions, reuse, clock, onFault } = options
   let kept: ClientAssertion | undefined
   let pause: { readonly error: BrokerError; readonly until: number } | undefined
   let aheadNotBefore = -Infinity
@@ -103,7 +73,7 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
   const makeUnlessPaused = async (): Promise<ClientAssertion> => {
     if (pause && isStillAhead(pause.until)) throw pause.error
     try {
-      const made = await make()
+      const made = await makeAssertion(options)
       failures.signature = 0
       return made
     } catch (error) {
@@ -118,27 +88,6 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
     }
   }
 
-  const make = async (): Promise<ClientAssertion> => {
-    const version = await versions.get()
-    try {
-      return await signWith(version)
-    } catch (error) {
-      if (!isAboutTheVersion(error)) throw error
-      // Disabled or deleted since it was read: the newest that is still good signs, in the same request.
-      const other = await versions.reread()
-      if (other.version === version.version) throw error
-      return signWith(other)
-    }
-  }
-
-  const signWith = async (version: SigningVersion): Promise<ClientAssertion> =>
-    signAssertion(vault, version, {
-      ...(await options.form()),
-      clientId: options.clientId,
-      audience: options.audience,
-      now: clock(),
-    })
-
   const renew = singleFlight(async () => (kept = await makeUnlessPaused()))
 
   /** No request waits while the assertion at hand is good, so a failing vault is called only every few seconds. */
@@ -150,7 +99,7 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
 
   /** By one version, for all requests whose assertion was refused: never twice at once. */
   const renewWith = singleFlight(
-    async (version: SigningVersion): Promise<ClientAssertion> => (kept = await signWith(version)),
+    async (version: SigningVersion): Promise<ClientAssertion> => (kept = await signWith(version, options)),
     ({ version }) => version,
   )
 
@@ -185,7 +134,7 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
       if (reuse && kept && isUsable() && kept.thumbprint !== refused.thumbprint) return kept
       try {
         const version = await versions.nextAccepted(refused.thumbprint)
-        if (version) return await (reuse ? renewWith(version) : signWith(version))
+        if (version) return await (reuse ? renewWith(version) : signWith(version, options))
       } catch (error) {
         // The request still answers with the refusal; the fault on the way to another version goes to the log.
         onFault(error)
@@ -202,72 +151,23 @@ export function createClientAssertions(options: ClientAssertionOptions): ClientA
   }
 }
 
-export interface AssertionClaims extends AssertionForm {
-  readonly clientId: string
-  readonly audience: string
-  /** Milliseconds since the epoch. */
-  readonly now: number
+async function makeAssertion(options: ClientAssertionOptions): Promise<ClientAssertion> {
+  const { versions } = options
+  const version = await versions.get()
+  try {
+    return await signWith(version, options)
+  } catch (error) {
+    if (!isAboutTheVersion(error)) throw error
+    // Disabled or deleted since it was read: the newest that is still good signs, in the same request.
+    const other = await versions.reread()
+    if (other.version === version.version) throw error
+    return signWith(other, options)
+  }
 }
 
-/**
- * Signs one assertion with one version. RFC 7523 §3.
- *
- * @throws {BrokerError} `signature_invalid`, and what the vault throws
- */
-export async function signAssertion(
-  vault: AssertionVault,
-  by: SignerVersion & { readonly expires: number },
-  { clientId, audience, now, algorithm, keyId, certificateHeader, lifetimeSeconds }: AssertionClaims,
+async function signWith(
+  version: SigningVersion,
+  { vault, form, clientId, audience, clock }: ClientAssertionOptions,
 ): Promise<ClientAssertion> {
-  const { thumbprint } = by
-  const issuedAt = Math.floor(now / 1000)
-  // Not beyond the certificate: the provider would refuse it then, and its error would not name the reason.
-  const expires = Math.min(issuedAt + lifetimeSeconds, Math.floor(by.expires / 1000))
-  const jwt = await signJwt(vault, by, {
-    algorithm,
-    header: await headerOf(vault, by, { keyId, certificateHeader }),
-    claims: {
-      iss: clientId,
-      sub: clientId,
-      aud: audience,
-      jti: randomUUID(),
-      iat: issuedAt,
-      nbf: issuedAt,
-      exp: expires,
-    },
-  })
-  return { jwt, thumbprint, issuedAt, expires }
-}
-
-async function headerOf(
-  vault: AssertionVault,
-  { version, thumbprint }: SignerVersion,
-  { keyId, certificateHeader }: Pick<AssertionForm, 'keyId' | 'certificateHeader'>,
-): Promise<Readonly<Record<string, string>>> {
-  if (certificateHeader !== 'x5t') return { ...(keyId ? { kid: thumbprint } : {}), 'x5t#S256': thumbprint }
-  // No row has the SHA-1 thumbprint, so it comes from the certificate.
-  const certificate = await vault.readCertificate(version)
-  if (readFacts(certificate).thumbprint !== thumbprint) {
-    throw new BrokerError('certificate_missing', { detail: `version ${version} has another thumbprint in the vault` })
-  }
-  const { kid, x5t } = sha1NamesOf(certificate)
-  return { ...(keyId ? { kid } : {}), x5t }
-}
-
-/**
- * Reads the certificate of each version once: it never changes. For an assertion that names its certificate by SHA-1,
- * which would otherwise cost a request to the vault each time.
- */
-export function rememberCertificates(vault: CertificateVault): CertificateVault {
-  const read = new BoundedMap<string, Uint8Array>(32)
-  return {
-    ...vault,
-    readCertificate: async (version) => {
-      const known = read.get(version)
-      if (known) return known
-      const certificate = await vault.readCertificate(version)
-      read.set(version, certificate)
-      return certificate
-    },
-  }
+  return signAssertion(vault, version, { ...(await form()), clientId, audience, now: clock() })
 }

@@ -9,7 +9,8 @@
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
-import type { ClientAssertion, ClientAssertions } from './client-assertion.ts'
+import type { ClientAssertions } from './client-assertion.ts'
+import type { ClientAssertion } from './sign-assertion.ts'
 
 export interface CredentialListOptions {
   readonly certificate: ClientAssertions

@@ -1,5 +1,5 @@
 /** Any OpenID provider: the settings name its issuer, and discovery names the rest. OpenID Connect Discovery 1.0, RFC 8414. */
-import type { AssertionAlgorithm } from '../credential/client-assertion.ts'
+import type { AssertionAlgorithm } from '../credential/sign-assertion.ts'
 import { isAbsent } from '../json/json.ts'
 import { isAddress, isLoopbackHost, isMetadataHost } from '../settings/addresses.ts'
 import { checkIdTokenAlgorithms, checkIssuer, listOf, metadataUrlOf, readEndpoint, unsuitable } from './metadata.ts'

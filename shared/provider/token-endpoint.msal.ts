@@ -4,7 +4,8 @@
  */
 import { ConfidentialClientApplication, LogLevel, ProtocolMode } from '@azure/msal-node'
 import type { AuthenticationResult, INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
-import type { ClientAssertion, ClientAssertions } from '../credential/client-assertion.ts'
+import type { ClientAssertions } from '../credential/client-assertion.ts'
+import type { ClientAssertion } from '../credential/sign-assertion.ts'
 import { BrokerError } from '../errors/errors.ts'
 import { randomText } from '../crypto/pkce.ts'
 import { isAbsent, isText, secondsOf } from '../json/json.ts'

@@ -1,5 +1,5 @@
 /** The contract of the token endpoint; the adapter is MSAL. */
-import type { ClientAssertion } from '../credential/client-assertion.ts'
+import type { ClientAssertion } from '../credential/sign-assertion.ts'
 import type { Identity } from './identity.ts'
 
 declare const checked: unique symbol

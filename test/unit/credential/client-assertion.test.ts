@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { audience, certificateName, clientId, startVaultParts } from '../vault/vault-parts.ts'
 import type { KeyVault } from '../../../shared/vault/key-vault/vault.key-vault.ts'
 import type { VaultParts } from '../vault/vault-parts.ts'
-import { rememberCertificates } from '../../../shared/credential/client-assertion.ts'
+import { rememberCertificates } from '../../../shared/credential/sign-assertion.ts'
 import { letDeadlinePass } from '../../setup/deadline.ts'
 
 let parts: VaultParts

@@ -1,6 +1,7 @@
 import { UnsecuredJWT } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { ClientAssertion, ClientAssertions } from '../../../shared/credential/client-assertion.ts'
+import type { ClientAssertions } from '../../../shared/credential/client-assertion.ts'
+import type { ClientAssertion } from '../../../shared/credential/sign-assertion.ts'
 import { BrokerError } from '../../../shared/errors/errors.ts'
 import { createNetwork } from '../../../shared/http/network.ts'
 import type { TakenCode } from '../../../shared/provider/token-endpoint.ts'
