@@ -2,8 +2,10 @@
 import { BrokerError } from '../shared/errors/errors.ts'
 import { goTo } from '../shared/http/pages.ts'
 import { parseCallback } from '../shared/sign-in/authorization-response.ts'
+import type { RespondingBrowser } from '../shared/sign-in/sign-in-completion.ts'
 import type { Broker } from './compose/index.ts'
-import { cookiesOf, parseQuery, readForm } from './request.ts'
+import { callerOf, cookiesOf, parseQuery, readForm } from './request.ts'
+import type { WebRequest } from './request.ts'
 import type { Handle } from './respond.ts'
 
 export const callbackByPost =
@@ -11,7 +13,7 @@ export const callbackByPost =
   async (request) => {
     if (parseQuery(request).size > 0) throw new BrokerError('answer_invalid', { detail: 'body and query' })
     const answer = parseCallback(await readForm(request), 'form_post', request.params?.provider)
-    const { redirectTo, cookies } = await signIn.complete(answer, cookiesOf(request))
+    const { redirectTo, cookies } = await signIn.complete(answer, browserOf(request))
     return goTo(redirectTo, cookies)
   }
 
@@ -19,6 +21,10 @@ export const callbackByGet =
   ({ signIn }: Pick<Broker, 'signIn'>): Handle =>
   async (request) => {
     const answer = parseCallback(parseQuery(request), 'query', request.params?.provider)
-    const { redirectTo, cookies } = await signIn.complete(answer, cookiesOf(request))
+    const { redirectTo, cookies } = await signIn.complete(answer, browserOf(request))
     return goTo(redirectTo, cookies)
   }
+
+function browserOf(request: WebRequest): RespondingBrowser {
+  return { cookies: cookiesOf(request), isSentByOtherSite: callerOf(request).secFetchSite === 'cross-site' }
+}

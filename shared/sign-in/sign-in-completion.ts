@@ -44,7 +44,14 @@ export interface SignInCompletion {
    *   and the cookies to set: none for an answer that comes a second time
    * @throws {BrokerError} with links, with the transaction's cookie to end, and with `redirectTo` for an OAuth client
    */
-  complete(answer: CallbackAnswer, cookies: RequestCookies): Promise<CompletedSignIn>
+  complete(answer: CallbackAnswer, browser: RespondingBrowser): Promise<CompletedSignIn>
+}
+
+/** The browser that brings a response; untrusted. */
+export interface RespondingBrowser {
+  readonly cookies: RequestCookies
+  /** By Fetch Metadata (Sec-Fetch-Site); false for an older browser, which does not name it. */
+  readonly isSentByOtherSite: boolean
 }
 
 export interface CompletedSignIn {
@@ -189,14 +196,15 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
   }
 
   return {
-    complete: async (answer, cookies) => {
+    complete: async (answer, { cookies, isSentByOtherSite }) => {
       const { state } = answer
       let step = flowEvents.begin('returned', { frontEnd: frontEndIdOf(state) })
       let transaction: Transaction
       try {
         transaction = await openTransaction(state, cookies, ring)
       } catch (error) {
-        const page = await pageOfSession(error, frontEndIdOf(state), cookies)
+        // Any page can send a made-up state. By a redirect it would learn whether the browser is signed in (CSP form-action).
+        const page = isSentByOtherSite ? undefined : await pageOfSession(error, frontEndIdOf(state), cookies)
         if (page === undefined) throw step.fail(asBrokerError(error).with({ links: linksOf(frontEndIdOf(state)) }))
         step.end('repeated')
         return { redirectTo: page, cookies: [] }

@@ -3,7 +3,7 @@ import type { HostProcess } from '../../local/functions-host/process.ts'
 import { clientId, mockProvider } from '../setup/mock-provider.ts'
 import type { MockProvider } from '../setup/mock-provider.ts'
 import { shopPage } from '../setup/person.ts'
-import type { Person } from '../setup/person.ts'
+import type { Person, Reply } from '../setup/person.ts'
 import { expectBegun, expectPage } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
@@ -92,6 +92,21 @@ describe('a sign-in at another provider', () => {
     expect(reply.location).toBe('http://localhost:3000/')
     expect(reply.cookies).toEqual([])
     expectPage(await stack.person().callback(again), 'sign_in_unknown')
+  })
+
+  it('shows another site’s page nothing of a session: a made-up state is answered alike with and without one', async () => {
+    const person = stack.person()
+    await person.signIn(query)
+    const path = `/callback?${new URLSearchParams({ code: 'c', state: `${'x'.repeat(43)}.shop` }).toString()}`
+    const followed = (by: Person) => by.open(path, { headers: { 'sec-fetch-site': 'cross-site' } })
+
+    const [signedIn, unknown] = [await followed(person), await followed(stack.person())]
+
+    for (const reply of [signedIn, unknown]) expectPage(reply, 'sign_in_unknown')
+    const withoutReference = ({ text }: Reply) => text.replace(/Reference: \w+/, '')
+    expect(withoutReference(signedIn)).toBe(withoutReference(unknown))
+    expect(signedIn.text).toContain('http://localhost:3000/')
+    expect((await person.open(path, { headers: { 'sec-fetch-site': 'none' } })).location).toBe('http://localhost:3000/')
   })
 
   it('costs one request to the provider and two to the store', async () => {
