@@ -77,10 +77,11 @@ export function proxyPolicyOf(environment: Environment): ProxyPolicy {
 
 /** @returns undefined for a value that is no http or https address, a SOCKS proxy among them */
 function parseProxy(value: string): Proxy | undefined {
-  const text = value.trim()
+  // A URL parser would read the backslash of `DOMAIN\user` as the end of the host.
+  const text = value.trim().replaceAll('\\', '%5C')
   // As curl: an address without a scheme is an http proxy.
   const url = URL.parse(/^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `http://${text}`)
-  if (!url || !['http:', 'https:'].includes(url.protocol) || url.hostname === '') return undefined
+  if (!url || !['http:', 'https:'].includes(url.protocol) || !/^[\w.-]+$|^\[/.test(url.hostname)) return undefined
   const { protocol, port, username, password } = url
   const secure = protocol === 'https:'
   const credentials = `${decode(username)}:${decode(password)}`
@@ -130,13 +131,13 @@ function parseNoProxy(text: string): IsExcluded {
 }
 
 function parseEntry(entry: string): IsExcluded {
-  if (entry === '*') return () => true
   const [, name = entry, onlyPort] = /^(\[[^\]]+\]|[^:]+):(\d+)$/.exec(entry) ?? []
-  const matches = matcherOf(name.replace(/^\[|\]$/g, '').replace(/\.$/, ''))
+  const matches = matcherOf(name.replace(/[[\]]/g, '').replace(/\.$/, ''))
   return (host, port) => (onlyPort === undefined || onlyPort === port) && matches(host)
 }
 
 function matcherOf(name: string): (host: string) => boolean {
+  if (name === '*') return () => true
   const addresses = parseAddresses(name)
   if (addresses) return (host) => isListed(addresses, host)
   const suffix = /^\*?(\..+)$/.exec(name)?.[1]

@@ -29,6 +29,8 @@ describe('the proxy of a request', () => {
     ['http://ada:s%C3%A9cret%2F@proxy.corp', 'ada:sécret/', 80],
     ['https://ada@proxy.corp', 'ada:', 443],
     ['http://ada:50%@[fd00::1]:8080', 'ada:50%', 8080],
+    ['http://CORP\\ada:secret@proxy.corp:3128', 'CORP\\ada:secret', 3128],
+    ['http://ada:p@ss@proxy.corp:3128', 'ada:p@ss', 3128],
   ])('has the credentials and the port of %s', (value, credentials, port) => {
     const found = proxyPolicyOf({ HTTPS_PROXY: value }).findProxy(new URL('https://login.example.com/'))
 
@@ -36,18 +38,21 @@ describe('the proxy of a request', () => {
     expect(found?.authorization).toBe(`Basic ${Buffer.from(credentials).toString('base64')}`)
   })
 
-  it.each(['socks5://proxy.corp:1080', 'http://', 'http://pass word@:x'])(
-    'is a fault with a code for %j, and only where a request needs it',
-    (value) => {
-      const policy = proxyPolicyOf({ HTTPS_PROXY: value, NO_PROXY: 'vault.example.com' })
+  it.each([
+    'socks5://proxy.corp:1080',
+    'http://',
+    'http://pass word@:x',
+    '"http://proxy.corp:3128"',
+    'http://a:b#c@proxy',
+  ])('is a fault with a code for %j, and only where a request needs it', (value) => {
+    const policy = proxyPolicyOf({ HTTPS_PROXY: value, NO_PROXY: 'vault.example.com' })
 
-      expect(() => policy.findProxy(new URL('https://login.example.com/'))).toThrow(
-        expect.objectContaining({ code: 'proxy_unavailable', detail: expect.not.stringContaining(value) as string }),
-      )
-      expect(policy.findProxy(new URL('https://vault.example.com/'))).toBeUndefined()
-      expect(policy.findProxy(new URL('https://localhost:7172/'))).toBeUndefined()
-    },
-  )
+    expect(() => policy.findProxy(new URL('https://login.example.com/'))).toThrow(
+      expect.objectContaining({ code: 'proxy_unavailable', detail: expect.not.stringContaining(value) as string }),
+    )
+    expect(policy.findProxy(new URL('https://vault.example.com/'))).toBeUndefined()
+    expect(policy.findProxy(new URL('https://localhost:7172/'))).toBeUndefined()
+  })
 })
 
 describe('never proxied', () => {
@@ -102,6 +107,9 @@ describe('NO_PROXY', () => {
     ['10.1.0.0-10.1.255.255', 'https://10.1.2.3/'],
     ['10.1.0.0/16', 'https://10.1.2.3/'],
     ['fd00::/8', 'https://[fd12::1]/'],
+    ['[fd00::]/8', 'https://[fd12::1]/'],
+    ['*:443', 'https://login.example.com/'],
+    ['*.example.com:443', 'https://login.example.com/'],
     ['[fd12::1]:8443', 'https://[fd12::1]:8443/'],
   ])('%s excludes %s', (value, url) => {
     expect(proxied({ NO_PROXY: value }, url)).toBe(false)
@@ -113,6 +121,7 @@ describe('NO_PROXY', () => {
     ['*.example.com', 'https://example.com/'],
     ['.example.com', 'https://notexample.com/'],
     ['login.example.com:8443', 'https://login.example.com/'],
+    ['*:8443', 'https://login.example.com/'],
     ['10.1.0.0/99', 'https://10.1.2.3/'],
     ['10.1.0.0/', 'https://10.1.2.3/'],
     ['fd00::/', 'https://[2001:db8::1]/'],
