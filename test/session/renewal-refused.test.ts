@@ -194,7 +194,7 @@ describe('a renewal that the provider refuses', () => {
       ['unauthorized_client', { error: 'unauthorized_client', error_codes: [700016] }, 'client_refused'],
       ['temporarily_unavailable', { error: 'temporarily_unavailable' }, 'provider_unavailable'],
       ['server_error', { error: 'server_error' }, 'provider_unavailable'],
-      ['invalid_scope', { error: 'invalid_scope' }, 'provider_answer_invalid'],
+      ['invalid_scope', { error: 'invalid_scope' }, 'app_registration_invalid'],
       ['invalid_request', { error: 'invalid_request' }, 'provider_answer_invalid'],
       ['an unknown error', { error: 'something_new', error_codes: [50173] }, 'provider_answer_invalid'],
       [
