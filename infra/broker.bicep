@@ -71,6 +71,10 @@ param alwaysReadyInstances int = 0
 @maxLength(253)
 param domain string = ''
 
+@description('Address of the broker where another server forwards requests to it, with its path: https://app.example.com/auth. If empty, the domain.')
+@maxLength(200)
+param baseUrl string = ''
+
 @description('True if the custom domain is already bound to the app. The hook sets it.')
 param domainIsBound bool = false
 
@@ -255,6 +259,11 @@ var checkedFrontDoor = frontDoor == null
           : empty(domain)
               ? frontDoor
               : fail('domain and frontDoor are both set. Behind Front Door the domain belongs to Front Door: write it as frontDoor.domain and remove domain.')
+var checkedBaseUrl = empty(baseUrl) || (startsWith(baseUrl, 'https://') && !endsWith(baseUrl, '/'))
+  ? empty(baseUrl) || empty(domain)
+      ? baseUrl
+      : fail('domain and baseUrl are both set. Where another server forwards to the broker, it has the domain: remove domain.')
+  : fail('baseUrl is not an https address without a slash at its end. Write it such as https://app.example.com/auth.')
 var ownSubnets = empty(appSubnetId) == empty(endpointSubnetId)
   ? !empty(appSubnetId)
   : fail('appSubnetId and endpointSubnetId belong together. Write both, or neither to create a virtual network.')
@@ -430,6 +439,7 @@ module functionApp 'modules/function-app.bicep' = {
     isPublicCloud: cloudName == 'AzureCloud'
     applicationInsightsConnectionString: monitoring.outputs.connectionString
     domain: domain
+    baseUrl: checkedBaseUrl
     frontDoor: checkedFrontDoor
     subnetId: appSubnet
     brokerSettings: union(identityProviderSettings, checkedSettings, {

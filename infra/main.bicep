@@ -68,6 +68,10 @@ param alwaysReadyInstances int = 0
 @maxLength(253)
 param domain string = ''
 
+@description('Address of the broker where another server forwards requests to it, with its path: https://app.example.com/auth. If empty, the domain.')
+@maxLength(200)
+param baseUrl string = ''
+
 @description('True if the custom domain is already bound to the app. The hook sets it.')
 param domainIsBound bool = false
 
@@ -215,6 +219,7 @@ module broker 'broker.bicep' = {
     maximumInstances: maximumInstances
     alwaysReadyInstances: alwaysReadyInstances
     domain: domain
+    baseUrl: baseUrl
     domainIsBound: domainIsBound
     vaultAuthorization: vaultAuthorization
     vaultName: vaultName

@@ -27,6 +27,7 @@ param instanceMemoryMB = given.?instanceMemoryMB ?? 2048
 param maximumInstances = given.?maximumInstances ?? 40
 param alwaysReadyInstances = given.?alwaysReadyInstances ?? 0
 param domain = given.?domain ?? ''
+param baseUrl = given.?baseUrl ?? ''
 param domainIsBound = given.?domainIsBound ?? false
 param vaultAuthorization = given.?vaultAuthorization ?? 'accessPolicies'
 param vaultName = given.?vaultName ?? ''

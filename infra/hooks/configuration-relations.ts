@@ -16,10 +16,19 @@ export function checkRelations(
     ...checkRegistration(configuration),
     ...checkAddresses(configuration, cloudName),
     ...checkNetwork(configuration),
+    ...checkInstances(configuration),
   ]
 }
 
 const refuse = (setting: keyof Configuration, refusal: Refusal): SettingProblem => ({ setting, ...refusal })
+
+function* checkInstances({ alwaysReadyInstances = 0, maximumInstances = 40 }: Configuration) {
+  if (alwaysReadyInstances <= maximumInstances) return
+  yield refuse('alwaysReadyInstances', {
+    problem: `is larger than maximumInstances (${maximumInstances})`,
+    fix: 'Write a smaller number, or a larger maximumInstances.',
+  })
+}
 
 function* checkPeople(configuration: Configuration, environmentName: string) {
   const { developerIds = [], otherVaultAccess = [], vaultAuthorization } = configuration
@@ -52,7 +61,19 @@ function* checkRegistration(configuration: Configuration) {
   }
 }
 
-function* checkAddresses({ domain, frontDoor, webTestLocations }: Configuration, cloudName = 'AzureCloud') {
+function* checkAddresses({ baseUrl, domain, frontDoor, webTestLocations }: Configuration, cloudName = 'AzureCloud') {
+  if (baseUrl !== undefined && domain !== undefined) {
+    yield refuse('domain', {
+      problem: 'is set beside baseUrl',
+      fix: 'Where another server forwards to the broker, that server has the domain: remove domain.',
+    })
+  }
+  if (baseUrl !== undefined && frontDoor !== undefined && new URL(baseUrl).hostname !== frontDoor.domain) {
+    yield refuse('baseUrl', {
+      problem: 'has another domain than frontDoor',
+      fix: `Write the domain of Front Door in both: https://${frontDoor.domain}/auth.`,
+    })
+  }
   if (domain !== undefined && frontDoor !== undefined) {
     yield refuse('domain', {
       problem: 'is set beside frontDoor',

@@ -7,9 +7,12 @@ import { findAzureCloud } from './cloud.ts'
 import type { Configuration } from './configuration.schema.ts'
 import { printableMember } from './configuration-problems.ts'
 
+/** Beside its own member, the base URL follows from the domain. */
+const fixOfBaseUrl = 'Write the domain as domain, or the whole address as baseUrl where another server forwards to it.'
+
 /** The settings that the template computes or that have a member of their own, with the place to write them. */
 const setElsewhere = new Map<string, string>([
-  [declarations.baseUrl.name, 'domain'],
+  [declarations.baseUrl.name, 'baseUrl'],
   [declarations.frontEnds.name, 'frontEnds'],
   [declarations.providers.name, 'providers'],
   [declarations.tenantId.name, 'tenantId'],
@@ -50,7 +53,10 @@ export function checkSettings(configuration: Configuration, cloudName: string | 
   const misplaced = Object.keys(configuration.settings ?? {}).flatMap((name): SettingProblem[] => {
     const setting = `settings.${printableMember(name)}`
     const member = setElsewhere.get(name)
-    if (member !== undefined) return [{ setting, problem: 'has another place', fix: `Write it as ${member}.` }]
+    if (member !== undefined) {
+      const fix = member === 'baseUrl' ? fixOfBaseUrl : `Write it as ${member}.`
+      return [{ setting, problem: 'has another place', fix }]
+    }
     if (setByTemplate.has(name)) return [{ setting, problem: 'is set by the template', fix: 'Remove it.' }]
     if (configurableSettings.includes(name)) return []
     const nearest = findNearestName(name, configurableSettings)
@@ -77,6 +83,7 @@ function composeSettings(configuration: Configuration, cloudName: string | undef
   return {
     ...settings,
     [declarations.baseUrl.name]:
+      configuration.baseUrl ??
       `https://${configuration.frontDoor?.domain ?? configuration.domain ?? 'broker.azurewebsites.net'}`,
     [declarations.frontEnds.name]: JSON.stringify(configuration.frontEnds ?? []),
     [declarations.clientId.name]: configuration.clientId ?? anyGuid,

@@ -4,6 +4,7 @@
  * fills, except `settings` and `providers` (`brokerSettings`) and `tags` (`extraTags`).
  */
 import * as z from 'zod/mini'
+import { checkBaseUrl } from '../../shared/settings/addresses.ts'
 import { checkGuid } from '../../shared/settings/identifiers.ts'
 import { frontEndsSchema } from '../../shared/settings/front-ends.schema.ts'
 import { providersSchema } from '../../shared/settings/providers.schema.ts'
@@ -58,6 +59,26 @@ function checkAppSubnet(id: string): Refusal | undefined {
 
 const octet = '(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])'
 const address = `${octet}(\\.${octet}){3}`
+
+function toNumber(ipv4: string): number {
+  return ipv4.split('.').reduce((number, part) => number * 256 + Number(part), 0)
+}
+
+/** Azure refuses a range whose address has bits behind its length. */
+function checkAddressRange(range: string): Refusal | undefined {
+  const [start = '', length] = range.split('/')
+  if (toNumber(start) % 2 ** (32 - Number(length)) === 0) return undefined
+  return { problem: 'does not begin at the first address of its range', fix: 'Write the first one: 10.140.0.0/24.' }
+}
+
+/** Requests from a private address do not reach the public address of a vault as such. RFC 1918 §3. */
+function checkPublicAddress(range: string): Refusal | undefined {
+  if (!/^(10|192\.168|172\.(1[6-9]|2[0-9]|3[01]))\./.test(range)) return undefined
+  return {
+    problem: 'is a private address, which the vault never sees',
+    fix: 'Write the public address of the machine or of its NAT gateway: 203.0.113.7.',
+  }
+}
 
 /** Microsoft.Resources: 50 tags, three of which belong to the template; of all resources, storage has the shortest names. */
 const mostTags = 47
@@ -281,6 +302,14 @@ export const configurationSchema = z.strictObject({
       checkDomainName,
     ),
   ),
+  baseUrl: z.optional(
+    text(
+      /^https:\/\/[a-z0-9.-]+(\/[A-Za-z0-9._~/-]*[A-Za-z0-9_~-])?$/,
+      'https://app.example.com/auth',
+      'Address of the broker where another server forwards requests to it, with its path. Default: the domain.',
+      checkBaseUrl,
+    ),
+  ),
   vaultAuthorization: z.optional(
     z
       .enum(['accessPolicies', 'rbac'])
@@ -376,6 +405,7 @@ export const configurationSchema = z.strictObject({
       new RegExp(`^${address}/([89]|1[0-9]|2[0-5])$`),
       '10.140.0.0/24',
       'Address range of the virtual network that the template creates, /25 or larger. Default: 10.140.0.0/24.',
+      checkAddressRange,
     ),
   ),
   appSubnetId: z.optional(
@@ -394,7 +424,14 @@ export const configurationSchema = z.strictObject({
   ),
   vaultAllowedAddresses: z.optional(
     z
-      .array(text(new RegExp(`^${address}(/([0-9]|[12][0-9]|3[0-2]))?$`), '203.0.113.7', 'IPv4 address or CIDR range.'))
+      .array(
+        text(
+          new RegExp(`^${address}(/([0-9]|[12][0-9]|3[0-2]))?$`),
+          '203.0.113.7',
+          'IPv4 address or CIDR range.',
+          checkPublicAddress,
+        ),
+      )
       .check(
         z.maxLength(20),
         described(

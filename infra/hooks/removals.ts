@@ -26,6 +26,7 @@ export function findRemovals(
       (id) => `the identity provider ${id}`,
     ),
     ...lost(deployed.domains, [configuration.domain]).map((domain) => `the domain ${domain}`),
+    ...lostBaseUrl(deployed, configuration),
     ...lostVault(deployed, configuration, names),
     ...(deployed.isPrivate && configuration.network !== 'private' ? ['the private network'] : []),
     ...(deployed.isBehindFrontDoor && configuration.frontDoor === undefined
@@ -49,10 +50,10 @@ export function findRemovals(
  */
 export function findOtherBroker(
   broker: string | undefined,
-  { domain, frontDoor }: Configuration,
+  { baseUrl, domain, frontDoor }: Configuration,
   names: Names,
 ): readonly string[] {
-  if (broker === undefined) return []
+  if (broker === undefined || broker === baseUrl) return []
   const { hostname } = new URL(broker)
   if (hostname.startsWith(names.functionApp) || hostname === (frontDoor?.domain ?? domain)) return []
   return [
@@ -66,6 +67,14 @@ function lost(before: readonly string[], after: readonly (string | undefined)[] 
 
 function lowerCase(texts: readonly string[] = []): readonly string[] {
   return texts.map((text) => text.toLowerCase())
+}
+
+/** The base URL is the issuer. That of a domain or of Front Door is lost with these, which have phrases of their own. */
+function lostBaseUrl({ settings, domains, defaultHostName }: Deployed, { baseUrl, frontDoor }: Configuration) {
+  const present = settings[declarations.baseUrl.name]
+  if (present === undefined || present === baseUrl) return []
+  const others = [...domains, defaultHostName, frontDoor?.domain].map((domain) => `https://${domain ?? ''}`)
+  return others.includes(present) ? [] : [`the base URL ${present}`]
 }
 
 function* lostVault({ vault }: Deployed, configuration: Configuration, names: Names) {

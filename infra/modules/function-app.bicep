@@ -67,6 +67,10 @@ param applicationInsightsConnectionString string
 @maxLength(253)
 param domain string
 
+@description('Public address of the broker where another server forwards to it, with its path. If empty, the domain.')
+@maxLength(200)
+param baseUrl string
+
 @description('Front Door in front of the app.')
 param frontDoor frontDoorOrigin?
 
@@ -217,7 +221,9 @@ resource scmPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2
 }
 
 var publicDomain = frontDoor.?domain ?? domain
-var baseUrlOfApp = 'https://${empty(publicDomain) ? site.properties.defaultHostName : publicDomain}'
+var baseUrlOfApp = empty(baseUrl)
+  ? 'https://${empty(publicDomain) ? site.properties.defaultHostName : publicDomain}'
+  : baseUrl
 
 // The host reaches its storage by identity. A plain AzureWebJobsStorage, even an empty one, would replace this. With an
 // account name the host uses the domain of the public cloud; with service URLs, starts in the public cloud failed at times.

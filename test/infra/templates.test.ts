@@ -192,7 +192,9 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
       })
 
       expect(settings.credential.managedIdentity).toBe(true)
-      expect(settings.baseUrl).toMatch(name.startsWith('default') ? /azurewebsites\.net$/ : /\/signin\.example\.com$/)
+      const [kind = ''] = name.split('-')
+      const address = { default: /azurewebsites\.net$/, private: /\/signin\.example\.com\/auth$/ }[kind]
+      expect(settings.baseUrl).toMatch(address ?? /\/signin\.example\.com$/)
     })
 
     it('set names that Azure accepts, and deploy no resource twice', () => {
@@ -308,6 +310,11 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
         { frontDoor: `{ id: '${guid}', domain: 'a.example.com' }`, domain: "'signin.example.com'" },
         'domain and frontDoor are both set',
       ],
+      [
+        { baseUrl: "'https://app.example.com/auth'", domain: "'signin.example.com'" },
+        'domain and baseUrl are both set',
+      ],
+      [{ baseUrl: "'https://app.example.com/auth/'" }, 'baseUrl is not an https address'],
       [{ frontDoor: `{ id: '${guid.slice(0, -1)}g', domain: 'signin.example.com' }` }, 'frontDoor.id is not a GUID'],
       [{ appSubnetId: "'/subscriptions/a/subnets/app'" }, 'appSubnetId and endpointSubnetId belong together'],
       [
@@ -363,6 +370,7 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
           developerIds: `['${guid}']`,
           tenantId: "''",
           frontDoor: `{ id: '${guid}', domain: 'signin.example.com' }`,
+          baseUrl: "'https://signin.example.com/auth'",
           network: "'private'",
           networkAddressPrefix: "'10.140.0.0/25'",
           vaultAllowedAddresses: "['203.0.113.7']",

@@ -27,6 +27,7 @@ export interface TemplateParameters {
   readonly brokerSettings?: Readonly<Record<string, string>>
   readonly alwaysReadyInstances?: number
   readonly domain?: string
+  readonly baseUrl?: string
   readonly vaultName?: string
   readonly vaultSku?: string
   readonly vaultAuthorization?: string
@@ -92,6 +93,7 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
     ...parameters.brokerSettings,
     [declarations.frontEnds.name]: JSON.stringify(parameters.frontEnds ?? []),
     [declarations.clientId.name]: clientId,
+    [declarations.baseUrl.name]: baseUrlOf(parameters, defaultHostName),
     [declarations.vaultUrl.name]: `https://${vaultName}.vault.azure.net/`,
     [declarations.tablePrefix.name]: 'broker',
     ...(parameters.applicationObjectId
@@ -131,7 +133,7 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
 
   const outputs: Readonly<Record<string, string>> = {
     AZURE_RESOURCE_GROUP: group.split('/').at(-1) ?? '',
-    BROKER_BASE_URL: `https://${parameters.frontDoor?.domain ?? (domain === '' ? defaultHostName : domain)}`,
+    BROKER_BASE_URL: baseUrlOf(parameters, defaultHostName),
     BROKER_VAULT_URL: azure.vault.url,
     BROKER_VAULT_NAME: vaultName,
     BROKER_CERTIFICATE_NAME: parameters.certificateName ?? 'broker',
@@ -139,6 +141,10 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
     BROKER_HOST_IDENTITY_PRINCIPAL_ID: hostIdentityPrincipalId,
   }
   return Object.fromEntries(outputNames.map((name) => [name, outputs[name] ?? 'known after deployment']))
+}
+
+function baseUrlOf({ baseUrl, frontDoor, domain = '' }: TemplateParameters, defaultHostName: string): string {
+  return baseUrl ?? `https://${frontDoor?.domain ?? (domain === '' ? defaultHostName : domain)}`
 }
 
 function storageSku({ zoneRedundant }: TemplateParameters): string {

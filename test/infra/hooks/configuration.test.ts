@@ -102,10 +102,11 @@ describe('the configuration of an environment', () => {
   it('has a test value above for every member', () => {
     const members = Object.keys(configurationSchema.def.shape)
 
-    // Beside domain, frontDoor is refused.
-    expect(members.filter((name) => !(name in full))).toEqual(['frontDoor'])
-    const frontDoor = { id: guid, domain: 'signin.example.com' }
-    expect(check({ ...full, domain: undefined, frontDoor })).toEqual([])
+    // Beside domain, the two are refused.
+    expect(members.filter((name) => !(name in full))).toEqual(['baseUrl', 'frontDoor'])
+    const frontDoor = { id: guid, domain: 'login.example.com' }
+    const baseUrl = 'https://login.example.com/auth'
+    expect(check({ ...full, domain: undefined, frontDoor, baseUrl })).toEqual([])
   })
 
   it.each<[string, unknown, RegExp]>([
@@ -211,6 +212,15 @@ describe('the configuration of an environment', () => {
     ['frontEnds[0].origins[0]', { frontEnds: [{ id: 'spa', origins: ['https://a.example/app'] }] }, /path/],
     ['frontEnds', { frontEnds: { id: 'spa' } }, /not an array/],
     ['domain', { domain: 'a.example.com', frontDoor: { id: guid, domain: 'b.example.com' } }, /frontDoor/],
+    ['domain', { domain: 'a.example.com', baseUrl: 'https://a.example.com/auth' }, /baseUrl/],
+    ['baseUrl', { baseUrl: 'https://a.example.com', frontDoor: { id: guid, domain: 'b.example.com' } }, /frontDoor/],
+    ['baseUrl', { baseUrl: 'https://app.example.com/auth/' }, /expected/],
+    ['baseUrl', { baseUrl: 'https://app.example.com/../auth' }, /other characters/],
+    ['baseUrl', { baseUrl: 'http://app.example.com/auth' }, /expected/],
+    ['settings.Broker__BaseUrl', { settings: { Broker__BaseUrl: 'https://app.example.com/auth' } }, /another place/],
+    ['alwaysReadyInstances', { alwaysReadyInstances: 41 }, /larger than maximumInstances/],
+    ['networkAddressPrefix', { network: 'private', networkAddressPrefix: '10.140.0.4/24' }, /first address/],
+    ['vaultAllowedAddresses[0]', { network: 'private', vaultAllowedAddresses: ['10.0.0.4'] }, /private address/],
     ['endpointSubnetId', { appSubnetId: full.appSubnetId }, /missing/],
     ['networkAddressPrefix', { networkAddressPrefix: '10.1.0.0/28' }, /./],
     ['budget.startDate', { budget: { amount: 5, startDate: '2026-11-02' } }, /./],

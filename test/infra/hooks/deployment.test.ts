@@ -1,9 +1,10 @@
 import { X509Certificate } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createKeyVaultCertificateCreator } from '../../../tools/certificate/certificate-creator.key-vault.ts'
 import { build, clean } from '../../../tools/build.ts'
+import { startConnectProxy } from '../../setup/connect-proxy.ts'
 import { bruno, pipeline, subscriptionId, tenantId } from '../../setup/azure.ts'
 import { deleteGroup } from '../../setup/template.ts'
 import { asPipeline, complete, frontEnds, idOf, openShop, outcome, parametersOf } from './shop.ts'
@@ -518,6 +519,45 @@ describe('a deployment', () => {
     await here.configure({ tenantId: undefined, settings: undefined })
     await here.azd('provision')
     expect(properties().signInAudience).toBe('AzureADMultipleOrgs')
+  })
+
+  it('under a path of another server registers the addresses with the path, and keeps the base URL', async () => {
+    const { azure, here } = shop
+    await here.configure({ baseUrl: 'https://app.example.com/auth' })
+    const { code, output } = await here.azd('up')
+
+    expect(code, output).toBe(0)
+    expect(azure.directory.properties.get(azure.graph.applications.all[0]!.id)?.['web']).toMatchObject({
+      redirectUris: ['https://app.example.com/auth/callback', 'https://app.example.com/auth/logout/done'],
+      logoutUrl: 'https://app.example.com/auth/logout/frontchannel',
+    })
+    await here.configure({ baseUrl: undefined })
+    expect((await here.azd('provision')).output).toContain('- the base URL https://app.example.com/auth')
+  })
+
+  it('in a cloud that the broker does not know uses the hosts of Broker__AdditionalHosts alone', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    const settings = { Broker__AdditionalHosts: 'kv-shop.vault.newcloud.example' }
+    await here.configure({ settings })
+    await here.azd('provision')
+    expect([...azure.arm.state.appSettings.values()]).toMatchObject([settings])
+
+    const hook = async (url: string) => {
+      await here.azd('env', 'set', 'BROKER_VAULT_URL', url)
+      return (await here.hook('postprovision')).output
+    }
+    const proxy = await startConnectProxy({ answer: (socket) => void socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n') })
+    vi.stubEnv('HTTPS_PROXY', proxy.url)
+    try {
+      expect(await hook('https://kv-shop.vault.othercloud.example')).toContain('BROKER_VAULT_URL is not')
+      expect(proxy.requests).toEqual([])
+      expect(await hook('https://kv-shop.vault.newcloud.example')).toContain('did not create the certificate broker')
+      expect(proxy.requests).toContain('CONNECT kv-shop.vault.newcloud.example:443')
+    } finally {
+      vi.unstubAllEnvs()
+      await proxy.close()
+    }
   })
 
   describe('of app roles in the file', () => {

@@ -70,6 +70,7 @@ param frontDoor = {
   id: '7c9e2b1a-4d5f-4e6a-8b0c-1d2e3f405162'
   domain: 'signin.example.com'
 }
+param baseUrl = 'https://signin.example.com/auth'
 param zoneRedundant = true
 param lockResources = true
 param budget = {
