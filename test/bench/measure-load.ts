@@ -19,8 +19,7 @@ export async function measureLoad(measuring: Measuring): Promise<readonly Row[]>
   const brokers = await Promise.all(Array.from({ length: instances }, () => world.startBroker()))
   tell(`warm-up of ${instances} brokers`)
   for (const broker of brokers) await signInGuests(measuring, broker, plan.warmUpSignIns)
-  const [first] = brokers
-  if (!first) throw new Error('No broker was started.')
+  const first = at(brokers, 0)
 
   const scale = await measureScale(measuring, brokers)
   await Promise.all(brokers.slice(1).map((broker) => broker.end()))
@@ -30,21 +29,20 @@ export async function measureLoad(measuring: Measuring): Promise<readonly Row[]>
   return [scale, ...latency, ...people]
 }
 
-/** The same number of sign-ins in flight in all: what an instance does not share costs nothing more. */
+/**
+ * All instances at once beside one of them, with the same number of sign-ins in flight at each: what an instance does not
+ * share costs nothing more. The one alternates, so that all are equally warm.
+ */
 async function measureScale(measuring: Measuring, brokers: readonly Running[]): Promise<Row> {
   const { world, plan, tell } = measuring
-  const [first] = brokers
-  if (!first) throw new Error('No broker was started.')
   const one: number[] = []
   const many: number[] = []
-  const count = plan.signIns
-  for (let round = 1; round <= plan.rounds; round++) {
-    tell(`one instance, then ${brokers.length}: ${round} of ${plan.rounds}`)
-    one.push(await signInGuests(measuring, first, count))
+  const count = plan.signIns * brokers.length
+  for (let round = 0; round < plan.rounds; round++) {
+    tell(`one instance, then ${brokers.length}: ${round + 1} of ${plan.rounds}`)
+    one.push(await signInGuests(measuring, at(brokers, round), plan.signIns))
     const before = await Promise.all(brokers.map((broker) => broker.usage()))
-    await repeat(count, plan.inFlight, (index) =>
-      signIn(brokers[index % brokers.length] ?? first, guestAt(world, index)),
-    )
+    await repeat(count, plan.inFlight * brokers.length, (index) => signIn(at(brokers, index), guestAt(world, index)))
     const after = await Promise.all(brokers.map((broker) => broker.usage()))
     many.push(after.reduce((sum, { cpu }, index) => sum + cpu - (before[index]?.cpu ?? 0), 0) / count)
   }
@@ -52,7 +50,17 @@ async function measureScale(measuring: Measuring, brokers: readonly Running[]): 
   return compare({ number: 14, what, unit: 'µs', goal: { must: 1.1 } }, many, ['one instance', one])
 }
 
-/** Ten reads for each sign-in, at a rate that keeps one core busy to 60 %, whether or not earlier ones have ended. */
+function at(brokers: readonly Running[], index: number): Running {
+  const broker = brokers[index % brokers.length]
+  if (!broker) throw new Error('No broker was started.')
+  return broker
+}
+
+/**
+ * Ten reads for each sign-in, at a rate that keeps one core busy to 60 %, whether or not earlier ones have ended. Provider,
+ * Azurite and the load need two more cores at that rate. Without them requests queue, and the figure would describe the
+ * machine: it is left out.
+ */
 async function measureLatency(measuring: Measuring, broker: Running): Promise<readonly Row[]> {
   const { world, plan, tell } = measuring
   const cookie = await signIn(broker, guestAt(world, 0))
@@ -66,8 +74,9 @@ async function measureLatency(measuring: Measuring, broker: Running): Promise<re
 
   const milliseconds: number[] = []
   const running: Promise<unknown>[] = []
+  const count = 5 * plan.reads
   const began = performance.now()
-  for (let index = 0; index < 5 * plan.reads; index++) {
+  for (let index = 0; index < count; index++) {
     const wait = began + index * pauseMilliseconds - performance.now()
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
     if (index % (readsOfOneSignIn + 1) === 0) running.push(signIn(broker, guestAt(world, index)))
@@ -77,6 +86,11 @@ async function measureLatency(measuring: Measuring, broker: Running): Promise<re
     }
   }
   await Promise.all(running)
+  const late = performance.now() - began - count * pauseMilliseconds
+  if (late > 0.1 * count * pauseMilliseconds) {
+    const what = 'mixed load: not measured, the machine has too few free cores; the last answer was late by'
+    return [figureOf({ what, unit: 'ms', values: [late] })]
+  }
   milliseconds.sort((a, b) => a - b)
   const { median } = spreadOf(milliseconds)
   const slow = milliseconds[Math.floor(milliseconds.length * 0.99)] ?? NaN
