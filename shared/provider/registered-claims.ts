@@ -120,7 +120,9 @@ function distributedClaims({ _claim_names: names, hasgroups }: Json): ReadonlySe
  *   pass for true
  */
 function valueOf(name: string, value: unknown): ClaimValue | undefined {
-  if (/^(email|phone_number)_verified$/.test(name)) return /^true$/i.test(String(value))
+  if (/^(email|phone_number)_verified$/.test(name)) {
+    return value === true || (typeof value === 'string' && /^true$/i.test(value))
+  }
   if (typeof value === 'string' || typeof value === 'boolean') return value
   if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
   if (!Array.isArray(value) || !value.every((one): one is string => typeof one === 'string')) return undefined

@@ -72,6 +72,15 @@ describe('registered claims', () => {
     })
   })
 
+  it.each([[['true']], [{ toString: 'true' }], [{ toString: null, valueOf: null }]])(
+    'confirm no address by %j, which is another type',
+    (value) => {
+      expect(readRegisteredClaims({ email_verified: value }, ['email_verified']).values).toEqual({
+        email_verified: false,
+      })
+    },
+  )
+
   it('have each text of an array once', () => {
     expect(readRegisteredClaims({ roles: ['a', 'b', 'a'] }, ['roles']).values).toEqual({ roles: ['a', 'b'] })
   })
