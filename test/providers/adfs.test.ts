@@ -364,6 +364,9 @@ describe('a sign-out at AD FS', () => {
     // A stranger who knows the SID, and a frame on another site, whose request carries no cookie.
     expect((await stack.person().open(path)).status).toBe(200)
     expect((await person.call(path, inFrame('cross-site'))).status).toBe(200)
+    // A link of another site: the browser sends its Lax cookies with it.
+    const followed = { headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'document' } }
+    expect((await person.open(path, followed)).status).toBe(200)
     expect([await isSignedIn(person), await isSignedIn(other)]).toEqual([true, true])
     // The SID of a colleague, with the cookie of this browser.
     const ofAnother = path.replace(/\d+$/, '9999')
