@@ -58,11 +58,9 @@ export function createNetwork({ deadlineMilliseconds = 10_000, proxies = directP
       if (request.method === 'GET' && isUnavailable && isTimeLeft) return send(request, until)
       throw error
     })
-    if (answer.status === 429) {
-      const retryAfterSeconds = retryAfterSecondsOf(answer.headers['retry-after'])
-      throw new BrokerError('provider_throttled', { retryAfterSeconds })
-    }
-    if (answer.status >= 500) throw unavailable(`status ${answer.status}`)
+    const retryAfterSeconds = retryAfterSecondsOf(answer.headers['retry-after'])
+    if (answer.status === 429) throw new BrokerError('provider_throttled', { retryAfterSeconds })
+    if (answer.status >= 500) throw unavailable(`status ${answer.status}`).with({ retryAfterSeconds })
     return answer
   }
 }

@@ -155,11 +155,17 @@ describe('a provider in trouble', () => {
     [new Date(Date.now() + 86_400_000).toUTCString(), 120],
     [new Date(Date.now() - 1000).toUTCString(), undefined],
     ['-1', undefined],
-  ])('is overloaded when it answers 429, and Retry-After %s is passed on as %s', async (retryAfter, seconds) => {
-    server.answer((_, response) => sendJson(response, {}, 429, { 'retry-after': retryAfter }))
+  ])(
+    'is overloaded when it answers 429, and Retry-After %s of this or a 503 is passed on as %s',
+    async (retryAfter, seconds) => {
+      server.answer((_, response) => sendJson(response, {}, 429, { 'retry-after': retryAfter }))
 
-    await expect(post()).rejects.toMatchObject({ code: 'provider_throttled', retryAfterSeconds: seconds })
-  })
+      await expect(post()).rejects.toMatchObject({ code: 'provider_throttled', retryAfterSeconds: seconds })
+
+      server.answer((_, response) => void response.writeHead(503, { 'retry-after': retryAfter }).end())
+      await expect(post()).rejects.toMatchObject({ code: 'provider_unavailable', retryAfterSeconds: seconds })
+    },
+  )
 
   it('that never answers fails at the deadline', async () => {
     server.answer(() => undefined)
