@@ -469,10 +469,11 @@ async function reportConsent(cloud: Cloud, clientId: string, scopes: readonly st
  * marks of an argument; `az ad app update --set` cannot change `web` or `api`.
  */
 async function printCommands(
-  { environment, projectFolder, report }: HookContext,
+  context: HookContext,
   redirectUris: readonly string[],
   wanted: WantedRegistration,
 ): Promise<void> {
+  const { environment, projectFolder, report } = context
   const { clientId, objectId } = wanted.registration
   const key = objectId === undefined ? `(appId='${clientId}')` : `/${objectId}`
   const relative = `.azure/${environment.get('AZURE_ENV_NAME') ?? ''}/app-registration.json`
@@ -503,7 +504,7 @@ async function printCommands(
   report.todo(
     `The PATCH replaces the lists of the registration: first add to ${relative} the redirect URIs, claims and app roles that are to stay, and give present app roles their ids.`,
   )
-  if (wanted.trustedIdentity) printFederation({ report }, clientId, wanted.trustedIdentity)
+  if (wanted.trustedIdentity) await printFederation(context, clientId, wanted.trustedIdentity)
   report.todo(`az ad sp create --id ${clientId}`)
   report.todo(`az ad app permission admin-consent --id ${clientId}`)
 }

@@ -25,19 +25,34 @@ export async function readTenantOfSubscription(context: HookContext): Promise<st
   )
 }
 
-/** @throws {HookStop} where Flex Consumption or the Node version is not offered in the region */
+interface Region {
+  readonly name?: string
+  /** Its capabilities, separated by semicolons. */
+  readonly properties?: { readonly orgDomain?: string }
+}
+
+/** @throws {HookStop} where Flex Consumption, its zone redundancy or the Node version is not offered in the region */
 export async function checkRegion(context: HookContext, configuration: Configuration): Promise<void> {
   const location = regionName(context.environment.get('AZURE_LOCATION') ?? '')
   const regions = await context.cloud.arm(
     `${subscriptionPath(context)}/providers/Microsoft.Web/geoRegions?sku=FlexConsumption&api-version=2024-04-01`,
   )
-  const offered = (regions.body['value'] ?? []) as readonly { readonly name?: string }[]
+  const offered = (regions.body['value'] ?? []) as readonly Region[]
   // An empty or refused list is no proof: the deployment then reports the region itself.
   if (regions.status === 200 && offered.length > 0) {
     const names = offered.map(({ name }) => regionName(name ?? ''))
     if (!names.includes(location)) {
       throw new HookStop(
         `Flex Consumption is not offered in ${location} (AZURE_LOCATION). Nothing was deployed. Create an environment in one of: ${names.sort().join(', ')}.`,
+      )
+    }
+  }
+  const withZones = offered.filter(({ properties }) => properties?.orgDomain?.includes('FCZONEREDUNDANCY'))
+  if (configuration.zoneRedundant === true && withZones.length > 0) {
+    const names = withZones.map(({ name }) => regionName(name ?? ''))
+    if (!names.includes(location)) {
+      throw new HookStop(
+        `Flex Consumption is not zone-redundant in ${location} (AZURE_LOCATION). Nothing was deployed. Remove "zoneRedundant", or create an environment in one of: ${names.sort().join(', ')}.`,
       )
     }
   }

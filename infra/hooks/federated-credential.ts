@@ -2,6 +2,8 @@
  * The federated identity credential of the app registration, by which a token of the managed identity is a client
  * assertion: created where the file names the second credential, and reported where it is left over.
  */
+import { mkdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { declarations } from '../../shared/settings/declarations.ts'
 import type { AzdEnvironment } from './azd.ts'
 import { causeOf, findAzureCloud } from './cloud.ts'
@@ -50,12 +52,13 @@ interface FederatedCredential {
 
 /** @param application its object id, and the client id for commands */
 export async function completeFederation(
-  { cloud, report }: HookContext,
+  context: HookContext,
   application: { readonly objectId: string; readonly clientId: string },
   wanted: TrustedIdentity | undefined,
 ): Promise<void> {
-  const path = `/applications/${application.objectId}/federatedIdentityCredentials`
-  const read = await cloud.graph(path)
+  const { cloud, report } = context
+  const credentials = `/applications/${application.objectId}/federatedIdentityCredentials`
+  const read = await cloud.graph(credentials)
   const present = (read.status === 200 ? (read.body['value'] ?? []) : []) as readonly FederatedCredential[]
   const own = present.find((one) => one.name === name)
   if (!wanted) {
@@ -67,14 +70,14 @@ export async function completeFederation(
   const { issuer, subject, audience } = wanted
   if (subject === undefined) {
     report.row('Second credential', 'of an identity that the template does not create, see below')
-    printFederation({ report }, application.clientId, wanted)
+    await printFederation(context, application.clientId, wanted)
     return
   }
   if (own?.issuer === issuer && own.subject === subject && own.audiences?.join() === audience) {
     report.row('Second credential', 'trusted, unchanged')
     return
   }
-  const made = await cloud.graph(`${path}(name='${name}')`, {
+  const made = await cloud.graph(`${credentials}(name='${name}')`, {
     method: 'PATCH',
     // By its alternate key: an interrupted run and its repetition create one.
     headers: { Prefer: 'create-if-missing' },
@@ -84,22 +87,26 @@ export async function completeFederation(
   if (made.status < 300) report.row('Second credential', own ? 'trusted, corrected' : 'trusted')
   else {
     report.row('Second credential', `the app registration was not changed (${causeOf(made)}), see below`)
-    printFederation({ report }, application.clientId, wanted)
+    await printFederation(context, application.clientId, wanted)
   }
 }
 
-/** The same by hand. */
-export function printFederation(
-  { report }: Pick<HookContext, 'report'>,
+/** The same by hand. The JSON is in a file, because Windows PowerShell 5.1 removes the quotation marks of an argument. */
+export async function printFederation(
+  { environment, projectFolder, report }: Pick<HookContext, 'environment' | 'projectFolder' | 'report'>,
   clientId: string,
   { issuer, subject = '<object id of the managed identity>', isOfOtherTenant, audience }: TrustedIdentity,
-): void {
+): Promise<void> {
   if (isOfOtherTenant) {
     report.todo(
       `Remove ${declarations.secondSourceType.name} from the file: the app registration is in another tenant than the managed identity, and Entra ID accepts it as a credential in its own tenant only.`,
     )
     return
   }
-  const parameters = JSON.stringify({ name, issuer, subject, audiences: [audience] })
-  report.todo(`az ad app federated-credential create --id ${clientId} --parameters '${parameters}'`)
+  const relative = `.azure/${environment.get('AZURE_ENV_NAME') ?? ''}/federated-credential.json`
+  const file = path.join(projectFolder, relative)
+  await mkdir(path.dirname(file), { recursive: true })
+  await writeFile(file, `${JSON.stringify({ name, issuer, subject, audiences: [audience] }, null, 2)}\n`)
+  if (subject.startsWith('<')) report.todo(`Write the object id of the managed identity into ${relative} as subject.`)
+  report.todo(`az ad app federated-credential create --id ${clientId} --parameters "@${relative}"`)
 }

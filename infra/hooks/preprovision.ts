@@ -7,6 +7,7 @@ import type { HookContext } from './context.ts'
 import { readDeployed } from './deployed.ts'
 import { checkDomain } from './domain.ts'
 import { findMovedVariables } from './moved-variables.ts'
+import { checkGlobalNames } from './global-names.ts'
 import { namesOf } from './names.ts'
 import { writeParametersFile } from './outputs.ts'
 import { composeParameters, encodeParameters } from './parameters.ts'
@@ -40,7 +41,8 @@ export async function preprovision(context: HookContext): Promise<void> {
   await checkRegion(context, configuration)
   await checkRights(context, configuration, names, file.name)
   const unregistered = await findUnregistered(context, providersOf(configuration))
-  const isRecovered = await checkVaultName(context, configuration, names, file.name)
+  const isRecovered = await checkVaultName(context, names, file.name)
+  if (!deployed) await checkGlobalNames(context, names, file.name)
   const { domain } = configuration
   const domainIsBound = domain !== undefined && (await checkDomain(context, names, domain, file.name))
   const known = await findRegistration(context, configuration, names, { fileName: file.name, subscriptionTenantId })

@@ -4,38 +4,32 @@ import { causeOf, patienceOf } from './cloud.ts'
 import type { Configuration } from './configuration.schema.ts'
 import { subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'
+import { checkAvailable } from './global-names.ts'
 import type { Names } from './names.ts'
 import { HookStop } from './stop.ts'
 
 /** @returns whether a deleted vault holds the name and is to be recovered. @throws {HookStop} when the name is in use */
-export async function checkVaultName(
-  context: HookContext,
-  configuration: Configuration,
-  names: Names,
-  fileName: string,
-): Promise<boolean> {
+export async function checkVaultName(context: HookContext, names: Names, fileName: string): Promise<boolean> {
   const { cloud, environment } = context
-  const subscription = subscriptionPath(context)
-  const group = `${subscription}/resourceGroups/${names.resourceGroup}`
-  const own = await cloud.arm(`${group}/providers/Microsoft.KeyVault/vaults/${names.vault}?api-version=2026-02-01`)
-  if (own.status === 200) return false
-
   const deleted = await cloud.arm(`${deletedVaultPath(context, names)}?api-version=2026-02-01`)
   if (deleted.status === 200) {
     if (environment.get('BROKER_RECOVER_VAULT') === 'true') return true
     throw new HookStop(['Nothing was deployed.', vaultNameTaken(names.vault, fileName)].join(' '))
   }
 
-  const { body: availability } = await cloud.arm(
-    `${subscription}/providers/Microsoft.KeyVault/checkNameAvailability?api-version=2026-02-01`,
-    { method: 'POST', body: { name: names.vault, type: 'Microsoft.KeyVault/vaults' } },
+  await checkAvailable(
+    context,
+    names,
+    {
+      kind: 'the vault',
+      name: names.vault,
+      provider: 'Microsoft.KeyVault',
+      type: 'vaults',
+      apiVersion: '2026-02-01',
+      member: 'vaultName',
+    },
+    fileName,
   )
-  if (availability['nameAvailable'] === false) {
-    const { message = '' } = availability as { readonly message?: string }
-    throw new HookStop(
-      `The name ${names.vault} is not available for the vault; names are unique in the cloud, and a deleted vault of another region or subscription holds its name too. Nothing was deployed. Write another "vaultName" into ${fileName}. ${message}`.trimEnd(),
-    )
-  }
   return false
 }
 

@@ -114,6 +114,16 @@ describe('the commands of documents and printed sentences', () => {
     if (used.length > 0) expect(used).toEqual(expect.arrayContaining(required))
   })
 
+  it('pass no JSON in a document either, also over several lines', () => {
+    for (const file of documents) {
+      const lines = readFileSync(path.join(root, file), 'utf8').match(/^\s*az .*$/gm) ?? []
+      expect(
+        lines.filter((line) => /['"]\s*[[{]/.test(line)),
+        file,
+      ).toEqual([])
+    }
+  })
+
   it('pass JSON and certificates by a file in quotation marks, which PowerShell passes on unchanged', () => {
     for (const { text } of found) {
       expect(text).not.toMatch(/(?<!")@[\w.]+(pem|json)/)

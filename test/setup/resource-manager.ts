@@ -34,14 +34,16 @@ export interface ArmState {
   registrationReads: number
   /** Regions of Flex Consumption, by their display names. */
   flexRegions: readonly string[]
+  /** Those of them with zone redundancy. */
+  zonedRegions: readonly string[]
   /** Versions of Node on Flex Consumption. */
   nodeVersions: readonly string[]
   /** Permissions of the caller in the subscription. */
   permissions: readonly { readonly actions: readonly string[]; readonly notActions: readonly string[] }[]
   /** Deleted vaults by name. */
   readonly deletedVaults: Map<string, { readonly location: string; readonly resource: object }>
-  /** Names of vaults in other subscriptions. */
-  readonly takenVaultNames: Set<string>
+  /** Names of vaults, storage accounts and sites in other subscriptions. */
+  readonly takenNames: Set<string>
   /** Present resources, by resource id. */
   readonly resources: Map<string, object>
   /** The last successful deployment of each azd environment, which azd finds by its tags. */
@@ -103,10 +105,11 @@ export async function startArm(options: ArmOptions): Promise<Arm> {
     mayRegisterProviders: true,
     registrationReads: 0,
     flexRegions: ['West Europe', 'North Europe', 'East US'],
+    zonedRegions: ['West Europe', 'East US'],
     nodeVersions: ['20', '22'],
     permissions: [{ actions: ['*'], notActions: [] }],
     deletedVaults: new Map(),
-    takenVaultNames: new Set(),
+    takenNames: new Set(),
     resources: new Map(),
     deployments: new Map(),
     appSettings: new Map(),
@@ -227,7 +230,11 @@ const routes: readonly (readonly [RegExp, Route])[] = [
   ],
   [
     new RegExp(`^GET ${subscription}/providers/Microsoft.Web/geoRegions$`),
-    (state) => ok({ value: state.flexRegions.map((name) => ({ name })) }),
+    (state) => {
+      const capabilities = (name: string) =>
+        state.zonedRegions.includes(name) ? 'PUBLIC;FLEXCONSUMPTION;FCZONEREDUNDANCY' : 'PUBLIC;FLEXCONSUMPTION'
+      return ok({ value: state.flexRegions.map((name) => ({ name, properties: { orgDomain: capabilities(name) } })) })
+    },
   ],
   [
     /^GET \/providers\/Microsoft\.Web\/locations\/[^/]+\/functionAppStacks$/,
@@ -250,11 +257,12 @@ const routes: readonly (readonly [RegExp, Route])[] = [
     (state) => ok({ value: state.domainVerificationId }),
   ],
   [
-    new RegExp(`^POST ${subscription}/providers/Microsoft.KeyVault/checkNameAvailability$`),
+    new RegExp(
+      `^POST ${subscription}/providers/(?:Microsoft.KeyVault|Microsoft.Storage|Microsoft.Web)/checkNameAvailability$`,
+    ),
     (state, _parts, body) => {
       const { name } = body as { name: string }
-      const isTaken =
-        state.takenVaultNames.has(name) || [...state.resources.keys()].some((id) => id.endsWith(`/${name}`))
+      const isTaken = state.takenNames.has(name) || [...state.resources.keys()].some((id) => id.endsWith(`/${name}`))
       return ok(isTaken ? { nameAvailable: false, reason: 'AlreadyExists' } : { nameAvailable: true })
     },
   ],

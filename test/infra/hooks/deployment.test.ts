@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createKeyVaultCertificateCreator } from '../../../tools/certificate/certificate-creator.key-vault.ts'
@@ -484,8 +484,16 @@ describe('a deployment', () => {
 
     const { output } = await here.azd('provision')
 
-    expect(output).toContain('az ad app federated-credential create')
-    expect(output).toContain('<object id of the managed identity>')
+    expect(output).toContain('--parameters "@.azure/shop-test/federated-credential.json"')
+    expect(output).toContain(
+      'Write the object id of the managed identity into .azure/shop-test/federated-credential.json',
+    )
+    expect(
+      JSON.parse(await readFile(`${here.folder}/.azure/shop-test/federated-credential.json`, 'utf8')),
+    ).toMatchObject({
+      issuer: `https://login.microsoftonline.com/${tenantId}/v2.0`,
+      subject: '<object id of the managed identity>',
+    })
     expect(azure.graph.applications.federatedCredentialsOf(azure.graph.applications.all[0]!)).toEqual([])
   })
 

@@ -56,6 +56,15 @@ describe('before anything is created, a deployment stops', () => {
     await accepted()
   })
 
+  it('in a region without zone redundancy, where the file wants it', async () => {
+    await shop.here.configure({ zoneRedundant: true })
+    shop.azure.arm.state.zonedRegions = ['East US']
+
+    expect(await refused()).toContain('not zone-redundant in westeurope (AZURE_LOCATION)')
+    shop.azure.arm.state.zonedRegions = ['East US', 'West Europe']
+    await accepted()
+  })
+
   it('for a version of Node that the region does not offer', async () => {
     await shop.here.configure({ nodeVersion: '24' })
 
@@ -191,10 +200,19 @@ describe('before anything is created, a deployment stops', () => {
 
   it('for a vault name that is already in use', async () => {
     await shop.here.configure({ vaultName: 'contoso-signin' })
-    shop.azure.arm.state.takenVaultNames.add('contoso-signin')
+    shop.azure.arm.state.takenNames.add('contoso-signin')
 
     expect(await refused()).toContain('Write another "vaultName" into infra/environments/shop-test.json')
     await shop.here.configure({ vaultName: 'contoso-signin-2' })
+    await accepted()
+  })
+
+  it.each(['st', 'stpkg', 'func-broker-'])('for the name %s… that another subscription has', async (prefix) => {
+    await shop.here.configure({ resourceToken: 'contoso' })
+    shop.azure.arm.state.takenNames.add(`${prefix}contoso`)
+
+    expect(await refused()).toContain(`The name ${prefix}contoso of the `)
+    await shop.here.configure({ resourceToken: 'contoso2' })
     await accepted()
   })
 
