@@ -1,18 +1,12 @@
 /** Completes a sign-in: checks the provider's response, redeems the code, and makes a session or a one-time code of it. */
-import { defined } from '../json/json.ts'
 import { BrokerError, asBrokerError } from '../errors/errors.ts'
 import type { Destination } from '../errors/errors.ts'
-import type { Clock } from '../async/deadline.ts'
-import type { KeyRing } from '../crypto/key-ring.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import { checkReturnUrl } from '../front-ends/return-url.ts'
-import { apiScopesOf } from '../front-ends/scopes.ts'
-import { endTransactionCookie, sessionCookie } from '../http/cookies.ts'
-import type { Cookie, RequestCookies } from '../http/cookies.ts'
-import type { AuthorizationCodes } from '../oauth/authorization-codes.ts'
-import { answerTo, withClientRedirect } from '../oauth/authorization-request.ts'
-import { newGrantRow } from '../oauth/grant-key.ts'
+import { endTransactionCookie } from '../http/cookies.ts'
+import type { RequestCookies } from '../http/cookies.ts'
+import { withClientRedirect } from '../oauth/authorization-request.ts'
 import { checkClaimConditions } from '../oauth/requested-claims.ts'
 import { claimNamesOf, withFrontEndIdentity } from '../provider/front-end-identity.ts'
 import { checkIdToken } from '../provider/id-token.ts'
@@ -21,10 +15,7 @@ import type { IdentityProvider, Providers } from '../provider/provider.ts'
 import { readClaims } from '../provider/signed-token.ts'
 import type { RedeemedCode, TakenCode } from '../provider/token-endpoint.ts'
 import { addDisplayNames } from '../provider/display-names.ts'
-import { accessTokenKey } from '../session/kept-access-token.ts'
-import { partitionOf } from '../session/session-row.ts'
 import type { Sessions } from '../session/sessions.ts'
-import { keptIdToken } from '../sign-out/end-session-url.ts'
 import type { Store } from '../store/store.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Admission } from '../tenants/admission.ts'
@@ -32,11 +23,12 @@ import { checkTenant, checkTenantOfFrontEnd } from '../tenants/tenants.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { checkResponse, takeCode } from './authorization-response.ts'
 import type { CallbackAnswer, CheckedAnswer } from './authorization-response.ts'
-import { ssoCookie } from './sso-cookie.ts'
 import { checkTransaction, frontEndIdOf, maxAgeOf, openTransaction, transactionCookieName } from './transaction.ts'
 import type { CurrentTransaction, Transaction } from './transaction.ts'
 import { signInLinks, signUpLinks } from './page-links.ts'
 import type { LinkRequest } from './page-links.ts'
+import { issueResult } from './sign-in-result.ts'
+import type { CompletedSignIn, SignInResultOptions } from './sign-in-result.ts'
 
 export interface SignInCompletion {
   /**
@@ -54,12 +46,7 @@ export interface RespondingBrowser {
   readonly isSentByOtherSite: boolean
 }
 
-export interface CompletedSignIn {
-  readonly redirectTo: Destination
-  readonly cookies: readonly Cookie[]
-}
-
-export interface SignInCompletionOptions {
+export interface SignInCompletionOptions extends SignInResultOptions {
   readonly frontEnds: FrontEnds
   readonly providers: Providers
   readonly sessions: Sessions
@@ -68,132 +55,15 @@ export interface SignInCompletionOptions {
   /** Signs an organization up: `Admission.admit`, loaded on first use. */
   readonly admit: Admission['admit']
   readonly store: Store
-  readonly ring: KeyRing
-  readonly codes: AuthorizationCodes
-  readonly clock: Clock
-  readonly baseUrl: string
   readonly lifetimeSeconds: number
-  /** The lifetime of the single sign-on mark. */
-  readonly absoluteSeconds: number
   readonly flowEvents: FlowEvents
-  readonly onFault: (error: unknown) => void
 }
 
 export function createSignInCompletion(options: SignInCompletionOptions): SignInCompletion {
-  const { frontEnds, providers, sessions, ring, flowEvents, clock, lifetimeSeconds } = options
+  const { frontEnds, providers, ring, flowEvents, clock, lifetimeSeconds } = options
 
-  const linksOf = (frontEndId: string, returnUrl?: string) =>
-    signInLinks({ frontEnd: frontEnds.find(frontEndId), returnUrl, again: 'Try again' }, options.baseUrl)
-
-  const redeem = async (
-    taken: TakenCode,
-    transaction: CurrentTransaction,
-    provider: IdentityProvider,
-    frontChannel: CheckedAnswer['frontChannel'],
-  ): Promise<{ identity: Identity; redeemed: RedeemedCode }> => {
-    const redeemed = await (await provider.tokenEndpoint()).redeemCode(taken, transaction)
-    const checked = await checkIdToken(
-      redeemed.idToken,
-      {
-        issuer: transaction.issuer,
-        clientId: transaction.clientId,
-        nonce: transaction.nonce,
-        accessToken: redeemed.accessToken,
-        claimNames: claimNamesOf(provider, frontEnds.find(transaction.frontEndId)?.claims),
-      },
-      { provider, clock },
-    )
-    frontChannel?.checkSame(redeemed.idToken)
-    const { onFault } = options
-    const named = await addDisplayNames(checked, redeemed.accessToken, { provider, onFault })
-    return { identity: withFrontEndIdentity(named, provider, provider === providers.primary), redeemed }
-  }
-
-  /** One session model: a cookie that opens it, or a code that will. */
-  const finish = async (
-    transaction: CurrentTransaction,
-    identity: Identity,
-    redeemed: RedeemedCode,
-  ): Promise<CompletedSignIn> => {
-    const { accessToken: token, accessTokenExpires: expires, renewAfter, scope, refreshToken } = redeemed
-    const scopes = apiScopesOf(transaction.scopes)
-    const kept = { token, scope, obtainedAt: clock(), expires, ...defined({ renewAfter }) }
-    const accessTokens = scopes.length > 0 ? { [accessTokenKey(scopes)]: kept } : {}
-    const idToken = keptIdToken(providers.get(transaction.issuer), redeemed.idToken)
-    const tokens = { refreshToken, accessTokens, ...defined({ idToken }) }
-    const { frontEndId, client, returnUrl } = transaction
-
-    if (client) {
-      const { redirectUri, codeChallenge, openid, otherScopes, nonce } = client
-      const rowKey = { partition: partitionOf(identity, await ring.current()), row: newGrantRow() }
-      const grant = {
-        clientId: frontEndId,
-        redirectUri,
-        codeChallenge,
-        scopes,
-        otherScopes,
-        openid,
-        nonce,
-        identity,
-        tokens,
-        rowKey,
-      }
-      const oneTimeCode = await options.codes.issue(grant)
-      const until = clock() + options.absoluteSeconds * 1000
-      return {
-        redirectTo: answerTo(client, options.baseUrl, { code: oneTimeCode }),
-        cookies: [
-          await ssoCookie(frontEndId, { loginHint: identity.loginHint, until, provider: identity.provider }, ring),
-        ],
-      }
-    }
-    const value = await sessions.begin(frontEndId, identity, tokens)
-    // The session that this one replaces. If its removal fails, the sign-in still succeeds.
-    if (transaction.replaces) await sessions.end({ rowKey: transaction.replaces }).catch(options.onFault)
-    return { redirectTo: returnUrl, cookies: [sessionCookie(frontEndId, value)] }
-  }
-
-  const signUpTenant = async (
-    { consentedTenantId }: NonNullable<Transaction['signUp']>,
-    identity: Identity,
-    { idToken }: RedeemedCode,
-    frontEnd: FrontEnd | undefined,
-    about: Parameters<FlowEvents['track']>[1],
-  ): Promise<void> => {
-    // Before the row is written: an organization that may not use this front end does not sign up here.
-    checkTenantOfFrontEnd(identity, frontEnd, options.tenants)
-    // Verified a moment ago: the identity was made of the same token.
-    const claims = readClaims(idToken) ?? {}
-    await flowEvents.track('sign_up', about, () => options.admit(identity, claims, consentedTenantId))
-  }
-
-  /** The destination that reports a failure to an OAuth client; undefined where its redirect URI is no longer registered. */
-  const clientAnswer = (transaction: Transaction, error: BrokerError): Destination | undefined => {
-    const { client, frontEndId } = transaction
-    const frontEnd = frontEnds.find(frontEndId)
-    if (!client || !frontEnd || !isRegisteredRedirectUri(client.redirectUri, frontEnd)) return undefined
-    return withClientRedirect(error, client, options.baseUrl).redirectTo
-  }
-
-  /**
-   * A stale response (a restored tab, the back button) in a browser that is signed in: the person goes on to the front
-   * end. Only to its registered pages, and with no session set, so an attacker gains no session by sending a response.
-   */
-  const pageOfSession = async (
-    error: unknown,
-    frontEndId: string,
-    cookies: RequestCookies,
-    transaction?: Transaction,
-  ): Promise<string | undefined> => {
-    const { code } = asBrokerError(error)
-    const frontEnd = frontEnds.find(frontEndId)
-    if ((code !== 'sign_in_unknown' && code !== 'sign_in_expired') || frontEnd?.kind !== 'session') return undefined
-    const key = sessions.keyOf(frontEndId, cookies)
-    const owner = key && (await sessions.findOwner(key).catch(() => undefined))
-    if (!owner) return undefined
-    // checkTransaction refuses an unregistered return URL before an old transaction.
-    return transaction?.returnUrl ?? checkReturnUrl(undefined, frontEnd)
-  }
+  const linksOf = (frontEndId: string) =>
+    signInLinks({ frontEnd: frontEnds.find(frontEndId), again: 'Try again' }, options.baseUrl)
 
   return {
     complete: async (answer, { cookies, isSentByOtherSite }) => {
@@ -204,7 +74,9 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
         transaction = await openTransaction(state, cookies, ring)
       } catch (error) {
         // Any page can send a made-up state. By a redirect it would learn whether the browser is signed in (CSP form-action).
-        const page = isSentByOtherSite ? undefined : await pageOfSession(error, frontEndIdOf(state), cookies)
+        const page = isSentByOtherSite
+          ? undefined
+          : await pageOfSession(error, frontEndIdOf(state), cookies, undefined, options)
         if (page === undefined) throw step.fail(asBrokerError(error).with({ links: linksOf(frontEndIdOf(state)) }))
         step.end('repeated')
         return { redirectTo: page, cookies: [] }
@@ -229,11 +101,11 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
           // The response came before: that time it signed in, or failed with a page. No cookie is set, so none can be
           // planted.
           const cameBefore = new BrokerError('sign_in_unknown', { detail: 'the answer came before' })
-          return { redirectTo: clientAnswer(transaction, cameBefore) ?? returnUrl, cookies: [] }
+          return { redirectTo: clientAnswer(transaction, cameBefore, options) ?? returnUrl, cookies: [] }
         }
         step = flowEvents.begin('redeemed', about)
-        const { identity, redeemed } = await redeem(taken, current, provider, frontChannel)
-        if (current.signUp) await signUpTenant(current.signUp, identity, redeemed, frontEnd, about)
+        const { identity, redeemed } = await redeem(taken, current, provider, frontChannel, options)
+        if (current.signUp) await signUpTenant(current.signUp, identity, redeemed, frontEnd, about, options)
         await checkTenant(identity, frontEnd, options.tenants)
         checkAuthenticationAge(identity, current)
         checkClaimConditions(identity, current.client?.claims)
@@ -247,11 +119,11 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
           step.end()
           step = flowEvents.begin('session', { ...about, by: 'cookie' })
         }
-        const completed = await finish(current, identity, redeemed)
+        const completed = await issueResult(current, identity, redeemed, options)
         step.end()
         return { ...completed, cookies: [...completed.cookies, ...ended] }
       } catch (thrown) {
-        const page = await pageOfSession(thrown, frontEndId, cookies, transaction)
+        const page = await pageOfSession(thrown, frontEndId, cookies, transaction, options)
         if (page !== undefined) {
           step.end('repeated')
           return { redirectTo: page, cookies: ended }
@@ -263,11 +135,84 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
           links: transaction.signUp
             ? signUpLinks(frontEnd, options.baseUrl)
             : signInLinks({ frontEnd, returnUrl, again: againAfter(error) }, options.baseUrl),
-          redirectTo: clientAnswer(transaction, error),
+          redirectTo: clientAnswer(transaction, error, options),
         })
       }
     },
   }
+}
+
+async function redeem(
+  taken: TakenCode,
+  transaction: CurrentTransaction,
+  provider: IdentityProvider,
+  frontChannel: CheckedAnswer['frontChannel'],
+  options: SignInCompletionOptions,
+): Promise<{ identity: Identity; redeemed: RedeemedCode }> {
+  const { frontEnds, providers, clock, onFault } = options
+  const redeemed = await (await provider.tokenEndpoint()).redeemCode(taken, transaction)
+  const checked = await checkIdToken(
+    redeemed.idToken,
+    {
+      issuer: transaction.issuer,
+      clientId: transaction.clientId,
+      nonce: transaction.nonce,
+      accessToken: redeemed.accessToken,
+      claimNames: claimNamesOf(provider, frontEnds.find(transaction.frontEndId)?.claims),
+    },
+    { provider, clock },
+  )
+  frontChannel?.checkSame(redeemed.idToken)
+  const named = await addDisplayNames(checked, redeemed.accessToken, { provider, onFault })
+  return { identity: withFrontEndIdentity(named, provider, provider === providers.primary), redeemed }
+}
+
+async function signUpTenant(
+  { consentedTenantId }: NonNullable<Transaction['signUp']>,
+  identity: Identity,
+  { idToken }: RedeemedCode,
+  frontEnd: FrontEnd | undefined,
+  about: Parameters<FlowEvents['track']>[1],
+  options: SignInCompletionOptions,
+): Promise<void> {
+  // Before the row is written: an organization that may not use this front end does not sign up here.
+  checkTenantOfFrontEnd(identity, frontEnd, options.tenants)
+  // Verified a moment ago: the identity was made of the same token.
+  const claims = readClaims(idToken) ?? {}
+  await options.flowEvents.track('sign_up', about, () => options.admit(identity, claims, consentedTenantId))
+}
+
+/** The destination that reports a failure to an OAuth client; undefined where its redirect URI is no longer registered. */
+function clientAnswer(
+  transaction: Transaction,
+  error: BrokerError,
+  { frontEnds, baseUrl }: SignInCompletionOptions,
+): Destination | undefined {
+  const { client, frontEndId } = transaction
+  const frontEnd = frontEnds.find(frontEndId)
+  if (!client || !frontEnd || !isRegisteredRedirectUri(client.redirectUri, frontEnd)) return undefined
+  return withClientRedirect(error, client, baseUrl).redirectTo
+}
+
+/**
+ * A stale response (a restored tab, the back button) in a browser that is signed in: the person goes on to the front
+ * end. Only to its registered pages, and with no session set, so an attacker gains no session by sending a response.
+ */
+async function pageOfSession(
+  error: unknown,
+  frontEndId: string,
+  cookies: RequestCookies,
+  transaction: Transaction | undefined,
+  { frontEnds, sessions }: SignInCompletionOptions,
+): Promise<string | undefined> {
+  const { code } = asBrokerError(error)
+  const frontEnd = frontEnds.find(frontEndId)
+  if ((code !== 'sign_in_unknown' && code !== 'sign_in_expired') || frontEnd?.kind !== 'session') return undefined
+  const key = sessions.keyOf(frontEndId, cookies)
+  const owner = key && (await sessions.findOwner(key).catch(() => undefined))
+  if (!owner) return undefined
+  // checkTransaction refuses an unregistered return URL before an old transaction.
+  return transaction?.returnUrl ?? checkReturnUrl(undefined, frontEnd)
 }
 
 /** The provider would sign the same account in again, without a question. */
