@@ -16,8 +16,8 @@ import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
 import { byAgeOfListed, chooseVersion } from './certificate-version.ts'
 import type { SigningVersion } from './certificate-version.ts'
-import type { CertificateVersion } from '../vault/vault.ts'
-import type { CertificateVault } from '../vault/vault.ts'
+import { createRecordInMemory } from './record-in-memory.ts'
+import type { CertificateVault, CertificateVersion } from '../vault/vault.ts'
 
 export interface SigningVersions {
   /** The version that signs now. Reads the vault only where neither memory nor the store has a record. */
@@ -60,98 +60,52 @@ const refusedFor = 5 * 60 * 1000
 /** The most readings of row and vault in a minute because of refusals. */
 const recoveriesAMinute = 4
 
-interface Kept {
-  readonly record: CertificateRecord
-  readonly at: number
-}
-
 export function createSigningVersions(options: SigningVersionOptions): SigningVersions {
   const { vault, records, clock, onFault } = options
   const timing = options.timing ?? rollTimingOf({ readSeconds: 300, overlapSeconds: 86_400 })
+  const memory = createRecordInMemory({ records, readMilliseconds: timing.read, clock, onFault })
+  /** Until when each refused version does not sign, by thumbprint. */
   const refusals = new BoundedMap<string, number>(32)
   let recoveries: readonly number[] = []
-  let kept: Kept | undefined
   let refused = false
-  let writing: Promise<void> = Promise.resolve()
-  let unwritten = 0
 
-  const keep = (record: CertificateRecord) => {
-    kept = { record, at: clock() }
+  const chooseBy = (isRefused?: (version: RecordedVersion) => boolean) => {
+    const record = memory.known()
+    return record && chooseRecorded(record, clock(), isRefused)
   }
-  /** A row that is older than the last reading of the vault must not replace it. */
-  const keepUnlessOlder = (record: CertificateRecord) =>
-    keep(kept && record.readAt < kept.record.readAt ? kept.record : record)
+  const chooseGood = () => chooseBy(({ thumbprint }) => (refusals.get(thumbprint) ?? 0) > clock())
+  const choose = () => chooseGood() ?? chooseBy()
+  const isStale = () => Math.abs(clock() - (memory.known()?.readAt ?? clock())) > readVaultAfter
 
-  const isRefusedNow = ({ thumbprint }: RecordedVersion) => (refusals.get(thumbprint) ?? 0) > clock()
-  const chooseGood = () => kept && chooseRecorded(kept.record, clock(), isRefusedNow)
-  const choose = () => chooseGood() ?? (kept && chooseRecorded(kept.record, clock()))
-  const isStale = () => kept !== undefined && Math.abs(clock() - kept.record.readAt) > readVaultAfter
-  const isTimeToLook = () => kept === undefined || Math.abs(clock() - kept.at) >= timing.read
-
-  /** Writes to memory at once, and to the row in the background, one after the other: no request waits for the row. */
-  const learnAndWrite = (change: (record: CertificateRecord) => CertificateRecord): void => {
-    keep(change(kept?.record ?? emptyRecord))
-    unwritten += 1
-    writing = writing
-      .then(() => records.update(change))
-      .then(
-        ({ record }) => {
-          unwritten -= 1
-          if (unwritten === 0) keepUnlessOlder(record)
-        },
-        (error: unknown) => {
-          unwritten -= 1
-          onFault(error)
-        },
-      )
-  }
-
-  const readRow = singleFlight(async (): Promise<void> => {
-    const { record, etag } = await records.load()
-    if (etag !== undefined && unwritten === 0) keepUnlessOlder(record)
+  /** @param all false on the request path, where only the certificate that will sign is read */
+  const readVault = singleFlight(async (all: boolean): Promise<void> => {
+    const listed = await vault.listVersions()
+    const before = memory.known() ?? emptyRecord
+    const unread = all ? unknownVersions(before, listed, clock()) : versionToRead(before, listed, clock())
+    const facts = new Map<string, CertificateFacts>()
+    for (const version of unread) facts.set(version, readFacts(await vault.readCertificate(version)))
+    memory.change((record) => observe(record, listed, facts, clock()))
+    if (choose()) return
+    chooseVersion(listed, clock()) // throws the error that names the cause
+    throw new BrokerError('certificate_missing', { detail: 'the versions in the vault were taken out of use' })
   })
 
-  const readVersions = async (all: boolean): Promise<void> => {
-    const listed = await vault.listVersions()
-    const before = kept?.record ?? emptyRecord
-    const facts = new Map<string, CertificateFacts>()
-    for (const version of versionsToRead(before, listed, all)) {
-      facts.set(version, readFacts(await vault.readCertificate(version)))
-    }
-    learnAndWrite((record) => observe(record, listed, facts, clock()))
-    if (!choose()) {
-      chooseVersion(listed, clock()) // throws the error that names the cause
-      throw new BrokerError('certificate_missing', { detail: 'the versions in the vault were taken out of use' })
-    }
-  }
-
-  /** On the request path only the certificate that will sign is read. */
-  const versionsToRead = (before: CertificateRecord, listed: readonly CertificateVersion[], all: boolean) => {
-    const unknown = unknownVersions(before, listed, clock())
-    if (all) return unknown
-    const chosen = chooseRecorded(observe(before, listed, new Map(), clock()), clock())
-    if (chosen?.status === 'accepted') return []
-    const newest = listed
-      .filter(({ version, notBefore }) => unknown.includes(version) && (notBefore ?? Infinity) <= clock())
-      .sort(byAgeOfListed)[0]
-    return newest && (!chosen || newest.created > chosen.created) ? [newest.version] : []
-  }
-  const readVault = singleFlight(readVersions)
-
-  const lookAgain = (): void => {
-    readRow()
+  const readInBackground = (): void => {
+    memory
+      .read()
       .then(async () => {
         if (isStale()) await readVault(false)
       })
       .catch((error: unknown) => {
         // Not again at the next request: the record in memory is still good.
-        if (kept) keep(kept.record)
+        const record = memory.known()
+        if (record) memory.keep(record)
         onFault(error)
       })
   }
 
   const readRowOrVault = singleFlight(async (): Promise<SigningVersion> => {
-    await readRow().catch(onFault)
+    await memory.read().catch(onFault)
     // A row that no run of the roll has written for so long is stale, or an old one that was put back: a version may have
     // been disabled since.
     if (!choose()) await readVault(false)
@@ -169,18 +123,18 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
   /** Once for all requests whose assertion was refused. */
   const recover = singleFlight(async (thumbprint: string): Promise<RecordedVersion | undefined> => {
     if (mayRecover()) {
-      await readRow().catch(onFault)
+      await memory.read().catch(onFault)
       if (chooseGood()?.status !== 'accepted') await readVault(true).catch(onFault)
     }
     const other = chooseGood()
     if (other) {
       // By the row every instance learns it. The roll finds out when the provider accepts that version again.
-      learnAndWrite((record) => demote(record, thumbprint, 'client_refused', clock()))
+      memory.change((record) => demote(record, thumbprint, 'client_refused', clock()))
       return other
     }
     if (!refused) {
       refused = true
-      options.onRefused?.(kept && chooseRecorded(kept.record, clock())?.version)
+      options.onRefused?.(chooseBy()?.version)
     }
     return undefined
   })
@@ -189,7 +143,7 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
     get: async () => {
       const chosen = choose()
       if (!chosen) return readRowOrVault()
-      if (isTimeToLook()) lookAgain()
+      if (memory.isDue()) readInBackground()
       return toSigning(chosen)
     },
     reread: async () => {
@@ -207,14 +161,29 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
     },
     known: () => {
       const chosen = choose()
-      if (chosen && isTimeToLook()) lookAgain()
+      if (chosen && memory.isDue()) readInBackground()
       return chosen && toSigning(chosen)
     },
-    record: () => kept?.record,
+    record: () => memory.known(),
     // It is the row's content now. Compared by time it could look older, where this instance's clock is behind.
-    learn: keep,
+    learn: (record) => memory.keep(record),
     isRefused: () => refused,
   }
+}
+
+/** @returns the newest unknown version where it will sign; none where the provider is known to accept one of the record */
+function versionToRead(
+  known: CertificateRecord,
+  listed: readonly CertificateVersion[],
+  now: number,
+): readonly string[] {
+  const chosen = chooseRecorded(observe(known, listed, new Map(), now), now)
+  if (chosen?.status === 'accepted') return []
+  const unknown = unknownVersions(known, listed, now)
+  const newest = listed
+    .filter(({ version, notBefore }) => unknown.includes(version) && (notBefore ?? Infinity) <= now)
+    .sort(byAgeOfListed)[0]
+  return newest && (!chosen || newest.created > chosen.created) ? [newest.version] : []
 }
 
 function toSigning(chosen: RecordedVersion | undefined): SigningVersion {
