@@ -1,4 +1,4 @@
-/** GET /client.js and /client-oauth.js: the browser library for session front ends and for OAuth clients, without a build step. */
+/** GET /client.js and /client-oauth.js: the browser library for both kinds of front end, without a build step. */
 import type { Answer } from '../shared/http/answer.ts'
 import type { Handle } from './respond.ts'
 

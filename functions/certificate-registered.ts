@@ -1,4 +1,4 @@
-/** POST /certificate/{version}/registered: an operator confirms that a version was registered at the provider by hand. */
+/** POST /certificate/{version}/registered: an operator reports that a version was registered by hand. */
 import { json } from '../shared/http/answer.ts'
 import type { Broker } from './compose/index.ts'
 import { parseQuery, readParameter } from './request.ts'

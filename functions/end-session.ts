@@ -22,7 +22,7 @@ export const endSessionByPost =
   async (request) =>
     answer(await authorizationServer.endSession(await readForm(request)))
 
-/** The mark ends here, since a provider may have no sign-out to come back from. Only that of the client that signed out. */
+/** Ends the mark of this client alone. It ends here, since the provider may not return the browser. */
 function answer({ redirectTo, clientId, isProven }: EndedSession): Answer {
   return seeOther(redirectTo, [signedOutCookie(clientId), ...(isProven ? [endSsoCookie(clientId)] : [])])
 }

@@ -7,7 +7,7 @@ import { createLog } from '../shared/telemetry/log.ts'
 import type { Broker, Composed } from './compose/index.ts'
 import type { Invocation, Responder } from './respond.ts'
 
-/** The host answers 404 for a method that is not registered, and the broker owes a 405. */
+/** The host answers 404 for a method that is not registered; RFC 9110 §15.5.6 requires 405. */
 export const allMethods: HttpMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 export function toHttpHandler(respond: Responder): HttpHandler {

@@ -139,7 +139,7 @@ export function toWebRequest({ method, url, body, ...http }: RpcRequest): WebReq
   const name = (method ?? 'GET').toUpperCase()
   return {
     method: name,
-    // Only the query is read from it, so it is not parsed: the host part is what the caller's Host made of it.
+    // Only the query is read from it, so it is not parsed: the caller's Host header decides the host part.
     url: (url ?? '').replace(/[^\x21-\x7e]+/g, (text) => encodeURIComponent(text.toWellFormed())),
     headers: new RequestHeaders(http.nullableHeaders, http.headers),
     params: Object.fromEntries(valuesOf(http.nullableParams, http.params)),
@@ -151,7 +151,7 @@ export function toWebRequest({ method, url, body, ...http }: RpcRequest): WebReq
   }
 }
 
-/** The worker fills one of two members, by the host's version: an empty value stands in the newer one alone. */
+/** The worker fills one of two members, by the host's version: only the newer one can contain an empty value. */
 function valuesOf(
   nullable: Nullable | null | undefined,
   plain: Readonly<Record<string, string>> | null | undefined,
@@ -193,7 +193,7 @@ function visible(value: string): string {
 }
 
 /**
- * @param init as `toHttpHandler` makes it: header names in small letters, a text as the body
+ * @param init as `toHttpHandler` makes it: header names in lower case, a text as the body
  * @throws {TypeError} for a header that would end the header or the response (CR, LF) or that the host refuses
  */
 export function toRpcResponse({ status = 200, headers = {}, cookies = [], body }: HttpResponseInit): object {

@@ -1,4 +1,4 @@
-/** GET /logout/done: redirects from the provider's sign-out page to the front end's page; with `handle`, goes there by POST. */
+/** GET /logout/done: redirects from the provider's sign-out to the front end; with `handle`, posts to the provider. */
 import { seeOther } from '../shared/http/answer.ts'
 import { postingPage, signedOutPage } from '../shared/http/pages.ts'
 import { endSsoCookie } from '../shared/sign-in/sso-cookie.ts'

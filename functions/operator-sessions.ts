@@ -1,4 +1,4 @@
-/** POST /operator/sessions/list and /operator/sessions/end: an operator lists or ends sessions of a person, a tenant or a front end. */
+/** POST /operator/sessions/list and /end: an operator lists or ends sessions of a person, a tenant or a front end. */
 import { json } from '../shared/http/answer.ts'
 import type { Broker } from './compose/index.ts'
 import { readJson } from './request.ts'

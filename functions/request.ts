@@ -57,7 +57,7 @@ interface BodyType {
   readonly maxBytes: number
 }
 
-/** A form is ASCII, with all other characters escaped. Java's HTTP clients name ISO-8859-1 unless told otherwise. */
+/** A form is ASCII, with all other characters escaped. Java's HTTP clients name ISO-8859-1 by default. */
 const formBody: BodyType = {
   contentType: 'application/x-www-form-urlencoded',
   charsets: ['utf-8', 'us-ascii', 'iso-8859-1'],

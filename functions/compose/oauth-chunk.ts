@@ -1,4 +1,4 @@
-/** The parts of the authorization server, loaded together on first use: a front end with a session cookie needs none of them. */
+/** The parts of the authorization server, loaded together on first use: a session front end needs none of them. */
 export { createAuthorizationServer } from '../../shared/oauth/authorization-server.ts'
 export { createClientAuthentication } from '../../shared/oauth/client-authentication.ts'
 export { createRefreshTokens } from '../../shared/oauth/refresh-tokens.ts'

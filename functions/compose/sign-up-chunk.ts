@@ -1,4 +1,4 @@
-/** The parts of a sign-up, loaded together on first use: each lazy import of its own would cut the entry chunk once more. */
+/** The parts of a sign-up, loaded together on first use: separate imports would split the entry chunk further. */
 export { createSignUp } from '../../shared/sign-in/organization-sign-up.ts'
 export { createAdmission } from '../../shared/tenants/admission.ts'
 export { createTenantAdministration } from '../../shared/tenants/tenant-administration.ts'

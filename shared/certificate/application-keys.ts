@@ -1,5 +1,4 @@
-/** Contract: the keys of the broker's own application at the identity provider. The adapter beside it calls Microsoft Graph. */
-
+/** Contract: keys of the broker's own application at the identity provider. The adapter calls Microsoft Graph. */
 import type { SignerVersion } from './signed-jwt.ts'
 
 /** A version that the provider accepts: it proves that the application changes its own keys. */

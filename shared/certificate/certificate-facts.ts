@@ -16,8 +16,8 @@ export function readFacts(certificate: Uint8Array): CertificateFacts {
 }
 
 /**
- * The names of a certificate where a provider knows it by SHA-1: `x5t` (RFC 7515 §4.1.7), and the same hash in upper-case
- * hexadecimal digits as `kid`, as Windows shows a thumbprint. The hash finds the certificate and proves nothing.
+ * The names of a certificate for a provider that identifies it by SHA-1: `x5t` (RFC 7515 §4.1.7), and the same hash in
+ * upper-case hexadecimal digits as `kid`, as Windows shows a thumbprint. The hash only finds the certificate.
  *
  * @param certificate DER
  */

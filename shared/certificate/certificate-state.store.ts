@@ -57,7 +57,7 @@ export function createCertificateRecords(options: CertificateRecordsOptions): Ce
   const of = registration ? ` ${registration.issuer} ${registration.clientId}` : ''
   const name = hash('sha256', `${options.vaultUrl} ${options.certificateName}${of}`, 'base64url')
   const key = { partition: 'certificate', row: `${name}.sealed` }
-  /** An instance of the previous release goes on with a row of its own. */
+  /** An instance of the previous release continues to use a row of its own. */
   const unsealed = { partition: 'certificate', row: name }
   const marker = { partition: 'taken-over', row: `certificate.${name}` }
 

@@ -19,7 +19,7 @@ export interface NotedRegistration {
   readonly next: string
 }
 
-/** Long enough for the first answer of the provider. */
+/** Long enough for the first response of the provider. */
 const budgetMilliseconds = 5_000
 
 export function createNoteRegistered({ roll, records, clock }: RegisteredOptions) {

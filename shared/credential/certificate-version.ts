@@ -27,7 +27,7 @@ export function chooseVersion(
   if (enabled.length === 0) throw new BrokerError('certificate_disabled')
 
   // A version without dates is not skipped: otherwise a renewal that makes unusable versions would go unnoticed. (While
-  // another version is accepted, sign-ins go on with that one, and a warning is logged.)
+  // another version is accepted, sign-ins use that one, and a warning is logged.)
   const dated = enabled.map((version) => {
     const { notBefore, expires } = version
     if (notBefore === undefined || expires === undefined) {

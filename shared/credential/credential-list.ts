@@ -44,10 +44,10 @@ export interface SecondCredential {
   check(): Promise<void>
 }
 
-/** The certificate is left alone for this long after a failure, and the second credential after a refusal. */
+/** After a failure the certificate is not used for this long, and after a refusal the second credential is not. */
 const pauseMilliseconds = 60_000
 
-/** Faults of the certificate and of the vault. A fault of the provider or the store is none: a second credential would not help. */
+/** True for a fault of the certificate or the vault. With a fault of the provider or the store a second credential does not help. */
 const isAboutCertificate = (error: unknown): error is BrokerError =>
   error instanceof BrokerError &&
   /^(vault_|certificate_|managed_identity_unavailable$|signature_invalid$|client_refused$)/.test(error.code)
@@ -131,7 +131,7 @@ export function createCredentialList(options: CredentialListOptions): ClientAsse
     get: async () => {
       if (!fallback || second.isRefused()) return getCertificate()
       if (fallback.isSignedAgain) {
-        // This request alone: the others go on with the second credential until the provider has answered.
+        // This request alone: the others use the second credential until the provider has answered.
         startPause()
         return getCertificate()
       }

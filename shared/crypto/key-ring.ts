@@ -2,7 +2,7 @@
  * The key ring: keys that seal sessions, transactions and rows of the broker's own. One key a month, wrapped and signed
  * by a Key Vault key, shared through the store.
  *
- * A warm instance never waits for the vault: it goes on with the newest key it has while the month's key is fetched.
+ * A warm instance never waits for the vault: it uses the newest key that it has while the month's key is fetched.
  * An instance that cannot read a signed row reports that; it never puts a key of its own in the place of such a row.
  */
 
@@ -28,7 +28,7 @@ export interface KeyRing {
   /** The key to seal with. */
   current(): Promise<RingKey>
   /**
-   * Whether this instance has this month's key: `current` may go on with an older one where the month's row is damaged.
+   * Checks that this instance has this month's key: `current` may return an older one where the month's row is damaged.
    *
    * @throws {BrokerError} the reason why the month's row cannot be read or made
    */
@@ -79,7 +79,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     isTakenOver: (month) => isNeeded(month) && month <= monthOf(clock() + clockTolerance),
     onFault,
   })
-  /** Once after the takeover; an attacker who goes on adding unsigned rows causes no further reads. */
+  /** Once after the takeover: further unsigned rows of an attacker cause no further reads. */
   const rereadAfterTakeOver = lazy(() => rows.reread())
 
   const keep = (month: string, secret: Uint8Array, etag: string): RingKey => {
@@ -135,7 +135,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
       const opened = row && (await openRow(row))
       if (opened) return opened
       if (!loaded) return hasBegunSomewhere(month) ? await makeRow(month, row) : undefined
-      // An instance that has the key of a lost row goes on with it, until an instance that has not makes a new row.
+      // An instance that has the key of a lost row uses it until another instance, which lacks the key, makes a new row.
       if (!row && isNeeded(month)) {
         onFault(new BrokerError('key_ring_unreadable', { detail: `row ${month} is missing` }))
       }

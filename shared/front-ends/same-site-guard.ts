@@ -98,7 +98,7 @@ const usualHeaders = ['broker-request', 'content-type', 'traceparent', 'tracesta
 const mostRequested = 64
 const longestName = 100
 
-/** @returns names in small letters; none where there are too many, or one is too long or no token (RFC 9110 §5.6.2) */
+/** @returns names in lower case; none where there are too many, or one is too long or no token (RFC 9110 §5.6.2) */
 function parseHeaderNames(requested = ''): readonly string[] {
   if (requested.length > mostRequested * longestName) return []
   const names = requested.split(',').map((name) => name.trim().toLowerCase())

@@ -1,4 +1,7 @@
-/** Pages for people: one look, good on a phone, a strict CSP that knows the one style by its hash, and no script except the one line of `postingPage`. */
+/**
+ * Pages for people: one style, which suits a phone, a strict CSP that permits this style by its hash, and no script except
+ * the one line of `postingPage`.
+ */
 import { createHash } from 'node:crypto'
 import { errorCatalogue } from '../errors/catalogue.ts'
 import type { BrokerError, Destination, Link } from '../errors/errors.ts'

@@ -2,7 +2,8 @@
  * Keys that sign ID tokens: one a month and algorithm, RSA-2048 (RS256) or P-256 (ES256). A key is sealed in a row under
  * a key of the ring, with its row in the context: a writer of the store can remove a key, and cannot plant one. It is
  * published for 24 hours before it signs, so that clients that cache the key set know it, and for some days after the
- * month, until the last token that it signed has expired. It verifies a sign-out's hint for a week longer. OpenID Connect Core §10.1.1, RFC 7517, RFC 7638.
+ * month, until the last token that it signed has expired. It verifies a sign-out's hint for a week longer. OpenID Connect
+ * Core §10.1.1, RFC 7517, RFC 7638.
  */
 import { createPrivateKey, createPublicKey, generateKeyPair, hash, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -131,7 +132,7 @@ export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
       return await load()
     } catch (error) {
       if (keys.length === 0) throw error
-      // A fault of the store stops no sign-in: the keys at hand stay good for a while.
+      // A fault of the store must not prevent sign-ins: the keys in memory stay valid for a while.
       options.onFault(error)
       validUntil = clock() + rereadAfterFault
       return keys

@@ -49,7 +49,7 @@ export class TunnelAgent extends https.Agent {
   override createConnection(options: https.RequestOptions, callback?: OnConnection): undefined {
     openTunnel(this.#proxy, options.host ?? '', Number(options.port ?? 443)).then(
       (socket) => callback?.(null, super.createConnection({ ...options, socket } as https.RequestOptions) as Duplex),
-      // Node's types want a stream beside an error; there is none.
+      // Node's types require a stream beside an error; a failed tunnel has none.
       (error: unknown) => callback?.(error as Error, undefined as unknown as Duplex),
     )
   }

@@ -58,7 +58,7 @@ export function createProxyPolicy({ httpsProxy, noProxy, identityEndpoints }: Pr
   const identityHosts = new Set(identityEndpoints.flatMap((one) => (URL.canParse(one) ? [hostOf(new URL(one))] : [])))
   return {
     findProxy: (address) => {
-      // Plain http is spoken to loopback and to the identity endpoint only.
+      // Only loopback and the identity endpoint are called by plain http.
       if (address.protocol !== 'https:') return undefined
       const host = hostOf(address)
       if (isNeverProxied(host) || identityHosts.has(host)) return undefined
@@ -168,7 +168,7 @@ function family(address: string): 'ipv4' | 'ipv6' {
   return isIP(address) === 6 ? 'ipv6' : 'ipv4'
 }
 
-/** In small letters, without brackets and without the dot that ends an absolute name. */
+/** In lower case, without brackets and without the dot that ends an absolute name. */
 function hostOf({ hostname }: URL): string {
   return hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
 }

@@ -61,7 +61,7 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     return parseKeys(await fetchJson(jwksUri, 'keys'), (entry) => profile.acceptsKey(entry))
   }
   const keys = createKeptKeys({ fetch: () => named(fetchKeys()), clock, onFault })
-  /** A foreign issuer is refused by its own check, after the signature; it must not look like a key that is missing. */
+  /** The check of `iss`, after the signature, refuses a foreign issuer; it must not look like a missing key. */
   const ownIssuer = (issuer: string | undefined) =>
     issuer !== undefined && profile.isTokenIssuer(issuer) ? issuer : undefined
   let userinfoRefusedAt = -Infinity

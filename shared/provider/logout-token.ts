@@ -1,4 +1,7 @@
-/** Checks a logout token: the provider reports, server to server, that a session or a person is signed out. Back-Channel Logout 1.0 §2.6. */
+/**
+ * Checks a logout token: the provider reports, server to server, that a session or a person is signed out. Back-Channel
+ * Logout 1.0 §2.6.
+ */
 import { isAbsent, isNumber, isObject } from '../json/json.ts'
 import { BrokerError } from '../errors/errors.ts'
 import { hashedRowKey } from '../store/hashed-row-key.ts'

@@ -11,7 +11,7 @@ import { describeRefusal, readAuthorizationRefusal, readRefusal } from './refusa
 export interface OpenIdSettings {
   /** The issuer. */
   readonly authority: string
-  /** Of the settings, where the metadata is not at the issuer. The document has to name the issuer all the same. */
+  /** Of the settings, where the metadata is not at the issuer. The document still has to name the issuer. */
   readonly metadataUrl?: string | undefined
   readonly responseMode?: ResponseMode
   readonly offlineAccess?: boolean | undefined
@@ -78,7 +78,7 @@ function readOpenIdRefusal(answer: Json, request: TokenRequestKind): Refusal {
 
 /**
  * The endpoints may be on other hosts than the issuer: RFC 8414 §2 and Discovery §3 require https only, and Google, for
- * one, has each on another host. The document is what vouches for them: it came by TLS from the issuer's own host, or
+ * example, has each on another host. The document proves them: it came by TLS from the issuer's own host, or
  * from the URL of the settings, and names that issuer. A public issuer may not point into this machine or its network.
  */
 function checkMetadata(json: Json, settings: OpenIdSettings): ProviderMetadata {
@@ -147,7 +147,7 @@ function chooseAlgorithm(json: Json): AssertionAlgorithm {
   throw unsuitable('client assertions by PS256 or RS256 (Broker__AssertionAlgorithm)')
 }
 
-/** Names without a dot, and those of RFC 6761 §6.3, mean what the machine or its network makes of them. */
+/** Names without a dot, and those of RFC 6761 §6.3, are resolved by the machine or its network. */
 function isNameOfNetwork(hostname: string): boolean {
   return !hostname.includes('.') || hostname.endsWith('.localhost')
 }

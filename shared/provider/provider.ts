@@ -1,7 +1,7 @@
 /**
  * The contract of an identity provider. A profile holds everything in which one kind of provider differs from another
- * (`entra.ts`, `openid.ts`, `adfs.ts`); an entry is one provider as the flows use it; the registry finds an entry by issuer. No
- * other module decides by the kind of provider.
+ * (`entra.ts`, `openid.ts`, `adfs.ts`); an entry is one provider as the flows use it; the registry finds an entry by
+ * issuer. No other module decides by the kind of provider.
  *
  * This folder owns metadata, keys, the checks of ID tokens and logout tokens, the requests to the token endpoint and the
  * reading of refusals (aadsts.ts has the table of numbers). It does not own the authorization request and its response
@@ -219,6 +219,6 @@ export interface Providers {
   get(issuer: string): IdentityProvider
   /** The providers at which people of a front end sign in, at least one, in the order of its registration. */
   ofFrontEnd(frontEnd: ProvidersOfFrontEnd): readonly IdentityProvider[]
-  /** False for the issuer of a provider at which this front end signs no one in: its sessions and codes are refused. */
+  /** False for a provider that this front end does not use: its sessions and codes are refused. */
   accepts(frontEnd: ProvidersOfFrontEnd, issuer: string): boolean
 }

@@ -30,7 +30,7 @@ export function createProviders(primary: IdentityProvider, ...others: readonly I
     ofFrontEnd,
     accepts: (frontEnd, issuer) => {
       const provider = byIssuer.get(issuer)
-      // Without a list, sessions of a provider that the settings named before live on, and are renewed nowhere.
+      // Without a list, sessions of a provider that the settings named before stay valid, but cannot be renewed.
       if (!provider) return frontEnd.providers === undefined
       return ofFrontEnd(frontEnd).includes(provider)
     },

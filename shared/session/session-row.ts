@@ -150,9 +150,8 @@ export function partitionOf(
   of: Pick<Identity, 'issuer' | 'tokenIssuer' | 'sessionId' | 'subject'>,
   ringKey: RingKey,
 ): string {
-  // The two are kept apart: otherwise a person's subject, which is no secret, would pass for a session in an unsigned
-  // sign-out.
-  // The provider's session is found by the provider's key: a sign-out in a frame need not name the tenant's issuer.
+  // The two differ in form: otherwise a person's subject, which is no secret, could be sent as a session in an unsigned
+  // sign-out. The issuer of a session is the provider's key: a sign-out in a frame need not name the tenant's issuer.
   const parts =
     of.sessionId === undefined ? ['without session', tokenIssuerOf(of), of.subject] : [of.issuer, of.sessionId]
   return ringKey.blindIndex(JSON.stringify(parts))

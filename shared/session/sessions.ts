@@ -43,7 +43,7 @@ export interface ReadSession {
 }
 
 export interface Sessions {
-  /** @returns the value of the session cookie: random, so that no cookie of before opens the session */
+  /** @returns the value of the session cookie: random, so that no earlier cookie opens the session */
   begin(frontEndId: string, identity: Identity, tokens: SessionTokens): Promise<string>
   /** OAuth clients: creates a session in the row and under the secret of `key`. */
   beginGrant(
@@ -86,7 +86,7 @@ export interface SessionsOptions {
   readonly cacheSeconds: number
   /** False where the person's tenant was suspended or removed since the sign-in: the session has ended. */
   readonly isAllowed?: (identity: Identity, frontEndId: string) => Promise<boolean>
-  /** False where the front end no longer takes the provider of the session: then there is no session. */
+  /** False where the front end no longer accepts the provider of the session: then there is no session. */
   readonly accepts?: (frontEndId: string, issuer: string) => boolean
 }
 
@@ -116,7 +116,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     const owner = ringKey && openOwner(row, key, ringKey)
     if (!owner || !isLive(owner) || !accepts(key.frontEndId, owner.identity.issuer)) return undefined
     if (await isAllowed(owner.identity, key.frontEndId)) return { owner, ringKey }
-    // If its removal fails, the row opens no more all the same; the sweep removes it at its end.
+    // If the removal fails, the row is still refused at each read; the sweep removes it at its end.
     await end(key).catch(() => undefined)
     return undefined
   }

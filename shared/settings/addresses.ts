@@ -224,7 +224,7 @@ export function checkIdentityEndpoint(value: string): Refusal | undefined {
   }
 }
 
-/** Addresses at which clouds give a machine its own secrets. */
+/** Addresses at which clouds provide a machine with its own secrets. */
 export function isMetadataHost(hostname: string): boolean {
   return /^169\.254\.|^\[fd00:ec2::254\]$|^metadata\./.test(hostname)
 }

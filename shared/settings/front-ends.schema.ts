@@ -412,7 +412,7 @@ function isStrongKey(entry: object): boolean {
   }
 }
 
-/** Compared with the claim `tid`, which has small letters. */
+/** Compared with the claim `tid`, which is in lower case. */
 function checkTenantEntry(value: string): Refusal | undefined {
   return (
     checkTenantId(value) ??
@@ -536,7 +536,7 @@ function checkKind(frontEnd: unknown) {
   ]
 }
 
-/** The messages that zod's issue alone does not give. */
+/** The messages that zod's issue alone does not contain. */
 function describeIssue(issue: z.core.$ZodIssue, json: unknown): Refusal | undefined {
   const member = issue.path.at(-1)
   switch (issue.code) {

@@ -1,7 +1,7 @@
 /** Forms of ids: tenants and applications, including ids that would admit too many people; front ends, providers, domains. */
 import type { Refusal } from './settings-error.ts'
 
-/** Entra's authorities for people of many tenants. provider-relations.ts requires the settings that say which tenants. */
+/** Entra's authorities for people of many tenants. provider-relations.ts requires the settings that name the tenants. */
 export const authoritiesForMany: readonly string[] = ['organizations', 'common']
 
 /** The value of AzureAd__TenantId: one tenant, or an authority for many. */
@@ -56,5 +56,5 @@ export const plainIdForm = '[a-z0-9][a-z0-9-]{0,31}'
 export const plainIdPattern = new RegExp(`^${plainIdForm}$`)
 export const fixOfPlainId = 'Write 1 to 32 small letters, digits and hyphens, a letter or digit first.'
 
-/** At least two labels (RFC 1035 §2.3.1), in small letters. */
+/** At least two labels (RFC 1035 §2.3.1), in lower case. */
 export const domainPattern = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$/

@@ -14,7 +14,7 @@ const audience = /^https:\/\/monitor\.azure\.(com|us|cn)\/{0,2}(\.default)?$/
 
 const off = 'Until then telemetry is off.'
 
-/** Splits `Name=value;Name=value`, the form of Azure's connection strings; returns names in small letters. */
+/** Splits `Name=value;Name=value`, the form of Azure's connection strings; returns names in lower case. */
 export function partsOf(text: string): ReadonlyMap<string, string> {
   return new Map(
     text

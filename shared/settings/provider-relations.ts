@@ -64,7 +64,7 @@ function reportResponseType({ responseType, responseMode }: MaybeValues, report:
   })
 }
 
-/** An authority for many tenants admits every organization, so the settings have to say which. */
+/** An authority for many tenants admits every organization, so the settings have to name the tenants. */
 function reportTenants(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
   const { tenantId, tenants, homeTenantId, allowPersonalAccounts, frontEnds } = values
   if (tenantId === undefined) return

@@ -47,7 +47,7 @@ export function checkInvitations(value: string): Refusal | undefined {
       }
 }
 
-/** @returns the entries of a list, in small letters */
+/** @returns the entries of a list, in lower case */
 export function listOf(value: string): readonly string[] {
   return value
     .split(',')

@@ -29,7 +29,7 @@ export function yesOrNo(): z.ZodMiniType<boolean, string> {
   )
 }
 
-/** A day of the calendar: a date that does not exist is refused, since JavaScript would take 31 April for 1 May. */
+/** A day of the calendar: a date that does not exist is refused, since JavaScript would read 31 April as 1 May. */
 export function checkDay(value: string): Refusal | undefined {
   const time = /^\d{4}-\d{2}-\d{2}$/.test(value) ? Date.parse(value) : NaN
   if (!Number.isNaN(time) && new Date(time).toISOString().startsWith(value)) return undefined

@@ -89,7 +89,7 @@ export function signedOutLinks(frontEnd: FrontEnd): readonly Link[] {
   return [{ text: 'Back to the application', url: checkSignedOutUrl(undefined, frontEnd) }]
 }
 
-/** More would be a list to read, not a way back. */
+/** More links would not help the person. */
 const mostUsed = 5
 
 /** @returns a link to the front end of the last sign-out, else to those that this browser has cookies of: the page reveals no other one */

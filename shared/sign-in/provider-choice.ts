@@ -1,5 +1,5 @@
 /**
- * Chooses the identity provider of a sign-in at a front end that takes several: by the parameter `provider`, by the
+ * Chooses the identity provider of a sign-in at a front end that has several: by the parameter `provider`, by the
  * domain of a hint, by the single sign-on mark, or by the person. Loaded on first use: one provider needs no choice.
  */
 import { domainToASCII } from 'node:url'

@@ -177,7 +177,7 @@ async function signUpTenant(
 ): Promise<void> {
   // Before the row is written: an organization that may not use this front end does not sign up here.
   checkTenantOfFrontEnd(identity, frontEnd, options.tenants)
-  // Verified a moment ago: the identity was made of the same token.
+  // Verified before: the identity was made from the same token.
   const claims = readClaims(idToken) ?? {}
   await options.flowEvents.track('sign_up', about, () => options.admit(identity, claims, consentedTenantId))
 }
@@ -195,8 +195,8 @@ function clientAnswer(
 }
 
 /**
- * A stale response (a restored tab, the back button) in a browser that is signed in: the person goes on to the front
- * end. Only to its registered pages, and with no session set, so an attacker gains no session by sending a response.
+ * The page for a stale response (a restored tab, the back button) in a browser that is signed in. Only a registered page of
+ * the front end, and no cookie is set, so an attacker gains no session by sending a response.
  */
 async function pageOfSession(
   error: unknown,

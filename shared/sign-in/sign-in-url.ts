@@ -7,7 +7,7 @@ export interface Missing {
   /** A claims challenge of the provider, passed on. */
   readonly claims?: string | undefined
   readonly scopes?: readonly string[]
-  /** The provider of the session, where the front end takes several. */
+  /** The provider of the session, where the front end has several. */
   readonly provider?: string | undefined
 }
 

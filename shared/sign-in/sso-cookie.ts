@@ -67,8 +67,8 @@ export async function endOldestMarks(cookies: RequestCookies, ring: KeyRing, now
  * browser has signed in at another client.
  *
  * @param hints of the authorization request, checked
- * @param provider at which the sign-in begins: undefined for the primary one. A mark of another provider says nothing
- *   about this one
+ * @param provider at which the sign-in begins: undefined for the primary one. A mark of another provider does not
+ *   count
  * @returns the hints to pass on to the provider
  * @throws {BrokerError} `login_required` where the client forbids the question
  */
@@ -93,7 +93,7 @@ export async function applySsoPolicy(
 /**
  * Finds the provider at which the browser signed in for this client, or for any client where this one has `singleSignOn`.
  *
- * @param accepts true for a provider of this client; undefined stands for the primary one
+ * @param accepts true for a provider of this client; undefined is the primary one
  * @returns the mark that decides; undefined where there is none
  */
 export async function findMark(

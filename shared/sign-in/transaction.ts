@@ -1,5 +1,5 @@
 /**
- * A pending sign-in, kept by the browser in a sealed cookie: the store has no row for people who only began.
+ * A pending sign-in, kept by the browser in a sealed cookie: the store has no row for a sign-in that only started.
  * The cookie is named for the state's beginning, so several tabs can sign in at once.
  */
 import { BrokerError, parameterInvalid } from '../errors/errors.ts'
@@ -52,7 +52,7 @@ const ownName = new RegExp(`^${transactionCookiePrefix}[\\w-]{8}$`)
 
 declare const current: unique symbol
 
-/** A transaction that is young enough, and whose front end and return URL are registered still. */
+/** A transaction that has not expired, and whose front end and return URL are still registered. */
 export type CurrentTransaction = Transaction & { readonly [current]: true }
 
 /** The most seconds since the person authenticated (OpenID Connect Core §3.1.2.1); undefined where none was requested. */
@@ -60,7 +60,7 @@ export function maxAgeOf({ client, maxAge }: Transaction): number | undefined {
   return client ? client.maxAge : maxAge
 }
 
-/** Unguessable; and it names the front end, so that a page knows a way on where the transaction itself is gone. */
+/** Unguessable. It also names the front end, so that an error page has links even without the transaction. */
 export function newState(frontEndId: string): string {
   return `${randomText()}.${frontEndId}`
 }
@@ -91,7 +91,7 @@ export function sealTransaction(transaction: Transaction, key: RingKey, lifetime
   return transactionCookie(name, value, lifetimeSeconds)
 }
 
-/** Cookies to end so that a new sign-in is one of three: those that open no more, then the oldest. */
+/** Cookies to end so that a new sign-in is one of three: those that no longer open, then the oldest. */
 export async function endOldest(cookies: RequestCookies, ring: KeyRing): Promise<readonly Cookie[]> {
   // A name goes back into a header, so only names that the broker sets count; a host answers 500 for some others.
   const names = [...cookies.keys()].filter((name) => ownName.test(name))

@@ -119,7 +119,7 @@ export function createProviderLogout(options: ProviderLogoutOptions): ProviderLo
         // The same answer whether or not the issuer is known, so the origins of all providers.
         const documents = await Promise.allSettled(providers.all.map((provider) => provider.metadata()))
         const known = documents.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
-        // A provider that is down frames nothing now. Without any, the fault is the answer.
+        // A provider that is down shows no page now. If all are down, the fault is the answer.
         const [first] = documents
         if (known.length === 0 && first?.status === 'rejected') throw first.reason
         const pages = known.flatMap(({ issuer: own, authorizationEndpoint, endSessionEndpoint }) => [

@@ -132,7 +132,7 @@ export function createSignOut(options: SignOutOptions): SignOut {
       const target = checkSignedOutUrl(signedOutUrl, frontEnd)
       let known: ProviderSession | undefined
       if (rowKey) {
-        // Without it the provider asks the person, or does not return the browser: no reason to keep the session.
+        // Without it the provider requires a confirmation, or does not return the browser: the session ends nevertheless.
         known = await sessions.findProviderSession({ frontEndId: frontEnd.id, rowKey }).catch((error: unknown) => {
           options.onFault(error)
           return undefined
@@ -144,7 +144,7 @@ export function createSignOut(options: SignOutOptions): SignOut {
           step.add({ sessions: (await sessions.end({ rowKey })) ? 1 : 0 })
         })
       }
-      // Without a session, the first provider of the client asks the person.
+      // Without a session, the first provider of the client requires a confirmation.
       const usual = rowKey ? providers.primary : providers.ofFrontEnd(frontEnd)[0]
       const issuer = known?.issuer ?? idp
       const provider = issuer === undefined ? usual : providers.find(issuer)

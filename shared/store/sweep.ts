@@ -10,7 +10,7 @@ const pageSize = 500
 const atOnce = 10
 /** A row outlives its end by this, so that no clock's error removes a row that another instance would still accept. */
 const graceMilliseconds = 10 * 60 * 1000
-/** Below the host's function timeout; the next run goes on. */
+/** Below the host's function timeout; the next run continues. */
 const budgetMilliseconds = 3 * 60 * 1000
 
 export function createSweep({ store, clock }: { store: Store; clock: Clock }): Sweep {

@@ -55,7 +55,7 @@ interface Records {
   spans: SpanReport[]
   events: EventReport[]
   failed: Failure | undefined
-  /** Set when the operation has ended. Records of work that goes on after the answer are exported the same way. */
+  /** Set when the operation has ended. Records of work that continues after the answer are exported the same way. */
   exportedUnder: OperationParent | 'nothing' | undefined
 }
 

@@ -48,7 +48,7 @@ export function createTokenCredential(options: TokenCredentialOptions): TokenCre
       if (token && left > renewBefore) return token
       const fetched = fetchToken(scope)
       if (token && left > 0) {
-        // Still good: an identity endpoint that is down for a moment is no reason to fail.
+        // Still valid: a short failure of the identity endpoint must not make the request fail.
         return fetched.catch(() => token)
       }
       return fetched

@@ -28,7 +28,7 @@ export interface TableAnswer {
   readonly code: string | undefined
   readonly etag: string | undefined
   readonly json: Readonly<Record<string, unknown>> | undefined
-  /** A query that goes on where this page ended. */
+  /** The query of the next page. */
   readonly next: string | undefined
 }
 
@@ -102,7 +102,7 @@ export function createTableService({
   }
 }
 
-/** @param credential may wait for what it is made of */
+/** @param credential built on first use */
 export function bearerToken(credential: () => Promise<TokenCredential>): Authorize {
   const late = () => new BrokerError('store_unavailable', { detail: 'deadline' })
   const getToken = async () => (await credential()).getToken(scope)

@@ -64,7 +64,7 @@ const remediesByStatus: Readonly<Record<number, string>> = {
   401: 'check that the vault and the broker’s identity belong to the same tenant, and the clock.',
 }
 
-/** @returns the error of a response that says when to try again; undefined for any other response */
+/** @returns the error of a response that names the time of the next attempt; undefined for any other response */
 export function passing(status: number, retryAfter: string | undefined): BrokerError | undefined {
   const isBusy = status === 503 && retryAfter !== undefined
   if (status !== 429 && !isBusy) return undefined

@@ -136,7 +136,7 @@ interface Operation {
   readonly path: string
   readonly algorithm: string
   readonly missing: ErrorCode
-  /** An answer with fewer bytes is none. */
+  /** An answer with fewer bytes is refused. */
   readonly atLeast: number
 }
 
