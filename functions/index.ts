@@ -22,7 +22,7 @@ import { home } from './home.ts'
 import { allMethods, toHttpHandler } from './host.ts'
 import { idTokenKeys } from './id-token-keys.ts'
 import { jwks } from './jwks.ts'
-import { login, loginHead } from './login.ts'
+import { login, loginByPost, loginHead } from './login.ts'
 import { logoutBackchannel } from './logout-backchannel.ts'
 import { logoutDone } from './logout-done.ts'
 import { logoutFrontchannel } from './logout-frontchannel.ts'
@@ -70,7 +70,7 @@ const everyOrigin = (handlers: Parameters<typeof forEveryOrigin>[1]) => open(for
 const asDocument = (handler: (broker: Broker) => Handle) => ({ GET: handler, HEAD: handler })
 const programs = (handlers: Parameters<typeof forPrograms>[1]) => open(forPrograms(composed, handlers))
 
-app.http('login', { route: routes.login, ...people({ GET: login, HEAD: loginHead }, 'login') })
+app.http('login', { route: routes.login, ...people({ GET: login, HEAD: loginHead, POST: loginByPost }, 'login') })
 app.http('callback', { route: routes.callback, ...people({ POST: callbackByPost, GET: callbackByGet }, 'callback') })
 app.http('signup', { route: routes.signup, ...people({ GET: signup }, 'login') })
 app.http('signupConsented', { route: routes.signupConsented, ...people({ GET: signupConsented }, 'login') })

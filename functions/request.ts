@@ -88,6 +88,13 @@ export async function readForm(request: WebRequest): Promise<URLSearchParams> {
   return form
 }
 
+/** A form that fits into the query of a redirect. */
+export async function readFormAsQuery(request: WebRequest): Promise<URLSearchParams> {
+  const form = await readForm(request)
+  if (form.toString().length > maxQueryLength) throw new BrokerError('query_too_large')
+  return form
+}
+
 /** Reads a JSON object with known members that are all texts; a missing or empty body is an empty object. */
 export async function readJson<Name extends string>(
   request: WebRequest,

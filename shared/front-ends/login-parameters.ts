@@ -87,7 +87,9 @@ export function parseLoginParameters(
 
 /** @throws {BrokerError} `prompt_not_registered`, `scope_not_registered`, `api_unknown`, `claims_not_allowed`, `parameter_invalid` */
 export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hints {
-  const { prompt, ui_locales: uiLocales, domain_hint: domainHint } = parameters
+  const { prompt, domain_hint: domainHint } = parameters
+  // Languages of operating systems and of Java have an underscore: en_US.
+  const uiLocales = parameters.ui_locales?.replaceAll('_', '-')
   if (prompt !== undefined && !frontEnd.prompts.some((registered) => registered === prompt)) {
     throw new BrokerError('prompt_not_registered')
   }

@@ -126,10 +126,10 @@ export function goTo(destination: Destination, cookies: readonly Cookie[] = []):
   }
 }
 
-/** CSP 3 §2.3.1: a source has no query, its path has no `;` and no `,`, and its host is no IPv6 address. */
+/** CSP 3 §2.3.1: a source has no query, its path has no `;` and no `,`, and its host is no IPv6 address; a private scheme has no origin. */
 function formActionOf(action: string): string {
   const { origin, pathname, protocol, hostname } = new URL(action)
-  if (hostname.startsWith('[')) return protocol
+  if (hostname.startsWith('[') || origin === 'null') return protocol
   return `${origin}${pathname.replaceAll(';', '%3B').replaceAll(',', '%2C')}`
 }
 

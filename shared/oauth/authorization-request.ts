@@ -11,6 +11,7 @@ import { checkHints, hasControlCharacter } from '../front-ends/login-parameters.
 import type { Hints } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { grantedApiScopes, parseClientScopes, withScopes } from '../front-ends/scopes.ts'
+import { readClaims } from '../provider/signed-token.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import { defined } from '../json/json.ts'
 import { optional } from './parameter.ts'
@@ -145,13 +146,13 @@ export function parseAuthorizationRequest(
   const responseMode = clientResponseModes.find((mode) => mode === query.get('response_mode'))
 
   try {
-    return { frontEnd, ...checkRequest(query, frontEnd, { redirectUri, state, responseMode }) }
+    return { frontEnd, ...checkRequest(query, frontEnd, { redirectUri, state, responseMode }, issuer) }
   } catch (error) {
     throw error instanceof BrokerError ? withClientRedirect(error, { redirectUri, state, responseMode }, issuer) : error
   }
 }
 
-function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: AnswerTarget) {
+function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: AnswerTarget, issuer: string) {
   const parameters: Record<string, string> = {}
   for (const name of new Set(query.keys())) {
     if (unsupported.has(name) && query.getAll(name).some(Boolean))
@@ -194,6 +195,9 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
     // The scopes of the answer name these, as any scope that was granted (RFC 6749 §5.1).
     openid: isOpenid ? withScopes(requested.openid, wanted?.scopes ?? []) : requested.openid,
     ...(isOpenid && wanted ? { claims: wanted.conditions } : {}),
+    ...(prompt === 'none'
+      ? hintedPerson(query.get('id_token_hint') ?? '', frontEnd.id, issuer, wanted?.conditions)
+      : {}),
     ...(otherScopes.length > 0 ? { otherScopes } : {}),
     nonce: parameters.nonce,
     maxAge: maxAgeOf(parameters.max_age),
@@ -201,6 +205,21 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
   const idToken = isOpenid ? wanted?.idToken : undefined
   const hints = { ...checked, claims: withIdTokenClaims(checked.claims, idToken) }
   return { client, scopes, hints, provider: parameters.provider }
+}
+
+/**
+ * OpenID Connect Core §3.1.2.1: a client that renews silently is answered for the person of its ID token only. The hint
+ * grants nothing, so its signature is not verified. One of another issuer or client is ignored.
+ */
+function hintedPerson(
+  hint: string,
+  clientId: string,
+  issuer: string,
+  conditions: ClaimConditions | undefined,
+): Pick<ClientRequest, 'claims'> {
+  const { iss, aud, sub } = readClaims(hint) ?? {}
+  if (iss !== issuer || aud !== clientId || typeof sub !== 'string') return {}
+  return { claims: { subject: sub, ...conditions } }
 }
 
 /** @throws {BrokerError} `parameter_invalid` */

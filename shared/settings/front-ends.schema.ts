@@ -83,6 +83,18 @@ const origin = z
 const url = (examples: string[]) =>
   z.string().check(z.maxLength(1024), withMessage(checkUrl), z.meta({ pattern: urlPattern, examples }))
 
+/** RFC 8252 §7.1 and §8.4: a scheme by a domain name in reverse order. Without a dot, any application may claim it. */
+const privateScheme = String.raw`[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:/[^\s#\\@]*`
+
+const redirectUri = z.string().check(
+  z.maxLength(1024),
+  withMessage(checkRedirectUri),
+  z.meta({
+    pattern: `${urlPattern}|^${privateScheme}$`,
+    examples: [`${exampleOrigin}/callback`, 'com.example.app:/callback'],
+  }),
+)
+
 const api = z.strictObject({
   name: z.string().check(
     z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
@@ -158,14 +170,14 @@ const frontEnd = z
       ),
     ),
     redirectUris: z.optional(
-      z.array(url([`${exampleOrigin}/callback`])).check(
+      z.array(redirectUri).check(
         z.minLength(1),
         z.maxLength(50),
         unique,
         z.meta({
           uniqueItems: true,
           description:
-            'OAuth clients: redirect URIs, compared exactly; https, or http on loopback. The port of http://127.0.0.1 and http://[::1] is not compared (RFC 8252 §7.3).',
+            'OAuth clients: redirect URIs, compared exactly; https, http on loopback, or a private scheme of a native application (RFC 8252 §7.1). The port of http://127.0.0.1 and http://[::1] is not compared (§7.3).',
           examples: [[`${exampleOrigin}/callback`]],
         }),
       ),
@@ -366,6 +378,11 @@ function checkUrl(value: string): Refusal | undefined {
     problem,
     fix: `Write one exact URL as a browser's address bar shows it: https (http on loopback), host in small letters, at least a slash after the host, no fragment: ${exampleOrigin}/signed-in.`,
   }
+}
+
+function checkRedirectUri(value: string): Refusal | undefined {
+  const isPrivate = new RegExp(`^${privateScheme}$`).test(value) && URL.canParse(value)
+  return isPrivate && value === new URL(value).href ? undefined : checkUrl(value)
 }
 
 function exactUrlProblem(value: string): string | undefined {

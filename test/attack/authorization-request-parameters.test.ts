@@ -243,7 +243,7 @@ describe('a hint', () => {
       expect(refused.text).toContain('<strong>ui_locales</strong>')
     }
 
-    const requested = expectBegun(await start(['domain_hint', 'contoso.example'], ['ui_locales', 'de-CH fr']))
+    const requested = expectBegun(await start(['domain_hint', 'contoso.example'], ['ui_locales', 'de_CH fr']))
     expect(requested.get('domain_hint')).toBe('contoso.example')
     expect(requested.get('ui_locales')).toBe('de-CH fr')
   })

@@ -21,7 +21,12 @@ import type { Registration, Stack } from '../setup/stack.ts'
 const native = {
   ...app,
   id: 'native',
-  redirectUris: ['http://127.0.0.1/callback', 'http://[::1]:9000/callback', 'http://localhost:8000/callback'],
+  redirectUris: [
+    'http://127.0.0.1/callback',
+    'http://[::1]:9000/callback',
+    'http://localhost:8000/callback',
+    'com.contoso.app:/callback',
+  ],
 }
 
 const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -110,12 +115,28 @@ describe('the authorization server', () => {
     ['http://127.0.0.1:8000/other', 400],
     ['http://127.0.0.2:8000/callback', 400],
     ['http://127.0.0.1:80@evil.example/callback', 400],
+    ['com.contoso.app:/callback', 303],
+    ['com.contoso.app://callback', 400],
+    ['com.contoso.app:/callback/', 400],
+    ['com.contoso.apps:/callback', 400],
   ])(
     'accepts any port of a registered loopback address, and no other difference: %s is answered %i',
     async (uri, status) => {
       expect((await ask({ client_id: 'native', redirect_uri: uri })).status).toBe(status)
     },
   )
+
+  it('answers a native application at its private scheme, in each response mode', async () => {
+    const request = { client_id: 'native', redirect_uri: 'com.contoso.app:/callback', response_type: 'token' }
+
+    const [query, fragment, post] = await Promise.all(
+      ['query', 'fragment', 'form_post'].map((response_mode) => ask({ ...request, response_mode })),
+    )
+
+    expect(query!.location).toMatch(/^com\.contoso\.app:\/callback\?error=unsupported_response_type&/)
+    expect(fragment!.location).toMatch(/^com\.contoso\.app:\/callback#error=unsupported_response_type&/)
+    expect(post!.headers.get('content-security-policy')).toMatch(/; form-action com\.contoso\.app:$/)
+  })
 
   describe('reports to the client, with its state and the issuer:', () => {
     it.each([

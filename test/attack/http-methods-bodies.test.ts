@@ -17,7 +17,7 @@ afterAll(() => stack.close())
 
 describe('a method', () => {
   const routes = [
-    ['/login', 'GET, HEAD'],
+    ['/login', 'GET, HEAD, POST'],
     ['/callback', 'POST, GET'],
     ['/session', 'GET, OPTIONS'],
     ['/session/token', 'POST, OPTIONS'],

@@ -44,7 +44,7 @@ const pages: readonly WayToPage[] = (
     ['client_unknown', '/login?client_id=nobody'],
     ['query_too_large', `/login?frontend=shop&login_hint=${'a'.repeat(8_000)}`],
     ['prefetch_refused', '/login?frontend=shop', { headers: { 'sec-purpose': 'prefetch' } }],
-    ['method_not_allowed', '/login', { method: 'POST' }],
+    ['method_not_allowed', '/login', { method: 'PUT' }],
     ['sign_in_unknown', '/callback?state=a'],
     ['answer_invalid', '/callback?state=a&state=a'],
     ['content_type_unsupported', '/callback', { method: 'POST', body: 'a', headers: { 'content-type': 'text/plain' } }],

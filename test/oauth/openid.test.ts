@@ -367,6 +367,43 @@ describe('the broker as OpenID provider', () => {
     })
   })
 
+  it('accepts a posted request: the browser repeats it by GET, with its cookies (Core §3.1.2.1)', async () => {
+    const { person } = await signIn({ client_id: 'modern' })
+    const pkce = newPkce()
+    const request = new URLSearchParams(authorizationRequest(pkce, { client_id: 'modern', prompt: 'none' }))
+    const form = (body: string) => ({
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'cross-site' },
+    })
+
+    const posted = await person.open('/login', form(request.toString()))
+
+    expect([posted.status, posted.location, posted.cookies]).toEqual([303, `${here}/login?${request.toString()}`, []])
+    expect(new URL((await person.open(posted.location!)).location!).searchParams.get('error')).toBeNull()
+    // Only an OAuth client's: a session front end has links.
+    expect((await person.open('/login', form('frontend=desk'))).status).toBe(405)
+    expect((await person.open('/login', form(`client_id=modern&state=${'a'.repeat(8000)}`))).status).toBe(414)
+  })
+
+  it('answers prompt=none for the person of id_token_hint only', async () => {
+    const { person, tokens } = await signIn({ client_id: 'modern' })
+    const payload = (changes: object) =>
+      Buffer.from(JSON.stringify({ ...decodeJwt(tokens.id_token!), ...changes })).toString('base64url')
+    const silent = async (id_token_hint: string, changes = {}) => {
+      const request = { client_id: 'modern', prompt: 'none', id_token_hint, ...changes }
+      const done = await person.signIn(authorizationRequest(newPkce(), request))
+      return new URL(done.location!).searchParams.get('error')
+    }
+
+    expect(await silent(tokens.id_token!)).toBeNull()
+    expect(await silent(`e30.${payload({ sub: 'another' })}.x`)).toBe('login_required')
+    // A hint of another issuer or client says nothing here, and one that is no token neither.
+    expect(await silent(`e30.${payload({ sub: 'another', aud: 'app' })}.x`)).toBeNull()
+    expect(await silent(`e30.${payload({ sub: 'another', iss: 'https://other.example' })}.x`)).toBeNull()
+    expect(await silent('x'.repeat(5000))).toBeNull()
+  })
+
   describe('the parameter resource', () => {
     it('selects the API, at /login and at /token', async () => {
       const pkce = newPkce()

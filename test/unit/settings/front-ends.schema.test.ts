@@ -177,6 +177,19 @@ describe('a front end', () => {
     refused({ returnUrls: ['https://app.example.net/'] }, `${place}.returnUrls belongs to a session front end`)
     refused({ redirectUris: ['http://app.example.net/'] }, `${place}.redirectUris[0] is http outside loopback`)
     refused({ kind: 'session' }, `${place}.redirectUris belongs to an OAuth client`)
+    const native = ['com.example.app:/callback', 'com.example.my-app://oauth/callback']
+    expect(settingsWith(json({ ...client, redirectUris: native })).frontEnds).toMatchObject([{ redirectUris: native }])
+    // Without a dot, any application may claim the scheme (RFC 8252 §8.4); and schemes that run code have none.
+    for (const scheme of ['myapp:/callback', 'javascript:/alert(1)', 'data:/text', 'COM.example.app:/callback'])
+      refused({ redirectUris: [scheme] }, `${place}.redirectUris[0] is not a URL that begins with https://`)
+    refused(
+      { redirectUris: ['com.example.app:/callback#a'] },
+      `${place}.redirectUris[0] is not a URL that begins with https://`,
+    )
+    refused(
+      { redirectUris: ['com.example.app:/a/../b'] },
+      `${place}.redirectUris[0] is not a URL that begins with https://`,
+    )
   })
 
   it('with an unknown member is refused, and the error suggests the right one', () => {
