@@ -131,7 +131,7 @@ async function measureSlow({ world, plan, tell }: Measuring, broker: Running, re
     off.push(without)
     on.push(with_)
   }
-  const what = `the same, ${perSecond} a second, each told whole`
+  const what = `the same, ${perSecond} a second, each reported in full`
   return compare({ number: 12, what, unit: 'µs', goal: { must: 1.2, stretch: 1.1 } }, on, ['off', off])
 }
 

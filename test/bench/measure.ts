@@ -27,6 +27,6 @@ export function signInGuests({ world, plan }: Measuring, running: Running, count
 
 export function guestAt({ guests }: World, index: number): Guest {
   const guest = guests[index % guests.length]
-  if (!guest) throw new Error('Nobody is there to sign in.')
+  if (!guest) throw new Error('The world has no guests.')
   return guest
 }
