@@ -17,8 +17,10 @@ const prefix = '__Host-known-'
 /** The name of a cookie that the broker sets; a name goes back into a header, so only these are accepted. */
 const ownName = new RegExp(`^${prefix}(${plainIdForm})$`)
 
-/** More would fill the Cookie header: each has up to 400 characters. */
+/** More would fill the Cookie header: each has up to 900 characters. */
 const maxMarks = 8
+/** The provider chooses the text of the hint. It saves a question only, so a long one is left out. */
+const mostHintBytes = 512
 
 interface Mark {
   readonly loginHint: string | undefined
@@ -36,7 +38,9 @@ type NamedMark = Mark & { readonly frontEndId: string }
  */
 export async function ssoCookie(frontEndId: string, mark: Mark, ring: KeyRing): Promise<Cookie> {
   const name = `${prefix}${frontEndId}`
-  return { name, value: sealToken(mark, name, await ring.current()), sameSite: 'Lax' }
+  const isShort = Buffer.byteLength(mark.loginHint ?? '') <= mostHintBytes
+  const kept: Mark = isShort ? mark : { ...mark, loginHint: undefined }
+  return { name, value: sealToken(kept, name, await ring.current()), sameSite: 'Lax' }
 }
 
 /** @returns ids of the OAuth clients that this browser has marks of; the marks are not opened */

@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
+import { toRingKey } from '../../../shared/crypto/ring-key.ts'
+import type { FrontEnd } from '../../../shared/front-ends/front-ends.ts'
+import type { Hints } from '../../../shared/front-ends/login-parameters.ts'
+import { applySsoPolicy, ssoCookie } from '../../../shared/sign-in/sso-cookie.ts'
+
+const key = toRingKey('2026-11', randomBytes(32))
+const ring: KeyRing = {
+  current: () => Promise.resolve(key),
+  check: () => Promise.resolve(),
+  find: (id) => Promise.resolve(id === key.id ? key : undefined),
+  keys: () => Promise.resolve([key]),
+}
+const now = Date.parse('2026-11-20T12:00:00Z')
+
+describe('a single sign-on mark', () => {
+  it.each([
+    ['of 512 bytes', 'h'.repeat(512), true],
+    ['of 513 bytes', 'h'.repeat(513), false],
+    ['of 1,024 characters in three bytes each', '東'.repeat(1024), false],
+  ])('leaves a place for seven others in the Cookie header, with a login hint %s', async (_, loginHint, isKept) => {
+    const cookie = await ssoCookie('shop', { loginHint, until: now + 1000, provider: 'p'.repeat(32) }, ring)
+
+    expect(cookie.name.length + cookie.value.length).toBeLessThan(900)
+    const cookies = new Map([[cookie.name, cookie.value]])
+    const shop = { id: 'shop', singleSignOn: false } as FrontEnd
+    const hints = { prompt: 'none', loginHint: undefined } as Hints
+    const applied = await applySsoPolicy(hints, shop, 'p'.repeat(32), cookies, ring, now)
+    expect(applied).toEqual({ ...hints, loginHint: isKept ? loginHint : undefined })
+  })
+})
