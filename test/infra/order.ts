@@ -53,43 +53,50 @@ const requiredOrder = [
   ['functionApp/site', 'customDomain/binding'],
 ] as const
 
+/** One resource must be deployed before another one. */
+interface Requirement {
+  /** Paths of symbols, from the outermost template. */
+  readonly earlier: readonly string[]
+  readonly later: readonly string[]
+  /** Describes a violation. */
+  readonly violation: string
+}
+
 /**
  * @param template main.bicep, compiled
- * @returns what ARM could deploy too early, as sentences
+ * @param requirements those of a template that differs in its order alone
+ * @returns the resources that ARM could deploy too early, as sentences
  */
-export function orderViolations(template: Template): string[] {
+export function orderViolations(template: Template, requirements = requirementsOf(template)): string[] {
+  const isMet = ({ later, earlier }: Requirement) => comesAfter(template, later, earlier)
+  return requirements.filter((one) => !isMet(one)).map(({ violation }) => violation)
+}
+
+/** Reads what must be deployed first. `dependsOn` makes no difference to the result. */
+export function requirementsOf(template: Template): Requirement[] {
   const nodes = nodesOf(template)
-  const isAfter = (later: string, earlier: string) => comesAfter(template, later.split('/'), earlier.split('/'))
-  const known = (path: string) => nodes.some((node) => node.path === path)
-  const violations: string[] = []
-
-  for (const [earlier, later] of requiredOrder) {
-    for (const path of [`broker/${earlier}`, `broker/${later}`])
-      if (!known(path)) violations.push(`there is no ${path}`)
-    if (!isAfter(`broker/${later}`, `broker/${earlier}`)) violations.push(`${later} does not wait for ${earlier}`)
-  }
-
-  // A module that uses a resource of another module by its name must wait for that module.
-  for (const used of nodes.filter(({ isExisting }) => isExisting)) {
-    const definers = nodes.filter(
-      ({ type, name, isExisting, path }) =>
-        type === used.type && name === used.name && !isExisting && !isSameModule(path, used.path),
-    )
-    for (const { path } of definers) {
-      if (!isAfter(used.path, path)) violations.push(`${moduleOf(used.path)} does not wait for ${path}`)
-    }
-  }
-
-  if (!comesAfter(template, ['broker'], ['group'])) violations.push('broker does not wait for group')
-
-  // A resource that contains the id or the outputs of another one, or is its child, must wait for it.
+  const requirement = (earlier: string, later: string, violation = `${later} does not wait for ${earlier}`) => ({
+    earlier: earlier.split('/'),
+    later: later.split('/'),
+    violation,
+  })
+  const listed = requiredOrder.map(([earlier, later]) =>
+    requirement(`broker/${earlier}`, `broker/${later}`, `${later} does not wait for ${earlier}`),
+  )
   const deployed = nodes.filter(({ isExisting }) => !isExisting)
-  for (const user of deployed) {
-    for (const used of deployed.filter((node) => node !== user && uses(user, node))) {
-      if (!isAfter(user.path, used.path)) violations.push(`${user.path} does not wait for ${used.path}`)
-    }
-  }
-  return violations
+  // A module that uses a resource of another module by its name must wait for that module.
+  const used = nodes
+    .filter(({ isExisting }) => isExisting)
+    .flatMap((user) =>
+      deployed
+        .filter(({ type, name, path }) => type === user.type && name === user.name && !isSameModule(path, user.path))
+        .map(({ path }) => requirement(path, user.path, `${moduleOf(user.path)} does not wait for ${path}`)),
+    )
+  // A resource that contains the id or the outputs of another one, or is its child, must wait for it.
+  const contained = deployed.flatMap((user) =>
+    deployed.filter((node) => node !== user && uses(user, node)).map(({ path }) => requirement(path, user.path)),
+  )
+  return [...listed, ...used, requirement('group', 'broker'), ...contained]
 }
 
 function uses(user: Node, used: Node): boolean {
@@ -120,16 +127,20 @@ export function dependenciesOf(template: Template, prefix: readonly string[] = [
   ])
 }
 
-/** @returns a copy without one entry of `dependsOn` */
+/** @returns a template without one entry of `dependsOn`; what does not change is shared with the given one */
 export function withoutDependency(template: Template, path: readonly string[], dependency: string): Template {
-  const copy = structuredClone(template)
-  const [symbol, ...outer] = [...path].reverse()
-  const inner = outer
-    .reverse()
-    .reduce((level, name) => (level.resources as Record<string, Resource>)[name]!.properties!.template!, copy)
-  const resource = (inner.resources as Record<string, Resource>)[symbol!]!
-  Object.assign(resource, { dependsOn: resource.dependsOn?.filter((one) => symbolOf(one) !== dependency) })
-  return copy
+  const [symbol = '', ...inner] = path
+  const resources = template.resources as Readonly<Record<string, Resource>>
+  const resource = resources[symbol]!
+  const { dependsOn = [], properties } = resource
+  const changed: Resource =
+    inner.length === 0
+      ? { ...resource, dependsOn: dependsOn.filter((one) => symbolOf(one) !== dependency) }
+      : {
+          ...resource,
+          properties: { ...properties, template: withoutDependency(properties!.template!, inner, dependency) },
+        }
+  return { ...template, resources: { ...resources, [symbol]: changed } }
 }
 
 function nodesOf(template: Template, prefix = '', replace: (text: string) => string = (text) => text): Node[] {
