@@ -156,8 +156,9 @@ describe('the wrapping key', () => {
     expect(await statusAt(person, here.url)).toBe(200)
     expect(await ringRows()).toEqual(before)
     stack.vault.setKeyEnabled(wrappingKeyName, old, true)
+    // A failed read is cached for some seconds, which a busy machine needs between two requests.
     await cold.inside.moveClock(lastMinute + 126)
-    expect(await statusAt(person, cold.url)).toBe(200)
+    await expect.poll(() => statusAt(person, cold.url)).toBe(200)
   })
 })
 
@@ -176,8 +177,9 @@ describe('a row of the key ring', () => {
     expect(await statusAt(person, here.url)).toBe(200)
     await signIn(there.url)
     await tables.store.replace('service', good, etag!)
+    // A failed read is cached for some seconds, which a busy machine needs between two requests.
     await cold.inside.moveClock(lastMinute + 126)
-    expect(await statusAt(person, cold.url)).toBe(200)
+    await expect.poll(() => statusAt(person, cold.url)).toBe(200)
   })
 
   it('that was removed is created once by the instances that miss it, and every instance then uses that one', async () => {

@@ -2,9 +2,10 @@ import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { deriveKey, open, seal } from '../../../shared/crypto/sealing.ts'
+import { anyText } from '../../setup/arbitrary-text.ts'
 
 const key = createSecretKey(randomBytes(32))
-const text = fc.string({ unit: 'binary' })
+const text = anyText()
 
 describe('sealing', () => {
   it('returns any text that was sealed for this context', () => {

@@ -4,6 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { frontEnd, problemsOf, refusalsOf, settingsWith } from './environment.ts'
+import { webUrl } from '../../setup/arbitrary-text.ts'
 
 const read = (path: string): unknown => JSON.parse(readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8'))
 const schema = read('docs/front-ends.schema.json') as { examples: unknown[] }
@@ -270,7 +271,7 @@ describe('an origin', () => {
       .map((parts) => parts.join(''))
 
     fc.assert(
-      fc.property(fc.oneof(written, fc.webUrl(), fc.string()), (origin) => {
+      fc.property(fc.oneof(written, webUrl, fc.string()), (origin) => {
         const changes = spa({ origins: [origin] })
         let isTaken = true
         try {

@@ -5,6 +5,7 @@ import { asBrokerError, BrokerError } from '../../../shared/errors/errors.ts'
 import type { ErrorCode } from '../../../shared/errors/catalogue.ts'
 import { createLog, describeError } from '../../../shared/telemetry/log.ts'
 import type { LogFields } from '../../../shared/telemetry/log.ts'
+import { anyText } from '../../setup/arbitrary-text.ts'
 
 function written(work: (log: ReturnType<typeof createLog>) => void): readonly string[] {
   const lines: string[] = []
@@ -36,7 +37,7 @@ describe('the log', () => {
 
   it('is one line of JSON, with any text in a detail', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (detail) => {
+      fc.property(anyText(), (detail) => {
         const [line = ''] = written((log) => log('info', 'refused', { detail: `${detail}\r\nforged {"event":"x"}` }))
         const text = line.slice('info '.length)
         expect(line).not.toMatch(/[\r\n]/)
