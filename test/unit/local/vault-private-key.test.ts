@@ -1,23 +1,27 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { makeRsaKeyPair } from '../../../local/rsa-key-pair.ts'
 import type { KeyPair } from '../../../local/rsa-key-pair.ts'
 import { everyRoute } from '../../../local/vault/operations.ts'
+import { lendKeyPairs } from '../../setup/key-pairs.ts'
 import { officer, startVaultCloud } from './vault-cloud.ts'
 import type { VaultCloud } from './vault-cloud.ts'
 
+const keyPairs = lendKeyPairs()
 let cloud: VaultCloud
 const pairs: KeyPair[] = []
 
 beforeAll(async () => {
   cloud = await startVaultCloud({
     makeKeyPair: async (bits) => {
-      const pair = await makeRsaKeyPair(bits)
+      const pair = await keyPairs.makeKeyPair(bits)
       pairs.push(pair)
       return pair
     },
   })
 })
-afterAll(() => cloud.close())
+afterAll(async () => {
+  await cloud.close()
+  keyPairs.release()
+})
 
 describe('a private key', () => {
   it.each(['application/x-pkcs12', 'application/x-pem-file'] as const)(
