@@ -76,7 +76,7 @@ async function startOn(service: StorageService, chosen: number): Promise<Storage
     close: async () => {
       const ended = once(child, 'exit')
       if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGKILL') // all of it is in memory, and a graceful end waits for idle connections
+        child.disconnect() // all of it is in memory, and a graceful end waits for idle connections
         await ended
       }
     },

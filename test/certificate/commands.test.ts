@@ -18,7 +18,8 @@ const signs = (stack: Stack, version: string) =>
 const root = path.join(import.meta.dirname, '../..')
 
 async function run(program: string, args: readonly string[], env: Readonly<Record<string, string | undefined>> = {}) {
-  const child = spawn(process.execPath, [program, ...args], { cwd: root, env: { PATH: process.env.PATH, ...env } })
+  const { PATH, NODE_COMPILE_CACHE } = process.env
+  const child = spawn(process.execPath, [program, ...args], { cwd: root, env: { PATH, NODE_COMPILE_CACHE, ...env } })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))

@@ -42,6 +42,7 @@ export async function startDeployment(permissions: object, deployer: Deployer = 
           env: {
             PATH: `${folder}${path.delimiter}/usr/bin${path.delimiter}/bin`,
             HOME: folder,
+            NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
             NODE_EXTRA_CA_CERTS: path.join(folder, 'ca.pem'),
             AZD_STATE: folder,
             // Nothing listens there: hooks and tools must not use a proxy for loopback.

@@ -25,6 +25,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-test-'))
   const dist = path.join(folder, 'dist')
   const hostProgram = path.join(folder, 'host.mjs')
+  // Processes of this run that load the same modules compile them, and strip their types, once.
+  process.env.NODE_COMPILE_CACHE = path.join(folder, 'compiled')
   const [built, tables] = await Promise.all([
     build({ outdir: dist }),
     startStorageEmulator('table', 0),

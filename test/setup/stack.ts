@@ -148,8 +148,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         write: (text) => void (log += text),
         env: {
           PATH: process.env.PATH,
-          // Hundreds of instances compile the same bundle in a run.
-          NODE_COMPILE_CACHE: path.join(path.dirname(inject('hostProgram')), 'compiled'),
+          NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
           ...localDefaults,
           APPLICATIONINSIGHTS_CONNECTION_STRING: '',
           // The usual limit of five traces a second would drop reports that a test waits for.
