@@ -53,7 +53,7 @@ export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
     acceptsKey: () => true,
     isTokenIssuer: (named) => named === issuer,
     unprovenClaims: () => [],
-    promptFor: (prompt) => prompt,
+    promptFor,
     tenantOf: () => undefined,
     tokenRequest: onlySpecified,
     // Claims of these names have no specified meaning here.
@@ -102,9 +102,19 @@ function checkMetadata(json: Json, settings: OpenIdSettings): ProviderMetadata {
     endSessionEndpoint: isAbsent(json.end_session_endpoint) ? undefined : endpoint('end_session_endpoint'),
     userinfoEndpoint: readOptional(json, 'userinfo_endpoint', endpoint),
     issuerInAnswers: json.authorization_response_iss_parameter_supported === true,
+    prompts: listOf(json, 'prompt_values_supported'),
     offlineAccess: settings.offlineAccess ?? listOf(json, 'scopes_supported')?.includes('offline_access') ?? false,
     assertionAlgorithm: settings.assertionAlgorithm ?? chooseAlgorithm(json),
   }
+}
+
+/**
+ * OpenID Connect Core §3.1.2.1: a provider refuses a prompt that it does not list. The broker itself adds
+ * `select_account`, and a new sign-in lets the person choose the account too.
+ */
+function promptFor(prompt: string, { prompts }: ProviderMetadata): string {
+  const isUnknown = prompts !== undefined && !prompts.includes(prompt)
+  return prompt === 'select_account' && isUnknown ? 'login' : prompt
 }
 
 /** Names for display are not worth refusing a provider for, so an address that is not accepted counts as absent. */

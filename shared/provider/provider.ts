@@ -32,6 +32,8 @@ export interface ProviderMetadata {
   readonly jwksUri: string
   /** RFC 9207 §3: the provider sends `iss` in every authorization response, so a response without it is an attack. */
   readonly issuerInAnswers: boolean
+  /** Values of `prompt` that the provider lists; undefined where it lists none. */
+  readonly prompts?: readonly unknown[] | undefined
   /** True where the broker requests the scope `offline_access`, and so a refresh token. */
   readonly offlineAccess: boolean
   /** The algorithm that signs client assertions for this provider. */
@@ -135,7 +137,7 @@ export interface ProviderProfile {
   /** The endpoint at which an administrator consents for an organization; only where the provider is for many tenants. */
   readonly adminConsentUrl?: ((metadata: ProviderMetadata) => string) | undefined
   /** @param prompt of OpenID Connect Core §3.1.2.1 @returns the one to send; undefined where the provider has none for it */
-  promptFor(prompt: string): string | undefined
+  promptFor(prompt: string, metadata: ProviderMetadata): string | undefined
   /** @returns the tenant of an issuer for which `isTokenIssuer` is true; undefined where the provider has no tenants */
   tenantOf(issuer: string): string | undefined
   /** @returns the fields that are sent to the token endpoint, out of those that the client library would send */

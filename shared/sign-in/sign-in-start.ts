@@ -119,7 +119,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
     const hints = {
       ...requested,
       claims: withCapabilities(claims, profile.clientCapabilities),
-      prompt: prompt === undefined ? undefined : profile.promptFor(prompt),
+      prompt: prompt === undefined ? undefined : profile.promptFor(prompt, metadata),
     }
     const transaction: Transaction = {
       state: newState(frontEnd.id),

@@ -129,13 +129,11 @@ describe('the profile of AD FS', () => {
 
   it('sends the prompts that AD FS has, and a choice of the account as a new sign-in', () => {
     const profile = adfsProfile({ authority })
+    const metadata = profile.checkMetadata(released2019)
 
-    expect(['login', 'none', 'select_account', 'consent'].map((prompt) => profile.promptFor(prompt))).toEqual([
-      'login',
-      'none',
-      'login',
-      undefined,
-    ])
+    expect(['login', 'none', 'select_account', 'consent'].map((prompt) => profile.promptFor(prompt, metadata))).toEqual(
+      ['login', 'none', 'login', undefined],
+    )
   })
 
   it('counts a Windows SID as known to others, and an opaque session id as a secret', () => {

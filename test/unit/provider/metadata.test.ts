@@ -177,6 +177,19 @@ describe('metadata of another provider than Entra', () => {
     expect(check(members).issuer).toBe(authority),
   )
 
+  it.each([
+    [undefined, 'select_account', 'select_account'],
+    [[], 'select_account', 'select_account'],
+    [['none', 'login', 'select_account'], 'select_account', 'select_account'],
+    [['none', 'login', 'consent'], 'select_account', 'login'],
+    [['none', 'login'], 'consent', 'consent'],
+    [['login'], 'none', 'none'],
+  ])('with the prompts %j receives %s as %s', (prompt_values_supported, prompt, sent) => {
+    const profile = openIdProfile({ authority })
+
+    expect(profile.promptFor(prompt, check({ prompt_values_supported }))).toBe(sent)
+  })
+
   it.each(['RS256', 'PS512', 'ES512', 'EdDSA', 'Ed25519', 'ES256K'])('may list ID tokens by %s alone', (algorithm) =>
     expect(check({ id_token_signing_alg_values_supported: ['none', algorithm] }).issuer).toBe(authority),
   )
