@@ -11,7 +11,7 @@ export const operatorTenants =
       200,
       await tenantAdministration.run(
         request.params?.action ?? '',
-        await readJson(request, ['tenant', 'domain']),
+        await readJson(request, ['tenant', 'domain', 'provider']),
         invocation,
       ),
     )

@@ -52,6 +52,8 @@ export interface RegisteredAt {
   readonly provider: IdentityProvider
   readonly isPrimary: boolean
   readonly keysAt: Pick<OtherProvider['provider'], 'applicationObjectId' | 'graphUrl'>
+  /** The managed identity that its app registration trusts; undefined: the certificate is the only credential. */
+  readonly second: SecondCredentialSettings | undefined
 }
 
 function logOf(log: Log, { provider }: RegisteredAt): Log {
@@ -65,7 +67,7 @@ export function composeCredential(
   at: RegisteredAt,
   telemetry: Telemetry,
 ): Certificate {
-  const { provider, isPrimary } = at
+  const { provider, isPrimary, second } = at
   const { vaultUrl, certificateName, readSeconds, overlapSeconds } = settings.credential
   const { audience, reuse, certificateHeader } = provider.profile.assertion
   const signer = certificateHeader === 'x5t' ? rememberCertificates(vault) : vault
@@ -107,14 +109,18 @@ export function composeCredential(
     telemetry,
     clock,
   )
-  // Of the provider that the settings AzureAd__… name, as the federated credential is.
-  const second = isPrimary ? settings.credential.second : undefined
   return {
     records,
     versions,
     assertions,
     ...(second
-      ? composeCredentialList(second, assertions, { log, clock, onFault, telemetry })
+      ? composeCredentialList(second, assertions, {
+          log: logOf(log, at),
+          clock,
+          onFault,
+          telemetry,
+          providerId: provider.id,
+        })
       : { credentials: assertions, checkSecond: undefined }),
     timing,
   }
@@ -152,13 +158,14 @@ interface CredentialListParts {
   readonly clock: Clock
   readonly onFault: (error: unknown) => void
   readonly telemetry: Telemetry
+  readonly providerId: string
 }
 
 /** Loaded on first use, as is the identity behind it. Every use is a warning in the log and is counted; an alert reads the log. */
 function composeCredentialList(
   { managedIdentityClientId, tokenExchangeUrl }: SecondCredentialSettings,
   certificate: ClientAssertions,
-  { log, clock, onFault, telemetry }: CredentialListParts,
+  { log, clock, onFault, telemetry, providerId }: CredentialListParts,
 ): Pick<Certificate, 'credentials' | 'checkSecond'> {
   const load = lazy(async () => {
     const { createCredentialList, createSecondCredential } = await import('../../shared/credential/credential-list.ts')
@@ -170,7 +177,7 @@ function composeCredentialList(
       second,
       clock,
       onUse: (code = 'paused') => {
-        telemetry.count('broker.credential.second', { code })
+        telemetry.count('broker.credential.second', { code, provider: providerId })
         log('warn', 'second credential used', { code })
       },
       onReturn: () => log('info', 'certificate in use again'),

@@ -30,7 +30,7 @@ export interface Flows {
 }
 
 type Parts = Pick<Azure, 'store' | 'network'> &
-  Pick<ComposedTenants, 'tenants' | 'admit' | 'isTenantAllowed'> &
+  Pick<ComposedTenants, 'tenantsOf' | 'signUpProviders' | 'admit' | 'isTenantAllowed'> &
   Pick<Kept, 'sessions' | 'codes' | 'accessTokens' | 'endForReuse'> & {
     readonly providers: Providers
     readonly ring: KeyRing
@@ -50,7 +50,7 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
     endForReuse,
     frontEnds,
     flowEvents,
-    tenants,
+    tenantsOf,
   } = parts
   const { baseUrl } = settings
 
@@ -68,7 +68,7 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
     frontEnds,
     providers,
     sessions,
-    tenants,
+    tenantsOf,
     admit: parts.admit,
     store,
     ring,
@@ -80,7 +80,6 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
     absoluteSeconds: settings.session.absoluteSeconds,
     onFault,
   })
-  const { manyTenants } = settings.provider
   const signUp = lazyObject(
     lazy(async () => {
       const { createSignUp } = await import('./sign-up-chunk.ts')
@@ -91,7 +90,7 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
         clock,
         baseUrl,
         lifetimeSeconds: settings.signIn.lifetimeSeconds,
-        isOpen: manyTenants?.allowed === 'signed-up',
+        signUpProviders: parts.signUpProviders,
         beginSignIn: (...of) => signIn.beginSignUp(...of),
       })
     }),
@@ -105,7 +104,7 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
     providerLogout: lazyObject(
       lazy(async () => {
         const { createProviderLogout } = await import('../../shared/sign-out/provider-logout.ts')
-        return createProviderLogout({ store, ring, providers, tenants, frontEnds, sessions, flowEvents, clock })
+        return createProviderLogout({ store, ring, providers, tenantsOf, frontEnds, sessions, flowEvents, clock })
       }),
       { byFrame: true, byToken: true },
     ),

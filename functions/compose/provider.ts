@@ -13,16 +13,16 @@ import { createIdentityProvider } from '../../shared/provider/identity-provider.
 import { withSpelledScopes } from '../../shared/provider/spelled-scopes.ts'
 import { openIdProfile } from '../../shared/provider/openid.ts'
 import type { IdentityProvider, ProviderProfile } from '../../shared/provider/provider.ts'
-import type { OtherProvider, ProviderNames, Settings } from '../../shared/settings/settings.ts'
+import type { OtherProvider, ProviderNames } from '../../shared/settings/settings.ts'
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts'
 import type { Azure } from './azure.ts'
 import { composeCredential, composeRoll } from './certificate.ts'
 import type { Certificate, LazyTokenEndpoint } from './certificate.ts'
 import type { Base } from './telemetry.ts'
 
-/** The settings of one provider. Many tenants are possible at the primary one only. */
+/** The settings of one provider. */
 export interface ProviderSettings {
-  readonly provider: OtherProvider['provider'] & Partial<Pick<Settings['provider'], 'manyTenants'>>
+  readonly provider: OtherProvider['provider']
   readonly credential: OtherProvider['credential']
 }
 
@@ -74,7 +74,7 @@ function composeOne(base: Base, azure: Azure, ring: KeyRing, telemetry: Telemetr
       onFault,
     })
   const provider = open(profileOf(of))
-  const about = { provider, isPrimary, keysAt: of.provider }
+  const about = { provider, isPrimary, keysAt: of.provider, second: of.credential.second }
   const certificate = composeCredential(base, azure, ring, about, telemetry)
   const tokenEndpoint = composeTokenEndpoint(base, azure, provider, certificate.credentials)
   const { manyTenants, identity } = of.provider

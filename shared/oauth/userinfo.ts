@@ -132,8 +132,8 @@ export function createUserinfo(options: UserinfoOptions): Userinfo {
 }
 
 function toKept({ clientId, identity, scopes, claimNames, rowKey }: UserinfoGrant, expires: number): Kept {
-  const { issuer, tokenIssuer, tenantId } = identity
-  const tenant = tokenIssuer === undefined ? undefined : { tokenIssuer, tenantId }
+  const { issuer, tokenIssuer, tenantId, provider } = identity
+  const tenant = tokenIssuer === undefined ? undefined : { tokenIssuer, tenantId, ...defined({ provider }) }
   return {
     clientId,
     claims: claimsOf(identity, { scopes, claimNames }),

@@ -9,6 +9,7 @@ import { BrokerError } from '../errors/errors.ts'
 import type { ErrorCode } from '../errors/catalogue.ts'
 import { isAbsent } from '../json/json.ts'
 import { isLoopbackHost } from '../settings/addresses.ts'
+import { authoritiesForMany, personalTenantId } from '../settings/identifiers.ts'
 import { checkIdTokenAlgorithms, checkIssuer, metadataUrlOf, readEndpoint, untrusted } from './metadata.ts'
 import { handlesChallenges } from './client-capabilities.ts'
 import { domainOf } from './email-domain.ts'
@@ -50,13 +51,10 @@ export interface EntraSettings {
  */
 const assertionForm = { algorithm: 'PS256', keyId: false, lifetimeSeconds: 600 } as const
 
-/** The tenant of all personal Microsoft accounts. */
-export const personalTenantId = '9188040d-6c67-4c5b-b112-36a304b66dad'
-
 export function entraProfile(settings: EntraSettings): ProviderProfile {
   const { instance, tenantId, ownKeysOf, assertionReuse = true, continuousAccess = true } = settings
   const issuer = `${instance}${tenantId}/v2.0`
-  const isForMany = tenantId === 'organizations' || tenantId === 'common'
+  const isForMany = authoritiesForMany.includes(tenantId)
   // Entra writes the id of a tenant so into the metadata and the keys of an authority for many tenants.
   const template = `${instance}{tenantid}/v2.0`
   const metadataIssuer = isForMany ? template : issuer

@@ -6,7 +6,7 @@ import { createPublicKey } from 'node:crypto'
 import * as z from 'zod/mini'
 import { urlProblem, isSecureOrLoopback } from './addresses.ts'
 import { checkClaimName, claimNamePattern } from './claim-names.ts'
-import { checkTenantId, fixOfPlainId, plainIdPattern } from './identifiers.ts'
+import { checkTenantId, fixOfPlainId, personalTenantId, plainIdPattern } from './identifiers.ts'
 import { findRepeated, listOf, memberOf, membersOf, readJsonSetting, unknownOf, valueAt } from './json-setting.ts'
 import { withMessage, withMessages } from './messages.ts'
 import type { Refusal, SettingProblem } from './settings-error.ts'
@@ -258,7 +258,7 @@ const frontEnd = z
         z.meta({
           uniqueItems: true,
           description:
-            'Limits the front end to people of these tenants of Entra ID, by their ids. Only where AzureAd__TenantId is `organizations` or `common`. Without it, people of all tenants of the broker may use it.',
+            'Limits the front end to people of these tenants of Entra ID, by their ids; 9188040d-6c67-4c5b-b112-36a304b66dad means personal accounts. Only where a provider is for many tenants (`organizations` or `common`). Without it, people of all its tenants may use it.',
           examples: [['f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55']],
         }),
       ),
@@ -431,6 +431,8 @@ function isStrongKey(entry: object): boolean {
 
 /** Compared with the claim `tid`, which is in lower case. */
 function checkTenantEntry(value: string): Refusal | undefined {
+  // Where a provider allows personal accounts: provider-relations.ts.
+  if (value === personalTenantId) return undefined
   return (
     checkTenantId(value) ??
     (value === value.toLowerCase()

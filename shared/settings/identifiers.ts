@@ -9,6 +9,9 @@ export function checkTenant(value: string): Refusal | undefined {
   return authoritiesForMany.includes(value.toLowerCase()) ? undefined : checkTenantId(value)
 }
 
+/** The tenant of all personal Microsoft accounts; the GUID of `consumers`. */
+export const personalTenantId = '9188040d-6c67-4c5b-b112-36a304b66dad'
+
 export function checkTenantId(value: string): Refusal | undefined {
   const fix = "Write the tenant's GUID, as the overview page of Entra ID shows it (Tenant ID)."
   const consumers: Refusal = {
@@ -21,7 +24,7 @@ export function checkTenantId(value: string): Refusal | undefined {
     case 'organizations':
       return { problem: 'admits accounts of every tenant', fix }
     case 'consumers':
-    case '9188040d-6c67-4c5b-b112-36a304b66dad': // the GUID of consumers
+    case personalTenantId:
       return consumers
   }
   if (/^[a-z0-9-]+(\.[a-z0-9-]+)+$/i.test(value)) {

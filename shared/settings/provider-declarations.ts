@@ -3,7 +3,7 @@ import * as z from 'zod/mini'
 import { checkAuthority, checkGraphUrl, checkInstance, checkMetadataUrl } from './addresses.ts'
 import { azureAddress, declare } from './declare.ts'
 import { checkAnyClientId, checkGuid, checkTenant, checkTenantId } from './identifiers.ts'
-import { checkInvitations, checkTenants, listOf, parseTenants } from './tenant-list.ts'
+import { checkInvitations, checkSignUpRole, checkTenants, listOf, parseTenants } from './tenant-list.ts'
 import { oneOf, parsedText, text, yesOrNo } from './texts.ts'
 
 export const providerDeclarations = {
@@ -92,11 +92,7 @@ export const providerDeclarations = {
     bounds: '1 to 120 characters without white space',
     optional: true,
     example: 'Broker.SignUp',
-    schema: text((value) =>
-      /^[\x21-\x7e]{1,120}$/.test(value)
-        ? undefined
-        : { problem: 'is not a value of an app role', fix: 'Write the value as the app registration shows it.' },
-    ),
+    schema: text(checkSignUpRole),
   }),
   invitations: declare({
     name: 'Broker__Invitations',

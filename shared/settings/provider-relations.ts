@@ -1,13 +1,12 @@
 /** Checks the settings of the identity providers against each other, and the front ends against them. */
 import { checkAdfsIssuer, checkMetadataPlace } from './addresses.ts'
 import { declarations } from './declarations.ts'
-import type { Declaration } from './declare.ts'
-import type { FrontEndSettings } from './front-ends.schema.ts'
-import { authoritiesForMany, checkEntraClientId } from './identifiers.ts'
+import { authoritiesForMany, checkEntraClientId, personalTenantId } from './identifiers.ts'
 import { primaryId } from './providers.schema.ts'
 import type { SettingsReport } from './settings-report.ts'
 import type { Refusal } from './settings-error.ts'
-import type { TenantsSetting } from './tenant-list.ts'
+import { findTenantProblems, manyTenantsOf } from './tenant-list.ts'
+import type { ManyTenantsMember } from './tenant-list.ts'
 import { isForEntra } from './values.ts'
 import type { MaybeValues, SetTexts } from './values.ts'
 
@@ -16,7 +15,7 @@ export function reportProviderRelations(values: MaybeValues, texts: SetTexts, re
   reportAdfs(values, texts, report)
   reportMetadataUrl(values, report)
   if (isForEntra(texts)) reportTenants(values, texts, report)
-  else reportTenantsOfFrontEnds(values.frontEnds ?? [], [], report)
+  reportTenantsOfFrontEnds(values, texts, report)
   reportResponseType(values, report)
   reportProviders(values, report)
 }
@@ -66,59 +65,40 @@ function reportResponseType({ responseType, responseMode }: MaybeValues, report:
 
 /** An authority for many tenants admits every organization, so the settings have to name the tenants. */
 function reportTenants(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
-  const { tenantId, tenants, homeTenantId, allowPersonalAccounts, frontEnds } = values
-  if (tenantId === undefined) return
-  const isForMany = authoritiesForMany.includes(tenantId)
-  const { name: tenantName } = declarations.tenantId
-  const require = ({ name, example = '' }: Declaration, isThere: boolean, fix: string) => {
-    if (!isThere && !report.has(name)) {
-      report.refuse(name, {
-        problem: `is missing: ${tenantName} is ${tenantId}`,
-        fix: `${fix} For example ${name}=${example}`,
-      })
-    }
+  const nameOf = (member: ManyTenantsMember) => declarations[member].name
+  const problems = findTenantProblems(values, (member) => texts.has(nameOf(member)), nameOf)
+  for (const { member, ...problem } of problems) {
+    const name = nameOf(member)
+    // The value of a setting with a fault is unknown.
+    if (!report.has(name)) report.refuse(name, problem)
   }
-  const refuse = ({ name }: Declaration, isUseful: boolean, needed: string) => {
-    if (texts.has(name) && !isUseful && !report.has(name)) {
-      report.refuse(name, { problem: `needs ${needed}`, fix: 'Delete it, or write both.' })
-    }
-  }
-  if (isForMany) {
-    require(declarations.tenants, tenants !== undefined, 'Name the tenants whose people may sign in, or signed-up.')
-    require(declarations.homeTenantId, homeTenantId !== undefined, 'Name the tenant of the app registration.')
-  }
-  const many = `${tenantName}=organizations`
-  for (const declaration of [declarations.tenants, declarations.homeTenantId]) refuse(declaration, isForMany, many)
-  if (tenantId === 'common' && allowPersonalAccounts !== true) {
-    report.refuse(tenantName, {
-      problem: 'admits personal accounts',
-      fix: `Write organizations; or write ${declarations.allowPersonalAccounts.name}=true if personal accounts may sign in.`,
-    })
-  }
-  refuse(
-    declarations.allowPersonalAccounts,
-    tenantId === 'common' || allowPersonalAccounts === false,
-    `${tenantName}=common`,
-  )
-  for (const declaration of [declarations.signUpRole, declarations.invitations]) {
-    refuse(declaration, tenants === 'signed-up', `${declarations.tenants.name}=signed-up`)
-  }
-  reportTenantsOfFrontEnds(frontEnds ?? [], isForMany ? tenants : [], report)
 }
 
-/** A front end's tenants narrow those of the broker; another one would have no effect, but look as if it had. */
-function reportTenantsOfFrontEnds(
-  frontEnds: readonly FrontEndSettings[],
-  tenants: TenantsSetting | undefined,
-  report: SettingsReport,
-): void {
-  if (tenants === undefined || tenants === 'signed-up') return
+/**
+ * A front end's tenants narrow those of the providers for many tenants; another one would have no effect, but look as if
+ * it had.
+ */
+function reportTenantsOfFrontEnds(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
+  const { tenantId, providers, frontEnds = [] } = values
+  const isForMany = tenantId !== undefined && authoritiesForMany.includes(tenantId)
+  const own = isForMany ? manyTenantsOf(values) : undefined
+  // The tenants in a setting with a fault are unknown.
+  if ((isForMany && !own) || (texts.has(declarations.providers.name) && !providers)) return
+  const all = [own, ...(providers?.others ?? []).map(({ provider }) => provider.manyTenants)].filter((one) => !!one)
+  // Beside a provider for many, people of a primary provider of one tenant are limited too.
+  const isAllowed = (id: string) =>
+    (all.length > 0 && id === tenantId) ||
+    all.some(({ allowed, allowPersonalAccounts }) =>
+      id === personalTenantId
+        ? allowPersonalAccounts
+        : allowed === 'signed-up' || allowed.some((one) => one.tenantId === id),
+    )
   frontEnds.forEach((frontEnd, index) => {
     for (const [at, id] of (frontEnd.tenants ?? []).entries()) {
-      if (tenants.some(({ tenantId }) => tenantId === id)) continue
+      if (isAllowed(id)) continue
       report.refuse(`${declarations.frontEnds.name}[${index}].tenants[${at}]`, {
         problem: `is not a tenant of ${declarations.tenants.name}`,
-        fix: 'Add the tenant there, or remove it here.',
+        fix: `Add the tenant there, or to an entry of ${declarations.providers.name}; or remove it here.`,
       })
     }
   })

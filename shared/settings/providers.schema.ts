@@ -14,6 +14,7 @@ import {
   checkMetadataUrl,
   findCloud,
   graphUrlOf,
+  tokenExchangeUrlOf,
 } from './addresses.ts'
 import type { AddedHosts } from './addresses.ts'
 import { checkClaimName } from './claim-names.ts'
@@ -21,6 +22,7 @@ import {
   checkAnyClientId,
   checkEntraClientId,
   checkGuid,
+  checkTenant,
   checkTenantId,
   domainPattern,
   fixOfPlainId,
@@ -29,13 +31,23 @@ import {
 import { findRepeated, listOf, memberOf, membersOf, readJsonSetting, unknownOf } from './json-setting.ts'
 import { withMessage, withMessages } from './messages.ts'
 import type { Refusal, SettingProblem } from './settings-error.ts'
+import {
+  checkInvitations,
+  checkSignUpRole,
+  checkTenants,
+  findTenantProblems,
+  listOf as entriesOf,
+  manyTenantsOf,
+  parseTenants,
+} from './tenant-list.ts'
+import type { ManyTenants, ManyTenantsValues } from './tenant-list.ts'
 
 /** Entra ID, by a tenant; or any other provider, by its issuer. */
 export type ProviderIdentity =
   | {
       /** Ends in a slash. */
       readonly instance: string
-      /** A GUID; at the primary provider also `organizations` or `common`, and then `manyTenants` is there. */
+      /** A GUID; or `organizations` or `common`, and then `manyTenants` is there. */
       readonly tenantId: string
     }
   | { readonly authority: string; readonly kind: 'openid' | 'adfs'; readonly metadataUrl?: string | undefined }
@@ -54,6 +66,13 @@ export interface ProviderNames {
   readonly scopes?: Readonly<Record<string, string>> | undefined
 }
 
+/** The managed identity whose token is the second credential. */
+export interface SecondCredential {
+  readonly managedIdentityClientId: string
+  /** The audience of the token. */
+  readonly tokenExchangeUrl: string
+}
+
 /** A provider beside the primary one. `provider` and `credential` have the members that `Settings` has for the primary. */
 export interface OtherProvider extends ProviderNames {
   readonly provider: {
@@ -67,8 +86,10 @@ export interface OtherProvider extends ProviderNames {
     readonly applicationSigningKeys: boolean | undefined
     readonly allowGuests: boolean | undefined
     readonly continuousAccess: boolean | undefined
+    readonly manyTenants: ManyTenants | undefined
   }
   readonly credential: {
+    readonly second: SecondCredential | undefined
     readonly assertionReuse: boolean
     readonly assertionAudience: string | undefined
     readonly assertionAlgorithm: 'PS256' | 'RS256' | undefined
@@ -156,7 +177,17 @@ function entrySchema() {
           .string()
           .check(z.maxLength(1024), described('entra: as AzureAd__Instance.', ['https://login.microsoftonline.com/'])),
       ),
-      tenantId: checked(checkTenantId, 'entra: as AzureAd__TenantId.', 'f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55'),
+      tenantId: checked(checkTenant, 'entra: as AzureAd__TenantId.', 'f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55'),
+      tenants: checked(checkTenants, 'entra: as Broker__Tenants.', 'signed-up'),
+      homeTenantId: checked(checkTenantId, 'entra: as Broker__HomeTenantId.', 'f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55'),
+      allowPersonalAccounts: z.optional(z.boolean().check(described('entra: as Broker__AllowPersonalAccounts.'))),
+      signUpRole: checked(checkSignUpRole, 'entra: as Broker__SignUpRole.', 'Broker.SignUp'),
+      invitations: checked(checkInvitations, 'entra: as Broker__Invitations.', 'contoso.com,fabrikam.com'),
+      managedIdentityClientId: checked(
+        (value) => checkGuid(value, 'Write the client id of the user-assigned managed identity.'),
+        'entra: the client id of a user-assigned managed identity whose tokens are the second credential at this provider, as AzureAd__ClientCredentials__1__ManagedIdentityClientId. Without it: none.',
+        '6a1d0f2e-3b4c-4d5e-8f60-718293a4b5c6',
+      ),
       applicationObjectId: checked(
         (value) => checkGuid(value, 'Write the Object ID, as the overview page of the app registration shows it.'),
         'entra: as Broker__ApplicationObjectId. Without it, an operator registers each version of the certificate by hand.',
@@ -284,14 +315,46 @@ function toProvider(one: Entry): OtherProvider {
       applicationSigningKeys: one.applicationSigningKeys,
       allowGuests: one.allowGuests,
       continuousAccess: one.continuousAccess,
+      manyTenants: manyTenantsOf(tenantValuesOf(one)),
     },
     credential: {
+      second: secondOf(one.managedIdentityClientId, instance),
       assertionReuse: one.assertionReuse ?? isEntra,
       assertionAudience: one.assertionAudience,
       assertionAlgorithm: one.assertionAlgorithm,
       assertionKeyId: one.assertionKeyId ?? !isEntra,
     },
   }
+}
+
+/** The members of an entry as they are written. */
+type TenantTexts = {
+  readonly [Member in keyof ManyTenantsValues]?: (Member extends 'allowPersonalAccounts' ? boolean : string) | undefined
+}
+
+/** @param texts a value that is refused by itself counts as not set */
+function tenantValuesOf(texts: TenantTexts): ManyTenantsValues {
+  const { tenantId, tenants, homeTenantId, allowPersonalAccounts, signUpRole, invitations } = texts
+  const read = <T>(
+    text: string | undefined,
+    check: (value: string) => Refusal | undefined,
+    parse: (value: string) => T,
+  ) => (typeof text === 'string' && !check(text) ? parse(text) : undefined)
+  return {
+    tenantId: read(tenantId, checkTenant, (value) => value.toLowerCase()),
+    tenants: read(tenants, checkTenants, parseTenants),
+    homeTenantId: read(homeTenantId, checkTenantId, (value) => value.toLowerCase()),
+    allowPersonalAccounts,
+    signUpRole: read(signUpRole, checkSignUpRole, (value) => value),
+    invitations: read(invitations, checkInvitations, entriesOf),
+  }
+}
+
+/** The token exchange accepts tokens for the audience of its cloud only; checkKind requires a known one. */
+function secondOf(managedIdentityClientId: string | undefined, instance: string): SecondCredential | undefined {
+  const tokenExchangeUrl = tokenExchangeUrlOf(instance)
+  if (managedIdentityClientId === undefined || tokenExchangeUrl === undefined) return undefined
+  return { managedIdentityClientId: managedIdentityClientId.toLowerCase(), tokenExchangeUrl }
 }
 
 const membersOfKind = {
@@ -305,6 +368,12 @@ const membersOfKind = {
     'applicationSigningKeys',
     'allowGuests',
     'continuousAccess',
+    'tenants',
+    'homeTenantId',
+    'allowPersonalAccounts',
+    'signUpRole',
+    'invitations',
+    'managedIdentityClientId',
   ],
   openid: [
     'clientId',
@@ -341,6 +410,10 @@ function checkKind(one: unknown) {
   const notAdfs = kind === 'adfs' && authority !== undefined ? checkAdfsIssuer(authority) : undefined
   const misplaced =
     metadataUrl !== undefined && authority !== undefined ? checkMetadataPlace(metadataUrl, authority) : undefined
+  const instance = textOf('instance')
+  const hasAudience = instance === undefined || !URL.canParse(instance) || tokenExchangeUrlOf(instance) !== undefined
+  const ofTenants =
+    kind === 'entra' ? findTenantProblems(tenantValuesOf(one as TenantTexts), has, (member) => member) : []
   return [
     ...requiredOfKind[kind]
       .filter((member) => !has(member))
@@ -365,6 +438,16 @@ function checkKind(one: unknown) {
         ]
       : []),
     ...(guid ? [{ path: ['clientId'], ...guid }] : []),
+    ...ofTenants.map(({ member, ...problem }) => ({ path: [member], ...problem })),
+    ...(has('managedIdentityClientId') && !hasAudience
+      ? [
+          {
+            path: ['managedIdentityClientId'],
+            problem: 'is for a token exchange whose audience the broker does not know in this cloud',
+            fix: 'Delete it.',
+          },
+        ]
+      : []),
     ...(misplaced ? [{ path: ['metadataUrl'], ...misplaced }] : []),
     ...(notAdfs ? [{ path: ['authority'], ...notAdfs }] : []),
   ]

@@ -4,9 +4,9 @@ import { allDeclarations, declarations } from './declarations.ts'
 import { findBadName } from './names.ts'
 import { reportRelations } from './relations.ts'
 import { primaryId } from './providers.schema.ts'
-import type { ProviderIdentity, ProviderNames } from './providers.schema.ts'
+import type { ProviderIdentity, ProviderNames, SecondCredential } from './providers.schema.ts'
 import { SettingsReport } from './settings-report.ts'
-import type { TenantsSetting } from './tenant-list.ts'
+import { manyTenantsOf } from './tenant-list.ts'
 import { findSecret } from './secrets.ts'
 import { SettingsError } from './settings-error.ts'
 import { isForEntra, readValues, setTextsOf } from './values.ts'
@@ -14,7 +14,8 @@ import type { MaybeValues, SetTexts, Values } from './values.ts'
 
 export { describeProblem, SettingsError } from './settings-error.ts'
 export type { SettingProblem } from './settings-error.ts'
-export type { OtherProvider, ProviderIdentity, ProviderNames } from './providers.schema.ts'
+export type { OtherProvider, ProviderIdentity, ProviderNames, SecondCredential } from './providers.schema.ts'
+export type { ManyTenants } from './tenant-list.ts'
 export type { ApiSettings, FrontEndSettings, Prompt, FrontEndKind } from './front-ends.schema.ts'
 
 /** The settings by section, as the composition root passes them on. */
@@ -136,34 +137,9 @@ function providerIdentityOf(values: Values, isEntra: boolean): ProviderIdentity 
   return { authority: required(authority), kind: required(kind), metadataUrl }
 }
 
-/** An authority for many tenants: which are allowed, and how they sign up. */
-export interface ManyTenants {
-  readonly allowed: TenantsSetting
-  /** The tenant of the app registration. */
-  readonly homeTenantId: string
-  readonly allowPersonalAccounts: boolean
-  /** An app role that permits a sign-up, beside the directory's roles. */
-  readonly signUpRole: string | undefined
-  /** Domains and tenant ids; undefined: every organization may sign up. */
-  readonly invitations: readonly string[] | undefined
-}
-
-function manyTenantsOf(values: Values): ManyTenants | undefined {
-  const { tenants, homeTenantId, allowPersonalAccounts = false, signUpRole, invitations } = values
-  if (tenants === undefined) return undefined
-  return { allowed: tenants, homeTenantId: required(homeTenantId), allowPersonalAccounts, signUpRole, invitations }
-}
-
 function primaryNamesOf({ providers, authority }: Values, isEntra: boolean): ProviderNames {
   const displayName = isEntra ? 'Microsoft' : new URL(required(authority)).hostname
   return providers?.primary ?? { id: primaryId, displayName, domains: [] }
-}
-
-/** The managed identity whose token is the second credential. */
-export interface SecondCredential {
-  readonly managedIdentityClientId: string
-  /** The audience of the token. */
-  readonly tokenExchangeUrl: string
 }
 
 function secondCredentialOf(values: Values): SecondCredential | undefined {

@@ -55,8 +55,8 @@ export interface SignUpOptions {
   readonly clock: Clock
   readonly baseUrl: string
   readonly lifetimeSeconds: number
-  /** False where the settings list the tenants, or one tenant signs in. */
-  readonly isOpen: boolean
+  /** Ids of the providers at which organizations sign up. */
+  readonly signUpProviders: ReadonlySet<string>
   readonly beginSignIn: (start: SignUpStart, cookies: RequestCookies) => Promise<BegunSignUp>
 }
 
@@ -67,6 +67,8 @@ interface Pending {
   readonly state: string
   readonly frontEndId: string
   readonly returnUrl: string
+  /** The id of the provider at which the administrator consents. */
+  readonly provider?: string
   /** Milliseconds since the epoch. */
   readonly begunAt: number
 }
@@ -74,7 +76,7 @@ interface Pending {
 /** Parameters of `/login` that the consent has too: others would be dropped silently. */
 export const signUpRoute = {
   path: '/signup',
-  accepts: ['frontend', 'return_url', 'login_hint', 'domain_hint'],
+  accepts: ['frontend', 'return_url', 'login_hint', 'domain_hint', 'provider'],
 } as const
 
 export function createSignUp(options: SignUpOptions): SignUp {
@@ -83,14 +85,23 @@ export function createSignUp(options: SignUpOptions): SignUp {
   const linksOf = (frontEndId: string) => signUpLinks(frontEnds.find(frontEndId), baseUrl)
 
   /** The provider of the front end at which an administrator consents for an organization. */
-  const providerOf = (frontEnd: FrontEnd) => {
-    const provider = options.providers.ofFrontEnd(frontEnd).find(({ profile }) => profile.adminConsentUrl)
-    if (!options.isOpen || !provider) throw new BrokerError('sign_up_closed')
+  const providerOf = (frontEnd: FrontEnd, wanted: string | undefined) => {
+    const provider = options.providers
+      .ofFrontEnd(frontEnd)
+      .find(({ id }) => options.signUpProviders.has(id) && (wanted === undefined || wanted === id))
+    if (!provider) throw new BrokerError('sign_up_closed')
     return provider
   }
+  const checkOpen = () => {
+    if (options.signUpProviders.size === 0) throw new BrokerError('sign_up_closed')
+  }
 
-  const consentUrl = async (frontEnd: FrontEnd, state: string, hints: Pick<Hints, 'loginHint' | 'domainHint'>) => {
-    const provider = providerOf(frontEnd)
+  const consentUrl = async (
+    provider: IdentityProvider,
+    frontEnd: FrontEnd,
+    state: string,
+    hints: Pick<Hints, 'loginHint' | 'domainHint'>,
+  ) => {
     const endpoint = provider.profile.adminConsentUrl?.(await provider.metadata())
     if (endpoint === undefined) throw new BrokerError('sign_up_closed')
     return adminConsentRequest(endpoint, provider, frontEnd, { state, ...hints }, baseUrl)
@@ -98,13 +109,14 @@ export function createSignUp(options: SignUpOptions): SignUp {
 
   return {
     begin: async (query) => {
-      if (!options.isOpen) throw new BrokerError('sign_up_closed')
+      checkOpen()
       const parameters = parseLoginParameters(query, signUpRoute)
       const frontEnd = findFrontEnd(parameters.frontend, frontEnds)
       const returnUrl = checkReturnUrl(parameters.return_url, frontEnd)
       const state = newState(frontEnd.id)
-      const url = await consentUrl(frontEnd, state, checkHints(parameters, frontEnd))
-      const pending: Pending = { state, frontEndId: frontEnd.id, returnUrl, begunAt: clock() }
+      const provider = providerOf(frontEnd, parameters.provider)
+      const url = await consentUrl(provider, frontEnd, state, checkHints(parameters, frontEnd))
+      const pending: Pending = { state, frontEndId: frontEnd.id, returnUrl, provider: provider.id, begunAt: clock() }
       const value = sealToken(pending, cookieName, await ring.current())
       return { url, cookies: [{ name: cookieName, value, sameSite: 'Lax', maxAge: lifetimeSeconds }] }
     },
@@ -113,7 +125,7 @@ export function createSignUp(options: SignUpOptions): SignUp {
       const state = query.get('state') ?? ''
       const ended: Cookie = { name: cookieName, value: '', sameSite: 'Lax', maxAge: 0 }
       try {
-        if (!options.isOpen) throw new BrokerError('sign_up_closed')
+        checkOpen()
         if (new Set(query.keys()).size < query.size)
           throw new BrokerError('answer_invalid', { detail: 'a field twice' })
         const pending = (await openToken(cookies.get(cookieName), cookieName, ring)) as Pending | undefined
@@ -130,7 +142,7 @@ export function createSignUp(options: SignUpOptions): SignUp {
         const consentedTenantId = isId ? tenantId : undefined
         const begun = await options.beginSignIn(
           {
-            provider: providerOf(frontEnd),
+            provider: providerOf(frontEnd, pending.provider),
             frontEnd,
             returnUrl: checkReturnUrl(returnUrl, frontEnd),
             signUp: { consentedTenantId },

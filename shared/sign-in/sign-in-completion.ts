@@ -20,7 +20,7 @@ import type { Store } from '../store/store.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Admission } from '../tenants/admission.ts'
 import { checkTenant, checkTenantOfFrontEnd } from '../tenants/tenants.ts'
-import type { Tenants } from '../tenants/tenants.ts'
+import type { TenantsOf } from '../tenants/tenants.ts'
 import { checkResponse, takeCode } from './authorization-response.ts'
 import type { CallbackAnswer, CheckedAnswer } from './authorization-response.ts'
 import { checkTransaction, frontEndIdOf, maxAgeOf, openTransaction, transactionCookieName } from './transaction.ts'
@@ -50,8 +50,7 @@ export interface SignInCompletionOptions extends SignInResultOptions {
   readonly frontEnds: FrontEnds
   readonly providers: Providers
   readonly sessions: Sessions
-  /** undefined where no provider is for many tenants. */
-  readonly tenants: Tenants | undefined
+  readonly tenantsOf: TenantsOf
   /** Signs an organization up: `Admission.admit`, loaded on first use. */
   readonly admit: Admission['admit']
   readonly store: Store
@@ -106,7 +105,7 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
         step = flowEvents.begin('redeemed', about)
         const { identity, redeemed } = await redeem(taken, current, provider, frontChannel, options)
         if (current.signUp) await signUpTenant(current.signUp, identity, redeemed, frontEnd, about, options)
-        await checkTenant(identity, frontEnd, options.tenants)
+        await checkTenant(identity, frontEnd, options.tenantsOf(identity.provider))
         checkAuthenticationAge(identity, current)
         checkClaimConditions(identity, current.client?.claims)
         // The administrator of an OAuth client's organization signs in there: the client did not request this sign-in.
@@ -176,7 +175,7 @@ async function signUpTenant(
   options: SignInCompletionOptions,
 ): Promise<void> {
   // Before the row is written: an organization that may not use this front end does not sign up here.
-  checkTenantOfFrontEnd(identity, frontEnd, options.tenants)
+  checkTenantOfFrontEnd(identity, frontEnd, options.tenantsOf(identity.provider))
   // Verified before: the identity was made from the same token.
   const claims = readClaims(idToken) ?? {}
   await options.flowEvents.track('sign_up', about, () => options.admit(identity, claims, consentedTenantId))

@@ -7,7 +7,7 @@ import { checkLogoutToken } from '../provider/logout-token.ts'
 import type { SignedOut } from '../provider/logout-token.ts'
 import type { Providers } from '../provider/provider.ts'
 import { BrokerError } from '../errors/errors.ts'
-import type { Tenants } from '../tenants/tenants.ts'
+import type { TenantsOf } from '../tenants/tenants.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
 import type { RequestCookies } from '../http/cookies.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -48,8 +48,7 @@ export interface ProviderLogoutOptions {
   readonly store: Store
   readonly ring: KeyRing
   readonly providers: Pick<Providers, 'all' | 'find' | 'findByTokenIssuer' | 'primary'>
-  /** undefined where no provider is for many tenants. */
-  readonly tenants: Tenants | undefined
+  readonly tenantsOf: TenantsOf
   readonly frontEnds: Pick<FrontEnds, 'all'>
   readonly sessions: Pick<Sessions, 'keyOf' | 'findOwner' | 'end'>
   readonly flowEvents: FlowEvents
@@ -97,9 +96,11 @@ export function createProviderLogout(options: ProviderLogoutOptions): ProviderLo
   }
 
   /** A tenant that never had access has no session to end. A suspended one may still end those that it has. */
-  const checkTenantOf = async ({ tokenIssuer, tenantId }: SignedOut): Promise<void> => {
+  const checkTenantOf = async ({ issuer, tokenIssuer, tenantId }: SignedOut): Promise<void> => {
     if (tokenIssuer === undefined) return
-    const state = tenantId === undefined ? 'unknown' : ((await options.tenants?.stateOf(tenantId)) ?? 'unknown')
+    const provider = issuer === providers.primary.issuer ? undefined : providers.find(issuer)?.id
+    const state =
+      tenantId === undefined ? 'unknown' : ((await options.tenantsOf(provider)?.stateOf(tenantId)) ?? 'unknown')
     if (state === 'unknown') throw new BrokerError('logout_token_refused', { detail: 'the tenant is not allowed' })
   }
 

@@ -31,18 +31,26 @@ export interface TenantAdministration {
   /**
    * @param action of the path; untrusted
    * @param request the parsed body; untrusted
-   * @throws {BrokerError} `parameter_invalid`, `tenant_unknown`, `sign_up_closed` where the settings list the tenants,
+   * @throws {BrokerError} `parameter_invalid`, `tenant_unknown`, `sign_up_closed` where no tenants sign up at the provider,
    *   and what store and vault throw
    */
   run(
     action: string,
-    request: Readonly<Partial<Record<'tenant' | 'domain', string>>>,
+    request: Readonly<Partial<Record<'tenant' | 'domain' | 'provider', string>>>,
     invocation: { readonly log: Log; readonly reference: string },
   ): Promise<TenantsAnswer>
 }
 
-export function createTenantAdministration(tenants: SignedUpTenants): TenantAdministration {
-  const change = async (action: string, tenantId: string, domain: string | undefined): Promise<readonly Tenant[]> => {
+/** @param signedUpAt finds the tenants of a provider by its id; of the first at which tenants sign up where none is named */
+export function createTenantAdministration(
+  signedUpAt: (provider: string | undefined) => Promise<SignedUpTenants>,
+): TenantAdministration {
+  const change = async (
+    tenants: SignedUpTenants,
+    action: string,
+    tenantId: string,
+    domain: string | undefined,
+  ): Promise<readonly Tenant[]> => {
     switch (action) {
       case 'add':
         return [await tenants.add({ tenantId, signedUpBy: 'operator', domain })]
@@ -59,10 +67,11 @@ export function createTenantAdministration(tenants: SignedUpTenants): TenantAdmi
   }
 
   return {
-    run: async (action, { tenant, domain: named }, { log, reference }) => {
+    run: async (action, { tenant, domain: named, provider }, { log, reference }) => {
+      const tenants = await signedUpAt(provider)
       if (action === 'list') {
         const all = await tenants.list()
-        log('info', 'tenants listed by an operator', { reference })
+        log('info', 'tenants listed by an operator', { reference, provider })
         return { tenants: all.map(shown) }
       }
       const tenantId = tenant?.toLowerCase() ?? ''
@@ -70,8 +79,8 @@ export function createTenantAdministration(tenants: SignedUpTenants): TenantAdmi
       if (checkTenantId(tenantId) !== undefined) throw parameterInvalid('tenant', 'not the id of a tenant')
       if (domain !== undefined && (action !== 'add' || !domainPattern.test(domain)))
         throw parameterInvalid('domain', 'not a domain')
-      const changed = await change(action, tenantId, domain)
-      log('warn', 'tenant changed by an operator', { reference, action, tenant: tenantId })
+      const changed = await change(tenants, action, tenantId, domain)
+      log('warn', 'tenant changed by an operator', { reference, action, tenant: tenantId, provider })
       return { tenants: changed.map(shown), effective_within: tenantCacheMilliseconds / 1000 }
     },
   }

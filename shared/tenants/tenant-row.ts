@@ -4,7 +4,7 @@
  * it: they end after weeks, and a tenant stays for years.
  */
 import { isSignedText, signText } from '../crypto/signed-text.ts'
-import type { RowKey, StoredRow, Values } from '../store/store.ts'
+import type { StoredRow, Values } from '../store/store.ts'
 import type { WrappingKey, WrappingKeyVersion } from '../vault/vault.ts'
 
 export interface Tenant {
@@ -20,19 +20,19 @@ export interface Tenant {
   readonly changedAt: number
 }
 
-export const tenantPartition = 'tenants'
 const format = '1'
 const keyVersion = /^[0-9a-f]{32}$/i
 
-export function tenantRowKey(tenantId: string): RowKey {
-  return { partition: tenantPartition, row: tenantId }
+/** @param provider the id of the provider; undefined: the primary one */
+export function tenantPartitionOf(provider: string | undefined): string {
+  return provider === undefined ? 'tenants' : `tenants.${provider}`
 }
 
 /** Signs a tenant: one request to the vault, and one that reads the newest version of the key. */
-export async function signTenant(vault: TenantVault, tenant: Tenant): Promise<Values> {
+export async function signTenant(vault: TenantVault, tenant: Tenant, partition: string): Promise<Values> {
   const text = JSON.stringify(tenant)
   const newest = await vault.readWrappingKey()
-  const signature = await signText(signedText(text), vault, newest)
+  const signature = await signText(signedText(text, partition), vault, newest)
   return { format, tenant: text, signature, signedBy: newest.version }
 }
 
@@ -44,7 +44,7 @@ export type TenantVault = Pick<WrappingKey, 'readWrappingKey' | 'signRow'>
  * @returns the tenant; or the reason for which the row does not count
  */
 export async function openTenant(
-  { row, values }: StoredRow,
+  { partition, row, values }: StoredRow,
   keyOf: (version: string) => Promise<WrappingKeyVersion>,
 ): Promise<Tenant | { readonly problem: string }> {
   const { format: written, tenant: text, signature, signedBy } = values
@@ -60,13 +60,17 @@ export async function openTenant(
   const key = await keyOf(signedBy)
   // An operator disables a version to end its use; the vault still returns its public half.
   if (!key.isEnabled) return { problem: `is signed by version ${signedBy} of the wrapping key, which is disabled` }
-  if (!isSignedText(signedText(text), signature, key.publicKey))
+  if (!isSignedText(signedText(text, partition), signature, key.publicKey))
     return { problem: 'has a signature that does not verify' }
   const tenant = JSON.parse(text) as Tenant
   return tenant.tenantId === row ? tenant : { problem: 'is the row of another tenant' }
 }
 
-/** No other text that the wrapping key signs has this beginning. */
-function signedText(text: string): string {
-  return JSON.stringify(['row of a tenant', format, text])
+/**
+ * No other text that the wrapping key signs has this beginning. With the partition, so that a row of one provider admits
+ * no tenant at another one; rows of the primary provider were signed before there were others.
+ */
+function signedText(text: string, partition: string): string {
+  const isPrimary = partition === tenantPartitionOf(undefined)
+  return JSON.stringify(['row of a tenant', format, text, ...(isPrimary ? [] : [partition])])
 }

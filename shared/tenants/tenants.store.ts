@@ -10,8 +10,8 @@ import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
 import { BrokerError } from '../errors/errors.ts'
 import { checkTenantId } from '../settings/identifiers.ts'
-import type { Store, StoredRow } from '../store/store.ts'
-import { openTenant, signTenant, tenantPartition, tenantRowKey } from './tenant-row.ts'
+import type { RowKey, Store, StoredRow } from '../store/store.ts'
+import { openTenant, signTenant, tenantPartitionOf } from './tenant-row.ts'
 import type { Tenant, TenantVault } from './tenant-row.ts'
 import type { Tenants } from './tenants.ts'
 
@@ -34,6 +34,8 @@ export interface SignedUpTenantsOptions {
   readonly store: Pick<Store, 'find' | 'insert' | 'replace' | 'remove' | 'list'>
   readonly vault: TenantVault
   readonly clock: Clock
+  /** The id of the provider; undefined: the primary one. */
+  readonly provider?: string | undefined
   /** The tenant of personal accounts, where the settings allow them: it does not sign up. */
   readonly personalTenantId: string | undefined
   readonly onFault: (error: unknown) => void
@@ -50,6 +52,8 @@ const mostCached = 10_000
 
 export function createSignedUpTenants(options: SignedUpTenantsOptions): SignedUpTenants {
   const { store, vault, clock, onFault } = options
+  const partition = tenantPartitionOf(options.provider)
+  const keyOfRow = (tenantId: string): RowKey => ({ partition, row: tenantId })
   const cache = new BoundedMap<string, { readonly tenant: Tenant | undefined; readonly at: number }>(mostCached)
   /** Versions of the wrapping key never change, so each is read once. */
   const keys = new BoundedMap<string, Awaited<ReturnType<TenantVault['readWrappingKey']>>>(16)
@@ -71,7 +75,7 @@ export function createSignedUpTenants(options: SignedUpTenantsOptions): SignedUp
 
   const read = singleFlight(
     async (tenantId: string): Promise<Tenant | undefined> => {
-      const row = await store.find('service', tenantRowKey(tenantId))
+      const row = await store.find('service', keyOfRow(tenantId))
       const tenant = row && (await open(row))
       cache.set(tenantId, { tenant, at: clock() })
       return tenant
@@ -92,13 +96,13 @@ export function createSignedUpTenants(options: SignedUpTenantsOptions): SignedUp
     tenantId: string,
     change: (present: Tenant | undefined) => Tenant | undefined,
   ): Promise<Tenant | undefined> => {
-    const key = tenantRowKey(tenantId)
+    const key = keyOfRow(tenantId)
     for (let tries = 0; tries < mostTries; tries++) {
       const row = await store.find('service', key)
       const present = row && (await open(row))
       const next = change(present)
       if (!next) return present
-      const changed = { ...key, sweepAfter: never, values: await signTenant(vault, next) }
+      const changed = { ...key, sweepAfter: never, values: await signTenant(vault, next, partition) }
       // A row that does not count is written over: only its place is taken.
       const written = row ? await store.replace('service', changed, row.etag) : await store.insert('service', changed)
       if (written === undefined) continue
@@ -132,12 +136,12 @@ export function createSignedUpTenants(options: SignedUpTenantsOptions): SignedUp
       return changed
     },
     remove: async (tenantId) => {
-      const removed = await store.remove('service', tenantRowKey(tenantId))
+      const removed = await store.remove('service', keyOfRow(tenantId))
       cache.delete(tenantId)
       return removed
     },
     list: async () => {
-      const rows = await store.list('service', tenantPartition)
+      const rows = await store.list('service', partition)
       return (await Promise.all(rows.map(open))).filter((tenant) => tenant !== undefined)
     },
   }

@@ -20,12 +20,18 @@ export interface Tenants {
   domainOf(tenantId: string): string | undefined
 }
 
+/**
+ * @param provider the id of a provider; undefined: the primary one
+ * @returns undefined where people of one tenant sign in there, and where the settings no longer name the provider
+ */
+export type TenantsOf = (provider: string | undefined) => Tenants | undefined
+
 /** The person of a sign-in or a session. */
 export type TenantMember = Pick<Identity, 'tokenIssuer' | 'tenantId' | 'provider'>
 
 /**
  * @param identity of a verified ID token
- * @param tenants undefined where no provider is for many tenants
+ * @param tenants of the provider of the person
  * @throws {BrokerError} `tenant_suspended`, `tenant_not_allowed`, and what `stateOf` throws
  */
 export async function checkTenant(
@@ -64,10 +70,14 @@ export async function isTenantAllowed(
   return (await stateOfMember(identity, tenants)) === 'active' && isOfFrontEnd(identity, frontEnd)
 }
 
-/** The registration admits people of other providers by `providers`. */
-function isOfFrontEnd({ provider, tenantId }: TenantMember, frontEnd: Pick<FrontEnd, 'tenants'> | undefined): boolean {
+/** The registration admits people of a further provider of one tenant by `providers`. */
+function isOfFrontEnd(
+  { provider, tokenIssuer, tenantId }: TenantMember,
+  frontEnd: Pick<FrontEnd, 'tenants'> | undefined,
+): boolean {
   const { tenants: own } = frontEnd ?? {}
-  return own === undefined || provider !== undefined || own.some((id) => id === tenantId)
+  const isByProvider = provider !== undefined && tokenIssuer === undefined
+  return own === undefined || isByProvider || own.some((id) => id === tenantId)
 }
 
 /** A person of a provider of one tenant has no `tokenIssuer`: the settings name that tenant. */

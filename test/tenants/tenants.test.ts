@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { fabrikam, litware } from '../../local/identity-provider/people.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
+import { tokenExchangeAudience } from '../../local/managed-identity/access-tokens.ts'
+import { localIdentity } from '../../local/managed-identity/managed-identity.ts'
 import type { HostProcess } from '../../local/functions-host/process.ts'
 import { logged, runRoll, until, versionsAt } from '../certificate/rolling.ts'
 import {
@@ -15,6 +17,7 @@ import {
   refresh,
   signInByCode,
 } from '../setup/client.ts'
+import { localBeside } from '../setup/beside-providers.ts'
 import { runAsOperator } from '../setup/operator-command.ts'
 import { ada, deskPage, shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
@@ -407,6 +410,38 @@ describe('tenants that sign up', () => {
     stack.identityProvider.changePerson(francis, { claims: { wids: ['729827e3-9c14-49f7-bb1b-9608f156bbb8'] } })
   })
 
+  it('sign up once where two administrators do so at the same moment, at two instances', async () => {
+    const role = (wid: string) =>
+      stack.identityProvider.changePerson(francis, { claims: { wids: [wid], upn: francis } })
+    role('9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3')
+    const begun = await Promise.all(
+      [
+        { username: rosalind, at: stack.url },
+        { username: francis, at: invited.url },
+      ].map(async (one) => {
+        const person = stack.person()
+        const consented = await person.open(
+          `/signup/consented?${(await consent(person, rosalind, one)).toString()}`,
+          one,
+        )
+        return { ...one, person, answer: await person.atProvider(consented.location!, one.username) }
+      }),
+    )
+
+    const done = await Promise.all(begun.map(({ person, answer, at }) => person.callback(answer, { at })))
+    role('729827e3-9c14-49f7-bb1b-9608f156bbb8')
+
+    expect(done.map(({ location }) => location)).toEqual(['http://localhost:3000/', 'http://localhost:3000/'])
+    const [only, ...more] = (await operate('list')).json.tenants as { signed_up_by: string }[]
+    expect(more).toEqual([])
+    expect(only?.signed_up_by).toMatch(/^bbbbbbbb-000[12]-4000-8000-00000000000[12]$/)
+    // Both instances know the same row, whichever wrote it.
+    expect((await operate('list', {}, invited)).json.tenants).toEqual([only])
+    for (const { person, at } of begun) {
+      expect((await person.script(shopPage, '/session', { at })).json).toMatchObject({ tenant_id: fabrikam })
+    }
+  })
+
   it('may sign up for an OAuth client: the administrator comes to its page, without a session', async () => {
     const { done } = await signUp(lise, { frontend: 'app' })
 
@@ -643,6 +678,102 @@ describe('tenants that sign up', () => {
     expect(url.pathname).toBe('/organizations/v2.0/adminconsent')
     expect(Object.fromEntries(url.searchParams)).toMatchObject({ login_hint: 'a@b', domain_hint: 'fabrikam.example' })
     expect((await person.call('/signup?frontend=shop', { method: 'POST' })).status).toBe(405)
+  })
+})
+
+describe('tenants of a further provider', () => {
+  const local = localBeside('customers', {
+    tenantId: 'organizations',
+    homeTenantId: contoso,
+    tenants: 'signed-up',
+    managedIdentityClientId: localIdentity.clientId,
+    claims: ['roles'],
+  })
+  const frontEnds = [
+    { ...shop, providers: ['primary', 'customers'], claims: ['roles', 'department'] },
+    { ...forLitware, providers: ['customers'] },
+  ]
+  const atCustomers = { ...query, provider: 'customers' }
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await startStack({ frontEnds, provider: local.start, localProviderId: 'customers' })
+  })
+  afterAll(() => stack.close())
+  afterEach(() => stack.vault.faults.clear())
+
+  const run = (...args: string[]) => runAsOperator(runTenantsCommand, stack.brokers[0]!, ...args)
+  const sessionOf = async (person: Person, page = shopPage) => (await person.script(page, '/session')).json
+
+  it('sign up there, sign in and renew, and are suspended there', async () => {
+    expect(codeOf(await stack.person().signIn(atCustomers, lise))).toBe('tenant_not_allowed')
+    const admin = stack.person()
+    const { fields } = await admin.atProvider((await admin.open('/signup?frontend=shop')).location!, lise)
+    const consented = await admin.open(`/signup/consented?${new URLSearchParams(fields).toString()}`)
+    const sent = new URL(consented.location!).searchParams
+    expect(sent.get('redirect_uri')).toBe(`${stack.url}/callback/customers`)
+
+    const done = await admin.callback(await admin.atProvider(consented.location!, lise))
+
+    expect(done.location).toBe('http://localhost:3000/')
+    const session = await sessionOf(admin)
+    expect(session).toMatchObject({ provider: 'customers', tenant_id: litware, username: lise })
+    expect(session.subject).toMatch(/\.customers$/)
+    const renewed = await admin.sessionToken(shopPage, { api: 'orders', scope: 'api://demo/orders.write' })
+    expect(renewed.status).toBe(200)
+    expect(stack.identityProvider.requests.at(-1)).toMatchObject({
+      path: '/organizations/oauth2/v2.0/token',
+      grantType: 'refresh_token',
+    })
+    expect(codeOf(await stack.person().signIn(atCustomers, rosalind))).toBe('tenant_not_allowed')
+    expect((await run('list')).printed[1]).toContain(litware)
+    expect((await run('list', '--provider', 'customers')).printed[0]).toBe('1 tenant.')
+    await expect(run('list', '--provider', 'primary')).rejects.toThrow(/provider no provider at which tenants sign up/)
+
+    await run('suspend', litware, '--provider', 'customers')
+
+    expect(codeOf(await stack.person().signIn(atCustomers, otto))).toBe('tenant_suspended')
+    expect((await admin.script(shopPage, '/session')).status).toBe(401)
+    await run('remove', litware)
+  })
+
+  it('are limited by a front end, and people of the primary provider sign in beside them', async () => {
+    await run('add', litware)
+    await run('add', contoso)
+    const [one, two] = [stack.person(), stack.person()]
+
+    expect((await one.signIn({ frontend: 'desk' }, otto)).status).toBe(303)
+    expect(await sessionOf(one, deskPage)).toMatchObject({ provider: 'customers', tenant_id: litware })
+    expect(codeOf(await stack.person().signIn({ frontend: 'desk' }, ada))).toBe('tenant_not_allowed')
+    expect((await stack.person().signIn(atCustomers, ada)).location).toBe(returnUrl)
+    expect((await two.signIn({ ...query, provider: 'primary' })).location).toBe(returnUrl)
+    expect(await sessionOf(two)).not.toHaveProperty('tenant_id')
+    for (const tenant of [litware, contoso]) await run('remove', tenant)
+  })
+
+  it('sign in by the managed identity, where the app registration trusts it and the vault does not sign', async () => {
+    const [application] = stack.graph.applications.all
+    stack.graph.applications.trust(application!, {
+      name: 'broker-managed-identity',
+      issuer: stack.managedIdentity.issuer.exchangeIssuer,
+      subject: localIdentity.principalId,
+      audiences: [tokenExchangeAudience],
+    })
+    await run('add', litware)
+    stack.vault.faults.add({ operation: 'sign', status: 403 })
+    const cold = await stack.startInstance()
+
+    expect((await stack.person().signIn(atCustomers, otto, { at: cold.url })).location).toBe(returnUrl)
+
+    expect(logged(stack, 'second credential used').at(-1)).toMatchObject({
+      code: 'vault_forbidden',
+      provider: 'customers',
+    })
+    // The primary provider trusts the certificate alone.
+    expect(codeOf(await stack.person().signIn({ ...query, provider: 'primary' }, undefined, { at: cold.url }))).toBe(
+      'vault_forbidden',
+    )
+    stack.vault.faults.clear()
+    await run('remove', litware)
   })
 })
 

@@ -239,6 +239,7 @@ export const requests = {
   OperatorTenantsRequest: z.strictObject({
     tenant: maybe('The GUID of a tenant; not for list.'),
     domain: maybe('With add: a domain of the tenant, for the list.'),
+    provider: maybe('The id of a provider; without it, the first at which tenants sign up.'),
   }),
   OperatorSessionsRequest: z.strictObject({
     subject: maybe('The subject of a person, as front ends receive it; with issuer the `sub` of that issuer.'),

@@ -16,6 +16,7 @@ suspend refuses its people, and ends their sessions; a sign-up does not resume i
 tenant: its administrator may sign up again.
 
   --domain DOMAIN      a name of the tenant for this list
+  --provider ID        a provider of Broker__Providers; otherwise the first at which tenants sign up
   --url URL            the broker; otherwise Broker__BaseUrl of the environment or of local.settings.json, or the
                        selected azd environment
   --json               one line of JSON
@@ -24,7 +25,7 @@ The function key is read from BROKER_FUNCTION_KEY. Without it, and with a select
 
 It ends with 0 when it is done, 1 when something went wrong, 2 when it was used wrongly.`
 
-const options = { domain: { type: 'string' }, url: { type: 'string' } } as const
+const options = { domain: { type: 'string' }, provider: { type: 'string' }, url: { type: 'string' } } as const
 
 /** @returns the exit code @throws {LocalError} with the remedy */
 export async function runTenantsCommand(args: readonly string[], parts: CommandParts): Promise<number> {
@@ -40,7 +41,7 @@ export async function runTenantsCommand(args: readonly string[], parts: CommandP
 
   const broker = await findBroker(values.url, parts, 'tenants')
   const path = `/${routes.operatorTenants.replace('{action}', action)}`
-  const body = defined({ tenant, domain: values.domain })
+  const body = defined({ tenant, domain: values.domain, provider: values.provider })
   const doubt = 'The change may have happened; npm run tenants -- list shows it.'
   const answer = (await postAsOperator(broker, path, body, {
     proxies: parts.proxies,

@@ -21,6 +21,7 @@ const subsidiary = {
   clientId: '0C7D3F52-2a54-4b5e-8c0e-5a1f6d9be310',
   claims: ['roles'],
 }
+const forMany = { tenantId: 'Organizations', tenants: 'signed-up', homeTenantId: tenant.toUpperCase() }
 const providers = (...list: readonly object[]) => ({ Broker__Providers: JSON.stringify(list) })
 const withFrontEnd = (taken: readonly string[], scopes = ['api://orders/orders.read']) =>
   JSON.stringify([{ ...frontEnd, providers: taken, apis: [{ name: 'orders', scopes }] }])
@@ -62,6 +63,29 @@ describe('providers beside the primary one', () => {
     ])
   })
 
+  it('may be for many tenants, and may have a managed identity as the second credential', () => {
+    const entry = {
+      ...subsidiary,
+      ...forMany,
+      invitations: 'Contoso.com',
+      managedIdentityClientId: tenant.toUpperCase(),
+    }
+    const [other] = settingsWith(providers(entry)).otherProviders
+
+    expect(other?.provider.identity).toMatchObject({ tenantId: 'organizations' })
+    expect(other?.provider.manyTenants).toEqual({
+      allowed: 'signed-up',
+      homeTenantId: tenant,
+      allowPersonalAccounts: false,
+      signUpRole: undefined,
+      invitations: ['contoso.com'],
+    })
+    expect(other?.credential.second).toEqual({
+      managedIdentityClientId: tenant,
+      tokenExchangeUrl: 'api://AzureADTokenExchangeUSGov',
+    })
+  })
+
   it('are none without the setting, and the primary one has an id and a name', () => {
     const { primary, otherProviders, frontEnds } = settingsWith()
 
@@ -95,8 +119,48 @@ describe('providers beside the primary one', () => {
     ['of Entra ID with any client id', { ...subsidiary, clientId: 'app' }, '.clientId is not a GUID'],
     [
       'of Entra ID with every tenant',
-      { ...subsidiary, tenantId: 'common' },
-      '.tenantId admits accounts of every tenant, and personal accounts',
+      { ...subsidiary, tenantId: 'organizations', homeTenantId: tenant },
+      '.tenants is missing: tenantId is organizations',
+    ],
+    [
+      'of Entra ID with personal accounts',
+      { ...subsidiary, ...forMany, tenantId: 'common' },
+      '.tenantId admits personal accounts',
+    ],
+    [
+      'of Entra ID with a tenant by its domain',
+      { ...subsidiary, ...forMany, tenants: 'contoso.com' },
+      '.tenants is a domain name, which can move to another tenant',
+    ],
+    [
+      'of Entra ID with tenants beside one tenant',
+      { ...subsidiary, tenants: 'signed-up' },
+      '.tenants needs tenantId=organizations',
+    ],
+    [
+      'of Entra ID with invitations for listed tenants',
+      { ...subsidiary, ...forMany, tenants: tenant, invitations: 'contoso.com' },
+      '.invitations needs tenants=signed-up',
+    ],
+    [
+      'with tenants at another provider',
+      { ...partner, tenants: tenant },
+      '.tenants does not belong to the kind openid',
+    ],
+    [
+      'with a managed identity at another provider',
+      { ...partner, managedIdentityClientId: tenant },
+      '.managedIdentityClientId does not belong to the kind openid',
+    ],
+    [
+      'with a managed identity by its name',
+      { ...subsidiary, managedIdentityClientId: 'id-broker' },
+      '.managedIdentityClientId is not a GUID',
+    ],
+    [
+      'with a managed identity in a cloud without a published audience',
+      { ...subsidiary, instance: 'https://login.sovcloud-identity.fr/', managedIdentityClientId: tenant },
+      '.managedIdentityClientId is for a token exchange whose audience the broker does not know in this cloud',
     ],
     [
       'of Entra ID at a host of no cloud',

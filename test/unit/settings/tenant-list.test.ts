@@ -134,6 +134,24 @@ describe('the tenants of a front end', () => {
     expect(refusalsOf(withTenants(tenants, settings))).toEqual([`Broker__FrontEnds[0].tenants[0] ${problem}`])
   })
 
+  it('may be those of a further provider for many, the primary tenant beside it, and personal accounts', () => {
+    const entry = {
+      ...{ id: 'saas', kind: 'entra', name: 'Customers', instance: 'https://login.microsoftonline.com/' },
+      ...{ clientId: fabrikam, tenantId: 'common', homeTenantId: contoso, tenants: fabrikam },
+      allowPersonalAccounts: true,
+    }
+    const Broker__Providers = JSON.stringify([entry])
+    const personal = '9188040d-6c67-4c5b-b112-36a304b66dad'
+
+    expect(() => settingsWith(withTenants([fabrikam, contoso, personal], { Broker__Providers }))).not.toThrow()
+    expect(refusalsOf(withTenants([fabrikam, personal]))).toEqual([
+      'Broker__FrontEnds[0].tenants[1] is not a tenant of Broker__Tenants',
+    ])
+    expect(refusalsOf(withTenants(['77777777-7777-4777-8777-777777777777'], { Broker__Providers }))).toEqual([
+      'Broker__FrontEnds[0].tenants[0] is not a tenant of Broker__Tenants',
+    ])
+  })
+
   it('are refused where the list is empty: it would mean none or all', () => {
     expect(problemsOf(withTenants([]))[0]).toMatchObject({
       setting: 'Broker__FrontEnds[0].tenants',

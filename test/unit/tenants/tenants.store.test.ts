@@ -18,9 +18,10 @@ describe('the tenants that signed up', () => {
   let faults: unknown[]
   useSessionParts('2031-05-10T12:00:00Z', (own) => void ({ parts, network, store, clock, faults } = own))
 
-  const newInstance = (personalTenantId?: string) =>
+  const newInstance = (personalTenantId?: string, provider?: string) =>
     createSignedUpTenants({
       store,
+      provider,
       vault: parts.newVault(),
       clock,
       personalTenantId,
@@ -154,6 +155,28 @@ describe('the tenants that signed up', () => {
       }
       expect(faults).toEqual(Array(2 * attempts.length).fill(expect.objectContaining({ code: 'tenant_row_invalid' })))
       expect(await states(contoso)).toEqual(['active'])
+    })
+
+    it('do not count at another provider', async () => {
+      const at = (provider: string | undefined) => newInstance(undefined, provider)
+      await at(undefined).add({ tenantId: contoso, signedUpBy: administrator, domain: undefined })
+      await at('partner').add({ tenantId: fabrikam, signedUpBy: administrator, domain: undefined })
+      const rows = await Promise.all(
+        [key(contoso), { partition: 'tenants.partner', row: fabrikam }].map((one) => store.find('service', one)),
+      )
+
+      const [ofPrimary, ofPartner] = rows.map((row) => row!.values)
+      await store.insert('service', { partition: 'tenants.partner', row: contoso, sweepAfter, values: ofPrimary! })
+      await store.insert('service', { partition: 'tenants.others', row: fabrikam, sweepAfter, values: ofPartner! })
+      await store.insert('service', { ...key(fabrikam), sweepAfter, values: ofPartner! })
+
+      expect(await at('partner').stateOf(contoso)).toBe('unknown')
+      expect(await at('others').stateOf(fabrikam)).toBe('unknown')
+      expect(await at(undefined).stateOf(fabrikam)).toBe('unknown')
+      expect([await at(undefined).stateOf(contoso), await at('partner').stateOf(fabrikam)]).toEqual([
+        'active',
+        'active',
+      ])
     })
 
     it('do not keep an honest tenant from signing up', async () => {
