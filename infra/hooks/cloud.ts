@@ -1,11 +1,10 @@
 /** Requests to Azure Resource Manager and Microsoft Graph with the sign-in of the person or pipeline that deploys. */
 import type { TokenCredential } from '@azure/identity'
 import { isLoopbackHost } from '../../shared/settings/addresses.ts'
-import { clouds, publicCloud } from '../../shared/settings/clouds.ts'
-import type { Cloud as AzureCloud } from '../../shared/settings/clouds.ts'
 import { BrokerError } from '../../shared/errors/errors.ts'
 import { createExchange, retryAfterSecondsOf } from '../../shared/http/exchange.ts'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
+import { findAzureCloud } from './azure-clouds.ts'
 import type { Clock } from './context.ts'
 import { HookStop } from './stop.ts'
 
@@ -48,29 +47,6 @@ export interface Endpoints {
   readonly graph: string
 }
 
-/**
- * Resource Manager by the names of az and Bicep; everything else about a cloud is in shared/settings/clouds.ts. Of the
- * clouds there, Singapore's is missing: neither its name nor its Resource Manager is published.
- */
-const managers: Readonly<Record<string, { readonly arm: string; readonly loginHost: string }>> = {
-  AzureCloud: { arm: 'https://management.azure.com', loginHost: publicCloud.loginHost },
-  AzureUSGovernment: { arm: 'https://management.usgovcloudapi.net', loginHost: 'login.microsoftonline.us' },
-  AzureChinaCloud: { arm: 'https://management.chinacloudapi.cn', loginHost: 'login.partner.microsoftonline.cn' },
-  AzureBleuCloud: { arm: 'https://management.sovcloud-api.fr', loginHost: 'login.sovcloud-identity.fr' },
-  AzureGermanyCloud: { arm: 'https://management.sovcloud-api.de', loginHost: 'login.sovcloud-identity.de' },
-}
-
-/** @param name of az and Bicep; the public cloud where it is left out or unknown */
-export function findAzureCloud(name: string | undefined): AzureCloud {
-  const { loginHost } = managers[name ?? 'AzureCloud'] ?? { loginHost: publicCloud.loginHost }
-  return clouds.find((cloud) => cloud.loginHost === loginHost) ?? publicCloud
-}
-
-function knownEndpointsOf(name: string): Endpoints | undefined {
-  const manager = managers[name]
-  return manager && { arm: manager.arm, graph: `https://${findAzureCloud(name).graphHosts[0]}` }
-}
-
 /** The documentation names ten minutes as the maximum for role assignments; some take longer. */
 const defaultPatienceSeconds = 900
 const longestPause = 30_000
@@ -83,18 +59,21 @@ export function patienceOf(environment: Readonly<Record<string, string | undefin
   return (Number.isFinite(seconds) ? seconds : defaultPatienceSeconds) * 1000
 }
 
-/** The endpoints of a known cloud, or loopback for tests. No other host can be configured. */
+/** The endpoints of the cloud, or loopback for tests. No other host can be configured. */
 export function endpointsOf(environment: Readonly<Record<string, string | undefined>>): Endpoints {
-  const name = environment['BROKER_CLOUD'] ?? 'AzureCloud'
-  const cloud = knownEndpointsOf(name)
-  if (!cloud) throw new HookStop(`BROKER_CLOUD is none of ${Object.keys(managers).join(', ')}.`)
+  const cloud = publicEndpointsOf(environment)
   const local = (variable: string, address: string) => {
     const value = environment[variable]
     if (value === undefined) return address
     if (URL.canParse(value) && isLoopbackHost(new URL(value).hostname)) return new URL(value).origin
-    throw new HookStop(`${variable} is not on loopback. Delete it: tokens go to ${name} only.`)
+    throw new HookStop(`${variable} is not on loopback. Delete it: tokens go to ${address} only.`)
   }
   return { arm: local('BROKER_LOCAL_ARM', cloud.arm), graph: local('BROKER_LOCAL_GRAPH', cloud.graph) }
+}
+
+function publicEndpointsOf(environment: Readonly<Record<string, string | undefined>>): Endpoints {
+  const { arm, hosts } = findAzureCloud(environment)
+  return { arm, graph: `https://${hosts.graphHosts[0]}` }
 }
 
 export interface CloudOptions {
@@ -107,7 +86,7 @@ export function createCloud(
   { credential, clock }: CloudOptions,
 ): Cloud {
   const endpoints = endpointsOf(environment)
-  const audiences = knownEndpointsOf(environment['BROKER_CLOUD'] ?? 'AzureCloud') ?? endpoints
+  const audiences = publicEndpointsOf(environment)
   const patience = patienceOf(environment)
   // The proxies of the person's shell, not of the azd environment.
   const exchange = createExchange({ maxBytes, proxies: proxyPolicyOf(process.env) })

@@ -5,11 +5,11 @@ import type { Configuration } from './configuration.schema.ts'
 import { settingsOf } from './configuration-settings.ts'
 import { isProduction } from './names.ts'
 
-/** @param cloudName undefined: the public cloud */
+/** @param cloudName as az names it */
 export function checkRelations(
   configuration: Configuration,
   environmentName: string,
-  cloudName: string | undefined,
+  cloudName: string,
 ): SettingProblem[] {
   return [
     ...checkPeople(configuration, environmentName),
@@ -61,7 +61,7 @@ function* checkRegistration(configuration: Configuration) {
   }
 }
 
-function* checkAddresses({ baseUrl, domain, frontDoor, webTestLocations }: Configuration, cloudName = 'AzureCloud') {
+function* checkAddresses({ baseUrl, domain, frontDoor, webTestLocations }: Configuration, cloudName: string) {
   if (baseUrl !== undefined && domain !== undefined) {
     yield refuse('domain', {
       problem: 'is set beside baseUrl',

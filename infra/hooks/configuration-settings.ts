@@ -1,9 +1,9 @@
 /** The members `settings` and `providers` of a configuration: app settings of the broker, checked by its own schema. */
+import type { Cloud } from '../../shared/settings/clouds.ts'
 import { allDeclarations, declarations } from '../../shared/settings/declarations.ts'
 import { findNearestName } from '../../shared/settings/nearest-name.ts'
 import { parseSettings, SettingsError } from '../../shared/settings/settings.ts'
 import type { SettingProblem } from '../../shared/settings/settings-error.ts'
-import { findAzureCloud } from './cloud.ts'
 import type { Configuration } from './configuration.schema.ts'
 import { printableMember } from './configuration-problems.ts'
 
@@ -49,7 +49,7 @@ export function settingsOf({ settings = {}, providers }: Configuration): Record<
 }
 
 /** Checks `settings` by the broker's own schema, together with the values that the template adds. */
-export function checkSettings(configuration: Configuration, cloudName: string | undefined): SettingProblem[] {
+export function checkSettings(configuration: Configuration, cloud: Cloud): SettingProblem[] {
   const misplaced = Object.keys(configuration.settings ?? {}).flatMap((name): SettingProblem[] => {
     const setting = `settings.${printableMember(name)}`
     const member = setElsewhere.get(name)
@@ -65,7 +65,7 @@ export function checkSettings(configuration: Configuration, cloudName: string | 
   })
   if (misplaced.length > 0) return misplaced
   try {
-    parseSettings(composeSettings(configuration, cloudName))
+    parseSettings(composeSettings(configuration, cloud))
     return []
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error
@@ -76,8 +76,7 @@ export function checkSettings(configuration: Configuration, cloudName: string | 
 const anyGuid = '00000001-0000-4000-8000-000000000000'
 
 /** The app settings as the template composes them; ids and names that Azure assigns later have placeholders. */
-function composeSettings(configuration: Configuration, cloudName: string | undefined): Record<string, string> {
-  const cloud = findAzureCloud(cloudName)
+function composeSettings(configuration: Configuration, cloud: Cloud): Record<string, string> {
   const settings = settingsOf(configuration)
   const isEntra = settings[declarations.authority.name] === undefined
   return {

@@ -10,6 +10,7 @@ import { findSecret } from '../../shared/settings/secrets.ts'
 import type { SettingProblem } from '../../shared/settings/settings-error.ts'
 import { takesEntra } from '../../shared/settings/values.ts'
 import type { AzdEnvironment } from './azd.ts'
+import { findAzureCloud } from './azure-clouds.ts'
 import { configurationSchema } from './configuration.schema.ts'
 import type { Configuration } from './configuration.schema.ts'
 import { describeIssue, printableMember } from './configuration-problems.ts'
@@ -39,7 +40,8 @@ export function readConfigurationOf({
   readonly environment: AzdEnvironment
   readonly projectFolder: string
 }): Promise<ConfigurationFile> {
-  return readConfiguration(projectFolder, environment.get('AZURE_ENV_NAME') ?? '', environment.get('BROKER_CLOUD'))
+  const cloud = findAzureCloud(Object.fromEntries(environment.entries()))
+  return readConfiguration(projectFolder, environment.get('AZURE_ENV_NAME') ?? '', cloud)
 }
 
 /**
@@ -47,12 +49,12 @@ export function readConfigurationOf({
  *
  * @param projectFolder root of the project
  * @param environmentName as azd has it; its characters are checked before it becomes part of a path
- * @param cloudName AzureCloud where left out: addresses in `settings` must be of the same cloud
+ * @param cloud addresses in `settings` must be of the same cloud
  */
 export async function readConfiguration(
   projectFolder: string,
   environmentName: string,
-  cloudName?: string,
+  cloud = findAzureCloud({}),
 ): Promise<ConfigurationFile> {
   const name = configurationPath(environmentName)
   const without = (problems: readonly SettingProblem[]) => ({ name, exists: false, configuration: {}, problems })
@@ -72,7 +74,7 @@ export async function readConfiguration(
     const fix = `It would be a second broker in the same resource group. Use the name of the file: azd env new ${printableFile(path.parse(other).name)}`
     return without([{ setting: 'AZURE_ENV_NAME', problem, fix }])
   }
-  return { name, exists: true, ...parseConfiguration(await readFile(file, 'utf8'), name, environmentName, cloudName) }
+  return { name, exists: true, ...parseConfiguration(await readFile(file, 'utf8'), name, environmentName, cloud) }
 }
 
 /**
@@ -92,7 +94,7 @@ export function parseConfiguration(
   text: string,
   fileName: string,
   environmentName: string,
-  cloudName?: string,
+  cloud = findAzureCloud({}),
 ): { readonly configuration: Configuration; readonly problems: readonly SettingProblem[] } {
   const json = parseConfigurationText(text)
   if (!('value' in json)) return { configuration: {}, problems: [{ setting: fileName, ...json }] }
@@ -116,8 +118,8 @@ export function parseConfiguration(
   return {
     configuration,
     problems: [
-      ...checkSettings(configuration, cloudName),
-      ...checkRelations(configuration, environmentName, cloudName),
+      ...checkSettings(configuration, cloud.hosts),
+      ...checkRelations(configuration, environmentName, cloud.name),
     ],
   }
 }

@@ -6,7 +6,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { declarations } from '../../shared/settings/declarations.ts'
 import type { AzdEnvironment } from './azd.ts'
-import { causeOf, findAzureCloud } from './cloud.ts'
+import { findAzureCloud } from './azure-clouds.ts'
+import { causeOf } from './cloud.ts'
 import { settingsOf } from './configuration-settings.ts'
 import type { Configuration } from './configuration.schema.ts'
 import type { HookContext } from './context.ts'
@@ -30,7 +31,7 @@ export function trustedIdentityOf(
 ): TrustedIdentity | undefined {
   const settings = settingsOf(configuration)
   if (settings[declarations.secondSourceType.name] === undefined) return undefined
-  const { loginHost, tokenExchangeUrl = '' } = findAzureCloud(environment.get('BROKER_CLOUD'))
+  const { loginHost, tokenExchangeUrl = '' } = findAzureCloud(Object.fromEntries(environment.entries())).hosts
   const tenantId = environment.get('AZURE_TENANT_ID') ?? ''
   const registeredAt = configuration.tenantId ?? tenantId
   const isOther = settings[declarations.secondManagedIdentityClientId.name] !== undefined

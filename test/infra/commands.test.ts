@@ -9,6 +9,7 @@ import { root } from '../setup/bicep.ts'
  */
 const commands: Readonly<Record<string, string>> = {
   'az account show': '--query --output',
+  'az cloud show': '--name --query --output',
   'az ad app create': '--display-name* --sign-in-audience',
   'az ad app credential reset': '--id* --cert --append',
   'az ad app delete': '--id*',
@@ -54,7 +55,7 @@ const names = Object.keys(commands).sort((one, other) => other.length - one.leng
 
 /** az groups that a command may begin with: another word behind `az` is prose. */
 const groups =
-  /^az (ad|account|bicep|deployment|eventgrid|functionapp|identity|keyvault|lock|login|monitor|network|provider|rest|role|storage|webapp|group|resource)\b/
+  /^az (ad|account|bicep|cloud|deployment|eventgrid|functionapp|identity|keyvault|lock|login|monitor|network|provider|rest|role|storage|webapp|group|resource)\b/
 
 interface Found {
   readonly place: string

@@ -6,6 +6,7 @@ import path from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
 import { createAzdEnvironment } from '../../../infra/hooks/azd.ts'
+import { findAzureCloud } from '../../../infra/hooks/azure-clouds.ts'
 import { endpointsOf } from '../../../infra/hooks/cloud.ts'
 import { parseConfiguration, readConfiguration } from '../../../infra/hooks/configuration.ts'
 import { configurationSchema } from '../../../infra/hooks/configuration.schema.ts'
@@ -252,10 +253,14 @@ describe('the configuration of an environment', () => {
     const graph = (url: string) => JSON.stringify({ webTestLocations, settings: { Broker__GraphUrl: url } })
     const text = graph('https://graph.microsoft.us')
 
-    expect(parseConfiguration(text, 'f.json', 'dev', 'AzureUSGovernment').problems).toEqual([])
+    expect(
+      parseConfiguration(text, 'f.json', 'dev', findAzureCloud({ BROKER_CLOUD: 'AzureUSGovernment' })).problems,
+    ).toEqual([])
     expect(parseConfiguration(text, 'f.json', 'dev').problems).toMatchObject([{ setting: 'settings.Broker__GraphUrl' }])
     const german = graph('https://graph.svc.sovcloud.de')
-    expect(parseConfiguration(german, 'f.json', 'dev', 'AzureGermanyCloud').problems).toEqual([])
+    expect(
+      parseConfiguration(german, 'f.json', 'dev', findAzureCloud({ BROKER_CLOUD: 'AzureGermanyCloud' })).problems,
+    ).toEqual([])
   })
 
   it('accepts a host that Broker__AdditionalHosts names, in settings and in providers', () => {
@@ -270,7 +275,12 @@ describe('the configuration of an environment', () => {
 
   it('names the regions of the web test where the default ones are in another cloud', () => {
     const gov = (configuration: object) =>
-      parseConfiguration(JSON.stringify(configuration), 'f.json', 'dev', 'AzureUSGovernment').problems
+      parseConfiguration(
+        JSON.stringify(configuration),
+        'f.json',
+        'dev',
+        findAzureCloud({ BROKER_CLOUD: 'AzureUSGovernment' }),
+      ).problems
 
     expect(gov({})).toMatchObject([{ setting: 'webTestLocations' }])
     expect(gov({ webTestLocations: ['usgov-va-azr', 'usgov-phx-azr', 'usgov-tx-azr'] })).toEqual([])
@@ -484,12 +494,31 @@ describe('a variable that earlier versions read', () => {
 describe('the endpoints of the hooks', () => {
   it('are those of a cloud or on loopback', () => {
     expect(() => endpointsOf({ BROKER_LOCAL_GRAPH: 'https://graph.example.com' })).toThrow(/not on loopback/)
-    expect(() => endpointsOf({ BROKER_CLOUD: 'Mine' })).toThrow(/BROKER_CLOUD/)
+    expect(() => endpointsOf({ BROKER_CLOUD: 'Mine' })).toThrow(/BROKER_CLOUD is none of AzureCloud, /)
     expect(endpointsOf({ BROKER_LOCAL_GRAPH: 'https://localhost:7174/x' }).graph).toBe('https://localhost:7174')
     expect(endpointsOf({ BROKER_CLOUD: 'AzureUSGovernment' }).graph).toBe('https://graph.microsoft.us')
     expect(endpointsOf({ BROKER_CLOUD: 'AzureBleuCloud' })).toEqual({
       arm: 'https://management.sovcloud-api.fr',
       graph: 'https://graph.svc.sovcloud.fr',
     })
+  })
+
+  it('are those of a cloud that is not published, by the address of its Resource Manager', () => {
+    const singapore = { BROKER_CLOUD: 'GovSG', BROKER_RESOURCE_MANAGER: 'https://management.sovcloud-api.sg/' }
+    expect(endpointsOf(singapore)).toEqual({
+      arm: 'https://management.sovcloud-api.sg',
+      graph: 'https://graph.svc.sovcloud.sg',
+    })
+    expect(findAzureCloud(singapore)).toMatchObject({
+      name: 'GovSG',
+      hosts: { loginHost: 'login.sovcloud-identity.sg', vaultSuffix: '.vault.sovcloud-api.sg' },
+    })
+    for (const address of ['https://management.example.com', 'http://management.sovcloud-api.sg', 'sovcloud-api.sg']) {
+      expect(() => endpointsOf({ ...singapore, BROKER_RESOURCE_MANAGER: address })).toThrow(
+        /BROKER_RESOURCE_MANAGER is/,
+      )
+    }
+    // A published cloud has its published address.
+    expect(endpointsOf({ ...singapore, BROKER_CLOUD: 'AzureCloud' }).arm).toBe('https://management.azure.com')
   })
 })
