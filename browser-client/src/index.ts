@@ -36,7 +36,7 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
         body: JSON.stringify(body),
       }),
     })
-  const [tab, check, getSignInUrl, close] = createSessionCheck(name, call, `${base}/login${query}`)
+  const [tab, check, getSignInUrl] = createSessionCheck(name, call, `${base}/login${query}`)
   const getToken = createSessionTokens(call, tab)
 
   const signIn = async ({ error, ...options }: SignInOptions = {}, subject = ''): Promise<never> => {
@@ -64,6 +64,6 @@ export function createClient({ broker, frontEnd }: ClientOptions): Client {
       tab.set('signed-out', undefined, 'signed-out-here')
       return leave(url)
     },
-    close,
+    close: tab.close,
   }
 }

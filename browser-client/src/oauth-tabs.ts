@@ -41,7 +41,7 @@ export function createTabs(
   base: string,
   call: Call,
   scopeOf: (api: string) => string,
-  onEvent: (event: Event) => void,
+  onEvent: (event?: Event) => void,
 ) {
   const me = random()
   /** Tabs that live on this tab's grant. */

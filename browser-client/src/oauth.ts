@@ -72,8 +72,8 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
     addParameters(body, fields)
     return request(base + path, { method: 'POST', body, ...init })
   }
-  const recheck = ({ persisted }: Event & Partial<PageTransitionEvent>) => {
-    if (persisted && !tabs.own.get()) tabs.find().catch(ignore)
+  const recheck = (event?: Event) => {
+    if ((event as PageTransitionEvent | undefined)?.persisted && !tabs.own.get()) tabs.find().catch(ignore)
     else if (tabs.getState().session && !document.hidden) check().catch(ignore)
   }
   const tabs = createTabs(name, base, call, (api) => `${scope} ${apis[api]}`, recheck)

@@ -15,26 +15,23 @@ export type SessionTab = Tab<Session>
  */
 export function createSessionCheck(name: string, call: Call, signInUrl: string) {
   let checking: Promise<Session | undefined> | undefined
-  let timer: ReturnType<typeof setTimeout> | undefined
   /** When this state came from the broker, to this tab or to another one; 0 while the broker does not answer. */
   let knownAt = 0
 
-  /** By the timer at the session's end, and by events of a page that may have slept. */
+  /** By a timer, and by events of a page that may have slept. */
   const recheck = (event?: Event) => {
     const isDue = !event || Date.now() > knownAt + 60_000 || (event as PageTransitionEvent).persisted
     if (isDue && !document.hidden) check().catch(ignore)
   }
-  const tab: SessionTab = createTab(name, ({ status, session }) => tab.set(status, session, 'other-tab'), recheck)
-  // Waits for the session's end.
+  const tab: SessionTab = createTab(
+    name,
+    ({ status, session }) => tab.set(status, session, 'other-tab'),
+    recheck,
+    (session) => (session ? Math.min(session.expires_at, session.idle_expires_at) * 1000 : Infinity),
+  )
   tab.subscribe(({ session, error }) => {
     knownAt = error ? 0 : Date.now()
-    clearTimeout(timer)
-    if (session) {
-      count(name, 0)
-      const left = Math.min(session.expires_at, session.idle_expires_at) * 1000 - Date.now()
-      // At least five seconds, for clocks that differ; at most what a timer can hold.
-      timer = setTimeout(recheck, Math.min(Math.max(left, 5000), 1e9))
-    }
+    if (session) count(name, 0)
   })
 
   const requestSession = () =>
@@ -64,9 +61,5 @@ export function createSessionCheck(name: string, call: Call, signInUrl: string) 
       .finally(() => (checking = undefined)))
   }
 
-  const close = () => {
-    clearTimeout(timer)
-    tab.close()
-  }
-  return [tab, check, () => signInUrl, close] as const
+  return [tab, check, () => signInUrl] as const
 }

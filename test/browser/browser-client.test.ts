@@ -178,7 +178,8 @@ describeInBrowser('the browser library', () => {
   })
 
   it('keeps the person while the broker does not answer, and recovers', async () => {
-    const { context, opened, client } = await signedIn()
+    const { context, tab, opened, client } = await signedIn()
+    await opened.clock.install()
 
     await context.route(`${stack.url}/session**`, (route) => route.abort())
     expect(await client.evaluate((one) => one.getSession())).toMatchObject({ username: ada })
@@ -188,9 +189,19 @@ describeInBrowser('the browser library', () => {
     })
     expect(state).toMatchObject({ status: 'degraded', reason: 'unreachable', code: 'unreachable', answered: 0 })
 
+    // A page that opens now knows nobody, and recovers as well; neither needs an event.
+    const other = await tab(page)
+    await other.clock.install()
+    const later = await start(other)
+    expect(await later.evaluate((one) => one.getState().status)).toBe('degraded')
     await context.unroute(`${stack.url}/session**`)
-    await opened.evaluate(() => dispatchEvent(new Event('online')))
-    await opened.waitForFunction((one) => one.getState().status === 'signed-in', client)
+    for (const [waiting, one] of [
+      [opened, client],
+      [other, later],
+    ] as const) {
+      await waiting.clock.fastForward(31_000)
+      await waiting.waitForFunction((each) => each.getState().status === 'signed-in', one)
+    }
   })
 
   it('starts no redirect loop if each return finds no session: the second automatic sign-in is rejected', async () => {
