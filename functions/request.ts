@@ -137,11 +137,13 @@ export function callerOf(request: WebRequest): CallerHeaders {
  * Identifies the function key that the host has checked: it passes the key on, and not its name. 32 bits of a hash show
  * nothing of a key that is random.
  *
- * @returns undefined where the key came in the query
+ * The host checks the first header, or without one the first `code` of the query, and passes repeated headers on as one
+ * text. A hash of all of it could be made to look like the one of a colleague's key.
  */
 export function keyFingerprintOf(request: WebRequest): string | undefined {
-  const key = request.headers.get('x-functions-key')
-  return key === null ? undefined : hash('sha256', key, 'hex').slice(0, 8)
+  const code = () => [...parseQueryForLinks(request)].find(([name]) => name.toLowerCase() === 'code')?.[1]
+  const key = request.headers.get('x-functions-key')?.split(',')[0] ?? code()
+  return key === undefined ? undefined : hash('sha256', key, 'hex').slice(0, 8)
 }
 
 /** @returns the bearer token of the header, or of a posted form (RFC 6750 §2.1, §2.2); never one of the query */

@@ -218,7 +218,8 @@ function findFunction(
 type Level = 'anonymous' | 'function' | 'master'
 
 function authLevel({ keys }: Host, { headers, query }: ReceivedRequest): Level {
-  const key = headers.get('x-functions-key') ?? query.get('code')
+  // As the real host: the first of several, and the header before the query.
+  const key = (headers.get('x-functions-key') ?? query.get('code'))?.split(',')[0]
   if (key === undefined) return 'anonymous'
   if (key === keys.master) return 'master'
   return keys.functions.includes(key) ? 'function' : 'anonymous'

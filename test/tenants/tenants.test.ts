@@ -19,6 +19,7 @@ import {
 } from '../setup/client.ts'
 import { localBeside } from '../setup/beside-providers.ts'
 import { runAsOperator } from '../setup/operator-command.ts'
+import { sendRaw } from '../setup/raw-http.ts'
 import { ada, deskPage, shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
 import { runTenantsCommand } from '../../tools/tenants/tenants-command.ts'
@@ -657,6 +658,28 @@ describe('tenants that sign up', () => {
     }
     await expect(run('suspend', litware)).rejects.toThrow(/answered 404/)
     await expect(run('add', 'contoso.com')).rejects.toThrow(/not the id of a tenant/)
+  })
+
+  it('are listed in the name of the key that the host checked, however it was sent', async () => {
+    const { url, functionKey } = stack.brokers[0]!
+    const fingerprint = createHash('sha256').update(functionKey).digest('hex').slice(0, 8)
+    const list = async (query: string, ...keys: string[]) => {
+      const headers = [
+        ['Host', new URL(url).host],
+        ['Content-Type', 'application/json'],
+        ['Content-Length', '2'],
+        ...keys.map((key) => ['x-functions-key', key] as const),
+      ] as const
+      const target = `/operator/tenants/list${query}`
+      const { status } = await sendRaw(url, { method: 'POST', target, headers, body: '{}' })
+      return [status, logged(stack, 'tenants listed by an operator').at(-1)?.key]
+    }
+
+    expect(await list('', functionKey)).toEqual([200, fingerprint])
+    // The text behind the key would choose another fingerprint, and 2³² of them are soon tried.
+    expect(await list('', functionKey, 'of a colleague')).toEqual([200, fingerprint])
+    expect(await list(`?code=${encodeURIComponent(functionKey)}`)).toEqual([200, fingerprint])
+    expect((await list('', 'of a colleague', functionKey))[0]).toBe(401)
   })
 
   it('accept the sign-up route’s own parameters only, and registered addresses', async () => {
