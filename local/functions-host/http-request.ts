@@ -29,7 +29,7 @@ export interface ReceivedRequest {
   readonly query: ReadonlyMap<string, string>
 }
 
-/** @throws {RefusedRequest} for a request line or a header that Kestrel refuses */
+/** @throws {RefusedRequest} for a request line, a path or a header that Kestrel refuses */
 export function receiveRequest(request: http.IncomingMessage): ReceivedRequest {
   checkLimits(request)
   checkHost(request)
@@ -37,6 +37,7 @@ export function receiveRequest(request: http.IncomingMessage): ReceivedRequest {
   const queryAt = target.indexOf('?')
   const search = queryAt < 0 ? '' : target.slice(queryAt)
   const path = decodePath(withoutDotSegments(queryAt < 0 ? target : target.slice(0, queryAt)))
+  if (path.includes('\0')) throw new RefusedRequest(400, 'The path has a null character.')
   return {
     method: request.method ?? 'GET',
     path,

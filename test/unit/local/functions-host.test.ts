@@ -92,6 +92,11 @@ describe('routing', () => {
     })
   })
 
+  it('answers 400 to a null character in the path, and not in the query', async () => {
+    expect((await raw(host.url, '/items/a%00b')).status).toBe(400)
+    expect((await raw(host.url, '/items/a?b=%00')).status).toBe(200)
+  })
+
   it('resolves dot segments before it selects a route', async () => {
     expect(parse((await raw(host.url, '/files/../items/./7')).body)).toMatchObject({ by: 'item', params: { id: '7' } })
   })
