@@ -40,6 +40,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('tableServiceUri', tables.url)
   return async () => {
     await tables.close()
-    await rm(folder, { recursive: true, force: true })
+    // A worker that ends meanwhile still writes its compiled code.
+    await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   }
 }
