@@ -79,7 +79,14 @@ describe('npm run certificate', () => {
 
   it('status shows each provider of the list, whose state the broker may not have stored yet', async () => {
     const partner = { id: 'partner', kind: 'openid', name: 'Partner', authority: 'https://login.partner.example' }
-    const Broker__Providers = JSON.stringify([{ ...partner, clientId: 'contoso-broker' }])
+    const adfs = {
+      id: 'works',
+      kind: 'adfs',
+      name: 'Works',
+      authority: 'https://fs.works.example/adfs',
+      clientId: 'at-works',
+    }
+    const Broker__Providers = JSON.stringify([{ ...partner, clientId: 'contoso-broker' }, adfs])
     const program = await bundledProgram('certificate')
 
     const { code, stdout, stderr } = await command(program, ['status', '--json'], { Broker__Providers })
@@ -94,8 +101,11 @@ describe('npm run certificate', () => {
         versions: [{ version: first().version, provider: 'unknown' }],
         problem: 'the broker has not stored a state yet',
       },
+      { id: 'works' },
     ])
-    expect(drawn.stdout).toContain('The same certificate at the provider partner')
+    const [, atPartner, atWorks] = drawn.stdout.split('The same certificate at the provider ')
+    expect(atPartner).toMatch(/^partner\n[^]*\/registered\?provider=partner with the header/)
+    expect(atWorks).toMatch(/^works\n[^]*-TargetIdentifier at-works `[^]*\/registered\?provider=works with the header/)
   })
 
   it('roll --dry-run shows the steps at each provider of the list: by Graph, and by hand', async () => {

@@ -47,6 +47,8 @@ export interface CertificateAccess {
 export interface OtherAccess extends Pick<CertificateAccess, 'records' | 'canRegister'> {
   /** Id of the provider. */
   readonly id: string
+  /** The client id, where the provider is AD FS. */
+  readonly adfsClientId: string | undefined
 }
 
 export const storeIsSilent =
@@ -105,6 +107,10 @@ export async function openAccess({
     canRegister: isSet(declarations.applicationObjectId) && !isSet(declarations.authority),
     others: list.others.map((other) => ({
       id: other.id,
+      adfsClientId:
+        'kind' in other.provider.identity && other.provider.identity.kind === 'adfs'
+          ? other.provider.clientId
+          : undefined,
       records:
         store &&
         openRecords(

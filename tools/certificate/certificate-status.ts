@@ -43,7 +43,14 @@ export async function showStatus(certificate: NamedCertificate, json: boolean): 
       const observed = observe(found.known ?? emptyRecord, listed, await factsOf(found.known), now)
       const step = nextStep(observed, { now, timing, canRegister: other.canRegister, by: '' })
       const then = found.problem === undefined ? describeStep(step) : 'not known without the store'
-      return { id: other.id, record: observed, next: then, problem: found.problem }
+      const handOver: HandOver | undefined = other.canRegister
+        ? undefined
+        : {
+            why: 'since the broker cannot change keys there',
+            adfsClientId: other.adfsClientId,
+            query: `?provider=${other.id}`,
+          }
+      return { id: other.id, record: observed, next: then, problem: found.problem, handOver }
     }),
   )
 
@@ -56,12 +63,13 @@ export async function showStatus(certificate: NamedCertificate, json: boolean): 
     console.log(`Certificate ${name} in ${vaultUrl}`)
     console.log(drawTimeline(record, { now, timing, next, isProviderKnown: problem === undefined }).join('\n'))
     if (problem !== undefined) console.log(`The registration at the provider is unknown: ${problem}`)
-    if (!canRegister) printHandOver(record, certificate)
+    if (!canRegister) printHandOver(record, handOverOf(certificate))
     for (const one of atOthers) {
       console.log(`\nThe same certificate at the provider ${one.id}`)
       const options = { now, timing, next: one.next, isProviderKnown: one.problem === undefined }
       console.log(drawTimeline(one.record, options).join('\n'))
       if (one.problem !== undefined) console.log(`The registration at the provider is unknown: ${one.problem}`)
+      if (one.handOver) printHandOver(one.record, one.handOver)
     }
   }
   const needsOperator = (one: CertificateRecord) => one.undated !== undefined || !chooseRecorded(one, now)
@@ -145,27 +153,41 @@ function describe(record: CertificateRecord, now: number, next: string, problem:
   }
 }
 
+/** The facts of a provider at which the broker cannot register a version. */
+interface HandOver {
+  readonly why: string
+  /** Of AD FS. */
+  readonly adfsClientId: string | undefined
+  /** Of the confirmation to the broker. */
+  readonly query: string
+}
+
+function handOverOf({ setting }: NamedCertificate): HandOver {
+  const isAdfs = setting(declarations.providerKind.name) === 'adfs'
+  return {
+    why:
+      setting(declarations.authority.name) === undefined
+        ? `since ${declarations.applicationObjectId.name} is not set`
+        : `since the provider is not Entra ID (${declarations.authority.name}), whose keys alone the broker can change`,
+    adfsClientId: isAdfs ? (setting(declarations.clientId.name) ?? '') : undefined,
+    query: '',
+  }
+}
+
 /** Prints what an operator registers by hand, where the broker cannot. */
-function printHandOver(record: CertificateRecord, certificate: NamedCertificate): void {
-  const otherProvider = certificate.setting(declarations.authority.name)
+function printHandOver(record: CertificateRecord, { why, adfsClientId, query }: HandOver): void {
   const waiting = [...record.versions].sort(byAge).find(({ enabled, status }) => enabled && status !== 'accepted')
   if (!waiting) return
   console.log('')
-  const why =
-    otherProvider === undefined
-      ? `since ${declarations.applicationObjectId.name} is not set`
-      : `since the provider is not Entra ID (${declarations.authority.name}), whose keys alone the broker can change`
   console.log(`Version ${waiting.version} is to be registered by hand, ${why}:`)
   console.log('- send its public part to the operator of the identity provider: az keyvault certificate download \\')
   console.log(`    --vault-name <vault> --name <name> --version ${waiting.version} --file broker.cer --encoding DER`)
-  if (certificate.setting(declarations.providerKind.name) === 'adfs') {
+  if (adfsClientId !== undefined) {
     console.log('- on a federation server, name every certificate that may sign, since the command replaces the list:')
-    console.log(
-      `    Set-AdfsServerApplication -TargetIdentifier ${certificate.setting(declarations.clientId.name) ?? ''} \``,
-    )
+    console.log(`    Set-AdfsServerApplication -TargetIdentifier ${adfsClientId} \``)
     console.log('      -JWTSigningCertificate (Get-PfxCertificate present.cer), (Get-PfxCertificate broker.cer)')
   } else console.log('  or let the provider read /.well-known/jwks.json of the broker;')
   console.log(
-    `- then confirm it to the broker: POST /certificate/${waiting.version}/registered with the header x-functions-key.`,
+    `- then confirm it to the broker: POST /certificate/${waiting.version}/registered${query} with the header x-functions-key.`,
   )
 }
