@@ -134,8 +134,10 @@ const send = async ({ ask }: Kind, count: number) => {
   return statuses
 }
 
-/** The noise stays below this limit, and a leak of 200 bytes per request exceeds it. */
-const allowed = (count: number) => 200_000 + 100 * count
+/** Of one measurement, however many requests it is about: 300,000 were seen on a busy machine. */
+const noise = 400_000
+/** In `npm run soak`, a leak of 300 bytes per request exceeds it. */
+const allowed = (count: number) => noise + 100 * count
 const grown = (before: Usage, after: Usage) => after.heapUsed + after.external - before.heapUsed - before.external
 
 beforeAll(async () => {
@@ -176,8 +178,7 @@ describe('many requests of every kind leave nothing in memory, no socket and no 
     const count = kinds.reduce((sum, kind) => sum + kind.count, 0)
 
     expect(count + kinds.length * beforehand).toBe(100_000 / share)
-    // The noise of a twentieth is as large as the noise of all.
-    expect(grown(warm, after)).toBeLessThan(Math.max(400_000, allowed(count) / 4))
+    expect(grown(warm, after)).toBeLessThan(Math.max(noise, allowed(count) / 4))
     expect(after.rss - warm.rss).toBeLessThan(100 * 1024 * 1024)
     // A few for each connection of the load, and none for each request.
     expect(after.descriptors - warm.descriptors).toBeLessThan(50)
