@@ -22,11 +22,12 @@ import type { Api, IdentityProvider } from './identity-provider/identity-provide
 import { startIngestion } from './ingestion/ingestion.ts'
 import type { Ingestion } from './ingestion/ingestion.ts'
 import { createAccessTokenIssuer, tokenExchangeAudience } from './managed-identity/access-tokens.ts'
+import type { AccessTokenIssuer } from './managed-identity/access-tokens.ts'
 import { localIdentity, startManagedIdentity } from './managed-identity/managed-identity.ts'
 import type { ManagedIdentity } from './managed-identity/managed-identity.ts'
 import type { MakeKeyPair } from './rsa-key-pair.ts'
 import { brokerAccessPolicy } from './vault/permissions.ts'
-import type { PublicCertificate } from './vault/certificates.ts'
+import type { PublicCertificate } from './vault/certificate-json.ts'
 import { startVault } from './vault/vault.ts'
 import type { Vault } from './vault/vault.ts'
 import type { Ports } from './ports.ts'
@@ -108,7 +109,7 @@ export interface Cloud {
 }
 
 export const demoApiName = 'orders'
-export const demoFrontEndId = 'demo'
+const demoFrontEndId = 'demo'
 export const demoOtherSiteId = 'demo-oauth'
 const demoApiAudience = 'api://demo'
 const demoApis: readonly Api[] = [{ audience: demoApiAudience, scopes: ['orders.read', 'orders.write'] }]
@@ -208,63 +209,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     keys?.catch(() => undefined)
 
     const identityProvider = parts.identityProvider
-      ? keep(
-          await startIdentityProvider({
-            port: ports.identityProvider,
-            tls,
-            tenantId: options.tenantId,
-            ...(options.makeKeyPair === undefined ? {} : { makeKeyPair: options.makeKeyPair }),
-            apis: mergeApis(demoApis, apisOf(options.frontEnds)),
-            clients: [
-              {
-                clientId: options.clientId,
-                name: 'Certificate token broker',
-                redirectUris: options.brokerUrls.flatMap((url) => [
-                  options.providerId === undefined ? `${url}/callback` : `${url}/callback/${options.providerId}`,
-                  `${url}/signup/consented`,
-                ]),
-                postLogoutRedirectUris: options.brokerUrls.map((url) => `${url}/logout/done`),
-                certificates: () => graph?.applications.acceptedCertificates(options.clientId) ?? [],
-                federated: {
-                  credentials: () => graph?.applications.acceptedFederatedCredentials(options.clientId) ?? [],
-                  verify: (token) => issuer.verifyExchangeToken(token),
-                },
-              },
-            ],
-            applicationTokens: async (clientId, audience) => {
-              const seconds = 3600
-              const principalId = application.id
-              const issued = await issuer.issueAccessToken({
-                clientId,
-                principalId,
-                audience,
-                lifetimeSeconds: seconds,
-              })
-              return { token: issued.token, seconds }
-            },
-          }),
-        )
+      ? keep(await startEntra(options, tls, { graph, issuer, application }))
       : undefined
 
-    const federationServer = parts.federationServer
-      ? keep(
-          await startFederationServer({
-            port: ports.identityProvider,
-            tls,
-            ...(options.makeKeyPair === undefined ? {} : { makeKeyPair: options.makeKeyPair }),
-            apis: mergeApis(demoApis, apisOf(options.frontEnds)),
-            clients: [
-              {
-                clientId: options.clientId,
-                redirectUris: options.brokerUrls.flatMap((url) => [`${url}/callback`, `${url}/logout/done`]),
-                get certificates() {
-                  return vault?.publicCertificates(certificateName).map(({ der }) => der) ?? []
-                },
-              },
-            ],
-          }),
-        )
-      : undefined
+    const federationServer = parts.federationServer ? keep(await startAdfs(options, tls, vault)) : undefined
     // Access tokens of AD FS name an issuer of their own; those of Entra ID the issuer of the person's tenant.
     const tokenIssuer =
       federationServer === undefined
@@ -290,32 +238,125 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       ca: authority.certificatePem,
       tls,
       caFile: options.caFile,
-      settings: {
-        ...(identityProvider ? { AzureAd__Instance: `${new URL(identityProvider.issuer).origin}/` } : {}),
-        ...(federationServer ? { Broker__Authority: federationServer.issuer } : {}),
-        ...(vault ? { AzureAd__ClientCredentials__0__KeyVaultUrl: vault.url } : {}),
-        ...(graph ? { Broker__GraphUrl: graph.url, Broker__ApplicationObjectId: application.id } : {}),
-        ...(managedIdentity
-          ? {
-              IDENTITY_ENDPOINT: managedIdentity.url,
-              IDENTITY_HEADER: managedIdentity.header,
-              AZURE_CLIENT_ID: localIdentity.clientId,
-            }
-          : {}),
-        ...(table ? { Broker__TableServiceUri: table.url } : {}),
-        ...(ingestion
-          ? {
-              APPLICATIONINSIGHTS_CONNECTION_STRING: ingestion.connectionString,
-              APPLICATIONINSIGHTS_AUTHENTICATION_STRING: `Authorization=AAD;ClientId=${localIdentity.clientId}`,
-            }
-          : {}),
-        NODE_EXTRA_CA_CERTS: options.caFile,
-      },
+      settings: settingsOf({
+        identityProvider,
+        federationServer,
+        vault,
+        managedIdentity,
+        graph: graph && { url: graph.url, applicationObjectId: application.id },
+        table,
+        ingestion,
+        caFile: options.caFile,
+      }),
       close,
     }
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+interface EntraParts {
+  readonly graph: Graph | undefined
+  readonly issuer: AccessTokenIssuer
+  readonly application: { readonly id: string }
+}
+
+/** The identity provider as Entra ID: it accepts the certificates and the managed identities that Graph has registered. */
+function startEntra(
+  options: CloudOptions,
+  tls: TlsIdentity,
+  { graph, issuer, application }: EntraParts,
+): Promise<IdentityProvider> {
+  const { ports } = options
+  return startIdentityProvider({
+    port: ports.identityProvider,
+    tls,
+    tenantId: options.tenantId,
+    ...(options.makeKeyPair === undefined ? {} : { makeKeyPair: options.makeKeyPair }),
+    apis: mergeApis(demoApis, apisOf(options.frontEnds)),
+    clients: [
+      {
+        clientId: options.clientId,
+        name: 'Certificate token broker',
+        redirectUris: options.brokerUrls.flatMap((url) => [
+          options.providerId === undefined ? `${url}/callback` : `${url}/callback/${options.providerId}`,
+          `${url}/signup/consented`,
+        ]),
+        postLogoutRedirectUris: options.brokerUrls.map((url) => `${url}/logout/done`),
+        certificates: () => graph?.applications.acceptedCertificates(options.clientId) ?? [],
+        federated: {
+          credentials: () => graph?.applications.acceptedFederatedCredentials(options.clientId) ?? [],
+          verify: (token) => issuer.verifyExchangeToken(token),
+        },
+      },
+    ],
+    applicationTokens: async (clientId, audience) => {
+      const seconds = 3600
+      const principalId = application.id
+      const issued = await issuer.issueAccessToken({
+        clientId,
+        principalId,
+        audience,
+        lifetimeSeconds: seconds,
+      })
+      return { token: issued.token, seconds }
+    },
+  })
+}
+
+/** The identity provider as AD FS, with the certificates of the vault. */
+function startAdfs(options: CloudOptions, tls: TlsIdentity, vault: Vault | undefined): Promise<FederationServer> {
+  const { ports, certificateName } = options
+  return startFederationServer({
+    port: ports.identityProvider,
+    tls,
+    ...(options.makeKeyPair === undefined ? {} : { makeKeyPair: options.makeKeyPair }),
+    apis: mergeApis(demoApis, apisOf(options.frontEnds)),
+    clients: [
+      {
+        clientId: options.clientId,
+        redirectUris: options.brokerUrls.flatMap((url) => [`${url}/callback`, `${url}/logout/done`]),
+        get certificates() {
+          return vault?.publicCertificates(certificateName).map(({ der }) => der) ?? []
+        },
+      },
+    ],
+  })
+}
+
+interface Found extends Pick<
+  Cloud,
+  'identityProvider' | 'federationServer' | 'vault' | 'managedIdentity' | 'ingestion'
+> {
+  readonly graph: { readonly url: string; readonly applicationObjectId: string } | undefined
+  readonly table: StorageEmulator | undefined
+  readonly caFile: string
+}
+
+/** Settings by which the broker finds the parts that were started. */
+function settingsOf(found: Found): Readonly<Record<string, string>> {
+  const { identityProvider, federationServer, vault, managedIdentity, graph, table, ingestion, caFile } = found
+  return {
+    ...(identityProvider ? { AzureAd__Instance: `${new URL(identityProvider.issuer).origin}/` } : {}),
+    ...(federationServer ? { Broker__Authority: federationServer.issuer } : {}),
+    ...(vault ? { AzureAd__ClientCredentials__0__KeyVaultUrl: vault.url } : {}),
+    ...(graph ? { Broker__GraphUrl: graph.url, Broker__ApplicationObjectId: graph.applicationObjectId } : {}),
+    ...(managedIdentity
+      ? {
+          IDENTITY_ENDPOINT: managedIdentity.url,
+          IDENTITY_HEADER: managedIdentity.header,
+          AZURE_CLIENT_ID: localIdentity.clientId,
+        }
+      : {}),
+    ...(table ? { Broker__TableServiceUri: table.url } : {}),
+    ...(ingestion
+      ? {
+          APPLICATIONINSIGHTS_CONNECTION_STRING: ingestion.connectionString,
+          APPLICATIONINSIGHTS_AUTHENTICATION_STRING: `Authorization=AAD;ClientId=${localIdentity.clientId}`,
+        }
+      : {}),
+    NODE_EXTRA_CA_CERTS: caFile,
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { createExchange } from '../shared/http/exchange.ts'
-import type { PublicCertificate } from './vault/certificates.ts'
+import type { PublicCertificate } from './vault/certificate-json.ts'
 
 export interface EventGridTarget {
   /** Base URL of the functions host: this project's, or Core Tools. */

@@ -1,6 +1,8 @@
 /** Certificates: policies, versions with their keys, and the pending operation by which a client makes them. */
-import { createHash, randomUUID, X509Certificate } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import * as z from 'zod/mini'
+import { bundleJson, deletedJson, itemJson, operationJson, policyJson, publicCertificate } from './certificate-json.ts'
+import type { CertificateVersion, Pending, PublicCertificate } from './certificate-json.ts'
 import { changePolicy, defaultPolicy, keyOpsOf, policyChanges } from './certificate-policy.ts'
 import type { KeyUsage, Policy } from './certificate-policy.ts'
 import { parseBody } from './context.ts'
@@ -10,24 +12,8 @@ import type { Keys } from './keys.ts'
 import type { Operation } from './operations.ts'
 import { makeSelfSigned } from './self-signed.ts'
 import { badParameter, VaultError } from './vault-error.ts'
-import { attributesJson, byVersion, changeAttributes, createStore, newVersion, page } from './versions.ts'
-import type { Attributes, Store, Versioned } from './versions.ts'
-
-export interface CertificateVersion extends Versioned {
-  readonly der: Buffer
-}
-
-/** The public part, which an identity provider registers. */
-export interface PublicCertificate {
-  readonly name: string
-  readonly version: string
-  readonly pem: string
-  readonly der: Buffer
-  /** base64url of SHA-256 over the DER: `x5t#S256`. */
-  readonly x5tS256: string
-  readonly keyId: string
-  readonly attributes: Readonly<Attributes>
-}
+import { byVersion, changeAttributes, createStore, newVersion, page } from './versions.ts'
+import type { Store } from './versions.ts'
 
 export interface VersionDates {
   /** Null: the version has no such attribute; left out: as in the certificate itself, or unchanged. */
@@ -63,12 +49,6 @@ export interface Certificates {
   readonly publicCertificates: (name: string) => PublicCertificate[]
   readonly delete: (name: string) => void
   readonly handlers: Partial<Record<Operation, Handler>>
-}
-
-interface Pending {
-  status: 'inProgress' | 'completed' | 'failed'
-  error?: VaultError
-  readonly requestId: string
 }
 
 const createBody = z.object({
@@ -138,54 +118,10 @@ export function createCertificates(
     const exportable = keyProps.exportable && (reused?.exportable ?? true)
     keys.addManaged({ name, version, attributes, kty, keyOps, exportable, publicKey, privateKey })
     store.add(certificate)
-    const published = publicCertificate(certificate)
+    const published = publicCertificate(url(), certificate)
     await onNewVersion(published)
     return published
   }
-
-  const publicCertificate = ({ name, version, der, attributes }: CertificateVersion): PublicCertificate => ({
-    name,
-    version,
-    pem: new X509Certificate(der).toString(),
-    der,
-    x5tS256: createHash('sha256').update(der).digest('base64url'),
-    keyId: `${url()}/keys/${name}/${version}`,
-    attributes,
-  })
-
-  const link = ({ name, version }: Versioned) => `${url()}/certificates/${name}/${version}`
-  const thumbprint = ({ der }: CertificateVersion) => createHash('sha1').update(der).digest('base64url')
-  const policyJson = (name: string) => ({ id: `${url()}/certificates/${name}/policy`, ...policyOf(name) })
-
-  const bundle = (certificate: CertificateVersion) => ({
-    id: link(certificate),
-    kid: `${url()}/keys/${certificate.name}/${certificate.version}`,
-    sid: `${url()}/secrets/${certificate.name}/${certificate.version}`,
-    x5t: thumbprint(certificate),
-    cer: certificate.der.toString('base64'),
-    attributes: attributesJson(certificate.attributes),
-    policy: policyJson(certificate.name),
-  })
-  const item = (certificate: CertificateVersion) => ({
-    id: link(certificate),
-    x5t: thumbprint(certificate),
-    attributes: attributesJson(certificate.attributes),
-  })
-  const deletedBundle = (certificate: CertificateVersion) => ({
-    ...bundle(certificate),
-    recoveryId: `${url()}/deletedcertificates/${certificate.name}`,
-    deletedDate: Math.floor(now().getTime() / 1000),
-    scheduledPurgeDate: Math.floor(now().getTime() / 1000) + 90 * 24 * 3600,
-  })
-  const operationJson = (name: string, { status, error, requestId }: Pending) => ({
-    id: `${url()}/certificates/${name}/pending`,
-    issuer: policyOf(name).issuer,
-    cancellation_requested: false,
-    status,
-    request_id: requestId,
-    ...(status === 'completed' ? { target: `${url()}/certificates/${name}` } : {}),
-    ...(error ? { error: { code: error.code, message: error.message } } : {}),
-  })
 
   const begin: Handler = ({ name, body }) => {
     const { policy: changes = {}, attributes = {} } = parseBody(createBody, body)
@@ -209,7 +145,7 @@ export function createCertificates(
           error instanceof VaultError ? error : new VaultError(500, 'InternalServerError', String(error))
       },
     )
-    return { status: 202, body: operationJson(name, operation) }
+    return { status: 202, body: operationJson(url(), name, operation, policyOf(name)) }
   }
 
   const erase = (name: string) => {
@@ -226,35 +162,35 @@ export function createCertificates(
       return makeVersion(name, options)
     },
     renew: makeVersion,
-    publicCertificates: (name) => store.versions(name).map(publicCertificate),
+    publicCertificates: (name) => store.versions(name).map((version) => publicCertificate(url(), version)),
     delete: erase,
     handlers: {
       listCertificates: ({ query }) => ({
         body: page(
           store.names().map((name) => store.get(name, undefined)),
-          (certificate) => ({ ...item(certificate), id: `${url()}/certificates/${certificate.name}` }),
+          (certificate) => ({ ...itemJson(url(), certificate), id: `${url()}/certificates/${certificate.name}` }),
           { link: `${url()}/certificates`, query, pageSize },
         ),
       }),
       listVersions: ({ name, query }) => ({
-        body: page([...store.versions(name)].sort(byVersion), item, {
+        body: page([...store.versions(name)].sort(byVersion), (certificate) => itemJson(url(), certificate), {
           link: `${url()}/certificates/${name}/versions`,
           query,
           pageSize,
         }),
       }),
       // A disabled version is returned as well: only its key and secret are closed.
-      getCertificate: ({ name, version }) => ({ body: bundle(store.get(name, version)) }),
+      getCertificate: ({ name, version }) => ({ body: bundleJson(url(), store.get(name, version), policyOf(name)) }),
       createCertificate: begin,
       getCertificateOperation: ({ name }) => {
         const operation = pending.get(name)
-        if (operation) return { body: operationJson(name, operation) }
+        if (operation) return { body: operationJson(url(), name, operation, policyOf(name)) }
         throw new VaultError(404, 'PendingCertificateNotFound', `There is no pending operation on ${name}.`)
       },
-      getCertificatePolicy: ({ name }) => ({ body: policyJson(name) }),
+      getCertificatePolicy: ({ name }) => ({ body: policyJson(url(), name, policyOf(name)) }),
       updateCertificatePolicy: ({ name, body }) => {
         policies.set(name, changePolicy(policyOf(name), parseBody(policyChanges, body)))
-        return { body: policyJson(name) }
+        return { body: policyJson(url(), name, policyOf(name)) }
       },
       updateCertificate: ({ name, version, body }) => {
         const certificate = store.get(name, version)
@@ -262,10 +198,10 @@ export function createCertificates(
         if (policy) policies.set(name, changePolicy(policyOf(name), policy))
         // A certificate has its own dates: Key Vault accepts no others.
         changeAttributes(certificate.attributes, { enabled: attributes.enabled }, now())
-        return { body: bundle(certificate) }
+        return { body: bundleJson(url(), certificate, policyOf(name)) }
       },
-      deleteCertificate: ({ name }) => ({ body: deletedBundle(erase(name)) }),
-      getDeletedCertificate: ({ name }) => ({ body: deletedBundle(store.deleted(name)) }),
+      deleteCertificate: ({ name }) => ({ body: deletedJson(url(), erase(name), policyOf(name), now()) }),
+      getDeletedCertificate: ({ name }) => ({ body: deletedJson(url(), store.deleted(name), policyOf(name), now()) }),
     },
   }
 }

@@ -3,7 +3,8 @@
  * exportable, and only there.
  */
 import { X509Certificate } from 'node:crypto'
-import type { CertificateVersion, Certificates } from './certificates.ts'
+import type { CertificateVersion } from './certificate-json.ts'
+import type { Certificates } from './certificates.ts'
 import type { Handler, VaultContext } from './context.ts'
 import type { Keys } from './keys.ts'
 import type { Operation } from './operations.ts'

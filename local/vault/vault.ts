@@ -11,13 +11,8 @@ import { listen } from '../http-server.ts'
 import type { TlsIdentity } from '../http-server.ts'
 import type { Identity, VerifyAccessToken } from '../managed-identity/access-tokens.ts'
 import { createCertificates } from './certificates.ts'
-import type {
-  Certificates,
-  CreateCertificateOptions,
-  PublicCertificate,
-  RenewOptions,
-  VersionDates,
-} from './certificates.ts'
+import type { PublicCertificate } from './certificate-json.ts'
+import type { Certificates, CreateCertificateOptions, RenewOptions, VersionDates } from './certificates.ts'
 import { makeRsaKeyPair } from '../rsa-key-pair.ts'
 import type { MakeKeyPair } from '../rsa-key-pair.ts'
 import { parseBody } from './context.ts'

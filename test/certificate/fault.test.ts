@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { PublicCertificate } from '../../local/vault/certificates.ts'
+import type { PublicCertificate } from '../../local/vault/certificate-json.ts'
 import type { Stack } from '../setup/stack.ts'
 import * as rolling from './rolling.ts'
 

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { PublicCertificate } from '../../local/vault/certificates.ts'
+import type { PublicCertificate } from '../../local/vault/certificate-json.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import type { Stack } from '../setup/stack.ts'

@@ -1,6 +1,6 @@
 import { createHash, createVerify, X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { PublicCertificate } from '../../../local/vault/certificates.ts'
+import type { PublicCertificate } from '../../../local/vault/certificate-json.ts'
 import { officer, startVaultCloud } from './vault-cloud.ts'
 import type { VaultCloud } from './vault-cloud.ts'
 
