@@ -78,7 +78,7 @@ export interface Graph {
   close(): Promise<void>
 }
 
-export const graphAudience = 'https://graph.microsoft.com'
+const graphAudience = 'https://graph.microsoft.com'
 const largestBody = 256 * 1024
 
 /** @throws {LocalError} when the port is in use */

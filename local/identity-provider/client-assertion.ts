@@ -88,7 +88,7 @@ export function parseCertificate(certificate: RegisteredCertificate): X509Certif
 }
 
 /** `x5t#S256` of a certificate, in the form of an assertion's header. RFC 7515 §4.1.8. */
-export function thumbprintSha256(certificate: X509Certificate): string {
+function thumbprintSha256(certificate: X509Certificate): string {
   return fingerprint(certificate.fingerprint256)
 }
 

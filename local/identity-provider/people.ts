@@ -23,7 +23,7 @@ function groupIds(count: number): readonly string[] {
 }
 
 /** Two members and a guest, so that no code assumes that every person is of this tenant. */
-export const localPeople: readonly Person[] = [
+const localPeople: readonly Person[] = [
   {
     username: 'ada@contoso.example',
     name: 'Ada Lovelace',
@@ -58,7 +58,7 @@ export const directoryRoles = {
   member: 'b79fbf4d-3ef9-4689-8143-76b194e85509',
 } as const
 
-export const peopleOfOtherTenants: readonly Person[] = [
+const peopleOfOtherTenants: readonly Person[] = [
   {
     username: 'rosalind@fabrikam.example',
     name: 'Rosalind Franklin',

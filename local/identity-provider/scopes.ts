@@ -18,9 +18,9 @@ export interface ResolvedScopes {
 }
 
 /** The audience of a token when only OpenID's own scopes are requested. */
-export const microsoftGraph: Api = { audience: 'https://graph.microsoft.com', scopes: ['User.Read'] }
+const microsoftGraph: Api = { audience: 'https://graph.microsoft.com', scopes: ['User.Read'] }
 
-export const openidScopes = ['openid', 'profile', 'email', 'offline_access'] as const
+const openidScopes = ['openid', 'profile', 'email', 'offline_access'] as const
 
 /** Every scope that may be requested, in full; oidc-provider drops others silently. */
 export function allScopes(apis: readonly Api[]): string[] {

@@ -72,7 +72,7 @@ export interface Ingestion {
 }
 
 /** Of local.settings.example.json. */
-export const localInstrumentationKey = '66666666-6666-4666-8666-666666666666'
+const localInstrumentationKey = '66666666-6666-4666-8666-666666666666'
 export const ingestionAudience = 'https://monitor.azure.com'
 
 const trackPaths = ['/v2.1/track', '/v2/track']

@@ -77,11 +77,7 @@ export function createPublishedKeys({
 }
 
 /** Newest first: every version that signs, will sign or has just signed for a provider. Pure. */
-export function publishedVersions(
-  records: readonly CertificateRecord[],
-  now: number,
-  timing: RollTiming,
-): readonly string[] {
+function publishedVersions(records: readonly CertificateRecord[], now: number, timing: RollTiming): readonly string[] {
   const published = records.flatMap((known) => {
     const signing = chooseRecorded(known, now)
     return known.versions

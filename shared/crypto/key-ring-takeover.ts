@@ -33,7 +33,7 @@ export interface UnsignedRows {
 }
 
 /** Not in the partition of the ring: an instance of the previous release expects only its rows there. */
-export const takeoverMarker = { partition: 'taken-over', row: 'key-ring' } as const
+const takeoverMarker = { partition: 'taken-over', row: 'key-ring' } as const
 
 export function createUnsignedRows(options: UnsignedRowsOptions): UnsignedRows {
   const { store, vault, clock, acceptUntil, isTakenOver, onFault } = options

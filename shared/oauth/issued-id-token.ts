@@ -80,7 +80,7 @@ export function claimsOf(
 }
 
 /** The name of a session for its client: the row's key, which is useless without the refresh token's secret. */
-export function toSessionId({ partition, row }: RowKey): string {
+function toSessionId({ partition, row }: RowKey): string {
   return `${partition}.${row}`
 }
 

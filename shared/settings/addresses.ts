@@ -186,7 +186,7 @@ export function checkAdditionalHosts(value: string): Refusal | undefined {
   const hosts = hostsOf(value)
   const problem = hosts.map(hostProblem).find((found) => found !== undefined)
   const fix =
-    'Write full names of hosts in small letters, separated by commas, without scheme, port or path: login.newcloud.example, contoso.vault.newcloud.example.'
+    'Write full names of hosts in lower case, separated by commas, without scheme, port or path: login.newcloud.example, contoso.vault.newcloud.example.'
   if (problem !== undefined) return { problem, fix }
   return hosts.length <= 20 ? undefined : { problem: 'has more than 20 hosts', fix }
 }

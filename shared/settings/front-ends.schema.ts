@@ -356,7 +356,7 @@ function checkOrigin(value: string): Refusal | undefined {
   if (problem === undefined) return undefined
   return {
     problem,
-    fix: `Write it as a browser sends it in the header Origin: scheme and host in small letters (other alphabets as xn--…), the port only where it is not the default, no slash at the end: ${exampleOrigin}, or http://localhost:5173 on a laptop.`,
+    fix: `Write it as a browser sends it in the header Origin: scheme and host in lower case (other alphabets as xn--…), the port only where it is not the default, no slash at the end: ${exampleOrigin}, or http://localhost:5173 on a laptop.`,
   }
 }
 
@@ -376,7 +376,7 @@ function checkUrl(value: string): Refusal | undefined {
   if (problem === undefined) return undefined
   return {
     problem,
-    fix: `Write one exact URL as a browser's address bar shows it: https (http on loopback), host in small letters, at least a slash after the host, no fragment: ${exampleOrigin}/signed-in.`,
+    fix: `Write one exact URL as a browser's address bar shows it: https (http on loopback), host in lower case, at least a slash after the host, no fragment: ${exampleOrigin}/signed-in.`,
   }
 }
 
@@ -437,7 +437,7 @@ function checkTenantEntry(value: string): Refusal | undefined {
     checkTenantId(value) ??
     (value === value.toLowerCase()
       ? undefined
-      : { problem: 'has capital letters', fix: "Write the tenant's GUID in small letters." })
+      : { problem: 'has capital letters', fix: "Write the tenant's GUID in lower case." })
   )
 }
 

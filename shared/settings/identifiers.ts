@@ -57,7 +57,7 @@ export function checkGuid(value: string, fix: string): Refusal | undefined {
 /** The form of the ids of front ends and providers: they are part of URLs and of names of cookies. */
 export const plainIdForm = '[a-z0-9][a-z0-9-]{0,31}'
 export const plainIdPattern = new RegExp(`^${plainIdForm}$`)
-export const fixOfPlainId = 'Write 1 to 32 small letters, digits and hyphens, a letter or digit first.'
+export const fixOfPlainId = 'Write 1 to 32 lower-case letters, digits and hyphens, a letter or digit first.'
 
 /** At least two labels (RFC 1035 §2.3.1), in lower case. */
 export const domainPattern = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$/

@@ -147,7 +147,7 @@ function entrySchema() {
         .optional(z.array(z.string().check(z.regex(domainPattern))).check(z.maxLength(200), withMessages(onlyOnce)))
         .check(
           described(
-            'Domains of the user names of this provider, in small letters. A login_hint or domain_hint of one of them chooses the provider. Of a provider beside the primary one, only email addresses of these domains reach a front end.',
+            'Domains of the user names of this provider, in lower case. A login_hint or domain_hint of one of them chooses the provider. Of a provider beside the primary one, only email addresses of these domains reach a front end.',
             [['partner.example']],
           ),
         ),
@@ -559,6 +559,6 @@ function describeIssue(issue: z.core.$ZodIssue): Refusal | undefined {
   }
   return {
     problem: 'is not a domain',
-    fix: 'Write a domain in small letters, other alphabets as xn--…: partner.example.',
+    fix: 'Write a domain in lower case, other alphabets as xn--…: partner.example.',
   }
 }

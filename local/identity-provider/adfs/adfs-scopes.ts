@@ -10,7 +10,7 @@ const scopeDescriptions = [
 ]
 
 /** The resource of a request that names none: its tokens have no API. */
-export const userinfoResource = 'urn:microsoft:userinfo'
+const userinfoResource = 'urn:microsoft:userinfo'
 
 export interface AdfsScopes {
   readonly resource: string
