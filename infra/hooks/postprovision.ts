@@ -9,7 +9,7 @@ import {
 import type { CreateResult } from '../../tools/certificate/create.ts'
 import { checkVaultUrl, hostsOf } from '../../shared/settings/addresses.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
-import { audienceOf, completeRegistration, isByHand, isOtherProvider } from './app-registration.ts'
+import { audienceOf, isByHand, isOtherProvider } from './app-registration.ts'
 import { patienceOf } from './cloud.ts'
 import { readConfigurationOf } from './configuration.ts'
 import { settingsOf } from './configuration-settings.ts'
@@ -21,6 +21,7 @@ import type { Names } from './names.ts'
 import { trustedIdentityOf } from './federated-credential.ts'
 import { readParameters } from './parameters.ts'
 import { checkSecondPass } from './passes.ts'
+import { completeRegistration } from './registration-completion.ts'
 import { HookStop, stopFor } from './stop.ts'
 
 /** @throws {HookStop} with the remedy; finished steps stay, and a repetition continues from there */

@@ -1,0 +1,186 @@
+/** Completes the app registration at Microsoft Graph, or prints the same changes as commands. */
+import { mkdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { signOutPath } from './app-registration.ts'
+import { declareRoles, deleteRemovedRoles } from './app-roles.ts'
+import type { AppRole } from './app-roles.ts'
+import { causeOf } from './cloud.ts'
+import type { Cloud } from './cloud.ts'
+import { isPipeline } from './context.ts'
+import type { HookContext } from './context.ts'
+import { completeFederation, printFederation } from './federated-credential.ts'
+import { changesOf, claimsFor } from './registration-changes.ts'
+import type { Access, ApplicationProperties, WantedRegistration } from './registration-changes.ts'
+import type { Report } from './report.ts'
+
+const selected =
+  'id,appId,signInAudience,groupMembershipClaims,keyCredentials,web,optionalClaims,api,appRoles,requiredResourceAccess'
+
+/** Adds what is missing. Keys, redirect URIs, claims and roles that others added stay. */
+export async function completeRegistration(context: HookContext, wanted: WantedRegistration): Promise<void> {
+  const { cloud, report } = context
+  const { clientId } = wanted.registration
+  const redirectUris = ['/callback', '/logout/done', ...(wanted.signUp ? ['/signup/consented'] : [])].map(
+    (path) => `${wanted.baseUrl}${path}`,
+  )
+  if (wanted.isByHand) {
+    report.row('App registration', 'to be completed by hand, see below')
+    await printCommands(context, redirectUris, wanted)
+    return
+  }
+  const read = await cloud.graph(`/applications(appId='${encodeURIComponent(clientId)}')?$select=${selected}`, {
+    // A new registration reaches every replica of the directory after a while.
+    passing: [404],
+  })
+  if (read.status !== 200) {
+    report.row('App registration', `not readable (Graph answered ${causeOf(read)})`)
+    if (await isPipeline(context)) {
+      report.todo(
+        'The pipeline may not read the app registration. After a change of the domain, the scopes or the certificate, a person runs azd provision once.',
+      )
+    } else await printCommands(context, redirectUris, wanted)
+    return
+  }
+  const application = read.body as unknown as ApplicationProperties & { id: string }
+  const access = await resolveAccess(cloud, wanted.scopes, report)
+  const changes = changesOf(application, { ...wanted, redirectUris, access })
+  const declaredRoles = (changes['appRoles'] ?? application.appRoles ?? []) as readonly AppRole[]
+
+  if (Object.keys(changes).length === 0) report.row('App registration', 'complete, unchanged')
+  else {
+    // One request for all changes: a sign-in at that time uses either the old state or the new one.
+    const changed = await cloud.graph(`/applications/${application.id}`, {
+      method: 'PATCH',
+      body: changes,
+      passing: [404],
+    })
+    if (changed.status >= 300) {
+      report.row('App registration', `not changed (${causeOf(changed)}); to be completed by hand, see below`)
+      await printCommands(context, redirectUris, wanted)
+      return
+    }
+    report.row('App registration', `completed: ${Object.keys(changes).join(', ')}`)
+  }
+  const ids = { objectId: application.id, clientId }
+  await deleteRemovedRoles(context, ids, declaredRoles, wanted.appRoles)
+  reportGroups(application, wanted.claims, report)
+  await completeFederation(context, ids, wanted.trustedIdentity)
+  await ensureServicePrincipal(cloud, clientId, report)
+  if (access.length > 0) await reportConsent(cloud, clientId, wanted.scopes, report)
+}
+
+/** The hooks do not choose the groups: all of them would reach every token of the application. */
+function reportGroups(
+  { groupMembershipClaims }: ApplicationProperties,
+  claims: readonly string[],
+  report: Report,
+): void {
+  const isMissing = !/\b(All|SecurityGroup|ApplicationGroup)\b/.test(groupMembershipClaims ?? '')
+  if (!claims.includes('groups') || !isMissing) return
+  report.todo(
+    'A front end registers the claim groups, and the app registration issues none: choose the groups under Token configuration, Add groups claim.',
+  )
+}
+
+/** Translates the scopes of the front ends into the ids of `requiredResourceAccess`. */
+async function resolveAccess(cloud: Cloud, scopes: readonly string[], report: Report): Promise<readonly Access[]> {
+  const found = new Map<string, Access>()
+  for (const scope of new Set(scopes)) {
+    const resource = scope.slice(0, scope.lastIndexOf('/'))
+    const permission = scope.slice(resource.length + 1)
+    if (permission === '.default') continue // It means the permissions that are configured already.
+    const filter = encodeURIComponent(`servicePrincipalNames/any(n:n eq '${resource.replaceAll("'", "''")}')`)
+    const { status, body } = await cloud.graph(
+      `/servicePrincipals?$filter=${filter}&$select=appId,oauth2PermissionScopes`,
+    )
+    const [api] = (status === 200 ? (body['value'] ?? []) : []) as readonly {
+      appId: string
+      oauth2PermissionScopes?: readonly { id: string; value: string }[]
+    }[]
+    const id = api?.oauth2PermissionScopes?.find(({ value }) => value === permission)?.id
+    if (!api || id === undefined) {
+      report.todo(`The tenant has no API with the scope ${scope}. Register it, then deploy again.`)
+      continue
+    }
+    const before = found.get(api.appId)?.resourceAccess ?? []
+    found.set(api.appId, { resourceAppId: api.appId, resourceAccess: [...before, { id, type: 'Scope' }] })
+  }
+  return [...found.values()]
+}
+
+async function ensureServicePrincipal(cloud: Cloud, clientId: string, report: Report): Promise<void> {
+  const found = await cloud.graph(`/servicePrincipals(appId='${clientId}')?$select=id`)
+  if (found.status === 200) {
+    report.row('Service principal', 'present')
+    return
+  }
+  const made = await cloud.graph('/servicePrincipals', { method: 'POST', body: { appId: clientId }, passing: [404] })
+  // 409: the answer to the first request was lost, and the repeated request conflicts with its result.
+  if (made.status < 300 || made.status === 409) report.row('Service principal', 'created')
+  else {
+    report.row('Service principal', `not created (${causeOf(made)}), see below`)
+    report.todo(`az ad sp create --id ${clientId}`)
+  }
+}
+
+async function reportConsent(cloud: Cloud, clientId: string, scopes: readonly string[], report: Report): Promise<void> {
+  const { status, body } = await cloud.graph(`/servicePrincipals(appId='${clientId}')/oauth2PermissionGrants`)
+  const grants = (status === 200 ? (body['value'] ?? []) : []) as readonly { consentType?: string; scope?: string }[]
+  const granted = grants
+    .filter(({ consentType }) => consentType === 'AllPrincipals')
+    .flatMap(({ scope }) => scope?.split(' ') ?? [])
+  const due = scopes.map((scope) => scope.slice(scope.lastIndexOf('/') + 1)).filter((one) => !granted.includes(one))
+  if (due.length === 0) report.row('Consent', 'granted for all users')
+  else {
+    report.row(
+      'Consent',
+      `missing for ${[...new Set(due)].join(', ')}: each user consents at sign-in, or an administrator for all`,
+    )
+    report.todo(`az ad app permission admin-consent --id ${clientId}`)
+  }
+}
+
+/**
+ * Prints the same changes as commands. The JSON is in a file, because Windows PowerShell 5.1 removes the quotation
+ * marks of an argument; `az ad app update --set` cannot change `web` or `api`.
+ */
+async function printCommands(
+  context: HookContext,
+  redirectUris: readonly string[],
+  wanted: WantedRegistration,
+): Promise<void> {
+  const { environment, projectFolder, report } = context
+  const { clientId, objectId } = wanted.registration
+  const key = objectId === undefined ? `(appId='${clientId}')` : `/${objectId}`
+  const relative = `.azure/${environment.get('AZURE_ENV_NAME') ?? ''}/app-registration.json`
+  const file = path.join(projectFolder, relative)
+  await mkdir(path.dirname(file), { recursive: true })
+  const body = {
+    web: {
+      redirectUris,
+      logoutUrl: `${wanted.baseUrl}${signOutPath}`,
+      ...(wanted.idTokens ? { implicitGrantSettings: { enableIdTokenIssuance: true } } : {}),
+    },
+    api: { requestedAccessTokenVersion: 2 },
+    optionalClaims: { idToken: claimsFor(wanted).map((name) => ({ name })) },
+    ...(wanted.signInAudience === 'AzureADMyOrg' ? {} : { signInAudience: wanted.signInAudience }),
+    ...(wanted.signUp ? { groupMembershipClaims: 'DirectoryRole' } : {}),
+    appRoles: declareRoles([], wanted.appRoles),
+  }
+  await writeFile(file, `${JSON.stringify(body, null, 2)}\n`)
+  if (wanted.certificate) {
+    report.todo(
+      `az keyvault certificate download --vault-name ${wanted.vaultName} --name ${wanted.certificateName} --encoding PEM --file broker.pem`,
+    )
+    report.todo(`az ad app credential reset --id ${clientId} --cert "@broker.pem" --append`)
+  }
+  report.todo(
+    `az rest --method PATCH --uri "https://graph.microsoft.com/v1.0/applications${key}" --headers Content-Type=application/json --body "@${relative}"`,
+  )
+  report.todo(
+    `The PATCH replaces the lists of the registration: first add to ${relative} the redirect URIs, claims and app roles that are to stay, and give present app roles their ids.`,
+  )
+  if (wanted.trustedIdentity) await printFederation(context, clientId, wanted.trustedIdentity)
+  report.todo(`az ad sp create --id ${clientId}`)
+  report.todo(`az ad app permission admin-consent --id ${clientId}`)
+}
