@@ -153,6 +153,7 @@ const tableOf = (): Readonly<Record<AadstsCause, Readonly<Record<number, string>
     501621: 'simplify the application’s claims transformation',
   },
   interaction: {
+    16000: 'the person selects an account of the tenant; invite the account where it is to have access',
     50072: 'the person registers a second factor',
     50074: 'the person signs in with a second factor',
     50076: 'the person signs in with a second factor',
@@ -175,7 +176,6 @@ const tableOf = (): Readonly<Record<AadstsCause, Readonly<Record<number, string>
     700020: 'the person signs in again',
   },
   permission: {
-    16000: 'invite the account into the tenant',
     16003: 'invite the account into the tenant',
     50002: restrictions,
     50014: 'the guest redeems the invitation',

@@ -199,6 +199,11 @@ describe('an answer is checked', () => {
     ['the redirect URI is wrong', { errorUri: 'https://login.example/error?code=50011' }, 'app_registration_invalid'],
     ['the application is unknown', { errorUri: 'https://login.example/error?code=700016' }, 'client_refused'],
     ['the service is down', { errorUri: 'https://login.example/error?code=90033' }, 'provider_unavailable'],
+    [
+      'the person has to select an account, after prompt=none',
+      { error: 'interaction_required', errorUri: 'https://login.example/error?code=16000' },
+      'login_required',
+    ],
     ['the number is unknown', { errorUri: 'https://login.example/error?code=99999999' }, 'provider_refused'],
     ['a policy of the tenant forbids it', { errorUri: 'https://login.example/error?code=530021' }, 'provider_refused'],
     [
@@ -213,7 +218,7 @@ describe('an answer is checked', () => {
 
     expect(codeOf(() => checkAnswer({ ...answer, error: 'access_denied', ...more }, expected, entra))).toBe(code)
     // The texts are ignored until state and issuer agree, and for another provider.
-    expect(check({ error: 'access_denied', ...more })).toBe('sign_in_cancelled')
+    expect(check({ ...more, error: 'access_denied' })).toBe('sign_in_cancelled')
   })
 
   it('and is no cancelled sign-in where a policy of B2C has no password reset', () => {
