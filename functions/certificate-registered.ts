@@ -6,5 +6,9 @@ import type { Handle } from './respond.ts'
 
 export const certificateRegistered =
   ({ noteRegistered }: Pick<Broker, 'noteRegistered'>): Handle =>
-  async (request) =>
-    json(202, await noteRegistered(request.params?.version ?? '', readParameter(parseQuery(request), 'provider')))
+  async (request, { log, reference }) => {
+    const provider = readParameter(parseQuery(request), 'provider')
+    const noted = await noteRegistered(request.params?.version ?? '', provider)
+    log('info', 'certificate confirmed by an operator', { reference, certificateVersion: noted.version, provider })
+    return json(202, noted)
+  }

@@ -115,7 +115,7 @@ app.http('readyDetail', {
 app.http('certificateRegistered', {
   route: routes.certificateRegistered,
   methods: ['POST'],
-  ...keyed(forPrograms(composed, { POST: certificateRegistered })),
+  ...keyed(forOperators(composed, { POST: certificateRegistered })),
 })
 app.http('operatorListSessions', {
   route: routes.operatorListSessions,

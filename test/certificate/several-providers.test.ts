@@ -90,6 +90,9 @@ describe('a certificate that is registered at three providers', () => {
       })
     expect((await report('?provider=nowhere')).status).toBe(400)
     expect((await report('?provider=partner')).status).toBe(202)
+    expect(logged(stack, 'certificate confirmed by an operator')).toMatchObject([
+      { certificateVersion: next.version, provider: 'partner', key: expect.stringMatching(/^[0-9a-f]{8}$/) as string },
+    ])
     await rollUntil(broker(), () => versionsAt('partner'), isAccepted(next.version))
     await rollUntil(
       broker(),
