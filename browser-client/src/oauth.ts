@@ -95,14 +95,15 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
   }
   const start = () => (starting ??= begin())
 
-  const getToken = async (api: string, { signal }: { signal?: AbortSignal | null } = {}, claims?: string) => {
+  const getToken = (api: string, { signal }: { signal?: AbortSignal | null } = {}, claims?: string) => {
     const token = start().then(() => {
       if (!Object.hasOwn(apis, api)) throw failure('api_unknown')
       return tabs.getToken(api, claims)
     })
-    return abortable(token, signal).catch((error: unknown) => {
+    const withApi = token.catch((error: unknown) => {
       throw Object.assign(error as BrokerError, { api })
     })
+    return abortable(withApi, signal)
   }
 
   const check = async (): Promise<OAuthSession | undefined> => {

@@ -39,9 +39,10 @@ export function leave(url: string | URL): Promise<never> {
 /** Rejects by the signal. The request goes on for the other callers that share it. */
 export function abortable<T>(promise: Promise<T>, signal?: AbortSignal | null): Promise<T> {
   return new Promise((resolve, reject) => {
+    // First, so that a failure after the abort is not reported as unhandled.
+    promise.then(resolve, reject)
     signal?.throwIfAborted()
     signal?.addEventListener('abort', () => reject(signal.reason as Error))
-    promise.then(resolve, reject)
   })
 }
 

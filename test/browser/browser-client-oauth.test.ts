@@ -252,6 +252,10 @@ describeInBrowser('the browser library for an OAuth client on another site', () 
       one.getToken('toString').catch((error: unknown) => (error as library.BrokerError).code),
     )
     expect(unknown).toBe('api_unknown')
+    const aborted = await other.evaluate((one) =>
+      one.getToken('orders', { signal: AbortSignal.abort('stopped') }).catch((reason: unknown) => reason),
+    )
+    expect(aborted).toBe('stopped')
   })
 
   it('is signed out in every tab that lives on a session which has ended, and in no other one', async () => {
