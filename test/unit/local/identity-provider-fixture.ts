@@ -2,7 +2,8 @@
 import { createHash, randomBytes, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import https from 'node:https'
-import { SignJWT } from 'jose'
+import { createLocalJWKSet, jwtVerify, SignJWT } from 'jose'
+import type { JSONWebKeySet, JWTPayload } from 'jose'
 import { createCertificateAuthority } from '../../../local/certificate-authority.ts'
 import { startIdentityProvider } from '../../../local/identity-provider/identity-provider.ts'
 import type { IdentityProvider, ProviderSettings } from '../../../local/identity-provider/identity-provider.ts'
@@ -122,7 +123,12 @@ export interface World {
   ): Promise<Begun & { readonly answer: SignInAnswer }>
   redeem(signedIn: Begun & { readonly answer: SignInAnswer }, form?: Form): Promise<Answer>
   refresh(refreshToken: unknown, form?: Form): Promise<Answer>
+  signOutUrl(parameters: Readonly<Record<string, string>>): string
   assertion(changes?: AssertionChanges, certificate?: ClientCertificate): Promise<string>
+  /** Verifies a token by the published keys. @returns its claims */
+  verify(token: unknown, audience: string): Promise<JWTPayload>
+  /** Restores people, settings and answers that a test has changed. */
+  reset(): void
   close(): Promise<void>
 }
 
@@ -156,6 +162,8 @@ export async function startWorld(
     settings,
     makeKeyPair: keyPairs.makeKeyPair,
   })
+
+  const original = { ...provider.settings }
 
   const assertion = (changes?: AssertionChanges, by = certificate) => signAssertion(provider.tokenUrl, by, changes)
   const proven = async (form: Form): Promise<Form> => ({
@@ -211,7 +219,20 @@ export async function startWorld(
       ),
     refresh: async (refreshToken, form = {}) =>
       post(await proven({ grant_type: 'refresh_token', refresh_token: String(refreshToken), ...form })),
+    signOutUrl: (parameters) =>
+      `${provider.browserUrl}/${tenantId}/oauth2/v2.0/logout?${new URLSearchParams(parameters).toString()}`,
     assertion,
+    verify: async (token, audience) => {
+      const keys = createLocalJWKSet((await send(provider.jwksUrl, ca)).json as unknown as JSONWebKeySet)
+      return (await jwtVerify(String(token), keys, { issuer: provider.issuer, audience })).payload
+    },
+    reset: () => {
+      provider.faults.clear()
+      provider.changeTokenResponse()
+      provider.transformKeys()
+      provider.enablePerson('ada@contoso.example')
+      Object.assign(provider.settings, original)
+    },
     close: async () => {
       await provider.close()
       keyPairs.release()
