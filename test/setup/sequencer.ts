@@ -10,7 +10,6 @@ const waiting = [
   'test/telemetry/fault.test.ts',
   'test/fault/hanging.test.ts',
   'test/certificate/fault.test.ts',
-  'test/session/renewal-killed.test.ts',
   'test/certificate/commands.test.ts',
   'test/fault/cold-identity.test.ts',
   'test/certificate/hard-times.test.ts',
