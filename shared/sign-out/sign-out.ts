@@ -10,14 +10,15 @@ import type { Link } from '../errors/errors.ts'
 import { keepEndSessionForm, takeEndSessionForm } from './end-session-form.ts'
 import type { EndSessionForm } from './end-session-form.ts'
 import { endSessionRequest } from './end-session-url.ts'
+import type { EndSessionParameters } from './end-session-url.ts'
 import { checkSignedOutUrl } from '../front-ends/return-url.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
-import type { Providers } from '../provider/provider.ts'
+import type { IdentityProvider, Providers } from '../provider/provider.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { openToken, sealToken } from '../crypto/sealed-token.ts'
-import type { ProviderSession, Session, SessionKey } from '../session/session-row.ts'
+import type { ProviderSession, SessionKey } from '../session/session-row.ts'
 import { endPendingCodes } from '../session/end-sessions.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { RowKey, Store } from '../store/store.ts'
@@ -83,26 +84,6 @@ const lifetime = 60 * 60 * 1000
 export function createSignOut(options: SignOutOptions): SignOut {
   const { sessions, ring, providers, flowEvents, clock } = options
 
-  const providerSignOut = async (
-    frontEnd: FrontEnd,
-    target: string,
-    { owner: { identity }, tokens: { idToken } }: Session,
-  ): Promise<string> => {
-    // A provider that the settings no longer name is not visited.
-    const provider = providers.find(identity.issuer)
-    const endSessionEndpoint = (await provider?.metadata())?.endSessionEndpoint
-    if (!provider || endSessionEndpoint === undefined) return target
-    const state = sealToken([frontEnd.id, target, clock()], context, await ring.current())
-    return urlOf(endSessionEndpoint, provider, { state, idToken, logoutHint: identity.loginHint })
-  }
-
-  const urlOf = async (...parameters: Parameters<typeof endSessionRequest>): Promise<string> => {
-    const request = endSessionRequest(...parameters)
-    if ('url' in request) return request.url
-    const handle = await keepEndSessionForm(request.form, options)
-    return `${parameters[1].postLogoutRedirectUri}?handle=${handle}`
-  }
-
   return {
     begin: async (frontEnd, key, signedOutUrl) => {
       const target = checkSignedOutUrl(signedOutUrl, frontEnd)
@@ -115,11 +96,11 @@ export function createSignOut(options: SignOutOptions): SignOut {
         return found?.session
       })
       if (!session) return target
-      // The session has ended already; if the provider is down, only its own session stays.
-      return providerSignOut(frontEnd, target, session).catch((error: unknown) => {
-        options.onFault(error)
-        return target
-      })
+      const { owner, tokens } = session
+      // A provider that the settings no longer name is not visited.
+      const provider = providers.find(owner.identity.issuer)
+      const hints = { idToken: tokens.idToken, logoutHint: owner.identity.loginHint }
+      return providerUrl({ frontEnd, target, provider, hints }, options)
     },
 
     continueAtProvider: async (handle) => {
@@ -148,16 +129,8 @@ export function createSignOut(options: SignOutOptions): SignOut {
       const usual = rowKey ? providers.primary : providers.ofFrontEnd(frontEnd)[0]
       const issuer = known?.issuer ?? idp
       const provider = issuer === undefined ? usual : providers.find(issuer)
-      const toProvider = async () => {
-        const endSessionEndpoint = (await provider?.metadata())?.endSessionEndpoint
-        if (!provider || endSessionEndpoint === undefined) return withState(target, clientState)
-        const state = sealToken([frontEnd.id, target, clock(), clientState], context, await ring.current())
-        return urlOf(endSessionEndpoint, provider, { state, idToken: known?.idToken, logoutHint: known?.logoutHint })
-      }
-      return toProvider().catch((error: unknown) => {
-        options.onFault(error)
-        return withState(target, clientState)
-      })
+      const hints = { idToken: known?.idToken, logoutHint: known?.logoutHint }
+      return providerUrl({ frontEnd, target, clientState, provider, hints }, options)
     },
 
     complete: async (state) => {
@@ -178,6 +151,37 @@ export function createSignOut(options: SignOutOptions): SignOut {
       if (clock() > begunAt + lifetime) return { frontEndId, links: [backTo(frontEnd, redirectTo)] }
       return { frontEndId, redirectTo: withState(redirectTo, clientState) }
     },
+  }
+}
+
+interface ProviderSignOut {
+  readonly frontEnd: FrontEnd
+  /** The front end's page, checked. */
+  readonly target: string
+  /** The state of an OAuth client. */
+  readonly clientState?: string | undefined
+  readonly provider: IdentityProvider | undefined
+  readonly hints: Pick<EndSessionParameters, 'idToken' | 'logoutHint'>
+}
+
+/**
+ * @returns the URL of the provider's sign-out; the front end's page where the provider has none, or is down. The session
+ *   has ended already: then only the provider's own session stays
+ */
+async function providerUrl(signOut: ProviderSignOut, options: SignOutOptions): Promise<string> {
+  const { frontEnd, target, clientState, provider, hints } = signOut
+  try {
+    const endSessionEndpoint = (await provider?.metadata())?.endSessionEndpoint
+    if (!provider || endSessionEndpoint === undefined) return withState(target, clientState)
+    const content = [frontEnd.id, target, options.clock(), clientState]
+    const state = sealToken(content, context, await options.ring.current())
+    const request = endSessionRequest(endSessionEndpoint, provider, { state, ...hints })
+    if ('url' in request) return request.url
+    const handle = await keepEndSessionForm(request.form, options)
+    return `${provider.postLogoutRedirectUri}?handle=${handle}`
+  } catch (error) {
+    options.onFault(error)
+    return withState(target, clientState)
   }
 }
 
