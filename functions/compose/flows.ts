@@ -38,32 +38,12 @@ type Parts = Pick<Azure, 'store' | 'network'> &
     readonly flowEvents: FlowEvents
   }
 
-export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): Flows {
-  const {
-    store,
-    network,
-    providers,
-    ring,
-    sessions,
-    codes,
-    accessTokens,
-    endForReuse,
-    frontEnds,
-    flowEvents,
-    tenantsOf,
-  } = parts
+export function composeFlows(base: Base, parts: Parts): Flows {
+  const { settings, clock, onFault } = base
+  const { store, providers, ring, sessions, codes, frontEnds, flowEvents, tenantsOf } = parts
   const { baseUrl } = settings
 
-  const signOut = createSignOut({
-    sessions,
-    store,
-    ring,
-    providers,
-    frontEnds,
-    clock,
-    flowEvents,
-    onFault,
-  })
+  const signOut = createSignOut({ sessions, store, ring, providers, frontEnds, clock, flowEvents, onFault })
   const signIn = createSignIn({
     frontEnds,
     providers,
@@ -80,26 +60,10 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
     absoluteSeconds: settings.session.absoluteSeconds,
     onFault,
   })
-  const signUp = lazyObject(
-    lazy(async () => {
-      const { createSignUp } = await import('./sign-up-chunk.ts')
-      return createSignUp({
-        frontEnds,
-        providers,
-        ring,
-        clock,
-        baseUrl,
-        lifetimeSeconds: settings.signIn.lifetimeSeconds,
-        signUpProviders: parts.signUpProviders,
-        beginSignIn: (...of) => signIn.beginSignUp(...of),
-      })
-    }),
-    { begin: true, consented: true },
-  )
   return {
     signOut,
     signIn,
-    signUp,
+    signUp: composeSignUp(base, parts, signIn),
     findPageLinks: createFindPageLinks({ frontEnds, ring, baseUrl }),
     providerLogout: lazyObject(
       lazy(async () => {
@@ -108,58 +72,74 @@ export function composeFlows({ settings, clock, onFault }: Base, parts: Parts): 
       }),
       { byFrame: true, byToken: true },
     ),
-    authorizationServer: lazyObject(
-      lazy(async () => {
-        const {
-          createAuthorizationServer,
-          createClientAuthentication,
-          createRefreshTokens,
-          createSigningKeys,
-          createUserinfo,
-        } = await import('./oauth-chunk.ts')
-        return createAuthorizationServer({
-          issuer: baseUrl,
-          frontEnds,
-          codes,
-          refreshTokens: createRefreshTokens({ store, ring, sessions, accessTokens, endForReuse, clock }),
-          sessions,
-          providers,
-          signOut,
-          signingKeys: createSigningKeys({ store, ring, clock, algorithms: algorithmsOf(frontEnds), onFault }),
-          userinfo: createUserinfo({
-            store,
-            ring,
-            frontEnds,
-            providers,
-            clock,
-            isTenantAllowed: parts.isTenantAllowed,
-          }),
-          clientAuthentication: createClientAuthentication({
-            issuer: baseUrl,
-            frontEnds,
-            store,
-            network,
-            clock,
-            onFault,
-          }),
-          flowEvents,
-          clock,
-          onFault,
-        })
-      }),
-      // Every method, so that the compiler reports a missing one.
-      {
-        token: true,
-        revoke: true,
-        signOut: true,
-        metadata: true,
-        openidConfiguration: true,
-        idTokenKeys: true,
-        userinfo: true,
-        endSession: true,
-      },
-    ),
+    authorizationServer: composeAuthorizationServer(base, parts, signOut),
   }
+}
+
+function composeSignUp(
+  { settings, clock }: Base,
+  { frontEnds, providers, ring, signUpProviders }: Parts,
+  signIn: Pick<SignIn, 'beginSignUp'>,
+): SignUp {
+  const load = lazy(async () => {
+    const { createSignUp } = await import('./sign-up-chunk.ts')
+    return createSignUp({
+      frontEnds,
+      providers,
+      ring,
+      clock,
+      baseUrl: settings.baseUrl,
+      lifetimeSeconds: settings.signIn.lifetimeSeconds,
+      signUpProviders,
+      beginSignIn: (...of) => signIn.beginSignUp(...of),
+    })
+  })
+  return lazyObject(load, { begin: true, consented: true })
+}
+
+function composeAuthorizationServer(
+  { settings, clock, onFault }: Base,
+  parts: Parts,
+  signOut: SignOut,
+): AuthorizationServer {
+  const { store, network, providers, ring, sessions, codes, accessTokens, endForReuse, frontEnds, flowEvents } = parts
+  const { isTenantAllowed } = parts
+  const { baseUrl: issuer } = settings
+  const load = lazy(async () => {
+    const {
+      createAuthorizationServer,
+      createClientAuthentication,
+      createRefreshTokens,
+      createSigningKeys,
+      createUserinfo,
+    } = await import('./oauth-chunk.ts')
+    return createAuthorizationServer({
+      issuer,
+      frontEnds,
+      codes,
+      refreshTokens: createRefreshTokens({ store, ring, sessions, accessTokens, endForReuse, clock }),
+      sessions,
+      providers,
+      signOut,
+      signingKeys: createSigningKeys({ store, ring, clock, algorithms: algorithmsOf(frontEnds), onFault }),
+      userinfo: createUserinfo({ store, ring, frontEnds, providers, clock, isTenantAllowed }),
+      clientAuthentication: createClientAuthentication({ issuer, frontEnds, store, network, clock, onFault }),
+      flowEvents,
+      clock,
+      onFault,
+    })
+  })
+  // Every method, so that the compiler reports a missing one.
+  return lazyObject(load, {
+    token: true,
+    revoke: true,
+    signOut: true,
+    metadata: true,
+    openidConfiguration: true,
+    idTokenKeys: true,
+    userinfo: true,
+    endSession: true,
+  })
 }
 
 /** RS256 in every case: OpenID Connect requires it, and it is published before the first client needs it. */
