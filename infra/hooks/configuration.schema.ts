@@ -42,11 +42,8 @@ function checkReserved(name: string): Refusal | undefined {
 
 /** Azure issues the certificate of the domain by its CNAME record, which a domain without a subdomain cannot have. */
 function checkDomainName(name: string): Refusal | undefined {
-  if (name.split('.').length === 2) {
-    return { problem: 'is a domain without a subdomain', fix: 'Write a subdomain, such as signin.example.com.' }
-  }
-  const refusal = checkReserved(name)
-  return refusal && { ...refusal, fix: `${refusal.fix} A Front Door in front of the app accepts it: frontDoor.domain.` }
+  if (name.split('.').length > 2) return undefined
+  return { problem: 'is a domain without a subdomain', fix: 'Write a subdomain, such as signin.example.com.' }
 }
 
 function checkAppSubnet(id: string): Refusal | undefined {

@@ -108,6 +108,7 @@ describe('the configuration of an environment', () => {
     const frontDoor = { id: guid, domain: 'login.example.com' }
     const baseUrl = 'https://login.example.com/auth'
     expect(check({ ...full, domain: undefined, frontDoor, baseUrl })).toEqual([])
+    expect(check({ ...full, domain: 'login.example.com' })).toEqual([])
   })
 
   it.each<[string, unknown, RegExp]>([
@@ -187,7 +188,6 @@ describe('the configuration of an environment', () => {
     ['vaultName', { vaultName: 'a--b' }, /not written as expected/],
     ['vaultName', { vaultName: 'login-contoso' }, /begins with login/],
     ['vaultName', { vaultName: 'contoso-windows' }, /contains windows/],
-    ['domain', { domain: 'login.example.com' }, /begins with login/],
     ['domain', { domain: 'example.com' }, /without a subdomain/],
     ['domain', { domain: 'Signin.example.com' }, /not written as expected/],
     ['domain', { domain: null }, /not a text/],
