@@ -1,5 +1,4 @@
 /** The proof of possession that addKey and removeKey require: a JWT by a key that is registered already. */
-
 import type { CertificateVault } from '../vault/vault.ts'
 import type { ProvingVersion } from './application-keys.ts'
 import { sha1NamesOf } from './certificate-facts.ts'

@@ -5,7 +5,6 @@
  * A warm instance never waits for the vault: it uses the newest key that it has while the month's key is fetched.
  * An instance that cannot read a signed row reports that; it never puts a key of its own in the place of such a row.
  */
-
 import { BrokerError } from '../errors/errors.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
 import type { Clock } from '../async/deadline.ts'

@@ -2,7 +2,6 @@
  * Authentication of confidential OAuth clients by `private_key_jwt` (OpenID Connect Core §9, RFC 7523 §3). A client is
  * confidential where its registration has `jwks` or `jwksUri`. No client has a shared secret.
  */
-
 import type { Clock } from '../async/deadline.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'

@@ -4,7 +4,6 @@
  * grant with `openid`, none for a grant without. A client without an API receives a sealed token that carries the grant
  * itself, and no row. Both end with the session.
  */
-
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { randomText } from '../crypto/pkce.ts'

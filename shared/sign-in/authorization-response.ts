@@ -4,7 +4,6 @@
  * The order of the checks is the security, so the types enforce it: a code that was not checked cannot be used up, and
  * a code that was not used up cannot be redeemed.
  */
-
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { IdentityProvider, ProviderProfile, ResponseMode } from '../provider/provider.ts'

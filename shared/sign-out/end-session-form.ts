@@ -2,7 +2,6 @@
  * A sign-out at the provider by POST (RP-Initiated Logout 1.0 §2), for an ID token that is too long for a URL. The form
  * waits in the store, sealed by a handle that only the browser has, and is read once.
  */
-
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { randomValue } from '../crypto/random.ts'

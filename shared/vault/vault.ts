@@ -1,5 +1,4 @@
 /** Contract: Key Vault, as the credential and the key ring use it. The adapter is in key-vault/. */
-
 import type { KeyObject } from 'node:crypto'
 
 /**
