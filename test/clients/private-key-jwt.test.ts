@@ -109,7 +109,8 @@ it('openid-client 6 signs in, renews and signs out by private_key_jwt, and not w
   await expect(client.refreshTokenGrant(config, renewed.refresh_token!)).rejects.toMatchObject({
     error: 'invalid_grant',
   })
-  expect(keys.requests.filter((one) => one === 'GET /jwks.json')).toHaveLength(1)
+  // The second one is for the key that is not published: the client could have changed its key under the same id.
+  expect(keys.requests.filter((one) => one === 'GET /jwks.json')).toHaveLength(2)
 })
 
 it('Auth.js signs in by private_key_jwt', async () => {
