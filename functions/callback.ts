@@ -2,10 +2,8 @@
 import { BrokerError } from '../shared/errors/errors.ts'
 import { goTo } from '../shared/http/pages.ts'
 import { parseCallback } from '../shared/sign-in/authorization-response.ts'
-import type { RespondingBrowser } from '../shared/sign-in/sign-in-completion.ts'
 import type { Broker } from './compose/index.ts'
-import { callerOf, cookiesOf, parseQuery, readForm } from './request.ts'
-import type { WebRequest } from './request.ts'
+import { browserOf, parseQuery, readForm } from './request.ts'
 import type { Handle } from './respond.ts'
 
 export const callbackByPost =
@@ -24,7 +22,3 @@ export const callbackByGet =
     const { redirectTo, cookies } = await signIn.complete(answer, browserOf(request))
     return goTo(redirectTo, cookies)
   }
-
-function browserOf(request: WebRequest): RespondingBrowser {
-  return { cookies: cookiesOf(request), isSentByOtherSite: callerOf(request).secFetchSite === 'cross-site' }
-}

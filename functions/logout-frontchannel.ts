@@ -1,6 +1,6 @@
 /** GET /logout/frontchannel: the provider's sign-out page reports, in a frame, that its session ended. Front-Channel Logout 1.0 §3. */
 import type { Broker } from './compose/index.ts'
-import { callerOf, cookiesOf, parseQuery, readParameter } from './request.ts'
+import { browserOf, parseQuery, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
 
 export const logoutFrontchannel =
@@ -8,8 +8,6 @@ export const logoutFrontchannel =
   async (request) => {
     const query = parseQuery(request)
     const [issuer, sessionId] = [readParameter(query, 'iss'), readParameter(query, 'sid')]
-    // A frame of another site carries no cookie. A link of another site does, and must not end the session.
-    const cookies = callerOf(request).secFetchSite === 'cross-site' ? new Map<string, string>() : cookiesOf(request)
-    const framedBy = await providerLogout.byFrame(issuer, sessionId, cookies)
+    const framedBy = await providerLogout.byFrame(issuer, sessionId, browserOf(request))
     return { status: 200, framedBy }
   }

@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import { BrokerError, parameterInvalid } from '../shared/errors/errors.ts'
 import { parseCookies } from '../shared/http/cookies.ts'
-import type { RequestCookies } from '../shared/http/cookies.ts'
+import type { CallingBrowser, RequestCookies } from '../shared/http/cookies.ts'
 import type { CallerHeaders } from '../shared/front-ends/same-site-guard.ts'
 
 /** The part of a web-standard Request that the broker reads; the host's request offers it too. */
@@ -121,6 +121,10 @@ export async function readJson<Name extends string>(
 
 export function cookiesOf(request: WebRequest): RequestCookies {
   return parseCookies(request.headers.get('cookie'))
+}
+
+export function browserOf(request: WebRequest): CallingBrowser {
+  return { cookies: cookiesOf(request), isSentByOtherSite: callerOf(request).secFetchSite === 'cross-site' }
 }
 
 export function callerOf(request: WebRequest): CallerHeaders {

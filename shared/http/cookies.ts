@@ -10,6 +10,13 @@ export type { Cookie } from '../errors/errors.ts'
 /** Cookies of one request by name. A name that occurs twice is ignored: there is no telling which one the broker set. */
 export type RequestCookies = ReadonlyMap<string, string>
 
+/** The browser of a request that another site may have caused; untrusted. */
+export interface CallingBrowser {
+  readonly cookies: RequestCookies
+  /** By Fetch Metadata (Sec-Fetch-Site); false for an older browser, which does not name it. */
+  readonly isSentByOtherSite: boolean
+}
+
 const maxHeaderLength = 32 * 1024
 
 /**

@@ -38,8 +38,8 @@ export function readRegisteredClaims(
   const collected = collectClaims()
   for (const name of names) {
     const value = Object.hasOwn(claims, name) ? claims[name] : undefined
-    const isAbsent = value === undefined || value === null
-    if (!isAbsent) collected.add(name, unproven.includes(name) ? undefined : valueOf(name, value))
+    if (value !== undefined && value !== null)
+      collected.add(name, unproven.includes(name) ? undefined : valueOf(name, value))
     else if (elsewhere.has(name) && name !== 'groups') collected.add(name, undefined)
   }
   const groupsOverage = names.includes('groups') && elsewhere.has('groups')

@@ -85,7 +85,7 @@ export function createTokenRenewal(options: TokenRenewalOptions): TokenRenewal {
       const step = flowEvents.begin('renewal', { frontEnd: session.key.frontEndId, provider: provider.id })
       try {
         const renewed = await requestTokens(session, refreshToken, request, provider, options)
-        await store(leased, renewed, lease.end, options)
+        await storeRenewed(leased, renewed, lease.end, options)
         step.end()
         return renewed.token
       } catch (thrown) {
@@ -161,7 +161,7 @@ async function renewedClaims(
  *
  * @throws {BrokerError} `signed_out` where the session ended in the meantime: it receives no token
  */
-async function store(
+async function storeRenewed(
   leased: ReadSession,
   renewed: RenewedTokens,
   leaseEnd: number,

@@ -5,7 +5,7 @@ import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import { checkReturnUrl } from '../front-ends/return-url.ts'
 import { endTransactionCookie } from '../http/cookies.ts'
-import type { RequestCookies } from '../http/cookies.ts'
+import type { CallingBrowser, RequestCookies } from '../http/cookies.ts'
 import { withClientRedirect } from '../oauth/authorization-request.ts'
 import { checkClaimConditions } from '../oauth/requested-claims.ts'
 import { claimNamesOf, withFrontEndIdentity } from '../provider/front-end-identity.ts'
@@ -36,14 +36,7 @@ export interface SignInCompletion {
    *   and the cookies to set: none for an answer that comes a second time
    * @throws {BrokerError} with links, with the transaction's cookie to end, and with `redirectTo` for an OAuth client
    */
-  complete(answer: CallbackAnswer, browser: RespondingBrowser): Promise<CompletedSignIn>
-}
-
-/** The browser that brings a response; untrusted. */
-export interface RespondingBrowser {
-  readonly cookies: RequestCookies
-  /** By Fetch Metadata (Sec-Fetch-Site); false for an older browser, which does not name it. */
-  readonly isSentByOtherSite: boolean
+  complete(answer: CallbackAnswer, browser: CallingBrowser): Promise<CompletedSignIn>
 }
 
 export interface SignInCompletionOptions extends SignInResultOptions {

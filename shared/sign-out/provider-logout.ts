@@ -9,7 +9,7 @@ import type { Providers } from '../provider/provider.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { TenantsOf } from '../tenants/tenants.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
-import type { RequestCookies } from '../http/cookies.ts'
+import type { CallingBrowser } from '../http/cookies.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
@@ -26,14 +26,14 @@ export interface ProviderLogout {
    *
    * @param issuer untrusted; a provider may leave it out (Front-Channel Logout 1.0 §3), and then each one is meant
    * @param sessionId untrusted
-   * @param cookies of the request; untrusted. Where others know the id, only a session of this browser ends: a browser sends
-   *   its cookie where the provider and the broker share a site
+   * @param browser untrusted. Where others know the id, only a session of this browser ends: a browser sends its cookie
+   *   where the provider and the broker share a site
    * @returns the origins that may frame the answer
    */
   byFrame(
     issuer: string | undefined,
     sessionId: string | undefined,
-    cookies: RequestCookies,
+    browser: CallingBrowser,
   ): Promise<readonly string[]>
   /**
    * By the provider itself.
@@ -70,9 +70,11 @@ export function createProviderLogout(options: ProviderLogoutOptions): ProviderLo
   }
 
   /** Ends the sessions whose cookies the request carries, where they came of this session of the provider. */
-  const endOwn = async (issuer: string, sessionId: string, cookies: RequestCookies): Promise<number> => {
+  const endOwn = async (issuer: string, sessionId: string, browser: CallingBrowser): Promise<number> => {
+    // A frame of another site carries no cookie. A link of another site does, and must not end the session.
+    if (browser.isSentByOtherSite) return 0
     const { sessions, frontEnds } = options
-    const keys = frontEnds.all.flatMap(({ id }) => sessions.keyOf(id, cookies) ?? [])
+    const keys = frontEnds.all.flatMap(({ id }) => sessions.keyOf(id, browser.cookies) ?? [])
     const ended = await Promise.all(
       keys.map(async (key) => {
         const identity = (await sessions.findOwner(key))?.identity
@@ -105,7 +107,7 @@ export function createProviderLogout(options: ProviderLogoutOptions): ProviderLo
   }
 
   return {
-    byFrame: (issuer, sessionId, cookies) =>
+    byFrame: (issuer, sessionId, browser) =>
       flowEvents.track('sign_out', { by: 'frame' }, async (step) => {
         const named = providers.all.filter(
           ({ profile }) => issuer === undefined || issuer === profile.issuer || profile.isTokenIssuer(issuer),
@@ -113,7 +115,7 @@ export function createProviderLogout(options: ProviderLogoutOptions): ProviderLo
         const ids = sessionIdsOf(sessionId)
         const counts = await Promise.all(
           named.flatMap(({ profile, issuer: own }) =>
-            ids.map((id) => (profile.isPublicSessionId(id) ? endOwn(own, id, cookies) : endProviderSession(own, id))),
+            ids.map((id) => (profile.isPublicSessionId(id) ? endOwn(own, id, browser) : endProviderSession(own, id))),
           ),
         )
         step.add({ sessions: sum(counts) })
