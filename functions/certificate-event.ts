@@ -1,4 +1,6 @@
-/** Event Grid: a version was created or is near its end. The event only starts a read of the vault; it is not trusted. */
+/**
+ * Event Grid: a version was created or is near its end. The event only starts a read of the vault; it is not trusted.
+ */
 import type { Composed } from './compose/index.ts'
 import { asJob } from './host.ts'
 

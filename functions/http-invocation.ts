@@ -14,7 +14,10 @@ import { format } from 'node:util'
 import type { HttpResponseInit } from '@azure/functions'
 import type { WebRequest } from './request.ts'
 
-/** The module that the worker supplies as `@azure/functions-core`, as far as it is used here. Its types are not published. */
+/**
+ * The module that the worker supplies as `@azure/functions-core`, as far as it is used here.
+ * Its types are not published.
+ */
 interface CoreModule {
   getProgrammingModel?(): ProgrammingModel | undefined
   setProgrammingModel?(model: ProgrammingModel): void
@@ -183,9 +186,9 @@ class RequestHeaders {
 }
 
 /**
- * The worker passes header values on as text that was UTF-8. Each character outside visible ASCII, space and tab becomes
- * `?`. It is not removed: without its first character, a cookie named U+00A0 and `__Host-session-…`, which a sibling host
- * can set, would carry the name of ours.
+ * The worker passes header values on as text that was UTF-8. Each character outside visible ASCII, space and tab
+ * becomes `?`. It is not removed: without its first character, a cookie named U+00A0 and `__Host-session-…`, which a
+ * sibling host can set, would carry the name of ours.
  */
 function visible(value: string): string {
   // Blanks around a value do not belong to it (RFC 9110 §5.5); only tabs and spaces are left here to remove.

@@ -1,4 +1,7 @@
-/** GET /login: starts a sign-in and redirects to the identity provider. RFC 6749 §4.1.1. POST: an OAuth client's request. */
+/**
+ * GET /login: starts a sign-in and redirects to the identity provider. RFC 6749 §4.1.1.
+ * POST: an OAuth client's request.
+ */
 import { BrokerError } from '../shared/errors/errors.ts'
 import { seeOther } from '../shared/http/answer.ts'
 import { urlOf } from '../shared/http/routes.ts'
@@ -25,8 +28,8 @@ export const login =
 export const loginHead = (): Handle => () => Promise.resolve({ status: 204 })
 
 /**
- * OpenID Connect Core §3.1.2.1: a client may post its request. The browser repeats it by GET, with the cookies that a post of
- * another site does not carry.
+ * OpenID Connect Core §3.1.2.1: a client may post its request. The browser repeats it by GET, with the cookies that a
+ * post of another site does not carry.
  */
 export const loginByPost =
   ({ baseUrl }: Pick<Broker, 'baseUrl'>): Handle =>

@@ -1,4 +1,7 @@
-/** GET /logout/frontchannel: the provider's sign-out page reports, in a frame, that its session ended. Front-Channel Logout 1.0 §3. */
+/**
+ * GET /logout/frontchannel: the provider's sign-out page reports, in a frame, that its session ended.
+ * Front-Channel Logout 1.0 §3.
+ */
 import type { Broker } from './compose/index.ts'
 import { browserOf, parseQuery, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'

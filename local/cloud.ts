@@ -157,7 +157,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
               tenantId: options.tenantId,
               ...(options.makeKeyPair === undefined ? {} : { makeKeyPair: options.makeKeyPair }),
               onNewCertificateVersion: (certificate) => {
-                // As with Event Grid, the vault does not wait for the delivery. There is no event for the first version.
+                // As with Event Grid, the vault does not wait for the delivery.
+                // There is no event for the first version.
                 if (certificate.name === certificateName && isRegistered) options.onNewCertificateVersion?.(certificate)
               },
             }),
@@ -262,7 +263,9 @@ interface EntraParts {
   readonly application: { readonly id: string }
 }
 
-/** The identity provider as Entra ID: it accepts the certificates and the managed identities that Graph has registered. */
+/**
+ * The identity provider as Entra ID: it accepts the certificates and the managed identities that Graph has registered.
+ */
 function startEntra(
   options: CloudOptions,
   tls: TlsIdentity,

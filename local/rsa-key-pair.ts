@@ -1,4 +1,7 @@
-/** RSA key pairs of the local cloud. A test can supply pairs that exist, because a new pair costs 0.1 to 0.4 s of CPU time. */
+/**
+ * RSA key pairs of the local cloud. A test can supply pairs that exist,
+ * because a new pair costs 0.1 to 0.4 s of CPU time.
+ */
 import { generateKeyPair } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'

@@ -124,11 +124,14 @@ function parseArguments(commandLine: readonly string[]): Arguments {
   }
 }
 
-/** The environment wins over local.settings.json, which wins over built-in defaults; a port given here wins over all. */
+/**
+ * The environment wins over local.settings.json, which wins over built-in defaults; a port given here wins over all.
+ */
 async function prepare({ port }: Arguments) {
   const file = await findSettingsFile(path.join(root, 'local.settings.json'))
   const environment: Record<string, string | undefined> = withLocalDefaults({ ...file, ...process.env })
-  // The example's path is relative to the project; the authorities that this machine trusts are added to the file that the broker reads.
+  // The example's path is relative to the project; the authorities that this machine
+  // trusts are added to the file that the broker reads.
   delete environment.NODE_EXTRA_CA_CERTS
   const fresh = port === 0
   const brokerPort = fresh

@@ -45,7 +45,11 @@ export function mergeSettings(sources: {
   return merged
 }
 
-/** Copies local.settings.example.json to local.settings.json where there is none. @returns true where it copied the file */
+/**
+ * Copies local.settings.example.json to local.settings.json where there is none.
+ *
+ * @returns true where it copied the file
+ */
 export async function copyExampleSettings(root: string): Promise<boolean> {
   const example = path.join(root, 'local.settings.example.json')
   return await copyFile(example, path.join(root, 'local.settings.json'), constants.COPYFILE_EXCL).then(

@@ -1,6 +1,6 @@
 /**
- * Makes `npm start` and `npm test` work in a bare clone: installs the packages where they are missing or are not those of
- * the lock file, and continues under the project's Node.
+ * Makes `npm start` and `npm test` work in a bare clone: installs the packages where they are missing or are not those
+ * of the lock file, and continues under the project's Node.
  *
  * Plain JavaScript without newer syntax, so that an old Node can print a sentence that names the problem.
  */
@@ -11,13 +11,16 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-/** Under an older Node npm leaves out vitest's native code without an error, because its package does not allow that Node. */
+/**
+ * Under an older Node npm leaves out vitest's native code without an error,
+ * because its package does not allow that Node.
+ */
 const oldestForInstallation = [20, 19]
 const projectNode = 24
 
 /**
- * Calls `program` once the packages are there and this process is the project's Node. Otherwise a child process runs the
- * same command line, and this process ends as the child does.
+ * Calls `program` once the packages are there and this process is the project's Node. Otherwise a child process runs
+ * the same command line, and this process ends as the child does.
  *
  * @param {() => Promise<unknown>} program
  */
@@ -58,8 +61,8 @@ function readJson(file) {
 }
 
 /**
- * Compares the lock file with npm's own record of the installation, which npm writes at its end. By content and not by time:
- * a checkout sets new times.
+ * Compares the lock file with npm's own record of the installation, which npm writes at its end. By content and not by
+ * time: a checkout sets new times.
  *
  * @returns {string | undefined} why an installation is needed
  */
@@ -112,8 +115,8 @@ async function install(problem) {
   const seconds = () => Math.round((Date.now() - began) / 1000)
   // On a terminal npm shows its own progress.
   const progress = setInterval(() => process.stderr.isTTY || console.error(`npm ci: ${seconds()} s`), 10000)
-  // Development dependencies too, where NODE_ENV is production or the configuration omits them. Only errors: of an older
-  // Node, npm warns once for each package that runs under the project's Node anyway.
+  // Development dependencies too, where NODE_ENV is production or the configuration omits them. Only errors: of an
+  // older Node, npm warns once for each package that runs under the project's Node anyway.
   const code = await runNpm(['ci', '--include=dev', '--loglevel=error'])
   clearInterval(progress)
 

@@ -22,7 +22,10 @@ export interface Bundled {
   readonly metafile: Metafile
 }
 
-/** File systems take their times from a clock that advances in steps of some milliseconds, so a write may have an earlier time. */
+/**
+ * File systems take their times from a clock that advances in steps of some milliseconds,
+ * so a write may have an earlier time.
+ */
 const stepOfFileTimes = 50
 
 interface Entry {
@@ -70,7 +73,9 @@ export async function bundleUnlessKept(
   return made
 }
 
-/** Relative to the root. A module that a plugin supplies has a namespace before its name, and is part of tools/build.ts. */
+/**
+ * Relative to the root. A module that a plugin supplies has a namespace before its name, and is part of tools/build.ts.
+ */
 function inputFiles({ inputs }: Metafile): readonly string[] {
   return [...alwaysInputs, ...Object.keys(inputs).filter((name) => !/^[\w ]{2,}:/.test(name))]
 }

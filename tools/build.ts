@@ -137,8 +137,8 @@ function esbuildOptions({ entry = path.join(root, 'functions/index.ts'), sourcem
 }
 
 /**
- * Packages that publish a single file of CommonJS, from which nothing can be left out, and their sources beside it. From
- * `@azure/functions` this leaves out 43 of 74 KB, such as the bindings for blobs, queues and Cosmos DB.
+ * Packages that publish a single file of CommonJS, from which nothing can be left out, and their sources beside it.
+ * From `@azure/functions` this leaves out 43 of 74 KB, such as the bindings for blobs, queues and Cosmos DB.
  */
 function sourcesOf(...packages: readonly string[]): Record<string, string> {
   const sources = packages.map((name) => [name, path.join(root, 'node_modules', name, 'src/index.ts')] as const)
@@ -147,8 +147,8 @@ function sourcesOf(...packages: readonly string[]): Record<string, string> {
 
 /**
  * The telemetry thread, in a file of its own: it shares no chunk with the functions, so that modules of the exporter do
- * not slow down their start. It has no source map, also in local runs: reading and writing its map of 11 MB would cost each
- * `npm start` more CPU time than the broker's start.
+ * not slow down their start. It has no source map, also in local runs: reading and writing its map of 11 MB would cost
+ * each `npm start` more CPU time than the broker's start.
  */
 function workerOptions() {
   return {
@@ -184,8 +184,8 @@ const leaveOut: Plugin = {
 }
 
 /**
- * The exporter requests configuration from a service of its vendor every few minutes, and has no switch for that, so the
- * class is replaced. Telemetry goes only to the resource in the settings.
+ * The exporter requests configuration from a service of its vendor every few minutes, and has no switch for that, so
+ * the class is replaced. Telemetry goes only to the resource in the settings.
  */
 const noRemoteConfiguration: Plugin = {
   name: 'no remote configuration',

@@ -1,4 +1,6 @@
-/** The licence notices of the packages whose code is in the bundle: most licences require that their text goes along. */
+/**
+ * The licence notices of the packages whose code is in the bundle: most licences require that their text goes along.
+ */
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 

@@ -1,4 +1,7 @@
-/** A failure of a call to the broker, typed by its code. The codes are those of docs/errors.md, and a few of the browser. */
+/**
+ * A failure of a call to the broker, typed by its code.
+ * The codes are those of docs/errors.md, and a few of the browser.
+ */
 
 /** Codes that a front end can meet. Others are possible: treat an unknown code as a failure to show. */
 export type ErrorCode =
@@ -25,7 +28,9 @@ export type ErrorCode =
   | 'login_required'
   /** The browser got no answer: no network, a blocked request, or an answer that is not the broker's. */
   | 'unreachable'
-  /** An automatic sign-in came back without a session. The next one needs a click, so that no redirect loop can begin. */
+  /**
+   * An automatic sign-in came back without a session. The next one needs a click, so that no redirect loop can begin.
+   */
   | 'sign_in_loop'
   /** The person or the provider refused an OAuth sign-in. */
   | 'access_denied'

@@ -65,7 +65,9 @@ export interface SignInOptions {
 export interface Client<Who extends Person = Session, Options = SignInOptions> {
   /** The current snapshot. */
   readonly getState: () => State<Who>
-  /** Calls the listener after each change, and checks the session at the first subscription. Returns the unsubscriber. */
+  /**
+   * Calls the listener after each change, and checks the session at the first subscription. Returns the unsubscriber.
+   */
   readonly subscribe: (listener: (state: State<Who>) => void) => () => void
   /**
    * Requests the session from the broker. Parallel calls, also of other tabs, share one request.
@@ -89,7 +91,8 @@ export interface Client<Who extends Person = Session, Options = SignInOptions> {
   /**
    * Sends the browser to the broker. Never resolves: the page is left.
    *
-   * @throws {BrokerError} `sign_in_loop` when an automatic sign-in (without a click) has already come back without success
+   * @throws {BrokerError} `sign_in_loop` when an automatic sign-in (without a click)
+   *   has already come back without success
    */
   readonly signIn: (options?: Options) => Promise<never>
   /** Ends the session, then sends the browser on to end it at the provider. Never resolves: the page is left. */

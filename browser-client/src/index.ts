@@ -1,6 +1,6 @@
 /**
- * Sessions of the certificate token broker for a front end on its site: who is signed in, access tokens for APIs, sign-in
- * and sign-out. Importing this module has no effect. It stores no token and no name in the browser's storage.
+ * Sessions of the certificate token broker for a front end on its site: who is signed in, access tokens for APIs,
+ * sign-in and sign-out. Importing this module has no effect. It stores no token and no name in the browser's storage.
  */
 import { createFetch } from './api-call.ts'
 import { checkAutomatic } from './automatic-sign-in.ts'
@@ -20,7 +20,10 @@ export interface ClientOptions {
   readonly frontEnd?: string
 }
 
-/** Calls a route of the broker with the session's cookie. With a body by POST, as the broker's guard for scripts requires. */
+/**
+ * Calls a route of the broker with the session's cookie.
+ * With a body by POST, as the broker's guard for scripts requires.
+ */
 export type Call = <T>(path: string, body?: object) => Promise<T>
 
 export function createClient({ broker, frontEnd }: ClientOptions): Client {

@@ -1,4 +1,7 @@
-/** The authorization code flow of a page: leaves for the broker, and takes the answer. RFC 6749 §4.1, RFC 7636, RFC 9207. */
+/**
+ * The authorization code flow of a page: leaves for the broker, and takes the answer.
+ * RFC 6749 §4.1, RFC 7636, RFC 9207.
+ */
 import { BrokerError, failure } from './broker-error.ts'
 import type { Call } from './oauth-grant.ts'
 import { addParameters, leave } from './page.ts'

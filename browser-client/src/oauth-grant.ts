@@ -1,4 +1,6 @@
-/** The grant of this tab: a refresh token, and the access tokens of its APIs. Tabs see by a lock that a tab has a grant. */
+/**
+ * The grant of this tab: a refresh token, and the access tokens of its APIs. Tabs see by a lock that a tab has a grant.
+ */
 import { BrokerError, failure } from './broker-error.ts'
 import type { Reason } from './client.ts'
 import { checkIdToken, claimsOf, sessionOf } from './oauth-id-token.ts'
@@ -94,7 +96,10 @@ export function createOwnGrant(
     return dropped
   }
 
-  /** @throws {BrokerError} `interaction_required` without a refresh token, `id_token_refused`, and the errors of `/token` */
+  /**
+   * @throws {BrokerError} `interaction_required` without a refresh token, `id_token_refused`,
+   *   and the errors of `/token`
+   */
   const refresh = async ({ refresh_token: refreshToken, id_token }: Grant, api: string, claims?: string) => {
     if (!refreshToken) {
       const url = `${base}/login?claims=${encodeURIComponent(claims ?? '')}`

@@ -6,10 +6,11 @@ import { decode } from './page.ts'
 type Claims = Readonly<Record<string, unknown>>
 
 /**
- * The ID token comes from the token endpoint by TLS, which replaces the check of its signature (Core §3.1.3.7). `exp` is
- * not compared: an answer to a request of this moment is new, and the clock of the device may be wrong by hours.
+ * The ID token comes from the token endpoint by TLS, which replaces the check of its signature (Core §3.1.3.7). `exp`
+ * is not compared: an answer to a request of this moment is new, and the clock of the device may be wrong by hours.
  *
- * @param expected of its claims: issuer, audience, and the nonce; a renewal has no nonce, but the person of before (§12.2)
+ * @param expected of its claims: issuer, audience, and the nonce;
+ *   a renewal has no nonce, but the person of before (§12.2)
  * @throws {BrokerError} `id_token_refused`
  */
 export function checkIdToken(idToken: string, expected: Claims): void {

@@ -1,6 +1,6 @@
 /**
- * The tabs of one client. One tab owns the grant; tabs without one request access tokens from it. A tab that is about to go
- * hands its grant to one of them, by name, so that no two tabs ever hold the same refresh token.
+ * The tabs of one client. One tab owns the grant; tabs without one request access tokens from it. A tab that is about
+ * to go hands its grant to one of them, by name, so that no two tabs ever hold the same refresh token.
  */
 import { failure } from './broker-error.ts'
 import type { BrokerError } from './broker-error.ts'
@@ -114,7 +114,10 @@ export function createTabs(
     find: async () => {
       if (!(await isLent()) || (await ask(''))) set('signed-out')
     },
-    /** @throws {BrokerError} as the tab with the grant; `signed_out` where there is none, `unreachable` where it is silent */
+    /**
+     * @throws {BrokerError} as the tab with the grant;
+     *   `signed_out` where there is none, `unreachable` where it is silent
+     */
     getToken: async (api: string, claims?: string): Promise<string> => {
       if (own.get()) return own.token(api, claims)
       if (!(await isLent())) {

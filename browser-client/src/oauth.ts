@@ -1,10 +1,11 @@
 /**
- * The same client for a front end on another site than the broker: authorization code with PKCE, OpenID Connect, rotating
- * refresh tokens. RFC 6749, 7636, 9207; OpenID Connect Core; OAuth 2.0 for Browser-Based Applications §8.3 (tokens in memory).
+ * The same client for a front end on another site than the broker: authorization code with PKCE, OpenID Connect,
+ * rotating refresh tokens. RFC 6749, 7636, 9207; OpenID Connect Core; OAuth 2.0 for Browser-Based Applications §8.3
+ * (tokens in memory).
  *
- * A refresh token has one owner: the tab that received it. Other tabs request access tokens from that tab, and a tab that is
- * about to go hands its refresh token to one of them, by name. So no two tabs ever hold the same refresh token, and none is
- * used twice. Importing this module has no effect. Tokens are in memory only.
+ * A refresh token has one owner: the tab that received it. Other tabs request access tokens from that tab, and a tab
+ * that is about to go hands its refresh token to one of them, by name. So no two tabs ever hold the same refresh token,
+ * and none is used twice. Importing this module has no effect. Tokens are in memory only.
  */
 import { createFetch } from './api-call.ts'
 import { checkAutomatic, count } from './automatic-sign-in.ts'
@@ -49,12 +50,17 @@ export interface OAuthSignInOptions extends Omit<SignInOptions, 'prompt' | 'scop
   readonly api?: string
 }
 
-/** Differs from a session client in one point: `getToken` has no `scope`, since a grant has the scopes of its sign-in. */
+/**
+ * Differs from a session client in one point: `getToken` has no `scope`, since a grant has the scopes of its sign-in.
+ */
 export interface OAuthClient extends Omit<Client<OAuthSession, OAuthSignInOptions>, 'getToken'> {
   readonly getToken: (api: string, options?: { signal?: AbortSignal }) => Promise<string>
 }
 
-/** The most automatic sign-ins that follow each other; each must keep the page signed in for ten seconds to be forgotten. */
+/**
+ * The most automatic sign-ins that follow each other;
+ * each must keep the page signed in for ten seconds to be forgotten.
+ */
 const mostAutomatic = 3
 const settledAfter = 10_000
 

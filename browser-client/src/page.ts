@@ -18,8 +18,8 @@ export async function request<T>(url: string, init: RequestInit): Promise<T> {
 }
 
 /**
- * Sets the texts among the values as parameters: `loginHint` becomes `login_hint`. The event of a click has none, and comes in
- * place of options where a page writes `button.onclick = client.signIn`.
+ * Sets the texts among the values as parameters: `loginHint` becomes `login_hint`. The event of a click has none, and
+ * comes in place of options where a page writes `button.onclick = client.signIn`.
  */
 export function addParameters(to: URLSearchParams, values: object): void {
   for (const [name, value] of Object.entries(values)) {

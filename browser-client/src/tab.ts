@@ -1,4 +1,6 @@
-/** This tab: the state of its client with the listeners, the other tabs, and the events of a page that may have slept. */
+/**
+ * This tab: the state of its client with the listeners, the other tabs, and the events of a page that may have slept.
+ */
 import type { BrokerError } from './broker-error.ts'
 import type { Person, Reason, State, Status } from './client.ts'
 
@@ -22,8 +24,8 @@ export interface Tab<Who extends Person, Message = never> {
 /**
  * @param name of the channel that the tabs of a client share
  * @param onMessage called with the messages of other tabs
- * @param onEvent called when the page is shown, online, visible or hidden; and without an event at the end of a session, and
- *   half a minute after an error
+ * @param onEvent called when the page is shown, online, visible or hidden; and without an event at the end of a
+ *   session, and half a minute after an error
  * @param endOf a session, in milliseconds since 1970
  */
 export function createTab<Who extends Person, Message = never>(

@@ -161,7 +161,10 @@ interface CredentialListParts {
   readonly providerId: string
 }
 
-/** Loaded on first use, as is the identity behind it. Every use is a warning in the log and is counted; an alert reads the log. */
+/**
+ * Loaded on first use, as is the identity behind it. Every use is a warning in the log and is counted;
+ * an alert reads the log.
+ */
 function composeCredentialList(
   { managedIdentityClientId, tokenExchangeUrl }: SecondCredentialSettings,
   certificate: ClientAssertions,
@@ -244,7 +247,9 @@ export function composeRoll(
   return lazyObject(roll, { run: true, plan: true })
 }
 
-/** Scope of the application's own token for Graph. An emulator on loopback expects tokens for the public cloud's Graph. */
+/**
+ * Scope of the application's own token for Graph. An emulator on loopback expects tokens for the public cloud's Graph.
+ */
 function graphScope(graphUrl: string | undefined): string {
   const isPublic = graphUrl === undefined || isLoopbackHost(new URL(graphUrl).hostname)
   return `${isPublic ? 'https://graph.microsoft.com' : graphUrl}/.default`

@@ -62,8 +62,8 @@ function composeOne(base: Base, azure: Azure, ring: KeyRing, telemetry: Telemetr
       names,
       profile,
       clientId: of.provider.clientId,
-      // RFC 9700 §4.4.2: with a redirect URI of its own, no provider can answer the request to another one, also where it
-      // sends no `iss`.
+      // RFC 9700 §4.4.2: with a redirect URI of its own, no provider can answer the request to another one, also where
+      // it sends no `iss`.
       redirectUri: isPrimary ? callback : `${callback}/${names.id}`,
       postLogoutRedirectUri: urlOf(settings.baseUrl, 'logoutDone'),
       responseMode: of.provider.responseMode,

@@ -1,4 +1,7 @@
-/** Composes the tenants of each provider for many: settings `provider.manyTenants`, of the primary provider and of the others. */
+/**
+ * Composes the tenants of each provider for many: settings `provider.manyTenants`,
+ * of the primary provider and of the others.
+ */
 import { lazy, lazyObject } from '../../shared/async/lazy.ts'
 import { BrokerError, parameterInvalid } from '../../shared/errors/errors.ts'
 import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'

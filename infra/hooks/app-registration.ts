@@ -19,8 +19,8 @@ export interface Registration {
 }
 
 /**
- * True where the hooks send no request to Microsoft Graph: the file has `manual`, the provider is not Entra ID, or people
- * sign in at another tenant than that of the subscription, for which the deployer has no token.
+ * True where the hooks send no request to Microsoft Graph: the file has `manual`, the provider is not Entra ID, or
+ * people sign in at another tenant than that of the subscription, for which the deployer has no token.
  */
 export function isByHand(configuration: Configuration, subscriptionTenantId: string): boolean {
   const tenantId = homeTenantOf(configuration) ?? subscriptionTenantId
@@ -45,7 +45,9 @@ function isForMany({ tenantId }: Configuration): boolean {
 /** The people whom the registration admits. */
 export interface Audience {
   readonly signInAudience: 'AzureADMyOrg' | 'AzureADMultipleOrgs' | 'AzureADandPersonalMicrosoftAccount'
-  /** True where administrators sign their organizations up: needs a redirect URI, and directory roles in the ID token. */
+  /**
+   * True where administrators sign their organizations up: needs a redirect URI, and directory roles in the ID token.
+   */
   readonly signUp: boolean
 }
 

@@ -1,6 +1,6 @@
 /**
- * App roles of the registration: those of the environment's file, and the broker's own. Entra ID assigns people and groups
- * to a role by its id and puts its value into the claim `roles`. It deletes a role only after it was disabled.
+ * App roles of the registration: those of the environment's file, and the broker's own. Entra ID assigns people and
+ * groups to a role by its id and puts its value into the claim `roles`. It deletes a role only after it was disabled.
  */
 import { randomUUID } from 'node:crypto'
 import { causeOf } from './cloud.ts'

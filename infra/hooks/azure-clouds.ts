@@ -25,8 +25,8 @@ function cloudOf(name: string, arm: string, loginHost: string): AzureCloud {
 }
 
 /**
- * @param variables BROKER_CLOUD, and BROKER_RESOURCE_MANAGER for a cloud that is not published. A wrong address receives
- *   no token of value: tokens are requested for this address, and Entra ID issues none for a stranger's
+ * @param variables BROKER_CLOUD, and BROKER_RESOURCE_MANAGER for a cloud that is not published. A wrong address
+ *   receives no token of value: tokens are requested for this address, and Entra ID issues none for a stranger's
  * @throws {HookStop} for an unknown cloud
  */
 export function findAzureCloud(variables: Readonly<Record<string, string | undefined>>): AzureCloud {

@@ -1,4 +1,6 @@
-/** The rights that a deployment needs at Resource Manager, compared with those of the person before anything is created. */
+/**
+ * The rights that a deployment needs at Resource Manager, compared with those of the person before anything is created.
+ */
 import type { Cloud } from './cloud.ts'
 import type { Configuration } from './configuration.schema.ts'
 import { subscriptionPath } from './context.ts'

@@ -77,7 +77,10 @@ function checkPublicAddress(range: string): Refusal | undefined {
   }
 }
 
-/** Microsoft.Resources: 50 tags, three of which belong to the template; of all resources, storage has the shortest names. */
+/**
+ * Microsoft.Resources: 50 tags, three of which belong to the template;
+ * of all resources, storage has the shortest names.
+ */
 const mostTags = 47
 const ofTemplate = /^(azd-env-name|azd-service-name|application)$|^(microsoft|azure|windows|hidden-)/i
 

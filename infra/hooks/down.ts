@@ -1,4 +1,7 @@
-/** Around `azd down`: reports what remains and how to recover it, and removes the app registration, which is no Azure resource. */
+/**
+ * Around `azd down`: reports what remains and how to recover it, and removes the app registration,
+ * which is no Azure resource.
+ */
 import { isByHand, isCreatedHere, removeRegistration } from './app-registration.ts'
 import { readConfigurationOf } from './configuration.ts'
 import type { HookContext } from './context.ts'

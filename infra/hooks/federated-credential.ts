@@ -92,7 +92,9 @@ export async function completeFederation(
   }
 }
 
-/** The same by hand. The JSON is in a file, because Windows PowerShell 5.1 removes the quotation marks of an argument. */
+/**
+ * The same by hand. The JSON is in a file, because Windows PowerShell 5.1 removes the quotation marks of an argument.
+ */
 export async function printFederation(
   { environment, projectFolder, report }: Pick<HookContext, 'environment' | 'projectFolder' | 'report'>,
   clientId: string,

@@ -1,4 +1,7 @@
-/** Names that the hooks need before the template has created a resource. broker.bicep derives the same from the same token. */
+/**
+ * Names that the hooks need before the template has created a resource.
+ * broker.bicep derives the same from the same token.
+ */
 import { createHash } from 'node:crypto'
 import type { AzdEnvironment } from './azd.ts'
 import type { Configuration } from './configuration.schema.ts'

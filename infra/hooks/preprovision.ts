@@ -91,7 +91,8 @@ export async function preprovision(context: HookContext): Promise<void> {
 /** The variables of azd itself. azd provision runs this hook before azd prompts for them. */
 function checkAzd({ environment }: HookContext): SettingProblem[] {
   const problems: SettingProblem[] = []
-  // A secret in a shell is not used: the sign-in is that of azd or az. One in the .env file was stored for this deployment.
+  // A secret in a shell is not used: the sign-in is that of azd or az.
+  // One in the .env file was stored for this deployment.
   for (const [name, value] of environment.stored()) {
     const secret = findSecret(name, value) ?? findSecret(`Broker__${name}`, value)
     if (secret && name !== 'BROKER_PARAMETERS') {

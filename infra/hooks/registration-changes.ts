@@ -14,7 +14,10 @@ export interface WantedRegistration extends Audience {
   readonly baseUrl: string
   /** Redirect URIs of a broker on a developer's machine too. */
   readonly localCallback: boolean
-  /** True for the hybrid flow: Entra issues ID tokens at the authorization endpoint only where the registration allows it. */
+  /**
+   * True for the hybrid flow: Entra issues ID tokens at the authorization
+   * endpoint only where the registration allows it.
+   */
   readonly idTokens: boolean
   /** App roles of the file. */
   readonly appRoles: readonly WantedRole[]
@@ -143,7 +146,9 @@ function withDirectoryRoles(present: string | null | undefined): string | undefi
   return [...names.filter((name) => name !== '' && name !== 'None'), 'DirectoryRole'].join(', ')
 }
 
-/** Optional claims of Entra ID that a front end may register. Others come by a claims mapping, or without any setting. */
+/**
+ * Optional claims of Entra ID that a front end may register. Others come by a claims mapping, or without any setting.
+ */
 const offeredClaims: ReadonlySet<string> = new Set(
   [
     'acct acrs auth_time ctry email family_name given_name groups in_corp ipaddr tenant_ctry tenant_region_scope upn',

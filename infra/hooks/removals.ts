@@ -69,7 +69,9 @@ function lowerCase(texts: readonly string[] = []): readonly string[] {
   return texts.map((text) => text.toLowerCase())
 }
 
-/** The base URL is the issuer. That of a domain or of Front Door is lost with these, which have phrases of their own. */
+/**
+ * The base URL is the issuer. That of a domain or of Front Door is lost with these, which have phrases of their own.
+ */
 function lostBaseUrl({ settings, domains, defaultHostName }: Deployed, { baseUrl, frontDoor }: Configuration) {
   const present = settings[declarations.baseUrl.name]
   if (present === undefined || present === baseUrl) return []

@@ -16,7 +16,9 @@ const providers = [
   'Microsoft.Web',
 ]
 
-/** Providers that only an option needs; the template names no resource of Microsoft.App, so ARM does not register it. */
+/**
+ * Providers that only an option needs; the template names no resource of Microsoft.App, so ARM does not register it.
+ */
 export function providersOf(configuration: Configuration): readonly string[] {
   return configuration.network === 'private' ? [...providers, 'Microsoft.App', 'Microsoft.Network'] : providers
 }

@@ -1,4 +1,5 @@
-// node infra/hooks/start.mjs HOOK: azd runs this. Plain JavaScript, so that a Node that is too old still prints a sentence.
+// node infra/hooks/start.mjs HOOK: azd runs this. Plain JavaScript,
+// so that a Node that is too old still prints a sentence.
 import { existsSync } from 'node:fs'
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)

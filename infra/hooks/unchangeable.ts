@@ -1,4 +1,6 @@
-/** Values that Azure does not change once they are deployed: found before a deployment, which would stop in the middle. */
+/**
+ * Values that Azure does not change once they are deployed: found before a deployment, which would stop in the middle.
+ */
 import type { SettingProblem } from '../../shared/settings/settings-error.ts'
 import { regionName } from './check-region.ts'
 import type { Configuration } from './configuration.schema.ts'

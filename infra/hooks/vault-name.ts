@@ -8,7 +8,10 @@ import { checkAvailable } from './global-names.ts'
 import type { Names } from './names.ts'
 import { HookStop } from './stop.ts'
 
-/** @returns whether a deleted vault holds the name and is to be recovered. @throws {HookStop} when the name is in use */
+/**
+ * @returns whether a deleted vault holds the name and is to be recovered.
+ * @throws {HookStop} when the name is in use
+ */
 export async function checkVaultName(context: HookContext, names: Names, fileName: string): Promise<boolean> {
   const { cloud, environment } = context
   const deleted = await cloud.arm(`${deletedVaultPath(context, names)}?api-version=2026-02-01`)

@@ -197,8 +197,8 @@ AppTraces
 | project TimeGenerated, code, provider
 '''
 
-// isfuzzy, because a table does not exist before its first row. The broker is the only user of the tables, and a deployment
-// writes the package with the identity of the host.
+// isfuzzy, because a table does not exist before its first row. The broker is the only user of the tables, and a
+// deployment writes the package with the identity of the host.
 var otherIdentities = format(
   '''
 union isfuzzy=true StorageTableLogs, StorageBlobLogs

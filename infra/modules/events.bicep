@@ -86,8 +86,8 @@ resource deadLetterWriter 'Microsoft.Authorization/roleAssignments@2022-04-01' =
   }
 }
 
-// Event Grid sends expiry events only for versions that were created after the subscription. So the subscription belongs to
-// the first pass, before the certificate.
+// Event Grid sends expiry events only for versions that were created after the subscription. So the subscription
+// belongs to the first pass, before the certificate.
 resource nearExpiry 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
   parent: topic
   name: 'alert-certificate-near-expiry'

@@ -109,8 +109,8 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   }
 }
 
-// X-Azure-FDID is the id of one Front Door; the service tag alone would admit every Front Door of every customer. Event Grid
-// delivers the events of the vault to the app, and the system key of the function authenticates it.
+// X-Azure-FDID is the id of one Front Door; the service tag alone would admit every Front Door of every customer. Event
+// Grid delivers the events of the vault to the app, and the system key of the function authenticates it.
 var frontDoorOnly = [
   {
     name: 'front-door'
@@ -155,7 +155,8 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
     #disable-next-line BCP037
     siteScopedCertificatesEnabled: true
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
-    // With a virtual network, all outbound traffic goes through it: package and host storage have private endpoints only.
+    // With a virtual network, all outbound traffic goes through it:
+    // package and host storage have private endpoints only.
     outboundVnetRouting: empty(subnetId) ? null : { allTraffic: true }
     // Flex Consumption refuses alwaysOn, ftpsState, linuxFxVersion and similar properties.
     siteConfig: {
@@ -226,7 +227,8 @@ var baseUrlOfApp = empty(baseUrl)
   : baseUrl
 
 // The host reaches its storage by identity. A plain AzureWebJobsStorage, even an empty one, would replace this. With an
-// account name the host uses the domain of the public cloud; with service URLs, starts in the public cloud failed at times.
+// account name the host uses the domain of the public cloud;
+// with service URLs, starts in the public cloud failed at times.
 var hostStorageSettings = isPublicCloud
   ? { AzureWebJobsStorage__accountName: names.storage }
   : {

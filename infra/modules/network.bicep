@@ -18,8 +18,8 @@ param resourceTags tags
 @maxLength(18)
 param addressPrefix string
 
-// The app must reach the identity provider. New subnets have no outbound access of their own, and a NAT gateway gives the
-// app one fixed address, which providers and proxies can list.
+// The app must reach the identity provider. New subnets have no outbound access of their own, and a NAT gateway gives
+// the app one fixed address, which providers and proxies can list.
 resource outboundAddress 'Microsoft.Network/publicIPAddresses@2026-03-01' = {
   name: names.natGateway
   location: location

@@ -79,7 +79,8 @@ resource account 'Microsoft.Storage/storageAccounts@2026-09-01' = {
   sku: sku
   properties: union(accountProperties, {
     networkAcls: {
-      // Event Grid has no private way to a dead-letter container; its topic comes as a trusted service, by its identity.
+      // Event Grid has no private way to a dead-letter container;
+      // its topic comes as a trusted service, by its identity.
       bypass: isPrivate ? 'AzureServices' : 'None'
       defaultAction: defaultAction
     }

@@ -63,8 +63,8 @@ param allowedAddresses string[]
 @description('True to protect the vault from deletion.')
 param lockResources bool
 
-// The broker reads the public part of the certificate and its versions, signs, wraps and unwraps. `get` on keys returns the
-// version that wrapped. No permission on secrets: the private key of a certificate is readable as a secret.
+// The broker reads the public part of the certificate and its versions, signs, wraps and unwraps. `get` on keys returns
+// the version that wrapped. No permission on secrets: the private key of a certificate is readable as a secret.
 var brokerPermissions = {
   certificates: ['get', 'list']
   keys: ['get', 'sign', 'wrapKey', 'unwrapKey']
@@ -155,8 +155,8 @@ resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
   }
 }
 
-// A child named `add` adds to the list above without replacing it, and the next deployment without it removes the entries.
-// So the deploying identity has `create` in the first pass only. It may also have an entry of its own above.
+// A child named `add` adds to the list above without replacing it, and the next deployment without it removes the
+// entries. So the deploying identity has `create` in the first pass only. It may also have an entry of its own above.
 resource officerAccess 'Microsoft.KeyVault/vaults/accessPolicies@2026-05-15' = if (!isRbac && !empty(concat(
   deployerEntries,
   officerEntries
@@ -271,8 +271,9 @@ resource wrappingKey 'Microsoft.KeyVault/vaults/keys@2026-05-15' = {
   properties: {
     kty: sku == 'premium' ? 'RSA-HSM' : 'RSA'
     keySize: 3072
-    // The key signs the rows of the key ring too: wrapping needs the public half only, so it does not authenticate a row.
-    // The vault refuses `wrapKey` on the key of the certificate, although the permissions hold for the whole vault.
+    // The key signs the rows of the key ring too: wrapping needs the public half only, so it does not authenticate a
+    // row. The vault refuses `wrapKey` on the key of the certificate, although the permissions hold for the whole
+    // vault.
     keyOps: ['sign', 'wrapKey', 'unwrapKey']
     attributes: {
       enabled: true

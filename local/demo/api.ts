@@ -1,4 +1,7 @@
-/** The demo API: accepts bearer tokens of the local identity provider, checks each of them, and returns the caller. RFC 6750. */
+/**
+ * The demo API: accepts bearer tokens of the local identity provider, checks each of them,
+ * and returns the caller. RFC 6750.
+ */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import https from 'node:https'
 import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose'

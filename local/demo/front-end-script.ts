@@ -1,4 +1,7 @@
-/** The demo front end's script, a session front end: the broker keeps the tokens, this page keeps none. Runs in browsers. */
+/**
+ * The demo front end's script, a session front end: the broker keeps the tokens, this page keeps none.
+ * Runs in browsers.
+ */
 
 interface Session {
   readonly name?: string

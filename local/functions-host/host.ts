@@ -1,4 +1,6 @@
-/** A functions host for the laptop: serves a built bundle as the Functions host and its Node worker do. docs/build.md */
+/**
+ * A functions host for the laptop: serves a built bundle as the Functions host and its Node worker do. docs/build.md
+ */
 import { randomBytes, randomUUID } from 'node:crypto'
 import type http from 'node:http'
 import { inspect } from 'node:util'
@@ -48,7 +50,9 @@ export interface FunctionsHost {
   readonly masterKey: string
   readonly functionKey: string
   readonly functions: readonly ServedFunction[]
-  /** Lets requests in flight finish, then runs the `appTerminate` hooks, each within a time limit, and frees the port. */
+  /**
+   * Lets requests in flight finish, then runs the `appTerminate` hooks, each within a time limit, and frees the port.
+   */
   close(): Promise<void>
 }
 

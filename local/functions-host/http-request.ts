@@ -53,7 +53,9 @@ function checkLimits({ method = '', url = '', httpVersion, rawHeaders }: http.In
   if (rawHeaders.length / 2 > mostHeaders) throw new RefusedRequest(431, 'The request has more than 100 headers.')
 }
 
-/** Kestrel accepts one Host, empty or of these characters (RFC 3986's without `*+,;=%`), and rejects the rest itself. */
+/**
+ * Kestrel accepts one Host, empty or of these characters (RFC 3986's without `*+,;=%`), and rejects the rest itself.
+ */
 function checkHost({ headers, rawHeaders }: http.IncomingMessage): void {
   const isSound = /^(([A-Za-z0-9!$&'()._~-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?)?$/.test(headers.host ?? '')
   const hosts = rawHeaders.filter((text, index) => index % 2 === 0 && /^host$/i.test(text))

@@ -1,4 +1,7 @@
-/** One invocation, in the worker's order: arguments, `preInvocation` hooks, the function, `postInvocation` hooks, response. */
+/**
+ * One invocation, in the worker's order: arguments, `preInvocation` hooks, the function,
+ * `postInvocation` hooks, response.
+ */
 import { randomBytes, randomUUID } from 'node:crypto'
 
 import { hookContext } from './hook-context.ts'
@@ -107,7 +110,10 @@ function randomHex(bytes: number): string {
   return pool.bytes.toString('hex', pool.used, (pool.used += bytes))
 }
 
-/** Formatted only when it is read: the real host does it outside the worker, and the library reads it for no HTTP function. */
+/**
+ * Formatted only when it is read: the real host does it outside the worker,
+ * and the library reads it for no HTTP function.
+ */
 class SystemMetadata implements RpcTypedData {
   readonly #name: string
   #json: string | undefined

@@ -53,7 +53,8 @@ try {
   process.on('SIGINT', end)
   // The parent that opened the IPC channel has ended.
   process.on('disconnect', end)
-  // The real host ignores it until the platform kills the process: no request finishes, no hook runs, and no telemetry is sent.
+  // The real host ignores it until the platform kills the process:
+  // no request finishes, no hook runs, and no telemetry is sent.
   process.on('SIGTERM', () => process.exit(0))
 
   const { url, functions } = host

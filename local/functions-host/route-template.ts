@@ -1,4 +1,6 @@
-/** Route templates as ASP.NET Core reads them: literals, `{id}`, `{rest?}`, `{size=10}`, `{*path}`, inline constraints. */
+/**
+ * Route templates as ASP.NET Core reads them: literals, `{id}`, `{rest?}`, `{size=10}`, `{*path}`, inline constraints.
+ */
 
 interface Parameter {
   readonly name: string
@@ -166,7 +168,10 @@ function escapeRegExp(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 
-/** `a/{b:regex(^x/y$)}` has one slash outside its braces. Parentheses count too: a `:` or `=` inside a constraint is no separator. */
+/**
+ * `a/{b:regex(^x/y$)}` has one slash outside its braces.
+ * Parentheses count too: a `:` or `=` inside a constraint is no separator.
+ */
 function splitOutsideBraces(text: string, separator: string): string[] {
   const pieces: string[] = []
   let depth = 0

@@ -59,7 +59,9 @@ export interface RpcInvocationResponse {
   returnValue?: RpcTypedData | null
 }
 
-/** A binding as the function registered it: `type`, `direction` and what belongs to its kind (`route`, `methods`, …). */
+/**
+ * A binding as the function registered it: `type`, `direction` and what belongs to its kind (`route`, `methods`, …).
+ */
 export interface RpcBinding {
   type?: string
   direction?: string

@@ -1,6 +1,6 @@
 /**
- * Decides which requests the host marks as sampled. The exporter of the real host keeps about five traces a second, and a worker
- * sees the decision in the flags of `traceparent`.
+ * Decides which requests the host marks as sampled. The exporter of the real host keeps about five traces a second, and
+ * a worker sees the decision in the flags of `traceparent`.
  */
 import { performance } from 'node:perf_hooks'
 
@@ -9,8 +9,8 @@ export type IsSampled = () => boolean
 const usualTracesPerSecond = 5
 
 /**
- * @param settings of the host: `OTEL_TRACES_SAMPLER` is `always_on`, or `microsoft.rate_limited` with traces a second in
- *   `OTEL_TRACES_SAMPLER_ARG`
+ * @param settings of the host: `OTEL_TRACES_SAMPLER` is `always_on`, or `microsoft.rate_limited` with traces a second
+ *   in `OTEL_TRACES_SAMPLER_ARG`
  * @param now milliseconds that only grow
  */
 export function createSampler(

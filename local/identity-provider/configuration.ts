@@ -25,8 +25,8 @@ export interface RegisteredClient {
   /** Tokens of other issuers that are accepted as its client assertions. */
   readonly federated?: Federation
   /**
-   * Its assertions are checked by RFC 7523 alone. Entra accepts no such application: for the bench, whose other libraries
-   * can neither name the certificate nor use the token endpoint as the audience.
+   * Its assertions are checked by RFC 7523 alone. Entra accepts no such application: for the bench, whose other
+   * libraries can neither name the certificate nor use the token endpoint as the audience.
    */
   readonly plainAssertions?: boolean
 }

@@ -337,7 +337,9 @@ const namesByError: Readonly<Record<string, EntraErrorName>> = {
   invalid_client: 'application_unknown',
 }
 
-/** Entra's number for what oidc-provider refused. Its texts are those of the pinned version; an unknown one is 90013. */
+/**
+ * Entra's number for what oidc-provider refused. Its texts are those of the pinned version; an unknown one is 90013.
+ */
 export function nameProviderFailure({ error, detail }: ProviderFailure): EntraErrorName {
   return namesByDetail.find(([text]) => text.test(detail))?.[1] ?? namesByError[error] ?? 'request_invalid'
 }

@@ -1,4 +1,6 @@
-/** Faults on request: what a provider, or the network before it, can do to a client. In process and by a local route. */
+/**
+ * Faults on request: what a provider, or the network before it, can do to a client. In process and by a local route.
+ */
 import type { IncomingMessage } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 import type { ScriptedError } from './entra-error.ts'

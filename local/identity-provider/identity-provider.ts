@@ -1,4 +1,6 @@
-/** The local identity provider: oidc-provider, a certified OpenID provider, dressed as Microsoft Entra ID. Not deployed. */
+/**
+ * The local identity provider: oidc-provider, a certified OpenID provider, dressed as Microsoft Entra ID. Not deployed.
+ */
 import { randomBytes } from 'node:crypto'
 import Provider from 'oidc-provider'
 import type { JWK } from 'jose'

@@ -1,4 +1,7 @@
-/** The provider's pages: plain HTML that works on a phone and without script; only `form_post` carries three words of it. */
+/**
+ * The provider's pages: plain HTML that works on a phone and without script;
+ * only `form_post` carries three words of it.
+ */
 import { createHash } from 'node:crypto'
 import type { Person } from './people.ts'
 
@@ -168,7 +171,9 @@ export function consentPage({ action, application, username, scopes }: ConsentPa
   )
 }
 
-/** Sends the fields by POST, by itself where scripts run and by a button elsewhere. OAuth 2.0 Form Post Response Mode. */
+/**
+ * Sends the fields by POST, by itself where scripts run and by a button elsewhere. OAuth 2.0 Form Post Response Mode.
+ */
 export function formPostPage(action: string, fields: Readonly<Record<string, string>>): string {
   const inputs = Object.entries(fields).map(
     ([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`,

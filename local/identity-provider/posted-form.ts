@@ -1,4 +1,7 @@
-/** Forms in pages: reads their hidden fields, and changes the fields of an authorization response, posted or in a redirect. */
+/**
+ * Forms in pages: reads their hidden fields, and changes the fields of an authorization response,
+ * posted or in a redirect.
+ */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { formPostPage } from './pages.ts'
 import { showPage } from './show-page.ts'
@@ -21,8 +24,8 @@ export function readForm(page: unknown): PostedForm | undefined {
 }
 
 /**
- * Changes the fields of oidc-provider's authorization response: the error in a redirect to the application, or each field of
- * a posted form, which then has the provider's own page.
+ * Changes the fields of oidc-provider's authorization response: the error in a redirect to the application, or each
+ * field of a posted form, which then has the provider's own page.
  *
  * @returns false where the answer is neither
  */

@@ -1,4 +1,7 @@
-/** Requests of the local identity provider, as Entra ID and as AD FS: kept for tests, and answered with the scripted faults. */
+/**
+ * Requests of the local identity provider, as Entra ID and as AD FS:
+ * kept for tests, and answered with the scripted faults.
+ */
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { ProviderFailure } from './entra-error.ts'

@@ -1,4 +1,6 @@
-/** Sign-out requested by an application: no question when it names the person. OpenID Connect RP-Initiated Logout 1.0. */
+/**
+ * Sign-out requested by an application: no question when it names the person. OpenID Connect RP-Initiated Logout 1.0.
+ */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Surroundings } from './configuration.ts'
 import { EntraError, nameProviderFailure } from './entra-error.ts'
@@ -33,7 +35,9 @@ export async function answerSignOut(
   ctx.status = 303
 }
 
-/** @returns the address of the application that requested the sign-out, with its state; undefined where it named none */
+/**
+ * @returns the address of the application that requested the sign-out, with its state; undefined where it named none
+ */
 export async function endSession(ctx: KoaContextWithOIDC): Promise<string | undefined> {
   const { provider, session } = ctx.oidc
   const { postLogoutRedirectUri, state } = (session?.state ?? {}) as SignOutState

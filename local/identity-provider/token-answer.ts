@@ -62,7 +62,9 @@ export async function entraTokenAnswer(
   }
 }
 
-/** At an authority for many tenants, oidc-provider signs in the name of the authority; Entra in the name of the tenant. */
+/**
+ * At an authority for many tenants, oidc-provider signs in the name of the authority; Entra in the name of the tenant.
+ */
 async function idTokenOf(token: unknown, person: Person, around: Surroundings): Promise<unknown> {
   if (!around.isForMany || typeof token !== 'string') return token
   return around.keys.sign({ ...decodeJwt(token), iss: issuerOf(around.origin, tenantOf(person, around)) })

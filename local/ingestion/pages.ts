@@ -1,4 +1,6 @@
-/** The page that shows what was reported: the newest operations, each as a tree of spans and events, then the metrics. */
+/**
+ * The page that shows what was reported: the newest operations, each as a tree of spans and events, then the metrics.
+ */
 import { createHash } from 'node:crypto'
 import { Html, html } from '../../shared/http/html.ts'
 import type { TelemetryItem } from './telemetry-item.ts'

@@ -1,4 +1,6 @@
-/** The body of a post to ingestion: bounded, perhaps compressed, in each of the forms that Application Insights accepts. */
+/**
+ * The body of a post to ingestion: bounded, perhaps compressed, in each of the forms that Application Insights accepts.
+ */
 import type { IncomingMessage } from 'node:http'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'

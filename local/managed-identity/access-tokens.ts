@@ -1,4 +1,7 @@
-/** Access tokens of the local cloud, claims named as in Entra's version 1 tokens, and in version 2 for the token exchange. The key is made at start and never leaves this module. */
+/**
+ * Access tokens of the local cloud, claims named as in Entra's version 1 tokens, and in version 2 for the token
+ * exchange. The key is made at start and never leaves this module.
+ */
 import { generateKeyPair, jwtVerify, SignJWT } from 'jose'
 import type { JWTPayload } from 'jose'
 
@@ -13,7 +16,8 @@ export interface Identity {
 /**
  * Checks signature, times, issuer and audience of an access token.
  *
- * @param audience the resource that checks the token, for instance `https://vault.azure.net`; a final slash makes no difference
+ * @param audience the resource that checks the token, for instance `https://vault.azure.net`;
+ *   a final slash makes no difference
  * @throws when the token is not valid for this audience; the message has the reason and never the token
  */
 export type VerifyAccessToken = (token: string, audience: string) => Promise<Identity>

@@ -1,4 +1,7 @@
-/** Keys: versions, their permitted operations and dates, and the operations with their private keys, which stay in this module. */
+/**
+ * Keys: versions, their permitted operations and dates, and the operations with their private keys,
+ * which stay in this module.
+ */
 import * as z from 'zod/mini'
 import type { KeyPair } from '../rsa-key-pair.ts'
 import type { Answer, Call, Handler, VaultContext } from './context.ts'

@@ -20,8 +20,8 @@ export interface Permission {
 }
 
 /**
- * @throws {VaultError} 403 `Forbidden`. The inner code is AccessDenied; a vault in Azure may also return ForbiddenByPolicy
- * or ForbiddenByRbac.
+ * @throws {VaultError} 403 `Forbidden`. The inner code is AccessDenied; a vault in Azure may also return
+ * ForbiddenByPolicy or ForbiddenByRbac.
  */
 export function checkPermission(
   policies: ReadonlyMap<string, AccessPolicy>,

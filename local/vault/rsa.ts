@@ -1,4 +1,7 @@
-/** RSA on digests, which node:crypto's sign does not support: PKCS #1 v1.5 and PSS signatures, OAEP. RFC 8017 §7.1, §8, §9. */
+/**
+ * RSA on digests, which node:crypto's sign does not support:
+ * PKCS #1 v1.5 and PSS signatures, OAEP. RFC 8017 §7.1, §8, §9.
+ */
 import {
   constants,
   createHash,

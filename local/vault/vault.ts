@@ -1,6 +1,7 @@
 /**
  * An emulator of Azure Key Vault's REST for the real CertificateClient, KeyClient and CryptographyClient, over https on
- * loopback. The clients need `disableChallengeResourceVerification: true`, since localhost is not under vault.azure.net.
+ * loopback. The clients need `disableChallengeResourceVerification: true`,
+ * since localhost is not under vault.azure.net.
  */
 import type { KeyObject } from 'node:crypto'
 import { randomUUID } from 'node:crypto'

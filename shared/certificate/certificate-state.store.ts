@@ -1,9 +1,9 @@
 /**
  * The row that keeps the certificate's record: sealed with a key of the ring, changed by conditional write.
  *
- * The record decides which keys the broker removes at the application, registers and publishes, so a writer of the store
- * must not choose it. A row that does not open is learned again from the vault and the provider, and written over. An
- * old row that is put back does not last: every few minutes a run of the roll merges the vault's list into it.
+ * The record decides which keys the broker removes at the application, registers and publishes, so a writer of the
+ * store must not choose it. A row that does not open is learned again from the vault and the provider, and written
+ * over. An old row that is put back does not last: every few minutes a run of the roll merges the vault's list into it.
  */
 import { hash } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'

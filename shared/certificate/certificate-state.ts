@@ -96,7 +96,10 @@ export function parsePreviousRecord(text: string): CertificateRecord | undefined
   }
 }
 
-/** Newest first. The vault's dates are whole seconds: of two versions of one second the one that was seen later is newer. */
+/**
+ * Newest first. The vault's dates are whole seconds:
+ * of two versions of one second the one that was seen later is newer.
+ */
 export function byAge(a: Aged, b: Aged): number {
   return b.created - a.created || b.notBefore - a.notBefore || b.seen - a.seen
 }
@@ -106,7 +109,8 @@ type Aged = Pick<RecordedVersion, 'created' | 'notBefore' | 'seen'>
  * Merges the vault's list into a record.
  *
  * @param facts of the versions whose certificate was read; a version that is new and has none is left for later
- * @returns a new record: a version that is no longer listed counts as disabled, and leaves when it can't matter any more
+ * @returns a new record: a version that is no longer listed counts as disabled,
+ *   and leaves when it can't matter any more
  */
 export function observe(
   known: CertificateRecord,
@@ -194,8 +198,8 @@ export function demote(record: CertificateRecord, thumbprint: string, code: Erro
 const isGone = ({ status: is }: RecordedVersion) => is === 'removing' || is === 'removed'
 
 /**
- * Chooses the version that signs: of those enabled and valid now the newest that the provider is known to accept; without
- * one, the newest that it is not known to refuse.
+ * Chooses the version that signs: of those enabled and valid now the newest that the provider is known to accept;
+ * without one, the newest that it is not known to refuse.
  *
  * @param refused true for a version that the provider has refused a moment ago
  */

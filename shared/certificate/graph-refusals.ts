@@ -1,4 +1,6 @@
-/** Remedies for refusals of Microsoft Graph at a registration of keys. Its error code decides; unknown codes are safe. */
+/**
+ * Remedies for refusals of Microsoft Graph at a registration of keys. Its error code decides; unknown codes are safe.
+ */
 import { BrokerError } from '../errors/errors.ts'
 
 const objectId =

@@ -25,8 +25,8 @@ export interface PublishedKeysOptions {
   /** The keys' algorithm; undefined where the provider's metadata decides it, and may change it. */
   readonly algorithm: 'PS256' | 'RS256' | undefined
   /**
-   * The names of a key in the headers of assertions; the default is `x5t#S256`. With both, each key is published under both
-   * ids: one provider may find it by one of them, and another by the other.
+   * The names of a key in the headers of assertions; the default is `x5t#S256`. With both, each key is published under
+   * both ids: one provider may find it by one of them, and another by the other.
    */
   readonly certificateHeaders?: ReadonlySet<'x5t' | 'x5t#S256'>
   readonly timing: RollTiming

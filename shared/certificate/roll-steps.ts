@@ -1,6 +1,6 @@
 /**
- * The roll as a state machine. Pure: computes the next step from the record, the record that is written before a step is
- * done, and the record after its outcome. Every step may be repeated.
+ * The roll as a state machine. Pure: computes the next step from the record, the record that is written before a step
+ * is done, and the record after its outcome. Every step may be repeated.
  */
 import type { ErrorCode } from '../errors/catalogue.ts'
 import type { RollTiming } from './roll-timing.ts'
@@ -30,7 +30,10 @@ export type Outcome =
 export interface StepContext {
   readonly now: number
   readonly timing: RollTiming
-  /** True where the broker can change the application's keys: the provider has an API for them, and the object id is set. */
+  /**
+   * True where the broker can change the application's keys:
+   * the provider has an API for them, and the object id is set.
+   */
   readonly canRegister: boolean
   /** The name of this run. */
   readonly by: string

@@ -10,7 +10,9 @@ export interface RollTiming {
   readonly lease: number
   /** The most that one step may take. */
   readonly step: number
-  /** Between the first acceptance and the one that counts: a provider has many instances, and one of them is no proof. */
+  /**
+   * Between the first acceptance and the one that counts: a provider has many instances, and one of them is no proof.
+   */
   readonly settle: number
   /** The pause after the first failure; it doubles … */
   readonly firstPause: number

@@ -1,6 +1,6 @@
 /**
- * Runs the steps of the roll, one after the other, within a budget of time. Each step is written to the row before it is
- * begun, and the conditional write decides which instance does it. The next run continues with the rest.
+ * Runs the steps of the roll, one after the other, within a budget of time. Each step is written to the row before it
+ * is begun, and the conditional write decides which instance does it. The next run continues with the rest.
  */
 import { randomUUID } from 'node:crypto'
 import { defined } from '../json/json.ts'

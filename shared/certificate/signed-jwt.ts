@@ -1,7 +1,7 @@
 /**
  * Signs a JWT by a version of the certificate (RFC 7515 §5.1). The private key stays in the vault: this module composes
- * the signed text and verifies the signature that comes back, since a fault, a wrong version or a proxy on the way would
- * otherwise cost sign-ins for as long as the JWT lives.
+ * the signed text and verifies the signature that comes back, since a fault, a wrong version or a proxy on the way
+ * would otherwise cost sign-ins for as long as the JWT lives.
  */
 import { constants, hash, verify } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'

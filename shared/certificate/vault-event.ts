@@ -1,6 +1,6 @@
 /**
- * Reads events of Event Grid about the certificate. An event only starts a run, which reads the vault: a forged, repeated
- * or late event has no effect.
+ * Reads events of Event Grid about the certificate. An event only starts a run, which reads the vault: a forged,
+ * repeated or late event has no effect.
  */
 export type CertificateNews = 'new version' | 'near expiry'
 

@@ -89,7 +89,9 @@ export function warningsOf(record: CertificateRecord, now: number, timing: RollT
   return warnings
 }
 
-/** The warnings that were not logged within a day, and the record that remembers them: one event, not one in each run. */
+/**
+ * The warnings that were not logged within a day, and the record that remembers them: one event, not one in each run.
+ */
 export function dueWarnings(
   record: CertificateRecord,
   warnings: readonly Warning[],

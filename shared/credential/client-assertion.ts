@@ -1,6 +1,7 @@
 /**
  * The broker's proof at the token endpoint: a client assertion (RFC 7523 §2.2) that the vault signs. Owns when an
- * assertion is made, reused, renewed and dropped. signing-version.ts chooses the version, sign-assertion.ts makes the JWT.
+ * assertion is made, reused, renewed and dropped. signing-version.ts chooses the version,
+ * sign-assertion.ts makes the JWT.
  *
  * States of the assertion at hand: none; fresh (sent as it is); in its last third, or by a version that was replaced
  * (sent, and renewed in the background); less life left than a call may take (renewed first); refused (dropped).

@@ -47,7 +47,10 @@ export interface SecondCredential {
 /** After a failure the certificate is not used for this long, and after a refusal the second credential is not. */
 const pauseMilliseconds = 60_000
 
-/** True for a fault of the certificate or the vault. With a fault of the provider or the store a second credential does not help. */
+/**
+ * True for a fault of the certificate or the vault. With a fault of the
+ * provider or the store a second credential does not help.
+ */
 const isAboutCertificate = (error: unknown): error is BrokerError =>
   error instanceof BrokerError &&
   /^(vault_|certificate_|managed_identity_unavailable$|signature_invalid$|client_refused$)/.test(error.code)

@@ -1,4 +1,6 @@
-/** Signs one client assertion with one version of the certificate, in the form that a provider requires. RFC 7523 §3. */
+/**
+ * Signs one client assertion with one version of the certificate, in the form that a provider requires. RFC 7523 §3.
+ */
 import { randomUUID } from 'node:crypto'
 import { BoundedMap } from '../async/bounded-map.ts'
 import { readFacts, sha1NamesOf } from '../certificate/certificate-facts.ts'

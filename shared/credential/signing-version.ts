@@ -1,7 +1,7 @@
 /**
- * Chooses the version that signs, for the request path. It follows the record that the roll writes (shared/certificate/),
- * kept in memory for a bounded time: a cold sign-in reads no certificate, and a roll reaches every instance. Without a
- * record the newest valid version signs, and the provider's answer to it is recorded.
+ * Chooses the version that signs, for the request path. It follows the record that the roll writes
+ * (shared/certificate/), kept in memory for a bounded time: a cold sign-in reads no certificate, and a roll reaches
+ * every instance. Without a record the newest valid version signs, and the provider's answer to it is recorded.
  */
 import { readFacts } from '../certificate/certificate-facts.ts'
 import type { CertificateFacts } from '../certificate/certificate-facts.ts'
@@ -106,8 +106,8 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
 
   const readRowOrVault = singleFlight(async (): Promise<SigningVersion> => {
     await memory.read().catch(onFault)
-    // A row that no run of the roll has written for so long is stale, or an old one that was put back: a version may have
-    // been disabled since.
+    // A row that no run of the roll has written for so long is stale, or an old one that was put back: a version may
+    // have been disabled since.
     if (!choose()) await readVault(false)
     else if (isStale()) await readVault(false).catch(onFault)
     return toSigning(choose())
@@ -171,7 +171,9 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
   }
 }
 
-/** @returns the newest unknown version where it will sign; none where the provider is known to accept one of the record */
+/**
+ * @returns the newest unknown version where it will sign; none where the provider is known to accept one of the record
+ */
 function versionToRead(
   known: CertificateRecord,
   listed: readonly CertificateVersion[],

@@ -1,7 +1,7 @@
 /**
  * A row of the key ring: the key of one month, wrapped and signed by the vault. Wrapping needs only the public half of
- * the wrapping key, so it does not authenticate the writer; the signature (PS256, RFC 7518 §3.5) needs the private half.
- * An instance of the previous release reads these rows, since it ignores the columns that it does not know.
+ * the wrapping key, so it does not authenticate the writer; the signature (PS256, RFC 7518 §3.5) needs the private
+ * half. An instance of the previous release reads these rows, since it ignores the columns that it does not know.
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { StoredRow, Values } from '../store/store.ts'
@@ -65,8 +65,8 @@ export async function makeRingRow(vault: WrappingKey, month: string, secret: Uin
 }
 
 /**
- * @throws {BrokerError} `signature_invalid` where the vault's signature does not verify: such a row would stop every new
- *   instance. `wrapping_key_cannot_sign`, and what the vault throws.
+ * @throws {BrokerError} `signature_invalid` where the vault's signature does not verify: such a row would stop every
+ *   new instance. `wrapping_key_cannot_sign`, and what the vault throws.
  */
 export async function signRingRow(
   vault: WrappingKey,

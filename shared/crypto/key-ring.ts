@@ -123,7 +123,9 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     return key
   }
 
-  /** The month's key by its row: the first time, or again where another key of the month is wanted than the known one. */
+  /**
+   * The month's key by its row: the first time, or again where another key of the month is wanted than the known one.
+   */
   const load = singleFlight(async (month: string): Promise<RingKey | undefined> => {
     const failed = failures.get(month)
     if (failed && clock() < failed.until && failed.until <= clock() + retryAfter) throw failed.error
@@ -134,7 +136,8 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
       const opened = row && (await openRow(row))
       if (opened) return opened
       if (!loaded) return hasBegunSomewhere(month) ? await makeRow(month, row) : undefined
-      // An instance that has the key of a lost row uses it until another instance, which lacks the key, makes a new row.
+      // An instance that has the key of a lost row uses it until another instance, which lacks the key,
+      // makes a new row.
       if (!row && isNeeded(month)) {
         onFault(new BrokerError('key_ring_unreadable', { detail: `row ${month} is missing` }))
       }

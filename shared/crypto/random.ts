@@ -1,7 +1,7 @@
 /**
- * Random values for states, nonces, secrets and initialization vectors, from the generator of the operating system. They
- * are drawn 4 KB at a time, as `randomUUID` does: one call of the generator costs as much as 4 KB of its output, and a
- * sign-in needs nine values.
+ * Random values for states, nonces, secrets and initialization vectors, from the generator of the operating system.
+ * They are drawn 4 KB at a time, as `randomUUID` does: one call of the generator costs as much as 4 KB of its output,
+ * and a sign-in needs nine values.
  */
 import { randomFillSync } from 'node:crypto'
 

@@ -6,8 +6,8 @@ import { deriveKey } from './sealing.ts'
 /** One month's keys, each for one purpose. */
 export interface RingKey {
   /**
-   * The month, and 32 bits that distinguish this key from another of the same month: `2026-11-5f0c2a91`. It is stored in
-   * clear beside the ciphertext. So a ciphertext under the key of a lost row is not mistaken for a forgery under the
+   * The month, and 32 bits that distinguish this key from another of the same month: `2026-11-5f0c2a91`. It is stored
+   * in clear beside the ciphertext. So a ciphertext under the key of a lost row is not mistaken for a forgery under the
    * new one.
    */
   readonly id: string

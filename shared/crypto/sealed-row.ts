@@ -25,8 +25,8 @@ export function sealedValues(content: string, rowKey: RowKey, ringKey: RingKey, 
 
 /**
  * @param row as the store returned it; untrusted
- * @returns the content; undefined where the row was changed, moved or planted, has another format, or the ring no longer
- *   has its key
+ * @returns the content; undefined where the row was changed, moved or planted, has another format, or the ring no
+ *   longer has its key
  * @throws {BrokerError} the errors of the ring, which must not look like a row that does not open
  */
 export async function openSealedRow(

@@ -1,6 +1,6 @@
 /**
- * Sealed tokens: a value that a browser keeps for the broker and cannot read or change, as `key id.ciphertext`. Used for
- * cookies and for the `state` of a sign-out. A token has no end of its own: its content carries one.
+ * Sealed tokens: a value that a browser keeps for the broker and cannot read or change, as `key id.ciphertext`. Used
+ * for cookies and for the `state` of a sign-out. A token has no end of its own: its content carries one.
  */
 import type { KeyRing, RingKey } from './key-ring.ts'
 import { open, seal } from './sealing.ts'

@@ -15,7 +15,10 @@ interface ErrorEntry {
   readonly title: string
   /** One or two sentences on the fix. */
   readonly remedy: string
-  /** OAuth error value (RFC 6749 §4.1.2.1 and §5.2). Left out: `server_error`, `temporarily_unavailable` or `invalid_request`, by status. */
+  /**
+   * OAuth error value (RFC 6749 §4.1.2.1 and §5.2). Left out: `server_error`, `temporarily_unavailable` or
+   * `invalid_request`, by status.
+   */
   readonly oauth?: string
 }
 
@@ -608,7 +611,9 @@ export const errorCatalogue = {
 
 export type ErrorCode = keyof typeof errorCatalogue
 
-/** A remedy for a passing fault: one sentence for the person, then the fix for the operator, which begins in lower case. */
+/**
+ * A remedy for a passing fault: one sentence for the person, then the fix for the operator, which begins in lower case.
+ */
 export function forOperator(fix: string): string {
   return `${retry} Operator: ${fix}`
 }

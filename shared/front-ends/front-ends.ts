@@ -73,8 +73,8 @@ function unknown(id: string, origin: string | undefined): BrokerError {
 }
 
 /**
- * A browser that navigates to `/login` sends no Origin, so a developer's origin comes from the return URL. Only loopback
- * is accepted: any other origin may come from an attacker's link, and must not be suggested for registration.
+ * A browser that navigates to `/login` sends no Origin, so a developer's origin comes from the return URL. Only
+ * loopback is accepted: any other origin may come from an attacker's link, and must not be suggested for registration.
  */
 function loopbackOrigin(returnUrl: string | undefined): string | undefined {
   if (returnUrl === undefined || !URL.canParse(returnUrl)) return undefined

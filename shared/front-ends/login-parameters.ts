@@ -1,4 +1,7 @@
-/** The parameters of `/login` for session front ends, and the hints that the broker passes on to the provider. OpenID Connect Core §3.1.2.1, §5.5. */
+/**
+ * The parameters of `/login` for session front ends, and the hints that the broker passes on to the provider. OpenID
+ * Connect Core §3.1.2.1, §5.5.
+ */
 import { BrokerError, parameterInvalid } from '../errors/errors.ts'
 import type { FrontEnd } from './front-ends.ts'
 import { scopesOf } from './scopes.ts'
@@ -85,7 +88,10 @@ export function parseLoginParameters(
   return parameters
 }
 
-/** @throws {BrokerError} `prompt_not_registered`, `scope_not_registered`, `api_unknown`, `claims_not_allowed`, `parameter_invalid` */
+/**
+ * @throws {BrokerError} `prompt_not_registered`, `scope_not_registered`, `api_unknown`,
+ *   `claims_not_allowed`, `parameter_invalid`
+ */
 export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hints {
   const { prompt, domain_hint: domainHint } = parameters
   // Languages of operating systems and of Java have an underscore: en_US.
@@ -145,7 +151,10 @@ export function areAcrs(values: readonly unknown[]): values is readonly string[]
   return values.length <= mostAcrValues && values.every((value) => typeof value === 'string' && acrPattern.test(value))
 }
 
-/** Claims about the access token that a conditional access challenge may request; `capolids` is the provider's own name for one. */
+/**
+ * Claims about the access token that a conditional access challenge may request;
+ * `capolids` is the provider's own name for one.
+ */
 const claimNames = new Set(['acrs', 'xms_cc', 'xms_rp_ipaddr', 'nbf', 'capolids', 'polids', 'cnf', 'deviceid'])
 
 /**
@@ -161,8 +170,8 @@ export function parseChallenge(text: string | undefined): string | undefined {
 }
 
 /**
- * `claims` of a refresh. MSAL sends the claims request of its sign-in with each refresh (OpenID Connect Core §5.5): the parts
- * about ID token and userinfo are ignored, since the grant has decided them.
+ * `claims` of a refresh. MSAL sends the claims request of its sign-in with each refresh (OpenID Connect Core §5.5): the
+ * parts about ID token and userinfo are ignored, since the grant has decided them.
  *
  * @param text untrusted
  * @returns the claims challenge in it; undefined where there is none
@@ -208,8 +217,8 @@ function checkChallenge(text: string): string {
 }
 
 /**
- * An API sends its challenge in base64 or base64url (`WWW-Authenticate`), and a front end may pass it on as it came. JSON
- * of an object has a brace.
+ * An API sends its challenge in base64 or base64url (`WWW-Authenticate`), and a front end may pass it on as it came.
+ * JSON of an object has a brace.
  *
  * @param text `claims`; untrusted
  */

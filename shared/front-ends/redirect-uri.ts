@@ -1,4 +1,7 @@
-/** Redirect URIs of OAuth clients: compared exactly (RFC 9700 §4.1.3), except for the port of a loopback address (RFC 8252 §7.3). */
+/**
+ * Redirect URIs of OAuth clients: compared exactly (RFC 9700 §4.1.3),
+ * except for the port of a loopback address (RFC 8252 §7.3).
+ */
 import type { FrontEnd } from './front-ends.ts'
 
 /** @param redirectUri as the client sent it; untrusted */

@@ -11,14 +11,15 @@ import { hasControlCharacter } from './login-parameters.ts'
 const maxLength = 1024
 
 /**
- * Scheme, authority, path, query and fragment (RFC 3986, appendix B). In the authority and the path no space and no `\`,
- * which the URL parser of a browser reads as `/`, and other parsers do not. In the query and the fragment it is data
- * (WHATWG URL).
+ * Scheme, authority, path, query and fragment (RFC 3986, appendix B). In the authority and the path no space and no
+ * `\`, which the URL parser of a browser reads as `/`, and other parsers do not. In the query and the fragment it is
+ * data (WHATWG URL).
  */
 const plainUrl = /^https?:\/\/[^\s\\/?#]+(?:\/[^\s\\?#]*)?(?:\?[^#]*)?(?:#.*)?$/is
 
 /**
- * @param text the parameter; untrusted. Left out, it is the front end's first return URL, or the root of its first origin
+ * @param text the parameter; untrusted. Left out, it is the front end's first return URL,
+ *   or the root of its first origin
  * @returns the URL as a browser parses it, fragment included: the checked URL is the one that the browser is sent to
  * @throws {BrokerError} `return_url_invalid`, `return_url_not_registered`; the value is not repeated
  */

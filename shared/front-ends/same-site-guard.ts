@@ -1,6 +1,6 @@
 /**
- * The guard of all routes that scripts call. A read requires a registered origin of the same site; a change also requires
- * the header that no form can send. Fetch Metadata (Sec-Fetch-*) and CORS.
+ * The guard of all routes that scripts call. A read requires a registered origin of the same site; a change also
+ * requires the header that no form can send. Fetch Metadata (Sec-Fetch-*) and CORS.
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnds } from './front-ends.ts'
@@ -14,8 +14,8 @@ export interface CallerHeaders {
 }
 
 /**
- * @throws {BrokerError} `front_end_cross_site`: the front end is registered, but browsers send no cookie to another site;
- *   a sign-in does not help, a common domain does. `request_not_from_front_end`
+ * @throws {BrokerError} `front_end_cross_site`: the front end is registered, but browsers send no cookie to another
+ *   site; a sign-in does not help, a common domain does. `request_not_from_front_end`
  */
 export function checkSameSite({ origin, secFetchSite, secFetchDest }: CallerHeaders, frontEnds: FrontEnds): void {
   if (secFetchSite !== 'cross-site') return
@@ -89,7 +89,10 @@ export function preflightHeaders(
   }
 }
 
-/** @param requested value of Access-Control-Request-Headers; untrusted @returns the value of Access-Control-Allow-Headers */
+/**
+ * @param requested value of Access-Control-Request-Headers; untrusted
+ * @returns the value of Access-Control-Allow-Headers
+ */
 export function requestedHeaders(requested: string | undefined): string {
   return [...new Set([...usualHeaders, ...parseHeaderNames(requested)])].join(', ')
 }

@@ -78,8 +78,8 @@ export interface GrantedScopes {
 }
 
 /**
- * The API scopes of an authorization request: those that it names, else those of the APIs of its resources, else those of
- * the first API.
+ * The API scopes of an authorization request: those that it names, else those of the APIs of its resources, else those
+ * of the first API.
  *
  * @param resources values of `resource` (RFC 8707 §2), the API of the first access token first; untrusted
  * @throws {BrokerError} `target_invalid`; `scope_not_registered` for a client without an API that does not request
@@ -109,7 +109,8 @@ export function areRegistered(scopes: readonly string[], { apis }: Pick<FrontEnd
  *
  * @param scopes registered ones
  * @param resource RFC 8707 §2; untrusted; undefined where the request names none
- * @returns those of the API of the resource, else of the API of the first scope; the most where several APIs share a scope
+ * @returns those of the API of the resource, else of the API of the first scope;
+ *   the most where several APIs share a scope
  * @throws {BrokerError} `target_invalid`
  */
 export function scopesOfOneApi(

@@ -1,6 +1,6 @@
 /**
- * Readiness of this instance, part by part: each check uses the part in the way that a sign-in does. Owns no state but the
- * result of the last seconds; the routes are in functions/health.ts.
+ * Readiness of this instance, part by part: each check uses the part in the way that a sign-in does. Owns no state but
+ * the result of the last seconds; the routes are in functions/health.ts.
  */
 import { defined } from '../json/json.ts'
 import type { RollTiming } from '../certificate/roll-timing.ts'
@@ -80,8 +80,8 @@ export interface ProviderReadiness {
 const keptFor = 5_000
 
 /**
- * The first part that keeps the broker from signing people in. Of several providers one is enough: one that is down must
- * not take the instances of the others out of service.
+ * The first part that keeps the broker from signing people in. Of several providers one is enough: one that is down
+ * must not take the instances of the others out of service.
  */
 export function findUnready(checks: readonly Check[]): ReadinessPart | undefined {
   const failed = checks.filter(({ ok }) => !ok)

@@ -1,13 +1,15 @@
 /**
  * The broker's cookies (RFC 6265bis). Each name starts with `__Host-`, so neither a sibling host nor another path can
- * set one. Owns parsing, and names and SameSite of most; sign-in/ makes those of single sign-on and sign-up. The values are
- * sealed tokens and belong to sign-in/ and session/. functions/host.ts adds Secure, HttpOnly and Path.
+ * set one. Owns parsing, and names and SameSite of most; sign-in/ makes those of single sign-on and sign-up. The values
+ * are sealed tokens and belong to sign-in/ and session/. functions/host.ts adds Secure, HttpOnly and Path.
  */
 import type { Cookie } from '../errors/errors.ts'
 
 export type { Cookie } from '../errors/errors.ts'
 
-/** Cookies of one request by name. A name that occurs twice is ignored: there is no telling which one the broker set. */
+/**
+ * Cookies of one request by name. A name that occurs twice is ignored: there is no telling which one the broker set.
+ */
 export type RequestCookies = ReadonlyMap<string, string>
 
 /** The browser of a request that another site may have caused; untrusted. */
@@ -71,7 +73,10 @@ export function endSessionCookie(frontEndId: string): Cookie {
 /** The front end at which this browser signed out last. It only chooses a link, so it is neither sealed nor needed. */
 export const signedOutCookieName = '__Host-signed-out'
 
-/** For a provider that drops the state of a sign-out: until it is back, the browser has no other cookie of the front end. */
+/**
+ * For a provider that drops the state of a sign-out:
+ * until it is back, the browser has no other cookie of the front end.
+ */
 export function signedOutCookie(frontEndId: string): Cookie {
   return { name: signedOutCookieName, value: frontEndId, sameSite: 'Lax', maxAge: 10 * 60 }
 }

@@ -160,8 +160,8 @@ export async function retryOnce(send: () => Promise<HttpResponse>, until: number
 const pauseMilliseconds = 50
 
 /**
- * Reads the content, whatever type the header names: key sets and metadata on a file server often have that of a text. A
- * byte order mark is ignored (RFC 8259 §8.1).
+ * Reads the content, whatever type the header names: key sets and metadata on a file server often have that of a text.
+ * A byte order mark is ignored (RFC 8259 §8.1).
  *
  * @returns the JSON object of a response; or, in a few words, why there is none
  */

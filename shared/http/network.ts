@@ -22,7 +22,9 @@ export interface NetworkAnswer {
   readonly json: Readonly<Record<string, unknown>>
 }
 
-/** @throws {BrokerError} `provider_unavailable`, `provider_throttled`, `provider_answer_invalid`, `proxy_unavailable` */
+/**
+ * @throws {BrokerError} `provider_unavailable`, `provider_throttled`, `provider_answer_invalid`, `proxy_unavailable`
+ */
 export type Network = (request: NetworkRequest) => Promise<NetworkAnswer>
 
 const maxBytes = 256 * 1024

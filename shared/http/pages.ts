@@ -1,6 +1,6 @@
 /**
- * Pages for people: one style, which suits a phone, a strict CSP that permits this style by its hash, and no script except
- * the one line of `postingPage`.
+ * Pages for people: one style, which suits a phone, a strict CSP that permits this style by its hash, and no script
+ * except the one line of `postingPage`.
  */
 import { createHash } from 'node:crypto'
 import { errorCatalogue } from '../errors/catalogue.ts'
@@ -105,8 +105,8 @@ const submitScript = 'document.forms[0].submit()'
 const submitHash = createHash('sha256').update(submitScript).digest('base64')
 
 /**
- * Sends the browser to the next address of a sign-in: by a redirect, or by a form to an OAuth client (OAuth 2.0 Form Post
- * Response Mode). The policy permits that form alone.
+ * Sends the browser to the next address of a sign-in: by a redirect, or by a form to an OAuth client (OAuth 2.0 Form
+ * Post Response Mode). The policy permits that form alone.
  */
 export function goTo(destination: Destination, cookies: readonly Cookie[] = []): Answer {
   if (typeof destination === 'string') return seeOther(destination, cookies)
@@ -126,7 +126,10 @@ export function goTo(destination: Destination, cookies: readonly Cookie[] = []):
   }
 }
 
-/** CSP 3 §2.3.1: a source has no query, its path has no `;` and no `,`, and its host is no IPv6 address; a private scheme has no origin. */
+/**
+ * CSP 3 §2.3.1: a source has no query, its path has no `;` and no `,`, and its host is no IPv6 address;
+ * a private scheme has no origin.
+ */
 function formActionOf(action: string): string {
   const { origin, pathname, protocol, hostname } = new URL(action)
   if (hostname.startsWith('[') || origin === 'null') return protocol
@@ -134,8 +137,8 @@ function formActionOf(action: string): string {
 }
 
 /**
- * Sends the browser to another site by POST. The policy names no form-action: browsers apply it to redirects too, and the
- * provider redirects to the front end in the end.
+ * Sends the browser to another site by POST. The policy names no form-action: browsers apply it to redirects too, and
+ * the provider redirects to the front end in the end.
  */
 export function postingPage(title: string, action: string, fields: Readonly<Record<string, string>>): Answer {
   const inputs = Object.entries(fields).map(

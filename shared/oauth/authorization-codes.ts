@@ -1,7 +1,7 @@
 /**
- * One-time codes of OAuth clients (RFC 6749 §4.1.2): valid for a minute, used once under any race, found by their hash. The
- * row holds the session that the code will open, sealed by the code itself, so the row alone cannot be opened. It is in
- * the partition of that session, so that a sign-out finds it too.
+ * One-time codes of OAuth clients (RFC 6749 §4.1.2): valid for a minute, used once under any race, found by their hash.
+ * The row holds the session that the code will open, sealed by the code itself, so the row alone cannot be opened. It
+ * is in the partition of that session, so that a sign-out finds it too.
  */
 import { hash } from 'node:crypto'
 import { BrokerError } from '../errors/errors.ts'

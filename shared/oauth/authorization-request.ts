@@ -1,6 +1,6 @@
 /**
- * The authorization request of an OAuth client at `/login` (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 9207). An error is a page
- * until the client and its redirect URI are known; after that it goes to the redirect URI.
+ * The authorization request of an OAuth client at `/login` (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 9207). An error is a
+ * page until the client and its redirect URI are known; after that it goes to the redirect URI.
  */
 import { parseRequestedClaims } from './requested-claims.ts'
 import type { ClaimConditions } from './requested-claims.ts'
@@ -243,8 +243,8 @@ function maxAgeOf(text: string | undefined): number | undefined {
 }
 
 /**
- * RFC 6749 §4.1.2.1: an error answer repeats `state` exactly, so that the client can find its request, also where `state`
- * itself is the error. A state is left out where it is ambiguous or longer than a URL can carry.
+ * RFC 6749 §4.1.2.1: an error answer repeats `state` exactly, so that the client can find its request, also where
+ * `state` itself is the error. A state is left out where it is ambiguous or longer than a URL can carry.
  */
 function returnableState(query: URLSearchParams): string | undefined {
   const [state, ...others] = query.getAll('state')

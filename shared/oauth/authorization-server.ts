@@ -34,7 +34,10 @@ import { optional, required } from './parameter.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
 
 export interface AuthorizationServer {
-  /** @throws {BrokerError} the errors of RFC 6749 §5.2, and `interaction_required` with the URL that begins the interaction */
+  /**
+   * @throws {BrokerError} the errors of RFC 6749 §5.2,
+   *   and `interaction_required` with the URL that begins the interaction
+   */
   token(form: ClientForm): Promise<TokenAnswer>
   /** Ends the session of a refresh token; a token of another client has no effect (RFC 7009 §2.2). */
   revoke(form: ClientForm): Promise<void>

@@ -38,7 +38,9 @@ export function clientOf(form: ClientForm, frontEnds: FrontEnds): FrontEnd {
   return client
 }
 
-/** RFC 6749 §2.3.1. Another scheme authenticates no client and is ignored: page libraries add `Bearer` to every request. */
+/**
+ * RFC 6749 §2.3.1. Another scheme authenticates no client and is ignored: page libraries add `Bearer` to every request.
+ */
 function basicCredentials(authorization: string | undefined): { id: string; secret: string } | undefined {
   const [, encoded] = /^basic +([A-Za-z0-9+/=]+)$/i.exec(authorization ?? '') ?? []
   if (encoded === undefined) return undefined

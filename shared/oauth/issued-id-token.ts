@@ -1,4 +1,7 @@
-/** ID tokens that the broker issues to its OAuth clients, and the claims of userinfo. OpenID Connect Core §2, §5.1, §5.4. */
+/**
+ * ID tokens that the broker issues to its OAuth clients, and the claims of userinfo.
+ * OpenID Connect Core §2, §5.1, §5.4.
+ */
 import { tokenHash } from '../provider/algorithms.ts'
 import { subjectOf } from '../provider/identity.ts'
 import type { Identity } from '../provider/identity.ts'

@@ -1,6 +1,6 @@
 /**
- * The rotation of a refresh token: each use seals the session under the secret of the next token, so a used token cannot
- * open it (RFC 9700 §4.14.2).
+ * The rotation of a refresh token: each use seals the session under the secret of the next token, so a used token
+ * cannot open it (RFC 9700 §4.14.2).
  *
  * An answer can be lost, so a used token is accepted once more within its grace, from the same web origin, and receives
  * the same successor. Requests that arrived before the first use was written count as one use with it.

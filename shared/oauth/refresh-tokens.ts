@@ -1,8 +1,8 @@
 /**
  * Refresh tokens of OAuth clients: opaque handles of a session, each for one use (RFC 9700 §4.14.2).
- * refresh-token-rotation.ts decides which repeats of a used token are accepted. Every other use of a used token ends the
- * session, and so does a session in which repeats become frequent: a thief who follows the owner's refreshes has to repeat
- * every token.
+ * refresh-token-rotation.ts decides which repeats of a used token are accepted. Every other use of a used token ends
+ * the session, and so does a session in which repeats become frequent: a thief who follows the owner's refreshes has to
+ * repeat every token.
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { AccessTokens } from '../session/access-tokens.ts'
@@ -43,7 +43,9 @@ export interface RefreshRequest {
   readonly refreshToken: string
   /** The client as it is registered now: an API that it has lost is refused, granted or not. */
   readonly client: Client
-  /** The granted scopes or fewer; all of them where left out (RFC 6749 §6). The access token is for one API among them. */
+  /**
+   * The granted scopes or fewer; all of them where left out (RFC 6749 §6). The access token is for one API among them.
+   */
   readonly scopes: readonly string[] | undefined
   /** RFC 8707 §2.2; undefined where the request names none. */
   readonly resource?: string | undefined
@@ -119,8 +121,8 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
       // Another request wrote in between: a renewal, or a use of the same token, which can no longer open the row.
       read = await sessions.find(key)
     }
-    // A renewal that hangs, or the pause after a failed one, holds the row: this token stays the current one. That is no
-    // reuse, and a fault ends no session.
+    // A renewal that hangs, or the pause after a failed one, holds the row: this token stays the current one. That is
+    // no reuse, and a fault ends no session.
     return token && read ? { token, refreshToken: toRefreshToken(key), isRepeat: false, ...grantOf(read) } : undefined
   }
 
@@ -152,7 +154,10 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
   }
 }
 
-/** @returns an access token for one API of the grant @throws {BrokerError} `scope_not_registered`, and as `AccessTokens` */
+/**
+ * @returns an access token for one API of the grant
+ * @throws {BrokerError} `scope_not_registered`, and as `AccessTokens`
+ */
 async function tokenFor(
   read: ReadSession,
   { client, scopes, resource, challenge }: Use,

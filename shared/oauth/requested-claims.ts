@@ -63,8 +63,8 @@ export function parseRequestedClaims(text: string): RequestedClaims {
 }
 
 /**
- * @throws {BrokerError} `authentication_requirement_unmet` for another `acr`; `login_required` for another person, since
- *   only that person may be answered for
+ * @throws {BrokerError} `authentication_requirement_unmet` for another `acr`; `login_required` for another person,
+ *   since only that person may be answered for
  */
 export function checkClaimConditions(identity: Identity, conditions: ClaimConditions = {}): void {
   if (conditions.subject !== undefined && conditions.subject !== subjectOf(identity)) {

@@ -1,6 +1,6 @@
 /**
- * Sign-out that an OAuth client starts by redirect. OpenID Connect RP-Initiated Logout 1.0 §2. Only an ID token that the
- * broker signed names a session to end: a request without one ends no session here, and the identity provider
+ * Sign-out that an OAuth client starts by redirect. OpenID Connect RP-Initiated Logout 1.0 §2. Only an ID token that
+ * the broker signed names a session to end: a request without one ends no session here, and the identity provider
  * decides whether the person must confirm, so that a link of another site cannot sign a person out silently.
  */
 import { createPublicKey, verify } from 'node:crypto'
@@ -65,7 +65,10 @@ function clientIdForLinks(fields: URLSearchParams): string | undefined {
 
 interface Hint {
   readonly audience: string
-  /** False where its key is over, and with it the session: then it names the client, as `client_id` does, and ends nothing. */
+  /**
+   * False where its key is over, and with it the session:
+   * then it names the client, as `client_id` does, and ends nothing.
+   */
   readonly isVerified: boolean
   readonly rowKey: RowKey | undefined
   /** The issuer of the provider, where it is not the primary one. */

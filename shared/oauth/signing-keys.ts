@@ -1,9 +1,9 @@
 /**
- * Keys that sign ID tokens: one a month and algorithm, RSA-2048 (RS256) or P-256 (ES256). A key is sealed in a row under
- * a key of the ring, with its row in the context: a writer of the store can remove a key, and cannot plant one. It is
- * published for 24 hours before it signs, so that clients that cache the key set know it, and for some days after the
- * month, until the last token that it signed has expired. It verifies a sign-out's hint for a week longer. OpenID Connect
- * Core §10.1.1, RFC 7517, RFC 7638.
+ * Keys that sign ID tokens: one a month and algorithm, RSA-2048 (RS256) or P-256 (ES256). A key is sealed in a row
+ * under a key of the ring, with its row in the context: a writer of the store can remove a key, and cannot plant one.
+ * It is published for 24 hours before it signs, so that clients that cache the key set know it, and for some days after
+ * the month, until the last token that it signed has expired. It verifies a sign-out's hint for a week longer. OpenID
+ * Connect Core §10.1.1, RFC 7517, RFC 7638.
  */
 import { createPrivateKey, createPublicKey, generateKeyPair, hash, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -64,7 +64,9 @@ const publishedFirst = 24 * hour
 const signsAfterMonth = 3 * 24 * hour
 /** How long after its month a key stays published: past the last token that it signed. */
 const publishedAfterMonth = 4 * 24 * hour
-/** How long after its month a key verifies a token that names a session to end: past the longest session, seven days. */
+/**
+ * How long after its month a key verifies a token that names a session to end: past the longest session, seven days.
+ */
 const verifiesAfterMonth = 11 * 24 * hour
 /** A removed row (an emergency) stops signing within this time, on every instance. */
 const rereadAfter = 5 * 60 * 1000
@@ -89,8 +91,8 @@ export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
   })
 
   /**
-   * At the start of a month the ring may still seal with the key of the month before, which ends some days later. Such a
-   * row is sealed again with the ring's next key: otherwise it would count as damaged in the middle of its month.
+   * At the start of a month the ring may still seal with the key of the month before, which ends some days later. Such
+   * a row is sealed again with the ring's next key: otherwise it would count as damaged in the middle of its month.
    */
   const openAndKeep = async (row: StoredRow): Promise<SigningKey | undefined> => {
     const key = await openRow(row, ring)

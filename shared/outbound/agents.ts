@@ -3,7 +3,8 @@
  * this process to the host of the request, so the certificate that is verified is that host's and never the proxy's.
  *
  * Not by https-proxy-agent, which the Azure SDK uses: when the proxy answers CONNECT with another status than 200, that
- * library returns the proxy's answer as the answer of the host. A proxy could so forge an answer of the identity provider.
+ * library returns the proxy's answer as the answer of the host.
+ * A proxy could so forge an answer of the identity provider.
  */
 import http from 'node:http'
 import https from 'node:https'

@@ -3,9 +3,9 @@
  * Azure SDKs, the telemetry thread, the deployment hooks and the command line tools.
  *
  * It follows the convention that Node's `NODE_USE_ENV_PROXY` follows (`HTTPS_PROXY` and `NO_PROXY`, lower case first),
- * with two differences. Loopback, link-local addresses and the identity endpoint are never proxied, with any `NO_PROXY`:
- * the header that opens the identity endpoint must not reach another machine. And `NO_PROXY` may contain CIDR blocks.
- * Node's own `proxyEnv` needs 22.21 or 24.5, and the deployed runtime may be older.
+ * with two differences. Loopback, link-local addresses and the identity endpoint are never proxied, with any
+ * `NO_PROXY`: the header that opens the identity endpoint must not reach another machine. And `NO_PROXY` may contain
+ * CIDR blocks. Node's own `proxyEnv` needs 22.21 or 24.5, and the deployed runtime may be older.
  */
 import { BlockList, isIP } from 'node:net'
 import { BrokerError } from '../errors/errors.ts'
@@ -118,8 +118,8 @@ function isNeverProxied(host: string): boolean {
 type IsExcluded = (host: string, port: string) => boolean
 
 /**
- * `NO_PROXY`: names, `.suffix`, `*.suffix`, addresses, `first-last`, CIDR blocks, each with `:port` where it matters, or
- * `*`. A bare name excludes that host alone.
+ * `NO_PROXY`: names, `.suffix`, `*.suffix`, addresses, `first-last`, CIDR blocks, each with `:port` where it matters,
+ * or `*`. A bare name excludes that host alone.
  */
 function parseNoProxy(text: string): IsExcluded {
   const entries = text

@@ -1,7 +1,7 @@
 /**
- * AD FS of Windows Server 2019 and later. Its issuer is `https://<federation service name>/adfs`, and its endpoints have
- * fixed paths below it. Sources: learn.microsoft.com, "AD FS OpenID Connect/OAuth flows and Application Scenarios",
- * "Single log-out for OpenID Connect with AD FS", [MS-OIDCE] and [MS-OAPX].
+ * AD FS of Windows Server 2019 and later. Its issuer is `https://<federation service name>/adfs`, and its endpoints
+ * have fixed paths below it. Sources: learn.microsoft.com, "AD FS OpenID Connect/OAuth flows and Application
+ * Scenarios", "Single log-out for OpenID Connect with AD FS", [MS-OIDCE] and [MS-OAPX].
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { ErrorCode } from '../errors/catalogue.ts'
@@ -61,7 +61,9 @@ function promptFor(prompt: string): string | undefined {
   return prompt === 'login' || prompt === 'none' ? prompt : undefined
 }
 
-/** All endpoints are on the host of the issuer, and the token endpoint has a fixed path: the metadata may only agree. */
+/**
+ * All endpoints are on the host of the issuer, and the token endpoint has a fixed path: the metadata may only agree.
+ */
 function checkMetadata(
   json: Json,
   { issuer, tokenEndpoint }: { issuer: string; tokenEndpoint: string },
@@ -93,8 +95,8 @@ function checkMetadata(
 }
 
 /**
- * PKCE came with Windows Server 2019. AD FS checks it without announcing it, so the device authorization endpoint, which
- * came with the same release, shows that it is there.
+ * PKCE came with Windows Server 2019. AD FS checks it without announcing it, so the device authorization endpoint,
+ * which came with the same release, shows that it is there.
  */
 function checkRelease(json: Json): void {
   const announcesPkce = listOf(json, 'code_challenge_methods_supported')?.includes('S256') ?? false

@@ -1,4 +1,6 @@
-/** The signature algorithms of tokens that the broker verifies. RFC 7518 §3, RFC 8037 §3.1, RFC 8812 §3.2, RFC 9864 §2. */
+/**
+ * The signature algorithms of tokens that the broker verifies. RFC 7518 §3, RFC 8037 §3.1, RFC 8812 §3.2, RFC 9864 §2.
+ */
 import { constants, createHash, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 
@@ -63,8 +65,8 @@ function withScheme(key: KeyObject, algorithm: string) {
  * The value of `at_hash` or `c_hash`: the left half of a hash that belongs to the ID token's algorithm. OpenID Connect
  * Core §3.1.3.6 and §3.3.2.11; for Ed25519 and Ed448 the hash of their signature.
  *
- * @param signatureBytes length of the ID token's signature, which separates Ed25519 (64) from Ed448 (114) under `EdDSA`;
- *   other algorithms do not need it
+ * @param signatureBytes length of the ID token's signature, which separates Ed25519 (64) from Ed448 (114) under
+ *   `EdDSA`; other algorithms do not need it
  */
 export function tokenHash(token: string, algorithm: string, signatureBytes?: number): string {
   const hash = hashOf(algorithm)

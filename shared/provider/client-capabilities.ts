@@ -9,8 +9,8 @@ import { isObject } from '../json/json.ts'
 export const handlesChallenges = 'cp1'
 
 /**
- * Merges as MSAL does at the token endpoint (`buildMergedClaims`): a capability is a property of the application, so the
- * settings decide, and one in the challenge is replaced. A link could otherwise claim one for the broker.
+ * Merges as MSAL does at the token endpoint (`buildMergedClaims`): a capability is a property of the application, so
+ * the settings decide, and one in the challenge is replaced. A link could otherwise claim one for the broker.
  *
  * @param claims a claims request whose members were checked; undefined where there is none
  * @param capabilities of the provider's profile

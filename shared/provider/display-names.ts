@@ -1,4 +1,6 @@
-/** Reads a person's display names at the userinfo endpoint where the ID token has none. OpenID Connect Core §5.3, §5.4. */
+/**
+ * Reads a person's display names at the userinfo endpoint where the ID token has none. OpenID Connect Core §5.3, §5.4.
+ */
 import { BrokerError } from '../errors/errors.ts'
 import { textOf } from './id-token.ts'
 import type { Identity } from './identity.ts'

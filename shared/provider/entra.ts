@@ -1,6 +1,7 @@
 /**
  * Microsoft Entra ID: one tenant, or many at the authorities `organizations` and `common`. Its issuers and its token
- * endpoint are known beforehand; it reads more than OpenID Connect names, and its refusals carry numbers (`error_codes`).
+ * endpoint are known beforehand; it reads more than OpenID Connect names,
+ * and its refusals carry numbers (`error_codes`).
  *
  * Many tenants: the metadata has a template in place of an issuer, a token names the issuer of the person's tenant, and
  * a key may be for one issuer alone. Which tenants are allowed is decided in tenants/.
@@ -145,8 +146,8 @@ function homeDomainOf(username: unknown): string | undefined {
 }
 
 /**
- * `acct` is an optional claim: 0 is a member, 1 a guest. `idp` names the identity provider that authenticated the person,
- * where it is not the tenant itself. A value of `acct` that is not known counts as a guest.
+ * `acct` is an optional claim: 0 is a member, 1 a guest. `idp` names the identity provider that authenticated the
+ * person, where it is not the tenant itself. A value of `acct` that is not known counts as a guest.
  */
 export function isGuest({ acct, idp, iss }: Json, tenantId: string): boolean {
   if (acct !== undefined) return acct !== 0 && acct !== '0'
@@ -154,8 +155,8 @@ export function isGuest({ acct, idp, iss }: Json, tenantId: string): boolean {
 }
 
 /**
- * An administrator of any tenant can write any address into `email`, so at an authority for many tenants it could name a
- * person of another organization (nOAuth). `xms_edov` confirms that the tenant owns the domain of the address.
+ * An administrator of any tenant can write any address into `email`, so at an authority for many tenants it could name
+ * a person of another organization (nOAuth). `xms_edov` confirms that the tenant owns the domain of the address.
  */
 export function isEmailProven({ xms_edov: confirmed }: Json): boolean {
   return confirmed === true || confirmed === 1 || confirmed === '1' || confirmed === 'true'

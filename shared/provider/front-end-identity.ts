@@ -12,7 +12,8 @@ import type { RegisteredClaims } from './registered-claims.ts'
 
 /**
  * @param names of claims that a front end has registered
- * @returns those that the provider may set for a front end: roles and groups of one provider mean nothing at another one
+ * @returns those that the provider may set for a front end:
+ *   roles and groups of one provider mean nothing at another one
  */
 export function claimNamesOf(
   { claims }: Pick<IdentityProvider, 'claims'>,
@@ -27,8 +28,9 @@ const madeSubject = /^[\w-]{43}\.[a-z0-9-]{1,32}$/
 /**
  * @param provider at which the person signed in
  * @param isPrimary true for the provider of the usual settings: its subjects stay as they are, and its email addresses
- * @returns the identity with the subject for front ends, which no other provider can name (OpenID Connect Core §2: `sub`
- *   is unique within the issuer, which is the broker), and without an email address outside the provider's domains
+ * @returns the identity with the subject for front ends, which no other provider can name (OpenID Connect Core §2:
+ *   `sub` is unique within the issuer, which is the broker), and without an email address outside the provider's
+ *   domains
  */
 export function withFrontEndIdentity(
   identity: Identity,

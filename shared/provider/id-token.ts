@@ -125,8 +125,8 @@ export async function readRenewedClaims(
 }
 
 /**
- * RFC 8725 §3.11: a type that names another kind of token. `JWT`, a missing type and an unknown text are accepted, since
- * OpenID Connect Core requires none.
+ * RFC 8725 §3.11: a type that names another kind of token. `JWT`, a missing type and an unknown text are accepted,
+ * since OpenID Connect Core requires none.
  */
 function isOfAnotherType(typ: unknown): boolean {
   return typeof typ === 'string' && /\+jwt$/i.test(typ) && !/^(application\/)?id(_token)?\+jwt$/i.test(typ)

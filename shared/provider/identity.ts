@@ -4,7 +4,9 @@ import type { RegisteredClaims } from './registered-claims.ts'
 
 declare const checked: unique symbol
 
-/** Made by `checkIdToken` only; a session cannot be made without one. Kept in session rows, so members are only added. */
+/**
+ * Made by `checkIdToken` only; a session cannot be made without one. Kept in session rows, so members are only added.
+ */
 export interface Identity {
   readonly [checked]: true
   /** The provider's key in the registry. */
@@ -43,8 +45,8 @@ export function tokenIssuerOf({ issuer, tokenIssuer }: Pick<Identity, 'issuer' |
 }
 
 /**
- * The subject that front ends receive. They see one issuer, the broker, so two people with the same `sub` at two issuers
- * must differ. At a primary provider of one tenant it is `sub` itself.
+ * The subject that front ends receive. They see one issuer, the broker, so two people with the same `sub` at two
+ * issuers must differ. At a primary provider of one tenant it is `sub` itself.
  */
 export function subjectOf(identity: Pick<Identity, 'issuer' | 'tokenIssuer' | 'subject' | 'frontEndSubject'>): string {
   if (identity.frontEndSubject !== undefined) return identity.frontEndSubject

@@ -12,8 +12,9 @@ import type { IdentityProvider, TokenOrigin } from './provider.ts'
 const freshMilliseconds = 24 * 60 * 60 * 1000
 const retryPause = 5_000
 /**
- * A token that no kept key fits causes a fetch at once, so that a key rotation takes effect. In this time there is one fetch
- * for each key id, and a few for each origin: many invented ids cause few fetches, and cannot delay the keys of sign-ins.
+ * A token that no kept key fits causes a fetch at once, so that a key rotation takes effect. In this time there is one
+ * fetch for each key id, and a few for each origin: many invented ids cause few fetches, and cannot delay the keys of
+ * sign-ins.
  */
 const refetchPause = 30_000
 const refetchBudget = 3

@@ -84,9 +84,9 @@ function isOfAnotherType(typ: unknown): boolean {
 }
 
 /**
- * For as long as the token would be accepted. Stored afterwards and not before: a provider repeats a token after a fault
- * of the broker, and that repetition must not be refused while the sessions are still there. Two tokens that are checked
- * at once both end the sessions, which does no harm.
+ * For as long as the token would be accepted. Stored afterwards and not before: a provider repeats a token after a
+ * fault of the broker, and that repetition must not be refused while the sessions are still there. Two tokens that are
+ * checked at once both end the sessions, which does no harm.
  */
 async function remember(key: RowKey, { store, clock }: LogoutTokenOptions): Promise<void> {
   const sweepAfter = new Date(clock() + 2 * (oldAfterSeconds + toleranceSeconds) * 1000)

@@ -1,4 +1,6 @@
-/** Checks of provider metadata that every profile shares. OpenID Connect Discovery 1.0, RFC 8414 §3.3, RFC 9700 §4.4. */
+/**
+ * Checks of provider metadata that every profile shares. OpenID Connect Discovery 1.0, RFC 8414 §3.3, RFC 9700 §4.4.
+ */
 import { BrokerError } from '../errors/errors.ts'
 import { urlProblem } from '../settings/addresses.ts'
 import { isSupportedAlgorithm } from './algorithms.ts'
@@ -37,8 +39,8 @@ export function listOf(json: Json, name: string): readonly unknown[] | undefined
 }
 
 /**
- * Refuses a provider whose ID tokens the broker cannot verify, before any person is sent there. Discovery §3 requires the
- * list; where it is left out, the provider has the default RS256 (Dynamic Client Registration §2).
+ * Refuses a provider whose ID tokens the broker cannot verify, before any person is sent there. Discovery §3 requires
+ * the list; where it is left out, the provider has the default RS256 (Dynamic Client Registration §2).
  */
 export function checkIdTokenAlgorithms(json: Json): void {
   const offered = listOf(json, 'id_token_signing_alg_values_supported')
@@ -56,7 +58,9 @@ export function checkResponseType(json: Json, responseType: ResponseType): void 
   throw unsuitable(`response_type ${responseType}${responseType === 'code' ? '' : ' (Broker__ResponseType)'}`)
 }
 
-/** The most frequent mistakes in the setting. AD FS spells its host, and B2C its policy, otherwise than their pages do. */
+/**
+ * The most frequent mistakes in the setting. AD FS spells its host, and B2C its policy, otherwise than their pages do.
+ */
 function describeDifference(named: unknown, issuer: string): string {
   if (typeof named !== 'string') return ''
   if (named === `${issuer}/` || `${named}/` === issuer) return ': they differ by the slash at the end'

@@ -1,4 +1,7 @@
-/** Any OpenID provider: the settings name its issuer, and discovery names the rest. OpenID Connect Discovery 1.0, RFC 8414. */
+/**
+ * Any OpenID provider: the settings name its issuer, and discovery names the rest.
+ * OpenID Connect Discovery 1.0, RFC 8414.
+ */
 import type { AssertionAlgorithm } from '../credential/sign-assertion.ts'
 import { isAbsent } from '../json/json.ts'
 import { isAddress, isLoopbackHost, isMetadataHost } from '../settings/addresses.ts'
@@ -42,8 +45,8 @@ export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
     protocolMode: 'OIDC',
     usesIdTokenHint: true,
     signsOutByPost: true,
-    // AD FS, also where no setting names it, writes the Windows SID of the person: every account of the domain can read it,
-    // and the SIDs of other people follow from one.
+    // AD FS, also where no setting names it, writes the Windows SID of the person: every account of the domain can read
+    // it, and the SIDs of other people follow from one.
     isPublicSessionId: (sid) => /^s-1-/i.test(sid),
     issuesClientTokens: false,
     clientCapabilities: [],

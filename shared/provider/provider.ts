@@ -3,9 +3,9 @@
  * (`entra.ts`, `openid.ts`, `adfs.ts`); an entry is one provider as the flows use it; the registry finds an entry by
  * issuer. No other module decides by the kind of provider.
  *
- * This folder owns metadata, keys, the checks of ID tokens and logout tokens, the requests to the token endpoint and the
- * reading of refusals (aadsts.ts has the table of numbers). It does not own the authorization request and its response
- * (sign-in/), the tokens that are kept (session/), or the client assertion (credential/).
+ * This folder owns metadata, keys, the checks of ID tokens and logout tokens, the requests to the token endpoint and
+ * the reading of refusals (aadsts.ts has the table of numbers). It does not own the authorization request and its
+ * response (sign-in/), the tokens that are kept (session/), or the client assertion (credential/).
  */
 import type { AssertionAlgorithm, AssertionForm, CertificateHeader } from '../credential/sign-assertion.ts'
 import type { BrokerError } from '../errors/errors.ts'
@@ -100,8 +100,8 @@ export interface ProviderProfile {
    */
   readonly usesIdTokenHint: boolean
   /**
-   * False where the sign-out endpoint accepts GET only. RP-Initiated Logout 1.0 §2 requires both methods; a request that is
-   * too long for a URL then omits the ID token.
+   * False where the sign-out endpoint accepts GET only. RP-Initiated Logout 1.0 §2 requires both methods; a request
+   * that is too long for a URL then omits the ID token.
    */
   readonly signsOutByPost: boolean
   /**
@@ -113,7 +113,9 @@ export interface ProviderProfile {
   readonly issuesClientTokens: boolean
   /** Values of `xms_cc` for requests about a person; only Entra ID reads it. */
   readonly clientCapabilities: readonly string[]
-  /** True where the token endpoint reads a claims challenge at a refresh; otherwise the person has to sign in for it. */
+  /**
+   * True where the token endpoint reads a claims challenge at a refresh; otherwise the person has to sign in for it.
+   */
   readonly refreshesByChallenge: boolean
   /**
    * @param json the provider's metadata; untrusted
@@ -125,8 +127,8 @@ export interface ProviderProfile {
   acceptsKey(entry: Json): boolean
   /**
    * @param issuer `iss` of a token, or of a response (RFC 9207); untrusted
-   * @returns true where this provider may name it: exactly `issuer`, or the issuer of one tenant. Which tenant it has to
-   *   be is checked by `readIdentity`
+   * @returns true where this provider may name it: exactly `issuer`, or the issuer of one tenant. Which tenant it has
+   *   to be is checked by `readIdentity`
    */
   isTokenIssuer(issuer: string): boolean
   /**
@@ -134,9 +136,14 @@ export interface ProviderProfile {
    * @returns the names of claims that this token does not prove: front ends do not receive them
    */
   unprovenClaims(claims: Json): readonly string[]
-  /** The endpoint at which an administrator consents for an organization; only where the provider is for many tenants. */
+  /**
+   * The endpoint at which an administrator consents for an organization; only where the provider is for many tenants.
+   */
   readonly adminConsentUrl?: ((metadata: ProviderMetadata) => string) | undefined
-  /** @param prompt of OpenID Connect Core §3.1.2.1 @returns the one to send; undefined where the provider has none for it */
+  /**
+   * @param prompt of OpenID Connect Core §3.1.2.1
+   * @returns the one to send; undefined where the provider has none for it
+   */
   promptFor(prompt: string, metadata: ProviderMetadata): string | undefined
   /** @returns the tenant of an issuer for which `isTokenIssuer` is true; undefined where the provider has no tenants */
   tenantOf(issuer: string): string | undefined
@@ -159,7 +166,8 @@ export interface ProviderProfile {
 
 /**
  * The way a signed token came. A token of the token endpoint came by TLS from the provider; a logout token is not
- * authenticated, and a browser may send any token, so their unknown key ids must not use up the key fetches of sign-ins.
+ * authenticated, and a browser may send any token,
+ * so their unknown key ids must not use up the key fetches of sign-ins.
  */
 export type TokenOrigin = 'token endpoint' | 'browser' | 'anybody'
 
@@ -184,7 +192,10 @@ export interface IdentityProvider extends ProviderNames {
    * @returns the keys that may have signed it: those with this id, or all that fit the algorithm where there is no id
    */
   keysFor(kid: string | undefined, algorithm: string, issuer?: string): Promise<readonly KeyObject[]>
-  /** As `keysFor`, after `keysFor` returned no key that fits: fetches the keys again, within the budget of the token's origin. */
+  /**
+   * As `keysFor`, after `keysFor` returned no key that fits:
+   * fetches the keys again, within the budget of the token's origin.
+   */
   refetchKeys(
     kid: string | undefined,
     algorithm: string,
@@ -212,8 +223,8 @@ export interface Providers {
   find(issuer: string): IdentityProvider | undefined
   /**
    * @param issuer `iss` of a token; untrusted
-   * @param audience `aud` of the token; untrusted. It decides where a provider for many tenants and a provider for one of
-   *   them share an issuer
+   * @param audience `aud` of the token; untrusted. It decides where a provider for many tenants and a provider for one
+   *   of them share an issuer
    * @returns the provider whose tokens may name this issuer
    */
   findByTokenIssuer(issuer: string, audience?: unknown): IdentityProvider | undefined

@@ -93,8 +93,8 @@ const pageErrors = new Set(['login_required', 'interaction_required', 'consent_r
 const knownErrors = new Set(['access_denied', 'invalid_request', 'unmet_authentication_requirements'])
 
 /**
- * @returns `sign_in_cancelled`, `sign_in_expired`, `provider_unavailable`, `app_registration_invalid`, `login_required`,
- *   `provider_refused`
+ * @returns `sign_in_cancelled`, `sign_in_expired`, `provider_unavailable`, `app_registration_invalid`,
+ *   `login_required`, `provider_refused`
  */
 export function readAuthorizationRefusal({ error, subError, description }: AuthorizationRefusal): BrokerError {
   // Azure AD B2C, where its policy has no password reset: the application would have to begin another policy.

@@ -1,6 +1,7 @@
 /**
  * Claims about a person that a front end has registered, read from the ID token. They are bounded, since each session
- * row carries them, and a claim that is left out is named, so that an application does not mistake it for an absent one.
+ * row carries them, and a claim that is left out is named,
+ * so that an application does not mistake it for an absent one.
  */
 import { isObject } from '../json/json.ts'
 
@@ -21,7 +22,9 @@ export interface RegisteredClaims {
 /** The most bytes of the values of all claims of a session, as JSON in UTF-8. */
 export const mostClaimBytes = 2048
 
-/** Claims that the provider returns for a scope that renewals do not request: the ID token of a renewal may lack them. */
+/**
+ * Claims that the provider returns for a scope that renewals do not request: the ID token of a renewal may lack them.
+ */
 const onlyAtSignIn: ReadonlySet<string> = new Set(['email', 'email_verified'])
 
 /**

@@ -1,4 +1,7 @@
-/** Verifies a token that an identity provider or an OAuth client signed, with the signer's kept keys. RFC 7515 §5.2, RFC 8725. */
+/**
+ * Verifies a token that an identity provider or an OAuth client signed, with the signer's kept keys.
+ * RFC 7515 §5.2, RFC 8725.
+ */
 import { isAbsent, isObject } from '../json/json.ts'
 import { isSignedBy, isSupportedAlgorithm } from './algorithms.ts'
 import type { KeptKeys } from './kept-keys.ts'

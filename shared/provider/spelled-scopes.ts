@@ -1,6 +1,6 @@
 /**
- * Scopes of APIs in the spelling of a provider beside the primary one. The rest of the broker knows a scope as the front
- * end registers it.
+ * Scopes of APIs in the spelling of a provider beside the primary one. The rest of the broker knows a scope as the
+ * front end registers it.
  */
 import type { IdentityProvider } from './provider.ts'
 import type { ProviderTokens, TokenEndpoint } from './token-endpoint.ts'

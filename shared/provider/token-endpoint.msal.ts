@@ -142,7 +142,8 @@ async function exchangeBy(
 ): Promise<Json> {
   const { profile, clientId } = provider
   const metadata = await provider.metadata()
-  // MSAL parses by a pattern of its own: an issuer with its port 443, or with other letters, is no known authority to it.
+  // MSAL parses by a pattern of its own: an issuer with its port 443, or with other letters,
+  // is no known authority to it.
   const { href: authority, host } = new URL(provider.issuer)
   let outcome: { answer: Json } | { failure: unknown } | undefined
 
@@ -215,8 +216,8 @@ function documentOf(metadata: ProviderMetadata): string {
 
 /**
  * The members of a checked answer that MSAL needs: at a sign-in it looks for the nonce in the ID token. It also reads
- * others (`scope`, `client_info`, `suberror`, `error_description`) and fails where one has another form than at Entra ID.
- * At a refresh the refresh token that was just rotated would then be lost.
+ * others (`scope`, `client_info`, `suberror`, `error_description`) and fails where one has another form than at Entra
+ * ID. At a refresh the refresh token that was just rotated would then be lost.
  */
 function forMsal(answer: Json, kind: TokenRequestKind): Json {
   const members = { token_type: 'Bearer', expires_in: lifeSecondsOf(answer) }

@@ -7,8 +7,8 @@ declare const checked: unique symbol
 declare const taken: unique symbol
 
 /**
- * A code whose response belongs to the sign-in that this browser began; with the hybrid flow, the ID token that came with
- * it was checked too.
+ * A code whose response belongs to the sign-in that this browser began; with the hybrid flow, the ID token that came
+ * with it was checked too.
  */
 export type CheckedCode = string & { readonly [checked]: true }
 
@@ -70,7 +70,8 @@ export interface ClientCredentials {
    * RFC 6749 §4.4.
    *
    * @param assertion signed by the version in question
-   * @throws {BrokerError} `certificate_refused` where the provider does not accept that version, otherwise as `redeemCode`
+   * @throws {BrokerError} `certificate_refused` where the provider does not accept that version,
+   *   otherwise as `redeemCode`
    */
   clientToken(scope: string, assertion: ClientAssertion): Promise<string>
   /**

@@ -1,4 +1,7 @@
-/** Responses of the token endpoint: their checks, and the tokens in them. RFC 6749 §5, OpenID Connect Core §3.1.3.3 and §12.2. */
+/**
+ * Responses of the token endpoint: their checks, and the tokens in them.
+ * RFC 6749 §5, OpenID Connect Core §3.1.3.3 and §12.2.
+ */
 import type { Clock } from '../async/deadline.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { NetworkAnswer } from '../http/network.ts'
@@ -14,8 +17,8 @@ import type { ProviderTokens } from './token-endpoint.ts'
 const longestLifeSeconds = 86_400
 
 /**
- * An access token of an API that evaluates access continuously lives up to 28 hours. The provider reports a block to the
- * broker only at a renewal, so such a token is renewed as often as the usual one of an hour.
+ * An access token of an API that evaluates access continuously lives up to 28 hours. The provider reports a block to
+ * the broker only at a renewal, so such a token is renewed as often as the usual one of an hour.
  */
 const renewalSeconds = 3600
 
@@ -67,8 +70,8 @@ type Owner = Pick<Identity, 'issuer' | 'tokenIssuer' | 'subject' | 'tenantId' | 
 
 /**
  * OpenID Connect Core §12.2: with an ID token about another person, or for another client, the tokens of the answer are
- * not this session's. Its signature proves no more than the connection that it came by (§3.1.3.7, 6). One that cannot be
- * read names no person, and the broker does not use it.
+ * not this session's. Its signature proves no more than the connection that it came by (§3.1.3.7, 6). One that cannot
+ * be read names no person, and the broker does not use it.
  *
  * @throws {BrokerError} `provider_answer_invalid`, `id_token_refused`
  */

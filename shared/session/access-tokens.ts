@@ -18,9 +18,11 @@ import type { RenewalRequest } from './token-renewal.ts'
 export interface AccessTokens {
   /**
    * @param scopes those of the API, or fewer of them
-   * @param challenge a claims challenge of the API, checked: the kept token was rejected, and a new one is requested by it
-   * @throws {BrokerError} `signed_out` where there is no session or the provider ended it; `interaction_required` with the
-   *   challenge, and the session stays; `renewal_pending`, and the errors of the provider, the store and the credential
+   * @param challenge a claims challenge of the API, checked:
+   *   the kept token was rejected, and a new one is requested by it
+   * @throws {BrokerError} `signed_out` where there is no session or the provider ended it; `interaction_required` with
+   *   the challenge, and the session stays; `renewal_pending`, and the errors of the provider, the store and the
+   *   credential
    */
   get(key: SessionKey | undefined, scopes: readonly string[], challenge?: string): Promise<AccessToken>
 }

@@ -47,7 +47,9 @@ export interface RenewedTokens {
   readonly claims: RegisteredClaims | undefined
 }
 
-/** @returns the session with the results of a renewal; beyond the bound, the tokens that were obtained first are dropped */
+/**
+ * @returns the session with the results of a renewal; beyond the bound, the tokens that were obtained first are dropped
+ */
 export function withRenewedTokens(session: Session, { name, token, refreshToken, claims }: RenewedTokens): Session {
   const kept = Object.entries(session.tokens.accessTokens)
     .filter(([other]) => other !== name)

@@ -1,7 +1,7 @@
 /**
  * An operator's view of the sessions: lists those of a person, a tenant or a front end (counts and times, since the
- * content opens only with the browser's cookie), and ends them. Refresh tokens of OAuth clients end with their sessions,
- * and codes that no client has redeemed yet are removed first.
+ * content opens only with the browser's cookie), and ends them. Refresh tokens of OAuth clients end with their
+ * sessions, and codes that no client has redeemed yet are removed first.
  *
  * A call reads the table for a bounded time and returns a sealed continuation where rows are left. It scans, because an
  * index would cost every sign-in a write. Rows are compared here and not by a filter of the service, so that those of

@@ -1,7 +1,8 @@
 /**
  * A session and its row in the store. This file is the only one that knows the columns: the owner and the tokens are
  * sealed by the cookie's secret and the key ring together; times, a lease of a renewal and the rotation of a refresh
- * token are stored beside them unencrypted, and labels as keyed hashes (session-labels.ts): they cannot open the session.
+ * token are stored beside them unencrypted, and labels as keyed hashes (session-labels.ts):
+ * they cannot open the session.
  */
 import { hash } from 'node:crypto'
 import { tokenIssuerOf } from '../provider/identity.ts'
@@ -19,7 +20,10 @@ export interface SessionOwner {
   readonly signedInAt: number
   readonly idleEnd: number
   readonly absoluteEnd: number
-  /** OAuth clients: the granted scopes, of several APIs where it requested them; a refresh may request these or fewer (RFC 6749 §6). Empty for a session front end. */
+  /**
+   * OAuth clients: the granted scopes, of several APIs where it requested them; a refresh may request these or fewer
+   * (RFC 6749 §6). Empty for a session front end.
+   */
   readonly grantedScopes: readonly string[]
   /** OAuth clients: the granted OpenID scopes; a refresh issues an ID token where `openid` is among them. */
   readonly openid?: readonly string[] | undefined
@@ -38,8 +42,8 @@ export interface AccessToken {
 }
 
 /**
- * The part of a grant that a sign-out by ID token needs (RP-Initiated Logout 1.0 §2). That request has no refresh token, so
- * this part is sealed by the key ring alone.
+ * The part of a grant that a sign-out by ID token needs (RP-Initiated Logout 1.0 §2). That request has no refresh
+ * token, so this part is sealed by the key ring alone.
  */
 export interface ProviderSession {
   /** `issuer` of the identity. */
@@ -79,7 +83,9 @@ export interface Lease {
   readonly end: number
 }
 
-/** The used refresh tokens of a session, and the circumstances of the last use. Times are milliseconds since the epoch. */
+/**
+ * The used refresh tokens of a session, and the circumstances of the last use. Times are milliseconds since the epoch.
+ */
 export interface Rotation {
   /** Hashes of used refresh tokens, the newest first. */
   readonly used: readonly string[]
@@ -221,7 +227,9 @@ export function ringKeyIdOf(row: StoredRow): string {
   return textOf(row, 'ringKey')
 }
 
-/** @returns undefined where the row was changed, belongs to another key, or has an unknown format: there is no session */
+/**
+ * @returns undefined where the row was changed, belongs to another key, or has an unknown format: there is no session
+ */
 export function openOwner(row: StoredRow, key: SessionKey, ringKey: RingKey): SessionOwner | undefined {
   return openPart('owner', row, key, ringKey) as SessionOwner | undefined
 }

@@ -1,9 +1,10 @@
 /**
  * Sessions in the store: created at sign-in, read with the cookie, prolonged by use, ended.
  *
- * This folder owns sessions: their rows (session-row.ts) and labels, access tokens for APIs (access-tokens.ts) and their
- * renewal (token-renewal.ts), the end of many at once (end-sessions.ts), and an operator's view (session-administration.ts).
- * It does not own codes and refresh tokens of OAuth clients (oauth/), or the sign-outs that end a session (sign-out/).
+ * This folder owns sessions: their rows (session-row.ts) and labels, access tokens for APIs (access-tokens.ts) and
+ * their renewal (token-renewal.ts), the end of many at once (end-sessions.ts), and an operator's view
+ * (session-administration.ts). It does not own codes and refresh tokens of OAuth clients (oauth/), or the sign-outs
+ * that end a session (sign-out/).
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { RequestCookies } from '../http/cookies.ts'
@@ -54,12 +55,16 @@ export interface Sessions {
   ): Promise<void>
   /** @param cookies of the request @returns the session's key, where the browser holds one that can be one */
   keyOf(frontEndId: string, cookies: RequestCookies): SessionKey | undefined
-  /** Reads the owner alone; the answer may be as old as the cache allows. @returns undefined where there is no session */
+  /**
+   * Reads the owner alone; the answer may be as old as the cache allows.
+   *
+   * @returns undefined where there is no session
+   */
   findOwner(key: SessionKey): Promise<SessionOwner | undefined>
   find(key: SessionKey): Promise<ReadSession | undefined>
   /**
-   * @returns false where the front end no longer takes the person's provider, or the tenant has lost its access: then no
-   *   session of this person begins, and none goes on
+   * @returns false where the front end no longer takes the person's provider, or the tenant has lost its access: then
+   *   no session of this person begins, and none goes on
    */
   admits(frontEndId: string, identity: Identity): Promise<boolean>
   /**

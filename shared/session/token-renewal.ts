@@ -25,7 +25,8 @@ export interface TokenRenewal {
   /** @returns true while another request renews this session, and its result is in the row soon */
   isHeld(read: ReadSession): boolean
   /**
-   * @param current a token that a passing fault does not make useless; undefined where there is none, or the API rejects it
+   * @param current a token that a passing fault does not make useless;
+   *   undefined where there is none, or the API rejects it
    * @returns the new token, or `current` after a passing fault; undefined where another request wrote the row first
    * @throws {BrokerError} as `AccessTokens.get`
    */
@@ -49,7 +50,9 @@ export interface TokenRenewalOptions {
 
 const mostWrites = 5
 const firstPauseMilliseconds = 100
-/** The keys of the provider are usually kept. A renewal that waits longer could lose its lease, and its refresh token. */
+/**
+ * The keys of the provider are usually kept. A renewal that waits longer could lose its lease, and its refresh token.
+ */
 const claimsDeadline = 2_000
 
 export function createTokenRenewal(options: TokenRenewalOptions): TokenRenewal {

@@ -47,8 +47,8 @@ export function graphUrlOf(instance: string): string | undefined {
 }
 
 /**
- * The resource that a token for this vault is issued for: the vault suffix of its cloud. An emulator on loopback accepts
- * the public cloud's; for an added host it is the name without its first label.
+ * The resource that a token for this vault is issued for: the vault suffix of its cloud. An emulator on loopback
+ * accepts the public cloud's; for an added host it is the name without its first label.
  *
  * @param vaultUrl checked
  */
@@ -285,7 +285,10 @@ function check(value: string, { loopback, loopbackPath, isHost, host, fix }: Add
   }
 }
 
-/** Permits only characters that no proxy, framework or parser rewrites: the path is part of the issuer, compared as text. */
+/**
+ * Permits only characters that no proxy, framework or parser rewrites:
+ * the path is part of the issuer, compared as text.
+ */
 function basePathProblem(value: string): string | undefined {
   if (/[?#]/.test(value)) return 'has a query or a fragment'
   const written = value.replace(/^[a-z]+:\/\/[^/]*/i, '')

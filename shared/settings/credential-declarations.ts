@@ -1,4 +1,7 @@
-/** The settings of the credential: the certificate, the second credential, the key ring and the identity that opens the vault. */
+/**
+ * The settings of the credential: the certificate, the second credential,
+ * the key ring and the identity that opens the vault.
+ */
 import { checkAssertionAudience, checkIdentityEndpoint, checkVaultUrl } from './addresses.ts'
 import { clouds } from './clouds.ts'
 import { azureAddress, declare, declareSeconds } from './declare.ts'

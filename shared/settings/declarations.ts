@@ -145,7 +145,9 @@ export const declarations = {
   }),
 } as const
 
-/** Settings of the host and of Node.js on a laptop. The broker does not read them, but a copy of the example needs them. */
+/**
+ * Settings of the host and of Node.js on a laptop. The broker does not read them, but a copy of the example needs them.
+ */
 export const hostDeclarations: readonly Declaration[] = [
   declare({
     name: 'FUNCTIONS_WORKER_RUNTIME',

@@ -30,7 +30,9 @@ export interface FrontEndSettings {
   readonly singleSignOn: boolean
   /** OAuth clients: the algorithm of their ID tokens; RS256 where left out. */
   readonly idTokenAlgorithm?: 'RS256' | 'ES256' | undefined
-  /** Confidential OAuth clients: their public keys (RFC 7517 §5), or the https URL of them. A public client has neither. */
+  /**
+   * Confidential OAuth clients: their public keys (RFC 7517 §5), or the https URL of them. A public client has neither.
+   */
   readonly jwks?: Readonly<Record<string, unknown>> | undefined
   readonly jwksUri?: string | undefined
   /** URLs to which a sign-out may return. */
@@ -40,7 +42,9 @@ export interface FrontEndSettings {
   readonly claims?: readonly string[] | undefined
   /** Tenants whose people may use it; undefined: all tenants of the broker. */
   readonly tenants?: readonly string[] | undefined
-  /** Ids of the identity providers at which its people sign in, in the order of the page; undefined: the primary alone. */
+  /**
+   * Ids of the identity providers at which its people sign in, in the order of the page; undefined: the primary alone.
+   */
   readonly providers?: readonly string[] | undefined
   readonly apis: readonly ApiSettings[]
 }
@@ -53,7 +57,10 @@ export interface ApiSettings {
   readonly name: string
   /** In the provider's spelling; all of one resource. */
   readonly scopes: readonly string[]
-  /** Values of the OAuth parameter `resource` that select this API; undefined: the part of its scopes before the last slash. */
+  /**
+   * Values of the OAuth parameter `resource` that select this API; undefined:
+   * the part of its scopes before the last slash.
+   */
   readonly resources?: readonly string[] | undefined
 }
 
@@ -491,7 +498,10 @@ function checkScopesTogether(scopes: readonly string[]): Refusal | undefined {
   return undefined
 }
 
-/** The part before the last slash: the App ID URI, which may itself end in a slash (`https://database.windows.net//.default`). */
+/**
+ * The part before the last slash: the App ID URI, which may itself end in a slash
+ * (`https://database.windows.net//.default`).
+ */
 function resourceOf(scope: string): string {
   return scope.slice(0, Math.max(0, scope.lastIndexOf('/')))
 }

@@ -1,7 +1,12 @@
-/** Forms of ids: tenants and applications, including ids that would admit too many people; front ends, providers, domains. */
+/**
+ * Forms of ids: tenants and applications, including ids that would admit too many people;
+ * front ends, providers, domains.
+ */
 import type { Refusal } from './settings-error.ts'
 
-/** Entra's authorities for people of many tenants. provider-relations.ts requires the settings that name the tenants. */
+/**
+ * Entra's authorities for people of many tenants. provider-relations.ts requires the settings that name the tenants.
+ */
 export const authoritiesForMany: readonly string[] = ['organizations', 'common']
 
 /** The value of AzureAd__TenantId: one tenant, or an authority for many. */

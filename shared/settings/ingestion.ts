@@ -28,8 +28,8 @@ export function partsOf(text: string): ReadonlyMap<string, string> {
 }
 
 /**
- * Checks a connection string beside which tokens are sent. Without tokens any https host is accepted, such as a proxy of
- * the operator.
+ * Checks a connection string beside which tokens are sent. Without tokens any https host is accepted, such as a proxy
+ * of the operator.
  *
  * @param value of APPLICATIONINSIGHTS_CONNECTION_STRING, otherwise checked
  */

@@ -1,6 +1,6 @@
 /**
- * Names under the two prefixes that the broker does not read: names of Microsoft.Identity.Web, each with its own fix, and
- * misspelt names. Unknown names are refused, because an ignored setting looks like one that is in effect.
+ * Names under the two prefixes that the broker does not read: names of Microsoft.Identity.Web, each with its own fix,
+ * and misspelt names. Unknown names are refused, because an ignored setting looks like one that is in effect.
  */
 import { findNearestName } from './nearest-name.ts'
 import type { Refusal } from './settings-error.ts'

@@ -54,7 +54,10 @@ function reportAdfs(values: MaybeValues, texts: SetTexts, report: SettingsReport
   }
 }
 
-/** OAuth 2.0 Multiple Response Type Encoding Practices §5: no query for a response with a token. A fragment reaches no server. */
+/**
+ * OAuth 2.0 Multiple Response Type Encoding Practices §5: no query for a response with a token.
+ * A fragment reaches no server.
+ */
 function reportResponseType({ responseType, responseMode }: MaybeValues, report: SettingsReport): void {
   if (responseType !== 'code id_token' || responseMode === undefined || responseMode === 'form_post') return
   report.refuse(declarations.responseMode.name, {
@@ -75,8 +78,8 @@ function reportTenants(values: MaybeValues, texts: SetTexts, report: SettingsRep
 }
 
 /**
- * A front end's tenants narrow those of the providers for many tenants; another one would have no effect, but look as if
- * it had.
+ * A front end's tenants narrow those of the providers for many tenants; another one would have no effect, but look as
+ * if it had.
  */
 function reportTenantsOfFrontEnds(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
   const { tenantId, providers, frontEnds = [] } = values

@@ -1,7 +1,7 @@
 /**
- * The identity providers beside the primary one: one JSON setting, `Broker__Providers`. Each entry has what the settings
- * of the primary provider have, under shorter names. The schema is also published (docs/providers.schema.json); checks
- * cover the rules that JSON Schema cannot express.
+ * The identity providers beside the primary one: one JSON setting, `Broker__Providers`. Each entry has what the
+ * settings of the primary provider have, under shorter names. The schema is also published
+ * (docs/providers.schema.json); checks cover the rules that JSON Schema cannot express.
  */
 import * as z from 'zod/mini'
 import {
@@ -73,7 +73,9 @@ export interface SecondCredential {
   readonly tokenExchangeUrl: string
 }
 
-/** A provider beside the primary one. `provider` and `credential` have the members that `Settings` has for the primary. */
+/**
+ * A provider beside the primary one. `provider` and `credential` have the members that `Settings` has for the primary.
+ */
 export interface OtherProvider extends ProviderNames {
   readonly provider: {
     readonly identity: ProviderIdentity

@@ -1,6 +1,9 @@
 /** The faults of the settings, reported all at once: by name, with the fix, and never with a value. */
 
-/** A faulty setting. `problem` continues a sentence after the name ("is missing"); `fix` is a sentence with the correction. */
+/**
+ * A faulty setting. `problem` continues a sentence after the name ("is missing");
+ * `fix` is a sentence with the correction.
+ */
 export interface SettingProblem {
   /** The setting's name, followed by the place inside a JSON setting: `Broker__FrontEnds[0].origins[1]`. */
   readonly setting: string

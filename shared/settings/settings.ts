@@ -105,7 +105,9 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
       readSeconds: values.certificateReadSeconds,
       overlapSeconds: values.certificateOverlapSeconds,
       managedIdentityClientId: values.managedIdentityClientId,
-      /** Whether tokens come from a managed identity, in Azure or its emulator; otherwise from a developer's sign-in. */
+      /**
+       * Whether tokens come from a managed identity, in Azure or its emulator; otherwise from a developer's sign-in.
+       */
       managedIdentity: isManagedIdentity(values, texts),
     },
     keyRing: {

@@ -67,7 +67,9 @@ function tenantOf(entry: string): ListedTenant {
   return { tenantId: entry.slice(0, at).trim(), domain: entry.slice(at + 1).trim() }
 }
 
-/** The values of the primary provider's settings, or of an entry of Broker__Providers; undefined where one is not set. */
+/**
+ * The values of the primary provider's settings, or of an entry of Broker__Providers; undefined where one is not set.
+ */
 export interface ManyTenantsValues {
   readonly tenantId: string | undefined
   readonly tenants: TenantsSetting | undefined

@@ -52,7 +52,9 @@ export function readValues(texts: SetTexts, report: SettingsReport): MaybeValues
   return Object.fromEntries(entries) as MaybeValues
 }
 
-/** The JSON of providers and front ends has a problem for each member, so it is parsed here and not by a declaration. */
+/**
+ * The JSON of providers and front ends has a problem for each member, so it is parsed here and not by a declaration.
+ */
 function readProviders(
   json: string | undefined,
   added: AddedHosts | undefined,
@@ -81,7 +83,10 @@ function readFrontEnds(
   return undefined
 }
 
-/** Entra ID refuses a scope without a resource after the person has signed in; other providers have scopes of other forms. */
+/**
+ * Entra ID refuses a scope without a resource after the person has signed in;
+ * other providers have scopes of other forms.
+ */
 export function takesEntra(providers: ProviderList | undefined, isPrimaryEntra: boolean) {
   const ofEntra = new Set<unknown>([
     ...(isPrimaryEntra ? [providers?.primary?.id ?? primaryId] : []),

@@ -1,6 +1,6 @@
 /**
- * Checks the identity provider's response before the code is redeemed. RFC 6749 §4.1.2, RFC 9207 §2.4; front-channel.ts has
- * the check of the hybrid flow.
+ * Checks the identity provider's response before the code is redeemed. RFC 6749 §4.1.2, RFC 9207 §2.4; front-channel.ts
+ * has the check of the hybrid flow.
  * The order of the checks is the security, so the types enforce it: a code that was not checked cannot be used up, and
  * a code that was not used up cannot be redeemed.
  */
@@ -79,7 +79,9 @@ export function parseCallback(fields: URLSearchParams, responseMode: ResponseMod
 
 declare const answered: unique symbol
 
-/** A code whose response agrees with the transaction. The hybrid flow has a further check before it counts as checked. */
+/**
+ * A code whose response agrees with the transaction. The hybrid flow has a further check before it counts as checked.
+ */
 export type AnsweredCode = string & { readonly [answered]: true }
 
 /** The response, checked. */
@@ -93,8 +95,8 @@ export interface CheckedAnswer {
  * All checks before the code is redeemed.
  *
  * @param transaction the one that the answer's state opened
- * @throws {BrokerError} as `checkAnswer`; with the hybrid flow also `id_token_refused`, and `provider_…` where no keys can
- *   be fetched
+ * @throws {BrokerError} as `checkAnswer`; with the hybrid flow also `id_token_refused`, and `provider_…` where no keys
+ *   can be fetched
  */
 export async function checkResponse(
   answer: CallbackAnswer,
@@ -120,13 +122,14 @@ export function checkAnswer(
   // RFC 9700 §4.4.2: each provider has a redirect URI of its own, so a response at another one is a mix-up attack.
   if (answer.provider !== transaction.provider) throw new BrokerError('issuer_mismatch', { detail: 'redirect URI' })
 
-  // RFC 9207 §2.4: a provider that announced `iss` and then omits it must be treated as a mix-up attack. RFC 9700 §4.4.2.1:
-  // an ID token of the response names the issuer in its place, and front-channel.ts verifies it.
+  // RFC 9207 §2.4: a provider that announced `iss` and then omits it must be treated as a mix-up attack.
+  // RFC 9700 §4.4.2.1: an ID token of the response names the issuer in its place, and front-channel.ts verifies it.
   const isInIdToken = transaction.responseType !== undefined && answer.error === undefined
   const issuerExpected = (transaction.issuerInAnswers && !isInIdToken) || answer.issuer !== undefined
   if (issuerExpected && !isIssuer(answer.issuer, transaction, profile)) throw new BrokerError('issuer_mismatch')
 
-  // Checked after state and issuer: before that, the response may not come from our provider. An error wins over a code.
+  // Checked after state and issuer: before that, the response may not come from our provider.
+  // An error wins over a code.
   const { error, subError, errorDescription: description, errorUri: uri } = answer
   if (error !== undefined) throw profile.readAuthorizationRefusal({ error, subError, description, uri })
 
@@ -149,7 +152,8 @@ function isIssuer(
 }
 
 /**
- * Uses up the state, once among all instances: a code that is sent twice makes a strict provider revoke the first sign-in.
+ * Uses up the state, once among all instances: a code that is sent twice
+ * makes a strict provider revoke the first sign-in.
  *
  * @returns undefined when it was used up before
  * @throws {BrokerError} `store_unavailable`

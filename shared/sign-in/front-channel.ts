@@ -1,6 +1,6 @@
 /**
- * The hybrid flow `code id_token`: checks the ID token that comes with the code, before the code is redeemed, and compares
- * it with the ID token of the token endpoint. OpenID Connect Core §3.3.2.9 to §3.3.3.6.
+ * The hybrid flow `code id_token`: checks the ID token that comes with the code, before the code is redeemed, and
+ * compares it with the ID token of the token endpoint. OpenID Connect Core §3.3.2.9 to §3.3.3.6.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../async/deadline.ts'
@@ -22,9 +22,9 @@ export interface FrontChannelToken {
 }
 
 /**
- * Claims about a token and not about the person or the sign-in: two tokens of one sign-in have different values. `nonce`,
- * `aud` and `azp` were checked in each token. Entra ID adds `aio`, `rh`, `uti`, names that begin with `xms_`, the opaque
- * `login_hint`, and the address of a request; AD FS the seconds until a password expires.
+ * Claims about a token and not about the person or the sign-in: two tokens of one sign-in have different values.
+ * `nonce`, `aud` and `azp` were checked in each token. Entra ID adds `aio`, `rh`, `uti`, names that begin with `xms_`,
+ * the opaque `login_hint`, and the address of a request; AD FS the seconds until a password expires.
  */
 const ofOneToken: ReadonlySet<string> = new Set([
   ...['exp', 'iat', 'nbf', 'jti', 'nonce', 'aud', 'azp', 'at_hash', 'c_hash', 's_hash'],

@@ -166,8 +166,8 @@ function findFrontEnd(id: string | undefined, frontEnds: FrontEnds): FrontEnd {
 }
 
 /**
- * Microsoft's admin consent endpoint, v2.0. The scopes are those that the front end's people will need, so that no consent
- * is missing later.
+ * Microsoft's admin consent endpoint, v2.0. The scopes are those that the front end's people will need, so that no
+ * consent is missing later.
  */
 function adminConsentRequest(
   endpoint: string,

@@ -1,6 +1,6 @@
 /**
- * Links of an error page: to sign in, and to the application. They are links and never redirects, so that a failure that
- * repeats itself does not loop. They lead to registered addresses only.
+ * Links of an error page: to sign in, and to the application. They are links and never redirects, so that a failure
+ * that repeats itself does not loop. They lead to registered addresses only.
  */
 import type { KeyRing } from '../crypto/key-ring.ts'
 import type { BrokerError, Link } from '../errors/errors.ts'
@@ -63,7 +63,8 @@ export interface FailedRequest {
 
 /**
  * @returns the links of an error page, the most useful first; none where the request and the browser name no registered
- *   front end, or several. At a sign-out, those of several that the browser has cookies of. Never throws: the page must not depend on the store or the vault.
+ *   front end, or several. At a sign-out, those of several that the browser has cookies of. Never throws: the page must
+ *   not depend on the store or the vault.
  */
 export type FindPageLinks = (request: FailedRequest) => Promise<readonly Link[]>
 
@@ -92,7 +93,10 @@ export function signedOutLinks(frontEnd: FrontEnd): readonly Link[] {
 /** More links would not help the person. */
 const mostUsed = 5
 
-/** @returns a link to the front end of the last sign-out, else to those that this browser has cookies of: the page reveals no other one */
+/**
+ * @returns a link to the front end of the last sign-out, else to those that this browser has cookies of:
+ *   the page reveals no other one
+ */
 function usedLinks(cookies: RequestCookies, frontEnds: FrontEnds): readonly Link[] {
   const left = frontEnds.find(cookies.get(signedOutCookieName) ?? '')
   if (left) return signedOutLinks(left)

@@ -1,4 +1,6 @@
-/** Completes a sign-in: checks the provider's response, redeems the code, and makes a session or a one-time code of it. */
+/**
+ * Completes a sign-in: checks the provider's response, redeems the code, and makes a session or a one-time code of it.
+ */
 import { BrokerError, asBrokerError } from '../errors/errors.ts'
 import type { Destination } from '../errors/errors.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
@@ -65,7 +67,8 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
       try {
         transaction = await openTransaction(state, cookies, ring)
       } catch (error) {
-        // Any page can send a made-up state. By a redirect it would learn whether the browser is signed in (CSP form-action).
+        // Any page can send a made-up state. By a redirect it would learn
+        // whether the browser is signed in (CSP form-action).
         const page = isSentByOtherSite
           ? undefined
           : await pageOfSession(error, frontEndIdOf(state), cookies, undefined, options)
@@ -174,7 +177,9 @@ async function signUpTenant(
   await options.flowEvents.track('sign_up', about, () => options.admit(identity, claims, consentedTenantId))
 }
 
-/** The destination that reports a failure to an OAuth client; undefined where its redirect URI is no longer registered. */
+/**
+ * The destination that reports a failure to an OAuth client; undefined where its redirect URI is no longer registered.
+ */
 function clientAnswer(
   transaction: Transaction,
   error: BrokerError,
@@ -187,8 +192,8 @@ function clientAnswer(
 }
 
 /**
- * The page for a stale response (a restored tab, the back button) in a browser that is signed in. Only a registered page of
- * the front end, and no cookie is set, so an attacker gains no session by sending a response.
+ * The page for a stale response (a restored tab, the back button) in a browser that is signed in. Only a registered
+ * page of the front end, and no cookie is set, so an attacker gains no session by sending a response.
  */
 async function pageOfSession(
   error: unknown,

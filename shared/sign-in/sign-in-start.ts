@@ -49,8 +49,8 @@ export interface BrowserRequest {
   readonly origin: string | undefined
   readonly cookies: RequestCookies
   /**
-   * True for a navigation of the whole page. In a frame, a browser withholds the cookies of another site, and the person
-   * does not see the question; and a request of a page (an image, a fetch) would only push out pending sign-ins.
+   * True for a navigation of the whole page. In a frame, a browser withholds the cookies of another site, and the
+   * person does not see the question; and a request of a page (an image, a fetch) would only push out pending sign-ins.
    */
   readonly isNavigation: boolean
 }

@@ -66,9 +66,9 @@ export async function endOldestMarks(cookies: RequestCookies, ring: KeyRing, now
 
 /**
  * Decides whether an OAuth client may sign this browser in without a question. The provider may know the browser, and
- * would then answer at once. That is right for a client with `singleSignOn`, and for a client whose own mark the browser
- * holds. `prompt=none` at any other client is refused in every case, so that its answer does not reveal whether the
- * browser has signed in at another client.
+ * would then answer at once. That is right for a client with `singleSignOn`, and for a client whose own mark the
+ * browser holds. `prompt=none` at any other client is refused in every case, so that its answer does not reveal whether
+ * the browser has signed in at another client.
  *
  * @param hints of the authorization request, checked
  * @param provider at which the sign-in begins: undefined for the primary one. A mark of another provider does not
@@ -95,7 +95,8 @@ export async function applySsoPolicy(
 }
 
 /**
- * Finds the provider at which the browser signed in for this client, or for any client where this one has `singleSignOn`.
+ * Finds the provider at which the browser signed in for this client,
+ * or for any client where this one has `singleSignOn`.
  *
  * @param accepts true for a provider of this client; undefined is the primary one
  * @returns the mark that decides; undefined where there is none

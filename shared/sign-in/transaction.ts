@@ -55,7 +55,9 @@ declare const current: unique symbol
 /** A transaction that has not expired, and whose front end and return URL are still registered. */
 export type CurrentTransaction = Transaction & { readonly [current]: true }
 
-/** The most seconds since the person authenticated (OpenID Connect Core §3.1.2.1); undefined where none was requested. */
+/**
+ * The most seconds since the person authenticated (OpenID Connect Core §3.1.2.1); undefined where none was requested.
+ */
 export function maxAgeOf({ client, maxAge }: Transaction): number | undefined {
   return client ? client.maxAge : maxAge
 }

@@ -1,6 +1,6 @@
 /**
- * A sign-out that a person begins: it ends the session, then the provider's session, and returns to the front end. OpenID
- * Connect RP-Initiated Logout 1.0.
+ * A sign-out that a person begins: it ends the session, then the provider's session, and returns to the front end.
+ * OpenID Connect RP-Initiated Logout 1.0.
  *
  * This folder owns sign-outs, also those that the provider reports (provider-logout.ts). It does not own the check of
  * logout tokens (provider/), or the removal of sessions and codes (session/end-sessions.ts).
@@ -32,8 +32,8 @@ export interface SignOut {
    */
   begin(frontEnd: FrontEnd, key: SessionKey | undefined, signedOutUrl: string | undefined): Promise<string>
   /**
-   * Ends the session of a row that a verified ID token names, then the provider's session, with the hint that the row keeps
-   * for it.
+   * Ends the session of a row that a verified ID token names, then the provider's session, with the hint that the row
+   * keeps for it.
    *
    * @param rowKey undefined where the request names no session: then no session ends here
    * @param signedOutUrl untrusted; must be registered
@@ -113,14 +113,15 @@ export function createSignOut(options: SignOutOptions): SignOut {
       const target = checkSignedOutUrl(signedOutUrl, frontEnd)
       let known: ProviderSession | undefined
       if (rowKey) {
-        // Without it the provider requires a confirmation, or does not return the browser: the session ends nevertheless.
+        // Without it the provider requires a confirmation, or does not return the browser:
+        // the session ends nevertheless.
         known = await sessions.findProviderSession({ frontEndId: frontEnd.id, rowKey }).catch((error: unknown) => {
           options.onFault(error)
           return undefined
         })
         await flowEvents.track('sign_out', { frontEnd: frontEnd.id, by: 'person' }, async (step) => {
-          // Codes first; end-sessions.ts explains the order. An ID token outlives its session, and must not end the codes of
-          // sign-ins that begin after it.
+          // Codes first; end-sessions.ts explains the order. An ID token outlives its session, and must not end the
+          // codes of sign-ins that begin after it.
           if (known) await endPendingCodes(options.store, rowKey.partition)
           step.add({ sessions: (await sessions.end({ rowKey })) ? 1 : 0 })
         })
@@ -165,8 +166,8 @@ interface ProviderSignOut {
 }
 
 /**
- * @returns the URL of the provider's sign-out; the front end's page where the provider has none, or is down. The session
- *   has ended already: then only the provider's own session stays
+ * @returns the URL of the provider's sign-out; the front end's page where the provider has none, or is down. The
+ *   session has ended already: then only the provider's own session stays
  */
 async function providerUrl(signOut: ProviderSignOut, options: SignOutOptions): Promise<string> {
   const { frontEnd, target, clientState, provider, hints } = signOut

@@ -1,6 +1,6 @@
 /**
- * Contract: the store, as rows with conditional writes, which decide every race between instances. The adapter marks each
- * write, so that it recognises its own write whose answer was lost: clients repeat writes by themselves.
+ * Contract: the store, as rows with conditional writes, which decide every race between instances. The adapter marks
+ * each write, so that it recognises its own write whose answer was lost: clients repeat writes by themselves.
  */
 
 /** All tables but `service` grow with people; `service` has a handful of rows (key ring, certificate). */
@@ -39,7 +39,10 @@ export interface Page {
   readonly next: string | undefined
 }
 
-/** Every method throws BrokerError `store_unavailable` when the store does not answer in time, or with an unusable response. */
+/**
+ * Every method throws BrokerError `store_unavailable` when the store does not answer in time,
+ * or with an unusable response.
+ */
 export interface Store {
   /** @returns the new row's etag; undefined when a row with this key is already there */
   insert(table: TableName, row: Row): Promise<string | undefined>

@@ -1,6 +1,6 @@
 /**
- * Sends reports to Application Insights. Everything that the package collects by itself is off: its HTTP instrumentation
- * writes codes and states into telemetry, and the rest measures a thread that only exports.
+ * Sends reports to Application Insights. Everything that the package collects by itself is off: its HTTP
+ * instrumentation writes codes and states into telemetry, and the rest measures a thread that only exports.
  */
 import { metrics, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api'
 import type { Attributes, Context, Counter, Gauge } from '@opentelemetry/api'

@@ -10,9 +10,9 @@ import type { Telemetry } from './telemetry.ts'
 
 /**
  * `started`: the browser was sent to the provider. `returned`: it came back with a response for its own request.
- * `redeemed`: the provider issued tokens, and the ID token is valid. `session`: a session was stored. `token`: an access
- * token was returned. `renewal`: a new one was requested from the provider. `sign_out`: sessions were ended. `sign_up`: an
- * administrator signed an organization up.
+ * `redeemed`: the provider issued tokens, and the ID token is valid. `session`: a session was stored. `token`: an
+ * access token was returned. `renewal`: a new one was requested from the provider. `sign_out`: sessions were ended.
+ * `sign_up`: an administrator signed an organization up.
  */
 export type StepName = 'sign_up' | 'started' | 'returned' | 'redeemed' | 'session' | 'token' | 'renewal' | 'sign_out'
 

@@ -1,6 +1,6 @@
 /**
- * The log: JSON lines with an event and a fixed list of fields. Lines go to the host's log (`context.log`), which exports
- * them under the invocation's operation.
+ * The log: JSON lines with an event and a fixed list of fields. Lines go to the host's log (`context.log`), which
+ * exports them under the invocation's operation.
  */
 import { errorCatalogue } from '../errors/catalogue.ts'
 import type { BrokerError } from '../errors/errors.ts'
@@ -23,7 +23,9 @@ export interface LogFields {
   readonly daysLeft?: number
   /** Step of the certificate's roll. */
   readonly step?: string
-  /** An operator's request for sessions: the members that it named, the ids among their values, and how many there were. */
+  /**
+   * An operator's request for sessions: the members that it named, the ids among their values, and how many there were.
+   */
   readonly selector?: string
   readonly tenant?: string | undefined
   readonly objectId?: string | undefined
@@ -68,7 +70,10 @@ export function createLog(sink: LogSink): Log {
   }
 }
 
-/** Log fields of an error: its code, the responsible party, the provider, and the detail, which the broker's own code wrote. */
+/**
+ * Log fields of an error: its code, the responsible party, the provider, and the detail,
+ * which the broker's own code wrote.
+ */
 export function describeError(error: BrokerError): LogFields {
   return {
     code: error.code,

@@ -23,8 +23,8 @@ export interface ReportWorkerOptions extends ReportThreadData {
 }
 
 /**
- * Switches off what the exporter does by itself: reports about itself to its vendor, requests to the metadata service of
- * the machine, and settings from other places.
+ * Switches off what the exporter does by itself: reports about itself to its vendor, requests to the metadata service
+ * of the machine, and settings from other places.
  */
 const fixed = {
   APPLICATION_INSIGHTS_NO_STATSBEAT: 'true',

@@ -62,9 +62,9 @@ interface Records {
 /** Per operation: a loop must not fill the memory. */
 const mostRecords = 64
 /**
- * The operations that an instance exports in full: a burst, and a number per second. Counters include all operations; under
- * higher load this sample shows how calls perform, at a constant cost. Each kind has its own allowance, so that a flood
- * of refused requests hides no fault of the broker.
+ * The operations that an instance exports in full: a burst, and a number per second. Counters include all operations;
+ * under higher load this sample shows how calls perform, at a constant cost. Each kind has its own allowance, so that a
+ * flood of refused requests hides no fault of the broker.
  */
 const allowances = {
   succeeded: { burst: 200, perSecond: 10 },

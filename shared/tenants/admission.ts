@@ -12,8 +12,8 @@ import type { SignedUpTenants } from './tenants.store.ts'
 
 /**
  * Roles of the directory that may consent for the organization, by their template ids (Microsoft Entra built-in roles):
- * Global Administrator, Privileged Role Administrator, Cloud Application Administrator, Application Administrator. Every
- * member has the id b79fbf4d-3ef9-4689-8143-76b194e85509 in `wids`, so the claim alone proves nothing.
+ * Global Administrator, Privileged Role Administrator, Cloud Application Administrator, Application Administrator.
+ * Every member has the id b79fbf4d-3ef9-4689-8143-76b194e85509 in `wids`, so the claim alone proves nothing.
  */
 const administrators: readonly string[] = [
   '62e90394-69f5-4237-9190-012177145e10',

@@ -1,4 +1,7 @@
-/** An operator lists, adds, suspends, resumes and removes tenants that signed up. The host admits operators by a function key. */
+/**
+ * An operator lists, adds, suspends, resumes and removes tenants that signed up.
+ * The host admits operators by a function key.
+ */
 import { BrokerError, parameterInvalid } from '../errors/errors.ts'
 import { checkTenantId, domainPattern } from '../settings/identifiers.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -31,8 +34,8 @@ export interface TenantAdministration {
   /**
    * @param action of the path; untrusted
    * @param request the parsed body; untrusted
-   * @throws {BrokerError} `parameter_invalid`, `tenant_unknown`, `sign_up_closed` where no tenants sign up at the provider,
-   *   and what store and vault throw
+   * @throws {BrokerError} `parameter_invalid`, `tenant_unknown`, `sign_up_closed` where no tenants sign up at the
+   *   provider, and what store and vault throw
    */
   run(
     action: string,
@@ -41,7 +44,10 @@ export interface TenantAdministration {
   ): Promise<TenantsAnswer>
 }
 
-/** @param signedUpAt finds the tenants of a provider by its id; of the first at which tenants sign up where none is named */
+/**
+ * @param signedUpAt finds the tenants of a provider by its id;
+ *   of the first at which tenants sign up where none is named
+ */
 export function createTenantAdministration(
   signedUpAt: (provider: string | undefined) => Promise<SignedUpTenants>,
 ): TenantAdministration {

@@ -1,7 +1,7 @@
 /**
- * The row of a tenant that signed up, signed by the vault. A writer of the store must not admit a tenant of its own, so a
- * row counts only where the signature of the wrapping key verifies (PS256, RFC 7518 §3.5). The ring's keys cannot seal
- * it: they end after weeks, and a tenant stays for years.
+ * The row of a tenant that signed up, signed by the vault. A writer of the store must not admit a tenant of its own, so
+ * a row counts only where the signature of the wrapping key verifies (PS256, RFC 7518 §3.5). The ring's keys cannot
+ * seal it: they end after weeks, and a tenant stays for years.
  */
 import { isSignedText, signText } from '../crypto/signed-text.ts'
 import type { StoredRow, Values } from '../store/store.ts'
@@ -67,8 +67,8 @@ export async function openTenant(
 }
 
 /**
- * No other text that the wrapping key signs has this beginning. With the partition, so that a row of one provider admits
- * no tenant at another one; rows of the primary provider were signed before there were others.
+ * No other text that the wrapping key signs has this beginning. With the partition, so that a row of one provider
+ * admits no tenant at another one; rows of the primary provider were signed before there were others.
  */
 function signedText(text: string, partition: string): string {
   const isPrimary = partition === tenantPartitionOf(undefined)

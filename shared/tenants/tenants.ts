@@ -2,8 +2,8 @@
  * The tenants whose people may sign in at a provider for many tenants.
  *
  * This folder owns which tenant is allowed, at a sign-in and for as long as its sessions live, and the rows of tenants
- * that signed up. It does not own the sign-up in the browser (sign-in/organization-sign-up.ts), or the checks of issuer and `tid`
- * (provider/entra.ts).
+ * that signed up. It does not own the sign-up in the browser (sign-in/organization-sign-up.ts), or the checks of issuer
+ * and `tid` (provider/entra.ts).
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'

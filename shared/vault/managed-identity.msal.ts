@@ -1,7 +1,8 @@
 /**
  * Tokens of the managed identity by MSAL, from the identity endpoint of App Service (`IDENTITY_ENDPOINT`). MSAL redeems
- * the codes of sign-ins as well, so an instance loads it in any case. `ManagedIdentityCredential` of `@azure/identity` is a
- * wrapper around the same class: with its HTTP pipeline it would be a quarter of the code that a first sign-in loads.
+ * the codes of sign-ins as well, so an instance loads it in any case. `ManagedIdentityCredential` of `@azure/identity`
+ * is a wrapper around the same class: with its HTTP pipeline it would be a quarter of the code that a first sign-in
+ * loads.
  */
 import { LogLevel, ManagedIdentityApplication } from '@azure/msal-node'
 import type { INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
@@ -10,7 +11,9 @@ import { createExchange, retryOnce } from '../http/exchange.ts'
 import type { HttpResponse } from '../http/exchange.ts'
 import { isObject } from '../json/json.ts'
 
-/** The identity endpoint refused. The message has Entra's number where the response names one, and no other text of it. */
+/**
+ * The identity endpoint refused. The message has Entra's number where the response names one, and no other text of it.
+ */
 export class IdentityEndpointError extends Error {
   readonly status: number
 

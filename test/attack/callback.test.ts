@@ -154,7 +154,8 @@ describe('a stolen transaction', () => {
     const thief = await almostSignedIn('grace@contoso.example')
     await plant(thief.person, stack.url, await transactionOf(victim.person))
 
-    // The thief sends their own code under the victim's state, or under their own: a login for another person, or their own.
+    // The thief sends their own code under the victim's state, or under their own:
+    // a login for another person, or their own.
     const refused = await post(thief.person, { ...thief.answer.fields, state: victim.state })
 
     expectPage(refused, 'code_refused')

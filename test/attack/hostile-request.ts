@@ -1,4 +1,6 @@
-/** A sign-in attempt under an attack or a fault: the broker's answer to a program, and the browser's cookies after it. */
+/**
+ * A sign-in attempt under an attack or a fault: the broker's answer to a program, and the browser's cookies after it.
+ */
 import type { Person, Reply } from '../setup/person.ts'
 import type { Stack } from '../setup/stack.ts'
 

@@ -113,7 +113,8 @@ describe('a body', () => {
       body: 'state=a',
     })
 
-    // The host's own limit answers 500 without a body: no code of the broker runs, and the answer contains nothing from the broker.
+    // The host's own limit answers 500 without a body: no code of the broker runs,
+    // and the answer contains nothing from the broker.
     expect([413, 500]).toContain(refused.status)
     expect(refused.text).toBe('')
     expect((await stack.person().call('/health')).status).toBe(200)

@@ -32,7 +32,9 @@ describe('a request that changes state', () => {
   })
   afterAll(() => stack.close())
 
-  /** Each request carries the cookie, as a browser under attack may send it: the guard itself must reject the request. */
+  /**
+   * Each request carries the cookie, as a browser under attack may send it: the guard itself must reject the request.
+   */
   const send = (path: string, { headers, ...call }: Call): Promise<Reply> =>
     stack.person().call(path, { method: 'POST', ...call, headers: { cookie, ...headers } })
   const isStillSignedIn = async () => (await person.script(shopPage, '/session')).status === 200

@@ -1,4 +1,7 @@
-/** Counts the files, the compiled code and the requests of a fresh instance until it answers; a busy machine does not change them. */
+/**
+ * Counts the files, the compiled code and the requests of a fresh instance until it answers;
+ * a busy machine does not change them.
+ */
 import { setTimeout as wait } from 'node:timers/promises'
 import type { RpcHttpData } from '../../local/functions-host/rpc.ts'
 import type { Child } from './child.ts'

@@ -21,7 +21,10 @@ export interface Person {
   readonly objectId: string
 }
 
-/** A person with a browser, which is signed in at the provider from the second time on: that costs the provider one page. */
+/**
+ * A person with a browser, which is signed in at the provider from the second time on:
+ * that costs the provider one page.
+ */
 export interface Guest {
   readonly username: string
   readonly visitor: Visitor

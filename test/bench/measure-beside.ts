@@ -1,4 +1,6 @@
-/** Two builds of the broker in turns, to decide on a change: many short paired rounds, so that other load reaches both. */
+/**
+ * Two builds of the broker in turns, to decide on a change: many short paired rounds, so that other load reaches both.
+ */
 import { readSession, repeat, signIn } from './driver.ts'
 import { guestAt, perUnit, signInGuests } from './measure.ts'
 import type { Measuring } from './measure.ts'

@@ -1,6 +1,7 @@
 /**
  * `npm run load`: several instances beside one, the latency of reads under mixed load, and a store of many people while
- * the sweep runs. Azurite, the provider and the load need cores of their own; CPU time counts only the broker's processes.
+ * the sweep runs. Azurite, the provider and the load need cores of their own;
+ * CPU time counts only the broker's processes.
  */
 import { createSweep } from '../../shared/store/sweep.ts'
 import { createAzureTableStore } from '../../shared/store/azure-table/store.azure-table.ts'
@@ -30,8 +31,8 @@ export async function measureLoad(measuring: Measuring): Promise<readonly Row[]>
 }
 
 /**
- * All instances at once beside one of them, with the same number of sign-ins in flight at each: what an instance does not
- * share costs nothing more. The one alternates, so that all are equally warm.
+ * All instances at once beside one of them, with the same number of sign-ins in flight at each: what an instance does
+ * not share costs nothing more. The one alternates, so that all are equally warm.
  */
 async function measureScale(measuring: Measuring, brokers: readonly Running[]): Promise<Row> {
   const { world, plan, tell } = measuring
@@ -57,9 +58,9 @@ function at(brokers: readonly Running[], index: number): Running {
 }
 
 /**
- * Ten reads for each sign-in, at a rate that keeps one core busy to 60 %, whether or not earlier ones have ended. Provider,
- * Azurite and the load need two more cores at that rate. Without them requests queue, and the figure would describe the
- * machine: it is left out.
+ * Ten reads for each sign-in, at a rate that keeps one core busy to 60 %, whether or not earlier ones have ended.
+ * Provider, Azurite and the load need two more cores at that rate. Without them requests queue, and the figure would
+ * describe the machine: it is left out.
  */
 async function measureLatency(measuring: Measuring, broker: Running): Promise<readonly Row[]> {
   const { world, plan, tell } = measuring

@@ -1,4 +1,7 @@
-/** An OAuth sign-in, from `/login` to the answer of `/token`: without `openid`, and with an ID token by RS256 and by ES256. */
+/**
+ * An OAuth sign-in, from `/login` to the answer of `/token`:
+ * without `openid`, and with an ID token by RS256 and by ES256.
+ */
 import { frontEndOrigin, repeat, signInByOAuth } from './driver.ts'
 import { guestAt, perUnit } from './measure.ts'
 import type { Measuring } from './measure.ts'

@@ -1,4 +1,7 @@
-/** The same processes all along, after warm-up, in turns: sign-ins, session reads, and what host and library add to them. */
+/**
+ * The same processes all along, after warm-up, in turns:
+ * sign-ins, session reads, and what host and library add to them.
+ */
 import type { Child } from './child.ts'
 import { get, readSession, repeat, signIn } from './driver.ts'
 import { guestAt, perUnit, signInGuests } from './measure.ts'

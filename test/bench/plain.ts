@@ -1,4 +1,6 @@
-/** A server of node:http with a fixed answer: the cost of the functions host and its library is the difference to it. */
+/**
+ * A server of node:http with a fixed answer: the cost of the functions host and its library is the difference to it.
+ */
 import http from 'node:http'
 import { answer } from './bare-function/answer.ts'
 

@@ -35,7 +35,10 @@ export interface ProgramOptions {
   readonly broker?: BuiltBroker
 }
 
-/** @param folder inside the project, so that the peers find their packages: these are not bundled, as is usual for express */
+/**
+ * @param folder inside the project, so that the peers find their packages:
+ *   these are not bundled, as is usual for express
+ */
 export async function buildPrograms(folder: string, options: ProgramOptions = {}): Promise<Programs> {
   const { sourcemap = false } = options
   const file = (name: string) => path.join(folder, name)

@@ -306,7 +306,8 @@ describeInBrowser('the browser library for an OAuth client on another site', () 
     await first.waitForFunction((one) => one.getState().status === 'signed-out', owner)
 
     expect(await lastState(first)).toMatchObject({ reason: 'other-tab', session: undefined })
-    // The owner of the grant leaves it to /end-session, which finds the provider's own hint in it: the provider does not ask.
+    // The owner of the grant leaves it to /end-session, which finds the provider's own hint in it:
+    // the provider does not ask.
     await second.waitForURL(page)
     const after = await fetch(`${stack.url}/token`, {
       method: 'POST',

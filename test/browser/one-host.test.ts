@@ -1,6 +1,7 @@
 /**
  * The broker under a path of the application's own host, behind the application's server, as with a reverse proxy, the
- * rules of a static web app or the rewrites of a framework. The server also renders pages, from the cookie of the request.
+ * rules of a static web app or the rewrites of a framework.
+ * The server also renders pages, from the cookie of the request.
  */
 import { request as httpRequest } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'

@@ -1,4 +1,7 @@
-/** Shared parts of the tests of a roll: a stack with a roll of some seconds, triggers for events and timer, and the versions as an operator sees them. */
+/**
+ * Shared parts of the tests of a roll: a stack with a roll of some seconds, triggers for events and timer, and the
+ * versions as an operator sees them.
+ */
 import type { HostProcess } from '../../local/functions-host/process.ts'
 import type { PublicCertificate } from '../../local/vault/certificate-json.ts'
 import type { CertificateVersionState } from '../../shared/health/readiness.ts'

@@ -1,4 +1,6 @@
-/** One certificate at three providers: each learns a new version at its own timing, and Graph registers it at Entra ID. */
+/**
+ * One certificate at three providers: each learns a new version at its own timing, and Graph registers it at Entra ID.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CertificateVersionState, Check } from '../../shared/health/readiness.ts'
 import { besideProviders, localBeside } from '../setup/beside-providers.ts'

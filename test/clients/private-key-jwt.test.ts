@@ -1,6 +1,6 @@
 /**
- * Clients with a server, which prove themselves by `private_key_jwt`: unmodified libraries, their public keys at a `jwksUri`
- * that the broker reads by https.
+ * Clients with a server, which prove themselves by `private_key_jwt`: unmodified libraries, their public keys at a
+ * `jwksUri` that the broker reads by https.
  */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'

@@ -43,7 +43,8 @@ describe('four cold instances', () => {
     stack.managedIdentity.resetRequests()
     stack.store.resetRequests()
     stack.identityProvider.resetRequests()
-    // Slow enough that an instance has nothing yet when its ten sign-ins arrive, and all of them wait for the same results.
+    // Slow enough that an instance has nothing yet when its ten sign-ins arrive,
+    // and all of them wait for the same results.
     for (const operation of ['unwrapkey', 'sign'] as const) stack.vault.faults.add({ operation, delayMs: 1000 })
     stack.managedIdentity.failWith({ delayMs: 1000 })
 

@@ -1,6 +1,7 @@
 /**
- * The store wrote a row, and its answer was lost. The client library repeats the request and finds its own write. Covers
- * every kind of write, through the request that causes it; test/session/renewal-fault.test.ts covers a renewal's writes.
+ * The store wrote a row, and its answer was lost. The client library repeats the request and finds its own write.
+ * Covers every kind of write, through the request that causes it; test/session/renewal-fault.test.ts covers a renewal's
+ * writes.
  */
 import { decodeJwt } from 'jose'
 import { randomUUID } from 'node:crypto'

@@ -1,4 +1,7 @@
-/** Other instances write all the time: a conditional write fails repeatedly, and is retried with the current row, but not for ever. */
+/**
+ * Other instances write all the time: a conditional write fails repeatedly, and is retried with the current row,
+ * but not for ever.
+ */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { attempt, isSignedIn } from '../attack/hostile-request.ts'
 import { runRoll, versionsAt } from '../certificate/rolling.ts'

@@ -1,6 +1,6 @@
 /**
- * Changed templates, each with the rules that must report it. templates.test.ts compiles them in groups: changes that break
- * different rules share a compilation.
+ * Changed templates, each with the rules that must report it. templates.test.ts compiles them in groups: changes that
+ * break different rules share a compilation.
  */
 
 export interface Mutant {

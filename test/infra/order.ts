@@ -31,7 +31,10 @@ interface Node {
   readonly isExisting: boolean
 }
 
-/** Each line: the resource on the left must be deployed before the resource on the right. `*` means every resource there. */
+/**
+ * Each line: the resource on the left must be deployed before the resource on the right.
+ * `*` means every resource there.
+ */
 const requiredOrder = [
   // A deployment of code needs the role on the package at once, and the app reads the package when it starts.
   ['storage/package', 'functionApp/site'],
@@ -180,8 +183,9 @@ function variablesIn(template: Template, text: string, seen: readonly string[] =
 }
 
 /**
- * Compares the two paths where they part: siblings of one template are ordered by `dependsOn`, directly or through others.
- * A resource with a condition passes no order on: ARM leaves it out, with its dependencies, where the condition is false.
+ * Compares the two paths where they part: siblings of one template are ordered by `dependsOn`, directly or through
+ * others. A resource with a condition passes no order on: ARM leaves it out, with its dependencies, where the condition
+ * is false.
  */
 export function comesAfter(template: Template, later: readonly string[], earlier: readonly string[]): boolean {
   const [here, ...restLater] = later

@@ -1,4 +1,6 @@
-/** Compiles and evaluates the templates. One process of the compiler serves the whole file, since its start is the cost. */
+/**
+ * Compiles and evaluates the templates. One process of the compiler serves the whole file, since its start is the cost.
+ */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, copyFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -57,7 +59,8 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
 
   describe('get their parameters from main.bicepparam, which', () => {
     beforeAll(() => {
-      // Against the compiled template: the compiler starts once more for each environment, and compiles only the parameters.
+      // Against the compiled template: the compiler starts once more for each environment,
+      // and compiles only the parameters.
       const parameters = readFileSync(path.join(infra, 'main.bicepparam'), 'utf8')
       writeFileSync(
         path.join(copy.folder, 'infra', 'evaluated.bicepparam'),
@@ -113,7 +116,8 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
     }
   }, 120_000)
 
-  // The compiler ignores a misspelt rule name without a message: a template that breaks every rule shows that all are on.
+  // The compiler ignores a misspelt rule name without a message:
+  // a template that breaks every rule shows that all are on.
   it('are checked by rules with the names that the linter knows', async () => {
     const bad = mkdtempSync(path.join(os.tmpdir(), 'broker-lint-'))
     try {

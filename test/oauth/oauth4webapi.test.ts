@@ -4,7 +4,10 @@ import { app, ordersRead, redirectUri } from '../setup/client.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
-/** Uses the library as its documentation shows; the only addition permits plain http, since the broker is on loopback here. */
+/**
+ * Uses the library as its documentation shows; the only addition permits plain http,
+ * since the broker is on loopback here.
+ */
 describe('oauth4webapi, unmodified', () => {
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- marked so that it is noticed; intended for loopback
   const overHttp = { [oauth.allowInsecureRequests]: true }

@@ -4,7 +4,10 @@ import { app, ordersRead, redirectUri } from '../setup/client.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
-/** Uses the library as its documentation shows; the only addition permits plain http, since the broker is on loopback here. */
+/**
+ * Uses the library as its documentation shows; the only addition permits plain http,
+ * since the broker is on loopback here.
+ */
 describe('openid-client, unmodified', () => {
   let stack: Stack
   let config: client.Configuration

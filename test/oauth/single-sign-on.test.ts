@@ -92,7 +92,8 @@ describe('a browser that signed in at another front end', () => {
     const [unknown, known] = [stack.person(), stack.person()]
     await signInAt(known, 'narrow')
 
-    // The answer is the same for both: otherwise a page could learn that this browser has signed in at another front end.
+    // The answer is the same for both: otherwise a page could learn that
+    // this browser has signed in at another front end.
     for (const person of [unknown, known]) {
       const { begun, asked: requested } = await ask(person, 'app', 'none')
       expect(begun.location).toMatch(`${redirectUri}?`)
@@ -107,7 +108,8 @@ describe('a browser that signed in at another front end', () => {
     it('loses the mark of that client, and keeps the mark of every other one', async () => {
       const person = stack.person()
       await signInAt(person, 'app')
-      // The attack: the second client sends the browser to its own /logout/done, and then sends an authorization request with prompt=none.
+      // The attack: the second client sends the browser to its own /logout/done, and then sends an authorization
+      // request with prompt=none.
       const { refreshToken } = await signInAt(person, 'narrow')
       const out = await person.script({ id: 'narrow', origin: app.origins[0]! }, '/logout', {
         method: 'POST',

@@ -1,4 +1,7 @@
-/** The local provider in the dress of AD FS, beside the other one. The first version of the certificate is registered there. */
+/**
+ * The local provider in the dress of AD FS, beside the other one.
+ * The first version of the certificate is registered there.
+ */
 import type { Cloud } from '../../local/cloud.ts'
 import { startFederationServer } from '../../local/identity-provider/adfs/federation-server.ts'
 import type { FederationServer } from '../../local/identity-provider/adfs/federation-server.ts'

@@ -1,6 +1,6 @@
 /**
- * Random text for property tests. fast-check's `unit: 'binary'`, `webUrl`, `webPath` and `webQueryParameters` cover the same
- * inputs, but build a table of all code points first, which costs each worker a second of CPU.
+ * Random text for property tests. fast-check's `unit: 'binary'`, `webUrl`, `webPath` and `webQueryParameters` cover the
+ * same inputs, but build a table of all code points first, which costs each worker a second of CPU.
  */
 import fc from 'fast-check'
 

@@ -385,7 +385,9 @@ const markedScripts = {
   },
 }
 
-/** As azd writes a file: whole numbers without quotation marks; quotes, backslashes, $, ! and backticks get a backslash. */
+/**
+ * As azd writes a file: whole numbers without quotation marks; quotes, backslashes, $, ! and backticks get a backslash.
+ */
 export function marshalDotenv(values: ReadonlyMap<string, string>): string {
   return [...values]
     .map(([name, value]) => {

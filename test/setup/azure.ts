@@ -1,4 +1,6 @@
-/** The cloud that a deployment calls, on loopback: Resource Manager, Microsoft Graph and a vault, with one token issuer. */
+/**
+ * The cloud that a deployment calls, on loopback: Resource Manager, Microsoft Graph and a vault, with one token issuer.
+ */
 import { startArm } from './resource-manager.ts'
 import type { Arm } from './resource-manager.ts'
 import { createCertificateAuthority } from '../../local/certificate-authority.ts'

@@ -5,7 +5,9 @@ import { clientId, mockProvider } from './mock-provider.ts'
 import type { MockProvider } from './mock-provider.ts'
 import type { BesideProvider } from './stack.ts'
 
-/** @param entries members of each provider's entry in Broker__Providers, by its id; a function receives its usual issuer */
+/**
+ * @param entries members of each provider's entry in Broker__Providers, by its id; a function receives its usual issuer
+ */
 export function besideProviders(entries: Readonly<Record<string, object | ((issuer: string) => object)>>) {
   const started = new Map<string, MockProvider>()
   const start = async (cloud: Cloud, brokerUrl: string): Promise<BesideProvider> => {

@@ -7,7 +7,9 @@ import { findBicep } from './programs.ts'
 
 export const root = path.join(import.meta.dirname, '..', '..')
 
-/** A resource as ARM would receive it. A value that is known only after the deployment is a text that begins with `[`. */
+/**
+ * A resource as ARM would receive it. A value that is known only after the deployment is a text that begins with `[`.
+ */
 export interface PredictedResource {
   readonly id: string
   readonly type: string

@@ -1,4 +1,7 @@
-/** Programs of the project as one file of JavaScript each, made once for a worker: they start in a fraction of the time of their sources. */
+/**
+ * Programs of the project as one file of JavaScript each, made once for a worker:
+ * they start in a fraction of the time of their sources.
+ */
 import path from 'node:path'
 import * as esbuild from 'esbuild'
 import { inject } from 'vitest'

@@ -85,7 +85,11 @@ export async function send(
   }
 }
 
-/** Signs a person in, from `/login` to the client's redirect URI. @returns the parameters of the authorization response */
+/**
+ * Signs a person in, from `/login` to the client's redirect URI.
+ *
+ * @returns the parameters of the authorization response
+ */
 export async function authorize(
   person: Person,
   parameters: Readonly<Record<string, string>> | URLSearchParams,

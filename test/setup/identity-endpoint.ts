@@ -1,4 +1,7 @@
-/** Points the managed identity client of this process at an endpoint. MSAL keeps its first endpoint, and its tokens, for all of the process. */
+/**
+ * Points the managed identity client of this process at an endpoint.
+ * MSAL keeps its first endpoint, and its tokens, for all of the process.
+ */
 import { ManagedIdentityApplication } from '@azure/msal-node'
 import { vi } from 'vitest'
 import type { ManagedIdentity } from '../../local/managed-identity/managed-identity.ts'

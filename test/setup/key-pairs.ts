@@ -1,4 +1,7 @@
-/** RSA key pairs for emulated vaults and providers, made once for a worker: a pair of 2,048 bits costs 0.14 s of CPU time, one of 3,072 bits 0.4 s. */
+/**
+ * RSA key pairs for emulated vaults and providers, made once for a worker: a pair of 2,048 bits costs 0.14 s of CPU
+ * time, one of 3,072 bits 0.4 s.
+ */
 import { makeRsaKeyPair } from '../../local/rsa-key-pair.ts'
 import type { KeyPair, MakeKeyPair } from '../../local/rsa-key-pair.ts'
 

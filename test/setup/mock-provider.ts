@@ -1,7 +1,8 @@
 /**
- * A second identity provider with other software: oauth2-mock-server, which has its own discovery, PKCE, nonces and keys,
- * and accepts any client. The checks that it omits are made here: of the client's assertion, and of codes and refresh
- * tokens, which serve once. It sends no `iss`, supports only the query response mode, and accepts only RS256 assertions.
+ * A second identity provider with other software: oauth2-mock-server, which has its own discovery, PKCE, nonces and
+ * keys, and accepts any client. The checks that it omits are made here: of the client's assertion, and of codes and
+ * refresh tokens, which serve once. It sends no `iss`, supports only the query response mode, and accepts only RS256
+ * assertions.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { randomUUID } from 'node:crypto'

@@ -1,7 +1,7 @@
 /**
- * oidc-provider without the emulation of Entra: a certified OpenID provider with `iss` in its responses, form_post, PS256,
- * single-use refresh tokens, only with prompt=consent (OpenID Connect Core §11), a fixed list of scopes, opaque access
- * tokens, and sign-out notifications. It fetches the broker's keys from the URL where the broker publishes them.
+ * oidc-provider without the emulation of Entra: a certified OpenID provider with `iss` in its responses, form_post,
+ * PS256, single-use refresh tokens, only with prompt=consent (OpenID Connect Core §11), a fixed list of scopes, opaque
+ * access tokens, and sign-out notifications. It fetches the broker's keys from the URL where the broker publishes them.
  */
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'

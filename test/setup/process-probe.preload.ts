@@ -1,4 +1,6 @@
-/** Runs first in a broker's process: moves its clock, and reports its memory and handles to the test that started it. */
+/**
+ * Runs first in a broker's process: moves its clock, and reports its memory and handles to the test that started it.
+ */
 import { subscribe } from 'node:diagnostics_channel'
 import { readdirSync } from 'node:fs'
 import http from 'node:http'

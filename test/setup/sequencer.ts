@@ -5,7 +5,9 @@ import type { TestSpecification } from 'vitest/node'
 
 const root = path.join(import.meta.dirname, '..', '..')
 
-/** Deadlines of the broker, overlaps of certificates, retries of the telemetry, the compiler: the longest wait first. */
+/**
+ * Deadlines of the broker, overlaps of certificates, retries of the telemetry, the compiler: the longest wait first.
+ */
 const waiting = [
   'test/telemetry/fault.test.ts',
   'test/fault/hanging.test.ts',

@@ -1,4 +1,7 @@
-/** A complete system for a test file: every real part on free ports, and one or several broker processes. See test/README.md. */
+/**
+ * A complete system for a test file: every real part on free ports, and one or several broker processes.
+ * See test/README.md.
+ */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'

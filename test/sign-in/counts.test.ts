@@ -152,7 +152,8 @@ describe('a cold instance', () => {
 
     expect(done.map(({ location }) => location)).toEqual(Array(20).fill(returnUrl))
     const { provider, store, vault } = counted(stack)
-    // The store has the signing version and its thumbprint. The name of the token request contains its resource, the vault.
+    // The store has the signing version and its thumbprint.
+    // The name of the token request contains its resource, the vault.
     expect(vault).toEqual({ unwrapkey: 1, getKey: 1, sign: 1 })
     expect(stack.managedIdentity.requests).toHaveLength(1)
     expect(provider).toEqual({ token: 20, discovery: 1, keys: 1 })
@@ -199,7 +200,8 @@ describe('the first instance of all', () => {
       const { provider, vault } = counted(stack)
       expect(provider).toEqual({ token: 20, discovery: 1, keys: 1 })
       // The wrapping key by its name, for its newest version, which wraps and signs the ring's row; the certificate's
-      // list and its public part, by the SDK, whose first request has no token: the 401 names the authority that issues one.
+      // list and its public part, by the SDK, whose first request has no token:
+      // the 401 names the authority that issues one.
       expect(vault).toEqual({
         getKey: 1,
         wrapkey: 1,
@@ -211,7 +213,8 @@ describe('the first instance of all', () => {
       // A missing table is created once. A request that came before its creation is repeated.
       const inserted = stack.store.requests.filter(({ operation, status }) => operation === 'insert' && status < 300)
       const written = tally(inserted.map(({ table }) => table))
-      // The ring's row, the certificate's row, and for each a marker: from now on, rows without a signature are rejected.
+      // The ring's row, the certificate's row, and for each a marker:
+      // from now on, rows without a signature are rejected.
       expect(written).toEqual({ service: 4, states: 20, sessions: 20 })
     } finally {
       await stack.close()

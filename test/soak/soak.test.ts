@@ -29,8 +29,9 @@ const token = (fields: Readonly<Record<string, string>>) =>
   post('/token', { client_id: 'app', ...fields }, { origin: app.origins[0]! })
 
 /**
- * `npm run soak` sends 100,000 requests, `npm test` a twentieth of them. A twentieth shows a leak of 100 bytes for every
- * request, or of 500 bytes for each request of the two largest kinds; all of them show 200 bytes for each request of one kind.
+ * `npm run soak` sends 100,000 requests, `npm test` a twentieth of them. A twentieth shows a leak of 100 bytes for
+ * every request, or of 500 bytes for each request of the two largest kinds; all of them show 200 bytes for each request
+ * of one kind.
  */
 const share = process.env.SOAK_SHARE === '1' ? 1 : 20
 

@@ -7,8 +7,9 @@ import { readProxyVariables } from '../../shared/outbound/proxy.ts'
 import { startReportWorker } from '../../shared/telemetry/report-worker.ts'
 
 /**
- * Runs in the worker's own thread before the exporter: notes every connection and every name that is resolved. Timers run
- * fifty times as fast, because some requests would come minutes later; the last note follows after two of these minutes.
+ * Runs in the worker's own thread before the exporter: notes every connection and every name that is resolved. Timers
+ * run fifty times as fast, because some requests would come minutes later; the last note follows after two of these
+ * minutes.
  */
 const witness = (file: string, worker: string) => `
 import dns from 'node:dns'

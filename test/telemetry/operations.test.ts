@@ -24,7 +24,10 @@ describe('a fresh instance', () => {
   let items: readonly TelemetryItem[]
   /** The requests to the broker, by the reference in its answer. */
   const requested: { readonly what: string; readonly reference: string }[] = []
-  /** The calls that the emulators saw from here on. An earlier call may have been two, the first of which created its table. */
+  /**
+   * The calls that the emulators saw from here on. An earlier call may have been two,
+   * the first of which created its table.
+   */
   let began: number
   let since: number
   let seen: { readonly table: number; readonly provider: number; readonly vault: number }

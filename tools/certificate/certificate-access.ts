@@ -1,4 +1,6 @@
-/** Access of the certificate commands to vault and store: as the broker on a laptop, otherwise as the signed-in person. */
+/**
+ * Access of the certificate commands to vault and store: as the broker on a laptop, otherwise as the signed-in person.
+ */
 import { readFile } from 'node:fs/promises'
 import tls from 'node:tls'
 import type { AddedHosts } from '../../shared/settings/addresses.ts'
@@ -124,7 +126,9 @@ export async function openAccess({
   }
 }
 
-/** The row opens by the key ring, so its reader needs the permission to unwrap, as the broker and its developers have. */
+/**
+ * The row opens by the key ring, so its reader needs the permission to unwrap, as the broker and its developers have.
+ */
 function openRecords(
   store: Store,
   vault: KeyVault,

@@ -27,7 +27,11 @@ export interface CreatedVersion {
   readonly expires: Date | undefined
 }
 
-/** The operations of Key Vault that creating needs; the adapter is certificate-creator.key-vault.ts. @throws {CertificateRefused} */
+/**
+ * The operations of Key Vault that creating needs; the adapter is certificate-creator.key-vault.ts.
+ *
+ * @throws {CertificateRefused}
+ */
 export interface CertificateCreator {
   /** Undefined where the vault has no certificate of this name, or only a pending request. */
   findPolicy(name: string): Promise<CertificatePolicy | undefined>

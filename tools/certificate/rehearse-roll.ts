@@ -1,6 +1,7 @@
 /**
- * `npm run roll`: rehearses a roll. Starts every part on free ports, signs people in all the time, creates a new version
- * in the vault, and prints each step until the replaced version is removed. Exits with 0 when no sign-in failed.
+ * `npm run roll`: rehearses a roll. Starts every part on free ports, signs people in all the time, creates a new
+ * version in the vault, and prints each step until the replaced version is removed. Exits with 0 when no sign-in
+ * failed.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
@@ -23,7 +24,10 @@ import { freePorts } from '../../local/ports.ts'
 /** Seconds in place of minutes and of a day. */
 const quickly = { Broker__CertificateReadSeconds: '1', Broker__CertificateOverlapSeconds: '3' }
 const longest = 90_000
-/** Between two sign-ins at one broker, in milliseconds: several sign-ins during each step of a roll, and CPU time for the roll itself. */
+/**
+ * Between two sign-ins at one broker, in milliseconds:
+ * several sign-ins during each step of a roll, and CPU time for the roll itself.
+ */
 const pauseBetweenSignIns = 200
 const frontEnd = { id: 'rehearsal', origins: ['http://localhost:3000'], returnUrl: 'http://localhost:3000/' }
 

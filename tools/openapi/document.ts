@@ -1,4 +1,7 @@
-/** docs/openapi.json: every route that a front end calls, and those for sessions and tenants that an operator calls, in OpenAPI 3.1. */
+/**
+ * docs/openapi.json: every route that a front end calls, and those for sessions and tenants that an operator calls,
+ * in OpenAPI 3.1.
+ */
 import * as z from 'zod/mini'
 import { clientParameterLimits } from '../../shared/oauth/authorization-request.ts'
 import { loginParameterLimits } from '../../shared/front-ends/login-parameters.ts'

@@ -1,6 +1,6 @@
 /**
- * Schemas of the broker's answers to front ends, for docs/openapi.json. Tests compare real answers with them. Objects are
- * closed, so that an undocumented member fails a test.
+ * Schemas of the broker's answers to front ends, for docs/openapi.json. Tests compare real answers with them. Objects
+ * are closed, so that an undocumented member fails a test.
  */
 import * as z from 'zod/mini'
 import { errorCatalogue } from '../../shared/errors/catalogue.ts'

@@ -1,4 +1,7 @@
-/** The command line of an operator's command: its arguments, the errors of a wrong use, its exit code, and the azd environment. */
+/**
+ * The command line of an operator's command: its arguments, the errors of a wrong use, its exit code,
+ * and the azd environment.
+ */
 import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { parseArgs, promisify } from 'node:util'

@@ -1,6 +1,6 @@
 /**
- * Requests of an operator's command to the broker: finds the broker and its function key, and sends JSON to an operator's
- * route. The key never comes from an argument, which other processes of the machine can read.
+ * Requests of an operator's command to the broker: finds the broker and its function key, and sends JSON to an
+ * operator's route. The key never comes from an argument, which other processes of the machine can read.
  */
 import { LocalError } from '../../local/http-server.ts'
 import { createExchange, ExchangeError, readObject } from '../../shared/http/exchange.ts'

@@ -1,4 +1,6 @@
-/** Scopes as AD FS 2019 reads them: `resource/scope`, of one resource for each request, which `resource` may name too. */
+/**
+ * Scopes as AD FS 2019 reads them: `resource/scope`, of one resource for each request, which `resource` may name too.
+ */
 import type { Api } from '../scopes.ts'
 import { splitScope } from '../scopes.ts'
 import { AdfsError } from './adfs-error.ts'

@@ -1,6 +1,7 @@
 /**
- * The local identity provider, dressed as AD FS of Windows Server 2019: the same software and the same pages as the other
- * dress, with the addresses, tokens, scopes, sign-out and errors of AD FS. Certificates are registered by hand. Not deployed.
+ * The local identity provider, dressed as AD FS of Windows Server 2019: the same software and the same pages as the
+ * other dress, with the addresses, tokens, scopes, sign-out and errors of AD FS. Certificates are registered by hand.
+ * Not deployed.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Provider from 'oidc-provider'

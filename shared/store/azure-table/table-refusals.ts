@@ -10,7 +10,9 @@ const identity =
   'check that the storage account and the broker’s identity (AZURE_CLIENT_ID) belong to the same tenant, and the clock.'
 const account = 'enable the storage account and its subscription.'
 
-/** By the service's code. Source: Storage documentation, "Common REST API error codes" and "Table Storage error codes". */
+/**
+ * By the service's code. Source: Storage documentation, "Common REST API error codes" and "Table Storage error codes".
+ */
 export const tableRemedies: Readonly<Record<string, string>> = {
   AuthorizationPermissionMismatch: role,
   AuthorizationResourceTypeMismatch: role,

@@ -1,6 +1,6 @@
 /**
- * Azure Table Storage by its REST: sends one authorized request and reads the response. The SDK would cost 130 µs a call
- * where this costs 55, and half of its code is an XML parser that JSON responses never need.
+ * Azure Table Storage by its REST: sends one authorized request and reads the response. The SDK would cost 130 µs a
+ * call where this costs 55, and half of its code is an XML parser that JSON responses never need.
  */
 import { createHmac, createSecretKey } from 'node:crypto'
 import type { TokenCredential } from '@azure/core-auth'

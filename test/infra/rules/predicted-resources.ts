@@ -39,7 +39,10 @@ export function isHostIdentity(expression: unknown): boolean {
   return /userAssignedIdentities\/id-broker-host-[a-z0-9]{13}/.test(String(expression))
 }
 
-/** Type and name of the resource that an extension resource (a role assignment, a lock, a diagnostic setting) belongs to. */
+/**
+ * Type and name of the resource that an extension resource (a role assignment, a lock,
+ * a diagnostic setting) belongs to.
+ */
 export function scopeOf(id: string): string {
   const [scope = ''] = id.split(
     /\/providers\/Microsoft\.(?:Authorization|Insights)\/(?:roleAssignments|locks|diagnosticSettings)/,

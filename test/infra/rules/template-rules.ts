@@ -1,6 +1,6 @@
 /**
- * Rules for the predicted resources of every deployment. The linter checks none of this. A rule returns its violations as
- * sentences; mutants.ts has at least one changed template for each rule.
+ * Rules for the predicted resources of every deployment. The linter checks none of this. A rule returns its violations
+ * as sentences; mutants.ts has at least one changed template for each rule.
  */
 import { appRules } from './app-rules.ts'
 import { monitoringRules } from './monitoring-rules.ts'

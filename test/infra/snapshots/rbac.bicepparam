@@ -1,5 +1,5 @@
-// Custom roles in the vault, and a custom domain that is not bound yet. Subnets of a team, whose policy registers private
-// endpoints in DNS, in another cloud.
+// Custom roles in the vault, and a custom domain that is not bound yet. Subnets of a team, whose policy registers
+// private endpoints in DNS, in another cloud.
 using '../../../infra/main.bicep'
 
 param location = 'westeurope'

@@ -1,4 +1,7 @@
-/** The programs of the bench, and limits for the files and requests of a fresh instance: a change that makes a cold start dearer has to raise one of them. */
+/**
+ * The programs of the bench, and limits for the files and requests of a fresh instance: a change that makes a cold
+ * start dearer has to raise one of them.
+ */
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { countColdStart, countPurposes } from '../../bench/cold-counts.ts'
 import type { ColdStart, Counts } from '../../bench/cold-counts.ts'

@@ -258,8 +258,8 @@ describe('an attacker who can write to the store', () => {
   it('cannot by a forged row have a good key removed, a retired version registered, or a retired key published', async () => {
     listed = [versionOf(first, 0), versionOf(second, 100)]
     await run()
-    // The first was retired since: disabled in the vault. The forged row claims that it is the newest and good, and that
-    // the key of the second was replaced long ago.
+    // The first was retired since: disabled in the vault. The forged row claims that it is the newest and good, and
+    // that the key of the second was replaced long ago.
     listed = [{ ...versionOf(first, 0), enabled: false }, versionOf(second, 100)]
     const forged: CertificateRecord = {
       readAt: now,

@@ -1,6 +1,6 @@
 /**
- * The conversion of requests and answers, beside the library's own: the library runs in full, with a worker's module that
- * is supplied as the worker does. A difference that a newer library brings fails here.
+ * The conversion of requests and answers, beside the library's own: the library runs in full, with a worker's module
+ * that is supplied as the worker does. A difference that a newer library brings fails here.
  */
 import { Module } from 'node:module'
 import fc from 'fast-check'

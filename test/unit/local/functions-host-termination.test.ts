@@ -12,7 +12,9 @@ afterEach(async () => {
   for (const step of undo.splice(0).reverse()) await step()
 })
 
-/** One function, `GET /slow`, and the code that a test adds. Names: `core`, which is the worker's module, and `wait`. */
+/**
+ * One function, `GET /slow`, and the code that a test adds. Names: `core`, which is the worker's module, and `wait`.
+ */
 const app = `
   import { createRequire } from 'node:module'
   import { setTimeout as wait } from 'node:timers/promises'

@@ -1,4 +1,7 @@
-/** A vault and a managed identity endpoint for one test file, with the real clients. One per file: MSAL uses one endpoint per process. */
+/**
+ * A vault and a managed identity endpoint for one test file, with the real clients.
+ * One per file: MSAL uses one endpoint per process.
+ */
 import https from 'node:https'
 import type { IncomingHttpHeaders } from 'node:http'
 import { ManagedIdentityCredential } from '@azure/identity'

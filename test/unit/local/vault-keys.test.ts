@@ -109,7 +109,8 @@ describe('wrapping', () => {
 })
 
 describe('the permitted use of a key', () => {
-  // The client itself refuses an operation that the key it has read does not list; without that permission it calls the vault.
+  // The client itself refuses an operation that the key it has read does not list;
+  // without that permission it calls the vault.
   const clientThatAsks = (name: string) => {
     cloud.vault.setPermissions(broker.clientId, { keys: ['sign', 'wrapKey', 'unwrapKey', 'encrypt', 'verify'] })
     return cloud.keyClient().getCryptographyClient(name)

@@ -76,7 +76,9 @@ export function providersOf(entry: Partial<IdentityProvider>): Providers {
 
 export type ProviderServer = Awaited<ReturnType<typeof startProviderServer>>
 
-/** @param authorityName the tenant's id, or `organizations` or `common`, whose metadata has the template of an issuer */
+/**
+ * @param authorityName the tenant's id, or `organizations` or `common`, whose metadata has the template of an issuer
+ */
 export async function startProviderServer(authorityName = tenantId) {
   const server = await startSecureServer()
   const instance = `${server.url}/`

@@ -9,8 +9,8 @@ import type { KeyPair, ProviderServer } from './provider-server.ts'
 export type Claims = Readonly<Record<string, unknown>>
 
 /**
- * Starts a provider once for the file that calls it, and ends it. Before each test it publishes the key `current` alone, and the
- * broker has neither its metadata nor its keys.
+ * Starts a provider once for the file that calls it, and ends it. Before each test it publishes the key `current`
+ * alone, and the broker has neither its metadata nor its keys.
  *
  * @param assign receives both before each test
  */

@@ -1,4 +1,7 @@
-/** The parts that sessions need, in this process: a vault, a managed identity, tables behind a network, and a clock to move. */
+/**
+ * The parts that sessions need, in this process: a vault, a managed identity, tables behind a network,
+ * and a clock to move.
+ */
 import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, inject, vi } from 'vitest'
 import { localIdentity, startManagedIdentity } from '../../../local/managed-identity/managed-identity.ts'
@@ -96,8 +99,8 @@ interface OwnParts {
 }
 
 /**
- * Starts the parts once for the tests of the file or `describe` that calls it, and ends them. Each test has an empty store, a
- * clock of its own, a vault without requests and faults, and enabled keys.
+ * Starts the parts once for the tests of the file or `describe` that calls it, and ends them. Each test has an empty
+ * store, a clock of its own, a vault without requests and faults, and enabled keys.
  *
  * @param start time of the clock when a test starts
  * @param assign receives the parts before each test

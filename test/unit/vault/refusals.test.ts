@@ -1,4 +1,6 @@
-/** Azure's refusals: the inner code of each service decides the remedy that the operator reads; unknown codes are safe. */
+/**
+ * Azure's refusals: the inner code of each service decides the remedy that the operator reads; unknown codes are safe.
+ */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { localIdentity, startManagedIdentity } from '../../../local/managed-identity/managed-identity.ts'
 import { errorPage } from '../../../shared/http/pages.ts'

@@ -1,4 +1,6 @@
-/** A credential's surroundings in this process: a real vault, a real store, one clock for all of it, faults on request. */
+/**
+ * A credential's surroundings in this process: a real vault, a real store, one clock for all of it, faults on request.
+ */
 import { randomBytes } from 'node:crypto'
 import type { AccessToken, TokenCredential } from '@azure/identity'
 import { inject } from 'vitest'
