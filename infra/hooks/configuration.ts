@@ -1,5 +1,5 @@
 /** Reads and checks the committed configuration of an environment, and writes the registration's ids into it. */
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import * as z from 'zod/mini'
 import { hostsOf } from '../../shared/settings/addresses.ts'
@@ -17,6 +17,7 @@ import { describeIssue, printableMember } from './configuration-problems.ts'
 import { checkRelations } from './configuration-relations.ts'
 import { checkSettings } from './configuration-settings.ts'
 import { parseConfigurationText } from './configuration-text.ts'
+import { jsonText, writeProjectFile } from './project-file.ts'
 
 export interface ConfigurationFile {
   /** From the root of the project, with forward slashes; for messages. */
@@ -173,15 +174,13 @@ export async function writeConfiguration(
   { name, exists }: ConfigurationFile,
   members: Partial<Configuration>,
 ): Promise<boolean> {
-  const file = path.join(projectFolder, name)
-  const before = exists ? await readFile(file, 'utf8') : ''
+  const before = exists ? await readFile(path.join(projectFolder, name), 'utf8') : ''
   const present = exists
     ? (JSON.parse(before.replace(/^\uFEFF/, '')) as Configuration)
     : { $schema: '../../docs/environment.schema.json', frontEnds: [] }
-  const text = `${JSON.stringify({ ...present, ...members }, null, 2)}\n`
+  const text = jsonText({ ...present, ...members })
   if (text === before) return false
-  await mkdir(path.dirname(file), { recursive: true })
-  await writeFile(file, text)
+  await writeProjectFile(projectFolder, name, text)
   return true
 }
 

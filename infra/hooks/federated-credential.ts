@@ -2,8 +2,6 @@
  * The federated identity credential of the app registration, by which a token of the managed identity is a client
  * assertion: created where the file names the second credential, and reported where it is left over.
  */
-import { mkdir, writeFile } from 'node:fs/promises'
-import path from 'node:path'
 import { declarations } from '../../shared/settings/declarations.ts'
 import type { AzdEnvironment } from './azd.ts'
 import { findAzureCloud } from './azure-clouds.ts'
@@ -11,6 +9,7 @@ import { causeOf } from './cloud.ts'
 import { settingsOf } from './configuration-settings.ts'
 import type { Configuration } from './configuration.schema.ts'
 import type { HookContext } from './context.ts'
+import { writeCommandFile } from './project-file.ts'
 
 /** One of the application's, by which a repetition finds its own. */
 const name = 'broker-managed-identity'
@@ -96,20 +95,19 @@ export async function completeFederation(
  * The same by hand. The JSON is in a file, because Windows PowerShell 5.1 removes the quotation marks of an argument.
  */
 export async function printFederation(
-  { environment, projectFolder, report }: Pick<HookContext, 'environment' | 'projectFolder' | 'report'>,
+  context: Pick<HookContext, 'environment' | 'projectFolder' | 'report'>,
   clientId: string,
   { issuer, subject = '<object id of the managed identity>', isOfOtherTenant, audience }: TrustedIdentity,
 ): Promise<void> {
+  const { report } = context
   if (isOfOtherTenant) {
     report.todo(
       `Remove ${declarations.secondSourceType.name} from the file: the app registration is in another tenant than the managed identity, and Entra ID accepts it as a credential in its own tenant only.`,
     )
     return
   }
-  const relative = `.azure/${environment.get('AZURE_ENV_NAME') ?? ''}/federated-credential.json`
-  const file = path.join(projectFolder, relative)
-  await mkdir(path.dirname(file), { recursive: true })
-  await writeFile(file, `${JSON.stringify({ name, issuer, subject, audiences: [audience] }, null, 2)}\n`)
-  if (subject.startsWith('<')) report.todo(`Write the object id of the managed identity into ${relative} as subject.`)
-  report.todo(`az ad app federated-credential create --id ${clientId} --parameters "@${relative}"`)
+  const credential = { name, issuer, subject, audiences: [audience] }
+  const file = await writeCommandFile(context, 'federated-credential.json', credential)
+  if (subject.startsWith('<')) report.todo(`Write the object id of the managed identity into ${file} as subject.`)
+  report.todo(`az ad app federated-credential create --id ${clientId} --parameters "@${file}"`)
 }

@@ -2,14 +2,13 @@
  * For a team with one resource group: the parameters as a file that `az deployment group create` reads, and the outputs
  * of that deployment back into azd's environment. With a subscription azd does both.
  */
-import { mkdir, writeFile } from 'node:fs/promises'
-import path from 'node:path'
 import { causeOf } from './cloud.ts'
 import { readConfigurationOf } from './configuration.ts'
 import { subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import { namesOf } from './names.ts'
 import type { Parameters } from './parameters.ts'
+import { writeCommandFile } from './project-file.ts'
 import { HookStop, stopFor } from './stop.ts'
 
 /** Name of the deployment that docs/deploy.md uses. */
@@ -20,9 +19,9 @@ const ofSubscription: ReadonlySet<string> = new Set(['resourceGroupName'])
 
 /** Writes `.azure/<environment>/broker.parameters.json`. */
 export async function writeParametersFile(context: HookContext, parameters: Parameters): Promise<void> {
-  const { environment, projectFolder } = context
-  const name = environment.get('AZURE_ENV_NAME') ?? ''
-  const values = { ...parameters, environmentName: name, location: environment.get('AZURE_LOCATION') ?? '' }
+  const { environment } = context
+  const environmentName = environment.get('AZURE_ENV_NAME') ?? ''
+  const values = { ...parameters, environmentName, location: environment.get('AZURE_LOCATION') ?? '' }
   const content = {
     $schema: 'https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#',
     contentVersion: '1.0.0.0',
@@ -32,9 +31,7 @@ export async function writeParametersFile(context: HookContext, parameters: Para
         .map(([member, value]) => [member, { value }]),
     ),
   }
-  const folder = path.join(projectFolder, '.azure', name)
-  await mkdir(folder, { recursive: true })
-  await writeFile(path.join(folder, 'broker.parameters.json'), `${JSON.stringify(content, null, 2)}\n`)
+  await writeCommandFile(context, 'broker.parameters.json', content)
 }
 
 /** The outputs of broker.bicep under the names of main.bicep, by which azd and the hooks know them. */

@@ -1,6 +1,4 @@
 /** Completes the app registration at Microsoft Graph, or prints the same changes as commands. */
-import { mkdir, writeFile } from 'node:fs/promises'
-import path from 'node:path'
 import { signOutPath } from './app-registration.ts'
 import { declareRoles, deleteRemovedRoles } from './app-roles.ts'
 import type { AppRole } from './app-roles.ts'
@@ -9,6 +7,7 @@ import type { Cloud } from './cloud.ts'
 import { isPipeline } from './context.ts'
 import type { HookContext } from './context.ts'
 import { completeFederation, printFederation } from './federated-credential.ts'
+import { writeCommandFile } from './project-file.ts'
 import { changesOf, claimsFor } from './registration-changes.ts'
 import type { Access, ApplicationProperties, WantedRegistration } from './registration-changes.ts'
 import type { Report } from './report.ts'
@@ -149,13 +148,10 @@ async function printCommands(
   redirectUris: readonly string[],
   wanted: WantedRegistration,
 ): Promise<void> {
-  const { environment, projectFolder, report } = context
+  const { report } = context
   const { clientId, objectId } = wanted.registration
   const key = objectId === undefined ? `(appId='${clientId}')` : `/${objectId}`
-  const relative = `.azure/${environment.get('AZURE_ENV_NAME') ?? ''}/app-registration.json`
-  const file = path.join(projectFolder, relative)
-  await mkdir(path.dirname(file), { recursive: true })
-  const body = {
+  const file = await writeCommandFile(context, 'app-registration.json', {
     web: {
       redirectUris,
       logoutUrl: `${wanted.baseUrl}${signOutPath}`,
@@ -166,8 +162,7 @@ async function printCommands(
     ...(wanted.signInAudience === 'AzureADMyOrg' ? {} : { signInAudience: wanted.signInAudience }),
     ...(wanted.signUp ? { groupMembershipClaims: 'DirectoryRole' } : {}),
     appRoles: declareRoles([], wanted.appRoles),
-  }
-  await writeFile(file, `${JSON.stringify(body, null, 2)}\n`)
+  })
   if (wanted.certificate) {
     report.todo(
       `az keyvault certificate download --vault-name ${wanted.vaultName} --name ${wanted.certificateName} --encoding PEM --file broker.pem`,
@@ -175,10 +170,10 @@ async function printCommands(
     report.todo(`az ad app credential reset --id ${clientId} --cert "@broker.pem" --append`)
   }
   report.todo(
-    `az rest --method PATCH --uri "https://graph.microsoft.com/v1.0/applications${key}" --headers Content-Type=application/json --body "@${relative}"`,
+    `az rest --method PATCH --uri "https://graph.microsoft.com/v1.0/applications${key}" --headers Content-Type=application/json --body "@${file}"`,
   )
   report.todo(
-    `The PATCH replaces the lists of the registration: first add to ${relative} the redirect URIs, claims and app roles that are to stay, and give present app roles their ids.`,
+    `The PATCH replaces the lists of the registration: first add to ${file} the redirect URIs, claims and app roles that are to stay, and give present app roles their ids.`,
   )
   if (wanted.trustedIdentity) await printFederation(context, clientId, wanted.trustedIdentity)
   report.todo(`az ad sp create --id ${clientId}`)
