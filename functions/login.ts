@@ -2,9 +2,8 @@
  * GET /login: starts a sign-in and redirects to the identity provider. RFC 6749 §4.1.1.
  * POST: an OAuth client's request.
  */
-import { BrokerError } from '../shared/errors/errors.ts'
 import { seeOther } from '../shared/http/answer.ts'
-import { urlOf } from '../shared/http/routes.ts'
+import { repeatByGet } from '../shared/sign-in/login-request.ts'
 import type { Broker } from './compose/index.ts'
 import { callerOf, cookiesOf, parseQuery, readFormAsQuery, refusePrefetch } from './request.ts'
 import type { Handle } from './respond.ts'
@@ -27,14 +26,7 @@ export const login =
 /** HEAD starts no sign-in. */
 export const loginHead = (): Handle => () => Promise.resolve({ status: 204 })
 
-/**
- * OpenID Connect Core §3.1.2.1: a client may post its request. The browser repeats it by GET, with the cookies that a
- * post of another site does not carry.
- */
 export const loginByPost =
   ({ baseUrl }: Pick<Broker, 'baseUrl'>): Handle =>
-  async (request) => {
-    const query = await readFormAsQuery(request)
-    if (!query.get('client_id')) throw new BrokerError('method_not_allowed')
-    return seeOther(`${urlOf(baseUrl, 'login')}?${query.toString()}`)
-  }
+  async (request) =>
+    seeOther(repeatByGet(await readFormAsQuery(request), baseUrl))

@@ -1,11 +1,13 @@
 /** The request at `/login`, for both kinds of front end, checked before a sign-in starts. */
 import { parseAuthorizationRequest } from '../oauth/authorization-request.ts'
 import type { ClientRequest } from '../oauth/authorization-request.ts'
+import { BrokerError } from '../errors/errors.ts'
 import { checkReturnUrl } from '../front-ends/return-url.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { checkHints, parseLoginParameters } from '../front-ends/login-parameters.ts'
 import { signInScopes } from '../front-ends/scopes.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
+import { urlOf } from '../http/routes.ts'
 
 export interface SignInRequest {
   readonly frontEnd: FrontEnd
@@ -55,4 +57,18 @@ export function parseSignInRequest(
     maxAge: parameters.max_age === undefined ? undefined : Number(parameters.max_age),
     scopes: signInScopes(frontEnd, hints.extraScopes),
   }
+}
+
+/**
+ * OpenID Connect Core §3.1.2.1: an OAuth client may post its request. The browser repeats it by GET, with the cookies
+ * that a post of another site does not carry.
+ *
+ * @param form of the post to `/login`; untrusted
+ * @param baseUrl the broker's own
+ * @returns the URL of the same request by GET
+ * @throws {BrokerError} `method_not_allowed` without `client_id`: a session front end sends a person by a link
+ */
+export function repeatByGet(form: URLSearchParams, baseUrl: string): string {
+  if (!form.get('client_id')) throw new BrokerError('method_not_allowed')
+  return `${urlOf(baseUrl, 'login')}?${form.toString()}`
 }
