@@ -1,5 +1,5 @@
 /** The keys that sign a provider's tokens: read from a key set, chosen by a token's header. RFC 7517, RFC 8725 §3. */
-import { createPublicKey } from 'node:crypto'
+import { createPublicKey, X509Certificate } from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import { isAbsent, isObject } from '../json/json.ts'
 import { BrokerError } from '../errors/errors.ts'
@@ -78,11 +78,36 @@ function isOptionalText(value: unknown): value is string | null | undefined {
   return isAbsent(value) || typeof value === 'string'
 }
 
-/** By the public members alone: Node refuses a private one that is null. */
-function importKey({ kty, n, e, crv, x, y }: Json): KeyObject | undefined {
+/**
+ * The key of the public members, or of the first certificate where the entry has none: some servers publish `x5c` alone.
+ * RFC 7517 §4.7: a certificate of another key is refused. The certificate is only a container for the key: the key set
+ * came by TLS from the address that the metadata names, so its issuer and its dates decide nothing.
+ */
+function importKey(entry: Json): KeyObject | undefined {
+  const { kty, n, e, crv, x, y } = entry
+  const certified = certifiedKey(entry.x5c)
   try {
-    return createPublicKey({ key: { kty, n, e, crv, x, y } as JsonWebKey, format: 'jwk' })
+    if ([n, e, x, y].every(isAbsent)) return certified && isOfType(certified, entry) ? certified : undefined
+    // By the public members alone: Node refuses a private one that is null.
+    const key = createPublicKey({ key: { kty, n, e, crv, x, y } as JsonWebKey, format: 'jwk' })
+    return certified && !key.equals(certified) ? undefined : key
   } catch {
     return undefined
   }
+}
+
+/** @returns undefined where there is no readable certificate: beside the public members it is not needed */
+function certifiedKey(x5c: unknown): KeyObject | undefined {
+  const [first] = Array.isArray(x5c) ? (x5c as readonly unknown[]) : []
+  if (typeof first !== 'string') return undefined
+  try {
+    return new X509Certificate(Buffer.from(first, 'base64')).publicKey
+  } catch {
+    return undefined
+  }
+}
+
+function isOfType(key: KeyObject, { kty, crv }: Json): boolean {
+  const jwk = key.export({ format: 'jwk' })
+  return jwk.kty === kty && (isAbsent(crv) || jwk.crv === crv)
 }
