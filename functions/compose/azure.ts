@@ -48,6 +48,7 @@ export function composeAzure({ settings, clock }: Base, proxies: ProxyPolicy, te
       certificateName: credential.certificateName,
       wrappingKeyName: keyRing.wrappingKeyName,
       credential: await azureIdentity(),
+      clock,
       proxies,
     })
   })
@@ -89,7 +90,7 @@ export function composeAzure({ settings, clock }: Base, proxies: ProxyPolicy, te
       telemetry,
       new URL(store.tableServiceUri).host,
     ),
-    network: observeNetwork(createNetwork({ proxies }), telemetry),
+    network: observeNetwork(createNetwork({ clock, proxies }), telemetry),
     vaultToken: async () => {
       const resource = vaultResourceOf(credential.vaultUrl, settings.additionalHosts)
       await (await azureIdentity()).getToken(`${resource}/.default`)

@@ -129,7 +129,7 @@ export function createCloud(
     if (status >= 300 && status < 400) throw new Error('a redirect')
     const text = content.toString('utf8')
     const body: unknown = text === '' ? {} : parseJson(text)
-    const pause = retryAfterSecondsOf(headers['retry-after'])
+    const pause = retryAfterSecondsOf(headers['retry-after'], clock.now())
     return {
       status,
       body: (typeof body === 'object' && body !== null ? body : {}) as CloudAnswer['body'],

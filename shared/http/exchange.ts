@@ -176,10 +176,11 @@ export function readObject({ body }: Pick<HttpResponse, 'body'>): Readonly<Recor
 
 /**
  * @param header `Retry-After`: seconds, or a date (RFC 9110 §10.2.3); untrusted
+ * @param now milliseconds since the epoch, to which a date is compared
  * @returns at most two minutes; undefined where it names no time ahead
  */
-export function retryAfterSecondsOf(header: string | undefined): number | undefined {
+export function retryAfterSecondsOf(header: string | undefined, now: number): number | undefined {
   if (header === undefined) return undefined
-  const seconds = /^\d+$/.test(header) ? Number(header) : Math.ceil((Date.parse(header) - Date.now()) / 1000)
+  const seconds = /^\d+$/.test(header) ? Number(header) : Math.ceil((Date.parse(header) - now) / 1000)
   return seconds > 0 ? Math.min(seconds, 120) : undefined
 }

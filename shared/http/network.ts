@@ -5,6 +5,7 @@
 import { BrokerError } from '../errors/errors.ts'
 import { createExchange, ExchangeError, readObject, retryAfterSecondsOf } from './exchange.ts'
 import type { HttpResponse } from './exchange.ts'
+import type { Clock } from '../async/deadline.ts'
 import { directPolicy } from '../outbound/proxy.ts'
 import type { ProxyPolicy } from '../outbound/proxy.ts'
 
@@ -31,11 +32,14 @@ const maxBytes = 256 * 1024
 
 export interface NetworkOptions {
   readonly deadlineMilliseconds?: number
+  /** For a `Retry-After` that is a date. */
+  readonly clock?: Clock
   /** Which requests go through a proxy; none where it is left out. */
   readonly proxies?: ProxyPolicy
 }
 
-export function createNetwork({ deadlineMilliseconds = 10_000, proxies = directPolicy }: NetworkOptions = {}): Network {
+export function createNetwork(options: NetworkOptions = {}): Network {
+  const { deadlineMilliseconds = 10_000, clock = Date.now, proxies = directPolicy } = options
   // A free connection is closed before a provider's front door closes it: a POST on a dead one cannot be repeated.
   const exchange = createExchange({ maxBytes, proxies, idleMilliseconds: 20_000 })
 
@@ -60,7 +64,7 @@ export function createNetwork({ deadlineMilliseconds = 10_000, proxies = directP
       if (request.method === 'GET' && isUnavailable && isTimeLeft) return send(request, until)
       throw error
     })
-    const retryAfterSeconds = retryAfterSecondsOf(answer.headers['retry-after'])
+    const retryAfterSeconds = retryAfterSecondsOf(answer.headers['retry-after'], clock())
     if (answer.status === 429) throw new BrokerError('provider_throttled', { retryAfterSeconds })
     if (answer.status >= 500) throw unavailable(`status ${answer.status}`).with({ retryAfterSeconds })
     return answer

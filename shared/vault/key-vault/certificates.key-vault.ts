@@ -10,6 +10,7 @@ import { directPolicy } from '../../outbound/proxy.ts'
 import type { ProxyPolicy } from '../../outbound/proxy.ts'
 import { sdkNetworkOptions } from '../../outbound/sdk-network.azure-core.ts'
 import { withDeadline } from '../../async/deadline.ts'
+import type { Clock } from '../../async/deadline.ts'
 import type { CertificateVault } from '../vault.ts'
 import { innerCodeOf, passing, refusal } from './vault-refusals.ts'
 
@@ -19,6 +20,8 @@ export interface KeyVaultCertificatesOptions {
   readonly certificateName: string
   readonly credential: TokenCredential
   readonly deadlineMilliseconds: number
+  /** For a `Retry-After` that is a date. */
+  readonly clock?: Clock
   /** Which requests go through a proxy; none where it is left out. */
   readonly proxies?: ProxyPolicy
 }
@@ -26,12 +29,13 @@ export interface KeyVaultCertificatesOptions {
 export function createKeyVaultCertificates(
   options: KeyVaultCertificatesOptions,
 ): Pick<CertificateVault, 'listVersions' | 'readCertificate'> {
-  const { vaultUrl, certificateName, credential, deadlineMilliseconds, proxies = directPolicy } = options
+  const { vaultUrl, certificateName, credential, deadlineMilliseconds } = options
+  const { clock = Date.now, proxies = directPolicy } = options
   const certificates = new CertificateClient(vaultUrl, credential, {
     ...sdkNetworkOptions(proxies),
     retryOptions: { maxRetries: 1, retryDelayInMs: 100, maxRetryDelayInMs: 500 },
     redirectOptions: { maxRetries: 0 },
-    additionalPolicies: [{ policy: plainAnswers, position: 'perRetry' as const }],
+    additionalPolicies: [{ policy: plainAnswers(clock), position: 'perRetry' as const }],
     // The challenge names the vault's public suffix, which an emulator on loopback can't have.
     disableChallengeResourceVerification: new URL(vaultUrl).hostname === 'localhost',
   })
@@ -82,12 +86,12 @@ type PipelinePolicy = NonNullable<CertificateClientOptions['additionalPolicies']
  * Runs inside the SDK's retries, which would sleep for the whole Retry-After, past the deadline; and its parsers
  * read a page of HTML as an empty answer, so that a proxy's page would read as a vault without certificates.
  */
-const plainAnswers: PipelinePolicy = {
+const plainAnswers = (clock: Clock): PipelinePolicy => ({
   name: 'plainAnswers',
   sendRequest: async (request, next) => {
     const response = await next(request)
     const { status, headers } = response
-    const passes = passing(status, headers.get('retry-after'))
+    const passes = passing(status, headers.get('retry-after'), clock())
     if (passes) throw passes
     // The SDK drops the inner code of a list's refusal. A 401 is left to its challenge policy.
     if (status > 401 && status < 500) {
@@ -98,7 +102,7 @@ const plainAnswers: PipelinePolicy = {
     }
     return response
   },
-}
+})
 
 function errorOf(body: string | null | undefined): unknown {
   try {

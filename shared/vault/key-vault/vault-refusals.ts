@@ -64,13 +64,16 @@ const remediesByStatus: Readonly<Record<number, string>> = {
   401: 'check that the vault and the broker’s identity belong to the same tenant, and the clock.',
 }
 
-/** @returns the error of a response that names the time of the next attempt; undefined for any other response */
-export function passing(status: number, retryAfter: string | undefined): BrokerError | undefined {
+/**
+ * @param now milliseconds since the epoch
+ * @returns the error of a response that names the time of the next attempt; undefined for any other response
+ */
+export function passing(status: number, retryAfter: string | undefined, now: number): BrokerError | undefined {
   const isBusy = status === 503 && retryAfter !== undefined
   if (status !== 429 && !isBusy) return undefined
   return new BrokerError(status === 429 ? 'vault_throttled' : 'vault_unavailable', {
     detail: `vault answered ${status}`,
-    retryAfterSeconds: retryAfterSecondsOf(retryAfter),
+    retryAfterSeconds: retryAfterSecondsOf(retryAfter, now),
   })
 }
 

@@ -13,6 +13,7 @@ import type { ProxyPolicy } from '../../outbound/proxy.ts'
 import { vaultResourceOf } from '../../settings/addresses.ts'
 import type { AddedHosts } from '../../settings/addresses.ts'
 import { withDeadline } from '../../async/deadline.ts'
+import type { Clock } from '../../async/deadline.ts'
 import { lazy } from '../../async/lazy.ts'
 import type { CertificateVault, WrappingKey, WrappingKeyVersion } from '../vault.ts'
 import { innerCodeOf, passing, refusal } from './vault-refusals.ts'
@@ -26,6 +27,8 @@ export interface KeyVaultOptions {
   readonly wrappingKeyName: string
   readonly credential: TokenCredential
   readonly deadlineMilliseconds?: number
+  /** For a `Retry-After` that is a date. */
+  readonly clock?: Clock
   /** Which requests go through a proxy; none where it is left out. */
   readonly proxies?: ProxyPolicy
 }
@@ -38,7 +41,7 @@ const apiVersion = '2025-07-01'
 const maxBytes = 256 * 1024
 
 export function createKeyVault(options: KeyVaultOptions): KeyVault {
-  const { certificateName, wrappingKeyName, credential } = options
+  const { certificateName, wrappingKeyName, credential, clock = Date.now } = options
   const deadlineMilliseconds = options.deadlineMilliseconds ?? 8_000
   const address = new URL(options.vaultUrl)
   if (address.protocol !== 'https:') throw new BrokerError('internal', { detail: 'a vault by http' })
@@ -73,7 +76,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
       const reason = error instanceof ExchangeError ? error.reason : 'no request'
       throw reason === 'deadline' ? late() : refusal(reason, missing, error)
     })
-    return read(response, missing)
+    return read(response, missing, clock())
   }
 
   /** The version comes from the store, so it may only be a version, never an address. */
@@ -95,7 +98,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
   // For the roll, and for an instance that finds no record in the store.
   const certificates = lazy(async () => {
     const { createKeyVaultCertificates } = await import('./certificates.key-vault.ts')
-    return createKeyVaultCertificates({ ...options, deadlineMilliseconds, proxies })
+    return createKeyVaultCertificates({ ...options, deadlineMilliseconds, clock, proxies })
   })
 
   return {
@@ -150,9 +153,9 @@ const wrapKey: Operation = {
 const signRow: Operation = { ...sign, missing: 'wrapping_key_missing' }
 const unwrapKey: Operation = { ...wrapKey, path: 'unwrapkey', missing: 'key_ring_unreadable', atLeast: 32 }
 
-function read(response: HttpResponse, missing: ErrorCode): Json {
+function read(response: HttpResponse, missing: ErrorCode, now: number): Json {
   const { status, headers } = response
-  const passes = passing(status, headers['retry-after'])
+  const passes = passing(status, headers['retry-after'], now)
   if (passes) throw passes
   const content = readObject(response)
   if (status !== 200) throw refused(status, content, missing)

@@ -16,10 +16,11 @@ beforeAll(async () => {
   server = await startSecureServer()
 })
 beforeEach(() => {
-  network = createNetwork()
+  network = createNetwork({ clock: () => now })
 })
 afterAll(() => server.close())
 
+const now = Date.parse('2031-05-01T12:00:00Z')
 const get = () => network({ method: 'GET', url: `${server.url}/keys` })
 const post = () =>
   network({
@@ -152,8 +153,9 @@ describe('a provider in trouble', () => {
     ['86400', 120],
     ['0', undefined],
     ['soon', undefined],
-    [new Date(Date.now() + 86_400_000).toUTCString(), 120],
-    [new Date(Date.now() - 1000).toUTCString(), undefined],
+    [new Date(now + 86_400_000).toUTCString(), 120],
+    [new Date(now + 30_000).toUTCString(), 30],
+    [new Date(now - 1000).toUTCString(), undefined],
     ['-1', undefined],
   ])(
     'is overloaded when it answers 429, and Retry-After %s of this or a 503 is passed on as %s',

@@ -25,6 +25,7 @@ import type { SecureServer } from '../../setup/secure-server.ts'
 
 const secretText = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJwIn0'
 const version = 'a'.repeat(32)
+const now = Date.parse('2031-05-01T12:00:00Z')
 
 /** The error of a call: a BrokerError, or a fault of the test. */
 async function errorOf(call: Promise<unknown>): Promise<BrokerError> {
@@ -51,6 +52,7 @@ describe('the vault’s inner code', () => {
       certificateName: 'broker',
       wrappingKeyName: 'ring',
       credential: { getToken },
+      clock: () => now,
     })
   })
   const refuse = (status: number, error: object) =>
@@ -69,6 +71,13 @@ describe('the vault’s inner code', () => {
   ] as const
 
   describe.each(calls)('by %s', (_, call) => {
+    it.each([429, 503])('%i with a Retry-After that is a date passes on the time until then', async (status) => {
+      const date = new Date(now + 30_000).toUTCString()
+      server.answer((_request, response) => sendJson(response, {}, status, { 'retry-after': date }))
+
+      expect(await errorOf(call())).toMatchObject({ retryAfterSeconds: 30 })
+    })
+
     it.each(Object.keys(vaultRemedies))('%s has its remedy', async (inner) => {
       refuse(403, { code: 'Forbidden', message: secretText, innererror: { code: inner } })
 
