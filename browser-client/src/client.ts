@@ -46,10 +46,12 @@ export interface State<Who extends Person = Session> {
   readonly reason: Reason
 }
 
+type Prompt = 'login' | 'select_account' | 'consent'
+
 export interface SignInOptions {
   /** Where the browser returns, on a registered origin. Default: the current address, fragment included. */
   readonly returnUrl?: string
-  readonly prompt?: 'login' | 'select_account' | 'consent'
+  readonly prompt?: Prompt | `${Prompt} ${Prompt}`
   readonly loginHint?: string
   readonly domainHint?: string
   /** Id of the identity provider, where the front end takes several. Default: a hint or the person chooses. */

@@ -86,7 +86,8 @@ export const errorCatalogue = {
     status: 400,
     responsible: 'front end',
     title: 'The sign-in requests a prompt that is not registered for this front end.',
-    remedy: 'Use a prompt that is registered for the front end, or add it to prompts in Broker__FrontEnds.',
+    remedy:
+      'Use prompts that are registered for the front end, separated by spaces, or add them to prompts in Broker__FrontEnds.',
   },
   scope_not_registered: {
     status: 400,

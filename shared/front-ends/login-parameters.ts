@@ -3,12 +3,14 @@
  * Connect Core §3.1.2.1, §5.5.
  */
 import { BrokerError, parameterInvalid } from '../errors/errors.ts'
+import type { Prompt } from '../settings/front-ends.schema.ts'
 import type { FrontEnd } from './front-ends.ts'
 import { scopesOf } from './scopes.ts'
 
 /** Checked values that the broker passes on to the provider. */
 export interface Hints {
-  readonly prompt: string | undefined
+  /** Each once; `none` is alone. */
+  readonly prompts: readonly Prompt[]
   readonly loginHint: string | undefined
   readonly domainHint: string | undefined
   readonly claims: string | undefined
@@ -50,7 +52,7 @@ export type LoginParameters = Readonly<Partial<Record<(typeof loginParameters)[n
 export const loginParameterLimits: Readonly<Record<(typeof loginParameters)[number], number>> = {
   frontend: 64,
   return_url: 4096,
-  prompt: 32,
+  prompt: 64,
   login_hint: 512,
   domain_hint: 255,
   claims: 4096,
@@ -93,12 +95,9 @@ export function parseLoginParameters(
  *   `claims_not_allowed`, `parameter_invalid`
  */
 export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hints {
-  const { prompt, domain_hint: domainHint } = parameters
+  const { domain_hint: domainHint } = parameters
   // Languages of operating systems and of Java have an underscore: en_US.
   const uiLocales = parameters.ui_locales?.replaceAll('_', '-')
-  if (prompt !== undefined && !frontEnd.prompts.some((registered) => registered === prompt)) {
-    throw new BrokerError('prompt_not_registered')
-  }
   if (uiLocales !== undefined && !/^[A-Za-z0-9-]{2,35}( [A-Za-z0-9-]{2,35})*$/.test(uiLocales)) {
     throw parameterInvalid('ui_locales', 'not language tags')
   }
@@ -113,7 +112,7 @@ export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hin
     throw parameterInvalid('max_age', 'not a number of seconds')
   }
   return {
-    prompt,
+    prompts: parameters.prompt === undefined ? [] : promptsOf(parameters.prompt, frontEnd),
     acrValues,
     loginHint: parameters.login_hint,
     domainHint,
@@ -124,6 +123,18 @@ export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hin
         ? checkScopes(parameters.scope, frontEnd)
         : scopesOf(frontEnd, parameters.api, parameters.scope),
   }
+}
+
+/**
+ * OpenID Connect Core §3.1.2.1: a list of values, separated by spaces and compared with regard to case. A repeated value
+ * counts once.
+ */
+function promptsOf(text: string, frontEnd: FrontEnd): readonly Prompt[] {
+  const wanted = [...new Set(text.split(' ').filter(Boolean))]
+  const prompts = frontEnd.prompts.filter((registered) => wanted.includes(registered))
+  if (wanted.length === 0 || prompts.length < wanted.length) throw new BrokerError('prompt_not_registered')
+  if (prompts.includes('none') && prompts.length > 1) throw parameterInvalid('prompt', 'none beside another value')
+  return prompts
 }
 
 function checkScopes(text: string | undefined, frontEnd: FrontEnd): readonly string[] {

@@ -195,7 +195,7 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
     // The scopes of the answer name these, as any scope that was granted (RFC 6749 §5.1).
     openid: isOpenid ? withScopes(requested.openid, wanted?.scopes ?? []) : requested.openid,
     ...(isOpenid && wanted ? { claims: wanted.conditions } : {}),
-    ...(prompt === 'none'
+    ...(checked.prompts.includes('none')
       ? hintedPerson(query.get('id_token_hint') ?? '', frontEnd.id, issuer, wanted?.conditions)
       : {}),
     ...(otherScopes.length > 0 ? { otherScopes } : {}),

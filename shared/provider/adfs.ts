@@ -56,9 +56,9 @@ export function adfsProfile(settings: AdfsSettings): ProviderProfile {
 }
 
 /** AD FS has `login` and `none`. A choice of the account is a new sign-in; consent is the administrator's there. */
-function promptFor(prompt: string): string | undefined {
-  if (prompt === 'select_account') return 'login'
-  return prompt === 'login' || prompt === 'none' ? prompt : undefined
+function promptFor(prompts: readonly string[]): string | undefined {
+  if (prompts.includes('none')) return 'none'
+  return prompts.some((prompt) => prompt === 'login' || prompt === 'select_account') ? 'login' : undefined
 }
 
 /**

@@ -86,7 +86,7 @@ export function entraProfile(settings: EntraSettings): ProviderProfile {
     acceptsKey: ({ issuer: named }) =>
       named === undefined || (typeof named === 'string' && (named === template || isTokenIssuer(named))),
     unprovenClaims: (claims) => (isForMany && !isEmailProven(claims) ? ['email', 'email_verified'] : []),
-    promptFor: (prompt) => prompt,
+    promptFor: (prompts) => promptOrder.find((prompt) => prompts.includes(prompt)),
     // Entra reads MSAL's own fields: they carry its telemetry and its throttling hints.
     tokenRequest: (form) => form,
     readIdentity: (claims, refuse) => {
@@ -106,6 +106,12 @@ export function entraProfile(settings: EntraSettings): ProviderProfile {
     readAuthorizationRefusal: readEntraAuthorizationRefusal,
   }
 }
+
+/**
+ * Entra ID accepts one value. The fresh sign-in comes first, since its page also lets the person change the account. The
+ * consent comes last: Entra requests one that is missing by itself.
+ */
+const promptOrder = ['none', 'login', 'select_account', 'consent']
 
 /** @returns the tenant of an issuer by its form, which is Entra's own spelling: lower case, no slash at the end */
 function tenantIdOf(issuer: unknown, instance: string): string | undefined {

@@ -115,9 +115,10 @@ function checkMetadata(json: Json, settings: OpenIdSettings): ProviderMetadata {
  * OpenID Connect Core §3.1.2.1: a provider refuses a prompt that it does not list. The broker itself adds
  * `select_account`, and a new sign-in lets the person choose the account too.
  */
-function promptFor(prompt: string, { prompts }: ProviderMetadata): string {
-  const isUnknown = prompts !== undefined && !prompts.includes(prompt)
-  return prompt === 'select_account' && isUnknown ? 'login' : prompt
+function promptFor(wanted: readonly string[], { prompts }: ProviderMetadata): string {
+  const hasChoice = prompts?.includes('select_account') ?? true
+  const sent = wanted.map((prompt) => (prompt === 'select_account' && !hasChoice ? 'login' : prompt))
+  return [...new Set(sent)].join(' ')
 }
 
 /** Names for display are not worth refusing a provider for, so an address that is not accepted counts as absent. */

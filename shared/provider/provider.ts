@@ -141,10 +141,10 @@ export interface ProviderProfile {
    */
   readonly adminConsentUrl?: ((metadata: ProviderMetadata) => string) | undefined
   /**
-   * @param prompt of OpenID Connect Core §3.1.2.1
-   * @returns the one to send; undefined where the provider has none for it
+   * @param prompts of OpenID Connect Core §3.1.2.1, at least one; `none` is alone. `login` among them is never left out
+   * @returns the value to send; undefined where the provider has none for them
    */
-  promptFor(prompt: string, metadata: ProviderMetadata): string | undefined
+  promptFor(prompts: readonly string[], metadata: ProviderMetadata): string | undefined
   /** @returns the tenant of an issuer for which `isTokenIssuer` is true; undefined where the provider has no tenants */
   tenantOf(issuer: string): string | undefined
   /** @returns the fields that are sent to the token endpoint, out of those that the client library would send */

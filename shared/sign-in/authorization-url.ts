@@ -5,12 +5,15 @@ import type { ProviderMetadata } from '../provider/provider.ts'
 import { maxAgeOf } from './transaction.ts'
 import type { Transaction } from './transaction.ts'
 
+/** Hints as this provider accepts them. */
+type ProviderHints = Omit<Hints, 'prompts'> & { readonly prompt: string | undefined }
+
 /** @returns the URL to send the browser to; each parameter once, with our values */
 export function authorizationUrl(
   metadata: ProviderMetadata,
   transaction: Transaction,
   redirectUri: string,
-  hints: Hints,
+  hints: ProviderHints,
 ): string {
   const url = new URL(metadata.authorizationEndpoint)
   const parameters: Readonly<Record<string, string | undefined>> = {

@@ -43,12 +43,12 @@ export async function chooseProvider(request: ChoiceRequest): Promise<IdentityPr
   const home = providerOfDomain(hints, providers)
   if (home) return home
   // A person who wants to select an account may want one of another provider.
-  if (hints.prompt !== 'select_account') {
+  if (!hints.prompts.includes('select_account')) {
     const marked = await request.marked()
     const known = providers.find(({ id }) => id === marked)
     if (known) return known
   }
-  if (hints.prompt === 'none') throw new BrokerError('login_required', { detail: 'no provider' })
+  if (hints.prompts.includes('none')) throw new BrokerError('login_required', { detail: 'no provider' })
   return undefined
 }
 

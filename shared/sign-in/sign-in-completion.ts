@@ -222,13 +222,13 @@ const clockToleranceSeconds = 60
 
 /**
  * OpenID Connect Core §3.1.2.1 and §3.1.3.7, 13: with `max_age` the provider names when the person authenticated. One
- * that ignores the parameter must not look as if it had complied.
+ * that ignores the parameter must not look as if it had complied. With `prompt=login`, a time before this sign-in shows
+ * that the provider ignored the prompt, or that the browser removed it on the way.
  */
 function checkAuthenticationAge({ authenticatedAt }: Identity, transaction: CurrentTransaction): void {
   const maxAge = maxAgeOf(transaction)
-  if (maxAge === undefined) return
-  const earliest = transaction.begunAt / 1000 - maxAge - clockToleranceSeconds
-  if (authenticatedAt === undefined || authenticatedAt < earliest) {
-    throw new BrokerError('login_required', { detail: 'auth_time' })
-  }
+  const accepted = transaction.freshLogin === true ? 0 : (maxAge ?? Infinity)
+  const earliest = transaction.begunAt / 1000 - accepted - clockToleranceSeconds
+  const isTooOld = authenticatedAt === undefined ? maxAge !== undefined : authenticatedAt < earliest
+  if (isTooOld) throw new BrokerError('login_required', { detail: 'auth_time' })
 }

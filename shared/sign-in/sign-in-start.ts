@@ -112,14 +112,14 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
     const { frontEnd, returnUrl, scopes, client } = request
     const otherId = provider === providers.primary ? undefined : provider.id
     const [key, metadata] = await Promise.all([ring.current(), provider.metadata()])
-    const { prompt, claims, ...requested } = client
+    const { prompts, claims, ...requested } = client
       ? await applySsoPolicy(request.hints, frontEnd, otherId, cookies, ring, clock())
       : request.hints
     const { profile } = provider
     const hints = {
       ...requested,
       claims: withCapabilities(claims, profile.clientCapabilities),
-      prompt: prompt === undefined ? undefined : profile.promptFor(prompt, metadata),
+      prompt: prompts.length === 0 ? undefined : profile.promptFor(prompts, metadata),
     }
     const transaction: Transaction = {
       state: newState(frontEnd.id),
@@ -136,6 +136,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
       scopes: metadata.offlineAccess ? scopes : scopes.filter((scope) => scope !== 'offline_access'),
       ...(client ? { client } : {}),
       ...defined({ maxAge: request.maxAge, signUp }),
+      ...(prompts.includes('login') ? { freshLogin: true } : {}),
       replaces: client ? undefined : sessions.keyOf(frontEnd.id, cookies)?.rowKey,
       begunAt: clock(),
     }
@@ -179,7 +180,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
 
 /** The browser may be signed in with another account than the one that consented: the person selects it. */
 const signUpHints: Hints = {
-  prompt: 'select_account',
+  prompts: ['select_account'],
   loginHint: undefined,
   domainHint: undefined,
   claims: undefined,

@@ -90,8 +90,8 @@ export async function applySsoPolicy(
     const newest = await newestMark(cookies, ring, now, (mark) => mark.provider === provider)
     return { ...hints, loginHint: hints.loginHint ?? newest?.loginHint }
   }
-  if (hints.prompt === 'none') throw new BrokerError('login_required')
-  return signedInElsewhere(cookies) ? { ...hints, prompt: hints.prompt ?? 'select_account' } : hints
+  if (hints.prompts.includes('none')) throw new BrokerError('login_required')
+  return hints.prompts.length === 0 && signedInElsewhere(cookies) ? { ...hints, prompts: ['select_account'] } : hints
 }
 
 /**

@@ -37,6 +37,8 @@ export interface Transaction {
   readonly client?: ClientRequest
   /** Session front ends: the most seconds since the person authenticated; that of an OAuth client is in `client`. */
   readonly maxAge?: number | undefined
+  /** `prompt=login`: the person authenticates after this sign-in began. */
+  readonly freshLogin?: boolean
   /** An administrator signs an organization up. The tenant is the one that the answer about the consent named. */
   readonly signUp?: { readonly consentedTenantId: string | undefined }
   /** The session that the new one replaces: its row, not its cookie. */

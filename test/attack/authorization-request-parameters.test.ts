@@ -248,13 +248,15 @@ describe('a hint', () => {
     expect(requested.get('ui_locales')).toBe('de-CH fr')
   })
 
-  it.each(['none', 'login', 'consent', 'create', 'SELECT_ACCOUNT', 'select_account login', ''])(
-    'prompt=“%s” is rejected when the front end has not registered it',
-    async (prompt) => {
-      expectNothingBegun(await start(['prompt', prompt]), 'prompt_not_registered')
-      expect(expectBegun(await start(['prompt', 'select_account'])).get('prompt')).toBe('select_account')
-    },
-  )
+  it.each([
+    ...['none', 'login', 'consent', 'create', 'SELECT_ACCOUNT', 'select_account login', 'none select_account', '', ' '],
+    ...['select_account,login', 'select_account+login', 'select_account\u00a0select_account'],
+  ])('prompt=“%s” is rejected when the front end has not registered it', async (prompt) => {
+    expectNothingBegun(await start(['prompt', prompt]), 'prompt_not_registered')
+    for (const same of ['select_account', ' select_account ', 'select_account select_account']) {
+      expect(expectBegun(await start(['prompt', same])).get('prompt'), same).toBe('select_account')
+    }
+  })
 
   it('about the scope is rejected unless the scope is registered for this front end', async () => {
     for (const scope of [

@@ -276,6 +276,29 @@ describe('the broker as OpenID provider', () => {
     stack.identityProvider.changeTokenResponse(({ answer }) => answer)
   })
 
+  it.each(['login', 'consent login'])(
+    'refuses an answer to prompt=%s where the provider names an earlier sign-in',
+    async (prompt) => {
+      const request = authorizationRequest(newPkce(), { scope, prompt })
+      const answerWith = async (auth_time: number | undefined, person = stack.person()) => {
+        stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => {
+          const claims = { ...decodeJwt(answer.id_token as string), auth_time }
+          return { ...answer, id_token: await signIdToken(claims) }
+        })
+        return authorize(person, request)
+      }
+      const now = Math.floor(Date.now() / 1000)
+
+      // As after an attacker at the person's browser removed the prompt from the URL of the provider.
+      const refused = await answerWith(now - 3600)
+      const [fresh, unnamed] = [await answerWith(now), await answerWith(undefined)]
+      stack.identityProvider.changeTokenResponse(({ answer }) => answer)
+
+      expect([refused.get('error'), refused.has('code')]).toEqual(['login_required', false])
+      expect([fresh.has('code'), unnamed.has('code')]).toEqual([true, true])
+    },
+  )
+
   describe('the parameter claims', () => {
     const claimsOf = (value: object) => ({ claims: JSON.stringify(value) })
     const withAcr = async (acr: string | undefined, changes: Readonly<Record<string, string>>) => {

@@ -31,6 +31,20 @@ describe('an authorization request', () => {
     expect(answer.has('code')).toBe(true)
   })
 
+  it.each([
+    ['login consent', 'login'],
+    ['consent login', 'login'],
+    ['select_account consent', 'select_account'],
+    ['login select_account consent', 'login'],
+    ['consent consent', 'consent'],
+    ['  login ', 'login'],
+  ])('with prompt=“%s” requests %s of Entra ID, which accepts one value', async (prompt, sent) => {
+    const begun = await ask(new URLSearchParams(authorizationRequest(newPkce(), { prompt })))
+
+    expect(begun.origin).toBe(stack.identityProvider.browserUrl)
+    expect(begun.searchParams.getAll('prompt')).toEqual([sent])
+  })
+
   it.each(['toString', '__proto__', 'constructor'])(
     'with a parameter called %s is accepted like any other',
     async (name) => {

@@ -84,9 +84,15 @@ describe('oidc-provider, as it is', () => {
     expect(await isSignedIn(person)).toBe(true)
   })
 
-  it('issues one for prompt=consent, and a new one with each renewal', async () => {
+  it('receives a list of prompts as it is', async () => {
+    const begun = expectBegun(await stack.person().begin({ ...query, prompt: 'login consent' }))
+
+    expect(begun.get('prompt')).toBe('login consent')
+  })
+
+  it.each(['consent', 'login consent'])('issues one for prompt=%s, and a new one with each renewal', async (prompt) => {
     const [one, two] = stack.brokers
-    const { person } = await signIn('ada', { prompt: 'consent' })
+    const { person } = await signIn('ada', { prompt })
 
     for (const [at, scope] of [
       [one, 'orders.read'],

@@ -249,6 +249,24 @@ describe('a step-up', () => {
     })
   })
 
+  describe('by prompt=login', () => {
+    it('is not fulfilled by a provider that names an earlier sign-in, and the session stays', async () => {
+      const person = await signedIn()
+      stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => ({
+        ...answer,
+        id_token: await signIdToken({ ...decodeJwt(answer.id_token as string), auth_time: Date.now() / 1000 - 700 }),
+      }))
+
+      const { done } = await follow(person, '/login?frontend=shop&prompt=login+consent')
+      stack.identityProvider.changeTokenResponse(({ answer }) => answer)
+
+      expect([done.status, done.location]).toEqual([400, null])
+      expect(done.text).toContain('login_required')
+      expect((await token(person)).status).toBe(200)
+      expect((await follow(person, '/login?frontend=shop&prompt=login+consent')).done.status).toBe(303)
+    })
+  })
+
   describe('by continuous access evaluation', () => {
     it('announces cp1 at sign-in, redemption and renewal, merged with the challenge', async () => {
       const person = await signedIn()

@@ -131,9 +131,10 @@ describe('the profile of AD FS', () => {
     const profile = adfsProfile({ authority })
     const metadata = profile.checkMetadata(released2019)
 
-    expect(['login', 'none', 'select_account', 'consent'].map((prompt) => profile.promptFor(prompt, metadata))).toEqual(
-      ['login', 'none', 'login', undefined],
+    const sent = ['login', 'none', 'select_account', 'consent', 'consent login', 'select_account consent'].map((list) =>
+      profile.promptFor(list.split(' '), metadata),
     )
+    expect(sent).toEqual(['login', 'none', 'login', undefined, 'login', 'login'])
   })
 
   it('counts a Windows SID as known to others, and an opaque session id as a secret', () => {

@@ -184,10 +184,14 @@ describe('metadata of another provider than Entra', () => {
     [['none', 'login', 'consent'], 'select_account', 'login'],
     [['none', 'login'], 'consent', 'consent'],
     [['login'], 'none', 'none'],
-  ])('with the prompts %j receives %s as %s', (prompt_values_supported, prompt, sent) => {
+    [undefined, 'login consent', 'login consent'],
+    [['login', 'consent', 'select_account'], 'consent select_account', 'consent select_account'],
+    [['login', 'consent'], 'select_account consent', 'login consent'],
+    [['login', 'consent'], 'login select_account', 'login'],
+  ])('with the prompts %j receives %s as %s', (prompt_values_supported, prompts, sent) => {
     const profile = openIdProfile({ authority })
 
-    expect(profile.promptFor(prompt, check({ prompt_values_supported }))).toBe(sent)
+    expect(profile.promptFor(prompts.split(' '), check({ prompt_values_supported }))).toBe(sent)
   })
 
   it.each(['RS256', 'PS512', 'ES512', 'EdDSA', 'Ed25519', 'ES256K'])('may list ID tokens by %s alone', (algorithm) =>

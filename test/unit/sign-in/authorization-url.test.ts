@@ -55,8 +55,12 @@ const transaction: Transaction = {
 
 const redirectUri = 'https://signin.example.com/callback'
 
+const hintsOf = (parameters: LoginParameters) => {
+  const { prompts, ...hints } = checkHints(parameters, shop)
+  return { ...hints, prompt: prompts[0] }
+}
 const urlOf = (parameters: LoginParameters) =>
-  new URL(authorizationUrl(metadata, transaction, redirectUri, checkHints(parameters, shop)))
+  new URL(authorizationUrl(metadata, transaction, redirectUri, hintsOf(parameters)))
 
 describe('the authorization URL', () => {
   it('has each parameter once, with the broker’s values, for any hints', () => {
@@ -110,7 +114,7 @@ describe('the authorization URL', () => {
     const hybrid = { ...transaction, responseType: 'code id_token' } as const
 
     expect(urlOf({}).searchParams.get('response_type')).toBe('code')
-    const url = new URL(authorizationUrl(metadata, hybrid, redirectUri, checkHints({}, shop)))
+    const url = new URL(authorizationUrl(metadata, hybrid, redirectUri, hintsOf({})))
     expect(url.searchParams.get('response_type')).toBe('code id_token')
     expect(url.searchParams.get('response_mode')).toBe('form_post')
   })

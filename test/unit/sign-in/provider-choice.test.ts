@@ -25,7 +25,7 @@ const choose = async (
     await chooseProvider({
       wanted: more.wanted,
       frontEnd: {} as FrontEndSettings,
-      hints: { extraScopes: [], ...more.hints } as unknown as Hints,
+      hints: { extraScopes: [], prompts: [], ...more.hints } as unknown as Hints,
       providers: more.providers ?? all,
       marked: () => Promise.resolve(more.marked),
     })
@@ -78,16 +78,16 @@ describe('the provider of a sign-in', () => {
 
   it('is the one of the browser’s mark, unless the person wants to select an account', async () => {
     expect(await choose({ marked: 'guests' })).toBe('guests')
-    expect(await choose({ marked: 'guests', hints: { prompt: 'login' } })).toBe('guests')
-    expect(await choose({ marked: 'guests', hints: { prompt: 'none' } })).toBe('guests')
-    expect(await choose({ marked: 'guests', hints: { prompt: 'select_account' } })).toBeUndefined()
+    expect(await choose({ marked: 'guests', hints: { prompts: ['login'] } })).toBe('guests')
+    expect(await choose({ marked: 'guests', hints: { prompts: ['none'] } })).toBe('guests')
+    expect(await choose({ marked: 'guests', hints: { prompts: ['login', 'select_account'] } })).toBeUndefined()
     expect(await choose({ marked: 'guests', providers: [staff, partner] })).toBeUndefined()
     expect(await choose({ marked: 'guests', hints: { loginHint: 'ada@contoso.com' } })).toBe('staff')
   })
 
   it('is otherwise for the person to choose, unless the request forbids that', async () => {
     expect(await choose()).toBeUndefined()
-    await expect(choose({ hints: { prompt: 'none' } })).rejects.toMatchObject({ code: 'login_required' })
+    await expect(choose({ hints: { prompts: ['none'] } })).rejects.toMatchObject({ code: 'login_required' })
   })
 })
 

@@ -26,7 +26,7 @@ describe('a single sign-on mark', () => {
     expect(cookie.name.length + cookie.value.length).toBeLessThan(900)
     const cookies = new Map([[cookie.name, cookie.value]])
     const shop = { id: 'shop', singleSignOn: false } as FrontEnd
-    const hints = { prompt: 'none', loginHint: undefined } as Hints
+    const hints = { prompts: ['none'], loginHint: undefined } as Partial<Hints> as Hints
     const applied = await applySsoPolicy(hints, shop, 'p'.repeat(32), cookies, ring, now)
     expect(applied).toEqual({ ...hints, loginHint: isKept ? loginHint : undefined })
   })
