@@ -56,8 +56,8 @@ async function renew(): Promise<User | undefined> {
     return user ?? undefined
   } catch (error) {
     if (error instanceof oidc.ErrorResponse && error.error === 'invalid_grant') await manager.removeUser()
-    // invalid_grant: the session is over. interaction_required:
-    // the session stays, and a sign-in satisfies the provider.
+    // invalid_grant: the session is over.
+    // interaction_required: the session stays, and a sign-in satisfies the provider.
     show(undefined)
     throw error
   }

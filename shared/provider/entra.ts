@@ -1,7 +1,7 @@
 /**
  * Microsoft Entra ID: one tenant, or many at the authorities `organizations` and `common`. Its issuers and its token
- * endpoint are known beforehand; it reads more than OpenID Connect names,
- * and its refusals carry numbers (`error_codes`).
+ * endpoint are known beforehand; it reads more than OpenID Connect names, and its refusals carry numbers
+ * (`error_codes`).
  *
  * Many tenants: the metadata has a template in place of an issuer, a token names the issuer of the person's tenant, and
  * a key may be for one issuer alone. Which tenants are allowed is decided in tenants/.

@@ -80,6 +80,15 @@ const urlPattern = String.raw`^https?://[^\s#\\@]+$`
 
 const unique = withMessages((members) => findRepeated(listOf(members), [], 'Write it once.'))
 
+/** A list of at least one member and at most `most`, none of which occurs twice. */
+function uniqueList<Item extends z.core.SomeType>(
+  item: Item,
+  most: number,
+  meta: { readonly description: string; readonly examples: unknown[] },
+) {
+  return z.array(item).check(z.minLength(1), z.maxLength(most), unique, z.meta({ uniqueItems: true, ...meta }))
+}
+
 const origin = z
   .string()
   .check(
@@ -110,29 +119,21 @@ const api = z.strictObject({
       examples: ['orders'],
     }),
   ),
-  scopes: z.array(z.string().check(z.maxLength(256), withMessage(checkScope), z.meta({ pattern: scopePattern }))).check(
-    z.minLength(1),
-    z.maxLength(20),
-    unique,
-    z.meta({
-      uniqueItems: true,
+  scopes: uniqueList(
+    z.string().check(z.maxLength(256), withMessage(checkScope), z.meta({ pattern: scopePattern })),
+    20,
+    {
       description:
         'Scopes at the identity provider, in full. For Entra ID: the resource, a slash, the permission; all of one resource, because an access token has one audience. The broker adds openid, profile and offline_access.',
       examples: [['api://demo/orders.read']],
-    }),
+    },
   ),
   resources: z.optional(
-    z.array(z.string().check(z.regex(/^[\x21-\x7e]{1,512}$/))).check(
-      z.minLength(1),
-      z.maxLength(10),
-      unique,
-      z.meta({
-        uniqueItems: true,
-        description:
-          'OAuth clients: values of the parameter `resource` (RFC 8707) that select this API. Without it, the part of its scopes before the last slash.',
-        examples: [['https://orders.example.com']],
-      }),
-    ),
+    uniqueList(z.string().check(z.regex(/^[\x21-\x7e]{1,512}$/)), 10, {
+      description:
+        'OAuth clients: values of the parameter `resource` (RFC 8707) that select this API. Without it, the part of its scopes before the last slash.',
+      examples: [['https://orders.example.com']],
+    }),
   ),
 })
 
@@ -152,42 +153,24 @@ const frontEnd = z
           'How the front end gets its tokens. session: a session cookie; the front end and the broker share a site. oauth: authorization code and refresh token, as a public OAuth client; on any site.',
       }),
     ),
-    origins: z.array(origin).check(
-      z.minLength(1),
-      z.maxLength(20),
-      unique,
-      z.meta({
-        uniqueItems: true,
+    origins: uniqueList(origin, 20, {
+      description:
+        'Origins of the front end, exactly as a browser sends them in the header Origin: https, or http on loopback; no path and no slash at the end.',
+      examples: [[exampleOrigin]],
+    }),
+    returnUrls: z.optional(
+      uniqueList(url([`${exampleOrigin}/signed-in`]), 50, {
         description:
-          'Origins of the front end, exactly as a browser sends them in the header Origin: https, or http on loopback; no path and no slash at the end.',
-        examples: [[exampleOrigin]],
+          'Restricts the return URLs of a sign-in to these exact URLs on its origins. Without it, every path of the origins is accepted.',
+        examples: [[`${exampleOrigin}/signed-in`]],
       }),
     ),
-    returnUrls: z.optional(
-      z.array(url([`${exampleOrigin}/signed-in`])).check(
-        z.minLength(1),
-        z.maxLength(50),
-        unique,
-        z.meta({
-          uniqueItems: true,
-          description:
-            'Restricts the return URLs of a sign-in to these exact URLs on its origins. Without it, every path of the origins is accepted.',
-          examples: [[`${exampleOrigin}/signed-in`]],
-        }),
-      ),
-    ),
     redirectUris: z.optional(
-      z.array(redirectUri).check(
-        z.minLength(1),
-        z.maxLength(50),
-        unique,
-        z.meta({
-          uniqueItems: true,
-          description:
-            'OAuth clients: redirect URIs, compared exactly; https, http on loopback, or a private scheme of a native application (RFC 8252 §7.1). The port of http://127.0.0.1 and http://[::1] is not compared (§7.3).',
-          examples: [[`${exampleOrigin}/callback`]],
-        }),
-      ),
+      uniqueList(redirectUri, 50, {
+        description:
+          'OAuth clients: redirect URIs, compared exactly; https, http on loopback, or a private scheme of a native application (RFC 8252 §7.1). The port of http://127.0.0.1 and http://[::1] is not compared (§7.3).',
+        examples: [[`${exampleOrigin}/callback`]],
+      }),
     ),
     singleSignOn: z._default(z.boolean(), false).check(
       z.meta({
@@ -227,16 +210,10 @@ const frontEnd = z
       ),
     ),
     signedOutUrls: z.optional(
-      z.array(url([`${exampleOrigin}/goodbye`])).check(
-        z.minLength(1),
-        z.maxLength(50),
-        unique,
-        z.meta({
-          uniqueItems: true,
-          description: 'Exact URLs to which a sign-out may return. Without it, the root of each origin.',
-          examples: [[`${exampleOrigin}/goodbye`]],
-        }),
-      ),
+      uniqueList(url([`${exampleOrigin}/goodbye`]), 50, {
+        description: 'Exact URLs to which a sign-out may return. Without it, the root of each origin.',
+        examples: [[`${exampleOrigin}/goodbye`]],
+      }),
     ),
     prompts: z.optional(z.array(z.enum(promptsOf.oauth)).check(unique)).check(
       z.meta({
@@ -245,40 +222,26 @@ const frontEnd = z
       }),
     ),
     claims: z.optional(
-      z.array(z.string().check(withMessage(checkClaimName), z.meta({ pattern: claimNamePattern }))).check(
-        z.minLength(1),
-        z.maxLength(20),
-        unique,
-        z.meta({
-          uniqueItems: true,
-          description:
-            'Claims of the ID token of the identity provider that the front end receives in /session, its ID tokens and userinfo. At most 2 KB for each session; the earlier ones have precedence.',
-          examples: [['roles', 'groups']],
-        }),
-      ),
+      uniqueList(z.string().check(withMessage(checkClaimName), z.meta({ pattern: claimNamePattern })), 20, {
+        description:
+          'Claims of the ID token of the identity provider that the front end receives in /session, its ID tokens and userinfo. At most 2 KB for each session; the earlier ones have precedence.',
+        examples: [['roles', 'groups']],
+      }),
     ),
-    tenants: z
-      .optional(
-        z.array(z.string().check(withMessage(checkTenantEntry))).check(z.minLength(1), z.maxLength(100), unique),
-      )
-      .check(
-        z.meta({
-          uniqueItems: true,
-          description:
-            'Limits the front end to people of these tenants of Entra ID, by their ids; 9188040d-6c67-4c5b-b112-36a304b66dad means personal accounts. Only where a provider is for many tenants (`organizations` or `common`). Without it, people of all its tenants may use it.',
-          examples: [['f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55']],
-        }),
-      ),
-    providers: z
-      .optional(z.array(z.string().check(z.regex(plainIdPattern))).check(z.minLength(1), z.maxLength(20), unique))
-      .check(
-        z.meta({
-          uniqueItems: true,
-          description:
-            'Ids of the identity providers of Broker__Providers at which people of this front end may sign in, in the order in which a person sees them. Without it: the primary provider alone.',
-          examples: [['primary', 'partner']],
-        }),
-      ),
+    tenants: z.optional(
+      uniqueList(z.string().check(withMessage(checkTenantEntry)), 100, {
+        description:
+          'Limits the front end to people of these tenants of Entra ID, by their ids; 9188040d-6c67-4c5b-b112-36a304b66dad means personal accounts. Only where a provider is for many tenants (`organizations` or `common`). Without it, people of all its tenants may use it.',
+        examples: [['f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55']],
+      }),
+    ),
+    providers: z.optional(
+      uniqueList(z.string().check(z.regex(plainIdPattern)), 20, {
+        description:
+          'Ids of the identity providers of Broker__Providers at which people of this front end may sign in, in the order in which a person sees them. Without it: the primary provider alone.',
+        examples: [['primary', 'partner']],
+      }),
+    ),
     apis: z._default(z.array(api).check(z.maxLength(50), withMessages(checkNamesOnce)), []).check(
       z.meta({
         description:

@@ -87,37 +87,22 @@ export const usualNames: readonly UsualName[] = [
     problem: 'is for Azure AD B2C',
     fix: 'Delete it: the issuer of the policy goes into Broker__Authority, and its metadata into Broker__MetadataUrl.',
   },
-  {
-    name: 'AzureAd__ClientCredentials',
-    problem: 'is a list in one setting',
-    fix: 'Write a setting for each member: AzureAd__ClientCredentials__0__SourceType and so on.',
-  },
-  {
-    name: 'AzureAd__ClientCertificates',
-    problem: 'is a list in one setting',
-    fix: 'Write a setting for each member: AzureAd__ClientCredentials__0__SourceType and so on.',
-  },
   ...['ClientCredentials', 'ClientCertificates'].flatMap((list) => [
+    {
+      name: `AzureAd__${list}`,
+      problem: 'is a list in one setting',
+      fix: 'Write a setting for each member: AzureAd__ClientCredentials__0__SourceType and so on.',
+    },
     {
       name: `AzureAd__${list}__0__CertificateDiskPath`,
       problem: 'puts a private key into a file',
       fix: certificateInVault,
     },
-    {
-      name: `AzureAd__${list}__0__CertificateStorePath`,
+    ...['CertificateStorePath', 'CertificateThumbprint', 'CertificateDistinguishedName'].map((member) => ({
+      name: `AzureAd__${list}__0__${member}`,
       problem: 'names a certificate store of Windows',
       fix: certificateInVault,
-    },
-    {
-      name: `AzureAd__${list}__0__CertificateThumbprint`,
-      problem: 'names a certificate store of Windows',
-      fix: certificateInVault,
-    },
-    {
-      name: `AzureAd__${list}__0__CertificateDistinguishedName`,
-      problem: 'names a certificate store of Windows',
-      fix: certificateInVault,
-    },
+    })),
     {
       name: `AzureAd__${list}__0__ManagedIdentityClientId`,
       problem: 'has another name in this broker',
