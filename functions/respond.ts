@@ -24,7 +24,7 @@ import type { WebRequest } from './request.ts'
 
 /** A function file exports a function that receives the parts of the broker it names, and returns this. */
 export type Handle = (request: WebRequest, invocation: Invocation) => Promise<Answer>
-export type Handlers = Readonly<Record<string, (broker: Broker) => Handle>>
+type Handlers = Readonly<Record<string, (broker: Broker) => Handle>>
 
 /** One invocation by the host. */
 export interface Invocation {

@@ -57,7 +57,7 @@ export const allParts: Parts = {
   demo: true,
 }
 
-export interface CloudOptions {
+interface CloudOptions {
   readonly ports: Ports
   readonly parts?: Parts
   /** The broker's origin, and origins of further instances that answer callbacks. */

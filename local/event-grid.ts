@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { createExchange } from '../shared/http/exchange.ts'
 import type { PublicCertificate } from './vault/certificate-json.ts'
 
-export interface EventGridTarget {
+interface EventGridTarget {
   /** Base URL of the functions host: this project's, or Core Tools. */
   readonly url: string
   /** Core Tools needs none on a laptop. */

@@ -25,7 +25,7 @@ export interface TlsIdentity {
   readonly cert: string
 }
 
-export interface ListenOptions {
+interface ListenOptions {
   /** Name of the part, for the error about a port that is in use. */
   readonly name: string
   /** 0 selects a free one. */

@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { isLoopbackHost } from '../shared/settings/addresses.ts'
 
-export interface LoopbackRequest {
+interface LoopbackRequest {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | URLSearchParams | undefined

@@ -7,7 +7,7 @@ import * as z from 'zod/mini'
 import { LocalError } from './http-server.ts'
 import { toStrictJson } from './lenient-json.ts'
 
-export type Settings = Readonly<Record<string, string>>
+type Settings = Readonly<Record<string, string>>
 
 const schema = z.object({
   IsEncrypted: z.optional(z.boolean()),

@@ -18,7 +18,7 @@ import type { Bundled } from './build-cache.ts'
 
 const root = path.join(import.meta.dirname, '..')
 
-export interface BuildOptions {
+interface BuildOptions {
   /** Where execution begins; `functions/index.ts` where left out. */
   readonly entry?: string
   /** `dist` in the project where left out. */

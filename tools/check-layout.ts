@@ -16,7 +16,7 @@ const deployed: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Texts of modules by their path from the project's root. */
-export type SourceFiles = ReadonlyMap<string, string>
+type SourceFiles = ReadonlyMap<string, string>
 
 /** @returns the folders of shared/ from the top floor down, as the code block under "Floors" lists them */
 export function readFloors(architecturePage: string): readonly string[] {

@@ -16,7 +16,7 @@ import {
   settingsPage,
 } from './generated-settings.ts'
 
-export interface GeneratedFile {
+interface GeneratedFile {
   /** From the root of the project. */
   readonly path: string
   readonly content: () => string
@@ -38,7 +38,7 @@ export const generatedFiles: readonly GeneratedFile[] = [
 const root = join(import.meta.dirname, '..')
 
 /** The content of the file, formatted like the rest of the repository. */
-export async function render({ path, content }: GeneratedFile): Promise<string> {
+async function render({ path, content }: GeneratedFile): Promise<string> {
   const file = join(root, path)
   return format(content(), { ...(await resolveConfig(file)), filepath: file })
 }

@@ -48,7 +48,7 @@ export interface Certificate {
 export type LazyTokenEndpoint = () => Promise<TokenEndpoint & ClientCredentials>
 
 /** The provider at which the certificate is registered. */
-export interface RegisteredAt {
+interface RegisteredAt {
   readonly provider: IdentityProvider
   readonly isPrimary: boolean
   readonly keysAt: Pick<OtherProvider['provider'], 'applicationObjectId' | 'graphUrl'>

@@ -19,7 +19,7 @@ import type { Kept } from './sessions.ts'
 import type { Base } from './telemetry.ts'
 import type { ComposedTenants } from './tenants.ts'
 
-export interface Flows {
+interface Flows {
   readonly signIn: SignIn
   readonly signUp: SignUp
   /** Finds the links of a page whose error carries none. */

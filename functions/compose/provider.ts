@@ -21,7 +21,7 @@ import type { Certificate, LazyTokenEndpoint } from './certificate.ts'
 import type { Base } from './telemetry.ts'
 
 /** The settings of one provider. */
-export interface ProviderSettings {
+interface ProviderSettings {
   readonly provider: OtherProvider['provider']
   readonly credential: OtherProvider['credential']
 }

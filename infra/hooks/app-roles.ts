@@ -21,7 +21,7 @@ export interface AppRole {
 }
 
 /** The role that permits to operate the broker; reserved. */
-export const operatorRole: WantedRole = {
+const operatorRole: WantedRole = {
   value: 'Broker.Operator',
   displayName: 'Broker operator',
   description: 'Operates the broker: reads its state, and may change it.',

@@ -3,7 +3,7 @@ import { clouds, publicCloud } from '../../shared/settings/clouds.ts'
 import type { Cloud as CloudHosts } from '../../shared/settings/clouds.ts'
 import { HookStop } from './stop.ts'
 
-export interface AzureCloud {
+interface AzureCloud {
   /** As az and Bicep name it. */
   readonly name: string
   /** Origin of Resource Manager, which is also the audience of its tokens. */

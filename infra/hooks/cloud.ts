@@ -21,7 +21,7 @@ export function causeOf({ status, body }: CloudAnswer): string {
   return `${status}${name}${sentence === '' ? '' : `: ${sentence.replace(/\.$/, '')}`}`
 }
 
-export interface CloudCall {
+interface CloudCall {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly body?: object
   readonly headers?: Readonly<Record<string, string>>
@@ -36,13 +36,13 @@ export interface Cloud {
   graph(path: string, call?: CloudCall): Promise<CloudAnswer>
 }
 
-export interface Principal {
+interface Principal {
   /** Object id in the tenant of the subscription; for a guest that is not the id in the home tenant. */
   readonly id: string
   readonly type: 'User' | 'ServicePrincipal'
 }
 
-export interface Endpoints {
+interface Endpoints {
   readonly arm: string
   readonly graph: string
 }
@@ -76,7 +76,7 @@ function publicEndpointsOf(environment: Readonly<Record<string, string | undefin
   return { arm, graph: `https://${hosts.graphHosts[0]}` }
 }
 
-export interface CloudOptions {
+interface CloudOptions {
   readonly credential: TokenCredential
   readonly clock: Clock
 }

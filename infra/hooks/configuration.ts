@@ -29,7 +29,7 @@ export interface ConfigurationFile {
   readonly problems: readonly SettingProblem[]
 }
 
-export function configurationPath(environmentName: string): string {
+function configurationPath(environmentName: string): string {
   return `infra/environments/${environmentName}.json`
 }
 

@@ -25,7 +25,7 @@ export interface Deployed {
   readonly isZoneRedundant: boolean | undefined
 }
 
-export interface DeployedVault {
+interface DeployedVault {
   readonly name: string
   readonly sku: string
   readonly isRbac: boolean

@@ -8,7 +8,7 @@ import type { Configuration } from './configuration.schema.ts'
 import { HookStop } from './stop.ts'
 
 /** Values that the hooks find in Azure, beside the committed configuration. */
-export interface Discovered {
+interface Discovered {
   readonly resourceToken: string
   readonly tenantId: string
   readonly clientId: string | undefined

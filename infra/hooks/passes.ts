@@ -9,7 +9,7 @@ import type { Names } from './names.ts'
 import { HookStop } from './stop.ts'
 
 /** The function that Event Grid's subscription calls. */
-export const eventFunction = 'certificateEvent'
+const eventFunction = 'certificateEvent'
 const apiVersion = 'api-version=2025-03-01'
 
 function sitePath(context: HookContext, names: Names): string {

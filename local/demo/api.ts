@@ -8,7 +8,7 @@ import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose'
 import type { FetchImplementation, JWTPayload } from 'jose'
 import { listen } from '../http-server.ts'
 
-export interface DemoApiOptions {
+interface DemoApiOptions {
   /** 0 selects a free one. */
   readonly port: number
   /** Several where the provider issues tokens for several tenants. */

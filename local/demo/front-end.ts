@@ -2,7 +2,7 @@
 import { pageHtml, pageStyle } from './front-end-page.ts'
 import { browserScript, dataAttributes, known, startPageServer } from './page-server.ts'
 
-export interface DemoFrontEndOptions {
+interface DemoFrontEndOptions {
   /** 0 selects a free one. */
   readonly port: number
   /** A function where the address is known later. */

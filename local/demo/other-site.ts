@@ -10,7 +10,7 @@ import { otherSitePageHtml } from './other-site-page.ts'
 import { browserScript, dataAttributes, known, startPageServer } from './page-server.ts'
 import type { Served } from './page-server.ts'
 
-export interface OtherSiteDemoOptions {
+interface OtherSiteDemoOptions {
   /** 0 selects a free one. */
   readonly port: number
   /** A function where the address is known later. */

@@ -11,7 +11,7 @@ export interface Served {
   readonly body: string
 }
 
-export interface PageServerOptions {
+interface PageServerOptions {
   /** Name of the part, for the error about a port that is in use. */
   readonly name: string
   readonly port: number

@@ -9,7 +9,7 @@ import type { LoadedFunction } from './load-bundle.ts'
 import type { RpcTypedData } from './rpc.ts'
 
 /** Runs a function to its end; logs a failure before it throws. */
-export type Run = (fn: LoadedFunction, invocation: Invocation) => Promise<unknown>
+type Run = (fn: LoadedFunction, invocation: Invocation) => Promise<unknown>
 
 const adminBody = z.object({ input: z.optional(z.unknown()) })
 

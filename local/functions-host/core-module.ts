@@ -19,7 +19,7 @@ import type { WriteLog } from './log.ts'
 const hostVersion = '4.1037.0'
 const workerVersion = '3.9.0'
 
-export type HookName = 'appStart' | 'appTerminate' | 'preInvocation' | 'postInvocation' | 'log'
+type HookName = 'appStart' | 'appTerminate' | 'preInvocation' | 'postInvocation' | 'log'
 type Hook = (context: unknown) => unknown
 
 export interface RegisteredFunction {
@@ -121,7 +121,7 @@ export class App {
   }
 }
 
-export interface LoggedInvocation {
+interface LoggedInvocation {
   readonly core: CoreInvocationContext
   readonly context: unknown
   readonly hookData: Record<string, unknown>

@@ -25,7 +25,7 @@ import { createSampler } from './sampler.ts'
 import type { IsSampled } from './sampler.ts'
 import type { RpcInvocationResponse } from './rpc.ts'
 
-export interface FunctionsHostOptions {
+interface FunctionsHostOptions {
   /** Folder of a built bundle (`build()`). A process can load each folder once. */
   readonly bundle: string
   /** 0 selects a free one. */
@@ -44,7 +44,7 @@ export interface FunctionsHostOptions {
   readonly terminateWithin?: number
 }
 
-export interface FunctionsHost {
+interface FunctionsHost {
   readonly url: string
   readonly port: number
   readonly masterKey: string
@@ -56,7 +56,7 @@ export interface FunctionsHost {
   close(): Promise<void>
 }
 
-export interface ServedFunction {
+interface ServedFunction {
   readonly name: string
   /** `httpTrigger`, `timerTrigger`, … */
   readonly trigger: string

@@ -25,7 +25,7 @@ export interface LoadedFunction extends RegisteredFunction {
   readonly disabled: boolean
 }
 
-export interface HttpTrigger {
+interface HttpTrigger {
   readonly template: RouteTemplate
   /** Upper case. */
   readonly methods: readonly string[]

@@ -1,7 +1,7 @@
 /** The log of the local host: lines on standard error, each with its function and its invocation. */
 import type { LogLevel } from './rpc.ts'
 
-export interface LogLine {
+interface LogLine {
   readonly level: LogLevel
   /** Formatted by the worker. */
   readonly message: string

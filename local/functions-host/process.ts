@@ -9,7 +9,7 @@ import * as z from 'zod/mini'
 
 import { LocalError } from '../http-server.ts'
 
-export interface HostProcessOptions {
+interface HostProcessOptions {
   /** Folder of a built bundle. */
   readonly dist: string
   /** 0 selects a free one; a restart keeps it. */
@@ -42,7 +42,7 @@ const readyLine = z.object({
 })
 
 /** The line that the host prints when it is ready. */
-export type HostReady = z.infer<typeof readyLine>
+type HostReady = z.infer<typeof readyLine>
 
 export interface HostProcess extends HostReady {
   /** Id of the process that serves now. */

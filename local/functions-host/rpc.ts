@@ -46,7 +46,7 @@ export interface RpcTraceContext {
   attributes: Record<string, string>
 }
 
-export interface RpcInvocationRequest {
+interface RpcInvocationRequest {
   invocationId: string
   functionId: string
   inputData: { name: string; data: RpcTypedData }[]
@@ -88,7 +88,7 @@ export interface CoreInvocationContext {
   log(level: LogLevel, category: LogCategory, message: string): void
 }
 
-export interface InvocationModel {
+interface InvocationModel {
   getArguments(): Promise<{ context: unknown; inputs: unknown[] }>
   invokeFunction(context: unknown, inputs: unknown[], callback: FunctionCallback): Promise<unknown>
   getResponse(context: unknown, result: unknown): Promise<RpcInvocationResponse>

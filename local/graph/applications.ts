@@ -3,7 +3,7 @@ import { createHash, randomUUID, X509Certificate } from 'node:crypto'
 import { GraphError } from './graph-error.ts'
 
 /** A certificate of an application, as in Graph's `keyCredential`, and the time from which the provider accepts it. */
-export interface KeyCredential {
+interface KeyCredential {
   readonly keyId: string
   readonly der: Buffer
   readonly displayName: string
@@ -12,7 +12,7 @@ export interface KeyCredential {
 }
 
 /** A token of another issuer that the application accepts as its client assertion, as in Graph. */
-export interface FederatedCredential {
+interface FederatedCredential {
   readonly id: string
   readonly name: string
   readonly issuer: string

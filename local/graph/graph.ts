@@ -40,12 +40,12 @@ export interface GraphRoute {
   readonly handle: (call: GraphCall) => GraphAnswer | Promise<GraphAnswer>
 }
 
-export interface GraphFault extends FaultEffects {
+interface GraphFault extends FaultEffects {
   /** One operation; the default is all. */
   readonly operation?: string
 }
 
-export interface GraphRequest {
+interface GraphRequest {
   readonly method: string
   readonly path: string
   readonly operation: string | undefined
@@ -55,7 +55,7 @@ export interface GraphRequest {
   status: number | undefined
 }
 
-export interface GraphOptions {
+interface GraphOptions {
   /** 0 selects a free one. */
   readonly port: number
   /** A certificate for `localhost`. */

@@ -8,7 +8,7 @@ import { EntraError } from './entra-error.ts'
 export type RegisteredCertificate = string | Uint8Array
 
 /** A federated identity credential of an application: one issuer, one subject and its audiences. */
-export interface FederatedIdentity {
+interface FederatedIdentity {
   readonly issuer: string
   readonly subject: string
   readonly audiences: readonly string[]
@@ -47,7 +47,7 @@ export async function checkFederatedAssertion(
   return true
 }
 
-export interface AssertionExpectation {
+interface AssertionExpectation {
   readonly clientId: string
   readonly certificates: readonly X509Certificate[]
   readonly audiences: readonly string[]

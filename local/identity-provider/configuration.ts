@@ -32,7 +32,7 @@ export interface RegisteredClient {
 }
 
 /** A list, or a function that returns it: called at each use, so that a roll or a port known later needs no restart. */
-export type Current<T> = readonly T[] | (() => readonly T[] | Promise<readonly T[]>)
+type Current<T> = readonly T[] | (() => readonly T[] | Promise<readonly T[]>)
 
 /** Settings that a test may change while the provider runs. */
 export interface ProviderSettings {
@@ -71,7 +71,7 @@ export interface Surroundings {
   readonly cookieKeys: readonly string[]
 }
 
-export interface ProviderPaths extends EndpointPaths {
+interface ProviderPaths extends EndpointPaths {
   readonly adminConsent: string
 }
 

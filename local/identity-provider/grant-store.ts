@@ -2,7 +2,7 @@
 import { errors } from 'oidc-provider'
 import type { Adapter, AdapterPayload, ClientMetadata } from 'oidc-provider'
 
-export interface GrantStoreOptions {
+interface GrantStoreOptions {
   /** Applications are read each time, so that a certificate registered a moment ago counts. */
   readonly findClient: (clientId: string) => Promise<ClientMetadata | undefined>
   readonly singleUseRefreshTokens: () => boolean

@@ -32,7 +32,7 @@ export type { RegisteredClient, ProviderSettings } from './configuration.ts'
 export type { Endpoint, Fault, TokenError } from './faults.ts'
 export type { ChangeTokenResponse, TokenChange } from './token-endpoint.ts'
 
-export interface IdentityProviderOptions {
+interface IdentityProviderOptions {
   /** 0 chooses a free one. */
   readonly port: number
   /** For `localhost` and `127.0.0.1`; the same port answers http. */

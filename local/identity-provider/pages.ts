@@ -148,7 +148,7 @@ export function secondFactorPage({ action, application, username }: Omit<Consent
   )
 }
 
-export interface ConsentPage {
+interface ConsentPage {
   readonly action: string
   readonly application: string
   readonly username: string

@@ -8,7 +8,7 @@ import { showPage } from './show-page.ts'
 
 export type Fields = Readonly<Record<string, string>>
 
-export interface PostedForm {
+interface PostedForm {
   readonly action: string
   readonly fields: Fields
 }

@@ -6,7 +6,7 @@ import type { JWK, JWTPayload } from 'jose'
 import { makeRsaKeyPair } from '../rsa-key-pair.ts'
 import type { MakeKeyPair } from '../rsa-key-pair.ts'
 
-export interface SigningKey {
+interface SigningKey {
   readonly kid: string
   readonly privateKey: KeyObject
   readonly publicKey: KeyObject

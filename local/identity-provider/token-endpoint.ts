@@ -25,7 +25,7 @@ export type ChangeTokenResponse = (change: TokenChange) => TokenAnswer | Promise
 /** Makes an application's own token (client credentials) for a resource, which checks it. */
 export type ApplicationTokens = (clientId: string, audience: string) => Promise<{ token: string; seconds: number }>
 
-export interface TokenEndpoint {
+interface TokenEndpoint {
   readonly around: Surroundings
   readonly clients: readonly RegisteredClient[]
   readonly faults: Faults

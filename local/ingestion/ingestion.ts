@@ -15,7 +15,7 @@ import { parseEnvelope, toTelemetryItem } from './telemetry-item.ts'
 import type { TelemetryItem } from './telemetry-item.ts'
 import { inflate, parseBody, readBody, Refused } from './track-body.ts'
 
-export interface IngestionOptions {
+interface IngestionOptions {
   /** 0 selects a free one. */
   readonly port: number
   /** A certificate for `localhost`. */
@@ -34,7 +34,7 @@ export interface IngestionFault extends FaultEffects {
   readonly refuseItems?: number
 }
 
-export interface IngestionRequest {
+interface IngestionRequest {
   readonly method: string
   readonly path: string
   /** Size of the body as it was received. */

@@ -1,6 +1,6 @@
 /** A list that keeps the newest items, bounded by their number and by their size. */
 
-export interface Newest<T> {
+interface Newest<T> {
   /** Oldest first; callers must not keep it, since it changes. */
   readonly all: readonly T[]
   /** Number of items that were dropped since the last `clear`. */

@@ -38,7 +38,7 @@ const envelope = z.looseObject({
 })
 
 /** One envelope, as it was sent. */
-export type Envelope = z.infer<typeof envelope>
+type Envelope = z.infer<typeof envelope>
 
 export interface TelemetryItem {
   /** `span` for a request or a dependency in the portal; `other` for a kind that this module does not know. */

@@ -22,7 +22,7 @@ export interface Identity {
  */
 export type VerifyAccessToken = (token: string, audience: string) => Promise<Identity>
 
-export interface IssueOptions extends Identity {
+interface IssueOptions extends Identity {
   readonly audience: string
   /** Negative for a token that has expired already. */
   readonly lifetimeSeconds?: number
@@ -32,7 +32,7 @@ export interface IssueOptions extends Identity {
   readonly issuer?: string
 }
 
-export interface IssuedAccessToken {
+interface IssuedAccessToken {
   readonly token: string
   /** Unix time, seconds. */
   readonly expiresOn: number

@@ -13,7 +13,7 @@ import type { FaultEffects } from '../vault/faults.ts'
 import { createAccessTokenIssuer } from './access-tokens.ts'
 import type { AccessTokenIssuer, Identity } from './access-tokens.ts'
 
-export interface ManagedIdentityOptions {
+interface ManagedIdentityOptions {
   /** 0 selects a free one. */
   readonly port: number
   /** User-assigned identities of this app; there is no system-assigned one. */
@@ -24,7 +24,7 @@ export interface ManagedIdentityOptions {
   readonly tokenLifetimeSeconds?: number
 }
 
-export interface IdentityRequest {
+interface IdentityRequest {
   readonly clientId: string | undefined
   readonly resource: string | undefined
   /** Undefined until there is an answer, and for ever where a fault withholds it. */

@@ -44,7 +44,7 @@ export const policyChanges = z.object({
   lifetime_actions: z.optional(z.array(lifetimeAction)),
   issuer: z.optional(z.object({ name: z.optional(z.string()) })),
 })
-export type PolicyChanges = z.infer<typeof policyChanges>
+type PolicyChanges = z.infer<typeof policyChanges>
 
 export interface Policy {
   readonly key_props: {

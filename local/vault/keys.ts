@@ -15,7 +15,7 @@ import type { Attributes, Store, Versioned } from './versions.ts'
 const keyOperations = ['encrypt', 'decrypt', 'sign', 'verify', 'wrapKey', 'unwrapKey'] as const
 export type KeyOperation = (typeof keyOperations)[number]
 
-export interface KeyVersion extends Versioned, KeyPair {
+interface KeyVersion extends Versioned, KeyPair {
   readonly kty: string
   keyOps: readonly KeyOperation[]
   /** The key of a certificate. */

@@ -2,7 +2,7 @@
 import type { Identity } from '../managed-identity/access-tokens.ts'
 import { VaultError } from './vault-error.ts'
 
-export type Area = 'certificates' | 'keys' | 'secrets'
+type Area = 'certificates' | 'keys' | 'secrets'
 
 /** Permission names as access policies spell them; case makes no difference, as in Azure. */
 export type AccessPolicy = Readonly<Partial<Record<Area, readonly string[]>>>

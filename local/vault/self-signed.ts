@@ -8,7 +8,7 @@ import type { KeyPair } from '../rsa-key-pair.ts'
 
 x509.cryptoProvider.set(webcrypto as Crypto)
 
-export interface SelfSignedOptions extends KeyPair {
+interface SelfSignedOptions extends KeyPair {
   /** A distinguished name, for instance `CN=broker`. */
   readonly subject: string
   readonly keyUsage: readonly KeyUsage[]

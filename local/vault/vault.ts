@@ -59,7 +59,7 @@ const vaultFault = z.strictObject({
 })
 export type VaultFault = z.infer<typeof vaultFault>
 
-export interface VaultRequest {
+interface VaultRequest {
   readonly method: string
   readonly operation: Operation | undefined
   readonly name: string | undefined
@@ -70,7 +70,7 @@ export interface VaultRequest {
   status: number | undefined
 }
 
-export interface KeyInfo {
+interface KeyInfo {
   readonly name: string
   readonly version: string
   readonly keyId: string

@@ -106,7 +106,7 @@ export function attributesJson({ enabled, notBefore, expires, created, updated }
 }
 
 /** The attributes that a client may change with PATCH. */
-export interface AttributeChanges {
+interface AttributeChanges {
   readonly enabled?: boolean | undefined
   readonly nbf?: number | null | undefined
   readonly exp?: number | null | undefined

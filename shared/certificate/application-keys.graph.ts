@@ -10,7 +10,7 @@ import type { ApplicationKeys, ProvingVersion } from './application-keys.ts'
 import { graphRefusal } from './graph-refusals.ts'
 import { signProof } from './proof-of-possession.ts'
 
-export interface GraphApplicationKeysOptions {
+interface GraphApplicationKeysOptions {
   /** Checked by the settings: Graph of the cloud, or loopback. Without a slash at the end. */
   readonly graphUrl: string
   readonly objectId: string

@@ -30,7 +30,7 @@ export interface CertificateRecords {
   update(change: (record: CertificateRecord) => CertificateRecord): Promise<KeptRecord>
 }
 
-export interface CertificateRecordsOptions {
+interface CertificateRecordsOptions {
   readonly store: Pick<Store, 'find' | 'insert' | 'replace'>
   readonly ring: Pick<KeyRing, 'current' | 'find'>
   readonly vaultUrl: string

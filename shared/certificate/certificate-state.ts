@@ -16,7 +16,7 @@ import type { CertificateFacts } from './certificate-facts.ts'
  * - `removing`: removeKey was begun
  * - `removed`: no longer at the application
  */
-export type VersionStatus = z.infer<typeof status>
+type VersionStatus = z.infer<typeof status>
 const status = z.enum(['new', 'unregistered', 'registering', 'registered', 'accepted', 'removing', 'removed'])
 
 const time = z.number()

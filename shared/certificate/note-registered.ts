@@ -6,7 +6,7 @@ import { describeStep } from './roll.ts'
 import type { CertificateRoll } from './roll.ts'
 import { markRegistered } from './roll-steps.ts'
 
-export interface RegisteredOptions {
+interface RegisteredOptions {
   readonly roll: CertificateRoll
   readonly records: CertificateRecords
   readonly clock: Clock

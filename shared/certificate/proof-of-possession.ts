@@ -4,7 +4,7 @@ import type { ProvingVersion } from './application-keys.ts'
 import { sha1NamesOf } from './certificate-facts.ts'
 import { signJwt } from './signed-jwt.ts'
 
-export interface ProofClaims {
+interface ProofClaims {
   /** The application's object id, not its client id. */
   readonly objectId: string
   readonly audience: string

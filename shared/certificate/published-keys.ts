@@ -11,14 +11,14 @@ import { byAge, chooseRecorded } from './certificate-state.ts'
 import type { CertificateRecord } from './certificate-state.ts'
 
 /** A public key with its certificate. RFC 7517 §4, RFC 7518 §6.3.1. */
-export type PublishedKey = Readonly<Record<string, unknown>>
+type PublishedKey = Readonly<Record<string, unknown>>
 
 export interface PublishedKeys {
   readonly keys: readonly PublishedKey[]
   readonly cacheSeconds: number
 }
 
-export interface PublishedKeysOptions {
+interface PublishedKeysOptions {
   readonly vault: Pick<CertificateVault, 'readCertificate'>
   /** One for each provider at which the certificate is registered. */
   readonly records: () => Promise<readonly CertificateRecord[]>

@@ -28,7 +28,7 @@ export interface RollTiming {
   readonly publishedAhead: number
 }
 
-export interface RollTimingSettings {
+interface RollTimingSettings {
   readonly readSeconds: number
   readonly overlapSeconds: number
 }

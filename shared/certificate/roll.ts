@@ -32,14 +32,14 @@ export interface CertificateRoll {
   plan(): Promise<RollReport>
 }
 
-export interface RollReport {
+interface RollReport {
   readonly record: CertificateRecord
   /** The finished steps, in words. */
   readonly done: readonly string[]
   readonly next: Step
 }
 
-export interface RollOptions {
+interface RollOptions {
   readonly vault: CertificateVault
   readonly records: CertificateRecords
   /** Undefined where the application's keys can't be changed here. */

@@ -17,7 +17,7 @@ export interface SignerVersion {
   readonly publicKey?: string | undefined
 }
 
-export interface JwtParts {
+interface JwtParts {
   readonly algorithm: SigningAlgorithm
   /** Beside `alg`. `typ` is `JWT` where it names none. */
   readonly header: object

@@ -4,7 +4,7 @@
  */
 export type CertificateNews = 'new version' | 'near expiry'
 
-export interface WatchedCertificate {
+interface WatchedCertificate {
   readonly vaultUrl: string
   readonly certificateName: string
 }

@@ -12,7 +12,7 @@ export type CertificateEvent =
   | 'certificate unusable'
   | 'certificate version disabled'
 
-export interface Warning {
+interface Warning {
   readonly event: CertificateEvent
   readonly level: 'warn' | 'error'
   readonly version: string | undefined

@@ -12,7 +12,7 @@ import type { Clock } from '../async/deadline.ts'
 import type { ClientAssertions } from './client-assertion.ts'
 import type { ClientAssertion } from './sign-assertion.ts'
 
-export interface CredentialListOptions {
+interface CredentialListOptions {
   readonly certificate: ClientAssertions
   readonly second: SecondCredential
   readonly clock: Clock
@@ -24,12 +24,12 @@ export interface CredentialListOptions {
 }
 
 /** Tokens of a managed identity: an Azure SDK's credential. */
-export interface IdentityTokens {
+interface IdentityTokens {
   getToken(scope: string): Promise<{ readonly token: string; readonly expiresOnTimestamp: number } | null>
 }
 
 /** A token of the managed identity, and the provider's opinion of it. */
-export interface SecondCredential {
+interface SecondCredential {
   /** @throws {BrokerError} `managed_identity_unavailable` */
   get(): Promise<ClientAssertion>
   /** The provider refused the token. */

@@ -8,7 +8,7 @@ import { emptyRecord } from '../certificate/certificate-state.ts'
 import type { CertificateRecord } from '../certificate/certificate-state.ts'
 import type { CertificateRecords } from '../certificate/certificate-state.store.ts'
 
-export interface RecordInMemory {
+interface RecordInMemory {
   /** undefined before the first reading. */
   known(): CertificateRecord | undefined
   /** Keeps the content of the row as it is now; also starts the time until the next reading again. */
@@ -20,7 +20,7 @@ export interface RecordInMemory {
   change(change: (record: CertificateRecord) => CertificateRecord): void
 }
 
-export interface RecordInMemoryOptions {
+interface RecordInMemoryOptions {
   readonly records: Pick<CertificateRecords, 'load' | 'update'>
   readonly readMilliseconds: number
   readonly clock: Clock

@@ -35,7 +35,7 @@ export interface AssertionForm {
 
 export type AssertionVault = Pick<CertificateVault, 'sign' | 'readCertificate'>
 
-export interface AssertionClaims extends AssertionForm {
+interface AssertionClaims extends AssertionForm {
   readonly clientId: string
   readonly audience: string
   /** Milliseconds since the epoch. */

@@ -43,7 +43,7 @@ export interface SigningVersions {
   isRefused(): boolean
 }
 
-export interface SigningVersionOptions {
+interface SigningVersionOptions {
   readonly vault: CertificateVault
   readonly clock: Clock
   readonly onFault: (error: unknown) => void

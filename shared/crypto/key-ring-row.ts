@@ -18,7 +18,7 @@ export interface RingRow {
   readonly signature: RingSignature | undefined
 }
 
-export interface RingSignature {
+interface RingSignature {
   readonly bytes: Uint8Array
   /** Version of the wrapping key that signed. It may be newer than the one that wrapped. */
   readonly version: string

@@ -12,7 +12,7 @@ import type { Store, StoredRow } from '../store/store.ts'
 import type { WrappingKey } from '../vault/vault.ts'
 import { parseRingRow, ringRowValues, signRingRow } from './key-ring-row.ts'
 
-export interface UnsignedRowsOptions {
+interface UnsignedRowsOptions {
   readonly store: Pick<Store, 'find' | 'insert' | 'replace'>
   readonly vault: WrappingKey
   readonly clock: Clock
@@ -23,7 +23,7 @@ export interface UnsignedRowsOptions {
   readonly onFault: (error: unknown) => void
 }
 
-export interface UnsignedRows {
+interface UnsignedRows {
   /**
    * Signs the unsigned rows, unless that was done before. The caller reads the rows again.
    *

@@ -6,9 +6,9 @@ import type { Store, StoredRow } from '../store/store.ts'
 export const ringPartition = 'key-ring'
 const rereadUnknownAfter = 30_000
 
-export type RowsByMonth = ReadonlyMap<string, StoredRow>
+type RowsByMonth = ReadonlyMap<string, StoredRow>
 
-export interface RingRows {
+interface RingRows {
   /** Reads all rows. Parallel calls share one read. */
   read(): Promise<RowsByMonth>
   /** Reads all rows by a request of its own: after a write, a read that is under way may have begun before it. */

@@ -8,7 +8,7 @@ import { errorCatalogue } from './catalogue.ts'
 import type { ErrorCode } from './catalogue.ts'
 
 /** Everything that an error may carry beside its code. */
-export interface ErrorOptions {
+interface ErrorOptions {
   /** For the log only, under the reference; never a value that could sign someone in. */
   readonly detail?: string | undefined
   /** For the log only. */
@@ -49,7 +49,7 @@ export interface Cookie {
 }
 
 /** Fields that the browser posts to a registered address of an OAuth client. OAuth 2.0 Form Post Response Mode §2. */
-export interface PostedAnswer {
+interface PostedAnswer {
   readonly action: string
   readonly fields: Readonly<Record<string, string>>
 }

@@ -47,7 +47,7 @@ export function checkStateChange(caller: CallerHeaders, frontEnds: FrontEnds): v
 }
 
 /** A route that scripts of registered origins may call. */
-export interface CorsRoute {
+interface CorsRoute {
   readonly methods: readonly string[]
   /** True where it serves session front ends; a route for OAuth clients alone allows no credentials. */
   readonly readsCookies: boolean

@@ -46,7 +46,7 @@ export function scopesOf(frontEnd: FrontEnd, apiName: string, scope: string | un
 }
 
 /** The `scope` of an OAuth client, taken apart. */
-export interface ClientScopes {
+interface ClientScopes {
   /** OpenID scopes, in the order of the specification; without `openid` they have no effect on the answer. */
   readonly openid: readonly string[]
   /** Scopes of registered APIs; undefined where the client names none. */
@@ -70,7 +70,7 @@ export function withScopes(scopes: readonly string[], more: readonly string[]): 
 }
 
 /** The API scopes of an OAuth client's grant. An access token is for one API, so they are taken apart. */
-export interface GrantedScopes {
+interface GrantedScopes {
   /** Of the API that the sign-in is for: the first access token has these. */
   readonly scopes: readonly string[]
   /** Of other APIs: a refresh may select them. */

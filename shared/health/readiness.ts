@@ -17,7 +17,7 @@ import type { Clock } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
 
 /** Parts by the names in `/health/ready`, which returns `ready` or the first part that is not ready. */
-export type ReadinessPart = 'settings' | 'key ring' | 'store' | 'provider' | 'certificate'
+type ReadinessPart = 'settings' | 'key ring' | 'store' | 'provider' | 'certificate'
 
 export interface Check {
   readonly part: ReadinessPart
@@ -65,7 +65,7 @@ export interface ReadinessOptions extends ProviderReadiness {
 }
 
 /** One provider, and the certificate as it is registered there. */
-export interface ProviderReadiness {
+interface ProviderReadiness {
   readonly provider: Pick<IdentityProvider, 'metadata'>
   /** Those of the certificate alone. */
   readonly assertions: ClientAssertions

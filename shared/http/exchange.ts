@@ -12,7 +12,7 @@ import { createAgents, TunnelAgent } from '../outbound/agents.ts'
 import { directPolicy } from '../outbound/proxy.ts'
 import type { ProxyPolicy } from '../outbound/proxy.ts'
 
-export interface HttpRequest {
+interface HttpRequest {
   readonly method: string
   /** With the query, and escaped. */
   readonly path: string
@@ -46,7 +46,7 @@ export class ExchangeError extends Error {
   }
 }
 
-export interface ExchangeOptions {
+interface ExchangeOptions {
   readonly maxBytes: number
   /** Which requests go through a proxy; none where it is left out. */
   readonly proxies?: ProxyPolicy

@@ -9,7 +9,7 @@ import type { Clock } from '../async/deadline.ts'
 import { directPolicy } from '../outbound/proxy.ts'
 import type { ProxyPolicy } from '../outbound/proxy.ts'
 
-export interface NetworkRequest {
+interface NetworkRequest {
   readonly method: 'GET' | 'POST'
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
@@ -30,7 +30,7 @@ export type Network = (request: NetworkRequest) => Promise<NetworkAnswer>
 
 const maxBytes = 256 * 1024
 
-export interface NetworkOptions {
+interface NetworkOptions {
   readonly deadlineMilliseconds?: number
   /** For a `Retry-After` that is a date. */
   readonly clock?: Clock

@@ -35,7 +35,7 @@ export const routes = {
   home: '{ignored:maxlength(0)?}',
 } as const
 
-export type RouteName = keyof typeof routes
+type RouteName = keyof typeof routes
 
 /** @returns the path from the root: `/login` */
 export function pathOf(name: RouteName): string {

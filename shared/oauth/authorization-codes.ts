@@ -24,7 +24,7 @@ import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import type { EndForReuse } from './reuse.ts'
 
 /** The grant that a code represents. */
-export interface CodeGrant {
+interface CodeGrant {
   readonly clientId: string
   readonly redirectUri: string
   readonly codeChallenge: string
@@ -48,7 +48,7 @@ interface IssuedGrant extends CodeGrant {
 }
 
 /** The client's request at the token endpoint; untrusted, except that the client is registered. */
-export interface CodePresented {
+interface CodePresented {
   readonly code: string
   /** As it is registered now: a redirect URI or an API that it has lost since is refused. */
   readonly client: Pick<FrontEnd, 'id' | 'apis' | 'redirectUris'>
@@ -73,7 +73,7 @@ export interface AuthorizationCodes {
   ): Promise<{ grant: CodeGrant; lookAgain: () => Promise<'good' | 'reused' | 'signed out'> }>
 }
 
-export interface AuthorizationCodesOptions {
+interface AuthorizationCodesOptions {
   readonly store: Store
   readonly ring: KeyRing
   readonly clock: Clock

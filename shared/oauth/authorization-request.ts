@@ -38,7 +38,7 @@ export interface ClientRequest {
   readonly responseMode?: ClientResponseMode | undefined
 }
 
-export interface AuthorizationRequest {
+interface AuthorizationRequest {
   readonly frontEnd: FrontEnd
   readonly client: ClientRequest
   /** Scopes of one API of the front end; those of others are in `client`. */

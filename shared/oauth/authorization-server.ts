@@ -61,7 +61,7 @@ export interface AuthorizationServer {
   endSession(fields: URLSearchParams): Promise<EndedSession>
 }
 
-export interface AuthorizationServerOptions {
+interface AuthorizationServerOptions {
   readonly issuer: string
   readonly frontEnds: FrontEnds
   readonly codes: AuthorizationCodes

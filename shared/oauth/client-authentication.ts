@@ -37,7 +37,7 @@ export interface ClientAuthentication {
   check(fields: URLSearchParams, client: FrontEnd): Promise<void>
 }
 
-export interface ClientAuthenticationOptions {
+interface ClientAuthenticationOptions {
   readonly issuer: string
   readonly frontEnds: FrontEnds
   readonly store: Store

@@ -12,7 +12,7 @@ import type { SigningAlgorithm, SigningKeys } from './signing-keys.ts'
 /** The OpenID scopes of a grant; `openid` is among them. */
 export type OpenidScopes = readonly string[]
 
-export interface IdTokenSubject {
+interface IdTokenSubject {
   /** The client's id. */
   readonly audience: string
   readonly identity: Identity
@@ -27,7 +27,7 @@ export interface IdTokenSubject {
   readonly accessToken: string
 }
 
-export interface IdTokenIssuer {
+interface IdTokenIssuer {
   readonly issuer: string
   readonly keys: SigningKeys
   readonly algorithm: SigningAlgorithm

@@ -16,7 +16,7 @@ import type { ReadSession, Sessions } from '../session/sessions.ts'
 import type { Store, StoredRow } from '../store/store.ts'
 import { newGrantSecret } from './grant-key.ts'
 
-export interface RotationOptions {
+interface RotationOptions {
   readonly store: Pick<Store, 'find' | 'replace'>
   readonly ring: KeyRing
   readonly sessions: Pick<Sessions, 'replace' | 'touched'>
@@ -31,7 +31,7 @@ export interface RotationUse {
   readonly arrivedAt: number
 }
 
-export interface Successor {
+interface Successor {
   readonly key: SessionKey
   readonly isRepeat: boolean
 }

@@ -22,7 +22,7 @@ import { isUsed, refreshTokenHash, rotate, successorOf } from './refresh-token-r
 import type { RotationUse } from './refresh-token-rotation.ts'
 import type { EndForReuse } from './reuse.ts'
 
-export interface UsedRefreshToken {
+interface UsedRefreshToken {
   readonly token: AccessToken
   /** The next one; the same one where a renewal prevents the rotation. */
   readonly refreshToken: string
@@ -36,10 +36,10 @@ export interface UsedRefreshToken {
 }
 
 /** The part of a front end's registration that its refresh tokens depend on. */
-export type Client = Pick<FrontEnd, 'id' | 'apis'>
+type Client = Pick<FrontEnd, 'id' | 'apis'>
 
 /** A refresh request, parsed; untrusted, except that the client is registered. */
-export interface RefreshRequest {
+interface RefreshRequest {
   readonly refreshToken: string
   /** The client as it is registered now: an API that it has lost is refused, granted or not. */
   readonly client: Client
@@ -67,7 +67,7 @@ export interface RefreshTokens {
   findKey(refreshToken: string, frontEndId: string): Promise<SessionKey | undefined>
 }
 
-export interface RefreshTokensOptions {
+interface RefreshTokensOptions {
   readonly store: Store
   readonly ring: KeyRing
   readonly sessions: Sessions

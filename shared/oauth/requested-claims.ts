@@ -16,7 +16,7 @@ export interface ClaimConditions {
   readonly subject?: string
 }
 
-export interface RequestedClaims {
+interface RequestedClaims {
   /** Text of the challenge, unchecked; undefined where there is none. */
   readonly challenge: string | undefined
   readonly conditions: ClaimConditions

@@ -14,7 +14,7 @@ import { fromSessionId } from './issued-id-token.ts'
 import type { SigningKeys } from './signing-keys.ts'
 import { optional } from './parameter.ts'
 
-export interface EndSessionOptions {
+interface EndSessionOptions {
   readonly issuer: string
   readonly frontEnds: FrontEnds
   readonly keys: SigningKeys

@@ -20,7 +20,7 @@ import type { Row, Store, StoredRow } from '../store/store.ts'
 
 export type SigningAlgorithm = 'RS256' | 'ES256'
 
-export interface SigningKey {
+interface SigningKey {
   /** The thumbprint of the public key (RFC 7638). */
   readonly id: string
   readonly algorithm: SigningAlgorithm
@@ -41,7 +41,7 @@ export interface SigningKeys {
   find(id: string): Promise<SigningKey | undefined>
 }
 
-export interface SigningKeysOptions {
+interface SigningKeysOptions {
   readonly store: Store
   readonly ring: KeyRing
   readonly clock: Clock

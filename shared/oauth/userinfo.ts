@@ -24,7 +24,7 @@ import { claimsOf } from './issued-id-token.ts'
 import type { OpenidScopes } from './issued-id-token.ts'
 
 /** The grant that an access token belongs to. */
-export interface UserinfoGrant {
+interface UserinfoGrant {
   readonly clientId: string
   readonly identity: Identity
   readonly scopes: OpenidScopes
@@ -48,7 +48,7 @@ export interface Userinfo {
   read(accessToken: string | undefined, origin: string | undefined): Promise<Readonly<Record<string, unknown>>>
 }
 
-export interface UserinfoOptions {
+interface UserinfoOptions {
   readonly store: Store
   readonly ring: KeyRing
   readonly frontEnds: FrontEnds

@@ -18,7 +18,7 @@ import type { Proxy, ProxyPolicy } from './proxy.ts'
  * @param address of the request
  * @throws {BrokerError} `proxy_unavailable`, as the policy's
  */
-export type AgentFor = (address: URL) => http.Agent
+type AgentFor = (address: URL) => http.Agent
 
 /** @param options for each agent; connections of one agent are kept and used again */
 export function createAgents(policy: ProxyPolicy, options: AgentOptions): AgentFor {

@@ -4,7 +4,7 @@ import type { HttpClient, ProxySettings } from '@azure/core-rest-pipeline'
 import { createAgents } from './agents.ts'
 import type { ProxyPolicy } from './proxy.ts'
 
-export interface SdkNetworkOptions {
+interface SdkNetworkOptions {
   readonly httpClient: HttpClient
   readonly proxyOptions: ProxySettings
 }

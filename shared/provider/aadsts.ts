@@ -15,7 +15,7 @@
  * - `permission`: an administrator has to permit the person
  * - `cancel`: the person declined
  */
-export type AadstsCause =
+type AadstsCause =
   | 'certificate'
   | 'federation'
   | 'client'
@@ -26,7 +26,7 @@ export type AadstsCause =
   | 'permission'
   | 'cancel'
 
-export interface Aadsts {
+interface Aadsts {
   readonly cause: AadstsCause
   /** For the operator; the log has it beside the number. */
   readonly remedy: string

@@ -60,7 +60,7 @@ export async function checkIdToken(
   } as Identity
 }
 
-export interface VerifiedIdToken {
+interface VerifiedIdToken {
   readonly claims: Json & { readonly iss: string; readonly sub: string }
   readonly extra: ExtraIdentity
   /** The value of `at_hash` or `c_hash` for a token or code that came with this ID token. */

@@ -22,7 +22,7 @@ const refetchBudget = 3
 /** The keys of a provider, or of a client that publishes its own. */
 export type KeptKeys = Pick<IdentityProvider, 'keysFor' | 'refetchKeys'>
 
-export interface KeepOptions<T> {
+interface KeepOptions<T> {
   readonly fetch: () => Promise<T>
   readonly clock: Clock
   readonly onFault: (error: unknown) => void

@@ -25,7 +25,7 @@ export interface SignedOut {
   readonly remember: () => Promise<void>
 }
 
-export interface LogoutTokenOptions {
+interface LogoutTokenOptions {
   readonly providers: Pick<Providers, 'findByTokenIssuer' | 'primary'>
   readonly store: Store
   readonly clock: Clock

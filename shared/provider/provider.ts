@@ -213,7 +213,7 @@ export interface IdentityProvider extends ProviderNames {
 }
 
 /** The part of a front end's registration that names its providers. */
-export type ProvidersOfFrontEnd = Pick<FrontEndSettings, 'providers'>
+type ProvidersOfFrontEnd = Pick<FrontEndSettings, 'providers'>
 
 /** All configured providers, by their key (`ProviderProfile.issuer`). */
 export interface Providers {

@@ -8,7 +8,7 @@ import { isObject } from '../json/json.ts'
 /** Checked by the signature of the token; the values are of any type. */
 type Json = Readonly<Record<string, unknown>>
 
-export type ClaimValue = string | number | boolean | readonly string[]
+type ClaimValue = string | number | boolean | readonly string[]
 
 /** Kept in session rows, so members are only added. */
 export interface RegisteredClaims {
@@ -83,7 +83,7 @@ function collectClaims(start?: RegisteredClaims) {
 }
 
 /** What a front end receives, in `/session`, in ID tokens and at userinfo. */
-export interface ShownClaims {
+interface ShownClaims {
   readonly values: Readonly<Record<string, ClaimValue>>
   readonly about: { readonly claims_omitted?: readonly string[]; readonly groups_overage?: true }
 }

@@ -9,7 +9,7 @@ import type { Json, TokenOrigin } from './provider.ts'
 
 const maxLength = 64 * 1024
 
-export interface VerifiedToken {
+interface VerifiedToken {
   readonly header: Json
   readonly claims: Json
   readonly algorithm: string

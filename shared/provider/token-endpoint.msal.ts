@@ -22,7 +22,7 @@ import {
   tokensOf,
 } from './token-response.ts'
 
-export interface MsalOptions {
+interface MsalOptions {
   readonly provider: Pick<IdentityProvider, 'profile' | 'issuer' | 'clientId' | 'redirectUri' | 'metadata'>
   readonly assertions: ClientAssertions
   readonly network: Network

@@ -16,7 +16,7 @@ export type CheckedCode = string & { readonly [checked]: true }
 export type TakenCode = string & { readonly [taken]: true }
 
 /** The values of the authorization request that the token request repeats. */
-export interface CodeRequest {
+interface CodeRequest {
   readonly scopes: readonly string[]
   readonly codeVerifier: string
   readonly nonce: string

@@ -27,7 +27,7 @@ export interface AccessTokens {
   get(key: SessionKey | undefined, scopes: readonly string[], challenge?: string): Promise<AccessToken>
 }
 
-export interface AccessTokensOptions {
+interface AccessTokensOptions {
   readonly sessions: Sessions
   readonly providers: Pick<Providers, 'find' | 'ofFrontEnd'>
   readonly frontEnds: Pick<FrontEnds, 'find'>

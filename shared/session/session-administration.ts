@@ -55,12 +55,12 @@ export interface SessionAdministration {
 }
 
 /** The log of the invocation, with its reference. */
-export interface OperatorLog {
+interface OperatorLog {
   readonly reference: string
   readonly log: Log
 }
 
-export interface SessionAdministrationOptions extends MatcherOptions {
+interface SessionAdministrationOptions extends MatcherOptions {
   readonly store: Store
   readonly ring: KeyRing
   readonly clock: Clock

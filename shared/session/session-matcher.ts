@@ -13,7 +13,7 @@ export interface MatcherOptions {
   readonly issuers: readonly string[]
 }
 
-export type Match = { readonly is: 'no' | 'maybe' } | { readonly is: 'yes'; readonly frontEnd: string | undefined }
+type Match = { readonly is: 'no' | 'maybe' } | { readonly is: 'yes'; readonly frontEnd: string | undefined }
 
 /** Values of labels by one key of the ring. */
 interface Expected {

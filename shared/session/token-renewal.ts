@@ -21,7 +21,7 @@ import { isRenewing, leaseMilliseconds, leaseOf } from './session-row.ts'
 import type { AccessToken, Lease, Session } from './session-row.ts'
 import type { ReadSession, Sessions } from './sessions.ts'
 
-export interface TokenRenewal {
+interface TokenRenewal {
   /** @returns true while another request renews this session, and its result is in the row soon */
   isHeld(read: ReadSession): boolean
   /**
@@ -39,7 +39,7 @@ export interface RenewalRequest {
   readonly challenge: string | undefined
 }
 
-export interface TokenRenewalOptions {
+interface TokenRenewalOptions {
   readonly sessions: Pick<Sessions, 'find' | 'replace' | 'touched' | 'end'>
   readonly providers: Pick<Providers, 'find'>
   readonly frontEnds: Pick<FrontEnds, 'find'>

@@ -5,7 +5,7 @@ import { findNearestName } from './nearest-name.ts'
 import type { Refusal, SettingProblem } from './settings-error.ts'
 import { checkReference } from './texts.ts'
 
-export interface JsonSettingOptions<T> {
+interface JsonSettingOptions<T> {
   readonly schema: z.ZodMiniType<T>
   /** The published schema, for the fixes. */
   readonly page: string

@@ -6,7 +6,7 @@ import { findNearestName } from './nearest-name.ts'
 import type { Refusal } from './settings-error.ts'
 
 /** A name from configurations for Microsoft.Identity.Web. */
-export interface UsualName {
+interface UsualName {
   readonly name: string
   /** The only accepted value, since it has no effect. */
   readonly takenAs?: string

@@ -3,7 +3,7 @@ import { authoritiesForMany, checkTenantId, domainPattern } from './identifiers.
 import type { Refusal } from './settings-error.ts'
 
 /** The allowed tenants: a list, or those that signed up. */
-export type TenantsSetting = 'signed-up' | readonly ListedTenant[]
+type TenantsSetting = 'signed-up' | readonly ListedTenant[]
 
 export interface ListedTenant {
   readonly tenantId: string

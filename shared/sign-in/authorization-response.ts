@@ -82,7 +82,7 @@ declare const answered: unique symbol
 /**
  * A code whose response agrees with the transaction. The hybrid flow has a further check before it counts as checked.
  */
-export type AnsweredCode = string & { readonly [answered]: true }
+type AnsweredCode = string & { readonly [answered]: true }
 
 /** The response, checked. */
 export interface CheckedAnswer {

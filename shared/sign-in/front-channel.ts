@@ -41,7 +41,7 @@ export interface HybridFields {
 }
 
 /** The values of the authorization request that the ID token has to repeat. */
-export interface HybridRequest {
+interface HybridRequest {
   readonly clientId: string
   readonly nonce: string
   readonly state: string

@@ -28,7 +28,7 @@ export interface SignUpStart {
   readonly signUp: NonNullable<Transaction['signUp']>
 }
 
-export interface BegunSignUp {
+interface BegunSignUp {
   /** Where to send the browser. */
   readonly url: string
   readonly cookies: readonly Cookie[]
@@ -48,7 +48,7 @@ export interface SignUp {
   consented(query: URLSearchParams, cookies: RequestCookies): Promise<BegunSignUp>
 }
 
-export interface SignUpOptions {
+interface SignUpOptions {
   readonly frontEnds: FrontEnds
   readonly providers: Pick<Providers, 'ofFrontEnd'>
   readonly ring: KeyRing

@@ -68,7 +68,7 @@ export interface FailedRequest {
  */
 export type FindPageLinks = (request: FailedRequest) => Promise<readonly Link[]>
 
-export interface PageLinksOptions {
+interface PageLinksOptions {
   readonly frontEnds: FrontEnds
   readonly ring: KeyRing
   readonly baseUrl: string
@@ -86,7 +86,7 @@ export function createFindPageLinks(options: PageLinksOptions): FindPageLinks {
 }
 
 /** @returns the link of a page that ends a sign-out: to the first registered page for it */
-export function signedOutLinks(frontEnd: FrontEnd): readonly Link[] {
+function signedOutLinks(frontEnd: FrontEnd): readonly Link[] {
   return [{ text: 'Back to the application', url: checkSignedOutUrl(undefined, frontEnd) }]
 }
 

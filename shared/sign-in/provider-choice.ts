@@ -15,7 +15,7 @@ export interface ProviderChoice {
   readonly url: string
 }
 
-export interface ChoiceRequest {
+interface ChoiceRequest {
   /** The parameter `provider`; untrusted. */
   readonly wanted: string | undefined
   readonly frontEnd: FrontEnd

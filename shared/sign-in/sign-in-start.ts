@@ -40,11 +40,11 @@ export interface SignInStart {
   ): Promise<{ readonly url: string; readonly cookies: readonly Cookie[] }>
 }
 
-export type BegunSignIn =
+type BegunSignIn =
   | { readonly authorizationUrl: string; readonly cookies: readonly Cookie[] }
   | { readonly choices: readonly ProviderChoice[] }
 
-export interface BrowserRequest {
+interface BrowserRequest {
   /** The header Origin, where there is one. */
   readonly origin: string | undefined
   readonly cookies: RequestCookies

@@ -3,7 +3,7 @@ import type { BrokerError } from '../errors/errors.ts'
 import { urlOf } from '../http/routes.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
 
-export interface Missing {
+interface Missing {
   /** A claims challenge of the provider, passed on. */
   readonly claims?: string | undefined
   readonly scopes?: readonly string[]

@@ -12,7 +12,7 @@ import type { SignInStart, SignInStartOptions } from './sign-in-start.ts'
 
 export interface SignIn extends SignInStart, SignInCompletion {}
 
-export interface SignInOptions extends SignInStartOptions, SignInCompletionOptions {
+interface SignInOptions extends SignInStartOptions, SignInCompletionOptions {
   readonly sessions: SignInCompletionOptions['sessions']
 }
 

@@ -44,7 +44,7 @@ export interface ProviderLogout {
   byToken(token: string): Promise<void>
 }
 
-export interface ProviderLogoutOptions {
+interface ProviderLogoutOptions {
   readonly store: Store
   readonly ring: KeyRing
   readonly providers: Pick<Providers, 'all' | 'find' | 'findByTokenIssuer' | 'primary'>

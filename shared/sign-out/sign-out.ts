@@ -63,11 +63,11 @@ export interface SignOut {
 }
 
 /** The front end's page to go to; or, without a state or with an old one, a page of the broker with these links. */
-export type CompletedSignOut =
+type CompletedSignOut =
   | { readonly frontEndId: string; readonly redirectTo: string }
   | { readonly frontEndId?: string; readonly links: readonly Link[] }
 
-export interface SignOutOptions {
+interface SignOutOptions {
   readonly sessions: Sessions
   readonly store: Store
   readonly ring: KeyRing

@@ -23,7 +23,7 @@ export interface StoredRow extends Row {
   readonly etag: string
 }
 
-export interface ScanOptions {
+interface ScanOptions {
   /** Which values to read. */
   readonly columns: readonly string[]
   /** `next` of the page before; left out for the first page. Written by the store, so a caller must not change it. */
@@ -33,7 +33,7 @@ export interface ScanOptions {
 }
 
 /** A page may have no rows and still have a next one: the service scans for a bounded time. */
-export interface Page {
+interface Page {
   readonly rows: readonly StoredRow[]
   /** undefined for the last page */
   readonly next: string | undefined

@@ -14,7 +14,7 @@ import { sdkNetworkOptions } from '../outbound/sdk-network.azure-core.ts'
 import { createManagedIdentity } from '../outbound/managed-identity.azure-identity.ts'
 import type { EventReport, MetricReport, OperationParent, Report, SpanReport } from './report.ts'
 
-export interface Exporter {
+interface Exporter {
   /** Accepts a report; the package sends it within its export delay. */
   export(report: Report): void
   flush(): Promise<void>

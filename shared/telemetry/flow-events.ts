@@ -16,7 +16,7 @@ import type { Telemetry } from './telemetry.ts'
  */
 export type StepName = 'sign_up' | 'started' | 'returned' | 'redeemed' | 'session' | 'token' | 'renewal' | 'sign_out'
 
-export interface StepFields {
+interface StepFields {
   /** Id of a registered front end. */
   readonly frontEnd?: string | undefined
   /** Id of a configured identity provider. */
@@ -44,7 +44,7 @@ export interface FlowEvents {
   track<T>(name: StepName, fields: StepFields, work: (step: Step) => Promise<T>): Promise<T>
 }
 
-export interface FlowEventsOptions {
+interface FlowEventsOptions {
   readonly telemetry: Telemetry
   readonly clock: Clock
   /** Only registered ids are recorded: a request can name anything. */

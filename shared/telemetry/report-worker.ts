@@ -13,7 +13,7 @@ export interface ReportThreadData {
   readonly proxies: ProxyVariables
 }
 
-export interface ReportWorkerOptions extends ReportThreadData {
+interface ReportWorkerOptions extends ReportThreadData {
   /** The whole environment of the thread. */
   readonly environment: Readonly<Record<string, string>>
   /** The built entry point, `report-thread.ts`. */

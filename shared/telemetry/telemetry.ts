@@ -33,16 +33,16 @@ export interface Telemetry {
   flush(): Promise<void>
 }
 
-export type Failure = 'refused' | 'failed'
+type Failure = 'refused' | 'failed'
 
-export type Call = Pick<SpanReport, 'name' | 'type' | 'target'> & { readonly fields?: Fields }
+type Call = Pick<SpanReport, 'name' | 'type' | 'target'> & { readonly fields?: Fields }
 
 export interface Outcome {
   readonly succeeded?: boolean
   readonly fields?: Fields
 }
 
-export interface TelemetryOptions {
+interface TelemetryOptions {
   readonly exportQueue: ExportQueue
   readonly clock: Clock
 }

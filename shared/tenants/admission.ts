@@ -39,7 +39,7 @@ export interface Admission {
   ): Promise<void>
 }
 
-export interface AdmissionOptions extends Pick<ManyTenants, 'signUpRole' | 'invitations'> {
+interface AdmissionOptions extends Pick<ManyTenants, 'signUpRole' | 'invitations'> {
   readonly tenants: Pick<SignedUpTenants, 'add'>
   readonly personalTenantId: string
   readonly log: Log

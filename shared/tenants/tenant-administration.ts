@@ -10,7 +10,7 @@ import { tenantCacheMilliseconds } from './tenants.store.ts'
 import type { SignedUpTenants } from './tenants.store.ts'
 
 /** A tenant as operators see it. */
-export interface ShownTenant {
+interface ShownTenant {
   readonly tenant: string
   readonly state: Tenant['state']
   readonly signed_up_at: string

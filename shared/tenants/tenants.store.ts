@@ -30,7 +30,7 @@ export interface SignedUpTenants extends Tenants {
   list(): Promise<readonly Tenant[]>
 }
 
-export interface SignedUpTenantsOptions {
+interface SignedUpTenantsOptions {
   readonly store: Pick<Store, 'find' | 'insert' | 'replace' | 'remove' | 'list'>
   readonly vault: TenantVault
   readonly clock: Clock

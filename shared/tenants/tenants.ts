@@ -11,7 +11,7 @@ import type { Identity } from '../provider/identity.ts'
 import type { ListedTenant } from '../settings/tenant-list.ts'
 
 /** `unknown`: not listed, never signed up, or removed. */
-export type TenantState = 'active' | 'suspended' | 'unknown'
+type TenantState = 'active' | 'suspended' | 'unknown'
 
 export interface Tenants {
   /** @throws {BrokerError} where the state cannot be read: then no session ends and no sign-in succeeds */

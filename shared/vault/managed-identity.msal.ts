@@ -14,7 +14,7 @@ import { isObject } from '../json/json.ts'
 /**
  * The identity endpoint refused. The message has Entra's number where the response names one, and no other text of it.
  */
-export class IdentityEndpointError extends Error {
+class IdentityEndpointError extends Error {
   readonly status: number
 
   constructor({ status, body }: HttpResponse) {

@@ -10,7 +10,7 @@ import { identityRefusal } from './identity-refusals.ts'
 import { lazy } from '../async/lazy.ts'
 import { managedIdentityToken } from './managed-identity.msal.ts'
 
-export interface TokenCredentialOptions {
+interface TokenCredentialOptions {
   readonly managedIdentity: boolean
   readonly managedIdentityClientId: string | undefined
   readonly clock: Clock

@@ -163,7 +163,7 @@ function rpc(method: string, path: string, headers: Readonly<Record<string, stri
 }
 
 /** The purpose of a request; its URL has a port and a row's name, which differ between runs. */
-export function purposeOf(request: string): string {
+function purposeOf(request: string): string {
   const [purpose] = purposes.find(([, pattern]) => pattern.test(request)) ?? [request]
   return purpose
 }

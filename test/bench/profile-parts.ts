@@ -21,7 +21,7 @@ interface Profile {
   readonly timeDeltas: readonly number[]
 }
 
-export interface Part {
+interface Part {
   readonly name: string
   /** Of all that was not idle, from 0 to 1. */
   readonly share: number

@@ -28,7 +28,7 @@ export interface BuiltBroker extends Pick<BuildResult, 'outdir' | 'entryBytes' |
   readonly hostProgram: string
 }
 
-export interface ProgramOptions {
+interface ProgramOptions {
   /** Of the broker's bundle, for reading profiles. */
   readonly sourcemap?: boolean
   /** Used in place of a new build. */

@@ -1,11 +1,11 @@
 /** Ratios of one run beside their goals, as a table for people and as JSON for programs. */
-export interface Spread {
+interface Spread {
   readonly median: number
   readonly low: number
   readonly high: number
 }
 
-export interface Goal {
+interface Goal {
   readonly must: number
   readonly stretch?: number
 }
@@ -25,16 +25,16 @@ export interface Row {
   readonly isAbsolute?: boolean
 }
 
-export interface Machine {
+interface Machine {
   readonly node: string
   readonly cpu: string
   readonly cores: number
 }
 
-export type Verdict = 'stretch' | 'must' | 'missed' | undefined
+type Verdict = 'stretch' | 'must' | 'missed' | undefined
 
 /** The tolerance of a goal: two copies of one program differ by this much. */
-export const tolerance = 1.1
+const tolerance = 1.1
 
 export function spreadOf(values: readonly number[]): Spread {
   if (values.length === 0) throw new Error('Nothing was measured.')

@@ -55,7 +55,7 @@ const peerRedirectUri = 'http://localhost:7072/callback'
 const loginQuery = new URLSearchParams({ frontend: 'shop', return_url: returnUrl }).toString()
 export const brokerPaths = { loginPath: `/login?${loginQuery}`, sessionPath: '/session?frontend=shop' }
 
-export interface WorldOptions {
+interface WorldOptions {
   readonly guests: number
   /** The number of people, the guests first; only the guests by default. */
   readonly people?: number

@@ -5,7 +5,7 @@ import { ada } from '../setup/person.ts'
 import type { Stack } from '../setup/stack.ts'
 import { newVisitor, signInByDemo } from './visitor.ts'
 
-export interface Picture {
+interface Picture {
   readonly file: string
   readonly screen: BrowserContextOptions
   readonly visit: (page: Page, stack: Stack) => Promise<void>

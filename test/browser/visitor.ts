@@ -3,7 +3,7 @@ import axe from 'axe-core'
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
 import { expect } from 'vitest'
 
-export interface Visitor {
+interface Visitor {
   readonly context: BrowserContext
   /** Messages of the browser about its content security policy, from every tab. */
   readonly complaints: readonly string[]

@@ -2,7 +2,7 @@
 import { vi } from 'vitest'
 import type { Stack } from '../setup/stack.ts'
 
-export interface Answered {
+interface Answered {
   /** `POST /callback`, without the query. */
   readonly request: string
   readonly status: number

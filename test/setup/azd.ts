@@ -45,13 +45,13 @@ interface AzureYaml {
 }
 const azureYaml = parse(readFileSync(path.join(root, 'azure.yaml'), 'utf8')) as AzureYaml
 
-export interface Run {
+interface Run {
   readonly code: number
   readonly output: string
 }
 
 /** The answers of the person to azd's prompts. */
-export interface Answers {
+interface Answers {
   readonly subscription?: string
   readonly location?: string
 }
@@ -69,12 +69,12 @@ export interface WorkplaceOptions {
 }
 
 /** A clock whose waits return at once and move the time. */
-export interface TestClock extends Clock {
+interface TestClock extends Clock {
   advance(milliseconds: number): void
   readonly waited: number
 }
 
-export function createTestClock(): TestClock {
+function createTestClock(): TestClock {
   let now = Date.now()
   let waited = 0
   return {

@@ -26,7 +26,7 @@ export interface Snapshot {
   readonly outputs: Readonly<Record<string, unknown>>
 }
 
-export interface Diagnostic {
+interface Diagnostic {
   readonly source: string
   readonly level: string
   readonly code: string
@@ -48,7 +48,7 @@ export interface Bicep {
   close(): void
 }
 
-export const bicepPath = findBicep()
+const bicepPath = findBicep()
 
 /** .ci/run installs the compiler, so in CI a missing compiler is a failure and no reason to skip tests. */
 export const skipsWithoutBicep = bicepPath === undefined && process.env.CI === undefined

@@ -12,7 +12,7 @@ const sources = {
   certificate: { contents: "import './certificate.ts'\n", folder: 'tools/certificate' },
 } as const
 
-export type BundledProgram = keyof typeof sources
+type BundledProgram = keyof typeof sources
 
 const made = new Map<BundledProgram, Promise<string>>()
 

@@ -100,7 +100,7 @@ export async function authorize(
   return new URL(done.location).searchParams
 }
 
-export interface Tokens {
+interface Tokens {
   readonly accessToken: string
   readonly refreshToken: string
 }

@@ -7,7 +7,7 @@ import { anna, startAzure } from './azure.ts'
 import type { Azure, Deployer } from './azure.ts'
 import { root } from './bicep.ts'
 
-export interface Run {
+interface Run {
   readonly code: number | null
   readonly output: string
 }

@@ -8,9 +8,9 @@ import type { Application, Applications } from '../../local/graph/applications.t
 import type { GraphAnswer, GraphCall, GraphRoute } from '../../local/graph/graph.ts'
 import { GraphError } from '../../local/graph/graph-error.ts'
 
-export type Properties = Record<string, unknown>
+type Properties = Record<string, unknown>
 
-export interface ServicePrincipal {
+interface ServicePrincipal {
   readonly id: string
   readonly appId: string
   readonly servicePrincipalNames?: readonly string[]

@@ -7,7 +7,7 @@ import type { KeyPair, MakeKeyPair } from '../../local/rsa-key-pair.ts'
 
 const free = new Map<number, KeyPair[]>()
 
-export interface KeyPairs {
+interface KeyPairs {
   readonly makeKeyPair: MakeKeyPair
   /** Other parts may have these pairs from now on. */
   release(): void

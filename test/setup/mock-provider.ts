@@ -18,7 +18,7 @@ import type { BesideProvider } from './stack.ts'
 export const clientId = 'broker at the other provider'
 
 /** The behaviour that a test may change while it runs. */
-export interface MockBehaviour {
+interface MockBehaviour {
   /** The person who signs in. */
   person: { readonly sub: string; readonly sid?: string } & Readonly<Record<string, unknown>>
   /** Additional claims in the answer to a refresh, for example of another person. */
@@ -42,9 +42,9 @@ export interface MockBehaviour {
   refreshDelay: number
 }
 
-export type MockEndpoint = 'metadata' | 'jwks' | 'authorize' | 'token' | 'endsession' | 'userinfo'
+type MockEndpoint = 'metadata' | 'jwks' | 'authorize' | 'token' | 'endsession' | 'userinfo'
 
-export interface MockRequest {
+interface MockRequest {
   readonly endpoint: MockEndpoint
   readonly parameters: Readonly<Record<string, string>>
   /** Header and claims of the assertion, once it was verified. */

@@ -18,7 +18,7 @@ import { withoutEntra } from './mock-provider.ts'
 import type { BesideProvider } from './stack.ts'
 import { trust } from './trust.ts'
 
-export const plainClientId = 'the-broker'
+const plainClientId = 'the-broker'
 
 export interface PlainProvider extends BesideProvider {
   readonly issuer: string

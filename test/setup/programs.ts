@@ -4,7 +4,7 @@ import { accessSync, constants, existsSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 
-export interface Program {
+interface Program {
   readonly name: string
   /** Path below test/ of the tests that are skipped without it. */
   readonly tests: string
@@ -83,7 +83,7 @@ export function hasCoreTools(): boolean {
 }
 
 /** The SDK and the shared framework of ASP.NET Core, which the application of test/clients is built with. */
-export function hasDotnet(): boolean {
+function hasDotnet(): boolean {
   // Without the program there is no output: null.
   const list = (what: string) => String(spawnSync('dotnet', [what]).stdout)
   return /^Microsoft\.AspNetCore\.App 1\d\./m.test(list('--list-runtimes')) && /^1\d\./m.test(list('--list-sdks'))

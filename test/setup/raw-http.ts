@@ -1,14 +1,14 @@
 /** Requests that no client library can send: other Hosts, absolute URIs, repeated headers, any method. */
 import net from 'node:net'
 
-export interface RawReply {
+interface RawReply {
   readonly status: number
   /** Lower-case names; repeated ones joined by a comma. */
   readonly headers: Headers
   readonly text: string
 }
 
-export interface RawRequest {
+interface RawRequest {
   readonly method?: string
   /** The request target, exactly as in the request line: a path, or an absolute URI. */
   readonly target: string

@@ -9,7 +9,7 @@ import type { VerifyAccessToken } from '../../local/managed-identity/access-toke
 import { createFaults, suffer } from '../../local/vault/faults.ts'
 import type { FaultEffects, Faults } from '../../local/vault/faults.ts'
 
-export interface ArmFault extends FaultEffects {
+interface ArmFault extends FaultEffects {
   /** Part of the path. Without it, the fault applies to every request. */
   readonly path?: string
   readonly method?: string
@@ -17,7 +17,7 @@ export interface ArmFault extends FaultEffects {
   readonly error?: { readonly code: string; readonly message: string }
 }
 
-export interface ArmRequest {
+interface ArmRequest {
   readonly method: string
   readonly path: string
 }
@@ -60,7 +60,7 @@ export interface ArmState {
   readonly domainVerificationId: string
 }
 
-export interface LastDeployment {
+interface LastDeployment {
   readonly parameters: string
   readonly outputs: Readonly<Record<string, string>>
   /** Id of the resource group that it created. */
@@ -76,7 +76,7 @@ export interface Arm {
   close(): Promise<void>
 }
 
-export interface ArmOptions {
+interface ArmOptions {
   /** 0 selects a free one. */
   readonly port: number
   /** A certificate for `localhost`. */
@@ -86,7 +86,7 @@ export interface ArmOptions {
   readonly tenantId?: string
 }
 
-export const armAudience = 'https://management.azure.com'
+const armAudience = 'https://management.azure.com'
 
 export async function startArm(options: ArmOptions): Promise<Arm> {
   const state: ArmState = {

@@ -5,7 +5,7 @@ import { listen } from '../../local/http-server.ts'
 
 export type StoreOperation = 'insert' | 'find' | 'replace' | 'remove' | 'list' | 'createTable'
 
-export interface StoreRequest {
+interface StoreRequest {
   readonly operation: StoreOperation
   /** Without the prefix: `sessions`, `states`, `service`. */
   readonly table: string

@@ -46,7 +46,7 @@ export interface CertificateAccess {
   readonly others: readonly OtherAccess[]
 }
 
-export interface OtherAccess extends Pick<CertificateAccess, 'records' | 'canRegister'> {
+interface OtherAccess extends Pick<CertificateAccess, 'records' | 'canRegister'> {
   /** Id of the provider. */
   readonly id: string
   /** The client id, where the provider is AD FS. */

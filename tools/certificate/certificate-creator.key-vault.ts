@@ -7,7 +7,7 @@ import { sdkNetworkOptions } from '../../shared/outbound/sdk-network.azure-core.
 import { CertificateNetworkRefused, CertificateRefused } from './create.ts'
 import type { CertificateCreator, CertificatePolicy } from './create.ts'
 
-export interface CertificateCreatorOptions {
+interface CertificateCreatorOptions {
   /** Checked: the cloud's vault suffix, or loopback. */
   readonly vaultUrl: string
   readonly credential: TokenCredential

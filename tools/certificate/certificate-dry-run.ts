@@ -7,7 +7,7 @@ import { openAccess, storeIsSilent } from './certificate-access.ts'
 import type { CertificateAccess, NamedCertificate } from './certificate-access.ts'
 import { LocalError } from '../../local/http-server.ts'
 
-export interface DryRunOptions {
+interface DryRunOptions {
   /** As after `roll --now`, but without requesting a version from the vault. */
   readonly now: boolean
   readonly json: boolean

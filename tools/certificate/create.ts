@@ -20,7 +20,7 @@ export interface CertificatePolicy {
 }
 
 /** A version with the values that the provider needs. */
-export interface CreatedVersion {
+interface CreatedVersion {
   readonly version: string
   readonly der: Uint8Array
   readonly notBefore: Date | undefined
@@ -68,7 +68,7 @@ export class CertificateNetworkRefused extends Error {
   }
 }
 
-export interface CreateOptions {
+interface CreateOptions {
   readonly creator: CertificateCreator
   readonly name: string
   readonly policy: CertificatePolicy

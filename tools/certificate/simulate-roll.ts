@@ -14,7 +14,7 @@ export interface ForeseenStep {
   readonly expected?: string
 }
 
-export interface ForeseeContext {
+interface ForeseeContext {
   readonly now: number
   readonly timing: RollTiming
   readonly canRegister: boolean

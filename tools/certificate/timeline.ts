@@ -17,7 +17,7 @@ const statusWords: Readonly<Record<RecordedVersion['status'], string>> = {
   removed: 'removed',
 }
 
-export interface TimelineOptions {
+interface TimelineOptions {
   readonly now: number
   readonly timing: RollTiming
   /** The next step, in words. */

@@ -8,7 +8,7 @@ import type { ProxyPolicy } from '../../shared/outbound/proxy.ts'
 import { checkBaseUrl } from '../../shared/settings/addresses.ts'
 import { wrongUse } from './command-line.ts'
 
-export interface FoundBroker {
+interface FoundBroker {
   readonly url: string
   readonly key: string
 }

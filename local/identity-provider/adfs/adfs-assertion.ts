@@ -4,7 +4,7 @@ import type { X509Certificate } from 'node:crypto'
 import { decodeProtectedHeader, jwtVerify } from 'jose'
 import { AdfsError } from './adfs-error.ts'
 
-export interface AdfsAssertionExpectation {
+interface AdfsAssertionExpectation {
   readonly clientId: string
   readonly certificates: readonly X509Certificate[]
   /** The token endpoint, with or without its slash at the end. */

@@ -14,7 +14,7 @@ const scopeDescriptions = [
 /** The resource of a request that names none: its tokens have no API. */
 const userinfoResource = 'urn:microsoft:userinfo'
 
-export interface AdfsScopes {
+interface AdfsScopes {
   readonly resource: string
   readonly names: readonly string[]
   readonly openid: boolean

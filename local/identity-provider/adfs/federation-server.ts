@@ -32,7 +32,7 @@ import { paths } from './adfs-parts.ts'
 import type { AdfsClient, FederationParts, FederationBehaviour } from './adfs-parts.ts'
 import { answerAdfsTokenRequest } from './adfs-tokens.ts'
 
-export interface FederationServerOptions {
+interface FederationServerOptions {
   /** 0 chooses a free one. */
   readonly port: number
   readonly tls: TlsIdentity

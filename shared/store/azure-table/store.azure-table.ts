@@ -11,7 +11,7 @@ import { storeRefusal } from './table-refusals.ts'
 import { bearerToken, createTableService, emulatorKey } from './table-service.azure-table.ts'
 import type { TableAnswer, TableRequest } from './table-service.azure-table.ts'
 
-export interface AzureTableOptions {
+interface AzureTableOptions {
   /** Checked by the settings: the cloud's table suffix over https, or loopback. */
   readonly tableServiceUri: string
   readonly tablePrefix: string

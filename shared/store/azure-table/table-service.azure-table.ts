@@ -44,11 +44,11 @@ export type TableService = (request: TableRequest, until: number) => Promise<Tab
  * @param until by `performance.now()`
  * @returns headers that let a request in
  */
-export type Authorize = (path: string, until: number) => Headers | Promise<Headers>
+type Authorize = (path: string, until: number) => Headers | Promise<Headers>
 
 type Headers = Readonly<Record<string, string>>
 
-export interface TableServiceOptions {
+interface TableServiceOptions {
   readonly tableServiceUri: string
   readonly authorize: Authorize
   /** Which requests go through a proxy; none where it is left out. */

@@ -14,7 +14,7 @@ import type { Clock } from '../../async/deadline.ts'
 import type { CertificateVault } from '../vault.ts'
 import { innerCodeOf, passing, refusal } from './vault-refusals.ts'
 
-export interface KeyVaultCertificatesOptions {
+interface KeyVaultCertificatesOptions {
   /** Checked by the settings: the cloud's vault suffix, or loopback. */
   readonly vaultUrl: string
   readonly certificateName: string

@@ -8,7 +8,7 @@ import type { Azure } from '../../setup/azure.ts'
 export const frontEnds = [
   { id: 'spa', origins: ['https://app.example.com'], apis: [{ name: 'orders', scopes: ['api://orders/orders.read'] }] },
 ]
-export const api = {
+const api = {
   id: 'c3b1e0a2-5d4f-4c8e-9a7b-0e1d2c3b4a50',
   appId: 'c3b1e0a2-5d4f-4c8e-9a7b-0e1d2c3b4a51',
   servicePrincipalNames: ['api://orders'],

@@ -21,7 +21,7 @@ export const signedOutUri = 'http://localhost:7071/logout/done'
 export const ordersRead = 'api://demo/orders.read'
 export const billsRead = 'api://bills/read'
 
-export interface ClientCertificate {
+interface ClientCertificate {
   readonly pem: string
   readonly der: Buffer
   readonly privateKey: KeyObject
@@ -47,12 +47,12 @@ export async function makeCertificate(
   return { pem: new X509Certificate(der).toString(), der, privateKey }
 }
 
-export interface AssertionChanges {
+interface AssertionChanges {
   readonly header?: Readonly<Record<string, unknown>>
   readonly claims?: Readonly<Record<string, unknown>>
 }
 
-export function signAssertion(
+function signAssertion(
   audience: string,
   { der, privateKey }: ClientCertificate,
   { header, claims }: AssertionChanges = {},
@@ -73,14 +73,14 @@ export function signAssertion(
     .sign(privateKey)
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly text: string
   readonly json: Record<string, unknown>
 }
 
-export type Form = Readonly<Record<string, string>>
+type Form = Readonly<Record<string, string>>
 
 /** https by the local authority, which a test's own `fetch` does not trust. */
 export function send(url: string, ca: string, form?: Form): Promise<Answer> {
@@ -101,7 +101,7 @@ export function send(url: string, ca: string, form?: Form): Promise<Answer> {
   })
 }
 
-export interface Begun {
+interface Begun {
   readonly url: string
   readonly codeVerifier: string
   readonly nonce: string

@@ -22,7 +22,7 @@ export const officer = {
   clientId: '44444444-4444-4444-8444-444444444444',
   principalId: '44444444-4444-4444-8444-000000000001',
 }
-export const everything = {
+const everything = {
   certificates: ['get', 'list', 'create', 'update', 'delete', 'import', 'backup', 'restore'],
   keys: [
     ...['get', 'list', 'create', 'update', 'delete', 'import', 'backup', 'restore', 'rotate', 'release'],
@@ -31,7 +31,7 @@ export const everything = {
   secrets: ['get', 'list', 'set', 'backup', 'restore'],
 }
 
-export interface RawAnswer {
+interface RawAnswer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly text: string

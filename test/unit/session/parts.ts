@@ -22,7 +22,7 @@ import { startTableProxy } from '../../setup/table-proxy.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
 import { useIdentityEndpoint } from '../../setup/identity-endpoint.ts'
 
-export const wrappingKeyName = 'broker-key-ring'
+const wrappingKeyName = 'broker-key-ring'
 
 export type SessionParts = Awaited<ReturnType<typeof startSessionParts>>
 

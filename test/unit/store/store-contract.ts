@@ -6,7 +6,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Row, Store, Values } from '../../../shared/store/store.ts'
 
-export interface OpenedStore {
+interface OpenedStore {
   readonly store: Store
   /** Another instance's, on the same rows. */
   readonly other: Store
