@@ -36,7 +36,6 @@ export interface ManagedIdentity {
   readonly url: string
   /** For IDENTITY_HEADER. */
   readonly header: string
-  readonly identities: readonly Identity[]
   readonly requests: readonly IdentityRequest[]
   resetRequests(): void
   /** Issues tokens for tests and checks them for the vault and Graph. */
@@ -128,7 +127,6 @@ export async function startManagedIdentity(options: ManagedIdentityOptions): Pro
   return {
     url: `http://127.0.0.1:${server.port}${path}`,
     header,
-    identities,
     get requests() {
       return requests
     },

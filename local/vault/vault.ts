@@ -98,7 +98,6 @@ export interface Vault {
   rotateKey(name: string): Promise<KeyInfo>
   setKeyEnabled(name: string, version: string | undefined, enabled: boolean): void
   setKeyDates(name: string, version: string | undefined, dates: VersionDates): void
-  deleteKey(name: string): void
   /** The public half, which every reader of the key has. */
   publicKey(name: string, version: string): KeyObject
 
@@ -272,7 +271,6 @@ function control(certificates: Certificates, keys: Keys, { url, now }: VaultCont
       change(keys.store.get(name, version).attributes, { enabled }),
     setKeyDates: (name: string, version: string | undefined, dates: VersionDates) =>
       change(keys.store.get(name, version).attributes, dates),
-    deleteKey: (name: string) => void keys.store.delete(name),
     publicKey: (name: string, version: string) => keys.store.get(name, version).publicKey,
   }
 }

@@ -34,8 +34,6 @@ export interface CertificateRoll {
 
 interface RollReport {
   readonly record: CertificateRecord
-  /** The finished steps, in words. */
-  readonly done: readonly string[]
   readonly next: Step
 }
 
@@ -66,7 +64,6 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
       const by = randomUUID()
       const until = clock() + budgetMilliseconds
       const context = (): StepContext => ({ now: clock(), timing, canRegister, by })
-      const done: string[] = []
       let kept = await records.update(await readVault(options))
       options.onRecord(kept.record)
 
@@ -88,19 +85,18 @@ export function createCertificateRoll(options: RollOptions): CertificateRoll {
         const outcome = await perform(step, options)
         const after = await finish(step, outcome, context(), options)
         logOutcome(step, outcome, { before: kept.record, after: after.record }, options)
-        done.push(describeWork(step, outcome))
         kept = after
         options.onRecord(kept.record)
       }
       const record = await warn(options)
       options.onRecord(record)
-      return { record, done, next: nextStep(record, context()) }
+      return { record, next: nextStep(record, context()) }
     },
 
     plan: async () => {
       const observed = (await readVault(options))((await records.load()).record)
       const next = nextStep(observed, { now: clock(), timing, canRegister, by: '' })
-      return { record: observed, done: [], next }
+      return { record: observed, next }
     },
   }
 }
@@ -191,12 +187,6 @@ async function warn({ records, timing, clock, log }: RollOptions): Promise<Certi
     log('info', 'certificate days left', { certificateVersion: signing.version, daysLeft: left })
   }
   return record
-}
-
-function describeWork(step: Work, outcome: Outcome): string {
-  const result =
-    outcome.kind === 'failed' || outcome.kind === 'refused' ? `${outcome.kind} (${outcome.code})` : outcome.kind
-  return `${step.kind} ${step.version.version}: ${result}`
 }
 
 /** The next step, in words for an operator. */

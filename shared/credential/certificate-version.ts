@@ -8,7 +8,6 @@ import type { CertificateVersion } from '../vault/vault.ts'
 
 /** The version that signs. */
 export interface SigningVersion extends SignerVersion {
-  readonly notBefore: number
   readonly expires: number
 }
 
@@ -18,10 +17,7 @@ export interface SigningVersion extends SignerVersion {
  * @throws {BrokerError} `certificate_missing`, `certificate_disabled`, `certificate_without_dates`,
  *   `certificate_not_yet_valid`, `certificate_expired`: each has a remedy of its own
  */
-export function chooseVersion(
-  versions: readonly CertificateVersion[],
-  now: number,
-): CertificateVersion & { notBefore: number; expires: number } {
+export function chooseVersion(versions: readonly CertificateVersion[], now: number): CertificateVersion {
   if (versions.length === 0) throw new BrokerError('certificate_missing')
   const enabled = versions.filter((version) => version.enabled)
   if (enabled.length === 0) throw new BrokerError('certificate_disabled')

@@ -190,8 +190,8 @@ function versionToRead(
 
 function toSigning(chosen: RecordedVersion | undefined): SigningVersion {
   if (!chosen) throw new BrokerError('certificate_missing')
-  const { version, thumbprint, publicKey, notBefore, expires } = chosen
-  return { version, thumbprint, publicKey, notBefore, expires }
+  const { version, thumbprint, publicKey, expires } = chosen
+  return { version, thumbprint, publicKey, expires }
 }
 
 /** True for a refusal of the vault that concerns one version: another may still sign. */

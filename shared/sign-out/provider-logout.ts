@@ -13,7 +13,7 @@ import type { CallingBrowser } from '../http/cookies.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
-import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
+import type { KeyRing } from '../crypto/key-ring.ts'
 import { personOf } from '../session/session-labels.ts'
 import { partitionOf } from '../session/session-row.ts'
 import { endPartition, endPerson } from '../session/end-sessions.ts'
@@ -58,14 +58,12 @@ interface ProviderLogoutOptions {
 export function createProviderLogout(options: ProviderLogoutOptions): ProviderLogout {
   const { store, ring, providers, flowEvents } = options
 
-  /** Rows are found by keyed hashes, a key a month: each month that may have sealed a live session is looked at. */
-  const ringKeys = (): Promise<readonly RingKey[]> => ring.keys()
-
   const endProviderSession = (issuer: string, sessionId: string): Promise<number> =>
     endPartitions({ issuer, sessionId, subject: '' })
 
   const endPartitions = async (of: Parameters<typeof partitionOf>[0]): Promise<number> => {
-    const partitions = (await ringKeys()).map((key) => partitionOf(of, key))
+    // Rows are found by keyed hashes, a key a month: each month that may have sealed a live session is looked at.
+    const partitions = (await ring.keys()).map((key) => partitionOf(of, key))
     return sum(await Promise.all(partitions.map((partition) => endPartition(store, partition))))
   }
 
@@ -93,7 +91,7 @@ export function createProviderLogout(options: ProviderLogoutOptions): ProviderLo
   }
 
   const endSessionsOf = async ({ issuer, tokenIssuer }: SignedOut, subject: string): Promise<number> => {
-    const people = (await ringKeys()).map((key) => personOf({ issuer, tokenIssuer, subject }, key))
+    const people = (await ring.keys()).map((key) => personOf({ issuer, tokenIssuer, subject }, key))
     return endPerson(store, people)
   }
 

@@ -15,9 +15,6 @@ export interface LogFields {
   readonly responsible?: string
   readonly detail?: string | undefined
   readonly removed?: number
-  readonly milliseconds?: number
-  /** Names of settings, never their values. */
-  readonly settings?: readonly string[]
   /** The certificate's version in the vault; public. */
   readonly certificateVersion?: string
   readonly daysLeft?: number
@@ -48,8 +45,6 @@ const allowed: ReadonlySet<string> = new Set<keyof LogFields>([
   'responsible',
   'detail',
   'removed',
-  'milliseconds',
-  'settings',
   'certificateVersion',
   'daysLeft',
   'step',
