@@ -10,6 +10,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...(clientsAreInstalled ? [] : ['test/clients/**'])],
     globalSetup: ['test/setup/global.ts'],
+    setupFiles: ['test/setup/compiled-code.ts'],
     reporters: ['default', './test/setup/summary.ts'],
     // They bound a hang, on a machine that is several times slower and busy: no test decides by them.
     testTimeout: 120_000,

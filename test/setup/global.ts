@@ -16,6 +16,8 @@ declare module 'vitest' {
     telemetryBytes: number
     /** The functions host as one file of JavaScript: it starts in a third of the time of its sources. */
     hostProgram: string
+    /** A folder for compiled code: processes of this run that load the same modules compile them once. */
+    compiledCode: string
     /** Azurite's table service, with its account. */
     tableServiceUri: string
   }
@@ -25,8 +27,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-test-'))
   const dist = path.join(folder, 'dist')
   const hostProgram = path.join(folder, 'host.mjs')
-  // Processes of this run that load the same modules compile them, and strip their types, once.
-  process.env.NODE_COMPILE_CACHE = path.join(folder, 'compiled')
   const [built, tables] = await Promise.all([
     build({ outdir: dist }),
     startStorageEmulator('table', 0),
@@ -37,10 +37,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('totalBytes', built.totalBytes)
   project.provide('telemetryBytes', built.telemetryBytes)
   project.provide('hostProgram', hostProgram)
+  project.provide('compiledCode', path.join(folder, 'compiled'))
   project.provide('tableServiceUri', tables.url)
   return async () => {
     await tables.close()
-    // A worker that ends meanwhile still writes its compiled code.
+    // A process that ends meanwhile still writes its compiled code.
     await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   }
 }
