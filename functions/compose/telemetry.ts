@@ -23,15 +23,13 @@ export interface Base {
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** The identity endpoint, the instance's name in telemetry, and the export intervals. */
+/** The identity endpoint, the instance's name in telemetry, and the interval of the metrics. */
 const telemetryNames = [
   'IDENTITY_ENDPOINT',
   'IDENTITY_HEADER',
   'WEBSITE_SITE_NAME',
   'WEBSITE_INSTANCE_ID',
   'OTEL_METRIC_EXPORT_INTERVAL',
-  'OTEL_BSP_SCHEDULE_DELAY',
-  'OTEL_BLRP_SCHEDULE_DELAY',
 ]
 
 /** @returns `noTelemetry` where no Application Insights resource is set */
@@ -53,8 +51,17 @@ export function composeTelemetry({ settings, clock, log }: Base, environment: En
       return startReportWorker({ settings: telemetry, proxies, environment: threadEnvironment, file }, onGone)
     },
     onFault: (error) => log('warn', 'telemetry fault', describeError(asBrokerError(error))),
+    timing: { betweenReports: scheduleDelayOf(environment) },
   })
   return createTelemetry({ exportQueue, clock })
+}
+
+/**
+ * The milliseconds during which spans and events are collected before they are sent: OpenTelemetry's variable and its
+ * default. As its specification requires, an invalid value counts as not set.
+ */
+export function scheduleDelayOf({ OTEL_BSP_SCHEDULE_DELAY: written }: Environment): number {
+  return written !== undefined && /^\d{1,5}$/.test(written) ? Number(written) : 5_000
 }
 
 export function composeFlowEvents({ clock }: Base, telemetry: Telemetry, frontEnds: FrontEnds): FlowEvents {

@@ -497,11 +497,12 @@ describe('the authorization server', () => {
       const wrong = await Promise.all(
         Array.from({ length: 300 }, (_, i) => redeem(stack.url, `${i}`.padStart(43, 'x'), pkce)),
       )
-      const reads = stack.store.requests.length
+      // Not all requests: the instance reads its certificate's row in the background.
+      const lookups = stack.store.requests.filter(({ table }) => table === 'codes')
       const right = await redeem(stack.url, code, pkce)
 
       expect(new Set(wrong.map(({ json }) => json.error))).toEqual(new Set(['invalid_grant']))
-      expect(reads).toBe(300)
+      expect(lookups.map(({ operation }) => operation)).toEqual(Array.from({ length: 300 }, () => 'find'))
       expect(right.status).toBe(200)
     })
   })

@@ -123,8 +123,8 @@ async function measureSlow({ world, plan, tell }: Measuring, broker: Running, re
         await waitUntil(started + (index * 1000) / perSecond)
         await signIn(running, guestAt(world, index))
       }
-      // The items that the last operation left to send.
-      await waitUntil(started + (seconds + 1.5) * 1000)
+      // The last reports are collected for five seconds.
+      await waitUntil(started + (seconds + 5.5) * 1000)
     })
   const off: number[] = []
   const on: number[] = []

@@ -156,6 +156,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
           APPLICATIONINSIGHTS_CONNECTION_STRING: '',
           // The usual limit of five traces a second would drop reports that a test waits for.
           OTEL_TRACES_SAMPLER: 'always_on',
+          // No test waits for the seconds in which reports are collected.
+          OTEL_BSP_SCHEDULE_DELAY: '100',
           ...cloud.settings,
           Broker__BaseUrl: url,
           Broker__TableServiceUri: store.url,

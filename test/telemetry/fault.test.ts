@@ -12,7 +12,7 @@ import type { Stack } from '../setup/stack.ts'
 
 const query = { frontend: 'shop', return_url: 'http://localhost:3000/a' }
 /** The exporter's own timing, so that no test waits for its seconds. */
-const quick = { OTEL_BSP_SCHEDULE_DELAY: '100', OTEL_BLRP_SCHEDULE_DELAY: '100', OTEL_METRIC_EXPORT_INTERVAL: '1000' }
+const quick = { OTEL_METRIC_EXPORT_INTERVAL: '1000' }
 
 const filesOfExporter = async () =>
   (await readdir(os.tmpdir())).filter((name) => /AzureMonitor|appInsights/i.test(name))

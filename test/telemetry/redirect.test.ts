@@ -6,7 +6,7 @@ import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
 const query = { frontend: 'shop', return_url: 'http://localhost:3000/a' }
-const quick = { OTEL_BSP_SCHEDULE_DELAY: '100', OTEL_BLRP_SCHEDULE_DELAY: '100', OTEL_METRIC_EXPORT_INTERVAL: '1000' }
+const quick = { OTEL_METRIC_EXPORT_INTERVAL: '1000' }
 
 describe('an ingestion that redirects its reporters', () => {
   let stack: Stack

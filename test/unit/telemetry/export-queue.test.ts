@@ -5,7 +5,10 @@ import type { OperationReport, Report } from '../../../shared/telemetry/report.t
 
 const operation: OperationReport = { parent: { kind: 'host', traceParent: 'x' }, spans: [], events: [] }
 
-function parts(enqueue: (report: Report) => Promise<void> = () => Promise.resolve()) {
+function parts(
+  enqueue: (report: Report) => Promise<void> = () => Promise.resolve(),
+  timing?: ExportQueueOptions['timing'],
+) {
   const reports: Report[] = []
   const faults: unknown[] = []
   const workers: { stopped: boolean; flushed: number; gone: (reason: unknown) => void }[] = []
@@ -30,7 +33,11 @@ function parts(enqueue: (report: Report) => Promise<void> = () => Promise.resolv
     reports,
     faults,
     workers,
-    exportQueue: createExportQueue({ startWorker, onFault: (error) => faults.push(error) }),
+    exportQueue: createExportQueue({
+      startWorker,
+      onFault: (error) => faults.push(error),
+      ...(timing ? { timing } : {}),
+    }),
   }
 }
 
@@ -49,6 +56,24 @@ describe('the export queue', () => {
     expect(workers).toHaveLength(0)
     await vi.advanceTimersByTimeAsync(1_000)
     expect(reports).toEqual([{ operations: [operation], metrics: [] }])
+  })
+
+  it('collects reports for five seconds, or for the time that is set', async () => {
+    for (const [timing, milliseconds] of [
+      [undefined, 5_000],
+      [{ betweenReports: 300 }, 300],
+    ] as const) {
+      const { exportQueue, reports } = parts(undefined, timing)
+      exportQueue.operation(operation)
+      exportQueue.wake()
+      await vi.advanceTimersByTimeAsync(2_000)
+      exportQueue.operation(operation)
+      exportQueue.wake()
+      await vi.advanceTimersByTimeAsync(milliseconds - 1)
+      expect(reports).toHaveLength(1)
+      await vi.advanceTimersByTimeAsync(1)
+      expect(reports).toHaveLength(2)
+    }
   })
 
   it('starts no worker where there is nothing to report', async () => {
@@ -85,7 +110,7 @@ describe('the export queue', () => {
     expect(reports).toHaveLength(1)
 
     taken.resolve(undefined)
-    await vi.advanceTimersByTimeAsync(2_000)
+    await vi.advanceTimersByTimeAsync(5_000)
     expect(reports[1]!.operations).toHaveLength(500)
     expect(reports[1]!.metrics).toEqual([
       { name: 'broker.telemetry.dropped', kind: 'counter', value: 9_500, fields: {} },
