@@ -17,8 +17,10 @@ export interface Session extends Person {
   /** The authentication context class, and the time when the person authenticated, where the provider names them. */
   readonly acr?: string
   readonly authenticated_at?: number
-  /** Claims that the front end has registered. */
-  readonly claims?: Readonly<Record<string, string | number | boolean | readonly string[]>>
+  /** Claims that the front end has registered; an object is the claim `address`. */
+  readonly claims?: Readonly<
+    Record<string, string | number | boolean | readonly string[] | Readonly<Record<string, string>>>
+  >
   /** Registered claims that the provider sent and the broker left out. */
   readonly claims_omitted?: readonly string[]
   /** The person is in more groups than the provider puts into a token. */

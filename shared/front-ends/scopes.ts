@@ -1,9 +1,7 @@
 /** The scopes that a front end may request: those of its registered APIs. An access token is for one API. */
 import { BrokerError } from '../errors/errors.ts'
+import { claimsOfScope, openidScopes } from '../settings/openid-scopes.ts'
 import type { FrontEnd } from './front-ends.ts'
-
-/** Scopes about the person and the session, and of no API. OpenID Connect Core §5.4, §11. */
-const openidScopes: readonly string[] = ['openid', 'profile', 'email', 'offline_access']
 
 /**
  * The scopes of the request to the identity provider: those of the ID token, and those of one API, since some providers
@@ -17,9 +15,10 @@ export function signInScopes(
   apiScopes: readonly string[],
   clientScopes: readonly string[] = [],
 ): readonly string[] {
-  const isEmailWanted =
-    clientScopes.includes('email') || frontEnd.claims?.some((name) => /^email(_verified)?$/.test(name))
-  const person = ['openid', 'profile', ...(isEmailWanted ? ['email'] : [])]
+  const optional = Object.keys(claimsOfScope).filter(
+    (scope) => clientScopes.includes(scope) || hasClaimOf(scope, frontEnd),
+  )
+  const person = ['openid', 'profile', ...optional]
   const [first] = frontEnd.apis
   if (!first) return person
   return [...person, 'offline_access', ...(apiScopes.length > 0 ? apiScopes : first.scopes)]
@@ -28,6 +27,11 @@ export function signInScopes(
 /** @returns the scopes of a sign-in that belong to the API */
 export function apiScopesOf(scopes: readonly string[]): readonly string[] {
   return scopes.filter((scope) => !openidScopes.includes(scope))
+}
+
+/** @param scope of a token of the provider, space-separated @returns the same without OpenID scopes */
+export function apiScopesIn(scope: string): string {
+  return apiScopesOf(scope.split(' ')).join(' ')
 }
 
 /**
@@ -54,19 +58,44 @@ interface ClientScopes {
 }
 
 /**
+ * Libraries request scopes of other OpenID providers in addition (`groups`, `roles`). With `openid`, such a scope is
+ * ignored (OpenID Connect Core §3.1.2.1), and the answer names the scopes that were granted. A scope of an API is never
+ * ignored: the client would receive a token that its API rejects.
+ *
  * @param scope space-separated; untrusted
- * @throws {BrokerError} `scope_not_registered`; no scope is widened or silently dropped (RFC 6749 §3.3)
+ * @param all the registered front ends
+ * @throws {BrokerError} `scope_not_registered` for a scope of an API that the front end does not have
  */
-export function parseClientScopes(frontEnd: FrontEnd, scope: string | undefined): ClientScopes {
+export function parseClientScopes(
+  frontEnd: FrontEnd,
+  scope: string | undefined,
+  all: readonly FrontEnd[],
+): ClientScopes {
   const wanted = [...new Set((scope ?? '').split(' ').filter(Boolean))]
-  const api = apiScopesOf(wanted)
+  const named = apiScopesOf(wanted)
+  const ignored = wanted.includes('openid') ? named.filter((one) => isOfNoApi(one, all)) : []
+  const api = named.filter((one) => !ignored.includes(one))
   if (!areRegistered(api, frontEnd)) throw new BrokerError('scope_not_registered')
-  return { openid: openidScopes.filter((one) => wanted.includes(one)), api: api.length === 0 ? undefined : api }
+  return { openid: openidScopesOf(wanted, frontEnd), api: api.length === 0 ? undefined : api }
 }
 
-/** @returns OpenID scopes with more of them, in the order of the specification */
-export function withScopes(scopes: readonly string[], more: readonly string[]): readonly string[] {
-  return openidScopes.filter((one) => scopes.includes(one) || more.includes(one))
+/** A word that no front end has registered. A dot, a colon or a slash separates an API or an object from its permission. */
+function isOfNoApi(scope: string, all: readonly FrontEnd[]): boolean {
+  return /^[\w-]+$/.test(scope) && !all.some((frontEnd) => areRegistered([scope], frontEnd))
+}
+
+/**
+ * @param scopes requested ones
+ * @returns the OpenID scopes that the front end is granted, in the order of the specification. `address` and `phone` have
+ *   no effect without a registered claim
+ */
+export function openidScopesOf(scopes: readonly string[], frontEnd: FrontEnd): readonly string[] {
+  const isGranted = (scope: string) => !(scope === 'address' || scope === 'phone') || hasClaimOf(scope, frontEnd)
+  return openidScopes.filter((scope) => scopes.includes(scope) && isGranted(scope))
+}
+
+function hasClaimOf(scope: string, { claims = [] }: Pick<FrontEnd, 'claims'>): boolean {
+  return claims.some((name) => claimsOfScope[scope]?.includes(name))
 }
 
 /** The API scopes of an OAuth client's grant. An access token is for one API, so they are taken apart. */

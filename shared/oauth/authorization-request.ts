@@ -3,26 +3,20 @@
  * page until the client and its redirect URI are known; after that it goes to the redirect URI.
  */
 import { parseRequestedClaims } from './requested-claims.ts'
-import type { ClaimConditions } from './requested-claims.ts'
-import { oauthErrorOf } from '../errors/catalogue.ts'
+import type { ClaimConditions } from './claim-conditions.ts'
+import { withClientRedirect } from './client-answer.ts'
+import type { AnswerTarget, ClientResponseMode } from './client-answer.ts'
 import { BrokerError, parameterInvalid } from '../errors/errors.ts'
-import type { Destination } from '../errors/errors.ts'
 import { checkHints, hasControlCharacter } from '../front-ends/login-parameters.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
-import { grantedApiScopes, parseClientScopes, withScopes } from '../front-ends/scopes.ts'
+import { grantedApiScopes, openidScopesOf, parseClientScopes } from '../front-ends/scopes.ts'
 import { readClaims } from '../provider/signed-token.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
-import { defined } from '../json/json.ts'
 import { optional } from './parameter.ts'
 
-/** Response modes other than `query`, which is the default of `response_type=code`. */
-type ClientResponseMode = 'fragment' | 'form_post'
-
 /** The parts that the answer to the client needs; the transaction keeps them. */
-export interface ClientRequest {
-  readonly redirectUri: string
-  readonly state: string | undefined
+export interface ClientRequest extends AnswerTarget {
   readonly codeChallenge: string
   /** Requested OpenID scopes; an ID token is issued where `openid` is among them. */
   readonly openid?: readonly string[]
@@ -34,8 +28,6 @@ export interface ClientRequest {
   readonly maxAge?: number | undefined
   /** Conditions of the parameter `claims`. */
   readonly claims?: ClaimConditions | undefined
-  /** The query where left out. */
-  readonly responseMode?: ClientResponseMode | undefined
 }
 
 interface AuthorizationRequest {
@@ -84,46 +76,6 @@ const longestReturnedState = 6 * 1024
 const unsupported: ReadonlySet<string> = new Set(['request', 'request_uri', 'authorization_details', 'dpop_jkt'])
 
 /**
- * Adds to an error the destination that reports it to the client (RFC 6749 §4.1.2.1).
- *
- * @param client whose redirect URI is registered
- * @param issuer the broker's own
- */
-export function withClientRedirect(error: BrokerError, client: AnswerTarget, issuer: string): BrokerError {
-  return error.with({
-    redirectTo: answerTo(client, issuer, { error: oauthErrorOf(error.code), error_description: error.code }),
-  })
-}
-
-/**
- * The answer to a client, in the response mode of its request. RFC 6749 §4.1.2 with RFC 9207: `state` and `iss` are in
- * every answer.
- *
- * @param target its redirect URI is registered
- * @param issuer the broker's own
- */
-export function answerTo(
-  { redirectUri, state, responseMode }: AnswerTarget,
-  issuer: string,
-  parameters: Readonly<Record<string, string>>,
-): Destination {
-  if (responseMode === 'form_post') {
-    return { action: redirectUri, fields: { ...parameters, ...defined({ state }), iss: issuer } }
-  }
-  const url = new URL(redirectUri)
-  const answer = responseMode === 'fragment' ? new URLSearchParams() : url.searchParams
-  for (const [name, value] of Object.entries(parameters)) answer.set(name, value)
-  if (state !== undefined) answer.set('state', state)
-  answer.set('iss', issuer)
-  // OAuth 2.0 Multiple Response Type Encoding Practices §2.1.
-  if (responseMode === 'fragment') url.hash = answer.toString()
-  return url.href
-}
-
-/** The parts of a client's request that decide where its answer goes, and how. */
-type AnswerTarget = Pick<ClientRequest, 'redirectUri' | 'state' | 'responseMode'>
-
-/**
  * @param query of `/login`; untrusted
  * @param issuer the broker's own
  * @throws {BrokerError} while client or redirect URI are in doubt: `client_unknown`, `redirect_uri_not_registered`, …
@@ -146,13 +98,19 @@ export function parseAuthorizationRequest(
   const responseMode = clientResponseModes.find((mode) => mode === query.get('response_mode'))
 
   try {
-    return { frontEnd, ...checkRequest(query, frontEnd, { redirectUri, state, responseMode }, issuer) }
+    return { frontEnd, ...checkRequest(query, frontEnd, { redirectUri, state, responseMode }, issuer, frontEnds) }
   } catch (error) {
     throw error instanceof BrokerError ? withClientRedirect(error, { redirectUri, state, responseMode }, issuer) : error
   }
 }
 
-function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: AnswerTarget, issuer: string) {
+function checkRequest(
+  query: URLSearchParams,
+  frontEnd: FrontEnd,
+  target: AnswerTarget,
+  issuer: string,
+  frontEnds: FrontEnds,
+) {
   const parameters: Record<string, string> = {}
   for (const name of new Set(query.keys())) {
     if (unsupported.has(name) && query.getAll(name).some(Boolean))
@@ -175,7 +133,7 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
   if (codeChallenge === undefined || method !== 'S256' || !/^[\w-]{43}$/.test(codeChallenge)) {
     throw new BrokerError('code_challenge_missing')
   }
-  const requested = parseClientScopes(frontEnd, parameters.scope)
+  const requested = parseClientScopes(frontEnd, parameters.scope, frontEnds.all)
   const { scopes, otherScopes } = grantedApiScopes(frontEnd, requested, resourcesOf(query))
   const wanted = parameters.claims === undefined ? undefined : parseRequestedClaims(parameters.claims)
   const isOpenid = requested.openid.includes('openid')
@@ -193,7 +151,7 @@ function checkRequest(query: URLSearchParams, frontEnd: FrontEnd, target: Answer
     ...target,
     codeChallenge,
     // The scopes of the answer name these, as any scope that was granted (RFC 6749 §5.1).
-    openid: isOpenid ? withScopes(requested.openid, wanted?.scopes ?? []) : requested.openid,
+    openid: isOpenid ? openidScopesOf([...requested.openid, ...(wanted?.scopes ?? [])], frontEnd) : requested.openid,
     ...(isOpenid && wanted ? { claims: wanted.conditions } : {}),
     ...(checked.prompts.includes('none')
       ? hintedPerson(query.get('id_token_hint') ?? '', frontEnd.id, issuer, wanted?.conditions)

@@ -13,7 +13,7 @@ import type { TokenAnswer } from '../session/token-answer.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
 import { parseRefreshChallenge } from '../front-ends/login-parameters.ts'
-import { parseClientScopes } from '../front-ends/scopes.ts'
+import { apiScopesIn, parseClientScopes } from '../front-ends/scopes.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { Providers } from '../provider/provider.ts'
 import type { AccessToken } from '../session/session-row.ts'
@@ -164,7 +164,7 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
 /** RFC 6749 §6. */
 const refreshSession: Grant = async ({ fields, origin }, client, options) => {
   const scope = optional(fields, 'scope')
-  const requested = scope === undefined ? undefined : parseClientScopes(client, scope)
+  const requested = scope === undefined ? undefined : parseClientScopes(client, scope, options.frontEnds.all)
   const refreshToken = required(fields, 'refresh_token')
   try {
     const used = await options.refreshTokens.use({
@@ -223,7 +223,7 @@ async function answerOf(
     // A fault here costs userinfo, and no sign-in. The broker's own token carries its grant.
     hasApi ? userinfo.register(token, grant).catch(onFault) : undefined,
   ])
-  return { ...answer, scope: [...scopes, token.scope].filter(Boolean).join(' '), id_token: idToken }
+  return { ...answer, scope: [...scopes, apiScopesIn(token.scope)].filter(Boolean).join(' '), id_token: idToken }
 }
 
 /** Adds the authorization request for the missing part; the client adds its own state, challenge and redirect URI. */

@@ -4,17 +4,9 @@
  * the ID token. The member `access_token` is a claims challenge of the provider, which front-ends/ checks.
  */
 import { BrokerError } from '../errors/errors.ts'
-import { subjectOf } from '../provider/identity.ts'
 import { areAcrs, decodeClaims } from '../front-ends/login-parameters.ts'
-import type { Identity } from '../provider/identity.ts'
-
-/** Conditions for a successful answer. The transaction keeps them. */
-export interface ClaimConditions {
-  /** One of these is the `acr` of the ID token (§5.5.1.1). */
-  readonly acr?: readonly string[]
-  /** The person (§3.1.2.2). */
-  readonly subject?: string
-}
+import type { ClaimConditions } from './claim-conditions.ts'
+import { claimsOfScope } from '../settings/openid-scopes.ts'
 
 interface RequestedClaims {
   /** Text of the challenge, unchecked; undefined where there is none. */
@@ -26,11 +18,7 @@ interface RequestedClaims {
   readonly idToken: Readonly<Record<string, unknown>> | undefined
 }
 
-const scopeOfClaim: Readonly<Record<string, string>> = {
-  name: 'profile',
-  preferred_username: 'profile',
-  email: 'email',
-}
+const scopesWithClaims = Object.entries({ profile: ['name', 'preferred_username'], ...claimsOfScope })
 
 /**
  * @param text untrusted
@@ -41,7 +29,10 @@ export function parseRequestedClaims(text: string): RequestedClaims {
   const { access_token: challenge, id_token = {}, userinfo = {} } = objectOf(parse(text))
   const [idToken, aboutPerson] = [claimsOf(id_token), claimsOf(userinfo)]
   const essential = [...idToken, ...aboutPerson].filter(([, request]) => request.essential === true)
-  const scopes = essential.flatMap(([name]) => (Object.hasOwn(scopeOfClaim, name) ? [scopeOfClaim[name] ?? ''] : []))
+  const names = essential.map(([name]) => name)
+  const scopes = scopesWithClaims.flatMap(([scope, claims]) =>
+    claims.some((one) => names.includes(one)) ? [scope] : [],
+  )
 
   const requests = new Map(idToken)
   const [acr, subject, time] = [requests.get('acr'), requests.get('sub'), requests.get('auth_time')]
@@ -59,19 +50,6 @@ export function parseRequestedClaims(text: string): RequestedClaims {
     },
     scopes,
     idToken: Object.keys(forProvider).length > 0 ? forProvider : undefined,
-  }
-}
-
-/**
- * @throws {BrokerError} `authentication_requirement_unmet` for another `acr`; `login_required` for another person,
- *   since only that person may be answered for
- */
-export function checkClaimConditions(identity: Identity, conditions: ClaimConditions = {}): void {
-  if (conditions.subject !== undefined && conditions.subject !== subjectOf(identity)) {
-    throw new BrokerError('login_required', { detail: 'sub' })
-  }
-  if (conditions.acr && !conditions.acr.some((value) => value === identity.acr)) {
-    throw new BrokerError('authentication_requirement_unmet')
   }
 }
 

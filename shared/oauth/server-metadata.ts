@@ -3,6 +3,7 @@
  * Connect Discovery §3). It names only features that work.
  */
 import { urlOf } from '../http/routes.ts'
+import { openidScopes } from '../settings/openid-scopes.ts'
 import { clientAssertionAlgorithms } from './client-authentication.ts'
 
 /** @param issuer the broker's base URL */
@@ -33,13 +34,14 @@ export function openidProviderMetadata(issuer: string): Readonly<Record<string, 
     ...authorizationServerMetadata(issuer),
     userinfo_endpoint: urlOf(issuer, 'userinfo'),
     end_session_endpoint: urlOf(issuer, 'endSession'),
-    scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
+    scopes_supported: openidScopes,
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ['RS256', 'ES256'],
     claim_types_supported: ['normal'],
     claims_supported: [
       ...['iss', 'sub', 'aud', 'exp', 'iat', 'auth_time', 'acr', 'nonce', 'at_hash', 'sid'],
       ...['name', 'preferred_username', 'email', 'oid', 'tid'],
+      ...['address', 'phone_number', 'phone_number_verified'],
     ],
     claims_parameter_supported: true,
     // The defaults of the first is false and of the last true; both are written out.

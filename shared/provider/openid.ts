@@ -97,6 +97,7 @@ function checkMetadata(json: Json, settings: OpenIdSettings): ProviderMetadata {
   const endpoint = readEndpoint(json, isFit, 'an https address that an issuer may name')
 
   checkOffers(json, settings)
+  const scopes = listOf(json, 'scopes_supported')
   return {
     issuer,
     jwksUri: endpoint('jwks_uri'),
@@ -106,7 +107,8 @@ function checkMetadata(json: Json, settings: OpenIdSettings): ProviderMetadata {
     userinfoEndpoint: readOptional(json, 'userinfo_endpoint', endpoint),
     issuerInAnswers: json.authorization_response_iss_parameter_supported === true,
     prompts: listOf(json, 'prompt_values_supported'),
-    offlineAccess: settings.offlineAccess ?? listOf(json, 'scopes_supported')?.includes('offline_access') ?? false,
+    scopes,
+    offlineAccess: settings.offlineAccess ?? scopes?.includes('offline_access') ?? false,
     assertionAlgorithm: settings.assertionAlgorithm ?? chooseAlgorithm(json),
   }
 }

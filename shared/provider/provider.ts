@@ -34,6 +34,10 @@ export interface ProviderMetadata {
   readonly issuerInAnswers: boolean
   /** Values of `prompt` that the provider lists; undefined where it lists none. */
   readonly prompts?: readonly unknown[] | undefined
+  /**
+   * Values of `scopes_supported`, where the provider may have scopes about the person beyond `profile` and `email`.
+   */
+  readonly scopes?: readonly unknown[] | undefined
   /** True where the broker requests the scope `offline_access`, and so a refresh token. */
   readonly offlineAccess: boolean
   /** The algorithm that signs client assertions for this provider. */

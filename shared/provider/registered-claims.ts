@@ -4,11 +4,15 @@
  * so that an application does not mistake it for an absent one.
  */
 import { isObject } from '../json/json.ts'
+import { claimsOfScope } from '../settings/openid-scopes.ts'
 
 /** Checked by the signature of the token; the values are of any type. */
 type Json = Readonly<Record<string, unknown>>
 
-type ClaimValue = string | number | boolean | readonly string[]
+type ClaimValue = string | number | boolean | readonly string[] | Address
+
+/** Members of OpenID Connect Core §5.1.1. */
+type Address = Readonly<Record<string, string>>
 
 /** Kept in session rows, so members are only added. */
 export interface RegisteredClaims {
@@ -25,7 +29,7 @@ export const mostClaimBytes = 2048
 /**
  * Claims that the provider returns for a scope that renewals do not request: the ID token of a renewal may lack them.
  */
-const onlyAtSignIn: ReadonlySet<string> = new Set(['email', 'email_verified'])
+const onlyAtSignIn: ReadonlySet<string> = new Set(Object.values(claimsOfScope).flat())
 
 /**
  * @param claims of an ID token whose signature was verified
@@ -118,7 +122,7 @@ function distributedClaims({ _claim_names: names, hasgroups }: Json): ReadonlySe
 }
 
 /**
- * @returns undefined for a value of another type: objects, and arrays of other things than texts. A claim that confirms
+ * @returns undefined for a value of another type: objects but `address`, and arrays of other things than texts. A claim that confirms
  *   an address is a boolean (OpenID Connect Core §5.1), and some providers write it as text: the text `false` would
  *   pass for true
  */
@@ -128,6 +132,17 @@ function valueOf(name: string, value: unknown): ClaimValue | undefined {
   }
   if (typeof value === 'string' || typeof value === 'boolean') return value
   if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
+  if (name === 'address' && isObject(value)) return addressOf(value)
   if (!Array.isArray(value) || !value.every((one): one is string => typeof one === 'string')) return undefined
   return [...new Set(value)]
+}
+
+const addressMembers = ['formatted', 'street_address', 'locality', 'region', 'postal_code', 'country']
+
+function addressOf(value: Json): Address | undefined {
+  const members = addressMembers.flatMap((name) => {
+    const text = Object.hasOwn(value, name) ? value[name] : undefined
+    return typeof text === 'string' ? [[name, text] as const] : []
+  })
+  return members.length > 0 ? Object.fromEntries(members) : undefined
 }

@@ -1,4 +1,5 @@
 /** The response body of an access token, for both kinds of front end. RFC 6749 §5.1. */
+import { apiScopesIn } from '../front-ends/scopes.ts'
 import { defined } from '../json/json.ts'
 import type { AccessToken } from './session-row.ts'
 
@@ -21,7 +22,8 @@ export function tokenAnswer({ token, expires, scope }: AccessToken, now: number,
     access_token: token,
     token_type: 'Bearer',
     expires_in: Math.max(0, Math.floor((expires - now) / 1000)),
-    scope,
+    // OpenID scopes that the broker added belong to the ID token of the provider. An empty scope has no meaning.
+    scope: apiScopesIn(scope) || scope,
     ...defined({ refresh_token: refreshToken }),
   }
 }

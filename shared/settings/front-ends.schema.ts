@@ -9,6 +9,7 @@ import { checkClaimName, claimNamePattern } from './claim-names.ts'
 import { checkTenantId, fixOfPlainId, personalTenantId, plainIdPattern } from './identifiers.ts'
 import { findRepeated, listOf, memberOf, membersOf, readJsonSetting, unknownOf, valueAt } from './json-setting.ts'
 import { withMessage, withMessages } from './messages.ts'
+import { openidScopes } from './openid-scopes.ts'
 import type { Refusal, SettingProblem } from './settings-error.ts'
 
 /** Values of `prompt` that /login passes on. OpenID Connect Core §3.1.2.1. */
@@ -69,13 +70,12 @@ const promptsOf: Readonly<Record<FrontEndKind, readonly Prompt[]>> = {
   session: ['login', 'select_account', 'consent'],
   oauth: ['login', 'select_account', 'consent', 'none'],
 }
-const scopesOfOpenId: readonly string[] = ['openid', 'profile', 'email', 'offline_access']
 
 const exampleOrigin = 'https://app.example.com'
 // Permits no more than checkOrigin; the check covers canonical form and valid ports.
 const originPattern = String.raw`^(https://[a-z0-9._:\[\]-]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]{1,5})?)$`
-/** RFC 6749 §3.3: scope-token; none of `scopesOfOpenId`. */
-const scopePattern = String.raw`^(?!(openid|profile|email|offline_access)$)[\x21\x23-\x5b\x5d-\x7e]+$`
+/** RFC 6749 §3.3: scope-token; none of `openidScopes`. */
+const scopePattern = String.raw`^(?!(${openidScopes.join('|')})$)[\x21\x23-\x5b\x5d-\x7e]+$`
 const urlPattern = String.raw`^https?://[^\s#\\@]+$`
 
 const unique = withMessages((members) => findRepeated(listOf(members), [], 'Write it once.'))
@@ -412,10 +412,10 @@ function checkTenantEntry(value: string): Refusal | undefined {
 }
 
 function checkScope(value: string): Refusal | undefined {
-  if (scopesOfOpenId.includes(value)) {
+  if (openidScopes.includes(value)) {
     return {
       problem: 'is not a scope of an API',
-      fix: 'Delete it: the broker adds openid, profile and offline_access.',
+      fix: 'Delete it: the broker adds openid, profile and offline_access, and the scopes of registered claims.',
     }
   }
   return new RegExp(scopePattern).test(value)

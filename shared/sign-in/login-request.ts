@@ -1,5 +1,4 @@
 /** The request at `/login`, for both kinds of front end, checked before a sign-in starts. */
-import { parseAuthorizationRequest } from '../oauth/authorization-request.ts'
 import type { ClientRequest } from '../oauth/authorization-request.ts'
 import { BrokerError } from '../errors/errors.ts'
 import { checkReturnUrl } from '../front-ends/return-url.ts'
@@ -29,13 +28,15 @@ export interface SignInRequest {
  * @param issuer the broker's own, for an OAuth client's answer
  * @throws {BrokerError} for a page; with `redirectTo` where an OAuth client is to receive it
  */
-export function parseSignInRequest(
+export async function parseSignInRequest(
   query: URLSearchParams,
   origin: string | undefined,
   frontEnds: FrontEnds,
   issuer: string,
-): SignInRequest {
+): Promise<SignInRequest> {
   if (query.has('client_id')) {
+    // Loaded on first use: a session front end needs none of it.
+    const { parseAuthorizationRequest } = await import('../oauth/authorization-request.ts')
     const { frontEnd, client, scopes, hints, provider } = parseAuthorizationRequest(query, frontEnds, issuer)
     return {
       frontEnd,

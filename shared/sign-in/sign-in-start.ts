@@ -9,9 +9,9 @@ import type { Hints } from '../front-ends/login-parameters.ts'
 import { signInScopes } from '../front-ends/scopes.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import { urlOf } from '../http/routes.ts'
-import { withClientRedirect } from '../oauth/authorization-request.ts'
+import { withClientRedirect } from '../oauth/client-answer.ts'
 import { withCapabilities } from '../provider/client-capabilities.ts'
-import type { IdentityProvider, Providers } from '../provider/provider.ts'
+import type { IdentityProvider, ProviderMetadata, Providers } from '../provider/provider.ts'
 import { spelledScopes } from '../provider/spelled-scopes.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { FlowEvents, Step } from '../telemetry/flow-events.ts'
@@ -133,7 +133,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
       returnUrl,
       responseMode: provider.responseMode,
       ...(provider.responseType === 'code' ? {} : { responseType: provider.responseType }),
-      scopes: metadata.offlineAccess ? scopes : scopes.filter((scope) => scope !== 'offline_access'),
+      scopes: scopes.filter((scope) => hasScope(metadata, scope)),
       ...(client ? { client } : {}),
       ...defined({ maxAge: request.maxAge, signUp }),
       ...(prompts.includes('login') ? { freshLogin: true } : {}),
@@ -158,7 +158,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
   return {
     begin: (query, { origin, cookies, isNavigation }) =>
       flowEvents.track('started', {}, async (step) => {
-        const request = parseSignInRequest(query, origin, frontEnds, options.baseUrl)
+        const request = await parseSignInRequest(query, origin, frontEnds, options.baseUrl)
         step.add({ frontEnd: request.frontEnd.id })
         try {
           if (!isNavigation) throw new BrokerError('login_required', { detail: 'no navigation' })
@@ -176,6 +176,15 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
       return { url, cookies: set }
     },
   }
+}
+
+/**
+ * A strict provider refuses a scope that it does not have. `openid`, `profile` and `email` are sent to all: providers
+ * leave scopes out of their lists that they have.
+ */
+function hasScope({ scopes = [], offlineAccess }: ProviderMetadata, scope: string): boolean {
+  if (scope === 'offline_access') return offlineAccess
+  return (scope !== 'address' && scope !== 'phone') || scopes.includes(scope)
 }
 
 /** The browser may be signed in with another account than the one that consented: the person selects it. */

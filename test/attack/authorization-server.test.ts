@@ -149,7 +149,10 @@ describe('the authorization server', () => {
       ['a challenge without its method', { code_challenge_method: undefined }, 'invalid_request'],
       ['a challenge of another length', { code_challenge: 'a'.repeat(42) }, 'invalid_request'],
       ['a scope that is not registered', { scope: 'api://demo/admin' }, 'invalid_scope'],
-      ['a wider scope', { scope: `${ordersRead} openid address` }, 'invalid_scope'],
+      ['a scope of another API beside those of OpenID', { scope: 'openid profile User.Read' }, 'invalid_scope'],
+      ['a scope of Microsoft Graph', { scope: 'openid https://graph.microsoft.com/User.Read' }, 'invalid_scope'],
+      ['a word that is no scope of OpenID, without openid', { scope: `${ordersRead} groups` }, 'invalid_scope'],
+      ['a scope in capital letters', { scope: `openid ${ordersRead.toUpperCase()}` }, 'invalid_scope'],
       [
         'scopes of two APIs, of which one is not registered',
         { scope: `${ordersRead} api://bills/write` },

@@ -72,7 +72,7 @@ describe('the broker as OpenID provider', () => {
         subject_types_supported: ['public'],
         id_token_signing_alg_values_supported: ['RS256', 'ES256'],
         request_uri_parameter_supported: false,
-        scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
+        scopes_supported: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'],
       })
       const keys = await fetch(metadata.jwks_uri as string, { headers: { origin: 'https://any.example' } })
       expect(keys.headers.get('access-control-allow-origin')).toBe('*')
@@ -153,6 +153,22 @@ describe('the broker as OpenID provider', () => {
     expect(wider.json.scope).toBe(`openid ${ordersRead}`)
     expect(decodeJwt(wider.json.id_token as string)).not.toHaveProperty('email')
   })
+
+  it.each(['openid profile email phone address', 'openid groups roles profile email'])(
+    'ignores scopes about the person that it does not have (%s), and names those that it granted',
+    async (requested) => {
+      const person = stack.person()
+      const begun = await person.begin(authorizationRequest(newPkce(), { scope: requested }))
+      const { tokens } = await signIn({ scope: requested }, person)
+      const bareTokens = (await signIn({ scope: requested, client_id: 'bare' })).tokens
+
+      // Entra ID refuses a scope that it does not know.
+      expect(new URL(begun.location!).searchParams.get('scope')).toMatch(/^openid profile email offline_access api:/)
+      expect(tokens.scope).toBe('openid profile email api://demo/orders.read api://demo/orders.write')
+      expect(bareTokens.scope).toBe('openid profile email')
+      expect((await refresh(there, tokens.refresh_token!, { scope: requested })).json.scope).toBe(tokens.scope)
+    },
+  )
 
   it('signs by ES256 where the registration sets it', async () => {
     const { tokens } = await signIn({ client_id: 'modern' })

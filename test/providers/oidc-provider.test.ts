@@ -1,14 +1,18 @@
+import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { without } from '../setup/answers.ts'
-import { plainProvider } from '../setup/plain-provider.ts'
+import { app, authorizationRequest, newPkce, redeem, refresh } from '../setup/client.ts'
+import { phoneAndAddress, plainProvider } from '../setup/plain-provider.ts'
 import type { PlainProvider, PlainVisitor } from '../setup/plain-provider.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { expectBegun, expectPage } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
-import type { Stack } from '../setup/stack.ts'
+import type { Registration, Stack } from '../setup/stack.ts'
 
 const plain = plainProvider(['orders.read', 'orders.write'])
+const client: Registration = { ...app, apis: [{ name: 'orders', scopes: ['orders.read'] }] }
+
 let stack: Stack
 let provider: PlainProvider
 beforeAll(async () => {
@@ -21,6 +25,8 @@ beforeAll(async () => {
         origins: [shopPage.origin],
         apis: [{ name: 'orders', scopes: ['orders.read', 'orders.write'] }],
       },
+      client,
+      { ...client, id: 'directory', claims: Object.keys(phoneAndAddress) },
     ],
   })
   provider = plain.get()
@@ -84,6 +90,42 @@ describe('oidc-provider, as it is', () => {
     expect(await isSignedIn(person)).toBe(true)
   })
 
+  describe('for the scopes phone and address', () => {
+    const scope = 'openid profile email phone address offline_access groups'
+    const signInAt = async (client_id: string) => {
+      const [person, pkce] = [stack.person(), newPkce()]
+      const begun = await person.begin(authorizationRequest(pkce, { client_id, scope, prompt: 'consent' }))
+      const done = await person.callback(await provider.visitor().signIn(begun.location ?? '', 'ada'))
+      const code = new URL(done.location ?? '').searchParams.get('code')!
+      const { json } = await redeem(stack.url, code, pkce, { client_id })
+      return { sent: new URL(begun.location!).searchParams.get('scope'), tokens: json as Record<string, string> }
+    }
+
+    it('gives a client the claims that its registration has, also at userinfo and after a refresh', async () => {
+      const { sent, tokens } = await signInAt('directory')
+
+      expect(sent).toBe('openid profile email address phone offline_access orders.read')
+      expect(tokens.scope).toBe('openid profile email address phone offline_access orders.read')
+      const headers = { authorization: `Bearer ${tokens.access_token}` }
+      const about = (await (await fetch(`${stack.url}/userinfo`, { headers })).json()) as object
+      const renewed = await refresh(stack.url, tokens.refresh_token!, { client_id: 'directory', scope })
+      expect(renewed.json.scope).toBe(tokens.scope)
+      for (const claims of [decodeJwt(tokens.id_token!), about, decodeJwt(renewed.json.id_token as string)]) {
+        expect(claims).toMatchObject(phoneAndAddress)
+      }
+    })
+
+    it('ignores them for a client without these claims, and names the scopes that it granted', async () => {
+      const { sent, tokens } = await signInAt('app')
+
+      expect(sent).toBe('openid profile email offline_access orders.read')
+      expect(tokens.scope).toBe('openid profile email offline_access orders.read')
+      expect(Object.keys(decodeJwt(tokens.id_token!)).filter((name) => name in phoneAndAddress)).toEqual([])
+      const renewed = await refresh(stack.url, tokens.refresh_token!, { scope })
+      expect([renewed.status, renewed.json.scope]).toEqual([200, tokens.scope])
+    })
+  })
+
   it('receives a list of prompts as it is', async () => {
     const begun = expectBegun(await stack.person().begin({ ...query, prompt: 'login consent' }))
 
@@ -101,7 +143,7 @@ describe('oidc-provider, as it is', () => {
       const token = await person.sessionToken(shopPage, { api: 'orders', scope }, { at: at!.url })
       expect(token.json, provider.refusals.join()).toMatchObject({
         token_type: 'Bearer',
-        scope: expect.any(String) as string,
+        scope,
       })
       expect(token.status).toBe(200)
     }

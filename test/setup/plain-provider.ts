@@ -20,6 +20,13 @@ import { trust } from './trust.ts'
 
 const plainClientId = 'the-broker'
 
+/** Claims of every person, for the scopes `phone` and `address` (OpenID Connect Core §5.4). */
+export const phoneAndAddress = {
+  phone_number: '+41 31 000 00 00',
+  phone_number_verified: true,
+  address: { locality: 'Bern', country: 'CH' },
+}
+
 export interface PlainProvider extends BesideProvider {
   readonly issuer: string
   /** The errors of the provider, with its own messages. */
@@ -75,11 +82,16 @@ async function startPlain(cloud: Cloud, brokerUrl: string, scopes: readonly stri
     clientAuthMethods: ['private_key_jwt'],
     enabledJWA: { clientAuthSigningAlgValues: ['PS256', 'RS256', 'ES256'] },
     scopes: ['openid', 'offline_access', 'profile', ...scopes],
-    claims: { openid: ['sub', 'sid'], profile: ['name'] },
+    claims: {
+      openid: ['sub', 'sid'],
+      profile: ['name'],
+      phone: ['phone_number', 'phone_number_verified'],
+      address: ['address'],
+    },
     conformIdTokenClaims: false,
     pkce: { required: () => true },
     rotateRefreshToken: true,
-    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, name: `Name of ${id}` }) }),
+    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, name: `Name of ${id}`, ...phoneAndAddress }) }),
     // Its default dispatcher allows no request to loopback.
     fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined } as RequestInit),
     interactions: { url: (_, { uid }) => `/interaction/${uid}` },

@@ -39,8 +39,8 @@ const members = {
   settings: z.optional(z.array(badSetting).check(described('What the operator has to correct, without values.'))),
 }
 
-/** Values of registered claims. */
-const claim = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])
+/** Values of registered claims; an object is the claim `address`. */
+const claim = z.union([z.string(), z.number(), z.boolean(), z.array(z.string()), z.record(z.string(), z.string())])
 const omitted = z.optional(
   z.array(z.string()).check(described('Registered claims that the provider sent and the broker left out.')),
 )
@@ -118,7 +118,7 @@ export const schemas = {
     ...serverMetadata,
     userinfo_endpoint: z.url(),
     end_session_endpoint: z.url(),
-    scopes_supported: z.array(z.enum(['openid', 'profile', 'email', 'offline_access'])),
+    scopes_supported: z.array(z.enum(['openid', 'profile', 'email', 'address', 'phone', 'offline_access'])),
     subject_types_supported: z.array(z.literal('public')),
     id_token_signing_alg_values_supported: z.array(z.enum(['RS256', 'ES256'])),
     claim_types_supported: z.array(z.literal('normal')),

@@ -39,7 +39,7 @@ describe('registered claims', () => {
   })
 
   it.each<[string, unknown]>([
-    ['an object', { formatted: '1 Street' }],
+    ['an object of other members', { street: '1 Street', __proto__: null, formatted: 1 }],
     ['an array of numbers', [1, 2]],
     ['an array with one other member', ['a', null]],
     ['an array in an array', [['a']]],
@@ -48,6 +48,17 @@ describe('registered claims', () => {
     expect(readRegisteredClaims({ address: value, roles: ['r'] }, ['address', 'roles'])).toEqual({
       values: { roles: ['r'] },
       omitted: ['address'],
+    })
+  })
+
+  it('include an address, with the texts of OpenID Connect Core §5.1.1', () => {
+    const text = '{"formatted":"1 Street\\nBern","country":"CH","region":null,"geo":{"lat":1},"__proto__":"x"}'
+
+    expect(
+      readRegisteredClaims({ address: JSON.parse(text) as object, street: { country: 'CH' } }, ['address', 'street']),
+    ).toEqual({
+      values: { address: { formatted: '1 Street\nBern', country: 'CH' } },
+      omitted: ['street'],
     })
   })
 
@@ -179,6 +190,13 @@ describe('registered claims', () => {
       expect(renewClaims(before, { values: { roles: ['a'] } })).toEqual({ values: { roles: ['a'] } })
       expect(renewClaims(before, { values: {} })).toEqual({ values: {} })
     })
+
+    it.each([{ address: { country: 'CH' } }, { phone_number: '+41 31 000 00 00', phone_number_verified: true }])(
+      'keep %j, which the provider returns for a scope of the sign-in alone',
+      (values) => {
+        expect(renewClaims({ values: { ...values, roles: ['a'] } }, { values: {} })).toEqual({ values })
+      },
+    )
 
     it('keep the e-mail address, which the provider returns for a scope of the sign-in alone', () => {
       const before = { values: { email: 'ada@contoso.example', roles: ['a'] } }
