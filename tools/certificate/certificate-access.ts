@@ -20,6 +20,7 @@ import type { KeyVault } from '../../shared/vault/key-vault/vault.key-vault.ts'
 import { createKeyVault } from '../../shared/vault/key-vault/vault.key-vault.ts'
 import { createAzureTableStore } from '../../shared/store/azure-table/store.azure-table.ts'
 import { parseProviders } from '../../shared/settings/providers.schema.ts'
+import type { OtherProvider } from '../../shared/settings/providers.schema.ts'
 import { describeProblem } from '../../shared/settings/settings-error.ts'
 import { profileOf } from '../../functions/compose/provider.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
@@ -46,7 +47,7 @@ export interface CertificateAccess {
   readonly others: readonly OtherAccess[]
 }
 
-interface OtherAccess extends Pick<CertificateAccess, 'records' | 'canRegister'> {
+export interface OtherAccess extends Pick<CertificateAccess, 'records' | 'canRegister'> {
   /** Id of the provider. */
   readonly id: string
   /** The client id, where the provider is AD FS. */
@@ -56,19 +57,17 @@ interface OtherAccess extends Pick<CertificateAccess, 'records' | 'canRegister'>
 export const storeIsSilent =
   'the store or the key ring cannot be read. Your account needs Storage Table Data Reader, and keys get and unwrapKey at the vault; the broker shows the same on /health/detail'
 
-export async function openAccess({
-  vaultUrl,
-  additionalHosts,
-  name,
-  setting,
-}: NamedCertificate): Promise<CertificateAccess> {
+export async function openAccess(certificate: NamedCertificate): Promise<CertificateAccess> {
+  const { vaultUrl, additionalHosts, name, setting } = certificate
+  const valueOf = (declaration: Declaration & { readonly default: string }) =>
+    setting(declaration.name) ?? declaration.default
   const credential = await credentialFor(vaultUrl)
   const proxies = proxyPolicyOf(process.env)
   const vault = createKeyVault({
     vaultUrl,
     additionalHosts,
     certificateName: name,
-    wrappingKeyName: setting(declarations.wrappingKeyName.name) ?? declarations.wrappingKeyName.default,
+    wrappingKeyName: valueOf(declarations.wrappingKeyName),
     credential,
     deadlineMilliseconds: 30_000,
     proxies,
@@ -80,50 +79,45 @@ export async function openAccess({
       : readOnly(
           createAzureTableStore({
             tableServiceUri,
-            tablePrefix: setting(declarations.tablePrefix.name) ?? declarations.tablePrefix.default,
+            tablePrefix: valueOf(declarations.tablePrefix),
             credential: () => Promise.resolve(credential),
             proxies,
           }),
         )
-  const records = store && openRecords(store, vault, { vaultUrl, name })
-  const list = parseProviders(
-    setting(declarations.providers.name) || '[]',
-    declarations.providers.name,
-    additionalHosts,
-  )
-  if (!('others' in list)) throw new LocalError(list.map(describeProblem).join('\n'), 2)
-  const timing = rollTimingOf({
-    readSeconds: Number(
-      setting(declarations.certificateReadSeconds.name) ?? declarations.certificateReadSeconds.default,
-    ),
-    overlapSeconds: Number(
-      setting(declarations.certificateOverlapSeconds.name) ?? declarations.certificateOverlapSeconds.default,
-    ),
-  })
+  const recordsOf = (registration?: Registration) => store && openRecords(store, vault, certificate, registration)
   // An empty setting counts as not set. Only Entra ID has a Graph at which the broker changes keys.
   const isSet = ({ name: settingName }: Declaration) => (setting(settingName) ?? '') !== ''
   return {
     vault,
-    records,
-    timing,
+    records: recordsOf(),
+    timing: rollTimingOf({
+      readSeconds: Number(valueOf(declarations.certificateReadSeconds)),
+      overlapSeconds: Number(valueOf(declarations.certificateOverlapSeconds)),
+    }),
     canRegister: isSet(declarations.applicationObjectId) && !isSet(declarations.authority),
-    others: list.others.map((other) => ({
-      id: other.id,
-      adfsClientId:
-        'kind' in other.provider.identity && other.provider.identity.kind === 'adfs'
-          ? other.provider.clientId
-          : undefined,
-      records:
-        store &&
-        openRecords(
-          store,
-          vault,
-          { vaultUrl, name },
-          { issuer: profileOf(other).issuer, clientId: other.provider.clientId },
-        ),
-      canRegister: other.provider.applicationObjectId !== undefined && other.provider.graphUrl !== undefined,
-    })),
+    others: otherProviders(certificate).map((other) => {
+      const { identity, clientId, applicationObjectId, graphUrl } = other.provider
+      return {
+        id: other.id,
+        adfsClientId: 'kind' in identity && identity.kind === 'adfs' ? clientId : undefined,
+        records: recordsOf({ issuer: profileOf(other).issuer, clientId }),
+        canRegister: applicationObjectId !== undefined && graphUrl !== undefined,
+      }
+    }),
   }
+}
+
+/** @throws {LocalError} exit code 2, where the setting is refused */
+function otherProviders({ setting, additionalHosts }: NamedCertificate): readonly OtherProvider[] {
+  const { name } = declarations.providers
+  const list = parseProviders(setting(name) || '[]', name, additionalHosts)
+  if ('others' in list) return list.others
+  throw new LocalError(list.map(describeProblem).join('\n'), 2)
+}
+
+interface Registration {
+  readonly issuer: string
+  readonly clientId: string
 }
 
 /**
@@ -133,7 +127,7 @@ function openRecords(
   store: Store,
   vault: KeyVault,
   { vaultUrl, name }: Pick<NamedCertificate, 'vaultUrl' | 'name'>,
-  registration?: { readonly issuer: string; readonly clientId: string },
+  registration: Registration | undefined,
 ) {
   const ring = createKeyRing({
     store,

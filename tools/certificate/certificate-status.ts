@@ -8,74 +8,83 @@ import type { CertificateRecord } from '../../shared/certificate/certificate-sta
 import type { CertificateRecords } from '../../shared/certificate/certificate-state.store.ts'
 import { describeStep } from '../../shared/certificate/roll.ts'
 import { nextStep } from '../../shared/certificate/roll-steps.ts'
+import type { RollTiming } from '../../shared/certificate/roll-timing.ts'
 import { drawTimeline } from './timeline.ts'
 import { daysLeft } from '../../shared/certificate/warnings.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
 import { isLocal, localCa, openAccess, storeIsSilent } from './certificate-access.ts'
 import { readFacts } from '../../shared/certificate/certificate-facts.ts'
 import type { CertificateFacts } from '../../shared/certificate/certificate-facts.ts'
-import type { NamedCertificate } from './certificate-access.ts'
+import type { CertificateAccess, NamedCertificate, OtherAccess } from './certificate-access.ts'
+import type { CertificateVault, CertificateVersion } from '../../shared/vault/vault.ts'
 import { LocalError } from '../../local/http-server.ts'
 
 /** Prints the time line. @returns the exit code: 0, or 3 when an operator must act */
 export async function showStatus(certificate: NamedCertificate, json: boolean): Promise<number> {
   const { vaultUrl, name } = certificate
-  const { vault, records, timing, canRegister, others } = await openAccess(certificate)
-  const listed = await vault.listVersions()
-  const { known, problem } = await findRecord(records)
-
-  const factsOf = async (of: CertificateRecord | undefined) => {
-    const facts = new Map<string, CertificateFacts>()
-    for (const { version } of listed) {
-      if (of?.versions.some((one) => one.version === version)) continue
-      facts.set(version, readFacts(await vault.readCertificate(version)))
-    }
-    return facts
-  }
-  const now = Date.now()
-  const record = observe(known ?? emptyRecord, listed, await factsOf(known), now)
-  const step = nextStep(record, { now, timing, canRegister, by: '' })
-  const next = problem === undefined ? describeStep(step) : 'not known without the store'
-
+  const { vault, timing, others, ...primary } = await openAccess(certificate)
+  const context = { vault, timing, listed: await vault.listVersions(), now: Date.now() }
+  const status = await readStatus(primary, context)
   const atOthers = await Promise.all(
-    others.map(async (other) => {
-      const found = await findRecord(other.records)
-      const observed = observe(found.known ?? emptyRecord, listed, await factsOf(found.known), now)
-      const step = nextStep(observed, { now, timing, canRegister: other.canRegister, by: '' })
-      const then = found.problem === undefined ? describeStep(step) : 'not known without the store'
-      const handOver: HandOver | undefined = other.canRegister
-        ? undefined
-        : {
-            why: 'since the broker cannot change keys there',
-            adfsClientId: other.adfsClientId,
-            query: `?provider=${other.id}`,
-          }
-      return { id: other.id, record: observed, next: then, problem: found.problem, handOver }
-    }),
+    others.map(async (other) => ({ ...(await readStatus(other, context)), id: other.id, handOver: handOverAt(other) })),
   )
 
   if (json) {
-    const providers = atOthers.map(({ id, ...one }) => ({ id, ...describe(one.record, now, one.next, one.problem) }))
-    console.log(
-      JSON.stringify({ ...describe(record, now, next, problem), ...(providers.length > 0 ? { providers } : {}) }),
-    )
+    const providers = atOthers.map((one) => ({ id: one.id, ...describe(one, context) }))
+    console.log(JSON.stringify({ ...describe(status, context), ...(providers.length > 0 ? { providers } : {}) }))
   } else {
     console.log(`Certificate ${name} in ${vaultUrl}`)
-    console.log(drawTimeline(record, { now, timing, next, isProviderKnown: problem === undefined }).join('\n'))
-    if (problem !== undefined) console.log(`The registration at the provider is unknown: ${problem}`)
-    if (!canRegister) printHandOver(record, handOverOf(certificate))
+    printStatus(status, context, primary.canRegister ? undefined : handOverOf(certificate))
     for (const one of atOthers) {
       console.log(`\nThe same certificate at the provider ${one.id}`)
-      const options = { now, timing, next: one.next, isProviderKnown: one.problem === undefined }
-      console.log(drawTimeline(one.record, options).join('\n'))
-      if (one.problem !== undefined) console.log(`The registration at the provider is unknown: ${one.problem}`)
-      if (one.handOver) printHandOver(one.record, one.handOver)
+      printStatus(one, context, one.handOver)
     }
   }
-  const needsOperator = (one: CertificateRecord) => one.undated !== undefined || !chooseRecorded(one, now)
+  const needsOperator = ({ record }: Status) => record.undated !== undefined || !chooseRecorded(record, context.now)
   // A record that could not be read shows nothing.
-  const atKnown = atOthers.filter((one) => one.problem === undefined).map((one) => one.record)
-  return [record, ...atKnown].some(needsOperator) ? 3 : 0
+  const atKnown = atOthers.filter(({ problem }) => problem === undefined)
+  return [status, ...atKnown].some(needsOperator) ? 3 : 0
+}
+
+interface StatusContext {
+  readonly vault: CertificateVault
+  readonly timing: RollTiming
+  readonly listed: readonly CertificateVersion[]
+  readonly now: number
+}
+
+/** The certificate at one provider. */
+interface Status {
+  readonly record: CertificateRecord
+  /** The next step, in words. */
+  readonly next: string
+  /** The reason why the registration at the provider is unknown. */
+  readonly problem: string | undefined
+}
+
+async function readStatus(
+  { records, canRegister }: Pick<CertificateAccess, 'records' | 'canRegister'>,
+  { vault, timing, listed, now }: StatusContext,
+): Promise<Status> {
+  const { known, problem } = await findRecord(records)
+  const facts = new Map<string, CertificateFacts>()
+  for (const { version } of listed) {
+    if (known?.versions.some((one) => one.version === version)) continue
+    facts.set(version, readFacts(await vault.readCertificate(version)))
+  }
+  const record = observe(known ?? emptyRecord, listed, facts, now)
+  const step = nextStep(record, { now, timing, canRegister, by: '' })
+  return { record, next: problem === undefined ? describeStep(step) : 'not known without the store', problem }
+}
+
+function printStatus(
+  { record, next, problem }: Status,
+  { now, timing }: StatusContext,
+  handOver: HandOver | undefined,
+): void {
+  console.log(drawTimeline(record, { now, timing, next, isProviderKnown: problem === undefined }).join('\n'))
+  if (problem !== undefined) console.log(`The registration at the provider is unknown: ${problem}`)
+  if (handOver) printHandOver(record, handOver)
 }
 
 /** Requests a new version from the vault by its policy; the broker registers and uses it. */
@@ -132,7 +141,7 @@ async function findRecord(
   }
 }
 
-function describe(record: CertificateRecord, now: number, next: string, problem: string | undefined): object {
+function describe({ record, next, problem }: Status, { now }: StatusContext): object {
   const signing = chooseRecorded(record, now)
   return {
     versions: [...record.versions]
@@ -160,6 +169,11 @@ interface HandOver {
   readonly adfsClientId: string | undefined
   /** Of the confirmation to the broker. */
   readonly query: string
+}
+
+function handOverAt({ id, canRegister, adfsClientId }: OtherAccess): HandOver | undefined {
+  if (canRegister) return undefined
+  return { why: 'since the broker cannot change keys there', adfsClientId, query: `?provider=${id}` }
 }
 
 function handOverOf({ setting }: NamedCertificate): HandOver {
