@@ -1,4 +1,5 @@
 /** The environment that the stories deploy: one front end with one API, and the state after a complete deployment. */
+import { expect } from 'vitest'
 import { trust } from '../../setup/trust.ts'
 import { createWorkplace } from '../../setup/azd.ts'
 import type { Workplace, WorkplaceOptions } from '../../setup/azd.ts'
@@ -14,6 +15,9 @@ const api = {
   servicePrincipalNames: ['api://orders'],
   oauth2PermissionScopes: [{ id: 'c3b1e0a2-5d4f-4c8e-9a7b-0e1d2c3b4a52', value: 'orders.read' }],
 }
+
+/** An app registration that the file of the environment names. */
+export const given = { id: '77777777-7777-4777-8777-777777777777', appId: '77777777-7777-4777-8777-000000000001' }
 
 export interface Shop {
   readonly azure: Azure
@@ -99,4 +103,21 @@ export function idOf(azure: Azure, part: string): string {
 export function parametersOf({ variables }: Workplace): Record<string, unknown> {
   const text = Buffer.from(variables.get('BROKER_PARAMETERS') ?? '', 'base64').toString()
   return JSON.parse(text) as Record<string, unknown>
+}
+
+/** Runs azd up, which must stop before anything is created. @returns its output */
+export async function refused(shop: Shop): Promise<string> {
+  const before = shop.azure.graph.applications.all.length
+  const { code, output } = await shop.here.azd('up')
+  expect(code, output).toBe(1)
+  expect(shop.azure.graph.applications.all).toHaveLength(before)
+  expect(idOf(shop.azure, '/Microsoft.Web/sites/')).toBe('')
+  return output
+}
+
+/** Runs azd up, which must succeed. @returns its output */
+export async function accepted(shop: Shop): Promise<string> {
+  const { code, output } = await shop.here.azd('up')
+  expect(code, output).toBe(0)
+  return output
 }

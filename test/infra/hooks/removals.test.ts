@@ -1,0 +1,168 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createWorkplace } from '../../setup/azd.ts'
+import { subscriptionId } from '../../setup/azure.ts'
+import { accepted, frontEnds, given, openShop } from './shop.ts'
+import type { Shop } from './shop.ts'
+
+let shop: Shop
+beforeEach(async () => {
+  shop = await openShop()
+})
+afterEach(() => shop.close())
+
+describe('a deployment that would remove what is deployed', () => {
+  const partner = {
+    id: 'partner',
+    kind: 'oauth',
+    origins: ['https://partner.example.net'],
+    redirectUris: ['https://partner.example.net/callback'],
+    apis: [{ name: 'orders', scopes: ['api://orders/orders.read', 'api://orders/orders.write'] }],
+    claims: ['roles'],
+  }
+  const staff = { id: 'staff', kind: 'openid', name: 'Staff', authority: 'https://id.example.net', clientId: 'broker' }
+  const onCall = `/subscriptions/${subscriptionId}/resourceGroups/ops/providers/Microsoft.Insights/actionGroups/on-call`
+  const rich = {
+    providers: [staff, { ...staff, id: 'partners', authority: 'https://id.example.com' }],
+    alertActionGroupIds: [onCall],
+    frontEnds: [...frontEnds, partner],
+    vaultSku: 'premium',
+    alwaysReadyInstances: 2,
+    alertEmails: ['signin@example.com', 'second@example.com'],
+    settings: { Broker__SessionIdleSeconds: 1800 },
+    network: 'private',
+    frontDoor: { id: '2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f', domain: 'signin.example.com' },
+  }
+
+  it.each<[string, Record<string, unknown>, string]>([
+    ['a front end', { frontEnds }, 'the front end partner'],
+    ['every front end', { frontEnds: undefined }, 'the front end spa'],
+    [
+      'an origin',
+      { frontEnds: [{ ...frontEnds[0], origins: ['https://b.example.com'] }, partner] },
+      'the origin https://app.example.com of the front end spa',
+    ],
+    ['an API', { frontEnds: [{ ...frontEnds[0], apis: [] }, partner] }, 'the API orders of the front end spa'],
+    [
+      'a redirect URI',
+      { frontEnds: [...frontEnds, { ...partner, redirectUris: ['https://partner.example.net/new'] }] },
+      'the redirect URI https://partner.example.net/callback of the front end partner',
+    ],
+    [
+      'a scope',
+      { frontEnds: [...frontEnds, { ...partner, apis: [{ name: 'orders', scopes: ['api://orders/orders.read'] }] }] },
+      'the scope api://orders/orders.write of the front end partner',
+    ],
+    [
+      'a claim',
+      { frontEnds: [...frontEnds, { ...partner, claims: undefined }] },
+      'the claim roles of the front end partner',
+    ],
+    ['an identity provider', { providers: [staff] }, 'the identity provider partners'],
+    ['an action group', { alertActionGroupIds: undefined }, 'the action group /subscriptions/'],
+    ['the client id', { clientId: given.id, applicationObjectId: given.id, registration: 'manual' }, 'the client id '],
+    ['the SKU of the vault', { vaultSku: undefined }, 'the SKU premium of the vault'],
+    ['the vault', { vaultName: 'other-vault' }, '(in its place: other-vault)'],
+    [
+      'the authorization of the vault',
+      { vaultAuthorization: 'rbac' },
+      'the authorization of the vault by access policies',
+    ],
+    ['the private network', { network: 'public' }, 'the private network'],
+    ['Front Door', { frontDoor: undefined }, 'the restriction of the app to Front Door'],
+    ['an alert receiver', { alertEmails: ['signin@example.com'] }, 'the alert receiver second@example.com'],
+    ['always-ready instances', { alwaysReadyInstances: 1 }, '1 of 2 always-ready instances'],
+    ['a setting', { settings: {} }, 'the setting Broker__SessionIdleSeconds'],
+    ['the object id', { applicationObjectId: undefined, registration: 'manual' }, 'the object id '],
+  ])('stops for %s, and goes through when exactly this was confirmed', async (_name, members, sentence) => {
+    const { azure, here } = shop
+    await here.configure(rich)
+    await accepted(shop)
+    const before = structuredClone([...azure.arm.state.appSettings.values()])
+    await here.configure(members)
+
+    const { code, output } = await here.azd('provision')
+
+    expect(code).toBe(1)
+    expect(output).toContain(sentence)
+    expect([...azure.arm.state.appSettings.values()]).toEqual(before)
+    const [, confirmation = ''] = /azd env set BROKER_CONFIRM_REMOVAL (\w{8})/.exec(output) ?? []
+    await here.azd('env', 'set', 'BROKER_CONFIRM_REMOVAL', confirmation)
+    const confirmed = await here.azd('provision')
+    expect(confirmed.code, confirmed.output).toBe(0)
+    expect(here.variables.get('BROKER_CONFIRM_REMOVAL')).toBe('')
+  })
+
+  it('stops in a clone without the file, and names everything', async () => {
+    await shop.here.configure(rich)
+    await accepted(shop)
+    const elsewhere = await createWorkplace({ azure: shop.azure, clock: shop.here.clock })
+
+    const { code, output } = await elsewhere.azd('up')
+
+    expect(code).toBe(1)
+    for (const part of ['front end spa', 'front end partner', 'SKU premium', 'second@example.com', 'always-ready']) {
+      expect(output).toContain(part)
+    }
+    expect(await elsewhere.configuration()).toBeUndefined()
+    await elsewhere.remove()
+  })
+
+  it('stops in a clone with another resource group, where the registration belongs to the broker of this one', async () => {
+    await accepted(shop)
+    const elsewhere = await shop.here.clone({})
+    // Another subscription has another token too: none of the names is that of the deployed broker.
+    await elsewhere.configure({ resourceGroupName: 'elsewhere', resourceToken: 'another' })
+
+    const { code, output } = await elsewhere.azd('up')
+
+    expect(code).toBe(1)
+    expect(output).toMatch(
+      /the sign-out of https:\/\/func-broker-\w{13}\.azurewebsites\.net, which uses the same app reg/,
+    )
+    const [, confirmation = ''] = /BROKER_CONFIRM_REMOVAL (\w{8})/.exec(output) ?? []
+    await elsewhere.azd('env', 'set', 'BROKER_CONFIRM_REMOVAL', confirmation)
+    expect((await elsewhere.azd('up')).code).toBe(0)
+    await elsewhere.remove()
+  })
+
+  it('does not go through with the confirmation of another removal', async () => {
+    await shop.here.configure(rich)
+    await accepted(shop)
+    await shop.here.configure({ alwaysReadyInstances: 0 })
+    const { output } = await shop.here.azd('provision')
+    const [, confirmation = ''] = /BROKER_CONFIRM_REMOVAL (\w{8})/.exec(output) ?? []
+    await shop.here.azd('env', 'set', 'BROKER_CONFIRM_REMOVAL', confirmation)
+    await shop.here.configure({ frontEnds: [] })
+
+    expect((await shop.here.azd('provision')).code).toBe(1)
+  })
+
+  it('adds without a question', async () => {
+    await accepted(shop)
+    await shop.here.configure(rich)
+
+    await accepted(shop)
+  })
+
+  it('stops where the person may not list the app settings, because a removal would stay unseen', async () => {
+    await accepted(shop)
+    shop.azure.arm.state.mayListSettings = false
+
+    const { code, output } = await shop.here.azd('provision')
+
+    expect(code).toBe(1)
+    expect(output).toContain('Microsoft.Web/sites/config/list/action')
+  })
+
+  it('names what comes from Azure without control characters', async () => {
+    await accepted(shop)
+    const [site, settings] = [...shop.azure.arm.state.appSettings][0]!
+    const forged = JSON.stringify([{ id: 'x\u001b[2Jdeployed', origins: ['https://app.example.com'] }])
+    shop.azure.arm.state.appSettings.set(site, { ...settings, Broker__FrontEnds: forged })
+
+    const { output } = await shop.here.azd('provision')
+
+    expect(output).toContain('the front end x?[2Jdeployed')
+    expect(output).not.toContain('\u001b')
+  })
+})
