@@ -72,8 +72,8 @@ const programs = (handlers: Parameters<typeof forPrograms>[1]) => open(forProgra
 
 app.http('login', { route: routes.login, ...people({ GET: login, HEAD: loginHead, POST: loginByPost }, 'login') })
 app.http('callback', { route: routes.callback, ...people({ POST: callbackByPost, GET: callbackByGet }, 'callback') })
-app.http('signup', { route: routes.signup, ...people({ GET: signup }, 'login') })
-app.http('signupConsented', { route: routes.signupConsented, ...people({ GET: signupConsented }, 'login') })
+app.http('signup', { route: routes.signup, ...people({ GET: signup }, 'sign-up') })
+app.http('signupConsented', { route: routes.signupConsented, ...people({ GET: signupConsented }, 'sign-up') })
 app.http('session', { route: routes.session, ...scripts({ GET: session }) })
 app.http('sessionToken', { route: routes.sessionToken, ...scripts({ POST: sessionToken }) })
 app.http('logout', { route: routes.logout, ...scripts({ POST: logout }) })

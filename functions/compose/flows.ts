@@ -7,7 +7,6 @@ import type { SigningAlgorithm } from '../../shared/oauth/signing-keys.ts'
 import type { SignUp } from '../../shared/sign-in/organization-sign-up.ts'
 import { createSignIn } from '../../shared/sign-in/sign-in.ts'
 import type { SignIn } from '../../shared/sign-in/sign-in.ts'
-import { createFindPageLinks } from '../../shared/sign-in/page-links.ts'
 import type { FindPageLinks } from '../../shared/sign-in/page-links.ts'
 import type { ProviderLogout } from '../../shared/sign-out/provider-logout.ts'
 import { createSignOut } from '../../shared/sign-out/sign-out.ts'
@@ -60,11 +59,15 @@ export function composeFlows(base: Base, parts: Parts): Flows {
     absoluteSeconds: settings.session.absoluteSeconds,
     onFault,
   })
+  const pageLinks = lazy(async () => {
+    const { createFindPageLinks } = await import('../../shared/sign-in/page-links.ts')
+    return createFindPageLinks({ frontEnds, ring, baseUrl })
+  })
   return {
     signOut,
     signIn,
     signUp: composeSignUp(base, parts, signIn),
-    findPageLinks: createFindPageLinks({ frontEnds, ring, baseUrl }),
+    findPageLinks: async (request) => (await pageLinks())(request),
     providerLogout: lazyObject(
       lazy(async () => {
         const { createProviderLogout } = await import('../../shared/sign-out/provider-logout.ts')

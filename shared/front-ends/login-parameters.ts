@@ -3,6 +3,7 @@
  * Connect Core §3.1.2.1, §5.5.
  */
 import { BrokerError, parameterInvalid } from '../errors/errors.ts'
+import { defined } from '../json/json.ts'
 import type { Prompt } from '../settings/front-ends.schema.ts'
 import type { FrontEnd } from './front-ends.ts'
 import { scopesOf } from './scopes.ts'
@@ -88,6 +89,40 @@ export function parseLoginParameters(
     parameters[known] = value
   }
   return parameters
+}
+
+/**
+ * The parameters of a request that was refused, as far as a link may repeat them.
+ *
+ * @param query untrusted
+ * @returns without a parameter that is ambiguous, empty, too long or unknown
+ */
+export function readLoginParameters(query: URLSearchParams): LoginParameters {
+  return Object.fromEntries(
+    loginParameters.flatMap((name) => {
+      const [value = '', ...others] = query.getAll(name)
+      const isSound = value !== '' && value.length <= loginParameterLimits[name] && !hasControlCharacter(value)
+      return isSound && others.length === 0 ? [[name, value]] : []
+    }),
+  )
+}
+
+/**
+ * @param parameters untrusted
+ * @returns those about the sign-in that `/login` accepts for the session front end
+ */
+export function acceptedHints(parameters: LoginParameters, frontEnd: FrontEnd): LoginParameters {
+  const isAccepted = (name: keyof LoginParameters): boolean => {
+    if (['frontend', 'return_url', 'provider'].includes(name) || parameters[name] === undefined) return false
+    try {
+      // A scope belongs to the API that is named beside it.
+      checkHints(defined({ api: name === 'scope' ? parameters.api : undefined, [name]: parameters[name] }), frontEnd)
+      return true
+    } catch {
+      return false
+    }
+  }
+  return Object.fromEntries(loginParameters.filter(isAccepted).map((name) => [name, parameters[name]]))
 }
 
 /**

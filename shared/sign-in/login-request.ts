@@ -5,7 +5,7 @@ import { checkReturnUrl } from '../front-ends/return-url.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { checkHints, parseLoginParameters } from '../front-ends/login-parameters.ts'
 import { signInScopes } from '../front-ends/scopes.ts'
-import type { Hints } from '../front-ends/login-parameters.ts'
+import type { Hints, LoginParameters } from '../front-ends/login-parameters.ts'
 import { urlOf } from '../http/routes.ts'
 
 export interface SignInRequest {
@@ -18,6 +18,8 @@ export interface SignInRequest {
   readonly provider: string | undefined
   /** Session front ends: the most seconds since the person authenticated. */
   readonly maxAge?: number | undefined
+  /** Session front ends: the other parameters of the link. An error page repeats them. */
+  readonly repeated?: LoginParameters
   /** Only for an OAuth client. */
   readonly client?: ClientRequest
 }
@@ -48,13 +50,15 @@ export async function parseSignInRequest(
     }
   }
   const parameters = parseLoginParameters(query)
-  const frontEnd = frontEnds.get(parameters.frontend, origin, parameters.return_url)
+  const { frontend, return_url: target, provider, ...repeated } = parameters
+  const frontEnd = frontEnds.get(frontend, origin, target)
   const hints = checkHints(parameters, frontEnd)
   return {
     frontEnd,
-    returnUrl: checkReturnUrl(parameters.return_url, frontEnd),
+    returnUrl: checkReturnUrl(target, frontEnd),
     hints,
-    provider: parameters.provider,
+    provider,
+    repeated,
     maxAge: parameters.max_age === undefined ? undefined : Number(parameters.max_age),
     scopes: signInScopes(frontEnd, hints.extraScopes),
   }

@@ -10,10 +10,11 @@ import { openToken, sealToken } from '../crypto/sealed-token.ts'
 import { BrokerError, asBrokerError } from '../errors/errors.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { checkHints, parseLoginParameters } from '../front-ends/login-parameters.ts'
-import type { Hints } from '../front-ends/login-parameters.ts'
+import type { Hints, LoginParameters } from '../front-ends/login-parameters.ts'
 import { checkReturnUrl } from '../front-ends/return-url.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import { urlOf } from '../http/routes.ts'
+import { defined } from '../json/json.ts'
 import type { IdentityProvider, Providers } from '../provider/provider.ts'
 import { checkTenantId } from '../settings/identifiers.ts'
 import { frontEndIdOf, newState } from './transaction.ts'
@@ -82,8 +83,6 @@ export const signUpRoute = {
 export function createSignUp(options: SignUpOptions): SignUp {
   const { frontEnds, ring, clock, baseUrl, lifetimeSeconds } = options
 
-  const linksOf = (frontEndId: string) => signUpLinks(frontEnds.find(frontEndId), baseUrl)
-
   /** The provider of the front end at which an administrator consents for an organization. */
   const providerOf = (frontEnd: FrontEnd, wanted: string | undefined) => {
     const provider = options.providers
@@ -123,6 +122,7 @@ export function createSignUp(options: SignUpOptions): SignUp {
 
     consented: async (query, cookies) => {
       const state = query.get('state') ?? ''
+      let parameters: LoginParameters = {}
       const ended: Cookie = { name: cookieName, value: '', sameSite: 'Lax', maxAge: 0 }
       try {
         checkOpen()
@@ -130,8 +130,9 @@ export function createSignUp(options: SignUpOptions): SignUp {
           throw new BrokerError('answer_invalid', { detail: 'a field twice' })
         const pending = (await openToken(cookies.get(cookieName), cookieName, ring)) as Pending | undefined
         if (!pending || !isSameText(pending.state, state)) throw new BrokerError('sign_in_unknown')
-        if (clock() > pending.begunAt + lifetimeSeconds * 1000) throw new BrokerError('sign_in_expired')
         const { frontEndId, returnUrl } = pending
+        parameters = { return_url: returnUrl, ...defined({ provider: pending.provider }) }
+        if (clock() > pending.begunAt + lifetimeSeconds * 1000) throw new BrokerError('sign_in_expired')
         const frontEnd = frontEnds.find(frontEndId)
         if (!frontEnd) throw new BrokerError('front_end_unknown')
         // Entra sends `admin_consent=True` beside an error too, so an error wins.
@@ -153,7 +154,8 @@ export function createSignUp(options: SignUpOptions): SignUp {
       } catch (thrown) {
         const error = asBrokerError(thrown)
         const isOver = error.code !== 'sign_in_unknown' && error.status < 500
-        throw error.with({ links: linksOf(frontEndIdOf(state)), cookies: isOver ? [ended] : [] })
+        const links = signUpLinks({ frontEnd: frontEnds.find(frontEndIdOf(state)), parameters }, baseUrl)
+        throw error.with({ links, cookies: isOver ? [ended] : [] })
       }
     },
   }

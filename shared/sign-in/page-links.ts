@@ -5,52 +5,80 @@
 import type { KeyRing } from '../crypto/key-ring.ts'
 import type { BrokerError, Link } from '../errors/errors.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
+import { acceptedHints, readLoginParameters } from '../front-ends/login-parameters.ts'
+import type { LoginParameters } from '../front-ends/login-parameters.ts'
 import { checkReturnUrl, checkSignedOutUrl } from '../front-ends/return-url.ts'
 import { sessionCookieName, signedOutCookieName } from '../http/cookies.ts'
 import type { RequestCookies } from '../http/cookies.ts'
 import { urlOf } from '../http/routes.ts'
+import { defined } from '../json/json.ts'
 import { signInUrl } from './sign-in-url.ts'
 import { markedClients } from './sso-cookie.ts'
 import { frontEndIdOf, frontEndIdsOf } from './transaction.ts'
 
-/** The request of a browser at `/login`, as far as the links depend on it; untrusted. */
+/** The request that failed, as far as the links depend on it. */
 export interface LinkRequest {
   readonly frontEnd: FrontEnd | undefined
-  readonly returnUrl?: string | undefined
+  /** Of `/login` or `/signup`; untrusted. The link repeats those that are accepted. */
+  readonly parameters: LoginParameters
+}
+
+export interface SignInLinkRequest extends LinkRequest {
   /** The text of the link that starts a sign-in. */
   readonly again: 'Try again' | 'Sign in' | 'Sign in with another account'
 }
 
 /** @returns the links, the most useful first; none where the front end is not registered */
-export function signInLinks({ frontEnd, returnUrl, again }: LinkRequest, baseUrl: string): readonly Link[] {
+export function signInLinks({ frontEnd, parameters, again }: SignInLinkRequest, baseUrl: string): readonly Link[] {
   if (!frontEnd) return []
   // An OAuth client starts with a state and a challenge of its own: only its page can start again.
   if (frontEnd.kind === 'oauth') return [{ text: 'Back to the application', url: `${frontEnd.origins[0] ?? ''}/` }]
-  const url = new URL(signInUrl(baseUrl, frontEnd))
-  const back = usableReturnUrl(returnUrl, frontEnd)
-  if (back !== undefined) url.searchParams.set('return_url', back)
-  // Where the front end registers this prompt: otherwise the link would be refused.
-  const isOther = again === 'Sign in with another account' && frontEnd.prompts.includes('select_account')
-  if (isOther) url.searchParams.set('prompt', 'select_account')
-  return [
-    { text: again, url: url.href },
-    { text: 'Back to the application', url: back ?? checkReturnUrl(undefined, frontEnd) },
-  ]
+  const isOther = again === 'Sign in with another account'
+  const { login_hint, domain_hint, prompt, ...hints } = acceptedHints(parameters, frontEnd)
+  const back = usableReturnUrl(parameters.return_url, frontEnd)
+  const link = withParameters(signInUrl(baseUrl, frontEnd), {
+    return_url: back,
+    // Where the front end registers this prompt: otherwise the link would be refused.
+    prompt: isOther && frontEnd.prompts.includes('select_account') ? 'select_account' : prompt,
+    ...hints,
+    // Another account may be one of another provider.
+    ...(isOther ? {} : { provider: acceptedProvider(parameters, frontEnd), login_hint, domain_hint }),
+  })
+  return [{ text: again, url: link }, backLink(back, frontEnd)]
 }
 
 /** @returns links of a page that ends a sign-up: again, and to the application */
-export function signUpLinks(frontEnd: FrontEnd | undefined, baseUrl: string): readonly Link[] {
+export function signUpLinks({ frontEnd, parameters }: LinkRequest, baseUrl: string): readonly Link[] {
   if (!frontEnd) return []
-  const again = new URL(urlOf(baseUrl, 'signup'))
-  again.searchParams.set('frontend', frontEnd.id)
-  return [
-    { text: 'Sign up again', url: again.href },
-    { text: 'Back to the application', url: checkReturnUrl(undefined, frontEnd) },
-  ]
+  const { login_hint, domain_hint } = acceptedHints(parameters, frontEnd)
+  const back = usableReturnUrl(parameters.return_url, frontEnd)
+  const link = withParameters(urlOf(baseUrl, 'signup'), {
+    frontend: frontEnd.id,
+    return_url: back === checkReturnUrl(undefined, frontEnd) ? undefined : back,
+    provider: acceptedProvider(parameters, frontEnd),
+    login_hint,
+    domain_hint,
+  })
+  return [{ text: 'Sign up again', url: link }, backLink(back, frontEnd)]
+}
+
+function withParameters(url: string, parameters: Readonly<Record<string, string | undefined>>): string {
+  const link = new URL(url)
+  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) link.searchParams.set(name, value)
+  return link.href
+}
+
+function backLink(returnUrl: string | undefined, frontEnd: FrontEnd): Link {
+  return { text: 'Back to the application', url: returnUrl ?? checkReturnUrl(undefined, frontEnd) }
+}
+
+/** @returns undefined also where the front end has only one: there is nothing to choose */
+function acceptedProvider({ provider }: LoginParameters, { providers = [] }: FrontEnd): string | undefined {
+  return providers.length > 1 ? providers.find((id) => id === provider) : undefined
 }
 
 /** The routes whose errors are pages for a person. */
-export type PageRoute = 'login' | 'callback' | 'sign-out'
+export type PageRoute = 'login' | 'sign-up' | 'callback' | 'sign-out'
 
 /** A request that ends on an error page. */
 export interface FailedRequest {
@@ -58,7 +86,7 @@ export interface FailedRequest {
   /** Untrusted, as the cookies and `error.frontEndId`: they only choose among registered front ends. */
   readonly query: URLSearchParams
   readonly cookies: RequestCookies
-  readonly error: Pick<BrokerError, 'status' | 'frontEndId'>
+  readonly error: Pick<BrokerError, 'status' | 'frontEndId'> & Partial<Pick<BrokerError, 'code'>>
 }
 
 /**
@@ -80,9 +108,18 @@ export function createFindPageLinks(options: PageLinksOptions): FindPageLinks {
     const frontEnd = await frontEndOf(request, options)
     if (!frontEnd) return route === 'sign-out' ? usedLinks(cookies, options.frontEnds) : []
     if (route === 'sign-out') return signedOutLinks(frontEnd)
-    const again = route === 'login' && error.status < 500 ? 'Sign in' : 'Try again'
-    return signInLinks({ frontEnd, returnUrl: query.get('return_url') ?? undefined, again }, options.baseUrl)
+    const again = route !== 'callback' && error.status < 500 ? 'Sign in' : 'Try again'
+    const parameters = route === 'callback' ? {} : parametersOf(query)
+    const isSignUp = route === 'sign-up' && error.code !== 'sign_up_closed'
+    if (isSignUp) return signUpLinks({ frontEnd, parameters }, options.baseUrl)
+    return signInLinks({ frontEnd, parameters, again }, options.baseUrl)
   }
+}
+
+/** A sign-in that the identity provider starts names its return URL `target_link_uri` (initiated-login.ts). */
+function parametersOf(query: URLSearchParams): LoginParameters {
+  const [target] = query.getAll('target_link_uri')
+  return { ...readLoginParameters(query), ...defined({ return_url: target }) }
 }
 
 /** @returns the link of a page that ends a sign-out: to the first registered page for it */
@@ -122,8 +159,11 @@ async function frontEndOf(
   if (pending) return pending
   const ids = await frontEndIdsOf(cookies, ring).catch(() => [])
   if (ids.length > 0) return onlyOne(ids.flatMap((id) => frontEnds.find(id) ?? []))
-  // `/login` without a name means the only session front end, also beside OAuth clients.
-  const session = route === 'login' ? onlyOne(frontEnds.all.filter(({ kind }) => kind === 'session')) : undefined
+  // `/login` and `/signup` without a name mean the only session front end, also beside OAuth clients.
+  const session =
+    route === 'login' || route === 'sign-up'
+      ? onlyOne(frontEnds.all.filter(({ kind }) => kind === 'session'))
+      : undefined
   return session ?? onlyOne(frontEnds.all)
 }
 

@@ -8,6 +8,7 @@ import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import { checkReturnUrl } from '../front-ends/return-url.ts'
 import { endTransactionCookie } from '../http/cookies.ts'
 import type { CallingBrowser, RequestCookies } from '../http/cookies.ts'
+import { defined } from '../json/json.ts'
 import { withClientRedirect } from '../oauth/client-answer.ts'
 import { checkClaimConditions } from '../oauth/claim-conditions.ts'
 import { claimNamesOf, withFrontEndIdentity } from '../provider/front-end-identity.ts'
@@ -27,8 +28,7 @@ import { checkResponse, takeCode } from './authorization-response.ts'
 import type { CallbackAnswer, CheckedAnswer } from './authorization-response.ts'
 import { checkTransaction, frontEndIdOf, maxAgeOf, openTransaction, transactionCookieName } from './transaction.ts'
 import type { CurrentTransaction, Transaction } from './transaction.ts'
-import { signInLinks, signUpLinks } from './page-links.ts'
-import type { LinkRequest } from './page-links.ts'
+import type { SignInLinkRequest } from './page-links.ts'
 import { issueResult } from './sign-in-result.ts'
 import type { CompletedSignIn, SignInResultOptions } from './sign-in-result.ts'
 
@@ -56,9 +56,6 @@ export interface SignInCompletionOptions extends SignInResultOptions {
 export function createSignInCompletion(options: SignInCompletionOptions): SignInCompletion {
   const { frontEnds, providers, ring, flowEvents, clock, lifetimeSeconds } = options
 
-  const linksOf = (frontEndId: string) =>
-    signInLinks({ frontEnd: frontEnds.find(frontEndId), again: 'Try again' }, options.baseUrl)
-
   return {
     complete: async (answer, { cookies, isSentByOtherSite }) => {
       const { state } = answer
@@ -72,7 +69,11 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
         const page = isSentByOtherSite
           ? undefined
           : await pageOfSession(error, frontEndIdOf(state), cookies, undefined, options)
-        if (page === undefined) throw step.fail(asBrokerError(error).with({ links: linksOf(frontEndIdOf(state)) }))
+        if (page === undefined) {
+          const { signInLinks } = await import('./page-links.ts')
+          const request = { frontEnd: frontEnds.find(frontEndIdOf(state)), parameters: {}, again: 'Try again' } as const
+          throw step.fail(asBrokerError(error).with({ links: signInLinks(request, options.baseUrl) }))
+        }
         step.end('repeated')
         return { redirectTo: page, cookies: [] }
       }
@@ -124,12 +125,14 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
           return { redirectTo: page, cookies: ended }
         }
         const error = asBrokerError(step.fail(thrown))
+        const { signInLinks, signUpLinks } = await import('./page-links.ts')
+        const parameters = { ...transaction.repeated, return_url: returnUrl, ...defined({ provider: providerId }) }
         throw error.with({
           provider: providerId,
           cookies: ended,
           links: transaction.signUp
-            ? signUpLinks(frontEnd, options.baseUrl)
-            : signInLinks({ frontEnd, returnUrl, again: againAfter(error) }, options.baseUrl),
+            ? signUpLinks({ frontEnd, parameters }, options.baseUrl)
+            : signInLinks({ frontEnd, parameters, again: againAfter(error) }, options.baseUrl),
           redirectTo: clientAnswer(transaction, error, options),
         })
       }
@@ -213,7 +216,7 @@ async function pageOfSession(
 }
 
 /** The provider would sign the same account in again, without a question. */
-function againAfter({ code }: BrokerError): LinkRequest['again'] {
+function againAfter({ code }: BrokerError): SignInLinkRequest['again'] {
   const isAboutAccount = /^(tenant|guest|personal_account)_/.test(code)
   return isAboutAccount ? 'Sign in with another account' : 'Try again'
 }

@@ -109,7 +109,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
     cookies: RequestCookies,
     signUp?: Transaction['signUp'],
   ) => {
-    const { frontEnd, returnUrl, scopes, client } = request
+    const { frontEnd, returnUrl, scopes, client, repeated = {} } = request
     const otherId = provider === providers.primary ? undefined : provider.id
     const [key, metadata] = await Promise.all([ring.current(), provider.metadata()])
     const { prompts, claims, ...requested } = client
@@ -137,6 +137,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
       ...(client ? { client } : {}),
       ...defined({ maxAge: request.maxAge, signUp }),
       ...(prompts.includes('login') ? { freshLogin: true } : {}),
+      ...(Object.keys(repeated).length > 0 ? { repeated } : {}),
       replaces: client ? undefined : sessions.keyOf(frontEnd.id, cookies)?.rowKey,
       begunAt: clock(),
     }

@@ -4,6 +4,7 @@
  */
 import { BrokerError, parameterInvalid } from '../errors/errors.ts'
 import type { ClientRequest } from '../oauth/authorization-request.ts'
+import type { LoginParameters } from '../front-ends/login-parameters.ts'
 import { checkReturnUrl } from '../front-ends/return-url.ts'
 import type { FrontEnds } from '../front-ends/front-ends.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
@@ -39,6 +40,8 @@ export interface Transaction {
   readonly maxAge?: number | undefined
   /** `prompt=login`: the person authenticates after this sign-in began. */
   readonly freshLogin?: boolean
+  /** Session front ends: parameters of the link, untrusted, which the link of an error page repeats where they fit. */
+  readonly repeated?: LoginParameters
   /** An administrator signs an organization up. The tenant is the one that the answer about the consent named. */
   readonly signUp?: { readonly consentedTenantId: string | undefined }
   /** The session that the new one replaces: its row, not its cookie. */
@@ -89,10 +92,11 @@ export function transactionCookieName(state: string): string {
 export function sealTransaction(transaction: Transaction, key: RingKey, lifetimeSeconds: number): Cookie {
   const name = transactionCookieName(transaction.state)
   const value = sealToken(transaction, name, key)
-  if (name.length + value.length > mostTokenCharacters) {
-    throw parameterInvalid('scope', 'too long, together with the return URL')
-  }
-  return transactionCookie(name, value, lifetimeSeconds)
+  if (name.length + value.length <= mostTokenCharacters) return transactionCookie(name, value, lifetimeSeconds)
+  // The sign-in works without them.
+  const { repeated, ...needed } = transaction
+  if (repeated) return sealTransaction(needed, key, lifetimeSeconds)
+  throw parameterInvalid('scope', 'too long, together with the return URL')
 }
 
 /** Cookies to end so that a new sign-in is one of three: those that no longer open, then the oldest. */

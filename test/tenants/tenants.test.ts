@@ -759,6 +759,48 @@ describe('tenants of a further provider', () => {
     await run('remove', litware)
   })
 
+  it('can repeat a sign-up that failed at the same provider, with the same page to return to', async () => {
+    const page = 'http://localhost:3000/team'
+    const again = (reply: Reply) => {
+      const [[label, url] = []] = urlsOf(reply)
+      expect([label, new URL(url!).pathname]).toEqual(['Sign up again', '/signup'])
+      return Object.fromEntries(new URL(url!).searchParams)
+    }
+    const expected = { frontend: 'shop', return_url: page, provider: 'customers' }
+    const begin = async (person: Person) =>
+      (await person.open(`/signup?${new URLSearchParams({ frontend: 'shop', return_url: page }).toString()}`)).location!
+    const consentedBy = (person: Person, fields: Readonly<Record<string, string>>) =>
+      person.open(`/signup/consented?${new URLSearchParams(fields).toString()}`)
+
+    const cancelled = stack.person()
+    const { fields } = await cancelled.atProvider(await begin(cancelled), lise, { cancelAt: 'consent' })
+    expect(again(await consentedBy(cancelled, fields))).toEqual(expected)
+
+    const member = stack.person()
+    const consented = await consentedBy(member, (await member.atProvider(await begin(member), lise)).fields)
+    const refused = await member.callback(await member.atProvider(consented.location!, otto))
+    expect(codeOf(refused)).toBe('sign_up_not_permitted')
+    expect(again(refused)).toEqual(expected)
+
+    expect(again(await stack.person().open('/signup?frontend=shop&provider=customers&prompt=login'))).toEqual({
+      frontend: 'shop',
+      provider: 'customers',
+    })
+    // The person who is refused may have another account at the other provider.
+    const [[, other] = []] = urlsOf(await stack.person().signIn(atCustomers, rosalind))
+    expect(new URL(other!).searchParams.has('provider')).toBe(false)
+  })
+
+  it('start a sign-in by their issuer, whether they signed up or not: the route does not reveal it', async () => {
+    await run('add', litware)
+    for (const tenant of [litware, fabrikam]) {
+      const iss = `${new URL(stack.identityProvider.tokenUrl).origin}/${tenant}/v2.0`
+      const { location } = await stack.person().begin({ frontend: 'shop', iss })
+      expect(location).toBe(`${stack.url}/login?frontend=shop&provider=customers`)
+    }
+    await run('remove', litware)
+  })
+
   it('are limited by a front end, and people of the primary provider sign in beside them', async () => {
     await run('add', litware)
     await run('add', contoso)

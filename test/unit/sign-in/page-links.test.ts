@@ -54,6 +54,127 @@ describe('the links of a failed sign-in', () => {
     },
   )
 
+  const broad = {
+    ...shop,
+    providers: ['staff', 'partner'],
+    prompts: ['login', 'select_account'],
+    apis: [
+      { name: 'orders', scopes: ['api://orders/read', 'api://orders/write'] },
+      { name: 'stock', scopes: ['api://stock/read'] },
+    ],
+  }
+  const againAt = async (query: Record<string, string> | string, more: object = {}, route: PageRoute = 'login') => {
+    const failed = { ...request, route, query: new URLSearchParams(query), error: { status: 400 }, ...more }
+    const [again] = await linksOf(failed, [broad])
+    return { text: again?.text, ...Object.fromEntries(new URL(again?.url ?? '').searchParams) }
+  }
+
+  it('repeat what the first link requested', async () => {
+    const first = {
+      frontend: 'shop',
+      return_url: 'https://shop.example.com/cart',
+      provider: 'partner',
+      prompt: 'login',
+      login_hint: 'ada@partner.example',
+      domain_hint: 'partner.example',
+      claims: '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}',
+      ui_locales: 'de en',
+      api: 'orders',
+      scope: 'api://orders/read',
+      acr_values: 'urn:mfa',
+      max_age: '60',
+    }
+
+    expect(await againAt(first)).toEqual({ text: 'Sign in', ...first })
+    expect(await againAt({ ...first, foo: 'bar', utm_source: 'mail' })).toEqual({ text: 'Sign in', ...first })
+  })
+
+  it.each([
+    { provider: 'guests' },
+    { provider: '<script>' },
+    { prompt: 'consent' },
+    { prompt: 'none' },
+    { login_hint: 'x'.repeat(513) },
+    { login_hint: 'a\u0000b' },
+    { login_hint: '' },
+    { domain_hint: 'not a domain' },
+    { claims: '{"id_token":{"email":null}}' },
+    { ui_locales: '<b>' },
+    { scope: 'api://foreign/read' },
+    { scope: 'api://orders/read api://stock/read' },
+    { api: 'foreign' },
+    { api: 'foreign', scope: 'api://orders/read' },
+    { acr_values: '"quoted"' },
+    { max_age: '-1' },
+  ])('leave out what would be refused again: %j', async (faulty) => {
+    const kept = { return_url: 'https://shop.example.com/cart', provider: 'partner', ui_locales: 'fr' }
+    const expected = Object.entries(kept).filter(([name]) => !Object.hasOwn(faulty, name))
+
+    expect(await againAt({ frontend: 'shop', ...kept, ...faulty })).toEqual({
+      text: 'Sign in',
+      frontend: 'shop',
+      ...Object.fromEntries(expected),
+    })
+  })
+
+  it('leave out a parameter that occurs twice, and a scope of another API than the named one', async () => {
+    expect(await againAt('frontend=shop&login_hint=a&login_hint=b&max_age=1')).toEqual({
+      text: 'Sign in',
+      frontend: 'shop',
+      max_age: '1',
+    })
+    expect(await againAt({ frontend: 'shop', api: 'stock', scope: 'api://orders/read' })).toEqual({
+      text: 'Sign in',
+      frontend: 'shop',
+      api: 'stock',
+    })
+  })
+
+  it('name no provider where the front end has only one', async () => {
+    expect((await linksAt({ frontend: 'shop', provider: 'primary' }))[0]?.url).toBe(`${broker}/login?frontend=shop`)
+  })
+
+  it('of a sign-up lead to the sign-up, with its provider and its return URL', async () => {
+    const first = { frontend: 'shop', return_url: 'https://shop.example.com/team', provider: 'partner' }
+    const hints = { login_hint: 'ada@partner.example', domain_hint: 'partner.example' }
+    const query = new URLSearchParams({ ...first, ...hints })
+
+    const [again, back] = await linksOf({ ...request, route: 'sign-up', query }, [broad])
+    expect(again).toMatchObject({ text: 'Sign up again' })
+    const url = new URL(again!.url)
+    expect([url.pathname, Object.fromEntries(url.searchParams)]).toEqual(['/signup', { ...first, ...hints }])
+    expect(back?.url).toBe(first.return_url)
+
+    expect(await againAt({ ...first, provider: 'guests', return_url: 'https://evil.example/' }, {}, 'sign-up')).toEqual(
+      {
+        text: 'Sign up again',
+        frontend: 'shop',
+      },
+    )
+    // Another attempt would end on the same page.
+    expect(await againAt(first, { error: { status: 404, code: 'sign_up_closed' } }, 'sign-up')).toEqual({
+      text: 'Sign in',
+      ...first,
+    })
+  })
+
+  it('of a sign-in that the provider starts lead to the page that it names, where that is registered', async () => {
+    expect(await againAt({ iss: 'x', frontend: 'shop', target_link_uri: 'https://shop.example.com/cart' })).toEqual({
+      text: 'Sign in',
+      frontend: 'shop',
+      return_url: 'https://shop.example.com/cart',
+    })
+    expect(await againAt({ iss: 'x', frontend: 'shop', target_link_uri: 'https://evil.example/cart' })).toEqual({
+      text: 'Sign in',
+      frontend: 'shop',
+    })
+  })
+
+  it('after the answer of a provider repeat none of its fields', async () => {
+    const query = 'state=AAAAAAAA.shop&scope=api%3A%2F%2Forders%2Fread&prompt=login&login_hint=ada'
+    expect(await againAt(query, {}, 'callback')).toEqual({ text: 'Try again', frontend: 'shop' })
+  })
+
   it('lead to the page of an OAuth client, which starts its own sign-in', async () => {
     const back = [{ text: 'Back to the application', url: 'https://app.example.net/' }]
     expect(await linksAt({ client_id: 'app', redirect_uri: 'https://evil.example/' })).toEqual(back)
@@ -99,12 +220,13 @@ describe('the links of a failed sign-in', () => {
   })
 
   it('lead to the only front end of the broker, of either kind, at every route', async () => {
-    const routes: readonly PageRoute[] = ['login', 'callback', 'sign-out']
+    const routes: readonly PageRoute[] = ['login', 'sign-up', 'callback', 'sign-out']
     const first = (registered: object) =>
       Promise.all(routes.map(async (route) => (await linksOf({ ...request, route }, [registered])).at(-1)?.url))
 
     expect(await first(app)).toEqual(routes.map(() => 'https://app.example.net/'))
     expect(await first(desk)).toEqual([
+      'https://desk.example.com/',
       'https://desk.example.com/',
       'https://desk.example.com/',
       'https://desk.example.com/bye',

@@ -190,6 +190,17 @@ describe('a transaction', () => {
     expect(name.length + value.length).toBeLessThanOrEqual(4096)
     expect(await code(() => sealed(begin({ returnUrl, scopes: scopes(2000) })))).toBe('parameter_invalid')
   })
+
+  it('keeps the parameters of its link where they fit into the cookie, and works without them', async () => {
+    const kept = async (login_hint: string) => {
+      const transaction = begin({ repeated: { login_hint } })
+      const sealedOne = await sealed(transaction)
+      return (await openTransaction(transaction.state, cookies(sealedOne), ring)).repeated
+    }
+
+    expect(await kept('ada@contoso.example')).toEqual({ login_hint: 'ada@contoso.example' })
+    expect(await kept('a'.repeat(4000))).toBeUndefined()
+  })
 })
 
 describe('a browser with unfinished sign-ins', () => {
