@@ -1,6 +1,6 @@
 /**
  * GET /login: starts a sign-in and redirects to the identity provider. RFC 6749 §4.1.1.
- * POST: an OAuth client's request.
+ * POST: an OAuth client's request, or a sign-in that the identity provider starts.
  */
 import { seeOther } from '../shared/http/answer.ts'
 import { repeatByGet } from '../shared/sign-in/login-request.ts'
@@ -18,7 +18,7 @@ export const login =
       // Older browsers do not send the header.
       isNavigation: (request.headers.get('sec-fetch-dest') ?? 'document') === 'document',
     })
-    if ('authorizationUrl' in begun) return seeOther(begun.authorizationUrl, begun.cookies)
+    if ('url' in begun) return seeOther(begun.url, begun.cookies)
     const { providerPage } = await import('../shared/http/provider-page.ts')
     return providerPage(begun.choices)
   }

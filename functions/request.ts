@@ -88,9 +88,9 @@ export async function readForm(request: WebRequest): Promise<URLSearchParams> {
   return form
 }
 
-/** A form that fits into the query of a redirect. */
+/** A form, with the query of its address, that fits into the query of a redirect. */
 export async function readFormAsQuery(request: WebRequest): Promise<URLSearchParams> {
-  const form = await readForm(request)
+  const form = new URLSearchParams([...parseQuery(request), ...(await readForm(request))])
   if (form.toString().length > maxQueryLength) throw new BrokerError('query_too_large')
   return form
 }

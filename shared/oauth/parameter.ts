@@ -22,8 +22,8 @@ export function optional(fields: URLSearchParams, name: string, limit = usualLim
 }
 
 /** @throws {BrokerError} `parameter_invalid` where it is missing or empty; as `optional` */
-export function required(fields: URLSearchParams, name: string): string {
-  const value = optional(fields, name)
+export function required(fields: URLSearchParams, name: string, limit = usualLimit): string {
+  const value = optional(fields, name, limit)
   if (value === undefined) throw parameterInvalid(name, 'missing')
   return value
 }

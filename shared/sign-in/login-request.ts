@@ -64,16 +64,21 @@ export async function parseSignInRequest(
   }
 }
 
+/** True for a sign-in that the identity provider starts (initiated-login.ts). An OAuth client may send an `iss` too. */
+export function isInitiatedLogin(query: URLSearchParams): boolean {
+  return query.has('iss') && !query.has('response_type')
+}
+
 /**
- * OpenID Connect Core §3.1.2.1: an OAuth client may post its request. The browser repeats it by GET, with the cookies
- * that a post of another site does not carry.
+ * An OAuth client may post its request (OpenID Connect Core §3.1.2.1), and so may an identity provider that starts a
+ * sign-in (§4). The browser repeats it by GET, with the cookies that a post of another site does not carry.
  *
- * @param form of the post to `/login`; untrusted
+ * @param form of the post to `/login`, with the query of its address; untrusted
  * @param baseUrl the broker's own
  * @returns the URL of the same request by GET
- * @throws {BrokerError} `method_not_allowed` without `client_id`: a session front end sends a person by a link
+ * @throws {BrokerError} `method_not_allowed` for any other post: a session front end sends a person by a link
  */
 export function repeatByGet(form: URLSearchParams, baseUrl: string): string {
-  if (!form.get('client_id')) throw new BrokerError('method_not_allowed')
+  if (!form.get('client_id') && !isInitiatedLogin(form)) throw new BrokerError('method_not_allowed')
   return `${urlOf(baseUrl, 'login')}?${form.toString()}`
 }

@@ -29,7 +29,7 @@ export interface SignUpStart {
   readonly signUp: NonNullable<Transaction['signUp']>
 }
 
-interface BegunSignUp {
+export interface BegunSignUp {
   /** Where to send the browser. */
   readonly url: string
   readonly cookies: readonly Cookie[]

@@ -17,7 +17,7 @@ import { markedClients } from './sso-cookie.ts'
 import { frontEndIdOf, frontEndIdsOf } from './transaction.ts'
 
 /** The request that failed, as far as the links depend on it. */
-export interface LinkRequest {
+interface LinkRequest {
   readonly frontEnd: FrontEnd | undefined
   /** Of `/login` or `/signup`; untrusted. The link repeats those that are accepted. */
   readonly parameters: LoginParameters

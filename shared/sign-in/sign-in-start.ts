@@ -16,10 +16,10 @@ import { spelledScopes } from '../provider/spelled-scopes.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { FlowEvents, Step } from '../telemetry/flow-events.ts'
 import { authorizationUrl } from './authorization-url.ts'
-import { parseSignInRequest } from './login-request.ts'
+import { isInitiatedLogin, parseSignInRequest } from './login-request.ts'
 import type { SignInRequest } from './login-request.ts'
 import type { ProviderChoice } from './provider-choice.ts'
-import type { SignUpStart } from './organization-sign-up.ts'
+import type { BegunSignUp, SignUpStart } from './organization-sign-up.ts'
 import { applySsoPolicy, endOldestMarks, findMark } from './sso-cookie.ts'
 import { endOldest, newState, sealTransaction } from './transaction.ts'
 import type { Transaction } from './transaction.ts'
@@ -28,21 +28,18 @@ export interface SignInStart {
   /**
    * @param query of `/login`; untrusted
    * @param browser headers of the request; untrusted
-   * @returns where to send the browser, and the cookies to set; or the providers among which the person has to choose
+   * @returns where to send the browser, and the cookies to set; or the providers among which the person has to choose.
+   *   Without cookies: the link to `/login` for a sign-in that the identity provider starts
    * @throws {BrokerError} for a faulty request, before a sign-in starts; with `redirectTo` where an OAuth client is to
    *   receive the error
    */
   begin(query: URLSearchParams, browser: BrowserRequest): Promise<BegunSignIn>
   /** Begins the sign-in of an administrator, after the consent. */
-  beginSignUp(
-    start: SignUpStart,
-    cookies: RequestCookies,
-  ): Promise<{ readonly url: string; readonly cookies: readonly Cookie[] }>
+  beginSignUp(start: SignUpStart, cookies: RequestCookies): Promise<BegunSignUp>
 }
 
 type BegunSignIn =
-  | { readonly authorizationUrl: string; readonly cookies: readonly Cookie[] }
-  | { readonly choices: readonly ProviderChoice[] }
+  { readonly url: string; readonly cookies: readonly Cookie[] } | { readonly choices: readonly ProviderChoice[] }
 
 interface BrowserRequest {
   /** The header Origin, where there is one. */
@@ -142,7 +139,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
       begunAt: clock(),
     }
     return {
-      authorizationUrl: authorizationUrl(
+      url: authorizationUrl(
         metadata,
         { ...transaction, scopes: spelledScopes(provider, transaction.scopes) },
         provider.redirectUri,
@@ -157,8 +154,12 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
   }
 
   return {
-    begin: (query, { origin, cookies, isNavigation }) =>
-      flowEvents.track('started', {}, async (step) => {
+    begin: async (query, { origin, cookies, isNavigation }) => {
+      if (isInitiatedLogin(query)) {
+        const { initiatedLoginUrl } = await import('./initiated-login.ts')
+        return { url: initiatedLoginUrl(query, options), cookies: [] }
+      }
+      return flowEvents.track('started', {}, async (step) => {
         const request = await parseSignInRequest(query, origin, frontEnds, options.baseUrl)
         step.add({ frontEnd: request.frontEnd.id })
         try {
@@ -168,13 +169,13 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
           if (!request.client) throw error
           throw withClientRedirect(asBrokerError(error), request.client, options.baseUrl)
         }
-      }),
+      })
+    },
 
-    beginSignUp: async ({ provider, frontEnd, returnUrl, signUp }, cookies) => {
+    beginSignUp: ({ provider, frontEnd, returnUrl, signUp }, cookies) => {
       const scopes = signInScopes(frontEnd, [])
       const request = { frontEnd, returnUrl, hints: signUpHints, scopes, provider: undefined }
-      const { authorizationUrl: url, cookies: set } = await beginAt(provider, request, cookies, signUp)
-      return { url, cookies: set }
+      return beginAt(provider, request, cookies, signUp)
     },
   }
 }

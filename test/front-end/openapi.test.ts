@@ -127,6 +127,15 @@ describe('docs/openapi.json', () => {
 
     expect(answers.map(({ status }) => status)).toEqual([303, 303, 303, 400, 400, 403, 414])
     for (const answer of answers) expectDescribed('/login', 'get', answer)
+
+    const posted = [
+      await person.call('/login', { method: 'POST', body: new URLSearchParams(authorizationRequest(newPkce())) }),
+      await person.call('/login', { method: 'POST', body: new URLSearchParams({ frontend: 'shop' }) }),
+      await person.call('/login', { method: 'POST', body: new URLSearchParams({ iss: 'a'.repeat(8_050) }) }),
+      await person.call('/login', { method: 'POST', body: 'text' }),
+    ]
+    expect(posted.map(({ status }) => status)).toEqual([303, 405, 414, 415])
+    for (const answer of posted) expectDescribed('/login', 'post', answer)
   })
 
   it('describes the answers to an operator', async () => {

@@ -144,6 +144,148 @@ describe('a provider', () => {
   })
 })
 
+describe('a sign-in that a provider starts', () => {
+  const initiated = (more: Readonly<Record<string, string>> = {}) =>
+    new URLSearchParams({ iss: partner.issuer, target_link_uri: returnUrl, ...more })
+  const follow = (person: Person, reply: { readonly location: string | null }, headers = {}) => {
+    expect(reply.location).toMatch(`${stack.url}/login?`)
+    return person.open(reply.location!.slice(stack.url.length), { headers })
+  }
+
+  it('goes to that provider as by a link to /login, with the hint, and ends at the page that the provider names', async () => {
+    const person = stack.person()
+
+    const reply = await person.begin(initiated({ login_hint: 'ada@nowhere.example', lti_message_hint: 'x' }))
+    expect([reply.status, reply.cookies]).toEqual([303, []])
+    expect(partner.requests).toEqual([])
+    const begun = await follow(person, reply)
+
+    expect(originOf(begun.location)).toBe(browserOriginOf(partner))
+    expect(expectBegun(begun).get('login_hint')).toBe('ada@nowhere.example')
+    expect((await person.callback(await person.atProvider(begun.location!))).location).toBe(returnUrl)
+    expect(await sessionOf(person)).toMatchObject({ provider: 'partner' })
+  })
+
+  it('may be posted by its page, to an address with a query', async () => {
+    const person = stack.person()
+    const post = { method: 'POST', headers: { origin: 'https://dashboard.partner.example' } }
+
+    const posted = await person.call('/login?frontend=shop&ui_locales=de', {
+      ...post,
+      body: new URLSearchParams({ iss: partner.issuer, login_hint: 'ada' }),
+    })
+    expect([posted.status, posted.cookies]).toEqual([303, []])
+    const begun = await follow(person, await follow(person, posted))
+
+    expect(originOf(begun.location)).toBe(browserOriginOf(partner))
+    expect(Object.fromEntries(expectBegun(begun))).toMatchObject({ login_hint: 'ada', ui_locales: 'de' })
+    // An ID token is no sign-in, whoever posts it.
+    expectNothingBegun(
+      await person.call('/login?frontend=shop', { ...post, body: new URLSearchParams({ id_token: 'eyJ' }) }),
+      'method_not_allowed',
+    )
+  })
+
+  it.each(['https://evil.example/', 'http://localhost:3000@evil.example/', 'http://localhost:4200/', '//evil.example'])(
+    'does not end at the page %s',
+    async (target_link_uri) => {
+      const person = stack.person()
+
+      const refused = await follow(person, await person.begin(initiated({ frontend: 'shop', target_link_uri })))
+
+      expect(refused.status).toBe(400)
+      expect(refused.cookies).toEqual([])
+      expect(refused.text).not.toContain('evil.example')
+      // The way on keeps the provider.
+      const [again] = linksOf(refused)
+      expect(again).toBe(`${stack.url}/login?frontend=shop&provider=partner`)
+      expect(originOf((await person.open(again!.slice(stack.url.length))).location)).toBe(browserOriginOf(partner))
+    },
+  )
+
+  it('by an issuer of no provider, or of one that the front end does not take, is refused with a way on', async () => {
+    const person = stack.person()
+    for (const iss of ['https://evil.example', `${partner.issuer}/`, partner.issuer.toUpperCase()]) {
+      const refused = await person.begin(initiated({ iss }))
+
+      expectNothingBegun(refused, 'provider_not_accepted')
+      expect(refused.text).not.toContain('evil.example')
+      expect(linksOf(refused)).toEqual([
+        `${stack.url}/login?${new URLSearchParams({ frontend: 'shop', return_url: returnUrl }).toString()}`,
+        returnUrl,
+      ])
+    }
+    expect(partner.requests).toEqual([])
+    const other = initiated({ frontend: 'staff-only', target_link_uri: 'http://localhost:4200/' })
+    expectNothingBegun(await follow(person, await person.begin(other)), 'provider_not_accepted')
+  })
+
+  it('at an OAuth client leads to its page, which starts its own sign-in', async () => {
+    const refused = await stack.person().begin({ iss: partner.issuer, frontend: 'client' })
+
+    expectNothingBegun(refused, 'front_end_kind_mismatch')
+    expect(linksOf(refused)).toEqual(['http://127.0.0.1:5173/'])
+  })
+
+  it('starts in no frame, by no fetch, and by no prefetch', async () => {
+    const person = stack.person()
+    const reply = await person.begin(initiated())
+    for (const dest of ['iframe', 'image', 'empty']) {
+      expectNothingBegun(await follow(person, reply, { 'sec-fetch-dest': dest }), 'login_required')
+    }
+    const path = `/login?${initiated().toString()}`
+    expectNothingBegun(await person.open(path, { headers: { 'sec-purpose': 'prefetch' } }), 'prefetch_refused')
+    expect((await person.call(path, { method: 'HEAD' })).status).toBe(204)
+  })
+
+  it('keeps a session until it has succeeded', async () => {
+    const person = stack.person()
+    await person.signIn({ ...query, provider: 'guests' })
+
+    await follow(person, await person.begin(initiated()))
+
+    expect((await sessionOf(person)).provider).toBe('guests')
+  })
+})
+
+describe('a sign-in that fails', () => {
+  it('can be tried again at the same provider, with everything that the front end requested', async () => {
+    const person = stack.person()
+    const requested = { ...query, provider: 'partner', ui_locales: 'de', prompt: 'login', max_age: '600' }
+    const begun = await person.begin(requested)
+    const state = expectBegun(begun).get('state')!
+
+    const failed = await person.callback({
+      mode: 'form_post',
+      fields: { state, error: 'temporarily_unavailable', iss: partner.issuer },
+      url: `${stack.url}/callback/partner`,
+    })
+
+    const [again, back] = linksOf(failed)
+    expect([failed.status, back]).toEqual([503, returnUrl])
+    expect(Object.fromEntries(new URL(again!).searchParams)).toEqual(requested)
+    const sent = expectBegun(await person.open(again!.slice(stack.url.length)))
+    expect(Object.fromEntries(sent)).toMatchObject({ ui_locales: 'de', prompt: 'login', max_age: '600' })
+  })
+
+  it('names its provider also where the domain of the person chose it', async () => {
+    const person = stack.person()
+    const begun = await person.begin({ ...query, domain_hint: 'partner.example' })
+
+    const failed = await person.callback({
+      mode: 'form_post',
+      fields: { state: expectBegun(begun).get('state')!, error: 'access_denied', iss: partner.issuer },
+      url: `${stack.url}/callback/partner`,
+    })
+
+    expect(Object.fromEntries(new URL(linksOf(failed)[0]!).searchParams)).toEqual({
+      ...query,
+      provider: 'partner',
+      domain_hint: 'partner.example',
+    })
+  })
+})
+
 describe('people of different providers', () => {
   it('have different subjects, also where the providers name the same one', async () => {
     const signedIn = async (provider: string) => {

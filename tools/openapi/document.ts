@@ -5,6 +5,7 @@
 import * as z from 'zod/mini'
 import { clientParameterLimits } from '../../shared/oauth/authorization-request.ts'
 import { loginParameterLimits } from '../../shared/front-ends/login-parameters.ts'
+import { initiatedLoginLimits } from '../../shared/sign-in/initiated-login.ts'
 import { pathOf } from '../../shared/http/routes.ts'
 import { requests, schemas } from './schemas.ts'
 import { signUpRoute } from '../../shared/sign-in/organization-sign-up.ts'
@@ -60,6 +61,8 @@ const parameterTexts: Readonly<Record<string, string>> = {
   login_hint: 'User name to suggest.',
   domain_hint: 'A domain.',
   provider: 'The id of one of the providers of the front end.',
+  iss: 'A sign-in that the identity provider starts (OpenID Connect Core §4): the issuer of a configured provider. Unknown parameters are ignored beside it.',
+  target_link_uri: 'Beside iss: as return_url.',
   claims:
     'A claims challenge, as the broker or the API returned it; of an OAuth client also a claims request (OpenID Connect Core §5.5).',
   api: 'Session front end: the name of the API to request an access token for, in place of all of its scopes.',
@@ -70,7 +73,11 @@ const parameterTexts: Readonly<Record<string, string>> = {
 }
 
 function loginParameters(): readonly object[] {
-  const limits: Readonly<Record<string, number>> = { ...loginParameterLimits, ...clientParameterLimits }
+  const limits: Readonly<Record<string, number>> = {
+    ...loginParameterLimits,
+    ...clientParameterLimits,
+    ...initiatedLoginLimits,
+  }
   return Object.entries(parameterTexts).map(([name, description]) => ({
     name,
     in: 'query',
@@ -148,18 +155,34 @@ function paths(): Members {
         operationId: 'login',
         summary: 'Starts a sign-in; a navigation of the browser.',
         description:
-          'With client_id it is the OAuth authorization endpoint (RFC 6749 §4.1.1): until client and redirect URI are beyond doubt an error is a page, afterwards it goes to the redirect URI. Without, it begins a sign-in of session front ends.',
+          'With client_id it is the OAuth authorization endpoint (RFC 6749 §4.1.1): until client and redirect URI are beyond doubt an error is a page, afterwards it goes to the redirect URI. Without, it begins a sign-in of session front ends. With iss, it is the address at which an identity provider starts a sign-in (OpenID Connect Core §4).',
         parameters: loginParameters(),
         responses: {
           '200': page('`response_mode=form_post`: a form that posts an error to the redirect URI of an OAuth client.'),
           '303': {
-            description: 'Redirects to the identity provider, or with an error to the redirect URI.',
+            description:
+              'Redirects to the identity provider, or with an error to the redirect URI; with iss, to the link that starts the sign-in.',
             headers: { Location: { schema: { type: 'string', format: 'uri' } } },
           },
           '400': page('The request is invalid; the page names the reason.'),
           '403': page('The request is a prefetch.'),
           '414': page('More than 8,000 characters.'),
           '503': page('A fault that may pass.'),
+        },
+      },
+      post: {
+        operationId: 'loginByPost',
+        summary:
+          'The same parameters in a form of an OAuth client or of an identity provider; a navigation of the browser.',
+        responses: {
+          '303': {
+            description: 'Repeats the request by GET.',
+            headers: { Location: { schema: { type: 'string', format: 'uri' } } },
+          },
+          '405': page('The form has neither client_id nor iss: a session front end sends a person by a link.'),
+          '413': page('More than 64 KB.'),
+          '414': page('More than 8,000 characters.'),
+          '415': page('Not a form.'),
         },
       },
     },
