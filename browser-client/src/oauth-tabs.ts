@@ -13,7 +13,7 @@ import { ignore } from './page.ts'
 import { createTab } from './tab.ts'
 
 /** An access token, or the failure to get one. */
-type Lent = string | Pick<BrokerError, 'status' | 'code' | 'signInUrl'>
+type Lent = string | Pick<BrokerError, 'status' | 'code'>
 
 /** Beside states. `to`, `from` and `borrower` are names of tabs. */
 type Message =
@@ -73,10 +73,8 @@ export function createTabs(
   const own = createOwnGrant(name, base, call, scopeOf, { getState, set })
 
   const lend = async (to: string, id: string, api: string, claims?: string) => {
-    const lent = await own.token(api, claims).catch((thrown: unknown): Lent => {
-      const { status, code, signInUrl } = thrown as BrokerError
-      return { status, code, signInUrl }
-    })
+    // A message carries no error; the copy has the members that are enumerable.
+    const lent = await own.token(api, claims).catch((thrown: unknown) => ({ ...(thrown as object) }) as Lent)
     post({ to, id, lent })
   }
   const ask = (id: string, api?: string, claims?: string) =>

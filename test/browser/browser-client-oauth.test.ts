@@ -2,7 +2,7 @@
 import type { Browser, BrowserContext, JSHandle, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import type * as library from '../../browser-client/src/index.ts'
-import type { OAuthClient } from '../../browser-client/src/oauth.ts'
+import type { BrokerError, OAuthClient } from '../../browser-client/src/oauth.ts'
 import { ada } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
@@ -111,6 +111,37 @@ describeInBrowser('the browser library for an OAuth client on another site', () 
 
     expect(used).toHaveLength(2)
     expect(new Set(used).size).toBe(2)
+  })
+
+  it('shows a tab that borrows tokens the failure of the tab with the grant, with its reference and its wait', async () => {
+    const { context, tab, client } = await signedIn()
+    const opened = await tab(`${page}second`)
+    const borrower = await start(opened)
+    const sign_in_url = `${stack.url}/login?client_id=app`
+    await context.route(`${stack.url}/token`, (route) =>
+      route.fulfill({
+        status: 400,
+        headers: {
+          'access-control-allow-origin': new URL(page).origin,
+          'access-control-expose-headers': 'Retry-After',
+          'retry-after': '7',
+        },
+        json: { error: 'interaction_required', code: 'interaction_required', reference: 'r-1', sign_in_url },
+      }),
+    )
+
+    for (const one of [borrower, client]) {
+      const failed = await one.evaluate((oauth) =>
+        oauth.getToken('bills').catch((thrown: unknown) => {
+          const { code, status, reference, signInUrl, retryAfter, api } = thrown as BrokerError
+          return { code, status, reference, signInUrl, retryAfter, api }
+        }),
+      )
+      expect(failed).toEqual({
+        ...{ code: 'interaction_required', status: 400, reference: 'r-1', signInUrl: sign_in_url },
+        ...{ retryAfter: 7, api: 'bills' },
+      })
+    }
   })
 
   it('signs in again without interaction after a reload, and once only where the browser is not known', async () => {
