@@ -234,3 +234,14 @@ async function memoryOf(pid: number | undefined): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024
 }
+
+it('offers no sign-up where one tenant signs in', async () => {
+  const person = stack.person()
+
+  for (const path of ['/signup?frontend=shop', '/signup/consented?admin_consent=True&state=x.shop']) {
+    const refused = await person.open(path)
+    expect(refused.status).toBe(404)
+    expect(refused.text).toContain('Code: sign_up_closed')
+  }
+  expect((await person.signIn({ frontend: 'shop', return_url: returnUrl })).location).toBe(returnUrl)
+})
