@@ -131,16 +131,16 @@ export function acceptedHints(parameters: LoginParameters, frontEnd: FrontEnd): 
  */
 export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hints {
   const { domain_hint: domainHint } = parameters
-  // Languages of operating systems and of Java have an underscore: en_US.
-  const uiLocales = parameters.ui_locales?.replaceAll('_', '-')
-  if (uiLocales !== undefined && !/^[A-Za-z0-9-]{2,35}( [A-Za-z0-9-]{2,35})*$/.test(uiLocales)) {
+  const uiLocales = parameters.ui_locales === undefined ? undefined : languagesIn(parameters.ui_locales)
+  if (uiLocales && (uiLocales.length === 0 || !uiLocales.every(isLanguageTag))) {
     throw parameterInvalid('ui_locales', 'not language tags')
   }
   if (domainHint !== undefined && !/^[A-Za-z0-9.-]{1,255}$/.test(domainHint)) {
     throw parameterInvalid('domain_hint', 'not a domain')
   }
-  const { acr_values: acrValues, max_age: maxAge } = parameters
-  if (acrValues !== undefined && !areAcrValues(acrValues)) {
+  const { max_age: maxAge } = parameters
+  const acrValues = parameters.acr_values?.split(' ').filter(Boolean)
+  if (acrValues && (acrValues.length === 0 || !areAcrs(acrValues))) {
     throw parameterInvalid('acr_values', 'not a list of values')
   }
   if (maxAge !== undefined && !/^\d+$/.test(maxAge)) {
@@ -148,11 +148,11 @@ export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hin
   }
   return {
     prompts: parameters.prompt === undefined ? [] : promptsOf(parameters.prompt, frontEnd),
-    acrValues,
+    acrValues: acrValues?.join(' '),
     loginHint: parameters.login_hint,
     domainHint,
     claims: parameters.claims === undefined ? undefined : checkChallenge(parameters.claims),
-    uiLocales,
+    uiLocales: uiLocales?.join(' '),
     extraScopes:
       parameters.api === undefined
         ? checkScopes(parameters.scope, frontEnd)
@@ -172,6 +172,18 @@ function promptsOf(text: string, frontEnd: FrontEnd): readonly Prompt[] {
   return prompts
 }
 
+/**
+ * @param text `ui_locales`, separated by spaces; untrusted
+ * @returns its members; languages of operating systems and of Java have an underscore, `en_US`
+ */
+export function languagesIn(text: string): readonly string[] {
+  return text.replaceAll('_', '-').split(' ').filter(Boolean)
+}
+
+export function isLanguageTag(text: string): boolean {
+  return /^[A-Za-z0-9-]{2,35}$/.test(text)
+}
+
 function checkScopes(text: string | undefined, frontEnd: FrontEnd): readonly string[] {
   const scopes = (text ?? '').split(' ').filter(Boolean)
   const registered = new Set(frontEnd.apis.flatMap((api) => api.scopes))
@@ -186,11 +198,6 @@ function checkScopes(text: string | undefined, frontEnd: FrontEnd): readonly str
 const mostAcrValues = 10
 /** The characters of `acr_values` and of an essential `acr`: those of a URI, without quotes and brackets. */
 const acrPattern = /^[\w.~:/#?=&%+@-]{1,128}$/
-
-/** @param text `acr_values`, separated by spaces; untrusted */
-function areAcrValues(text: string): boolean {
-  return areAcrs(text.split(' '))
-}
 
 /** @param values untrusted */
 export function areAcrs(values: readonly unknown[]): values is readonly string[] {

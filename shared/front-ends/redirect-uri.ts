@@ -1,6 +1,6 @@
 /**
- * Redirect URIs of OAuth clients: compared exactly (RFC 9700 §4.1.3),
- * except for the port of a loopback address (RFC 8252 §7.3).
+ * Redirect URIs of OAuth clients: compared exactly (RFC 9700 §4.1.3), except for the port of a loopback address (RFC 8252
+ * §7.3), and for the slash of an origin: pages send `location.origin`, and both are one address (RFC 3986 §6.2.3).
  */
 import type { FrontEnd } from './front-ends.ts'
 
@@ -9,7 +9,8 @@ export function isRegisteredRedirectUri(
   redirectUri: string,
   { redirectUris }: Pick<FrontEnd, 'redirectUris'>,
 ): boolean {
-  return redirectUris.some((registered) => registered === redirectUri || isSameExceptPort(redirectUri, registered))
+  const sent = /^https?:\/\/[^/?#\\@]+$/.test(redirectUri) ? `${redirectUri}/` : redirectUri
+  return redirectUris.some((registered) => registered === sent || isSameExceptPort(sent, registered))
 }
 
 /** Only for an IP literal: `localhost` is a name, and may resolve to another machine. */

@@ -7,7 +7,7 @@ import type { ClaimConditions } from './claim-conditions.ts'
 import { withClientRedirect } from './client-answer.ts'
 import type { AnswerTarget, ClientResponseMode } from './client-answer.ts'
 import { BrokerError, parameterInvalid } from '../errors/errors.ts'
-import { checkHints, hasControlCharacter } from '../front-ends/login-parameters.ts'
+import { checkHints, hasControlCharacter, isLanguageTag, languagesIn } from '../front-ends/login-parameters.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { grantedApiScopes, openidScopesOf, parseClientScopes } from '../front-ends/scopes.ts'
@@ -137,7 +137,12 @@ function checkRequest(
   const { scopes, otherScopes } = grantedApiScopes(frontEnd, requested, resourcesOf(query))
   const wanted = parameters.claims === undefined ? undefined : parseRequestedClaims(parameters.claims)
   const isOpenid = requested.openid.includes('openid')
-  const { login_hint, domain_hint, ui_locales, prompt, acr_values } = parameters
+  const { login_hint, domain_hint, prompt, acr_values } = parameters
+  // OpenID Connect Core §3.1.2.1: a language that is not supported is no error.
+  const ui_locales =
+    languagesIn(parameters.ui_locales ?? '')
+      .filter(isLanguageTag)
+      .join(' ') || undefined
   const claims = wanted?.challenge
   const checked = checkHints(
     Object.fromEntries(

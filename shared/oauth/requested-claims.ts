@@ -26,8 +26,10 @@ const scopesWithClaims = Object.entries({ profile: ['name', 'preferred_username'
  */
 export function parseRequestedClaims(text: string): RequestedClaims {
   // §5.5: a member that is not understood is ignored.
-  const { access_token: challenge, id_token = {}, userinfo = {} } = objectOf(parse(text))
-  const [idToken, aboutPerson] = [claimsOf(id_token), claimsOf(userinfo)]
+  const { access_token, id_token, userinfo } = objectOf(parse(text))
+  const challenge = access_token ?? undefined
+  // Serializers write `null` for a member without a value.
+  const [idToken, aboutPerson] = [claimsOf(id_token ?? {}), claimsOf(userinfo ?? {})]
   const essential = [...idToken, ...aboutPerson].filter(([, request]) => request.essential === true)
   const names = essential.map(([name]) => name)
   const scopes = scopesWithClaims.flatMap(([scope, claims]) =>

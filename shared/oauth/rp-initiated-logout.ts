@@ -43,16 +43,22 @@ export async function endSession(fields: URLSearchParams, options: EndSessionOpt
   try {
     const hintText = read(fields, 'id_token_hint')
     const hint = hintText === undefined ? undefined : await verifyHint(hintText, options)
-    const clientId = read(fields, 'client_id') ?? hint?.audience
+    const to = read(fields, 'post_logout_redirect_uri')
+    const clientId = read(fields, 'client_id') ?? hint?.audience ?? clientOfPage(to, options.frontEnds)
     const client = options.frontEnds.find(clientId ?? '')
     if (client?.kind !== 'oauth') throw new BrokerError('client_unknown')
     if (hint && hint.audience !== client.id) throw new BrokerError('id_token_hint_invalid', { detail: 'aud' })
-    const to = read(fields, 'post_logout_redirect_uri')
     const redirectTo = await options.signOut.beginByRow(client, hint?.rowKey, to, readState(fields), hint?.idp)
     return { redirectTo, clientId: client.id, isProven: hint?.isVerified === true }
   } catch (error) {
     throw asBrokerError(error).with({ frontEndId: clientIdForLinks(fields) })
   }
+}
+
+/** Products that keep no ID token send only the page to return to: it names the client where one client has it. */
+function clientOfPage(url: string | undefined, { all }: FrontEnds): string | undefined {
+  const clients = all.filter(({ kind, signedOutUrls }) => kind === 'oauth' && signedOutUrls.some((one) => one === url))
+  return clients.length === 1 ? clients[0]?.id : undefined
 }
 
 /** The client of a refused request; a hint that was not verified names it too, since it only chooses a link. */

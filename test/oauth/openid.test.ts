@@ -23,6 +23,8 @@ const scope = `openid profile email offline_access ${ordersRead}`
 const modern: Registration = { ...app, id: 'modern', idTokenAlgorithm: 'ES256' }
 /** A client that signs people in, and calls no API. */
 const bare: Registration = { ...app, id: 'bare', apis: [] }
+/** The only client with this page after a sign-out. */
+const solo: Registration = { ...app, id: 'solo', signedOutUrls: ['https://solo.example.net/bye'] }
 const other: Registration = { ...app, id: 'other', origins: ['https://other.example.net'] }
 
 /** A client that speaks OpenID Connect, as its documentation shows; plain http is the only change, for loopback. */
@@ -33,7 +35,7 @@ describe('the broker as OpenID provider', () => {
   let here: string
   let there: string
   beforeAll(async () => {
-    stack = await startStack({ frontEnds: [desk, app, modern, bare, other], instances: 2 })
+    stack = await startStack({ frontEnds: [desk, app, modern, bare, other, solo], instances: 2 })
     ;[here, there] = stack.brokers.map(({ url }) => url) as [string, string]
   })
   afterAll(() => stack.close())
@@ -399,8 +401,10 @@ describe('the broker as OpenID provider', () => {
 
     it('passes acr_values on, within an allow-list of characters', async () => {
       const values = 'urn:mace:incommon:iap:silver phr'
-      expect((await sentBy({ acr_values: values })).get('acr_values')).toBe(values)
-      for (const refused of ['a  b', 'a"b', 'é', '<a>', Array(11).fill('a').join(' '), 'a'.repeat(129)]) {
+      for (const same of [values, ` ${values.replace(' ', '  ')} `]) {
+        expect((await sentBy({ acr_values: same })).get('acr_values')).toBe(values)
+      }
+      for (const refused of ['a,b', 'a"b', 'é', '<a>', Array(11).fill('a').join(' '), 'a'.repeat(129)]) {
         expect((await sentBy({ acr_values: refused })).get('error_description')).toBe('parameter_invalid')
       }
     })
@@ -678,6 +682,23 @@ describe('the broker as OpenID provider', () => {
         expect(new URL(done.location!).searchParams.get('state')).toBe(state)
       },
     )
+
+    it('finds the client by the page to return to, where one client alone has it, and ends no session', async () => {
+      const { person, tokens } = await signIn({ client_id: 'solo' })
+
+      const out = await endSession({ post_logout_redirect_uri: 'https://solo.example.net/bye', state: 's' }, person)
+      const sealed = new URL(out.location!).searchParams.get('state')!
+      const done = await person.open(`/logout/done?${new URLSearchParams({ state: sealed }).toString()}`)
+
+      expect(done.location).toBe('https://solo.example.net/bye?state=s')
+      expect((await refresh(here, tokens.refresh_token!, { client_id: 'solo' })).status).toBe(200)
+      // Several clients have the first page, none the second.
+      for (const post_logout_redirect_uri of [page, 'https://evil.example/']) {
+        const refused = await endSession({ post_logout_redirect_uri }, person)
+        expect([refused.status, refused.location], post_logout_redirect_uri).toEqual([400, null])
+        expect(refused.text).toContain('client_unknown')
+      }
+    })
 
     it('refuses a state that would not come back', async () => {
       const { person, tokens } = await signIn()
