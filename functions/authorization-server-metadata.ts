@@ -4,10 +4,8 @@ import type { Broker } from './compose/index.ts'
 import type { Handle } from './respond.ts'
 
 export const authorizationServerMetadata =
-  ({ authorizationServer, baseUrl }: Pick<Broker, 'authorizationServer' | 'baseUrl'>): Handle =>
+  ({ authorizationServer }: Pick<Broker, 'authorizationServer'>): Handle =>
   async ({ params }) => {
-    // RFC 8414 §3.1 puts the issuer's path behind the well-known one. The path of another issuer has no metadata here.
-    const issuerPath = params?.issuerPath?.replace(/\/$/, '') ?? ''
-    const isOurs = issuerPath === '' || `/${issuerPath}` === new URL(baseUrl).pathname
-    return isOurs ? json(200, await authorizationServer.metadata()) : text(404, 'not found')
+    const metadata = await authorizationServer.findMetadata(params?.issuerPath)
+    return metadata ? json(200, metadata) : text(404, 'not found')
   }

@@ -1,5 +1,5 @@
 /** POST /session/token: an access token for one of the front end's APIs. Answers as RFC 6749 §5.1. */
-import { asBrokerError, parameterInvalid } from '../shared/errors/errors.ts'
+import { asBrokerError } from '../shared/errors/errors.ts'
 import { json } from '../shared/http/answer.ts'
 import { parseChallenge } from '../shared/front-ends/login-parameters.ts'
 import { scopesOf } from '../shared/front-ends/scopes.ts'
@@ -16,9 +16,6 @@ export const sessionToken =
   async (request) => {
     const frontEnd = frontEnds.get(readParameter(parseQuery(request), 'frontend'), callerOf(request).origin)
     const { api, scope, claims } = await readJson(request, ['api', 'scope', 'claims'])
-    if (api === undefined) {
-      throw parameterInvalid('api', 'missing')
-    }
     const scopes = scopesOf(frontEnd, api, scope)
     const challenge = parseChallenge(claims)
     try {

@@ -137,7 +137,7 @@ function composeAuthorizationServer(
     token: true,
     revoke: true,
     signOut: true,
-    metadata: true,
+    findMetadata: true,
     openidConfiguration: true,
     idTokenKeys: true,
     userinfo: true,

@@ -1,5 +1,5 @@
 /** The scopes that a front end may request: those of its registered APIs. An access token is for one API. */
-import { BrokerError } from '../errors/errors.ts'
+import { BrokerError, parameterInvalid } from '../errors/errors.ts'
 import { claimsOfScope, openidScopes } from '../settings/openid-scopes.ts'
 import type { FrontEnd } from './front-ends.ts'
 
@@ -39,9 +39,14 @@ export function apiScopesIn(scope: string): string {
  *
  * @param apiName as the request names it; untrusted
  * @param scope fewer of the API's scopes, space-separated; untrusted
- * @throws {BrokerError} `api_unknown`, `scope_not_registered`
+ * @throws {BrokerError} `parameter_invalid`, `api_unknown`, `scope_not_registered`
  */
-export function scopesOf(frontEnd: FrontEnd, apiName: string, scope: string | undefined): readonly string[] {
+export function scopesOf(
+  frontEnd: FrontEnd,
+  apiName: string | undefined,
+  scope: string | undefined,
+): readonly string[] {
+  if (apiName === undefined) throw parameterInvalid('api', 'missing')
   const api = frontEnd.apis.find(({ name }) => name === apiName)
   if (!api) throw new BrokerError('api_unknown')
   const wanted = (scope ?? '').split(' ').filter(Boolean)

@@ -21,7 +21,7 @@ import type { RowKey } from '../store/store.ts'
 import { endSession } from './rp-initiated-logout.ts'
 import type { EndedSession } from './rp-initiated-logout.ts'
 import { issueIdToken } from './issued-id-token.ts'
-import { authorizationServerMetadata, openidProviderMetadata } from './server-metadata.ts'
+import { authorizationServerMetadata, isPathOf, openidProviderMetadata } from './server-metadata.ts'
 import type { SigningKeys } from './signing-keys.ts'
 import type { Userinfo } from './userinfo.ts'
 import type { AuthorizationCodes } from './authorization-codes.ts'
@@ -49,8 +49,13 @@ export interface AuthorizationServer {
    * @returns the URL that ends the session at the provider
    */
   signOut(clientId: string, refreshToken: string, signedOutUrl: string | undefined): Promise<string>
-  /** RFC 8414 §2. */
-  metadata(): Promise<object>
+  /**
+   * RFC 8414 §2.
+   *
+   * @param issuerPath the path behind the well-known one (§3.1); untrusted
+   * @returns undefined for the path of another issuer
+   */
+  findMetadata(issuerPath: string | undefined): Promise<object | undefined>
   /** OpenID Connect Discovery §3. */
   openidConfiguration(): Promise<object>
   /** The public keys that verify ID tokens. RFC 7517 §5. */
@@ -114,7 +119,8 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       return options.signOut.begin(client, await refreshTokens.findKey(refreshToken, client.id), signedOutUrl)
     },
 
-    metadata: () => Promise.resolve(authorizationServerMetadata(issuer)),
+    findMetadata: (issuerPath) =>
+      Promise.resolve(isPathOf(issuer, issuerPath) ? authorizationServerMetadata(issuer) : undefined),
     openidConfiguration: () => Promise.resolve(openidProviderMetadata(issuer)),
     idTokenKeys: () => options.signingKeys.published(),
     userinfo: (accessToken, origin) => options.userinfo.read(accessToken, origin),

@@ -6,6 +6,16 @@ import { urlOf } from '../http/routes.ts'
 import { openidScopes } from '../settings/openid-scopes.ts'
 import { clientAssertionAlgorithms } from './client-authentication.ts'
 
+/**
+ * True where a client looks for the metadata of this issuer. RFC 8414 §3.1.
+ *
+ * @param path behind the well-known one, without the first slash; untrusted. Without it, the client means the broker
+ */
+export function isPathOf(issuer: string, path = ''): boolean {
+  const issuerPath = path.replace(/\/$/, '')
+  return issuerPath === '' || `/${issuerPath}` === new URL(issuer).pathname
+}
+
 /** @param issuer the broker's base URL */
 export function authorizationServerMetadata(issuer: string): Readonly<Record<string, unknown>> {
   return {
