@@ -25,7 +25,7 @@ export async function closeVisitors(browser: Browser): Promise<void> {
 }
 
 /** A browser of one file, which closes it; for further arguments of Chromium. */
-async function launchBrowser(args: readonly string[] = []): Promise<Browser> {
+export async function launchBrowser(args: readonly string[] = []): Promise<Browser> {
   if (found === undefined) throw new Error('There is no browser.')
   return chromium.launch({
     executablePath: found,

@@ -83,7 +83,7 @@ export function hasCoreTools(): boolean {
 }
 
 /** The SDK and the shared framework of ASP.NET Core, which the application of test/clients is built with. */
-function hasDotnet(): boolean {
+export function hasDotnet(): boolean {
   // Without the program there is no output: null.
   const list = (what: string) => String(spawnSync('dotnet', [what]).stdout)
   return /^Microsoft\.AspNetCore\.App 1\d\./m.test(list('--list-runtimes')) && /^1\d\./m.test(list('--list-sdks'))
