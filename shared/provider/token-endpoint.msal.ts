@@ -140,11 +140,8 @@ async function exchangeBy(
   { kind, ask, check }: Call,
   { provider, network }: MsalOptions,
 ): Promise<Json> {
-  const { profile, clientId } = provider
+  const { profile } = provider
   const metadata = await provider.metadata()
-  // MSAL parses by a pattern of its own: an issuer with its port 443, or with other letters,
-  // is no known authority to it.
-  const { href: authority, host } = new URL(provider.issuer)
   let outcome: { answer: Json } | { failure: unknown } | undefined
 
   const post = async (url: string, request?: NetworkRequestOptions): Promise<NetworkResponse<Json>> => {
@@ -174,7 +171,31 @@ async function exchangeBy(
       throw failure
     }
   }
-  const client = new ConfidentialClientApplication({
+
+  try {
+    await ask(clientOf(provider, metadata, assertion, kind, post))
+  } catch (error) {
+    if (!outcome) throw new BrokerError('internal', { detail: 'MSAL sent no request', cause: error })
+    if ('failure' in outcome) throw outcome.failure
+    // The answer itself was in order, so it is the ID token that MSAL could not read, or whose nonce is not ours.
+    throw new BrokerError('id_token_refused', { detail: `MSAL: ${codeOf(error)}`, cause: error })
+  }
+  if (!outcome || !('answer' in outcome)) throw new BrokerError('internal', { detail: 'MSAL sent no request' })
+  return outcome.answer
+}
+
+/** @param post sends MSAL's one request */
+function clientOf(
+  { profile, clientId, issuer }: MsalOptions['provider'],
+  metadata: ProviderMetadata,
+  assertion: ClientAssertion,
+  kind: TokenRequestKind,
+  post: (url: string, request?: NetworkRequestOptions) => Promise<NetworkResponse<Json>>,
+): ConfidentialClientApplication {
+  // MSAL parses by a pattern of its own: an issuer with its port 443, or with other letters,
+  // is no known authority to it.
+  const { href: authority, host } = new URL(issuer)
+  return new ConfidentialClientApplication({
     auth: {
       clientId,
       authority,
@@ -190,17 +211,6 @@ async function exchangeBy(
       loggerOptions: { logLevel: LogLevel.Error, piiLoggingEnabled: false, loggerCallback: () => undefined },
     },
   })
-
-  try {
-    await ask(client)
-  } catch (error) {
-    if (!outcome) throw new BrokerError('internal', { detail: 'MSAL sent no request', cause: error })
-    if ('failure' in outcome) throw outcome.failure
-    // The answer itself was in order, so it is the ID token that MSAL could not read, or whose nonce is not ours.
-    throw new BrokerError('id_token_refused', { detail: `MSAL: ${codeOf(error)}`, cause: error })
-  }
-  if (!outcome || !('answer' in outcome)) throw new BrokerError('internal', { detail: 'MSAL sent no request' })
-  return outcome.answer
 }
 
 /** The metadata in the form of Discovery, which MSAL reads at each call: the checked members only. */

@@ -2,7 +2,7 @@
  * Completes a sign-in: checks the provider's response, redeems the code, and makes a session or a one-time code of it.
  */
 import { BrokerError, asBrokerError } from '../errors/errors.ts'
-import type { Destination } from '../errors/errors.ts'
+import type { Destination, Link } from '../errors/errors.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
 import { checkReturnUrl } from '../front-ends/return-url.ts'
@@ -125,14 +125,10 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
           return { redirectTo: page, cookies: ended }
         }
         const error = asBrokerError(step.fail(thrown))
-        const { signInLinks, signUpLinks } = await import('./page-links.ts')
-        const parameters = { ...transaction.repeated, return_url: returnUrl, ...defined({ provider: providerId }) }
         throw error.with({
           provider: providerId,
           cookies: ended,
-          links: transaction.signUp
-            ? signUpLinks({ frontEnd, parameters }, options.baseUrl)
-            : signInLinks({ frontEnd, parameters, again: againAfter(error) }, options.baseUrl),
+          links: await linksAfter(error, transaction, providerId, options),
           redirectTo: clientAnswer(transaction, error, options),
         })
       }
@@ -178,6 +174,21 @@ async function signUpTenant(
   // Verified before: the identity was made from the same token.
   const claims = readClaims(idToken) ?? {}
   await options.flowEvents.track('sign_up', about, () => options.admit(identity, claims, consentedTenantId))
+}
+
+/** The links of the page of a failure: the same sign-in again, or the first step of the sign-up. */
+async function linksAfter(
+  error: BrokerError,
+  { signUp, frontEndId, repeated, returnUrl }: Transaction,
+  provider: string | undefined,
+  { frontEnds, baseUrl }: SignInCompletionOptions,
+): Promise<readonly Link[]> {
+  const { signInLinks, signUpLinks } = await import('./page-links.ts')
+  const frontEnd = frontEnds.find(frontEndId)
+  const parameters = { ...repeated, return_url: returnUrl, ...defined({ provider }) }
+  return signUp
+    ? signUpLinks({ frontEnd, parameters }, baseUrl)
+    : signInLinks({ frontEnd, parameters, again: againAfter(error) }, baseUrl)
 }
 
 /**
