@@ -3,7 +3,6 @@
  * Pure: parses a record, and merges the vault's list into it.
  */
 import * as z from 'zod/mini'
-import type { ErrorCode } from '../errors/catalogue.ts'
 import type { CertificateVersion } from '../vault/vault.ts'
 import type { CertificateFacts } from './certificate-facts.ts'
 
@@ -182,7 +181,7 @@ export function withStatus(version: RecordedVersion, next: VersionStatus, now: n
 }
 
 /** The provider refused a version at a sign-in. It has to accept it again before it signs. */
-export function demote(record: CertificateRecord, thumbprint: string, code: ErrorCode, now: number): CertificateRecord {
+export function demote(record: CertificateRecord, thumbprint: string, now: number): CertificateRecord {
   const found = record.versions.find((version) => version.thumbprint === thumbprint)
   if (found?.status !== 'accepted' && found?.status !== 'new') return record
   const next = found.status === 'accepted' ? 'registered' : 'unregistered'
@@ -191,7 +190,7 @@ export function demote(record: CertificateRecord, thumbprint: string, code: Erro
     accepts: 0,
     attempts: 0,
     nextAt: now,
-    cause: code,
+    cause: 'client_refused',
   }))
 }
 

@@ -129,7 +129,7 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
     const other = chooseGood()
     if (other) {
       // By the row every instance learns it. The roll finds out when the provider accepts that version again.
-      memory.change((record) => demote(record, thumbprint, 'client_refused', clock()))
+      memory.change((record) => demote(record, thumbprint, clock()))
       return other
     }
     if (!refused) {

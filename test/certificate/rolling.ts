@@ -39,19 +39,14 @@ export async function rollUntil<T>(
   broker: HostProcess,
   look: () => Promise<T>,
   isSo: (seen: T) => boolean,
-  seconds?: number,
 ): Promise<T> {
   let run: Promise<unknown> | undefined
-  return until(
-    () => {
-      run ??= runRoll(broker)
-        .catch(() => 0)
-        .then(() => (run = undefined))
-      return look()
-    },
-    isSo,
-    seconds,
-  )
+  return until(() => {
+    run ??= runRoll(broker)
+      .catch(() => 0)
+      .then(() => (run = undefined))
+    return look()
+  }, isSo)
 }
 
 /** Sends the event as Event Grid delivers it. */

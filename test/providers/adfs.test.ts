@@ -59,8 +59,7 @@ afterAll(() => stack.close())
 
 const tokenRequests = () => provider.requests.filter(({ endpoint }) => endpoint === 'token')
 const lastForm = () => tokenRequests().at(-1)?.form ?? {}
-const isSignedIn = async (person: Person, at = stack.url) =>
-  (await person.script(shopPage, '/session', { at })).status === 200
+const isSignedIn = async (person: Person) => (await person.script(shopPage, '/session')).status === 200
 const signedIn = async (): Promise<Person> => {
   const person = stack.person()
   const done = await person.signIn(query)

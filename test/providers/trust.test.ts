@@ -25,8 +25,8 @@ afterAll(() => stack.close())
 
 const returnUrl = 'http://localhost:3000/orders'
 const query = { frontend: 'shop', return_url: returnUrl }
-const coldInstance = async (settings: Readonly<Record<string, string>> = {}) => {
-  const started = await stack.startInstance(settings)
+const coldInstance = async () => {
+  const started = await stack.startInstance()
   instances.push(started)
   return started.url
 }

@@ -35,8 +35,8 @@ describe('a sign-out that begins at the provider', () => {
     await person.signIn({ frontend }, username)
     return { ...idToken }
   }
-  const isSignedIn = async (person: Person, page = shopPage, at = here) =>
-    (await person.script(page, '/session', { at })).status === 200
+  const isSignedIn = async (person: Person, page = shopPage) =>
+    (await person.script(page, '/session', { at: here })).status === 200
 
   const logoutToken = (
     changes: object = {},

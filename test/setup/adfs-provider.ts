@@ -13,7 +13,7 @@ export const adfsClientId = '7d1f0f5e-3b2a-4c1d-9e8f-6a5b4c3d2e1f'
 
 export type AdfsProvider = FederationServer & BesideProvider
 
-export function adfsProvider(certificateName = 'broker') {
+export function adfsProvider() {
   let started: AdfsProvider | undefined
   const start = async (cloud: Cloud, brokerUrl: string): Promise<AdfsProvider> => {
     const keyPairs = lendKeyPairs()
@@ -26,7 +26,7 @@ export function adfsProvider(certificateName = 'broker') {
           clientId: adfsClientId,
           // The second one is for a broker at which AD FS is beside another provider.
           redirectUris: ['callback', 'callback/partner', 'logout/done'].map((path) => `${brokerUrl}/${path}`),
-          certificates: cloud.vault!.publicCertificates(certificateName).map(({ der }) => der),
+          certificates: cloud.vault!.publicCertificates('broker').map(({ der }) => der),
         },
       ],
       apis: [

@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { anna, startAzure } from './azure.ts'
-import type { Azure, Deployer } from './azure.ts'
+import type { Azure } from './azure.ts'
 import { root } from './bicep.ts'
 
 interface Run {
@@ -19,12 +19,12 @@ export interface Deployment {
   close(): Promise<void>
 }
 
-export async function startDeployment(permissions: object, deployer: Deployer = anna): Promise<Deployment> {
+export async function startDeployment(permissions: object): Promise<Deployment> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-deployment-'))
-  const azure = await startAzure({ [deployer.clientId]: permissions })
+  const azure = await startAzure({ [anna.clientId]: permissions })
   await mkdir(path.join(folder, 'tokens'))
   for (const host of ['vault.azure.net', 'graph.microsoft.com', 'management.azure.com']) {
-    const { token } = await azure.issuer.issueAccessToken({ ...deployer, audience: `https://${host}` })
+    const { token } = await azure.issuer.issueAccessToken({ ...anna, audience: `https://${host}` })
     const answer = { token, expiresOn: new Date(Date.now() + 3_600_000).toISOString() }
     await writeFile(path.join(folder, 'tokens', host), JSON.stringify(answer))
   }

@@ -6,7 +6,7 @@ import * as z from 'zod/mini'
 import { errorCatalogue } from '../../shared/errors/catalogue.ts'
 import type { ErrorCode } from '../../shared/errors/catalogue.ts'
 
-const described = (description: string, more: object = {}) => z.meta({ description, ...more })
+const described = (description: string) => z.meta({ description })
 const text = (description: string) => z.string().check(described(description))
 const seconds = (description: string) => z.int().check(z.minimum(0), described(description))
 const url = (description: string) => z.url().check(described(description))

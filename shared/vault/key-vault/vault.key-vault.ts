@@ -84,12 +84,16 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
     operation: Operation,
     { name, version }: KeyVersion,
     value: Uint8Array,
-    until = untilDeadline(),
   ): Promise<Uint8Array> => {
     const { path, algorithm, missing, atLeast } = operation
     checkKeyVersion(version, missing)
     const body = { alg: algorithm, value: Buffer.from(value).toString('base64url') }
-    const { value: result } = await ask(`${encodeURIComponent(name)}/${version}/${path}`, missing, until, body)
+    const { value: result } = await ask(
+      `${encodeURIComponent(name)}/${version}/${path}`,
+      missing,
+      untilDeadline(),
+      body,
+    )
     const bytes = Buffer.from(typeof result === 'string' ? result : '', 'base64url')
     if (bytes.length >= atLeast) return bytes
     throw new BrokerError('vault_unavailable', { detail: 'the vault’s answer has no result' })

@@ -25,11 +25,11 @@ export interface Shop {
   close(): Promise<void>
 }
 
-export async function openShop(options: Partial<WorkplaceOptions> = {}): Promise<Shop> {
+export async function openShop(): Promise<Shop> {
   const azure = await startAzure()
   trust(azure.authorityPem)
   azure.directory.servicePrincipals.push(api)
-  const here = await createWorkplace({ azure, ...options })
+  const here = await createWorkplace({ azure })
   await here.configure({ frontEnds })
   return {
     azure,

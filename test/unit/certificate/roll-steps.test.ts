@@ -188,7 +188,7 @@ describe('the version that signs', () => {
     expect(roll.signs()).toBe(oldId)
     roll.see(listed(oldId, start - 300 * day), listed(newId, start))
     expect(roll.signs()).toBe(newId)
-    roll.record = demote(roll.record, thumbprints.get(newId)!, 'client_refused', now)
+    roll.record = demote(roll.record, thumbprints.get(newId)!, now)
     expect(roll.signs()).toBe(oldId)
     roll.see(listed(oldId, start - 300 * day))
     expect(roll.signs()).toBe(oldId)

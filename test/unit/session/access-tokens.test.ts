@@ -81,8 +81,8 @@ describe('access tokens', () => {
     obtainedAt: clock(),
     expires: clock() + seconds * 1000,
   })
-  const begin = async (tokens: Record<string, AccessToken>, refreshToken: string | undefined = 'refresh-0') => {
-    const cookie = await sessions.begin('shop', somebody, { refreshToken, accessTokens: tokens })
+  const begin = async (tokens: Record<string, AccessToken>) => {
+    const cookie = await sessions.begin('shop', somebody, { refreshToken: 'refresh-0', accessTokens: tokens })
     return sessions.keyOf('shop', new Map([['__Host-session-shop', cookie]]))!
   }
   const get = async (by = accessTokens) => (await by.get(key, scopes)).token
