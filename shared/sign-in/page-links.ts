@@ -39,12 +39,17 @@ export function signInLinks({ frontEnd, parameters, again }: SignInLinkRequest, 
   const link = withParameters(signInUrl(baseUrl, frontEnd), {
     return_url: back,
     // Where the front end registers this prompt: otherwise the link would be refused.
-    prompt: isOther && frontEnd.prompts.includes('select_account') ? 'select_account' : prompt,
+    prompt: isOther && frontEnd.prompts.includes('select_account') ? withChoice(prompt) : prompt,
     ...hints,
     // Another account may be one of another provider.
     ...(isOther ? {} : { provider: acceptedProvider(parameters, frontEnd), login_hint, domain_hint }),
   })
   return [{ text: again, url: link }, backLink(back, frontEnd)]
+}
+
+/** @param prompt of the failed request: a new sign-in that it required is required again */
+function withChoice(prompt = ''): string {
+  return [...new Set([...prompt.split(' ').filter(Boolean), 'select_account'])].join(' ')
 }
 
 /** @returns links of a page that ends a sign-up: again, and to the application */

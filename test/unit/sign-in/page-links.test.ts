@@ -3,7 +3,7 @@ import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
 import { parseFrontEnds } from '../../../shared/settings/front-ends.schema.ts'
 import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
-import { createFindPageLinks } from '../../../shared/sign-in/page-links.ts'
+import { createFindPageLinks, signInLinks } from '../../../shared/sign-in/page-links.ts'
 import type { FailedRequest, PageRoute } from '../../../shared/sign-in/page-links.ts'
 
 const broker = 'https://login.example.com'
@@ -88,6 +88,23 @@ describe('the links of a failed sign-in', () => {
     expect(await againAt(first)).toEqual({ text: 'Sign in', ...first })
     expect(await againAt({ ...first, foo: 'bar', utm_source: 'mail' })).toEqual({ text: 'Sign in', ...first })
   })
+
+  it.each([
+    [undefined, 'select_account'],
+    ['login', 'login select_account'],
+    ['select_account', 'select_account'],
+    ['select_account  login', 'select_account login'],
+  ])(
+    'let the person select another account after prompt=%s, and keep the new sign-in that it requires',
+    (prompt, kept) => {
+      const [frontEnd] = parseFrontEnds(JSON.stringify([broad]), 'Broker__FrontEnds') as readonly FrontEndSettings[]
+      const parameters = prompt === undefined ? {} : { prompt }
+
+      const [again] = signInLinks({ frontEnd, parameters, again: 'Sign in with another account' }, broker)
+
+      expect(new URL(again!.url).searchParams.get('prompt')).toBe(kept)
+    },
+  )
 
   it.each([
     { provider: 'guests' },
