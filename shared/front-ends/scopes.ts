@@ -1,6 +1,6 @@
 /** The scopes that a front end may request: those of its registered APIs. An access token is for one API. */
 import { BrokerError, parameterInvalid } from '../errors/errors.ts'
-import { claimsOfScope, openidScopes } from '../settings/openid-scopes.ts'
+import { claimsOfScope, openidScopes, registeredScopes } from '../settings/openid-scopes.ts'
 import type { FrontEnd } from './front-ends.ts'
 
 /**
@@ -91,11 +91,10 @@ function isOfNoApi(scope: string, all: readonly FrontEnd[]): boolean {
 
 /**
  * @param scopes requested ones
- * @returns the OpenID scopes that the front end is granted, in the order of the specification. `address` and `phone` have
- *   no effect without a registered claim
+ * @returns the OpenID scopes that the front end is granted, in the order of the specification
  */
 export function openidScopesOf(scopes: readonly string[], frontEnd: FrontEnd): readonly string[] {
-  const isGranted = (scope: string) => !(scope === 'address' || scope === 'phone') || hasClaimOf(scope, frontEnd)
+  const isGranted = (scope: string) => !registeredScopes.includes(scope) || hasClaimOf(scope, frontEnd)
   return openidScopes.filter((scope) => scopes.includes(scope) && isGranted(scope))
 }
 

@@ -14,6 +14,7 @@ import { withCapabilities } from '../provider/client-capabilities.ts'
 import type { IdentityProvider, ProviderMetadata, Providers } from '../provider/provider.ts'
 import { spelledScopes } from '../provider/spelled-scopes.ts'
 import type { Sessions } from '../session/sessions.ts'
+import { registeredScopes } from '../settings/openid-scopes.ts'
 import type { FlowEvents, Step } from '../telemetry/flow-events.ts'
 import { authorizationUrl } from './authorization-url.ts'
 import { isInitiatedLogin, parseSignInRequest } from './login-request.ts'
@@ -186,7 +187,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
  */
 function hasScope({ scopes = [], offlineAccess }: ProviderMetadata, scope: string): boolean {
   if (scope === 'offline_access') return offlineAccess
-  return (scope !== 'address' && scope !== 'phone') || scopes.includes(scope)
+  return !registeredScopes.includes(scope) || scopes.includes(scope)
 }
 
 /** The browser may be signed in with another account than the one that consented: the person selects it. */

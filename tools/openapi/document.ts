@@ -57,7 +57,7 @@ const parameterTexts: Readonly<Record<string, string>> = {
   nonce: 'OAuth client: returned in the ID token.',
   scope:
     'Registered scopes of one API, separated by spaces; for an OAuth client of one or several, the API of the sign-in first, and openid, profile, email and offline_access. Omitted: those of the first API.',
-  prompt: 'A value in `prompts` of the front end. `none` for an OAuth client only.',
+  prompt: 'Values in `prompts` of the front end, separated by spaces; `none` alone, and for an OAuth client only.',
   login_hint: 'User name to suggest.',
   domain_hint: 'A domain.',
   provider: 'The id of one of the providers of the front end.',
