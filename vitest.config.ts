@@ -13,8 +13,8 @@ export default defineConfig({
     setupFiles: ['test/setup/compiled-code.ts'],
     reporters: ['default', './test/setup/summary.ts'],
     // They bound a hang, on a machine that is several times slower and busy: no test decides by them.
-    testTimeout: 120_000,
-    hookTimeout: 180_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     expect: { poll: { timeout: 60_000 } },
     // Three on two cores: many files wait for a deadline of the broker. Each worker costs two seconds of CPU time.
     maxWorkers: 3,

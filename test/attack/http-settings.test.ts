@@ -4,6 +4,7 @@ import { createPerson, shopPage } from '../setup/person.ts'
 import { expectSafeHeaders, unescapeHtml } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { warmUp } from '../setup/warm-up.ts'
 
 const secret = 'Zz8Q~very-secret-value.that_nobody-may-see'
 const settings = {
@@ -21,6 +22,7 @@ describe('a broker whose settings cannot be used', () => {
   let broken: HostProcess
   beforeAll(async () => {
     stack = await startStack()
+    await warmUp(stack)
     broken = await stack.startInstance(settings)
   })
   afterAll(() => stack.close())

@@ -3,6 +3,7 @@ import { deskPage, shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { warmUp } from '../setup/warm-up.ts'
 
 const routes = [
   { path: '/session', method: 'GET' },
@@ -27,6 +28,7 @@ describe('another origin’s script', () => {
   let person: Person
   beforeAll(async () => {
     stack = await startStack()
+    await warmUp(stack)
     person = stack.person()
     await person.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/' })
   })

@@ -111,7 +111,7 @@ export function logged({ log }: Pick<Stack, 'log'>, event: string): readonly Rec
 }
 
 /** Repeats until the condition holds. A timeout reports the last answer. */
-export async function until<T>(look: () => Promise<T> | T, isSo: (seen: T) => boolean, seconds = 90): Promise<T> {
+export async function until<T>(look: () => Promise<T> | T, isSo: (seen: T) => boolean, seconds = 240): Promise<T> {
   const end = Date.now() + seconds * 1000
   for (;;) {
     const seen = await look()

@@ -11,6 +11,7 @@ import { logged } from '../certificate/rolling.ts'
 import { expectBegun, expectNothingBegun, expectPage, expectSafeHeaders, linksOf } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Registration, Stack } from '../setup/stack.ts'
+import { warmUp } from '../setup/warm-up.ts'
 
 const orders = { name: 'orders', scopes: [ordersRead] }
 const shop: Registration = {
@@ -45,6 +46,7 @@ let guests: MockProvider
 const instances: HostProcess[] = []
 beforeAll(async () => {
   stack = await startStack({ frontEnds, provider: beside.start })
+  await warmUp(stack)
   partner = beside.get('partner')
   guests = beside.get('guests')
 })

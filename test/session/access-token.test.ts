@@ -6,6 +6,7 @@ import { shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
 import { shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { warmUp } from '../setup/warm-up.ts'
 
 const read = 'api://demo/orders.read'
 const write = 'api://demo/orders.write'
@@ -22,6 +23,7 @@ describe('an access token', () => {
       settings: { Broker__SessionIdleSeconds: '600' },
     })
     ahead = [await stack.startInstance(clockAhead(250)), await stack.startInstance(clockAhead(250))]
+    await warmUp(stack)
     stack.identityProvider.settings.accessTokenSeconds = life
     // Warm the instance first: its first renewal sends more requests than a later one.
     for (const { url } of ahead) await (await signedIn()).sessionToken(shopPage, { api: 'orders' }, { at: url })

@@ -3,6 +3,7 @@ import { ada, deskPage, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { warmUp } from '../setup/warm-up.ts'
 
 const toShop = { frontend: 'shop', return_url: 'http://localhost:3000/' }
 const toDesk = { frontend: 'desk', return_url: 'http://localhost:4200/' }
@@ -11,6 +12,7 @@ describe('a session', () => {
   let stack: Stack
   beforeAll(async () => {
     stack = await startStack({ instances: 2 })
+    await warmUp(stack)
   })
   afterAll(() => stack.close())
 

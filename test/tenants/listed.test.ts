@@ -8,6 +8,7 @@ import { ada, deskPage, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { warmUp } from '../setup/warm-up.ts'
 import {
   codeOf,
   contoso,
@@ -29,6 +30,7 @@ describe('listed tenants', () => {
       settings: { ...many, Broker__Tenants: listed },
       frontEnds: [shop, forLitware, app],
     })
+    await warmUp(stack)
   })
   afterAll(() => stack.close())
   afterEach(() => stack.identityProvider.changeTokenResponse())
