@@ -44,6 +44,17 @@ describe('a renewal that a fault interrupts', () => {
   const refreshes = () => stack.identityProvider.requests.filter(({ grantType }) => grantType === 'refresh_token')
   const fail = (fault: Omit<Fault, 'endpoint'>) => stack.identityProvider.faults.add({ endpoint: 'token', ...fault })
 
+  /** The provider answers the next token request only after `answer`. */
+  const holdTokenResponse = () => {
+    const [request, response] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()]
+    stack.identityProvider.changeTokenResponse(async ({ answer }) => {
+      request.resolve(undefined)
+      await response.promise
+      return answer
+    })
+    return { requested: request.promise, answer: () => response.resolve(undefined) }
+  }
+
   const faults: readonly [string, Omit<Fault, 'endpoint'>][] = [
     ['refuses connections', { dropConnection: true }],
     ['answers 500', { status: 500 }],
@@ -98,14 +109,7 @@ describe('a renewal that a fault interrupts', () => {
 
   it('serves the old token at once to callers that need not wait for a slow provider', async () => {
     const old = (await ask()).json.access_token
-    let answer: () => void = () => undefined
-    const requested = new Promise<void>((resolve) => {
-      stack.identityProvider.changeTokenResponse(async ({ answer: tokens }) => {
-        resolve()
-        await new Promise<void>((go) => (answer = go))
-        return tokens
-      })
-    })
+    const { requested, answer } = holdTokenResponse()
     const slow = ask({ at: ahead.url })
     await requested
 
@@ -201,14 +205,7 @@ describe('a renewal that a fault interrupts', () => {
   })
 
   it('is not returned when the person signed out during the renewal, and does not restore the session', async () => {
-    let answer: () => void = () => undefined
-    const requested = new Promise<void>((resolve) => {
-      stack.identityProvider.changeTokenResponse(async ({ answer: tokens }) => {
-        resolve()
-        await new Promise<void>((go) => (answer = go))
-        return tokens
-      })
-    })
+    const { requested, answer } = holdTokenResponse()
     const cookie = `__Host-session-shop=${(await person.cookies())['__Host-session-shop']!}`
     const renewal = fetchAnew()
     await requested
