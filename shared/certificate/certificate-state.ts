@@ -104,10 +104,15 @@ export function byAge(a: Aged, b: Aged): number {
 }
 type Aged = Pick<RecordedVersion, 'created' | 'notBefore' | 'seen'>
 
+/** The time that a reading of the vault may take. A record that is further ahead was written by a wrong clock. */
+const longestReading = 60_000
+
 /**
  * Merges the vault's list into a record.
  *
  * @param facts of the versions whose certificate was read; a version that is new and has none is left for later
+ * @param at when the list was requested. Where another instance has requested a later one meanwhile, this one adds
+ *   versions only: a version that it lacks is new, not deleted
  * @returns a new record: a version that is no longer listed counts as disabled,
  *   and leaves when it can't matter any more
  */
@@ -115,10 +120,12 @@ export function observe(
   known: CertificateRecord,
   listed: readonly CertificateVersion[],
   facts: ReadonlyMap<string, CertificateFacts>,
-  now: number,
+  at: number,
 ): CertificateRecord {
+  const isLate = at < known.readAt && known.readAt < at + longestReading
   const there = new Map(listed.map((version) => [version.version, version]))
   const kept = known.versions.map((version) => {
+    if (isLate) return { ...version, ...facts.get(version.version) }
     const found = there.get(version.version)
     const dated = found?.notBefore !== undefined && found.expires !== undefined
     return {
@@ -135,22 +142,25 @@ export function observe(
     const read = facts.get(version.version)
     if (known.versions.some((one) => one.version === version.version)) return []
     if (read === undefined || notBefore === undefined || expires === undefined) return []
-    const state = { status: 'new', since: now, seen: now, attempts: 0, accepts: 0, nextAt: 0 } as const
+    const state = { status: 'new', since: at, seen: at, attempts: 0, accepts: 0, nextAt: 0 } as const
     return [{ version: version.version, ...read, notBefore, expires, created, enabled, ...state }]
   })
   const versions = [...kept, ...added]
-    .filter((version) => there.has(version.version) || (version.keyId !== undefined && version.status !== 'removed'))
+    .filter(
+      ({ version, keyId, status }) => isLate || there.has(version) || (keyId !== undefined && status !== 'removed'),
+    )
     .sort(byAge)
     .slice(0, mostVersions)
-  const undated = listed.find(
-    ({ enabled, notBefore, expires }) => enabled && (notBefore === undefined || expires === undefined),
-  )
+  const undated = isLate
+    ? known.undated
+    : listed.find(({ enabled, notBefore, expires }) => enabled && (notBefore === undefined || expires === undefined))
+        ?.version
   const { underWay, lastWarned } = known
   return {
-    readAt: now,
+    readAt: isLate ? known.readAt : at,
     versions,
     ...(underWay ? { underWay } : {}),
-    ...(undated ? { undated: undated.version } : {}),
+    ...(undated === undefined ? {} : { undated }),
     lastWarned,
   }
 }

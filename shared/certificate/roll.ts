@@ -107,12 +107,13 @@ async function readVault({
   records,
   clock,
 }: RollOptions): Promise<(record: CertificateRecord) => CertificateRecord> {
+  const at = clock()
   const [listed, { record }] = await Promise.all([vault.listVersions(), records.load()])
   const facts = new Map<string, CertificateFacts>()
   for (const version of unknownVersions(record, listed, clock())) {
     facts.set(version, readFacts(await vault.readCertificate(version)))
   }
-  return (before) => observe(before, listed, facts, clock())
+  return (before) => observe(before, listed, facts, at)
 }
 
 async function perform(step: Work, options: RollOptions): Promise<Outcome> {

@@ -79,12 +79,13 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
 
   /** @param all false on the request path, where only the certificate that will sign is read */
   const readVault = singleFlight(async (all: boolean): Promise<void> => {
+    const at = clock()
     const listed = await vault.listVersions()
     const before = memory.known() ?? emptyRecord
     const unread = all ? unknownVersions(before, listed, clock()) : versionToRead(before, listed, clock())
     const facts = new Map<string, CertificateFacts>()
     for (const version of unread) facts.set(version, readFacts(await vault.readCertificate(version)))
-    memory.change((record) => observe(record, listed, facts, clock()))
+    memory.change((record) => observe(record, listed, facts, at))
     if (choose()) return
     chooseVersion(listed, clock()) // throws the error that names the cause
     throw new BrokerError('certificate_missing', { detail: 'the versions in the vault were taken out of use' })

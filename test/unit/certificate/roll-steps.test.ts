@@ -65,6 +65,40 @@ const failed = (retryAfterSeconds?: number): Outcome => ({
   retryAfterSeconds,
 })
 
+describe('a list of the vault that was requested before the one that the record has', () => {
+  const old = listed(oldId, start - 300 * day)
+  const versionsOf = ({ versions }: CertificateRecord) => versions.map(({ version, enabled }) => [version, enabled])
+
+  it('takes no version away and disables none, since a version that it lacks is newer than the list', () => {
+    const roll = rolling()
+    const { record } = roll
+
+    const after = observe(record, [{ ...old, enabled: false }], facts, record.readAt - 1)
+
+    expect(after).toEqual(record)
+    expect(observe(record, [{ ...old, enabled: false }], facts, record.readAt)).not.toEqual(record)
+    expect(versionsOf(observe(record, [old], facts, record.readAt + 1))).toEqual([[oldId, true]])
+  })
+
+  it('adds a version that the record lacks', () => {
+    const known = observe(emptyRecord, [old], facts, start)
+
+    const after = observe(known, [old, listed(newId, start)], facts, start - 1)
+
+    expect(versionsOf(after)).toEqual([
+      [newId, true],
+      [oldId, true],
+    ])
+    expect(after.readAt).toBe(start)
+  })
+
+  it('counts as the newest where a wrong clock wrote the record', () => {
+    const known = observe(emptyRecord, [old, listed(newId, start)], facts, start + day)
+
+    expect(observe(known, [old], facts, start)).toMatchObject({ readAt: start, versions: [{ version: oldId }] })
+  })
+})
+
 describe('a roll', () => {
   it('probes, adds, probes until it was accepted twice, and signs only then', () => {
     const roll = rolling()
