@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
 import WaitingFirst from './test/setup/sequencer.ts'
 
@@ -17,7 +18,7 @@ export default defineConfig({
     hookTimeout: 300_000,
     expect: { poll: { timeout: 60_000 } },
     // Three on two cores: many files wait for a deadline of the broker. Each worker costs two seconds of CPU time.
-    maxWorkers: 3,
+    maxWorkers: Math.max(3, availableParallelism()),
     sequence: { sequencer: WaitingFirst },
     // One worker runs many files: a module is loaded once, and what a test changes in its process it changes back.
     isolate: false,
