@@ -17,8 +17,8 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     expect: { poll: { timeout: 60_000 } },
-    // Three on two cores: many files wait for a deadline of the broker. Each worker costs two seconds of CPU time.
-    maxWorkers: Math.max(3, availableParallelism()),
+    // At least three: many files wait for a deadline of the broker. Each worker costs two seconds of CPU time.
+    maxWorkers: Math.min(8, Math.max(3, availableParallelism())),
     sequence: { sequencer: WaitingFirst },
     // One worker runs many files: a module is loaded once, and what a test changes in its process it changes back.
     isolate: false,
