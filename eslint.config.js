@@ -45,6 +45,8 @@ export default defineConfig(
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
       eqeqeq: 'error',
+      // Prettier wraps code, and leaves comments alone.
+      'max-len': ['error', { code: 1_000_000, comments: 120, ignoreUrls: true, ignorePattern: 'eslint-disable' }],
     },
   },
   {

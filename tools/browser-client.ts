@@ -43,7 +43,7 @@ export function integrityOf(script: string): string {
 
 /** The module by which the broker serves the scripts. */
 export function generatedModule(): string {
-  return `/** The browser library, each half as one script. Written by "npm run generate" from browser-client/src: change it there. */
+  return `/** The browser library, each half as one script. "npm run generate" writes it from browser-client/src: edit that. */
 export const clientScript = ${JSON.stringify(clientScript())}
 
 export const oauthClientScript = ${JSON.stringify(oauthClientScript())}

@@ -14,7 +14,7 @@ import { preprovision } from './preprovision.ts'
 import { createReport, printable } from './report.ts'
 import { HookStop } from './stop.ts'
 
-export type Hook = (context: HookContext) => Promise<void>
+type Hook = (context: HookContext) => Promise<void>
 
 /** By the name that start.mjs receives. azd runs all except outputs, which is for a deployment without azd. */
 export const hooks: Readonly<Record<string, Hook>> = {

@@ -161,8 +161,8 @@ export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hin
 }
 
 /**
- * OpenID Connect Core §3.1.2.1: a list of values, separated by spaces and compared with regard to case. A repeated value
- * counts once.
+ * OpenID Connect Core §3.1.2.1: a list of values, separated by spaces and compared with regard to case. A repeated
+ * value counts once.
  */
 function promptsOf(text: string, frontEnd: FrontEnd): readonly Prompt[] {
   const wanted = [...new Set(text.split(' ').filter(Boolean))]

@@ -84,7 +84,9 @@ export function parseClientScopes(
   return { openid: openidScopesOf(wanted, frontEnd), api: api.length === 0 ? undefined : api }
 }
 
-/** A word that no front end has registered. A dot, a colon or a slash separates an API or an object from its permission. */
+/**
+ * A word that no front end has registered. A dot, a colon or a slash separates an API or an object from its permission.
+ */
 function isOfNoApi(scope: string, all: readonly FrontEnd[]): boolean {
   return /^[\w-]+$/.test(scope) && !all.some((frontEnd) => areRegistered([scope], frontEnd))
 }

@@ -1,4 +1,7 @@
-/** Conditions that a client's parameter `claims` sets for its answer, checked after the sign-in. OpenID Connect Core §5.5. */
+/**
+ * Conditions that a client's parameter `claims` sets for its answer, checked after the sign-in.
+ * OpenID Connect Core §5.5.
+ */
 import { BrokerError } from '../errors/errors.ts'
 import { subjectOf } from '../provider/identity.ts'
 import type { Identity } from '../provider/identity.ts'

@@ -1,6 +1,6 @@
 /**
- * The answer to an authorization request, at the redirect URI of the client. RFC 6749 §4.1.2, RFC 9207. It is apart from
- * the request's parser, which is loaded on first use.
+ * The answer to an authorization request, at the redirect URI of the client. RFC 6749 §4.1.2, RFC 9207. It is apart
+ * from the request's parser, which is loaded on first use.
  */
 import { oauthErrorOf } from '../errors/catalogue.ts'
 import type { BrokerError, Destination } from '../errors/errors.ts'

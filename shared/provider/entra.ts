@@ -108,8 +108,8 @@ export function entraProfile(settings: EntraSettings): ProviderProfile {
 }
 
 /**
- * Entra ID accepts one value. The fresh sign-in comes first, since its page also lets the person change the account. The
- * consent comes last: Entra requests one that is missing by itself.
+ * Entra ID accepts one value. The fresh sign-in comes first, since its page also lets the person change the account.
+ * The consent comes last: Entra requests one that is missing by itself.
  */
 const promptOrder = ['none', 'login', 'select_account', 'consent']
 

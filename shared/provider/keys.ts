@@ -79,9 +79,9 @@ function isOptionalText(value: unknown): value is string | null | undefined {
 }
 
 /**
- * The key of the public members, or of the first certificate where the entry has none: some servers publish `x5c` alone.
- * RFC 7517 §4.7: a certificate of another key is refused. The certificate is only a container for the key: the key set
- * came by TLS from the address that the metadata names, so its issuer and its dates decide nothing.
+ * The key of the public members, or of the first certificate where the entry has none: some servers publish `x5c`
+ * alone. RFC 7517 §4.7: a certificate of another key is refused. The certificate is only a container for the key: the
+ * key set came by TLS from the address that the metadata names, so its issuer and its dates decide nothing.
  */
 function importKey(entry: Json): KeyObject | undefined {
   const { kty, n, e, crv, x, y } = entry

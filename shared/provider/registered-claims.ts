@@ -122,9 +122,9 @@ function distributedClaims({ _claim_names: names, hasgroups }: Json): ReadonlySe
 }
 
 /**
- * @returns undefined for a value of another type: objects but `address`, and arrays of other things than texts. A claim that confirms
- *   an address is a boolean (OpenID Connect Core §5.1), and some providers write it as text: the text `false` would
- *   pass for true
+ * @returns undefined for a value of another type: objects but `address`, and arrays of other things than texts. A claim
+ *   that confirms an address is a boolean (OpenID Connect Core §5.1), and some providers write it as text: the text
+ *   `false` would pass for true
  */
 function valueOf(name: string, value: unknown): ClaimValue | undefined {
   if (/^(email|phone_number)_verified$/.test(name)) {

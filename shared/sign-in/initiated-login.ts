@@ -1,7 +1,7 @@
 /**
  * A sign-in that the identity provider starts, such as by a tile of its dashboard. OpenID Connect Core §4. It becomes a
- * link to `/login`, as a page of the front end has it: every check of such a link applies, and an attacker gains no more
- * by it than by that link. Loaded on first use: most providers start no sign-in.
+ * link to `/login`, as a page of the front end has it: every check of such a link applies, and an attacker gains no
+ * more by it than by that link. Loaded on first use: most providers start no sign-in.
  */
 import { BrokerError } from '../errors/errors.ts'
 import { loginParameterLimits } from '../front-ends/login-parameters.ts'
@@ -63,9 +63,9 @@ function frontEndOf(id: string | undefined, target: string | undefined, frontEnd
 }
 
 /**
- * By its issuer, compared exactly (§4). An authority for many tenants of Entra ID is named by any of them: the tenant is
- * checked after the sign-in, in the ID token, so that this route does not reveal which tenants signed up. Okta names the
- * organization by its origin, also where the sign-in is at an authorization server of the organization
+ * By its issuer, compared exactly (§4). An authority for many tenants of Entra ID is named by any of them: the tenant
+ * is checked after the sign-in, in the ID token, so that this route does not reveal which tenants signed up. Okta names
+ * the organization by its origin, also where the sign-in is at an authorization server of the organization
  * (`https://example.okta.com/oauth2/default`).
  */
 function providerOf(issuer: string, { all, find }: InitiatedLoginOptions['providers']): IdentityProvider | undefined {

@@ -1,4 +1,6 @@
-/** Three organizations at a provider for many tenants: their people, and the settings and pages that the tests share. */
+/**
+ * Three organizations at a provider for many tenants: their people, and the settings and pages that the tests share.
+ */
 import { litware } from '../../local/identity-provider/people.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
 import type { Reply } from '../setup/person.ts'
