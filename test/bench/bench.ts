@@ -11,6 +11,7 @@ import { measureLoad } from './measure-load.ts'
 import type { Measuring } from './measure.ts'
 import { measurePause } from './measure-pause.ts'
 import { measureProfile } from './measure-profile.ts'
+import { measureTelemetry } from './measure-telemetry.ts'
 import { measureWarm } from './measure-warm.ts'
 import { fullPlan, partNames, quickPlan } from './plan.ts'
 import type { PartName } from './plan.ts'
@@ -84,11 +85,12 @@ async function measureAll(measuring: Measuring): Promise<void> {
   const counts = await run('counts', () => countColdStart(world))
   const cold = await run('cold', () => measureCold(measuring))
   const warm = await run('warm', () => measureWarm(measuring))
+  const telemetry = await run('telemetry', () => measureTelemetry(measuring))
   const oauth = await run('oauth', () => measureOAuth(measuring))
   const growth = await run('growth', () => measureGrowth(measuring))
   const pause = await run('pause', () => measurePause(measuring))
   const load = await run('load', () => measureLoad(measuring))
-  const parts: readonly (readonly Row[])[] = [warm, oauth, growth, cold, sizeRows(world), pause, load].map(
+  const parts: readonly (readonly Row[])[] = [warm, telemetry, oauth, growth, cold, sizeRows(world), pause, load].map(
     (rows) => rows ?? [],
   )
   const rows = sortByGoal(parts)

@@ -15,7 +15,6 @@ type Hello = Child<{ readonly url: string }>
 export async function measureWarm(measuring: Measuring): Promise<readonly Row[]> {
   const { world, plan, tell } = measuring
   const broker = await world.startBroker()
-  const reporting = await world.startBroker({ telemetry: true })
   const caching = await world.startBroker({ settings: { Broker__SessionCacheSeconds: '60' } })
   const peer = await world.startPeer('openid-client')
   const other = await world.startPeer('express-openid-connect')
@@ -36,10 +35,8 @@ export async function measureWarm(measuring: Measuring): Promise<readonly Row[]>
   const ask = (child: Hello, count: number) =>
     perUnit(child, count, () => repeat(count, plan.inFlight, () => get(`${child.ready.url}/hello`)))
 
-  for (const running of [broker, reporting, peer, other, team]) {
-    tell(
-      `warm-up of ${running === reporting ? 'the broker that reports' : running.name}: ${plan.warmUpSignIns} sign-ins`,
-    )
+  for (const running of [broker, peer, other, team]) {
+    tell(`warm-up of ${running.name}: ${plan.warmUpSignIns} sign-ins`)
     await signInAt(running, plan.warmUpSignIns)
   }
   tell(`warm-up: ${plan.warmUpReads} reads each`)
@@ -48,7 +45,6 @@ export async function measureWarm(measuring: Measuring): Promise<readonly Row[]>
 
   const signIns = {
     broker: [] as number[],
-    reporting: [] as number[],
     peer: [] as number[],
     other: [] as number[],
     team: [] as number[],
@@ -67,7 +63,6 @@ export async function measureWarm(measuring: Measuring): Promise<readonly Row[]>
     signIns.peer.push(await signInAt(peer, plan.signIns))
     signIns.other.push(await signInAt(other, plan.signIns))
     signIns.team.push(await signInAt(team, plan.signIns))
-    signIns.reporting.push(await signInAt(reporting, plan.signIns))
     reads.broker.push(await readAt(broker, plan.reads))
     reads.peer.push(await readAt(peer, plan.reads))
     reads.team.push(await readAt(team, plan.reads))
@@ -77,10 +72,7 @@ export async function measureWarm(measuring: Measuring): Promise<readonly Row[]>
     hellos.library.push(await ask(hello.library, plan.reads))
     hellos.plain.push(await ask(hello.plain, plan.reads))
   }
-  const slow = await measureSlow(measuring, broker, reporting)
-  await Promise.all(
-    [broker, reporting, peer, other, team, caching, ...Object.values(hello)].map((child) => child.end()),
-  )
+  await Promise.all([broker, peer, other, team, caching, ...Object.values(hello)].map((child) => child.end()))
 
   const signInRow = { what: 'warm sign-in', unit: 'µs' }
   const fromTable = { what: 'session, from the table', unit: 'µs' }
@@ -99,47 +91,8 @@ export async function measureWarm(measuring: Measuring): Promise<readonly Row[]>
     compare({ number: 4, ...kept, goal: { must: 1.2, stretch: 0.7 } }, reads.caching, memory(reads.peer)),
     compare({ number: 5, ...fromTable, goal: { must: 0.75, stretch: 0.55 } }, reads.broker, cookie(reads.other)),
     compare({ number: 5, ...kept, goal: { must: 0.35, stretch: 0.2 } }, reads.caching, cookie(reads.other)),
-    compare(
-      { number: 12, what: 'warm sign-in, telemetry on', unit: 'µs', goal: { must: 1.15, stretch: 1.1 } },
-      signIns.reporting,
-      ['off', signIns.broker],
-    ),
-    slow,
     ...withoutHost(signIns, reads, hellos),
   ]
-}
-
-/**
- * Telemetry reports a limited number of operations a second in full and counts the rest, so under full load it looks
- * cheaper than it is. Here both brokers sign in so few a second that all are reported.
- */
-async function measureSlow({ world, plan, tell }: Measuring, broker: Running, reporting: Running): Promise<Row> {
-  const { rounds, perSecond, seconds } = plan.slowSignIns
-  const count = perSecond * seconds
-  const paced = (running: Running) =>
-    perUnit(running, count, async () => {
-      const started = performance.now()
-      for (let index = 0; index < count; index++) {
-        await waitUntil(started + (index * 1000) / perSecond)
-        await signIn(running, guestAt(world, index))
-      }
-      // The last reports are collected for five seconds.
-      await waitUntil(started + (seconds + 5.5) * 1000)
-    })
-  const off: number[] = []
-  const on: number[] = []
-  for (let round = 1; round <= rounds; round++) {
-    tell(`${perSecond} sign-ins a second, ${round} of ${rounds}`)
-    const [without, with_] = await Promise.all([paced(broker), paced(reporting)])
-    off.push(without)
-    on.push(with_)
-  }
-  const what = `the same, ${perSecond} a second, each reported in full`
-  return compare({ number: 12, what, unit: 'µs', goal: { must: 1.2, stretch: 1.1 } }, on, ['off', off])
-}
-
-function waitUntil(moment: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.max(0, moment - performance.now())))
 }
 
 /** The peer that does the same job on the same host. */

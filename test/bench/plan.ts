@@ -13,6 +13,8 @@ export interface Plan {
   readonly guests: number
   /** Different people, who sign in once each: 0 measures no growth. */
   readonly strangers: number
+  /** Without a pause, so that telemetry reports most of them as sums. */
+  readonly fullLoad: { readonly rounds: number; readonly signIns: number }
   /** So few in a second that telemetry reports each of them in full. */
   readonly slowSignIns: { readonly rounds: number; readonly perSecond: number; readonly seconds: number }
   /** Fresh processes for the measurement of event loop pauses. */
@@ -33,7 +35,8 @@ export const fullPlan: Plan = {
   inFlight: 4,
   guests: 100,
   strangers: 10_000,
-  slowSignIns: { rounds: 3, perSecond: 5, seconds: 12 },
+  fullLoad: { rounds: 5, signIns: 2000 },
+  slowSignIns: { rounds: 5, perSecond: 5, seconds: 12 },
   pauseRounds: 5,
   storedPeople: 100_000,
   minutes: 20,
@@ -50,6 +53,7 @@ export const quickPlan: Plan = {
   reads: 1000,
   guests: 20,
   strangers: 0,
+  fullLoad: { rounds: 1, signIns: 500 },
   slowSignIns: { rounds: 1, perSecond: 5, seconds: 5 },
   pauseRounds: 1,
   storedPeople: 5_000,
@@ -57,5 +61,5 @@ export const quickPlan: Plan = {
 }
 
 /** The measurements that `--only` names. `load` runs only where it is named: it takes as long as all others. */
-export const partNames = ['cold', 'counts', 'warm', 'oauth', 'growth', 'pause', 'load'] as const
+export const partNames = ['cold', 'counts', 'warm', 'telemetry', 'oauth', 'growth', 'pause', 'load'] as const
 export type PartName = (typeof partNames)[number]
