@@ -11,7 +11,6 @@ import { checkReturnUrl, checkSignedOutUrl } from '../front-ends/return-url.ts'
 import { sessionCookieName, signedOutCookieName } from '../http/cookies.ts'
 import type { RequestCookies } from '../http/cookies.ts'
 import { urlOf } from '../http/routes.ts'
-import { defined } from '../json/json.ts'
 import { signInUrl } from './sign-in-url.ts'
 import { markedClients } from './sso-cookie.ts'
 import { frontEndIdOf, frontEndIdsOf } from './transaction.ts'
@@ -123,8 +122,8 @@ export function createFindPageLinks(options: PageLinksOptions): FindPageLinks {
 
 /** A sign-in that the identity provider starts names its return URL `target_link_uri` (initiated-login.ts). */
 function parametersOf(query: URLSearchParams): LoginParameters {
-  const [target] = query.getAll('target_link_uri')
-  return { ...readLoginParameters(query), ...defined({ return_url: target }) }
+  const target = query.get('target_link_uri')
+  return { ...readLoginParameters(query), ...(target ? { return_url: target } : {}) }
 }
 
 /** @returns the link of a page that ends a sign-out: to the first registered page for it */

@@ -147,6 +147,15 @@ describe('the links of a failed sign-in', () => {
     })
   })
 
+  it('of a sign-in that the provider starts lead to target_link_uri, or without it to the return URL', async () => {
+    const query = { iss: 'x', frontend: 'shop', return_url: 'https://shop.example.com/home' }
+    const backAt = async (target_link_uri: string) => (await linksAt({ ...query, target_link_uri }))[1]?.url
+
+    expect(await backAt('https://shop.example.com/orders')).toBe('https://shop.example.com/orders')
+    expect(await backAt('')).toBe('https://shop.example.com/home')
+    expect(await backAt('https://evil.example/')).toBe('https://shop.example.com/')
+  })
+
   it('name no provider where the front end has only one', async () => {
     expect((await linksAt({ frontend: 'shop', provider: 'primary' }))[0]?.url).toBe(`${broker}/login?frontend=shop`)
   })
