@@ -119,6 +119,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
       claims: withCapabilities(claims, profile.clientCapabilities),
       prompt: prompts.length === 0 ? undefined : profile.promptFor(prompts, metadata),
     }
+    const offered = scopes.filter((scope) => hasScope(metadata, scope))
     const transaction: Transaction = {
       state: newState(frontEnd.id),
       nonce: randomText(),
@@ -131,7 +132,9 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
       returnUrl,
       responseMode: provider.responseMode,
       ...(provider.responseType === 'code' ? {} : { responseType: provider.responseType }),
-      scopes: scopes.filter((scope) => hasScope(metadata, scope)),
+      // Those of registered claims belong to this request alone. A release before them, which may finish the sign-in,
+      // would count `phone` as a scope of an API.
+      scopes: offered.filter((scope) => !registeredScopes.includes(scope)),
       ...(client ? { client } : {}),
       ...defined({ maxAge: request.maxAge, signUp }),
       ...(prompts.includes('login') ? { freshLogin: true } : {}),
@@ -142,7 +145,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
     return {
       url: authorizationUrl(
         metadata,
-        { ...transaction, scopes: spelledScopes(provider, transaction.scopes) },
+        { ...transaction, scopes: spelledScopes(provider, offered) },
         provider.redirectUri,
         hints,
       ),

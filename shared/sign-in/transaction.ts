@@ -93,9 +93,9 @@ export function sealTransaction(transaction: Transaction, key: RingKey, lifetime
   const name = transactionCookieName(transaction.state)
   const value = sealToken(transaction, name, key)
   if (name.length + value.length <= mostTokenCharacters) return transactionCookie(name, value, lifetimeSeconds)
-  // The sign-in works without them.
-  const { repeated, ...needed } = transaction
-  if (repeated) return sealTransaction(needed, key, lifetimeSeconds)
+  // The sign-in works without them. The longest goes first, so that a new attempt keeps `prompt` and `max_age`.
+  const [longest, ...others] = Object.entries(transaction.repeated ?? {}).sort(([, a], [, b]) => b.length - a.length)
+  if (longest) return sealTransaction({ ...transaction, repeated: Object.fromEntries(others) }, key, lifetimeSeconds)
   throw parameterInvalid('scope', 'too long, together with the return URL')
 }
 

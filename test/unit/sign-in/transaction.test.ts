@@ -1,10 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BrokerError } from '../../../shared/errors/errors.ts'
 import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
+import type { LoginParameters } from '../../../shared/front-ends/login-parameters.ts'
 import type { RequestCookies } from '../../../shared/http/cookies.ts'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
+import { openIdProfile } from '../../../shared/provider/openid.ts'
+import type { IdentityProvider } from '../../../shared/provider/provider.ts'
+import { createProviders } from '../../../shared/provider/registry.ts'
 import { parseFrontEnds } from '../../../shared/settings/front-ends.schema.ts'
 import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
+import { createSignInStart } from '../../../shared/sign-in/sign-in-start.ts'
 import {
   checkTransaction,
   endOldest,
@@ -14,6 +19,7 @@ import {
   sealTransaction,
   transactionCookieName,
 } from '../../../shared/sign-in/transaction.ts'
+import { noFlowEvents } from '../../../shared/telemetry/flow-events.ts'
 import { randomText } from '../../../shared/crypto/pkce.ts'
 import type { Transaction } from '../../../shared/sign-in/transaction.ts'
 import { createClock, openRing, startSessionParts } from '../session/parts.ts'
@@ -191,15 +197,62 @@ describe('a transaction', () => {
     expect(await code(() => sealed(begin({ returnUrl, scopes: scopes(2000) })))).toBe('parameter_invalid')
   })
 
-  it('keeps the parameters of its link where they fit into the cookie, and works without them', async () => {
-    const kept = async (login_hint: string) => {
-      const transaction = begin({ repeated: { login_hint } })
-      const sealedOne = await sealed(transaction)
-      return (await openTransaction(transaction.state, cookies(sealedOne), ring)).repeated
+  it('keeps the parameters of its link as far as they fit into the cookie, the shortest first', async () => {
+    const kept = async (repeated: LoginParameters) => {
+      const transaction = begin({ repeated })
+      const [name, value] = await sealed(transaction)
+      expect(name.length + value.length).toBeLessThanOrEqual(4096)
+      return (await openTransaction(transaction.state, cookies([name, value]), ring)).repeated
     }
+    const conditions = { prompt: 'login', max_age: '0' }
+    const hints = { login_hint: 'ada@contoso.example', ui_locales: 'de' }
 
-    expect(await kept('ada@contoso.example')).toEqual({ login_hint: 'ada@contoso.example' })
-    expect(await kept('a'.repeat(4000))).toBeUndefined()
+    expect(await kept({ ...hints, ...conditions })).toEqual({ ...hints, ...conditions })
+    // A challenge may have 4,096 characters. The link must not lose the new sign-in with it.
+    expect(await kept({ ...hints, claims: 'a'.repeat(4000), ...conditions })).toEqual({ ...hints, ...conditions })
+    const long = { login_hint: '\u{1f600}'.repeat(256), acr_values: 'a'.repeat(512), domain_hint: 'b'.repeat(255) }
+    expect(await kept({ claims: 'a'.repeat(2000), ...long, ...conditions })).toEqual({ ...long, ...conditions })
+    expect(await kept({ login_hint: 'a'.repeat(4000) })).toEqual({})
+  })
+})
+
+describe('a sign-in that an instance of the previous release may finish', () => {
+  it('requests the scope phone at the provider, and keeps only scopes that this release knows', async () => {
+    const issuer = 'https://op.example.com'
+    const profile = openIdProfile({ authority: issuer })
+    const metadata = profile.checkMetadata({
+      issuer,
+      authorization_endpoint: `${issuer}/authorize`,
+      token_endpoint: `${issuer}/token`,
+      jwks_uri: `${issuer}/keys`,
+      scopes_supported: ['openid', 'phone', 'address', 'offline_access'],
+    })
+    const names = { id: 'primary', issuer, clientId: 'broker', redirectUri: 'https://login.example.com/callback' }
+    const provider = { ...names, profile, metadata: () => Promise.resolve(metadata) } as IdentityProvider
+    const apis = [{ name: 'orders', scopes: ['api://orders/read'] }]
+    const start = createSignInStart({
+      ...current,
+      frontEnds: frontEndsOf({ ...shop, apis, claims: ['phone_number', 'address'] }),
+      providers: createProviders(provider),
+      sessions: { keyOf: () => undefined },
+      ring,
+      baseUrl: 'https://login.example.com',
+      flowEvents: noFlowEvents,
+    })
+
+    const begun = await start.begin(new URLSearchParams(), {
+      origin: undefined,
+      cookies: new Map(),
+      isNavigation: true,
+    })
+
+    if (!('url' in begun)) throw new Error('there is one provider')
+    const { searchParams: sent } = new URL(begun.url)
+    const [cookie] = begun.cookies
+    const { scopes } = await openTransaction(sent.get('state')!, cookies([cookie!.name, cookie!.value]), ring)
+    expect(sent.get('scope')).toBe('openid profile address phone offline_access api://orders/read')
+    // The release before the scopes of claims counts `phone` as a scope of an API.
+    expect(scopes).toEqual(['openid', 'profile', 'offline_access', 'api://orders/read'])
   })
 })
 
