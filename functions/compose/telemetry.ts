@@ -2,6 +2,7 @@
 import { asBrokerError } from '../../shared/errors/errors.ts'
 import type { Clock } from '../../shared/async/deadline.ts'
 import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
+import { defined } from '../../shared/json/json.ts'
 import { readProxyVariables } from '../../shared/outbound/proxy.ts'
 import type { Settings } from '../../shared/settings/settings.ts'
 import { createExportQueue } from '../../shared/telemetry/export-queue.ts'
@@ -51,17 +52,17 @@ export function composeTelemetry({ settings, clock, log }: Base, environment: En
       return startReportWorker({ settings: telemetry, proxies, environment: threadEnvironment, file }, onGone)
     },
     onFault: (error) => log('warn', 'telemetry fault', describeError(asBrokerError(error))),
-    timing: { betweenReports: scheduleDelayOf(environment) },
+    timing: defined({ betweenReports: scheduleDelayOf(environment) }),
   })
   return createTelemetry({ exportQueue, clock })
 }
 
 /**
- * The milliseconds during which spans and events are collected before they are sent: OpenTelemetry's variable and its
- * default. As its specification requires, an invalid value counts as not set.
+ * The milliseconds during which spans and events are collected before they are sent, by OpenTelemetry's variable. As
+ * its specification requires, an invalid value counts as not set.
  */
-export function scheduleDelayOf({ OTEL_BSP_SCHEDULE_DELAY: written }: Environment): number {
-  return written !== undefined && /^\d{1,5}$/.test(written) ? Number(written) : 5_000
+export function scheduleDelayOf({ OTEL_BSP_SCHEDULE_DELAY: written = '' }: Environment): number | undefined {
+  return /^\d{1,5}$/.test(written) ? Number(written) : undefined
 }
 
 export function composeFlowEvents({ clock }: Base, telemetry: Telemetry, frontEnds: FrontEnds): FlowEvents {

@@ -45,9 +45,9 @@ interface Timing {
 }
 
 /**
- * An instance that is ended by SIGTERM sends no more reports, so a report waits for some seconds only. Each send wakes
- * the thread, with cold caches, and makes a request: at five sign-ins a second, half of them in the time between two
- * sends cost 0.1 of a sign-in more.
+ * An instance that is ended by SIGTERM sends no more reports, so a report waits for some seconds only. They are five,
+ * OpenTelemetry's default: each send wakes the thread, with cold caches, and makes a request. At five sign-ins a
+ * second, two seconds cost 0.1 of a sign-in more.
  */
 const usualTiming: Timing = {
   startAfter: 2_000,

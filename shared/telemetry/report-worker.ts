@@ -33,6 +33,9 @@ const fixed = {
   APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED: 'true',
   APPLICATIONINSIGHTS_CONFIGURATION_CONTENT: '{}',
   OTEL_NODE_RESOURCE_DETECTORS: 'none',
+  // A report has waited in the queue already. A second wait would wake the thread, and send, twice as often.
+  OTEL_BSP_SCHEDULE_DELAY: '0',
+  OTEL_BLRP_SCHEDULE_DELAY: '0',
   // The first report contains everything that waited for the thread.
   OTEL_BSP_MAX_QUEUE_SIZE: '8192',
   OTEL_BLRP_MAX_QUEUE_SIZE: '8192',
@@ -54,9 +57,6 @@ export function startReportWorker(options: ReportWorkerOptions, onGone: (reason:
   const worker = new Worker(options.file, {
     workerData: { settings, proxies } satisfies ReportThreadData,
     env: {
-      // A report has waited in the queue already. A second wait would wake the thread, and send, twice as often.
-      OTEL_BSP_SCHEDULE_DELAY: '0',
-      OTEL_BLRP_SCHEDULE_DELAY: '0',
       ...options.environment,
       ...fixed,
       OTEL_SERVICE_NAME: roleOf(options),
