@@ -122,10 +122,19 @@ export function observe(
   facts: ReadonlyMap<string, CertificateFacts>,
   at: number,
 ): CertificateRecord {
+  const added = listed.flatMap((version): RecordedVersion[] => {
+    const { notBefore, expires, created, enabled } = version
+    const read = facts.get(version.version)
+    if (known.versions.some((one) => one.version === version.version)) return []
+    if (read === undefined || notBefore === undefined || expires === undefined) return []
+    const state = { status: 'new', since: at, seen: at, attempts: 0, accepts: 0, nextAt: 0 } as const
+    return [{ version: version.version, ...read, notBefore, expires, created, enabled, ...state }]
+  })
   const isLate = at < known.readAt && known.readAt < at + longestReading
+  if (isLate) return { ...known, versions: newest([...known.versions, ...added]) }
+
   const there = new Map(listed.map((version) => [version.version, version]))
   const kept = known.versions.map((version) => {
-    if (isLate) return { ...version, ...facts.get(version.version) }
     const found = there.get(version.version)
     const dated = found?.notBefore !== undefined && found.expires !== undefined
     return {
@@ -137,32 +146,23 @@ export function observe(
       ...(dated ? { notBefore: found.notBefore, expires: found.expires } : {}),
     }
   })
-  const added = listed.flatMap((version): RecordedVersion[] => {
-    const { notBefore, expires, created, enabled } = version
-    const read = facts.get(version.version)
-    if (known.versions.some((one) => one.version === version.version)) return []
-    if (read === undefined || notBefore === undefined || expires === undefined) return []
-    const state = { status: 'new', since: at, seen: at, attempts: 0, accepts: 0, nextAt: 0 } as const
-    return [{ version: version.version, ...read, notBefore, expires, created, enabled, ...state }]
-  })
-  const versions = [...kept, ...added]
-    .filter(
-      ({ version, keyId, status }) => isLate || there.has(version) || (keyId !== undefined && status !== 'removed'),
-    )
-    .sort(byAge)
-    .slice(0, mostVersions)
-  const undated = isLate
-    ? known.undated
-    : listed.find(({ enabled, notBefore, expires }) => enabled && (notBefore === undefined || expires === undefined))
-        ?.version
+  const stays = ({ version, keyId, status }: RecordedVersion) =>
+    there.has(version) || (keyId !== undefined && status !== 'removed')
+  const undated = listed.find(
+    ({ enabled, notBefore, expires }) => enabled && (notBefore === undefined || expires === undefined),
+  )
   const { underWay, lastWarned } = known
   return {
-    readAt: isLate ? known.readAt : at,
-    versions,
+    readAt: at,
+    versions: newest([...kept, ...added].filter(stays)),
     ...(underWay ? { underWay } : {}),
-    ...(undated === undefined ? {} : { undated }),
+    ...(undated ? { undated: undated.version } : {}),
     lastWarned,
   }
+}
+
+function newest(versions: readonly RecordedVersion[]): RecordedVersion[] {
+  return [...versions].sort(byAge).slice(0, mostVersions)
 }
 
 /** The versions that could sign and are not complete in the record: their certificates have to be read. */

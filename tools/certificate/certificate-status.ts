@@ -23,7 +23,7 @@ import { LocalError } from '../../local/http-server.ts'
 export async function showStatus(certificate: NamedCertificate, json: boolean): Promise<number> {
   const { vaultUrl, name } = certificate
   const { vault, timing, others, ...primary } = await openAccess(certificate)
-  const context = { vault, timing, listed: await vault.listVersions(), now: Date.now() }
+  const context = { vault, timing, now: Date.now(), listed: await vault.listVersions() }
   const status = await readStatus(primary, context)
   const atOthers = await Promise.all(
     others.map(async (other) => ({ ...(await readStatus(other, context)), id: other.id, handOver: handOverAt(other) })),
