@@ -69,11 +69,7 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
         const page = isSentByOtherSite
           ? undefined
           : await pageOfSession(error, frontEndIdOf(state), cookies, undefined, options)
-        if (page === undefined) {
-          const { signInLinks } = await import('./page-links.ts')
-          const request = { frontEnd: frontEnds.find(frontEndIdOf(state)), parameters: {}, again: 'Try again' } as const
-          throw step.fail(asBrokerError(error).with({ links: signInLinks(request, options.baseUrl) }))
-        }
+        if (page === undefined) throw step.fail(asBrokerError(error).with({ frontEndId: frontEndIdOf(state) }))
         step.end('repeated')
         return { redirectTo: page, cookies: [] }
       }
