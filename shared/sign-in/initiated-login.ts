@@ -53,9 +53,8 @@ export function initiatedLoginUrl(query: URLSearchParams, options: InitiatedLogi
  */
 function frontEndOf(id: string | undefined, target: string | undefined, frontEnds: FrontEnds): FrontEnd {
   const origin = target !== undefined && URL.canParse(target) ? new URL(target).origin : undefined
-  const ofOrigin = frontEnds.all.filter(({ origins }) => origin !== undefined && origins.includes(origin))
-  const candidates = id === undefined ? (ofOrigin.length > 0 ? ofOrigin : frontEnds.all) : [frontEnds.find(id)]
-  const [only, ...others] = candidates
+  const meant = frontEnds.all.filter((one) => (id === undefined ? one.origins.includes(origin ?? '') : one.id === id))
+  const [only, ...others] = id === undefined && meant.length === 0 ? frontEnds.all : meant
   if (only?.kind === 'oauth' && others.length === 0) {
     throw new BrokerError('front_end_kind_mismatch', { frontEndId: only.id, remedy: clientRemedy })
   }
