@@ -94,13 +94,13 @@ export function parseAuthorizationRequest(
   if (redirectUri === undefined || !isRegisteredRedirectUri(redirectUri, frontEnd)) {
     throw new BrokerError('redirect_uri_not_registered')
   }
-  const state = returnableState(query)
   const responseMode = clientResponseModes.find((mode) => mode === query.get('response_mode'))
+  const target: AnswerTarget = { redirectUri, state: returnableState(query), responseMode }
 
   try {
-    return { frontEnd, ...checkRequest(query, frontEnd, { redirectUri, state, responseMode }, issuer, frontEnds) }
+    return { frontEnd, ...checkRequest(query, frontEnd, target, { issuer, frontEnds }) }
   } catch (error) {
-    throw error instanceof BrokerError ? withClientRedirect(error, { redirectUri, state, responseMode }, issuer) : error
+    throw error instanceof BrokerError ? withClientRedirect(error, target, issuer) : error
   }
 }
 
@@ -108,8 +108,7 @@ function checkRequest(
   query: URLSearchParams,
   frontEnd: FrontEnd,
   target: AnswerTarget,
-  issuer: string,
-  frontEnds: FrontEnds,
+  { issuer, frontEnds }: { readonly issuer: string; readonly frontEnds: FrontEnds },
 ) {
   const parameters: Record<string, string> = {}
   for (const name of new Set(query.keys())) {
