@@ -4,22 +4,17 @@ import type { Broker, Composed } from '../../../functions/compose/index.ts'
 import { forClients, forLiveness, forPeople, forProbes, forPrograms, forScripts } from '../../../functions/respond.ts'
 import type { Responder } from '../../../functions/respond.ts'
 import { BrokerError } from '../../../shared/errors/errors.ts'
-import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
 import { json, text } from '../../../shared/http/answer.ts'
 import { SettingsError } from '../../../shared/settings/settings.ts'
-import { parseFrontEnds, areProblems } from '../../../shared/settings/front-ends.schema.ts'
 import type { FindPageLinks } from '../../../shared/sign-in/page-links.ts'
 import { noTelemetry } from '../../../shared/telemetry/telemetry.ts'
+import { registered } from '../front-ends/registered.ts'
 
 const origin = 'https://app.example.com'
-const parsed = parseFrontEnds(JSON.stringify([{ id: 'spa', origins: [origin] }]), 'Broker__FrontEnds', {
-  isEntra: true,
-})
-if (areProblems(parsed)) throw new Error('The front end of this test is invalid.')
 
 // The handlers below use no other part.
 const composed: Composed = {
-  broker: { frontEnds: createFrontEnds(parsed), telemetry: noTelemetry } as unknown as Broker,
+  broker: { frontEnds: registered({ id: 'spa', origins: [origin] }), telemetry: noTelemetry } as unknown as Broker,
 }
 const refused: Composed = {
   settingsError: new SettingsError([{ setting: 'Broker__BaseUrl', problem: 'is missing', fix: 'Write it.' }]),

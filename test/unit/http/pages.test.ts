@@ -9,8 +9,7 @@ import { html, Html } from '../../../shared/http/html.ts'
 import { errorPage } from '../../../shared/http/pages.ts'
 import { homePage } from '../../../functions/home.ts'
 import { problem } from '../../../shared/http/problem.ts'
-import { parseFrontEnds } from '../../../shared/settings/front-ends.schema.ts'
-import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
+import { registered } from '../front-ends/registered.ts'
 import { anyText } from '../../setup/arbitrary-text.ts'
 
 const reference = '4bf92f3577b34da6a3ce929d0e0e4736'
@@ -147,14 +146,10 @@ describe('problem details', () => {
 
 describe('the page on a laptop', () => {
   it('links to each front end’s sign-in, and escapes what was registered', () => {
-    const frontEnds = parseFrontEnds(
-      JSON.stringify([
-        { id: 'shop', origins: ['http://localhost:3000'], apis: [{ name: 'orders', scopes: ['api://o/r'] }] },
-      ]),
-      'Broker__FrontEnds',
-    ) as readonly FrontEndSettings[]
-    const hostile = { ...frontEnds[0]!, apis: [{ name: markup, scopes: [] }] }
-    const { body = '', status } = homePage('http://localhost:7071', [...frontEnds, hostile])
+    const apis = [{ name: 'orders', scopes: ['api://o/r'] }]
+    const [shop] = registered({ id: 'shop', origins: ['http://localhost:3000'], apis }).all
+    const hostile = { ...shop!, apis: [{ name: markup, scopes: [] }] }
+    const { body = '', status } = homePage('http://localhost:7071', [shop!, hostile])
 
     expect(status).toBe(200)
     expect(body).toContain('href="http://localhost:7071/login?frontend=shop"')

@@ -2,15 +2,13 @@
 import { describe, expect, it } from 'vitest'
 import { errorCatalogue } from '../../../shared/errors/catalogue.ts'
 import { BrokerError } from '../../../shared/errors/errors.ts'
-import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
 import { entraProfile } from '../../../shared/provider/entra.ts'
 import { openIdProfile } from '../../../shared/provider/openid.ts'
 import type { IdentityProvider, ProviderProfile } from '../../../shared/provider/provider.ts'
 import { createProviders } from '../../../shared/provider/registry.ts'
-import { parseFrontEnds } from '../../../shared/settings/front-ends.schema.ts'
-import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
 import { initiatedLoginUrl } from '../../../shared/sign-in/initiated-login.ts'
 import { isInitiatedLogin, repeatByGet } from '../../../shared/sign-in/login-request.ts'
+import { oauthClient as app, registered } from '../front-ends/registered.ts'
 
 const baseUrl = 'https://login.example.com'
 const instance = 'https://login.microsoftonline.com/'
@@ -30,25 +28,15 @@ const single = at('entra', entraProfile({ instance, tenantId: tenant }))
 const shop = { id: 'shop', origins: ['https://shop.example.com'] }
 const desk = { id: 'desk', origins: ['https://desk.example.com', 'https://shared.example.com'] }
 const wiki = { id: 'wiki', origins: ['https://wiki.example.com', 'https://shared.example.com'] }
-const app = {
-  id: 'app',
-  kind: 'oauth',
-  origins: ['https://app.example.net'],
-  redirectUris: ['https://app.example.net/cb'],
-  apis: [{ name: 'a', scopes: ['api://a/b'] }],
-}
 
 const all = [okta, custom, auth0, realm, otherRealm, many] as const
 function linkOf(
   query: Record<string, string> | string,
-  registered: readonly object[] = [shop, desk, wiki, app],
+  frontEnds: readonly object[] = [shop, desk, wiki, app],
   [primary, ...others]: readonly [IdentityProvider, ...IdentityProvider[]] = all,
 ): string {
-  const frontEnds = createFrontEnds(
-    parseFrontEnds(JSON.stringify(registered), 'Broker__FrontEnds') as readonly FrontEndSettings[],
-  )
   const providers = createProviders(primary, ...others)
-  return initiatedLoginUrl(new URLSearchParams(query), { frontEnds, providers, baseUrl })
+  return initiatedLoginUrl(new URLSearchParams(query), { frontEnds: registered(...frontEnds), providers, baseUrl })
 }
 function parametersOf(...of: Parameters<typeof linkOf>): Readonly<Record<string, string>> {
   const link = new URL(linkOf(...of))

@@ -1,21 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
-import { parseFrontEnds } from '../../../shared/settings/front-ends.schema.ts'
-import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import { createFindPageLinks, signInLinks } from '../../../shared/sign-in/page-links.ts'
 import type { FailedRequest, PageRoute } from '../../../shared/sign-in/page-links.ts'
+import { oauthClient as app, registered } from '../front-ends/registered.ts'
 
 const broker = 'https://login.example.com'
 const shop = { id: 'shop', origins: ['https://shop.example.com'], apis: [] }
 const desk = { id: 'desk', origins: ['https://desk.example.com'], signedOutUrls: ['https://desk.example.com/bye'] }
-const app = {
-  id: 'app',
-  kind: 'oauth',
-  origins: ['https://app.example.net'],
-  redirectUris: ['https://app.example.net/cb'],
-  apis: [{ name: 'a', scopes: ['api://a/b'] }],
-}
 
 /** The store is down, so no cookie of this browser can be opened. */
 const ring: KeyRing = {
@@ -28,10 +19,9 @@ const request = { route: 'login', query: new URLSearchParams(), cookies: new Map
 
 function linksOf(
   request: Omit<FailedRequest, 'error'> & { error: object },
-  registered: readonly object[] = [shop, app],
+  frontEnds: readonly object[] = [shop, app],
 ) {
-  const parsed = parseFrontEnds(JSON.stringify(registered), 'Broker__FrontEnds') as readonly FrontEndSettings[]
-  const findPageLinks = createFindPageLinks({ frontEnds: createFrontEnds(parsed), ring, baseUrl: broker })
+  const findPageLinks = createFindPageLinks({ frontEnds: registered(...frontEnds), ring, baseUrl: broker })
   return findPageLinks(request as FailedRequest)
 }
 const linksAt = (query: Record<string, string>) => linksOf({ ...request, query: new URLSearchParams(query) })
@@ -97,7 +87,7 @@ describe('the links of a failed sign-in', () => {
   ])(
     'let the person select another account after prompt=%s, and keep the new sign-in that it requires',
     (prompt, kept) => {
-      const [frontEnd] = parseFrontEnds(JSON.stringify([broad]), 'Broker__FrontEnds') as readonly FrontEndSettings[]
+      const [frontEnd] = registered(broad).all
       const parameters = prompt === undefined ? {} : { prompt }
 
       const [again] = signInLinks({ frontEnd, parameters, again: 'Sign in with another account' }, broker)

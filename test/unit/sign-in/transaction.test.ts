@@ -1,14 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BrokerError } from '../../../shared/errors/errors.ts'
-import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
 import type { LoginParameters } from '../../../shared/front-ends/login-parameters.ts'
 import type { RequestCookies } from '../../../shared/http/cookies.ts'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import { openIdProfile } from '../../../shared/provider/openid.ts'
 import type { IdentityProvider } from '../../../shared/provider/provider.ts'
 import { createProviders } from '../../../shared/provider/registry.ts'
-import { parseFrontEnds } from '../../../shared/settings/front-ends.schema.ts'
-import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
 import { createSignInStart } from '../../../shared/sign-in/sign-in-start.ts'
 import {
   checkTransaction,
@@ -22,15 +19,14 @@ import {
 import { noFlowEvents } from '../../../shared/telemetry/flow-events.ts'
 import { randomText } from '../../../shared/crypto/pkce.ts'
 import type { Transaction } from '../../../shared/sign-in/transaction.ts'
+import { registered } from '../front-ends/registered.ts'
 import { createClock, openRing, startSessionParts } from '../session/parts.ts'
 import type { SessionParts } from '../session/parts.ts'
 
 const lifetimeSeconds = 300
 const clock = createClock('2026-11-05T12:00:00Z')
-const frontEndsOf = (...all: object[]) =>
-  createFrontEnds(parseFrontEnds(JSON.stringify(all), 'Broker__FrontEnds') as readonly FrontEndSettings[])
 const shop = { id: 'shop', origins: ['https://shop.example.com'] }
-const current = { frontEnds: frontEndsOf(shop), lifetimeSeconds, clock }
+const current = { frontEnds: registered(shop), lifetimeSeconds, clock }
 
 let parts: SessionParts
 let ring: KeyRing
@@ -178,7 +174,7 @@ describe('a transaction', () => {
 
   it('is valid for a front end and a return URL that are still registered, and for no other', async () => {
     const check = (...frontEnds: object[]) =>
-      code(() => checkTransaction(begin(), { ...current, frontEnds: frontEndsOf(...frontEnds) }))
+      code(() => checkTransaction(begin(), { ...current, frontEnds: registered(...frontEnds) }))
 
     expect(await check(shop)).toBe('none')
     expect(await check({ ...shop, returnUrls: ['https://shop.example.com/orders'] })).toBe('none')
@@ -232,7 +228,7 @@ describe('a sign-in that an instance of the previous release may finish', () => 
     const apis = [{ name: 'orders', scopes: ['api://orders/read'] }]
     const start = createSignInStart({
       ...current,
-      frontEnds: frontEndsOf({ ...shop, apis, claims: ['phone_number', 'address'] }),
+      frontEnds: registered({ ...shop, apis, claims: ['phone_number', 'address'] }),
       providers: createProviders(provider),
       sessions: { keyOf: () => undefined },
       ring,
