@@ -1,14 +1,11 @@
 /** Adapter to the Azure Functions host: converts its request, context and response. */
 import { defined } from '../shared/json/json.ts'
-import type { HttpHandler, HttpMethod, HttpResponseInit, InvocationContext } from '@azure/functions'
+import type { HttpHandler, HttpResponseInit, InvocationContext } from '@azure/functions'
 import type { Answer } from '../shared/http/answer.ts'
 import type { Cookie } from '../shared/http/cookies.ts'
 import { createLog } from '../shared/telemetry/log.ts'
 import type { Broker, Composed } from './compose/index.ts'
 import type { Invocation, Responder } from './respond.ts'
-
-/** The host answers 404 for a method that is not registered; RFC 9110 §15.5.6 requires 405. */
-export const allMethods: HttpMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 export function toHttpHandler(respond: Responder): HttpHandler {
   return async (request, context) => toResponse(await respond(request, invocationOf(context)))

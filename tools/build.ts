@@ -18,6 +18,9 @@ import type { Bundled } from './build-cache.ts'
 
 const root = path.join(import.meta.dirname, '..')
 
+/** What is loaded to register the functions, and then behind the first invocation. */
+const startStages = [path.join(root, 'functions/index.ts'), path.join(root, 'functions/handlers.ts')] as const
+
 interface BuildOptions {
   /** Where execution begins; `functions/index.ts` where left out. */
   readonly entry?: string
@@ -103,9 +106,10 @@ const banner = [
   'const __filename = import.meta.filename, __dirname = import.meta.dirname',
 ].join(';')
 
-function esbuildOptions({ entry = path.join(root, 'functions/index.ts'), sourcemap }: BuildOptions) {
+function esbuildOptions({ entry, sourcemap }: BuildOptions) {
+  const stages = entry === undefined ? startStages : ([entry] as const)
   return {
-    entryPoints: { index: entry },
+    entryPoints: { index: stages[0] },
     // For relative paths only: esbuild writes no file.
     outdir: path.join(root, 'dist'),
     absWorkingDir: root,
@@ -132,7 +136,7 @@ function esbuildOptions({ entry = path.join(root, 'functions/index.ts'), sourcem
     define: { FormData: 'undefined' },
     banner: { js: `${banner};` },
     logLevel: 'silent',
-    plugins: [oneStartChunk(entry), httpWithoutUndici, optionalPackages, leaveOut],
+    plugins: [oneStartChunk(stages), httpWithoutUndici, optionalPackages, leaveOut],
   } satisfies EsbuildOptions
 }
 

@@ -91,10 +91,17 @@ async function makeRoundTrips(functions: number): Promise<void> {
 
 const loadedFolders = new Set<string>()
 
-async function startApp(folder: string, app: App): Promise<void> {
-  const { main } = z.parse(packageJson, JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')))
+/** A plain name, as the broker has, needs no matching, which costs 2 ms of CPU time. */
+async function entryFiles(main: string, folder: string): Promise<readonly string[]> {
+  if (/^[\w./-]+$/.test(main)) return existsSync(path.join(folder, main)) ? [main] : []
   const files: string[] = []
   for await (const file of glob(main, { cwd: folder })) files.push(file)
+  return files
+}
+
+async function startApp(folder: string, app: App): Promise<void> {
+  const { main } = z.parse(packageJson, JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')))
+  const files = await entryFiles(main, folder)
   if (files.length === 0) throw new Error(`package.json's main (${main}) finds no file.`)
   for (const file of files) await import(/* @vite-ignore */ pathToFileURL(path.join(folder, file)).href)
 

@@ -35,7 +35,7 @@ export const routes = {
   home: '{ignored:maxlength(0)?}',
 } as const
 
-type RouteName = keyof typeof routes
+export type RouteName = keyof typeof routes
 
 /** @returns the path from the root: `/login` */
 export function pathOf(name: RouteName): string {

@@ -115,7 +115,7 @@ describe('docs/deploy.md', () => {
     const snapshot = JSON.parse(read('test/infra/snapshots/default-second.snapshot.json')) as Snapshot
     const [webTest] = resources(snapshot, 'Microsoft.Insights/webtests')
     const { Frequency, Locations } = propertiesOf(webTest) as { Frequency: number; Locations: unknown[] }
-    const schedules = [...read('functions/index.ts').matchAll(/app\.timer\('\w+', \{ schedule: '([^']+)'/g)].map(
+    const schedules = [...read('functions/index.ts').matchAll(/app\.timer\('\w+', \{\s+schedule: '([^']+)'/g)].map(
       ([, schedule]) => schedule!,
     )
     const runsAnHour = schedules.map((schedule) => {

@@ -32,12 +32,18 @@ describe('a fresh instance of the built bundle', () => {
     cold = await countColdStart(world)
   })
 
-  it('registers its functions from the entry chunk alone, and sends no request', () => {
-    expect(bytesRead(cold.registered)).toBeLessThan(325 * kilobyte)
-    expect(bytesRead(cold.registered)).toBeGreaterThan(100 * kilobyte)
-    expect(cold.registered.modules.length).toBeLessThanOrEqual(4)
-    expect(cold.registered.calledBytes).toBeLessThan(140 * kilobyte)
+  it('registers its functions from the route table alone, and sends no request', () => {
+    expect(bytesRead(cold.registered)).toBeLessThan(45 * kilobyte)
+    expect(bytesRead(cold.registered)).toBeGreaterThan(10 * kilobyte)
+    expect(cold.registered.modules.length).toBeLessThanOrEqual(3)
+    expect(cold.registered.calledBytes).toBeLessThan(12 * kilobyte)
     expect(cold.registered.requests).toEqual([])
+  })
+
+  it('answers its first request from two more files, whatever the function', () => {
+    expect(bytesRead(cold.health)).toBeLessThan(325 * kilobyte)
+    expect(cold.health.modules.length).toBeLessThanOrEqual(5)
+    expect(cold.health.calledBytes).toBeLessThan(140 * kilobyte)
   })
 
   it.each(['health', 'login', 'session', 'signedIn', 'settled'] as const)(
@@ -52,9 +58,9 @@ describe('a fresh instance of the built bundle', () => {
 
   it('does not load undici, which costs as much as half of its registration', () => {
     expect(cold.settled.builtins.filter((name) => name.includes('undici'))).toEqual([])
-    expect(cold.registered.builtins.length).toBeLessThanOrEqual(28)
+    expect(cold.registered.builtins.length).toBeLessThanOrEqual(20)
     expect(cold.settled.builtins.length).toBeLessThanOrEqual(40)
-    expect(cold.registered.builtins).toContain('NativeModule https')
+    expect(cold.health.builtins).toContain('NativeModule https')
   })
 
   it('reads no files beside its bundle', () => {
