@@ -9,20 +9,20 @@ import type { HttpMethod, HttpRequest, InvocationContext } from '@azure/function
 import { lazy } from '../shared/async/lazy.ts'
 import { routes } from '../shared/http/routes.ts'
 import type { RouteName } from '../shared/http/routes.ts'
+import type * as handlers from './handlers.ts'
 import { convertHttpDirectly } from './http-invocation.ts'
 import { warmUpAfterStart } from './warm-up.ts'
 
-const load = lazy(() => import('./handlers.ts'))
+let loaded: typeof handlers | undefined
+const load = lazy(async () => (loaded = await import('./handlers.ts')))
 
 /** The host answers 404 for a method that is not registered; RFC 9110 §15.5.6 requires 405. */
 const allMethods: HttpMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 const route = (name: RouteName) => ({
   route: routes[name],
-  handler: async (request: HttpRequest, context: InvocationContext) => {
-    const { httpHandlers } = await load()
-    return await httpHandlers[name](request, context)
-  },
+  handler: async (request: HttpRequest, context: InvocationContext) =>
+    (loaded ?? (await load())).httpHandlers[name](request, context),
 })
 /** A browser holds no function key; each handler checks what the protocol requires. */
 function open(name: RouteName, methods = allMethods): void {
@@ -91,4 +91,6 @@ convertHttpDirectly()
 warmUpAfterStart(app.hook, () => warmUp().catch(() => undefined))
 
 // Some ends of an instance run this hook, SIGTERM does not: telemetry is sent soon after it is recorded.
-app.hook.appTerminate(async () => (await load()).flushTelemetry())
+app.hook.appTerminate(async () => {
+  await loaded?.flushTelemetry()
+})

@@ -174,7 +174,9 @@ function patchRequire(): void {
   })
 }
 
+/** The app of the file's folder. A package in `node_modules` is in no such folder: it means the only app there is. */
 function appOf(file: string | undefined): App | undefined {
   for (const [folder, app] of appsByFolder) if (file?.startsWith(folder + path.sep)) return app
-  return undefined
+  const [only, ...others] = appsByFolder.values()
+  return others.length === 0 ? only : undefined
 }

@@ -15,6 +15,7 @@ export async function measureCold({ world, plan, tell }: Measuring): Promise<rea
   const peer: Fresh[] = []
   const other: Fresh[] = []
   const team: Fresh[] = []
+  const bundled: Fresh[] = []
   const bare: number[] = []
   // One round more: the first finds files that are not in memory, and makes tables, key ring and certificate row.
   for (let round = 0; round <= plan.coldRounds; round++) {
@@ -24,12 +25,14 @@ export async function measureCold({ world, plan, tell }: Measuring): Promise<rea
     const fromPeer = await startAndSignIn(await world.startPeer('openid-client'), guest)
     const fromOther = await startAndSignIn(await world.startPeer('express-openid-connect'), guest)
     const fromTeam = await startAndSignIn(await world.startPeer('functions'), guest)
+    const fromBundled = await startAndSignIn(await world.startPeer('functions, bundled'), guest)
     const fromBare = await startOnly(await world.startBareFunction())
     if (round === 0) continue
     broker.push(fromBroker)
     peer.push(fromPeer)
     other.push(fromOther)
     team.push(fromTeam)
+    bundled.push(fromBundled)
     bare.push(fromBare)
   }
   const of = (fresh: readonly Fresh[], what: keyof Fresh) => fresh.map((one) => one[what])
@@ -50,6 +53,10 @@ export async function measureCold({ world, plan, tell }: Measuring): Promise<rea
     compare({ number: 13, what: 'the same', unit: 'ms', goal: { must: 0.6 } }, of(broker, 'signedIn'), [
       onFunctions,
       of(team, 'signedIn'),
+    ]),
+    compare({ what: 'the same', unit: 'ms' }, of(broker, 'signedIn'), [
+      `${onFunctions}, bundled`,
+      of(bundled, 'signedIn'),
     ]),
     compare(
       { number: 11, what: 'memory after the first sign-in', unit: 'MB', goal: { must: 1.1, stretch: 0.9 } },

@@ -6,7 +6,7 @@ import { build } from '../../tools/build.ts'
 import type { BuildResult } from '../../tools/build.ts'
 import { bundleFunctionsHost } from '../setup/bundle-host.ts'
 
-export type PeerName = 'openid-client' | 'express-openid-connect' | 'functions'
+export type PeerName = 'openid-client' | 'express-openid-connect' | 'functions' | 'functions, bundled'
 
 export interface Programs {
   /** The functions host with the broker's bundle, or with another build of it. */
@@ -54,7 +54,8 @@ export async function buildPrograms(folder: string, options: ProgramOptions = {}
   const [broker] = await Promise.all([
     options.broker ?? buildBroker(file('broker'), file('host.mjs'), sourcemap),
     bundleApp(source('bare-function/index.ts'), file('bare')),
-    bundleApp(source('peer-functions/index.ts'), file('functions')),
+    compileApp(source('peer-functions/index.ts'), file('functions')),
+    bundleApp(source('peer-functions/index.ts'), file('functions-bundled')),
     esbuild.build({
       entryPoints: sources,
       outdir: folder,
@@ -76,6 +77,7 @@ export async function buildPrograms(folder: string, options: ProgramOptions = {}
       'openid-client': [...usage, file('openid-client.mjs')],
       'express-openid-connect': [...usage, file('express-openid-connect.mjs')],
       functions: hosted(file('functions')),
+      'functions, bundled': hosted(file('functions-bundled')),
     },
     coldStart: [file('cold-start.mjs'), broker.outdir],
     library: [...usage, file('library.mjs'), file('bare')],
@@ -89,24 +91,40 @@ async function buildBroker(outdir: string, hostProgram: string, sourcemap: boole
   return { ...built, hostProgram }
 }
 
-/** A function app as a team bundles it: by esbuild, without the plugins of the broker's own build. */
+/** A function app as the templates of Azure Functions deploy it: compiled, with its packages in `node_modules`. */
+async function compileApp(entry: string, outdir: string): Promise<void> {
+  await esbuild.build({ ...appOptions(entry, outdir), packages: 'external' })
+  await describeApp(outdir)
+}
+
+/** The same with more care for its start: bundled by esbuild, without the plugins of the broker's own build. */
 async function bundleApp(entry: string, outdir: string): Promise<void> {
   await esbuild.build({
-    entryPoints: { index: entry },
-    outdir,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
+    ...appOptions(entry, outdir),
     splitting: true,
     minify: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node22',
     mainFields: ['module', 'main'],
     external: ['@azure/functions-core'],
     // The worker supplies that module to `require` alone, and an SDK requires modules of Node.
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
-    logLevel: 'silent',
   })
+  await describeApp(outdir)
+}
+
+function appOptions(entry: string, outdir: string) {
+  return {
+    entryPoints: { index: entry },
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node22',
+    logLevel: 'silent',
+  } satisfies esbuild.BuildOptions
+}
+
+async function describeApp(outdir: string): Promise<void> {
   await writeFile(path.join(outdir, 'package.json'), JSON.stringify({ main: 'index.mjs', type: 'module' }))
   await copyFile(path.join(import.meta.dirname, '../../host.json'), path.join(outdir, 'host.json'))
 }

@@ -169,7 +169,7 @@ export async function startWorld({ guests, people = guests, sourcemap = false, s
         const child = keep(
           await startChild<{ url: string }>(
             programs.peers[name],
-            name === 'functions' ? functionsSettings() : peerSettings(name),
+            name === 'functions' || name === 'functions, bundled' ? functionsSettings() : peerSettings(name),
           ),
         )
         return { ...child, name, url: child.ready.url, loginPath: '/login', sessionPath: '/session' }

@@ -99,6 +99,7 @@ describe('the programs of the bench', () => {
       world.startBroker(),
       world.startPeer('openid-client'),
       world.startPeer('express-openid-connect'),
+      world.startPeer('functions'),
     ])
   })
 
