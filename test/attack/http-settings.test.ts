@@ -34,6 +34,10 @@ describe('a broker whose settings cannot be used', () => {
     for (const value of values) expect(text).not.toContain(value)
   }
 
+  it('logs the problems before any request comes', async () => {
+    await expect.poll(() => stack.log()).toContain(`The settings have ${named.length} problems`)
+  })
+
   it('serves every route that a valid one serves, so that no route answers 404 without an explanation', () => {
     const routes = (of: HostProcess) => of.functions.map(({ name, route }) => `${name} ${route}`).sort()
 
