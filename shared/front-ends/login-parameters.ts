@@ -7,7 +7,7 @@ import { defined } from '../json/json.ts'
 import type { Prompt } from '../settings/front-ends.schema.ts'
 import type { FrontEnd } from './front-ends.ts'
 import { scopesOf } from './scopes.ts'
-import { membersOf, uniqueMembersOf } from './space-separated.ts'
+import { wordsOf, uniqueWordsOf } from './space-separated.ts'
 
 /** Checked values that the broker passes on to the provider. */
 export interface Hints {
@@ -140,7 +140,7 @@ export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hin
     throw parameterInvalid('domain_hint', 'not a domain')
   }
   const { max_age: maxAge } = parameters
-  const acrValues = parameters.acr_values === undefined ? undefined : membersOf(parameters.acr_values)
+  const acrValues = parameters.acr_values === undefined ? undefined : wordsOf(parameters.acr_values)
   if (acrValues && (acrValues.length === 0 || !areAcrs(acrValues))) {
     throw parameterInvalid('acr_values', 'not a list of values')
   }
@@ -166,7 +166,7 @@ export function checkHints(parameters: LoginParameters, frontEnd: FrontEnd): Hin
  * value counts once.
  */
 function promptsOf(text: string, frontEnd: FrontEnd): readonly Prompt[] {
-  const wanted = uniqueMembersOf(text)
+  const wanted = uniqueWordsOf(text)
   const prompts = frontEnd.prompts.filter((registered) => wanted.includes(registered))
   if (wanted.length === 0 || prompts.length < wanted.length) throw new BrokerError('prompt_not_registered')
   if (prompts.includes('none') && prompts.length > 1) throw parameterInvalid('prompt', 'none beside another value')
@@ -178,7 +178,7 @@ function promptsOf(text: string, frontEnd: FrontEnd): readonly Prompt[] {
  * @returns its members; languages of operating systems and of Java have an underscore, `en_US`
  */
 export function languagesIn(text: string): readonly string[] {
-  return membersOf(text.replaceAll('_', '-'))
+  return wordsOf(text.replaceAll('_', '-'))
 }
 
 export function isLanguageTag(text: string): boolean {
@@ -186,7 +186,7 @@ export function isLanguageTag(text: string): boolean {
 }
 
 function checkScopes(text: string | undefined, frontEnd: FrontEnd): readonly string[] {
-  const scopes = membersOf(text)
+  const scopes = wordsOf(text)
   const registered = new Set(frontEnd.apis.flatMap((api) => api.scopes))
   if (scopes.some((scope) => !registered.has(scope))) throw new BrokerError('scope_not_registered')
   // An access token is for one API. The provider would refuse a mixture only after the person has signed in.

@@ -2,7 +2,7 @@
 import { BrokerError, parameterInvalid } from '../errors/errors.ts'
 import { claimsOfScope, openidScopes, registeredScopes } from '../settings/openid-scopes.ts'
 import type { FrontEnd } from './front-ends.ts'
-import { membersOf, uniqueMembersOf } from './space-separated.ts'
+import { wordsOf, uniqueWordsOf } from './space-separated.ts'
 
 /**
  * The scopes of the request to the identity provider: those of the ID token, and those of one API, since some providers
@@ -32,7 +32,7 @@ export function apiScopesOf(scopes: readonly string[]): readonly string[] {
 
 /** @param scope of a token of the provider, space-separated @returns the same without OpenID scopes */
 export function apiScopesIn(scope: string): string {
-  return apiScopesOf(membersOf(scope)).join(' ')
+  return apiScopesOf(wordsOf(scope)).join(' ')
 }
 
 /**
@@ -50,7 +50,7 @@ export function scopesOf(
   if (apiName === undefined) throw parameterInvalid('api', 'missing')
   const api = frontEnd.apis.find(({ name }) => name === apiName)
   if (!api) throw new BrokerError('api_unknown')
-  const wanted = membersOf(scope)
+  const wanted = wordsOf(scope)
   if (wanted.some((one) => !api.scopes.includes(one))) throw new BrokerError('scope_not_registered')
   return wanted.length > 0 ? wanted : api.scopes
 }
@@ -77,7 +77,7 @@ export function parseClientScopes(
   scope: string | undefined,
   all: readonly FrontEnd[],
 ): ClientScopes {
-  const wanted = uniqueMembersOf(scope)
+  const wanted = uniqueWordsOf(scope)
   const named = apiScopesOf(wanted)
   const ignored = wanted.includes('openid') ? named.filter((one) => isOfNoApi(one, all)) : []
   const api = named.filter((one) => !ignored.includes(one))

@@ -6,7 +6,7 @@
  */
 import { hash } from 'node:crypto'
 import { tokenIssuerOf } from '../provider/identity.ts'
-import { membersOf } from '../front-ends/space-separated.ts'
+import { wordsOf } from '../front-ends/space-separated.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { RingKey } from '../crypto/key-ring.ts'
 import { randomValue } from '../crypto/random.ts'
@@ -322,7 +322,7 @@ function textOf(row: StoredRow, column: Columns): string {
 }
 
 function hashesOf(row: StoredRow, column: Columns): readonly string[] {
-  return membersOf(textOf(row, column))
+  return wordsOf(textOf(row, column))
 }
 
 function openPart(part: Part, row: StoredRow, key: SessionKey, ringKey: RingKey): unknown {

@@ -8,7 +8,7 @@ import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { acceptedHints, readLoginParameters } from '../front-ends/login-parameters.ts'
 import type { LoginParameters } from '../front-ends/login-parameters.ts'
 import { checkReturnUrl, checkSignedOutUrl } from '../front-ends/return-url.ts'
-import { uniqueMembersOf } from '../front-ends/space-separated.ts'
+import { uniqueWordsOf } from '../front-ends/space-separated.ts'
 import { sessionCookieName, signedOutCookieName } from '../http/cookies.ts'
 import type { RequestCookies } from '../http/cookies.ts'
 import { urlOf } from '../http/routes.ts'
@@ -49,7 +49,7 @@ export function signInLinks({ frontEnd, parameters, again }: SignInLinkRequest, 
 
 /** @param prompt of the failed request: a new sign-in that it required is required again */
 function withChoice(prompt = ''): string {
-  return uniqueMembersOf(`${prompt} select_account`).join(' ')
+  return uniqueWordsOf(`${prompt} select_account`).join(' ')
 }
 
 /** @returns links of a page that ends a sign-up: again, and to the application */
