@@ -73,7 +73,8 @@ async function measureLatency(measuring: Measuring, broker: Running): Promise<re
   const pauseMilliseconds = (readsOfOneSignIn * readCost + signInCost) / 0.6 / (readsOfOneSignIn + 1) / 1000
   tell(`mixed load: one request each ${pauseMilliseconds.toFixed(2)} ms`)
 
-  const milliseconds: number[] = []
+  // In rounds, as everything else: one stall of the machine would decide the percentile of all reads together.
+  const rounds = Array.from({ length: plan.rounds }, (): number[] => [])
   const running: Promise<unknown>[] = []
   const count = 5 * plan.reads
   const began = performance.now()
@@ -83,7 +84,8 @@ async function measureLatency(measuring: Measuring, broker: Running): Promise<re
     if (index % (readsOfOneSignIn + 1) === 0) running.push(signIn(broker, guestAt(world, index)))
     else {
       const at = performance.now()
-      running.push(readSession(broker, cookie).then(() => milliseconds.push(performance.now() - at)))
+      const round = rounds[Math.floor((index * plan.rounds) / count)]
+      running.push(readSession(broker, cookie).then(() => round?.push(performance.now() - at)))
     }
   }
   await Promise.all(running)
@@ -92,11 +94,10 @@ async function measureLatency(measuring: Measuring, broker: Running): Promise<re
     const what = 'mixed load: not measured, the machine has too few free cores; the last answer was late by'
     return [figureOf({ what, unit: 'ms', values: [late] })]
   }
-  milliseconds.sort((a, b) => a - b)
-  const { median } = spreadOf(milliseconds)
-  const slow = milliseconds[Math.floor(milliseconds.length * 0.99)] ?? NaN
+  const slow = rounds.map((of) => of.sort((a, b) => a - b)[Math.floor(of.length * 0.99)] ?? NaN)
+  const medians = rounds.map((of) => spreadOf(of).median)
   const row = { number: 14, what: 'read under mixed load, 99th percentile', unit: 'ms', goal: { must: 5 } }
-  return [compare(row, [slow], ['median', [median]])]
+  return [compare(row, slow, ['median', medians])]
 }
 
 /** Sessions of so many people are in the store, a tenth of them old enough for the sweep, which runs meanwhile. */
