@@ -1,4 +1,5 @@
 /** What every function does. Loaded behind the first invocation of an instance: see index.ts. */
+import { app } from '@azure/functions'
 import type { HttpHandler } from '@azure/functions'
 import { text } from '../shared/http/answer.ts'
 import type { RouteName } from '../shared/http/routes.ts'
@@ -47,8 +48,14 @@ import { userinfo } from './userinfo.ts'
 
 const log: LogSink = (level, line) => void process.stderr.write(`${level} ${line}\n`)
 const composed = compose(log)
-// The message names the settings and their remedies, never a value.
-if ('settingsError' in composed) log('error', composed.settingsError.message)
+if ('broker' in composed) {
+  const { telemetry } = composed.broker
+  // Some ends of an instance run this hook, SIGTERM does not: telemetry is sent soon after it is recorded.
+  app.hook.appTerminate(() => telemetry.flush())
+} else {
+  // The message names the settings and their remedies, never a value.
+  log('error', composed.settingsError.message)
+}
 
 const people = (handlers: Parameters<typeof forPeople>[1], route: PageRoute) =>
   toHttpHandler(forPeople(composed, handlers, route))
@@ -97,9 +104,4 @@ export const triggerHandlers = {
   certificateEvent: certificateEvent(composed),
   sweep: sweep(composed),
   warmup: warmup(composed),
-}
-
-/** Sends what telemetry has recorded; for the end of an instance. */
-export async function flushTelemetry(): Promise<void> {
-  if ('broker' in composed) await composed.broker.telemetry.flush()
 }

@@ -5,17 +5,14 @@ import { html } from '../shared/http/html.ts'
 import type { Html } from '../shared/http/html.ts'
 import { page } from '../shared/http/pages.ts'
 import { urlOf } from '../shared/http/routes.ts'
-import { isLoopbackHost } from '../shared/settings/addresses.ts'
 import type { Broker } from './compose/index.ts'
 import type { Handle } from './respond.ts'
 
 /** Elsewhere it answers as the host would without this function: strangers do not learn which front ends there are. */
 export const home =
-  ({ baseUrl, frontEnds }: Pick<Broker, 'baseUrl' | 'frontEnds'>): Handle =>
+  ({ baseUrl, isLocal, frontEnds }: Pick<Broker, 'baseUrl' | 'isLocal' | 'frontEnds'>): Handle =>
   () =>
-    isLoopbackHost(new URL(baseUrl).hostname)
-      ? Promise.resolve(homePage(baseUrl, frontEnds.all))
-      : Promise.resolve({ status: 204 })
+    Promise.resolve(isLocal ? homePage(baseUrl, frontEnds.all) : { status: 204 })
 
 /** The registered front ends, with links to try them. */
 export function homePage(baseUrl: string, frontEnds: readonly FrontEnd[]): Answer {

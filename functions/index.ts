@@ -9,12 +9,10 @@ import type { HttpMethod, HttpRequest, InvocationContext } from '@azure/function
 import { lazy } from '../shared/async/lazy.ts'
 import { routes } from '../shared/http/routes.ts'
 import type { RouteName } from '../shared/http/routes.ts'
-import type * as handlers from './handlers.ts'
 import { convertHttpDirectly } from './http-invocation.ts'
 import { warmUpAfterStart } from './warm-up.ts'
 
-let loaded: typeof handlers | undefined
-const load = lazy(async () => (loaded = await import('./handlers.ts')))
+const load = lazy(() => import('./handlers.ts'))
 
 /** The host answers 404 for a method that is not registered; RFC 9110 §15.5.6 requires 405. */
 const allMethods: HttpMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
@@ -22,7 +20,7 @@ const allMethods: HttpMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE
 const route = (name: RouteName) => ({
   route: routes[name],
   handler: async (request: HttpRequest, context: InvocationContext) =>
-    (loaded ?? (await load())).httpHandlers[name](request, context),
+    (await load()).httpHandlers[name](request, context),
 })
 /** A browser holds no function key; each handler checks what the protocol requires. */
 function open(name: RouteName, methods = allMethods): void {
@@ -89,8 +87,3 @@ app.warmup('warmup', { handler: warmUp })
 convertHttpDirectly()
 // A module that cannot be loaded fails each invocation, which reports it; an unhandled rejection would end the worker.
 warmUpAfterStart(app.hook, () => warmUp().catch(() => undefined))
-
-// Some ends of an instance run this hook, SIGTERM does not: telemetry is sent soon after it is recorded.
-app.hook.appTerminate(async () => {
-  await loaded?.flushTelemetry()
-})

@@ -16,6 +16,7 @@ import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import type { AccessTokens } from '../../shared/session/access-tokens.ts'
 import type { SessionAdministration } from '../../shared/session/session-administration.ts'
 import type { Sessions } from '../../shared/session/sessions.ts'
+import { isLoopbackHost } from '../../shared/settings/addresses.ts'
 import { describeProblem, parseSettings, SettingsError } from '../../shared/settings/settings.ts'
 import type { Settings } from '../../shared/settings/settings.ts'
 import { createProviders } from '../../shared/provider/registry.ts'
@@ -43,6 +44,8 @@ import { composeTenants } from './tenants.ts'
 /** The parts that the function files call. */
 export interface Broker {
   readonly baseUrl: string
+  /** Whether the base URL is on loopback: only developers see it. */
+  readonly isLocal: boolean
   readonly frontEnds: FrontEnds
   readonly signIn: SignIn
   readonly signUp: SignUp
@@ -115,6 +118,7 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
 
   return {
     baseUrl: settings.baseUrl,
+    isLocal: isLoopbackHost(new URL(settings.baseUrl).hostname),
     frontEnds,
     sessions: kept.sessions,
     accessTokens: kept.observedAccessTokens,
