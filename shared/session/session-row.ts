@@ -6,11 +6,11 @@
  */
 import { hash } from 'node:crypto'
 import { tokenIssuerOf } from '../provider/identity.ts'
-import { wordsOf } from '../front-ends/space-separated.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { RingKey } from '../crypto/key-ring.ts'
 import { randomValue } from '../crypto/random.ts'
 import { deriveKey, open, seal } from '../crypto/sealing.ts'
+import { wordsOf } from '../front-ends/space-separated.ts'
 import type { Row, RowKey, StoredRow } from '../store/store.ts'
 import { labelNames, labelsOf } from './session-labels.ts'
 import type { LabelName } from './session-labels.ts'
