@@ -1,27 +1,19 @@
 /** The sign-out of an OpenID client by redirect. OpenID Connect RP-Initiated Logout 1.0. */
 import { decodeJwt, decodeProtectedHeader } from 'jose'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { authorizationRequest, authorize, newPkce, redeem, refresh } from '../setup/client.ts'
-import { startOpenIdProvider } from './openid-provider.ts'
-import type { OpenIdProvider } from './openid-provider.ts'
+import { useOpenIdProvider } from './openid-provider.ts'
 
 describe('the broker as OpenID provider', () => {
-  let stack: OpenIdProvider['stack']
-  let here: OpenIdProvider['here']
-  let there: OpenIdProvider['there']
-  let signIn: OpenIdProvider['signIn']
-  beforeAll(async () => {
-    ;({ stack, here, there, signIn } = await startOpenIdProvider())
-  })
-  afterAll(() => stack.close())
+  const op = useOpenIdProvider()
 
   describe('a sign-out by redirect', () => {
     const page = 'http://127.0.0.1:5173/'
-    const endSession = (parameters: Readonly<Record<string, string>>, person = stack.person()) =>
+    const endSession = (parameters: Readonly<Record<string, string>>, person = op.stack.person()) =>
       person.open(`/end-session?${new URLSearchParams(parameters).toString()}`)
 
     it('ends the session of the ID token, at the provider too, and returns with the state', async () => {
-      const { person, tokens } = await signIn({ client_id: 'modern' })
+      const { person, tokens } = await op.signIn({ client_id: 'modern' })
 
       const out = await endSession(
         { id_token_hint: tokens.id_token!, post_logout_redirect_uri: page, state: 'of the client' },
@@ -30,41 +22,41 @@ describe('the broker as OpenID provider', () => {
 
       expect(out.status).toBe(303)
       const atProvider = new URL(out.location!)
-      expect(atProvider.searchParams.get('post_logout_redirect_uri')).toBe(`${here}/logout/done`)
+      expect(atProvider.searchParams.get('post_logout_redirect_uri')).toBe(`${op.here}/logout/done`)
       // Of the provider's ID token; the client does not know it.
       expect(atProvider.searchParams.get('logout_hint')).toMatch(/^O\../)
       const state = atProvider.searchParams.get('state')!
       const done = await person.open(`/logout/done?${new URLSearchParams({ state }).toString()}`)
       expect(done.location).toBe(`${page}?state=of+the+client`)
-      expect((await refresh(there, tokens.refresh_token!, { client_id: 'modern' })).json.error).toBe('invalid_grant')
+      expect((await refresh(op.there, tokens.refresh_token!, { client_id: 'modern' })).json.error).toBe('invalid_grant')
       const begun = await person.begin(authorizationRequest(newPkce(), { client_id: 'modern', prompt: 'none' }))
       expect(new URL(begun.location!).searchParams.get('error')).toBe('login_required') // its mark has ended
     })
 
     it('by POST does the same', async () => {
-      const { tokens, person } = await signIn()
+      const { tokens, person } = await op.signIn()
       const body = new URLSearchParams({ id_token_hint: tokens.id_token!, client_id: 'app' })
 
       const out = await person.open('/end-session', { method: 'POST', body })
 
       expect(out.status).toBe(303)
-      expect((await refresh(here, tokens.refresh_token!)).json.error).toBe('invalid_grant')
+      expect((await refresh(op.here, tokens.refresh_token!)).json.error).toBe('invalid_grant')
     })
 
     it('without an ID token ends no session here: a link on another site cannot sign a person out', async () => {
-      const { person, tokens } = await signIn()
+      const { person, tokens } = await op.signIn()
 
       const out = await endSession({ client_id: 'app', post_logout_redirect_uri: page }, person)
 
       expect([out.status, new URL(out.location!).origin]).toEqual([
         303,
-        new URL(stack.identityProvider.browserUrl).origin,
+        new URL(op.stack.identityProvider.browserUrl).origin,
       ])
-      expect((await refresh(here, tokens.refresh_token!)).status).toBe(200)
+      expect((await refresh(op.here, tokens.refresh_token!)).status).toBe(200)
     })
 
     it('goes to registered pages only, and ends no session where it is refused', async () => {
-      const { tokens } = await signIn()
+      const { tokens } = await op.signIn()
       const hint = { id_token_hint: tokens.id_token! }
       const [header, payload, signature] = tokens.id_token!.split('.') as [string, string, string]
       const forged = Buffer.from(JSON.stringify({ ...decodeJwt(tokens.id_token!), sid: 'a.b' })).toString('base64url')
@@ -98,21 +90,21 @@ describe('the broker as OpenID provider', () => {
       expect((await endSession({ ...hint, client_id: 'other' })).text).toContain('id_token_hint_invalid')
       expect((await endSession({ client_id: 'nobody' })).text).toContain('client_unknown')
       expect((await endSession({})).text).toContain('client_unknown')
-      expect((await refresh(here, tokens.refresh_token!)).status).toBe(200)
+      expect((await refresh(op.here, tokens.refresh_token!)).status).toBe(200)
     })
 
     it('by a prefetch ends no session', async () => {
-      const { person, tokens } = await signIn()
+      const { person, tokens } = await op.signIn()
       const query = new URLSearchParams({ id_token_hint: tokens.id_token! }).toString()
 
       const refused = await person.open(`/end-session?${query}`, { headers: { 'sec-purpose': 'prefetch' } })
 
       expect([refused.status, refused.location]).toEqual([403, null])
-      expect((await refresh(here, tokens.refresh_token!)).status).toBe(200)
+      expect((await refresh(op.here, tokens.refresh_token!)).status).toBe(200)
     })
 
     it('ends the mark of the client at once: a provider may have no sign-out to come back from', async () => {
-      const { person, tokens } = await signIn({ client_id: 'modern' })
+      const { person, tokens } = await op.signIn({ client_id: 'modern' })
       const silent = async () => {
         const begun = await person.begin(authorizationRequest(newPkce(), { client_id: 'modern', prompt: 'none' }))
         return new URL(begun.location!).searchParams.get('error')
@@ -129,7 +121,7 @@ describe('the broker as OpenID provider', () => {
     })
 
     it('by an ID token with an expired key is one without a session: the person still signs out at the provider', async () => {
-      const { person, tokens } = await signIn()
+      const { person, tokens } = await op.signIn()
       const [, payload, signature] = tokens.id_token!.split('.') as [string, string, string]
       const withHeader = (header: object) =>
         `${Buffer.from(JSON.stringify(header)).toString('base64url')}.${payload}.${signature}`
@@ -138,7 +130,7 @@ describe('the broker as OpenID provider', () => {
       const out = await endSession({ id_token_hint: withHeader({ alg: 'RS256', kid }) }, person)
       expect([out.status, new URL(out.location!).origin]).toEqual([
         303,
-        new URL(stack.identityProvider.browserUrl).origin,
+        new URL(op.stack.identityProvider.browserUrl).origin,
       ])
       for (const header of [
         { alg: 'HS256', kid },
@@ -149,13 +141,13 @@ describe('the broker as OpenID provider', () => {
         const refused = await endSession({ id_token_hint: withHeader(header) }, person)
         expect(refused.text, JSON.stringify(header)).toContain('id_token_hint_invalid')
       }
-      expect((await refresh(here, tokens.refresh_token!)).status).toBe(200)
+      expect((await refresh(op.here, tokens.refresh_token!)).status).toBe(200)
     })
 
     it.each(['x'.repeat(1024), 'ł'.repeat(700)])(
       'carries the longest state through the provider (%#)',
       async (state) => {
-        const { person, tokens } = await signIn()
+        const { person, tokens } = await op.signIn()
 
         const out = await endSession({ id_token_hint: tokens.id_token!, state }, person)
         const sealed = new URL(out.location!).searchParams.get('state')!
@@ -166,14 +158,14 @@ describe('the broker as OpenID provider', () => {
     )
 
     it('finds the client by the page to return to, where one client alone has it, and ends no session', async () => {
-      const { person, tokens } = await signIn({ client_id: 'solo' })
+      const { person, tokens } = await op.signIn({ client_id: 'solo' })
 
       const out = await endSession({ post_logout_redirect_uri: 'https://solo.example.net/bye', state: 's' }, person)
       const sealed = new URL(out.location!).searchParams.get('state')!
       const done = await person.open(`/logout/done?${new URLSearchParams({ state: sealed }).toString()}`)
 
       expect(done.location).toBe('https://solo.example.net/bye?state=s')
-      expect((await refresh(here, tokens.refresh_token!, { client_id: 'solo' })).status).toBe(200)
+      expect((await refresh(op.here, tokens.refresh_token!, { client_id: 'solo' })).status).toBe(200)
       // Several clients have the first page, none the second.
       for (const post_logout_redirect_uri of [page, 'https://evil.example/']) {
         const refused = await endSession({ post_logout_redirect_uri }, person)
@@ -183,22 +175,22 @@ describe('the broker as OpenID provider', () => {
     })
 
     it('refuses a state that would not come back', async () => {
-      const { person, tokens } = await signIn()
+      const { person, tokens } = await op.signIn()
 
       for (const state of ['x'.repeat(1025), '東'.repeat(1024)]) {
         const body = new URLSearchParams({ id_token_hint: tokens.id_token!, state })
         const refused = await person.open('/end-session', { method: 'POST', body })
         expect([refused.status, refused.location]).toEqual([400, null])
       }
-      expect((await refresh(here, tokens.refresh_token!)).status).toBe(200)
+      expect((await refresh(op.here, tokens.refresh_token!)).status).toBe(200)
     })
 
     it('ends a code that waits for its client, and by an ID token whose session is over it does not', async () => {
-      const { person, tokens } = await signIn()
+      const { person, tokens } = await op.signIn()
       const codeFor = async () => {
         const pkce = newPkce()
         const code = (await authorize(person, authorizationRequest(pkce))).get('code')!
-        return () => redeem(here, code, pkce)
+        return () => redeem(op.here, code, pkce)
       }
       const waiting = await codeFor()
       await endSession({ id_token_hint: tokens.id_token! }, person)
@@ -211,12 +203,12 @@ describe('the broker as OpenID provider', () => {
     })
 
     it('by the ID token of one session leaves the other sessions of the person', async () => {
-      const [first, second] = [await signIn(), await signIn()]
+      const [first, second] = [await op.signIn(), await op.signIn()]
 
       await endSession({ id_token_hint: first.tokens.id_token! }, first.person)
 
-      expect((await refresh(here, first.tokens.refresh_token!)).json.error).toBe('invalid_grant')
-      expect((await refresh(here, second.tokens.refresh_token!)).status).toBe(200)
+      expect((await refresh(op.here, first.tokens.refresh_token!)).json.error).toBe('invalid_grant')
+      expect((await refresh(op.here, second.tokens.refresh_token!)).status).toBe(200)
     })
   })
 })

@@ -1,5 +1,6 @@
 /** The broker as OpenID provider of several OAuth clients, at two instances. */
 import { createRemoteJWKSet, jwtVerify } from 'jose'
+import { afterAll, beforeAll } from 'vitest'
 import { app, authorizationRequest, authorize, newPkce, ordersRead, redeem } from '../setup/client.ts'
 import { ada } from '../setup/person.ts'
 import { desk, startStack } from '../setup/stack.ts'
@@ -13,9 +14,17 @@ const bare: Registration = { ...app, id: 'bare', apis: [] }
 const solo: Registration = { ...app, id: 'solo', signedOutUrls: ['https://solo.example.net/bye'] }
 const other: Registration = { ...app, id: 'other', origins: ['https://other.example.net'] }
 
-export type OpenIdProvider = Awaited<ReturnType<typeof startOpenIdProvider>>
+type OpenIdProvider = Awaited<ReturnType<typeof startOpenIdProvider>>
 
-export async function startOpenIdProvider() {
+/** Starts it for a test file, and ends it. @returns an object that is empty until the tests run */
+export function useOpenIdProvider(): OpenIdProvider {
+  const provider = {} as OpenIdProvider
+  beforeAll(async () => void Object.assign(provider, await startOpenIdProvider()))
+  afterAll(() => provider.stack.close())
+  return provider
+}
+
+async function startOpenIdProvider() {
   const stack = await startStack({ frontEnds: [desk, app, modern, bare, other, solo], instances: 2 })
   const [here, there] = stack.brokers.map(({ url }) => url) as [string, string]
 

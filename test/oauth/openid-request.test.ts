@@ -1,47 +1,39 @@
 /** Parameters of OpenID Connect and of several APIs in the request of a client. */
 import { decodeJwt } from 'jose'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { authorizationRequest, authorize, newPkce, ordersRead, redeem, refresh } from '../setup/client.ts'
 import { ada } from '../setup/person.ts'
-import { scope, startOpenIdProvider } from './openid-provider.ts'
-import type { OpenIdProvider } from './openid-provider.ts'
+import { scope, useOpenIdProvider } from './openid-provider.ts'
 
 describe('the broker as OpenID provider', () => {
-  let stack: OpenIdProvider['stack']
-  let here: OpenIdProvider['here']
-  let there: OpenIdProvider['there']
-  let signIn: OpenIdProvider['signIn']
-  beforeAll(async () => {
-    ;({ stack, here, there, signIn } = await startOpenIdProvider())
-  })
-  afterAll(() => stack.close())
+  const op = useOpenIdProvider()
 
   it('passes max_age on, and refuses an answer of a provider that does not name the time or authenticated too long ago', async () => {
-    const person = stack.person()
-    const { tokens } = await signIn({ max_age: '600' }, person)
+    const person = op.stack.person()
+    const { tokens } = await op.signIn({ max_age: '600' }, person)
     expect(decodeJwt(tokens.id_token!).auth_time).toBeGreaterThan(Date.now() / 1000 - 600)
 
     const begun = await person.begin(authorizationRequest(newPkce(), { scope, max_age: '0' }))
     expect(new URL(begun.location!).searchParams.get('max_age')).toBe('0')
 
     for (const auth_time of [undefined, Math.floor(Date.now() / 1000) - 3600]) {
-      stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => {
+      op.stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => {
         const claims = { ...decodeJwt(answer.id_token as string), auth_time }
         return { ...answer, id_token: await signIdToken(claims) }
       })
-      const answer = await authorize(stack.person(), authorizationRequest(newPkce(), { scope, max_age: '600' }))
+      const answer = await authorize(op.stack.person(), authorizationRequest(newPkce(), { scope, max_age: '600' }))
       expect(Object.fromEntries(answer)).toMatchObject({ error: 'login_required' })
       expect(answer.has('code')).toBe(false)
     }
-    stack.identityProvider.changeTokenResponse(({ answer }) => answer)
+    op.stack.identityProvider.changeTokenResponse(({ answer }) => answer)
   })
 
   it.each(['login', 'consent login'])(
     'refuses an answer to prompt=%s where the provider names an earlier sign-in',
     async (prompt) => {
       const request = authorizationRequest(newPkce(), { scope, prompt })
-      const answerWith = async (auth_time: number | undefined, person = stack.person()) => {
-        stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => {
+      const answerWith = async (auth_time: number | undefined, person = op.stack.person()) => {
+        op.stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => {
           const claims = { ...decodeJwt(answer.id_token as string), auth_time }
           return { ...answer, id_token: await signIdToken(claims) }
         })
@@ -52,7 +44,7 @@ describe('the broker as OpenID provider', () => {
       // As after an attacker at the person's browser removed the prompt from the URL of the provider.
       const refused = await answerWith(now - 3600)
       const [fresh, unnamed] = [await answerWith(now), await answerWith(undefined)]
-      stack.identityProvider.changeTokenResponse(({ answer }) => answer)
+      op.stack.identityProvider.changeTokenResponse(({ answer }) => answer)
 
       expect([refused.get('error'), refused.has('code')]).toEqual(['login_required', false])
       expect([fresh.has('code'), unnamed.has('code')]).toEqual([true, true])
@@ -62,18 +54,18 @@ describe('the broker as OpenID provider', () => {
   describe('the parameter claims', () => {
     const claimsOf = (value: object) => ({ claims: JSON.stringify(value) })
     const withAcr = async (acr: string | undefined, changes: Readonly<Record<string, string>>) => {
-      stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => {
+      op.stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => {
         const claims = { ...decodeJwt(answer.id_token as string), acr }
         return { ...answer, id_token: await signIdToken(claims) }
       })
       try {
-        return await signIn(changes)
+        return await op.signIn(changes)
       } finally {
-        stack.identityProvider.changeTokenResponse(({ answer }) => answer)
+        op.stack.identityProvider.changeTokenResponse(({ answer }) => answer)
       }
     }
     const sentBy = async (changes: Readonly<Record<string, string>>) => {
-      const begun = await stack.person().begin(authorizationRequest(newPkce(), { scope: 'openid', ...changes }))
+      const begun = await op.stack.person().begin(authorizationRequest(newPkce(), { scope: 'openid', ...changes }))
       return new URL(begun.location!).searchParams
     }
 
@@ -84,8 +76,8 @@ describe('the broker as OpenID provider', () => {
         x: 1,
       }
       expect((await sentBy(claimsOf(voluntary))).get('claims')).toBe('{"access_token":{"xms_cc":{"values":["cp1"]}}}')
-      const plain = await signIn({ scope: `openid ${ordersRead}`, ...claimsOf(voluntary) })
-      const wider = await signIn({
+      const plain = await op.signIn({ scope: `openid ${ordersRead}`, ...claimsOf(voluntary) })
+      const wider = await op.signIn({
         scope: `openid ${ordersRead}`,
         ...claimsOf({ userinfo: { email: { essential: true } }, id_token: { phone_number: { essential: true } } }),
       })
@@ -108,7 +100,7 @@ describe('the broker as OpenID provider', () => {
       })
       const met = await withAcr('urn:mfa', request)
       expect(decodeJwt(met.tokens.id_token!).acr).toBe('urn:mfa')
-      const renewed = await refresh(there, met.tokens.refresh_token!)
+      const renewed = await refresh(op.there, met.tokens.refresh_token!)
       expect(decodeJwt(renewed.json.id_token as string).acr).toBe('urn:mfa')
       for (const acr of [undefined, 'pwd', 'urn:mfa ']) {
         const { answer } = await withAcr(acr, request)
@@ -117,8 +109,8 @@ describe('the broker as OpenID provider', () => {
     })
 
     it('answers for the person of its sub alone', async () => {
-      const { sub } = decodeJwt((await signIn()).tokens.id_token!)
-      const of = (value: unknown) => signIn(claimsOf({ id_token: { sub: { value } } }))
+      const { sub } = decodeJwt((await op.signIn()).tokens.id_token!)
+      const of = (value: unknown) => op.signIn(claimsOf({ id_token: { sub: { value } } }))
 
       expect((await of(sub)).answer.has('code')).toBe(true)
       expect((await of(`${sub}x`)).answer.get('error')).toBe('login_required')
@@ -153,7 +145,7 @@ describe('the broker as OpenID provider', () => {
   })
 
   it('accepts a posted request: the browser repeats it by GET, with its cookies (Core §3.1.2.1)', async () => {
-    const { person } = await signIn({ client_id: 'modern' })
+    const { person } = await op.signIn({ client_id: 'modern' })
     const pkce = newPkce()
     const request = new URLSearchParams(authorizationRequest(pkce, { client_id: 'modern', prompt: 'none' }))
     const form = (body: string) => ({
@@ -164,7 +156,11 @@ describe('the broker as OpenID provider', () => {
 
     const posted = await person.open('/login', form(request.toString()))
 
-    expect([posted.status, posted.location, posted.cookies]).toEqual([303, `${here}/login?${request.toString()}`, []])
+    expect([posted.status, posted.location, posted.cookies]).toEqual([
+      303,
+      `${op.here}/login?${request.toString()}`,
+      [],
+    ])
     expect(new URL((await person.open(posted.location!)).location!).searchParams.get('error')).toBeNull()
     // Only an OAuth client's: a session front end has links.
     expect((await person.open('/login', form('frontend=desk'))).status).toBe(405)
@@ -172,7 +168,7 @@ describe('the broker as OpenID provider', () => {
   })
 
   it('answers prompt=none for the person of id_token_hint only', async () => {
-    const { person, tokens } = await signIn({ client_id: 'modern' })
+    const { person, tokens } = await op.signIn({ client_id: 'modern' })
     const payload = (changes: object) =>
       Buffer.from(JSON.stringify({ ...decodeJwt(tokens.id_token!), ...changes })).toString('base64url')
     const silent = async (id_token_hint: string, changes = {}) => {
@@ -193,16 +189,16 @@ describe('the broker as OpenID provider', () => {
     it('selects the API, at /login and at /token', async () => {
       const pkce = newPkce()
       const request = authorizationRequest(pkce, { scope: 'openid', resource: 'api://bills' })
-      const code = (await authorize(stack.person(), request)).get('code')!
+      const code = (await authorize(op.stack.person(), request)).get('code')!
 
-      const refused = await redeem(here, code, pkce, { resource: 'api://demo' })
-      const tokens = await redeem(here, code, pkce, { resource: 'api://bills' })
+      const refused = await redeem(op.here, code, pkce, { resource: 'api://demo' })
+      const tokens = await redeem(op.here, code, pkce, { resource: 'api://bills' })
 
       expect([refused.status, refused.json.error]).toEqual([400, 'invalid_target'])
       expect([tokens.status, tokens.json.scope]).toEqual([200, 'openid api://bills/read'])
       const token = tokens.json.refresh_token as string
-      expect((await refresh(here, token, { resource: 'api://demo' })).json.error).toBe('invalid_target')
-      expect((await refresh(here, token, { resource: 'api://bills' })).status).toBe(200)
+      expect((await refresh(op.here, token, { resource: 'api://demo' })).json.error).toBe('invalid_target')
+      expect((await refresh(op.here, token, { resource: 'api://bills' })).status).toBe(200)
     })
 
     it.each([
@@ -214,15 +210,15 @@ describe('the broker as OpenID provider', () => {
       'api:',
     ])('is invalid_target for %s, and for an API that the scopes do not belong to', async (resource) => {
       const refusals = [
-        await stack.person().begin(authorizationRequest(newPkce(), { scope: 'openid', resource })),
-        await stack.person().begin(authorizationRequest(newPkce(), { scope: ordersRead, resource: 'api://bills' })),
+        await op.stack.person().begin(authorizationRequest(newPkce(), { scope: 'openid', resource })),
+        await op.stack.person().begin(authorizationRequest(newPkce(), { scope: ordersRead, resource: 'api://bills' })),
       ]
 
       for (const { location } of refusals) {
         expect(new URL(location!).searchParams.get('error')).toBe('invalid_target')
         expect(location).not.toContain('evil')
       }
-      expect((await signIn({ scope: ordersRead, resource: 'api://demo' })).status).toBe(200)
+      expect((await op.signIn({ scope: ordersRead, resource: 'api://demo' })).status).toBe(200)
     })
   })
 
@@ -235,11 +231,11 @@ describe('the broker as OpenID provider', () => {
       ['its resource', { resource: 'api://bills' }],
       ['its resource, with all granted scopes', { resource: 'api://bills', scope: both }],
     ])('is for the first one, and a refresh selects another one by %s, on any instance', async (_, selection) => {
-      const { tokens } = await signIn({ scope: both })
+      const { tokens } = await op.signIn({ scope: both })
       expect(tokens.scope).toBe(`openid ${ordersRead}`)
 
-      const other = await refresh(there, tokens.refresh_token!, selection)
-      const first = await refresh(here, other.json.refresh_token as string)
+      const other = await refresh(op.there, tokens.refresh_token!, selection)
+      const first = await refresh(op.here, other.json.refresh_token as string)
 
       expect([scopeOf(other).split(' ').at(-1), scopeOf(first)]).toEqual(['api://bills/read', `openid ${ordersRead}`])
       expect(decodeJwt(other.json.access_token as string)).toMatchObject({ scp: 'read' })
@@ -250,12 +246,12 @@ describe('the broker as OpenID provider', () => {
       const pkce = newPkce()
       const query = new URLSearchParams(authorizationRequest(pkce, { scope: 'openid' }))
       for (const resource of ['api://bills', 'api://demo']) query.append('resource', resource)
-      const code = (await authorize(stack.person(), query)).get('code')!
+      const code = (await authorize(op.stack.person(), query)).get('code')!
 
       // The code is for the first one. It is not used up by the refusal.
-      expect((await redeem(here, code, pkce, { resource: 'api://demo' })).json.error).toBe('invalid_target')
-      const tokens = await redeem(here, code, pkce, { resource: 'api://bills' })
-      const demo = await refresh(here, tokens.json.refresh_token as string, {
+      expect((await redeem(op.here, code, pkce, { resource: 'api://demo' })).json.error).toBe('invalid_target')
+      const tokens = await redeem(op.here, code, pkce, { resource: 'api://bills' })
+      const demo = await refresh(op.here, tokens.json.refresh_token as string, {
         resource: 'api://demo',
         scope: ordersRead,
       })
@@ -265,13 +261,15 @@ describe('the broker as OpenID provider', () => {
     })
 
     it('gives no scope that was not granted, and nothing for a resource that is not registered', async () => {
-      const { tokens } = await signIn({ scope: both })
+      const { tokens } = await op.signIn({ scope: both })
       const token = tokens.refresh_token!
 
-      expect(scopeOf(await refresh(here, token, { scope: 'api://demo/orders.write' }))).toBe('invalid_scope')
-      expect(scopeOf(await refresh(here, token, { resource: 'api://other' }))).toBe('invalid_target')
-      expect(scopeOf(await refresh(here, token, { scope: ordersRead, resource: 'api://bills' }))).toBe('invalid_target')
-      expect((await refresh(here, token)).status).toBe(200)
+      expect(scopeOf(await refresh(op.here, token, { scope: 'api://demo/orders.write' }))).toBe('invalid_scope')
+      expect(scopeOf(await refresh(op.here, token, { resource: 'api://other' }))).toBe('invalid_target')
+      expect(scopeOf(await refresh(op.here, token, { scope: ordersRead, resource: 'api://bills' }))).toBe(
+        'invalid_target',
+      )
+      expect((await refresh(op.here, token)).status).toBe(200)
     })
   })
 })

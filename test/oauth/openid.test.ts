@@ -4,7 +4,7 @@ import type { JsonWebKey } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose'
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   app,
   authorizationRequest,
@@ -18,35 +18,26 @@ import {
 } from '../setup/client.ts'
 import { ada } from '../setup/person.ts'
 import { desk } from '../setup/stack.ts'
-import { scope, startOpenIdProvider } from './openid-provider.ts'
-import type { OpenIdProvider } from './openid-provider.ts'
+import { scope, useOpenIdProvider } from './openid-provider.ts'
 
 describe('the broker as OpenID provider', () => {
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- the library marks it so that it is noticed
   const overHttp = { [oauth.allowInsecureRequests]: true }
-  let stack: OpenIdProvider['stack']
-  let here: OpenIdProvider['here']
-  let there: OpenIdProvider['there']
-  let signIn: OpenIdProvider['signIn']
-  let verify: OpenIdProvider['verify']
-  beforeAll(async () => {
-    ;({ stack, here, there, signIn, verify } = await startOpenIdProvider())
-  })
-  afterAll(() => stack.close())
+  const op = useOpenIdProvider()
 
   const userinfo = (token: string, method = 'GET', headers: Readonly<Record<string, string>> = {}) =>
-    fetch(`${here}/userinfo`, { method, headers: { authorization: `Bearer ${token}`, ...headers } })
+    fetch(`${op.here}/userinfo`, { method, headers: { authorization: `Bearer ${token}`, ...headers } })
 
   describe('its metadata', () => {
     it('is readable by every origin, and so are its keys; it names no endpoint or feature that fails', async () => {
-      const response = await fetch(`${here}/.well-known/openid-configuration`, {
+      const response = await fetch(`${op.here}/.well-known/openid-configuration`, {
         headers: { origin: 'https://any.example' },
       })
       const metadata = (await response.json()) as Record<string, unknown>
 
       expect(response.headers.get('access-control-allow-origin')).toBe('*')
       expect(metadata).toMatchObject({
-        issuer: here,
+        issuer: op.here,
         subject_types_supported: ['public'],
         id_token_signing_alg_values_supported: ['RS256', 'ES256'],
         request_uri_parameter_supported: false,
@@ -57,7 +48,7 @@ describe('the broker as OpenID provider', () => {
       expect(((await keys.json()) as { keys: object[] }).keys.length).toBeGreaterThan(0)
       for (const mode of metadata.response_modes_supported as string[]) {
         const request = authorizationRequest(newPkce(), { response_mode: mode })
-        const { status, location, text } = await stack.person().signIn(request)
+        const { status, location, text } = await op.stack.person().signIn(request)
         expect([status, location ?? text]).toEqual(
           mode === 'form_post'
             ? [200, expect.stringContaining('name="code"')]
@@ -68,7 +59,7 @@ describe('the broker as OpenID provider', () => {
 
     it('contains no key of the client assertion, which is published at its own URL', async () => {
       const set = async (path: string) =>
-        (await (await fetch(`${here}${path}`)).json()) as { keys: { kid: string; n?: string }[] }
+        (await (await fetch(`${op.here}${path}`)).json()) as { keys: { kid: string; n?: string }[] }
       const [assertion, ids] = [await set('/.well-known/jwks.json'), await set('/.well-known/id-token-keys.json')]
 
       expect(assertion.keys.length).toBeGreaterThan(0)
@@ -80,14 +71,14 @@ describe('the broker as OpenID provider', () => {
   })
 
   it('issues an ID token for a code, signed by a key of the metadata, with the claims of the scopes', async () => {
-    const { tokens } = await signIn()
+    const { tokens } = await op.signIn()
 
-    const { payload, protectedHeader } = await verify(tokens.id_token!)
+    const { payload, protectedHeader } = await op.verify(tokens.id_token!)
 
-    const shop = stack.person()
+    const shop = op.stack.person()
     expect(protectedHeader).toMatchObject({ alg: 'RS256', typ: 'JWT' })
     expect(payload).toMatchObject({
-      iss: here,
+      iss: op.here,
       aud: 'app',
       nonce: 'n-of-the-client',
       name: 'Ada Lovelace',
@@ -105,29 +96,29 @@ describe('the broker as OpenID provider', () => {
   })
 
   it('issues one at each refresh, of the same person and session, without the nonce', async () => {
-    const { tokens } = await signIn()
-    const first = (await verify(tokens.id_token!)).payload
+    const { tokens } = await op.signIn()
+    const first = (await op.verify(tokens.id_token!)).payload
 
-    const next = await refresh(there, tokens.refresh_token!)
+    const next = await refresh(op.there, tokens.refresh_token!)
 
-    const { payload } = await verify(next.json.id_token as string)
+    const { payload } = await op.verify(next.json.id_token as string)
     for (const claim of ['iss', 'aud', 'sub', 'sid', 'oid', 'tid', 'auth_time'])
       expect(payload[claim]).toEqual(first[claim])
     expect(payload).not.toHaveProperty('nonce')
-    const narrower = await refresh(here, next.json.refresh_token as string, { scope: ordersRead })
+    const narrower = await refresh(op.here, next.json.refresh_token as string, { scope: ordersRead })
     expect([narrower.status, narrower.json.scope]).toEqual([200, ordersRead])
     expect(narrower.json).not.toHaveProperty('id_token')
   })
 
   it('grants no more than was requested: the claims of the scopes, and no ID token without openid', async () => {
-    const plain = await signIn({ scope: ordersRead })
-    const narrow = await signIn({ scope: `openid ${ordersRead}` })
+    const plain = await op.signIn({ scope: ordersRead })
+    const narrow = await op.signIn({ scope: `openid ${ordersRead}` })
 
     expect(plain.tokens).not.toHaveProperty('id_token')
     expect(plain.tokens.scope).toBe(ordersRead)
-    const { payload } = await verify(narrow.tokens.id_token!)
+    const { payload } = await op.verify(narrow.tokens.id_token!)
     for (const claim of ['name', 'preferred_username', 'email']) expect(payload).not.toHaveProperty(claim)
-    const wider = await refresh(here, narrow.tokens.refresh_token!, { scope: 'openid profile email' })
+    const wider = await refresh(op.here, narrow.tokens.refresh_token!, { scope: 'openid profile email' })
     expect(wider.json.scope).toBe(`openid ${ordersRead}`)
     expect(decodeJwt(wider.json.id_token as string)).not.toHaveProperty('email')
   })
@@ -135,23 +126,23 @@ describe('the broker as OpenID provider', () => {
   it.each(['openid profile email phone address', 'openid groups roles profile email'])(
     'ignores scopes about the person that it does not have (%s), and names those that it granted',
     async (requested) => {
-      const person = stack.person()
+      const person = op.stack.person()
       const begun = await person.begin(authorizationRequest(newPkce(), { scope: requested }))
-      const { tokens } = await signIn({ scope: requested }, person)
-      const bareTokens = (await signIn({ scope: requested, client_id: 'bare' })).tokens
+      const { tokens } = await op.signIn({ scope: requested }, person)
+      const bareTokens = (await op.signIn({ scope: requested, client_id: 'bare' })).tokens
 
       // Entra ID refuses a scope that it does not know.
       expect(new URL(begun.location!).searchParams.get('scope')).toMatch(/^openid profile email offline_access api:/)
       expect(tokens.scope).toBe('openid profile email api://demo/orders.read api://demo/orders.write')
       expect(bareTokens.scope).toBe('openid profile email')
-      expect((await refresh(there, tokens.refresh_token!, { scope: requested })).json.scope).toBe(tokens.scope)
+      expect((await refresh(op.there, tokens.refresh_token!, { scope: requested })).json.scope).toBe(tokens.scope)
     },
   )
 
   it('signs by ES256 where the registration sets it', async () => {
-    const { tokens } = await signIn({ client_id: 'modern' })
+    const { tokens } = await op.signIn({ client_id: 'modern' })
 
-    const { payload } = await verify(tokens.id_token!, 'modern')
+    const { payload } = await op.verify(tokens.id_token!, 'modern')
 
     expect(decodeProtectedHeader(tokens.id_token!).alg).toBe('ES256')
     expect(payload.aud).toBe('modern')
@@ -159,28 +150,28 @@ describe('the broker as OpenID provider', () => {
 
   it('answers in the fragment where the client requests it, errors too', async () => {
     const pkce = newPkce()
-    const done = await stack.person().signIn(authorizationRequest(pkce, { response_mode: 'fragment' }))
-    const refused = await stack
+    const done = await op.stack.person().signIn(authorizationRequest(pkce, { response_mode: 'fragment' }))
+    const refused = await op.stack
       .person()
       .begin(authorizationRequest(pkce, { response_mode: 'fragment', prompt: 'create' }))
 
     const answer = new URLSearchParams(new URL(done.location!).hash.slice(1))
-    expect(Object.fromEntries(answer)).toMatchObject({ state: 'state-of-the-client', iss: here })
+    expect(Object.fromEntries(answer)).toMatchObject({ state: 'state-of-the-client', iss: op.here })
     expect(new URL(done.location!).search).toBe('')
-    expect((await redeem(here, answer.get('code')!, pkce)).status).toBe(200)
+    expect((await redeem(op.here, answer.get('code')!, pkce)).status).toBe(200)
     expect(new URLSearchParams(new URL(refused.location!).hash.slice(1)).get('error')).toBe('invalid_request')
   })
 
   describe('userinfo', () => {
     it('answers by GET, by POST and by a form, with the subject of the ID token', async () => {
-      const { tokens } = await signIn()
+      const { tokens } = await op.signIn()
       const { sub } = decodeJwt(tokens.id_token!)
       const form = new URLSearchParams({ access_token: tokens.access_token! })
 
       const answers = [
         await userinfo(tokens.access_token!),
         await userinfo(tokens.access_token!, 'POST'),
-        await fetch(`${there}/userinfo`, { method: 'POST', body: form }),
+        await fetch(`${op.there}/userinfo`, { method: 'POST', body: form }),
       ]
 
       for (const answer of answers) {
@@ -190,15 +181,15 @@ describe('the broker as OpenID provider', () => {
     })
 
     it('answers for a renewed access token, and no longer after the sign-out', async () => {
-      stack.identityProvider.settings.accessTokenSeconds = 4
-      const { tokens } = await signIn()
-      stack.identityProvider.settings.accessTokenSeconds = 3600
-      const next = await refresh(here, tokens.refresh_token!)
+      op.stack.identityProvider.settings.accessTokenSeconds = 4
+      const { tokens } = await op.signIn()
+      op.stack.identityProvider.settings.accessTokenSeconds = 3600
+      const next = await refresh(op.here, tokens.refresh_token!)
       const renewed = next.json.access_token as string
       expect(renewed).not.toBe(tokens.access_token)
       expect((await userinfo(renewed)).status).toBe(200)
 
-      await post('/revoke', { client_id: 'app', token: next.json.refresh_token as string }, { url: there })
+      await post('/revoke', { client_id: 'app', token: next.json.refresh_token as string }, { url: op.there })
 
       const after = await userinfo(renewed)
       expect([after.status, after.headers.get('www-authenticate')]).toEqual([401, 'Bearer error="invalid_token"'])
@@ -209,21 +200,21 @@ describe('the broker as OpenID provider', () => {
       ['a made-up token', { authorization: 'Bearer made-up' }],
       ['a token in another scheme', { authorization: 'Basic YXBwOng=' }],
     ])('refuses %s as in RFC 6750', async (_, headers: Record<string, string>) => {
-      const refused = await fetch(`${here}/userinfo`, { headers })
+      const refused = await fetch(`${op.here}/userinfo`, { headers })
 
       expect(refused.status).toBe(401)
       expect(await refused.json()).toMatchObject({ error: 'invalid_token', code: 'access_token_invalid' })
     })
 
     it('refuses a token without openid, an ID token, a refresh token, a token in the query, and another client’s page', async () => {
-      const { tokens } = await signIn()
-      const plain = await signIn({ scope: ordersRead })
+      const { tokens } = await op.signIn()
+      const plain = await op.signIn({ scope: ordersRead })
 
       const refused = [
         await userinfo(plain.tokens.access_token!),
         await userinfo(tokens.id_token!),
         await userinfo(tokens.refresh_token!),
-        await fetch(`${here}/userinfo?access_token=${tokens.access_token!}`),
+        await fetch(`${op.here}/userinfo?access_token=${tokens.access_token!}`),
       ]
       const foreign = await userinfo(tokens.access_token!, 'GET', { origin: 'https://other.example.net' })
 
@@ -235,16 +226,18 @@ describe('the broker as OpenID provider', () => {
 
   describe('for a client without an API', () => {
     it('signs in, with a token for userinfo that no API accepts, and nothing to refresh', async () => {
-      const { tokens } = await signIn({ client_id: 'bare', scope: 'openid profile' })
+      const { tokens } = await op.signIn({ client_id: 'bare', scope: 'openid profile' })
 
       expect(Object.keys(tokens).sort()).toEqual(['access_token', 'expires_in', 'id_token', 'scope', 'token_type'])
-      expect((await verify(tokens.id_token!, 'bare')).payload).toMatchObject({ name: 'Ada Lovelace' })
+      expect((await op.verify(tokens.id_token!, 'bare')).payload).toMatchObject({ name: 'Ada Lovelace' })
       expect(tokens.access_token).not.toMatch(/^eyJ/) // not one of the provider
       expect(await (await userinfo(tokens.access_token!)).json()).toMatchObject({ name: 'Ada Lovelace' })
     })
 
     it.each([undefined, 'profile', ordersRead, `openid ${ordersRead}`])('refuses the scope %s', async (requested) => {
-      const begun = await stack.person().begin(authorizationRequest(newPkce(), { client_id: 'bare', scope: requested }))
+      const begun = await op.stack
+        .person()
+        .begin(authorizationRequest(newPkce(), { client_id: 'bare', scope: requested }))
 
       expect(new URL(begun.location!).searchParams.get('error')).toBe('invalid_scope')
     })
@@ -252,7 +245,7 @@ describe('the broker as OpenID provider', () => {
 
   it('keeps clients apart: a code and an ID token of one are rejected for the other', async () => {
     const pkce = newPkce()
-    const code = (await authorize(stack.person(), authorizationRequest(pkce, { scope }))).get('code')!
+    const code = (await authorize(op.stack.person(), authorizationRequest(pkce, { scope }))).get('code')!
 
     const refused = await post(
       '/token',
@@ -263,19 +256,19 @@ describe('the broker as OpenID provider', () => {
         code,
         code_verifier: pkce.codeVerifier,
       },
-      { url: here, headers: { origin: 'https://other.example.net' } },
+      { url: op.here, headers: { origin: 'https://other.example.net' } },
     )
 
     expect(refused.json.error).toBe('invalid_grant')
-    const { tokens } = await signIn()
-    await expect(verify(tokens.id_token!, 'other')).rejects.toThrow(/aud/)
-    await expect(verify(tokens.id_token!)).resolves.toBeDefined()
+    const { tokens } = await op.signIn()
+    await expect(op.verify(tokens.id_token!, 'other')).rejects.toThrow(/aud/)
+    await expect(op.verify(tokens.id_token!)).resolves.toBeDefined()
   })
 
   it('binds each ID token to the access token beside it', async () => {
-    const { tokens } = await signIn()
-    const next = (await refresh(there, tokens.refresh_token!)).json as Record<string, string>
-    const bare = await signIn({ client_id: 'bare', scope: 'openid' })
+    const { tokens } = await op.signIn()
+    const next = (await refresh(op.there, tokens.refresh_token!)).json as Record<string, string>
+    const bare = await op.signIn({ client_id: 'bare', scope: 'openid' })
 
     for (const answer of [tokens, next, bare.tokens]) {
       // Core §3.1.3.6: the left half of the hash.
@@ -287,8 +280,10 @@ describe('the broker as OpenID provider', () => {
   it.each(['app', 'modern'])(
     'publishes keys by which a client refuses every forged ID token (%s)',
     async (client_id) => {
-      const { tokens } = await signIn({ client_id })
-      const { keys } = (await (await fetch(`${here}/.well-known/id-token-keys.json`)).json()) as { keys: JsonWebKey[] }
+      const { tokens } = await op.signIn({ client_id })
+      const { keys } = (await (await fetch(`${op.here}/.well-known/id-token-keys.json`)).json()) as {
+        keys: JsonWebKey[]
+      }
       const header = decodeProtectedHeader(tokens.id_token!) as { alg: string; kid: string; typ: string }
       const claims = { ...decodeJwt(tokens.id_token!), sub: 'another person' }
       const key = keys.find(({ kid }) => kid === header.kid)!
@@ -314,8 +309,8 @@ describe('the broker as OpenID provider', () => {
         `${tokens.id_token!.split('.')[0]}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.${tokens.id_token!.split('.')[2]}`,
       ]
 
-      for (const token of forged) await expect(verify(token, client_id)).rejects.toThrow()
-      await expect(verify(tokens.id_token!, client_id)).resolves.toBeDefined()
+      for (const token of forged) await expect(op.verify(token, client_id)).rejects.toThrow()
+      await expect(op.verify(tokens.id_token!, client_id)).resolves.toBeDefined()
       // One algorithm for each key, and nothing of a private or a symmetric one.
       for (const { kty, alg, use, ...members } of keys) {
         expect([kty, alg, use]).toEqual(kty === 'RSA' ? ['RSA', 'RS256', 'sig'] : ['EC', 'ES256', 'sig'])
@@ -325,10 +320,10 @@ describe('the broker as OpenID provider', () => {
   )
 
   it('answers at userinfo for the person of the access token, and a library refuses that of another person', async () => {
-    const [one, two] = [await signIn(), await signIn({}, stack.person(), 'grace@contoso.example')]
+    const [one, two] = [await op.signIn(), await op.signIn({}, op.stack.person(), 'grace@contoso.example')]
     const subOf = ({ tokens }: typeof one) => decodeJwt(tokens.id_token!).sub!
     expect(subOf(one)).not.toBe(subOf(two))
-    const server = { issuer: here, userinfo_endpoint: `${here}/userinfo` }
+    const server = { issuer: op.here, userinfo_endpoint: `${op.here}/userinfo` }
     const client: oauth.Client = { client_id: 'app' }
     const read = async (sub: string, token: string) =>
       oauth.processUserInfoResponse(server, client, sub, await oauth.userInfoRequest(server, client, token, overHttp))
@@ -340,12 +335,12 @@ describe('the broker as OpenID provider', () => {
   })
 
   it('works with oauth4webapi by its quick start: discovery, nonce, ID token, userinfo', async () => {
-    const issuer = new URL(here)
+    const issuer = new URL(op.here)
     const client: oauth.Client = { client_id: 'app' }
     const server = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, overHttp))
     const codeVerifier = oauth.generateRandomCodeVerifier()
     const [nonce, state] = [oauth.generateRandomNonce(), oauth.generateRandomState()]
-    const done = await stack.person().signIn({
+    const done = await op.stack.person().signIn({
       ...{ client_id: 'app', redirect_uri: redirectUri, response_type: 'code', scope: 'openid email', nonce, state },
       code_challenge: await oauth.calculatePKCECodeChallenge(codeVerifier),
       code_challenge_method: 'S256',
@@ -371,7 +366,7 @@ describe('the broker as OpenID provider', () => {
   it('works with openid-client by its quick start, for a client without an API too', async () => {
     // eslint-disable-next-line @typescript-eslint/no-deprecated -- the library marks it so that it is noticed
     const options = { execute: [openid.allowInsecureRequests] }
-    const config = await openid.discovery(new URL(here), 'bare', undefined, openid.None(), options)
+    const config = await openid.discovery(new URL(op.here), 'bare', undefined, openid.None(), options)
     openid.enableNonRepudiationChecks(config)
     const pkceCodeVerifier = openid.randomPKCECodeVerifier()
     const [expectedNonce, expectedState] = [openid.randomNonce(), openid.randomState()]
@@ -380,7 +375,7 @@ describe('the broker as OpenID provider', () => {
       code_challenge: await openid.calculatePKCECodeChallenge(pkceCodeVerifier),
       code_challenge_method: 'S256',
     })
-    const done = await stack.person().signIn(Object.fromEntries(url.searchParams))
+    const done = await op.stack.person().signIn(Object.fromEntries(url.searchParams))
 
     const checks = { pkceCodeVerifier, expectedNonce, expectedState, idTokenExpected: true }
     const tokens = await openid.authorizationCodeGrant(config, new URL(done.location!), checks)
