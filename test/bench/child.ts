@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import type { Pause, Question, Usage } from './usage.ts'
+import type { Pause, Usage } from './usage.ts'
 
 export interface Child<Ready> {
   readonly ready: Ready
@@ -13,7 +13,7 @@ export interface Child<Ready> {
   /** Bytes on the heap, garbage collected before. */
   heap(): Promise<number>
   /** The program's other answers by its channel, one request at a time. */
-  ask(question: object): Promise<unknown>
+  ask(question: object | string): Promise<unknown>
   /** The last that it wrote to its log. */
   log(): string
   /** By SIGTERM: a profile is written on the way out. */
@@ -36,7 +36,7 @@ export async function startChild<Ready>(
     child.kill('SIGKILL')
     throw error
   })
-  const ask = async (question: Question | object): Promise<unknown> => {
+  const ask = async (question: object | string): Promise<unknown> => {
     const answered = once(child, 'message', { signal: AbortSignal.timeout(answerMilliseconds) })
     child.send(question)
     return ((await answered) as [unknown])[0]

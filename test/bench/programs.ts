@@ -16,6 +16,11 @@ export interface Programs {
   readonly peers: Readonly<Record<PeerName, readonly string[]>>
   /** Loads the broker's bundle bare, and counts. */
   readonly coldStart: readonly string[]
+  /** A worker that has loaded the bare function, and then loads one of these apps. */
+  readonly specialise: {
+    readonly program: readonly string[]
+    readonly apps: Readonly<Record<'broker' | 'bare', string>>
+  }
   /** The Functions library on node:http, with the same function. */
   readonly library: readonly string[]
   /** node:http alone. */
@@ -50,10 +55,12 @@ export async function buildPrograms(folder: string, options: ProgramOptions = {}
     plain: source('plain.ts'),
     usage: source('usage.ts'),
     'cold-start': source('cold-start.ts'),
+    specialise: source('specialise.ts'),
   }
   const [broker] = await Promise.all([
     options.broker ?? buildBroker(file('broker'), file('host.mjs'), sourcemap),
     bundleApp(source('bare-function/index.ts'), file('bare')),
+    bundleApp(source('bare-function/index.ts'), file('bare-again')),
     compileApp(source('peer-functions/index.ts'), file('functions')),
     bundleApp(source('peer-functions/index.ts'), file('functions-bundled')),
     esbuild.build({
@@ -80,6 +87,10 @@ export async function buildPrograms(folder: string, options: ProgramOptions = {}
       'functions, bundled': hosted(file('functions-bundled')),
     },
     coldStart: [file('cold-start.mjs'), broker.outdir],
+    specialise: {
+      program: [file('specialise.mjs'), file('bare')],
+      apps: { broker: broker.outdir, bare: file('bare-again') },
+    },
     library: [...usage, file('library.mjs'), file('bare')],
     plain: [...usage, file('plain.mjs')],
     sizes: broker,

@@ -7,7 +7,7 @@ import { openSync, readSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-export type Question = 'usage' | 'pause' | 'heap'
+type Question = 'usage' | 'pause' | 'heap'
 
 export interface Usage {
   /** Microseconds of user and system time since the process began. */

@@ -12,6 +12,7 @@ import { createPeople, frontEndOrigin, withBrowser } from './driver.ts'
 import type { Guest, Person, RelyingParty } from './driver.ts'
 import { buildPrograms } from './programs.ts'
 import type { BuiltBroker, PeerName, Programs } from './programs.ts'
+import type { Specialised } from './specialise.ts'
 
 /** A process under test that signs people in. */
 export interface Running extends Child<{ readonly url: string }>, RelyingParty {}
@@ -29,6 +30,8 @@ export interface World {
   /** The broker's bundle without a host, which reports the modules that it has loaded. */
   startColdStart(): Promise<Child<unknown>>
   startBareFunction(): Promise<Child<{ readonly url: string }>>
+  /** Gives an app to a worker that is warm already. */
+  specialise(app: 'broker' | 'bare'): Promise<Specialised>
   /** The Functions library without our host. */
   startLibrary(): Promise<Child<{ readonly url: string }>>
   startPlainServer(): Promise<Child<{ readonly url: string }>>
@@ -175,6 +178,14 @@ export async function startWorld({ guests, people = guests, sourcemap = false, s
         return { ...child, name, url: child.ready.url, loginPath: '/login', sessionPath: '/session' }
       },
       startBareFunction: async () => keep(await startChild(programs.bare, { PATH: process.env.PATH })),
+      specialise: async (app) => {
+        const { program, apps } = programs.specialise
+        const worker = keep(await startChild(program, brokerSettings))
+        const specialised = (await worker.ask(apps[app])) as Specialised
+        await worker.end()
+        if (specialised.functions === 0) throw new Error(`The app registered no function.\n${worker.log()}`)
+        return specialised
+      },
       startColdStart: async () => keep(await startChild(programs.coldStart, brokerSettings)),
       startLibrary: async () => keep(await startChild(programs.library, { PATH: process.env.PATH })),
       startPlainServer: async () => keep(await startChild(programs.plain, { PATH: process.env.PATH })),
