@@ -46,7 +46,8 @@ export const clientParameterLimits = {
   redirect_uri: 1024,
   response_type: 32,
   response_mode: 32,
-  state: 1024,
+  // Servers keep the address of their page in it: ASP.NET Core needs 1,072 characters for an address of 500.
+  state: 2048,
   scope: 2048,
   resource: 512,
   max_age: 9,

@@ -96,7 +96,7 @@ export function sealTransaction(transaction: Transaction, key: RingKey, lifetime
   // The sign-in works without them. The longest goes first, so that a new attempt keeps `prompt` and `max_age`.
   const [longest, ...others] = Object.entries(transaction.repeated ?? {}).sort(([, a], [, b]) => b.length - a.length)
   if (longest) return sealTransaction({ ...transaction, repeated: Object.fromEntries(others) }, key, lifetimeSeconds)
-  throw parameterInvalid('scope', 'too long, together with the return URL')
+  throw parameterInvalid('scope', 'too long, together with the state or the return URL')
 }
 
 /** Cookies to end so that a new sign-in is one of three: those that no longer open, then the oldest. */

@@ -191,10 +191,10 @@ describe('the authorization server', () => {
     })
 
     it.each([
-      ['a state of 1,025 characters', 'a'.repeat(1025)],
+      ['a state of 2,049 characters', 'a'.repeat(2049)],
       ['a state of 4 KB', 'b'.repeat(4096)],
       ['a state with control characters', 'c\r\nd'],
-      ['a state outside ASCII, over the limit', 'é'.repeat(1020) + 'abcdefgh'],
+      ['a state that no cookie can carry', '"'.repeat(1500)],
     ])('%s, which it returns exactly', async (_, state) => {
       const refused = await ask({ state })
 
@@ -208,7 +208,7 @@ describe('the authorization server', () => {
     })
 
     it('no state, if a URL cannot carry the state or it is ambiguous', async () => {
-      const long = await ask({ state: 'é'.repeat(1025) })
+      const long = await ask({ state: `${'é'.repeat(1025)}\n` })
       const query = new URLSearchParams(authorizationRequest(newPkce()))
       query.append('state', 'another')
       const twice = await stack.person().open(`/login?${query.toString()}`)

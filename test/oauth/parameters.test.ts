@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { app, authorizationRequest, authorize, newPkce, redeem, redirectUri } from '../setup/client.ts'
+import { app, authorizationRequest, authorize, newPkce, ordersRead, redeem, redirectUri } from '../setup/client.ts'
 import type { Reply } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
@@ -29,6 +29,16 @@ describe('an authorization request', () => {
     expect(sent.origin).toBe(stack.identityProvider.browserUrl)
     for (const name of Object.keys(added)) expect(sent.searchParams.has(name)).toBe(false)
     expect(answer.has('code')).toBe(true)
+  })
+
+  it('with a state that holds the address of a long page, as ASP.NET Core, Envoy and oauth2-proxy send, receives it', async () => {
+    const state = Buffer.alloc(1536, 'https://app.example.net/reports?filter=').toString('base64url')
+    const scope = `openid profile email offline_access ${ordersRead}`
+
+    const answer = await authorize(stack.person(), authorizationRequest(newPkce(), { state, scope, nonce: 'n' }))
+
+    expect(state).toHaveLength(2048)
+    expect([answer.get('state'), answer.has('code')]).toEqual([state, true])
   })
 
   it.each([
