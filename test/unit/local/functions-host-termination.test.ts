@@ -14,6 +14,7 @@ afterEach(async () => {
 
 /**
  * One function, `GET /slow`, and the code that a test adds. Names: `core`, which is the worker's module, and `wait`.
+ * The function answers after `ANSWER_AFTER` milliseconds.
  */
 const app = `
   import { createRequire } from 'node:module'
@@ -29,7 +30,7 @@ const app = `
   })
   core.registerFunction({ name: 'slow', bindings: { req: { type: 'httpTrigger', direction: 'in' } } }, async () => {
     console.error('begun')
-    await wait(300)
+    await wait(Number(process.env.ANSWER_AFTER ?? 300))
     console.error('answered')
     return 'done'
   })
@@ -72,7 +73,8 @@ it('ends at once on SIGTERM, without the hooks: the real host ignores it until t
   const host = await startHostProcess({
     dist: await bundle({ 'index.mjs': `${app}\ncore.registerHook('appTerminate', () => console.error('flushed'))` }),
     port: 0,
-    env: {},
+    // Later than any end of this test.
+    env: { ANSWER_AFTER: '600000' },
     write: (text) => (log += text),
   })
   undo.push(() => host.close())
