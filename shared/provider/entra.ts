@@ -83,6 +83,7 @@ export function entraProfile(settings: EntraSettings): ProviderProfile {
       : undefined,
     isTokenIssuer,
     tenantOf: (named) => (isForMany ? tenantIdOf(named, instance) : tenantId),
+    keysNameIssuers: true,
     acceptsKey: ({ issuer: named }) =>
       named === undefined || (typeof named === 'string' && (named === template || isTokenIssuer(named))),
     unprovenClaims: (claims) => (isForMany && !isEmailProven(claims) ? ['email', 'email_verified'] : []),

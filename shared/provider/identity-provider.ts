@@ -63,7 +63,7 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
   const keys = createKeptKeys({ fetch: () => named(fetchKeys()), clock, onFault })
   /** The check of `iss`, after the signature, refuses a foreign issuer; it must not look like a missing key. */
   const ownIssuer = (issuer: string | undefined) =>
-    issuer !== undefined && profile.isTokenIssuer(issuer) ? issuer : undefined
+    issuer !== undefined && profile.keysNameIssuers && profile.isTokenIssuer(issuer) ? issuer : undefined
   let userinfoRefusedAt = -Infinity
 
   return {

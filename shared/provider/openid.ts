@@ -53,6 +53,7 @@ export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
     // OpenID Connect Core §5.5 has `claims` in the authorization request alone.
     refreshesByChallenge: false,
     checkMetadata: (json) => checkMetadata(json, settings),
+    keysNameIssuers: false,
     acceptsKey: () => true,
     isTokenIssuer: (named) => named === issuer,
     unprovenClaims: () => [],

@@ -127,6 +127,11 @@ export interface ProviderProfile {
    *   it does not offer what the broker needs
    */
   checkMetadata(json: Json): ProviderMetadata
+  /**
+   * True where the member `issuer` of a key names the issuer whose tokens it signs. RFC 7517 §4 has no such member: a
+   * provider may use the name for another purpose, and it is then ignored.
+   */
+  readonly keysNameIssuers: boolean
   /** @param entry of the key set (RFC 7517 §4); untrusted @returns false where its tokens are not this provider's */
   acceptsKey(entry: Json): boolean
   /**

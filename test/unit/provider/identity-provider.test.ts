@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { KeyObject } from 'node:crypto'
 import { createNetwork } from '../../../shared/http/network.ts'
 import { entraProfile } from '../../../shared/provider/entra.ts'
+import { openIdProfile } from '../../../shared/provider/openid.ts'
 import type { IdentityProvider } from '../../../shared/provider/provider.ts'
 import { ecKey, jwk, openProvider, rsaKey, startProviderServer, tenantId } from './provider-server.ts'
 import type { ProviderServer } from './provider-server.ts'
@@ -166,6 +167,19 @@ describe('the provider’s keys', () => {
     expect(await provider.keysFor('ours', 'RS256')).toHaveLength(1)
     expect(await provider.keysFor('shared', 'RS256')).toHaveLength(1)
   })
+
+  it.each(['https://{tenantid}.ciamlogin.com/{tenantid}/v2.0', 'https://login.example/', 'Contoso'])(
+    'are used at any other provider, where `issuer` of a key has no meaning (RFC 7517 §4), and not at Entra ID: %j',
+    async (issuer) => {
+      const entra = server.cold()
+      const profile = openIdProfile({ authority: server.authority })
+      const other = openProvider({ profile, network: createNetwork() })
+      server.publishes(jwk(one, { kid: 'one', issuer }))
+
+      expect(fingerprints(await other.keysFor('one', 'RS256', server.authority))).toEqual([modulus(one)])
+      expect(await entra.keysFor('one', 'RS256', server.authority)).toEqual([])
+    },
+  )
 
   it('on a curve are used for the algorithm of that curve only', async () => {
     server.publishes(jwk(ecKey('P-256'), { kid: 'c256' }), jwk(ecKey('P-384'), { kid: 'c384' }))
