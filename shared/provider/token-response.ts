@@ -29,7 +29,8 @@ const renewalSeconds = 3600
 const unnamedLifeSeconds = 600
 
 /**
- * RFC 6749 §5.2 requires status 400 for an error, and some providers send 200 with it.
+ * RFC 6749 §5.2 requires status 400 for an error, and some providers send 200 with it. It has 401 for `invalid_client`
+ * alone, which Okta sends in a form of its own (`errorCode`) where the client is unknown.
  *
  * @param refuse makes the error of an error response
  * @throws the error of `refuse`; BrokerError `provider_answer_invalid` for another status without an error
@@ -37,6 +38,7 @@ const unnamedLifeSeconds = 600
 export function checkStatus({ status, json }: NetworkAnswer, refuse: (answer: Json) => BrokerError): void {
   const isSuccess = status >= 200 && status < 300
   if (isText(json.error) && !(isSuccess && isText(json.access_token))) throw refuse(json)
+  if (status === 401) throw refuse({ ...json, error: 'invalid_client' })
   if (!isSuccess) throw invalid(`status ${status} without an error`)
 }
 

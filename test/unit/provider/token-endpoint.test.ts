@@ -370,6 +370,20 @@ describe('a refusal', () => {
     await expect(refresh()).resolves.toBeDefined()
   })
 
+  it.each<[string, Answerer]>([
+    ['Okta’s own form', (_, response) => sendJson(response, { errorCode: 'invalid_client', errorSummary: 'x' }, 401)],
+    ['HTML', (_, response) => void response.writeHead(401, { 'content-type': 'text/html' }).end('<h1>No</h1>')],
+    ['nothing', (_, response) => void response.writeHead(401).end()],
+  ])('with the status 401 is one of the client, where it has %s in place of an error', async (_what, answerer) => {
+    answers(answerer)
+    for (const refused of [redeem(), refresh()]) {
+      await expect(refused).rejects.toMatchObject({ code: 'client_refused', detail: 'invalid_client' })
+    }
+
+    says({ errorCode: 'E0000009' }, 403)
+    await expect(redeem()).rejects.toMatchObject({ detail: 'token answer: status 403 without an error' })
+  })
+
   it('names the remedy to the operator, beside the number', async () => {
     says({ error: 'invalid_request', error_codes: [9002327], error_description: 'AADSTS9002327: …' }, 400)
 
