@@ -152,7 +152,8 @@ export function keyFingerprintOf(request: WebRequest): string | undefined {
 
 /** @returns the bearer token of the header, or of a posted form (RFC 6750 §2.1, §2.2); never one of the query */
 export async function bearerTokenOf(request: WebRequest): Promise<string | undefined> {
-  const [, token] = /^bearer +([\w.~+/=-]+)$/i.exec(request.headers.get('authorization') ?? '') ?? []
+  // An access token of an API is the provider's own, and may have characters that RFC 6750 §2.1 has not.
+  const [, token] = /^bearer +([\x21-\x7e]+)$/i.exec(request.headers.get('authorization') ?? '') ?? []
   if (token !== undefined || request.method !== 'POST' || !request.headers.has('content-type')) return token
   const tokens = (await readForm(request)).getAll('access_token')
   return tokens.length === 1 ? tokens[0] : undefined

@@ -86,8 +86,9 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     userInfo: async (accessToken) => {
       const { userinfoEndpoint: url } = await metadata.get()
       const isPaused = Math.abs(clock() - userinfoRefusedAt) < userinfoPause
-      // RFC 6750 §2.1: the only characters of a bearer token, and of a header.
-      if (url === undefined || isPaused || !/^[\w.~+/-]+=*$/.test(accessToken)) return undefined
+      // RFC 6749, appendix A.12, without the space, which would end the token in a header. RFC 6750 §2.1 has fewer
+      // characters; Salesforce uses `!` too.
+      if (url === undefined || isPaused || !/^[\x21-\x7e]+$/.test(accessToken)) return undefined
       try {
         const request = fetchJson(url, 'userinfo', { authorization: `Bearer ${accessToken}` })
         return await named(withDeadline(request, userinfoDeadline, lateUserinfo))

@@ -180,6 +180,19 @@ describe('the broker as OpenID provider', () => {
       }
     })
 
+    it('answers for an access token with any visible character, as Salesforce issues it', async () => {
+      const issued = "00D5e000000Ab!AQ.~+/'(x)=="
+      op.stack.identityProvider.changeTokenResponse(({ answer }) => ({ ...answer, access_token: issued }))
+      const { tokens } = await op.signIn()
+      op.stack.identityProvider.changeTokenResponse()
+      expect(tokens.access_token).toBe(issued)
+
+      expect((await userinfo(issued)).status).toBe(200)
+      for (const other of [`${issued}!`, `${issued}, ${issued}`, `${issued} `.repeat(2).trim()]) {
+        expect((await userinfo(other)).status).toBe(401)
+      }
+    })
+
     it('answers for a renewed access token, and no longer after the sign-out', async () => {
       op.stack.identityProvider.settings.accessTokenSeconds = 4
       const { tokens } = await op.signIn()

@@ -269,6 +269,47 @@ describe('the provider’s keys', () => {
   })
 })
 
+describe('userinfo', () => {
+  it.each(['header.payload.signature', 'a+/b==', "00D5e000000Ab!AQ.~(x)'"])(
+    'is requested with the access token %s',
+    async (accessToken) => {
+      const { provider, sent } = providerWithUserinfo()
+
+      expect(await provider.userInfo(accessToken)).toEqual({ sub: 'person-1' })
+      expect(sent).toEqual([`Bearer ${accessToken}`])
+    },
+  )
+
+  it.each(['a b', 'a\r\nx-other: 1', 'ä', '\u0000', ''])(
+    'is not requested with the access token %j, which no header can carry',
+    async (accessToken) => {
+      const { provider, sent } = providerWithUserinfo()
+
+      expect(await provider.userInfo(accessToken)).toBeUndefined()
+      expect(sent).toEqual([])
+    },
+  )
+})
+
+function providerWithUserinfo() {
+  const authority = 'https://login.example.com'
+  const [metadata, userinfo] = [`${authority}/.well-known/openid-configuration`, `${authority}/userinfo`]
+  const endpoints = { authorization_endpoint: authority, token_endpoint: authority, jwks_uri: authority }
+  const documents: Readonly<Record<string, object>> = {
+    [metadata]: { issuer: authority, ...endpoints, userinfo_endpoint: userinfo },
+    [userinfo]: { sub: 'person-1' },
+  }
+  const sent: (string | undefined)[] = []
+  const provider = openProvider({
+    profile: openIdProfile({ authority }),
+    network: ({ url, headers }) => {
+      if (url === userinfo) sent.push(headers?.authorization)
+      return Promise.resolve({ status: 200, headers: {}, json: { ...documents[url] } })
+    },
+  })
+  return { provider, sent }
+}
+
 function createProviderThatSays(keys: Readonly<Record<string, unknown>>): IdentityProvider {
   const real = createNetwork()
   return openProvider({
