@@ -1,6 +1,6 @@
 /** Reads a request: bounds first, then text. shared/ decides on the values. Independent of the host. */
 import { hash } from 'node:crypto'
-import { BrokerError, parameterInvalid } from '../shared/errors/errors.ts'
+import { BrokerError, parameterInvalid, parameterRepeated } from '../shared/errors/errors.ts'
 import { parseCookies } from '../shared/http/cookies.ts'
 import type { CallingBrowser, RequestCookies } from '../shared/http/cookies.ts'
 import type { CallerHeaders } from '../shared/front-ends/same-site-guard.ts'
@@ -47,7 +47,7 @@ export function refusePrefetch(request: WebRequest): void {
 /** @returns the parameter; undefined where it is missing or empty @throws {BrokerError} `parameter_repeated` */
 export function readParameter(query: URLSearchParams, name: string): string | undefined {
   const values = query.getAll(name)
-  if (values.length > 1) throw new BrokerError('parameter_repeated', { members: { parameter: name } })
+  if (values.length > 1) throw parameterRepeated(name)
   return values[0] === '' ? undefined : values[0]
 }
 

@@ -174,7 +174,7 @@ export const errorCatalogue = {
     status: 400,
     responsible: 'front end',
     title: 'The authorization request has another response type than code.',
-    remedy: 'Send response_type=code; the broker answers in the query.',
+    remedy: 'Send response_type=code: the implicit and the hybrid flow are not supported.',
     oauth: 'unsupported_response_type',
   },
   code_challenge_missing: {

@@ -111,7 +111,27 @@ export function isPassingFault(error: unknown): boolean {
   return asBrokerError(error).status >= 500
 }
 
-/** @param parameter the name of the parameter or member @param problem a few words, without its value */
+/** @param parameter the name of the parameter or member; untrusted @param problem a few words, without its value */
 export function parameterInvalid(parameter: string, problem: string): BrokerError {
-  return new BrokerError('parameter_invalid', { members: { parameter, problem } })
+  return new BrokerError('parameter_invalid', { members: { parameter: shown(parameter), problem } })
+}
+
+/** @param parameter untrusted */
+export function parameterRepeated(parameter: string): BrokerError {
+  return new BrokerError('parameter_repeated', { members: { parameter: shown(parameter) } })
+}
+
+/** The name of a parameter, unless it may be markup. */
+function shown(name: string): string {
+  return /^[\w.-]{1,40}$/.test(name) ? name : 'unknown'
+}
+
+/**
+ * For the description of an OAuth error: many libraries show a developer nothing else of it.
+ *
+ * @returns the name of the faulty parameter and its problem, `state: too long`; undefined where the error names none
+ */
+export function faultyParameter({ members: { parameter, problem } }: BrokerError): string | undefined {
+  if (typeof parameter !== 'string') return undefined
+  return typeof problem === 'string' ? `${parameter}: ${problem}` : parameter
 }

@@ -2,7 +2,7 @@
  * The parameters of `/login` for session front ends, and the hints that the broker passes on to the provider. OpenID
  * Connect Core §3.1.2.1, §5.5.
  */
-import { BrokerError, parameterInvalid } from '../errors/errors.ts'
+import { BrokerError, parameterInvalid, parameterRepeated } from '../errors/errors.ts'
 import { defined } from '../json/json.ts'
 import type { Prompt } from '../settings/front-ends.schema.ts'
 import type { FrontEnd } from './front-ends.ts'
@@ -79,8 +79,8 @@ export function parseLoginParameters(
   for (const [name, value] of query) {
     const known = route.accepts.find((parameter) => parameter === name)
     if (!known && linkDecoration.test(name)) continue
-    if (!known) throw parameterInvalid(shown(name), `not accepted by ${route.path}`)
-    if (parameters[known] !== undefined) throw new BrokerError('parameter_repeated', { members: { parameter: known } })
+    if (!known) throw parameterInvalid(name, `not accepted by ${route.path}`)
+    if (parameters[known] !== undefined) throw parameterRepeated(known)
     if (value.length > loginParameterLimits[known]) {
       throw parameterInvalid(known, 'too long')
     }
@@ -295,11 +295,6 @@ function asObject(value: unknown, refuse: () => BrokerError): Record<string, unk
 
 function isShortText(value: unknown): boolean {
   return typeof value === 'string' && value.length <= 512
-}
-
-/** The name of a parameter, unless it may be markup. */
-function shown(name: string): string {
-  return /^[\w.-]{1,40}$/.test(name) ? name : 'unknown'
 }
 
 export function hasControlCharacter(text: string): boolean {

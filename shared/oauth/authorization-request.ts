@@ -6,14 +6,14 @@ import { parseRequestedClaims } from './requested-claims.ts'
 import type { ClaimConditions } from './claim-conditions.ts'
 import { withClientRedirect } from './client-answer.ts'
 import type { AnswerTarget, ClientResponseMode } from './client-answer.ts'
-import { BrokerError, parameterInvalid } from '../errors/errors.ts'
+import { BrokerError, parameterInvalid, parameterRepeated } from '../errors/errors.ts'
 import { checkHints, hasControlCharacter, isLanguageTag, languagesIn } from '../front-ends/login-parameters.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { grantedApiScopes, openidScopesOf, parseClientScopes } from '../front-ends/scopes.ts'
 import { readClaims } from '../provider/signed-token.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
-import { optional } from './parameter.ts'
+import { optional, required } from './parameter.ts'
 
 /** The parts that the answer to the client needs; the transaction keeps them. */
 export interface ClientRequest extends AnswerTarget {
@@ -87,9 +87,9 @@ export function parseAuthorizationRequest(
   frontEnds: FrontEnds,
   issuer: string,
 ): AuthorizationRequest {
-  const clientId = optional(query, 'client_id', limits.client_id)
+  const clientId = required(query, 'client_id', limits.client_id)
   const redirectUri = optional(query, 'redirect_uri', limits.redirect_uri)
-  const frontEnd = frontEnds.find(clientId ?? '')
+  const frontEnd = frontEnds.find(clientId)
   if (frontEnd?.kind !== 'oauth') throw new BrokerError('client_unknown')
   // Required, because an answer goes only to an address that the request names and the registration has.
   if (redirectUri === undefined || !isRegisteredRedirectUri(redirectUri, frontEnd)) {
@@ -117,7 +117,7 @@ function checkRequest(
       throw parameterInvalid(name, 'not accepted by /login')
     // RFC 8707 §2 permits several.
     if (name === 'resource') continue
-    if (query.getAll(name).length > 1) throw new BrokerError('parameter_repeated')
+    if (query.getAll(name).length > 1) throw parameterRepeated(name)
     // RFC 6749 §3.1: an unknown parameter is ignored; some libraries add parameters of their own.
     if (!Object.hasOwn(limits, name)) continue
     const value = optional(query, name, limits[name])
@@ -126,7 +126,7 @@ function checkRequest(
 
   if (parameters.response_type !== 'code') throw new BrokerError('response_type_unsupported')
   if (!['query', ...clientResponseModes, undefined].includes(parameters.response_mode)) {
-    throw new BrokerError('response_type_unsupported')
+    throw parameterInvalid('response_mode', 'none of query, fragment, form_post')
   }
   const { code_challenge: codeChallenge, code_challenge_method: method } = parameters
   // RFC 7636 §4.2: the base64url of a SHA-256. `plain` adds no protection to TLS.

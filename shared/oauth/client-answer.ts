@@ -3,6 +3,7 @@
  * from the request's parser, which is loaded on first use.
  */
 import { oauthErrorOf } from '../errors/catalogue.ts'
+import { faultyParameter } from '../errors/errors.ts'
 import type { BrokerError, Destination } from '../errors/errors.ts'
 import { defined } from '../json/json.ts'
 
@@ -24,8 +25,10 @@ export interface AnswerTarget {
  * @param issuer the broker's own
  */
 export function withClientRedirect(error: BrokerError, client: AnswerTarget, issuer: string): BrokerError {
+  const parameter = faultyParameter(error)
+  const description = parameter === undefined ? error.code : `${error.code} (${parameter})`
   return error.with({
-    redirectTo: answerTo(client, issuer, { error: oauthErrorOf(error.code), error_description: error.code }),
+    redirectTo: answerTo(client, issuer, { error: oauthErrorOf(error.code), error_description: description }),
   })
 }
 

@@ -2,7 +2,7 @@
  * A form that an OAuth client posts to `/token` or `/revoke`: its parameters and the client that it names. RFC 6749
  * §3.2. A confidential client then proves itself (client-authentication.ts); a public one has no proof (§2.1).
  */
-import { BrokerError, parameterInvalid } from '../errors/errors.ts'
+import { BrokerError, parameterInvalid, parameterRepeated } from '../errors/errors.ts'
 import { readClaims } from '../provider/signed-token.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { optional } from './parameter.ts'
@@ -26,7 +26,9 @@ export function clientOf(form: ClientForm, frontEnds: FrontEnds): FrontEnd {
   const { fields, origin } = form
   if (fields.size === 0) throw new BrokerError('body_missing')
   // RFC 6749 §3.2: a repeated parameter is refused, also one that is not used here.
-  if (new Set(fields.keys()).size < fields.size) throw new BrokerError('parameter_repeated')
+  const names = [...fields.keys()]
+  const repeated = names.find((name, at) => names.indexOf(name) < at)
+  if (repeated !== undefined) throw parameterRepeated(repeated)
   const basic = basicCredentials(form.authorization)
   const clientId = optional(fields, 'client_id') ?? basic?.id ?? subjectOf(optional(fields, 'client_assertion'))
   if (clientId === undefined) throw parameterInvalid('client_id', 'missing')

@@ -1,5 +1,5 @@
 /** Reads one parameter of a request of OAuth: in a query, or in a form. */
-import { BrokerError, parameterInvalid } from '../errors/errors.ts'
+import { parameterInvalid, parameterRepeated } from '../errors/errors.ts'
 import { hasControlCharacter } from '../front-ends/login-parameters.ts'
 
 /** The most characters of a parameter without a limit of its own. */
@@ -13,7 +13,7 @@ const usualLimit = 4096
  */
 export function optional(fields: URLSearchParams, name: string, limit = usualLimit): string | undefined {
   const [value, ...others] = fields.getAll(name)
-  if (others.length > 0) throw new BrokerError('parameter_repeated', { members: { parameter: name } })
+  if (others.length > 0) throw parameterRepeated(name)
   if (value === undefined || value === '') return undefined
   if (value.length > limit || hasControlCharacter(value)) {
     throw parameterInvalid(name, 'too long, or with control characters')

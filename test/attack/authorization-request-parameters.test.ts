@@ -118,9 +118,12 @@ describe('a parameter of /login', () => {
   })
 
   it('client_id makes the request an OAuth request, for which a session front end is an unknown client', async () => {
-    for (const clientId of ['shop', 'desk', '22222222-2222-4222-8222-222222222222', 'evil', '']) {
+    for (const clientId of ['shop', 'desk', '22222222-2222-4222-8222-222222222222', 'evil']) {
       expectNothingBegun(await start(['client_id', clientId]), 'client_unknown')
     }
+    const nameless = await start(['client_id', ''])
+    expectNothingBegun(nameless, 'parameter_invalid')
+    expect(nameless.text).toContain('<strong>client_id</strong>: missing')
     expectBegun(await start())
   })
 

@@ -149,7 +149,7 @@ describe('the authorization server', () => {
       ['no response type', { response_type: undefined }, 'unsupported_response_type'],
       ['a token for a response type', { response_type: 'token' }, 'unsupported_response_type'],
       ['an ID token', { response_type: 'code id_token' }, 'unsupported_response_type'],
-      ['an answer by a response mode that does not exist', { response_mode: 'none' }, 'unsupported_response_type'],
+      ['an answer by a response mode that does not exist', { response_mode: 'none' }, 'invalid_request'],
       ['no challenge', { code_challenge: undefined }, 'invalid_request'],
       ['a plain challenge', { code_challenge_method: 'plain' }, 'invalid_request'],
       ['a challenge without its method', { code_challenge_method: undefined }, 'invalid_request'],

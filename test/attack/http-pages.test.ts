@@ -397,7 +397,7 @@ const ways: readonly (readonly [string, ErrorCode, Way, () => Promise<Reply>])[]
     'shop after a sign-out',
     open('/end-session?client_id=shop'),
   ],
-  ['no client', 'client_unknown', 'none', open('/end-session')],
+  ['no client', 'parameter_invalid', 'none', open('/end-session')],
 ]
 
 describe('the links of a page', () => {

@@ -74,6 +74,28 @@ describe('an authorization request', () => {
 
     expect(answer.href).toContain(`${redirectUri}?`)
     expect(answer.searchParams.get('error')).toBe('invalid_request')
+    expect(answer.searchParams.get('error_description')).toBe('parameter_repeated (display)')
+  })
+
+  it.each([
+    [{ response_mode: 'web_message' }, 'response_mode: none of query, fragment, form_post'],
+    [{ max_age: 'undefined' }, 'max_age: not a number of seconds'],
+    [{ nonce: 'n'.repeat(513) }, 'nonce: too long, or with control characters'],
+    [{ request_uri: 'urn:example:1' }, 'request_uri: not accepted by /login'],
+  ])('with %j is answered by a description that names the parameter, which libraries show', async (changes, named) => {
+    const answer = await ask(new URLSearchParams(authorizationRequest(newPkce(), changes)))
+
+    expect(answer.href).toContain(`${redirectUri}?`)
+    expect(answer.searchParams.get('error')).toBe('invalid_request')
+    expect(answer.searchParams.get('error_description')).toBe(`parameter_invalid (${named})`)
+  })
+
+  it('whose repeated parameter has a name that may be markup is refused without that name', async () => {
+    const query = new URLSearchParams(authorizationRequest(newPkce()))
+    query.append('<b>', '1')
+    query.append('<b>', '2')
+
+    expect((await ask(query)).searchParams.get('error_description')).toBe('parameter_repeated (unknown)')
   })
 
   it.each(['http://127.0.0.1:5173/callback', 'https://app.example.net/callback?tenant=a'])(

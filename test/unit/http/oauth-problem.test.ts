@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { errorCatalogue } from '../../../shared/errors/catalogue.ts'
-import { BrokerError } from '../../../shared/errors/errors.ts'
+import { BrokerError, parameterInvalid, parameterRepeated } from '../../../shared/errors/errors.ts'
 import type { ErrorCode } from '../../../shared/errors/catalogue.ts'
 import { oauthProblem } from '../../../shared/http/oauth-problem.ts'
 
@@ -16,6 +16,16 @@ describe('a failure for an OAuth client', () => {
 
     expect(json.error).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/)
     expect(json.error_description).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/)
+  })
+
+  it('names the faulty parameter in its description, which many libraries show alone', () => {
+    const described = (error: BrokerError) =>
+      (JSON.parse(oauthProblem(error, 'reference').body ?? '') as Record<string, string>).error_description
+
+    expect(described(parameterInvalid('client_id', 'missing'))).toMatch(/^Parameter client_id: missing\. Correct /)
+    expect(described(parameterRepeated('code'))).toBe('Parameter code. Send each parameter once.')
+    expect(described(parameterRepeated('<b>'))).toBe('Parameter unknown. Send each parameter once.')
+    expect(described(new BrokerError('grant_invalid'))).toBe(errorCatalogue.grant_invalid.remedy)
   })
 
   it('is 400 for an invalid request, and 503 with Retry-After for a temporary fault', () => {
