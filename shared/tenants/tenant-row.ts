@@ -58,12 +58,15 @@ export async function openTenant(
     return { problem: 'has a format that is not known here' }
   }
   const key = await keyOf(signedBy)
-  // An operator disables a version to end its use; the vault still returns its public half.
-  if (!key.isEnabled) return { problem: `is signed by version ${signedBy} of the wrapping key, which is disabled` }
   if (!isSignedText(signedText(text, partition), signature, key.publicKey))
     return { problem: 'has a signature that does not verify' }
   const tenant = JSON.parse(text) as Tenant
-  return tenant.tenantId === row ? tenant : { problem: 'is the row of another tenant' }
+  if (tenant.tenantId !== row) return { problem: 'is the row of another tenant' }
+  // An operator disables a version to end its use; the vault still returns its public half. A suspension admits no
+  // tenant, so it stays: otherwise the tenant's administrator could sign up again.
+  return key.isEnabled || tenant.state === 'suspended'
+    ? tenant
+    : { problem: `is signed by version ${signedBy} of the wrapping key, which is disabled` }
 }
 
 /**

@@ -204,6 +204,21 @@ describe('the tenants that signed up', () => {
     expect(await states(contoso)).toEqual(['unknown'])
   })
 
+  it('stay suspended where that version is disabled: a sign-up makes no active row in the place', async () => {
+    await signUp()
+    await signUp(fabrikam)
+    await newInstance().setState(contoso, 'suspended')
+    parts.setWrappingKeyEnabled(false)
+    await parts.rotateWrappingKey()
+
+    expect(await states(contoso, fabrikam)).toEqual(['suspended', 'unknown'])
+    await signUp()
+    await signUp(fabrikam)
+    expect(await states(contoso, fabrikam)).toEqual(['suspended', 'active'])
+    await newInstance().setState(contoso, 'active')
+    expect(await states(contoso)).toEqual(['active'])
+  })
+
   it('still count after the wrapping key was rotated', async () => {
     await signUp()
     await parts.rotateWrappingKey()
