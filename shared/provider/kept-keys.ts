@@ -32,18 +32,20 @@ export function createKeptKeys(options: KeepOptions<readonly SigningKey[]>): Kep
   const { clock } = options
   const keys = keep(options)
   let missed: readonly { readonly name: string; readonly origin: TokenOrigin; readonly at: number }[] = []
+  const mayFetch = (name: string, origin: TokenOrigin): boolean => {
+    missed = missed.filter(({ at }) => Math.abs(clock() - at) < refetchPause)
+    const ofOrigin = missed.filter((one) => one.origin === origin)
+    return ofOrigin.length < refetchBudget && !ofOrigin.some((one) => one.name === name)
+  }
   return {
     keysFor: async (kid, algorithm, issuer) => keysThatFit(await keys.get(), kid, algorithm, issuer),
     refetchKeys: async (kid, algorithm, origin, issuer) => {
       const name = JSON.stringify([kid, algorithm])
-      missed = missed.filter(({ at }) => Math.abs(clock() - at) < refetchPause)
-      const ofOrigin = missed.filter((one) => one.origin === origin)
-      if (ofOrigin.length >= refetchBudget || ofOrigin.some((one) => one.name === name)) {
-        return keysThatFit(await keys.get(), kid, algorithm, issuer)
-      }
+      if (!mayFetch(name, origin)) return keysThatFit(await keys.get(), kid, algorithm, issuer)
       const found = keysThatFit(await keys.refetch(), kid, algorithm, issuer)
-      // Only a fetch that succeeded counts: after one that failed, the keys may still have changed.
-      missed = [...missed, { name, origin, at: clock() }]
+      // Only a fetch that succeeded counts: after one that failed, the keys may still have changed. Any number of
+      // requests share a fetch, so the budget is looked at again: it bounds the list too.
+      if (mayFetch(name, origin)) missed = [...missed, { name, origin, at: clock() }]
       return found
     },
   }

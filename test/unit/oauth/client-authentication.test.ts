@@ -43,8 +43,9 @@ describe('the authentication of a confidential client', () => {
   let fetches: string[]
   let published: object[]
   let isDown: boolean
+  let late: number
   beforeEach(() => {
-    ;[rows, fetches, published, isDown] = [new Set(), [], [jwkOf(own, 'k1')], false]
+    ;[rows, fetches, published, isDown, late] = [new Set(), [], [jwkOf(own, 'k1')], false, 0]
     const insert: Store['insert'] = (_, { partition, row }) => {
       const isNew = !rows.has(partition + row)
       rows.add(partition + row)
@@ -60,7 +61,7 @@ describe('the authentication of a confidential client', () => {
           ? Promise.reject(new Error('down'))
           : Promise.resolve({ status: 200, headers: {}, json: { keys: published } })
       },
-      clock: () => now,
+      clock: () => now + late,
       onFault: () => undefined,
     })
   })
@@ -178,5 +179,26 @@ describe('the authentication of a confidential client', () => {
     expect(await check(await of('k9', foreign), remote)).toBe('accepted')
     for (let i = 0; i < 9; i += 1) expect(await check(await of(`x${i}`), remote)).toMatch('client_assertion_refused')
     expect(fetches.length).toBe(4)
+  })
+
+  it('with invented key ids in its name delays a new key by half a minute at most, and the one before not at all', async () => {
+    const of = (kid: string, key = own) => sign(claims({ iss: 'remote', sub: 'remote' }), { kid }, key.privateKey)
+    const attack = async (round: string) => {
+      for (let i = 0; i < 9; i += 1) {
+        expect(await check(await of(`${round}-${i}`, foreign), remote)).toMatch('client_assertion_refused')
+      }
+    }
+    await attack('first')
+
+    published = [jwkOf(own, 'k1'), jwkOf(foreign, 'k9')]
+    expect(await check(await of('k9', foreign), remote)).toMatch('client_assertion_refused')
+    expect(await check(await of('k1'), remote)).toBe('accepted')
+
+    // The next fetch that the attacker causes brings the key too.
+    late = 30_000
+    await attack('second')
+    const before = fetches.length
+    expect(await check(await of('k9', foreign), remote)).toBe('accepted')
+    expect(fetches.length).toBe(before)
   })
 })
