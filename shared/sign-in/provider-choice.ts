@@ -4,7 +4,6 @@
  */
 import { domainToASCII } from 'node:url'
 import { BrokerError } from '../errors/errors.ts'
-import type { FrontEnd } from '../front-ends/front-ends.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 import type { IdentityProvider } from '../provider/provider.ts'
 
@@ -18,7 +17,6 @@ export interface ProviderChoice {
 interface ChoiceRequest {
   /** The parameter `provider`; untrusted. */
   readonly wanted: string | undefined
-  readonly frontEnd: FrontEnd
   /** Checked. */
   readonly hints: Hints
   /** The providers of the front end, at least one. */

@@ -83,7 +83,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
       const mark = client && (await findMark(frontEnd, accepts, cookies, ring, clock()))
       return mark && idOf(mark.provider)
     }
-    return chooseProvider({ wanted, frontEnd, hints, providers: taken, marked })
+    return chooseProvider({ wanted, hints, providers: taken, marked })
   }
 
   const beginFor = async (

@@ -30,8 +30,6 @@ interface Mark {
   readonly provider?: string | undefined
 }
 
-type NamedMark = Mark & { readonly frontEndId: string }
-
 /**
  * @param frontEndId the client at which the sign-in has just succeeded
  * @returns the cookie that marks this browser for that client
@@ -123,11 +121,12 @@ async function newestMark(
   ring: KeyRing,
   now: number,
   counts: (mark: Mark) => boolean,
-): Promise<NamedMark | undefined> {
-  const ids = [...cookies.keys()].flatMap((name) => ownName.exec(name)?.[1] ?? []).slice(0, maxMarks)
+): Promise<Mark | undefined> {
+  const ids = markedClients(cookies).slice(0, maxMarks)
   const marks = await Promise.all(ids.map((id) => openMark(id, cookies, ring, now)))
   return marks
-    .filter((mark): mark is NamedMark => mark !== undefined && counts(mark))
+    .filter((mark) => mark !== undefined)
+    .filter(counts)
     .sort((a, b) => b.until - a.until)[0]
 }
 
@@ -137,8 +136,8 @@ async function openMark(
   cookies: RequestCookies,
   ring: KeyRing,
   now: number,
-): Promise<NamedMark | undefined> {
+): Promise<Mark | undefined> {
   const name = `${prefix}${frontEndId}`
   const mark = (await openToken(cookies.get(name), name, ring)) as Mark | undefined
-  return mark && now < mark.until ? { ...mark, frontEndId } : undefined
+  return mark && now < mark.until ? mark : undefined
 }

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Hints } from '../../../shared/front-ends/login-parameters.ts'
 import type { IdentityProvider } from '../../../shared/provider/provider.ts'
-import type { FrontEndSettings } from '../../../shared/settings/settings.ts'
 import { choicesOf, chooseProvider } from '../../../shared/sign-in/provider-choice.ts'
 
 const named = (id: string, domains: readonly string[] = []) =>
@@ -24,7 +23,6 @@ const choose = async (
   (
     await chooseProvider({
       wanted: more.wanted,
-      frontEnd: {} as FrontEndSettings,
       hints: { extraScopes: [], prompts: [], ...more.hints } as unknown as Hints,
       providers: more.providers ?? all,
       marked: () => Promise.resolve(more.marked),
