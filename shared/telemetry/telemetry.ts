@@ -49,7 +49,6 @@ interface TelemetryOptions {
 
 /** The records of one operation. */
 interface Records {
-  readonly traceParent: string | undefined
   /** The host's exporter keeps this request. */
   readonly sampled: boolean
   spans: SpanReport[]
@@ -194,7 +193,7 @@ const validTraceParent = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-
 function newRecords(traceParent: string | undefined): Records {
   // The lowest bit of the flags: the host samples this request.
   const sampled = traceParent === undefined || (Number.parseInt(traceParent.slice(-2), 16) & 1) === 1
-  return { traceParent, sampled, spans: [], events: [], failed: undefined, exportedUnder: undefined }
+  return { sampled, spans: [], events: [], failed: undefined, exportedUnder: undefined }
 }
 
 /** A stable code of the broker or of Node; never a message, which may quote a request. */
