@@ -73,15 +73,12 @@ export function createSignedUpTenants(options: SignedUpTenantsOptions): SignedUp
     return undefined
   }
 
-  const read = singleFlight(
-    async (tenantId: string): Promise<Tenant | undefined> => {
-      const row = await store.find('service', keyOfRow(tenantId))
-      const tenant = row && (await open(row))
-      cache.set(tenantId, { tenant, at: clock() })
-      return tenant
-    },
-    (tenantId) => tenantId,
-  )
+  const read = singleFlight(async (tenantId: string): Promise<Tenant | undefined> => {
+    const row = await store.find('service', keyOfRow(tenantId))
+    const tenant = row && (await open(row))
+    cache.set(tenantId, { tenant, at: clock() })
+    return tenant
+  })
 
   /** In both directions: a clock that jumped back must not keep a state for longer. */
   const find = async (tenantId: string): Promise<Tenant | undefined> => {
