@@ -300,6 +300,5 @@ function basePathProblem(value: string): string | undefined {
 }
 
 function pathProblem(value: string): string | undefined {
-  if (/[?#]/.test(value)) return 'has a query or a fragment'
   return new URL(value).pathname === '/' ? undefined : 'has a path'
 }
