@@ -33,7 +33,7 @@ export async function signJwt(
   const text = `${encode({ alg: algorithm, typ: 'JWT', ...header })}.${encode(claims)}`
   const [signature, publicKey] = await Promise.all([
     vault.sign(by.version, hash('sha256', text, 'buffer'), algorithm),
-    by.publicKey ?? readPublicKey(vault, by),
+    by.publicKey ?? readOwnCertificate(vault, by).then((certificate) => readFacts(certificate).publicKey),
   ])
   if (!isSignature(text, signature, { algorithm, publicKey })) {
     throw new BrokerError('signature_invalid', { detail: `version ${by.version} of the certificate` })
@@ -41,12 +41,17 @@ export async function signJwt(
   return `${text}.${Buffer.from(signature).toString('base64url')}`
 }
 
-async function readPublicKey(
+/**
+ * @returns the DER of the certificate of a version
+ * @throws {BrokerError} `certificate_missing` where the vault has another one than the version's record, and what the
+ *   vault throws
+ */
+export async function readOwnCertificate(
   vault: Pick<CertificateVault, 'readCertificate'>,
   { version, thumbprint }: SignerVersion,
-): Promise<string> {
-  const facts = readFacts(await vault.readCertificate(version))
-  if (facts.thumbprint === thumbprint) return facts.publicKey
+): Promise<Uint8Array> {
+  const certificate = await vault.readCertificate(version)
+  if (readFacts(certificate).thumbprint === thumbprint) return certificate
   throw new BrokerError('certificate_missing', { detail: `version ${version} has another thumbprint in the vault` })
 }
 

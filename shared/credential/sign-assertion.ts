@@ -3,10 +3,9 @@
  */
 import { randomUUID } from 'node:crypto'
 import { BoundedMap } from '../async/bounded-map.ts'
-import { readFacts, sha1NamesOf } from '../certificate/certificate-facts.ts'
-import { signJwt } from '../certificate/signed-jwt.ts'
+import { sha1NamesOf } from '../certificate/certificate-facts.ts'
+import { readOwnCertificate, signJwt } from '../certificate/signed-jwt.ts'
 import type { SignerVersion } from '../certificate/signed-jwt.ts'
-import { BrokerError } from '../errors/errors.ts'
 import type { CertificateVault, SigningAlgorithm } from '../vault/vault.ts'
 
 export interface ClientAssertion {
@@ -74,16 +73,13 @@ export async function signAssertion(
 
 async function headerOf(
   vault: AssertionVault,
-  { version, thumbprint }: SignerVersion,
+  by: SignerVersion,
   { keyId, certificateHeader }: Pick<AssertionForm, 'keyId' | 'certificateHeader'>,
 ): Promise<Readonly<Record<string, string>>> {
+  const { thumbprint } = by
   if (certificateHeader !== 'x5t') return { ...(keyId ? { kid: thumbprint } : {}), 'x5t#S256': thumbprint }
   // No row has the SHA-1 thumbprint, so it comes from the certificate.
-  const certificate = await vault.readCertificate(version)
-  if (readFacts(certificate).thumbprint !== thumbprint) {
-    throw new BrokerError('certificate_missing', { detail: `version ${version} has another thumbprint in the vault` })
-  }
-  const { kid, x5t } = sha1NamesOf(certificate)
+  const { kid, x5t } = sha1NamesOf(await readOwnCertificate(vault, by))
   return { ...(keyId ? { kid } : {}), x5t }
 }
 
