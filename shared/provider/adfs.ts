@@ -6,9 +6,16 @@
 import { BrokerError } from '../errors/errors.ts'
 import type { ErrorCode } from '../errors/catalogue.ts'
 import { isAbsent } from '../json/json.ts'
-import { isLoopbackHost } from '../settings/addresses.ts'
 import { textOf } from './id-token.ts'
-import { checkIdTokenAlgorithms, checkIssuer, listOf, metadataUrlOf, readEndpoint, untrusted } from './metadata.ts'
+import {
+  checkIdTokenAlgorithms,
+  checkIssuer,
+  listOf,
+  metadataUrlOf,
+  readOwnEndpoint,
+  unsuitable,
+  untrusted,
+} from './metadata.ts'
 import { onlySpecified, openIdProfile } from './openid.ts'
 import type {
   AuthorizationRefusal,
@@ -69,10 +76,7 @@ function checkMetadata(
   { issuer, tokenEndpoint }: { issuer: string; tokenEndpoint: string },
 ): ProviderMetadata {
   checkIssuer(json, issuer)
-  const home = new URL(issuer)
-  const isOurs = (url: URL) =>
-    isLoopbackHost(home.hostname) ? isLoopbackHost(url.hostname) : url.origin === home.origin
-  const endpoint = readEndpoint(json, isOurs, `an address of ${home.origin}`)
+  const endpoint = readOwnEndpoint(json, issuer)
 
   checkRelease(json)
   checkOffers(json)
@@ -114,9 +118,7 @@ function checkOffers(json: Json): void {
     token_endpoint_auth_signing_alg_values_supported: 'RS256',
   }
   for (const [name, value] of Object.entries(needed)) {
-    if (listOf(json, name)?.includes(value) === false) {
-      throw new BrokerError('provider_unsuitable', { detail: `the metadata does not offer ${value} in ${name}` })
-    }
+    if (listOf(json, name)?.includes(value) === false) throw unsuitable(`${value} in ${name}`)
   }
 }
 

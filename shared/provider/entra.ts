@@ -9,9 +9,8 @@
 import { BrokerError } from '../errors/errors.ts'
 import type { ErrorCode } from '../errors/catalogue.ts'
 import { isAbsent } from '../json/json.ts'
-import { isLoopbackHost } from '../settings/addresses.ts'
 import { authoritiesForMany, personalTenantId } from '../settings/identifiers.ts'
-import { checkIdTokenAlgorithms, checkIssuer, metadataUrlOf, readEndpoint, untrusted } from './metadata.ts'
+import { checkIdTokenAlgorithms, checkIssuer, metadataUrlOf, readOwnEndpoint, untrusted } from './metadata.ts'
 import { handlesChallenges } from './client-capabilities.ts'
 import { domainOf } from './email-domain.ts'
 import { findAadsts, numberOf } from './aadsts.ts'
@@ -176,10 +175,7 @@ function checkMetadata(
 ): ProviderMetadata {
   const { instance, issuer, metadataIssuer, tokenEndpoint } = expected
   checkIssuer(json, metadataIssuer)
-  const home = new URL(instance)
-  const isOurs = (url: URL) =>
-    isLoopbackHost(home.hostname) ? isLoopbackHost(url.hostname) : url.origin === home.origin
-  const endpoint = readEndpoint(json, isOurs, `an address of ${instance}`)
+  const endpoint = readOwnEndpoint(json, instance)
 
   checkIdTokenAlgorithms(json)
   if (json.token_endpoint !== tokenEndpoint) throw untrusted(`token_endpoint is not ${tokenEndpoint}`)

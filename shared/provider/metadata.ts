@@ -2,7 +2,7 @@
  * Checks of provider metadata that every profile shares. OpenID Connect Discovery 1.0, RFC 8414 §3.3, RFC 9700 §4.4.
  */
 import { BrokerError } from '../errors/errors.ts'
-import { urlProblem } from '../settings/addresses.ts'
+import { isLoopbackHost, urlProblem } from '../settings/addresses.ts'
 import { isSupportedAlgorithm } from './algorithms.ts'
 import type { Json, ResponseType } from './provider.ts'
 
@@ -30,6 +30,16 @@ export function readEndpoint(json: Json, isFit: (url: URL) => boolean, expected:
     }
     return value
   }
+}
+
+/**
+ * @param home an address of the provider, from the settings
+ * @returns as `readEndpoint`, for a provider whose endpoints are all on that host; on loopback, each has a port of its own
+ */
+export function readOwnEndpoint(json: Json, home: string): (name: string) => string {
+  const { origin, hostname } = new URL(home)
+  const isOwn = (url: URL) => (isLoopbackHost(hostname) ? isLoopbackHost(url.hostname) : url.origin === origin)
+  return readEndpoint(json, isOwn, `an address of ${origin}`)
 }
 
 /** RFC 8414 §3.2: a list without elements must be left out, so an empty one counts as absent. */

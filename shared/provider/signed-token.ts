@@ -40,13 +40,12 @@ export async function verifySignedToken(
   if (!token || crit !== undefined) throw refuse('not a signed token')
 
   const { signingInput, signature, payload } = token
+  const claims = parseJson(payload)
   // Not verified yet. It narrows the keys: a token that names another issuer loses those of this one.
-  const named = parseJson(payload)?.iss
-  const issuer = typeof named === 'string' ? named : undefined
+  const issuer = typeof claims?.iss === 'string' ? claims.iss : undefined
   const isSigned = (keys: Awaited<ReturnType<typeof provider.keysFor>>) =>
     keys.some((key) => isSignedBy(key, alg, signingInput, signature))
   const verified = (): VerifiedToken => {
-    const claims = parseJson(payload)
     if (header && claims) return { header, claims, algorithm: alg, signatureBytes: signature.length }
     throw refuse('not JSON')
   }
