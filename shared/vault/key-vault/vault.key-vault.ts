@@ -55,10 +55,10 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
 
   /**
    * @param key what follows `/keys/`, escaped
-   * @param missing what it means that there is no such key
+   * @param errors of this request
    * @param body of a POST
    */
-  const ask = async (key: string, missing: ErrorCode, until: number, body?: object): Promise<Json> => {
+  const ask = async (key: string, errors: RequestErrors, until: number, body?: object): Promise<Json> => {
     const token = await withDeadline(credential.getToken(scope), until - performance.now(), late)
     if (!token) throw new BrokerError('managed_identity_unavailable', { detail: 'no token for the vault' })
     const request = {
@@ -74,9 +74,9 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
     const response = await retryOnce(() => exchange(address, request, until), until).catch((error: unknown) => {
       if (error instanceof BrokerError) throw error
       const reason = error instanceof ExchangeError ? error.reason : 'no request'
-      throw reason === 'deadline' ? late() : refusal(reason, missing, error)
+      throw reason === 'deadline' ? late() : refusal(reason, errors.missing, error)
     })
-    return read(response, missing, clock())
+    return read(response, errors, clock())
   }
 
   /** The version comes from the store, so it may only be a version, never an address. */
@@ -85,15 +85,11 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
     { name, version }: KeyVersion,
     value: Uint8Array,
   ): Promise<Uint8Array> => {
-    const { path, algorithm, missing, atLeast } = operation
-    checkKeyVersion(version, missing)
+    const { path, algorithm, atLeast } = operation
+    checkKeyVersion(version, operation.missing)
     const body = { alg: algorithm, value: Buffer.from(value).toString('base64url') }
-    const { value: result } = await ask(
-      `${encodeURIComponent(name)}/${version}/${path}`,
-      missing,
-      untilDeadline(),
-      body,
-    )
+    const key = `${encodeURIComponent(name)}/${version}/${path}`
+    const { value: result } = await ask(key, operation, untilDeadline(), body)
     const bytes = Buffer.from(typeof result === 'string' ? result : '', 'base64url')
     if (bytes.length >= atLeast) return bytes
     throw new BrokerError('vault_unavailable', { detail: 'the vault’s answer has no result' })
@@ -116,7 +112,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
       const missing = version === undefined ? 'wrapping_key_missing' : 'key_ring_unreadable'
       if (version !== undefined) checkKeyVersion(version, missing)
       const path = [encodeURIComponent(wrappingKeyName), version].filter((part) => part !== undefined).join('/')
-      const read = readWrappingKey(await ask(path, missing, untilDeadline()), missing)
+      const read = readWrappingKey(await ask(path, { missing }, untilDeadline()), missing)
       if (version === undefined || read.version.toLowerCase() === version.toLowerCase()) return read
       throw new BrokerError('vault_unavailable', { detail: 'the vault returned another version of the wrapping key' })
     },
@@ -125,12 +121,7 @@ export function createKeyVault(options: KeyVaultOptions): KeyVault {
 
     unwrap: (wrapped, version) => operate(unwrapKey, { name: wrappingKeyName, version }, wrapped),
 
-    signRow: (digest, version) =>
-      operate(signRow, { name: wrappingKeyName, version }, digest).catch((error: unknown) => {
-        // A key of an earlier deployment: Azure Resource Manager does not change the operations of a key that exists.
-        const isForbidden = error instanceof BrokerError && error.detail?.endsWith('KeyOperationForbidden') === true
-        throw isForbidden ? new BrokerError('wrapping_key_cannot_sign', { cause: error }) : error
-      }),
+    signRow: (digest, version) => operate(signRow, { name: wrappingKeyName, version }, digest),
   }
 }
 
@@ -139,10 +130,16 @@ interface KeyVersion {
   readonly version: string
 }
 
-interface Operation {
+interface RequestErrors {
+  /** There is no such key. */
+  readonly missing: ErrorCode
+  /** The key does not permit the operation; left out, it is a refusal like others. */
+  readonly notPermitted?: ErrorCode
+}
+
+interface Operation extends RequestErrors {
   readonly path: string
   readonly algorithm: string
-  readonly missing: ErrorCode
   /** An answer with fewer bytes is refused. */
   readonly atLeast: number
 }
@@ -154,24 +151,28 @@ const wrapKey: Operation = {
   missing: 'wrapping_key_missing',
   atLeast: 256,
 }
-const signRow: Operation = { ...sign, missing: 'wrapping_key_missing' }
+/** A key of an earlier deployment may not sign: Azure Resource Manager does not change the operations of a key. */
+const signRow: Operation = { ...sign, missing: 'wrapping_key_missing', notPermitted: 'wrapping_key_cannot_sign' }
 const unwrapKey: Operation = { ...wrapKey, path: 'unwrapkey', missing: 'key_ring_unreadable', atLeast: 32 }
 
-function read(response: HttpResponse, missing: ErrorCode, now: number): Json {
+function read(response: HttpResponse, errors: RequestErrors, now: number): Json {
   const { status, headers } = response
   const passes = passing(status, headers['retry-after'], now)
   if (passes) throw passes
   const content = readObject(response)
-  if (status !== 200) throw refused(status, content, missing)
+  if (status !== 200) throw refused(status, content, errors)
   if (typeof content === 'object') return content
   throw new BrokerError('vault_unavailable', { detail: `vault answered ${status}: ${content}` })
 }
 
-function refused(status: number, content: Json | string, missing: ErrorCode): BrokerError {
+function refused(status: number, content: Json | string, { missing, notPermitted }: RequestErrors): BrokerError {
   const reason = typeof content === 'object' ? innerCodeOf(content.error) : undefined
   // These bytes were never wrapped by this key: it is the row that can't be read, not the vault.
   if (status === 400 && missing === 'key_ring_unreadable') {
     return new BrokerError(missing, { detail: ['vault answered 400', reason].filter(Boolean).join(' ') })
+  }
+  if (notPermitted !== undefined && reason === 'KeyOperationForbidden') {
+    return new BrokerError(notPermitted, { detail: `vault answered ${status} ${reason}` })
   }
   return refusal(status, missing, undefined, reason)
 }
