@@ -5,6 +5,7 @@
 import type { CertificateVault } from '../vault/vault.ts'
 import { BrokerError } from '../errors/errors.ts'
 import type { Network, NetworkAnswer } from '../http/network.ts'
+import { guidPattern } from '../settings/identifiers.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { ApplicationKeys, ProvingVersion } from './application-keys.ts'
 import { graphRefusal } from './graph-refusals.ts'
@@ -23,7 +24,6 @@ interface GraphApplicationKeysOptions {
 
 /** Microsoft's documentation has named both. The first is in its older pages and in the service's error texts. */
 const proofAudiences = ['00000002-0000-0000-c000-000000000000', '00000003-0000-0000-c000-000000000000']
-const keyIdForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 export function createGraphApplicationKeys(options: GraphApplicationKeysOptions): ApplicationKeys {
   const { graphUrl, objectId, vault, network, clock } = options
@@ -52,7 +52,7 @@ export function createGraphApplicationKeys(options: GraphApplicationKeysOptions)
       const answer = await call('addKey', by, { keyCredential, passwordCredential: null })
       if (answer.status < 200 || answer.status >= 300) throw graphRefusal('addKey', answer.status, answer.json.error)
       const { keyId } = answer.json
-      if (typeof keyId === 'string' && keyIdForm.test(keyId)) return keyId
+      if (typeof keyId === 'string' && guidPattern.test(keyId)) return keyId
       throw new BrokerError('provider_answer_invalid', { detail: 'addKey answered without a keyId' })
     },
 

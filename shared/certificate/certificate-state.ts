@@ -3,6 +3,8 @@
  * Pure: parses a record, and merges the vault's list into it.
  */
 import * as z from 'zod/mini'
+import { guidPattern } from '../settings/identifiers.ts'
+import { isVersionId } from '../vault/vault.ts'
 import type { CertificateVersion } from '../vault/vault.ts'
 import type { CertificateFacts } from './certificate-facts.ts'
 
@@ -19,7 +21,7 @@ type VersionStatus = z.infer<typeof status>
 const status = z.enum(['new', 'unregistered', 'registering', 'registered', 'accepted', 'removing', 'removed'])
 
 const time = z.number()
-const versionId = z.string().check(z.regex(/^[0-9a-f]{32}$/i))
+const versionId = z.string().check(z.refine(isVersionId))
 
 const recordedVersion = z.object({
   version: versionId,
@@ -38,7 +40,7 @@ const recordedVersion = z.object({
   /** Since when the record holds it, and it is published. */
   seen: time,
   /** Id of the key at the application, from addKey's own answer: only a version with one is ever removed. */
-  keyId: z.optional(z.string().check(z.regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i))),
+  keyId: z.optional(z.string().check(z.regex(guidPattern))),
   /** Failures since the last success: they decide the pause before the next attempt. */
   attempts: z.int(),
   /** Acceptances by the provider in a row. */

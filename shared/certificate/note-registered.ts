@@ -1,6 +1,8 @@
 /** Handles an operator's report that a version was registered by hand: the roll probes it at once. */
 import { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
+import { isVersionId } from '../vault/vault.ts'
+import type { CertificateRecord } from './certificate-state.ts'
 import type { CertificateRecords } from './certificate-state.store.ts'
 import { describeStep } from './roll.ts'
 import type { CertificateRoll } from './roll.ts'
@@ -24,19 +26,12 @@ const budgetMilliseconds = 5_000
 
 export function createNoteRegistered({ roll, records, clock }: RegisteredOptions) {
   /** @throws {BrokerError} `certificate_version_unknown` */
-  return async (version: string): Promise<NotedRegistration> => {
-    const unknown = () => new BrokerError('certificate_version_unknown')
-    if (!/^[0-9a-f]{32}$/i.test(version)) throw unknown()
-    const find = (versions: readonly { version: string; status: string }[]) =>
-      versions.find((one) => one.version === version.toLowerCase())
-    const plan = await roll.plan()
-    if (!find(plan.record.versions)) throw unknown()
-    await records.update((record) => markRegistered(record, version.toLowerCase(), clock()))
+  return async (written: string): Promise<NotedRegistration> => {
+    const version = written.toLowerCase()
+    const find = ({ versions }: CertificateRecord) => versions.find((one) => one.version === version)
+    if (!isVersionId(version) || !find((await roll.plan()).record)) throw new BrokerError('certificate_version_unknown')
+    await records.update((record) => markRegistered(record, version, clock()))
     const { record, next } = await roll.run(budgetMilliseconds)
-    return {
-      version: version.toLowerCase(),
-      status: find(record.versions)?.status ?? 'unknown',
-      next: describeStep(next),
-    }
+    return { version, status: find(record)?.status ?? 'unknown', next: describeStep(next) }
   }
 }

@@ -2,6 +2,9 @@
  * Reads events of Event Grid about the certificate. An event only starts a run, which reads the vault: a forged,
  * repeated or late event has no effect.
  */
+import { isObject } from '../json/json.ts'
+import { isVersionId } from '../vault/vault.ts'
+
 export type CertificateNews = 'new version' | 'near expiry'
 
 interface WatchedCertificate {
@@ -20,11 +23,11 @@ const kinds: Readonly<Record<string, CertificateNews>> = {
  * @returns undefined for an event about another certificate or vault
  */
 export function readVaultEvent(event: unknown, watched: WatchedCertificate): CertificateNews | undefined {
-  if (typeof event !== 'object' || event === null) return undefined
-  const { eventType, type, data } = event as Record<string, unknown>
+  if (!isObject(event)) return undefined
+  const { eventType, type, data } = event
   const kind = typeof eventType === 'string' ? eventType : type
-  if (typeof kind !== 'string' || typeof data !== 'object' || data === null) return undefined
-  const { Id: id } = data as Record<string, unknown>
+  if (typeof kind !== 'string' || !isObject(data)) return undefined
+  const { Id: id } = data
   if (typeof id !== 'string' || !URL.canParse(id)) return undefined
 
   const { origin, pathname } = new URL(id)
@@ -33,7 +36,7 @@ export function readVaultEvent(event: unknown, watched: WatchedCertificate): Cer
     origin === new URL(watched.vaultUrl).origin &&
     area === 'certificates' &&
     name?.toLowerCase() === watched.certificateName.toLowerCase() &&
-    /^[0-9a-f]{32}$/i.test(version ?? '') &&
+    isVersionId(version) &&
     more.length === 0
   return isOurs && Object.hasOwn(kinds, kind) ? kinds[kind] : undefined
 }

@@ -5,6 +5,7 @@
  */
 import { BrokerError } from '../errors/errors.ts'
 import type { StoredRow, Values } from '../store/store.ts'
+import { isVersionId } from '../vault/vault.ts'
 import type { WrappingKey, WrappingKeyVersion } from '../vault/vault.ts'
 import { isSignedText, signText } from './signed-text.ts'
 
@@ -26,7 +27,6 @@ interface RingSignature {
 
 const format = '1'
 const secretBytes = 32
-const keyVersion = /^[0-9a-f]{32}$/i
 
 /**
  * @param row as the store returned it; untrusted
@@ -38,8 +38,8 @@ export function parseRingRow({ row: month, values }: StoredRow): RingRow {
   if (
     values.format !== format ||
     !(wrapped instanceof Uint8Array) ||
-    !isKeyVersion(wrappingVersion) ||
-    (isSigned && !(signature instanceof Uint8Array && isKeyVersion(signedBy)))
+    !isVersionId(wrappingVersion) ||
+    (isSigned && !(signature instanceof Uint8Array && isVersionId(signedBy)))
   ) {
     throw unreadable(month, 'has a format that is not known here')
   }
@@ -48,7 +48,7 @@ export function parseRingRow({ row: month, values }: StoredRow): RingRow {
     wrapped,
     wrappingVersion,
     signature:
-      signature instanceof Uint8Array && isKeyVersion(signedBy) ? { bytes: signature, version: signedBy } : undefined,
+      signature instanceof Uint8Array && isVersionId(signedBy) ? { bytes: signature, version: signedBy } : undefined,
   }
 }
 
@@ -117,10 +117,6 @@ export async function unwrapRingRow(
 function signedText({ month, wrapped, wrappingVersion }: Omit<RingRow, 'signature'>): string {
   const encoded = Buffer.from(wrapped).toString('base64url')
   return JSON.stringify(['row of the key ring', format, month, wrappingVersion, encoded])
-}
-
-function isKeyVersion(value: string | Uint8Array | undefined): value is string {
-  return typeof value === 'string' && keyVersion.test(value)
 }
 
 function unreadable(month: string, problem: string): BrokerError {

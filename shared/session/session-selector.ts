@@ -1,7 +1,7 @@
 /** Selects sessions for an operator: the members of the request, checked and parsed. */
 import { parameterInvalid } from '../errors/errors.ts'
 import { defined } from '../json/json.ts'
-import { plainIdPattern } from '../settings/identifiers.ts'
+import { guidPattern, plainIdPattern } from '../settings/identifiers.ts'
 import type { Labelled } from './session-labels.ts'
 
 /** The members of the request; all that are set must match. */
@@ -15,13 +15,12 @@ export type SessionsRequest = Readonly<Partial<Record<SelectorName | 'continuati
 /** The request, parsed: values of labels; beside an issuer, the subject is the issuer's own. */
 export type Selector = Readonly<Partial<Labelled & Record<'issuer', string>>>
 
-const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const forms: Readonly<Record<SelectorName, { readonly form: RegExp; readonly problem: string }>> = {
   subject: { form: /^.{1,255}$/su, problem: 'has 1 to 255 characters' },
   issuer: { form: /^https:\/\/.{1,1000}$/u, problem: 'is the issuer of a provider, an https URL' },
-  object_id: { form: guid, problem: 'is a GUID' },
+  object_id: { form: guidPattern, problem: 'is a GUID' },
   username: { form: /^.{1,1024}$/su, problem: 'has 1 to 1,024 characters' },
-  tenant: { form: guid, problem: 'is a GUID' },
+  tenant: { form: guidPattern, problem: 'is a GUID' },
   front_end: { form: plainIdPattern, problem: 'is the id of a front end' },
 }
 

@@ -52,10 +52,12 @@ export function checkEntraClientId(value: string): Refusal | undefined {
   return checkGuid(value, 'Write the Application (client) ID, as the overview page of the app registration shows it.')
 }
 
+export const guidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
 export function checkGuid(value: string, fix: string): Refusal | undefined {
   if (/^[<{[]|your|enter|placeholder|^0{8}-0{4}-0{4}-0{4}-0{12}$/i.test(value))
     return { problem: 'is a placeholder', fix }
-  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)) return undefined
+  if (guidPattern.test(value)) return undefined
   return { problem: 'is not a GUID', fix }
 }
 

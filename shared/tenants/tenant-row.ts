@@ -5,6 +5,7 @@
  */
 import { isSignedText, signText } from '../crypto/signed-text.ts'
 import type { StoredRow, Values } from '../store/store.ts'
+import { isVersionId } from '../vault/vault.ts'
 import type { WrappingKey, WrappingKeyVersion } from '../vault/vault.ts'
 
 export interface Tenant {
@@ -21,7 +22,6 @@ export interface Tenant {
 }
 
 const format = '1'
-const keyVersion = /^[0-9a-f]{32}$/i
 
 /** @param provider the id of the provider; undefined: the primary one */
 export function tenantPartitionOf(provider: string | undefined): string {
@@ -48,13 +48,7 @@ export async function openTenant(
   keyOf: (version: string) => Promise<WrappingKeyVersion>,
 ): Promise<Tenant | { readonly problem: string }> {
   const { format: written, tenant: text, signature, signedBy } = values
-  if (
-    written !== format ||
-    typeof text !== 'string' ||
-    !(signature instanceof Uint8Array) ||
-    typeof signedBy !== 'string' ||
-    !keyVersion.test(signedBy)
-  ) {
+  if (written !== format || typeof text !== 'string' || !(signature instanceof Uint8Array) || !isVersionId(signedBy)) {
     return { problem: 'has a format that is not known here' }
   }
   const key = await keyOf(signedBy)

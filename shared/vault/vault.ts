@@ -16,9 +16,13 @@ export interface CertificateVault {
 /** RFC 7518 §3.5 and §3.3. RS256 is for Graph, and for providers that accept no other. */
 export type SigningAlgorithm = 'PS256' | 'RS256'
 
+/** The vault's id of a version of a certificate or a key: 32 hex digits. */
+export function isVersionId(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{32}$/i.test(value)
+}
+
 /** A version in the vault's list; dates are milliseconds since the epoch. */
 export interface CertificateVersion {
-  /** The vault's id of the version: 32 hex digits. */
   readonly version: string
   readonly enabled: boolean
   readonly notBefore: number | undefined
@@ -37,7 +41,6 @@ export interface WrappingKey {
 }
 
 export interface WrappingKeyVersion {
-  /** The vault's id of the version: 32 hex digits. */
   readonly version: string
   readonly publicKey: KeyObject
   readonly isEnabled: boolean

@@ -15,6 +15,7 @@ import type { AddedHosts } from '../../settings/addresses.ts'
 import { withDeadline } from '../../async/deadline.ts'
 import type { Clock } from '../../async/deadline.ts'
 import { lazy } from '../../async/lazy.ts'
+import { isVersionId } from '../vault.ts'
 import type { CertificateVault, WrappingKey, WrappingKeyVersion } from '../vault.ts'
 import { innerCodeOf, passing, refusal } from './vault-refusals.ts'
 
@@ -178,7 +179,7 @@ function refused(status: number, content: Json | string, { missing, notPermitted
 }
 
 function checkKeyVersion(version: string, missing: ErrorCode): void {
-  if (!/^[0-9a-f]{32}$/i.test(version)) throw new BrokerError(missing, { detail: 'no key version' })
+  if (!isVersionId(version)) throw new BrokerError(missing, { detail: 'no key version' })
 }
 
 /** RFC 7517 §4.5, RFC 7518 §6.3.1. A key's id in the vault is its address, which ends with the version. */
