@@ -3,6 +3,7 @@ import { hash } from 'node:crypto'
 import { BrokerError, parameterInvalid, parameterRepeated } from '../shared/errors/errors.ts'
 import { parseCookies } from '../shared/http/cookies.ts'
 import type { CallingBrowser, RequestCookies } from '../shared/http/cookies.ts'
+import { isObject } from '../shared/json/json.ts'
 import type { CallerHeaders } from '../shared/front-ends/same-site-guard.ts'
 
 /** The part of a web-standard Request that the broker reads; the host's request offers it too. */
@@ -110,7 +111,7 @@ export async function readJson<Name extends string>(
   } catch {
     throw parameterInvalid('body', 'not JSON')
   }
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw parameterInvalid('body', 'not an object')
+  if (!isObject(body)) throw parameterInvalid('body', 'not an object')
   const members = Object.entries(body)
   for (const [name, value] of members) {
     if (!names.some((known) => known === name)) throw parameterInvalid('body', `accepts only ${names.join(', ')}`)

@@ -1,7 +1,7 @@
 /** POST /session/token: an access token for one of the front end's APIs. Answers as RFC 6749 §5.1. */
 import { asBrokerError } from '../shared/errors/errors.ts'
 import { json } from '../shared/http/answer.ts'
-import { parseChallenge } from '../shared/front-ends/login-parameters.ts'
+import { parseChallenge } from '../shared/front-ends/claims-challenge.ts'
 import { scopesOf } from '../shared/front-ends/scopes.ts'
 import { tokenAnswer } from '../shared/session/token-answer.ts'
 import { withSignInUrl } from '../shared/sign-in/sign-in-url.ts'

@@ -1,10 +1,11 @@
 /**
  * The parameters of `/login` for session front ends, and the hints that the broker passes on to the provider. OpenID
- * Connect Core §3.1.2.1, §5.5.
+ * Connect Core §3.1.2.1.
  */
 import { BrokerError, parameterInvalid, parameterRepeated } from '../errors/errors.ts'
 import { defined } from '../json/json.ts'
 import type { Prompt } from '../settings/front-ends.schema.ts'
+import { checkChallenge, longestChallenge } from './claims-challenge.ts'
 import type { FrontEnd } from './front-ends.ts'
 import { scopesOf } from './scopes.ts'
 import { wordsOf, uniqueWordsOf } from './space-separated.ts'
@@ -57,7 +58,7 @@ export const loginParameterLimits: Readonly<Record<(typeof loginParameters)[numb
   prompt: 64,
   login_hint: 512,
   domain_hint: 255,
-  claims: 4096,
+  claims: longestChallenge,
   ui_locales: 100,
   scope: 2048,
   provider: 32,
@@ -203,98 +204,6 @@ const acrPattern = /^[\w.~:/#?=&%+@-]{1,128}$/
 /** @param values untrusted */
 export function areAcrs(values: readonly unknown[]): values is readonly string[] {
   return values.length <= mostAcrValues && values.every((value) => typeof value === 'string' && acrPattern.test(value))
-}
-
-/**
- * Claims about the access token that a conditional access challenge may request;
- * `capolids` is the provider's own name for one.
- */
-const claimNames = new Set(['acrs', 'xms_cc', 'xms_rp_ipaddr', 'nbf', 'capolids', 'polids', 'cnf', 'deviceid'])
-
-/**
- * @param text `claims` of a request for a token; untrusted
- * @returns undefined for an empty one, and for one that requires nothing: a capability of the client alone
- * @throws {BrokerError} `claims_not_allowed`
- */
-export function parseChallenge(text: string | undefined): string | undefined {
-  if (text === undefined || text === '') return undefined
-  if (text.length > loginParameterLimits.claims) throw new BrokerError('claims_not_allowed')
-  const challenge = checkChallenge(text)
-  return challenge === '{"access_token":{}}' ? undefined : challenge
-}
-
-/**
- * `claims` of a refresh. MSAL sends the claims request of its sign-in with each refresh (OpenID Connect Core §5.5): the
- * parts about ID token and userinfo are ignored, since the grant has decided them.
- *
- * @param text untrusted
- * @returns the claims challenge in it; undefined where there is none
- * @throws {BrokerError} `claims_not_allowed`
- */
-export function parseRefreshChallenge(text: string | undefined): string | undefined {
-  if (text === undefined || text === '' || text.length > loginParameterLimits.claims) return parseChallenge(text)
-  const refuse = () => new BrokerError('claims_not_allowed')
-  const { id_token: idToken, userinfo, ...challenge } = parseObject(text, refuse)
-  const ignored = [idToken, userinfo].filter((one) => one !== undefined && one !== null)
-  for (const one of ignored) asObject(one, refuse)
-  if (ignored.length > 0 && Object.keys(challenge).length === 0) return undefined
-  return parseChallenge(JSON.stringify(challenge))
-}
-
-/**
- * A claims challenge (OpenID Connect Core §5.5), by an allow-list: a forged one could request any claim about a person.
- *
- * @param text untrusted
- * @returns the challenge, serialized again from the accepted members
- * @throws {BrokerError} `claims_not_allowed`
- */
-function checkChallenge(text: string): string {
-  const refuse = () => new BrokerError('claims_not_allowed')
-  const challenge = parseObject(text, refuse)
-  if (Object.keys(challenge).some((member) => member !== 'access_token')) throw refuse()
-  const requested = asObject(challenge.access_token, refuse)
-  for (const [name, wanted] of Object.entries(requested)) {
-    if (!claimNames.has(name)) throw refuse()
-    if (wanted === null) continue
-    for (const [member, value] of Object.entries(asObject(wanted, refuse))) {
-      const isSound =
-        (member === 'essential' && typeof value === 'boolean') ||
-        (member === 'value' && isShortText(value)) ||
-        // The provider's documentation spells it both ways.
-        (/^[vV]alues$/.test(member) && Array.isArray(value) && value.length <= 20 && value.every(isShortText))
-      if (!isSound) throw refuse()
-    }
-  }
-  // A capability of the broker, which its settings name and no link.
-  const passedOn = Object.entries(requested).filter(([name]) => name !== 'xms_cc')
-  return JSON.stringify({ access_token: Object.fromEntries(passedOn) })
-}
-
-/**
- * An API sends its challenge in base64 or base64url (`WWW-Authenticate`), and a front end may pass it on as it came.
- * JSON of an object has a brace.
- *
- * @param text `claims`; untrusted
- */
-export function decodeClaims(text: string): string {
-  return /^[\w+/-]+={0,2}$/.test(text) ? Buffer.from(text, 'base64').toString() : text
-}
-
-function parseObject(text: string, refuse: () => BrokerError): Record<string, unknown> {
-  try {
-    return asObject(JSON.parse(decodeClaims(text)), refuse)
-  } catch {
-    throw refuse()
-  }
-}
-
-function asObject(value: unknown, refuse: () => BrokerError): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse()
-  return value as Record<string, unknown>
-}
-
-function isShortText(value: unknown): boolean {
-  return typeof value === 'string' && value.length <= 512
 }
 
 export function hasControlCharacter(text: string): boolean {

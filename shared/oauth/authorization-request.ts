@@ -10,6 +10,7 @@ import { BrokerError, parameterInvalid, parameterRepeated } from '../errors/erro
 import { checkHints, hasControlCharacter, isLanguageTag, languagesIn } from '../front-ends/login-parameters.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
+import { defined } from '../json/json.ts'
 import { grantedApiScopes, openidScopesOf, parseClientScopes } from '../front-ends/scopes.ts'
 import { readClaims } from '../provider/signed-token.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
@@ -144,14 +145,7 @@ function checkRequest(
       .filter(isLanguageTag)
       .join(' ') || undefined
   const claims = wanted?.challenge
-  const checked = checkHints(
-    Object.fromEntries(
-      Object.entries({ login_hint, domain_hint, claims, ui_locales, prompt, acr_values }).filter(
-        ([, value]) => value !== undefined,
-      ),
-    ),
-    frontEnd,
-  )
+  const checked = checkHints(defined({ login_hint, domain_hint, claims, ui_locales, prompt, acr_values }), frontEnd)
   const client: ClientRequest = {
     ...target,
     codeChallenge,

@@ -4,7 +4,8 @@
  * the ID token. The member `access_token` is a claims challenge of the provider, which front-ends/ checks.
  */
 import { BrokerError } from '../errors/errors.ts'
-import { areAcrs, decodeClaims } from '../front-ends/login-parameters.ts'
+import { membersOf, parseClaims } from '../front-ends/claims-challenge.ts'
+import { areAcrs } from '../front-ends/login-parameters.ts'
 import type { ClaimConditions } from './claim-conditions.ts'
 import { claimsOfScope } from '../settings/openid-scopes.ts'
 
@@ -26,7 +27,7 @@ const scopesWithClaims = Object.entries({ profile: ['name', 'preferred_username'
  */
 export function parseRequestedClaims(text: string): RequestedClaims {
   // §5.5: a member that is not understood is ignored.
-  const { access_token, id_token, userinfo } = objectOf(parse(text))
+  const { access_token, id_token, userinfo } = parseClaims(text)
   const challenge = access_token ?? undefined
   // Serializers write `null` for a member without a value.
   const [idToken, aboutPerson] = [claimsOf(id_token ?? {}), claimsOf(userinfo ?? {})]
@@ -59,7 +60,7 @@ type ClaimRequest = Readonly<Record<string, unknown>>
 
 /** §5.5.1: each claim has `null` or an object. */
 function claimsOf(member: unknown): readonly (readonly [string, ClaimRequest])[] {
-  return Object.entries(objectOf(member)).map(([name, request]) => [name, request === null ? {} : objectOf(request)])
+  return Object.entries(membersOf(member)).map(([name, request]) => [name, request === null ? {} : membersOf(request)])
 }
 
 function valuesOf({ value, values = [] }: ClaimRequest): readonly unknown[] {
@@ -70,19 +71,6 @@ function valuesOf({ value, values = [] }: ClaimRequest): readonly unknown[] {
 function readSubject(value: unknown): string {
   if (typeof value !== 'string' || value.length > 255) throw refused()
   return value
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(decodeClaims(text))
-  } catch {
-    throw refused()
-  }
-}
-
-function objectOf(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refused()
-  return value as Readonly<Record<string, unknown>>
 }
 
 function refused(): BrokerError {
