@@ -4,6 +4,7 @@
  * (`session/`), the way to the identity provider (`sign-in/`) or registrations (`front-ends/`).
  */
 import { urlOf } from '../http/routes.ts'
+import { withParameters } from '../http/url-parameters.ts'
 import { BrokerError } from '../errors/errors.ts'
 import { accessTokenKey } from '../session/kept-access-token.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -234,11 +235,8 @@ async function answerOf(
 
 /** Adds the authorization request for the missing part; the client adds its own state, challenge and redirect URI. */
 function withAuthorizationUrl(error: BrokerError, client: FrontEnd, issuer: string): BrokerError {
-  const url = new URL(urlOf(issuer, 'login'))
-  url.searchParams.set('client_id', client.id)
-  for (const name of ['scope', 'claims', 'provider']) {
-    const value = error.members[name]
-    if (typeof value === 'string') url.searchParams.set(name, value)
-  }
-  return error.with({ members: { sign_in_url: url.href } })
+  const textOf = (name: string) => (typeof error.members[name] === 'string' ? error.members[name] : undefined)
+  const missing = { scope: textOf('scope'), claims: textOf('claims'), provider: textOf('provider') }
+  const url = withParameters(urlOf(issuer, 'login'), { client_id: client.id, ...missing })
+  return error.with({ members: { sign_in_url: url } })
 }

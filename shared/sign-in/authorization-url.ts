@@ -1,6 +1,7 @@
 /** Builds the URL that sends a browser to the identity provider. RFC 6749 §4.1.1. */
 import { codeChallengeOf } from '../crypto/pkce.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
+import { withParameters } from '../http/url-parameters.ts'
 import type { ProviderMetadata } from '../provider/provider.ts'
 import { maxAgeOf } from './transaction.ts'
 import type { Transaction } from './transaction.ts'
@@ -15,8 +16,7 @@ export function authorizationUrl(
   redirectUri: string,
   hints: ProviderHints,
 ): string {
-  const url = new URL(metadata.authorizationEndpoint)
-  const parameters: Readonly<Record<string, string | undefined>> = {
+  return withParameters(metadata.authorizationEndpoint, {
     client_id: transaction.clientId,
     response_type: transaction.responseType ?? 'code',
     redirect_uri: redirectUri,
@@ -33,7 +33,5 @@ export function authorizationUrl(
     ui_locales: hints.uiLocales,
     acr_values: hints.acrValues,
     max_age: maxAgeOf(transaction)?.toString(),
-  }
-  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) url.searchParams.set(name, value)
-  return url.href
+  })
 }

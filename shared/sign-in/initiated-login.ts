@@ -7,6 +7,7 @@ import { BrokerError } from '../errors/errors.ts'
 import { loginParameterLimits } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { optional, required } from '../oauth/parameter.ts'
+import { withParameters } from '../http/url-parameters.ts'
 import type { IdentityProvider, Providers } from '../provider/provider.ts'
 import { signInUrl } from './sign-in-url.ts'
 
@@ -37,14 +38,12 @@ export function initiatedLoginUrl(query: URLSearchParams, options: InitiatedLogi
   if (!provider || (named !== undefined && named !== provider.id)) {
     throw new BrokerError('provider_not_accepted', { frontEndId: frontEnd.id, remedy: issuerRemedy })
   }
-  const link = new URL(signInUrl(options.baseUrl, frontEnd))
-  for (const name of passedOn) {
-    const value = optional(query, name)
-    if (value !== undefined) link.searchParams.set(name, value)
-  }
-  link.searchParams.set('provider', provider.id)
-  if (target !== undefined) link.searchParams.set('return_url', target)
-  return link.href
+  const parameters = Object.fromEntries(passedOn.map((name) => [name, optional(query, name)]))
+  return withParameters(signInUrl(options.baseUrl, frontEnd), {
+    ...parameters,
+    provider: provider.id,
+    return_url: target,
+  })
 }
 
 /**

@@ -14,6 +14,7 @@ import type { Hints, LoginParameters } from '../front-ends/login-parameters.ts'
 import { checkReturnUrl } from '../front-ends/return-url.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import { urlOf } from '../http/routes.ts'
+import { withParameters } from '../http/url-parameters.ts'
 import { defined } from '../json/json.ts'
 import type { IdentityProvider, Providers } from '../provider/provider.ts'
 import { checkTenantId } from '../settings/identifiers.ts'
@@ -179,15 +180,12 @@ function adminConsentRequest(
   baseUrl: string,
 ): string {
   const scopes = ['openid', 'profile', 'offline_access', ...apis.flatMap((api) => api.scopes)]
-  const url = new URL(endpoint)
-  const parameters: Readonly<Record<string, string | undefined>> = {
+  return withParameters(endpoint, {
     client_id: clientId,
     redirect_uri: urlOf(baseUrl, 'signupConsented'),
     scope: [...new Set(scopes)].join(' '),
     state,
     login_hint: loginHint,
     domain_hint: domainHint,
-  }
-  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) url.searchParams.set(name, value)
-  return url.href
+  })
 }

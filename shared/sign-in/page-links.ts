@@ -12,6 +12,7 @@ import { uniqueWordsOf } from '../front-ends/space-separated.ts'
 import { sessionCookieName, signedOutCookieName } from '../http/cookies.ts'
 import type { RequestCookies } from '../http/cookies.ts'
 import { urlOf } from '../http/routes.ts'
+import { withParameters } from '../http/url-parameters.ts'
 import { signInUrl } from './sign-in-url.ts'
 import { markedClients } from './sso-cookie.ts'
 import { frontEndIdOf, frontEndIdsOf } from './transaction.ts'
@@ -65,12 +66,6 @@ export function signUpLinks({ frontEnd, parameters }: LinkRequest, baseUrl: stri
     domain_hint,
   })
   return [{ text: 'Sign up again', url: link }, backLink(back, frontEnd)]
-}
-
-function withParameters(url: string, parameters: Readonly<Record<string, string | undefined>>): string {
-  const link = new URL(url)
-  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) link.searchParams.set(name, value)
-  return link.href
 }
 
 function backLink(returnUrl: string | undefined, frontEnd: FrontEnd): Link {

@@ -1,6 +1,7 @@
 /** The URL to which a front end sends the browser to sign in. The front end adds `return_url`, which only it knows. */
 import type { BrokerError } from '../errors/errors.ts'
 import { urlOf } from '../http/routes.ts'
+import { withParameters } from '../http/url-parameters.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
 
 interface Missing {
@@ -12,12 +13,9 @@ interface Missing {
 }
 
 export function signInUrl(baseUrl: string, frontEnd: FrontEnd, missing: Missing = {}): string {
-  const url = new URL(urlOf(baseUrl, 'login'))
-  url.searchParams.set('frontend', frontEnd.id)
-  if (missing.provider !== undefined) url.searchParams.set('provider', missing.provider)
-  if (missing.claims !== undefined) url.searchParams.set('claims', missing.claims)
-  if (missing.scopes && missing.scopes.length > 0) url.searchParams.set('scope', missing.scopes.join(' '))
-  return url.href
+  const { provider, claims, scopes = [] } = missing
+  const scope = scopes.length > 0 ? scopes.join(' ') : undefined
+  return withParameters(urlOf(baseUrl, 'login'), { frontend: frontEnd.id, provider, claims, scope })
 }
 
 /** Adds the URL that signs the person in again: for everything, or only for what the provider requires. */

@@ -1,4 +1,6 @@
 /** The request to the provider's sign-out. OpenID Connect RP-Initiated Logout 1.0 §2. */
+import { withParameters } from '../http/url-parameters.ts'
+import { defined } from '../json/json.ts'
 import type { IdentityProvider } from '../provider/provider.ts'
 import type { EndSessionForm } from './end-session-form.ts'
 
@@ -33,14 +35,11 @@ export function endSessionRequest(
     client_id: clientId,
     post_logout_redirect_uri: postLogoutRedirectUri,
     state,
-    ...(logoutHint === undefined ? {} : { logout_hint: logoutHint }),
-    ...(idToken === undefined ? {} : { id_token_hint: idToken }),
+    ...defined({ logout_hint: logoutHint, id_token_hint: idToken }),
   }
-  const url = new URL(endpoint)
-  for (const [name, value] of Object.entries(fields)) url.searchParams.set(name, value)
-  if (url.href.length <= mostUrlCharacters) return { url: url.href }
+  const url = withParameters(endpoint, fields)
+  if (url.length <= mostUrlCharacters) return { url }
   if (profile.signsOutByPost) return { form: { action: endpoint, fields } }
   // The provider's session ends also without the hint; the browser may then stay on the provider's page.
-  url.searchParams.delete('id_token_hint')
-  return { url: url.href }
+  return { url: withParameters(endpoint, { ...fields, id_token_hint: undefined }) }
 }

@@ -13,6 +13,7 @@ import { endSessionRequest } from './end-session-url.ts'
 import type { EndSessionParameters } from './end-session-url.ts'
 import { checkSignedOutUrl } from '../front-ends/return-url.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
+import { withParameters } from '../http/url-parameters.ts'
 import type { IdentityProvider, Providers } from '../provider/provider.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
@@ -197,10 +198,7 @@ function signedOutUrlOf(target: string, frontEnd: FrontEnd): string {
 
 /** RP-Initiated Logout 1.0 §3. JSON keeps an absent state as null. */
 function withState(target: string, state: string | null | undefined): string {
-  if (state === undefined || state === null) return target
-  const url = new URL(target)
-  url.searchParams.set('state', state)
-  return url.href
+  return withParameters(target, { state: state ?? undefined })
 }
 
 function backTo(frontEnd: FrontEnd, url: string | undefined): Link {
