@@ -34,7 +34,7 @@ export function readEndpoint(json: Json, isFit: (url: URL) => boolean, expected:
 
 /**
  * @param home an address of the provider, from the settings
- * @returns as `readEndpoint`, for a provider whose endpoints are all on that host; on loopback, each has a port of its own
+ * @returns as `readEndpoint`, for a provider whose endpoints are all on that host; on loopback, with any port
  */
 export function readOwnEndpoint(json: Json, home: string): (name: string) => string {
   const { origin, hostname } = new URL(home)
