@@ -1,7 +1,7 @@
 /**
  * Redirect URIs of OAuth clients: compared exactly (RFC 9700 §4.1.3), except for the port of a loopback address
  * (RFC 8252 §7.3), and for the slash of an origin: pages send `location.origin`, and both are one address
- * (RFC 3986 §6.2.3).
+ * (RFC 3986 §6.2.3). The URLs of these clients after a sign-out are compared in the same way.
  */
 import type { FrontEnd } from './front-ends.ts'
 

@@ -6,6 +6,7 @@
 import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd } from './front-ends.ts'
 import { hasControlCharacter } from './login-parameters.ts'
+import { isRegisteredRedirectUri } from './redirect-uri.ts'
 
 /** As the browser sends it, percent-encoded; the URL must fit into a cookie. */
 const maxLength = 1024
@@ -35,13 +36,16 @@ export function checkReturnUrl(text: string | undefined, frontEnd: FrontEnd): st
 
 /**
  * @param text untrusted. Left out, it is the first registered page
- * @returns the page after a sign-out: one of the registered ones, exactly
+ * @returns the page after a sign-out: one of the registered ones, exactly; for an OAuth client by the rules of its
+ *   redirect URIs, since a native application has a private scheme or any port of loopback (RFC 8252 §7)
  * @throws {BrokerError} `return_url_invalid`, `return_url_not_registered`
  */
 export function checkSignedOutUrl(text: string | undefined, frontEnd: FrontEnd): string {
   if (text === undefined) return frontEnd.signedOutUrls[0] ?? `${frontEnd.origins[0] ?? ''}/`
+  const { kind, signedOutUrls } = frontEnd
+  if (kind === 'oauth' && isRegisteredRedirectUri(text, { redirectUris: signedOutUrls })) return new URL(text).href
   const url = parseUrl(text)
-  if (!frontEnd.signedOutUrls.includes(url.href)) throw new BrokerError('return_url_not_registered')
+  if (!signedOutUrls.includes(url.href)) throw new BrokerError('return_url_not_registered')
   return url.href
 }
 

@@ -102,14 +102,15 @@ const url = (examples: string[]) =>
 /** RFC 8252 §7.1 and §8.4: a scheme by a domain name in reverse order. Without a dot, any application may claim it. */
 const privateScheme = String.raw`[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:/[^\s#\\@]*`
 
-const redirectUri = z.string().check(
-  z.maxLength(1024),
-  withMessage(checkRedirectUri),
-  z.meta({
-    pattern: `${urlPattern}|^${privateScheme}$`,
-    examples: [`${exampleOrigin}/callback`, 'com.example.app:/callback'],
-  }),
-)
+/** An address of an OAuth client, which may be a native application. */
+const clientUrl = (examples: string[]) =>
+  z
+    .string()
+    .check(
+      z.maxLength(1024),
+      withMessage(checkClientUrl),
+      z.meta({ pattern: `${urlPattern}|^${privateScheme}$`, examples }),
+    )
 
 const api = z.strictObject({
   name: z.string().check(
@@ -166,7 +167,7 @@ const frontEnd = z
       }),
     ),
     redirectUris: z.optional(
-      uniqueList(redirectUri, 50, {
+      uniqueList(clientUrl([`${exampleOrigin}/callback`, 'com.example.app:/callback']), 50, {
         description:
           'OAuth clients: redirect URIs, compared exactly; https, http on loopback, or a private scheme of a native application (RFC 8252 §7.1). The port of http://127.0.0.1 and http://[::1] is not compared (§7.3).',
         examples: [[`${exampleOrigin}/callback`]],
@@ -210,8 +211,9 @@ const frontEnd = z
       ),
     ),
     signedOutUrls: z.optional(
-      uniqueList(url([`${exampleOrigin}/goodbye`]), 50, {
-        description: 'Exact URLs to which a sign-out may return. Without it, the root of each origin.',
+      uniqueList(clientUrl([`${exampleOrigin}/goodbye`]), 50, {
+        description:
+          'Exact URLs to which a sign-out may return; for OAuth clients by the rules of redirectUris. Without it, the root of each origin.',
         examples: [[`${exampleOrigin}/goodbye`]],
       }),
     ),
@@ -350,9 +352,13 @@ function checkUrl(value: string): Refusal | undefined {
   }
 }
 
-function checkRedirectUri(value: string): Refusal | undefined {
-  const isPrivate = new RegExp(`^${privateScheme}$`).test(value) && URL.canParse(value)
+function checkClientUrl(value: string): Refusal | undefined {
+  const isPrivate = hasPrivateScheme(value) && URL.canParse(value)
   return isPrivate && value === new URL(value).href ? undefined : checkUrl(value)
+}
+
+function hasPrivateScheme(value: string): boolean {
+  return new RegExp(`^${privateScheme}$`).test(value)
 }
 
 function exactUrlProblem(value: string): string | undefined {
@@ -516,6 +522,17 @@ function checkKind(frontEnd: unknown) {
   }
   return [
     ...(has('redirectUris') ? refuse('redirectUris', 'belongs to an OAuth client', remove) : []),
+    ...listOf(memberOf(frontEnd, 'signedOutUrls')).flatMap((address, index) =>
+      typeof address === 'string' && hasPrivateScheme(address)
+        ? [
+            {
+              path: ['signedOutUrls', index],
+              problem: 'has a private scheme, which belongs to an OAuth client',
+              fix: remove,
+            },
+          ]
+        : [],
+    ),
     ...['idTokenAlgorithm', 'jwks', 'jwksUri'].flatMap((member) =>
       has(member) ? refuse(member, 'belongs to an OAuth client', remove) : [],
     ),

@@ -33,6 +33,19 @@ describe('the broker as OpenID provider', () => {
       expect(new URL(begun.location!).searchParams.get('error')).toBe('login_required') // its mark has ended
     })
 
+    it.each(['com.example.solo:/bye', 'http://127.0.0.1:49152/bye'])(
+      'returns to a native application at %s, as AppAuth and OidcClient send it',
+      async (post_logout_redirect_uri) => {
+        const { person, tokens } = await op.signIn({ client_id: 'solo' })
+
+        const out = await endSession({ id_token_hint: tokens.id_token!, post_logout_redirect_uri, state: 's' }, person)
+        const state = new URL(out.location!).searchParams.get('state')!
+        const done = await person.open(`/logout/done?${new URLSearchParams({ state }).toString()}`)
+
+        expect([done.status, done.location]).toEqual([303, `${post_logout_redirect_uri}?state=s`])
+      },
+    )
+
     it('by POST does the same', async () => {
       const { tokens, person } = await op.signIn()
       const body = new URLSearchParams({ id_token_hint: tokens.id_token!, client_id: 'app' })

@@ -10,8 +10,12 @@ export const scope = `openid profile email offline_access ${ordersRead}`
 const modern: Registration = { ...app, id: 'modern', idTokenAlgorithm: 'ES256' }
 /** A client that signs people in, and calls no API. */
 const bare: Registration = { ...app, id: 'bare', apis: [] }
-/** The only client with this page after a sign-out. */
-const solo: Registration = { ...app, id: 'solo', signedOutUrls: ['https://solo.example.net/bye'] }
+/** The only client with these pages after a sign-out, also as a native application. */
+const solo: Registration = {
+  ...app,
+  id: 'solo',
+  signedOutUrls: ['https://solo.example.net/bye', 'com.example.solo:/bye', 'http://127.0.0.1/bye'],
+}
 const other: Registration = { ...app, id: 'other', origins: ['https://other.example.net'] }
 
 type OpenIdProvider = Awaited<ReturnType<typeof startOpenIdProvider>>

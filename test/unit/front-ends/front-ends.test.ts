@@ -260,6 +260,37 @@ describe('a page after sign-out', () => {
     expect(checkSignedOutUrl(undefined, desk)).toBe('https://desk.example.com/')
   })
 
+  it('of an OAuth client may be one of a native application, compared as its redirect URI', () => {
+    const [native, session] = frontEnds(
+      {
+        id: 'native',
+        kind: 'oauth',
+        origins: ['https://app.example.com'],
+        redirectUris: ['com.example.app:/callback'],
+        signedOutUrls: ['com.example.app:/bye', 'http://127.0.0.1/bye', 'https://app.example.com/'],
+      },
+      { id: 'session', origins: ['http://127.0.0.1:3000'], signedOutUrls: ['http://127.0.0.1:3000/bye'] },
+    ) as [FrontEndSettings, FrontEndSettings]
+    const page = (text: string, frontEnd = native) => {
+      try {
+        return checkSignedOutUrl(text, frontEnd)
+      } catch (error) {
+        return (error as BrokerError).code
+      }
+    }
+
+    expect(checkSignedOutUrl(undefined, native)).toBe('com.example.app:/bye')
+    expect(page('com.example.app:/bye')).toBe('com.example.app:/bye')
+    expect(page('http://127.0.0.1:49152/bye')).toBe('http://127.0.0.1:49152/bye')
+    expect(page('https://app.example.com')).toBe('https://app.example.com/')
+    for (const other of ['com.example.app:/bye/', 'com.example.app:/callback', 'com.example.apps:/bye', 'javascript:1'])
+      expect(page(other), other).toBe('return_url_invalid')
+    for (const other of ['http://127.0.0.1:49152/', 'http://localhost/bye', 'https://evil.example/'])
+      expect(page(other), other).toBe('return_url_not_registered')
+    expect(page('http://127.0.0.1:3000/bye', session)).toBe('http://127.0.0.1:3000/bye')
+    expect(page('http://127.0.0.1:3001/bye', session)).toBe('return_url_not_registered')
+  })
+
   it('that is accepted is registered, for any input', () => {
     fc.assert(
       fc.property(hostile, (text) => {

@@ -191,6 +191,16 @@ describe('a front end', () => {
       { redirectUris: ['com.example.app:/a/../b'] },
       `${place}.redirectUris[0] is not a URL that begins with https://`,
     )
+    const signedOutUrls = ['https://app.example.net/', 'com.example.app:/bye']
+    expect(settingsWith(json({ ...client, signedOutUrls })).frontEnds).toMatchObject([{ signedOutUrls }])
+    refused(
+      { signedOutUrls: ['https://app.example.net/', 'myapp:/bye'] },
+      `${place}.signedOutUrls[1] is not a URL that begins with https://`,
+    )
+    refused(
+      { kind: 'session', redirectUris: undefined, signedOutUrls },
+      `${place}.signedOutUrls[1] has a private scheme, which belongs to an OAuth client`,
+    )
   })
 
   it('with an unknown member is refused, and the error suggests the right one', () => {
