@@ -39,25 +39,37 @@ export function parseCommand<Options extends ParseArgsOptionsConfig>(
   }
 }
 
+/**
+ * Refuses options that have no effect on an action: a person would rely on them.
+ *
+ * @param values of `parseCommand`
+ * @param allowed names of the options of this action, without `json` and `help`
+ * @throws {LocalError} with the exit code 2
+ */
+export function refuseOtherOptions(
+  values: Readonly<Record<string, unknown>>,
+  allowed: readonly string[],
+  { command, action }: { readonly command: string; readonly action: string },
+): void {
+  const other = Object.keys(values).find((name) => !allowed.includes(name) && !Object.hasOwn(everywhere, name))
+  if (other !== undefined) throw wrongUse(`${action} has no option --${other}`, command)
+}
+
 /** @param command the npm script */
 export function wrongUse(problem: string, command: string): LocalError {
-  return new LocalError(`${problem}. For usage, run: npm run ${command} -- --help`, 2)
+  return new LocalError(`${problem.replace(/\.$/, '')}. For usage, run: npm run ${command} -- --help`, 2)
 }
 
 /**
  * Runs the command, and prints the error that ends it.
  *
- * @param describe the message of an error that is no LocalError
  * @returns the exit code: 1 for a failure, 2 for a wrong use
  */
-export async function exitCodeOf(
-  command: () => Promise<number>,
-  describe = (error: unknown) => `The request failed: ${String(error)}`,
-): Promise<number> {
+export async function exitCodeOf(command: () => Promise<number>): Promise<number> {
   try {
     return await command()
   } catch (error) {
-    console.error(error instanceof LocalError ? error.message : describe(error))
+    console.error(error instanceof LocalError ? error.message : `The request failed: ${String(error)}`)
     return error instanceof LocalError ? error.exitCode : 1
   }
 }

@@ -15,7 +15,9 @@ const parts: CommandParts = {
   readKey: async ({ functionApp, resourceGroup }) => {
     const of = ['--name', functionApp, '--resource-group', resourceGroup]
     const query = ['--query', 'functionKeys.default', '--output', 'tsv']
-    return (await run('az', ['functionapp', 'keys', 'list', ...of, ...query])).stdout.trim()
+    const command = ['functionapp', 'keys', 'list', ...of, ...query]
+    // On Windows az is a .cmd file, which only a shell can run.
+    return (await run('az', command, { shell: process.platform === 'win32' })).stdout.trim()
   },
   proxies: proxyPolicyOf(process.env),
   print: (line) => console.log(line),

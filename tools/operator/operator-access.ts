@@ -31,8 +31,12 @@ export async function findBroker(
   command: string,
 ): Promise<FoundBroker> {
   const usedWrongly = (problem: string) => wrongUse(problem, command)
-  const own = named ?? environment.Broker__BaseUrl ?? (await settingsFile())?.Broker__BaseUrl
-  const givenKey = environment.BROKER_FUNCTION_KEY
+  const own = named ?? (environment.Broker__BaseUrl || (await settingsFile())?.Broker__BaseUrl || undefined)
+  // A key that was read from a file may end in a line break.
+  const givenKey = environment.BROKER_FUNCTION_KEY?.trim()
+  if (givenKey && !/^[\x21-\x7e]+$/.test(givenKey)) {
+    throw usedWrongly('BROKER_FUNCTION_KEY contains white space or a character outside ASCII. Copy the key again')
+  }
   const azd = own !== undefined && givenKey ? {} : await azdValues()
   const url = own ?? azd.BROKER_BASE_URL
   if (url === undefined) {
@@ -41,12 +45,13 @@ export async function findBroker(
   // The key is never sent in clear.
   const refusal = checkBaseUrl(url)
   if (refusal) throw usedWrongly(`The broker's URL ${refusal.problem}. ${refusal.fix}`)
-  const address = new URL(url).href.replace(/\/$/, '')
+  const address = withoutSlash(url)
   if (givenKey) return { url: address, key: givenKey }
 
   const { BROKER_FUNCTION_APP_NAME: functionApp, AZURE_RESOURCE_GROUP: resourceGroup } = azd
   // The key of one broker is not sent to another one.
-  if (functionApp === undefined || resourceGroup === undefined || azd.BROKER_BASE_URL !== url) {
+  const isDeployed = URL.canParse(azd.BROKER_BASE_URL ?? '') && withoutSlash(azd.BROKER_BASE_URL ?? '') === address
+  if (functionApp === undefined || resourceGroup === undefined || !isDeployed) {
     throw usedWrongly('No function key is known: set BROKER_FUNCTION_KEY. npm start prints the key of a laptop')
   }
   const key = await readKey({ functionApp, resourceGroup }).catch((cause: unknown) => {
@@ -57,15 +62,21 @@ export async function findBroker(
   return { url: address, key }
 }
 
+/** @param url of a broker; another spelling of the same URL is the same broker */
+function withoutSlash(url: string): string {
+  return new URL(url).href.replace(/\/$/, '')
+}
+
 /**
- * @param path of the route @param doubt for the message of a failure: the change that may have happened
+ * @param path of the route
+ * @param doubt sentence for a failure after which the change may have happened; undefined where nothing changes
  * @throws {LocalError} for a refusal of the host or of the broker
  */
 export async function postAsOperator(
   { url: base, key }: FoundBroker,
   path: string,
   body: object,
-  { proxies, doubt }: { readonly proxies: ProxyPolicy; readonly doubt: string },
+  { proxies, doubt }: { readonly proxies: ProxyPolicy; readonly doubt: string | undefined },
 ): Promise<Readonly<Record<string, unknown>>> {
   const exchange = createExchange({ maxBytes: 16 * 1024 * 1024, proxies })
   const url = new URL(`${base}${path}`)
@@ -74,8 +85,9 @@ export async function postAsOperator(
   const headers = { 'content-type': 'application/json', 'x-functions-key': key }
   const sent = { method: 'POST', path: url.pathname, headers, body: JSON.stringify(body) }
   const response = await exchange(url, sent, until).catch((error: unknown) => {
-    if (error instanceof ExchangeError) throw new LocalError(`${url.origin} does not answer: ${error.reason}`)
-    throw error
+    if (!(error instanceof ExchangeError)) throw error
+    const sentence = `${url.origin} does not answer (${error.reason}). Check the URL, the network, and HTTPS_PROXY and NO_PROXY.`
+    throw new LocalError([sentence, doubt].join(' ').trimEnd())
   })
   const { status } = response
   if (status === 401) throw new LocalError('The broker refused the function key (BROKER_FUNCTION_KEY).')
@@ -88,7 +100,7 @@ export async function postAsOperator(
   const { detail, parameter, problem } = (typeof json === 'string' ? {} : json) as Record<string, unknown>
   const texts = [parameter, problem, detail].filter((text) => typeof text === 'string')
   const reference = response.headers['broker-reference']
-  throw new LocalError(
-    `The broker answered ${status}${texts.length > 0 ? `: ${texts.join(' ')}` : ''}${typeof reference === 'string' ? ` (reference ${reference})` : ''}. ${doubt}`,
-  )
+  const sentence = `The broker answered ${status}${texts.length > 0 ? `: ${texts.join(' ')}` : ''}${typeof reference === 'string' ? ` (reference ${reference})` : ''}.`
+  // A refusal changes nothing.
+  throw new LocalError([sentence, status < 500 ? undefined : doubt].join(' ').trimEnd())
 }

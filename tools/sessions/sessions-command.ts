@@ -58,7 +58,7 @@ export async function runSessionsCommand(args: readonly string[], parts: Command
 
   const broker = await findBroker(values.url, parts, 'sessions')
   const path = pathOf(command === 'list' ? 'operatorListSessions' : 'operatorEndSessions')
-  const doubt = 'Sessions may have ended; the command can be repeated.'
+  const doubt = command === 'end' ? 'Sessions may have ended; the command can be repeated.' : undefined
   const post = (body: object) => postAsOperator(broker, path, body, { proxies: parts.proxies, doubt })
 
   const sessions: ListedSession[] = []

@@ -3,7 +3,7 @@ import { routes } from '../../shared/http/routes.ts'
 import { defined } from '../../shared/json/json.ts'
 import { tenantActions } from '../../shared/tenants/tenant-administration.ts'
 import type { TenantsAnswer } from '../../shared/tenants/tenant-administration.ts'
-import { parseCommand, wrongUse } from '../operator/command-line.ts'
+import { parseCommand, refuseOtherOptions, wrongUse } from '../operator/command-line.ts'
 import { findBroker, postAsOperator } from '../operator/operator-access.ts'
 import type { CommandParts } from '../operator/operator-access.ts'
 
@@ -36,13 +36,15 @@ export async function runTenantsCommand(args: readonly string[], parts: CommandP
     return values.help === true ? 0 : 2
   }
   if (!tenantActions.includes(action)) throw usedWrongly(`There is no command ${action}: ${tenantActions.join(', ')}`)
+  const allowed = ['provider', 'url', ...(action === 'add' ? ['domain'] : [])]
+  refuseOtherOptions(values, allowed, { command: 'tenants', action })
   if (action === 'list' && tenant !== undefined) throw usedWrongly(`${tenant} is an unexpected argument`)
   if (action !== 'list' && tenant === undefined) throw usedWrongly('No tenant id is written')
 
   const broker = await findBroker(values.url, parts, 'tenants')
   const path = `/${routes.operatorTenants.replace('{action}', action)}`
   const body = defined({ tenant, domain: values.domain, provider: values.provider })
-  const doubt = 'The change may have happened; npm run tenants -- list shows it.'
+  const doubt = action === 'list' ? undefined : 'The change may have happened; npm run tenants -- list shows it.'
   const answer = (await postAsOperator(broker, path, body, {
     proxies: parts.proxies,
     doubt,
