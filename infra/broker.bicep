@@ -522,6 +522,9 @@ output vaultUrl string = vault.outputs.vaultUri
 @description('Name of the certificate in the vault.')
 output certificateName string = certificateName
 
+@description('URL of the table service that stores the sessions.')
+output tableServiceUri string = storage.outputs.tableEndpoint
+
 @description('Client id of the managed identity of the broker.')
 output identityClientId string = identities.outputs.clientId
 

@@ -276,6 +276,9 @@ output BROKER_VAULT_URL string = broker.outputs.vaultUrl
 @description('Name of the certificate in the vault.')
 output BROKER_CERTIFICATE_NAME string = broker.outputs.certificateName
 
+@description('URL of the table service that stores the sessions.')
+output BROKER_TABLE_SERVICE_URI string = broker.outputs.tableServiceUri
+
 @description('Client id of the managed identity of the broker.')
 output BROKER_IDENTITY_CLIENT_ID string = broker.outputs.identityClientId
 

@@ -4,6 +4,7 @@ import { isLoopbackHost } from '../../shared/settings/addresses.ts'
 import { BrokerError } from '../../shared/errors/errors.ts'
 import { createExchange, retryAfterSecondsOf } from '../../shared/http/exchange.ts'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
+import { describeSignInFaults } from '../../tools/certificate/deployer-credential.azure-identity.ts'
 import { findAzureCloud } from './azure-clouds.ts'
 import type { Clock } from './context.ts'
 import { HookStop } from './stop.ts'
@@ -104,7 +105,7 @@ export function createCloud(
       throw new HookStop(
         [
           `There is no sign-in for ${audience}. Run: azd auth login. In a pipeline, check the federated credential of the identity.`,
-          ...signInFaults(cause),
+          ...describeSignInFaults(cause),
         ].join('\n'),
         { cause },
       )
@@ -170,14 +171,6 @@ export function createCloud(
     arm: (path, call = {}) => patiently(endpoints.arm, audiences.arm, path, call),
     graph: (path, call = {}) => patiently(`${endpoints.graph}/v1.0`, audiences.graph, path, call),
   }
-}
-
-/** The SDK tries azd, then az; each has its own reason, such as a sign-in that is too old. */
-function signInFaults(cause: unknown): readonly string[] {
-  const { errors = [cause] } = cause as { readonly errors?: readonly unknown[] }
-  return errors
-    .map((error) => (error instanceof Error ? error.message : '').split(/\r?\n/).find((line) => line.trim() !== ''))
-    .flatMap((line) => (line === undefined ? [] : `- ${line.slice(0, 300)}`))
 }
 
 function unreachable(hostname: string, error: Error): string {

@@ -42,6 +42,7 @@ const outputNames: Readonly<Record<string, string>> = {
   vaultName: 'BROKER_VAULT_NAME',
   vaultUrl: 'BROKER_VAULT_URL',
   certificateName: 'BROKER_CERTIFICATE_NAME',
+  tableServiceUri: 'BROKER_TABLE_SERVICE_URI',
   hostIdentityPrincipalId: 'BROKER_HOST_IDENTITY_PRINCIPAL_ID',
   identityClientId: 'BROKER_IDENTITY_CLIENT_ID',
   identityPrincipalId: 'BROKER_IDENTITY_PRINCIPAL_ID',

@@ -41,11 +41,11 @@ export function isForEntra(texts: SetTexts): boolean {
 }
 
 export function readValues(texts: SetTexts, report: SettingsReport): MaybeValues {
-  const added = read(declarations.additionalHosts, texts, report) as AddedHosts | undefined
+  const added = readValue(declarations.additionalHosts, texts, report) as AddedHosts | undefined
   const providers = readProviders(texts.get(declarations.providers.name), added, report)
   const entries = Object.entries<Declaration>(declarations).map(([name, declaration]) => {
     if (declaration === declarations.additionalHosts) return [name, added]
-    const value = read(declaration, texts, report, added)
+    const value = readValue(declaration, texts, report, added)
     if (declaration === declarations.providers) return [name, providers]
     return [name, declaration === declarations.frontEnds ? readFrontEnds(value, providers, texts, report) : value]
   })
@@ -96,7 +96,12 @@ export function takesEntra(providers: ProviderList | undefined, isPrimaryEntra: 
 }
 
 /** @returns undefined where the setting is not set, and where it was reported */
-function read(declaration: Declaration, texts: SetTexts, report: SettingsReport, added?: AddedHosts): unknown {
+export function readValue(
+  declaration: Declaration,
+  texts: SetTexts,
+  report: SettingsReport,
+  added?: AddedHosts,
+): unknown {
   const { name, about } = declaration
   if (about === (isForEntra(texts) ? 'other providers' : 'Entra ID')) {
     if (texts.has(name) && !report.has(name)) report.refuse(name, forOtherProvider(about))

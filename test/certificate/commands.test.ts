@@ -185,8 +185,59 @@ describe('npm run certificate', () => {
 
     const alone = await certificate('roll')
     expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining('--dry-run') as string])
-    const other = await certificate('create', '--dry-run')
-    expect([other.code, other.stderr.trim()]).toEqual([2, 'Only roll has a --dry-run.'])
+  })
+
+  it.each([
+    [['rol', '--now'], 'There is no command rol: create, status or roll.'],
+    [['create', '--dry-run'], 'create has no option --dry-run.'],
+    [['roll', '--now', '--validity-months', '6'], 'roll has no option --validity-months.'],
+    [['status', '--change'], 'status has no option --change.'],
+  ])('refuses %j, which would have no effect, before it looks for a vault', async (args, sentence) => {
+    const { code, stdout, stderr } = await run(await bundledProgram('certificate'), args)
+
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).toContain(`${sentence} For usage, run: npm run certificate -- --help`)
+  })
+
+  it('status prints versions and no instruction to register one, if the store cannot be read', async () => {
+    const program = await bundledProgram('certificate')
+    const settings = { Broker__ApplicationObjectId: '' }
+
+    const silent = await command(program, ['status'], { ...settings, Broker__TableServiceUri: 'http://127.0.0.1:9/a' })
+    const unnamed = await command(program, ['status'], { ...settings, Broker__TableServiceUri: '' })
+    const read = await command(program, ['status'], settings)
+
+    expect([silent.code, silent.stderr]).toEqual([0, ''])
+    expect(silent.stdout).toMatch(/unknown: the store or the key ring cannot be read \(store_unavailable.*ECONNREFUSED/)
+    expect(unnamed.stdout).toContain('unknown: set Broker__TableServiceUri')
+    for (const { stdout } of [silent, unnamed, read]) {
+      expect(stdout).toContain(first().version)
+      expect(stdout).not.toContain('by hand')
+    }
+  })
+
+  it.each([
+    [{ Broker__TableServiceUri: 'https://store.example.com' }, 'Broker__TableServiceUri is not a table service'],
+    [{ Broker__TableServiceUri: 'nonsense' }, 'Broker__TableServiceUri is not a URL'],
+    [{ Broker__CertificateReadSeconds: 'soon' }, 'Broker__CertificateReadSeconds is not a whole number of seconds'],
+  ])('status refuses %j by its name, and sends no token', async (settings, sentence) => {
+    const { code, stdout, stderr } = await command(await bundledProgram('certificate'), ['status'], settings)
+
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).toContain(sentence)
+  })
+
+  it.each([
+    [['status', '--name', 'other'], 'has no certificate other. Write another --name, or run: npm run certificate --'],
+    [['roll', '--dry-run', '--name', 'other'], 'has no certificate other.'],
+    [['roll', '--now', '--vault', 'https://localhost:9'], 'The local vault does not answer'],
+    [['status', '--vault', 'https://localhost:9'], 'does not answer. Check its name, the network'],
+  ])('%j ends with a sentence about the vault', async (args, sentence) => {
+    const { code, stdout, stderr } = await certificate(...args)
+
+    expect([code, stdout]).toEqual([1, ''])
+    expect(stderr).toContain(sentence)
+    expect(stderr).not.toMatch(/Error\b/)
   })
 
   it('roll --dry-run shows the steps of a run if the vault has created a version', async () => {
@@ -207,13 +258,13 @@ describe('npm run certificate', () => {
 
   it('roll --now makes the vault create a version, and the next run of the broker switches to it', async () => {
     const before = stack.vault.publicCertificates(certificateName)
-    const { code, stdout } = await certificate('roll', '--now')
+    const { code, stdout } = await certificate('roll', '--now', '--json')
 
     expect(code).toBe(0)
     const made = stack.vault.publicCertificates(certificateName)
     expect(made).toHaveLength(before.length + 1)
     const { version } = made.find((one) => !before.some((known) => known.version === one.version))!
-    expect(stdout).toContain(version)
+    expect(JSON.parse(stdout)).toEqual({ name: certificateName, version })
     await runRoll(stack.brokers[0]!)
     await signs(stack, version)
   })

@@ -60,6 +60,18 @@ describe('npm run certificate -- create', () => {
     expect(output).toContain('"outcome":"unchanged"')
   })
 
+  it('reads the settings of the deployed broker too: status refuses a bad one', async () => {
+    const parameters = { brokerSettings: { Broker__CertificateReadSeconds: 'soon' } }
+
+    const { code, output } = await deployment.node([await bundledProgram('certificate'), 'status'], {
+      BROKER_VAULT_URL: vault.url,
+      BROKER_PARAMETERS: Buffer.from(JSON.stringify(parameters)).toString('base64'),
+    })
+
+    expect(code).toBe(2)
+    expect(output).toContain('Broker__CertificateReadSeconds is not a whole number')
+  })
+
   it('names a missing permission and the command that grants it', async () => {
     vault.setPermissions(deployer.clientId, readerPolicy)
     const { code, output } = await create('--name', 'other')
@@ -73,6 +85,7 @@ describe('npm run certificate -- create', () => {
 
   it.each([
     [['--renew-days', '20'], 'Renewal 20 days before the end'],
+    [['--renew-days', 'sixty'], 'not a whole number'],
     [['--validity-months', '60'], '1 to 24 whole months'],
     [['--key-size', '1024'], 'none of 2048, 3072, 4096'],
     [['--subject', 'broker'], 'write CN=name'],

@@ -3,6 +3,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import tls from 'node:tls'
+import type * as z from 'zod/mini'
 import type { AddedHosts } from '../../shared/settings/addresses.ts'
 import type { TokenCredential } from '@azure/identity'
 import { createDeployerCredential } from './deployer-credential.azure-identity.ts'
@@ -15,10 +16,13 @@ import { createTokenCredential } from '../../shared/vault/token-credential.azure
 import type { CertificateVault } from '../../shared/vault/vault.ts'
 import type { Store } from '../../shared/store/store.ts'
 import { createKeyRing } from '../../shared/crypto/key-ring.ts'
-import { BrokerError } from '../../shared/errors/errors.ts'
+import { asBrokerError, BrokerError } from '../../shared/errors/errors.ts'
 import type { KeyVault } from '../../shared/vault/key-vault/vault.key-vault.ts'
 import { createKeyVault } from '../../shared/vault/key-vault/vault.key-vault.ts'
 import { createAzureTableStore } from '../../shared/store/azure-table/store.azure-table.ts'
+import { SettingsReport } from '../../shared/settings/settings-report.ts'
+import { readValue } from '../../shared/settings/values.ts'
+import type { SetTexts } from '../../shared/settings/values.ts'
 import { parseProviders } from '../../shared/settings/providers.schema.ts'
 import type { OtherProvider } from '../../shared/settings/providers.schema.ts'
 import { describeProblem } from '../../shared/settings/settings-error.ts'
@@ -33,8 +37,8 @@ export interface NamedCertificate {
   readonly vaultUrl: string
   readonly additionalHosts?: AddedHosts
   readonly name: string
-  /** By its name; undefined where it is not set. */
-  readonly setting: (name: string) => string | undefined
+  /** The settings that are set. */
+  readonly texts: SetTexts
 }
 
 export interface CertificateAccess {
@@ -54,13 +58,20 @@ export interface OtherAccess extends Pick<CertificateAccess, 'records' | 'canReg
   readonly adfsClientId: string | undefined
 }
 
-export const storeIsSilent =
-  'the store or the key ring cannot be read. Your account needs Storage Table Data Reader, and keys get and unwrapKey at the vault; the broker shows the same on /health/detail'
+/** @param error of a read of the store */
+export function storeIsSilent(error: unknown): string {
+  const { code, detail } = asBrokerError(error)
+  const reason = detail === undefined ? code : `${code}: ${detail}`
+  return `the store or the key ring cannot be read (${reason}). Your account needs Storage Table Data Reader, and keys get and unwrapKey at the vault; the broker shows the same on /health/detail`
+}
 
 export async function openAccess(certificate: NamedCertificate): Promise<CertificateAccess> {
-  const { vaultUrl, additionalHosts, name, setting } = certificate
-  const valueOf = (declaration: Declaration & { readonly default: string }) =>
-    setting(declaration.name) ?? declaration.default
+  const { vaultUrl, additionalHosts, name, texts } = certificate
+  const valueOf = <D extends Declaration>(declaration: D) => readSetting(declaration, certificate)
+  const tableServiceUri = texts.has(declarations.tableServiceUri.name)
+    ? valueOf(declarations.tableServiceUri)
+    : undefined
+  const tablePrefix = valueOf(declarations.tablePrefix)
   const credential = await credentialFor(vaultUrl)
   const proxies = proxyPolicyOf(process.env)
   const vault = createKeyVault({
@@ -72,27 +83,26 @@ export async function openAccess(certificate: NamedCertificate): Promise<Certifi
     deadlineMilliseconds: 30_000,
     proxies,
   })
-  const tableServiceUri = setting(declarations.tableServiceUri.name)
   const store =
     tableServiceUri === undefined
       ? undefined
       : readOnly(
           createAzureTableStore({
             tableServiceUri,
-            tablePrefix: valueOf(declarations.tablePrefix),
+            tablePrefix,
             credential: () => Promise.resolve(credential),
             proxies,
           }),
         )
   const recordsOf = (registration?: Registration) => store && openRecords(store, vault, certificate, registration)
-  // An empty setting counts as not set. Only Entra ID has a Graph at which the broker changes keys.
-  const isSet = ({ name: settingName }: Declaration) => (setting(settingName) ?? '') !== ''
+  // Only Entra ID has a Graph at which the broker changes keys.
+  const isSet = ({ name: settingName }: Declaration) => texts.has(settingName)
   return {
     vault,
     records: recordsOf(),
     timing: rollTimingOf({
-      readSeconds: Number(valueOf(declarations.certificateReadSeconds)),
-      overlapSeconds: Number(valueOf(declarations.certificateOverlapSeconds)),
+      readSeconds: valueOf(declarations.certificateReadSeconds),
+      overlapSeconds: valueOf(declarations.certificateOverlapSeconds),
     }),
     canRegister: isSet(declarations.applicationObjectId) && !isSet(declarations.authority),
     others: otherProviders(certificate).map((other) => {
@@ -108,11 +118,22 @@ export async function openAccess(certificate: NamedCertificate): Promise<Certifi
 }
 
 /** @throws {LocalError} exit code 2, where the setting is refused */
-function otherProviders({ setting, additionalHosts }: NamedCertificate): readonly OtherProvider[] {
+function otherProviders({ texts, additionalHosts }: NamedCertificate): readonly OtherProvider[] {
   const { name } = declarations.providers
-  const list = parseProviders(setting(name) || '[]', name, additionalHosts)
+  const list = parseProviders(texts.get(name) ?? '[]', name, additionalHosts)
   if ('others' in list) return list.others
   throw new LocalError(list.map(describeProblem).join('\n'), 2)
+}
+
+/** By the broker's own check: a token for the store goes to a host of an Azure cloud only. */
+function readSetting<D extends Declaration>(
+  declaration: D,
+  { texts, additionalHosts }: Pick<NamedCertificate, 'texts' | 'additionalHosts'>,
+): z.output<D['schema']> {
+  const report = new SettingsReport()
+  const value = readValue(declaration, texts, report, additionalHosts) as z.output<D['schema']>
+  if (report.problems.length === 0) return value
+  throw new LocalError(report.problems.map(describeProblem).join('\n'), 2)
 }
 
 interface Registration {

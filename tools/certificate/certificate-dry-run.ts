@@ -79,8 +79,8 @@ function printCourse({ isAboutNext, steps }: Course, now: boolean): void {
 async function planOf({ vault, records, timing, canRegister }: Omit<CertificateAccess, 'others'>) {
   if (!records) throw new LocalError('The state of the roll is in the store: set Broker__TableServiceUri.', 2)
   const refuse = () => Promise.reject(new Error('a dry run makes no change'))
-  await records.load().catch(() => {
-    throw new LocalError(`The steps of a roll are unknown: ${storeIsSilent}.`)
+  await records.load().catch((error: unknown) => {
+    throw new LocalError(`The steps of a roll are unknown: ${storeIsSilent(error)}.`)
   })
   const { record } = await createCertificateRoll({
     vault: { ...vault, sign: refuse },

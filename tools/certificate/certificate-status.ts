@@ -60,6 +60,8 @@ interface Status {
   readonly next: string
   /** The reason why the registration at the provider is unknown. */
   readonly problem: string | undefined
+  /** False where the store could not be read. */
+  readonly isRead: boolean
 }
 
 async function readStatus(
@@ -74,22 +76,28 @@ async function readStatus(
   }
   const record = observe(known ?? emptyRecord, listed, facts, now)
   const step = nextStep(record, { now, timing, canRegister, by: '' })
-  return { record, next: problem === undefined ? describeStep(step) : 'not known without the store', problem }
+  const isRead = known !== undefined
+  return { record, next: problem === undefined ? describeStep(step) : 'not known without the store', problem, isRead }
 }
 
 function printStatus(
-  { record, next, problem }: Status,
+  { record, next, problem, isRead }: Status,
   { now, timing }: StatusContext,
   handOver: HandOver | undefined,
 ): void {
   console.log(drawTimeline(record, { now, timing, next, isProviderKnown: problem === undefined }).join('\n'))
   if (problem !== undefined) console.log(`The registration at the provider is unknown: ${problem}`)
-  if (handOver) printHandOver(record, handOver)
+  // Without the store each version would look as if it were not registered.
+  if (handOver && isRead) printHandOver(record, handOver)
 }
 
 /** Requests a new version from the vault by its policy; the broker registers and uses it. */
-export async function rollNow({ vaultUrl, name }: NamedCertificate): Promise<number> {
+export async function rollNow({ vaultUrl, name }: NamedCertificate, json: boolean): Promise<number> {
   const version = isLocal(vaultUrl) ? await renewLocally(vaultUrl, name) : await renewInVault(vaultUrl, name)
+  if (json) {
+    console.log(JSON.stringify({ name, version }))
+    return 0
+  }
   console.log(`The vault created version ${version} of ${name}.`)
   console.log('The broker registers it and signs with it once the provider accepts it, within minutes as a rule.')
   console.log('To watch it: npm run certificate -- status')
@@ -136,8 +144,8 @@ async function findRecord(
   try {
     const { record, etag } = await records.load()
     return etag === undefined ? { known: record, problem: 'the broker has not stored a state yet' } : { known: record }
-  } catch {
-    return { problem: storeIsSilent }
+  } catch (error) {
+    return { problem: storeIsSilent(error) }
   }
 }
 
@@ -176,14 +184,13 @@ function handOverAt({ id, canRegister, adfsClientId }: OtherAccess): HandOver | 
   return { why: 'since the broker cannot change keys there', adfsClientId, query: `?provider=${id}` }
 }
 
-function handOverOf({ setting }: NamedCertificate): HandOver {
-  const isAdfs = setting(declarations.providerKind.name) === 'adfs'
+function handOverOf({ texts }: NamedCertificate): HandOver {
+  const isAdfs = texts.get(declarations.providerKind.name) === 'adfs'
   return {
-    why:
-      setting(declarations.authority.name) === undefined
-        ? `since ${declarations.applicationObjectId.name} is not set`
-        : `since the provider is not Entra ID (${declarations.authority.name}), whose keys alone the broker can change`,
-    adfsClientId: isAdfs ? (setting(declarations.clientId.name) ?? '') : undefined,
+    why: !texts.has(declarations.authority.name)
+      ? `since ${declarations.applicationObjectId.name} is not set`
+      : `since the provider is not Entra ID (${declarations.authority.name}), whose keys alone the broker can change`,
+    adfsClientId: isAdfs ? (texts.get(declarations.clientId.name) ?? '') : undefined,
     query: '',
   }
 }

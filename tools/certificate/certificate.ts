@@ -1,40 +1,47 @@
 /** `npm run certificate -- create|status|roll`: the certificate in the vault, with the sign-in of azd or az. */
 import { defined } from '../../shared/json/json.ts'
 import { createKeyVaultCertificateCreator } from './certificate-creator.key-vault.ts'
-import {
-  CertificateNetworkRefused,
-  CertificateRefused,
-  createCertificate,
-  defaultPolicy,
-  findPolicyProblems,
-} from './create.ts'
+import { describeFailure } from './certificate-failure.ts'
+import { createCertificate, defaultPolicy, findPolicyProblems } from './create.ts'
 import type { CertificatePolicy } from './create.ts'
 import type { NamedCertificate } from './certificate-access.ts'
 import { createDeployerCredential } from './deployer-credential.azure-identity.ts'
 import { checkAdditionalHosts, checkVaultUrl, hostsOf } from '../../shared/settings/addresses.ts'
 import type { AddedHosts } from '../../shared/settings/addresses.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
+import { setTextsOf } from '../../shared/settings/values.ts'
 import { dryRun } from './certificate-dry-run.ts'
+import { deployedSettings } from './deployed-settings.ts'
 import { rollNow, showStatus } from './certificate-status.ts'
 import { LocalError } from '../../local/http-server.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
 import { isListening } from '../../local/local-parts.ts'
 import { fixedPorts } from '../../local/ports.ts'
-import { exitCodeOf, parseCommand, readAzdValues, readSettingsFile } from '../operator/command-line.ts'
+import {
+  exitCodeOf,
+  parseCommand,
+  readAzdValues,
+  readSettingsFile,
+  refuseOtherOptions,
+  wrongUse,
+} from '../operator/command-line.ts'
 
 const usage = `npm run certificate -- status [--json]
 npm run certificate -- roll --now | --dry-run [--json]
 npm run certificate -- create [options]
 
 status draws the versions on a time line: validity, which one signs, which the provider knows, what happens next.
-roll --now has the vault make a new version at once, for emergencies; the broker registers it and goes over to it.
-roll --dry-run says step by step what a roll would do, and writes nothing; with --now, as if the vault had made a version.
+roll --now has the vault make a new version at once, for emergencies; the broker registers it and switches to it.
+roll --dry-run prints the steps of a roll, and writes nothing; with --now, as if the vault had made a version.
 
-create makes the broker's certificate in Key Vault: self-signed, its key not exportable, renewed by the vault. Where there is
-one already, nothing changes; what differs is shown, and changed with --change.
+create makes the broker's certificate in Key Vault: self-signed, its key not exportable, renewed by the vault. If there
+is one already, nothing changes: differences of its policy are shown, and changed with --change.
 
   --vault URL            the vault; otherwise that of the broker's settings, or of the selected azd environment
   --name NAME            the certificate; otherwise that of the broker's settings, or of the azd environment
+  --json                 one line of JSON
+
+Of create alone:
   --subject CN=NAME      ${defaultPolicy.subject}
   --issuer NAME          Self, or an issuer that the vault knows
   --key-size BITS        2048, 3072 or 4096; ${defaultPolicy.keySize}
@@ -42,10 +49,9 @@ one already, nothing changes; what differs is shown, and changed with --change.
   --validity-months N    ${defaultPolicy.validityMonths}
   --renew-days N         renewed when so many days are left; ${String(defaultPolicy.renewDaysBeforeEnd)}
   --change               change the policy of a certificate that is there; takes effect at its next renewal
-  --json                 one line of JSON
 
-It ends with 0 when the certificate is as asked, 1 when something went wrong, 2 when it was asked wrongly, 3 when the
-policy differs.`
+It ends with 0 on success, 1 after a failure, 2 for a wrong use, and 3 if an operator must act: no version signs
+(status), or the policy differs (create).`
 
 const options = {
   vault: { type: 'string' },
@@ -61,13 +67,16 @@ const options = {
   'dry-run': { type: 'boolean' },
 } as const
 
-process.exitCode = await exitCodeOf(
-  () => main(process.argv.slice(2)),
-  (error) =>
-    error instanceof CertificateRefused || error instanceof CertificateNetworkRefused
-      ? error.message
-      : `The request to the vault failed: ${String(error)}`,
-)
+/** The options of each command, beside --json and --help. */
+const optionsOf: Readonly<Record<string, readonly string[]>> = {
+  status: ['vault', 'name'],
+  roll: ['vault', 'name', 'now', 'dry-run'],
+  create: Object.keys(options).filter((name) => !['now', 'dry-run'].includes(name)),
+}
+
+type Options = ReturnType<typeof parseCommand<typeof options>>['values']
+
+process.exitCode = await exitCodeOf(() => main(process.argv.slice(2)))
 
 async function main(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseCommand('certificate', args, options, 1)
@@ -76,19 +85,28 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(usage)
     return values.help === true ? 0 : 2
   }
-  const certificate = await findVault(values)
-  if (command === 'status') return showStatus(certificate, values.json === true)
-  if (command === 'roll') {
-    const now = values.now === true
-    if (values['dry-run'] === true) return dryRun(certificate, { now, json: values.json === true })
-    if (!now) {
-      throw refused('The broker rolls by itself. Add --now for a new version at once, or --dry-run to print the steps.')
-    }
-    return rollNow(certificate)
+  const allowed = Object.hasOwn(optionsOf, command) ? optionsOf[command] : undefined
+  if (!allowed) throw wrongUse(`There is no command ${command}: create, status or roll`, 'certificate')
+  refuseOtherOptions(values, allowed, { command: 'certificate', action: command })
+  if (command === 'roll' && values.now !== true && values['dry-run'] !== true) {
+    throw refused('The broker rolls by itself. Add --now for a new version at once, or --dry-run to print the steps.')
   }
-  if (values['dry-run'] === true) throw refused('Only roll has a --dry-run.')
-  if (command !== 'create') throw refused(`There is no command ${command}: create, status or roll.`)
+  const policy = policyOf(values)
+  const certificate = await findVault(values)
+  try {
+    if (command === 'create') return await create(certificate, policy, values)
+    const json = values.json === true
+    if (command === 'status') return await showStatus(certificate, json)
+    if (values['dry-run'] !== true) return await rollNow(certificate, json)
+    return await dryRun(certificate, { now: values.now === true, json })
+  } catch (error) {
+    if (error instanceof LocalError) throw error
+    throw new LocalError(describeFailure(error, certificate))
+  }
+}
 
+/** @throws {LocalError} with one sentence for each problem */
+function policyOf(values: Options): CertificatePolicy {
   const policy: CertificatePolicy = {
     ...defaultPolicy,
     ...defined({ subject: values.subject }),
@@ -102,8 +120,14 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const problems = findPolicyProblems(policy)
   if (problems.length > 0) throw refused(problems.join('\n'))
+  return policy
+}
 
-  const { vaultUrl, name } = certificate
+async function create(
+  { vaultUrl, name }: NamedCertificate,
+  policy: CertificatePolicy,
+  values: Options,
+): Promise<number> {
   console.error(`Requesting the certificate ${name} from ${vaultUrl} …`)
   const creator = createKeyVaultCertificateCreator({ vaultUrl, credential: createDeployerCredential() })
   const { outcome, differences, newest } = await createCertificate({
@@ -130,36 +154,32 @@ function refused(problem: string): LocalError {
 }
 
 /** By option, or else by the process environment, local.settings.json, the local parts, or azd's environment. */
-async function findVault(requested: {
-  vault?: string | undefined
-  name?: string | undefined
-}): Promise<NamedCertificate> {
-  const file = (await readSettingsFile()) ?? {}
-  const named = (name: string) => process.env[name] ?? file[name]
+async function findVault(requested: Pick<Options, 'vault' | 'name'>): Promise<NamedCertificate> {
+  const named = { ...definedTexts((await readSettingsFile()) ?? {}), ...definedTexts(process.env) }
+  const isVaultNamed = requested.vault !== undefined || named[declarations.vaultUrl.name] !== undefined
   // Beside npm start, which uses built-in defaults for settings that are not set.
-  const isLaptop =
-    requested.vault === undefined &&
-    named(declarations.vaultUrl.name) === undefined &&
-    (await isListening(fixedPorts.vault))
-  const azd =
-    requested.vault === undefined && named(declarations.vaultUrl.name) === undefined && !isLaptop
-      ? await readAzdOutputs()
-      : {}
-  const setting = (name: string) => named(name) ?? (isLaptop ? localDefaults[name] : azd[name])
-  const vaultUrl = requested.vault ?? setting(declarations.vaultUrl.name)
+  const isLaptop = !isVaultNamed && (await isListening(fixedPorts.vault))
+  const found = isVaultNamed ? {} : isLaptop ? localDefaults : deployedSettings(await readAzdValues())
+  const texts = setTextsOf({ ...found, ...named })
+  const vaultUrl = requested.vault ?? texts.get(declarations.vaultUrl.name)
   if (vaultUrl === undefined) {
     throw refused(
       `No vault is named. Write --vault https://<name>.vault.azure.net, set ${declarations.vaultUrl.name}, or select an azd environment that is deployed (azd env select <name>).`,
     )
   }
-  const additionalHosts = readAdditionalHosts(setting(declarations.additionalHosts.name))
+  const additionalHosts = readAdditionalHosts(texts.get(declarations.additionalHosts.name))
   const refusal = checkVaultUrl(vaultUrl, additionalHosts)
   if (refusal) throw refused(`The vault's address ${refusal.problem}. ${refusal.fix}`)
-  const name = requested.name ?? setting(declarations.certificateName.name) ?? 'broker'
+  const name = requested.name ?? texts.get(declarations.certificateName.name) ?? 'broker'
   if (!/^[0-9A-Za-z-]{1,127}$/.test(name)) {
     throw refused('The name of a certificate is 1 to 127 letters, digits and hyphens.')
   }
-  return { vaultUrl: new URL(vaultUrl).origin, additionalHosts, name, setting }
+  return { vaultUrl: new URL(vaultUrl).origin, additionalHosts, name, texts }
+}
+
+/** An empty setting counts as not set. */
+function definedTexts(source: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(setTextsOf(source))
 }
 
 /** @param value of Broker__AdditionalHosts */
@@ -167,13 +187,4 @@ function readAdditionalHosts(value: string | undefined): AddedHosts {
   const refusal = value ? checkAdditionalHosts(value) : undefined
   if (refusal) throw refused(`${declarations.additionalHosts.name} ${refusal.problem}. ${refusal.fix}`)
   return new Set(value ? hostsOf(value) : [])
-}
-
-/** The deployed vault and certificate, as azd stores the outputs of the template; empty without azd. */
-async function readAzdOutputs(): Promise<Readonly<Record<string, string | undefined>>> {
-  const values = await readAzdValues()
-  return {
-    [declarations.vaultUrl.name]: values['BROKER_VAULT_URL'],
-    [declarations.certificateName.name]: values['BROKER_CERTIFICATE_NAME'],
-  }
 }

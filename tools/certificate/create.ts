@@ -121,7 +121,9 @@ export function findPolicyProblems(policy: CertificatePolicy): readonly string[]
     problems.push('The validity is not 1 to 24 whole months: a longer one would hide a missing renewal.')
   }
   const longest = validityMonths * 28
-  if (renewDaysBeforeEnd !== undefined && (renewDaysBeforeEnd <= 30 || renewDaysBeforeEnd >= longest)) {
+  if (renewDaysBeforeEnd !== undefined && !Number.isInteger(renewDaysBeforeEnd)) {
+    problems.push('The days before the end at which the vault renews are not a whole number.')
+  } else if (renewDaysBeforeEnd !== undefined && (renewDaysBeforeEnd <= 30 || renewDaysBeforeEnd >= longest)) {
     problems.push(
       `Renewal ${renewDaysBeforeEnd} days before the end is not between 31 (the vault warns at 30, which must mean that it failed) and ${longest}.`,
     )
