@@ -190,7 +190,7 @@ export const hostDeclarations: readonly Declaration[] = [
     name: 'NODE_EXTRA_CA_CERTS',
     section: 'Host',
     sentence:
-      'The certificate authority of the local parts, created when they start. Node.js reads the file when it starts. Not for Azure.',
+      'The certificate authority of the local parts, created when they start. Node.js reads the file when it starts. In Azure only for a provider or a proxy whose TLS certificate is of a private authority.',
     bounds: 'path of a PEM file with certificates',
     optional: true,
     local: '.local/ca.pem',
