@@ -42,6 +42,12 @@ interface AssertionClaims extends AssertionForm {
 }
 
 /**
+ * An assertion begins this long before it is signed: some providers accept no time that is ahead of their own clock,
+ * not even by a second (Keycloak, login.gov). Few seconds, since Keycloak refuses a time that is a minute back.
+ */
+const clockToleranceSeconds = 10
+
+/**
  * Signs one assertion with one version. RFC 7523 §3.
  *
  * @throws {BrokerError} `signature_invalid`, and what the vault throws
@@ -52,7 +58,7 @@ export async function signAssertion(
   { clientId, audience, now, algorithm, keyId, certificateHeader, lifetimeSeconds }: AssertionClaims,
 ): Promise<ClientAssertion> {
   const { thumbprint } = by
-  const issuedAt = Math.floor(now / 1000)
+  const issuedAt = Math.floor(now / 1000) - clockToleranceSeconds
   // Not beyond the certificate: the provider would refuse it then, and its error would not name the reason.
   const expires = Math.min(issuedAt + lifetimeSeconds, Math.floor(by.expires / 1000))
   const jwt = await signJwt(vault, by, {

@@ -64,9 +64,9 @@ describe('the second credential', () => {
     assertion && (assertion.thumbprint === undefined ? 'managed identity' : 'certificate')
   const forbid = () => parts.vault.faults.add({ operation: 'sign', status: 403 })
   const settle = () => new Promise((resolve) => setImmediate(resolve))
-  /** The background signature is done once the vault has answered. */
+  /** The background signature is done once the vault has answered. An assertion begins ten seconds before it. */
   const untilSigned = async (credentials: ClientAssertions, at: number) => {
-    await expect.poll(() => credentials.state()?.issuedAt).toBe(Math.floor(at / 1000))
+    await expect.poll(() => credentials.state()?.issuedAt).toBe(Math.floor(at / 1000) - 10)
     await settle()
   }
 
