@@ -72,8 +72,13 @@ const promptsOf: Readonly<Record<FrontEndKind, readonly Prompt[]>> = {
 }
 
 const exampleOrigin = 'https://app.example.com'
+/**
+ * The header Origin of the web view of a packaged application: `capacitor://localhost`, `chrome-extension://<id>`. The
+ * schemes that are left out are misspellings of https, or have another form of origin, or `null`.
+ */
+const packagedOrigin = String.raw`(?!(h*t*ps?|wss?|ftp|file|data|blob|javascript|about):)[a-z][a-z0-9+.-]*://[a-z0-9._-]+`
 // Permits no more than checkOrigin; the check covers canonical form and valid ports.
-const originPattern = String.raw`^(https://[a-z0-9._:\[\]-]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]{1,5})?)$`
+const originPattern = String.raw`^(https://[a-z0-9._:\[\]-]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]{1,5})?|${packagedOrigin})$`
 /** RFC 6749 §3.3: scope-token; none of `openidScopes`. */
 const scopePattern = String.raw`^(?!(${openidScopes.join('|')})$)[\x21\x23-\x5b\x5d-\x7e]+$`
 const urlPattern = String.raw`^https?://[^\s#\\@]+$`
@@ -156,7 +161,7 @@ const frontEnd = z
     ),
     origins: uniqueList(origin, 20, {
       description:
-        'Origins of the front end, exactly as a browser sends them in the header Origin: https, or http on loopback; no path and no slash at the end.',
+        'Origins of the front end, exactly as a browser sends them in the header Origin: https, or http on loopback; no path and no slash at the end. Behind the first one, an OAuth client may have that of a packaged application: capacitor://localhost, chrome-extension://ID.',
       examples: [[exampleOrigin]],
     }),
     returnUrls: z.optional(
@@ -314,7 +319,7 @@ export function parseFrontEnds(
     returnUrls,
     redirectUris: redirectUris ?? [],
     prompts: prompts ?? promptsOf[rest.kind],
-    signedOutUrls: signedOutUrls ?? rest.origins.map((origin) => `${origin}/`),
+    signedOutUrls: signedOutUrls ?? rest.origins.filter((one) => !isPackagedOrigin(one)).map((origin) => `${origin}/`),
   }))
 }
 
@@ -323,8 +328,12 @@ export function areProblems(answer: readonly FrontEndSettings[] | SettingProblem
   return answer.some((one) => 'problem' in one)
 }
 
+function isPackagedOrigin(value: unknown): boolean {
+  return typeof value === 'string' && new RegExp(`^${packagedOrigin}$`).test(value)
+}
+
 function checkOrigin(value: string): Refusal | undefined {
-  const problem = originProblem(value)
+  const problem = isPackagedOrigin(value) ? undefined : originProblem(value)
   if (problem === undefined) return undefined
   return {
     problem,
@@ -357,8 +366,8 @@ function checkClientUrl(value: string): Refusal | undefined {
   return isPrivate && value === new URL(value).href ? undefined : checkUrl(value)
 }
 
-function hasPrivateScheme(value: string): boolean {
-  return new RegExp(`^${privateScheme}$`).test(value)
+function hasPrivateScheme(value: unknown): boolean {
+  return typeof value === 'string' && new RegExp(`^${privateScheme}$`).test(value)
 }
 
 function exactUrlProblem(value: string): string | undefined {
@@ -509,6 +518,12 @@ function checkKind(frontEnd: unknown) {
   const has = (member: string) => memberOf(frontEnd, member) !== undefined
   const refuse = (member: string, problem: string, fix: string) => [{ path: [member], problem, fix }]
   const remove = 'Remove it, or change the kind.'
+  const refuseEach = (member: string, isFaulty: (entry: unknown) => boolean, problem: string) =>
+    listOf(memberOf(frontEnd, member)).flatMap((entry, index) =>
+      isFaulty(entry)
+        ? [{ path: [member, index], problem: `${problem}, which belongs to an OAuth client`, fix: remove }]
+        : [],
+    )
   if (memberOf(frontEnd, 'kind') === 'oauth') {
     return [
       ...(has('redirectUris')
@@ -518,21 +533,19 @@ function checkKind(frontEnd: unknown) {
         ? refuse('returnUrls', 'belongs to a session front end', 'Write redirectUris instead.')
         : []),
       ...(has('jwks') && has('jwksUri') ? refuse('jwksUri', 'is beside jwks', 'Write one of both.') : []),
+      ...(isPackagedOrigin(listOf(memberOf(frontEnd, 'origins'))[0])
+        ? refuse(
+            'origins',
+            'begins with the origin of a packaged application',
+            'Write the origin of a page about the application first: the error pages of the broker link to it.',
+          )
+        : []),
     ]
   }
   return [
     ...(has('redirectUris') ? refuse('redirectUris', 'belongs to an OAuth client', remove) : []),
-    ...listOf(memberOf(frontEnd, 'signedOutUrls')).flatMap((address, index) =>
-      typeof address === 'string' && hasPrivateScheme(address)
-        ? [
-            {
-              path: ['signedOutUrls', index],
-              problem: 'has a private scheme, which belongs to an OAuth client',
-              fix: remove,
-            },
-          ]
-        : [],
-    ),
+    ...refuseEach('origins', isPackagedOrigin, 'is the origin of a packaged application'),
+    ...refuseEach('signedOutUrls', hasPrivateScheme, 'has a private scheme'),
     ...['idTokenAlgorithm', 'jwks', 'jwksUri'].flatMap((member) =>
       has(member) ? refuse(member, 'belongs to an OAuth client', remove) : [],
     ),

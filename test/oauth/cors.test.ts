@@ -1,11 +1,29 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { app, post, refresh, signInByCode } from '../setup/client.ts'
+import {
+  app,
+  authorizationRequest,
+  authorize,
+  newPkce,
+  post,
+  redirectUri,
+  refresh,
+  signInByCode,
+} from '../setup/client.ts'
 import { desk, startStack } from '../setup/stack.ts'
 import type { Registration, Stack } from '../setup/stack.ts'
 
 /** An OAuth client on the origin of a session front end. */
 const both: Registration = { ...app, id: 'both', origins: desk.origins }
-const native: Registration = { ...app, id: 'native', origins: ['https://native.example.org'] }
+/** Also in the web view of Capacitor, and as an extension of a browser. */
+const native: Registration = {
+  ...app,
+  id: 'native',
+  origins: [
+    'https://native.example.org',
+    'capacitor://localhost',
+    'chrome-extension://abcdefghijklmnopabcdefghijklmnop',
+  ],
+}
 const [origin] = app.origins as [string]
 const metadata = '/.well-known/oauth-authorization-server'
 const routes = [
@@ -22,6 +40,7 @@ const others = [
   ['of another scheme', 'https://127.0.0.1:5173'],
   ['of another spelling', 'http://127.1:5173'],
   ['of a sandbox or a file', 'null'],
+  ['of another extension', 'chrome-extension://ponmlkjihgfedcbaponmlkjihgfedcba'],
   ['of the broker itself', 'broker'],
 ] as const
 
@@ -97,6 +116,23 @@ describe('CORS for OAuth clients', () => {
     expect([good.status, refused.status, down.status]).toEqual([200, 400, 503])
     for (const { headers } of [good, refused, down]) expect(headers.get('access-control-allow-origin')).toBe(origin)
     expect(down.headers.get('retry-after')).toMatch(/^\d+$/)
+  })
+
+  it('gives a packaged application its tokens, and no other one', async () => {
+    const pkce = newPkce()
+    const answer = await authorize(stack.person(), authorizationRequest(pkce, { client_id: 'native' }))
+    const redeemFrom = (origin: string) =>
+      post(
+        '/token',
+        {
+          ...{ grant_type: 'authorization_code', client_id: 'native', code: answer.get('code')! },
+          ...{ redirect_uri: redirectUri, code_verifier: pkce.codeVerifier },
+        },
+        { url: stack.url, headers: { origin } },
+      )
+
+    expect((await redeemFrom('ionic://localhost')).json.code).toBe('request_not_from_front_end')
+    expect((await redeemFrom('capacitor://localhost')).status).toBe(200)
   })
 
   it('lets no other registered origin have a client’s tokens, and returns an error to that origin', async () => {

@@ -191,6 +191,24 @@ describe('a front end', () => {
       { redirectUris: ['com.example.app:/a/../b'] },
       `${place}.redirectUris[0] is not a URL that begins with https://`,
     )
+    const origins = [...client.origins, 'capacitor://localhost', `chrome-extension://${'abcdefgh'.repeat(4)}`]
+    expect(settingsWith(json({ ...client, origins })).frontEnds).toMatchObject([
+      { origins, signedOutUrls: ['https://app.example.net/'] },
+    ])
+    expect(isPublished([{ ...client, origins }])).toBe(true)
+    for (const other of [
+      'htps://app.example.net',
+      'file://localhost',
+      'capacitor://',
+      'capacitor:/localhost',
+      'a://b/',
+    ])
+      refused({ origins: [...client.origins, other] }, `${place}.origins[1] is not a URL that begins with https://`)
+    refused({ origins: ['capacitor://localhost'] }, `${place}.origins begins with the origin of a packaged application`)
+    refused(
+      { kind: 'session', redirectUris: undefined, origins: [...client.origins, 'ionic://localhost'] },
+      `${place}.origins[1] is the origin of a packaged application, which belongs to an OAuth client`,
+    )
     const signedOutUrls = ['https://app.example.net/', 'com.example.app:/bye']
     expect(settingsWith(json({ ...client, signedOutUrls })).frontEnds).toMatchObject([{ signedOutUrls }])
     refused(
