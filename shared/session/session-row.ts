@@ -5,6 +5,7 @@
  * they cannot open the session.
  */
 import { hash } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { tokenIssuerOf } from '../provider/identity.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { RingKey } from '../crypto/key-ring.ts'
@@ -200,10 +201,10 @@ function contextOf(part: Part, { frontEndId, rowKey }: GrantName, ringKeyId: str
 
 /** @param state the lease and the rotation that the row carries from now on */
 export function toRow({ key, owner, tokens }: Session, ringKey: RingKey, state: RowState = {}): Row {
-  const sealingKey = deriveKey(ringKey.session, key.secret, 'session')
+  const sealingKey = sealingKeyOf(key, ringKey)
   const absoluteEnd = String(owner.absoluteEnd)
-  const sealed = (part: Part, content: object) =>
-    seal(sealingKey, JSON.stringify(content), contextOf(part, key, ringKey.id, absoluteEnd))
+  const sealed = (part: Part, content: object, by = sealingKey) =>
+    seal(by, JSON.stringify(content), contextOf(part, key, ringKey.id, absoluteEnd))
   const values: RowValues = {
     ...leaseColumns(state.lease),
     ...rotationColumns(state.rotation),
@@ -215,12 +216,14 @@ export function toRow({ key, owner, tokens }: Session, ringKey: RingKey, state: 
     signedInAt: String(owner.signedInAt),
     owner: sealed('owner', owner),
     tokens: sealed('tokens', tokens),
-    ...(owner.openid?.includes('openid') ? { providerSession: sealProviderSession(key, owner, tokens, ringKey) } : {}),
+    ...(owner.openid?.includes('openid')
+      ? { providerSession: sealed('providerSession', providerSessionOf(owner, tokens), providerSessionKeyOf(ringKey)) }
+      : {}),
   }
   return {
     ...key.rowKey,
     sweepAfter: new Date(Math.min(owner.idleEnd, owner.absoluteEnd)),
-    values: values,
+    values,
   }
 }
 
@@ -232,36 +235,36 @@ export function ringKeyIdOf(row: StoredRow): string {
  * @returns undefined where the row was changed, belongs to another key, or has an unknown format: there is no session
  */
 export function openOwner(row: StoredRow, key: SessionKey, ringKey: RingKey): SessionOwner | undefined {
-  return openPart('owner', row, key, ringKey) as SessionOwner | undefined
+  return openPart('owner', row, key, ringKey, sealingKeyOf(key, ringKey)) as SessionOwner | undefined
 }
 
 /** @returns undefined in the same cases as `openOwner` */
 export function openTokens(row: StoredRow, key: SessionKey, ringKey: RingKey): SessionTokens | undefined {
-  return openPart('tokens', row, key, ringKey) as SessionTokens | undefined
+  return openPart('tokens', row, key, ringKey, sealingKeyOf(key, ringKey)) as SessionTokens | undefined
 }
 
 /** @returns undefined where the row has none, as every row of an earlier release, or where it was changed */
 export function openProviderSession(row: StoredRow, name: GrantName, ringKey: RingKey): ProviderSession | undefined {
-  const { format: rowFormat, absoluteEnd, providerSession: sealed } = row.values
+  return openPart('providerSession', row, name, ringKey, providerSessionKeyOf(ringKey)) as ProviderSession | undefined
+}
+
+function providerSessionOf({ identity }: SessionOwner, { idToken }: SessionTokens): ProviderSession {
+  return { issuer: identity.issuer, idToken, logoutHint: identity.loginHint }
+}
+
+function sealingKeyOf({ secret }: SessionKey, { session }: RingKey): KeyObject {
+  return deriveKey(session, secret, 'session')
+}
+
+function providerSessionKeyOf({ session }: RingKey): KeyObject {
+  return deriveKey(session, '', 'provider session')
+}
+
+function openPart(part: Part, row: StoredRow, name: GrantName, ringKey: RingKey, sealingKey: KeyObject): unknown {
+  const { format: rowFormat, absoluteEnd, [part]: sealed } = row.values
   if (rowFormat !== format || typeof absoluteEnd !== 'string' || !(sealed instanceof Uint8Array)) return undefined
-  const context = contextOf('providerSession', name, ringKey.id, absoluteEnd)
-  const opened = open(providerSessionKey(ringKey), sealed, context)
-  return opened === undefined ? undefined : (JSON.parse(opened) as ProviderSession)
-}
-
-function sealProviderSession(
-  key: SessionKey,
-  { identity, absoluteEnd }: SessionOwner,
-  { idToken }: SessionTokens,
-  ringKey: RingKey,
-): Uint8Array {
-  const content: ProviderSession = { issuer: identity.issuer, idToken, logoutHint: identity.loginHint }
-  const context = contextOf('providerSession', key, ringKey.id, String(absoluteEnd))
-  return seal(providerSessionKey(ringKey), JSON.stringify(content), context)
-}
-
-function providerSessionKey(ringKey: RingKey) {
-  return deriveKey(ringKey.session, '', 'provider session')
+  const opened = open(sealingKey, sealed, contextOf(part, name, ringKey.id, absoluteEnd))
+  return opened === undefined ? undefined : JSON.parse(opened)
 }
 
 /** Must exceed the provider timeout (10 s); otherwise a second instance could renew while the first one still waits. */
@@ -323,12 +326,4 @@ function textOf(row: StoredRow, column: Columns): string {
 
 function hashesOf(row: StoredRow, column: Columns): readonly string[] {
   return wordsOf(textOf(row, column))
-}
-
-function openPart(part: Part, row: StoredRow, key: SessionKey, ringKey: RingKey): unknown {
-  const { format: rowFormat, absoluteEnd, [part]: sealed } = row.values
-  if (rowFormat !== format || typeof absoluteEnd !== 'string' || !(sealed instanceof Uint8Array)) return undefined
-  const sealingKey = deriveKey(ringKey.session, key.secret, 'session')
-  const opened = open(sealingKey, sealed, contextOf(part, key, ringKey.id, absoluteEnd))
-  return opened === undefined ? undefined : JSON.parse(opened)
 }
