@@ -55,7 +55,7 @@ interface UserinfoOptions {
   readonly providers: Pick<Providers, 'accepts'>
   readonly clock: Clock
   /** False where the person's tenant was suspended or removed since the sign-in. */
-  readonly isTenantAllowed?: (person: TenantMember, frontEndId: string) => Promise<boolean>
+  readonly isTenantAllowed: (person: TenantMember, frontEndId: string) => Promise<boolean>
 }
 
 /** A grant as it is kept: the claims instead of the whole identity, which a token would be too short for. */
@@ -122,7 +122,7 @@ export function createUserinfo(options: UserinfoOptions): Userinfo {
       const session = await store.find('sessions', kept.rowKey, ['format'])
       if (!session || clock() >= session.sweepAfter.getTime()) throw invalid('its session is over')
       const { tenant } = kept
-      if (tenant && !((await options.isTenantAllowed?.(tenant, kept.clientId)) ?? true)) {
+      if (tenant && !(await options.isTenantAllowed(tenant, kept.clientId))) {
         throw invalid('the tenant has no access')
       }
       return kept.claims

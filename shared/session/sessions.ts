@@ -35,7 +35,7 @@ import type {
   SessionOwner,
   SessionTokens,
 } from './session-row.ts'
-import type { Store, StoredRow } from '../store/store.ts'
+import type { RowKey, Store, StoredRow } from '../store/store.ts'
 
 /** A session together with the row that it was read from: a write succeeds only while that row is unchanged. */
 export interface ReadSession {
@@ -90,14 +90,20 @@ export interface SessionsOptions {
   /** A read is served from memory for this long. In that time this instance may miss a sign-out at another instance. */
   readonly cacheSeconds: number
   /** False where the person's tenant was suspended or removed since the sign-in: the session has ended. */
-  readonly isAllowed?: (identity: Identity, frontEndId: string) => Promise<boolean>
+  readonly isAllowed: (identity: Identity, frontEndId: string) => Promise<boolean>
   /** False where the front end no longer accepts the provider of the session: then there is no session. */
-  readonly accepts?: (frontEndId: string, issuer: string) => boolean
+  readonly accepts: (frontEndId: string, issuer: string) => boolean
 }
 
 export function createSessions(options: SessionsOptions): Sessions {
-  const { store, ring, clock, accepts = () => true, isAllowed = () => Promise.resolve(true) } = options
+  const { store, ring, clock, accepts, isAllowed } = options
   const cache = new BoundedMap<string, { row: StoredRow; at: number }>(10_000)
+  let changes = 0
+  /** After a write, not before it. A read that began before the write may return the row as it was, and is not kept. */
+  const forget = ({ row }: RowKey) => {
+    changes += 1
+    cache.delete(row)
+  }
 
   const isLive = ({ idleEnd, absoluteEnd }: SessionOwner) => clock() < idleEnd && clock() < absoluteEnd
 
@@ -106,8 +112,9 @@ export function createSessions(options: SessionsOptions): Sessions {
     const cached = cache.get(rowKey.row)
     // In both directions: a clock that jumped back must not hide a sign-out for longer.
     if (cached && Math.abs(clock() - cached.at) < options.cacheSeconds * 1000) return cached.row
+    const before = changes
     const row = await store.find('sessions', rowKey, ownerColumns)
-    if (row) cache.set(rowKey.row, { row, at: clock() })
+    if (row && changes === before) cache.set(rowKey.row, { row, at: clock() })
     else cache.delete(rowKey.row)
     return row
   }
@@ -127,8 +134,11 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   const end: Sessions['end'] = async ({ rowKey }, etag) => {
-    cache.delete(rowKey.row)
-    return store.remove('sessions', rowKey, etag)
+    try {
+      return await store.remove('sessions', rowKey, etag)
+    } finally {
+      forget(rowKey)
+    }
   }
 
   const insert: Sessions['beginGrant'] = async (key, identity, tokens, granted) => {
@@ -174,7 +184,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       // Sealed with the current month's key: a session in use does not keep an old key alive.
       const row = toRow(next, await ring.current(), { rotation: rotationOf(read.row), ...state })
       const etag = await store.replace('sessions', row, read.row.etag)
-      cache.delete(next.key.rowKey.row)
+      forget(next.key.rowKey)
       return etag === undefined ? undefined : { session: next, row: { ...row, etag } }
     },
 

@@ -35,6 +35,7 @@ describe('the userinfo endpoint', () => {
       ring,
       clock,
       providers: { accepts: () => true },
+      isTenantAllowed: () => Promise.resolve(true),
       frontEnds: createFrontEnds([client]),
     })
   })

@@ -159,7 +159,14 @@ export function openRing(
 export function openSessions(
   options: Pick<SessionsOptions, 'store' | 'ring' | 'clock'> & { cacheSeconds?: number },
 ): Sessions {
-  return createSessions({ idleSeconds: 3600, absoluteSeconds: 12 * 3600, cacheSeconds: 0, ...options })
+  return createSessions({
+    idleSeconds: 3600,
+    absoluteSeconds: 12 * 3600,
+    cacheSeconds: 0,
+    isAllowed: () => Promise.resolve(true),
+    accepts: () => true,
+    ...options,
+  })
 }
 
 /** The result of checking an ID token; all personal data are made up. */

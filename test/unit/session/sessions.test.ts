@@ -239,6 +239,29 @@ describe('a session', () => {
       expect(await here.findOwner(two)).toBeUndefined()
     })
 
+    it('is not kept by a read that began before its end', async () => {
+      const [answered, released] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()]
+      const slow: Store = {
+        ...store,
+        find: async (...of) => {
+          const row = await store.find(...of)
+          answered.resolve(undefined)
+          await released.promise
+          return row
+        },
+      }
+      const here = openSessions({ store: slow, ring, clock, cacheSeconds: 30 })
+      const key = await begin()
+
+      const reading = here.findOwner(key)
+      await answered.promise
+      await here.end(key)
+      released.resolve(undefined)
+
+      expect(await reading).toBeDefined()
+      expect(await here.findOwner(key)).toBeUndefined()
+    })
+
     it('opens from memory for its own cookie only', async () => {
       const here = openSessions({ store, ring, clock, cacheSeconds: 30 })
       const key = await begin('shop', here)
