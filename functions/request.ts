@@ -5,6 +5,7 @@ import { parseCookies } from '../shared/http/cookies.ts'
 import type { CallingBrowser, RequestCookies } from '../shared/http/cookies.ts'
 import { isObject } from '../shared/json/json.ts'
 import type { CallerHeaders } from '../shared/front-ends/same-site-guard.ts'
+import type { ClientForm } from '../shared/oauth/client-request.ts'
 
 /** The part of a web-standard Request that the broker reads; the host's request offers it too. */
 export interface WebRequest {
@@ -24,19 +25,22 @@ const maxParameters = 50
  * The query of a request that is refused already, for the links of its page: also one that is too long or repeats a
  * parameter. The host limits its length.
  */
-export function parseQueryForLinks({ url }: WebRequest): URLSearchParams {
-  const at = url.indexOf('?')
-  return new URLSearchParams(at < 0 ? '' : url.slice(at + 1))
+export function parseQueryForLinks(request: WebRequest): URLSearchParams {
+  return new URLSearchParams(queryOf(request))
 }
 
 /** Parses the query of the URL: the host's own `request.query` joins a parameter that occurs twice. */
 export function parseQuery(request: WebRequest): URLSearchParams {
-  const at = request.url.indexOf('?')
-  const query = at < 0 ? '' : request.url.slice(at + 1)
+  const query = queryOf(request)
   if (query.length > maxQueryLength) throw new BrokerError('query_too_large')
   const parameters = new URLSearchParams(query)
   if (parameters.size > maxParameters) throw new BrokerError('query_too_large')
   return parameters
+}
+
+function queryOf({ url }: WebRequest): string {
+  const at = url.indexOf('?')
+  return at < 0 ? '' : url.slice(at + 1)
 }
 
 /** A browser that fetches a link ahead has no person who followed it. @throws {BrokerError} `prefetch_refused` */
@@ -87,6 +91,15 @@ export async function readForm(request: WebRequest): Promise<URLSearchParams> {
   const form = new URLSearchParams(await readBody(request, formBody))
   if (form.size > maxParameters) throw new BrokerError('request_too_large')
   return form
+}
+
+/** The request of an OAuth client at `/token` or `/revoke`. */
+export async function readClientForm(request: WebRequest): Promise<ClientForm> {
+  return {
+    fields: await readForm(request),
+    origin: callerOf(request).origin,
+    authorization: request.headers.get('authorization') ?? undefined,
+  }
 }
 
 /** A form, with the query of its address, that fits into the query of a redirect. */

@@ -9,10 +9,10 @@ import type { Broker } from './compose/index.ts'
 import { callerOf, cookiesOf, parseQuery, readJson, readParameter } from './request.ts'
 import type { Handle } from './respond.ts'
 
-type Parts = Pick<Broker, 'baseUrl' | 'frontEnds' | 'sessions' | 'accessTokens'>
+type Parts = Pick<Broker, 'baseUrl' | 'frontEnds' | 'sessions' | 'accessTokens' | 'clock'>
 
 export const sessionToken =
-  ({ baseUrl, frontEnds, sessions, accessTokens }: Parts): Handle =>
+  ({ baseUrl, frontEnds, sessions, accessTokens, clock }: Parts): Handle =>
   async (request) => {
     const frontEnd = frontEnds.get(readParameter(parseQuery(request), 'frontend'), callerOf(request).origin)
     const { api, scope, claims } = await readJson(request, ['api', 'scope', 'claims'])
@@ -20,7 +20,7 @@ export const sessionToken =
     const challenge = parseChallenge(claims)
     try {
       const token = await accessTokens.get(sessions.keyOf(frontEnd.id, cookiesOf(request)), scopes, challenge)
-      return json(200, tokenAnswer(token, Date.now()))
+      return json(200, tokenAnswer(token, clock()))
     } catch (thrown) {
       throw withSignInUrl(asBrokerError(thrown), baseUrl, frontEnd, scopes)
     }

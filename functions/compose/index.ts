@@ -2,6 +2,7 @@
  * Composition root: reads the environment once, parses the settings, and connects the parts. Differences between
  * Azure, a laptop and a test come from the settings and are resolved in this folder only.
  */
+import type { Clock } from '../../shared/async/deadline.ts'
 import type { PublishedKeys } from '../../shared/certificate/published-keys.ts'
 import type { NotedRegistration } from '../../shared/certificate/note-registered.ts'
 import { readVaultEvent } from '../../shared/certificate/vault-event.ts'
@@ -46,6 +47,7 @@ export interface Broker {
   readonly baseUrl: string
   /** Whether the base URL is on loopback: only developers see it. */
   readonly isLocal: boolean
+  readonly clock: Clock
   readonly frontEnds: FrontEnds
   readonly signIn: SignIn
   readonly signUp: SignUp
@@ -119,6 +121,7 @@ function composeBroker(settings: Settings, environment: Environment, log: Log): 
   return {
     baseUrl: settings.baseUrl,
     isLocal: isLoopbackHost(new URL(settings.baseUrl).hostname),
+    clock: base.clock,
     frontEnds,
     sessions: kept.sessions,
     accessTokens: kept.observedAccessTokens,
