@@ -75,7 +75,7 @@ export function createExportQueue({ startWorker, onFault, timing }: ExportQueueO
 
   const addMetric = (report: MetricReport) => {
     const { name, kind, fields } = report
-    const key = `${name} ${Object.values(fields).join(' ')}`
+    const key = `${name} ${Object.entries(fields).join(' ')}`
     const before = metrics.get(key)
     if (!before && metrics.size >= mostMetrics) return
     metrics.set(key, before && kind === 'counter' ? { ...before, value: before.value + report.value } : report)

@@ -98,6 +98,20 @@ describe('the export queue', () => {
     ])
   })
 
+  it('adds no counter to another one whose fields have the same values under other names', async () => {
+    const { exportQueue, reports } = parts()
+    const both = [
+      { front_end: 'partner', outcome: 'failed' },
+      { provider: 'partner', outcome: 'failed' },
+    ]
+    for (const fields of both) exportQueue.counter('broker.steps', 1, fields)
+    exportQueue.wake()
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(reports[0]!.metrics).toEqual(
+      both.map((fields) => ({ name: 'broker.steps', kind: 'counter', value: 1, fields })),
+    )
+  })
+
   it('sends one report at a time; later items wait up to a limit, and the rest is counted', async () => {
     const taken = Promise.withResolvers<undefined>()
     const { exportQueue, reports } = parts(() => taken.promise)
