@@ -5,7 +5,6 @@
  */
 import { readFacts } from '../certificate/certificate-facts.ts'
 import type { CertificateFacts } from '../certificate/certificate-facts.ts'
-import { rollTimingOf } from '../certificate/roll-timing.ts'
 import type { RollTiming } from '../certificate/roll-timing.ts'
 import { chooseRecorded, demote, emptyRecord, observe, unknownVersions } from '../certificate/certificate-state.ts'
 import type { CertificateRecord, RecordedVersion } from '../certificate/certificate-state.ts'
@@ -48,7 +47,7 @@ interface SigningVersionOptions {
   readonly clock: Clock
   readonly onFault: (error: unknown) => void
   readonly records: CertificateRecords
-  readonly timing?: RollTiming
+  readonly timing: RollTiming
   /** The provider refuses every version: called once, not with each request. */
   readonly onRefused?: (version: string | undefined) => void
 }
@@ -62,8 +61,7 @@ const recoveriesAMinute = 4
 
 export function createSigningVersions(options: SigningVersionOptions): SigningVersions {
   const { vault, records, clock, onFault } = options
-  const timing = options.timing ?? rollTimingOf({ readSeconds: 300, overlapSeconds: 86_400 })
-  const memory = createRecordInMemory({ records, readMilliseconds: timing.read, clock, onFault })
+  const memory = createRecordInMemory({ records, readMilliseconds: options.timing.read, clock, onFault })
   /** Until when each refused version does not sign, by thumbprint. */
   const refusals = new BoundedMap<string, number>(32)
   let recoveries: readonly number[] = []

@@ -11,6 +11,7 @@ import { startVault } from '../../../local/vault/vault.ts'
 import { createClientAssertions } from '../../../shared/credential/client-assertion.ts'
 import type { ClientAssertionOptions, ClientAssertions } from '../../../shared/credential/client-assertion.ts'
 import { createCertificateRecords } from '../../../shared/certificate/certificate-state.store.ts'
+import { rollTimingOf } from '../../../shared/certificate/roll-timing.ts'
 import { toRingKey } from '../../../shared/crypto/ring-key.ts'
 import { createSigningVersions } from '../../../shared/credential/signing-version.ts'
 import { createKeyVault } from '../../../shared/vault/key-vault/vault.key-vault.ts'
@@ -104,6 +105,7 @@ export async function startVaultParts() {
           clock: () => clock.now,
           acceptUnsealedUntil: 0,
         }),
+        timing: rollTimingOf({ readSeconds: 300, overlapSeconds: 86_400 }),
         clock: () => clock.now,
         onFault,
       })
