@@ -5,10 +5,11 @@
 import { checkAssertionAudience, checkIdentityEndpoint, checkVaultUrl } from './addresses.ts'
 import { clouds } from './clouds.ts'
 import { azureAddress, declare, declareSeconds } from './declare.ts'
-import { checkGuid } from './identifiers.ts'
 import { managedIdentityAssertion, otherSourceTypes, secondCredential } from './names.ts'
 import type { Refusal } from './settings-error.ts'
-import { checkDay, oneOf, parsedText, text, yesOrNo } from './texts.ts'
+import { checkDay, guid, oneOf, parsedText, text, yesOrNo } from './texts.ts'
+
+const fixOfIdentity = "Write the managed identity's client id, as its overview page in the portal shows it."
 
 export const credentialDeclarations = {
   sourceType: declare({
@@ -61,11 +62,7 @@ export const credentialDeclarations = {
     bounds: 'a GUID',
     optional: true,
     example: '7b1f3c7e-9d39-4a3c-b0f4-2f6f2ad0c1aa',
-    schema: parsedText(
-      (value) =>
-        checkGuid(value, "Write the managed identity's client id, as its overview page in the portal shows it."),
-      (value) => value.toLowerCase(),
-    ),
+    schema: guid(fixOfIdentity),
   }),
   tokenExchangeUrl: declare({
     name: 'AzureAd__ClientCredentials__1__TokenExchangeUrl',
@@ -167,11 +164,7 @@ export const credentialDeclarations = {
     optional: true,
     example: '7b1f3c7e-9d39-4a3c-b0f4-2f6f2ad0c1aa',
     local: '33333333-3333-4333-8333-333333333333',
-    schema: parsedText(
-      (value) =>
-        checkGuid(value, "Write the managed identity's client id, as its overview page in the portal shows it."),
-      (value) => value.toLowerCase(),
-    ),
+    schema: guid(fixOfIdentity),
   }),
   identityEndpoint: declare({
     name: 'IDENTITY_ENDPOINT',

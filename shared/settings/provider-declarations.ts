@@ -2,9 +2,9 @@
 import * as z from 'zod/mini'
 import { checkAuthority, checkGraphUrl, checkInstance, checkMetadataUrl } from './addresses.ts'
 import { azureAddress, declare } from './declare.ts'
-import { checkAnyClientId, checkGuid, checkTenant, checkTenantId } from './identifiers.ts'
+import { checkAnyClientId, checkTenant, checkTenantId } from './identifiers.ts'
 import { checkInvitations, checkSignUpRole, checkTenants, listOf, parseTenants } from './tenant-list.ts'
-import { oneOf, parsedText, text, yesOrNo } from './texts.ts'
+import { guid, oneOf, parsedText, text, yesOrNo } from './texts.ts'
 
 export const providerDeclarations = {
   providers: declare({
@@ -190,10 +190,7 @@ export const providerDeclarations = {
     optional: true,
     example: '5d2f8c1e-7a3b-4e6d-9f10-2b4c6d8e0a12',
     local: '55555555-5555-4555-8555-555555555555',
-    schema: parsedText(
-      (value) => checkGuid(value, 'Write the Object ID, as the overview page of the app registration shows it.'),
-      (value) => value.toLowerCase(),
-    ),
+    schema: guid('Write the Object ID, as the overview page of the app registration shows it.'),
   }),
   graphUrl: declare({
     name: 'Broker__GraphUrl',

@@ -1,5 +1,6 @@
 /** Schemas for the text of a setting, with the broker's own messages. */
 import * as z from 'zod/mini'
+import { checkGuid } from './identifiers.ts'
 import { withMessage } from './messages.ts'
 import type { Refusal } from './settings-error.ts'
 
@@ -9,6 +10,14 @@ export function text(check: (value: string) => Refusal | undefined): z.ZodMiniTy
 
 export function parsedText<T>(check: (value: string) => Refusal | undefined, parse: (value: string) => T) {
   return z.pipe(text(check), z.transform(parse)) as z.ZodMiniType<T, string>
+}
+
+/** @param fix where to find the GUID */
+export function guid(fix: string): z.ZodMiniType<string, string> {
+  return parsedText(
+    (value) => checkGuid(value, fix),
+    (value) => value.toLowerCase(),
+  )
 }
 
 export function oneOf<const T extends string>(values: readonly T[]): z.ZodMiniType<T, string> {
