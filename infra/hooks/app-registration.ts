@@ -1,6 +1,7 @@
 /** The app registration: found by its ids or by a unique name, created by a person, deleted at the end. */
 import { declarations } from '../../shared/settings/declarations.ts'
 import { authoritiesForMany } from '../../shared/settings/identifiers.ts'
+import { graphOriginOf } from './azure-clouds.ts'
 import { causeOf } from './cloud.ts'
 import type { Cloud, CloudAnswer } from './cloud.ts'
 import type { Configuration } from './configuration.schema.ts'
@@ -90,8 +91,12 @@ export async function findRegistration(
   if (clientId !== undefined) {
     const found = await cloud.graph(`/applications(appId='${encodeURIComponent(clientId)}')?$select=id,appId,web`)
     if (found.status === 404) {
+      const restore = await restoreCommand(context, (one) => one.appId?.toLowerCase() === clientId.toLowerCase())
       throw new HookStop(
-        `The tenant has no app registration with the clientId of ${fileName}. Nothing was deployed. Correct clientId, or remove clientId and applicationObjectId: the next deployment by a person then creates a registration.`,
+        [
+          `The tenant has no app registration with the clientId of ${fileName}. Nothing was deployed. Correct clientId, or remove clientId and applicationObjectId: the next deployment by a person then creates a registration.`,
+          ...(restore === undefined ? [] : [`It was deleted. To restore it: ${restore}`]),
+        ].join('\n'),
       )
     }
     const { id } = found.body as { id?: string }
@@ -123,6 +128,8 @@ export async function findRegistration(
   if (found.status !== 404) {
     throw new HookStop(`The app registration cannot be read (Graph answered ${causeOf(found)}). Run the command again.`)
   }
+  const restore = await restoreCommand(context, ({ uniqueName }) => uniqueName === names.registration)
+  if (restore !== undefined) throw new HookStop(nameTaken(names, restore))
   return undefined
 }
 
@@ -158,6 +165,7 @@ export async function createRegistration(context: HookContext, names: Names, fil
     },
   })
   if (made.status === 403) throw new HookStop(noRight(fileName, made))
+  if (isNameTaken(made)) throw new HookStop(nameTaken(names, undefined))
   if (made.status >= 300)
     throw new HookStop(`The app registration was not created (Graph answered ${causeOf(made)}). Run the command again.`)
   // A replica of the directory that has not received it yet answers 404.
@@ -170,6 +178,44 @@ export async function createRegistration(context: HookContext, names: Names, fil
   }
   report.row('App registration', `created: ${appId}`)
   return { clientId: appId, objectId: id }
+}
+
+/** Graph answers 400 to a unique name that a deleted registration holds, where it does not list that one. */
+function isNameTaken({ status, body }: CloudAnswer): boolean {
+  const { message } = (body['error'] ?? {}) as { readonly message?: unknown }
+  return (status === 400 || status === 409) && typeof message === 'string' && message.includes('uniqueName')
+}
+
+/** @param restore the command that restores it; undefined where Graph does not show the deleted registration */
+function nameTaken(names: Names, restore: string | undefined): string {
+  return [
+    `A deleted app registration holds the unique name ${names.registration}: Entra ID keeps it for 30 days. Nothing was deployed. Do one of the two, and run the command again:`,
+    ...(restore === undefined
+      ? ['- Restore it or delete it permanently: Entra ID, App registrations, Deleted applications.']
+      : [
+          `- To use it again, with its consents: ${restore}`,
+          `- To create a new one: ${restore.replace('POST', 'DELETE').replace('/restore', '')}`,
+        ]),
+  ].join('\n')
+}
+
+interface DeletedRegistration {
+  readonly id: string
+  readonly appId?: string
+  readonly uniqueName?: string | null
+}
+
+/** @returns the command that restores a deleted registration; undefined where Graph does not show one */
+async function restoreCommand(
+  { cloud, environment }: HookContext,
+  isIt: (deleted: DeletedRegistration) => boolean,
+): Promise<string | undefined> {
+  const path = '/directory/deletedItems'
+  const { body } = await cloud.graph(`${path}/microsoft.graph.application?$select=id,appId,uniqueName&$top=999`)
+  const found = ((body['value'] ?? []) as readonly DeletedRegistration[]).find(isIt)
+  if (!found) return undefined
+  const graph = graphOriginOf(Object.fromEntries(environment.entries()))
+  return `az rest --method POST --uri "${graph}/v1.0${path}/${found.id}/restore"`
 }
 
 /** True where the hooks created the registration: it then has the unique name of this environment. */

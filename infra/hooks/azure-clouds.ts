@@ -49,3 +49,8 @@ export function findAzureCloud(variables: Readonly<Record<string, string | undef
   }
   return { name, arm: url.origin, hosts }
 }
+
+/** @returns the origin of Microsoft Graph in the cloud that the variables name */
+export function graphOriginOf(variables: Readonly<Record<string, string | undefined>>): string {
+  return `https://${findAzureCloud(variables).hosts.graphHosts[0]}`
+}

@@ -5,7 +5,7 @@ import { BrokerError } from '../../shared/errors/errors.ts'
 import { createExchange, retryAfterSecondsOf } from '../../shared/http/exchange.ts'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import { describeSignInFaults } from '../../tools/certificate/deployer-credential.azure-identity.ts'
-import { findAzureCloud } from './azure-clouds.ts'
+import { findAzureCloud, graphOriginOf } from './azure-clouds.ts'
 import type { Clock } from './context.ts'
 import { HookStop } from './stop.ts'
 
@@ -73,8 +73,7 @@ export function endpointsOf(environment: Readonly<Record<string, string | undefi
 }
 
 function publicEndpointsOf(environment: Readonly<Record<string, string | undefined>>): Endpoints {
-  const { arm, hosts } = findAzureCloud(environment)
-  return { arm, graph: `https://${hosts.graphHosts[0]}` }
+  return { arm: findAzureCloud(environment).arm, graph: graphOriginOf(environment) }
 }
 
 interface CloudOptions {

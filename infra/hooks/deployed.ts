@@ -69,8 +69,8 @@ export async function readDeployed(context: HookContext, names: Names): Promise<
     read(`${group}/Microsoft.Storage/storageAccounts/${names.storage}?api-version=2024-01-01`),
   ])
   const settings = (list?.['properties'] ?? {}) as Record<string, string>
-  const vaultUrl = settings[declarations.vaultUrl.name]
-  const vaultName = vaultUrl === undefined ? names.vault : (new URL(vaultUrl).hostname.split('.')[0] ?? '')
+  // A person may have written the setting by hand; what is no URL names no vault.
+  const vaultName = URL.parse(settings[declarations.vaultUrl.name] ?? '')?.hostname.split('.')[0] ?? names.vault
   const [vault, alert] = await Promise.all([
     read(`${group}/Microsoft.KeyVault/vaults/${vaultName}?api-version=2026-02-01`),
     read(`${group}/Microsoft.Insights/metricAlerts/${vaultName}-unavailable?api-version=2018-03-01`),

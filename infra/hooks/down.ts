@@ -40,7 +40,7 @@ export async function postdown(context: HookContext): Promise<void> {
     return
   }
   if (await removeRegistration(cloud, names)) {
-    report.row('App registration', `${clientId} deleted; Entra ID keeps it for 30 days`)
+    report.row('App registration', `${clientId} deleted; Entra ID keeps it and its unique name for 30 days`)
     report.todo(`Remove "clientId" and "applicationObjectId" from ${file.name}: they name the deleted registration.`)
   } else {
     report.row('App registration', `${clientId} stays: you may not delete it`)

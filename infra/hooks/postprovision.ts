@@ -1,5 +1,6 @@
 /** After each provisioning: creates the certificate where there is none, and completes the app registration. */
 import { createKeyVaultCertificateCreator } from '../../tools/certificate/certificate-creator.key-vault.ts'
+import { describeFailure } from '../../tools/certificate/certificate-failure.ts'
 import {
   CertificateNetworkRefused,
   CertificateRefused,
@@ -101,7 +102,7 @@ async function makeCertificate(
       if (error instanceof CertificateRefused || error instanceof CertificateNetworkRefused)
         throw new HookStop(error.message, { cause: error })
       throw new HookStop(
-        `The vault ${vaultUrl} did not create the certificate ${name}. Run azd provision again: it continues here.`,
+        `The vault did not create the certificate ${name}: ${describeFailure(error, { vaultUrl, name })}\nRun azd provision again: it continues here.`,
         { cause: error },
       )
     }

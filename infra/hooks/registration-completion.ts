@@ -2,6 +2,7 @@
 import { signOutPath } from './app-registration.ts'
 import { declareRoles, deleteRemovedRoles } from './app-roles.ts'
 import type { AppRole } from './app-roles.ts'
+import { graphOriginOf } from './azure-clouds.ts'
 import { causeOf } from './cloud.ts'
 import type { Cloud } from './cloud.ts'
 import { isPipeline } from './context.ts'
@@ -169,8 +170,9 @@ async function printCommands(
     )
     report.todo(`az ad app credential reset --id ${clientId} --cert "@broker.pem" --append`)
   }
+  const graph = graphOriginOf(Object.fromEntries(context.environment.entries()))
   report.todo(
-    `az rest --method PATCH --uri "https://graph.microsoft.com/v1.0/applications${key}" --headers Content-Type=application/json --body "@${file}"`,
+    `az rest --method PATCH --uri "${graph}/v1.0/applications${key}" --headers Content-Type=application/json --body "@${file}"`,
   )
   report.todo(
     `The PATCH replaces the lists of the registration: first add to ${file} the redirect URIs, claims and app roles that are to stay, and give present app roles their ids.`,

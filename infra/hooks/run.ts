@@ -71,8 +71,15 @@ export async function runHook(
 
 function fail(name: string, error: unknown, printError: (text: string) => void): number {
   if (error instanceof HookStop) printError(printable(`\n${error.message}`))
-  else printError(`\n${name} failed unexpectedly. Run it again: finished steps are not repeated.\n${describe(error)}`)
+  else if (isSystemError(error)) {
+    printError(printable(`\n${name} stopped: ${error.message}. Correct it, and run the command again.`))
+  } else printError(`\n${name} failed unexpectedly. Run it again: finished steps are not repeated.\n${describe(error)}`)
   return 1
+}
+
+/** A file that cannot be written, for example: its message names the file and the reason. */
+function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && 'syscall' in error
 }
 
 function describe(error: unknown): string {

@@ -24,12 +24,16 @@ export interface Directory {
   readonly servicePrincipals: ServicePrincipal[]
   /** Assignments of people, groups and applications to app roles, of every service principal. */
   readonly roleAssignments: { readonly appId: string; readonly appRoleId: string }[]
+  /** Deleted applications: Entra ID keeps them for 30 days, with their unique names. */
+  readonly deleted: Properties[]
   /** Delegated permissions that were consented to, as Graph lists them. */
   readonly grants: Properties[]
   /** May be changed at any time. */
   readonly settings: {
     /** Callers may read applications. The identity of a pipeline has no right at Graph. */
     mayRead: boolean
+    /** Callers see the deleted applications. */
+    mayListDeleted: boolean
     /** Callers may create app registrations. */
     mayCreate: boolean
     /** Callers may change present app registrations. */
@@ -73,8 +77,9 @@ export function createDirectory(): Directory {
   const properties = new Map<string, Properties>()
   const servicePrincipals: ServicePrincipal[] = []
   const grants: Properties[] = []
+  const deleted: Properties[] = []
   const roleAssignments: Directory['roleAssignments'] = []
-  const settings = { mayRead: true, mayCreate: true, mayChange: true }
+  const settings = { mayRead: true, mayListDeleted: true, mayCreate: true, mayChange: true }
 
   const routes = (applications: Applications): readonly GraphRoute[] => {
     /** By object id, client id or unique name. */
@@ -139,6 +144,11 @@ export function createDirectory(): Directory {
       const uniqueName = /^\(uniqueName='([^']*)'\)$/.exec(key)?.[1]
       if (uniqueName === undefined || headers.prefer !== 'create-if-missing') return { status: 404, body: get(key) }
       if (!settings.mayCreate) throw denied()
+      if (deleted.some((one) => one['uniqueName'] === uniqueName)) {
+        // As public reports have it (microsoftgraph/msgraph-bicep-types#137): no 409.
+        const sentence = 'Another object with the same value for property uniqueName already exists.'
+        throw new GraphError(400, 'Request_BadRequest', sentence)
+      }
       const made = { id: randomUUID(), appId: randomUUID() }
       applications.add(made)
       change(made, { ...(body as Properties), uniqueName })
@@ -170,9 +180,22 @@ export function createDirectory(): Directory {
         handle: ({ parameters }) => {
           const application = get(parameters[0] ?? '')
           if (!settings.mayChange) throw denied()
+          deleted.push({ ...properties.get(application.id), id: application.id, appId: application.appId })
           applications.remove(application.id)
           properties.delete(application.id)
           return { status: 204 }
+        },
+      },
+      {
+        operation: 'listDeletedApplications',
+        method: 'GET',
+        path: /^\/directory\/deletedItems\/microsoft\.graph\.application$/i,
+        handle: () => {
+          if (!settings.mayRead || !settings.mayListDeleted) throw denied()
+          return {
+            status: 200,
+            body: { value: deleted.map(({ id, appId, uniqueName }) => ({ id, appId, uniqueName })) },
+          }
         },
       },
       {
@@ -273,5 +296,5 @@ export function createDirectory(): Directory {
     ]
   }
 
-  return { routes, properties, servicePrincipals, roleAssignments, grants, settings }
+  return { routes, properties, servicePrincipals, roleAssignments, deleted, grants, settings }
 }

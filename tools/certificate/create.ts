@@ -49,12 +49,18 @@ export class CertificateRefused extends Error {
   constructor(permission: string, vaultUrl: string, options?: ErrorOptions) {
     const vaultName = new URL(vaultUrl).hostname.split('.')[0] ?? ''
     super(
-      `You lack the permission "${permission}" for certificates in ${vaultUrl}. An administrator of the vault grants it by: az keyvault set-policy --name ${vaultName} --object-id <your object id> --certificate-permissions get list create update (a vault with roles: az role assignment create --role "Key Vault Certificates Officer" --assignee <your object id> --scope <the vault's id>). A new permission takes effect after up to ten minutes.`,
+      `You lack the permission "${permission}" for certificates in ${vaultUrl}. An administrator of the vault grants it by: az keyvault set-policy --name ${vaultName} --object-id <your object id> --certificate-permissions get list create update (a vault with roles: az role assignment create --role "Key Vault Certificates Officer" --assignee <your object id> --scope <the vault's id>). A new permission takes effect after up to ten minutes.${sentenceOf(options?.cause)}`,
       options,
     )
     this.name = 'CertificateRefused'
     this.permission = permission
   }
+}
+
+/** The vault's own sentence: it names the person's object id, or the policy of the company that refuses the request. */
+function sentenceOf(cause: unknown): string {
+  const [line = ''] = cause instanceof Error ? cause.message.split(/\r?\n/) : []
+  return line === '' ? '' : ` The vault answered: ${line.slice(0, 500)}`
 }
 
 /** The vault accepts no request from this network. */

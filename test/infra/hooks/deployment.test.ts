@@ -237,6 +237,17 @@ describe('a deployment', () => {
     expect(code).toBe(1)
     expect(output).toContain('You lack the permission "create" for certificates')
     expect(output).toContain('az keyvault set-policy')
+    expect(output).toMatch(/The vault answered: \w/)
+  })
+
+  it('names a file that cannot be written, and prints no stack', async () => {
+    await writeFile(path.join(shop.here.folder, '.azure'), '')
+
+    const { code, output } = await shop.here.azd('up')
+
+    expect(code).toBe(1)
+    expect(output).toMatch(/preprovision stopped: E\w+: .*\.azure.*\. Correct it, and run the command again\./)
+    expect(output).not.toContain('    at ')
   })
 
   it('behind the firewall of a private vault names the way to let this machine in', async () => {
@@ -343,7 +354,9 @@ describe('a deployment', () => {
     try {
       expect(await hook('https://kv-shop.vault.othercloud.example')).toContain('BROKER_VAULT_URL is not')
       expect(proxy.requests).toEqual([])
-      expect(await hook('https://kv-shop.vault.newcloud.example')).toContain('did not create the certificate broker')
+      expect(await hook('https://kv-shop.vault.newcloud.example')).toMatch(
+        /did not create the certificate broker: https:\/\/kv-shop\.vault\.newcloud\.example does not answer\./,
+      )
       expect(proxy.requests).toContain('CONNECT kv-shop.vault.newcloud.example:443')
     } finally {
       vi.unstubAllEnvs()

@@ -379,6 +379,40 @@ describe('an app registration', () => {
     expect(azure.graph.applications.all).toEqual([given])
   })
 
+  it.each([
+    ['listed', true],
+    ['not shown', false],
+  ])('of an earlier deployment, deleted and %s, stops the next one before anything changes', async (_, isShown) => {
+    const { azure, here } = shop
+    const { directory, graph, arm } = azure
+    await accepted(shop)
+    await here.azd('env', 'set', 'BROKER_REMOVE_APP_REGISTRATION', 'true')
+    await here.azd('down')
+    const [{ id, appId } = {}] = directory.deleted as { id: string; appId: string }[]
+    await here.azd('env', 'set', 'BROKER_RECOVER_VAULT', 'true')
+    const restore = `az rest --method POST --uri "https://graph.microsoft.com/v1.0/directory/deletedItems/${id}/restore"`
+
+    // The file still names it.
+    expect(await refused(shop)).toContain(`It was deleted. To restore it: ${restore}`)
+
+    await here.configure({ clientId: undefined, applicationObjectId: undefined })
+    if (!isShown) directory.settings.mayListDeleted = false
+    const output = await refused(shop)
+    expect(output).toContain('A deleted app registration holds the unique name')
+    expect(output).toContain(isShown ? restore : 'Deleted applications')
+    expect(
+      output.includes(`--method DELETE --uri "https://graph.microsoft.com/v1.0/directory/deletedItems/${id}"`),
+    ).toBe(isShown)
+
+    // The person restores it, as the command does.
+    const [{ ...properties } = {}] = directory.deleted.splice(0)
+    graph.applications.add({ id: String(id), appId: String(appId) })
+    directory.properties.set(String(id), properties)
+    await accepted(shop)
+    expect(graph.applications.all).toEqual([{ id, appId }])
+    expect([...arm.state.appSettings.values()][0]).toMatchObject({ AzureAd__ClientId: appId })
+  })
+
   it('is different for two environments, as their names and vaults are', async () => {
     await accepted(shop)
     const other = await shop.here.clone({ environmentName: 'shop-prod' })

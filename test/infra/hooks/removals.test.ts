@@ -154,6 +154,18 @@ describe('a deployment that would remove what is deployed', () => {
     expect(output).toContain('Microsoft.Web/sites/config/list/action')
   })
 
+  it('repairs a vault URL that was written by hand and is none', async () => {
+    await accepted(shop)
+    const [site, settings] = [...shop.azure.arm.state.appSettings][0]!
+    const byHand = { ...settings, AzureAd__ClientCredentials__0__KeyVaultUrl: 'kv-shop' }
+    shop.azure.arm.state.appSettings.set(site, byHand)
+
+    const { code, output } = await shop.here.azd('provision', '--no-state')
+
+    expect(code, output).toBe(0)
+    expect(shop.azure.arm.state.appSettings.get(site)).toEqual(settings)
+  })
+
   it('names what comes from Azure without control characters', async () => {
     await accepted(shop)
     const [site, settings] = [...shop.azure.arm.state.appSettings][0]!
