@@ -79,7 +79,7 @@ export const httpHandlers: Readonly<Record<RouteName, HttpHandler>> = {
   logoutDone: people({ GET: logoutDone }, 'sign-out'),
   token: clients({ POST: token }),
   revoke: clients({ POST: revoke }),
-  authorizationServerMetadata: clients(asDocument(authorizationServerMetadata)),
+  authorizationServerMetadata: everyOrigin(asDocument(authorizationServerMetadata)),
   openidConfiguration: everyOrigin(asDocument(openidConfiguration)),
   idTokenKeys: everyOrigin(asDocument(idTokenKeys)),
   endSession: people({ GET: endSessionByGet, POST: endSessionByPost }, 'sign-out'),

@@ -25,11 +25,10 @@ const native: Registration = {
   ],
 }
 const [origin] = app.origins as [string]
-const metadata = '/.well-known/oauth-authorization-server'
 const routes = [
   ['/token', 'POST'],
   ['/revoke', 'POST'],
-  [metadata, 'GET'],
+  ['/userinfo', 'GET'],
 ] as const
 
 const others = [

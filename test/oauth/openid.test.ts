@@ -43,6 +43,11 @@ describe('the broker as OpenID provider', () => {
         request_uri_parameter_supported: false,
         scopes_supported: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'],
       })
+      const oauth = await fetch(`${op.here}/.well-known/oauth-authorization-server`, {
+        headers: { origin: 'https://any.example' },
+      })
+      expect(oauth.headers.get('access-control-allow-origin')).toBe('*')
+      expect(metadata).toMatchObject((await oauth.json()) as object)
       const keys = await fetch(metadata.jwks_uri as string, { headers: { origin: 'https://any.example' } })
       expect(keys.headers.get('access-control-allow-origin')).toBe('*')
       expect(((await keys.json()) as { keys: object[] }).keys.length).toBeGreaterThan(0)

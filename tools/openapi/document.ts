@@ -270,7 +270,7 @@ function paths(): Members {
     [pathOf('authorizationServerMetadata')]: {
       get: {
         operationId: 'authorizationServerMetadata',
-        summary: 'Metadata for the configuration of OAuth clients (RFC 8414).',
+        summary: 'Metadata for the configuration of OAuth clients (RFC 8414). Every origin may read it.',
         responses: { '200': json('The metadata; independent of the header Host.', 'Metadata') },
       },
     },
