@@ -62,13 +62,16 @@ interface BodyType {
   readonly maxBytes: number
 }
 
-/** A form is ASCII, with all other characters escaped. Java's HTTP clients name ISO-8859-1 by default. */
+/**
+ * A form is ASCII, with all other characters escaped. Java's HTTP clients name ISO-8859-1 by default. `utf8` is a name
+ * of UTF-8 (WHATWG Encoding §4.2).
+ */
 const formBody: BodyType = {
   contentType: 'application/x-www-form-urlencoded',
-  charsets: ['utf-8', 'us-ascii', 'iso-8859-1'],
+  charsets: ['utf-8', 'utf8', 'us-ascii', 'iso-8859-1'],
   maxBytes: 64 * 1024,
 }
-const jsonBody: BodyType = { contentType: 'application/json', charsets: ['utf-8'], maxBytes: 8 * 1024 }
+const jsonBody: BodyType = { contentType: 'application/json', charsets: ['utf-8', 'utf8'], maxBytes: 8 * 1024 }
 
 /** @throws {BrokerError} `request_too_large` before anything is parsed, `content_type_unsupported` */
 async function readBody(request: WebRequest, accepted: BodyType): Promise<string> {

@@ -136,7 +136,12 @@ describe('a body', () => {
       expect(refused.status, type).toBe(415)
       expect(refused.json).toMatchObject({ code: 'content_type_unsupported' })
     }
-    for (const type of ['application/json', 'application/json; charset=utf-8', 'Application/JSON;charset="UTF-8"']) {
+    for (const type of [
+      'application/json',
+      'application/json; charset=utf-8',
+      'Application/JSON;charset="UTF-8"',
+      'application/json; charset=utf8',
+    ]) {
       const read = await signedIn.script(shopPage, '/session/token', {
         method: 'POST',
         body: '{"api":"orders"}',

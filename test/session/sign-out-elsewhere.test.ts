@@ -200,15 +200,18 @@ describe('a sign-out that begins at the provider', () => {
       expect(await isSignedIn(person)).toBe(false)
     })
 
-    it.each(['ISO-8859-1', 'us-ascii', '"UTF-8"'])('in a form of the charset %s ends the session', async (charset) => {
-      const person = stack.person()
-      const { sid } = await signIn(person, 'shop')
-      const form = new URLSearchParams({ logout_token: await logoutToken({ sid }) }).toString()
-      const headers = { 'content-type': `application/x-www-form-urlencoded; charset=${charset}` }
+    it.each(['ISO-8859-1', 'us-ascii', '"UTF-8"', 'utf8'])(
+      'in a form of the charset %s ends the session',
+      async (charset) => {
+        const person = stack.person()
+        const { sid } = await signIn(person, 'shop')
+        const form = new URLSearchParams({ logout_token: await logoutToken({ sid }) }).toString()
+        const headers = { 'content-type': `application/x-www-form-urlencoded; charset=${charset}` }
 
-      expect((await send('/logout/backchannel', form, { url: there, headers })).status).toBe(200)
-      expect(await isSignedIn(person)).toBe(false)
-    })
+        expect((await send('/logout/backchannel', form, { url: there, headers })).status).toBe(200)
+        expect(await isSignedIn(person)).toBe(false)
+      },
+    )
 
     it('that is an ID token, or that is missing, ends no session', async () => {
       await signIn(stack.person(), 'shop')
