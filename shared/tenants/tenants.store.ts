@@ -133,9 +133,11 @@ export function createSignedUpTenants(options: SignedUpTenantsOptions): SignedUp
       return changed
     },
     remove: async (tenantId) => {
-      const removed = await store.remove('service', keyOfRow(tenantId))
+      const row = await store.find('service', keyOfRow(tenantId))
+      // Its result is not needed: where the answer is lost, it is that of a repetition, which finds no row.
+      if (row) await store.remove('service', keyOfRow(tenantId))
       cache.delete(tenantId)
-      return removed
+      return row !== undefined
     },
     list: async () => {
       const rows = await store.list('service', partition)

@@ -79,6 +79,14 @@ describe('the tenants that signed up', () => {
     await expect(newInstance().setState(contoso, 'suspended')).rejects.toMatchObject({ code: 'tenant_unknown' })
   })
 
+  it('are removed where the store’s answer is lost: the operator’s request is logged as a change', async () => {
+    await signUp()
+    network.addFault({ loseAnswer: true, times: 1, operation: 'remove' })
+
+    expect(await newInstance().remove(contoso)).toBe(true)
+    expect(await newInstance().remove(contoso)).toBe(false)
+  })
+
   it('are read once a minute at each instance; a suspension elsewhere takes effect within it', async () => {
     await signUp()
     const [here, there] = [newInstance(), newInstance()]
