@@ -55,7 +55,7 @@ export async function checkIdToken(
     loginHint: textOf(claims.login_hint),
     email: unproven.includes('email') ? undefined : textOf(claims.email),
     acr: shortTextOf(claims.acr),
-    authenticatedAt: secondsOf(claims.auth_time),
+    authenticatedAt: authenticationTimeOf(claims, clock),
     claims: expected.claimNames?.length ? readRegisteredClaims(claims, expected.claimNames, unproven) : undefined,
   } as Identity
 }
@@ -143,6 +143,15 @@ export function checkAudience(claims: Json, clientId: string, refuse: (check: st
   const isShared = audiences.some((audience) => audience !== clientId)
   if (isShared && isAbsent(azp)) throw refuse('aud')
   if (!isAbsent(azp) && azp !== clientId) throw refuse('azp')
+}
+
+/**
+ * @returns undefined for a time that is ahead of the clock: it would pass for a fresh authentication. Some releases of
+ *   FusionAuth write milliseconds
+ */
+function authenticationTimeOf(claims: Json, clock: Clock): number | undefined {
+  const time = secondsOf(claims.auth_time)
+  return time !== undefined && time <= clock() / 1000 + toleranceSeconds ? time : undefined
 }
 
 /** @returns undefined for an `acr` that no request could name */

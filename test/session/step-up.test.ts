@@ -234,6 +234,7 @@ describe('a step-up', () => {
     it.each<[string, object]>([
       ['names no time', { auth_time: undefined }],
       ['names an older time', { auth_time: Math.floor(Date.now() / 1000) - 700 }],
+      ['names an older time in milliseconds', { auth_time: Date.now() - 700_000 }],
     ])('is not fulfilled by a provider that %s, and the session stays', async (_, changed) => {
       const person = await signedIn()
       stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => ({

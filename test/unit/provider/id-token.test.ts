@@ -148,6 +148,11 @@ describe('an ID token', () => {
   it.each([
     [1_700_000_000, 1_700_000_000],
     ['1700000000', 1_700_000_000],
+    // By a clock that is four minutes ahead; six minutes ahead; and in milliseconds.
+    [Date.parse('2026-01-15T12:04:00Z') / 1000, Date.parse('2026-01-15T12:04:00Z') / 1000],
+    [Date.parse('2026-01-15T12:06:00Z') / 1000, undefined],
+    [1_700_000_000_000, undefined],
+    ['1700000000000', undefined],
     ['2026-01-15T12:00:00Z', undefined],
     [null, undefined],
   ])('names the time of the authentication as %j', async (auth_time, authenticatedAt) => {
