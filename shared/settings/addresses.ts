@@ -106,12 +106,13 @@ export function checkAssertionAudience(value: string): Refusal | undefined {
   return problem === undefined ? undefined : { problem, fix }
 }
 
-/** `Broker__MetadataUrl`: the whole URL, whose query may name a policy. */
+/**
+ * `Broker__MetadataUrl`: the whole URL, whose query may name a policy. The path may be any: that of IBM Security Verify
+ * Access is `/mga/sps/oauth/oauth20/metadata/<definition>`.
+ */
 export function checkMetadataUrl(value: string): Refusal | undefined {
   const problem =
-    urlProblem(value) ??
-    (value.includes('#') ? 'has a fragment' : issuerUrlProblem(value.split('?')[0] ?? '')) ??
-    (new URL(value).pathname.endsWith('/.well-known/openid-configuration') ? undefined : 'is not the URL of metadata')
+    urlProblem(value) ?? (value.includes('#') ? 'has a fragment' : issuerUrlProblem(value.split('?')[0] ?? ''))
   const fix =
     'Delete it where the metadata is at the issuer; otherwise write the whole URL: https://login.contoso.com/<tenant id>/v2.0/.well-known/openid-configuration.'
   return problem === undefined ? undefined : { problem, fix }

@@ -132,7 +132,7 @@ export const providerDeclarations = {
     about: 'other providers',
     sentence:
       'The URL of the provider’s metadata, where that is not at the issuer: a custom domain of Entra External ID, or a policy of Azure AD B2C. The metadata must still name exactly the issuer in Broker__Authority. Risk: the host of this URL decides which keys sign ID tokens.',
-    bounds: 'https, with the path /.well-known/openid-configuration; a query is permitted',
+    bounds: 'https, with the whole path; a query is permitted',
     optional: true,
     example: 'https://login.contoso.com/f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55/v2.0/.well-known/openid-configuration',
     schema: text(checkMetadataUrl),

@@ -85,12 +85,15 @@ describe('another provider', () => {
     const at = (Broker__MetadataUrl: string) => otherWith({ Broker__MetadataUrl })
     const url = 'https://login.contoso.com/a/v2.0/.well-known/openid-configuration?p=b2c_1_sign_in'
 
-    expect(settingsWith(at(url)).provider.identity).toMatchObject({ authority, metadataUrl: url })
+    const elsewhere = 'https://login.contoso.com/mga/sps/oauth/oauth20/metadata/staff'
+
+    for (const metadataUrl of [url, elsewhere]) {
+      expect(settingsWith(at(metadataUrl)).provider.identity).toMatchObject({ authority, metadataUrl })
+    }
     expect(refusalsOf({ Broker__MetadataUrl: url })).toEqual([
       'Broker__MetadataUrl is for other providers, but none is named',
     ])
     for (const [value, problem] of [
-      ['https://login.contoso.com/a/v2.0', 'is not the URL of metadata'],
       [url.replace('https', 'http'), 'is http; https is required, also on loopback'],
       [`${url}#a`, 'has a fragment'],
       ['https://169.254.169.254/.well-known/openid-configuration', 'is the address of a metadata service'],
