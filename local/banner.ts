@@ -57,7 +57,10 @@ export function banner(started: Started, silent: ReadonlySet<string> = new Set()
   const { cloud, broker, settings, seconds } = started
   const provider = providerOf(cloud)
   const rows: readonly (readonly [string, string | undefined])[] = [
-    ['Broker', broker ? settings.baseUrl : `not started; its address is ${settings.baseUrl}`],
+    [
+      'Broker',
+      broker ? brokerAddress(settings.baseUrl, broker.url) : `not started; its address is ${settings.baseUrl}`,
+    ],
     ['Demo front end', cloud.demoFrontEnd?.url],
     ['Demo, other site', cloud.demoOtherSite?.url],
     ['Demo API', cloud.demoApi && cloud.demoApi.url],
@@ -102,6 +105,11 @@ export function banner(started: Started, silent: ReadonlySet<string> = new Set()
     '  End                Ctrl-C',
     '',
   ].join('\n')
+}
+
+/** With https, another server forwards to the port at which the broker listens. */
+function brokerAddress(baseUrl: string, listensAt: string): string {
+  return baseUrl.startsWith('https:') ? `${baseUrl} (listens at ${listensAt})` : baseUrl
 }
 
 /** The local provider in either dress. */

@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
+import { setTimeout as wait } from 'node:timers/promises'
 import { declarations } from '../shared/settings/declarations.ts'
 import { describeProblem, parseSettings, SettingsError } from '../shared/settings/settings.ts'
 import type { Settings } from '../shared/settings/settings.ts'
@@ -25,17 +25,11 @@ import { fixedPorts, freePorts } from './ports.ts'
 import type { Ports } from './ports.ts'
 import { findSettingsFile } from './settings-file.ts'
 import { dropShellSecrets } from './shell-secrets.ts'
+import { brokerPortOf, parseStartArguments, startUsage } from './start-arguments.ts'
+import type { StartArguments } from './start-arguments.ts'
 
 const root = path.join(import.meta.dirname, '..')
 const began = performance.now()
-
-interface Arguments {
-  readonly json: boolean
-  readonly withBroker: boolean
-  /** Undefined: the port of Broker__BaseUrl. */
-  readonly port: number | undefined
-  readonly inspect: string | undefined
-}
 
 /** Exit codes: 2 for refused settings, 1 for any other reason not to start. */
 export async function run(commandLine: readonly string[]): Promise<void> {
@@ -58,7 +52,11 @@ export async function run(commandLine: readonly string[]): Promise<void> {
   onShutdown(onSignal)
 
   try {
-    const options = parseArguments(commandLine)
+    const options = parseStartArguments(commandLine)
+    if (options.help) {
+      console.log(startUsage)
+      return await end(0)
+    }
     dropShellSecrets(process.env, console.error)
     const { environment, ports, fresh } = await prepare(options)
     const settings = parseSettings(environment)
@@ -80,7 +78,9 @@ export async function run(commandLine: readonly string[]): Promise<void> {
       ...withoutIngestion(cloud, settings),
       ...cloud.settings,
     }
-    const broker = options.withBroker ? await startBroker(merged, settings, options, closing) : undefined
+    const broker = options.withBroker
+      ? await startBroker(merged, settings, { ...options, port: ports.broker }, closing)
+      : undefined
     // Core Tools has timers of its own.
     if (broker) eventGrid.connect(broker)
     else eventGrid.connect({ url: settings.baseUrl }, { timer: false })
@@ -96,47 +96,25 @@ export async function run(commandLine: readonly string[]): Promise<void> {
     )
     print(options, { ...effective, seconds: (performance.now() - began) / 1000 }, silent)
   } catch (error) {
+    // Ctrl-C ends esbuild too, and its failure may arrive before the signal.
+    await wait(100)
     if (signal.signal.aborted) return
     console.error(error instanceof LocalError || error instanceof SettingsError ? error.message : error)
     await end(error instanceof SettingsError ? 2 : error instanceof LocalError ? error.exitCode : 1)
   }
 }
 
-function parseArguments(commandLine: readonly string[]): Arguments {
-  const usage = 'Known are --port N, --json, --without-broker and --inspect PORT.'
-  try {
-    const { values } = parseArgs({
-      args: [...commandLine],
-      options: {
-        port: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        'without-broker': { type: 'boolean', default: false },
-        inspect: { type: 'string' },
-      },
-    })
-    const port = values.port === undefined ? undefined : Number(values.port)
-    if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65536)) {
-      throw new LocalError('--port must be a number from 0 to 65535.')
-    }
-    return { json: values.json, withBroker: !values['without-broker'], port, inspect: values.inspect }
-  } catch (error) {
-    throw error instanceof LocalError ? error : new LocalError(`${(error as Error).message}. ${usage}`)
-  }
-}
-
 /**
  * The environment wins over local.settings.json, which wins over built-in defaults; a port given here wins over all.
  */
-async function prepare({ port }: Arguments) {
+async function prepare({ port }: StartArguments) {
   const file = await findSettingsFile(path.join(root, 'local.settings.json'))
   const environment: Record<string, string | undefined> = withLocalDefaults({ ...file, ...process.env })
   // The example's path is relative to the project; the authorities that this machine
   // trusts are added to the file that the broker reads.
   delete environment.NODE_EXTRA_CA_CERTS
   const fresh = port === 0
-  const brokerPort = fresh
-    ? await freePort()
-    : (port ?? (Number(new URL(environment.Broker__BaseUrl ?? '').port) || fixedPorts.broker))
+  const brokerPort = fresh ? await freePort() : (port ?? brokerPortOf(environment.Broker__BaseUrl))
   if (port !== undefined) environment.Broker__BaseUrl = `http://localhost:${brokerPort}`
   return { environment, fresh, ports: { ...(fresh ? freePorts : fixedPorts), broker: brokerPort } }
 }
@@ -231,12 +209,12 @@ function frontEndsFor(cloud: Cloud, environment: Readonly<Record<string, string 
 async function startBroker(
   environment: Readonly<Record<string, string | undefined>>,
   settings: Settings,
-  { inspect }: Arguments,
+  { inspect, port }: Pick<StartArguments, 'inspect'> & { readonly port: number },
   closing: (() => Promise<unknown>)[],
 ): Promise<HostProcess> {
   const broker = await startHostProcess({
     dist: path.join(root, 'dist'),
-    port: Number(new URL(settings.baseUrl).port),
+    port,
     // The base URL's path is the prefix of every route: there is no proxy that removes it.
     env: { [routePrefixSetting]: new URL(settings.baseUrl).pathname.slice(1), ...environment },
     ...(inspect === undefined ? {} : { nodeArguments: [`--inspect=${inspect}`] }),
@@ -245,7 +223,7 @@ async function startBroker(
   return broker
 }
 
-function print({ json }: Arguments, started: Started, silent: ReadonlySet<string>): void {
+function print({ json }: StartArguments, started: Started, silent: ReadonlySet<string>): void {
   if (json) process.stdout.write(`${JSON.stringify(readyLine(started))}\n`)
   const write = json ? console.error : console.log
   write(banner(started, silent))

@@ -234,13 +234,21 @@ describe('npm start with wrong input', () => {
     expect(program.stdout() + program.stderr()).not.toContain(secret)
   })
 
+  it('ends with code 2 at a base URL that is none, and names it', async () => {
+    const program = start([], { Broker__BaseUrl: 'localhost' })
+
+    expect(await program.ended).toBe(2)
+    expect(program.stderr()).toContain('- Broker__BaseUrl is not a URL')
+    expect(program.stderr()).not.toContain('TypeError')
+  })
+
   it.each([
-    [['--port', 'x'], '--port must be a number'],
-    [['--prot', '0'], 'Known are --port N, --json'],
-  ])('prints the accepted arguments, at %j', async (args, sentence) => {
+    [['--prot', '0'], 1, 'Known are --port N, --json'],
+    [['--help'], 0, 'npm start -- [--port N]'],
+  ])('prints the accepted arguments, at %j', async (args, code, sentence) => {
     const program = start(args)
 
-    expect(await program.ended).toBe(1)
-    expect(program.stderr()).toContain(sentence)
+    expect(await program.ended).toBe(code)
+    expect(program.stdout() + program.stderr()).toContain(sentence)
   })
 })
