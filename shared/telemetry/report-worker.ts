@@ -76,11 +76,14 @@ export function startReportWorker(options: ReportWorkerOptions, onGone: (reason:
   let lastId = 0
   let isStopped = false
 
-  const end = (reason: unknown) => {
-    if (isStopped) return
+  const rejectAll = (reason: unknown) => {
     isStopped = true
     for (const { reject } of waiting.values()) reject(reason)
     waiting.clear()
+  }
+  const end = (reason: unknown) => {
+    if (isStopped) return
+    rejectAll(reason)
     onGone(reason)
   }
   worker.on('message', (id: number) => {
@@ -101,7 +104,7 @@ export function startReportWorker(options: ReportWorkerOptions, onGone: (reason:
     enqueue: (report) => post({ report }),
     flush: () => post({ flush: true }),
     stop: () => {
-      isStopped = true
+      rejectAll(new Error('The telemetry worker was stopped.'))
       void worker.terminate()
     },
   }

@@ -124,8 +124,11 @@ describe('a worker whose ingestion never answers', () => {
     // 60,000 spans and events, more than this smaller heap would hold without the bound of the queues.
     for (let i = 0; i < 24; i++) await worker.enqueue(report())
 
-    expect(gone).toEqual([])
+    // A report that the thread has not taken is rejected when the thread is stopped, and no caller waits for it.
+    const last = worker.enqueue(report())
     worker.stop()
+    await expect(last).rejects.toThrow('The telemetry worker was stopped.')
+    expect(gone).toEqual([])
     await stack.close()
   })
 })
