@@ -154,13 +154,9 @@ function checkFrontEnds(json: unknown, places: ReadonlySet<string>): readonly Se
   const others = providers === undefined ? undefined : parseProviders(JSON.stringify(providers), 'providers', hosts)
   const areOthersRefused = Array.isArray(others)
   const frontEnds = member('frontEnds')
-  const isEntra = setting(declarations.authority.name) === undefined
-  const checked =
-    frontEnds === undefined
-      ? undefined
-      : parseFrontEnds(JSON.stringify(frontEnds), 'frontEnds', {
-          isEntra: takesEntra(areOthersRefused ? undefined : others, isEntra),
-        })
+  const isPrimaryEntra = setting(declarations.authority.name) === undefined
+  const isEntra = takesEntra(areOthersRefused ? undefined : others, isPrimaryEntra)
+  const checked = frontEnds === undefined ? undefined : parseFrontEnds(JSON.stringify(frontEnds), 'frontEnds', isEntra)
   return [...(areOthersRefused ? others : []), ...(checked && areProblems(checked) ? checked : [])]
 }
 

@@ -293,18 +293,18 @@ export const frontEndsSchema = z.array(frontEnd).check(
  *
  * @param text as set; untrusted
  * @param name of the setting, for the problems
- * @param isEntra whether scopes must have the form that Entra ID requires: for all front ends, or for those that take
- *   these providers (undefined: the primary alone)
+ * @param isEntra whether scopes of a front end that takes these providers (undefined: the primary alone) must have the
+ *   form that Entra ID requires
  * @returns the front ends, or every problem
  */
 export function parseFrontEnds(
   text: string,
   name: string,
-  { isEntra = true }: { readonly isEntra?: boolean | ((providers: readonly unknown[] | undefined) => boolean) } = {},
+  isEntra: (providers: readonly unknown[] | undefined) => boolean = () => true,
 ): readonly FrontEndSettings[] | SettingProblem[] {
   const needsResources = (one: unknown) => {
     const providers = memberOf(one, 'providers')
-    return typeof isEntra === 'boolean' ? isEntra : isEntra(Array.isArray(providers) ? providers : undefined)
+    return isEntra(Array.isArray(providers) ? providers : undefined)
   }
   const read = readJsonSetting(text, name, {
     schema: frontEndsSchema,

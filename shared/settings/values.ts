@@ -75,9 +75,7 @@ function readFrontEnds(
   report: SettingsReport,
 ): readonly FrontEndSettings[] | undefined {
   if (typeof json !== 'string') return undefined
-  const frontEnds = parseFrontEnds(json, declarations.frontEnds.name, {
-    isEntra: takesEntra(providers, isForEntra(texts)),
-  })
+  const frontEnds = parseFrontEnds(json, declarations.frontEnds.name, takesEntra(providers, isForEntra(texts)))
   if (!areProblems(frontEnds)) return frontEnds
   report.problems.push(...frontEnds)
   return undefined
