@@ -208,7 +208,9 @@ export const requests = {
   SessionTokenRequest: z.strictObject({
     api: text('Its name in Broker__FrontEnds.'),
     scope: maybe('Fewer of its scopes than are registered, separated by spaces.'),
-    claims: maybe('The claims challenge with which the API rejected the last token, decoded from base64.'),
+    claims: maybe(
+      'The claims challenge with which the API rejected the last token, as it came or decoded from base64.',
+    ),
   }),
   LogoutRequest: z.strictObject({
     return_url: maybe('One of the registered signedOutUrls; the first where it is left out.'),
@@ -232,7 +234,9 @@ export const requests = {
       scope: maybe(
         'Not more than was granted; all of it where it is left out. The access token is for the API of the first scope.',
       ),
-      claims: maybe('The claims challenge with which the API rejected the last token, decoded from base64.'),
+      claims: maybe(
+        'The claims challenge with which the API rejected the last token, as it came or decoded from base64.',
+      ),
       resource: maybe('Selects one API of the grant (RFC 8707).'),
     }),
   ]),
