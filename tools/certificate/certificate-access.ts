@@ -4,6 +4,7 @@
 import { readFile } from 'node:fs/promises'
 import tls from 'node:tls'
 import type * as z from 'zod/mini'
+import { isLoopbackUrl } from '../../shared/settings/addresses.ts'
 import type { AddedHosts } from '../../shared/settings/addresses.ts'
 import type { TokenCredential } from '@azure/identity'
 import { createDeployerCredential } from './deployer-credential.azure-identity.ts'
@@ -177,7 +178,7 @@ function readOnly(store: Store): Store {
 
 /** The broker's own identity on a laptop, which may read; otherwise the person's sign-in. */
 async function credentialFor(vaultUrl: string): Promise<TokenCredential> {
-  if (!isLocal(vaultUrl)) return createDeployerCredential()
+  if (!isLoopbackUrl(vaultUrl)) return createDeployerCredential()
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), await localCa(vaultUrl)])
   process.env.IDENTITY_ENDPOINT ??= declarations.identityEndpoint.local
   process.env.IDENTITY_HEADER ??= 'local'
@@ -195,8 +196,4 @@ export async function localCa(vaultUrl: string): Promise<string> {
   return readFile(isFixed || named === undefined ? caFile : named, 'utf8').catch(() => {
     throw new LocalError('The local parts are not running. Run npm start, and repeat this command in another terminal.')
   })
-}
-
-export function isLocal(vaultUrl: string): boolean {
-  return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(vaultUrl).hostname)
 }

@@ -11,8 +11,9 @@ import { nextStep } from '../../shared/certificate/roll-steps.ts'
 import type { RollTiming } from '../../shared/certificate/roll-timing.ts'
 import { drawTimeline } from './timeline.ts'
 import { daysLeft } from '../../shared/certificate/warnings.ts'
+import { isLoopbackUrl } from '../../shared/settings/addresses.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
-import { isLocal, localCa, openAccess, storeIsSilent } from './certificate-access.ts'
+import { localCa, openAccess, storeIsSilent } from './certificate-access.ts'
 import { readFacts } from '../../shared/certificate/certificate-facts.ts'
 import type { CertificateFacts } from '../../shared/certificate/certificate-facts.ts'
 import type { CertificateAccess, NamedCertificate, OtherAccess } from './certificate-access.ts'
@@ -93,7 +94,7 @@ function printStatus(
 
 /** Requests a new version from the vault by its policy; the broker registers and uses it. */
 export async function rollNow({ vaultUrl, name }: NamedCertificate, json: boolean): Promise<number> {
-  const version = isLocal(vaultUrl) ? await renewLocally(vaultUrl, name) : await renewInVault(vaultUrl, name)
+  const version = isLoopbackUrl(vaultUrl) ? await renewLocally(vaultUrl, name) : await renewInVault(vaultUrl, name)
   if (json) {
     console.log(JSON.stringify({ name, version }))
     return 0
