@@ -27,7 +27,7 @@ const form = 'application/x-www-form-urlencoded'
 const aText = expect.any(String) as string
 
 const quickStarts: Readonly<Record<string, QuickStart>> = {
-  'keycloak-js, on the host of the broker': {
+  'an application that was written for Keycloak': {
     authorization: {
       response_mode: 'fragment',
       kc_idp_hint: 'google',
