@@ -69,12 +69,14 @@ export function checkResponseType(json: Json, responseType: ResponseType): void 
 }
 
 /**
- * The most frequent mistakes in the setting. AD FS spells its host, and B2C its policy, otherwise than their pages do.
+ * For the operator, who compares the two: an issuer is no secret. AD FS spells its host, and B2C its policy, otherwise
+ * than their pages do; a provider behind a proxy that does not know its public address names http, or another host.
  */
 function describeDifference(named: unknown, issuer: string): string {
-  if (typeof named !== 'string') return ''
-  if (named === `${issuer}/` || `${named}/` === issuer) return ': they differ by the slash at the end'
-  return named.toLowerCase() === issuer.toLowerCase() ? ': they differ by capital letters' : ''
+  if (typeof named !== 'string' || !/^https?:\/\/[\w.:/~%{}-]{1,200}$/i.test(named)) return ''
+  const but = ` but ${named}`
+  if (named === `${issuer}/` || `${named}/` === issuer) return `${but}: they differ by the slash at the end`
+  return named.toLowerCase() === issuer.toLowerCase() ? `${but}: they differ by capital letters` : but
 }
 
 export function untrusted(detail: string): BrokerError {

@@ -71,7 +71,7 @@ describe('metadata of another provider than Entra', () => {
     } else expect(() => check({ end_session_endpoint: address })).toThrow()
   })
 
-  it('is refused with a hint where the issuers differ by the slash at the end alone, or by capital letters', () => {
+  it('of another issuer is refused with both issuers, and a hint where they differ by the slash at the end alone, or by capital letters', () => {
     const detail = (json: object, own: string) => {
       try {
         openIdProfile({ authority: own }).checkMetadata({ ...honest, ...json })
@@ -85,6 +85,13 @@ describe('metadata of another provider than Entra', () => {
     expect(detail({ issuer: authority }, `${authority}/`)).toContain('slash at the end')
     expect(detail({ issuer: authority.toUpperCase() }, authority)).toContain('capital letters')
     expect(detail({ issuer: 'https://login.example' }, authority)).not.toMatch(/slash|capital/)
+    for (const named of ['https://login.example', 'http://login.example.com', 'https://idp:8443/realms/My%20Realm']) {
+      expect(detail({ issuer: named }, authority)).toBe(`issuer is not ${authority} but ${named}`)
+    }
+    // Any other text stays out of the log.
+    for (const named of ['https://a b', 'eyJhbGciOiJ.a.b', `https://${'a'.repeat(300)}`, 'https://a\n', '']) {
+      expect(detail({ issuer: named }, authority)).toBe(`issuer is not ${authority}`)
+    }
     expect(detail({ issuer: `${authority}/` }, `${authority}/`)).toBeUndefined()
   })
 
