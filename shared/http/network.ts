@@ -30,6 +30,14 @@ export type Network = (request: NetworkRequest) => Promise<NetworkAnswer>
 
 const maxBytes = 256 * 1024
 
+const usualHeaders = {
+  accept: 'application/json',
+  // Without it, any content coding is acceptable (RFC 9110 §12.5.3).
+  'accept-encoding': 'identity',
+  // Firewalls in front of providers refuse requests without one: AWS WAF by its core rules, GOV.UK One Login.
+  'user-agent': 'certificate-token-broker',
+}
+
 interface NetworkOptions {
   readonly deadlineMilliseconds?: number
   /** For a `Retry-After` that is a date. */
@@ -48,9 +56,7 @@ export function createNetwork(options: NetworkOptions = {}): Network {
     // No request in clear text leaves this machine.
     if (address.protocol !== 'https:') throw unavailable(`${address.protocol} is not https`)
     const path = `${address.pathname}${address.search}`
-    // Without the second header, any content coding is acceptable (RFC 9110 §12.5.3).
-    const accepted = { accept: 'application/json', 'accept-encoding': 'identity' }
-    const request = { method, path, headers: { ...accepted, ...headers }, body }
+    const request = { method, path, headers: { ...usualHeaders, ...headers }, body }
     return read(await exchange(address, request, until).catch(refuse))
   }
 

@@ -43,16 +43,17 @@ describe('a call to the provider', () => {
     })
   })
 
-  it('sends a body with its length, and requests JSON', async () => {
+  it('sends a body with its length, requests JSON, and names the broker to firewalls', async () => {
     const seen: (string | undefined)[] = []
     server.answer(({ headers }, response, body) => {
-      seen.push(headers.accept, headers['content-length'], headers['content-type'], body)
+      seen.push(headers['user-agent'], headers.accept, headers['content-length'], headers['content-type'], body)
       sendJson(response, {})
     })
 
     await post()
 
     expect(seen).toEqual([
+      'certificate-token-broker',
       'application/json',
       '36',
       'application/x-www-form-urlencoded',
