@@ -31,22 +31,28 @@ interface Region {
   readonly properties?: { readonly orgDomain?: string }
 }
 
-/** @throws {HookStop} where Flex Consumption, its zone redundancy or the Node version is not offered in the region */
-export async function checkRegion(context: HookContext, configuration: Configuration): Promise<void> {
+/** A service or a resource type, with the regions that offer it. */
+interface Offer {
+  readonly what: string
+  readonly regions: readonly string[]
+}
+
+/**
+ * @param types of the template; none for a broker that is deployed
+ * @throws {HookStop} where Flex Consumption, its zone redundancy, the Node version or a type is not offered there
+ */
+export async function checkRegion(
+  context: HookContext,
+  configuration: Configuration,
+  types: readonly Offer[],
+): Promise<void> {
   const location = regionName(context.environment.get('AZURE_LOCATION') ?? '')
   const regions = await context.cloud.arm(
     `${subscriptionPath(context)}/providers/Microsoft.Web/geoRegions?sku=FlexConsumption&api-version=2024-04-01`,
   )
   const offered = (regions.body['value'] ?? []) as readonly Region[]
-  // An empty or refused list is no proof: the deployment then reports the region itself.
-  if (regions.status === 200 && offered.length > 0) {
-    const names = offered.map(({ name }) => regionName(name ?? ''))
-    if (!names.includes(location)) {
-      throw new HookStop(
-        `Flex Consumption is not offered in ${location} (AZURE_LOCATION). Nothing was deployed. Create an environment in one of: ${names.sort().join(', ')}.`,
-      )
-    }
-  }
+  const flex = { what: 'Flex Consumption', regions: regions.status === 200 ? offered.map(({ name = '' }) => name) : [] }
+  checkOffers([flex, ...types], location)
   const withZones = offered.filter(({ properties }) => properties?.orgDomain?.includes('FCZONEREDUNDANCY'))
   if (configuration.zoneRedundant === true && withZones.length > 0) {
     const names = withZones.map(({ name }) => regionName(name ?? ''))
@@ -66,6 +72,21 @@ export async function checkRegion(context: HookContext, configuration: Configura
       `Node ${wanted} (nodeVersion) is not offered on Flex Consumption in ${location}. Nothing was deployed. Offered: ${versions.join(', ')}.`,
     )
   }
+}
+
+/** An empty list is no proof: the deployment then reports the region itself. */
+function checkOffers(offers: readonly Offer[], location: string): void {
+  const known = offers
+    .filter(({ regions }) => regions.length > 0)
+    .map(({ what, regions }) => ({ what, regions: regions.map(regionName) }))
+  const lacking = known.find(({ regions }) => !regions.includes(location))
+  if (!lacking) return
+  const usable = known
+    .map(({ regions }) => regions)
+    .reduce((some, others) => some.filter((one) => others.includes(one)))
+  throw new HookStop(
+    `${lacking.what} is not offered in ${location} (AZURE_LOCATION). Nothing was deployed. Create an environment in one of: ${[...usable].sort().join(', ')}.`,
+  )
 }
 
 /** As ARM writes it: azd stores `westeurope`, and people also write "West Europe". */

@@ -13,7 +13,13 @@ import { writeParametersFile } from './outputs.ts'
 import { composeParameters, encodeParameters } from './parameters.ts'
 import { choosePass } from './passes.ts'
 import { confirmRemovals, findOtherBroker, findRemovals } from './removals.ts'
-import { findUnregistered, providersOf, registerProviders } from './resource-providers.ts'
+import {
+  findUnregistered,
+  providersOf,
+  readProviders,
+  regionsOfTypes,
+  registerProviders,
+} from './resource-providers.ts'
 import { findSecret } from '../../shared/settings/secrets.ts'
 import type { SettingProblem } from '../../shared/settings/settings-error.ts'
 import { stopFor } from './stop.ts'
@@ -38,9 +44,10 @@ export async function preprovision(context: HookContext): Promise<void> {
     ...(await findBudgetProblem(context, configuration, names)),
   ]
   if (differences.length > 0) throw stopFor(differences, file.name)
-  await checkRegion(context, configuration)
+  const listed = await readProviders(context)
+  await checkRegion(context, configuration, deployed ? [] : regionsOfTypes(listed))
   await checkRights(context, configuration, names, file.name)
-  const unregistered = await findUnregistered(context, providersOf(configuration))
+  const unregistered = findUnregistered(listed, providersOf(configuration))
   const isRecovered = await checkVaultName(context, names, file.name)
   if (!deployed) await checkGlobalNames(context, names, file.name)
   const { domain } = configuration

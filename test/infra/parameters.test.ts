@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { regionsOfTypes } from '../../infra/hooks/resource-providers.ts'
 import { root } from '../setup/bicep.ts'
 
 describe('the types of the parameters', () => {
@@ -35,4 +36,28 @@ describe('the types of the parameters', () => {
 
     expect(made).toEqual(tables)
   })
+})
+
+it('every type of the template that has a region is compared with the regions that offer it', () => {
+  const file = path.join(root, 'test', 'infra', 'snapshots', 'default-second.snapshot.json')
+  const { predictedResources } = JSON.parse(readFileSync(file, 'utf8')) as {
+    predictedResources: readonly { readonly type: string; readonly location?: string }[]
+  }
+  // check-region.ts has the regions of Flex Consumption.
+  const types = predictedResources
+    .filter(
+      ({ type, location }) => location !== undefined && location !== 'global' && !/\.(Resources|Web)\//.test(type),
+    )
+    .map(({ type }) => type.split('/'))
+  const listed = types.map(([namespace = '']) => ({
+    namespace,
+    resourceTypes: types
+      .filter(([of]) => of === namespace)
+      .map(([, type = '']) => ({ resourceType: type, locations: ['x'] })),
+  }))
+
+  const compared = regionsOfTypes(listed).map(({ what }) => what)
+
+  expect(compared.sort()).toEqual([...new Set(types.map((type) => type.join('/')))].sort())
+  expect(compared).toContain('Microsoft.Insights/webtests')
 })

@@ -32,6 +32,8 @@ export interface ArmState {
   mayRegisterProviders: boolean
   /** Number of reads that return Registering before Registered. */
   registrationReads: number
+  /** The regions of a resource type. */
+  regionsOfTypes: Readonly<Record<string, readonly string[]>>
   /** Regions of Flex Consumption, by their display names. */
   flexRegions: readonly string[]
   /** Those of them with zone redundancy. */
@@ -104,6 +106,7 @@ export async function startArm(options: ArmOptions): Promise<Arm> {
     ]),
     mayRegisterProviders: true,
     registrationReads: 0,
+    regionsOfTypes: { 'Microsoft.Insights/components': ['West Europe', 'North Europe', 'East US'] },
     flexRegions: ['West Europe', 'North Europe', 'East US'],
     zonedRegions: ['West Europe', 'East US'],
     nodeVersions: ['20', '22'],
@@ -211,7 +214,16 @@ const routes: readonly (readonly [RegExp, Route])[] = [
   ],
   [
     new RegExp(`^GET ${subscription}/providers$`),
-    (state) => ok({ value: [...state.providers].map((namespace) => ({ namespace, registrationState: 'Registered' })) }),
+    (state) =>
+      ok({
+        value: [...state.providers].map((namespace) => ({
+          namespace,
+          registrationState: 'Registered',
+          resourceTypes: Object.entries(state.regionsOfTypes)
+            .filter(([type]) => type.startsWith(`${namespace}/`))
+            .map(([type, locations]) => ({ resourceType: type.slice(namespace.length + 1), locations })),
+        })),
+      }),
   ],
   [
     new RegExp(`^POST ${provider}/register$`),

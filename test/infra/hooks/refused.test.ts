@@ -36,6 +36,25 @@ describe('before anything is created, a deployment stops', () => {
     await accepted(shop)
   })
 
+  it('in a region without Application Insights, with the regions that have everything; a deployed broker stays there', async () => {
+    const { state } = shop.azure.arm
+    const before = state.regionsOfTypes
+    state.regionsOfTypes = {
+      'Microsoft.Insights/components': ['East US', 'North Europe'],
+      'Microsoft.EventGrid/systemTopics': ['West Europe', 'East US'],
+      // Its regions are not listed.
+      'Microsoft.KeyVault/vaults': [],
+    }
+
+    expect(await refused(shop)).toContain(
+      'Microsoft.Insights/components is not offered in westeurope (AZURE_LOCATION). Nothing was deployed. Create an environment in one of: eastus.',
+    )
+    state.regionsOfTypes = before
+    await accepted(shop)
+    state.regionsOfTypes = { 'Microsoft.Insights/components': ['East US'] }
+    await accepted(shop)
+  })
+
   it('in a region without zone redundancy, where the file wants it', async () => {
     await shop.here.configure({ zoneRedundant: true })
     shop.azure.arm.state.zonedRegions = ['East US']
