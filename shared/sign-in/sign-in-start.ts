@@ -67,6 +67,8 @@ export interface SignInStartOptions {
 export function createSignInStart(options: SignInStartOptions): SignInStart {
   const { frontEnds, providers, sessions, ring, flowEvents, clock, lifetimeSeconds } = options
 
+  const marksOf = (cookies: RequestCookies) => ({ cookies, ring, now: clock() })
+
   /** @returns undefined where the person has to choose */
   const providerFor = async (
     { frontEnd, hints, client, provider: wanted }: SignInRequest,
@@ -80,7 +82,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
     const idOf = (provider: string | undefined) => provider ?? providers.primary.id
     const accepts = (provider: string | undefined) => taken.some(({ id }) => id === idOf(provider))
     const marked = async () => {
-      const mark = client && (await findMark(frontEnd, accepts, cookies, ring, clock()))
+      const mark = client && (await findMark(frontEnd, accepts, marksOf(cookies)))
       return mark && idOf(mark.provider)
     }
     return chooseProvider({ wanted, hints, providers: taken, marked })
@@ -111,7 +113,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
     const otherId = provider === providers.primary ? undefined : provider.id
     const [key, metadata] = await Promise.all([ring.current(), provider.metadata()])
     const { prompts, claims, ...requested } = client
-      ? await applySsoPolicy(request.hints, frontEnd, otherId, cookies, ring, clock())
+      ? await applySsoPolicy(request.hints, frontEnd, otherId, marksOf(cookies))
       : request.hints
     const { profile } = provider
     const hints = {
@@ -151,7 +153,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
       ),
       cookies: [
         ...(await endOldest(cookies, ring)),
-        ...(await endOldestMarks(cookies, ring, clock())),
+        ...(await endOldestMarks(marksOf(cookies))),
         sealTransaction(transaction, key, lifetimeSeconds),
       ],
     }

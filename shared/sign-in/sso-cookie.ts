@@ -30,6 +30,14 @@ interface Mark {
   readonly provider?: string | undefined
 }
 
+/** The marks of one browser, and the means to open them. */
+interface BrowserMarks {
+  readonly cookies: RequestCookies
+  readonly ring: KeyRing
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
 /**
  * @param frontEndId the client at which the sign-in has just succeeded
  * @returns the cookie that marks this browser for that client
@@ -52,12 +60,10 @@ export function endSsoCookie(frontEndId: string): Cookie {
 }
 
 /** @returns cookies that end the marks over the limit: those that do not open, then the oldest */
-export async function endOldestMarks(cookies: RequestCookies, ring: KeyRing, now: number): Promise<readonly Cookie[]> {
-  const ids = markedClients(cookies)
+export async function endOldestMarks(marks: BrowserMarks): Promise<readonly Cookie[]> {
+  const ids = markedClients(marks.cookies)
   if (ids.length <= maxMarks) return []
-  const aged = await Promise.all(
-    ids.map(async (id) => ({ id, until: (await openMark(id, cookies, ring, now))?.until ?? 0 })),
-  )
+  const aged = await Promise.all(ids.map(async (id) => ({ id, until: (await openMark(id, marks))?.until ?? 0 })))
   aged.sort((a, b) => a.until - b.until)
   return aged.slice(0, ids.length - maxMarks).map(({ id }) => endSsoCookie(id))
 }
@@ -78,18 +84,17 @@ export async function applySsoPolicy(
   hints: Hints,
   frontEnd: FrontEnd,
   provider: string | undefined,
-  cookies: RequestCookies,
-  ring: KeyRing,
-  now: number,
+  marks: BrowserMarks,
 ): Promise<Hints> {
-  const own = await openMark(frontEnd.id, cookies, ring, now)
+  const own = await openMark(frontEnd.id, marks)
   if (own && own.provider === provider) return { ...hints, loginHint: hints.loginHint ?? own.loginHint }
   if (frontEnd.singleSignOn) {
-    const newest = await newestMark(cookies, ring, now, (mark) => mark.provider === provider)
+    const newest = await newestMark(marks, (mark) => mark.provider === provider)
     return { ...hints, loginHint: hints.loginHint ?? newest?.loginHint }
   }
   if (hints.prompts.includes('none')) throw new BrokerError('login_required')
-  return hints.prompts.length === 0 && signedInElsewhere(cookies) ? { ...hints, prompts: ['select_account'] } : hints
+  const isElsewhere = signedInElsewhere(marks.cookies)
+  return hints.prompts.length === 0 && isElsewhere ? { ...hints, prompts: ['select_account'] } : hints
 }
 
 /**
@@ -102,13 +107,11 @@ export async function applySsoPolicy(
 export async function findMark(
   frontEnd: FrontEnd,
   accepts: (provider: string | undefined) => boolean,
-  cookies: RequestCookies,
-  ring: KeyRing,
-  now: number,
+  marks: BrowserMarks,
 ): Promise<Pick<Mark, 'provider'> | undefined> {
-  const own = await openMark(frontEnd.id, cookies, ring, now)
+  const own = await openMark(frontEnd.id, marks)
   if (own && accepts(own.provider)) return own
-  return frontEnd.singleSignOn ? newestMark(cookies, ring, now, ({ provider }) => accepts(provider)) : undefined
+  return frontEnd.singleSignOn ? newestMark(marks, ({ provider }) => accepts(provider)) : undefined
 }
 
 /** By name alone: a cookie that does not open makes the answer only more careful. */
@@ -116,27 +119,17 @@ function signedInElsewhere(cookies: RequestCookies): boolean {
   return [...cookies.keys()].some((name) => name.startsWith(prefix) || name.startsWith(sessionCookiePrefix))
 }
 
-async function newestMark(
-  cookies: RequestCookies,
-  ring: KeyRing,
-  now: number,
-  counts: (mark: Mark) => boolean,
-): Promise<Mark | undefined> {
-  const ids = markedClients(cookies).slice(0, maxMarks)
-  const marks = await Promise.all(ids.map((id) => openMark(id, cookies, ring, now)))
-  return marks
+async function newestMark(marks: BrowserMarks, counts: (mark: Mark) => boolean): Promise<Mark | undefined> {
+  const ids = markedClients(marks.cookies).slice(0, maxMarks)
+  const opened = await Promise.all(ids.map((id) => openMark(id, marks)))
+  return opened
     .filter((mark) => mark !== undefined)
     .filter(counts)
     .sort((a, b) => b.until - a.until)[0]
 }
 
 /** @returns undefined where there is no mark, it has ended, or it was sealed for another client */
-async function openMark(
-  frontEndId: string,
-  cookies: RequestCookies,
-  ring: KeyRing,
-  now: number,
-): Promise<Mark | undefined> {
+async function openMark(frontEndId: string, { cookies, ring, now }: BrowserMarks): Promise<Mark | undefined> {
   const name = `${prefix}${frontEndId}`
   const mark = (await openToken(cookies.get(name), name, ring)) as Mark | undefined
   return mark && now < mark.until ? mark : undefined

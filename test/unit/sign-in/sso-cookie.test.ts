@@ -27,7 +27,7 @@ describe('a single sign-on mark', () => {
     const cookies = new Map([[cookie.name, cookie.value]])
     const shop = { id: 'shop', singleSignOn: false } as FrontEnd
     const hints = { prompts: ['none'], loginHint: undefined } as Partial<Hints> as Hints
-    const applied = await applySsoPolicy(hints, shop, 'p'.repeat(32), cookies, ring, now)
+    const applied = await applySsoPolicy(hints, shop, 'p'.repeat(32), { cookies, ring, now })
     expect(applied).toEqual({ ...hints, loginHint: isKept ? loginHint : undefined })
   })
 })
