@@ -31,7 +31,8 @@ export type Network = (request: NetworkRequest) => Promise<NetworkAnswer>
 const maxBytes = 256 * 1024
 
 const usualHeaders = {
-  accept: 'application/json',
+  // RFC 7517 §8.5.2: some servers send a key set as this type alone, and answer 406 where it is not named.
+  accept: 'application/json, application/jwk-set+json',
   // Without it, any content coding is acceptable (RFC 9110 §12.5.3).
   'accept-encoding': 'identity',
   // Firewalls in front of providers refuse requests without one: AWS WAF by its core rules, GOV.UK One Login.

@@ -54,7 +54,7 @@ describe('a call to the provider', () => {
 
     expect(seen).toEqual([
       'certificate-token-broker',
-      'application/json',
+      'application/json, application/jwk-set+json',
       '36',
       'application/x-www-form-urlencoded',
       'grant_type=authorization_code&code=1',
