@@ -21,7 +21,10 @@ import { optional } from './parameter.ts'
 export const clientAssertionAlgorithms: readonly string[] = ['RS256', 'PS256', 'ES256', 'EdDSA']
 
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
-const longestLifetimeSeconds = 300
+/** Authlib signs for an hour by default. A longer life does not permit a second use. */
+const longestLifetimeSeconds = 60 * 60
+/** The row of a used assertion stays for this much longer than the assertion is valid. */
+const rowMarginSeconds = 10 * 60
 /** Clocks of clients and instances differ. */
 const toleranceSeconds = 30
 
@@ -64,7 +67,7 @@ export function createClientAuthentication(options: ClientAuthenticationOptions)
     // An assertion that another server accepts too could be replayed between the two.
     if (listed.length === 0 || !listed.every((one) => audiences.has(one))) throw refuse('aud')
     if (!isNumber(exp) || exp <= now - toleranceSeconds) throw refuse('exp')
-    if (exp > now + longestLifetimeSeconds + toleranceSeconds) throw refuse('exp is more than five minutes away')
+    if (exp > now + longestLifetimeSeconds + toleranceSeconds) throw refuse('exp is more than an hour away')
     for (const time of [nbf, iat]) {
       if (time !== undefined && (!isNumber(time) || time > now + toleranceSeconds)) throw refuse('nbf or iat')
     }
@@ -75,7 +78,7 @@ export function createClientAuthentication(options: ClientAuthenticationOptions)
   /** The row outlives the assertion. Only a verified assertion makes one. */
   const useOnce = async (clientId: string, jti: string, expires: number): Promise<void> => {
     const key = hashedRowKey(JSON.stringify(['client assertion', clientId, jti]))
-    const sweepAfter = new Date((expires + 2 * longestLifetimeSeconds) * 1000)
+    const sweepAfter = new Date((expires + rowMarginSeconds) * 1000)
     const made = await store.insert('states', { ...key, sweepAfter, values: {} })
     if (made === undefined) throw refuse('jti was used before')
   }

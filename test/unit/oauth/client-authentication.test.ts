@@ -112,7 +112,7 @@ describe('the authentication of a confidential client', () => {
     ['that has expired', { exp: now / 1000 - 31 }, 'exp'],
     ['without an end', { exp: undefined }, 'exp'],
     ['with an end in text', { exp: String(now / 1000 + 60) }, 'exp'],
-    ['that lives six minutes', { exp: now / 1000 + 360 }, 'exp is more than five minutes away'],
+    ['that lives 61 minutes', { exp: now / 1000 + 3660 }, 'exp is more than an hour away'],
     ['of the future', { nbf: now / 1000 + 60 }, 'nbf or iat'],
     ['issued in the future', { iat: now / 1000 + 60 }, 'nbf or iat'],
     ['without jti', { jti: undefined }, 'jti'],
@@ -124,6 +124,14 @@ describe('the authentication of a confidential client', () => {
     expect(await check(await sign(payload))).toBe(`client_assertion_refused: ${detail}`)
     expect(rows.size).toBe(0)
     expect(await check(await sign(claims()))).toBe('accepted')
+  })
+
+  it('accepts an assertion for an hour, as Authlib signs it, and no second use in that time', async () => {
+    const assertion = await sign(claims({ exp: now / 1000 + 3600 }))
+
+    expect(await check(assertion)).toBe('accepted')
+    late = 59 * 60 * 1000
+    expect(await check(assertion)).toBe('client_assertion_refused: jti was used before')
   })
 
   it('accepts an assertion once, and the same jti of another client', async () => {
