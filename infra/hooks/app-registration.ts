@@ -214,7 +214,7 @@ async function restoreCommand(
   const { body } = await cloud.graph(`${path}/microsoft.graph.application?$select=id,appId,uniqueName&$top=999`)
   const found = ((body['value'] ?? []) as readonly DeletedRegistration[]).find(isIt)
   if (!found) return undefined
-  const graph = graphOriginOf(Object.fromEntries(environment.entries()))
+  const graph = graphOriginOf(environment)
   return `az rest --method POST --uri "${graph}/v1.0${path}/${found.id}/restore"`
 }
 

@@ -3,12 +3,13 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { HookStop } from './stop.ts'
 
+/** A reader of single variables, as `AzdEnvironment` is one. */
+export type Variables = Pick<AzdEnvironment, 'get'>
+
 export interface AzdEnvironment {
   /** The value that azd stores, or else the machine's, where a pipeline has its variables. Empty counts as not set. */
   get(name: string): string | undefined
-  /** All variables that azd stores, and those of the machine that are meant for azd or the broker. */
-  entries(): readonly (readonly [string, string])[]
-  /** Only the variables that azd stores in its .env file. */
+  /** The variables that azd stores in its .env file. */
   stored(): readonly (readonly [string, string])[]
   set(name: string, value: string): Promise<void>
 }
@@ -60,7 +61,6 @@ export function createAzdEnvironment(
   const values = new Map(Object.entries(stored))
   return {
     get: (name) => values.get(name) || machine[name] || undefined,
-    entries: () => [...Object.entries(machine).filter(isOurs), ...values],
     stored: () => [...values],
     set: async (name, value) => {
       if ((values.get(name) ?? '') === value) return
@@ -68,8 +68,4 @@ export function createAzdEnvironment(
       values.set(name, value)
     },
   }
-}
-
-function isOurs(variable: [string, string | undefined]): variable is [string, string] {
-  return /^(AZURE|BROKER)_/.test(variable[0]) && variable[1] !== undefined && variable[1] !== ''
 }

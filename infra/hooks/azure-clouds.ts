@@ -1,6 +1,7 @@
 /** The cloud that the hooks deploy to: its Resource Manager, beside the hosts of shared/settings/clouds.ts. */
 import { clouds, publicCloud } from '../../shared/settings/clouds.ts'
 import type { Cloud as CloudHosts } from '../../shared/settings/clouds.ts'
+import type { Variables } from './azd.ts'
 import { HookStop } from './stop.ts'
 
 interface AzureCloud {
@@ -29,8 +30,9 @@ function cloudOf(name: string, arm: string, loginHost: string): AzureCloud {
  *   receives no token of value: tokens are requested for this address, and Entra ID issues none for a stranger's
  * @throws {HookStop} for an unknown cloud
  */
-export function findAzureCloud(variables: Readonly<Record<string, string | undefined>>): AzureCloud {
-  const { BROKER_CLOUD: name = 'AzureCloud', BROKER_RESOURCE_MANAGER: manager } = variables
+export function findAzureCloud(variables: Variables): AzureCloud {
+  const name = variables.get('BROKER_CLOUD') ?? 'AzureCloud'
+  const manager = variables.get('BROKER_RESOURCE_MANAGER')
   const known = published.find((cloud) => cloud.name === name)
   if (known) return known
   if (manager === undefined) {
@@ -51,6 +53,6 @@ export function findAzureCloud(variables: Readonly<Record<string, string | undef
 }
 
 /** @returns the origin of Microsoft Graph in the cloud that the variables name */
-export function graphOriginOf(variables: Readonly<Record<string, string | undefined>>): string {
+export function graphOriginOf(variables: Variables): string {
   return `https://${findAzureCloud(variables).hosts.graphHosts[0]}`
 }

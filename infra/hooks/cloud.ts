@@ -5,6 +5,7 @@ import { BrokerError } from '../../shared/errors/errors.ts'
 import { createExchange, retryAfterSecondsOf } from '../../shared/http/exchange.ts'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import { describeSignInFaults } from '../../tools/certificate/deployer-credential.azure-identity.ts'
+import type { Variables } from './azd.ts'
 import { findAzureCloud, graphOriginOf } from './azure-clouds.ts'
 import type { Clock } from './context.ts'
 import { HookStop } from './stop.ts'
@@ -55,16 +56,16 @@ const requestDeadline = 60_000
 const maxBytes = 32 * 1024 * 1024
 
 /** Time limit of a hook for changes that replicate, in milliseconds. */
-export function patienceOf(environment: Readonly<Record<string, string | undefined>>): number {
-  const seconds = Number(environment['BROKER_HOOK_PATIENCE_SECONDS'] ?? defaultPatienceSeconds)
+export function patienceOf(environment: Variables): number {
+  const seconds = Number(environment.get('BROKER_HOOK_PATIENCE_SECONDS') ?? defaultPatienceSeconds)
   return (Number.isFinite(seconds) ? seconds : defaultPatienceSeconds) * 1000
 }
 
 /** The endpoints of the cloud, or loopback for tests. No other host can be configured. */
-export function endpointsOf(environment: Readonly<Record<string, string | undefined>>): Endpoints {
+export function endpointsOf(environment: Variables): Endpoints {
   const cloud = publicEndpointsOf(environment)
   const local = (variable: string, address: string) => {
-    const value = environment[variable]
+    const value = environment.get(variable)
     if (value === undefined) return address
     if (URL.canParse(value) && isLoopbackHost(new URL(value).hostname)) return new URL(value).origin
     throw new HookStop(`${variable} is not on loopback. Delete it: tokens go to ${address} only.`)
@@ -72,7 +73,7 @@ export function endpointsOf(environment: Readonly<Record<string, string | undefi
   return { arm: local('BROKER_LOCAL_ARM', cloud.arm), graph: local('BROKER_LOCAL_GRAPH', cloud.graph) }
 }
 
-function publicEndpointsOf(environment: Readonly<Record<string, string | undefined>>): Endpoints {
+function publicEndpointsOf(environment: Variables): Endpoints {
   return { arm: findAzureCloud(environment).arm, graph: graphOriginOf(environment) }
 }
 
@@ -81,10 +82,7 @@ interface CloudOptions {
   readonly clock: Clock
 }
 
-export function createCloud(
-  environment: Readonly<Record<string, string | undefined>>,
-  { credential, clock }: CloudOptions,
-): Cloud {
+export function createCloud(environment: Variables, { credential, clock }: CloudOptions): Cloud {
   const endpoints = endpointsOf(environment)
   const audiences = publicEndpointsOf(environment)
   const patience = patienceOf(environment)

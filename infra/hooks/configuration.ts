@@ -41,7 +41,7 @@ export function readConfigurationOf({
   readonly environment: AzdEnvironment
   readonly projectFolder: string
 }): Promise<ConfigurationFile> {
-  const cloud = findAzureCloud(Object.fromEntries(environment.entries()))
+  const cloud = findAzureCloud(environment)
   return readConfiguration(projectFolder, environment.get('AZURE_ENV_NAME') ?? '', cloud)
 }
 
@@ -55,7 +55,7 @@ export function readConfigurationOf({
 export async function readConfiguration(
   projectFolder: string,
   environmentName: string,
-  cloud = findAzureCloud({}),
+  cloud = findAzureCloud(new Map()),
 ): Promise<ConfigurationFile> {
   const name = configurationPath(environmentName)
   const without = (problems: readonly SettingProblem[]) => ({ name, exists: false, configuration: {}, problems })
@@ -95,7 +95,7 @@ export function parseConfiguration(
   text: string,
   fileName: string,
   environmentName: string,
-  cloud = findAzureCloud({}),
+  cloud = findAzureCloud(new Map()),
 ): { readonly configuration: Configuration; readonly problems: readonly SettingProblem[] } {
   const json = parseConfigurationText(text)
   if (!('value' in json)) return { configuration: {}, problems: [{ setting: fileName, ...json }] }

@@ -78,7 +78,7 @@ export async function checkSecondPass(context: HookContext, names: Names): Promi
 /** Syncs the triggers until Azure lists the function. @throws {HookStop} when it does not */
 export async function waitForFunction(context: HookContext, names: Names): Promise<void> {
   const { clock, report, environment } = context
-  const until = clock.now() + patienceOf(Object.fromEntries(environment.entries()))
+  const until = clock.now() + patienceOf(environment)
   for (let attempt = 0; ; attempt++) {
     // Each attempt syncs again: the host may still be starting when the first request arrives.
     const status = await syncTriggers(context, names)

@@ -87,7 +87,7 @@ async function makeCertificate(
     ...defaultPolicy,
     keyType: configuration.vaultSku === 'premium' ? ('RSA-HSM' as const) : ('RSA' as const),
   }
-  const until = clock.now() + patienceOf(Object.fromEntries(environment.entries()))
+  const until = clock.now() + patienceOf(environment)
   for (let attempt = 0; ; attempt++) {
     try {
       return await createCertificate({ creator, name, policy, change: false })

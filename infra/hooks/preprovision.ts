@@ -20,6 +20,7 @@ import {
   regionsOfTypes,
   registerProviders,
 } from './resource-providers.ts'
+import { guidPattern } from '../../shared/settings/identifiers.ts'
 import { findSecret } from '../../shared/settings/secrets.ts'
 import type { SettingProblem } from '../../shared/settings/settings-error.ts'
 import { stopFor } from './stop.ts'
@@ -111,7 +112,7 @@ function checkAzd({ environment }: HookContext): SettingProblem[] {
     }
   }
   const subscription = environment.get('AZURE_SUBSCRIPTION_ID')
-  if (subscription !== undefined && !/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(subscription)) {
+  if (subscription !== undefined && !guidPattern.test(subscription)) {
     const fix = 'Write the id, as az account show prints it, not the name.'
     problems.push({ setting: 'AZURE_SUBSCRIPTION_ID', problem: 'is not a GUID', fix })
   }

@@ -170,7 +170,7 @@ async function printCommands(
     )
     report.todo(`az ad app credential reset --id ${clientId} --cert "@broker.pem" --append`)
   }
-  const graph = graphOriginOf(Object.fromEntries(context.environment.entries()))
+  const graph = graphOriginOf(context.environment)
   report.todo(
     `az rest --method PATCH --uri "${graph}/v1.0/applications${key}" --headers Content-Type=application/json --body "@${file}"`,
   )

@@ -74,7 +74,7 @@ export async function registerProviders(context: HookContext, names: readonly st
         `The resource provider ${name} is not registered in the subscription, and its registration was refused (${causeOf(requested)}). Nothing was deployed. A Contributor of the subscription runs: az provider register --namespace ${name} --wait`,
       )
     }
-    const until = clock.now() + patienceOf(Object.fromEntries(environment.entries()))
+    const until = clock.now() + patienceOf(environment)
     for (let state: unknown; state !== 'Registered';) {
       state = (await cloud.arm(`${path}?api-version=2021-04-01`)).body['registrationState']
       if (state === 'Registered') break

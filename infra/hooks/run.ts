@@ -39,7 +39,7 @@ export async function run(name: string): Promise<number> {
     return await runHook(name, {
       environment,
       projectFolder,
-      cloud: createCloud(Object.fromEntries(environment.entries()), { credential, clock: systemClock }),
+      cloud: createCloud(environment, { credential, clock: systemClock }),
       credential,
       clock: systemClock,
       report,

@@ -89,7 +89,7 @@ export async function recoverVault(
       `The vault ${names.vault} could not be recovered (${causeOf(requested)}). The right is Microsoft.KeyVault/vaults/write and Microsoft.KeyVault/locations/deletedVaults/read (Key Vault Contributor).`,
     )
   }
-  const until = clock.now() + patienceOf(Object.fromEntries(environment.entries()))
+  const until = clock.now() + patienceOf(environment)
   for (;;) {
     const { status, body } = await cloud.arm(path)
     const state = (body['properties'] as { provisioningState?: string } | undefined)?.provisioningState ?? 'Succeeded'

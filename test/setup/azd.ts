@@ -172,14 +172,20 @@ export async function createWorkplace(options: WorkplaceOptions): Promise<Workpl
       store(variable, value)
       return Promise.resolve()
     })
-    const addresses = { BROKER_LOCAL_ARM: azure.arm.url, BROKER_LOCAL_GRAPH: azure.graph.url }
+    const addresses = new Map([
+      ['BROKER_LOCAL_ARM', azure.arm.url],
+      ['BROKER_LOCAL_GRAPH', azure.graph.url],
+    ])
     return runHook(
       name,
       {
         environment,
         projectFolder: folder,
         cloud: interruptible(
-          createCloud({ ...Object.fromEntries(environment.entries()), ...addresses }, { credential, clock }),
+          createCloud(
+            { get: (variable) => addresses.get(variable) ?? environment.get(variable) },
+            { credential, clock },
+          ),
         ),
         credential,
         clock,

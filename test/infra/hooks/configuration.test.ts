@@ -7,7 +7,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
 import { createAzdEnvironment } from '../../../infra/hooks/azd.ts'
 import { findAzureCloud } from '../../../infra/hooks/azure-clouds.ts'
-import { endpointsOf } from '../../../infra/hooks/cloud.ts'
+import { endpointsOf, patienceOf } from '../../../infra/hooks/cloud.ts'
 import { parseConfiguration, readConfiguration } from '../../../infra/hooks/configuration.ts'
 import { configurationSchema } from '../../../infra/hooks/configuration.schema.ts'
 import { configurableSettings } from '../../../infra/hooks/configuration-settings.ts'
@@ -23,6 +23,14 @@ const guid = '2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f'
 const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
 const pem = String(key.export({ type: 'pkcs8', format: 'pem' }))
 const der = key.export({ type: 'pkcs8', format: 'der' }).toString('base64')
+
+function variables(values: Readonly<Record<string, string>>) {
+  return createAzdEnvironment(values, {}, () => Promise.resolve())
+}
+
+function cloudNamed(name: string) {
+  return findAzureCloud(variables({ BROKER_CLOUD: name }))
+}
 
 function check(configuration: unknown, environmentName = 'shop-test') {
   const text = typeof configuration === 'string' ? configuration : JSON.stringify(configuration)
@@ -253,14 +261,10 @@ describe('the configuration of an environment', () => {
     const graph = (url: string) => JSON.stringify({ webTestLocations, settings: { Broker__GraphUrl: url } })
     const text = graph('https://graph.microsoft.us')
 
-    expect(
-      parseConfiguration(text, 'f.json', 'dev', findAzureCloud({ BROKER_CLOUD: 'AzureUSGovernment' })).problems,
-    ).toEqual([])
+    expect(parseConfiguration(text, 'f.json', 'dev', cloudNamed('AzureUSGovernment')).problems).toEqual([])
     expect(parseConfiguration(text, 'f.json', 'dev').problems).toMatchObject([{ setting: 'settings.Broker__GraphUrl' }])
     const german = graph('https://graph.svc.sovcloud.de')
-    expect(
-      parseConfiguration(german, 'f.json', 'dev', findAzureCloud({ BROKER_CLOUD: 'AzureGermanyCloud' })).problems,
-    ).toEqual([])
+    expect(parseConfiguration(german, 'f.json', 'dev', cloudNamed('AzureGermanyCloud')).problems).toEqual([])
   })
 
   it('accepts a host that Broker__AdditionalHosts names, in settings and in providers', () => {
@@ -275,12 +279,7 @@ describe('the configuration of an environment', () => {
 
   it('names the regions of the web test where the default ones are in another cloud', () => {
     const gov = (configuration: object) =>
-      parseConfiguration(
-        JSON.stringify(configuration),
-        'f.json',
-        'dev',
-        findAzureCloud({ BROKER_CLOUD: 'AzureUSGovernment' }),
-      ).problems
+      parseConfiguration(JSON.stringify(configuration), 'f.json', 'dev', cloudNamed('AzureUSGovernment')).problems
 
     expect(gov({})).toMatchObject([{ setting: 'webTestLocations' }])
     expect(gov({ webTestLocations: ['usgov-va-azr', 'usgov-phx-azr', 'usgov-tx-azr'] })).toEqual([])
@@ -391,7 +390,7 @@ describe('the configuration of an environment', () => {
     const file = path.join(root, 'test/infra/snapshots/default.snapshot.json')
     const snapshot = JSON.parse(readFileSync(file, 'utf8')) as Snapshot
     const nameOf = (type: string) => snapshot.predictedResources.find((resource) => resource.type === type)?.name
-    const environment = createAzdEnvironment({ AZURE_ENV_NAME: 'shop-test' }, {}, () => Promise.resolve())
+    const environment = variables({ AZURE_ENV_NAME: 'shop-test' })
 
     expect(namesOf(environment, { resourceToken: 'k7m2p4q6r8s3t' })).toMatchObject({
       resourceGroup: nameOf('Microsoft.Resources/resourceGroups'),
@@ -444,7 +443,7 @@ describe('BROKER_PARAMETERS', () => {
     const text = encodeParameters(composeParameters({ frontEnds, tags: { team: 'Käse "$!`\\' } }, discovered))
     const values = parseDotenv(marshalDotenv(new Map([['BROKER_PARAMETERS', text]])))
 
-    const read = readParameters(createAzdEnvironment(Object.fromEntries(values), {}, () => Promise.resolve()))
+    const read = readParameters(variables(Object.fromEntries(values)))
 
     expect(read).toMatchObject({ frontEnds, extraTags: { team: 'Käse "$!`\\' }, deploymentPass: 'first' })
     expect(read).not.toHaveProperty('applicationObjectId')
@@ -465,11 +464,8 @@ describe('BROKER_PARAMETERS', () => {
 
 describe('a variable that earlier versions read', () => {
   const file = { name: 'infra/environments/shop-test.json', exists: true, problems: [] }
-  const find = (variables: Record<string, string>, configuration = {}) =>
-    findMovedVariables(
-      createAzdEnvironment(variables, {}, () => Promise.resolve()),
-      { ...file, configuration },
-    )
+  const find = (values: Record<string, string>, configuration = {}) =>
+    findMovedVariables(variables(values), { ...file, configuration })
 
   it.each(Object.entries(movedVariables).filter(([name]) => !/VAULT_NAME|CERTIFICATE_NAME/.test(name)))(
     '%s is answered with its place, %s',
@@ -493,32 +489,42 @@ describe('a variable that earlier versions read', () => {
 
 describe('the endpoints of the hooks', () => {
   it('are those of a cloud or on loopback', () => {
-    expect(() => endpointsOf({ BROKER_LOCAL_GRAPH: 'https://graph.example.com' })).toThrow(/not on loopback/)
-    expect(() => endpointsOf({ BROKER_CLOUD: 'Mine' })).toThrow(/BROKER_CLOUD is none of AzureCloud, /)
-    expect(endpointsOf({ BROKER_LOCAL_GRAPH: 'https://localhost:7174/x' }).graph).toBe('https://localhost:7174')
-    expect(endpointsOf({ BROKER_CLOUD: 'AzureUSGovernment' }).graph).toBe('https://graph.microsoft.us')
-    expect(endpointsOf({ BROKER_CLOUD: 'AzureBleuCloud' })).toEqual({
+    expect(() => endpointsOf(variables({ BROKER_LOCAL_GRAPH: 'https://graph.example.com' }))).toThrow(/not on loopback/)
+    expect(() => endpointsOf(variables({ BROKER_CLOUD: 'Mine' }))).toThrow(/BROKER_CLOUD is none of AzureCloud, /)
+    expect(endpointsOf(variables({ BROKER_LOCAL_GRAPH: 'https://localhost:7174/x' })).graph).toBe(
+      'https://localhost:7174',
+    )
+    expect(endpointsOf(variables({ BROKER_CLOUD: 'AzureUSGovernment' })).graph).toBe('https://graph.microsoft.us')
+    expect(endpointsOf(variables({ BROKER_CLOUD: 'AzureBleuCloud' }))).toEqual({
       arm: 'https://management.sovcloud-api.fr',
       graph: 'https://graph.svc.sovcloud.fr',
     })
   })
 
+  it('are the public ones where a variable is empty, as azd env set leaves it', () => {
+    const emptied = variables({ BROKER_CLOUD: '', BROKER_LOCAL_ARM: '', BROKER_HOOK_PATIENCE_SECONDS: '' })
+    expect(endpointsOf(emptied)).toEqual({ arm: 'https://management.azure.com', graph: 'https://graph.microsoft.com' })
+    expect(patienceOf(emptied)).toBe(900_000)
+  })
+
   it('are those of a cloud that is not published, by the address of its Resource Manager', () => {
     const singapore = { BROKER_CLOUD: 'GovSG', BROKER_RESOURCE_MANAGER: 'https://management.sovcloud-api.sg/' }
-    expect(endpointsOf(singapore)).toEqual({
+    expect(endpointsOf(variables(singapore))).toEqual({
       arm: 'https://management.sovcloud-api.sg',
       graph: 'https://graph.svc.sovcloud.sg',
     })
-    expect(findAzureCloud(singapore)).toMatchObject({
+    expect(findAzureCloud(variables(singapore))).toMatchObject({
       name: 'GovSG',
       hosts: { loginHost: 'login.sovcloud-identity.sg', vaultSuffix: '.vault.sovcloud-api.sg' },
     })
     for (const address of ['https://management.example.com', 'http://management.sovcloud-api.sg', 'sovcloud-api.sg']) {
-      expect(() => endpointsOf({ ...singapore, BROKER_RESOURCE_MANAGER: address })).toThrow(
+      expect(() => endpointsOf(variables({ ...singapore, BROKER_RESOURCE_MANAGER: address }))).toThrow(
         /BROKER_RESOURCE_MANAGER is/,
       )
     }
     // A published cloud has its published address.
-    expect(endpointsOf({ ...singapore, BROKER_CLOUD: 'AzureCloud' }).arm).toBe('https://management.azure.com')
+    expect(endpointsOf(variables({ ...singapore, BROKER_CLOUD: 'AzureCloud' })).arm).toBe(
+      'https://management.azure.com',
+    )
   })
 })

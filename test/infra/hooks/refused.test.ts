@@ -135,7 +135,10 @@ describe('before anything is created, a deployment stops', () => {
       ],
     })
     const cloud = createCloud(
-      { BROKER_LOCAL_ARM: shop.azure.arm.url, BROKER_LOCAL_GRAPH: shop.azure.graph.url },
+      new Map([
+        ['BROKER_LOCAL_ARM', shop.azure.arm.url],
+        ['BROKER_LOCAL_GRAPH', shop.azure.graph.url],
+      ]),
       { credential: { getToken: () => Promise.reject(cause) }, clock: shop.here.clock },
     )
 
