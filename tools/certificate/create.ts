@@ -43,9 +43,7 @@ export interface CertificateCreator {
 
 /** The vault denies this person; the message names the missing permission and the command that grants it. */
 export class CertificateRefused extends Error {
-  /** As access policies spell it. */
-  readonly permission: string
-
+  /** @param permission As access policies spell it. */
   constructor(permission: string, vaultUrl: string, options?: ErrorOptions) {
     const vaultName = new URL(vaultUrl).hostname.split('.')[0] ?? ''
     super(
@@ -53,7 +51,6 @@ export class CertificateRefused extends Error {
       options,
     )
     this.name = 'CertificateRefused'
-    this.permission = permission
   }
 }
 
