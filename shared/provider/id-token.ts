@@ -134,13 +134,16 @@ function isOfAnotherType(typ: unknown): boolean {
 
 /**
  * OpenID Connect Core §2 and §3.1.3.7, 3 to 5: `aud` is this client, or a list that contains it. A list with other
- * audiences needs `azp`, which names the client that the token was issued to; another client's token is refused.
+ * audiences needs `azp`, which names the client that the token was issued to; another client's token is refused. The
+ * issuer itself is no other audience: Oracle's identity domains name it in each ID token, without `azp`.
+ *
+ * @param claims whose `iss` was checked
  */
 export function checkAudience(claims: Json, clientId: string, refuse: (check: string) => Error): void {
-  const { aud, azp } = claims
+  const { iss, aud, azp } = claims
   const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
   if (!audiences.includes(clientId)) throw refuse('aud')
-  const isShared = audiences.some((audience) => audience !== clientId)
+  const isShared = audiences.some((audience) => audience !== clientId && audience !== iss)
   if (isShared && isAbsent(azp)) throw refuse('aud')
   if (!isAbsent(azp) && azp !== clientId) throw refuse('azp')
 }

@@ -98,6 +98,9 @@ describe('an ID token', () => {
     ['beside another access token', (claims) => ({ ...claims, at_hash: hashOf('another') }), 'at_hash'],
     ['whose at_hash is a number', (claims) => ({ ...claims, at_hash: 0 }), 'at_hash'],
     ['shared, without a party', (claims) => ({ ...claims, aud: [clientId, 'account'], azp: null }), 'aud'],
+    ['for its issuer alone', (claims) => ({ ...claims, aud: [claims.iss] }), 'aud'],
+    ['for its issuer and a stranger too', (claims) => ({ ...claims, aud: [claims.iss, clientId, 'stranger'] }), 'aud'],
+    ['for its issuer, and made for another', (claims) => ({ ...claims, aud: [claims.iss, clientId], azp: 'a' }), 'azp'],
   ])('%s is refused, and the same without that is accepted', async (_what, spoil, detail) => {
     await expect(check(await signed(spoil(honest())))).rejects.toMatchObject(refused(detail))
     await expect(check(await signed(honest()))).resolves.toMatchObject({ subject: 'subject' })
@@ -109,6 +112,7 @@ describe('an ID token', () => {
     ['shared with another, and made for us', (claims) => ({ ...claims, aud: [clientId, 'account'], azp: clientId })],
     ['of which we are the second reader', (claims) => ({ ...claims, aud: ['account', clientId], azp: clientId })],
     ['for a list that names us twice', (claims) => ({ ...claims, aud: [clientId, clientId] })],
+    ['for its issuer too, as Oracle writes it', (claims) => ({ ...claims, aud: [claims.iss, clientId] })],
     ['that expired four minutes ago, by a clock that may be off', (claims) => ({ ...claims, exp: seconds() - 240 })],
     ['issued in four minutes', (claims) => ({ ...claims, iat: seconds() + 240, nbf: seconds() + 240 })],
     ['without nbf', without('nbf')],
