@@ -306,16 +306,26 @@ export function describeBuild({ outdir, entryBytes, totalBytes, telemetryBytes }
   return `Built ${where}: ${kilobytes(entryBytes)} to start, ${kilobytes(totalBytes)} in all, ${kilobytes(telemetryBytes)} for telemetry.`
 }
 
+/** @throws {LocalError} that names the accepted arguments */
+function parseArguments() {
+  try {
+    return parseArgs({
+      options: {
+        clean: { type: 'boolean', default: false },
+        watch: { type: 'boolean', default: false },
+        'build-only': { type: 'boolean', default: false },
+        sourcemap: { type: 'boolean', default: false },
+        sizes: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (error) {
+    const usage = 'Known are --sizes, --sourcemap, --clean, --watch and --watch --build-only.'
+    throw new LocalError(`${(error as Error).message.replace(/\.$/, '')}. ${usage}`, 2)
+  }
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      clean: { type: 'boolean', default: false },
-      watch: { type: 'boolean', default: false },
-      'build-only': { type: 'boolean', default: false },
-      sourcemap: { type: 'boolean', default: false },
-      sizes: { type: 'boolean', default: false },
-    },
-  })
+  const values = parseArguments()
   if (values.clean) {
     await clean()
     return

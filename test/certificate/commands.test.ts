@@ -271,6 +271,13 @@ describe('npm run certificate', () => {
 })
 
 describe('npm run roll', () => {
+  it('refuses an argument: a rehearsal could pass for a roll of the certificate in a vault', async () => {
+    const { code, stdout, stderr } = await run('tools/certificate/rehearse-roll.ts', ['--now'])
+
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).toContain('npm run certificate -- roll --now')
+  })
+
   it('rehearses two rolls while people sign in, prints each step, and exits with 0 if no sign-in failed', async () => {
     const { code, stdout, stderr } = await run('tools/certificate/rehearse-roll.ts', [])
 

@@ -47,10 +47,16 @@ const close = async () => {
 process.once('SIGINT', () => void close().then(() => process.exit(130)))
 
 try {
+  if (process.argv.length > 2) {
+    throw new LocalError(
+      'npm run roll takes no argument: it rehearses a roll on this machine. For the certificate in a vault, run: npm run certificate -- roll --now, or --dry-run',
+      2,
+    )
+  }
   process.exitCode = await rehearse()
 } catch (error) {
   console.error(error instanceof LocalError ? error.message : error)
-  process.exitCode = 1
+  process.exitCode = error instanceof LocalError ? error.exitCode : 1
 } finally {
   await close()
 }

@@ -1,4 +1,5 @@
 /** The bundle: the content of the folder, and the result of two builds at the same time. */
+import { spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
@@ -212,4 +213,13 @@ describe('watching', () => {
       await watching.close()
     }
   })
+})
+
+it('npm run build names the accepted arguments, and prints no stack', () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['tools/build.ts', '--size'], { encoding: 'utf8' })
+
+  expect([status, stdout]).toEqual([2, ''])
+  expect(stderr.trim()).toBe(
+    "Unknown option '--size'. Known are --sizes, --sourcemap, --clean, --watch and --watch --build-only.",
+  )
 })
