@@ -1,4 +1,7 @@
-/** `npm run start:func`: the same build under Azure Functions Core Tools, with the local parts around it. */
+/**
+ * `npm run start:func`: the same build under Azure Functions Core Tools, with the local parts around it. Arguments are
+ * passed on to `func start`.
+ */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
@@ -7,8 +10,9 @@ import { build, describeBuild } from '../tools/build.ts'
 import { onOrphaned } from './shutdown.ts'
 import { dropShellSecrets } from './shell-secrets.ts'
 import { LocalError } from './http-server.ts'
-import { caFile, ensureLocalParts } from './local-parts.ts'
+import { brokerEnvironment, caFile, ensureLocalParts } from './local-parts.ts'
 import { copyExampleSettings } from './settings-file.ts'
+import { brokerPortOf } from './start-arguments.ts'
 
 const root = path.join(import.meta.dirname, '..')
 /** On this platform `func` is a `.cmd` file, which only a shell can run. */
@@ -44,7 +48,8 @@ function findFunc(): string {
 }
 
 async function runFunc(func: string): Promise<number> {
-  const child = spawn(func, ['start', '--port', '7071'], {
+  const { Broker__BaseUrl: baseUrl } = await brokerEnvironment()
+  const child = spawn(func, ['start', '--port', String(brokerPortOf(baseUrl)), ...process.argv.slice(2)], {
     cwd: root,
     stdio: 'inherit',
     shell: isWindows,

@@ -3,6 +3,7 @@ import { describeBuild, watch } from '../../tools/build.ts'
 import { onShutdown } from '../shutdown.ts'
 import { LocalError } from '../http-server.ts'
 import { brokerEnvironment, ensureLocalParts } from '../local-parts.ts'
+import { brokerPortOf } from '../start-arguments.ts'
 import { startHostProcess } from './process.ts'
 import type { HostProcess } from './process.ts'
 
@@ -25,7 +26,7 @@ export async function watchAndServe({ buildOnly }: { readonly buildOnly: boolean
     if (!env) return
     try {
       if (host) await host.restart()
-      else host = await startHostProcess({ dist: result.outdir, port: 7071, env })
+      else host = await startHostProcess({ dist: result.outdir, port: brokerPortOf(env.Broker__BaseUrl), env })
       console.error(`The broker runs at ${host.url}`)
     } catch (error) {
       console.error(error instanceof LocalError ? error.message : error)
