@@ -21,6 +21,7 @@ import type { Clock } from '../async/deadline.ts'
 import { areRegistered, scopesOfOneApi } from '../front-ends/scopes.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
 import { isRegisteredRedirectUri } from '../front-ends/redirect-uri.ts'
+import type { PrepareAnswer } from './prepare-answer.ts'
 import type { EndForReuse } from './reuse.ts'
 
 /** The grant that a code represents. */
@@ -56,6 +57,7 @@ interface CodePresented {
   readonly codeVerifier: string | undefined
   /** RFC 8707 §2.2; undefined where the request names none. */
   readonly resource?: string | undefined
+  readonly prepare: PrepareAnswer
 }
 
 export interface AuthorizationCodes {
@@ -106,7 +108,7 @@ export function createAuthorizationCodes(options: AuthorizationCodesOptions): Au
       return code
     },
 
-    take: async ({ code, client, redirectUri, codeVerifier, resource }) => {
+    take: async ({ code, client, redirectUri, codeVerifier, resource, prepare }) => {
       if (!/^[\w-]{43}$/.test(code)) throw invalid('not a code')
       const row = await store.find('codes', rowKeyOf(code))
       const opened = await openSealedRow(row, ring, sealOf(code))
@@ -127,6 +129,7 @@ export function createAuthorizationCodes(options: AuthorizationCodesOptions): Au
         throw invalid('used before')
       }
       if (clock() >= grant.expires) throw invalid('older than a minute')
+      await prepare(grant.openid ?? [])
       const used = await store.replace('codes', { ...row, values: { ...row.values, used: 'once' } }, row.etag)
       if (used === undefined) {
         const now = await store.find('codes', rowKeyOf(code))

@@ -32,6 +32,7 @@ import { clientOf } from './client-request.ts'
 import type { ClientForm } from './client-request.ts'
 import { newGrantSecret } from './grant-key.ts'
 import { optional, required } from './parameter.ts'
+import type { PrepareAnswer } from './prepare-answer.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
 
 export interface AuthorizationServer {
@@ -146,6 +147,7 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
     redirectUri: optional(fields, 'redirect_uri'),
     codeVerifier: optional(fields, 'code_verifier'),
     resource: optional(fields, 'resource'),
+    prepare: prepareBy(options),
   })
   const { identity, tokens, scopes, otherScopes = [], openid = [], nonce, rowKey } = grant
   const key = { frontEndId: client.id, rowKey, secret: newGrantSecret() }
@@ -181,6 +183,7 @@ const refreshSession: Grant = async ({ fields, origin }, client, options) => {
       resource: optional(fields, 'resource'),
       challenge: parseRefreshChallenge(optional(fields, 'claims')),
       origin,
+      prepare: prepareBy(options),
     })
     const openid = requested?.openid ?? used.openid
     // A wider OpenID scope has no effect: the grant is known only after the refresh token is used, and the answer names
@@ -196,6 +199,13 @@ const refreshSession: Grant = async ({ fields, origin }, client, options) => {
   } catch (error) {
     if (!(error instanceof BrokerError) || error.code !== 'interaction_required') throw error
     throw withAuthorizationUrl(error, client, options.issuer)
+  }
+}
+
+/** An instance that cannot read the keys of ID tokens yet must not use up a token that it cannot answer. */
+function prepareBy({ signingKeys }: AuthorizationServerOptions): PrepareAnswer {
+  return async (openid) => {
+    if (openid.includes('openid')) await signingKeys.published()
   }
 }
 

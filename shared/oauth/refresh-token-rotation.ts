@@ -31,9 +31,10 @@ export interface RotationUse {
   readonly arrivedAt: number
 }
 
-interface Successor {
-  readonly key: SessionKey
-  readonly isRepeat: boolean
+interface Repeat<Answer> {
+  readonly answer: Answer
+  /** False for a request that arrived before the first use was written: the two are one use. */
+  readonly isCounted: boolean
 }
 
 const graceMilliseconds = 30_000
@@ -80,32 +81,37 @@ export function isUsed(row: StoredRow, key: SessionKey): boolean {
 }
 
 /**
- * The successor of a used refresh token, for a request that may still receive it. A repeat is stored first, so that the
- * second one is refused on every instance.
+ * A repeat of a used refresh token that is accepted. It is stored before it is answered, so that the second one is
+ * refused on every instance, and after the answer is complete: a fault leaves it to the next request.
  *
+ * @param answerBy makes the answer by the successor; undefined where that opens no session
  * @returns undefined where the use is a reuse
- * @throws {BrokerError} `renewal_pending` where other requests write the row again and again
+ * @throws {BrokerError} `renewal_pending` where other requests write the row again and again, and what `answerBy`
+ *   throws
  */
-export async function successorOf(
+export async function repeatOf<Answer>(
   key: SessionKey,
   use: RotationUse,
+  answerBy: (successor: SessionKey) => Promise<Answer | undefined>,
   { store, ring, clock }: RotationOptions,
-): Promise<Successor | undefined> {
+): Promise<Repeat<Answer> | undefined> {
   const name = refreshTokenHash(key)
   for (let attempt = 0; attempt < mostAttempts; attempt++) {
     const row = await store.find('sessions', key.rowKey)
     const rotation = row && rotationOf(row)
     if (!row || rotation?.used[0] !== name) return undefined
     if (clock() >= rotation.graceEnd || rotation.origin !== originHash(key, use.origin)) return undefined
-    const successor = await openSuccessor(row, rotation, key, ring)
-    if (!successor) return undefined
-    if (use.arrivedAt < rotation.usedAt) return { key: successor, isRepeat: false }
-    if (rotation.repeated.includes(name)) return undefined
+    const isCounted = use.arrivedAt >= rotation.usedAt
+    if (isCounted && rotation.repeated.includes(name)) return undefined
     const recent = rotation.repeated.filter((one) => rotation.used.slice(0, repeatWindow).includes(one))
-    if (recent.length >= maxRepeats) return undefined
+    if (isCounted && recent.length >= maxRepeats) return undefined
+    const successor = await openSuccessor(row, rotation, key, ring)
+    const answer = successor && (await answerBy(successor))
+    if (answer === undefined) return undefined
+    if (!isCounted) return { answer, isCounted }
     const marked = withRotation(row, { ...rotation, repeated: [name, ...recent] })
     const written = await store.replace('sessions', marked, row.etag)
-    if (written !== undefined) return { key: successor, isRepeat: true }
+    if (written !== undefined) return { answer, isCounted }
   }
   throw new BrokerError('renewal_pending', { retryAfterSeconds: 2 })
 }

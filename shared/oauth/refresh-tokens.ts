@@ -18,8 +18,9 @@ import { singleFlight } from '../async/single-flight.ts'
 import type { FrontEnd } from '../front-ends/front-ends.ts'
 import { areRegistered, scopesOfOneApi } from '../front-ends/scopes.ts'
 import { parseRefreshToken, toRefreshToken } from './grant-key.ts'
-import { isUsed, refreshTokenHash, rotate, successorOf } from './refresh-token-rotation.ts'
+import { isUsed, refreshTokenHash, repeatOf, rotate } from './refresh-token-rotation.ts'
 import type { RotationUse } from './refresh-token-rotation.ts'
+import type { PrepareAnswer } from './prepare-answer.ts'
 import type { EndForReuse } from './reuse.ts'
 
 interface UsedRefreshToken {
@@ -53,6 +54,7 @@ interface RefreshRequest {
   readonly challenge?: string | undefined
   /** The header Origin; undefined where no browser sent the request. */
   readonly origin: string | undefined
+  readonly prepare: PrepareAnswer
 }
 
 export interface RefreshTokens {
@@ -87,20 +89,17 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
   const afterUse = async (key: SessionKey, use: Use): Promise<UsedRefreshToken> => {
     const row = await store.find('sessions', key.rowKey)
     if (!row || !isUsed(row, key)) throw invalid('unknown, or its session is over')
-    const successor = await successorOf(key, use, options)
-    const read = successor && (await sessions.find(successor.key))
-    if (!read) {
-      await options.endForReuse(key)
-      throw invalid('used before: its session is ended')
+    const answerBy = async (next: SessionKey): Promise<Omit<UsedRefreshToken, 'isRepeat'> | undefined> => {
+      const read = await sessions.find(next)
+      if (!read) return undefined
+      const { token } = await tokenFor(read, use, accessTokens).catch(unlessSignedOut)
+      if (!token) throw invalid('its session is over')
+      return { token, refreshToken: toRefreshToken(next), ...grantOf(read) }
     }
-    const { token } = await tokenFor(read, use, accessTokens).catch(unlessSignedOut)
-    if (!token) throw invalid('its session is over')
-    return {
-      token,
-      refreshToken: toRefreshToken(successor.key),
-      isRepeat: successor.isRepeat,
-      ...grantOf(read),
-    }
+    const repeat = await repeatOf(key, use, answerBy, options)
+    if (repeat) return { ...repeat.answer, isRepeat: repeat.isCounted }
+    await options.endForReuse(key)
+    throw invalid('used before: its session is ended')
   }
 
   /** @returns undefined where the refresh token opens no session, perhaps since a moment ago */
@@ -138,10 +137,10 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
   return {
     first: toRefreshToken,
 
-    use: async ({ refreshToken, client, scopes, resource, challenge, origin }) => {
-      const key = parseRefreshToken(refreshToken, client.id)
+    use: async ({ refreshToken, ...request }) => {
+      const key = parseRefreshToken(refreshToken, request.client.id)
       if (!key) throw invalid('not a refresh token')
-      return useOnce({ key, use: { client, scopes, resource, challenge, origin, arrivedAt: clock() } })
+      return useOnce({ key, use: { ...request, arrivedAt: clock() } })
     },
 
     findKey: async (refreshToken, frontEndId) => {
@@ -155,12 +154,14 @@ export function createRefreshTokens(options: RefreshTokensOptions): RefreshToken
 }
 
 /**
+ * Gets everything that can fail before the refresh token is used up.
+ *
  * @returns an access token for one API of the grant
- * @throws {BrokerError} `scope_not_registered`, and as `AccessTokens`
+ * @throws {BrokerError} `scope_not_registered`, and as `AccessTokens` and `PrepareAnswer`
  */
 async function tokenFor(
   read: ReadSession,
-  { client, scopes, resource, challenge }: Use,
+  { client, scopes, resource, challenge, prepare }: Use,
   accessTokens: AccessTokens,
 ): Promise<{ token: AccessToken }> {
   const { key, owner } = read.session
@@ -170,6 +171,7 @@ async function tokenFor(
   if (!areRegistered(requested, client) || requested.some((one) => !grantedScopes.includes(one)))
     throw new BrokerError('scope_not_registered')
   const wanted = scopesOfOneApi(requested, resource, client)
+  await prepare(owner.openid ?? [])
   try {
     return { token: await accessTokens.get(key, wanted, challenge) }
   } catch (error) {
@@ -184,12 +186,8 @@ function grantOf({ session: { key, owner } }: ReadSession): Pick<UsedRefreshToke
   return { identity: owner.identity, openid: owner.openid ?? [], rowKey: key.rowKey }
 }
 
-interface Use extends RotationUse {
-  readonly client: Client
-  readonly scopes: readonly string[] | undefined
-  readonly resource: string | undefined
-  readonly challenge: string | undefined
-}
+/** A request without its token. */
+type Use = Omit<RefreshRequest, 'refreshToken'> & RotationUse
 
 /** Signed out, or sealed under the next token in the meantime: the row is read again. */
 function unlessSignedOut(error: unknown): { token: undefined } {

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { BrokerError } from '../../../shared/errors/errors.ts'
+import { BrokerError } from '../../../shared/errors/errors.ts'
 import { createAuthorizationCodes } from '../../../shared/oauth/authorization-codes.ts'
 import type { AuthorizationCodes } from '../../../shared/oauth/authorization-codes.ts'
 import { endPartition, endPerson } from '../../../shared/session/end-sessions.ts'
@@ -52,7 +52,8 @@ describe('a one-time code', () => {
     })
   })
 
-  const take = (code: string) => codes.take({ code, client, redirectUri: grant.redirectUri, codeVerifier })
+  const asRequested = { client, redirectUri: grant.redirectUri, codeVerifier, prepare: () => Promise.resolve() }
+  const take = (code: string) => codes.take({ code, ...asRequested })
   const outcome = (code: string) =>
     take(code).then(
       () => 'taken',
@@ -92,7 +93,7 @@ describe('a one-time code', () => {
     ['its redirect URI', { ...client, redirectUris: ['https://app.example.net/other'] }, 'grant_invalid'],
   ])('is refused, and not used up, where the registration has lost %s since', async (_, changed, expected) => {
     const code = await codes.issue(grant)
-    const late = codes.take({ code, client: changed, redirectUri: grant.redirectUri, codeVerifier })
+    const late = codes.take({ code, ...asRequested, client: changed })
 
     await expect(late).rejects.toMatchObject({ code: expected })
 
@@ -107,6 +108,19 @@ describe('a one-time code', () => {
 
     hasAccess = true
     expect(await outcome(code)).toBe('taken')
+  })
+
+  it('is not used up where its answer cannot be prepared', async () => {
+    const code = await codes.issue({ ...grant, openid: ['openid'] })
+    const prepare = (openid: readonly string[]) => {
+      expect(openid).toEqual(['openid'])
+      return Promise.reject(new BrokerError('vault_unavailable'))
+    }
+
+    await expect(codes.take({ code, ...asRequested, prepare })).rejects.toMatchObject({ code: 'vault_unavailable' })
+
+    expect(await outcome(code)).toBe('taken')
+    expect(ended).toEqual([])
   })
 
   it('is refused after a sign-out, of the provider session or of the person, and others stay good', async () => {

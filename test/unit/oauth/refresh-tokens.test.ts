@@ -24,12 +24,14 @@ describe('a refresh token', () => {
   let refreshTokens: RefreshTokens
   let newInstance: (untilReady?: () => Promise<void>) => RefreshTokens
   let provider: TokenEndpoint['refresh']
+  let prepare: () => Promise<void>
   let begin: (accessTokenSeconds?: number) => Promise<string>
 
   useSessionParts(start, (own) => {
     ;({ store, clock } = own)
     const { ring } = own
     const sessions = openSessions({ store, ring, clock })
+    prepare = () => Promise.resolve()
     provider = () => {
       const accessTokenExpires = clock() + hour * 1000
       return Promise.resolve({ accessToken: 'renewed', accessTokenExpires, scope: scopes[0]!, refreshToken: 'r2' })
@@ -68,7 +70,13 @@ describe('a refresh token', () => {
   })
 
   const use = (refreshToken: string, by = 'app', origin = 'https://app.example.net', instance = refreshTokens) =>
-    instance.use({ refreshToken, client: { id: by, apis: [{ name: 'orders', scopes }] }, scopes: undefined, origin })
+    instance.use({
+      refreshToken,
+      client: { id: by, apis: [{ name: 'orders', scopes }] },
+      scopes: undefined,
+      origin,
+      prepare: () => prepare(),
+    })
   const outcome = (refreshToken: string, origin?: string, instance?: RefreshTokens) =>
     use(refreshToken, 'app', origin, instance).then(
       ({ refreshToken: next }) => next,
@@ -223,6 +231,24 @@ describe('a refresh token', () => {
 
     expect([used, again].map(({ token }) => token.token)).toEqual(['access-token-of-ada', 'access-token-of-ada'])
     expect(after.token.token).toBe('renewed')
+  })
+
+  it('stays unused while its answer cannot be prepared, and so does its repeat: a fault ends no session', async () => {
+    const first = await begin()
+    const fails = () => Promise.reject(new BrokerError('vault_forbidden'))
+
+    prepare = fails
+    for (let i = 0; i < 4; i++) expect(await outcome(first)).toBe('vault_forbidden')
+    clock.advance(60)
+    prepare = () => Promise.resolve()
+    const used = await use(first)
+    expect(used).toMatchObject({ isRepeat: false })
+
+    prepare = fails
+    for (let i = 0; i < 4; i++) expect(await outcome(first)).toBe('vault_forbidden')
+    prepare = () => Promise.resolve()
+    expect(await use(first)).toEqual({ ...used, isRepeat: true })
+    expect(await outcome(first)).toBe('grant_invalid')
   })
 
   it('is refused at another front end, and does not end there', async () => {

@@ -85,6 +85,7 @@ describe('an operator', () => {
       client: { id: 'app', apis: [], redirectUris: ['https://app.example.net/callback'] },
       redirectUri: 'https://app.example.net/callback',
       codeVerifier,
+      prepare: () => Promise.resolve(),
     })
   const rows = async (table: 'sessions' | 'codes' = 'sessions') =>
     (await store.scan(table, { columns: [], limit: 1000 })).rows.length
