@@ -16,7 +16,10 @@ export const session =
     telemetry,
   }: Pick<Broker, 'baseUrl' | 'frontEnds' | 'sessions' | 'telemetry'>): Handle =>
   async (request) => {
-    const frontEnd = frontEnds.get(readParameter(parseQuery(request), 'frontend'), callerOf(request).origin)
+    const { origin, secFetchSite } = callerOf(request)
+    // On one host with the front end: a browser sends no Origin with a GET of its own origin.
+    const from = origin ?? (secFetchSite === 'same-origin' ? new URL(baseUrl).origin : undefined)
+    const frontEnd = frontEnds.get(readParameter(parseQuery(request), 'frontend'), from)
     const key = sessions.keyOf(frontEnd.id, cookiesOf(request))
     const owner = key && (await sessions.findOwner(key))
     telemetry.count('broker.session.reads', { front_end: frontEnd.id, outcome: owner ? 'signed_in' : 'signed_out' })

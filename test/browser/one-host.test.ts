@@ -11,7 +11,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { listen } from '../../local/http-server.ts'
 import type { LocalServer } from '../../local/http-server.ts'
 import { ada } from '../setup/person.ts'
-import { startStack } from '../setup/stack.ts'
+import { desk, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import { closeVisitors, describeInBrowser, openBrowser } from './chromium.ts'
 import { newVisitor, signInAtProvider } from './visitor.ts'
@@ -31,7 +31,10 @@ describeInBrowser('one host for the application and the broker', () => {
         broker = brokerUrl
         return Promise.resolve(`${origin}/auth`)
       },
-      frontEnds: [{ id: 'shop', origins: [origin], apis: [{ name: 'orders', scopes: ['api://demo/orders.read'] }] }],
+      frontEnds: [
+        desk,
+        { id: 'shop', origins: [origin], apis: [{ name: 'orders', scopes: ['api://demo/orders.read'] }] },
+      ],
     })
   })
   afterAll(async () => {
@@ -49,6 +52,10 @@ describeInBrowser('one host for the application and the broker', () => {
     await page.waitForURL(`${origin}/`)
     expect(await page.textContent('p')).toBe('200 Ada Lovelace')
     expect(await page.textContent('code')).toBe('200 Bearer')
+
+    // A script of the page names no front end, and its browser sends no Origin.
+    const bySession = await page.evaluate(async () => (await (await fetch('/auth/session')).json()) as object)
+    expect(bySession).toMatchObject({ name: 'Ada Lovelace' })
 
     // A link on another site: the navigation's headers name that site, and the server forwards them.
     const elsewhere = await tab(`http://127.0.0.1:${server.port}/link`)
@@ -90,7 +97,9 @@ describeInBrowser('one host for the application and the broker', () => {
     })
     const other = await fetch(`${origin}/.well-known/oauth-authorization-server/other`)
     expect(other.status).toBe(404)
-    const { sign_in_url } = (await (await fetch(`${origin}/auth/session`)).json()) as { sign_in_url: string }
+    const { sign_in_url } = (await (await fetch(`${origin}/auth/session?frontend=shop`)).json()) as {
+      sign_in_url: string
+    }
     expect(sign_in_url).toBe(`${origin}/auth/login?frontend=shop`)
   })
 
