@@ -20,20 +20,16 @@ const account = 'devstoreaccount1'
 /** The emulator's published account key: it is no secret, since every Azurite uses it. */
 export const storageEmulatorKey =
   'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
-const defaultPorts: Readonly<Record<StorageService, number>> = { blob: 10000, queue: 10001, table: 10002 }
 /** Ends the child when this process has ended for any reason. */
 const endWithParent = 'data:text/javascript,process.on("disconnect",()=>process.exit());process.channel?.unref()'
 
 /**
  * Starts one service, all of it in memory.
  *
- * @param port 0 selects a free one; the default is the port that `UseDevelopmentStorage=true` means
+ * @param port 0 selects a free one
  * @throws {LocalError} when the port is in use
  */
-export async function startStorageEmulator(
-  service: StorageService,
-  port: number = defaultPorts[service],
-): Promise<StorageEmulator> {
+export async function startStorageEmulator(service: StorageService, port: number): Promise<StorageEmulator> {
   if (port !== 0) return startOn(service, port)
   for (let attempt = 1; ; attempt++) {
     try {

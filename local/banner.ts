@@ -63,7 +63,7 @@ export function banner(started: Started, silent: ReadonlySet<string> = new Set()
     ],
     ['Demo front end', cloud.demoFrontEnd?.url],
     ['Demo, other site', cloud.demoOtherSite?.url],
-    ['Demo API', cloud.demoApi && cloud.demoApi.url],
+    ['Demo API', cloud.demoApi?.url],
     [
       'Identity provider',
       provider ? `${provider.issuer} (pages on ${provider.browserUrl})` : issuerOf(cloud, settings),

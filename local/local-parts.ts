@@ -6,11 +6,10 @@ import path from 'node:path'
 
 import { LocalError } from './http-server.ts'
 import { withLocalDefaults } from './local-defaults.ts'
-import { findSettingsFile, mergeSettings } from './settings-file.ts'
+import { fixedPorts } from './ports.ts'
+import { findSettingsFile } from './settings-file.ts'
 
 const root = path.join(import.meta.dirname, '..')
-/** The vault's port: a listener there means that `npm run local` or `npm start` is running. */
-const vaultPort = 7172
 
 /** For NODE_EXTRA_CA_CERTS: the local certificate authority, and the further authorities that this machine trusts. */
 export const caFile = path.join(root, '.local/ca.pem')
@@ -22,7 +21,8 @@ export const caFile = path.join(root, '.local/ca.pem')
  * @throws {LocalError} when they do not start; their own error is on standard error
  */
 export async function ensureLocalParts(): Promise<{ close(): Promise<void> }> {
-  if (await isListening(vaultPort)) return { close: () => Promise.resolve() }
+  // `npm run local` or `npm start` is running.
+  if (await isListening(fixedPorts.vault)) return { close: () => Promise.resolve() }
 
   const child = spawn(process.execPath, [path.join(root, 'local/start.js'), '--without-broker', '--json'], {
     cwd: root,
@@ -53,7 +53,7 @@ export async function ensureLocalParts(): Promise<{ close(): Promise<void> }> {
 export async function brokerEnvironment(): Promise<Record<string, string | undefined>> {
   const file = await findSettingsFile(path.join(root, 'local.settings.json'))
   return {
-    ...withLocalDefaults(mergeSettings({ environment: process.env, file, defaults: {} })),
+    ...withLocalDefaults({ ...file, ...process.env }),
     NODE_EXTRA_CA_CERTS: caFile,
   }
 }

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { isLoopbackUrl } from '../shared/settings/addresses.ts'
 import { declarations } from '../shared/settings/declarations.ts'
 import { describeProblem, parseSettings, SettingsError } from '../shared/settings/settings.ts'
 import type { Settings } from '../shared/settings/settings.ts'
@@ -87,11 +88,11 @@ export async function run(commandLine: readonly string[]): Promise<void> {
     const effective = { cloud, broker, settings: parseSettings(merged) }
     const addresses = printedAddresses({ ...effective, seconds: 0 })
     await requestEach(
-      addresses.filter(({ url }) => isLoopback(url)),
+      addresses.filter(({ url }) => isLoopbackUrl(url)),
       cloud.ca,
     )
     const silent = await findSilent(
-      addresses.filter(({ url }) => !isLoopback(url)),
+      addresses.filter(({ url }) => !isLoopbackUrl(url)),
       proxyPolicyOf(process.env),
     )
     print(options, { ...effective, seconds: (performance.now() - began) / 1000 }, silent)
@@ -145,7 +146,7 @@ async function startCloudFor(
   eventGrid: EventGrid,
 ): Promise<Cloud> {
   const isLocal = (url: string | undefined, port: number) =>
-    url !== undefined && isLoopback(url) && (port === 0 || Number(new URL(url).port) === port)
+    url !== undefined && isLoopbackUrl(url) && (port === 0 || Number(new URL(url).port) === port)
   const vault = isLocal(settings.credential.vaultUrl, ports.vault)
   const table = isLocal(settings.store.tableServiceUri, ports.table)
   const { identity } = settings.provider
@@ -181,14 +182,10 @@ async function startCloudFor(
   })
 }
 
-function isLoopback(url: string): boolean {
-  return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname)
-}
-
 /** With a real vault there is no local identity, so no caller has a token for the local ingestion. */
 function withoutIngestion(cloud: Cloud, settings: Settings): Readonly<Record<string, string>> {
   const endpoint = ingestionEndpointOf(settings)
-  const isAbsent = endpoint !== undefined && isLoopback(endpoint) && !cloud.ingestion
+  const isAbsent = endpoint !== undefined && isLoopbackUrl(endpoint) && !cloud.ingestion
   return isAbsent ? { APPLICATIONINSIGHTS_CONNECTION_STRING: '' } : {}
 }
 

@@ -1,4 +1,4 @@
-/** local.settings.json, as Core Tools defines it, and the order in which settings win. */
+/** local.settings.json, as Core Tools defines it. */
 import { constants } from 'node:fs'
 import { copyFile, readFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -14,35 +14,18 @@ const schema = z.object({
   Values: z.optional(z.record(z.string(), z.unknown())),
 })
 
-/** As `readSettingsFile`, but `undefined` where there is no such file. */
+/**
+ * Reads the `Values` of a local.settings.json.
+ *
+ * @returns undefined where there is no such file
+ * @throws {LocalError} when it is not JSON, is encrypted, or has a value that is not text
+ */
 export async function findSettingsFile(file: string): Promise<Settings | undefined> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     if (isErrno(error) && error.code === 'ENOENT') return undefined
     throw new LocalError(`${file} cannot be read: ${String(error)}`)
   })
   return text === undefined ? undefined : parseSettings(text, file)
-}
-
-/**
- * Reads the `Values` of a local.settings.json.
- *
- * @throws {LocalError} when it is missing, is not JSON, is encrypted, or has a value that is not text
- */
-export async function readSettingsFile(file: string): Promise<Settings> {
-  const settings = await findSettingsFile(file)
-  if (settings) return settings
-  throw new LocalError(`There is no ${file}. Copy the example: cp local.settings.example.json local.settings.json`)
-}
-
-/** The environment wins over local.settings.json, which wins over built-in defaults. */
-export function mergeSettings(sources: {
-  readonly environment: Readonly<Record<string, string | undefined>>
-  readonly file: Settings | undefined
-  readonly defaults: Settings
-}): Record<string, string> {
-  const merged: Record<string, string> = { ...sources.defaults, ...sources.file }
-  for (const [name, value] of Object.entries(sources.environment)) if (value !== undefined) merged[name] = value
-  return merged
 }
 
 /**

@@ -51,11 +51,11 @@ export interface Certificates {
   readonly handlers: Partial<Record<Operation, Handler>>
 }
 
-const createBody = z.object({
+/** Of a new certificate, and of a change. */
+const changeBody = z.object({
   policy: z.optional(policyChanges),
   attributes: z.optional(attributeChanges),
 })
-const updateBody = createBody
 
 export function createCertificates(
   { url, now, makeKeyPair, pageSize }: VaultContext,
@@ -124,7 +124,7 @@ export function createCertificates(
   }
 
   const begin: Handler = ({ name, body }) => {
-    const { policy: changes = {}, attributes = {} } = parseBody(createBody, body)
+    const { policy: changes = {}, attributes = {} } = parseBody(changeBody, body)
     const policy = changePolicy(policies.get(name) ?? defaultPolicy, changes)
     if (policy.issuer.name !== 'Self') throw badParameter('The local vault knows no issuer but Self.')
     if (!policy.x509_props.subject) throw badParameter('The policy names no subject.')
@@ -194,7 +194,7 @@ export function createCertificates(
       },
       updateCertificate: ({ name, version, body }) => {
         const certificate = store.get(name, version)
-        const { policy, attributes = {} } = parseBody(updateBody, body)
+        const { policy, attributes = {} } = parseBody(changeBody, body)
         if (policy) policies.set(name, changePolicy(policyOf(name), policy))
         // A certificate has its own dates: Key Vault accepts no others.
         changeAttributes(certificate.attributes, { enabled: attributes.enabled }, now())

@@ -1,10 +1,10 @@
-/** local.settings.json: the values that are read, the error for an invalid file, and the precedence of settings. */
+/** local.settings.json: the values that are read, and the error for an invalid file. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { copyExampleSettings, findSettingsFile, mergeSettings, readSettingsFile } from '../../../local/settings-file.ts'
+import { copyExampleSettings, findSettingsFile } from '../../../local/settings-file.ts'
 
 let folder: string
 let file: string
@@ -19,7 +19,7 @@ describe('reading local.settings.json', () => {
     const text = JSON.stringify({ IsEncrypted: false, Values: { A: 'a', Number: 5, Flag: true }, Host: { CORS: '*' } })
     for (const mark of ['', '\uFEFF']) {
       await writeFile(file, mark + text)
-      expect(await readSettingsFile(file)).toEqual({ A: 'a', Number: '5', Flag: 'true' })
+      expect(await findSettingsFile(file)).toEqual({ A: 'a', Number: '5', Flag: 'true' })
     }
   })
 
@@ -33,10 +33,10 @@ describe('reading local.settings.json', () => {
   ])('refuses %s with a sentence that shows no value', async (text, sentence) => {
     await writeFile(file, text)
 
-    await expect(readSettingsFile(file)).rejects.toThrow(sentence)
-    await expect(readSettingsFile(file)).rejects.not.toThrow(/s3cret/)
+    await expect(findSettingsFile(file)).rejects.toThrow(sentence)
+    await expect(findSettingsFile(file)).rejects.not.toThrow(/s3cret/)
     // The same exit code as for any refused settings.
-    await expect(readSettingsFile(file)).rejects.toMatchObject({ exitCode: 2 })
+    await expect(findSettingsFile(file)).rejects.toMatchObject({ exitCode: 2 })
   })
 
   it('accepts comments and trailing commas, as Core Tools does, and leaves strings as they are', async () => {
@@ -55,7 +55,7 @@ describe('reading local.settings.json', () => {
 /* the end */`
     await writeFile(file, text)
 
-    expect(await readSettingsFile(file)).toEqual({
+    expect(await findSettingsFile(file)).toEqual({
       Url: 'https://login.example/a//b',
       Text: '/* no comment */ ,} ,] " // neither',
       Json: '[1,2,]',
@@ -63,21 +63,8 @@ describe('reading local.settings.json', () => {
     })
   })
 
-  it('explains how to create the file where there is none', async () => {
-    await expect(readSettingsFile(file)).rejects.toThrow('cp local.settings.example.json local.settings.json')
+  it('returns nothing where there is none', async () => {
     expect(await findSettingsFile(file)).toBeUndefined()
-  })
-})
-
-describe('the precedence of settings', () => {
-  it('is the environment over the file over the defaults', () => {
-    const merged = mergeSettings({
-      environment: { A: 'environment', Unset: undefined },
-      file: { A: 'file', B: 'file', Unset: 'file' },
-      defaults: { A: 'default', B: 'default', C: 'default' },
-    })
-
-    expect(merged).toEqual({ A: 'environment', B: 'file', C: 'default', Unset: 'file' })
   })
 })
 
