@@ -43,6 +43,8 @@ export interface RenewedTokens {
   readonly name: string
   readonly token: AccessToken
   readonly refreshToken: string
+  /** For the provider's sign-out; undefined where the session keeps none. */
+  readonly idToken: string | undefined
   /** undefined: those of the session stay. */
   readonly claims: RegisteredClaims | undefined
 }
@@ -50,7 +52,8 @@ export interface RenewedTokens {
 /**
  * @returns the session with the results of a renewal; beyond the bound, the tokens that were obtained first are dropped
  */
-export function withRenewedTokens(session: Session, { name, token, refreshToken, claims }: RenewedTokens): Session {
+export function withRenewedTokens(session: Session, renewed: RenewedTokens): Session {
+  const { name, token, refreshToken, idToken, claims } = renewed
   const kept = Object.entries(session.tokens.accessTokens)
     .filter(([other]) => other !== name)
     .sort(([, a], [, b]) => b.obtainedAt - a.obtainedAt)
@@ -60,6 +63,6 @@ export function withRenewedTokens(session: Session, { name, token, refreshToken,
   return {
     ...session,
     owner: claims ? { ...owner, identity: { ...owner.identity, claims } } : owner,
-    tokens: { ...session.tokens, refreshToken, accessTokens },
+    tokens: { ...session.tokens, refreshToken, accessTokens, idToken },
   }
 }

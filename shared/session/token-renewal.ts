@@ -17,6 +17,7 @@ import type { RegisteredClaims } from '../provider/registered-claims.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import { accessTokenKey, challengeHash, isValid, withRenewedTokens } from './kept-access-token.ts'
 import type { RenewedTokens } from './kept-access-token.ts'
+import { newerIdToken } from './kept-id-token.ts'
 import { isRenewing, leaseMilliseconds, leaseOf } from './session-row.ts'
 import type { AccessToken, Lease, Session } from './session-row.ts'
 import type { ReadSession, Sessions } from './sessions.ts'
@@ -133,6 +134,7 @@ async function requestTokens(
       ...defined({ renewAfter: tokens.renewAfter, challenge: challenge && challengeHash(challenge) }),
     },
     refreshToken: tokens.refreshToken ?? refreshToken,
+    idToken: newerIdToken(session, tokens.idToken, provider),
     claims: await renewedClaims(session, tokens.idToken, provider, options),
   }
 }

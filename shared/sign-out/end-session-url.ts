@@ -6,13 +6,6 @@ import type { EndSessionForm } from './end-session-form.ts'
 
 /** Servers and proxies commonly accept 8 KB of request line, some less. A longer request goes by POST. */
 const mostUrlCharacters = 7_000
-/** The token shares a property of the session's row, of at most 64 KB, with the access tokens. */
-const mostTokenCharacters = 12_000
-
-/** @returns the ID token that the session keeps for the sign-out; undefined where the provider needs none */
-export function keptIdToken({ profile }: Pick<IdentityProvider, 'profile'>, idToken: string): string | undefined {
-  return profile.usesIdTokenHint && idToken.length <= mostTokenCharacters ? idToken : undefined
-}
 
 export interface EndSessionParameters {
   readonly state: string

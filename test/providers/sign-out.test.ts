@@ -60,14 +60,15 @@ describe('signing out', () => {
     expect(stack.log()).not.toContain(requested?.parameters.id_token_hint)
   })
 
-  it('has the ID token after a renewal too, and for an OAuth client', async () => {
+  it('has the ID token of the last renewal, and for an OAuth client too', async () => {
     provider.behaviour.person = { sub: 'person-1', sid: 'session-1' }
+    provider.behaviour.refreshClaims = { renewal: 1 }
     provider.behaviour.accessTokenSeconds = 5
     const person = stack.person()
     await person.signIn({ frontend: 'shop' })
     await person.sessionToken(shopPage, { api: 'orders' })
     const hintOf = (url: unknown) => decodeJwt(new URL(url as string).searchParams.get('id_token_hint') ?? '')
-    expect(hintOf((await signOut(person, stack.url)).json.url)).toMatchObject({ sub: 'person-1' })
+    expect(hintOf((await signOut(person, stack.url)).json.url)).toMatchObject({ sub: 'person-1', renewal: 1 })
 
     const { refreshToken } = await signInByCode(person, stack.url)
     const body = JSON.stringify({ refresh_token: refreshToken })

@@ -59,12 +59,18 @@ describe('a renewal', () => {
         ),
       },
     }) as unknown as Session
-  const renewed = { name: 'api0', token: { ...token, token: 'new' }, refreshToken: 'next', claims: undefined }
+  const renewed = {
+    name: 'api0',
+    token: { ...token, token: 'new' },
+    refreshToken: 'next',
+    idToken: 'newer',
+    claims: undefined,
+  }
 
-  it('replaces its own token and the refresh token, and keeps the rest', () => {
+  it('replaces its own token, the refresh token and the ID token, and keeps the rest', () => {
     const { tokens, owner } = withRenewedTokens(sessionWith(2), renewed)
 
-    expect(tokens).toMatchObject({ refreshToken: 'next', idToken: 'id', accessTokens: { api0: { token: 'new' } } })
+    expect(tokens).toMatchObject({ refreshToken: 'next', idToken: 'newer', accessTokens: { api0: { token: 'new' } } })
     expect(Object.keys(tokens.accessTokens)).toEqual(['api1', 'api0'])
     expect(owner.identity.claims).toBe('before')
   })

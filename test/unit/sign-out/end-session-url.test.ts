@@ -1,12 +1,10 @@
 import { expect, it } from 'vitest'
-import { endSessionRequest, keptIdToken } from '../../../shared/sign-out/end-session-url.ts'
+import { endSessionRequest } from '../../../shared/sign-out/end-session-url.ts'
 import { adfsProfile } from '../../../shared/provider/adfs.ts'
-import { entraProfile } from '../../../shared/provider/entra.ts'
 import { openIdProfile } from '../../../shared/provider/openid.ts'
 
 const client = { clientId: 'broker', postLogoutRedirectUri: 'https://signin.example.com/logout/done' }
 const openId = { profile: openIdProfile({ authority: 'https://login.example.com' }) }
-const entra = { profile: entraProfile({ instance: 'https://login.example.com/', tenantId: 't' }) }
 const endpoint = 'https://login.example.com/logout?realm=staff'
 const request = (idToken: string | undefined, logoutHint?: string, { profile } = openId) =>
   endSessionRequest(endpoint, { ...client, profile }, { state: 's', idToken, logoutHint })
@@ -46,10 +44,4 @@ it('omits the ID token in place of a form at AD FS, which signs out by GET only'
 
   expect(parametersOf('a.b.c')).toEqual({ ...fields, realm: 'staff', id_token_hint: 'a.b.c' })
   expect(parametersOf('t'.repeat(7000))).toEqual({ ...fields, realm: 'staff' })
-})
-
-it('keeps the ID token for a provider that needs it, and for no other', () => {
-  expect(keptIdToken(openId, 'a.b.c')).toBe('a.b.c')
-  expect(keptIdToken(openId, 't'.repeat(12_001))).toBeUndefined()
-  expect(keptIdToken(entra, 'a.b.c')).toBeUndefined()
 })
