@@ -62,18 +62,6 @@ describe('a method', () => {
       expect(refused.headers.get('set-cookie')).toBeNull()
     }
   })
-
-  it.each([
-    ['X-HTTP-Method-Override', 'POST'],
-    ['X-HTTP-Method', 'POST'],
-    ['X-Method-Override', 'POST'],
-  ])('in the header %s does not turn a GET into a sign-out', async (name, value) => {
-    const refused = await signedIn.script(shopPage, '/logout', { headers: { [name]: value, 'broker-request': '1' } })
-    expect(refused.status).toBe(405)
-    const asField = await signedIn.script(shopPage, '/session?_method=DELETE')
-    expect(asField.status).toBe(200)
-    expect((await signedIn.script(shopPage, '/session')).status).toBe(200)
-  })
 })
 
 describe('a body', () => {

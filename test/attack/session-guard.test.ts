@@ -154,12 +154,8 @@ describe('a request that changes state', () => {
       expect(reply.headers.get('access-control-allow-origin')).toBe(shopPage.origin)
     })
 
-    it('is performed for the front end’s own script', async () => {
-      for (const site of ['same-site', 'same-origin']) {
-        expect((await send(path, { headers: { ...own, 'sec-fetch-site': site }, body })).status).not.toBe(403)
-      }
-      const reply = await send(path, { headers: own, body })
-      expect([200, 401]).toContain(reply.status) // the second sign-out finds no session, the second token does not matter
+    it.each(['same-site', 'same-origin'])('is performed for the front end’s own script, from its %s', async (site) => {
+      expect((await send(path, { headers: { ...own, 'sec-fetch-site': site }, body })).status).toBe(200)
     })
 
     it('is performed for a browser that sends no Sec-Fetch-Site', async () => {

@@ -148,8 +148,7 @@ describe('a value that can sign a person in', () => {
       await person.sessionToken(shopPage, { api: 'orders', scope: 'api://demo/orders.write' }, { at })
       await person.script(shopPage, '/session', { at })
       await person.script(shopPage, '/logout', { method: 'POST', at })
-      const begun = await stack.person().begin(toShop, { at })
-      expect(begun.status).toBeGreaterThan(0)
+      await stack.person().begin(toShop, { at })
     }
     stack.store.addFault({ status: 500, body: byProvider })
     await everything(stack.url)
