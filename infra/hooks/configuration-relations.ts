@@ -17,6 +17,7 @@ export function checkRelations(
     ...checkAddresses(configuration, cloudName),
     ...checkNetwork(configuration),
     ...checkInstances(configuration),
+    ...checkVaultObjects(configuration),
   ]
 }
 
@@ -27,6 +28,15 @@ function* checkInstances({ alwaysReadyInstances = 0, maximumInstances = 40 }: Co
   yield refuse('alwaysReadyInstances', {
     problem: `is larger than maximumInstances (${maximumInstances})`,
     fix: 'Write a smaller number, or a larger maximumInstances.',
+  })
+}
+
+/** The key of a certificate has its name in the vault, which ignores capital letters. */
+function* checkVaultObjects({ certificateName = 'broker', wrappingKeyName = 'broker-key-ring' }: Configuration) {
+  if (certificateName.toLowerCase() !== wrappingKeyName.toLowerCase()) return
+  yield refuse('wrappingKeyName', {
+    problem: 'is the name of the certificate, whose key has the same name in the vault',
+    fix: 'Write another name, such as broker-key-ring.',
   })
 }
 
@@ -101,6 +111,13 @@ function* checkNetwork(configuration: Configuration) {
     yield refuse(appSubnetId === undefined ? 'endpointSubnetId' : 'appSubnetId', {
       problem: 'is set, and network is not private',
       fix: 'Write "network": "private", or remove the subnets.',
+    })
+  }
+  for (const member of ['networkAddressPrefix', 'createDnsZones'] as const) {
+    if (configuration[member] === undefined) continue
+    yield refuse(member, {
+      problem: 'is set, and network is not private, so that there is no virtual network',
+      fix: 'Write "network": "private", or remove it.',
     })
   }
   if (vaultAllowedAddresses.length > 0) {

@@ -3,7 +3,7 @@ import type { Cloud } from '../../shared/settings/clouds.ts'
 import { allDeclarations, declarations } from '../../shared/settings/declarations.ts'
 import { findNearestName } from '../../shared/settings/nearest-name.ts'
 import { parseSettings, SettingsError } from '../../shared/settings/settings.ts'
-import type { SettingProblem } from '../../shared/settings/settings-error.ts'
+import type { Refusal, SettingProblem } from '../../shared/settings/settings-error.ts'
 import type { Configuration } from './configuration.schema.ts'
 import { printableMember } from './configuration-problems.ts'
 
@@ -35,10 +35,24 @@ const setByTemplate: ReadonlySet<string> = new Set(
   ].map(({ name }) => name),
 )
 
-/** Names that `settings` accepts: every setting of docs/settings.md that no member and no template sets. */
-export const configurableSettings: readonly string[] = Object.values(declarations)
-  .map(({ name }) => name)
-  .filter((name) => !setElsewhere.has(name) && !setByTemplate.has(name))
+const httpsProxy = 'HTTPS_PROXY'
+
+/** Variables of the process that docs/operations.md and docs/providers.md describe: an app setting sets them. */
+export const processVariables: readonly string[] = [
+  httpsProxy,
+  'NO_PROXY',
+  'NODE_EXTRA_CA_CERTS',
+  'OTEL_BSP_SCHEDULE_DELAY',
+  'OTEL_METRIC_EXPORT_INTERVAL',
+]
+
+/** Names that `settings` accepts: every setting of docs/settings.md that no member and no template sets, and those. */
+export const configurableSettings: readonly string[] = [
+  ...Object.values(declarations)
+    .map(({ name }) => name)
+    .filter((name) => !setElsewhere.has(name) && !setByTemplate.has(name)),
+  ...processVariables,
+]
 
 /** `settings` and `providers` as app settings: texts. */
 export function settingsOf({ settings = {}, providers }: Configuration): Record<string, string> {
@@ -64,6 +78,8 @@ export function checkSettings(configuration: Configuration, cloud: Cloud): Setti
     return [{ setting, problem: 'is unknown', fix }]
   })
   if (misplaced.length > 0) return misplaced
+  const proxy = checkProxy(settingsOf(configuration)[httpsProxy])
+  if (proxy) return [{ setting: `settings.${httpsProxy}`, ...proxy }]
   try {
     parseSettings(composeSettings(configuration, cloud))
     return []
@@ -71,6 +87,15 @@ export function checkSettings(configuration: Configuration, cloud: Cloud): Setti
     if (!(error instanceof SettingsError)) throw error
     return error.problems.map(({ setting, ...rest }) => ({ setting: placeOf(setting), ...rest }))
   }
+}
+
+/** The file is committed, so the address of the proxy has no password in it. */
+function checkProxy(value: string | undefined): Refusal | undefined {
+  if (value === undefined) return undefined
+  const fix = 'Write the address without user name and password: http://proxy.example.com:8080.'
+  const url = URL.parse(value)
+  if (!url || !/^https?:$/.test(url.protocol)) return { problem: 'is not an http or https address', fix }
+  return url.username === '' && url.password === '' ? undefined : { problem: 'contains a user name or a password', fix }
 }
 
 const anyGuid = '00000001-0000-4000-8000-000000000000'

@@ -483,8 +483,10 @@ function flag(description: string) {
 }
 
 function resourceId(type: string, name: string, description: string, check?: (value: string) => Refusal | undefined) {
-  const start = '^/subscriptions/[0-9A-Fa-f-]{36}/resource[Gg]roups/[^/]+/providers'
+  // Azure ignores capital letters, and its portal and az write this type as microsoft.insights/actiongroups too.
+  const anyCase = (part: string) => part.replace(/[a-z]/gi, (one) => `[${one.toUpperCase()}${one.toLowerCase()}]`)
+  const start = `^/subscriptions/[0-9A-Fa-f-]{36}/${anyCase('resourceGroups')}/[^/]+/providers`
   const group = '/subscriptions/aaaaaaaa-0001-4000-8000-000000000001/resourceGroups/rg-shared/providers'
   const example = `${group}/${type}/${name.replaceAll('[^/]+', 'name')}`
-  return text(new RegExp(`${start}/${type}/${name}$`), example, description, check)
+  return text(new RegExp(`${start}/${anyCase(type)}/${name}$`), example, description, check)
 }

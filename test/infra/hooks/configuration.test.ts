@@ -231,6 +231,13 @@ describe('the configuration of an environment', () => {
     ['networkAddressPrefix', { network: 'private', networkAddressPrefix: '10.140.0.4/24' }, /first address/],
     ['vaultAllowedAddresses[0]', { network: 'private', vaultAllowedAddresses: ['10.0.0.4'] }, /private address/],
     ['endpointSubnetId', { appSubnetId: full.appSubnetId }, /missing/],
+    ['networkAddressPrefix', { networkAddressPrefix: '10.141.0.0/24' }, /not private/],
+    ['createDnsZones', { createDnsZones: false }, /not private/],
+    ['wrappingKeyName', { wrappingKeyName: 'Broker' }, /name of the certificate/],
+    ['wrappingKeyName', { certificateName: 'broker-key-ring' }, /name of the certificate/],
+    ['settings.HTTPS_PROXY', { settings: { HTTPS_PROXY: 'proxy.example.com:8080' } }, /not an http or https address/],
+    ['settings.HTTPS_PROXY', { settings: { HTTPS_PROXY: 'http://a:b@proxy.example.com' } }, /user name or a password/],
+    ['settings.HTTP_PROXY', { settings: { HTTP_PROXY: 'http://proxy.example.com' } }, /unknown/],
     ['networkAddressPrefix', { networkAddressPrefix: '10.1.0.0/28' }, /./],
     ['budget.startDate', { budget: { amount: 5, startDate: '2026-11-02' } }, /./],
     ['developerIds[0]', { developerIds: ['anna@example.com'] }, /GUID/],
@@ -275,6 +282,25 @@ describe('the configuration of an environment', () => {
     expect(check(configuration)).toMatchObject([{ setting: 'providers[0].instance' }])
     const settings = { Broker__AdditionalHosts: 'login.newcloud.example' }
     expect(check({ ...configuration, settings })).toEqual([])
+  })
+
+  it('takes an action group as the portal and az write its id', () => {
+    const id =
+      '/subscriptions/aaaaaaaa-0001-4000-8000-000000000001/resourcegroups/rg/providers/microsoft.insights/actiongroups/on-call'
+    expect(check({ alertActionGroupIds: [id] })).toEqual([])
+    expect(validate({ alertActionGroupIds: [id] })).toBe(true)
+  })
+
+  it('sets the proxy of the deployed broker, and the other variables of its process', () => {
+    const settings = {
+      HTTPS_PROXY: 'http://proxy.example.com:8080',
+      NO_PROXY: '.vault.azure.net',
+      NODE_EXTRA_CA_CERTS: '/etc/ssl/certs/company.pem',
+      OTEL_BSP_SCHEDULE_DELAY: 500,
+      OTEL_METRIC_EXPORT_INTERVAL: 30_000,
+    }
+    expect(check({ settings })).toEqual([])
+    expect(validate({ settings })).toBe(true)
   })
 
   it('names the regions of the web test where the default ones are in another cloud', () => {

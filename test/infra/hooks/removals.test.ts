@@ -28,7 +28,7 @@ describe('a deployment that would remove what is deployed', () => {
     vaultSku: 'premium',
     alwaysReadyInstances: 2,
     alertEmails: ['signin@example.com', 'second@example.com'],
-    settings: { Broker__SessionIdleSeconds: 1800 },
+    settings: { Broker__SessionIdleSeconds: 1800, HTTPS_PROXY: 'http://proxy.example.com:8080' },
     network: 'private',
     frontDoor: { id: '2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f', domain: 'signin.example.com' },
   }
@@ -72,6 +72,7 @@ describe('a deployment that would remove what is deployed', () => {
     ['an alert receiver', { alertEmails: ['signin@example.com'] }, 'the alert receiver second@example.com'],
     ['always-ready instances', { alwaysReadyInstances: 1 }, '1 of 2 always-ready instances'],
     ['a setting', { settings: {} }, 'the setting Broker__SessionIdleSeconds'],
+    ['the proxy', { settings: { Broker__SessionIdleSeconds: 1800 } }, 'the setting HTTPS_PROXY'],
     ['the object id', { applicationObjectId: undefined, registration: 'manual' }, 'the object id '],
   ])('stops for %s, and goes through when exactly this was confirmed', async (_name, members, sentence) => {
     const { azure, here } = shop
