@@ -12,11 +12,12 @@ export type FrontEnd = FrontEndSettings
 
 export interface FrontEnds {
   /**
-   * The front end that a request is for: named by its parameter, by the page's origin, or the only one there is.
+   * The front end that a request is for: named by its parameter, by the page's origin, by the origin of the return URL,
+   * or the only one there is.
    *
    * @param id the parameter `frontend`; untrusted
    * @param origin the header Origin; untrusted
-   * @param returnUrl the parameter `return_url`; untrusted, used only for the hint that an unknown front end receives
+   * @param returnUrl the parameter `return_url`; untrusted. It also fills the hint that an unknown front end receives
    * @returns a session front end; an OAuth client names itself by `client_id` in each request
    * @throws {BrokerError} `front_end_missing`, `front_end_unknown`, `front_end_conflict`, `front_end_kind_mismatch`
    */
@@ -52,7 +53,9 @@ export function createFrontEnds(all: readonly FrontEnd[]): FrontEnds {
       (byOrigin.get(origin) ?? []).some((frontEnd) => kind === undefined || frontEnd.kind === kind),
     get: (id, origin, returnUrl) => {
       if (id !== undefined) return named(id, origin, returnUrl)
-      const ofOrigin = origin === undefined ? [] : (byOrigin.get(origin) ?? [])
+      // A browser sends no Origin with a link; no front end of another origin would accept its return URL.
+      const from = origin ?? URL.parse(returnUrl ?? '')?.origin
+      const ofOrigin = from === undefined ? [] : (byOrigin.get(from) ?? [])
       const [only, ...others] = (ofOrigin.length > 0 ? ofOrigin : all).filter(({ kind }) => kind === 'session')
       if (!only || others.length > 0) throw new BrokerError('front_end_missing')
       return only

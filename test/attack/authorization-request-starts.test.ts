@@ -218,7 +218,9 @@ describe('a front end that is not registered', () => {
   })
 
   it('is not guessed if several front ends are registered', async () => {
-    expectNothingBegun(await stack.person().begin({ return_url: returnUrl }), 'front_end_missing')
+    expectNothingBegun(await stack.person().begin({}), 'front_end_missing')
+    expectNothingBegun(await stack.person().begin({ return_url: 'https://evil.example/' }), 'front_end_missing')
+    expectBegun(await stack.person().begin({ return_url: returnUrl }))
     expectNothingBegun(
       await stack.person().open(start, { headers: { origin: 'http://localhost:4200' } }),
       'front_end_conflict',

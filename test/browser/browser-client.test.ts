@@ -175,6 +175,9 @@ describeInBrowser('the browser library', () => {
     await second.waitForFunction((one) => one.getState().status === 'signed-out', client)
 
     expect(await lastState(second)).toMatchObject({ reason: 'other-tab' })
+    // The broker has sent this tab no sign_in_url: the return URL names the front end, among several.
+    await client.evaluate((one) => void one.signIn())
+    await second.waitForURL(({ origin }) => origin === stack.identityProvider.browserUrl)
   })
 
   it('keeps the person while the broker does not answer, and recovers', async () => {

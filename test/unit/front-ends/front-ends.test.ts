@@ -322,11 +322,19 @@ describe('the front end of a request', () => {
     expect(only.get(undefined, undefined)).toBe(desk)
     expect(only.get(undefined, 'https://evil.example')).toBe(desk)
     expect(codeOf(() => all.get(undefined, undefined))).toBe('front_end_missing')
+    expect(all.get(undefined, undefined, 'https://desk.example.com/a?b#c')).toBe(desk)
+    expect(all.get(undefined, 'https://app.example.com', 'https://desk.example.com/')).toBe(app)
+    for (const url of ['https://evil.example/', 'desk.example.com', '', 'javascript:1'])
+      expect(
+        codeOf(() => all.get(undefined, undefined, url)),
+        url,
+      ).toBe('front_end_missing')
     expect(codeOf(() => createFrontEnds([]).get(undefined, undefined))).toBe('front_end_missing')
     const shared = createFrontEnds(
       frontEnds({ id: 'a', origins: ['https://a.example.com'] }, { id: 'b', origins: ['https://a.example.com'] }),
     )
     expect(codeOf(() => shared.get(undefined, 'https://a.example.com'))).toBe('front_end_missing')
+    expect(codeOf(() => shared.get(undefined, undefined, 'https://a.example.com/'))).toBe('front_end_missing')
     expect(shared.get('b', 'https://a.example.com').id).toBe('b')
   })
 
