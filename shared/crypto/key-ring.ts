@@ -5,7 +5,7 @@
  * A warm instance never waits for the vault: it uses the newest key that it has while the month's key is fetched.
  * An instance that cannot read a signed row reports that; it never puts a key of its own in the place of such a row.
  */
-import { BrokerError } from '../errors/errors.ts'
+import { asBrokerError, BrokerError } from '../errors/errors.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
 import type { Clock } from '../async/deadline.ts'
 import { lazy } from '../async/lazy.ts'
@@ -34,8 +34,14 @@ export interface KeyRing {
   check(): Promise<void>
   /** The key of this id; undefined when the ring has no such key, or all that it sealed has ended. */
   find(id: string): Promise<RingKey | undefined>
-  /** Every key whose ciphertexts may be in use: the ring's, and lost ones that this instance has in memory. */
-  keys(): Promise<readonly RingKey[]>
+  keys(): Promise<FoundKeys>
+}
+
+/** The keys whose ciphertexts may be in use: those of the ring, and lost ones that this instance has in memory. */
+export interface FoundKeys {
+  readonly keys: readonly RingKey[]
+  /** Why another key of the ring cannot be read; undefined where all are there. */
+  readonly fault: BrokerError | undefined
 }
 
 const retryAfter = 5_000
@@ -183,8 +189,12 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     },
     keys: async () => {
       const there = await rows.read()
-      await Promise.all([...there.keys()].filter(isNeeded).map(load))
-      return [...had.values()].filter(({ id }) => isNeeded(monthOfKeyId(id) ?? ''))
+      const loads = await Promise.allSettled([...there.keys()].filter(isNeeded).map(load))
+      const failed = loads.find((one) => one.status === 'rejected')
+      return {
+        keys: [...had.values()].filter(({ id }) => isNeeded(monthOfKeyId(id) ?? '')),
+        fault: failed && asBrokerError(failed.reason),
+      }
     },
   }
 }

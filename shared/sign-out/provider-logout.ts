@@ -13,7 +13,7 @@ import type { CallingBrowser } from '../http/cookies.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
 import type { Clock } from '../async/deadline.ts'
-import type { KeyRing } from '../crypto/key-ring.ts'
+import type { KeyRing, RingKey } from '../crypto/key-ring.ts'
 import { personOf } from '../session/session-labels.ts'
 import { partitionOf } from '../session/session-row.ts'
 import { endPartition, endPerson } from '../session/end-sessions.ts'
@@ -61,11 +61,19 @@ export function createProviderLogout(options: ProviderLogoutOptions): ProviderLo
   const endProviderSession = (issuer: string, sessionId: string): Promise<number> =>
     endPartitions({ issuer, sessionId, subject: '' })
 
-  const endPartitions = async (of: Parameters<typeof partitionOf>[0]): Promise<number> => {
-    // Rows are found by keyed hashes, a key a month: each month that may have sealed a live session is looked at.
-    const partitions = (await ring.keys()).map((key) => partitionOf(of, key))
-    return sum(await Promise.all(partitions.map((partition) => endPartition(store, partition))))
+  /**
+   * Rows are found by keyed hashes, a key a month: each month that may have sealed a live session is looked at. Where a
+   * key cannot be read, the sessions of the others end, and the provider is answered that some may be left.
+   */
+  const endByKeys = async (end: (keys: readonly RingKey[]) => Promise<number>): Promise<number> => {
+    const { keys, fault } = await ring.keys()
+    const ended = await end(keys)
+    if (fault) throw fault
+    return ended
   }
+
+  const endPartitions = (of: Parameters<typeof partitionOf>[0]): Promise<number> =>
+    endByKeys(async (keys) => sum(await Promise.all(keys.map((key) => endPartition(store, partitionOf(of, key))))))
 
   /** Ends the sessions whose cookies the request carries, where they came of this session of the provider. */
   const endOwn = async (issuer: string, sessionId: string, browser: CallingBrowser): Promise<number> => {
@@ -90,10 +98,11 @@ export function createProviderLogout(options: ProviderLogoutOptions): ProviderLo
     return endPartitions({ issuer, tokenIssuer, sessionId: undefined, subject })
   }
 
-  const endSessionsOf = async ({ issuer, tokenIssuer }: SignedOut, subject: string): Promise<number> => {
-    const people = (await ring.keys()).map((key) => personOf({ issuer, tokenIssuer, subject }, key))
-    return endPerson(store, people)
-  }
+  const endSessionsOf = ({ issuer, tokenIssuer }: SignedOut, subject: string): Promise<number> =>
+    endByKeys((keys) => {
+      const people = keys.map((key) => personOf({ issuer, tokenIssuer, subject }, key))
+      return endPerson(store, people)
+    })
 
   /** A tenant that never had access has no session to end. A suspended one may still end those that it has. */
   const checkTenantOf = async ({ issuer, tokenIssuer, tenantId }: SignedOut): Promise<void> => {

@@ -78,8 +78,8 @@ describe('a row of the key ring', () => {
       const made = await newInstance().current()
       await warm.find(made.id)
 
-      expect((await warm.keys()).map(({ id }) => id).sort()).toEqual([made.id, lost.id].sort())
-      expect((await newInstance().keys()).map(({ id }) => id)).toEqual([made.id])
+      expect((await warm.keys()).keys.map(({ id }) => id).sort()).toEqual([made.id, lost.id].sort())
+      expect((await newInstance().keys()).keys.map(({ id }) => id)).toEqual([made.id])
     })
 
     it('costs a warm instance one read in 30 seconds, however many unknown ids arrive', async () => {

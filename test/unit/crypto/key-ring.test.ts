@@ -30,7 +30,7 @@ describe('the key ring', () => {
     expect(may.id).toMatch(/^2031-05-[0-9a-f]{8}$/)
     expect(june.id).toMatch(/^2031-06-[0-9a-f]{8}$/)
     expect(await rowsThere()).toEqual(['2031-05', '2031-06'])
-    expect((await ring.keys()).map(({ id }) => id)).toEqual([may.id, june.id])
+    expect((await ring.keys()).keys.map(({ id }) => id)).toEqual([may.id, june.id])
     expect(parts.vaultOperations().filter((one) => one === 'wrapkey')).toHaveLength(2)
   })
 

@@ -11,7 +11,7 @@ const ring: KeyRing = {
   current: () => Promise.resolve(key),
   check: () => Promise.resolve(),
   find: (id) => Promise.resolve(id === key.id ? key : undefined),
-  keys: () => Promise.resolve([key]),
+  keys: () => Promise.resolve({ keys: [key], fault: undefined }),
 }
 const now = Date.parse('2026-11-20T12:00:00Z')
 
