@@ -24,13 +24,15 @@ export interface Registration {
  * people sign in at another tenant than that of the subscription, for which the deployer has no token.
  */
 export function isByHand(configuration: Configuration, subscriptionTenantId: string): boolean {
-  const tenantId = homeTenantOf(configuration) ?? subscriptionTenantId
   const { registration } = configuration
   return (
-    registration === 'manual' ||
-    isOtherProvider(configuration) ||
-    tenantId.toLowerCase() !== subscriptionTenantId.toLowerCase()
+    registration === 'manual' || isOtherProvider(configuration) || isInOtherTenant(configuration, subscriptionTenantId)
   )
+}
+
+export function isInOtherTenant(configuration: Configuration, subscriptionTenantId: string): boolean {
+  const tenantId = homeTenantOf(configuration) ?? subscriptionTenantId
+  return tenantId.toLowerCase() !== subscriptionTenantId.toLowerCase()
 }
 
 /** @returns the tenant of the app registration; undefined: that of the subscription */
@@ -82,7 +84,7 @@ export async function findRegistration(
   if (isByHand(configuration, subscriptionTenantId)) {
     if (clientId === undefined) {
       throw new HookStop(
-        `clientId is missing in ${fileName}, and tenantId is not the tenant of the subscription. Nothing was deployed. Create the app registration in the tenant ${configuration.tenantId ?? ''}, and write "clientId" and "applicationObjectId".`,
+        `clientId is missing in ${fileName}, and its tenant is not that of the subscription. Nothing was deployed. Create the app registration in the tenant ${homeTenantOf(configuration) ?? ''}, and write "clientId" and "applicationObjectId".`,
       )
     }
     report.row('App registration', `${clientId}, not changed by the hooks`)

@@ -3,7 +3,7 @@
  * assertion: created where the file names the second credential, and reported where it is left over.
  */
 import { declarations } from '../../shared/settings/declarations.ts'
-import { guidPattern } from '../../shared/settings/identifiers.ts'
+import { isInOtherTenant } from './app-registration.ts'
 import type { AzdEnvironment } from './azd.ts'
 import { findAzureCloud } from './azure-clouds.ts'
 import { causeOf } from './cloud.ts'
@@ -33,13 +33,12 @@ export function trustedIdentityOf(
   if (settings[declarations.secondSourceType.name] === undefined) return undefined
   const { loginHost, tokenExchangeUrl = '' } = findAzureCloud(environment).hosts
   const tenantId = environment.get('AZURE_TENANT_ID') ?? ''
-  const registeredAt = configuration.tenantId ?? tenantId
   const isOther = settings[declarations.secondManagedIdentityClientId.name] !== undefined
   return {
     // The tenant of the subscription, which the identity belongs to.
     issuer: `https://${loginHost}/${tenantId}/v2.0`,
     subject: isOther ? undefined : environment.get('BROKER_IDENTITY_PRINCIPAL_ID'),
-    isOfOtherTenant: guidPattern.test(registeredAt) && registeredAt.toLowerCase() !== tenantId.toLowerCase(),
+    isOfOtherTenant: isInOtherTenant(configuration, tenantId),
     audience: settings[declarations.tokenExchangeUrl.name] ?? tokenExchangeUrl,
   }
 }

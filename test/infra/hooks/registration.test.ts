@@ -328,18 +328,22 @@ describe('an app registration', () => {
     expect(JSON.parse(file)).toMatchObject({ web: { implicitGrantSettings: { enableIdTokenIssuance: true } } })
   })
 
-  it('in another tenant than that of the subscription is changed by hand', async () => {
-    await shop.here.configure({ tenantId: '2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f' })
-    expect(await refused(shop)).toContain('tenantId is not the tenant of the subscription')
+  const elsewhere = '2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f'
+  it.each([
+    ['alone', elsewhere, {}],
+    ['among many', 'organizations', { Broker__Tenants: elsewhere, Broker__HomeTenantId: elsewhere }],
+  ])('in another tenant than that of the subscription, %s, is changed by hand', async (_, named, settings) => {
+    await shop.here.configure({ tenantId: named, settings })
+    expect(await refused(shop)).toContain(`Create the app registration in the tenant ${elsewhere}, `)
 
     await shop.here.configure({
       clientId: given.appId,
       applicationObjectId: given.id,
-      settings: { AzureAd__ClientCredentials__1__SourceType: 'SignedAssertionFromManagedIdentity' },
+      settings: { ...settings, AzureAd__ClientCredentials__1__SourceType: 'SignedAssertionFromManagedIdentity' },
     })
     const output = await accepted(shop)
     expect(shop.azure.graph.requests).toEqual([])
-    expect(parametersOf(shop.here)['tenantId']).toBe('2b4d6f80-1a3c-4e5f-9071-8a9b0c1d2e3f')
+    expect(parametersOf(shop.here)['tenantId']).toBe(named)
     expect(output).toContain('Remove AzureAd__ClientCredentials__1__SourceType from the file')
     expect(output).not.toContain('federated-credential create')
   })
