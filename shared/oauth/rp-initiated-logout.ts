@@ -21,7 +21,8 @@ interface EndSessionOptions {
   readonly signOut: Pick<SignOut, 'beginByRow'>
 }
 
-const limits = { id_token_hint: 4096, client_id: 64, post_logout_redirect_uri: 1024, state: 1024 } as const
+/** An ID token with registered claims of full size has more than 4 KB. */
+const limits = { id_token_hint: 16 * 1024, client_id: 64, post_logout_redirect_uri: 1024, state: 1024 } as const
 /** Of a state as JSON. */
 const mostStateBytes = 1536
 

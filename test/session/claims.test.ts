@@ -94,6 +94,23 @@ describe('claims that a front end registers', () => {
     }
   })
 
+  it('of full size leave the ID token usable as the hint of a sign-out', async () => {
+    const [person, pkce] = [stack.person(), newPkce()]
+    stack.identityProvider.changePerson(ada, { claims: { roles: ['r'.repeat(1800)], family_name: 'x'.repeat(200) } })
+
+    const answer = await authorize(
+      person,
+      authorizationRequest(pkce, { scope: `openid profile email ${ordersRead}`, nonce: 'n'.repeat(512) }),
+    )
+    const { json } = await redeem(stack.url, answer.get('code')!, pkce)
+    stack.identityProvider.changePerson(ada, adasClaims)
+    const out = await person.open(`/end-session?id_token_hint=${json.id_token as string}`)
+
+    expect((json.id_token as string).length).toBeGreaterThan(4096)
+    expect(out.status, out.text).toBe(303)
+    expect((await refresh(stack.url, json.refresh_token as string)).json.error).toBe('invalid_grant')
+  })
+
   it('replace no claim of the protocol', async () => {
     stack.identityProvider.changePerson(ada, {
       claims: { roles: ['r'], family_name: 'x', iss: 'https://evil.example' },
