@@ -90,7 +90,8 @@ export function createSignOut(options: SignOutOptions): SignOut {
       const target = checkSignedOutUrl(signedOutUrl, frontEnd)
       if (!key) return target
       const session = await flowEvents.track('sign_out', { frontEnd: frontEnd.id, by: 'person' }, async (step) => {
-        const found = await sessions.find(key)
+        // The key names the row without the content: where that cannot be read, the session ends nevertheless.
+        const found = await sessions.find(key).catch(options.onFault)
         // Codes first; end-sessions.ts explains the order.
         if (found) await endPendingCodes(options.store, key.rowKey.partition)
         step.add({ sessions: (await sessions.end(key)) ? 1 : 0 })

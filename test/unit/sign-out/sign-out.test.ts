@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createFrontEnds } from '../../../shared/front-ends/front-ends.ts'
+import type { FrontEnd } from '../../../shared/front-ends/front-ends.ts'
 import { createSignOut } from '../../../shared/sign-out/sign-out.ts'
 import type { ProviderMetadata } from '../../../shared/provider/provider.ts'
+import type { Store } from '../../../shared/store/store.ts'
 import { providersOf } from '../provider/provider-server.ts'
-import { createClock, openRing, openSessions, somebody, startSessionParts } from '../session/parts.ts'
-import type { SessionParts } from '../session/parts.ts'
+import { createClock, openRing, openSessions, somebody, startSessionParts, useSessionParts } from '../session/parts.ts'
+import type { SessionParts, TestClock } from '../session/parts.ts'
 import { noFlowEvents } from '../../../shared/telemetry/flow-events.ts'
 
 const page = 'http://localhost:3000/bye'
@@ -13,6 +15,47 @@ const providers = providersOf({
   clientId: 'client',
   postLogoutRedirectUri: 'http://localhost:7071/logout/done',
   metadata: () => Promise.resolve(metadata),
+})
+
+const shop: FrontEnd = {
+  id: 'shop',
+  kind: 'session',
+  origins: ['http://localhost:3000'],
+  returnUrls: undefined,
+  redirectUris: [],
+  singleSignOn: false,
+  signedOutUrls: [page],
+  prompts: [],
+  apis: [],
+}
+
+describe('a sign-out at an instance that cannot read the key of the session', () => {
+  let own: { parts: SessionParts; store: Store; clock: TestClock; faults: unknown[] }
+  useSessionParts('2031-05-10T12:00:00Z', (parts) => void (own = parts))
+  const newInstance = () => {
+    const { parts, store, clock, faults } = own
+    const ring = openRing({ store, vault: parts.newVault(), clock })
+    const sessions = openSessions({ store, ring, clock })
+    const others = { providers, frontEnds: createFrontEnds([shop]), flowEvents: noFlowEvents }
+    const onFault = (error: unknown) => void faults.push(error)
+    return { sessions, signOut: createSignOut({ sessions, store, ring, clock, onFault, ...others }) }
+  }
+
+  it('ends the session of the cookie, and no other one', async () => {
+    const warm = newInstance()
+    const cookie = await warm.sessions.begin('shop', somebody, { refreshToken: 'r', accessTokens: {} })
+    const keyOf = (value: string) => warm.sessions.keyOf('shop', new Map([['__Host-session-shop', value]]))!
+    own.parts.setWrappingKeyEnabled(false)
+    const cold = newInstance().signOut
+
+    // In the partition of the session, with a secret of another one.
+    expect(await cold.begin(shop, keyOf(`${cookie.slice(0, 16)}${'A'.repeat(32)}`), page)).toBe(page)
+    expect(await warm.sessions.find(keyOf(cookie))).toBeDefined()
+
+    expect(await cold.begin(shop, keyOf(cookie), page)).toBe(page)
+    expect(await warm.sessions.find(keyOf(cookie))).toBeUndefined()
+    expect(own.faults).toMatchObject([{ code: 'vault_forbidden' }])
+  })
 })
 
 describe('a sign-out that comes back late', () => {
@@ -27,19 +70,7 @@ describe('a sign-out that comes back late', () => {
     const store = (await parts.newTables()).connect()
     const ring = openRing({ store, vault: parts.newVault(), clock })
     const sessions = openSessions({ store, ring, clock })
-    const frontEnds = createFrontEnds([
-      {
-        id: 'shop',
-        kind: 'session',
-        origins: ['http://localhost:3000'],
-        returnUrls: undefined,
-        redirectUris: [],
-        singleSignOn: false,
-        signedOutUrls: [page],
-        prompts: [],
-        apis: [],
-      },
-    ])
+    const frontEnds = createFrontEnds([shop])
     const options = {
       sessions,
       store,
