@@ -50,7 +50,7 @@ export function openidProviderMetadata(issuer: string): Readonly<Record<string, 
     claim_types_supported: ['normal'],
     claims_supported: [
       ...['iss', 'sub', 'aud', 'exp', 'iat', 'auth_time', 'acr', 'nonce', 'at_hash', 'sid'],
-      ...['name', 'preferred_username', 'email', 'oid', 'tid'],
+      ...['name', 'preferred_username', 'email', 'email_verified', 'oid', 'tid'],
       ...['address', 'phone_number', 'phone_number_verified'],
     ],
     claims_parameter_supported: true,

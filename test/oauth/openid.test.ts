@@ -5,6 +5,7 @@ import { decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose'
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
 import { describe, expect, it } from 'vitest'
+import { claimsOfScope } from '../../shared/settings/openid-scopes.ts'
 import {
   app,
   authorizationRequest,
@@ -42,6 +43,7 @@ describe('the broker as OpenID provider', () => {
         id_token_signing_alg_values_supported: ['RS256', 'ES256'],
         request_uri_parameter_supported: false,
         scopes_supported: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'],
+        claims_supported: expect.arrayContaining(Object.values(claimsOfScope).flat()) as string[],
       })
       const oauth = await fetch(`${op.here}/.well-known/oauth-authorization-server`, {
         headers: { origin: 'https://any.example' },
