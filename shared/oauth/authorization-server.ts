@@ -35,6 +35,9 @@ import { optional, required } from './parameter.ts'
 import type { PrepareAnswer } from './prepare-answer.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
 
+/** Libraries also revoke the access token, which has a size of the provider's choice. A form has no more. */
+const longestToken = 64 * 1024
+
 export interface AuthorizationServer {
   /**
    * @throws {BrokerError} the errors of RFC 6749 §5.2,
@@ -110,7 +113,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     revoke: async (form) => {
       const client = await authenticate(form)
       await flowEvents.track('sign_out', { frontEnd: client.id, by: 'revocation' }, async (step) => {
-        const key = await refreshTokens.findKey(required(form.fields, 'token'), client.id)
+        const key = await refreshTokens.findKey(required(form.fields, 'token', longestToken), client.id)
         step.add({ sessions: key && (await sessions.end(key)) ? 1 : 0 })
       })
     },
