@@ -109,15 +109,22 @@ async function bindBoth(
 
 function bind(server: net.Server, host: string, { name, port }: ListenOptions): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(error.code === 'EADDRINUSE' ? new LocalError(takenPort(name, port)) : error),
-    )
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') reject(new LocalError(takenPort(name, port)))
+      else if (error.code === 'EACCES') reject(new LocalError(reservedPort(name, port)))
+      else reject(error)
+    })
     server.listen({ port, host }, () => resolve((server.address() as AddressInfo).port))
   })
 }
 
 function takenPort(name: string, port: number): string {
   return `Port ${port} for the ${name} is in use. End the program that listens there (perhaps an earlier npm start), or run: npm start -- --port 0`
+}
+
+/** Linux and macOS reserve the ports below 1024; Windows reserves ranges, for Hyper-V among others. */
+function reservedPort(name: string, port: number): string {
+  return `Port ${port} for the ${name} is reserved by the system (on Windows: netsh interface ipv4 show excludedportrange tcp). Run: npm start -- --port 0`
 }
 
 /**

@@ -100,7 +100,10 @@ export async function run(commandLine: readonly string[]): Promise<void> {
     // Ctrl-C ends esbuild too, and its failure may arrive before the signal.
     await wait(100)
     if (signal.signal.aborted) return
-    console.error(error instanceof LocalError || error instanceof SettingsError ? error.message : error)
+    // A system error, such as a folder that cannot be written, names its path in its message.
+    const isForPeople =
+      error instanceof LocalError || error instanceof SettingsError || (error instanceof Error && 'syscall' in error)
+    console.error(isForPeople ? error.message : error)
     await end(error instanceof SettingsError ? 2 : error instanceof LocalError ? error.exitCode : 1)
   }
 }

@@ -56,6 +56,13 @@ function parseSettings(text: string, file: string): Settings {
 }
 
 function parseJson(text: string, file: string): unknown {
+  // Read as UTF-8, every second character of UTF-16 is NUL.
+  if (text.includes('\0')) {
+    throw new LocalError(
+      `${file} is not UTF-8. Save it as UTF-8; Windows PowerShell 5.1 writes UTF-16 for > and Out-File.`,
+      2,
+    )
+  }
   try {
     // Core Tools accepts a byte order mark, which editors on Windows write, comments and trailing commas.
     return JSON.parse(toStrictJson(text.replace(/^\uFEFF/, ''))) as unknown

@@ -242,6 +242,13 @@ describe('npm start with wrong input', () => {
     expect(program.stderr()).not.toContain('TypeError')
   })
 
+  it('ends with the message of a system error, and no stack', async () => {
+    const program = start(['--port', '0'], { TMPDIR: '/no/such/folder' })
+
+    expect(await program.ended).toBe(1)
+    expect(program.stderr()).toMatch(/^ENOENT: .*\/no\/such\/folder.*\n$/)
+  })
+
   it.each([
     [['--prot', '0'], 1, 'Known are --port N, --json'],
     [['--help'], 0, 'npm start -- [--port N]'],

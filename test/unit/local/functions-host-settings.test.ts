@@ -26,6 +26,7 @@ describe('reading local.settings.json', () => {
   it.each([
     ['{"IsEncrypted": false, "Values": {"Secret": "s3cret" "B": "c"}}', /is not JSON \(at position \d+/],
     ['{"Values": {"Secret": "s3cret" /* ', /is not JSON/],
+    [Buffer.from('\uFEFF{"Values": {}}', 'utf16le').toString(), /is not UTF-8/],
     ['{"Values": {"Secret": "s3cret",,}}', /is not JSON/],
     ['{"IsEncrypted": true, "Values": {"A": "x"}}', /is encrypted.*func settings decrypt/],
     ['{"Values": {"Broker__FrontEnds": [{"id": "spa"}]}}', /Broker__FrontEnds in .* has to be text/],

@@ -1,7 +1,7 @@
 /** Servers on loopback: a port in use, on either of its addresses. */
 import { once } from 'node:events'
 import net from 'node:net'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import { requestEach } from '../../../local/answering.ts'
 import { freePort, listen, LocalError } from '../../../local/http-server.ts'
 
@@ -27,6 +27,18 @@ it('names the program that needs a port in use and the remedy, and listens once 
   await first.close()
   await serve('demo API', first.port)
   expect(await (await fetch(`http://localhost:${first.port}`)).text()).toBe('demo API')
+})
+
+it('names a port that the system reserves, as Windows does for Hyper-V', async () => {
+  vi.spyOn(net.Server.prototype, 'listen').mockImplementationOnce(function (this: net.Server) {
+    const error = Object.assign(new Error('listen EACCES: permission denied 127.0.0.1:7071'), { code: 'EACCES' })
+    process.nextTick(() => this.emit('error', error))
+    return this
+  })
+
+  await expect(serve('broker', 7071)).rejects.toThrow(
+    /^Port 7071 for the broker is reserved by the system .*npm start -- --port 0$/,
+  )
 })
 
 const occupy = async (port: number, host: string) => {
