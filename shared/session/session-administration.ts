@@ -7,7 +7,8 @@
  * index would cost every sign-in a write. Rows are compared here and not by a filter of the service, so that those of
  * the previous release, which lack most labels, are counted.
  */
-import { parameterInvalid } from '../errors/errors.ts'
+import { asBrokerError, parameterInvalid } from '../errors/errors.ts'
+import type { BrokerError } from '../errors/errors.ts'
 import type { Clock } from '../async/deadline.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { openToken, sealToken } from '../crypto/sealed-token.ts'
@@ -147,10 +148,15 @@ export function createSessionAdministration(options: SessionAdministrationOption
       const until = clock() + budgetMilliseconds
       const matches = createMatcher(selector, options)
       let [ended, notAttributed] = [0, 0]
+      let fault: BrokerError | undefined
       const endMatching = (table: Phase) => async (rows: readonly StoredRow[]) => {
         const matching: StoredRow[] = []
         for (const row of rows) {
-          const { is } = await matches(row)
+          const { is } = await matches(row).catch((error: unknown) => {
+            // A key that cannot be read does not protect the sessions of the other keys.
+            fault ??= asBrokerError(error)
+            return { is: 'unknown' } as const
+          })
           if (is === 'yes') matching.push(row)
           if (is === 'maybe' && table === 'sessions' && isLive(row)) notAttributed += 1
         }
@@ -175,6 +181,7 @@ export function createSessionAdministration(options: SessionAdministrationOption
           step.add({ sessions: ended })
           log('warn', 'sessions ended by an operator', { reference, ...auditFields(selector), sessions: ended })
         }
+        if (fault) throw fault
         return { ended, not_attributed: notAttributed, ...(await continuationAt(position, call, ring)) }
       })
     },

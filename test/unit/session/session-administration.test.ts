@@ -394,4 +394,24 @@ describe('an operator', () => {
     expect(lines).toEqual([expect.stringMatching(/^warn .*ended by an operator.*"sessions":3/)])
     expect(await operatorOf().end({ front_end: 'shop' }, log())).toEqual({ ended: 1, not_attributed: 0 })
   })
+  it('ends the sessions that it can recognise while a key of the ring cannot be read, and is answered the fault', async () => {
+    clock.set('2031-05-31T12:00:00.000Z')
+    await sessions.begin('shop', ada, tokens)
+    const may = (await store.find('service', { partition: 'key-ring', row: '2031-05' }))!
+    await parts.rotateWrappingKey()
+    clock.set('2031-06-01T00:10:00.000Z')
+    const cold = () => openRing({ store, vault: parts.newVault(), clock })
+    await openSessions({ store, ring: cold(), clock }).begin('shop', ada, tokens)
+    await openSessions({ store, ring: cold(), clock }).begin('shop', bob, tokens)
+    parts.vault.setKeyEnabled('broker-key-ring', String(may.values.wrappingVersion), false)
+    const end = () => operatorOf({ ring: cold() }).end({ subject: ada.subject }, log())
+
+    await expect(end()).rejects.toMatchObject({ code: 'vault_forbidden' })
+    expect(lines.at(-1)).toMatch(/^warn .*ended by an operator.*"sessions":1/)
+    expect(await rows()).toBe(2)
+
+    parts.setWrappingKeyEnabled(true)
+    expect(await end()).toEqual({ ended: 1, not_attributed: 0 })
+    expect(await rows()).toBe(1)
+  })
 })
