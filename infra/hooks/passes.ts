@@ -127,7 +127,8 @@ export async function waitForRoles(context: HookContext, names: Names): Promise<
       `The identity of the host has no role on the storage account ${storage}, so the package cannot be uploaded. Nothing was deployed. Run azd provision; with "assignRoles": false it prints the commands for an Owner.`,
     )
   }
-  const until = Math.max(...created) + spreadMilliseconds
+  // The clock of this machine may be behind that of Azure.
+  const until = Math.min(Math.max(...created), clock.now()) + spreadMilliseconds
   if (clock.now() < until) {
     report.row('Roles', 'waited until they have spread')
     report.todo(

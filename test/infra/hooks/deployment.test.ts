@@ -151,6 +151,18 @@ describe('a deployment', () => {
     expect(here.clock.waited).toBe(waited)
   })
 
+  it('waits no longer for the roles where the clock of the machine is behind', async () => {
+    const { here } = shop
+    await here.azd('up')
+    const { waited } = here.clock
+    here.clock.advance(-7_200_000)
+
+    const { code, output } = await here.hook('predeploy')
+
+    expect(code, output).toBe(0)
+    expect(here.clock.waited - waited).toBe(180_000)
+  })
+
   it('syncs the triggers until the function is listed', async () => {
     shop.azure.arm.state.idleSyncs = 4
     const { code, output } = await shop.here.azd('up')
