@@ -6,6 +6,7 @@ import { seeOther } from '../shared/http/answer.ts'
 import { repeatByGet } from '../shared/sign-in/login-request.ts'
 import type { Broker } from './compose/index.ts'
 import { callerOf, cookiesOf, parseQuery, readFormAsQuery, refusePrefetch } from './request.ts'
+import type { WebRequest } from './request.ts'
 import type { Handle } from './respond.ts'
 
 export const login =
@@ -15,8 +16,7 @@ export const login =
     const begun = await signIn.begin(parseQuery(request), {
       origin: callerOf(request).origin,
       cookies: cookiesOf(request),
-      // Older browsers do not send the header.
-      isNavigation: (request.headers.get('sec-fetch-dest') ?? 'document') === 'document',
+      isNavigation: isNavigation(request.headers),
     })
     if ('url' in begun) return seeOther(begun.url, begun.cookies)
     const { providerPage } = await import('../shared/http/provider-page.ts')
@@ -30,3 +30,12 @@ export const loginByPost =
   ({ baseUrl }: Pick<Broker, 'baseUrl'>): Handle =>
   async (request) =>
     seeOther(repeatByGet(await readFormAsQuery(request), baseUrl))
+
+/**
+ * Fetch Metadata: a navigation of the whole page. A service worker of the broker's host that passes it on changes the
+ * destination to `empty`; no script can send the mode. Older browsers do not send the headers.
+ */
+function isNavigation(headers: WebRequest['headers']): boolean {
+  const destination = headers.get('sec-fetch-dest') ?? 'document'
+  return destination === 'document' || (destination === 'empty' && headers.get('sec-fetch-mode') === 'navigate')
+}

@@ -74,6 +74,24 @@ describeInBrowser('one host for the application and the broker', () => {
     await context.close()
   })
 
+  it('signs in through a service worker of the application', async () => {
+    const { context, tab } = await newVisitor(browser)
+    const page = await tab(`${origin}/`)
+    await page.evaluate(async () => {
+      await navigator.serviceWorker.register('/worker.js')
+      await navigator.serviceWorker.ready
+    })
+    await page.reload()
+
+    await page.goto(`${origin}/auth/login?frontend=shop&return_url=${encodeURIComponent(`${origin}/`)}`)
+    await signInAtProvider(page, ada)
+    await page.waitForURL(`${origin}/`)
+    expect(await page.evaluate(() => navigator.serviceWorker.controller !== null)).toBe(true)
+    const session = await page.evaluate(async () => (await (await fetch('/auth/session')).json()) as object)
+    expect(session).toMatchObject({ name: 'Ada Lovelace' })
+    await context.close()
+  })
+
   it('returns no session to a script of another site, although the server accepts a navigation’s headers', async () => {
     const call = (headers: Record<string, string>) => fetch(`${origin}/auth/session?frontend=shop`, { headers })
 
@@ -119,6 +137,13 @@ async function handle(broker: string, incoming: IncomingMessage, outgoing: Serve
   const forBroker = /^\/auth(\/.*)$/.exec(path)?.[1] ?? (path.startsWith('/.well-known/') ? path : undefined)
   if (forBroker !== undefined) {
     pass(new URL(forBroker, broker), incoming, outgoing)
+    return
+  }
+  if (path === '/worker.js') {
+    outgoing.setHeader('content-type', 'text/javascript')
+    outgoing.end(`addEventListener('install', () => skipWaiting())
+      addEventListener('activate', (event) => event.waitUntil(clients.claim()))
+      addEventListener('fetch', (event) => event.respondWith(fetch(event.request)))`)
     return
   }
   outgoing.setHeader('content-type', 'text/html; charset=utf-8')
