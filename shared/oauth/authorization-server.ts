@@ -23,7 +23,7 @@ import { endSession } from './rp-initiated-logout.ts'
 import type { EndedSession } from './rp-initiated-logout.ts'
 import { issueIdToken } from './issued-id-token.ts'
 import { authorizationServerMetadata, isPathOf, openidProviderMetadata } from './server-metadata.ts'
-import type { SigningKeys } from './signing-keys.ts'
+import type { SigningAlgorithm, SigningKeys } from './signing-keys.ts'
 import type { Userinfo } from './userinfo.ts'
 import type { AuthorizationCodes } from './authorization-codes.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
@@ -150,7 +150,7 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
     redirectUri: optional(fields, 'redirect_uri'),
     codeVerifier: optional(fields, 'code_verifier'),
     resource: optional(fields, 'resource'),
-    prepare: prepareBy(options),
+    prepare: prepareBy(client, options),
   })
   const { identity, tokens, scopes, otherScopes = [], openid = [], nonce, rowKey } = grant
   const key = { frontEndId: client.id, rowKey, secret: newGrantSecret() }
@@ -186,7 +186,7 @@ const refreshSession: Grant = async ({ fields, origin }, client, options) => {
       resource: optional(fields, 'resource'),
       challenge: parseRefreshChallenge(optional(fields, 'claims')),
       origin,
-      prepare: prepareBy(options),
+      prepare: prepareBy(client, options),
     })
     const openid = requested?.openid ?? used.openid
     // A wider OpenID scope has no effect: the grant is known only after the refresh token is used, and the answer names
@@ -206,10 +206,14 @@ const refreshSession: Grant = async ({ fields, origin }, client, options) => {
 }
 
 /** An instance that cannot read the keys of ID tokens yet must not use up a token that it cannot answer. */
-function prepareBy({ signingKeys }: AuthorizationServerOptions): PrepareAnswer {
+function prepareBy(client: FrontEnd, { signingKeys }: AuthorizationServerOptions): PrepareAnswer {
   return async (openid) => {
-    if (openid.includes('openid')) await signingKeys.published()
+    if (openid.includes('openid')) await signingKeys.check(algorithmOf(client))
   }
+}
+
+function algorithmOf({ idTokenAlgorithm = 'RS256' }: FrontEnd): SigningAlgorithm {
+  return idTokenAlgorithm
 }
 
 interface Person {
@@ -234,7 +238,7 @@ async function answerOf(
   const answer = tokenAnswer(token, clock(), refreshToken)
   if (!openid.includes('openid')) return answer
   const scopes = openid.filter((one) => one !== 'offline_access' || refreshToken !== undefined)
-  const algorithm = client.idTokenAlgorithm ?? 'RS256'
+  const algorithm = algorithmOf(client)
   const { id, claims: claimNames } = client
   const of = { audience: id, identity, scopes, claimNames, rowKey, nonce, accessToken: token.token }
   const grant = { clientId: id, identity, scopes, claimNames, rowKey }

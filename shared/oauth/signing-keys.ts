@@ -15,7 +15,7 @@ import { endOfMonth, monthOf } from '../crypto/months.ts'
 import { monthOfKeyId } from '../crypto/ring-key.ts'
 import { openSealedRow, sealedValues } from '../crypto/sealed-row.ts'
 import type { RowSeal } from '../crypto/sealed-row.ts'
-import { BrokerError } from '../errors/errors.ts'
+import { asBrokerError, BrokerError } from '../errors/errors.ts'
 import type { Row, Store, StoredRow } from '../store/store.ts'
 
 export type SigningAlgorithm = 'RS256' | 'ES256'
@@ -35,10 +35,20 @@ interface SigningKey {
 export interface SigningKeys {
   /** @returns a compact JWS (RFC 7515) of these claims; it is signed off the event loop */
   sign(claims: Readonly<Record<string, unknown>>, algorithm: SigningAlgorithm): Promise<string>
-  /** The published key set: every key that signs, will sign, or may have signed a valid token. */
+  /**
+   * The published key set: every key that signs, will sign, or may have signed a valid token.
+   *
+   * @throws {BrokerError} where one of them cannot be read: a client would refuse its tokens
+   */
   published(): Promise<readonly Readonly<Record<string, unknown>>[]>
-  /** The key of this id, to verify a token of the broker's own; published, or no longer. */
+  /**
+   * The key of this id, to verify a token of the broker's own; published, or no longer.
+   *
+   * @throws {BrokerError} where a key that cannot be read may be the one
+   */
   find(id: string): Promise<SigningKey | undefined>
+  /** @throws {BrokerError} where this instance has no key of the algorithm to sign with */
+  check(algorithm: SigningAlgorithm): Promise<void>
 }
 
 interface SigningKeysOptions {
@@ -75,18 +85,33 @@ const rereadAfterFault = 10_000
 export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
   const { store, ring, clock } = options
   let keys: readonly SigningKey[] = []
+  let unread: readonly UnreadRow[] = []
   let validUntil = -Infinity
 
+  /** A row of another month that cannot be read, such as while the vault fails, stops no signature. */
   const load = singleFlight(async (): Promise<readonly SigningKey[]> => {
     const rows = await store.list('service', partition)
-    const opened = await Promise.all(rows.map((row) => openAndKeep(row)))
+    const failed: UnreadRow[] = []
+    const opened = await Promise.all(
+      rows.map((row) =>
+        openAndKeep(row).catch((error: unknown) => {
+          failed.push({ row: row.row, error: asBrokerError(error) })
+          return undefined
+        }),
+      ),
+    )
     const known = opened.filter((key) => key !== undefined && clock() < endOfMonth(key.month) + verifiesAfterMonth)
     const missing = options.algorithms.filter(
       (algorithm) => !known.some((key) => key?.algorithm === algorithm && key.month === monthOf(clock())),
     )
+    const own = failed.find(({ row }) => missing.some((algorithm) => row === nameOf(monthOf(clock()), algorithm)))
+    // A new key would take the place of the one that cannot be read.
+    if (own) throw own.error
     const made = await Promise.all(missing.map((algorithm) => makeKey(algorithm, rows)))
     keys = [...known, ...made].filter((key) => key !== undefined)
-    validUntil = clock() + rereadAfter
+    unread = failed
+    for (const { error } of failed) options.onFault(error)
+    validUntil = clock() + (failed.length > 0 ? rereadAfterFault : rereadAfter)
     return keys
   })
 
@@ -141,18 +166,40 @@ export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
     }
   }
 
-  return {
-    sign: async (claims, algorithm) => {
-      const key = signingKey(await current(), algorithm, clock())
-      if (!key) throw new BrokerError('store_unavailable', { detail: `no ${algorithm} key for ID tokens` })
-      return signToken(claims, key)
-    },
-    published: async () =>
-      (await current())
-        .filter(({ month }) => clock() < endOfMonth(month) + publishedAfterMonth)
-        .map(({ publicJwk }) => publicJwk),
-    find: async (id) => (await current()).find((key) => key.id === id),
+  const signer = async (algorithm: SigningAlgorithm): Promise<SigningKey> => {
+    const key = signingKey(await current(), algorithm, clock())
+    if (!key) throw new BrokerError('store_unavailable', { detail: `no ${algorithm} key for ID tokens` })
+    return key
   }
+  const isPublished = (month: string) => clock() < endOfMonth(month) + publishedAfterMonth
+
+  return {
+    sign: async (claims, algorithm) => signToken(claims, await signer(algorithm)),
+    check: async (algorithm) => {
+      await signer(algorithm)
+    },
+    published: async () => {
+      const all = await current()
+      const hidden = unread.find(({ row }) => isPublished(row.slice(0, 7)))
+      if (hidden) throw hidden.error
+      return all.filter(({ month }) => isPublished(month)).map(({ publicJwk }) => publicJwk)
+    },
+    find: async (id) => {
+      const found = (await current()).find((key) => key.id === id)
+      if (!found && unread[0]) throw unread[0].error
+      return found
+    },
+  }
+}
+
+/** A row that the ring cannot open now. */
+interface UnreadRow {
+  readonly row: string
+  readonly error: BrokerError
+}
+
+function nameOf(month: string, algorithm: SigningAlgorithm): string {
+  return `${month}-${algorithm}`
 }
 
 /** The newest key that was published for long enough; without one, the oldest. */
@@ -176,7 +223,7 @@ function signatureKey({ algorithm, privateKey }: SigningKey) {
 }
 
 function toRow({ privateKey, algorithm, month, createdAt }: SigningKey, ringKey: RingKey): Row {
-  const rowKey = { partition, row: `${month}-${algorithm}` }
+  const rowKey = { partition, row: nameOf(month, algorithm) }
   const content = { pkcs8: privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64'), createdAt }
 
   return {

@@ -18,7 +18,7 @@ describe('an authorization server that cannot read the keys of ID tokens', () =>
       frontEnds: { find: () => app, all: [app] },
       codes: { take: use },
       refreshTokens: { use },
-      signingKeys: { published: () => Promise.reject(unreadable) },
+      signingKeys: { check: () => Promise.reject(unreadable) },
       clientAuthentication: { check: () => Promise.resolve() },
       flowEvents: noFlowEvents,
     }

@@ -1,4 +1,4 @@
-import { createLocalJWKSet, jwtVerify } from 'jose'
+import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import type { JWK } from 'jose'
 import { describe, expect, it, vi } from 'vitest'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
@@ -177,5 +177,61 @@ describe('the keys of ID tokens', () => {
     expect(await signerOf(warm)).toBe(signer)
     expect(faults.length).toBeGreaterThan(0)
     await expect(newInstance(['RS256'], shaky).sign({}, 'RS256')).rejects.toThrow('down')
+  })
+  it('sign while the key of an earlier month cannot be read; what depends on that key reports it', async () => {
+    const mayKey = await signerOf(newInstance())
+    const mayRow = (await store.find('service', { partition: 'key-ring', row: '2031-05' }))!
+    await parts.rotateWrappingKey()
+    clock.set('2031-06-02T12:00:00.000Z')
+    await openRing({ store, vault: parts.newVault(), clock }).current()
+    const coldInstance = () =>
+      createSigningKeys({
+        store,
+        ring: openRing({ store, vault: parts.newVault(), clock }),
+        clock,
+        algorithms: ['RS256'],
+        onFault: (error) => faults.push(error),
+      })
+    const warm = coldInstance()
+    await warm.published()
+    // It reads its rows again, and seals the one of June with the key of June.
+    clock.advance(301)
+    await warm.published()
+    parts.vault.setKeyEnabled('broker-key-ring', String(mayRow.values.wrappingVersion), false)
+
+    const cold = coldInstance()
+    const fault = { code: 'vault_forbidden' }
+    await cold.check('RS256')
+    const juneKey = decodeProtectedHeader(await cold.sign({}, 'RS256')).kid!
+    expect(juneKey).not.toBe(mayKey)
+    expect((await cold.find(juneKey))?.id).toBe(juneKey)
+    expect(faults).toMatchObject([fault])
+    await expect(cold.find(mayKey!)).rejects.toMatchObject(fault)
+    await expect(cold.published()).rejects.toMatchObject(fault)
+
+    // Past the last token of that key, clients need it no longer.
+    clock.set('2031-06-05T12:00:00.000Z')
+    expect((await published(coldInstance())).keys.map(({ kid }) => kid)).toEqual([juneKey])
+
+    parts.setWrappingKeyEnabled(true)
+    clock.advance(10)
+    expect((await cold.find(mayKey!))?.id).toBe(mayKey)
+  })
+
+  it('are not replaced where the key of this month cannot be read', async () => {
+    const signer = await signerOf(newInstance())
+    parts.setWrappingKeyEnabled(false)
+    const cold = () =>
+      createSigningKeys({
+        store,
+        ring: openRing({ store, vault: parts.newVault(), clock }),
+        clock,
+        algorithms: ['RS256'],
+        onFault: () => undefined,
+      })
+    await expect(cold().sign({}, 'RS256')).rejects.toMatchObject({ code: 'vault_forbidden' })
+
+    parts.setWrappingKeyEnabled(true)
+    expect(await signerOf(cold())).toBe(signer)
   })
 })
