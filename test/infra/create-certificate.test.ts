@@ -1,7 +1,10 @@
+import { CertificateClient } from '@azure/keyvault-certificates'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { anna as deployer, officerPolicy, readerPolicy, subscriptionId } from '../setup/azure.ts'
 import type { Azure } from '../setup/azure.ts'
 import { bundledProgram } from '../setup/bundled-programs.ts'
+import { createKeyVaultCertificateCreator } from '../../tools/certificate/certificate-creator.key-vault.ts'
+import { trust } from '../setup/trust.ts'
 import { startDeployment } from '../setup/deployment.ts'
 import type { Deployment } from '../setup/deployment.ts'
 
@@ -72,6 +75,29 @@ describe('npm run certificate -- create', () => {
     expect(output).toContain('Broker__CertificateReadSeconds is not a whole number')
   })
 
+  it('renews by the policy of the vault, with members that create does not set, and finds no other certificate', async () => {
+    trust(deployment.azure.authorityPem)
+    const { token } = await deployment.azure.issuer.issueAccessToken({
+      ...deployer,
+      audience: 'https://vault.azure.net',
+    })
+    const credential = { getToken: () => Promise.resolve({ token, expiresOnTimestamp: Date.now() + 3_600_000 }) }
+    const client = new CertificateClient(vault.url, credential, { disableChallengeResourceVerification: true })
+    const before = await client.getCertificatePolicy('broker')
+    await client.updateCertificatePolicy('broker', {
+      ...before,
+      lifetimeActions: [{ action: 'AutoRenew', lifetimePercentage: 80 }],
+    })
+    const creator = createKeyVaultCertificateCreator({ vaultUrl: vault.url, credential, intervalMilliseconds: 1 })
+
+    expect(await creator.renew('broker')).toBe(true)
+    expect(await creator.renew('missing')).toBe(false)
+
+    expect(vault.publicCertificates('broker')).toHaveLength(2)
+    const { lifetimeActions } = await client.getCertificatePolicy('broker')
+    expect(lifetimeActions).toEqual([{ action: 'AutoRenew', lifetimePercentage: 80 }])
+  })
+
   it('names a missing permission and the command that grants it', async () => {
     vault.setPermissions(deployer.clientId, readerPolicy)
     const { code, output } = await create('--name', 'other')
@@ -87,6 +113,7 @@ describe('npm run certificate -- create', () => {
     [['--renew-days', '20'], 'Renewal 20 days before the end'],
     [['--renew-days', 'sixty'], 'not a whole number'],
     [['--validity-months', '60'], '1 to 24 whole months'],
+    [['--issuer', 'Unknown'], 'az keyvault certificate pending merge'],
     [['--key-size', '1024'], 'none of 2048, 3072, 4096'],
     [['--subject', 'broker'], 'write CN=name'],
     [['--name', 'a/b'], 'letters, digits and hyphens'],

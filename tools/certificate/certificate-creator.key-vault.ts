@@ -4,7 +4,8 @@ import { CertificateClient } from '@azure/keyvault-certificates'
 import type { CertificatePolicy as SdkPolicy } from '@azure/keyvault-certificates'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import { sdkNetworkOptions } from '../../shared/outbound/sdk-network.azure-core.ts'
-import { CertificateNetworkRefused, CertificateRefused } from './create.ts'
+import { LocalError } from '../../local/http-server.ts'
+import { CertificateNetworkRefused, CertificateRefused, isOutsideVault, outsideVault } from './create.ts'
 import type { CertificateCreator, CertificatePolicy } from './create.ts'
 
 interface CertificateCreatorOptions {
@@ -38,6 +39,18 @@ export function createKeyVaultCertificateCreator(options: CertificateCreatorOpti
     await poller.pollUntilDone()
   }
 
+  const request = async (name: string, policy: SdkPolicy): Promise<void> => {
+    try {
+      const options = { intervalInMs: intervalMilliseconds }
+      const poller = await may('create', client.beginCreateCertificate(name, policy, options))
+      await may('get', poller.pollUntilDone())
+    } catch (error) {
+      // An earlier run requested it and was interrupted.
+      if (statusOf(error) !== 409) throw error
+      await may('get', waitForPending(name))
+    }
+  }
+
   return {
     findPolicy: async (name) => {
       try {
@@ -50,18 +63,17 @@ export function createKeyVaultCertificateCreator(options: CertificateCreatorOpti
       }
     },
 
-    create: async (name, policy) => {
-      try {
-        const poller = await may(
-          'create',
-          client.beginCreateCertificate(name, toSdk(policy), { intervalInMs: intervalMilliseconds }),
-        )
-        await may('get', poller.pollUntilDone())
-      } catch (error) {
-        // An earlier run requested it and was interrupted.
-        if (statusOf(error) !== 409) throw error
-        await may('get', waitForPending(name))
-      }
+    create: (name, policy) => request(name, toSdk(policy)),
+
+    renew: async (name) => {
+      const policy = await may('get', client.getCertificatePolicy(name)).catch((error: unknown) => {
+        if (statusOf(error) === 404) return undefined
+        throw error
+      })
+      if (!policy) return false
+      if (isOutsideVault(policy.issuerName ?? 'Unknown')) throw new LocalError(outsideVault)
+      await request(name, policy)
+      return true
     },
 
     updatePolicy: async (name, policy) => {

@@ -107,9 +107,8 @@ export async function rollNow({ vaultUrl, name }: NamedCertificate, json: boolea
 
 async function renewInVault(vaultUrl: string, name: string): Promise<string> {
   const creator = createKeyVaultCertificateCreator({ vaultUrl, credential: createDeployerCredential() })
-  const policy = await creator.findPolicy(name)
-  if (!policy) throw new LocalError(`There is no certificate ${name} in ${vaultUrl}: npm run certificate -- create`)
-  await creator.create(name, policy)
+  const isThere = await creator.renew(name)
+  if (!isThere) throw new LocalError(`There is no certificate ${name} in ${vaultUrl}: npm run certificate -- create`)
   return (await creator.newestVersion(name)).version
 }
 

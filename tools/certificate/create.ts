@@ -38,6 +38,12 @@ export interface CertificateCreator {
   /** Requests a certificate and waits for it, or waits for a pending request. */
   create(name: string, policy: CertificatePolicy): Promise<void>
   updatePolicy(name: string, policy: CertificatePolicy): Promise<void>
+  /**
+   * Requests a new version by the present policy, also with members that `CertificatePolicy` does not have.
+   *
+   * @returns false where the vault has no certificate of this name
+   */
+  renew(name: string): Promise<boolean>
   newestVersion(name: string): Promise<CreatedVersion>
 }
 
@@ -113,10 +119,19 @@ export async function createCertificate({ creator, name, policy, change }: Creat
   return { outcome, differences, newest: await creator.newestVersion(name) }
 }
 
+/** The vault would wait without end for a certificate that another authority signs. */
+export function isOutsideVault(issuer: string): boolean {
+  return issuer.toLowerCase() === 'unknown'
+}
+
+export const outsideVault =
+  'The issuer Unknown stands for an authority outside the vault. Request and merge its certificate yourself: az keyvault certificate create, and az keyvault certificate pending merge.'
+
 /** Checks a requested policy before the vault receives it. @returns one sentence for each problem */
 export function findPolicyProblems(policy: CertificatePolicy): readonly string[] {
-  const { validityMonths, renewDaysBeforeEnd, subject, keySize } = policy
+  const { validityMonths, renewDaysBeforeEnd, subject, keySize, issuer } = policy
   const problems: string[] = []
+  if (isOutsideVault(issuer)) problems.push(outsideVault)
   if (!/^(CN|O|OU|C|L|S|ST|DC)=./i.test(subject))
     problems.push('The subject is not a distinguished name: write CN=name.')
   if (![2048, 3072, 4096].includes(keySize)) problems.push('The key size is none of 2048, 3072, 4096.')
