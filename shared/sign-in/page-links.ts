@@ -143,7 +143,8 @@ function usedLinks(cookies: RequestCookies, frontEnds: FrontEnds): readonly Link
   if (first && others.length === 0) return signedOutLinks(first)
   return used.slice(0, mostUsed).map((frontEnd) => {
     const url = checkSignedOutUrl(undefined, frontEnd)
-    return { text: `Back to ${new URL(url).host}`, url }
+    // A private scheme has no host; the first origin is that of a page about the application.
+    return { text: `Back to ${new URL(url).host || new URL(frontEnd.origins[0] ?? url).host}`, url }
   })
 }
 

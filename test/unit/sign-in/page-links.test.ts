@@ -205,12 +205,14 @@ describe('the links of a failed sign-in', () => {
 
   it('of a sign-out lead to the front ends that the browser has cookies of, and to no other', async () => {
     const other = { ...app, id: 'other', origins: ['https://other.example.net'] }
+    const native = { ...app, id: 'native', signedOutUrls: ['com.example.app:/bye'] }
     const linksWith = (...names: string[]) =>
       linksOf({ ...request, route: 'sign-out', cookies: new Map(names.map((name) => [name, 'x'])) }, [
         shop,
         desk,
         app,
         other,
+        native,
       ])
 
     expect(await linksWith('__Host-session-desk')).toEqual([
@@ -219,6 +221,10 @@ describe('the links of a failed sign-in', () => {
     expect(await linksWith('__Host-known-app', '__Host-session-desk', '__Host-session-gone')).toEqual([
       { text: 'Back to desk.example.com', url: 'https://desk.example.com/bye' },
       { text: 'Back to app.example.net', url: 'https://app.example.net/' },
+    ])
+    expect(await linksWith('__Host-known-native', '__Host-session-desk')).toEqual([
+      { text: 'Back to desk.example.com', url: 'https://desk.example.com/bye' },
+      { text: 'Back to app.example.net', url: 'com.example.app:/bye' },
     ])
     expect(await linksWith()).toEqual([])
     // The session's cookie is gone by then: the cookie of the sign-out names the front end.
