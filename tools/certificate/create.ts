@@ -125,7 +125,7 @@ export function isOutsideVault(issuer: string): boolean {
 }
 
 export const outsideVault =
-  'The issuer Unknown stands for an authority outside the vault. Request and merge its certificate yourself: az keyvault certificate create, and az keyvault certificate pending merge.'
+  'The issuer Unknown stands for an authority outside the vault. Request and merge its certificate yourself, by keyvault certificate create and keyvault certificate pending merge of the Azure CLI.'
 
 /** Checks a requested policy before the vault receives it. @returns one sentence for each problem */
 export function findPolicyProblems(policy: CertificatePolicy): readonly string[] {
