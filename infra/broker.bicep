@@ -151,7 +151,7 @@ param softDeleteDays int = 7
 @description('True to log reads of the tables too, so that the alert for other identities sees them. The log grows with every session read.')
 param auditTableReads bool = true
 
-@description('Tags of your own for every resource. The tags azd-env-name and application belong to the template.')
+@description('Tags of your own for every resource. The tags azd-env-name and application belong to the template. The wrapping key and private DNS zones get the first 15 by name.')
 param extraTags tags = {}
 
 @description('public: Key Vault and storage accept requests from any network. private: the app joins a virtual network, and Key Vault and storage are reachable through private endpoints only.')

@@ -1,7 +1,7 @@
 metadata name = 'Private endpoints'
 metadata description = 'Private endpoints of vault, blobs and tables in one subnet, with the private DNS zones that point their public names at them.'
 
-import { tags, resourceNames } from 'types.bicep'
+import { firstTags, tags, resourceNames } from 'types.bicep'
 
 @description('Names of all resources.')
 param names resourceNames
@@ -59,7 +59,7 @@ resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
   for zone in (createDnsZones ? zoneNames : []): {
     name: zone
     location: 'global'
-    tags: resourceTags
+    tags: firstTags(resourceTags)
   }
 ]
 
@@ -68,7 +68,7 @@ resource zoneLinks 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-0
     parent: zones[index]
     name: names.network
     location: 'global'
-    tags: resourceTags
+    tags: firstTags(resourceTags)
     properties: {
       registrationEnabled: false
       virtualNetwork: {

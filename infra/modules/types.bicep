@@ -8,6 +8,10 @@ type tags = {
 }
 
 @export()
+@description('The first 15 tags by name. Azure accepts no more for a key in a vault, a private DNS zone and its link.')
+func firstTags(all tags) tags => toObject(take(items(all), 15), tag => tag.key, tag => tag.value)
+
+@export()
 @description('Names of all resources. broker.bicep computes them once and passes them to every module.')
 type resourceNames = {
   @description('User-assigned identity of the broker: vault, tables and telemetry.')

@@ -1,7 +1,7 @@
 metadata name = 'Vault'
 metadata description = 'Key Vault with its permissions, its audit log and the key that wraps the key ring. The hook creates the certificate, because ARM has no resource type for it.'
 
-import { tags, resourceNames, vaultAccess } from 'types.bicep'
+import { firstTags, tags, resourceNames, vaultAccess } from 'types.bicep'
 
 @description('Names of all resources.')
 param names resourceNames
@@ -267,7 +267,7 @@ resource deployerAssignment 'Microsoft.Authorization/roleAssignments@2022-04-01'
 resource wrappingKey 'Microsoft.KeyVault/vaults/keys@2026-05-15' = {
   parent: vault
   name: wrappingKeyName
-  tags: resourceTags
+  tags: firstTags(resourceTags)
   properties: {
     kty: sku == 'premium' ? 'RSA-HSM' : 'RSA'
     keySize: 3072

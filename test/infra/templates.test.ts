@@ -296,6 +296,26 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
         (error: unknown) => (error as Error).message,
       )
 
+    it('writes no more tags than Azure accepts for each type', async () => {
+      const names = Array.from({ length: 47 }, (_, index) => `t${index + 10}: ''`)
+      const { predictedResources } = await withDefaults({
+        extraTags: `{ ${names.join(', ')} }`,
+        network: "'private'",
+      })
+      const counts = new Map(
+        predictedResources.map(({ type, tags = {} }) => [type, Object.keys(tags as object).length]),
+      )
+
+      // "Limitations" of tags in the documentation of Azure Resource Manager, and that of tags in Key Vault.
+      const limited = ['vaults/keys', 'privateDnsZones', 'privateDnsZones/virtualNetworkLinks']
+      for (const [type, count] of counts) {
+        const most = limited.some((end) => type.endsWith(`/${end}`)) ? 15 : 50
+        expect(count, type).toBeLessThanOrEqual(most)
+      }
+      expect(counts.get('Microsoft.KeyVault/vaults/keys')).toBe(15)
+      expect(counts.get('Microsoft.KeyVault/vaults')).toBe(49)
+    })
+
     it.each([
       [{ clientId: "'<your client id>'" }, 'clientId is not the GUID'],
       [{ clientId: "'00000000-0000-0000-0000-000000000000'" }, 'clientId is not the GUID'],
