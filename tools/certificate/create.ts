@@ -125,7 +125,7 @@ export function isOutsideVault(issuer: string): boolean {
 }
 
 export const outsideVault =
-  'The issuer Unknown stands for an authority outside the vault. Request and merge its certificate yourself, by keyvault certificate create and keyvault certificate pending merge of the Azure CLI.'
+  'The issuer Unknown stands for an authority outside the vault. Send it the request of the vault, and merge its answer: az keyvault certificate pending merge --vault-name <vault> --name <name> --file <certificate>'
 
 /** Checks a requested policy before the vault receives it. @returns one sentence for each problem */
 export function findPolicyProblems(policy: CertificatePolicy): readonly string[] {
