@@ -12,8 +12,8 @@ export const logoutDone =
     const query = parseQuery(request)
     const handle = readParameter(query, 'handle')
     if (handle !== undefined) {
-      const { action, fields } = await signOut.continueAtProvider(handle)
-      return postingPage('Sign out', action, fields)
+      const form = await signOut.continueAtProvider(handle)
+      return postingPage('Sign out', 'Continue to sign out at the identity provider.', form)
     }
     const completed = await signOut.complete(readParameter(query, 'state'))
     // Only the mark of the front end that signed out: another one's must not end by this address.

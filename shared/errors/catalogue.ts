@@ -274,7 +274,8 @@ export const errorCatalogue = {
     status: 400,
     responsible: 'person',
     title: 'This sign-in was not started in this browser, or it is over.',
-    remedy: 'Go back to the application and sign in again.',
+    remedy:
+      'Go back to the application and sign in again. If the error returns, allow cookies in this browser: without them, no sign-in can be completed.',
     oauth: 'temporarily_unavailable',
   },
   sign_in_expired: {

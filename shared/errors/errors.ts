@@ -49,7 +49,7 @@ export interface Cookie {
 }
 
 /** Fields that the browser posts to a registered address of an OAuth client. OAuth 2.0 Form Post Response Mode §2. */
-interface PostedAnswer {
+export interface PostedAnswer {
   readonly action: string
   readonly fields: Readonly<Record<string, string>>
 }

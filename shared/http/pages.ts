@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { errorCatalogue } from '../errors/catalogue.ts'
-import type { BrokerError, Destination, Link } from '../errors/errors.ts'
+import type { BrokerError, Destination, Link, PostedAnswer } from '../errors/errors.ts'
 import { seeOther } from './answer.ts'
 import type { Answer } from './answer.ts'
 import type { Cookie } from './cookies.ts'
@@ -23,11 +23,10 @@ a { color: var(--link); }
 ul { padding-left: 1.25rem; }
 li { margin-bottom: .5rem; }
 .ways { display: flex; flex-wrap: wrap; gap: .75rem; }
-.way { flex: 1 1 auto; min-height: 2.75rem; padding: .6rem 1.1rem; border: 1px solid var(--link); border-radius: .5rem; text-align: center; text-decoration: none; font-weight: 600; }
-.way:first-child { background: var(--link); color: var(--card); }
+.way { flex: 1 1 auto; min-height: 2.75rem; padding: .6rem 1.1rem; border: 1px solid var(--link); border-radius: .5rem; text-align: center; text-decoration: none; font: inherit; font-weight: 600; }
+.ways .way:first-child, button.way { background: var(--link); color: var(--card); }
 .choices { list-style: none; padding: 0; }
 .choices .way { display: block; }
-.choices li:first-child .way { background: none; color: var(--link); }
 .quiet { color: var(--quiet); font-size: .875rem; margin: 1.5rem 0 0; padding-top: 1rem; border-top: 1px solid var(--line); }
 :focus-visible { outline: 3px solid #e07b00; outline-offset: 2px; }
 pre { white-space: pre-wrap; padding: .75rem; background: var(--back); border: 1px solid var(--line); border-radius: .5rem; font-size: .85rem; }
@@ -110,8 +109,8 @@ const submitHash = createHash('sha256').update(submitScript).digest('base64')
  */
 export function goTo(destination: Destination, cookies: readonly Cookie[] = []): Answer {
   if (typeof destination === 'string') return seeOther(destination, cookies)
-  const { action, fields } = destination
-  const { headers, ...form } = postingPage('Sign in', action, fields)
+  const { action } = destination
+  const { headers, ...form } = postingPage('Sign in', 'Continue to the application.', destination)
   return {
     ...form,
     headers: {
@@ -139,14 +138,15 @@ function formActionOf(action: string): string {
 /**
  * Sends the browser to another site by POST. The policy names no form-action: browsers apply it to redirects too, and
  * the provider redirects to the front end in the end.
+ *
+ * @param purpose of the button, in a sentence: a browser without scripts stays on the page
  */
-export function postingPage(title: string, action: string, fields: Readonly<Record<string, string>>): Answer {
+export function postingPage(title: string, purpose: string, { action, fields }: PostedAnswer): Answer {
   const inputs = Object.entries(fields).map(
     ([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`,
   )
-  const body = html`<form method="post" action="${action}">
-      ${inputs}<button class="way" type="submit">Continue</button>
-    </form>
+  const body = html`<p>${purpose}</p>
+    <form method="post" action="${action}">${inputs}<button class="way" type="submit">Continue</button></form>
     ${new Html(`<script>${submitScript}</script>`)}`
   const policy = `default-src 'none'; style-src 'sha256-${styleHash}'; script-src 'sha256-${submitHash}'; img-src data:; frame-ancestors 'none'; base-uri 'none'`
   return page(200, title, body, { 'content-security-policy': policy })

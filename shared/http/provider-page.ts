@@ -1,6 +1,7 @@
 /**
  * The page on which a person chooses an identity provider. Links and no form: a policy for the form's action would also
- * apply to every redirect behind it, and the page could not forbid other targets.
+ * apply to every redirect behind it, and the page could not forbid other targets. A name has the direction of its own
+ * script: Arabic and Hebrew run from right to left.
  */
 import type { Answer } from './answer.ts'
 import { html } from './html.ts'
@@ -14,7 +15,7 @@ export function providerPage(providers: readonly { readonly displayName: string;
     html`<p>Choose the organization or service that has your account.</p>
       <nav aria-label="Identity providers">
         <ul class="choices">
-          ${providers.map(({ displayName, url }) => html`<li><a class="way" href="${url}">${displayName}</a></li>`)}
+          ${providers.map(({ displayName, url }) => html`<li><a class="way" dir="auto" href="${url}">${displayName}</a></li>`)}
         </ul>
       </nav>`,
   )

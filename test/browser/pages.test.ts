@@ -100,6 +100,9 @@ describeInBrowser('pages', () => {
       `${stack.url}/login?${new URLSearchParams({ frontend: 'several', return_url: returnUrl }).toString()}`,
     )
     expect(await page.title()).toBe('Choose how to sign in')
+    // No provider looks as if it were the recommended one.
+    const colours = page.getByRole('link').evaluateAll((links) => links.map((link) => getComputedStyle(link).color))
+    expect(new Set(await colours).size).toBe(1)
 
     await page.keyboard.press('Tab')
     await page.keyboard.press('Tab')

@@ -6,9 +6,10 @@ import { BrokerError } from '../../../shared/errors/errors.ts'
 import type { ErrorCode } from '../../../shared/errors/catalogue.ts'
 import { baseHeaders, seeOther } from '../../../shared/http/answer.ts'
 import { html, Html } from '../../../shared/http/html.ts'
-import { errorPage } from '../../../shared/http/pages.ts'
+import { errorPage, goTo } from '../../../shared/http/pages.ts'
 import { homePage } from '../../../functions/home.ts'
 import { problem } from '../../../shared/http/problem.ts'
+import { providerPage } from '../../../shared/http/provider-page.ts'
 import { registered } from '../front-ends/registered.ts'
 import { anyText } from '../../setup/arbitrary-text.ts'
 
@@ -141,6 +142,26 @@ describe('problem details', () => {
       reference,
       title: errorCatalogue.signed_out.title,
     })
+  })
+})
+
+describe('a page that posts itself', () => {
+  it('states the purpose of its button, for a browser without scripts', () => {
+    const { body = '' } = goTo({ action: 'https://app.example.com/callback', fields: { state: markup } })
+
+    expect(body).toMatch(/<p>Continue to the application\.<\/p>\s*<form method="post"/)
+    expect(body.match(/<script/g)).toHaveLength(1)
+  })
+})
+
+describe('the choice of a provider', () => {
+  it('shows each name in the direction of its script, escaped', () => {
+    const names = ['Contoso', 'חברת דוגמה (ת.א.)', markup]
+    const { body = '' } = providerPage(names.map((displayName) => ({ displayName, url: 'https://login.example.com/' })))
+
+    expect(body.match(/<a class="way" dir="auto" /g)).toHaveLength(names.length)
+    expect(body).toContain('>חברת דוגמה (ת.א.)</a>')
+    expect(body).not.toContain('<script')
   })
 })
 
