@@ -53,8 +53,8 @@ interface CodePresented {
   readonly code: string
   /** As it is registered now: a redirect URI or an API that it has lost since is refused. */
   readonly client: Pick<FrontEnd, 'id' | 'apis' | 'redirectUris'>
-  readonly redirectUri: string | undefined
-  readonly codeVerifier: string | undefined
+  readonly redirectUri: string
+  readonly codeVerifier: string
   /** RFC 8707 §2.2; undefined where the request names none. */
   readonly resource?: string | undefined
   readonly prepare: PrepareAnswer
@@ -169,8 +169,8 @@ function sealOf(code: string): RowSeal {
 }
 
 /** RFC 7636 §4.1 and §4.6. */
-function isVerified(codeVerifier: string | undefined, codeChallenge: string): boolean {
-  if (codeVerifier === undefined || !/^[A-Za-z0-9\-._~]{43,128}$/.test(codeVerifier)) return false
+function isVerified(codeVerifier: string, codeChallenge: string): boolean {
+  if (!/^[A-Za-z0-9\-._~]{43,128}$/.test(codeVerifier)) return false
   return isSameText(codeChallengeOf(codeVerifier), codeChallenge)
 }
 

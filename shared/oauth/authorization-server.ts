@@ -147,8 +147,8 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
   const { grant, lookAgain } = await codes.take({
     code: required(fields, 'code'),
     client,
-    redirectUri: optional(fields, 'redirect_uri'),
-    codeVerifier: optional(fields, 'code_verifier'),
+    redirectUri: required(fields, 'redirect_uri'),
+    codeVerifier: required(fields, 'code_verifier'),
     resource: optional(fields, 'resource'),
     prepare: prepareBy(client, options),
   })

@@ -100,13 +100,13 @@ describe('an OAuth client', () => {
 
     it.each([
       ['another verifier', { code_verifier: newPkce().codeVerifier }],
-      ['no verifier', { code_verifier: undefined }],
       ['a verifier of 42 characters', { code_verifier: 'a'.repeat(42) }],
       ['a verifier of 129 characters', { code_verifier: 'a'.repeat(129) }],
       ['another redirect URI', { redirect_uri: 'https://app.example.net/callback?tenant=a' }],
-      ['no redirect URI', { redirect_uri: undefined }],
       ['another client', { client_id: 'other' }],
-    ])('is refused with %s, and its client can still redeem it', async (_, changes) => {
+      ['no verifier', { code_verifier: undefined }, 'Parameter code_verifier: missing'],
+      ['no redirect URI', { redirect_uri: undefined }, 'Parameter redirect_uri: missing'],
+    ])('is refused with %s, and its client can still redeem it', async (_, changes, missing?: string) => {
       const pkce = newPkce()
       const code = (await authorize(stack.person(), authorizationRequest(pkce))).get('code')!
       const headers = 'client_id' in changes ? { origin: 'http://127.0.0.1:6000' } : {}
@@ -124,7 +124,8 @@ describe('an OAuth client', () => {
         { url: here, headers },
       )
 
-      expect([refused.status, refused.json.error]).toEqual([400, 'invalid_grant'])
+      expect([refused.status, refused.json.error]).toEqual([400, missing ? 'invalid_request' : 'invalid_grant'])
+      expect(refused.json.error_description).toContain(missing ?? 'Start a new authorization request')
       expect((await redeem(here, code, pkce)).status).toBe(200)
     })
   })
