@@ -25,7 +25,7 @@ export function findRemovals(
     ...lost(parseList(deployed, declarations.providers.name).map(idOf), (configuration.providers ?? []).map(idOf)).map(
       (id) => `the identity provider ${id}`,
     ),
-    ...lost(deployed.domains, [configuration.domain]).map((domain) => `the domain ${domain}`),
+    ...lostDomains(deployed, configuration).map((domain) => `the domain ${domain}`),
     ...lostBaseUrl(deployed, configuration),
     ...lostVault(deployed, configuration, names),
     ...(deployed.isPrivate && configuration.network !== 'private' ? ['the private network'] : []),
@@ -70,12 +70,23 @@ function lowerCase(texts: readonly string[] = []): readonly string[] {
 }
 
 /**
+ * A deployment removes no binding, also none that was made by hand: a domain is lost where the base URL leaves it.
+ */
+function lostDomains({ settings, domains }: Deployed, { domain, baseUrl, frontDoor }: Configuration) {
+  const present = settings[declarations.baseUrl.name]
+  const used = domains.filter((one) => present === undefined || URL.parse(present)?.hostname === one)
+  return lost(used, [domain, frontDoor?.domain, URL.parse(baseUrl ?? '')?.hostname])
+}
+
+/**
  * The base URL is the issuer. That of a domain or of Front Door is lost with these, which have phrases of their own.
  */
-function lostBaseUrl({ settings, domains, defaultHostName }: Deployed, { baseUrl, frontDoor }: Configuration) {
-  const present = settings[declarations.baseUrl.name]
+function lostBaseUrl(deployed: Deployed, configuration: Configuration) {
+  const present = deployed.settings[declarations.baseUrl.name]
+  const { baseUrl, domain, frontDoor } = configuration
   if (present === undefined || present === baseUrl) return []
-  const others = [...domains, defaultHostName, frontDoor?.domain].map((domain) => `https://${domain ?? ''}`)
+  const hosts = [...lostDomains(deployed, configuration), deployed.defaultHostName, domain, frontDoor?.domain]
+  const others = hosts.map((host) => `https://${host ?? ''}`)
   return others.includes(present) ? [] : [`the base URL ${present}`]
 }
 

@@ -138,6 +138,26 @@ describe('a deployment that would remove what is deployed', () => {
     expect((await shop.here.azd('provision')).code).toBe(1)
   })
 
+  it('keeps a domain that was bound by hand, and stops where the base URL leaves it', async () => {
+    const { azure, here } = shop
+    await here.configure({ baseUrl: 'https://example.com' })
+    await accepted(shop)
+    const [site = ''] = azure.arm.state.appSettings.keys()
+    for (const domain of ['example.com', 'other.example.com']) {
+      azure.arm.state.resources.set(`${site}/hostNameBindings/${domain}`, { properties: { thumbprint: 'AB12' } })
+    }
+    await accepted(shop)
+    const stop = async (baseUrl: string | undefined) => {
+      await here.configure({ baseUrl })
+      const { code, output } = await here.azd('provision')
+      expect(code, output).toBe(1)
+      return /It would remove:\n(.*)\n/.exec(output)?.[1]
+    }
+
+    expect(await stop(undefined)).toBe('- the domain example.com')
+    expect(await stop('https://example.com/auth')).toBe('- the base URL https://example.com')
+  })
+
   it('adds without a question', async () => {
     await accepted(shop)
     await shop.here.configure(rich)
