@@ -351,6 +351,12 @@ describe('the authorization server', () => {
   })
 
   describe('at the token endpoint', () => {
+    const byCode = {
+      grant_type: 'authorization_code',
+      redirect_uri: redirectUri,
+      code_verifier: newPkce().codeVerifier,
+    }
+
     it.each([
       ['no grant type', { grant_type: undefined }, 'invalid_request'],
       ['another grant type', { grant_type: 'password' }, 'unsupported_grant_type'],
@@ -363,8 +369,9 @@ describe('the authorization server', () => {
       ['no refresh token', { refresh_token: undefined }, 'invalid_request'],
       ['a refresh token of 64 KB', { refresh_token: 'a'.repeat(60_000) }, 'invalid_request'],
       ['a made-up refresh token', { refresh_token: Buffer.alloc(52, 7).toString('base64url') }, 'invalid_grant'],
-      ['a code that was never issued', { grant_type: 'authorization_code', code: 'a'.repeat(43) }, 'invalid_grant'],
-      ['a value that cannot be a code', { grant_type: 'authorization_code', code: '../service' }, 'invalid_grant'],
+      ['a code that was never issued', { ...byCode, code: 'a'.repeat(43) }, 'invalid_grant'],
+      ['a value that cannot be a code', { ...byCode, code: '../service' }, 'invalid_grant'],
+      ['a code without its verifier', { ...byCode, code_verifier: undefined, code: 'a'.repeat(43) }, 'invalid_request'],
     ])('%s is rejected with an OAuth error response', async (_, changes, error) => {
       const { refreshToken } = await signInByCode(stack.person(), stack.url)
 

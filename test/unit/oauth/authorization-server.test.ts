@@ -26,7 +26,10 @@ describe('an authorization server that cannot read the keys of ID tokens', () =>
     return (grantType: string) =>
       server
         .token({
-          fields: new URLSearchParams({ client_id: 'app', grant_type: grantType, code: 'c', refresh_token: 'r' }),
+          fields: new URLSearchParams({
+            ...{ client_id: 'app', grant_type: grantType, refresh_token: 'r' },
+            ...{ code: 'c', redirect_uri: 'https://app.example.net/callback', code_verifier: 'v' },
+          }),
           origin: undefined,
           authorization: undefined,
         })
