@@ -160,8 +160,8 @@ export function createSessionAdministration(options: SessionAdministrationOption
           if (is === 'yes') matching.push(row)
           if (is === 'maybe' && table === 'sessions' && isLive(row)) notAttributed += 1
         }
-        const removed = await removeAll(store, table, matching)
-        if (table === 'sessions') ended += removed
+        await removeAll(store, table, matching)
+        if (table === 'sessions') ended += matching.length
         return false
       }
 

@@ -147,6 +147,23 @@ describe('a sign-out that begins at the provider', () => {
       expect(await isSignedIn(elsewhere)).toBe(true)
     })
 
+    it('that names a session ends no session without a name, also where the store’s answer is lost', async () => {
+      const [unnamed, person] = [stack.person(), stack.person()]
+      stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken: sign }) => ({
+        ...answer,
+        id_token: await sign({ ...decodeJwt(answer.id_token as string), sid: undefined }),
+      }))
+      await unnamed.signIn({ frontend: 'shop' })
+      const { sid, sub } = await signIn(person, 'shop')
+      stack.store.addFault({ operation: 'remove', table: 'sessions', loseAnswer: true, times: 1 })
+
+      expect((await post(logoutToken({ sid, sub }))).status).toBe(200)
+      expect([await isSignedIn(person), await isSignedIn(unnamed)]).toEqual([false, true])
+
+      expect((await post(logoutToken({ sid: 'a session without a row', sub }))).status).toBe(200)
+      expect(await isSignedIn(unnamed)).toBe(false)
+    })
+
     it('that names only a person ends all sessions of that person, and of no other person', async () => {
       const [person, elsewhere, other] = [stack.person(), stack.person(), stack.person()]
       await signIn(other, 'shop', grace)

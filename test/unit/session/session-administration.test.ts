@@ -13,6 +13,7 @@ import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import type { Store, StoredRow } from '../../../shared/store/store.ts'
 import { createLog } from '../../../shared/telemetry/log.ts'
 import { noFlowEvents } from '../../../shared/telemetry/flow-events.ts'
+import type { TableProxy } from '../../setup/table-proxy.ts'
 import { month, openRing, openSessions, somebody as ada, useSessionParts } from './parts.ts'
 import type { SessionParts, TestClock } from './parts.ts'
 
@@ -40,9 +41,10 @@ describe('an operator', () => {
   let clock: TestClock
   let ring: KeyRing
   let sessions: Sessions
+  let network: TableProxy
   let lines: string[]
   useSessionParts(start, (own) => {
-    ;({ parts, store, clock, ring } = own)
+    ;({ parts, store, clock, ring, network } = own)
     sessions = openSessions({ store, ring, clock })
     lines = []
   })
@@ -192,6 +194,20 @@ describe('an operator', () => {
     expect([await sessions.find(key), (await sessions.find(other)) !== undefined]).toEqual([undefined, true])
     await expect(take(code)).rejects.toMatchObject({ code: 'grant_invalid' })
     expect((await take(otherCode)).grant.identity.subject).toBe(bob.subject)
+  })
+
+  it('is answered and logged how many sessions ended, also where the store’s answer is lost', async () => {
+    for (const person of [ada, ada, bob]) await sessions.begin('shop', person, tokens)
+    network.addFault({ operation: 'remove', table: 'sessions', loseAnswer: true, times: 1 })
+
+    const answers = [
+      await endAll(operatorOf(), { subject: ada.subject }),
+      await endAll(operatorOf(), { subject: ada.subject }),
+    ]
+
+    expect(answers.flat()).toMatchObject([{ ended: 2 }, { ended: 0 }])
+    expect(lines.join('\n')).toMatch(/sessions ended by an operator.*"sessions":2/)
+    expect(await rows()).toBe(1)
   })
 
   it('removes every code before the first session is read, so that a code that is being redeemed leaves no session', async () => {
