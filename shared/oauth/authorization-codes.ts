@@ -65,14 +65,25 @@ export interface AuthorizationCodes {
   /**
    * Redeems a code; of all instances and requests, one succeeds.
    *
-   * @returns its grant, and a function to call after the session exists: `reused` where the code was used again
-   *   in that time, `signed out` where a sign-out has removed it
    * @throws {BrokerError} `grant_invalid`, also for a second use, which ends the session of the first;
    *   `scope_not_registered`; `target_invalid`
    */
-  take(
-    presented: CodePresented,
-  ): Promise<{ grant: CodeGrant; lookAgain: () => Promise<'good' | 'reused' | 'signed out'> }>
+  take(presented: CodePresented): Promise<UsedCode>
+}
+
+export interface UsedCode {
+  readonly grant: CodeGrant
+  /**
+   * To be called after the session exists.
+   *
+   * @returns `reused` where the code was used again in that time, `signed out` where a sign-out has removed it
+   */
+  readonly lookAgain: () => Promise<'good' | 'reused' | 'signed out'>
+  /**
+   * Makes the code valid again, where a fault prevented the answer and no session is left. A code that was used again,
+   * or removed, in that time stays as it is.
+   */
+  readonly giveBack: () => Promise<void>
 }
 
 interface AuthorizationCodesOptions {
@@ -141,7 +152,10 @@ export function createAuthorizationCodes(options: AuthorizationCodesOptions): Au
         if (!now) return 'signed out'
         return now.values.used === 'once' ? 'good' : 'reused'
       }
-      return { grant, lookAgain }
+      const giveBack = async () => {
+        await store.replace('codes', row, used)
+      }
+      return { grant, lookAgain, giveBack }
     },
   }
 }

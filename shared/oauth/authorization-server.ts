@@ -17,7 +17,7 @@ import { parseRefreshChallenge } from '../front-ends/claims-challenge.ts'
 import { apiScopesIn, parseClientScopes } from '../front-ends/scopes.ts'
 import type { Identity } from '../provider/identity.ts'
 import type { Providers } from '../provider/provider.ts'
-import type { AccessToken } from '../session/session-row.ts'
+import type { AccessToken, SessionKey } from '../session/session-row.ts'
 import type { RowKey } from '../store/store.ts'
 import { endSession } from './rp-initiated-logout.ts'
 import type { EndedSession } from './rp-initiated-logout.ts'
@@ -25,7 +25,7 @@ import { issueIdToken } from './issued-id-token.ts'
 import { authorizationServerMetadata, isPathOf, openidProviderMetadata } from './server-metadata.ts'
 import type { SigningAlgorithm, SigningKeys } from './signing-keys.ts'
 import type { Userinfo } from './userinfo.ts'
-import type { AuthorizationCodes } from './authorization-codes.ts'
+import type { AuthorizationCodes, UsedCode } from './authorization-codes.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
 import { clientOf } from './client-request.ts'
@@ -143,8 +143,7 @@ type Grant = (form: ClientForm, client: FrontEnd, options: AuthorizationServerOp
 
 /** RFC 6749 §4.1.3: the session begins when the client brings its code. */
 const redeemCode: Grant = async ({ fields }, client, options) => {
-  const { codes, refreshTokens, sessions, flowEvents } = options
-  const { grant, lookAgain } = await codes.take({
+  const used = await options.codes.take({
     code: required(fields, 'code'),
     client,
     redirectUri: required(fields, 'redirect_uri'),
@@ -152,8 +151,24 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
     resource: optional(fields, 'resource'),
     prepare: prepareBy(client, options),
   })
+  const key = { frontEndId: client.id, rowKey: used.grant.rowKey, secret: newGrantSecret() }
+  try {
+    return { answer: await beginSession(used, key, client, options), isRepeat: false }
+  } catch (error) {
+    // After a fault the client may send the code again. The session may have been written, so it ends first.
+    await options.sessions.end(key).then(used.giveBack).catch(options.onFault)
+    throw error
+  }
+}
+
+async function beginSession(
+  { grant, lookAgain }: UsedCode,
+  key: SessionKey,
+  client: FrontEnd,
+  options: AuthorizationServerOptions,
+): Promise<TokenAnswer> {
   const { identity, tokens, scopes, otherScopes = [], openid = [], nonce, rowKey } = grant
-  const key = { frontEndId: client.id, rowKey, secret: newGrantSecret() }
+  const { refreshTokens, sessions, flowEvents } = options
   const hasApi = scopes.length > 0
   const person = { client, identity, openid, rowKey, nonce, hasApi }
   const token = hasApi
@@ -169,8 +184,7 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
   if (state !== 'good') await sessions.end(key)
   if (state === 'signed out') throw new BrokerError('grant_invalid', { detail: 'signed out before /token' })
   const canRefresh = hasApi && tokens.refreshToken !== undefined
-  const refreshToken = canRefresh ? refreshTokens.first(key) : undefined
-  return { answer: await answerOf(token, refreshToken, person, options), isRepeat: false }
+  return answerOf(token, canRefresh ? refreshTokens.first(key) : undefined, person, options)
 }
 
 /** RFC 6749 §6. */

@@ -65,6 +65,20 @@ describe('an OAuth client, when a part fails,', () => {
     expect((await redeem(stack.url, code, pkce)).status).toBe(200)
   })
 
+  it('gets its tokens by the same code after the store failed to write its session, and not a second time', async () => {
+    const { code, pkce } = await newCode()
+    stack.store.addFault({ operation: 'insert', table: 'sessions', status: 503, times: 20 })
+
+    const down = await redeem(stack.url, code, pkce)
+    stack.store.clearFaults()
+    const answer = await redeem(stack.url, code, pkce)
+
+    expect([down.status, down.json.error]).toEqual([503, 'temporarily_unavailable'])
+    expect(answer.status).toBe(200)
+    expect((await redeem(stack.url, code, pkce)).json.error).toBe('invalid_grant')
+    expect((await refresh(stack.url, answer.json.refresh_token as string)).json.error).toBe('invalid_grant')
+  })
+
   it('is still signed in after the provider was down at a renewal, or rejected the broker’s own credential', async () => {
     stack.identityProvider.settings.accessTokenSeconds = 4
     const { refreshToken } = await signInByCode(stack.person(), stack.url)

@@ -123,6 +123,23 @@ describe('a one-time code', () => {
     expect(ended).toEqual([])
   })
 
+  it('that a fault gave back is valid again; not where it was used again, or removed, in the meantime', async () => {
+    const [back, again, removed] = [await codes.issue(grant), await codes.issue(grant), await codes.issue(grant)]
+
+    await (await take(back)).giveBack()
+    expect([await outcome(back), await outcome(back)]).toEqual(['taken', 'grant_invalid'])
+
+    const used = await take(again)
+    expect(await outcome(again)).toBe('grant_invalid')
+    await used.giveBack()
+    expect(await outcome(again)).toBe('grant_invalid')
+
+    const signedOut = await take(removed)
+    await endPartition(store, grant.rowKey.partition)
+    await signedOut.giveBack()
+    expect(await outcome(removed)).toBe('grant_invalid')
+  })
+
   it('is refused after a sign-out, of the provider session or of the person, and others stay good', async () => {
     const key = await ring.current()
     const elsewhere = { ...grant, rowKey: { partition: 'another-of-16---', row: 'row' } }
