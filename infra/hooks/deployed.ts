@@ -30,6 +30,11 @@ interface DeployedVault {
   readonly sku: string
   readonly isRbac: boolean
   readonly softDeleteDays: number | undefined
+  /**
+   * Object ids with an access policy that the template gives to developers and to `otherVaultAccess` alone; empty where
+   * the identity of the broker, which has one too, cannot be read.
+   */
+  readonly otherHolders: readonly string[]
 }
 
 interface SiteProperties {
@@ -46,6 +51,12 @@ interface VaultProperties {
   readonly softDeleteRetentionInDays?: number
   readonly publicNetworkAccess?: string
   readonly networkAcls?: { readonly defaultAction?: string }
+  readonly accessPolicies?: readonly AccessPolicy[]
+}
+
+interface AccessPolicy {
+  readonly objectId: string
+  readonly permissions?: Readonly<Record<string, readonly string[] | null>>
 }
 
 /** @returns undefined where there is no function app yet */
@@ -71,9 +82,10 @@ export async function readDeployed(context: HookContext, names: Names): Promise<
   const settings = (list?.['properties'] ?? {}) as Record<string, string>
   // A person may have written the setting by hand; what is no URL names no vault.
   const vaultName = URL.parse(settings[declarations.vaultUrl.name] ?? '')?.hostname.split('.')[0] ?? names.vault
-  const [vault, alert] = await Promise.all([
+  const [vault, alert, identity] = await Promise.all([
     read(`${group}/Microsoft.KeyVault/vaults/${vaultName}?api-version=2026-02-01`),
     read(`${group}/Microsoft.Insights/metricAlerts/${vaultName}-unavailable?api-version=2018-03-01`),
+    read(`${group}/Microsoft.ManagedIdentity/userAssignedIdentities/id-broker-${names.token}?api-version=2024-11-30`),
   ])
   const vaultProperties = vault?.['properties'] as VaultProperties | undefined
 
@@ -89,6 +101,7 @@ export async function readDeployed(context: HookContext, names: Names): Promise<
       sku: vaultProperties.sku?.name?.toLowerCase() ?? 'standard',
       isRbac: vaultProperties.enableRbacAuthorization === true,
       softDeleteDays: vaultProperties.softDeleteRetentionInDays,
+      otherHolders: otherHoldersOf(vaultProperties, identity),
     },
     alertEmails: emailsOf(actionGroup),
     alertActionGroupIds: actionGroupsOf(alert).filter((id) => !id.toLowerCase().endsWith(`/${names.actionGroup}`)),
@@ -105,6 +118,21 @@ function alwaysReadyOf({ functionAppConfig }: SiteProperties): number {
 }
 
 type Body = Readonly<Record<string, unknown>> | undefined
+
+/** What the deploying identity and the certificate officer have, an earlier deployer among them. */
+const ofDeployers: ReadonlySet<string> = new Set(['get', 'list', 'create', 'update'])
+
+function otherHoldersOf({ accessPolicies = [] }: VaultProperties, identity: Body): readonly string[] {
+  const { principalId } = (identity?.['properties'] ?? {}) as { readonly principalId?: string }
+  if (principalId === undefined) return []
+  const isOfDeployer = ({ permissions = {} }: AccessPolicy) =>
+    Object.entries(permissions).every(([area, granted]) =>
+      (granted ?? []).every((one) => area === 'certificates' && ofDeployers.has(one.toLowerCase())),
+    )
+  return accessPolicies
+    .filter((one) => one.objectId.toLowerCase() !== principalId.toLowerCase() && !isOfDeployer(one))
+    .map(({ objectId }) => objectId.toLowerCase())
+}
 
 /** ARM names a binding `<site>/<domain>`. */
 function domainsOf(bindings: Body): readonly string[] {

@@ -100,6 +100,10 @@ function* lostVault({ vault }: Deployed, configuration: Configuration, names: Na
   const isRbac = configuration.vaultAuthorization === 'rbac'
   if (vault.isRbac && !isRbac) yield 'the authorization of the vault by roles (rbac)'
   if (!vault.isRbac && isRbac) yield 'the authorization of the vault by access policies'
+  if (isRbac) return
+  const { developerIds = [], otherVaultAccess = [], certificateOfficerId = '' } = configuration
+  const kept = [...developerIds, ...otherVaultAccess.map(({ objectId }) => objectId), certificateOfficerId]
+  for (const id of lost(vault.otherHolders, lowerCase(kept))) yield `the access policy of ${id} in the vault`
 }
 
 function* lostRegistration(

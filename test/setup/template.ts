@@ -11,6 +11,7 @@ const template = readFileSync(path.join(root, 'infra', 'main.bicep'), 'utf8')
 /** Names of the outputs, which azd stores in the environment and deletes at azd down. */
 export const outputNames = [...template.matchAll(/^output (\w+) /gm)].map(([, name]) => name ?? '')
 
+const identityPrincipalId = '33333333-3333-4333-8333-000000000001'
 export const hostIdentityPrincipalId = '33333333-3333-4333-8333-000000000002'
 
 /** The parameters as infra/main.bicepparam reads them from azd's environment; parameters.test.ts compares the two. */
@@ -28,6 +29,8 @@ export interface TemplateParameters {
   readonly alwaysReadyInstances?: number
   readonly domain?: string
   readonly baseUrl?: string
+  readonly developerIds?: readonly string[]
+  readonly otherVaultAccess?: readonly { readonly objectId: string }[]
   readonly vaultName?: string
   readonly vaultSku?: string
   readonly vaultAuthorization?: string
@@ -100,8 +103,12 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
       ? { [declarations.applicationObjectId.name]: parameters.applicationObjectId }
       : {}),
   })
+  put(provider('Microsoft.ManagedIdentity/userAssignedIdentities', `id-broker-${token}`), {
+    properties: { principalId: identityPrincipalId },
+  })
   put(provider('Microsoft.KeyVault/vaults', vaultName), {
     properties: {
+      accessPolicies: accessPoliciesOf(parameters, isSecond),
       sku: { name: parameters.vaultSku ?? 'standard' },
       enableRbacAuthorization: parameters.vaultAuthorization === 'rbac',
       softDeleteRetentionInDays: parameters.vaultSoftDeleteDays ?? 90,
@@ -137,7 +144,7 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
     BROKER_VAULT_URL: azure.vault.url,
     BROKER_VAULT_NAME: vaultName,
     BROKER_CERTIFICATE_NAME: parameters.certificateName ?? 'broker',
-    BROKER_IDENTITY_PRINCIPAL_ID: '33333333-3333-4333-8333-000000000001',
+    BROKER_IDENTITY_PRINCIPAL_ID: identityPrincipalId,
     BROKER_HOST_IDENTITY_PRINCIPAL_ID: hostIdentityPrincipalId,
   }
   return Object.fromEntries(outputNames.map((name) => [name, outputs[name] ?? 'known after deployment']))
@@ -145,6 +152,20 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
 
 function baseUrlOf({ baseUrl, frontDoor, domain = '' }: TemplateParameters, defaultHostName: string): string {
   return baseUrl ?? `https://${frontDoor?.domain ?? (domain === '' ? defaultHostName : domain)}`
+}
+
+/** Each deployment replaces the whole list. Azure returns the names of permissions with a capital letter. */
+function accessPoliciesOf(
+  { developerIds = [], otherVaultAccess = [], principalId }: TemplateParameters,
+  isSecond: boolean,
+): readonly object[] {
+  const broker = { certificates: ['Get', 'List'], keys: ['Get', 'Sign', 'WrapKey', 'UnwrapKey'], secrets: [] }
+  const { certificates } = isSecond ? readerPolicy : officerPolicy
+  return [
+    ...[identityPrincipalId, ...developerIds].map((objectId) => ({ objectId, permissions: broker })),
+    ...otherVaultAccess.map(({ objectId, ...permissions }) => ({ objectId, permissions })),
+    ...(principalId === '' ? [] : [{ objectId: principalId, permissions: { certificates, keys: [] } }]),
+  ]
 }
 
 function storageSku({ zoneRedundant }: TemplateParameters): string {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createWorkplace } from '../../setup/azd.ts'
 import { subscriptionId } from '../../setup/azure.ts'
-import { accepted, frontEnds, given, openShop } from './shop.ts'
+import { accepted, frontEnds, given, idOf, openShop } from './shop.ts'
 import type { Shop } from './shop.ts'
 
 let shop: Shop
@@ -136,6 +136,32 @@ describe('a deployment that would remove what is deployed', () => {
     await shop.here.configure({ frontEnds: [] })
 
     expect((await shop.here.azd('provision')).code).toBe(1)
+  })
+
+  it('stops for an access policy that was added by hand, and not for an earlier deployer', async () => {
+    const { azure, here } = shop
+    const [scanner, developer] = ['aaaaaaaa-0001-4000-8000-00000000000a', 'aaaaaaaa-0001-4000-8000-00000000000b']
+    await here.configure({ developerIds: [developer] })
+    await accepted(shop)
+    const vault = azure.arm.state.resources.get(idOf(azure, '/Microsoft.KeyVault/vaults/')) as {
+      properties: { accessPolicies: object[] }
+    }
+    const byHand = [
+      { objectId: scanner, permissions: { Keys: ['List'], certificates: ['Get'] } },
+      { objectId: 'aaaaaaaa-0001-4000-8000-00000000000c', permissions: { certificates: ['Get', 'List'], secrets: [] } },
+    ]
+    vault.properties.accessPolicies.push(...byHand)
+
+    const stopped = await here.azd('provision', '--no-state')
+    expect(stopped.code, stopped.output).toBe(1)
+    expect(stopped.output).toMatch(
+      new RegExp(`It would remove:\\n- the access policy of ${scanner} in the vault\\n\\S`),
+    )
+
+    await here.configure({ otherVaultAccess: [{ objectId: scanner.toUpperCase(), keys: ['list'] }] })
+    await accepted(shop)
+    await here.configure({ developerIds: undefined })
+    expect((await here.azd('provision')).output).toContain(`- the access policy of ${developer} in the vault`)
   })
 
   it('keeps a domain that was bound by hand, and stops where the base URL leaves it', async () => {
