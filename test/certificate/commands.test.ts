@@ -231,7 +231,10 @@ describe('npm run certificate', () => {
     [['status', '--name', 'other'], 'has no certificate other. Write another --name, or run: npm run certificate --'],
     [['roll', '--dry-run', '--name', 'other'], 'has no certificate other.'],
     [['roll', '--now', '--vault', 'https://localhost:9'], 'The local vault does not answer'],
-    [['status', '--vault', 'https://localhost:9'], 'does not answer. Check its name, the network'],
+    [
+      ['status', '--vault', 'https://localhost:9'],
+      'does not answer (vault_unavailable: vault answered ECONNREFUSED). Run npm start',
+    ],
   ])('%j ends with a sentence about the vault', async (args, sentence) => {
     const { code, stdout, stderr } = await certificate(...args)
 

@@ -194,6 +194,8 @@ export async function localCa(vaultUrl: string): Promise<string> {
   const named = process.env.NODE_EXTRA_CA_CERTS
   const isFixed = Number(new URL(vaultUrl).port) === fixedPorts.vault
   return readFile(isFixed || named === undefined ? caFile : named, 'utf8').catch(() => {
-    throw new LocalError('The local parts are not running. Run npm start, and repeat this command in another terminal.')
+    throw new LocalError(
+      `The settings name the vault of npm start (${vaultUrl}), which is not running. Run npm start, and repeat this command in another terminal. For a deployed broker, write --vault https://<name>.vault.azure.net`,
+    )
   })
 }

@@ -1,10 +1,16 @@
 /** The failures of a certificate command, each as a sentence for the person who runs it. */
 import { errorCatalogue } from '../../shared/errors/catalogue.ts'
 import { BrokerError } from '../../shared/errors/errors.ts'
+import { isLoopbackUrl } from '../../shared/settings/addresses.ts'
 import { CertificateNetworkRefused, CertificateRefused } from './create.ts'
 import { describeSignInFaults, isSignInFault } from './deployer-credential.azure-identity.ts'
 
-const silent = 'does not answer. Check its name, the network, and HTTPS_PROXY and NO_PROXY'
+/** @param reason the code of the failure */
+function silent(vaultUrl: string, reason: string): string {
+  return isLoopbackUrl(vaultUrl)
+    ? `${vaultUrl} does not answer (${reason}). Run npm start, or write --vault https://<name>.vault.azure.net for a deployed broker.`
+    : `${vaultUrl} does not answer (${reason}). Check its name, the network, and HTTPS_PROXY and NO_PROXY.`
+}
 
 /** @returns what is wrong, and what to do */
 export function describeFailure(error: unknown, { vaultUrl, name }: { vaultUrl: string; name: string }): string {
@@ -16,7 +22,7 @@ export function describeFailure(error: unknown, { vaultUrl, name }: { vaultUrl: 
   }
   if (error instanceof BrokerError) return describeBrokerError(error, { vaultUrl, name })
   const { statusCode, code, message } = error as { statusCode?: number; code?: unknown; message?: string }
-  if (statusCode === undefined && typeof code === 'string') return `${vaultUrl} ${silent} (${code}).`
+  if (statusCode === undefined && typeof code === 'string') return silent(vaultUrl, code)
   return `The request to ${vaultUrl} failed: ${message ?? String(error)}`
 }
 
@@ -35,7 +41,7 @@ function describeBrokerError(
     case 'certificate_missing':
       return `${vaultUrl} has no certificate ${name}. Write another --name, or run: npm run certificate -- create`
     case 'vault_unavailable':
-      return `${vaultUrl} ${silent} (${reason}).`
+      return silent(vaultUrl, reason)
     case 'vault_forbidden':
       return /ForbiddenBy(Firewall|Connection|Nsp)/.test(detail)
         ? new CertificateNetworkRefused(vaultUrl).message

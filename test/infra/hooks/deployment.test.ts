@@ -367,7 +367,7 @@ describe('a deployment', () => {
       expect(await hook('https://kv-shop.vault.othercloud.example')).toContain('BROKER_VAULT_URL is not')
       expect(proxy.requests).toEqual([])
       expect(await hook('https://kv-shop.vault.newcloud.example')).toMatch(
-        /did not create the certificate broker: https:\/\/kv-shop\.vault\.newcloud\.example does not answer\./,
+        /did not create the certificate broker: https:\/\/kv-shop\.vault\.newcloud\.example does not answer \(/,
       )
       expect(proxy.requests).toContain('CONNECT kv-shop.vault.newcloud.example:443')
     } finally {

@@ -26,9 +26,16 @@ describe('describeFailure', () => {
   it('names the vault and the reason if there is no response', () => {
     const error = Object.assign(new Error('getaddrinfo ENOTFOUND'), { name: 'RestError', code: 'ENOTFOUND' })
     const sentence =
-      /^https:\/\/kv-shop\S+ does not answer\. Check its name, the network, .* \((vault_.*)?ENOTFOUND\)\.$/
+      /^https:\/\/kv-shop\S+ does not answer \((vault_.*)?ENOTFOUND\)\. Check its name, the network, .*\.$/
     expect(describeIt(error)).toMatch(sentence)
     expect(describeIt(new BrokerError('vault_unavailable', { detail: 'vault answered ENOTFOUND' }))).toMatch(sentence)
+  })
+
+  it('names npm start where the vault is that of a laptop', () => {
+    const error = Object.assign(new Error('connect ECONNREFUSED'), { name: 'RestError', code: 'ECONNREFUSED' })
+    expect(describeFailure(error, { vaultUrl: 'https://localhost:7172', name: 'broker' })).toMatch(
+      /^https:\/\/localhost:7172 does not answer \(ECONNREFUSED\)\. Run npm start, or write --vault /,
+    )
   })
 
   it.each([
