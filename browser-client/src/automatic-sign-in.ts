@@ -1,5 +1,5 @@
 /** Prevents redirect loops: a sign-in without a click is counted in the tab, and works only so often in a row. */
-import { failure } from './broker-error.ts'
+import { BrokerError } from './broker-error.ts'
 
 /**
  * @param key of the client, and of the API where an API requires the sign-in
@@ -7,7 +7,7 @@ import { failure } from './broker-error.ts'
  * @throws {BrokerError} `sign_in_loop`, also where the browser has no storage to count in
  */
 export function checkAutomatic(key: string, most: number): void {
-  if (!navigator.userActivation.isActive && count(key) >= most) throw failure('sign_in_loop')
+  if (!navigator.userActivation.isActive && count(key) >= most) throw new BrokerError({ code: 'sign_in_loop' })
 }
 
 /**

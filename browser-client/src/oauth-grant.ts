@@ -39,10 +39,6 @@ export function revoke(call: Call, grant?: Grant): void {
   if (grant?.refresh_token) call('/revoke', { token: grant.refresh_token }, { keepalive: true }).catch(ignore)
 }
 
-export function over(): BrokerError {
-  return failure('signed_out')
-}
-
 /** The grant that this tab owns, where it owns one. */
 export interface OwnGrant {
   readonly get: () => Grant | undefined
@@ -118,7 +114,7 @@ export function createOwnGrant(
   }
   const renew = async (api: string, claims?: string): Promise<string> => {
     const before = own
-    if (!before) throw over()
+    if (!before) throw failure('signed_out')
     const [token, until] = before.kept[api] ?? ['', 0]
     if (!claims && Date.now() < until) return token
     try {
@@ -127,7 +123,7 @@ export function createOwnGrant(
       // The person signed out in the meantime.
       if (own !== before) {
         revoke(call, grant)
-        throw over()
+        throw failure('signed_out')
       }
       await keep(grant)
       return answer.access_token
@@ -136,7 +132,7 @@ export function createOwnGrant(
       if (own === before && code === 'grant_invalid') {
         drop()
         set('signed-out')
-        throw over()
+        throw failure('signed_out')
       }
       if (own === before && (!status || status > 499))
         set('degraded', getState().session, 'unreachable', thrown as BrokerError)

@@ -6,10 +6,9 @@ import { failure } from './broker-error.ts'
 import type { BrokerError } from './broker-error.ts'
 import type { State } from './client.ts'
 import { random } from './oauth-code.ts'
-import { createOwnGrant, over, revoke } from './oauth-grant.ts'
+import { createOwnGrant, revoke } from './oauth-grant.ts'
 import type { Call, Grant } from './oauth-grant.ts'
 import type { OAuthSession } from './oauth.ts'
-import { ignore } from './page.ts'
 import { createTab } from './tab.ts'
 
 /** An access token, or the failure to get one. */
@@ -56,7 +55,7 @@ export function createTabs(
     else if ('signedOutBy' in message) end(message.signedOutBy)
     else if ('grant' in message) {
       if (own.get()) revoke(call, message.grant)
-      else own.keep(message.grant, 'other-tab').catch(ignore)
+      else void own.keep(message.grant, 'other-tab')
     } else if ('from' in message) {
       if (!own.get()) return
       if (message.api) void lend(message.from, message.id, message.api, message.claims)
@@ -120,7 +119,7 @@ export function createTabs(
       if (own.get()) return own.token(api, claims)
       if (!(await isLent())) {
         set('signed-out')
-        throw over()
+        throw failure('signed_out')
       }
       const lent = await ask(random(), api, claims)
       if (typeof lent === 'string') return lent

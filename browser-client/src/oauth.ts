@@ -62,7 +62,6 @@ export interface OAuthClient extends Omit<Client<OAuthSession, OAuthSignInOption
  * each must keep the page signed in for ten seconds to be forgotten.
  */
 const mostAutomatic = 3
-const settledAfter = 10_000
 
 export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
   const { clientId, redirectUri, apis = {}, scope = 'openid profile' } = options
@@ -85,18 +84,23 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
   const tabs = createTabs(name, base, call, (api) => `${scope} ${apis[api]}`, recheck)
 
   const begin = async () => {
-    tabs.open()
     try {
+      // Fails in a browser that blocks the cookies of the page, and its channels with them (Firefox).
+      tabs.open()
       const answer = await takeAnswer(begun, base, redirectUri, call)
       if (answer) {
         checkIdToken(answer.tokens.id_token, { iss: base, aud: clientId, nonce: answer.nonce })
         await tabs.own.keep(grantOf(answer.tokens, answer.api))
-        setTimeout(count, settledAfter, name, 0)
+        setTimeout(count, 10_000, name, 0)
       } else await tabs.find()
     } catch (thrown) {
-      const error = thrown as BrokerError
       count(name, mostAutomatic)
-      tabs.set('signed-out', undefined, undefined, error.code === 'login_required' ? undefined : error)
+      tabs.set(
+        'signed-out',
+        undefined,
+        undefined,
+        (thrown as BrokerError).code === 'login_required' ? undefined : (thrown as BrokerError),
+      )
     }
   }
   const start = () => (starting ??= begin())
@@ -139,7 +143,7 @@ export function createOAuthClient(options: OAuthClientOptions): OAuthClient {
   return {
     getState: tabs.getState,
     subscribe: (listener) => {
-      start().catch(ignore)
+      void start()
       return tabs.subscribe(listener)
     },
     getSession: ({ signal } = {}) => abortable(check(), signal),

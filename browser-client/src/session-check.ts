@@ -1,6 +1,6 @@
 /** Keeps the state of a session client true: requests the session from the broker, and shares the answer among tabs. */
 import { count } from './automatic-sign-in.ts'
-import type { BrokerError } from './broker-error.ts'
+import { BrokerError } from './broker-error.ts'
 import type { Session } from './client.ts'
 import type { Call } from './index.ts'
 import { ignore } from './page.ts'
@@ -50,13 +50,21 @@ export function createSessionCheck(name: string, call: Call, signInUrl: string) 
     )
   /** @throws {BrokerError} where the broker does not answer, and no session is known */
   const check = (): Promise<Session | undefined> => {
-    const began = Date.now()
-    tab.open()
-    return (checking ??= navigator.locks
-      .request(name, async () => {
-        // Another tab may have requested it while this one waited for the lock.
-        if (knownAt <= began) await requestSession()
-        return tab.getState().session
+    const before = knownAt
+    const checkOnce = async () => {
+      // Another tab may have requested it while this one waited for the lock. The time does not decide: a clock may be
+      // set back.
+      if (knownAt === before) await requestSession()
+      return tab.getState().session
+    }
+    return (checking ??= new Promise<Session | undefined>((resolve) => {
+      tab.open()
+      resolve(navigator.locks.request(name, checkOnce))
+    })
+      .catch((thrown: unknown) => {
+        if (thrown instanceof BrokerError) throw thrown
+        // A browser that blocks the cookies of the page refuses it channels and locks: this tab checks by itself.
+        return checkOnce()
       })
       .finally(() => (checking = undefined)))
   }

@@ -51,7 +51,7 @@ export function createTab<Who extends Person, Message = never>(
     },
     subscribe: (listener) => {
       listeners.add(listener)
-      return () => void listeners.delete(listener)
+      return () => listeners.delete(listener)
     },
     post: (message) => channel?.postMessage(message),
     open: () => {

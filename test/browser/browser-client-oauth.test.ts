@@ -7,7 +7,8 @@ import { ada } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import { closeVisitors, describeInBrowser, openBrowser } from './chromium.ts'
-import { encodeClaims, failure, lastState, navigationsTo, serveApi, servePages, startClient } from './library-pages.ts'
+import { encodeClaims, failure, lastState, navigationsTo, refuseStorage } from './library-pages.ts'
+import { serveApi, servePages, startClient } from './library-pages.ts'
 import type { LibraryPages } from './library-pages.ts'
 import { newVisitor, signInAtProvider } from './visitor.ts'
 
@@ -239,6 +240,19 @@ describeInBrowser('the browser library for an OAuth client on another site', () 
     ])
       expect([changes, await outcomeOf({}, changes)]).toEqual([changes, 'id_token_refused'])
     expect(await outcomeOf({}, {})).toBe('signed-in')
+  })
+
+  it('shows why it is signed out in a browser that refuses its page channels, locks and storage', async () => {
+    const { context, tab } = await newVisitor(browser)
+    await refuseStorage(context)
+    const client = await startClient<OAuthClient>(await tab(page), script)
+
+    const { status, error } = await client.evaluate((one) => {
+      const { status, error } = one.getState()
+      return { status, error: error?.name }
+    })
+
+    expect({ status, error }).toEqual({ status: 'signed-out', error: 'SecurityError' })
   })
 
   it('keeps the person while the broker does not answer, repeats a lost request once, and recovers', async () => {

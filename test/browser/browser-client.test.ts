@@ -10,7 +10,7 @@ import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import { clientScript, integrityOf, oauthClientScript } from '../../tools/browser-client.ts'
 import { closeVisitors, describeInBrowser, openBrowser } from './chromium.ts'
-import { encodeClaims, failure, lastState, navigationsTo, pageOf } from './library-pages.ts'
+import { encodeClaims, failure, lastState, navigationsTo, pageOf, refuseStorage } from './library-pages.ts'
 import { serveApi, servePages, startClient, statesOf } from './library-pages.ts'
 import type { LibraryPages } from './library-pages.ts'
 import { newVisitor, signInAtProvider } from './visitor.ts'
@@ -205,6 +205,38 @@ describeInBrowser('the browser library', () => {
       await waiting.clock.fastForward(31_000)
       await waiting.waitForFunction((each) => each.getState().status === 'signed-in', one)
     }
+  })
+
+  it('works in a browser that refuses its page channels, locks and storage', async () => {
+    const { context, tab } = await newVisitor(browser)
+    await refuseStorage(context)
+    const requests: string[] = []
+    context.on('request', (request) => {
+      if (request.url().startsWith(`${stack.url}/session`)) requests.push(request.url())
+    })
+    const opened = await tab(page)
+
+    const client = await signIn(opened, await start(opened), page)
+
+    expect(await client.evaluate((one) => one.getState())).toMatchObject({
+      status: 'signed-in',
+      session: { username: ada },
+    })
+    expect(requests).toHaveLength(2)
+    await context.route(`${stack.url}/session**`, (route) => route.abort())
+    const lost = await tab(page).then(start)
+    expect(
+      await lost.evaluate((one) => one.getSession().catch((error: unknown) => (error as library.BrokerError).code)),
+    ).toBe('unreachable')
+  })
+
+  it('requests the session also after the clock of the device was set back', async () => {
+    const { context, opened, client } = await signedIn()
+    await opened.clock.setSystemTime(Date.now() - 3 * 3_600_000)
+    await context.clearCookies()
+
+    expect(await client.evaluate((one) => one.getSession())).toBeUndefined()
+    expect(await lastState(opened)).toMatchObject({ status: 'signed-out', reason: 'checked' })
   })
 
   it('starts no redirect loop if each return finds no session: the second automatic sign-in is rejected', async () => {

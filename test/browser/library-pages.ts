@@ -81,6 +81,19 @@ export async function lastState(opened: Page) {
   return (await statesOf(opened)).at(-1)!
 }
 
+/** Refuses the pages of this browser channels, locks and storage, as Firefox does where it blocks all cookies. */
+export async function refuseStorage(context: BrowserContext): Promise<void> {
+  await context.addInitScript(() => {
+    function refuse(): never {
+      throw new DOMException('The operation is insecure.', 'SecurityError')
+    }
+    const reject = () => new Promise(refuse)
+    Object.assign(window, { BroadcastChannel: refuse })
+    Object.assign(LockManager.prototype, { request: reject, query: reject })
+    Object.defineProperty(window, 'sessionStorage', { get: refuse })
+  })
+}
+
 /** The line that a page logs after a failure. A call by the test instead would count as a click. */
 export async function failure(context: BrowserContext): Promise<string> {
   const message = await context.waitForEvent('console', (one) => one.text().startsWith('failed'))
