@@ -54,6 +54,8 @@ interface RollOptions {
 
 /** Far more than a roll has: a run must end. */
 const mostSteps = 60
+/** In milliseconds: longer together than a store is throttled. */
+const pausesAfterFault = [1_000, 2_000, 4_000, 8_000]
 
 export function createCertificateRoll(options: RollOptions): CertificateRoll {
   const { records, timing, clock } = options
@@ -141,18 +143,25 @@ async function work(step: Work, { vault, applicationKeys, probe }: RollOptions):
   return { kind: 'removed' }
 }
 
+/**
+ * Writes the outcome. Only this run knows the id of an added key, by which the key can be removed: it is written again
+ * after a fault of the store. Every other outcome is learned again by the next run.
+ */
 function finish(
   step: Work,
   outcome: Outcome,
   context: StepContext,
-  { records, clock }: RollOptions,
+  { records, clock, wait }: RollOptions,
 ): Promise<KeptRecord> {
-  return records.update((record) => {
-    if (record.underWay?.by === context.by) return finishStep(record, step, outcome, { ...context, now: clock() })
-    // Too late: another run has continued. Only this one knows the key's id, by which the key can be removed.
-    if (outcome.kind !== 'registered') return record
-    return changeVersion(record, step.version.version, (one) => ({ keyId: outcome.keyId, ...one }))
-  })
+  const write = () =>
+    records.update((record) => {
+      if (record.underWay?.by === context.by) return finishStep(record, step, outcome, { ...context, now: clock() })
+      // Too late: another run has continued.
+      if (outcome.kind !== 'registered') return record
+      return changeVersion(record, step.version.version, (one) => ({ keyId: outcome.keyId, ...one }))
+    })
+  const pauses = outcome.kind === 'registered' ? pausesAfterFault : []
+  return pauses.reduce((written, pause) => written.catch(() => wait(pause).then(write)), write())
 }
 
 function logOutcome(

@@ -225,6 +225,67 @@ describe('the row of the previous release', () => {
   })
 })
 
+describe('a roll whose store fails after Graph has added a key', () => {
+  let added: number
+  let failures: number
+  beforeEach(async () => {
+    added = 0
+    failures = 0
+    await openRecords().update(() => ({ ...aRecord(), versions: [recorded(first, { keyId: keyIds[first] })] }))
+    listed = [versionOf(first, 0), versionOf(second, 100)]
+  })
+  const addedId = '99999999-2222-4333-8444-555555555555'
+  const orFail = <T>(work: () => Promise<T>): Promise<T> =>
+    added > 0 && failures-- > 0 ? Promise.reject(new BrokerError('store_unavailable')) : work()
+  const run = () =>
+    createCertificateRoll({
+      vault,
+      records: openRecords({
+        store: {
+          ...store,
+          find: (...of) => orFail(() => store.find(...of)),
+          replace: (...of) => orFail(() => store.replace(...of)),
+        },
+      }),
+      applicationKeys: {
+        add: () => {
+          added += 1
+          return Promise.resolve(addedId)
+        },
+        remove: () => Promise.resolve(),
+      },
+      probe: ({ version }) =>
+        version === second && added === 0 ? Promise.reject(new BrokerError('certificate_refused')) : Promise.resolve(),
+      timing,
+      clock: () => now,
+      wait: (milliseconds) => Promise.resolve(void (now += milliseconds)),
+      onRecord: () => undefined,
+      log: () => undefined,
+    }).run(10 * minute)
+  const stored = async () => (await openRecords().load()).record.versions.find(({ version }) => version === second)
+
+  it('writes the id of the key, by which it can be removed, as soon as the store answers', async () => {
+    failures = 4
+
+    await run()
+
+    expect(await stored()).toMatchObject({ status: 'accepted', keyId: addedId })
+    expect(added).toBe(1)
+  })
+
+  it('ends where the store fails for longer, and a later run adds no second key', async () => {
+    failures = 20
+    await expect(run()).rejects.toMatchObject({ code: 'store_unavailable' })
+
+    failures = 0
+    now += 10 * minute
+    await run()
+
+    expect(await stored()).toMatchObject({ status: 'accepted' })
+    expect(added).toBe(1)
+  })
+})
+
 describe('an attacker who can write to the store', () => {
   let graph: string[]
   let refused: Set<string>
