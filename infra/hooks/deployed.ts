@@ -1,8 +1,10 @@
 /** Reads the deployed state from Azure, which the coming deployment is compared with. */
 import { declarations } from '../../shared/settings/declarations.ts'
+import { causeOf } from './cloud.ts'
 import { subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import type { Names } from './names.ts'
+import { HookStop } from './stop.ts'
 
 export interface Deployed {
   /** Empty where the person may not list them. */
@@ -59,20 +61,26 @@ interface AccessPolicy {
   readonly permissions?: Readonly<Record<string, readonly string[] | null>>
 }
 
-/** @returns undefined where there is no function app yet */
+/** @returns undefined where there is no function app yet. @throws {HookStop} where Azure does not answer */
 export async function readDeployed(context: HookContext, names: Names): Promise<Deployed | undefined> {
   const { cloud } = context
   const group = `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}/providers`
   const site = `${group}/Microsoft.Web/sites/${names.functionApp}`
-  const found = await cloud.arm(`${site}?api-version=2025-03-01`)
-  if (found.status !== 200) return undefined
-  const siteProperties = (found.body['properties'] ?? {}) as SiteProperties
-
   /** The body of a resource; undefined where it is missing or hidden. */
   const read = async (path: string, call?: { readonly method: 'POST' }) => {
-    const { status, body } = await cloud.arm(path, call)
-    return status === 200 ? body : undefined
+    const answer = await cloud.arm(path, call)
+    // A fault must not pass for a resource that is missing: removals would stay unseen.
+    if (answer.status >= 500) {
+      throw new HookStop(
+        `The deployed broker cannot be read (${causeOf(answer)}). Nothing was deployed. Run the command again.`,
+      )
+    }
+    return answer.status === 200 ? answer.body : undefined
   }
+  const found = await read(`${site}?api-version=2025-03-01`)
+  if (!found) return undefined
+  const siteProperties = (found['properties'] ?? {}) as SiteProperties
+
   const [list, bindings, actionGroup, storage] = await Promise.all([
     read(`${site}/config/appsettings/list?api-version=2025-03-01`, { method: 'POST' }),
     read(`${site}/hostNameBindings?api-version=2025-03-01`),
@@ -92,7 +100,7 @@ export async function readDeployed(context: HookContext, names: Names): Promise<
   return {
     settings,
     canListSettings: list !== undefined,
-    location: found.body['location'] as string | undefined,
+    location: found['location'] as string | undefined,
     defaultHostName: siteProperties.defaultHostName,
     alwaysReadyInstances: alwaysReadyOf(siteProperties),
     domains: domainsOf(bindings).filter((name) => name !== siteProperties.defaultHostName),

@@ -201,6 +201,20 @@ describe('a deployment that would remove what is deployed', () => {
     expect(output).toContain('Microsoft.Web/sites/config/list/action')
   })
 
+  it.each(['/sites/func-broker', '/vaults/'])('stops while Azure does not answer about %s', async (path) => {
+    const { azure, here } = shop
+    await here.configure(rich)
+    await accepted(shop)
+    await here.configure({ frontEnds: undefined, vaultSku: undefined })
+    const clear = azure.arm.faults.add({ path, method: 'GET', status: 503 })
+
+    const { code, output } = await here.azd('provision')
+    clear()
+
+    expect(code).toBe(1)
+    expect(output).toContain('The deployed broker cannot be read (503). Nothing was deployed.')
+  })
+
   it('repairs a vault URL that was written by hand and is none', async () => {
     await accepted(shop)
     const [site, settings] = [...shop.azure.arm.state.appSettings][0]!
