@@ -102,10 +102,16 @@ const [partitionLength, secretBytes] = [16, 20]
 export function createAuthorizationCodes(options: AuthorizationCodesOptions): AuthorizationCodes {
   const { store, ring, clock } = options
 
-  /** Written into the row, so that the request that used the code first finds it too. */
+  /**
+   * Written into the row first, so that the request that used the code first finds it too. The session ends also where
+   * that write fails: the client of a refused code may send no second request.
+   */
   const onReuse = async (row: StoredRow, { clientId: frontEndId, rowKey }: CodeGrant): Promise<void> => {
-    await store.replace('codes', { ...row, values: { ...row.values, used: 'again' } }, row.etag)
-    await options.endForReuse({ frontEndId, rowKey })
+    try {
+      await store.replace('codes', { ...row, values: { ...row.values, used: 'again' } }, row.etag)
+    } finally {
+      await options.endForReuse({ frontEndId, rowKey })
+    }
   }
 
   return {

@@ -7,6 +7,7 @@ import { endPartition, endPerson } from '../../../shared/session/end-sessions.ts
 import { personOf } from '../../../shared/session/session-labels.ts'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import type { RowKey, Store } from '../../../shared/store/store.ts'
+import type { TableProxy } from '../../setup/table-proxy.ts'
 import { somebody, useSessionParts } from '../session/parts.ts'
 import type { TestClock } from '../session/parts.ts'
 
@@ -35,9 +36,10 @@ describe('a one-time code', () => {
   let ended: RowKey[]
   let ring: KeyRing
   let hasAccess: boolean
+  let network: TableProxy
 
   useSessionParts(start, (own) => {
-    ;({ store, clock, ring } = own)
+    ;({ store, clock, ring, network } = own)
     ended = []
     hasAccess = true
     codes = createAuthorizationCodes({
@@ -121,6 +123,17 @@ describe('a one-time code', () => {
 
     expect(await outcome(code)).toBe('taken')
     expect(ended).toEqual([])
+  })
+
+  it('that is used a second time revokes the tokens of the first use, also where the store cannot note that', async () => {
+    const code = await codes.issue(grant)
+    expect(await outcome(code)).toBe('taken')
+    network.addFault({ operation: 'replace', table: 'codes', status: 429, times: 1 })
+
+    expect(await outcome(code)).toBe('store_unavailable')
+
+    expect(ended).toEqual([grant.rowKey])
+    expect(await outcome(code)).toBe('grant_invalid')
   })
 
   it('that a fault gave back is valid again; not where it was used again, or removed, in the meantime', async () => {
