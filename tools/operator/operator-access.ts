@@ -97,6 +97,8 @@ export async function postAsOperator(
     throw new LocalError(`${url.href} has no such route: update the broker, or correct the URL.`)
   }
   if (status === 200 && typeof json !== 'string') return json
+  // A page of a front end, or a redirect.
+  if (status < 400) throw new LocalError(`${url.href} does not answer as a broker (${status}): correct the URL.`)
   const { detail, parameter, problem } = (typeof json === 'string' ? {} : json) as Record<string, unknown>
   const texts = [parameter, problem, detail].filter((text) => typeof text === 'string')
   const reference = response.headers['broker-reference']

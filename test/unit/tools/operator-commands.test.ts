@@ -11,11 +11,13 @@ const tenant = 'f5a0b6a2-6e4f-4d0e-9a62-3c0d2b1e7c55'
 describe('a command of operators', () => {
   let url: string
   let status = 200
+  const empty = '{"sessions":[],"not_attributed":0}'
+  let content = empty
   let received: (string | undefined)[] = []
   const server = http.createServer((request, response) => {
     received.push(request.headers['x-functions-key'] as string | undefined)
     if (status === 0) request.socket.destroy()
-    else response.writeHead(status, { 'content-type': 'application/json' }).end('{"sessions":[],"not_attributed":0}')
+    else response.writeHead(status, { 'content-type': 'application/json' }).end(content)
   })
   beforeAll(async () => {
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
@@ -86,6 +88,18 @@ describe('a command of operators', () => {
       /^(The broker answered \d+\.|.* does not answer .*\.)$/,
     )
     expect(await tenants('list')).toMatch(/^(The broker answered \d+\.|.* does not answer .*\.)$/)
+  })
+
+  it.each([
+    [200, '<!doctype html>'],
+    [302, ''],
+  ])('names a URL that is no broker: %i %j', async (answered, page) => {
+    ;[status, content] = [answered, page]
+
+    const sentence = await sessions('end', '--front-end', 'spa')
+    content = empty
+
+    expect(sentence).toBe(`${url}/operator/sessions/end does not answer as a broker (${answered}): correct the URL.`)
   })
 
   it.each([
