@@ -267,7 +267,13 @@ describe('a refresh token', () => {
 
     const values = Object.values(row!.values).map((value) => Buffer.from(value as Uint8Array).toString('latin1'))
     const secret = Buffer.from(key!.secret)
-    for (const text of ['ada', 'Ada', 'refresh-of', secret.toString('latin1'), secret.toString('base64url')]) {
+    for (const text of [
+      'ada@contoso',
+      'Ada Lovelace',
+      'refresh-of',
+      secret.toString('latin1'),
+      secret.toString('base64url'),
+    ]) {
       for (const value of values) expect(value).not.toContain(text)
     }
   })

@@ -1,6 +1,6 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import type { JWK } from 'jose'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import { createSigningKeys } from '../../../shared/oauth/signing-keys.ts'
 import type { SigningAlgorithm, SigningKeys } from '../../../shared/oauth/signing-keys.ts'
@@ -83,7 +83,7 @@ describe('the keys of ID tokens', () => {
     const sealedBy = async () => (await store.find('service', { partition, row: '2031-06-RS256' }))!.values.ringKey
     expect(await sealedBy()).toMatch(/^2031-05-/)
 
-    await vi.waitFor(async () => expect((await ring.current()).id).toMatch(/^2031-06-/))
+    await expect.poll(async () => (await ring.current()).id).toMatch(/^2031-06-/)
     clock.set('2031-06-02T00:00:02Z')
     const june = await signerOf(warm)
     expect(await sealedBy()).toMatch(/^2031-06-/)
@@ -183,18 +183,21 @@ describe('the keys of ID tokens', () => {
     const mayRow = (await store.find('service', { partition: 'key-ring', row: '2031-05' }))!
     await parts.rotateWrappingKey()
     clock.set('2031-06-02T12:00:00.000Z')
-    await openRing({ store, vault: parts.newVault(), clock }).current()
-    const coldInstance = () =>
+    const newRing = () => openRing({ store, vault: parts.newVault(), clock })
+    await newRing().current()
+    const coldInstance = (its = newRing()) =>
       createSigningKeys({
         store,
-        ring: openRing({ store, vault: parts.newVault(), clock }),
+        ring: its,
         clock,
         algorithms: ['RS256'],
         onFault: (error) => faults.push(error),
       })
-    const warm = coldInstance()
+    const warmRing = newRing()
+    const warm = coldInstance(warmRing)
     await warm.published()
-    // It reads its rows again, and seals the one of June with the key of June.
+    // When the ring has the key of June, the instance reads its rows again, and seals the one of June with that key.
+    await expect.poll(async () => (await warmRing.current()).id).toMatch(/^2031-06-/)
     clock.advance(301)
     await warm.published()
     parts.vault.setKeyEnabled('broker-key-ring', String(mayRow.values.wrappingVersion), false)

@@ -159,7 +159,15 @@ describe('a session’s row', () => {
     ]).toString('latin1')
 
     expect(sweepAfter).toBeInstanceOf(Date)
-    for (const reported of ['Ada', 'ada@', 'subject-of', 'aaaaaaaa', 'refresh-token', 'orders', 'shop']) {
+    for (const reported of [
+      'Ada Lovelace',
+      'ada@contoso',
+      'subject-of',
+      'aaaaaaaa',
+      'refresh-token',
+      'orders',
+      'shop',
+    ]) {
       expect(bytes).not.toContain(reported)
     }
   })
