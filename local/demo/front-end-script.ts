@@ -65,12 +65,13 @@ async function callApi(): Promise<void> {
   const answer = await send('/session/token', { api: apiName })
   if (!answer.ok) {
     const problem = await readProblem(answer)
-    if (problem.sign_in_url !== undefined) {
+    if (problem.sign_in_url === undefined) showProblem(problem)
+    else {
       // The session has ended, or the provider requires the person: the broker returns the URL for it.
+      // The remedy of the problem is for this script.
       signInUrl = problem.sign_in_url
       show('out', 'Please sign in again.')
     }
-    showProblem(problem)
     return
   }
   const { access_token } = (await answer.json()) as { access_token: string }
@@ -93,13 +94,14 @@ async function signOut(): Promise<void> {
 }
 
 function show(state: 'in' | 'out', status: string, name = ''): void {
+  // Another tab may have signed another person in.
+  if (name !== element('name').textContent) element('answer-section').hidden = true
   element('status').textContent = status
   element('name').textContent = name
   element('problem').hidden = true
   element('sign-in').hidden = state === 'in'
   element('call-api').hidden = state === 'out'
   element('sign-out').hidden = state === 'out'
-  if (state === 'out') element('answer-section').hidden = true
 }
 
 function showProblem({ title, detail, remedy }: Problem): void {
@@ -138,3 +140,7 @@ onClick('call-api', callApi)
 onClick('sign-out', signOut)
 // pageshow, not load: when the browser shows the page from its cache, the session may have ended.
 addEventListener('pageshow', () => void run(showSession))
+// In the meantime another tab may have signed out, or signed another person in.
+addEventListener('visibilitychange', () => {
+  if (!document.hidden) void run(showSession)
+})

@@ -47,6 +47,26 @@ describeInBrowser('a person with a browser', () => {
     await context.close()
   })
 
+  it('shows the person of the session in a tab that is visible again, and a sentence for people at its end', async () => {
+    const { tab, context } = await newVisitor(browser)
+    const page = await tab(demo)
+    await signInByDemo(page, ada)
+    await page.getByRole('button', { name: 'Show my orders' }).click()
+    await page.locator('#api-answer').waitFor()
+
+    await signInAtProvider(await tab(`${stack.url}/login?frontend=demo&prompt=login`), 'grace@contoso.example')
+    await expect.poll(() => context.pages().at(-1)!.url()).toBe(demo)
+    await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange', { bubbles: true })))
+    await expectText(page, '#name', 'Grace Hopper')
+    expect(await page.locator('#api-answer').isVisible()).toBe(false)
+
+    await context.clearCookies()
+    await page.getByRole('button', { name: 'Show my orders' }).click()
+    await expectText(page, '#status', 'Please sign in again.')
+    expect(await page.locator('#problem').isVisible()).toBe(false)
+    await context.close()
+  })
+
   it('signs in without the form of a provider where the person is already signed in', async () => {
     const { tab, context } = await newVisitor(browser)
     const page = await tab(demo)
