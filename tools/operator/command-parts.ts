@@ -16,8 +16,10 @@ const parts: CommandParts = {
     const of = ['--name', functionApp, '--resource-group', resourceGroup]
     const query = ['--query', 'functionKeys.default', '--output', 'tsv']
     const command = ['functionapp', 'keys', 'list', ...of, ...query]
-    // On Windows az is a .cmd file, which only a shell can run.
-    return (await run('az', command, { shell: process.platform === 'win32' })).stdout.trim()
+    // On Windows az is a .cmd file, which only a shell can run, and a shell would read more than a name in these names.
+    const shell = process.platform === 'win32'
+    if (shell && !of.every((text) => /^[\w.-]+$/.test(text))) throw new Error('a name that a shell would not pass on')
+    return (await run('az', command, { shell })).stdout.trim()
   },
   proxies: proxyPolicyOf(process.env),
   print: (line) => console.log(line),
