@@ -149,6 +149,7 @@ export function callerOf(request: WebRequest): CallerHeaders {
   return {
     origin: header('origin'),
     secFetchDest: header('sec-fetch-dest'),
+    secFetchMode: header('sec-fetch-mode'),
     secFetchSite: header('sec-fetch-site'),
     brokerRequest: header('broker-request'),
   }

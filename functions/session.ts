@@ -1,5 +1,6 @@
 /** GET /session: the person that is signed in at this front end, and the end of the session. */
 import { BrokerError } from '../shared/errors/errors.ts'
+import { pageOriginOf } from '../shared/front-ends/same-site-guard.ts'
 import { json } from '../shared/http/answer.ts'
 import { subjectOf } from '../shared/provider/identity.ts'
 import { shownClaims } from '../shared/provider/registered-claims.ts'
@@ -16,10 +17,8 @@ export const session =
     telemetry,
   }: Pick<Broker, 'baseUrl' | 'frontEnds' | 'sessions' | 'telemetry'>): Handle =>
   async (request) => {
-    const { origin, secFetchSite } = callerOf(request)
-    // On one host with the front end: a browser sends no Origin with a GET of its own origin.
-    const from = origin ?? (secFetchSite === 'same-origin' ? new URL(baseUrl).origin : undefined)
-    const frontEnd = frontEnds.get(readParameter(parseQuery(request), 'frontend'), from)
+    const origin = pageOriginOf(callerOf(request), baseUrl)
+    const frontEnd = frontEnds.get(readParameter(parseQuery(request), 'frontend'), origin)
     const key = sessions.keyOf(frontEnd.id, cookiesOf(request))
     const owner = key && (await sessions.findOwner(key))
     telemetry.count('broker.session.reads', { front_end: frontEnd.id, outcome: owner ? 'signed_in' : 'signed_out' })

@@ -11,6 +11,23 @@ export interface CallerHeaders {
   readonly secFetchSite: string | undefined
   readonly brokerRequest: string | undefined
   readonly secFetchDest: string | undefined
+  readonly secFetchMode: string | undefined
+}
+
+/**
+ * @returns true for a navigation of the whole page. A service worker of the broker's host that passes it on changes the
+ *   destination to `empty`; no script can send the mode. Older browsers do not send the headers.
+ */
+export function isNavigation({ secFetchDest = 'document', secFetchMode }: CallerHeaders): boolean {
+  return secFetchDest === 'document' || (secFetchDest === 'empty' && secFetchMode === 'navigate')
+}
+
+/**
+ * @param baseUrl of the broker
+ * @returns the origin of the page, also where it is the broker's own, with which a browser sends no Origin in a GET
+ */
+export function pageOriginOf({ origin, secFetchSite }: CallerHeaders, baseUrl: string): string | undefined {
+  return origin ?? (secFetchSite === 'same-origin' ? new URL(baseUrl).origin : undefined)
 }
 
 /**
