@@ -147,7 +147,7 @@ async function work(step: Work, { vault, applicationKeys, probe }: RollOptions):
  * Writes the outcome. Only this run knows the id of an added key, by which the key can be removed: it is written again
  * after a fault of the store. Every other outcome is learned again by the next run.
  */
-function finish(
+async function finish(
   step: Work,
   outcome: Outcome,
   context: StepContext,
@@ -160,8 +160,15 @@ function finish(
       if (outcome.kind !== 'registered') return record
       return changeVersion(record, step.version.version, (one) => ({ keyId: outcome.keyId, ...one }))
     })
-  const pauses = outcome.kind === 'registered' ? pausesAfterFault : []
-  return pauses.reduce((written, pause) => written.catch(() => wait(pause).then(write)), write())
+  if (outcome.kind !== 'registered') return write()
+  for (const pause of pausesAfterFault) {
+    try {
+      return await write()
+    } catch {
+      await wait(pause)
+    }
+  }
+  return write()
 }
 
 function logOutcome(
