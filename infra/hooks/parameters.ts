@@ -2,7 +2,7 @@
  * BROKER_PARAMETERS: the parameters of the template, as main.bicepparam reads them from azd's environment. JSON as
  * Base64, because azd escapes quotation marks in its .env files and `azd pipeline config` escapes them again.
  */
-import type { AzdEnvironment } from './azd.ts'
+import type { Variables } from './azd.ts'
 import { settingsOf } from './configuration-settings.ts'
 import type { Configuration } from './configuration.schema.ts'
 import { HookStop } from './stop.ts'
@@ -52,7 +52,7 @@ export function encodeParameters(parameters: Parameters): string {
 }
 
 /** The parameters of the last provisioning; empty before the first one. */
-export function readParameters(environment: AzdEnvironment): Parameters {
+export function readParameters(environment: Variables): Parameters {
   const text = environment.get('BROKER_PARAMETERS')
   return text === undefined ? {} : (JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as Parameters)
 }

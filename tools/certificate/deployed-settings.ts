@@ -1,12 +1,13 @@
 /** The settings of the deployed broker, as far as azd's environment has them. */
+import { readParameters } from '../../infra/hooks/parameters.ts'
 import { declarations } from '../../shared/settings/declarations.ts'
 
-/** The members of BROKER_PARAMETERS that are settings: infra/hooks/parameters.ts writes them. */
-interface Parameters {
-  readonly brokerSettings?: Readonly<Record<string, string>>
-  readonly applicationObjectId?: string
-  readonly clientId?: string
-  readonly wrappingKeyName?: string
+/** The members of BROKER_PARAMETERS that are settings. */
+interface SettingParameters {
+  readonly brokerSettings?: Readonly<Record<string, string>> | undefined
+  readonly applicationObjectId?: string | undefined
+  readonly clientId?: string | undefined
+  readonly wrappingKeyName?: string | undefined
 }
 
 /**
@@ -28,9 +29,9 @@ export function deployedSettings(
   }
 }
 
-function parametersOf({ BROKER_PARAMETERS: text = '' }: Readonly<Record<string, string | undefined>>): Parameters {
+function parametersOf(variables: Readonly<Record<string, string | undefined>>): SettingParameters {
   try {
-    return JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as Parameters
+    return readParameters({ get: (name) => variables[name] || undefined })
   } catch {
     return {}
   }
