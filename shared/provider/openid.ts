@@ -5,6 +5,7 @@
 import type { AssertionAlgorithm } from '../credential/sign-assertion.ts'
 import { isAbsent } from '../json/json.ts'
 import { isAddress, isLoopbackHost, isMetadataHost } from '../settings/addresses.ts'
+import { acceptsScope } from './accepted-scopes.ts'
 import { checkIdTokenAlgorithms, checkIssuer, listOf, metadataUrlOf, readEndpoint, unsuitable } from './metadata.ts'
 import type { Json, ProviderMetadata, ProviderProfile, Refusal, ResponseMode, TokenRequestKind } from './provider.ts'
 import { BrokerError } from '../errors/errors.ts'
@@ -18,6 +19,7 @@ export interface OpenIdSettings {
   readonly metadataUrl?: string | undefined
   readonly responseMode?: ResponseMode
   readonly offlineAccess?: boolean | undefined
+  readonly openIdScopes?: readonly string[] | undefined
   readonly assertionAudience?: string | undefined
   readonly assertionAlgorithm?: AssertionAlgorithm | undefined
   readonly assertionKeyId?: boolean
@@ -109,6 +111,7 @@ function checkMetadata(json: Json, settings: OpenIdSettings): ProviderMetadata {
     issuerInAnswers: json.authorization_response_iss_parameter_supported === true,
     prompts: listOf(json, 'prompt_values_supported'),
     scopes,
+    openIdScopes: settings.openIdScopes,
     offlineAccess: settings.offlineAccess ?? scopes?.includes('offline_access') ?? false,
     assertionAlgorithm: settings.assertionAlgorithm ?? chooseAlgorithm(json),
   }
@@ -176,14 +179,14 @@ const fieldsOf: Readonly<Record<string, readonly string[]>> = {
   refresh_token: [...clientFields, 'refresh_token', 'scope'],
 }
 
-/** MSAL adds its name and its telemetry, and requests `offline_access` by itself. */
-export function onlySpecified(form: URLSearchParams, { offlineAccess }: ProviderMetadata): URLSearchParams {
+/** MSAL adds its name and its telemetry, and requests `profile` and `offline_access` by itself. */
+export function onlySpecified(form: URLSearchParams, metadata: ProviderMetadata): URLSearchParams {
   const sent = new URLSearchParams()
   for (const name of fieldsOf[form.get('grant_type') ?? ''] ?? clientFields) {
     const value = form.get(name)
     if (value !== null) sent.set(name, value)
   }
   const scopes = sent.get('scope')?.split(' ')
-  if (scopes && !offlineAccess) sent.set('scope', scopes.filter((scope) => scope !== 'offline_access').join(' '))
+  if (scopes) sent.set('scope', scopes.filter((scope) => acceptsScope(metadata, scope)).join(' '))
   return sent
 }

@@ -38,6 +38,8 @@ export interface ProviderMetadata {
    * Values of `scopes_supported`, where the provider may have scopes about the person beyond `profile` and `email`.
    */
   readonly scopes?: readonly unknown[] | undefined
+  /** The scopes about the person that the settings name; undefined where the usual ones are requested. */
+  readonly openIdScopes?: readonly string[] | undefined
   /** True where the broker requests the scope `offline_access`, and so a refresh token. */
   readonly offlineAccess: boolean
   /** The algorithm that signs client assertions for this provider. */

@@ -3,6 +3,7 @@ import * as z from 'zod/mini'
 import { checkAuthority, checkGraphUrl, checkInstance, checkMetadataUrl } from './addresses.ts'
 import { azureAddress, declare } from './declare.ts'
 import { checkAnyClientId, checkTenant, checkTenantId } from './identifiers.ts'
+import { checkPersonScopes } from './openid-scopes.ts'
 import { checkInvitations, checkSignUpRole, checkTenants, listOf, parseTenants } from './tenant-list.ts'
 import { guid, oneOf, parsedText, text, yesOrNo } from './texts.ts'
 
@@ -158,6 +159,20 @@ export const providerDeclarations = {
     optional: true,
     example: 'true',
     schema: yesOrNo(),
+  }),
+  openIdScopes: declare({
+    name: 'Broker__OpenIdScopes',
+    section: 'Identity provider',
+    about: 'other providers',
+    sentence:
+      'The scopes about the person that the provider accepts, where it refuses one of the usual ones. Without this setting, the broker requests openid and profile at each sign-in; email, where an OAuth client requests it or a front end has registered one of its claims; address and phone likewise, where the provider’s metadata lists them.',
+    bounds: '`openid`, and of `profile`, `email`, `address`, `phone` the accepted ones, separated by spaces',
+    optional: true,
+    example: 'openid email phone',
+    schema: parsedText(
+      (value) => checkPersonScopes(value.split(' ')),
+      (value): readonly string[] => value.split(' '),
+    ),
   }),
   applicationSigningKeys: declare({
     name: 'Broker__ApplicationSigningKeys',

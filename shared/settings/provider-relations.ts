@@ -27,7 +27,7 @@ function reportClientId({ clientId }: MaybeValues, texts: SetTexts, report: Sett
 
 /** AD FS accepts RS256 only, and decides about refresh tokens by its own policy. */
 function reportAdfs(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
-  const { authority, providerKind, assertionAlgorithm, offlineAccess } = values
+  const { authority, providerKind, assertionAlgorithm, offlineAccess, openIdScopes } = values
   if (authority === undefined) return
   const notAdfs = checkAdfsIssuer(authority)
   if (providerKind !== 'adfs') {
@@ -50,6 +50,12 @@ function reportAdfs(values: MaybeValues, texts: SetTexts, report: SettingsReport
     report.refuse(declarations.offlineAccess.name, {
       problem: 'is true, but AD FS has no scope offline_access',
       fix: 'Delete it: AD FS issues refresh tokens by the policy of the application.',
+    })
+  }
+  if (openIdScopes !== undefined) {
+    report.refuse(declarations.openIdScopes.name, {
+      problem: 'is not for AD FS, which accepts openid and profile',
+      fix: 'Delete it.',
     })
   }
 }

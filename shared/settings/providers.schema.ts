@@ -30,6 +30,7 @@ import {
 } from './identifiers.ts'
 import { findRepeated, listOf, memberOf, membersOf, readJsonSetting, unknownOf } from './json-setting.ts'
 import { withMessage, withMessages } from './messages.ts'
+import { checkPersonScopes, personScopes } from './openid-scopes.ts'
 import type { Refusal, SettingProblem } from './settings-error.ts'
 import {
   checkInvitations,
@@ -85,6 +86,7 @@ export interface OtherProvider extends ProviderNames {
     readonly responseMode: 'form_post' | 'query'
     readonly responseType: 'code' | 'code id_token'
     readonly offlineAccess: boolean | undefined
+    readonly openIdScopes: readonly string[] | undefined
     readonly applicationSigningKeys: boolean | undefined
     readonly allowGuests: boolean | undefined
     readonly continuousAccess: boolean | undefined
@@ -217,6 +219,14 @@ function entrySchema() {
         'https://login.partner.example/.well-known/openid-configuration?p=sign-in',
       ),
       offlineAccess: z.optional(z.boolean().check(described('openid: as Broker__OfflineAccess.'))),
+      openIdScopes: z.optional(
+        z
+          .array(z.enum(personScopes))
+          .check(
+            withMessage(checkPersonScopes),
+            described('openid: as Broker__OpenIdScopes, as a list.', [['openid', 'email', 'phone']]),
+          ),
+      ),
       assertionAudience: checked(
         checkAssertionAudience,
         'openid, adfs: as Broker__AssertionAudience.',
@@ -314,6 +324,7 @@ function toProvider(one: Entry): OtherProvider {
       responseMode: one.responseMode ?? 'form_post',
       responseType: one.responseType ?? 'code',
       offlineAccess: one.offlineAccess,
+      openIdScopes: one.openIdScopes,
       applicationSigningKeys: one.applicationSigningKeys,
       allowGuests: one.allowGuests,
       continuousAccess: one.continuousAccess,
@@ -382,6 +393,7 @@ const membersOfKind = {
     'authority',
     'metadataUrl',
     'offlineAccess',
+    'openIdScopes',
     'assertionAudience',
     'assertionAlgorithm',
     'assertionKeyId',

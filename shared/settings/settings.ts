@@ -82,6 +82,8 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
       responseType: values.responseType,
       /** undefined: as in the provider's metadata. */
       offlineAccess: values.offlineAccess,
+      /** undefined: the usual ones. */
+      openIdScopes: values.openIdScopes,
       /** True where the tenant has signing keys for this application alone; undefined counts as false. */
       applicationSigningKeys: values.applicationSigningKeys,
       /** Whether the broker passes on claims challenges by itself; for Entra ID alone. */

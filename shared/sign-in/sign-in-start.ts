@@ -10,8 +10,9 @@ import { signInScopes } from '../front-ends/scopes.ts'
 import type { Cookie, RequestCookies } from '../http/cookies.ts'
 import { urlOf } from '../http/routes.ts'
 import { withClientRedirect } from '../oauth/client-answer.ts'
+import { acceptsScope } from '../provider/accepted-scopes.ts'
 import { withCapabilities } from '../provider/client-capabilities.ts'
-import type { IdentityProvider, ProviderMetadata, Providers } from '../provider/provider.ts'
+import type { IdentityProvider, Providers } from '../provider/provider.ts'
 import { spelledScopes } from '../provider/spelled-scopes.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { registeredScopes } from '../settings/openid-scopes.ts'
@@ -121,7 +122,7 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
       claims: withCapabilities(claims, profile.clientCapabilities),
       prompt: prompts.length === 0 ? undefined : profile.promptFor(prompts, metadata),
     }
-    const offered = scopes.filter((scope) => hasScope(metadata, scope))
+    const offered = scopes.filter((scope) => acceptsScope(metadata, scope))
     const transaction: Transaction = {
       state: newState(frontEnd.id),
       nonce: randomText(),
@@ -184,15 +185,6 @@ export function createSignInStart(options: SignInStartOptions): SignInStart {
       return beginAt(provider, request, cookies, signUp)
     },
   }
-}
-
-/**
- * A strict provider refuses a scope that it does not have. `openid`, `profile` and `email` are sent to all: providers
- * leave scopes out of their lists that they have.
- */
-function hasScope({ scopes = [], offlineAccess }: ProviderMetadata, scope: string): boolean {
-  if (scope === 'offline_access') return offlineAccess
-  return !registeredScopes.includes(scope) || scopes.includes(scope)
 }
 
 /** The browser may be signed in with another account than the one that consented: the person selects it. */

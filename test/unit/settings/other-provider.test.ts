@@ -75,10 +75,33 @@ describe('another provider', () => {
     ['Broker__AssertionAlgorithm', 'RS256'],
     ['Broker__AssertionKeyId', 'false'],
     ['Broker__OfflineAccess', 'true'],
+    ['Broker__OpenIdScopes', 'openid email'],
     ['Broker__ProviderKind', 'openid'],
   ])('has settings that Entra ID has not: %s', (name, value) => {
     expect(() => settingsWith(otherWith({ [name]: value }))).not.toThrow()
     expect(refusalsOf({ [name]: value })).toEqual([`${name} is for other providers, but none is named`])
+  })
+
+  it('may accept fewer scopes about the person', () => {
+    const at = (Broker__OpenIdScopes: string) => otherWith({ Broker__OpenIdScopes })
+    const all = 'openid profile email address phone'
+
+    expect(settingsWith(at('openid')).provider.openIdScopes).toEqual(['openid'])
+    expect(settingsWith(at(all)).provider.openIdScopes).toEqual(all.split(' '))
+    for (const bad of [
+      'email',
+      'openid groups',
+      'openid openid',
+      'openid  email',
+      'openid,email',
+      'openid offline_access',
+    ]) {
+      expect(refusalsOf(at(bad)), bad).toEqual(['Broker__OpenIdScopes is not a list of scopes about the person'])
+    }
+    const adfs = { Broker__Authority: 'https://fs.contoso.com/adfs', Broker__ProviderKind: 'adfs' }
+    expect(refusalsOf({ ...at('openid'), ...adfs })).toEqual([
+      'Broker__OpenIdScopes is not for AD FS, which accepts openid and profile',
+    ])
   })
 
   it('may have its metadata elsewhere, also with a policy in the query', () => {

@@ -107,6 +107,16 @@ describe('providers beside the primary one', () => {
       '.authority is http; https is required, also on loopback',
     ],
     [
+      'with scopes about the person without openid',
+      { ...partner, openIdScopes: ['email'] },
+      '.openIdScopes is not a list of scopes about the person',
+    ],
+    [
+      'of Entra ID with scopes about the person',
+      { ...subsidiary, openIdScopes: ['openid'] },
+      '.openIdScopes does not belong to the kind entra',
+    ],
+    [
       'with a tenant beside an issuer',
       { ...partner, tenantId: tenant },
       '.tenantId does not belong to the kind openid',
