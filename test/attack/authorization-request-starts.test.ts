@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { parseFrontEnds } from '../../shared/settings/front-ends.schema.ts'
 import { shopPage } from '../setup/person.ts'
@@ -98,29 +97,6 @@ describe('only GET starts a sign-in', () => {
 
     expectNothingBegun(refused, 'method_not_allowed')
     expectNoRequest()
-  })
-})
-
-describe('500 starts from one address', () => {
-  it('store nothing, call no other part, and keep nothing in memory', async () => {
-    const rounds = async (count: number) => {
-      for (let i = 0; i < count; i++) {
-        const begun = await Promise.all(Array.from({ length: 20 }, () => stack.person().open(start)))
-        for (const one of begun) expectBegun(one)
-      }
-    }
-    await rounds(5)
-    stack.store.resetRequests()
-    stack.identityProvider.resetRequests()
-    const before = await memoryOf(stack.brokers[0]?.pid)
-
-    await rounds(25)
-
-    expectNoRequest()
-    // Memory that waits for the garbage collector is no leak. 500 transactions that were kept would stay for minutes.
-    expect((await memoryOf(stack.brokers[0]?.pid)) - before).toBeLessThan(64 * 1024 * 1024)
-    const other = await stack.person().signIn({ frontend: 'shop', return_url: returnUrl })
-    expect(other.location).toBe(returnUrl)
   })
 })
 
@@ -230,12 +206,6 @@ describe('a front end that is not registered', () => {
     expectBegun(await stack.person().open(byOrigin, { headers: { origin: 'http://localhost:3000' } }))
   })
 })
-
-/** The resident memory of the process, in bytes. */
-async function memoryOf(pid: number | undefined): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024
-}
 
 it('offers no sign-up where one tenant signs in', async () => {
   const person = stack.person()

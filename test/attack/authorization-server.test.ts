@@ -505,23 +505,19 @@ describe('the authorization server', () => {
       expect((await send('/token', form, { url: stack.url })).status).toBe(200)
     })
 
-    it('looks up 300 wrong codes by hash, with one read each, and then the right one', async () => {
+    it('looks up 40 wrong codes by hash, with one read each, and then the right one', async () => {
       const pkce = newPkce()
       const code = (await authorize(stack.person(), authorizationRequest(pkce))).get('code')!
       stack.store.resetRequests()
 
-      const wrong: Awaited<ReturnType<typeof redeem>>[] = []
-      // Few at once: on a busy machine the store would repeat a request that waits for too long.
-      while (wrong.length < 300) {
-        const codes = Array.from({ length: 20 }, (_, i) => `${wrong.length + i}`.padStart(43, 'x'))
-        wrong.push(...(await Promise.all(codes.map((one) => redeem(stack.url, one, pkce)))))
-      }
+      const codes = Array.from({ length: 40 }, (_, i) => `${i}`.padStart(43, 'x'))
+      const wrong = await Promise.all(codes.map((one) => redeem(stack.url, one, pkce)))
       // Not all requests: the instance reads its certificate's row in the background.
       const lookups = stack.store.requests.filter(({ table }) => table === 'codes')
       const right = await redeem(stack.url, code, pkce)
 
       expect(new Set(wrong.map(({ json }) => json.error))).toEqual(new Set(['invalid_grant']))
-      expect(lookups.map(({ operation }) => operation)).toEqual(Array.from({ length: 300 }, () => 'find'))
+      expect(lookups.map(({ operation }) => operation)).toEqual(codes.map(() => 'find'))
       expect(right.status).toBe(200)
     })
   })

@@ -176,7 +176,7 @@ describe('the fields of an answer', () => {
     ['that is binary', '\u0000\u0001\u0002', 'answer_invalid'],
     ['with a line end', 'a\r\nSet-Cookie: a=b', 'answer_invalid'],
     ['of other letters', 'ä', 'answer_invalid'],
-  ] as const)('a code %s is refused, and nobody is asked', async (_, code, error) => {
+  ] as const)('a code %s is refused, and no other part is called', async (_, code, error) => {
     const { person, answer, fields } = await almostSignedIn()
 
     expectNothingBegun(await post(person, Object.entries({ ...fields, code })), error)
@@ -250,7 +250,7 @@ describe('an error of the provider', () => {
     ['server_error', undefined, 'provider_unavailable'],
     ['<script>alert(1)</script>', undefined, 'provider_refused'],
     ['something new', undefined, 'provider_refused'],
-  ] as const)('%s (%s) is told in our own words', async (error, subError, code) => {
+  ] as const)('%s (%s) is reported in the broker’s own words', async (error, subError, code) => {
     const { person, fields } = await almostSignedIn()
     const words = 'AADSTS50105: <b>Call +1 555 0100</b> to <a href="https://evil.example/">verify</a>'
     const answer = {

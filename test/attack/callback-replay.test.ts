@@ -170,17 +170,35 @@ describe('a start at one instance and its callback at another', () => {
       'return_url_not_registered',
       ['LOGIN', 'http://localhost:3000/signed-in'],
     ],
-  ] as const)('ends on a page where %s in between, and nobody is asked', async (_, frontEnds, code, links) => {
-    const changed = await stack.startInstance({ Broker__FrontEnds: JSON.stringify(frontEnds) })
+  ] as const)(
+    'ends on a page where %s in between, and the provider receives no code',
+    async (_, frontEnds, code, links) => {
+      const changed = await stack.startInstance({ Broker__FrontEnds: JSON.stringify(frontEnds) })
+      const { person, answer, transaction } = await almostSignedIn()
+
+      const refused = await person.callback(answer, { at: changed.url })
+
+      expectPage(refused, code)
+      expect(linksOf(refused)).toEqual(links.map((link) => link.replace('LOGIN', `${stack.url}/login?frontend=shop`)))
+      expect(refused.text).not.toContain(returnUrl)
+      expect(redeemed()).toBe(0)
+      // At an instance where the front end is unchanged, the same response signs the person in.
+      await plant(person, stack.url, transaction)
+      expect((await person.callback(answer)).location).toBe(returnUrl)
+    },
+  )
+})
+
+describe('a session of a front end that was removed from the settings', () => {
+  it('is returned to no script, and the answer allows no origin to read it', async () => {
     const { person, answer } = await almostSignedIn()
+    await person.callback(answer)
+    const without = await stack.startInstance({ Broker__FrontEnds: JSON.stringify([desk]) })
 
-    const refused = await person.callback(answer, { at: changed.url })
+    const session = await person.script(shopPage, '/session', { at: without.url })
 
-    expectPage(refused, code)
-    expect(linksOf(refused)).toEqual(links.map((link) => link.replace('LOGIN', `${stack.url}/login?frontend=shop`)))
-    expect(refused.text).not.toContain(returnUrl)
-    expect(redeemed()).toBe(0)
-    const other = await almostSignedIn()
-    expect((await other.person.callback(other.answer)).location).toBe(returnUrl)
+    expect([session.status, session.json.code]).toEqual([400, 'front_end_unknown'])
+    expect(session.headers.get('access-control-allow-origin')).toBeNull()
+    expect((await person.script(shopPage, '/session')).status).toBe(200)
   })
 })

@@ -32,8 +32,13 @@ const thumbprints = () =>
     form?.client_assertion === undefined ? [] : [decodeProtectedHeader(form.client_assertion)['x5t#S256']],
   )
 /** An instance with nothing in memory and nothing in the store. */
-const newcomer = async (tablePrefix: string) =>
-  (await stack.startInstance({ Broker__AssertionReuse: 'false', Broker__TablePrefix: tablePrefix })).url
+const newcomer = async (tables: string) =>
+  (
+    await stack.startInstance({
+      Broker__AssertionReuse: 'false',
+      Broker__TablePrefix: `${stack.tablePrefix}${tables}`,
+    })
+  ).url
 
 describe('a vault that is down', () => {
   it('is not needed while an assertion is valid', async () => {
@@ -118,6 +123,37 @@ describe('a vault that fails', () => {
   })
 })
 
+describe('the published keys, which any caller may request', () => {
+  const ask = async (url: string) => (await fetch(`${url}/.well-known/jwks.json`)).status
+  const readsOfVault = () => stack.vault.requests.filter(({ operation }) => operation === 'getCertificate').length
+
+  it('cost a new instance at most three reads of the vault, for any number of parallel requests', async () => {
+    const { url } = await stack.startInstance()
+    stack.vault.resetRequests()
+
+    const statuses = await Promise.all(Array.from({ length: 30 }, () => ask(url)))
+
+    expect(new Set(statuses)).toEqual(new Set([200]))
+    // One finds the version, one publishes it, and one is the SDK's own retry.
+    expect(readsOfVault()).toBeLessThanOrEqual(3)
+  })
+
+  it('cannot be used to keep a failing vault busy', async () => {
+    const { url } = await stack.startInstance()
+    await stack.person().signIn(toShop)
+    stack.vault.faults.add({ operation: 'getCertificate', status: 403 })
+    stack.vault.resetRequests()
+
+    const statuses: number[] = []
+    for (let i = 0; i < 20; i++) statuses.push(await ask(url))
+
+    expect(new Set(statuses)).toEqual(new Set([503]))
+    expect(readsOfVault()).toBeLessThanOrEqual(3)
+    stack.vault.faults.clear()
+    expect(await ask(stack.url)).toBe(200)
+  })
+})
+
 describe('a certificate that cannot sign', () => {
   it.each<[string, string, () => void, () => void]>([
     [
@@ -159,7 +195,7 @@ describe('a certificate that cannot sign', () => {
 
   it('since it has no dates is reported to the person who signs in', async () => {
     stack.vault.setCertificateDates('broker', undefined, { expires: null })
-    const url = await newcomer('tnodates')
+    const url = await newcomer('nodates')
 
     expect((await attemptAnew(stack, url)).json).toMatchObject({ code: 'certificate_without_dates' })
 
@@ -175,12 +211,12 @@ describe('a certificate that cannot sign', () => {
     const newer = await stack.vault.renewCertificate('broker')
 
     // It is not yet registered, so the provider rejects it: the older version is tried, once.
-    expect(isSignedIn(await attemptAnew(stack, await newcomer('tunknown')))).toBe(true)
+    expect(isSignedIn(await attemptAnew(stack, await newcomer('unknown')))).toBe(true)
     expect(thumbprints()).toEqual([newer.x5tS256, older!.x5tS256])
 
     stack.graph.applications.register(stack.graph.applications.all[0]!, newer.der)
     stack.identityProvider.resetRequests()
-    const url = await newcomer('tknown')
+    const url = await newcomer('known')
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)
     stack.vault.setCertificateEnabled('broker', newer.version, false)
     expect(isSignedIn(await attemptAnew(stack, url))).toBe(true)

@@ -1,3 +1,4 @@
+import { createSign } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import https from 'node:https'
@@ -23,11 +24,21 @@ afterAll(() => stack.close())
 
 const fetched = () => stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'keys').length
 
-/** The provider signs with this key, under this key ID (or without one). */
+/** The provider signs with this key by RS256, under this key ID (or without one). */
 function signWith({ privateKey }: KeyPair, kid: string | undefined): void {
+  stack.identityProvider.changeTokenResponse(({ answer }) => {
+    const [, claims = ''] = (answer.id_token as string).split('.')
+    const header = Buffer.from(JSON.stringify({ alg: 'RS256', kid })).toString('base64url')
+    // By node:crypto: jose refuses to sign with a weak key.
+    const signature = createSign('sha256').update(`${header}.${claims}`).sign(privateKey, 'base64url')
+    return { ...answer, id_token: `${header}.${claims}.${signature}` }
+  })
+}
+
+function signBySecret(secret: Buffer, kid: string): void {
   stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken }) => ({
     ...answer,
-    id_token: await signIdToken(decodeJwt(answer.id_token as string), { kid }, privateKey),
+    id_token: await signIdToken(decodeJwt(answer.id_token as string), { alg: 'HS256', kid }, secret),
   }))
 }
 
@@ -83,19 +94,21 @@ describe('the keys of the provider', () => {
       weak: rsaKey(1024),
     }
     const key = (name: string) => named[name]!
+    const secret = Buffer.alloc(32, 'secret')
     stack.identityProvider.transformKeys((keys) => [
       ...keys,
       jwk(key('fit'), { kid: 'fit' }),
       jwk(key('encrypting'), { kid: 'encrypting', use: 'enc' }),
       { ...key('exposed').privateKey.export({ format: 'jwk' }), kid: 'exposed', use: 'sig' },
       jwk(key('weak'), { kid: 'weak' }),
-      { kty: 'oct', k: Buffer.alloc(32).toString('base64url'), kid: 'symmetric', use: 'sig' },
+      { kty: 'oct', k: secret.toString('base64url'), kid: 'symmetric', use: 'sig' },
       'not a key',
     ])
     const url = await coldInstance()
 
-    for (const name of ['encrypting', 'exposed']) {
-      signWith(key(name), name)
+    for (const name of ['encrypting', 'exposed', 'weak', 'symmetric']) {
+      if (name === 'symmetric') signBySecret(secret, name)
+      else signWith(key(name), name)
       expect((await attemptAnew(stack, url)).json, name).toMatchObject({ code: 'id_token_refused' })
     }
     signWith(key('fit'), 'fit')

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { deskPage, shopPage } from '../setup/person.ts'
 import type { Call, Person, Reply } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
@@ -22,13 +22,14 @@ describe('a request that changes state', () => {
   let stack: Stack
   let person: Person
   let cookie: string
-  beforeAll(async () => {
-    stack = await startStack()
-  })
-  beforeEach(async () => {
+  const signIn = async () => {
     person = stack.person()
     await person.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/' })
     cookie = `__Host-session-shop=${(await person.cookies())['__Host-session-shop']!}`
+  }
+  beforeAll(async () => {
+    stack = await startStack()
+    await signIn()
   })
   afterAll(() => stack.close())
 
@@ -154,12 +155,17 @@ describe('a request that changes state', () => {
       expect(reply.headers.get('access-control-allow-origin')).toBe(shopPage.origin)
     })
 
-    it.each(['same-site', 'same-origin'])('is performed for the front end’s own script, from its %s', async (site) => {
-      expect((await send(path, { headers: { ...own, 'sec-fetch-site': site }, body })).status).toBe(200)
-    })
+    describe('is performed', () => {
+      // A sign-out ends the session.
+      afterEach(signIn)
 
-    it('is performed for a browser that sends no Sec-Fetch-Site', async () => {
-      expect((await send(path, { headers: without('sec-fetch-site'), body })).status).toBe(200)
+      it.each(['same-site', 'same-origin'])('for the front end’s own script, from its %s', async (site) => {
+        expect((await send(path, { headers: { ...own, 'sec-fetch-site': site }, body })).status).toBe(200)
+      })
+
+      it('for a browser that sends no Sec-Fetch-Site', async () => {
+        expect((await send(path, { headers: without('sec-fetch-site'), body })).status).toBe(200)
+      })
     })
 
     it('reports a repeated parameter', async () => {

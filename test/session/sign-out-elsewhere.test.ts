@@ -25,7 +25,7 @@ describe('a sign-out that begins at the provider', () => {
   })
   afterAll(() => stack.close())
 
-  /** Signs a person in and remembers the identity that the provider reports. */
+  /** Signs a person in and stores the identity that the provider reports. */
   const signIn = async (person: Person, frontend: string, username = ada) => {
     stack.identityProvider.changeTokenResponse((change) => {
       idToken = decodeJwt(change.answer.id_token as string)
@@ -33,6 +33,17 @@ describe('a sign-out that begins at the provider', () => {
       return change.answer
     })
     await person.signIn({ frontend }, username)
+    return { ...idToken }
+  }
+  /** The ID token names no session: many providers do this, and Entra does unless the claim is configured. */
+  const signInWithoutSession = async (person: Person) => {
+    stack.identityProvider.changeTokenResponse(async (change) => {
+      signIdToken = change.signIdToken
+      const claims = { ...decodeJwt(change.answer.id_token as string), sid: undefined }
+      idToken = claims as unknown as typeof idToken
+      return { ...change.answer, id_token: await signIdToken(claims) }
+    })
+    await person.signIn({ frontend: 'shop' })
     return { ...idToken }
   }
   const isSignedIn = async (person: Person, page = shopPage) =>
@@ -57,7 +68,7 @@ describe('a sign-out that begins at the provider', () => {
     send('/logout/backchannel', new URLSearchParams({ logout_token: await token }), { url: at })
 
   describe('by a request in a frame', () => {
-    it('ends every session of the provider’s session, of both ways and on every instance, and no other', async () => {
+    it('ends every session of the provider’s session, of both kinds of front end and on every instance, and no other', async () => {
       const [person, other] = [stack.person(), stack.person()]
       await signIn(other, 'shop')
       await signIn(person, 'shop')
@@ -101,6 +112,17 @@ describe('a sign-out that begins at the provider', () => {
       await person.open(`/logout/frontchannel?iss=${encodeURIComponent(stack.identityProvider.issuer)}&sid=${sid}`)
       expect(await isSignedIn(person)).toBe(false)
     })
+  })
+
+  it('through a frame does not use a person’s subject as a session, if the provider names no session', async () => {
+    const person = stack.person()
+    const { sub } = await signInWithoutSession(person)
+
+    await stack.person().open(`/logout/frontchannel?sid=${sub}`)
+
+    expect(await isSignedIn(person)).toBe(true)
+    expect((await post(logoutToken({ sub }))).status).toBe(200)
+    expect(await isSignedIn(person)).toBe(false)
   })
 
   describe('between a code and /token leaves no session:', () => {
@@ -149,11 +171,7 @@ describe('a sign-out that begins at the provider', () => {
 
     it('that names a session ends no session without a name, also where the store’s answer is lost', async () => {
       const [unnamed, person] = [stack.person(), stack.person()]
-      stack.identityProvider.changeTokenResponse(async ({ answer, signIdToken: sign }) => ({
-        ...answer,
-        id_token: await sign({ ...decodeJwt(answer.id_token as string), sid: undefined }),
-      }))
-      await unnamed.signIn({ frontend: 'shop' })
+      await signInWithoutSession(unnamed)
       const { sid, sub } = await signIn(person, 'shop')
       stack.store.addFault({ operation: 'remove', table: 'sessions', loseAnswer: true, times: 1 })
 
@@ -179,6 +197,22 @@ describe('a sign-out that begins at the provider', () => {
       expect(await isSignedIn(other)).toBe(true)
     })
 
+    it('that a fault interrupts is not lost: the same token ends the session, once', async () => {
+      const person = stack.person()
+      const { sid } = await signIn(person, 'shop')
+      const token = await logoutToken({ sid })
+
+      stack.store.addFault({ operation: 'list', table: 'sessions', status: 500 })
+      const failed = await post(token)
+      stack.store.clearFaults()
+
+      expect(failed.status).toBe(503)
+      expect(await isSignedIn(person)).toBe(true)
+      expect((await post(token)).status).toBe(200)
+      expect(await isSignedIn(person)).toBe(false)
+      expect((await post(token)).status).toBe(400)
+    })
+
     it('is accepted once', async () => {
       const { sid } = await signIn(stack.person(), 'shop')
       const token = await logoutToken({ sid })
@@ -195,7 +229,7 @@ describe('a sign-out that begins at the provider', () => {
       ['the type of another token', (sid) => ({ sid }), { typ: 'at+jwt' }],
       ['another issuer', (sid) => ({ sid, iss: 'https://evil.example' })],
       ['another audience', (sid) => ({ sid, aud: 'another' })],
-      ['an audience beside ours', (sid) => ({ sid, aud: [idToken.aud, 'another'] })],
+      ['an audience beside the broker', (sid) => ({ sid, aud: [idToken.aud, 'another'] })],
       ['no event', (sid) => ({ sid, events: undefined })],
       ['another event', (sid) => ({ sid, events: { 'https://example.com/event': {} } })],
       ['a nonce, as an ID token has', (sid) => ({ sid, nonce: 'n' })],
