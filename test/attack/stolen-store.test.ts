@@ -10,7 +10,7 @@ import { deskPage, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { somebody } from '../unit/session/parts.ts'
+import { adaIdentity } from '../unit/session/parts.ts'
 import { openTables } from '../setup/tables.ts'
 import type { Tables } from '../setup/tables.ts'
 
@@ -32,7 +32,7 @@ describe('an attacker with the session store', () => {
   })
   afterAll(() => stack.close())
 
-  const session = (somebody = person, page = shopPage) => somebody.script(page, '/session')
+  const session = (visitor = person, page = shopPage) => visitor.script(page, '/session')
   const onlyRow = async (): Promise<StoredRow> => (await tables.rows('sessions'))[0]!
   const elsewhere = () => ({ at: stack.brokers[1]!.url })
 
@@ -43,17 +43,17 @@ describe('an attacker with the session store', () => {
       given.push(answer)
       return answer
     })
-    const somebody = stack.person()
-    const begun = await somebody.begin(toShop)
-    const transactions = Object.values(await somebody.cookies())
-    const answer = await somebody.atProvider(begun.location!, grace)
-    await somebody.callback(answer)
-    await somebody.signIn({ frontend: 'desk', return_url: 'http://localhost:4200/' }, grace)
+    const visitor = stack.person()
+    const begun = await visitor.begin(toShop)
+    const transactions = Object.values(await visitor.cookies())
+    const answer = await visitor.atProvider(begun.location!, grace)
+    await visitor.callback(answer)
+    await visitor.signIn({ frontend: 'desk', return_url: 'http://localhost:4200/' }, grace)
     const tokens = [
-      await somebody.sessionToken(shopPage, { api: 'orders' }),
-      await somebody.sessionToken(shopPage, { api: 'orders', scope: 'api://demo/orders.read' }),
+      await visitor.sessionToken(shopPage, { api: 'orders' }),
+      await visitor.sessionToken(shopPage, { api: 'orders', scope: 'api://demo/orders.read' }),
     ]
-    const who = (await session(somebody)).json
+    const who = (await session(visitor)).json
     stack.identityProvider.changeTokenResponse()
 
     const dump = await tables.dump()
@@ -62,7 +62,7 @@ describe('an attacker with the session store', () => {
     const claims = decodeJwt(given[0]!.id_token as string)
     const secrets: Record<string, unknown> = {
       ...Object.fromEntries(transactions.map((value, n) => [`transaction ${n}`, value])),
-      ...Object.fromEntries(Object.entries(await somebody.cookies())),
+      ...Object.fromEntries(Object.entries(await visitor.cookies())),
       ...Object.fromEntries(
         given.flatMap((one, n) => Object.entries(one).map(([name, value]) => [`${name} ${n}`, value])),
       ),
@@ -188,9 +188,9 @@ describe('an attacker with the session store', () => {
     const publicKey = stack.vault.publicKey(localDefaults.Broker__WrappingKeyName!, version)
     const padding = constants.RSA_PKCS1_OAEP_PADDING
     const wrapped = publicEncrypt({ key: publicKey, padding, oaepHash: 'sha256' }, evil)
-    const key = newSessionKey('shop', somebody, ringKey)
+    const key = newSessionKey('shop', adaIdentity, ringKey)
     const end = Date.now() + 3_600_000
-    const owner = { identity: somebody, signedInAt: Date.now(), idleEnd: end, absoluteEnd: end, grantedScopes: [] }
+    const owner = { identity: adaIdentity, signedInAt: Date.now(), idleEnd: end, absoluteEnd: end, grantedScopes: [] }
     const tokens = { refreshToken: undefined, accessTokens: {} }
     await tables.store.insert('sessions', toRow({ key, owner, tokens }, ringKey))
     const headers = { cookie: `__Host-session-shop=${toCookieValue(key)}` }

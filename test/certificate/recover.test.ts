@@ -37,7 +37,7 @@ describe('a provider that rejects the certificate', () => {
 
   it('does not know the newest version, with or without a row: the next accepted version signs in the same request', async () => {
     second = await stack.vault.renewCertificate(certificateName)
-    const fresh = await stack.startInstance({ Broker__TablePrefix: `r${Date.now()}` })
+    const fresh = await stack.startInstance({ Broker__TablePrefix: `${stack.tablePrefix}new` })
     stack.identityProvider.resetRequests()
     const person = stack.person()
 

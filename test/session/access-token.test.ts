@@ -37,9 +37,9 @@ describe('an access token', () => {
   afterAll(() => stack.close())
 
   const signedIn = async () => {
-    const somebody = stack.person()
-    await somebody.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/' })
-    return somebody
+    const visitor = stack.person()
+    await visitor.signIn({ frontend: 'shop', return_url: 'http://localhost:3000/' })
+    return visitor
   }
   const ask = (body: object = {}, at?: HostProcess): Promise<Reply> =>
     person.sessionToken(shopPage, { api: 'orders', ...body }, at ? { at: at.url } : {})

@@ -16,13 +16,19 @@ import type { Tables } from '../setup/tables.ts'
 
 const toShop = { frontend: 'shop', return_url: 'http://localhost:3000/' }
 const wrappingKeyName = localDefaults.Broker__WrappingKeyName!
-/** One minute before the end of this month, for the local cloud too; seconds from now. */
-const [thisMonth, nextMonth, lastMinute] = (() => {
+const [thisMonth, nextMonth, monthEnd] = (() => {
   const now = new Date()
   const end = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1)
   const nameOf = (time: number) => new Date(time).toISOString().slice(0, 7)
-  return [nameOf(now.getTime()), nameOf(end), (end - now.getTime()) / 1000 - 60] as const
+  return [nameOf(now.getTime()), nameOf(end), end] as const
 })()
+/**
+ * The seconds by which a clock has to be ahead, from this moment, to be so many seconds after the end of the month;
+ * negative seconds are before it. Computed at each move: what ran before, on a slow machine, decides nothing.
+ */
+const afterMonthEnd = (seconds: number) =>
+  // The real time, since Date is moved here.
+  (monthEnd - performance.timeOrigin - performance.now()) / 1000 + seconds
 const day = 24 * 60 * 60
 const moveHere = shiftDate()
 
@@ -46,10 +52,10 @@ const moveAll = async (seconds: number, instances: readonly Instance[]) => {
 beforeAll(async () => {
   stack = await startStack({ instances: 0, frontEnds: [shop, desk, app] })
   // Not earlier: a certificate of tomorrow would be rejected by a program whose clock is right.
-  moveHere(lastMinute)
+  moveHere(afterMonthEnd(-60))
   tables = openTables(stack)
-  here = await startInstance(lastMinute)
-  there = await startInstance(lastMinute)
+  here = await startInstance(afterMonthEnd(-60))
+  there = await startInstance(afterMonthEnd(-60))
 })
 afterEach(() => stack.identityProvider.changeTokenResponse())
 afterAll(async () => {
@@ -78,21 +84,22 @@ const sealedIn = async () => {
 
 describe('the turn of a month', () => {
   it('ends no sign-in under way, no session and no refresh token, on any instance', async () => {
+    await moveAll(afterMonthEnd(-60), [here, there])
     const underWay = [await begin(here.url), await begin(there.url)]
     const before = await signIn(here.url)
     const { refreshToken } = await signInByCode(stack.person(), stack.url)
     expect(await ringRows()).toEqual([thisMonth])
 
     // Only one instance has the new key: a value that it seals opens on the other one, which has the old ring.
-    await there.inside.moveClock(lastMinute + 70)
+    await there.inside.moveClock(afterMonthEnd(10))
     const ahead = await begin(there.url)
     await expect.poll(ringRows).toEqual([thisMonth, nextMonth])
     const early = await signIn(there.url)
     expect(await statusAt(early, here.url)).toBe(200)
     expect((await ahead.person.callback(ahead.answer, { at: here.url })).location).toBe(toShop.return_url)
 
-    await moveAll(lastMinute + 120, [here, there])
-    const cold = await startInstance(lastMinute + 120)
+    await moveAll(afterMonthEnd(60), [here, there])
+    const cold = await startInstance(afterMonthEnd(60))
     const [first, second] = underWay
     expect((await first!.person.callback(first!.answer, { at: there.url })).location).toBe(toShop.return_url)
     expect((await second!.person.callback(second!.answer, { at: cold.url })).location).toBe(toShop.return_url)
@@ -113,12 +120,12 @@ describe('the turn of a month', () => {
       sid = decodeJwt(answer.id_token as string).sid as string
       return answer
     })
-    await moveAll(lastMinute, [here, there])
+    await moveAll(afterMonthEnd(-60), [here, there])
     const [person, other] = [await signIn(here.url), await signIn(there.url)]
-    await moveAll(lastMinute + 120, [here, there])
+    await moveAll(afterMonthEnd(60), [here, there])
     await person.signIn({ frontend: 'desk' }, undefined, { at: there.url })
     expect(await sealedIn()).toEqual([thisMonth, nextMonth])
-    const { url } = await startInstance(lastMinute + 120)
+    const { url } = await startInstance(afterMonthEnd(60))
 
     await fetch(`${url}/logout/frontchannel?sid=${sid}`)
 
@@ -133,14 +140,14 @@ describe('the wrapping key', () => {
     const person = await signIn(here.url)
     const { version } = await stack.vault.rotateKey(wrappingKeyName)
 
-    const cold = await startInstance(lastMinute + 120)
+    const cold = await startInstance(afterMonthEnd(60))
 
     expect(await statusAt(person, cold.url)).toBe(200)
     expect(await wrappedBy()).not.toContain(version)
     // A separate instance: its state would not help an instance whose clock goes back.
-    moveHere(lastMinute + 40 * day)
-    await signIn((await startInstance(lastMinute + 40 * day)).url)
-    moveHere(lastMinute + 120)
+    moveHere(afterMonthEnd(40 * day))
+    await signIn((await startInstance(afterMonthEnd(40 * day))).url)
+    moveHere(afterMonthEnd(60))
     expect(await wrappedBy()).toContain(version)
   })
 
@@ -150,14 +157,14 @@ describe('the wrapping key', () => {
     const before = await ringRows()
     stack.vault.setKeyEnabled(wrappingKeyName, old, false)
 
-    const cold = await startInstance(lastMinute + 120)
+    const cold = await startInstance(afterMonthEnd(60))
 
     expectPassingFault(await person.script(shopPage, '/session', { at: cold.url }), 'vault_forbidden')
     expect(await statusAt(person, here.url)).toBe(200)
     expect(await ringRows()).toEqual(before)
     stack.vault.setKeyEnabled(wrappingKeyName, old, true)
     // A failed read is cached for some seconds, which a busy machine needs between two requests.
-    await cold.inside.moveClock(lastMinute + 126)
+    await cold.inside.moveClock(afterMonthEnd(90))
     await expect.poll(() => statusAt(person, cold.url)).toBe(200)
   })
 })
@@ -169,7 +176,7 @@ describe('a row of the key ring', () => {
     const bad = { ...good, values: { ...good.values, wrapped: Buffer.alloc(256, 1) } }
     const etag = await tables.store.replace('service', bad, good.etag)
 
-    const cold = await startInstance(lastMinute + 120)
+    const cold = await startInstance(afterMonthEnd(60))
 
     expectPassingFault(await person.script(shopPage, '/session', { at: cold.url }), 'key_ring_unreadable')
     const ready = await person.open('/health/ready', { at: cold.url })
@@ -178,7 +185,7 @@ describe('a row of the key ring', () => {
     await signIn(there.url)
     await tables.store.replace('service', good, etag!)
     // A failed read is cached for some seconds, which a busy machine needs between two requests.
-    await cold.inside.moveClock(lastMinute + 126)
+    await cold.inside.moveClock(afterMonthEnd(90))
     await expect.poll(() => statusAt(person, cold.url)).toBe(200)
   })
 
@@ -187,7 +194,7 @@ describe('a row of the key ring', () => {
     const good = (await tables.store.list('service', 'key-ring')).find(({ row }) => row === nextMonth)!
     await tables.store.remove('service', good)
     stack.store.resetRequests()
-    const cold = await Promise.all([startInstance(lastMinute + 120), startInstance(lastMinute + 120)])
+    const cold = await Promise.all([startInstance(afterMonthEnd(60)), startInstance(afterMonthEnd(60))])
 
     await Promise.all(cold.map(({ url }) => begin(url)))
     // A busy instance may seal with last month's key until it has this month's; a ready one has it.
@@ -201,7 +208,7 @@ describe('a row of the key ring', () => {
     expect(await statusAt(before, there.url)).toBe(200)
     expect((await before.script(shopPage, '/session', { at: cold[0].url })).json).toMatchObject({ code: 'signed_out' })
     // A sign-in that begins on a new instance ends on every other one, the warm ones among them.
-    await moveAll(lastMinute + 160, [here, there, ...cold])
+    await moveAll(afterMonthEnd(150), [here, there, ...cold])
     const [first, second] = begun
     expect((await first!.person.callback(first!.answer, { at: here.url })).location).toBe(toShop.return_url)
     expect((await second!.person.callback(second!.answer, { at: cold[0].url })).location).toBe(toShop.return_url)

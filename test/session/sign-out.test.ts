@@ -151,8 +151,8 @@ describe('a sign-out', () => {
     const person = await signedIn()
     await signOut(person)
 
-    for (const somebody of [person, stack.person()]) {
-      const reply = await signOut(somebody, { return_url: goodbye })
+    for (const again of [person, stack.person()]) {
+      const reply = await signOut(again, { return_url: goodbye })
       expect(reply.status).toBe(200)
       expect(reply.json.url).toBe(goodbye)
       expect(reply.cookies).toHaveLength(2)

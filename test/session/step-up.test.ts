@@ -71,7 +71,7 @@ describe('a step-up', () => {
       expect((await person.script(shopPage, '/session')).json.claims).toEqual({ amr: ['pwd', 'mfa'] })
     })
 
-    it('is asked for at the provider each time: no session of the broker answers it', async () => {
+    it('is requested from the provider each time: no session of the broker satisfies it', async () => {
       const person = await signedIn()
       stack.identityProvider.resetRequests()
 
@@ -131,7 +131,7 @@ describe('a step-up', () => {
       expect([page.status, page.location]).toEqual([403, null])
       expect(page.text).toContain('sign_in_cancelled')
       expect((await token(person)).status).toBe(200)
-      // Without the factor, the same challenge is a question again, and not a token.
+      // Without the factor, the same challenge leads to the provider again, and not to a token.
       expect((await token(person, { claims: context('c1') })).status).toBe(403)
     })
 
@@ -330,7 +330,7 @@ describe('a step-up', () => {
       expect((await token(person)).json.expires_in).toBeLessThanOrEqual(24 * 3600)
       stack.identityProvider.disablePerson(ada)
 
-      // The API evaluates access by itself; the broker is told at the next renewal.
+      // The API evaluates access by itself; the broker reads the block in the answer to its next renewal.
       expect((await token(person)).status).toBe(200)
       const ended = await token(person, { claims: newerThan(5) })
 

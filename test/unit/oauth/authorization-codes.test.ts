@@ -8,7 +8,7 @@ import { personOf } from '../../../shared/session/session-labels.ts'
 import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import type { RowKey, Store } from '../../../shared/store/store.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
-import { somebody, useSessionParts } from '../session/parts.ts'
+import { adaIdentity, useSessionParts } from '../session/parts.ts'
 import type { TestClock } from '../session/parts.ts'
 
 const start = '2031-05-10T12:00:00.000Z'
@@ -18,7 +18,7 @@ const grant = {
   redirectUri: 'https://app.example.net/callback',
   codeChallenge: createHash('sha256').update(codeVerifier).digest('base64url'),
   scopes: ['api://demo/orders.read'],
-  identity: somebody,
+  identity: adaIdentity,
   tokens: { refreshToken: 'refresh-of-ada', accessTokens: {} },
   rowKey: { partition: 'partition-of-16-', row: 'row' },
 }
@@ -165,8 +165,8 @@ describe('a one-time code', () => {
     await endPartition(store, grant.rowKey.partition)
     expect([await outcome(bySession), await outcome(byPerson)]).toEqual(['grant_invalid', 'grant_invalid'])
 
-    const otherPerson = await codes.issue({ ...grant, identity: { ...somebody, subject: 'subject-of-bob' } })
-    await endPerson(store, [personOf(somebody, key)])
+    const otherPerson = await codes.issue({ ...grant, identity: { ...adaIdentity, subject: 'subject-of-bob' } })
+    await endPerson(store, [personOf(adaIdentity, key)])
     expect([await outcome(other), await outcome(otherPerson)]).toEqual(['grant_invalid', 'taken'])
   })
 

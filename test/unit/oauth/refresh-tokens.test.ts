@@ -8,7 +8,7 @@ import { accessTokenKey } from '../../../shared/session/kept-access-token.ts'
 import { partitionOf } from '../../../shared/session/session-row.ts'
 import type { Store } from '../../../shared/store/store.ts'
 import type { TokenEndpoint } from '../../../shared/provider/token-endpoint.ts'
-import { openSessions, somebody, useSessionParts } from '../session/parts.ts'
+import { openSessions, adaIdentity, useSessionParts } from '../session/parts.ts'
 import type { TestClock } from '../session/parts.ts'
 import { createEndForReuse } from '../../../shared/oauth/reuse.ts'
 import { providersOf } from '../provider/provider-server.ts'
@@ -59,12 +59,12 @@ describe('a refresh token', () => {
       })
     refreshTokens = newInstance()
     begin = async (accessTokenSeconds = 12 * hour) => {
-      const rowKey = { partition: partitionOf(somebody, await ring.current()), row: newGrantRow() }
+      const rowKey = { partition: partitionOf(adaIdentity, await ring.current()), row: newGrantRow() }
       const key = { frontEndId: 'app', rowKey, secret: newGrantSecret() }
       const expires = clock() + accessTokenSeconds * 1000
       const token = { token: 'access-token-of-ada', scope: scopes[0]!, obtainedAt: clock(), expires }
       const tokens = { refreshToken: 'refresh-of-ada', accessTokens: { [accessTokenKey(scopes)]: token } }
-      await sessions.beginGrant(key, somebody, tokens, { grantedScopes: scopes })
+      await sessions.beginGrant(key, adaIdentity, tokens, { grantedScopes: scopes })
       return refreshTokens.first(key)
     }
   })

@@ -8,7 +8,7 @@ import { createUserinfo } from '../../../shared/oauth/userinfo.ts'
 import type { Userinfo } from '../../../shared/oauth/userinfo.ts'
 import { partitionOf } from '../../../shared/session/session-row.ts'
 import type { RowKey, Store } from '../../../shared/store/store.ts'
-import { openSessions, somebody, useSessionParts } from '../session/parts.ts'
+import { openSessions, adaIdentity, useSessionParts } from '../session/parts.ts'
 import type { TestClock } from '../session/parts.ts'
 
 const client: FrontEnd = {
@@ -42,17 +42,17 @@ describe('the userinfo endpoint', () => {
 
   /** A session of the client, and its grant. */
   const begin = async () => {
-    const rowKey: RowKey = { partition: partitionOf(somebody, await ring.current()), row: newGrantRow() }
+    const rowKey: RowKey = { partition: partitionOf(adaIdentity, await ring.current()), row: newGrantRow() }
     const key = { frontEndId: client.id, rowKey, secret: newGrantSecret() }
     await openSessions({ store, ring, clock }).beginGrant(
       key,
-      somebody,
+      adaIdentity,
       { refreshToken: 'r', accessTokens: {} },
       {
         grantedScopes: [],
       },
     )
-    return { clientId: client.id, identity: somebody, scopes: ['openid'], claimNames: undefined, rowKey }
+    return { clientId: client.id, identity: adaIdentity, scopes: ['openid'], claimNames: undefined, rowKey }
   }
   const ofProvider = (token: string, seconds: number) => ({
     token,
@@ -68,7 +68,7 @@ describe('the userinfo endpoint', () => {
 
     clock.advance(3599)
     for (const token of ['at', own])
-      expect(await userinfo.read(token, undefined)).toMatchObject({ sub: somebody.subject })
+      expect(await userinfo.read(token, undefined)).toMatchObject({ sub: adaIdentity.subject })
     clock.advance(1)
     for (const token of ['at', own]) {
       await expect(userinfo.read(token, undefined)).rejects.toThrow(

@@ -11,7 +11,7 @@ import type { Store } from '../../../shared/store/store.ts'
 import type { IdentityProvider, ProviderProfile } from '../../../shared/provider/provider.ts'
 import type { ProviderTokens } from '../../../shared/provider/token-endpoint.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
-import { openSessions, somebody, useSessionParts } from './parts.ts'
+import { openSessions, adaIdentity, useSessionParts } from './parts.ts'
 import type { TestClock } from './parts.ts'
 import { providersOf } from '../provider/provider-server.ts'
 import { noFlowEvents } from '../../../shared/telemetry/flow-events.ts'
@@ -82,7 +82,7 @@ describe('access tokens', () => {
     expires: clock() + seconds * 1000,
   })
   const begin = async (tokens: Record<string, AccessToken>) => {
-    const cookie = await sessions.begin('shop', somebody, { refreshToken: 'refresh-0', accessTokens: tokens })
+    const cookie = await sessions.begin('shop', adaIdentity, { refreshToken: 'refresh-0', accessTokens: tokens })
     return sessions.keyOf('shop', new Map([['__Host-session-shop', cookie]]))!
   }
   const get = async (by = accessTokens) => (await by.get(key, scopes)).token
@@ -384,7 +384,7 @@ describe('access tokens', () => {
   })
 
   it('without a refresh token are served until their end, and then require a sign-in', async () => {
-    const cookie = await sessions.begin('shop', somebody, {
+    const cookie = await sessions.begin('shop', adaIdentity, {
       refreshToken: undefined,
       accessTokens: { [name]: aToken('only', 3600) },
     })

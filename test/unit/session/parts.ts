@@ -170,7 +170,7 @@ export function openSessions(
 }
 
 /** The result of checking an ID token; all personal data are made up. */
-export const somebody = {
+export const adaIdentity = {
   issuer: 'https://localhost:7171/11111111-1111-4111-8111-111111111111/v2.0',
   subject: 'subject-of-ada',
   tenantId: '11111111-1111-4111-8111-111111111111',

@@ -14,7 +14,7 @@ import type { Store, StoredRow } from '../../../shared/store/store.ts'
 import { createLog } from '../../../shared/telemetry/log.ts'
 import { noFlowEvents } from '../../../shared/telemetry/flow-events.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
-import { month, openRing, openSessions, somebody as ada, useSessionParts } from './parts.ts'
+import { month, openRing, openSessions, adaIdentity as ada, useSessionParts } from './parts.ts'
 import type { SessionParts, TestClock } from './parts.ts'
 
 const start = '2031-05-10T12:00:00.000Z'

@@ -15,7 +15,7 @@ import {
 } from '../../../shared/session/session-row.ts'
 import type { Session } from '../../../shared/session/session-row.ts'
 import type { StoredRow, Values } from '../../../shared/store/store.ts'
-import { somebody } from './parts.ts'
+import { adaIdentity } from './parts.ts'
 
 const aRingKey = (id: string): RingKey => ({ ...toRingKey(id, randomBytes(32)), id })
 const ringKey = aRingKey('2031-05')
@@ -23,8 +23,8 @@ const ringKey = aRingKey('2031-05')
 function aSession(frontEndId = 'shop'): Session {
   const absoluteEnd = 2_000_000_000_000
   return {
-    key: newSessionKey(frontEndId, somebody, ringKey),
-    owner: { identity: somebody, signedInAt: 1, idleEnd: absoluteEnd - 1, absoluteEnd, grantedScopes: [] },
+    key: newSessionKey(frontEndId, adaIdentity, ringKey),
+    owner: { identity: adaIdentity, signedInAt: 1, idleEnd: absoluteEnd - 1, absoluteEnd, grantedScopes: [] },
     tokens: {
       refreshToken: 'the-refresh-token',
       accessTokens: { 'api://demo/orders.read': { token: 't', scope: 's', obtainedAt: 1, expires: 2 } },
@@ -92,7 +92,7 @@ describe('a session’s row', () => {
     const session = aSession('app')
     const openid: Session = {
       ...session,
-      owner: { ...session.owner, openid: ['openid'], identity: { ...somebody, loginHint: 'a hint' } },
+      owner: { ...session.owner, openid: ['openid'], identity: { ...adaIdentity, loginHint: 'a hint' } },
       tokens: { ...session.tokens, idToken: 'a.b.c' },
     }
     const row = stored(openid)
@@ -100,13 +100,13 @@ describe('a session’s row', () => {
     const name = { frontEndId, rowKey }
 
     expect(openProviderSession(row, name, ringKey)).toEqual({
-      issuer: somebody.issuer,
+      issuer: adaIdentity.issuer,
       idToken: 'a.b.c',
       logoutHint: 'a hint',
     })
     expect(stored(session).values.providerSession).toBeUndefined()
     expect(openProviderSession(stored(session), name, ringKey)).toBeUndefined()
-    const other = stored({ ...openid, key: newSessionKey('app', somebody, ringKey) })
+    const other = stored({ ...openid, key: newSessionKey('app', adaIdentity, ringKey) })
     const moved = [
       openProviderSession({ ...other, ...rowKey }, name, ringKey),
       openProviderSession(row, { ...name, frontEndId: 'shop' }, ringKey),
@@ -131,7 +131,7 @@ describe('a session’s row', () => {
     const { key } = session
     const row = stored(session)
     const moved = [
-      { ...key, rowKey: { ...key.rowKey, row: newSessionKey('shop', somebody, ringKey).rowKey.row } },
+      { ...key, rowKey: { ...key.rowKey, row: newSessionKey('shop', adaIdentity, ringKey).rowKey.row } },
       { ...key, rowKey: { ...key.rowKey, partition: 'QkJCQkJCQkJCQkJC' } },
       { ...key, frontEndId: 'desk' },
     ]
@@ -175,7 +175,7 @@ describe('a session’s row', () => {
 
 describe('a session cookie', () => {
   it('is new and random at each sign-in, 192 bits of it', () => {
-    const values = Array.from({ length: 200 }, () => toCookieValue(newSessionKey('shop', somebody, ringKey)))
+    const values = Array.from({ length: 200 }, () => toCookieValue(newSessionKey('shop', adaIdentity, ringKey)))
     const secrets = values.map((value) => Buffer.from(fromCookieValue(value, 'shop')!.secret).toString('hex'))
 
     expect(new Set(secrets).size).toBe(200)
@@ -183,14 +183,14 @@ describe('a session cookie', () => {
   })
 
   it('cannot be made from the row’s name', () => {
-    const key = newSessionKey('shop', somebody, ringKey)
+    const key = newSessionKey('shop', adaIdentity, ringKey)
 
     expect(Buffer.from(key.rowKey.row, 'base64url').equals(Buffer.from(key.secret))).toBe(false)
     expect(toCookieValue(key)).not.toContain(key.rowKey.row.slice(0, 20))
   })
 
   it('is ignored unless it has the exact form, for any other content', () => {
-    const value = toCookieValue(newSessionKey('shop', somebody, ringKey))
+    const value = toCookieValue(newSessionKey('shop', adaIdentity, ringKey))
     const wrong = [undefined, '', value.slice(1), `${value}A`, `${value.slice(0, 47)}=`, `${value.slice(0, 47)}+`]
     for (const one of wrong) expect(fromCookieValue(one, 'shop')).toBeUndefined()
 

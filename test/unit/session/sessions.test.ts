@@ -4,7 +4,7 @@ import type { SessionKey } from '../../../shared/session/session-row.ts'
 import type { Sessions } from '../../../shared/session/sessions.ts'
 import type { Store } from '../../../shared/store/store.ts'
 import type { TableProxy } from '../../setup/table-proxy.ts'
-import { openRing, openSessions, somebody, useSessionParts } from './parts.ts'
+import { openRing, openSessions, adaIdentity, useSessionParts } from './parts.ts'
 import type { SessionParts, TestClock } from './parts.ts'
 
 const start = '2031-05-10T12:00:00.000Z'
@@ -24,7 +24,7 @@ describe('a session', () => {
   })
 
   const begin = async (frontEndId = 'shop', by = sessions): Promise<SessionKey> =>
-    by.keyOf(frontEndId, cookie(frontEndId, await by.begin(frontEndId, somebody, tokens)))!
+    by.keyOf(frontEndId, cookie(frontEndId, await by.begin(frontEndId, adaIdentity, tokens)))!
   const use = async (key: SessionKey) => {
     const read = await sessions.find(key)
     await sessions.replace(read!, sessions.touched(read!.session))
@@ -33,7 +33,7 @@ describe('a session', () => {
   it('is found with the cookie of its sign-in', async () => {
     const key = await begin()
 
-    expect((await sessions.findOwner(key))?.identity).toEqual(somebody)
+    expect((await sessions.findOwner(key))?.identity).toEqual(adaIdentity)
     expect((await sessions.find(key))?.session.tokens).toEqual(tokens)
   })
 
@@ -120,7 +120,7 @@ describe('a session', () => {
     await use(key)
 
     expect((await store.find('sessions', key.rowKey))?.values.ringKey).toMatch(/^2031-06-/)
-    expect((await sessions.findOwner(key))?.identity).toEqual(somebody)
+    expect((await sessions.findOwner(key))?.identity).toEqual(adaIdentity)
     // Another instance, which knows neither month's key yet.
     const elsewhere = openSessions({ store, ring: openRing({ store, vault: parts.newVault(), clock }), clock })
     expect(await elsewhere.findOwner(key)).toBeDefined()

@@ -4,10 +4,10 @@ import type { ProviderMetadata, ProviderProfile } from '../../../shared/provider
 import type { Store } from '../../../shared/store/store.ts'
 import { noFlowEvents } from '../../../shared/telemetry/flow-events.ts'
 import { providersOf } from '../provider/provider-server.ts'
-import { openRing, openSessions, somebody, useSessionParts } from '../session/parts.ts'
+import { openRing, openSessions, adaIdentity, useSessionParts } from '../session/parts.ts'
 import type { SessionParts, TestClock } from '../session/parts.ts'
 
-const { issuer, sessionId } = somebody
+const { issuer, sessionId } = adaIdentity
 const metadata = { issuer, authorizationEndpoint: `${issuer}/authorize` } as ProviderMetadata
 const profile = { issuer, isTokenIssuer: () => false, isPublicSessionId: () => false } as unknown as ProviderProfile
 const otherSite = { cookies: new Map<string, string>(), isSentByOtherSite: true }
@@ -35,7 +35,7 @@ describe('a sign-out that the provider reports', () => {
       flowEvents: noFlowEvents,
     })
     const begin = async () => {
-      const cookie = await sessions.begin('shop', somebody, { refreshToken: 'r', accessTokens: {} })
+      const cookie = await sessions.begin('shop', adaIdentity, { refreshToken: 'r', accessTokens: {} })
       return sessions.keyOf('shop', new Map([['__Host-session-shop', cookie]]))!
     }
     const session = await begin()

@@ -5,7 +5,14 @@ import { createSignOut } from '../../../shared/sign-out/sign-out.ts'
 import type { ProviderMetadata } from '../../../shared/provider/provider.ts'
 import type { Store } from '../../../shared/store/store.ts'
 import { providersOf } from '../provider/provider-server.ts'
-import { createClock, openRing, openSessions, somebody, startSessionParts, useSessionParts } from '../session/parts.ts'
+import {
+  createClock,
+  openRing,
+  openSessions,
+  adaIdentity,
+  startSessionParts,
+  useSessionParts,
+} from '../session/parts.ts'
 import type { SessionParts, TestClock } from '../session/parts.ts'
 import { noFlowEvents } from '../../../shared/telemetry/flow-events.ts'
 
@@ -43,7 +50,7 @@ describe('a sign-out at an instance that cannot read the key of the session', ()
 
   it('ends the session of the cookie, and no other one', async () => {
     const warm = newInstance()
-    const cookie = await warm.sessions.begin('shop', somebody, { refreshToken: 'r', accessTokens: {} })
+    const cookie = await warm.sessions.begin('shop', adaIdentity, { refreshToken: 'r', accessTokens: {} })
     const keyOf = (value: string) => warm.sessions.keyOf('shop', new Map([['__Host-session-shop', value]]))!
     own.parts.setWrappingKeyEnabled(false)
     const cold = newInstance().signOut
@@ -82,7 +89,7 @@ describe('a sign-out that comes back late', () => {
       onFault: () => undefined,
     }
     const signOut = createSignOut(options)
-    const cookie = await sessions.begin('shop', somebody, { refreshToken: 'r', accessTokens: {} })
+    const cookie = await sessions.begin('shop', adaIdentity, { refreshToken: 'r', accessTokens: {} })
     const key = sessions.keyOf('shop', new Map([['__Host-session-shop', cookie]]))
 
     const url = new URL(await signOut.begin(frontEnds.find('shop')!, key, page))
