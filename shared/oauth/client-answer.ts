@@ -5,6 +5,7 @@
 import { oauthErrorOf } from '../errors/catalogue.ts'
 import { faultyParameter } from '../errors/errors.ts'
 import type { BrokerError, Destination } from '../errors/errors.ts'
+import { withParameters } from '../http/url-parameters.ts'
 import { defined } from '../json/json.ts'
 
 /** Response modes other than `query`, which is the default of `response_type=code`. */
@@ -44,15 +45,11 @@ export function answerTo(
   issuer: string,
   parameters: Readonly<Record<string, string>>,
 ): Destination {
-  if (responseMode === 'form_post') {
-    return { action: redirectUri, fields: { ...parameters, ...defined({ state }), iss: issuer } }
-  }
-  const url = new URL(redirectUri)
-  const answer = responseMode === 'fragment' ? new URLSearchParams() : url.searchParams
-  for (const [name, value] of Object.entries(parameters)) answer.set(name, value)
-  if (state !== undefined) answer.set('state', state)
-  answer.set('iss', issuer)
+  const answer = { ...parameters, ...defined({ state }), iss: issuer }
+  if (responseMode === 'form_post') return { action: redirectUri, fields: answer }
+  if (responseMode !== 'fragment') return withParameters(redirectUri, answer)
   // OAuth 2.0 Multiple Response Type Encoding Practices §2.1.
-  if (responseMode === 'fragment') url.hash = answer.toString()
+  const url = new URL(redirectUri)
+  url.hash = new URLSearchParams(answer).toString()
   return url.href
 }
