@@ -24,5 +24,6 @@ export const endSessionByPost =
 
 /** Ends the mark of this client alone. It ends here, since the provider may not return the browser. */
 function answer({ redirectTo, clientId, isProven }: EndedSession): Answer {
+  if (clientId === undefined) return seeOther(redirectTo)
   return seeOther(redirectTo, [signedOutCookie(clientId), ...(isProven ? [endSsoCookie(clientId)] : [])])
 }

@@ -45,9 +45,12 @@ export function checkSignedOutUrl(text: string | undefined, frontEnd: FrontEnd):
   const { kind, signedOutUrls } = frontEnd
   if (kind === 'oauth' && isRegisteredRedirectUri(text, { redirectUris: signedOutUrls })) return new URL(text).href
   const url = parseUrl(text)
-  if (!signedOutUrls.includes(url.href)) throw new BrokerError('return_url_not_registered')
+  if (!signedOutUrls.includes(url.href)) throw new BrokerError('return_url_not_registered', { remedy: signedOutRemedy })
   return url.href
 }
+
+const signedOutRemedy =
+  'Send a URL exactly as signedOutUrls of the front end in Broker__FrontEnds has it, or add it there; left out, it is the first of them.'
 
 function parseUrl(text: string): URL {
   // The URL parser drops tabs and newlines and accepts any number of slashes; no page needs that.

@@ -18,7 +18,7 @@ interface EndSessionOptions {
   readonly issuer: string
   readonly frontEnds: FrontEnds
   readonly keys: SigningKeys
-  readonly signOut: Pick<SignOut, 'beginByRow'>
+  readonly signOut: Pick<SignOut, 'beginByRow' | 'beginAtProvider'>
 }
 
 /** An ID token with registered claims of full size has more than 4 KB. */
@@ -29,7 +29,8 @@ const mostStateBytes = 1536
 export interface EndedSession {
   /** The provider's sign-out, or the client's page. */
   readonly redirectTo: string
-  readonly clientId: string
+  /** Undefined where the request names no client. */
+  readonly clientId: string | undefined
   /** True where an ID token proves that the client knows the person. */
   readonly isProven: boolean
 }
@@ -46,7 +47,12 @@ export async function endSession(fields: URLSearchParams, options: EndSessionOpt
     const hint = hintText === undefined ? undefined : await verifyHint(hintText, options)
     const to = read(fields, 'post_logout_redirect_uri')
     const clientId = read(fields, 'client_id') ?? hint?.audience ?? clientOfPage(to, options.frontEnds)
-    if (clientId === undefined) throw parameterInvalid('client_id', 'missing')
+    if (clientId === undefined) {
+      // Each parameter is optional (§2). A page to return to needs its client.
+      const redirectTo = to === undefined ? await options.signOut.beginAtProvider() : undefined
+      if (redirectTo === undefined) throw parameterInvalid('client_id', 'missing')
+      return { redirectTo, clientId, isProven: false }
+    }
     const client = options.frontEnds.find(clientId)
     if (client?.kind !== 'oauth') throw new BrokerError('client_unknown')
     if (hint && hint.audience !== client.id) throw new BrokerError('id_token_hint_invalid', { detail: 'aud' })

@@ -50,6 +50,14 @@ export interface SignOut {
     idp?: string,
   ): Promise<string>
   /**
+   * The sign-out at the first provider, for a request that names no front end. No session ends here: the provider asks
+   * the person, and the browser comes back to a page of the broker.
+   *
+   * @returns the URL to send the browser to; undefined where the provider has no sign-out
+   * @throws {BrokerError} `provider_unavailable` and the like
+   */
+  beginAtProvider(): Promise<string | undefined>
+  /**
    * @param state as it came back; untrusted
    * @throws {BrokerError} `sign_out_unknown` where the state is not the broker's, or its front end is gone
    */
@@ -134,6 +142,17 @@ export function createSignOut(options: SignOutOptions): SignOut {
       const provider = issuer === undefined ? usual : providers.find(issuer)
       const hints = { idToken: known?.idToken, logoutHint: known?.logoutHint }
       return providerUrl({ frontEnd, target, clientState, provider, hints }, options)
+    },
+
+    beginAtProvider: async () => {
+      const { primary } = providers
+      const { endSessionEndpoint } = await primary.metadata()
+      if (endSessionEndpoint === undefined) return undefined
+      const { clientId, postLogoutRedirectUri } = primary
+      return withParameters(endSessionEndpoint, {
+        client_id: clientId,
+        post_logout_redirect_uri: postLogoutRedirectUri,
+      })
     },
 
     complete: async (state) => {
