@@ -177,12 +177,41 @@ export const errorCatalogue = {
     remedy: 'Send response_type=code: the implicit and the hybrid flow are not supported.',
     oauth: 'unsupported_response_type',
   },
+  request_not_supported: {
+    status: 400,
+    responsible: 'front end',
+    title: 'The authorization request contains a request object, which is not supported.',
+    remedy: 'Send the parameters in the query, and leave out the parameter request.',
+    oauth: 'request_not_supported',
+  },
+  request_uri_not_supported: {
+    status: 400,
+    responsible: 'front end',
+    title: 'The authorization request refers to a request object, which is not supported.',
+    remedy: 'Send the parameters in the query, and leave out the parameter request_uri.',
+    oauth: 'request_uri_not_supported',
+  },
+  registration_not_supported: {
+    status: 400,
+    responsible: 'front end',
+    title: 'The authorization request contains the registration of a client, which is not supported.',
+    remedy: 'Register the OAuth client in Broker__FrontEnds, and leave out the parameter registration.',
+    oauth: 'registration_not_supported',
+  },
   code_challenge_missing: {
     status: 400,
     responsible: 'front end',
     title: 'The authorization request has no valid code challenge.',
     remedy: 'Send code_challenge with code_challenge_method=S256 (PKCE, RFC 7636).',
     oauth: 'invalid_request',
+  },
+  access_token_missing: {
+    status: 401,
+    responsible: 'front end',
+    title: 'The request has no access token.',
+    remedy:
+      'Send the access token in the header Authorization: Bearer, or as access_token in a posted form; a token in the URL is not read.',
+    oauth: 'invalid_token',
   },
   access_token_invalid: {
     status: 401,

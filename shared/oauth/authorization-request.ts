@@ -74,8 +74,17 @@ const clientResponseModes: readonly ClientResponseMode[] = ['fragment', 'form_po
 /** Percent-encoded. Servers and browsers accept URLs of 8 KB. */
 const longestReturnedState = 6 * 1024
 
-/** Known parameters that the broker does not support. They are refused, because a client relies on their effect. */
-const unsupported: ReadonlySet<string> = new Set(['request', 'request_uri', 'authorization_details', 'dpop_jkt'])
+/**
+ * Known parameters that the broker does not support. They are refused, because a client relies on their effect. The
+ * first three have an error value of their own (OpenID Connect Core §6.1, §6.2, §7.2.1).
+ */
+const unsupported: Readonly<Record<string, () => BrokerError>> = {
+  request: () => new BrokerError('request_not_supported'),
+  request_uri: () => new BrokerError('request_uri_not_supported'),
+  registration: () => new BrokerError('registration_not_supported'),
+  authorization_details: () => parameterInvalid('authorization_details', 'not accepted by /login'),
+  dpop_jkt: () => parameterInvalid('dpop_jkt', 'not accepted by /login'),
+}
 
 /**
  * @param query of `/login`; untrusted
@@ -113,9 +122,8 @@ function checkRequest(
   { issuer, frontEnds }: { readonly issuer: string; readonly frontEnds: FrontEnds },
 ) {
   const parameters: Record<string, string> = {}
+  for (const [name, refusal] of Object.entries(unsupported)) if (query.getAll(name).some(Boolean)) throw refusal()
   for (const name of new Set(query.keys())) {
-    if (unsupported.has(name) && query.getAll(name).some(Boolean))
-      throw parameterInvalid(name, 'not accepted by /login')
     // RFC 8707 §2 permits several.
     if (name === 'resource') continue
     if (query.getAll(name).length > 1) throw parameterRepeated(name)
@@ -152,9 +160,7 @@ function checkRequest(
     // The scopes of the answer name these, as any scope that was granted (RFC 6749 §5.1).
     openid: isOpenid ? openidScopesOf([...requested.openid, ...(wanted?.scopes ?? [])], frontEnd) : requested.openid,
     ...(isOpenid && wanted ? { claims: wanted.conditions } : {}),
-    ...(checked.prompts.includes('none')
-      ? hintedPerson(query.get('id_token_hint') ?? '', frontEnd.id, issuer, wanted?.conditions)
-      : {}),
+    ...hintedPerson(query.get('id_token_hint') ?? '', frontEnd.id, issuer, wanted?.conditions),
     ...(otherScopes.length > 0 ? { otherScopes } : {}),
     nonce: parameters.nonce,
     maxAge: maxAgeOf(parameters.max_age),
@@ -165,8 +171,9 @@ function checkRequest(
 }
 
 /**
- * OpenID Connect Core §3.1.2.1: a client that renews silently is answered for the person of its ID token only. The hint
- * grants nothing, so its signature is not verified. One of another issuer or client is ignored.
+ * OpenID Connect Core §3.1.2.2, 4: a client that sends an ID token is answered for its person only, after a sign-in
+ * with a question too. The hint grants nothing, so its signature is not verified. One of another issuer or client is
+ * ignored.
  */
 function hintedPerson(
   hint: string,

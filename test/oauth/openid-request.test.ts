@@ -169,6 +169,18 @@ describe('the broker as OpenID provider', () => {
     expect((await person.open('/login', form(`client_id=modern&state=${'a'.repeat(8000)}`))).status).toBe(414)
   })
 
+  it('answers after a sign-in with a question for the person of id_token_hint only (Core §3.1.2.2)', async () => {
+    const { tokens } = await op.signIn()
+    const hint = { id_token_hint: tokens.id_token! }
+
+    const [same, another] = [await op.signIn(hint), await op.signIn(hint, op.stack.person(), 'grace@contoso.example')]
+    const unhinted = await op.signIn({ id_token_hint: '' }, op.stack.person(), 'grace@contoso.example')
+
+    expect([same.status, unhinted.status]).toEqual([200, 200])
+    expect(Object.fromEntries(another.answer)).toMatchObject({ error: 'login_required', state: 'state-of-the-client' })
+    expect(another.answer.has('code')).toBe(false)
+  })
+
   it('answers prompt=none for the person of id_token_hint only', async () => {
     const { person, tokens } = await op.signIn({ client_id: 'modern' })
     const payload = (changes: object) =>

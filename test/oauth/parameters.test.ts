@@ -81,7 +81,7 @@ describe('an authorization request', () => {
     [{ response_mode: 'web_message' }, 'response_mode: none of query, fragment, form_post'],
     [{ max_age: 'undefined' }, 'max_age: not a number of seconds'],
     [{ nonce: 'n'.repeat(513) }, 'nonce: too long, or with control characters'],
-    [{ request_uri: 'urn:example:1' }, 'request_uri: not accepted by /login'],
+    [{ dpop_jkt: 'x' }, 'dpop_jkt: not accepted by /login'],
   ])('with %j is answered by a description that names the parameter, which libraries show', async (changes, named) => {
     const answer = await ask(new URLSearchParams(authorizationRequest(newPkce(), changes)))
 
@@ -159,18 +159,27 @@ describe('an authorization request', () => {
     expect(page.headers.get('content-security-policy')).toContain("form-action 'none'")
   })
 
-  it.each(['request', 'request_uri', 'authorization_details', 'dpop_jkt'])(
-    'with %s is refused, since ignoring it would look like support',
-    async (name) => {
-      const query = new URLSearchParams(authorizationRequest(newPkce(), { [name]: '1' }))
+  it.each([
+    // OpenID Connect Core §3.1.2.6.
+    ['request', 'request_not_supported'],
+    ['request_uri', 'request_uri_not_supported'],
+    ['registration', 'registration_not_supported'],
+    ['authorization_details', 'invalid_request'],
+    ['dpop_jkt', 'invalid_request'],
+  ])('with %s is refused as %s, since ignoring it would look like support', async (name, error) => {
+    // Other faults of the request do not hide it: a client may repeat its parameters in the request object alone.
+    for (const others of [{}, { response_type: undefined, state: 's', scope: 'api://other/read' }]) {
+      const query = new URLSearchParams(authorizationRequest(newPkce(), { ...others, [name]: '1' }))
 
       const answer = await ask(query)
 
       expect(answer.href).toContain(`${redirectUri}?`)
-      expect(answer.searchParams.get('error')).toBe('invalid_request')
-      expect(answer.searchParams.get('state')).toBe('state-of-the-client')
-    },
-  )
+      expect(answer.searchParams.get('error')).toBe(error)
+      expect(answer.searchParams.get('state')).toBe(query.get('state'))
+    }
+    const empty = await ask(new URLSearchParams(authorizationRequest(newPkce(), { [name]: '' })))
+    expect(empty.searchParams.get('error')).toBeNull()
+  })
 })
 
 /** The form of a page, as a browser reads it. */
