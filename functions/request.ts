@@ -168,11 +168,17 @@ export function keyFingerprintOf(request: WebRequest): string | undefined {
   return key === undefined ? undefined : hash('sha256', key, 'hex').slice(0, 8)
 }
 
-/** @returns the bearer token of the header, or of a posted form (RFC 6750 §2.1, §2.2); never one of the query */
+/**
+ * @returns the bearer token of the header, or of a posted form (RFC 6750 §2.1, §2.2); never one of the query
+ * @throws {BrokerError} `parameter_repeated` for two tokens (§2: one method in each request), and as `readForm`
+ */
 export async function bearerTokenOf(request: WebRequest): Promise<string | undefined> {
-  // An access token of an API is the provider's own, and may have characters that RFC 6750 §2.1 has not.
-  const [, token] = /^bearer +([\x21-\x7e]+)$/i.exec(request.headers.get('authorization') ?? '') ?? []
-  if (token !== undefined || request.method !== 'POST' || !request.headers.has('content-type')) return token
-  const tokens = (await readForm(request)).getAll('access_token')
-  return tokens.length === 1 ? tokens[0] : undefined
+  // Any characters: an access token of an API is the provider's own, and not each keeps to RFC 6750 §2.1.
+  const [, token] = /^bearer +(.+)$/i.exec(request.headers.get('authorization') ?? '') ?? []
+  if (request.method !== 'POST' || !request.headers.has('content-type')) return token
+  // Libraries send other bodies beside the header, which have no token.
+  const form = token === undefined ? await readForm(request) : await readForm(request).catch(() => undefined)
+  const tokens = [token, ...(form?.getAll('access_token') ?? [])].filter((one) => one !== undefined && one !== '')
+  if (tokens.length > 1) throw parameterRepeated('access_token')
+  return tokens[0]
 }

@@ -15,9 +15,10 @@ export function oauthProblem(error: BrokerError, reference: string, authorizatio
   const body = { ...members, error: oauthErrorOf(code), error_description: description, code, reference }
   // A fault in grant, client or scope is 400, also where a page has another status.
   const oauthStatus = status >= 500 || [405, 413, 415].includes(status) ? status : 400
-  // RFC 6750 §3.1: a refused access token is a 401 with a challenge.
-  if (code === 'access_token_invalid') {
-    return json(401, body, { 'www-authenticate': 'Bearer error="invalid_token"' })
+  // RFC 6750 §3.1: a refused access token is a 401 with a challenge. It names no error where no token was sent.
+  if (code === 'access_token_invalid' || code === 'access_token_missing') {
+    const challenge = code === 'access_token_invalid' ? 'error="invalid_token"' : 'realm="userinfo"'
+    return json(401, body, { 'www-authenticate': `Bearer ${challenge}` })
   }
   // RFC 6749 §5.2: a client that used a scheme of the header Authorization receives a 401 with that scheme.
   if (oauthErrorOf(code) === 'invalid_client' && /^basic /i.test(authorization ?? '')) {

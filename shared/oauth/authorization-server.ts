@@ -44,7 +44,10 @@ export interface AuthorizationServer {
    *   and `interaction_required` with the URL that begins the interaction
    */
   token(form: ClientForm): Promise<TokenAnswer>
-  /** Ends the session of a refresh token; a token of another client has no effect (RFC 7009 §2.2). */
+  /**
+   * Ends the session of a refresh token, or of the access token of a client without an API. A token of another client
+   * has no effect (RFC 7009 §2.2).
+   */
   revoke(form: ClientForm): Promise<void>
   /**
    * Ends the session of a refresh token, like a sign-out by cookie.
@@ -88,7 +91,7 @@ interface AuthorizationServerOptions {
 }
 
 export function createAuthorizationServer(options: AuthorizationServerOptions): AuthorizationServer {
-  const { issuer, frontEnds, refreshTokens, sessions, flowEvents, clientAuthentication } = options
+  const { issuer, frontEnds, refreshTokens, sessions, userinfo, flowEvents, clientAuthentication } = options
   const authenticate = async (form: ClientForm): Promise<FrontEnd> => {
     const client = clientOf(form, frontEnds)
     await clientAuthentication.check(form.fields, client)
@@ -113,8 +116,12 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     revoke: async (form) => {
       const client = await authenticate(form)
       await flowEvents.track('sign_out', { frontEnd: client.id, by: 'revocation' }, async (step) => {
-        const key = await refreshTokens.findKey(required(form.fields, 'token', longestToken), client.id)
-        step.add({ sessions: key && (await sessions.end(key)) ? 1 : 0 })
+        const token = required(form.fields, 'token', longestToken)
+        const key = await refreshTokens.findKey(token, client.id)
+        // The access token of a client without an API is the broker's own, and its only token.
+        const rowKey =
+          key?.rowKey ?? (client.apis.length === 0 ? await userinfo.findSession(token, client.id) : undefined)
+        step.add({ sessions: rowKey && (await sessions.end({ rowKey })) ? 1 : 0 })
       })
     },
 
@@ -128,7 +135,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       Promise.resolve(isPathOf(issuer, issuerPath) ? authorizationServerMetadata(issuer) : undefined),
     openidConfiguration: () => Promise.resolve(openidProviderMetadata(issuer)),
     idTokenKeys: () => options.signingKeys.published(),
-    userinfo: (accessToken, origin) => options.userinfo.read(accessToken, origin),
+    userinfo: (accessToken, origin) => userinfo.read(accessToken, origin),
     endSession: (fields) => endSession(fields, { ...options, keys: options.signingKeys }),
   }
 }

@@ -43,9 +43,14 @@ export interface Userinfo {
    * @param accessToken untrusted
    * @param origin the header Origin, where a browser's script sends the request
    * @returns the claims about the person, with the `sub` of the ID token
-   * @throws {BrokerError} `access_token_invalid`, `request_not_from_front_end`
+   * @throws {BrokerError} `access_token_missing`, `access_token_invalid`, `request_not_from_front_end`
    */
   read(accessToken: string | undefined, origin: string | undefined): Promise<Readonly<Record<string, unknown>>>
+  /**
+   * @param accessToken untrusted
+   * @returns the session's row of an access token of this client; undefined for anything else
+   */
+  findSession(accessToken: string, clientId: string): Promise<RowKey | undefined>
 }
 
 interface UserinfoOptions {
@@ -76,7 +81,9 @@ const ownTokenMilliseconds = 60 * 60 * 1000
 
 export function createUserinfo(options: UserinfoOptions): Userinfo {
   const { store, ring, frontEnds, providers, clock } = options
-  const findRegistered = async (accessToken: string): Promise<Kept | undefined> => {
+  const find = async (accessToken: string): Promise<Kept | undefined> => {
+    const own = (await openToken(accessToken, context, ring)) as Kept | undefined
+    if (own) return own
     const row = await store.find('codes', rowKeyOf(accessToken))
     const opened = await openSealedRow(row, ring, sealOf(accessToken))
     return opened === undefined ? undefined : (JSON.parse(opened) as Kept)
@@ -108,9 +115,8 @@ export function createUserinfo(options: UserinfoOptions): Userinfo {
     },
 
     read: async (accessToken, origin) => {
-      if (accessToken === undefined || accessToken === '') throw invalid('no access token')
-      const own = (await openToken(accessToken, context, ring)) as Kept | undefined
-      const kept = own ?? (await findRegistered(accessToken))
+      if (accessToken === undefined) throw new BrokerError('access_token_missing')
+      const kept = await find(accessToken)
       if (!kept || clock() >= kept.expires) throw invalid('unknown or expired')
       const client = frontEnds.find(kept.clientId)
       if (client?.kind !== 'oauth') throw invalid('the client is no longer registered')
@@ -126,6 +132,11 @@ export function createUserinfo(options: UserinfoOptions): Userinfo {
         throw invalid('the tenant has no access')
       }
       return kept.claims
+    },
+
+    findSession: async (accessToken, clientId) => {
+      const kept = await find(accessToken)
+      return kept?.clientId === clientId ? kept.rowKey : undefined
     },
   }
 }

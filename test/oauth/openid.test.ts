@@ -215,15 +215,43 @@ describe('the broker as OpenID provider', () => {
       expect([after.status, after.headers.get('www-authenticate')]).toEqual([401, 'Bearer error="invalid_token"'])
     })
 
-    it.each([
-      ['no token', {}],
-      ['a made-up token', { authorization: 'Bearer made-up' }],
-      ['a token in another scheme', { authorization: 'Basic YXBwOng=' }],
-    ])('refuses %s as in RFC 6750', async (_, headers: Record<string, string>) => {
+    // RFC 6750 §3.1: where no token was sent, the challenge names no error.
+    it.each<[string, Record<string, string>, string, string]>([
+      ['no token', {}, 'access_token_missing', 'Bearer realm="userinfo"'],
+      [
+        'a token in another scheme',
+        { authorization: 'Basic YXBwOng=' },
+        'access_token_missing',
+        'Bearer realm="userinfo"',
+      ],
+      ['a made-up token', { authorization: 'Bearer made-up' }, 'access_token_invalid', 'Bearer error="invalid_token"'],
+      ['two tokens', { authorization: 'Bearer one two' }, 'access_token_invalid', 'Bearer error="invalid_token"'],
+    ])('refuses %s as in RFC 6750', async (_, headers, code, challenge) => {
       const refused = await fetch(`${op.here}/userinfo`, { headers })
 
-      expect(refused.status).toBe(401)
-      expect(await refused.json()).toMatchObject({ error: 'invalid_token', code: 'access_token_invalid' })
+      expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([401, challenge])
+      expect(await refused.json()).toMatchObject({ error: 'invalid_token', code })
+    })
+
+    it('accepts a token by one method in each request (RFC 6750 §2)', async () => {
+      const { tokens } = await op.signIn()
+      const token = ['access_token', tokens.access_token!] as [string, string]
+      const header = { authorization: `Bearer ${tokens.access_token!}` }
+      const send = async (headers: Record<string, string>, body: URLSearchParams | string) => {
+        const answer = await fetch(`${op.here}/userinfo`, { method: 'POST', headers, body })
+        return [answer.status, ((await answer.json()) as Record<string, unknown>).error]
+      }
+
+      for (const [headers, body] of [
+        [{}, [token, token]],
+        [header, [token]],
+        [{}, [token, ['access_token', 'another']]],
+      ] as [Record<string, string>, [string, string][]][]) {
+        expect(await send(headers, new URLSearchParams(body))).toEqual([400, 'invalid_request'])
+      }
+      expect(await send({}, new URLSearchParams([token, ['access_token', '']]))).toEqual([200, undefined])
+      expect(await send(header, new URLSearchParams({ schema: 'openid' }))).toEqual([200, undefined])
+      expect(await send({ ...header, 'content-type': 'application/json' }, '{}')).toEqual([200, undefined])
     })
 
     it('refuses a token without openid, an ID token, a refresh token, a token in the query, and another client’s page', async () => {
@@ -245,6 +273,22 @@ describe('the broker as OpenID provider', () => {
   })
 
   describe('for a client without an API', () => {
+    it('ends its session by /revoke with the access token, its only token (RFC 7009 §2.1)', async () => {
+      const [mine, others] = [
+        await op.signIn({ client_id: 'bare', scope: 'openid' }),
+        await op.signIn({ client_id: 'bare', scope: 'openid' }),
+      ]
+      const token = mine.tokens.access_token!
+      const revoke = (client_id: string) => post('/revoke', { client_id, token }, { url: op.there })
+
+      expect((await revoke('app')).status).toBe(200)
+      expect((await userinfo(token)).status).toBe(200)
+      expect((await revoke('bare')).status).toBe(200)
+
+      expect((await userinfo(token)).status).toBe(401)
+      expect((await userinfo(others.tokens.access_token!)).status).toBe(200)
+    })
+
     it('signs in, with a token for userinfo that no API accepts, and nothing to refresh', async () => {
       const { tokens } = await op.signIn({ client_id: 'bare', scope: 'openid profile' })
 
