@@ -396,7 +396,7 @@ const ways: readonly (readonly [string, ErrorCode, Way, () => Promise<Reply>])[]
     'shop after a sign-out',
     open('/end-session?client_id=shop'),
   ],
-  ['no client', 'parameter_invalid', 'none', open('/end-session')],
+  ['no client', 'parameter_invalid', 'none', open('/end-session?post_logout_redirect_uri=https://elsewhere.example/')],
 ]
 
 describe('the links of a page', () => {
