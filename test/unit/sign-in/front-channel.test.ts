@@ -148,14 +148,14 @@ describe('the ID token of the token endpoint', () => {
     await expect(compare({ ...front, email: 'ada@contoso.example' }, honest())).resolves.toBeUndefined()
   })
 
-  it.each(['exp', 'iat', 'nbf', 'jti', 'at_hash', 'c_hash', 'aio', 'rh', 'uti', 'xms_ftd', 'login_hint', 'pwd_exp'])(
-    'may have another %s: it is of the token',
-    async (name) => {
-      const front = { ...honest(), [name]: name === 'c_hash' ? halfOf(code) : seconds() + 60 }
+  it.each([
+    ...['exp', 'iat', 'nbf', 'jti', 'at_hash', 'c_hash', 'aio', 'rh', 'uti', 'xms_ftd', 'login_hint', 'pwd_exp'],
+    ...['oi_tkn_id', 'picture', 'updated_at', `x ${'y'.repeat(100)}`],
+  ])('may have another %s: it is of the token', async (name) => {
+    const front = { ...honest(), [name]: name === 'c_hash' ? halfOf(code) : seconds() + 60 }
 
-      await expect(compare(front, { ...honest(), [name]: seconds() + 61 })).resolves.toBeUndefined()
-    },
-  )
+    await expect(compare(front, { ...honest(), [name]: seconds() + 61 })).resolves.toBeUndefined()
+  })
 
   it.each<[string, Claims]>([
     ['iss', { iss: 'https://login.example/v2.0' }],
@@ -184,13 +184,5 @@ describe('the ID token of the token endpoint', () => {
 
   it.each(['iss', 'sub'])('without %s is refused', async (name) => {
     await expect(compare(honest(), without(name)(honest()))).rejects.toMatchObject(refused(`${name} differs`))
-  })
-
-  it('never has its claims in the log: a claim with a strange name is not quoted', async () => {
-    const name = `x ${'y'.repeat(100)}`
-
-    await expect(compare({ ...honest(), [name]: 1 }, { ...honest(), [name]: 2 })).rejects.toMatchObject(
-      refused('a claim differs'),
-    )
   })
 })
