@@ -102,7 +102,7 @@ export function profileOf({ provider, credential }: ProviderSettings): ProviderP
     allowGuests,
     manyTenants,
   } = provider
-  const { assertionAudience, assertionAlgorithm, assertionKeyId, assertionReuse } = credential
+  const { assertionAudience, assertionAlgorithm, assertionKeyId, assertionType, assertionReuse } = credential
   if ('tenantId' in identity) {
     return entraProfile({
       instance: identity.instance,
@@ -126,6 +126,7 @@ export function profileOf({ provider, credential }: ProviderSettings): ProviderP
     assertionAudience,
     assertionAlgorithm,
     assertionKeyId,
+    assertionType,
     assertionReuse,
   })
 }

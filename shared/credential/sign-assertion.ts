@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import { BoundedMap } from '../async/bounded-map.ts'
 import { sha1NamesOf } from '../certificate/certificate-facts.ts'
+import { defined } from '../json/json.ts'
 import { readOwnCertificate, signJwt } from '../certificate/signed-jwt.ts'
 import type { SignerVersion } from '../certificate/signed-jwt.ts'
 import type { CertificateVault, SigningAlgorithm } from '../vault/vault.ts'
@@ -19,6 +20,9 @@ export interface ClientAssertion {
 
 export type AssertionAlgorithm = SigningAlgorithm
 
+/** `typ` of the header, RFC 7515 §4.1.9. draft-ietf-oauth-rfc7523bis §4 has the second one. */
+export type AssertionType = 'JWT' | 'client-authentication+jwt'
+
 /** RFC 7515 §4.1.7 and §4.1.8. */
 export type CertificateHeader = 'x5t' | 'x5t#S256'
 
@@ -27,6 +31,8 @@ export interface AssertionForm {
   readonly algorithm: AssertionAlgorithm
   /** True where the header has `kid`, as in /.well-known/jwks.json, for a provider that reads the keys there. */
   readonly keyId: boolean
+  /** `JWT` where it is left out. */
+  readonly type?: AssertionType | undefined
   /** `x5t`: the header names the certificate by SHA-1, for a provider that does not read `x5t#S256`. */
   readonly certificateHeader?: CertificateHeader | undefined
   readonly lifetimeSeconds: number
@@ -55,7 +61,7 @@ const clockToleranceSeconds = 10
 export async function signAssertion(
   vault: AssertionVault,
   by: SignerVersion & { readonly expires: number },
-  { clientId, audience, now, algorithm, keyId, certificateHeader, lifetimeSeconds }: AssertionClaims,
+  { clientId, audience, now, algorithm, keyId, type, certificateHeader, lifetimeSeconds }: AssertionClaims,
 ): Promise<ClientAssertion> {
   const { thumbprint } = by
   const issuedAt = Math.floor(now / 1000) - clockToleranceSeconds
@@ -63,7 +69,7 @@ export async function signAssertion(
   const expires = Math.min(issuedAt + lifetimeSeconds, Math.floor(by.expires / 1000))
   const jwt = await signJwt(vault, by, {
     algorithm,
-    header: await headerOf(vault, by, { keyId, certificateHeader }),
+    header: { ...defined({ typ: type }), ...(await headerOf(vault, by, { keyId, certificateHeader })) },
     claims: {
       iss: clientId,
       sub: clientId,

@@ -99,8 +99,8 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     },
     assertionForm: async () => {
       const { algorithm = (await metadata.get()).assertionAlgorithm, ...form } = profile.assertion
-      const { keyId, certificateHeader, lifetimeSeconds } = form
-      return { algorithm, keyId, certificateHeader, lifetimeSeconds }
+      const { keyId, type, certificateHeader, lifetimeSeconds } = form
+      return { algorithm, keyId, type, certificateHeader, lifetimeSeconds }
     },
   }
 }

@@ -2,7 +2,7 @@
  * Any OpenID provider: the settings name its issuer, and discovery names the rest.
  * OpenID Connect Discovery 1.0, RFC 8414.
  */
-import type { AssertionAlgorithm } from '../credential/sign-assertion.ts'
+import type { AssertionAlgorithm, AssertionType } from '../credential/sign-assertion.ts'
 import { isAbsent } from '../json/json.ts'
 import { isAddress, isLoopbackHost, isMetadataHost } from '../settings/addresses.ts'
 import { acceptsScope } from './accepted-scopes.ts'
@@ -23,6 +23,7 @@ export interface OpenIdSettings {
   readonly assertionAudience?: string | undefined
   readonly assertionAlgorithm?: AssertionAlgorithm | undefined
   readonly assertionKeyId?: boolean
+  readonly assertionType?: AssertionType | undefined
   readonly assertionReuse?: boolean | undefined
 }
 
@@ -42,6 +43,7 @@ export function openIdProfile(settings: OpenIdSettings): ProviderProfile {
       reuse,
       algorithm: settings.assertionAlgorithm,
       keyId: settings.assertionKeyId ?? true,
+      type: settings.assertionType,
       lifetimeSeconds: reuse ? lifetimeSeconds.sentAgain : lifetimeSeconds.sentOnce,
     },
     protocolMode: 'OIDC',

@@ -127,6 +127,17 @@ export const credentialDeclarations = {
     example: 'true',
     schema: yesOrNo(),
   }),
+  assertionType: declare({
+    name: 'Broker__AssertionType',
+    section: 'Credential',
+    about: 'other providers',
+    sentence:
+      'The type in the header of a client assertion (`typ`). client-authentication+jwt is the type that the revision of RFC 7523 names, for a provider that accepts no other one, such as OpenIddict 7. Other providers refuse that type.',
+    bounds: '`JWT` or `client-authentication+jwt`',
+    default: 'JWT',
+    example: 'JWT',
+    schema: oneOf(['JWT', 'client-authentication+jwt']),
+  }),
   assertionReuse: declare({
     name: 'Broker__AssertionReuse',
     section: 'Credential',

@@ -27,7 +27,7 @@ function reportClientId({ clientId }: MaybeValues, texts: SetTexts, report: Sett
 
 /** AD FS accepts RS256 only, and decides about refresh tokens by its own policy. */
 function reportAdfs(values: MaybeValues, texts: SetTexts, report: SettingsReport): void {
-  const { authority, providerKind, assertionAlgorithm, offlineAccess, openIdScopes } = values
+  const { authority, providerKind, assertionAlgorithm, assertionType, offlineAccess, openIdScopes } = values
   if (authority === undefined) return
   const notAdfs = checkAdfsIssuer(authority)
   if (providerKind !== 'adfs') {
@@ -44,6 +44,12 @@ function reportAdfs(values: MaybeValues, texts: SetTexts, report: SettingsReport
     report.refuse(declarations.assertionAlgorithm.name, {
       problem: 'is PS256, which AD FS does not accept',
       fix: 'Delete it: client assertions for AD FS are RS256.',
+    })
+  }
+  if (assertionType !== undefined && assertionType !== 'JWT') {
+    report.refuse(declarations.assertionType.name, {
+      problem: `is ${assertionType}, which AD FS does not accept`,
+      fix: 'Delete it.',
     })
   }
   if (offlineAccess === true) {

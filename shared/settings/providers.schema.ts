@@ -98,6 +98,7 @@ export interface OtherProvider extends ProviderNames {
     readonly assertionAudience: string | undefined
     readonly assertionAlgorithm: 'PS256' | 'RS256' | undefined
     readonly assertionKeyId: boolean
+    readonly assertionType: 'JWT' | 'client-authentication+jwt' | undefined
   }
 }
 
@@ -236,6 +237,9 @@ function entrySchema() {
         z.enum(['PS256', 'RS256']).check(described('openid: as Broker__AssertionAlgorithm.')),
       ),
       assertionKeyId: z.optional(z.boolean().check(described('openid, adfs: as Broker__AssertionKeyId.'))),
+      assertionType: z.optional(
+        z.enum(['JWT', 'client-authentication+jwt']).check(described('openid: as Broker__AssertionType.')),
+      ),
       assertionReuse: z.optional(z.boolean().check(described('As Broker__AssertionReuse.'))),
       responseType: z.optional(
         z.enum(['code', 'code id_token']).check(described('As Broker__ResponseType. Without it: code.')),
@@ -336,6 +340,7 @@ function toProvider(one: Entry): OtherProvider {
       assertionAudience: one.assertionAudience,
       assertionAlgorithm: one.assertionAlgorithm,
       assertionKeyId: one.assertionKeyId ?? !isEntra,
+      assertionType: one.assertionType,
     },
   }
 }
@@ -397,6 +402,7 @@ const membersOfKind = {
     'assertionAudience',
     'assertionAlgorithm',
     'assertionKeyId',
+    'assertionType',
   ],
   adfs: ['clientId', 'authority', 'assertionAudience', 'assertionKeyId'],
 } as const

@@ -104,6 +104,8 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
       assertionAudience: values.assertionAudience,
       assertionAlgorithm: values.assertionAlgorithm,
       assertionKeyId: values.assertionKeyId ?? false,
+      /** undefined: `JWT`. */
+      assertionType: values.assertionType,
       readSeconds: values.certificateReadSeconds,
       overlapSeconds: values.certificateOverlapSeconds,
       managedIdentityClientId: values.managedIdentityClientId,

@@ -197,11 +197,15 @@ describe('a client assertion for another provider', () => {
     expectPage(await stack.person().signIn(query, undefined, { at }), 'client_refused')
   })
 
-  it('has the audience of the setting, where the provider requires its token endpoint', async () => {
-    provider.behaviour.assertion = { audience: `${provider.issuer}/token` }
-    expectPage(await stack.person().signIn(query), 'client_refused')
+  it('has the audience and the type of the settings, where the provider accepts no other ones', async () => {
+    const [audience, typ] = [`${provider.issuer}/token`, 'client-authentication+jwt']
+    for (const required of [{ audience }, { typ }]) {
+      provider.behaviour.assertion = required
+      expectPage(await stack.person().signIn(query), 'client_refused')
+    }
 
-    const at = await coldInstance({ Broker__AssertionAudience: `${provider.issuer}/token` })
+    provider.behaviour.assertion = { audience, typ }
+    const at = await coldInstance({ Broker__AssertionAudience: audience, Broker__AssertionType: typ })
     expect((await stack.person().signIn(query, undefined, { at })).location).toBe(returnUrl)
   })
 

@@ -74,6 +74,7 @@ describe('another provider', () => {
     ['Broker__AssertionAudience', 'https://login.example.com/token'],
     ['Broker__AssertionAlgorithm', 'RS256'],
     ['Broker__AssertionKeyId', 'false'],
+    ['Broker__AssertionType', 'client-authentication+jwt'],
     ['Broker__OfflineAccess', 'true'],
     ['Broker__OpenIdScopes', 'openid email'],
     ['Broker__ProviderKind', 'openid'],
@@ -205,6 +206,7 @@ describe('AD FS', () => {
     ['Broker__Authority', 'https://fs.example.com/', 'is not the issuer of AD FS'],
     ['Broker__Authority', 'https://fs.example.com/adfs/services/trust', 'is not the issuer of AD FS'],
     ['Broker__AssertionAlgorithm', 'PS256', 'is PS256, which AD FS does not accept'],
+    ['Broker__AssertionType', 'client-authentication+jwt', 'is client-authentication+jwt, which AD FS does not accept'],
     ['Broker__OfflineAccess', 'true', 'is true, but AD FS has no scope offline_access'],
   ])('has values that it refuses: %s=%s', (name, value, problem) => {
     expect(refusalsOf(adfs({ [name]: value }))).toContain(`${name} ${problem}`)
@@ -215,6 +217,7 @@ describe('AD FS', () => {
     ['Broker__AssertionAlgorithm', 'RS256'],
     ['Broker__AssertionAudience', 'https://fs.example.com/adfs/oauth2/token'],
     ['Broker__AssertionKeyId', 'false'],
+    ['Broker__AssertionType', 'JWT'],
     ['Broker__OfflineAccess', 'false'],
   ])('accepts %s=%s', (name, value) => {
     expect(() => settingsWith(adfs({ [name]: value }))).not.toThrow()
