@@ -28,6 +28,7 @@ export default defineConfig(
       'test/clients',
       'infra/hooks/start.mjs',
       'dist',
+      'dist.*',
       'browser-client/dist',
       'coverage',
       'node_modules',

@@ -128,8 +128,6 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 
   try {
     const authority = await createCertificateAuthority()
-    await mkdir(path.dirname(options.caFile), { recursive: true })
-    await writeFile(options.caFile, [authority.certificatePem, options.trusted ?? ''].join('\n'))
     const tls = await authority.issue(['localhost', '127.0.0.1', '::1'])
 
     const storage = Promise.all(
@@ -224,6 +222,9 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     await keys
     const emulators = await storage
     const table = emulators.find(({ service }) => service === 'table')
+    // Last: a start that fails at a port in use must not replace the file of the parts that have the port.
+    await mkdir(path.dirname(options.caFile), { recursive: true })
+    await writeFile(options.caFile, [authority.certificatePem, options.trusted ?? ''].join('\n'))
 
     return {
       identityProvider,

@@ -5,10 +5,10 @@ import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { isLoopbackUrl } from '../shared/settings/addresses.ts'
 import { declarations } from '../shared/settings/declarations.ts'
-import { describeProblem, parseSettings, SettingsError } from '../shared/settings/settings.ts'
+import { describeProblem, parseSettings } from '../shared/settings/settings.ts'
 import type { Settings } from '../shared/settings/settings.ts'
 import { proxyPolicyOf } from '../shared/outbound/proxy.ts'
-import { build } from '../tools/build.ts'
+import { build, stopBuilds } from '../tools/build.ts'
 import { findSilent, requestEach } from './answering.ts'
 import { banner, printedAddresses, readyLine } from './banner.ts'
 import type { Started } from './banner.ts'
@@ -20,10 +20,11 @@ import type { EventGrid } from './event-grid.ts'
 import { routePrefixSetting } from './functions-host/host-json.ts'
 import { startHostProcess } from './functions-host/process.ts'
 import type { HostProcess } from './functions-host/process.ts'
-import { freePort, LocalError } from './http-server.ts'
+import { freePort } from './http-server.ts'
 import { withLocalDefaults } from './local-defaults.ts'
 import { fixedPorts, freePorts } from './ports.ts'
 import type { Ports } from './ports.ts'
+import { reportFailure } from './program-failure.ts'
 import { findSettingsFile } from './settings-file.ts'
 import { dropShellSecrets } from './shell-secrets.ts'
 import { brokerPortOf, parseStartArguments, startUsage } from './start-arguments.ts'
@@ -64,7 +65,7 @@ export async function run(commandLine: readonly string[]): Promise<void> {
     for (const warning of settings.warnings) console.error(`Warning: ${describeProblem(warning)}`)
     const caFile = await caFileFor(fresh, closing)
     const eventGrid = createEventGrid()
-    closing.push(() => eventGrid.close())
+    closing.push(() => eventGrid.close(), stopBuilds)
 
     const [cloud] = await Promise.all([
       startCloudFor(settings, environment, ports, caFile, options.withBroker, eventGrid).then((started) => {
@@ -100,11 +101,7 @@ export async function run(commandLine: readonly string[]): Promise<void> {
     // Ctrl-C ends esbuild too, and its failure may arrive before the signal.
     await wait(100)
     if (signal.signal.aborted) return
-    // A system error, such as a folder that cannot be written, names its path in its message.
-    const isForPeople =
-      error instanceof LocalError || error instanceof SettingsError || (error instanceof Error && 'syscall' in error)
-    console.error(isForPeople ? error.message : error)
-    await end(error instanceof SettingsError ? 2 : error instanceof LocalError ? error.exitCode : 1)
+    await end(reportFailure(error))
   }
 }
 

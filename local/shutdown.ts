@@ -1,11 +1,14 @@
-/** Shutdown of a program of `local/`: on Ctrl-C, on SIGTERM, or when the npm process that started it has ended. */
+/**
+ * Shutdown of a program of `local/`: on Ctrl-C, on SIGTERM, when its terminal is closed, or when the npm process that
+ * started it has ended.
+ */
 
 // Read at the start: once npm has ended, the parent is another process.
 const parent = process.ppid
 
 /** Calls `shutDown` for each of these events, so it may run more than once. */
 export function onShutdown(shutDown: () => void): void {
-  process.on('SIGINT', shutDown).on('SIGTERM', shutDown)
+  process.on('SIGINT', shutDown).on('SIGTERM', shutDown).on('SIGHUP', shutDown)
   onOrphaned(shutDown)
 }
 

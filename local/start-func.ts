@@ -11,6 +11,7 @@ import { onOrphaned } from './shutdown.ts'
 import { dropShellSecrets } from './shell-secrets.ts'
 import { LocalError } from './http-server.ts'
 import { brokerEnvironment, caFile, ensureLocalParts } from './local-parts.ts'
+import { reportFailure } from './program-failure.ts'
 import { copyExampleSettings } from './settings-file.ts'
 import { brokerPortOf } from './start-arguments.ts'
 
@@ -32,8 +33,7 @@ try {
     await parts.close()
   }
 } catch (error) {
-  console.error(error instanceof LocalError ? error.message : error)
-  process.exitCode = error instanceof LocalError ? error.exitCode : 1
+  process.exitCode = reportFailure(error)
 }
 
 /** The project's own (an optional dependency: its download may have failed), else the one on the PATH. */

@@ -5,6 +5,7 @@ import path from 'node:path'
 
 import * as esbuild from 'esbuild'
 import type { Metafile } from 'esbuild'
+import { mapFewAtOnce } from './few-at-once.ts'
 
 const root = path.join(import.meta.dirname, '..')
 /** Inputs that esbuild's metafile does not list. */
@@ -82,12 +83,10 @@ function inputFiles({ inputs }: Metafile): readonly string[] {
 
 /** SHA-256 over the names and contents of all inputs; a file that is gone has no content. */
 async function fingerprint(metafile: Metafile): Promise<string> {
-  const hashes = await Promise.all(
-    inputFiles(metafile).map(async (name) => {
-      const contents = await readFile(path.join(root, name)).catch(() => undefined)
-      return `${name} ${contents ? createHash('sha256').update(contents).digest('hex') : 'missing'}`
-    }),
-  )
+  const hashes = await mapFewAtOnce(inputFiles(metafile), async (name) => {
+    const contents = await readFile(path.join(root, name)).catch(() => undefined)
+    return `${name} ${contents ? createHash('sha256').update(contents).digest('hex') : 'missing'}`
+  })
   return createHash('sha256')
     .update([esbuild.version, ...hashes].join('\n'))
     .digest('hex')

@@ -10,6 +10,7 @@ import * as esbuild from 'esbuild'
 import type { BuildFailure, BuildOptions as EsbuildOptions, Metafile, Plugin } from 'esbuild'
 
 import { LocalError } from '../local/http-server.ts'
+import { reportFailure } from '../local/program-failure.ts'
 import { licenceNotices } from './licence-notices.ts'
 import { bundleUnlessKept } from './build-cache.ts'
 import { httpWithoutUndici } from './http-without-undici.ts'
@@ -56,6 +57,11 @@ export async function build(options: BuildOptions = {}): Promise<BuildResult> {
     throw buildError(error)
   })
   return await put(results, options)
+}
+
+/** Ends the builds that still run. Otherwise esbuild prints its own stacks when this process ends before them. */
+export function stopBuilds(): Promise<void> {
+  return esbuild.stop()
 }
 
 /** Removes what `build` made. */
@@ -245,13 +251,20 @@ async function holds(outdir: string, files: ReadonlyMap<string, Buffer>): Promis
 
 /** Writes to a new folder, then renames it. A rename does not replace an existing folder, and another build may run. */
 async function replace(outdir: string, files: ReadonlyMap<string, Buffer>): Promise<void> {
-  const beside = (what: string) => `${outdir}.${what}-${process.pid}-${randomBytes(4).toString('hex')}`
-  const fresh = beside('new')
-  await mkdir(fresh, { recursive: true })
-  for (const [name, contents] of files) await writeFile(path.join(fresh, name), contents)
+  const fresh = beside(outdir, 'new')
+  try {
+    await mkdir(fresh, { recursive: true })
+    for (const [name, contents] of files) await writeFile(path.join(fresh, name), contents)
+    await swap(fresh, outdir)
+  } finally {
+    // On a full disk, a rest would leave less space to the next attempt.
+    await rm(fresh, { recursive: true, force: true })
+  }
+}
 
+async function swap(fresh: string, outdir: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
-    const old = beside('old')
+    const old = beside(outdir, 'old')
     await rename(outdir, old).catch(() => undefined)
     const refused = await rename(fresh, outdir).then(
       () => undefined,
@@ -259,12 +272,13 @@ async function replace(outdir: string, files: ReadonlyMap<string, Buffer>): Prom
     )
     await rm(old, { recursive: true, force: true })
     if (refused === undefined) return
-    if (attempt === 20) {
-      await rm(fresh, { recursive: true, force: true })
-      throw new LocalError(`${outdir} could not be replaced: does another program hold it open?`)
-    }
+    if (attempt === 20) throw new LocalError(`${outdir} could not be replaced: does another program hold it open?`)
     await wait(10 * attempt)
   }
+}
+
+function beside(outdir: string, age: 'new' | 'old'): string {
+  return `${outdir}.${age}-${process.pid}-${randomBytes(4).toString('hex')}`
 }
 
 function sizes({ outputs }: Metafile): Pick<BuildResult, 'entryBytes' | 'totalBytes' | 'telemetryBytes'> {
@@ -344,7 +358,6 @@ async function main(): Promise<void> {
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
   // Not awaited: `--watch` imports a module that imports this one, and would wait for it for ever.
   main().catch((error: unknown) => {
-    console.error(error instanceof LocalError ? error.message : error)
-    process.exitCode = error instanceof LocalError ? error.exitCode : 1
+    process.exitCode = reportFailure(error)
   })
 }

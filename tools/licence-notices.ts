@@ -3,6 +3,7 @@
  */
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { mapFewAtOnce } from './few-at-once.ts'
 
 /**
  * @param inputs the files that esbuild read, relative to `root`
@@ -10,7 +11,7 @@ import path from 'node:path'
  */
 export async function licenceNotices(root: string, inputs: readonly string[]): Promise<string> {
   const folders = new Set(inputs.flatMap((input) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0] ?? []))
-  const notices = await Promise.all([...folders].map((folder) => noticeOf(path.join(root, folder))))
+  const notices = await mapFewAtOnce([...folders], (folder) => noticeOf(path.join(root, folder)))
   const head = 'This folder contains code of the following packages.\n'
   return [head, ...notices.filter((notice) => notice !== undefined).sort()].join(`\n${'-'.repeat(72)}\n\n`)
 }

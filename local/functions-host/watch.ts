@@ -2,6 +2,7 @@
 import { describeBuild, watch } from '../../tools/build.ts'
 import { onShutdown } from '../shutdown.ts'
 import { LocalError } from '../http-server.ts'
+import { reportFailure } from '../program-failure.ts'
 import { brokerEnvironment, ensureLocalParts } from '../local-parts.ts'
 import { brokerPortOf } from '../start-arguments.ts'
 import { startHostProcess } from './process.ts'
@@ -29,7 +30,7 @@ export async function watchAndServe({ buildOnly }: { readonly buildOnly: boolean
       else host = await startHostProcess({ dist: result.outdir, port: brokerPortOf(env.Broker__BaseUrl), env })
       console.error(`The broker runs at ${host.url}`)
     } catch (error) {
-      console.error(error instanceof LocalError ? error.message : error)
+      reportFailure(error)
     }
   })
 

@@ -8,6 +8,7 @@ import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import * as z from 'zod/mini'
+import { fixedPorts } from '../../local/ports.ts'
 import { startConnectProxy } from '../setup/connect-proxy.ts'
 import { createPerson } from '../setup/person.ts'
 
@@ -246,7 +247,24 @@ describe('npm start with wrong input', () => {
     const program = start(['--port', '0'], { TMPDIR: '/no/such/folder' })
 
     expect(await program.ended).toBe(1)
-    expect(program.stderr()).toMatch(/^ENOENT: .*\/no\/such\/folder.*\n$/)
+    expect(program.stderr()).toMatch(/^ENOENT: .*\/no\/such\/folder.*\. Set TMPDIR .*\n$/)
+  })
+
+  it('ends with one sentence at a port in use, also while it builds, and keeps the file of the parts that have it', async () => {
+    const caFile = path.join(root, '.local/ca.pem')
+    const kept = await readFile(caFile, 'utf8').catch(() => undefined)
+    const other = net.createServer()
+    // Another program may have it already.
+    const listening = new Promise((done) => other.once('listening', done).once('error', done))
+    other.listen(fixedPorts.managedIdentity, '127.0.0.1')
+    undo.push(() => new Promise((done) => other.close(done)))
+    await listening
+
+    const program = start([])
+
+    expect(await program.ended).toBe(1)
+    expect(program.stderr()).toMatch(/^Port \d+ for .* is in use\. End the program that listens there.*\n$/)
+    expect(await readFile(caFile, 'utf8').catch(() => undefined)).toBe(kept)
   })
 
   it.each([

@@ -9,7 +9,7 @@ import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { declarations } from '../../shared/settings/declarations.ts'
 import { parseSettings } from '../../shared/settings/settings.ts'
-import { build } from '../build.ts'
+import { build, stopBuilds } from '../build.ts'
 import { allParts, startCloud } from '../../local/cloud.ts'
 import type { Cloud } from '../../local/cloud.ts'
 import { createEventGrid } from '../../local/event-grid.ts'
@@ -20,6 +20,7 @@ import { createVisitor } from '../../local/identity-provider/browser.ts'
 import { loopbackFetch } from '../../local/loopback-fetch.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
 import { freePorts } from '../../local/ports.ts'
+import { reportFailure } from '../../local/program-failure.ts'
 
 /** Seconds in place of minutes and of a day. */
 const quickly = { Broker__CertificateReadSeconds: '1', Broker__CertificateOverlapSeconds: '3' }
@@ -55,8 +56,7 @@ try {
   }
   process.exitCode = await rehearse()
 } catch (error) {
-  console.error(error instanceof LocalError ? error.message : error)
-  process.exitCode = error instanceof LocalError ? error.exitCode : 1
+  process.exitCode = reportFailure(error)
 } finally {
   await close()
 }
@@ -120,7 +120,7 @@ async function startAll() {
   }
   const { frontEnds, provider, credential, keyRing } = parseSettings(settings)
   const eventGrid = createEventGrid()
-  closing.push(() => eventGrid.close())
+  closing.push(() => eventGrid.close(), stopBuilds)
   const [cloud] = await Promise.all([
     startCloud({
       ports: freePorts,

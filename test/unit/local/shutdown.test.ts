@@ -6,25 +6,28 @@ import { expect, it } from 'vitest'
 
 const shutdown = pathToFileURL(path.join(import.meta.dirname, '../../../local/shutdown.ts')).href
 
-it.each(['SIGINT', 'SIGTERM'] as const)('a program of the laptop ends in its own time on %s', async (signal) => {
-  const program = `
+it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  'a program of the laptop ends in its own time on %s',
+  async (signal) => {
+    const program = `
     import { onShutdown } from ${JSON.stringify(shutdown)}
     onShutdown(() => setTimeout(() => { console.log('ended'); process.exit(0) }, 1))
     setInterval(() => undefined, 1000)
     console.log('ready')`
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: ['ignore', 'pipe', 2] })
-  let stdout = ''
-  const isReady = new Promise<void>((resolve) => {
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text
-      resolve()
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: ['ignore', 'pipe', 2] })
+    let stdout = ''
+    const isReady = new Promise<void>((resolve) => {
+      child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+        stdout += text
+        resolve()
+      })
     })
-  })
-  const closed = once(child, 'close')
+    const closed = once(child, 'close')
 
-  await isReady
-  child.kill(signal)
+    await isReady
+    child.kill(signal)
 
-  expect(await closed).toEqual([0, null])
-  expect(stdout).toBe('ready\nended\n')
-})
+    expect(await closed).toEqual([0, null])
+    expect(stdout).toBe('ready\nended\n')
+  },
+)

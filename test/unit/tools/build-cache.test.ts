@@ -4,6 +4,7 @@ import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { bundleUnlessKept } from '../../../tools/build-cache.ts'
 import type { Bundled } from '../../../tools/build-cache.ts'
+import { mapFewAtOnce } from '../../../tools/few-at-once.ts'
 
 const root = path.join(import.meta.dirname, '../../..')
 let folder: string
@@ -79,4 +80,22 @@ describe('a kept bundle', () => {
     expect(textOf(await build())).toEqual(['first'])
     expect(textOf(await bundleUnlessKept('worker', bundle, path.join(input(), 'no-folder')))).toEqual(['first'])
   })
+})
+
+it('reads few files at once, and returns the results in their order', async () => {
+  let open = 0
+  let most = 0
+  const items = Array.from({ length: 100 }, (_, index) => index)
+
+  const results = await mapFewAtOnce(items, async (item) => {
+    most = Math.max(most, (open += 1))
+    await new Promise((done) => setImmediate(done))
+    open -= 1
+    return item * 2
+  })
+
+  expect(results).toEqual(items.map((item) => item * 2))
+  // macOS allows a process 256 open files.
+  expect(most).toBeGreaterThan(1)
+  expect(most).toBeLessThan(64)
 })
