@@ -90,11 +90,11 @@ const registrationErrors = new Set([
 /** OpenID Connect Core §3.1.2.6: answers to a request that forbids a page. */
 const pageErrors = new Set(['login_required', 'interaction_required', 'consent_required', 'account_selection_required'])
 
-const knownErrors = new Set(['access_denied', 'invalid_request', 'unmet_authentication_requirements'])
+const knownErrors = new Set(['access_denied', 'invalid_request'])
 
 /**
  * @returns `sign_in_cancelled`, `sign_in_expired`, `provider_unavailable`, `app_registration_invalid`,
- *   `login_required`, `provider_refused`
+ *   `login_required`, `authentication_requirement_unmet`, `provider_refused`
  */
 export function readAuthorizationRefusal({ error, subError, description }: AuthorizationRefusal): BrokerError {
   // Azure AD B2C, where its policy has no password reset: the application would have to begin another policy.
@@ -112,5 +112,7 @@ export function readAuthorizationRefusal({ error, subError, description }: Autho
   if (error === 'temporarily_unavailable' || error === 'server_error') return new BrokerError('provider_unavailable')
   if (registrationErrors.has(error)) return new BrokerError('app_registration_invalid', { detail: error })
   if (pageErrors.has(error)) return new BrokerError('login_required', { detail: error })
+  // Unmet Authentication Requirements 1.0: the provider cannot authenticate the person by the requested `acr`.
+  if (error === 'unmet_authentication_requirements') return new BrokerError('authentication_requirement_unmet')
   return new BrokerError('provider_refused', { detail: knownErrors.has(error) ? error : 'another error' })
 }

@@ -245,7 +245,7 @@ describe('an error of the provider', () => {
     ['login_required', undefined, 'login_required'],
     ['invalid_request', undefined, 'provider_refused'],
     ['invalid_scope', undefined, 'app_registration_invalid'],
-    ['unmet_authentication_requirements', undefined, 'provider_refused'],
+    ['unmet_authentication_requirements', undefined, 'authentication_requirement_unmet'],
     ['temporarily_unavailable', undefined, 'provider_unavailable'],
     ['server_error', undefined, 'provider_unavailable'],
     ['<script>alert(1)</script>', undefined, 'provider_refused'],

@@ -313,7 +313,7 @@ const ways: readonly (readonly [string, ErrorCode, Way, () => Promise<Reply>])[]
     'a refusal of the provider',
     'provider_refused',
     'shop, to the page',
-    () => answered((state) => ({ state, error: 'unmet_authentication_requirements' })),
+    () => answered((state) => ({ state, error: 'invalid_request' })),
   ],
   [
     'a fault of the provider',

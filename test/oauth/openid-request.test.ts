@@ -108,6 +108,21 @@ describe('the broker as OpenID provider', () => {
       }
     })
 
+    it('reports an acr that the provider refuses by the same error (Unmet Authentication Requirements 1.0)', async () => {
+      const id_token = { acr: { essential: true, values: ['urn:mfa'] } }
+      const request = authorizationRequest(newPkce(), { scope, ...claimsOf({ id_token }) })
+      const errorAfter = async (error: string) => {
+        const person = op.stack.person()
+        const begun = await person.begin(request)
+        const state = new URL(begun.location!).searchParams.get('state')!
+        const done = await person.callback({ mode: 'form_post', fields: { state, error } })
+        return new URL(done.location!).searchParams.get('error')
+      }
+
+      expect(await errorAfter('unmet_authentication_requirements')).toBe('unmet_authentication_requirements')
+      expect(await errorAfter('access_denied')).toBe('access_denied')
+    })
+
     it('answers for the person of its sub alone', async () => {
       const { sub } = decodeJwt((await op.signIn()).tokens.id_token!)
       const of = (value: unknown) => op.signIn(claimsOf({ id_token: { sub: { value } } }))
