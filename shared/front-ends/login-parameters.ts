@@ -178,11 +178,11 @@ function promptsOf(text: string, frontEnd: FrontEnd): readonly Prompt[] {
  * @param text `ui_locales`, separated by spaces; untrusted
  * @returns its members; languages of operating systems and of Java have an underscore, `en_US`
  */
-export function languagesIn(text: string): readonly string[] {
+function languagesIn(text: string): readonly string[] {
   return wordsOf(text.replaceAll('_', '-'))
 }
 
-export function isLanguageTag(text: string): boolean {
+function isLanguageTag(text: string): boolean {
   return /^[A-Za-z0-9-]{2,35}$/.test(text)
 }
 
@@ -199,11 +199,38 @@ function checkScopes(text: string | undefined, frontEnd: FrontEnd): readonly str
 
 const mostAcrValues = 10
 /** The characters of `acr_values` and of an essential `acr`: those of a URI, without quotes and brackets. */
-const acrPattern = /^[\w.~:/#?=&%+@-]{1,128}$/
+const acrPattern = /^[\w.~:/#?=&%+@!$*,;-]{1,128}$/
 
 /** @param values untrusted */
 export function areAcrs(values: readonly unknown[]): values is readonly string[] {
   return values.length <= mostAcrValues && values.every((value) => typeof value === 'string' && acrPattern.test(value))
+}
+
+/**
+ * The preferences of an OAuth client. OpenID Connect Core §15.1: their use is no error, so the values that the broker
+ * does not support are ignored.
+ *
+ * @param limits the most characters of each
+ */
+export function supportedPreferences(
+  { ui_locales: locales, acr_values: acrs }: Pick<LoginParameters, 'ui_locales' | 'acr_values'>,
+  limits: { readonly ui_locales: number; readonly acr_values: number },
+): Pick<LoginParameters, 'ui_locales' | 'acr_values'> {
+  const languages = languagesIn(locales ?? '').filter(isLanguageTag)
+  const classes = wordsOf(acrs).filter((one) => areAcrs([one]))
+  return defined({
+    ui_locales: joined(languages, limits.ui_locales),
+    acr_values: joined(classes.slice(0, mostAcrValues), limits.acr_values),
+  })
+}
+
+/** @returns the words that fit, separated by spaces; undefined for none */
+function joined(words: readonly string[], mostCharacters: number): string | undefined {
+  const text = words.reduce((before, word) => {
+    const longer = before === '' ? word : `${before} ${word}`
+    return longer.length > mostCharacters ? before : longer
+  }, '')
+  return text === '' ? undefined : text
 }
 
 export function hasControlCharacter(text: string): boolean {

@@ -7,7 +7,7 @@ import type { ClaimConditions } from './claim-conditions.ts'
 import { withClientRedirect } from './client-answer.ts'
 import type { AnswerTarget, ClientResponseMode } from './client-answer.ts'
 import { BrokerError, parameterInvalid, parameterRepeated } from '../errors/errors.ts'
-import { checkHints, hasControlCharacter, isLanguageTag, languagesIn } from '../front-ends/login-parameters.ts'
+import { checkHints, hasControlCharacter, supportedPreferences } from '../front-ends/login-parameters.ts'
 import type { Hints } from '../front-ends/login-parameters.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import { defined } from '../json/json.ts'
@@ -129,7 +129,8 @@ function checkRequest(
     if (query.getAll(name).length > 1) throw parameterRepeated(name)
     // RFC 6749 §3.1: an unknown parameter is ignored; some libraries add parameters of their own.
     if (!Object.hasOwn(limits, name)) continue
-    const value = optional(query, name, limits[name])
+    // A preference that is too long is no error: the values that fit are passed on.
+    const value = optional(query, name, name === 'ui_locales' || name === 'acr_values' ? undefined : limits[name])
     if (value !== undefined) parameters[name] = value
   }
 
@@ -146,14 +147,10 @@ function checkRequest(
   const { scopes, otherScopes } = grantedApiScopes(frontEnd, requested, resourcesOf(query))
   const wanted = parameters.claims === undefined ? undefined : parseRequestedClaims(parameters.claims)
   const isOpenid = requested.openid.includes('openid')
-  const { login_hint, domain_hint, prompt, acr_values } = parameters
-  // OpenID Connect Core §3.1.2.1: a language that is not supported is no error.
-  const ui_locales =
-    languagesIn(parameters.ui_locales ?? '')
-      .filter(isLanguageTag)
-      .join(' ') || undefined
+  const { login_hint, domain_hint, prompt } = parameters
+  const preferences = supportedPreferences(parameters, clientParameterLimits)
   const claims = wanted?.challenge
-  const checked = checkHints(defined({ login_hint, domain_hint, claims, ui_locales, prompt, acr_values }), frontEnd)
+  const checked = checkHints({ ...preferences, ...defined({ login_hint, domain_hint, claims, prompt }) }, frontEnd)
   const client: ClientRequest = {
     ...target,
     codeChallenge,
