@@ -155,7 +155,7 @@ const redeemCode: Grant = async ({ fields }, client, options) => {
     client,
     redirectUri: required(fields, 'redirect_uri'),
     codeVerifier: required(fields, 'code_verifier'),
-    resource: optional(fields, 'resource'),
+    resource: resourceOf(fields),
     prepare: prepareBy(client, options),
   })
   const key = { frontEndId: client.id, rowKey: used.grant.rowKey, secret: newGrantSecret() }
@@ -204,7 +204,7 @@ const refreshSession: Grant = async ({ fields, origin }, client, options) => {
       refreshToken,
       client,
       scopes: requested?.api,
-      resource: optional(fields, 'resource'),
+      resource: resourceOf(fields),
       challenge: parseRefreshChallenge(optional(fields, 'claims')),
       origin,
       prepare: prepareBy(client, options),
@@ -224,6 +224,13 @@ const refreshSession: Grant = async ({ fields, origin }, client, options) => {
     if (!(error instanceof BrokerError) || error.code !== 'interaction_required') throw error
     throw withAuthorizationUrl(error, client, options.issuer)
   }
+}
+
+/** RFC 8707 §2.2. @throws {BrokerError} `target_invalid` for several: an access token is for one API */
+function resourceOf(fields: URLSearchParams): string | undefined {
+  const [resource, ...others] = new Set(fields.getAll('resource').filter(Boolean))
+  if (others.length > 0) throw new BrokerError('target_invalid')
+  return resource
 }
 
 /** An instance that cannot read the keys of ID tokens yet must not use up a token that it cannot answer. */

@@ -25,8 +25,9 @@ export interface ClientForm {
 export function clientOf(form: ClientForm, frontEnds: FrontEnds): FrontEnd {
   const { fields, origin } = form
   if (fields.size === 0) throw new BrokerError('body_missing')
-  // RFC 6749 §3.2: a repeated parameter is refused, also one that is not used here.
-  const names = [...fields.keys()]
+  // RFC 6749 §3.2: a repeated parameter is refused, also one that is not used here. RFC 8707 §2 permits several
+  // resources.
+  const names = [...fields.keys()].filter((name) => name !== 'resource')
   const repeated = names.find((name, at) => names.indexOf(name) < at)
   if (repeated !== undefined) throw parameterRepeated(repeated)
   const basic = basicCredentials(form.authorization)

@@ -1,7 +1,7 @@
 /** Parameters of OpenID Connect and of several APIs in the request of a client. */
 import { decodeJwt } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { authorizationRequest, authorize, newPkce, ordersRead, redeem, refresh } from '../setup/client.ts'
+import { authorizationRequest, authorize, newPkce, ordersRead, redeem, refresh, send } from '../setup/client.ts'
 import { ada } from '../setup/person.ts'
 import { scope, useOpenIdProvider } from './openid-provider.ts'
 
@@ -250,7 +250,18 @@ describe('the broker as OpenID provider', () => {
       expect([tokens.status, tokens.json.scope]).toEqual([200, 'openid api://bills/read'])
       const token = tokens.json.refresh_token as string
       expect((await refresh(op.here, token, { resource: 'api://demo' })).json.error).toBe('invalid_target')
-      expect((await refresh(op.here, token, { resource: 'api://bills' })).status).toBe(200)
+      const both = (...resources: readonly string[]) =>
+        send(
+          '/token',
+          new URLSearchParams([
+            ...Object.entries({ grant_type: 'refresh_token', client_id: 'app', refresh_token: token }),
+            ...resources.map((one): [string, string] => ['resource', one]),
+          ]),
+          { url: op.here },
+        )
+      // A refresh token serves one API at a time (RFC 8707 §2.2), and none is used up by a refusal.
+      expect((await both('api://bills', 'api://demo')).json.error).toBe('invalid_target')
+      expect((await both('api://bills', '', 'api://bills')).status).toBe(200)
     })
 
     it.each([
