@@ -45,6 +45,10 @@ describe('the broker as OpenID provider', () => {
         scopes_supported: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'],
         claims_supported: expect.arrayContaining(Object.values(claimsOfScope).flat()) as string[],
       })
+      // RFC 7591, 7662, 8628, 9101, 9126, 9449; Session Management, Front-Channel and Back-Channel Logout.
+      const others =
+        /^(registration|introspection|device|pushed|backchannel|check_session|frontchannel|dpop|require|request_object|tls|mtls)/
+      expect(Object.keys(metadata).filter((name) => others.test(name))).toEqual([])
       const oauth = await fetch(`${op.here}/.well-known/oauth-authorization-server`, {
         headers: { origin: 'https://any.example' },
       })
