@@ -13,6 +13,7 @@ import type { FrontEnds } from '../../shared/front-ends/front-ends.ts'
 import { createReadiness } from '../../shared/health/readiness.ts'
 import type { Readiness } from '../../shared/health/readiness.ts'
 import type { AuthorizationServer } from '../../shared/oauth/authorization-server.ts'
+import { trustAuthorities } from '../../shared/outbound/certificate-authorities.ts'
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import type { AccessTokens } from '../../shared/session/access-tokens.ts'
 import type { SessionAdministration } from '../../shared/session/session-administration.ts'
@@ -80,6 +81,7 @@ export type Composed = { readonly broker: Broker } | { readonly settingsError: S
 export function compose(sink: LogSink): Composed {
   try {
     const settings = parseSettings(process.env)
+    trustAuthorities(settings.certificateAuthorities)
     for (const warning of settings.warnings) sink('warn', `settings warning: ${describeProblem(warning)}`)
     return { broker: composeBroker(settings, process.env, createLog(sink)) }
   } catch (error) {

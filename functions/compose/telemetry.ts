@@ -49,7 +49,9 @@ export function composeTelemetry({ settings, clock, log }: Base, environment: En
     startWorker: async (onGone) => {
       const { startReportWorker } = await import('../../shared/telemetry/report-worker.ts')
       const proxies = readProxyVariables(environment)
-      return startReportWorker({ settings: telemetry, proxies, environment: threadEnvironment, file }, onGone)
+      const { certificateAuthorities } = settings
+      const thread = { settings: telemetry, proxies, certificateAuthorities }
+      return startReportWorker({ ...thread, environment: threadEnvironment, file }, onGone)
     },
     onFault: (error) => log('warn', 'telemetry fault', describeError(asBrokerError(error))),
     timing: defined({ betweenReports: scheduleDelayOf(environment) }),

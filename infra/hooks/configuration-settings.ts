@@ -36,12 +36,13 @@ const setByTemplate: ReadonlySet<string> = new Set(
 )
 
 const httpsProxy = 'HTTPS_PROXY'
+/** Earlier commits accepted it. */
+export const authoritiesFile = 'NODE_EXTRA_CA_CERTS'
 
 /** Variables of the process that docs/operations.md and docs/providers.md describe: an app setting sets them. */
 export const processVariables: readonly string[] = [
   httpsProxy,
   'NO_PROXY',
-  'NODE_EXTRA_CA_CERTS',
   'OTEL_BSP_SCHEDULE_DELAY',
   'OTEL_METRIC_EXPORT_INTERVAL',
 ]
@@ -70,6 +71,10 @@ export function checkSettings(configuration: Configuration, cloud: Cloud): Setti
     if (member !== undefined) {
       const fix = member === 'baseUrl' ? fixOfBaseUrl : `Write it as ${member}.`
       return [{ setting, problem: 'has another place', fix }]
+    }
+    if (name === authoritiesFile) {
+      const fix = `Write the text of the PEM file into ${declarations.certificateAuthorities.name}.`
+      return [{ setting, problem: 'has no effect in Azure', fix }]
     }
     if (setByTemplate.has(name)) return [{ setting, problem: 'is set by the template', fix: 'Remove it.' }]
     if (configurableSettings.includes(name)) return []

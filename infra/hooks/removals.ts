@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { declarations } from '../../shared/settings/declarations.ts'
 import type { Configuration } from './configuration.schema.ts'
-import { processVariables, settingsOf } from './configuration-settings.ts'
+import { authoritiesFile, processVariables, settingsOf } from './configuration-settings.ts'
 import type { Deployed } from './deployed.ts'
 import type { Names } from './names.ts'
 import { HookStop } from './stop.ts'
@@ -139,8 +139,9 @@ const templateSettings: ReadonlySet<string> = new Set(
 )
 
 function lostSettings({ settings }: Deployed, configuration: Configuration): readonly string[] {
+  const ofProcess = [...processVariables, authoritiesFile]
   const present = Object.keys(settings).filter(
-    (name) => (/^Broker__/.test(name) && !templateSettings.has(name)) || processVariables.includes(name),
+    (name) => (/^Broker__/.test(name) && !templateSettings.has(name)) || ofProcess.includes(name),
   )
   return lost(present, Object.keys(settingsOf(configuration))).map((name) => `the setting ${name}`)
 }

@@ -7,11 +7,12 @@ import * as z from 'zod/mini'
 import { checkAdditionalHosts, checkBaseUrl, checkTableServiceUri, hostsOf } from './addresses.ts'
 import type { AddedHosts } from './addresses.ts'
 import { credentialDeclarations } from './credential-declarations.ts'
+import { certificateAuthoritiesName, certificatesOf, checkCertificateAuthorities } from './certificate-authorities.ts'
 import { azureAddress, declare, declareSeconds } from './declare.ts'
 import type { Declaration } from './declare.ts'
 import { checkTelemetryAuthentication, checkTelemetryConnection, partsOf } from './ingestion.ts'
 import { providerDeclarations } from './provider-declarations.ts'
-import { parsedText, text } from './texts.ts'
+import { parsedText, pemText, text } from './texts.ts'
 
 const api = { name: 'orders', scopes: ['api://demo/orders.read'] }
 const localFrontEnds = [
@@ -64,6 +65,15 @@ export const declarations = {
     optional: true,
     example: 'login.newcloud.example,contoso.vault.newcloud.example',
     schema: parsedText(checkAdditionalHosts, (value): AddedHosts => new Set(hostsOf(value))),
+  }),
+  certificateAuthorities: declare({
+    name: certificateAuthoritiesName,
+    section: 'Broker',
+    sentence:
+      'Private certificate authorities that the broker trusts beside the public ones: that of a provider in the company network, or of a proxy that opens TLS. Risk: their owners can read and forge everything that the broker receives.',
+    bounds: 'the text of a PEM file with 1 to 16 certificates',
+    optional: true,
+    schema: pemText(checkCertificateAuthorities, certificatesOf),
   }),
   ...credentialDeclarations,
   tableServiceUri: declare({
@@ -190,7 +200,7 @@ export const hostDeclarations: readonly Declaration[] = [
     name: 'NODE_EXTRA_CA_CERTS',
     section: 'Host',
     sentence:
-      'The certificate authority of the local parts, created when they start. Node.js reads the file when it starts. In Azure only for a provider or a proxy whose TLS certificate is of a private authority.',
+      'The certificate authority of the local parts, created when they start. Node.js reads the file when it starts, so it has no effect in Azure: write Broker__CertificateAuthorities there.',
     bounds: 'path of a PEM file with certificates',
     optional: true,
     local: '.local/ca.pem',

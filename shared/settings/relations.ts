@@ -1,5 +1,6 @@
 /** Checks settings against each other. Those of the providers are in provider-relations.ts. */
 import { findCloud, isLoopbackUrl, tokenExchangeUrlOf } from './addresses.ts'
+import { certificateAuthoritiesName } from './certificate-authorities.ts'
 import { declarations, hostDeclarations } from './declarations.ts'
 import { findForeignIngestion } from './ingestion.ts'
 import { reportProviderRelations } from './provider-relations.ts'
@@ -16,6 +17,7 @@ export function reportRelations(values: MaybeValues, texts: SetTexts, report: Se
   reportSecondCredential(values, texts, report)
   reportTimes(values, report)
   reportHostReferences(texts, report)
+  reportExtraAuthorities(texts, report)
   reportSwitches(values, texts, report)
 }
 
@@ -103,6 +105,15 @@ function reportHostReferences(texts: SetTexts, report: SettingsReport): void {
     const refusal = report.has(name) ? undefined : checkReference(texts.get(name) ?? '')
     if (refusal) report.refuse(name, refusal)
   }
+}
+
+/** Azure starts workers in advance, and gives one the settings of an app later. */
+function reportExtraAuthorities(texts: SetTexts, report: SettingsReport): void {
+  if (!texts.has('NODE_EXTRA_CA_CERTS') || !texts.has('WEBSITE_INSTANCE_ID')) return
+  report.warn('NODE_EXTRA_CA_CERTS', {
+    problem: 'has no effect in a worker that started before it received the settings, as most do in Azure',
+    fix: `Delete it, and write the text of the PEM file into ${certificateAuthoritiesName}.`,
+  })
 }
 
 /** On loopback such a setting is no risk, and a developer may need it. */

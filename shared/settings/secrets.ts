@@ -5,6 +5,7 @@
  * Checked are names under the two prefixes, values inside JSON, and names that often contain secrets. Values that the
  * platform injects (`MSI_SECRET`, `IDENTITY_HEADER`, `WEBSITE_AUTH_SIGNING_KEY`) are not checked.
  */
+import { certificateAuthoritiesName, withoutPublicTexts } from './certificate-authorities.ts'
 import type { Refusal } from './settings-error.ts'
 
 /** App Service repeats every app setting under this prefix; each is reported once. */
@@ -44,10 +45,16 @@ export function findSecret(name: string, value: string): Refusal | undefined {
     return connectionSecret.test(value) ? keyOfHostStorage : undefined
   }
   if (!ours.test(name)) return undefined
-  if (isPrivateKeyOrCertificate(value)) return keyInSetting
+  const text = isAboutAuthorities(name) ? withoutPublicTexts(value) : value
+  if (isPrivateKeyOrCertificate(text)) return keyInSetting
   if (secretByName.test(name) || secretOfEntra.test(value)) return secretInSetting
   if (connectionSecret.test(value)) return keyOfStorage
   return findSecretInJson(value)
+}
+
+/** This one setting has certificates, which are public. A deployment's check adds a prefix of its own to each name. */
+function isAboutAuthorities(name: string): boolean {
+  return name.toLowerCase().endsWith(certificateAuthoritiesName.toLowerCase())
 }
 
 /**

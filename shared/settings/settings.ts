@@ -67,6 +67,8 @@ function toSettings(values: Values, texts: SetTexts, { warnings }: SettingsRepor
     baseUrl: values.baseUrl,
     /** Hosts of Azure services outside the known clouds. */
     additionalHosts: values.additionalHosts,
+    /** PEM, one certificate in each; trusted beside those of Node.js. */
+    certificateAuthorities: values.certificateAuthorities ?? [],
     provider: {
       identity: providerIdentityOf(values, isEntra),
       clientId: isEntra ? values.clientId.toLowerCase() : values.clientId,

@@ -4,6 +4,7 @@
  * warning.
  */
 import { checkIdentityEndpoint } from './addresses.ts'
+import { certificateAuthoritiesName } from './certificate-authorities.ts'
 import type { Refusal } from './settings-error.ts'
 
 /** @returns undefined for a name or value without such an effect */
@@ -17,7 +18,7 @@ const checks: Readonly<Record<string, (value: string) => Refusal | undefined>> =
     value === '0'
       ? {
           problem: 'switches off the check of TLS certificates, so that any server can receive tokens',
-          fix: 'Delete it. For a private certificate authority, write the path of its certificate into NODE_EXTRA_CA_CERTS.',
+          fix: `Delete it. For a private certificate authority, write its certificate into ${certificateAuthoritiesName}.`,
         }
       : undefined,
   NODE_OPTIONS: checkNodeOptions,

@@ -12,6 +12,12 @@ export function parsedText<T>(check: (value: string) => Refusal | undefined, par
   return z.pipe(text(check), z.transform(parse)) as z.ZodMiniType<T, string>
 }
 
+/** As `parsedText`, for the content of a file, which ends with a line break. */
+export function pemText<T>(check: (value: string) => Refusal | undefined, parse: (value: string) => T) {
+  const schema = z.string().check(withMessage((value) => checkReference(value) ?? check(value)))
+  return z.pipe(schema, z.transform(parse)) as z.ZodMiniType<T, string>
+}
+
 /** @param fix where to find the GUID */
 export function guid(fix: string): z.ZodMiniType<string, string> {
   return parsedText(

@@ -1,9 +1,11 @@
 /** Entry point of the telemetry thread, built beside the functions. */
 import { parentPort, workerData } from 'node:worker_threads'
+import { trustAuthorities } from '../outbound/certificate-authorities.ts'
 import { createExporter } from './exporter.application-insights.ts'
 import type { Message, ReportThreadData } from './report-worker.ts'
 
-const { settings, proxies } = workerData as ReportThreadData
+const { settings, proxies, certificateAuthorities } = workerData as ReportThreadData
+trustAuthorities(certificateAuthorities)
 const exporter = createExporter(settings, proxies)
 
 parentPort?.on('message', (message: Message) => {

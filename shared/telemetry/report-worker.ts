@@ -11,6 +11,8 @@ export type Message = { readonly id: number } & ({ readonly report: Report } | {
 export interface ReportThreadData {
   readonly settings: TelemetrySettings
   readonly proxies: ProxyVariables
+  /** PEM, as `trustAuthorities` takes them. */
+  readonly certificateAuthorities: readonly string[]
 }
 
 interface ReportWorkerOptions extends ReportThreadData {
@@ -53,9 +55,9 @@ function roleOf({ environment }: ReportWorkerOptions): string {
 }
 
 export function startReportWorker(options: ReportWorkerOptions, onGone: (reason: unknown) => void): ReportWorker {
-  const { settings, proxies } = options
+  const { settings, proxies, certificateAuthorities } = options
   const worker = new Worker(options.file, {
-    workerData: { settings, proxies } satisfies ReportThreadData,
+    workerData: { settings, proxies, certificateAuthorities } satisfies ReportThreadData,
     env: {
       ...options.environment,
       ...fixed,

@@ -90,3 +90,17 @@ describe('an instance that does not trust', () => {
     expect(isSignedIn(await attemptAnew(stack, (await stack.startInstance()).url))).toBe(true)
   })
 })
+
+describe('an instance that has the issuer as a setting, and not from the start of its process', () => {
+  it('trusts it for provider, vault, store, and the telemetry of its thread', async () => {
+    const reporting = await startStack({ telemetry: true, instances: 0 })
+    const { url } = await reporting.startInstance({
+      NODE_EXTRA_CA_CERTS: undefined,
+      Broker__CertificateAuthorities: await readFile(reporting.cloud.settings.NODE_EXTRA_CA_CERTS!, 'utf8'),
+    })
+
+    expect(isSignedIn(await attemptAnew(reporting, url))).toBe(true)
+    await expect.poll(() => reporting.ingestion.received().length).toBeGreaterThan(0)
+    await reporting.close()
+  })
+})

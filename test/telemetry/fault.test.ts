@@ -107,6 +107,7 @@ describe('a worker whose ingestion never answers', () => {
       {
         settings: { connectionString: stack.ingestion.connectionString, managedIdentity: undefined },
         proxies: readProxyVariables({}),
+        certificateAuthorities: [],
         environment: {},
         file: pathToFileURL(`${inject('dist')}/telemetry-worker.mjs`),
         mostMegabytes: 56,

@@ -55,6 +55,7 @@ describe('the telemetry’s thread', () => {
           managedIdentity: undefined,
         },
         proxies: readProxyVariables({}),
+        certificateAuthorities: [],
         environment: {},
         file: pathToFileURL(file),
       },

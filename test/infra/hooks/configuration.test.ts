@@ -14,6 +14,7 @@ import { configurableSettings } from '../../../infra/hooks/configuration-setting
 import { findMovedVariables, movedVariables } from '../../../infra/hooks/moved-variables.ts'
 import { isDevelopment, isProduction, namesOf } from '../../../infra/hooks/names.ts'
 import { composeParameters, encodeParameters, readParameters } from '../../../infra/hooks/parameters.ts'
+import { createCertificateAuthority } from '../../../local/certificate-authority.ts'
 import { allDeclarations } from '../../../shared/settings/declarations.ts'
 import { marshalDotenv, parseDotenv } from '../../setup/azd.ts'
 import { root } from '../../setup/bicep.ts'
@@ -295,12 +296,29 @@ describe('the configuration of an environment', () => {
     const settings = {
       HTTPS_PROXY: 'http://proxy.example.com:8080',
       NO_PROXY: '.vault.azure.net',
-      NODE_EXTRA_CA_CERTS: '/etc/ssl/certs/company.pem',
       OTEL_BSP_SCHEDULE_DELAY: 500,
       OTEL_METRIC_EXPORT_INTERVAL: 30_000,
     }
     expect(check({ settings })).toEqual([])
     expect(validate({ settings })).toBe(true)
+  })
+
+  it('trusts a private certificate authority by its text, and not by a file that Azure reads too early', async () => {
+    const { certificatePem } = await createCertificateAuthority()
+    const settings = { Broker__CertificateAuthorities: certificatePem }
+    expect(check({ settings })).toEqual([])
+    expect(validate({ settings })).toBe(true)
+
+    expect(check({ settings: { NODE_EXTRA_CA_CERTS: '/etc/ssl/certs/company.pem' } })).toEqual([
+      {
+        setting: 'settings.NODE_EXTRA_CA_CERTS',
+        problem: 'has no effect in Azure',
+        fix: 'Write the text of the PEM file into Broker__CertificateAuthorities.',
+      },
+    ])
+    expect(check({ settings: { Broker__CertificateAuthorities: certificatePem + pem } })).toMatchObject([
+      { problem: 'contains a private key or a certificate as text' },
+    ])
   })
 
   it('names the regions of the web test where the default ones are in another cloud', () => {

@@ -8,6 +8,7 @@ describe('settings', () => {
     expect(settingsWith()).toEqual({
       warnings: [],
       baseUrl: 'https://signin.example.com',
+      certificateAuthorities: [],
       provider: {
         identity: { instance: 'https://login.microsoftonline.com/', tenantId: environment.AzureAd__TenantId },
         clientId: environment.AzureAd__ClientId,
