@@ -9,6 +9,7 @@ export const idTokenKeys =
   ({ authorizationServer }: Pick<Broker, 'authorizationServer'>): Handle =>
   async () => ({
     status: 200,
-    headers: { 'content-type': 'application/jwk-set+json', 'cache-control': `public, max-age=${cacheSeconds}` },
+    // As jwks.ts.
+    headers: { 'content-type': 'application/json', 'cache-control': `public, max-age=${cacheSeconds}` },
     body: JSON.stringify({ keys: await authorizationServer.idTokenKeys() }),
   })

@@ -8,7 +8,8 @@ export const jwks =
     const { keys, cacheSeconds } = await publishedKeys()
     return {
       status: 200,
-      headers: { 'content-type': 'application/jwk-set+json', 'cache-control': `public, max-age=${cacheSeconds}` },
+      // RFC 7517 §8.5.2 registers application/jwk-set+json, which some providers refuse (Glewlwyd).
+      headers: { 'content-type': 'application/json', 'cache-control': `public, max-age=${cacheSeconds}` },
       body: JSON.stringify({ keys }),
     }
   }

@@ -56,6 +56,7 @@ describe('the broker as OpenID provider', () => {
       expect(metadata).toMatchObject((await oauth.json()) as object)
       const keys = await fetch(metadata.jwks_uri as string, { headers: { origin: 'https://any.example' } })
       expect(keys.headers.get('access-control-allow-origin')).toBe('*')
+      expect(keys.headers.get('content-type')).toBe('application/json')
       expect(((await keys.json()) as { keys: object[] }).keys.length).toBeGreaterThan(0)
       for (const mode of metadata.response_modes_supported as string[]) {
         const request = authorizationRequest(newPkce(), { response_mode: mode })

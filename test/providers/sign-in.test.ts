@@ -183,6 +183,7 @@ describe('a client assertion for another provider', () => {
     expect(claims).toMatchObject({ iss: clientId, sub: clientId, aud: provider.issuer })
     expect(Number(claims.exp) - Number(claims.iat)).toBe(120)
     const published = await stack.person().open('/.well-known/jwks.json')
+    expect(published.headers.get('content-type')).toBe('application/json')
     expect(published.json).toMatchObject({ keys: [{ kid: header.kid, 'x5t#S256': header['x5t#S256'] }] })
   })
 

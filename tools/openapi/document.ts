@@ -286,7 +286,7 @@ function paths(): Members {
         operationId: 'idTokenKeys',
         summary: 'The public keys that verify ID tokens (RFC 7517). Every origin may read them.',
         responses: {
-          '200': { description: 'The key set.', content: { 'application/jwk-set+json': { schema: ref('KeySet') } } },
+          '200': { description: 'The key set.', content: { 'application/json': { schema: ref('KeySet') } } },
           '503': passing(problem('A fault that passes.')),
         },
       },
