@@ -150,11 +150,11 @@ export function checkAudience(claims: Json, clientId: string, refuse: (check: st
 
 /**
  * @returns undefined for a time that is ahead of the clock: it would pass for a fresh authentication. Some releases of
- *   FusionAuth write milliseconds
+ *   FusionAuth write milliseconds. Glewlwyd writes 0 where it does not know the time
  */
 function authenticationTimeOf(claims: Json, clock: Clock): number | undefined {
   const time = secondsOf(claims.auth_time)
-  return time !== undefined && time <= clock() / 1000 + toleranceSeconds ? time : undefined
+  return time !== undefined && time > 0 && time <= clock() / 1000 + toleranceSeconds ? time : undefined
 }
 
 /** @returns undefined for an `acr` that no request could name */

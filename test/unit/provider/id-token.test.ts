@@ -158,6 +158,8 @@ describe('an ID token', () => {
     [1_700_000_000_000, undefined],
     ['1700000000000', undefined],
     ['2026-01-15T12:00:00Z', undefined],
+    [0, undefined],
+    [-1, undefined],
     [null, undefined],
   ])('names the time of the authentication as %j', async (auth_time, authenticatedAt) => {
     expect((await check(await signed({ ...honest(), auth_time }))).authenticatedAt).toBe(authenticatedAt)
