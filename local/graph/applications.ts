@@ -113,6 +113,17 @@ export class Applications {
     return true
   }
 
+  /** Lets every change reach the token endpoints now. */
+  spread(): void {
+    for (const [id, keys] of this.#keys) {
+      this.#keys.set(
+        id,
+        keys.map((key) => ({ ...key, effectiveAt: 0 })),
+      )
+    }
+    this.#leaving.length = 0
+  }
+
   /** The certificates that the token endpoint accepts from this application now. */
   acceptedCertificates(appId: string): readonly Uint8Array[] {
     const now = Date.now()

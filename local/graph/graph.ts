@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { listen } from '../http-server.ts'
 import type { TlsIdentity } from '../http-server.ts'
 import type { Identity, VerifyAccessToken } from '../managed-identity/access-tokens.ts'
-import { createFaults, suffer } from '../vault/faults.ts'
+import { createFaults, loseAnswer, suffer } from '../vault/faults.ts'
 import type { FaultEffects, Faults } from '../vault/faults.ts'
 import { Applications } from './applications.ts'
 import type { Application } from './applications.ts'
@@ -86,7 +86,6 @@ export async function startGraph(options: GraphOptions): Promise<Graph> {
   const applications = new Applications(options.applications)
   const settings: KeySettings = {
     effectAfterMs: 0,
-    refuseDuplicates: false,
     proofAudience: '00000002-0000-0000-c000-000000000000',
   }
   const routes = [...keyRoutes(applications, settings), ...(options.routes?.(applications) ?? [])]
@@ -132,7 +131,7 @@ export async function startGraph(options: GraphOptions): Promise<Graph> {
         headers: request.headers,
         body: await readJson(request),
       })
-      if (left === 'work') response.destroy()
+      if (left === 'work') loseAnswer(fault, response)
       else send(response, status, body)
     } catch (error) {
       if (!(error instanceof GraphError)) throw error

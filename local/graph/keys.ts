@@ -11,10 +11,8 @@ import type { GraphCall, GraphRoute } from './graph.ts'
 import { GraphError } from './graph-error.ts'
 
 export interface KeySettings {
-  /** Delay from Graph's answer until the token endpoint accepts the change. */
+  /** Delay from Graph's answer until the token endpoint accepts the change. Infinity: until `spread` is called. */
   effectAfterMs: number
-  /** True to refuse a certificate that is registered already. */
-  refuseDuplicates: boolean
   /** `aud` of the proof. */
   proofAudience: string
 }
@@ -76,10 +74,6 @@ export function keyRoutes(applications: Applications, settings: KeySettings): re
         const body = parse(addBody, call.body)
         await checkProof(application, body.proof)
         const der = parseCertificate(body.keyCredential.key)
-        const isThere = applications.keysOf(application).some((key) => key.der.equals(der))
-        if (isThere && settings.refuseDuplicates) {
-          throw new GraphError(400, 'Request_BadRequest', 'A credential with this certificate exists already.')
-        }
         const { effectAfterMs } = settings
         const displayName = body.keyCredential.displayName ?? ''
         const key = applications.register(application, der, { displayName, effectAfterMs })

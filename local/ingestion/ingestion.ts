@@ -7,7 +7,7 @@ import { TLSSocket } from 'node:tls'
 import { listen } from '../http-server.ts'
 import type { LocalServer, TlsIdentity } from '../http-server.ts'
 import type { VerifyAccessToken } from '../managed-identity/access-tokens.ts'
-import { createFaults, suffer } from '../vault/faults.ts'
+import { createFaults, loseAnswer, suffer } from '../vault/faults.ts'
 import type { FaultEffects, Faults } from '../vault/faults.ts'
 import { createNewest } from './newest.ts'
 import { operationsPage, pageHeaders } from './pages.ts'
@@ -123,7 +123,7 @@ export async function startIngestion(options: IngestionOptions): Promise<Ingesti
     entry.caller = await authorize(request)
     const answer = accept(parseBody(body.toString('utf8')), fault)
     entry.accepted = answer.itemsAccepted
-    if (left === 'work') response.destroy()
+    if (left === 'work') loseAnswer(fault, response)
     else sendJson(response, statusOf(answer), answer)
   }
 

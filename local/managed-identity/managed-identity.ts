@@ -8,7 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { listen } from '../http-server.ts'
-import { createFaults, suffer } from '../vault/faults.ts'
+import { createFaults, loseAnswer, suffer } from '../vault/faults.ts'
 import type { FaultEffects } from '../vault/faults.ts'
 import { createAccessTokenIssuer } from './access-tokens.ts'
 import type { AccessTokenIssuer, Identity } from './access-tokens.ts'
@@ -114,7 +114,10 @@ export async function startManagedIdentity(options: ManagedIdentityOptions): Pro
     const left = await suffer(fault, response, stopping.signal, (status) => errorBody(status, 'A fault on request.'))
     if (left === 'nothing') return
     const { status, body } = await answer(request)
-    if (left === 'work') return void response.destroy()
+    if (left === 'work') {
+      loseAnswer(fault, response)
+      return
+    }
     response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8' }).end(JSON.stringify(body))
   }
 

@@ -17,7 +17,7 @@ export const faultEffects = {
   garbage: z.optional(z.boolean()),
   /** Ends the connection before the work is done. */
   dropConnection: z.optional(z.boolean()),
-  /** Does the work, then ends the connection. */
+  /** Does the work, then ends the connection; with `hang`, it never answers. */
   loseAnswer: z.optional(z.boolean()),
   /** Number of requests; the default is all until it is cleared. */
   times: z.optional(z.int().check(z.gte(1))),
@@ -71,7 +71,7 @@ export async function suffer(
 ): Promise<'work and answer' | 'work' | 'nothing'> {
   if (!fault) return 'work and answer'
   if (fault.delayMs !== undefined) await delay(fault.delayMs, undefined, { signal: stopping })
-  if (fault.hang) return 'nothing'
+  if (fault.hang && !fault.loseAnswer) return 'nothing'
   if (fault.dropConnection) {
     response.destroy()
     return 'nothing'
@@ -88,4 +88,9 @@ export async function suffer(
     return 'nothing'
   }
   return fault.loseAnswer ? 'work' : 'work and answer'
+}
+
+/** After the work of a request whose answer is lost. */
+export function loseAnswer(fault: FaultEffects | undefined, response: ServerResponse): void {
+  if (!fault?.hang) response.destroy()
 }

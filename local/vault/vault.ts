@@ -18,7 +18,7 @@ import { makeRsaKeyPair } from '../rsa-key-pair.ts'
 import type { MakeKeyPair } from '../rsa-key-pair.ts'
 import { parseBody } from './context.ts'
 import type { Answer, Handler, VaultContext } from './context.ts'
-import { createFaults, faultEffects, suffer } from './faults.ts'
+import { createFaults, faultEffects, loseAnswer, suffer } from './faults.ts'
 import type { Faults } from './faults.ts'
 import { createKeys } from './keys.ts'
 import type { CreateKeyOptions, Keys } from './keys.ts'
@@ -182,7 +182,7 @@ export async function startVault(options: VaultOptions): Promise<Vault> {
       const caller = identity ?? (await authenticate(request, response))
       if (match) checkPermission(policies, caller, match)
       const { status = 200, body } = await work(match, request, target.searchParams)
-      if (left === 'work') response.destroy()
+      if (left === 'work') loseAnswer(fault, response)
       else sendJson(response, status, fault?.wrongValue ? withWrongValue(body) : body)
     } catch (error) {
       if (!(error instanceof VaultError)) throw error

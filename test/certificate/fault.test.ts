@@ -10,16 +10,17 @@ beforeAll(async () => {
   stack = await rolling.startRollingStack()
   await runRoll(stack.brokers[0]!)
 })
-beforeEach(() => {
-  stack.graph.resetRequests()
-  stack.graph.settings.effectAfterMs = 0
-  stack.graph.settings.refuseDuplicates = false
-})
+beforeEach(() => stack.graph.resetRequests())
 afterAll(() => stack.close())
 
 const broker = () => stack.brokers[0]!
 const graphCalls = () => stack.graph.requests.map(({ operation, status }) => `${operation ?? ''} ${status ?? 'lost'}`)
-const steps = () => rolling.logged(stack, 'certificate step').map(({ step, code }) => `${String(step)} ${String(code)}`)
+/** The steps of one version, in order, each with its outcome. */
+const stepsOf = ({ version }: PublicCertificate) =>
+  rolling
+    .logged(stack, 'certificate step')
+    .filter(({ certificateVersion }) => certificateVersion === version)
+    .map(({ step, code }) => `${String(step)} ${String(code)}`)
 
 async function rolled({ version }: PublicCertificate): Promise<void> {
   await rollUntil(
@@ -68,9 +69,10 @@ describe('a failing Graph', () => {
   ])('that %s for a while gets the request again, and until then the old version signs', async (_what, fault, step) => {
     stack.graph.faults.add({ operation: 'addKey', ...fault, times: fault.status === 403 ? 2 : 1 })
 
-    await rolled(await stack.vault.renewCertificate(certificateName))
+    const next = await stack.vault.renewCertificate(certificateName)
+    await rolled(next)
 
-    expect(steps()).toContain(step)
+    expect(stepsOf(next)).toContain(step)
     expect(graphCalls().filter((call) => call === 'addKey 200')).toHaveLength(1)
   })
 
@@ -85,13 +87,20 @@ describe('a failing Graph', () => {
   })
 
   it('whose change reaches the provider late delays the switch until then', async () => {
-    stack.graph.settings.effectAfterMs = 2_500
+    stack.graph.settings.effectAfterMs = Infinity
     const next = await stack.vault.renewCertificate(certificateName)
+    await rollUntil(
+      broker(),
+      () => Promise.resolve(stepsOf(next)),
+      (steps) => steps.includes('register: registered undefined') && steps.at(-1)!.startsWith('probe: refused'),
+    )
+    expect((await versionsAt(broker()))[next.version]).toMatchObject({ signs: false })
+    stack.graph.settings.effectAfterMs = 0
+    stack.graph.applications.spread()
 
     await rolled(next)
 
     expect(graphCalls().filter((call) => call.startsWith('addKey'))).toEqual(['addKey 200'])
-    expect(steps()).toContain('probe: refused certificate_refused')
   })
 })
 

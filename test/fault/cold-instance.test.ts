@@ -5,7 +5,7 @@ import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { allComeRound, expectPassingFault, expectSignedIn } from './expectations.ts'
+import { expectRecovery, expectPassingFault, expectSignedIn } from './expectations.ts'
 
 let stack: Stack
 let signedIn: Person
@@ -113,7 +113,7 @@ describe('a new instance whose key ring cannot be unwrapped', () => {
     },
   )
 
-  it('recovers after any of these faults', () => allComeRound(stack, signedIn, urls))
+  it('recovers after any of these faults', () => expectRecovery(stack, signedIn, urls))
 
   it('because one answer was lost repeats the request once', async () => {
     stack.vault.faults.add({ operation: 'unwrapkey', loseAnswer: true, times: 1 })

@@ -22,13 +22,13 @@ export async function expectSignedIn(person: Person, at?: string): Promise<void>
 }
 
 /** Waits until each instance signs in again. A failed read of the key ring is cached for some seconds. */
-export async function allComeRound(stack: Stack, signedIn: Person, urls: readonly string[]): Promise<void> {
+export async function expectRecovery(stack: Stack, signedIn: Person, urls: readonly string[]): Promise<void> {
   expect(urls).not.toEqual([])
-  const comesRound = async (url: string) => {
+  const recovers = async (url: string) => {
     await expect
       .poll(async () => isSignedIn(await attemptAnew(stack, url)), { timeout: 60_000, interval: 500 })
       .toBe(true)
     await expectSignedIn(signedIn, url)
   }
-  await Promise.all(urls.map(comesRound))
+  await Promise.all(urls.map(recovers))
 }

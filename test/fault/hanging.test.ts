@@ -4,7 +4,7 @@ import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
-import { allComeRound, expectPassingFault, expectSignedIn } from './expectations.ts'
+import { expectRecovery, expectPassingFault, expectSignedIn } from './expectations.ts'
 
 const asProgram = { headers: { accept: 'application/json' } }
 
@@ -64,7 +64,7 @@ describe('a call without an answer', () => {
     stack.vault.faults.clear()
     expect(isSignedIn(await attemptAnew(stack, careful))).toBe(true)
     expect(isSignedIn(await attemptAnew(stack, cold))).toBe(true)
-    await allComeRound(stack, signedIn, [keyless])
+    await expectRecovery(stack, signedIn, [keyless])
     expect((await signedIn.sessionToken(shopPage, narrower)).status).toBe(200)
   })
 

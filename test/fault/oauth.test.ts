@@ -17,29 +17,6 @@ describe('an OAuth client, when a part fails,', () => {
   }
 
   it.each([
-    ['its code was marked as used', { operation: 'replace', table: 'codes' }],
-    ['its session was written', { operation: 'insert', table: 'sessions' }],
-  ] as const)('gets its tokens although the store’s answer is lost after %s', async (_, place) => {
-    const { code, pkce } = await newCode()
-    stack.store.addFault({ ...place, loseAnswer: true, times: 1 })
-
-    const answer = await redeem(stack.url, code, pkce)
-
-    expect(answer.status).toBe(200)
-    expect((await refresh(stack.url, answer.json.refresh_token as string)).status).toBe(200)
-  })
-
-  it('gets its next refresh token although the store’s answer is lost after the write', async () => {
-    const { refreshToken } = await signInByCode(stack.person(), stack.url)
-    stack.store.addFault({ operation: 'replace', table: 'sessions', loseAnswer: true, times: 1 })
-
-    const answer = await refresh(stack.url, refreshToken)
-
-    expect(answer.status).toBe(200)
-    expect((await refresh(stack.url, answer.json.refresh_token as string)).status).toBe(200)
-  })
-
-  it.each([
     ['fails to read', { operation: 'find', table: 'sessions' }],
     ['fails to write', { operation: 'replace', table: 'sessions' }],
   ] as const)('gets an error with Retry-After, and is still signed in, while the store %s', async (_, place) => {

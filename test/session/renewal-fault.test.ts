@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { HostProcess } from '../../local/functions-host/process.ts'
 import type { Fault } from '../../local/identity-provider/identity-provider.ts'
 import { clockAhead } from '../setup/clock.ts'
+import { holdTokenResponse } from '../setup/held-answer.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Call, Person, Reply } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
@@ -43,17 +44,6 @@ describe('a renewal that a fault interrupts', () => {
   const isSignedIn = async () => (await person.script(shopPage, '/session')).status === 200
   const refreshes = () => stack.identityProvider.requests.filter(({ grantType }) => grantType === 'refresh_token')
   const fail = (fault: Omit<Fault, 'endpoint'>) => stack.identityProvider.faults.add({ endpoint: 'token', ...fault })
-
-  /** The provider answers the next token request only after `answer`. */
-  const holdTokenResponse = () => {
-    const [request, response] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()]
-    stack.identityProvider.changeTokenResponse(async ({ answer }) => {
-      request.resolve(undefined)
-      await response.promise
-      return answer
-    })
-    return { requested: request.promise, answer: () => response.resolve(undefined) }
-  }
 
   const faults: readonly [string, Omit<Fault, 'endpoint'>][] = [
     ['refuses connections', { dropConnection: true }],
@@ -109,12 +99,12 @@ describe('a renewal that a fault interrupts', () => {
 
   it('serves the old token at once to callers that need not wait for a slow provider', async () => {
     const old = (await ask()).json.access_token
-    const { requested, answer } = holdTokenResponse()
+    const { requested, release } = holdTokenResponse(stack.identityProvider)
     const slow = ask({ at: ahead.url })
     await requested
 
     const other = await ask({ at: stack.brokers[1]!.url })
-    answer()
+    release()
 
     expect(other.json.access_token).toBe(old)
     expect((await slow).json.access_token).not.toBe(old)
@@ -205,13 +195,13 @@ describe('a renewal that a fault interrupts', () => {
   })
 
   it('is not returned when the person signed out during the renewal, and does not restore the session', async () => {
-    const { requested, answer } = holdTokenResponse()
+    const { requested, release } = holdTokenResponse(stack.identityProvider)
     const cookie = `__Host-session-shop=${(await person.cookies())['__Host-session-shop']!}`
     const renewal = fetchAnew()
     await requested
 
     const out = await person.script(shopPage, '/logout', { method: 'POST', at: stack.brokers[1]!.url })
-    answer()
+    release()
     const reply = await renewal
 
     expect(out.status).toBe(200)

@@ -15,6 +15,7 @@ const waiting = [
   'test/certificate/commands.test.ts',
   'test/fault/cold-identity.test.ts',
   'test/certificate/hard-times.test.ts',
+  'test/fault/killed.test.ts',
   'test/certificate/interrupted.test.ts',
   'test/infra/templates.test.ts',
   'test/fault/storm.test.ts',
