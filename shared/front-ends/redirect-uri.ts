@@ -14,11 +14,16 @@ export function isRegisteredRedirectUri(
   return redirectUris.some((registered) => registered === sent || isSameExceptPort(sent, registered))
 }
 
-/** Only for an IP literal: `localhost` is a name, and may resolve to another machine. */
+/**
+ * For an IP literal; and for `localhost` where the registration has no port, which is how libraries of native
+ * applications (MSAL) are registered. With a port it is the address of one server: `localhost` is a name, and an
+ * application that can choose uses the literal (RFC 8252 §8.3).
+ */
 function isSameExceptPort(redirectUri: string, registered: string): boolean {
-  const literal = /^http:\/\/(127\.0\.0\.1|\[::1\])(:\d{1,5})?(?=\/)/
-  const [requested, known] = [literal.exec(redirectUri), literal.exec(registered)]
+  const loopback = /^http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(:\d{1,5})?(?=\/)/
+  const [requested, known] = [loopback.exec(redirectUri), loopback.exec(registered)]
   if (!requested || !known || requested[1] !== known[1]) return false
+  if (known[1] === 'localhost' && known[2] !== undefined) return false
   const port = requested[2] === undefined ? 80 : Number(requested[2].slice(1))
   return port > 0 && port < 65536 && redirectUri.slice(requested[0].length) === registered.slice(known[0].length)
 }

@@ -174,7 +174,7 @@ const frontEnd = z
     redirectUris: z.optional(
       uniqueList(clientUrl([`${exampleOrigin}/callback`, 'com.example.app:/callback']), 50, {
         description:
-          'OAuth clients: redirect URIs, compared exactly; https, http on loopback, or a private scheme of a native application (RFC 8252 §7.1). The port of http://127.0.0.1 and http://[::1] is not compared (§7.3).',
+          'OAuth clients: redirect URIs, compared exactly; https, http on loopback, or a private scheme of a native application (RFC 8252 §7.1). The port of http://127.0.0.1, http://[::1], and http://localhost without a port is not compared (§7.3).',
         examples: [[`${exampleOrigin}/callback`]],
       }),
     ),
