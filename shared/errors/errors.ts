@@ -135,3 +135,8 @@ export function faultyParameter({ members: { parameter, problem } }: BrokerError
   if (typeof parameter !== 'string') return undefined
   return typeof problem === 'string' ? `${parameter}: ${problem}` : parameter
 }
+
+/** The remedy for the description of an OAuth error, which is ASCII (RFC 6749 §4.1.2.1 and §5.2). */
+export function asciiRemedy({ remedy }: BrokerError): string {
+  return remedy.replaceAll('’', "'")
+}

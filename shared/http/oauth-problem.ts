@@ -1,6 +1,6 @@
 /** An error as OAuth clients receive it: RFC 6749 §5.2, with the broker's code and reference as further members. */
 import { oauthErrorOf } from '../errors/catalogue.ts'
-import { faultyParameter } from '../errors/errors.ts'
+import { asciiRemedy, faultyParameter } from '../errors/errors.ts'
 import type { BrokerError } from '../errors/errors.ts'
 import type { Answer } from './answer.ts'
 import { json } from './answer.ts'
@@ -10,8 +10,7 @@ import { retryAfter } from './problem.ts'
 export function oauthProblem(error: BrokerError, reference: string, authorization?: string): Answer {
   const { code, status, members } = error
   const parameter = faultyParameter(error)
-  // RFC 6749 §5.2: a description is ASCII.
-  const description = `${parameter === undefined ? '' : `Parameter ${parameter}. `}${error.remedy}`.replaceAll('’', "'")
+  const description = `${parameter === undefined ? '' : `Parameter ${parameter}. `}${asciiRemedy(error)}`
   const body = { ...members, error: oauthErrorOf(code), error_description: description, code, reference }
   // A fault in grant, client or scope is 400, also where a page has another status.
   const oauthStatus = status >= 500 || [405, 413, 415].includes(status) ? status : 400

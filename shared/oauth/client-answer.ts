@@ -2,8 +2,8 @@
  * The answer to an authorization request, at the redirect URI of the client. RFC 6749 §4.1.2, RFC 9207. It is apart
  * from the request's parser, which is loaded on first use.
  */
-import { oauthErrorOf } from '../errors/catalogue.ts'
-import { faultyParameter } from '../errors/errors.ts'
+import { errorCatalogue, oauthErrorOf } from '../errors/catalogue.ts'
+import { asciiRemedy, faultyParameter } from '../errors/errors.ts'
 import type { BrokerError, Destination } from '../errors/errors.ts'
 import { withParameters } from '../http/url-parameters.ts'
 import { defined } from '../json/json.ts'
@@ -26,11 +26,16 @@ export interface AnswerTarget {
  * @param issuer the broker's own
  */
 export function withClientRedirect(error: BrokerError, client: AnswerTarget, issuer: string): BrokerError {
-  const parameter = faultyParameter(error)
-  const description = parameter === undefined ? error.code : `${error.code} (${parameter})`
   return error.with({
-    redirectTo: answerTo(client, issuer, { error: oauthErrorOf(error.code), error_description: description }),
+    redirectTo: answerTo(client, issuer, { error: oauthErrorOf(error.code), error_description: describe(error) }),
   })
+}
+
+/** The code; for a mistake in the client also the fix: many libraries show a developer nothing else. */
+function describe(error: BrokerError): string {
+  const parameter = faultyParameter(error)
+  const named = parameter === undefined ? error.code : `${error.code} (${parameter})`
+  return errorCatalogue[error.code].responsible === 'front end' ? `${named}: ${asciiRemedy(error)}` : named
 }
 
 /**

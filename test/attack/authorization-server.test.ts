@@ -206,6 +206,14 @@ describe('the authorization server', () => {
       expect(refused.location).not.toContain('evil')
     })
 
+    it('the fix of its mistake, behind the code: many libraries show a developer nothing else', async () => {
+      const { error_description } = reported((await ask({ code_challenge: undefined })).location) as never
+
+      expect(error_description).toBe(
+        'code_challenge_missing: Send code_challenge with code_challenge_method=S256 (PKCE, RFC 7636).',
+      )
+    })
+
     it.each([
       ['a state of 2,049 characters', 'a'.repeat(2049)],
       ['a state of 4 KB', 'b'.repeat(4096)],
