@@ -23,6 +23,7 @@ export default defineConfig(
       'eslint.config.js',
       'local/start.js',
       'tools/bootstrap.js',
+      'tools/run.js',
       'test/run.js',
       // Its packages are installed by `npm run test:clients` only, so its types are unknown elsewhere.
       'test/clients',

@@ -1,5 +1,5 @@
 /**
- * Makes `npm start` and `npm test` work in a bare clone: installs the packages where they are missing or are not those
+ * Makes the commands of package.json work in a bare clone: installs the packages where they are missing or are not those
  * of the lock file, and continues under the project's Node.
  *
  * Plain JavaScript without newer syntax, so that an old Node can print a sentence that names the problem.
@@ -81,7 +81,7 @@ function findProblem() {
     const found = installed.packages[folder]
     const isThere = found !== undefined && fs.existsSync(path.join(root, folder, 'package.json'))
     // An optional package is absent on another platform, or where its download failed, as Core Tools' does offline.
-    if (!isThere && (locked.optional || locked.devOptional)) continue
+    if (!isThere && (locked.optional || locked.devOptional) && !isNative(locked)) continue
     if (!isThere) (locked.dev ? missingForDevelopment : missing).push(folder.replace(/^.*node_modules\//, ''))
     else if (found.version !== locked.version || found.integrity !== locked.integrity) changed += 1
   }
@@ -91,6 +91,15 @@ function findProblem() {
   if (changed > 0) return `The lock file has other versions of ${changed} packages`
   if (!fs.existsSync(nodeOfProject())) return 'The package node has no binary, because its install script did not run'
   return undefined
+}
+
+/**
+ * A package with the native code of this platform, as esbuild needs one. It is absent where optional packages are
+ * omitted, and in a folder that was installed on another platform: a container shares it with its host.
+ */
+function isNative({ os: systems, cpu, libc }) {
+  const isOf = (names, name) => names !== undefined && names.includes(name)
+  return isOf(systems, process.platform) && isOf(cpu, process.arch) && libc === undefined
 }
 
 async function installOnce() {
@@ -115,9 +124,9 @@ async function install(problem) {
   const seconds = () => Math.round((Date.now() - began) / 1000)
   // On a terminal npm shows its own progress.
   const progress = setInterval(() => process.stderr.isTTY || console.error(`npm ci: ${seconds()} s`), 10000)
-  // Development dependencies too, where NODE_ENV is production or the configuration omits them. Only errors: of an
-  // older Node, npm warns once for each package that runs under the project's Node anyway.
-  const code = await runNpm(['ci', '--include=dev', '--loglevel=error'])
+  // All dependencies, where NODE_ENV is production or the configuration omits some. Only errors: of an older Node, npm
+  // warns once for each package that runs under the project's Node anyway.
+  const code = await runNpm(['ci', '--include=dev', '--include=optional', '--loglevel=error'])
   clearInterval(progress)
 
   const left = code === 0 ? findProblem() : undefined

@@ -6,6 +6,7 @@ import { rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import * as esbuild from 'esbuild'
+import { isStartedProgram } from './started-program.ts'
 
 const folder = path.join(import.meta.dirname, '../browser-client')
 const source = (name: string) => path.join(folder, 'src', `${name}.ts`)
@@ -81,4 +82,4 @@ export async function buildPackage(): Promise<void> {
   execFileSync(process.execPath, [compiler, '--project', folder], { stdio: 'inherit' })
 }
 
-if (import.meta.main) await buildPackage()
+if (isStartedProgram(import.meta.filename)) await buildPackage()

@@ -1,6 +1,5 @@
 /** Bundles the broker into `dist/`, which is deployed to Azure and run by both local hosts. docs/build.md */
 import { randomBytes } from 'node:crypto'
-import { realpathSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -15,6 +14,7 @@ import { licenceNotices } from './licence-notices.ts'
 import { bundleUnlessKept } from './build-cache.ts'
 import { httpWithoutUndici } from './http-without-undici.ts'
 import { oneStartChunk } from './one-start-chunk.ts'
+import { isStartedProgram } from './started-program.ts'
 import type { Bundled } from './build-cache.ts'
 
 const root = path.join(import.meta.dirname, '..')
@@ -354,8 +354,7 @@ async function main(): Promise<void> {
   if (values.sizes) console.log(await esbuild.analyzeMetafile(result.metafile, { color: false }))
 }
 
-// Node.js before 24.2 has no `import.meta.main`, and would silently do nothing.
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
+if (isStartedProgram(import.meta.filename)) {
   // Not awaited: `--watch` imports a module that imports this one, and would wait for it for ever.
   main().catch((error: unknown) => {
     process.exitCode = reportFailure(error)

@@ -6,6 +6,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import ts from 'typescript'
+import { isStartedProgram } from './started-program.ts'
 
 const root = path.join(import.meta.dirname, '..')
 
@@ -110,7 +111,7 @@ export function readSources(): SourceFiles {
   )
 }
 
-if (import.meta.main) {
+if (isStartedProgram(import.meta.filename)) {
   const floors = readFloors(readFileSync(path.join(root, 'docs/architecture.md'), 'utf8'))
   const problems = checkLayout(readSources(), floors)
   for (const problem of problems) console.error(problem)

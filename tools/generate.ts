@@ -15,6 +15,7 @@ import {
   publishedProvidersSchema,
   settingsPage,
 } from './generated-settings.ts'
+import { isStartedProgram } from './started-program.ts'
 
 interface GeneratedFile {
   /** From the root of the project. */
@@ -53,7 +54,7 @@ export async function findDrift(files: readonly GeneratedFile[] = generatedFiles
   return drifted
 }
 
-if (import.meta.main) {
+if (isStartedProgram(import.meta.filename)) {
   const drifted = await findDrift()
   if (process.argv.includes('--check')) {
     if (drifted.length > 0) {

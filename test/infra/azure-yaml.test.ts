@@ -75,7 +75,10 @@ describe('azure.yaml', () => {
       windows: { shell: 'pwsh', run: 'npm run clean' },
     })
     // azd runs the script build of the language js after this hook.
-    expect(scripts).toMatchObject({ clean: 'node tools/build.ts --clean', build: 'node tools/build.ts' })
+    expect(scripts).toMatchObject({
+      clean: 'node tools/run.js tools/build.ts --clean',
+      build: 'node tools/run.js tools/build.ts',
+    })
     expect(existsSync(path.join(root, '.funcignore'))).toBe(false)
 
     const files = readdirSync(inject('dist'))

@@ -1,4 +1,4 @@
-/** A clone without packages, or with the wrong ones: `npm start` and `npm test` install them once and continue. */
+/** A clone without packages, or with the wrong ones: the commands of package.json install them once and continue. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -11,8 +11,10 @@ const packages = {
   node: { version: '24.0.0', dev: true },
   zod: { version: '4.0.0', integrity: 'sha512-zod' },
   express: { version: '5.0.0', dev: true },
-  'other-platform': { version: '1.0.0', optional: true },
+  'failed-download': { version: '1.0.0', optional: true, os: [process.platform] },
+  'other-platform': { version: '1.0.0', optional: true, os: [process.platform], cpu: ['other'] },
 }
+const native = { version: '1.0.0', optional: true, os: ['other', process.platform], cpu: [process.arch] }
 type Name = keyof typeof packages
 const all = ['node', 'zod', 'express'] as const
 
@@ -20,7 +22,9 @@ let folder: string
 beforeEach(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'broker-bootstrap-'))
   for (const name of ['local', 'tools', 'bin']) await mkdir(path.join(folder, name))
-  for (const file of ['local/start.js', 'tools/bootstrap.js']) await cp(path.join(root, file), path.join(folder, file))
+  for (const file of ['local/start.js', 'tools/bootstrap.js', 'tools/run.js']) {
+    await cp(path.join(root, file), path.join(folder, file))
+  }
   await write('package.json', JSON.stringify({ type: 'module' }))
   await write('local/run.ts', `export const run = (args: string[]) => console.log('it runs', args.join(' '))`)
   await writeLock(packages)
@@ -29,7 +33,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
-/** Installs what the lock file of the folder names, but for optional packages; a file `npm-fails` makes it fail. */
+/** Installs what the lock file names, of optional packages only native ones; a file `npm-fails` makes it fail. */
 const npm = `#!${process.execPath}
 import fs from 'node:fs'
 fs.appendFileSync('npm-calls', process.argv.slice(2).join(' ') + '\\n')
@@ -38,7 +42,7 @@ setTimeout(() => {
   const { packages } = JSON.parse(fs.readFileSync('package-lock.json', 'utf8'))
   fs.rmSync('node_modules', { recursive: true, force: true })
   for (const [folder, one] of Object.entries(packages)) {
-    if (folder === '' || one.optional) { delete packages[folder]; continue }
+    if (folder === '' || (one.optional && !one.cpu?.includes(process.arch))) { delete packages[folder]; continue }
     fs.mkdirSync(folder + '/bin', { recursive: true })
     fs.writeFileSync(folder + '/package.json', '{}')
   }
@@ -66,8 +70,8 @@ async function install(recorded: readonly Name[], there: readonly Name[] = recor
   await write('node_modules/.package-lock.json', JSON.stringify({ packages: found }))
 }
 
-async function start() {
-  const child = spawn(process.execPath, ['local/start.js', '--port', '0'], {
+async function start(...command: readonly string[]) {
+  const child = spawn(process.execPath, command.length > 0 ? command : ['local/start.js', '--port', '0'], {
     cwd: folder,
     env: { PATH: [path.join(folder, 'bin'), process.env.PATH].join(path.delimiter) },
   })
@@ -124,6 +128,14 @@ describe('a command in a clone', () => {
       },
       'The package node has no binary',
     ],
+    [
+      'that was installed on another platform',
+      async () => {
+        await install(all)
+        await writeLock({ ...packages, native })
+      },
+      'Packages are missing (native)',
+    ],
   ])('%s runs npm ci once, prints why, and continues', async (_, arrange, reason) => {
     await arrange()
 
@@ -134,7 +146,9 @@ describe('a command in a clone', () => {
     expect(first.stderr).toContain(reason)
     expect(first.stderr).toMatch(/Running npm ci once[^]*The packages are installed, in \d+ s\.\n$/)
     expect(second).toEqual({ ...runs, stderr: '' })
-    expect(await readFile(path.join(folder, 'npm-calls'), 'utf8')).toBe('ci --include=dev --loglevel=error\n')
+    expect(await readFile(path.join(folder, 'npm-calls'), 'utf8')).toBe(
+      'ci --include=dev --include=optional --loglevel=error\n',
+    )
   })
 
   it('ends with a sentence and code 2 where npm ci fails, and tries again the next time', async () => {
@@ -163,5 +177,28 @@ describe('a command in a clone', () => {
 
     expect(await start()).toMatchObject(runs)
     expect(await npmCalls()).toBe(1)
+  })
+})
+
+describe('a program of package.json', () => {
+  it('runs in a bare clone too, as the program that Node started', async () => {
+    await write('tools/program.ts', `export {}; console.log(process.argv.slice(1).join(' '))`)
+
+    expect(await start('tools/run.js', 'tools/program.ts', '--json')).toMatchObject({
+      code: 0,
+      stdout: `${path.join(folder, 'tools/program.ts')} --json\n`,
+    })
+    expect(await npmCalls()).toBe(1)
+  })
+
+  it('ends by its own failure with the sentence and the exit code of the project', async () => {
+    await install(all)
+    await write(
+      'local/program-failure.ts',
+      `export const reportFailure = ({ message }) => { console.error(message); return 3 }`,
+    )
+    await write('tools/program.ts', `throw new Error('no space')`)
+
+    expect(await start('tools/run.js', 'tools/program.ts')).toEqual({ code: 3, stdout: '', stderr: 'no space\n' })
   })
 })
