@@ -248,7 +248,7 @@ export const errorCatalogue = {
     responsible: 'front end',
     title: 'The OAuth client did not prove its identity.',
     remedy:
-      'Send a new client assertion (private_key_jwt): signed by a key of the registration with RS256, PS256, ES256 or EdDSA, iss and sub the client_id, aud the issuer of the broker, exp at most an hour ahead, and a jti that was not used before.',
+      'Send a new client assertion (private_key_jwt): signed by a key of the registration with RS256, PS256, ES256, EdDSA or Ed25519, iss and sub the client_id, aud the issuer of the broker, exp at most an hour ahead, and a jti that was not used before.',
     oauth: 'invalid_client',
   },
   client_keys_unavailable: {

@@ -17,8 +17,11 @@ import { hashedRowKey } from '../store/hashed-row-key.ts'
 import type { Store } from '../store/store.ts'
 import { optional } from './parameter.ts'
 
-/** Values of `alg` that a client assertion may have; the metadata lists them. */
-export const clientAssertionAlgorithms: readonly string[] = ['RS256', 'PS256', 'ES256', 'EdDSA']
+/**
+ * Values of `alg` that a client assertion may have; the metadata lists them. `EdDSA` is the older name of `Ed25519`
+ * (RFC 9864).
+ */
+export const clientAssertionAlgorithms: readonly string[] = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']
 
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 /** Authlib signs for an hour by default. A longer life does not permit a second use. */

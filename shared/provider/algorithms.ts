@@ -18,6 +18,17 @@ const edwards: Readonly<Record<string, readonly string[]>> = {
   ed448: ['EdDSA', 'Ed448'],
 }
 
+const edwardsNames = Object.values(edwards).flat()
+
+/**
+ * @param named `alg` of a key
+ * @returns true where a key of this `alg` may sign by the algorithm; the curve of the key decides between the names of
+ *   RFC 9864
+ */
+export function isForAlgorithm(named: string, algorithm: string): boolean {
+  return named === algorithm || [named, algorithm].every((one) => edwardsNames.includes(one))
+}
+
 const algorithms: ReadonlySet<string> = new Set([
   ...rsa,
   ...Object.values(elliptic).flat(),

@@ -3,7 +3,7 @@ import { createPublicKey, X509Certificate } from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import { isAbsent, isObject } from '../json/json.ts'
 import { BrokerError } from '../errors/errors.ts'
-import { algorithmsOf } from './algorithms.ts'
+import { algorithmsOf, isForAlgorithm } from './algorithms.ts'
 import type { Json } from './provider.ts'
 
 export interface SigningKey {
@@ -32,7 +32,7 @@ export function keysThatFit(
   const candidates = named.length > 0 ? named : keys.filter((entry) => entry.kid === undefined)
   const fit = candidates.filter(
     (entry) =>
-      (entry.alg === undefined || entry.alg === algorithm) &&
+      (entry.alg === undefined || isForAlgorithm(entry.alg, algorithm)) &&
       (entry.issuer === undefined || issuer === undefined || isIssuerOf(entry.issuer, issuer)) &&
       algorithmsOf(entry.key).includes(algorithm),
   )

@@ -54,7 +54,7 @@ const notAttributed = z
   )
 const continuation = maybe('Rows are left: repeat the request with it.')
 
-const assertionAlgorithms = z.array(z.enum(['RS256', 'PS256', 'ES256', 'EdDSA']))
+const assertionAlgorithms = z.array(z.enum(['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']))
 /** Members of the metadata in both documents. */
 const serverMetadata = {
   issuer: url('The broker. Every answer to a redirect URI carries it as `iss`.'),

@@ -95,6 +95,7 @@ describe('the authentication of a confidential client', () => {
     ['PS256', 'k1', own.privateKey],
     ['ES256', 'k2', elliptic.privateKey],
     ['EdDSA', 'k3', edwards.privateKey],
+    ['Ed25519', 'k3', edwards.privateKey],
   ])('accepts %s, for the issuer and for the token endpoint', async (alg, kid, key) => {
     for (const aud of [issuer, `${issuer}/token`, [issuer, `${issuer}/token`]]) {
       expect(await check(await sign(claims({ aud }), { alg, kid }, key))).toBe('accepted')

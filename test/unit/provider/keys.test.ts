@@ -43,6 +43,17 @@ describe('one key id', () => {
     expect(isOnly(chosen(entries, 'same', 'EdDSA'), edwards)).toBe(true)
   })
 
+  it.each(['EdDSA', 'Ed25519', 'Ed448', undefined])('names a key for each name of its algorithm (alg %s)', (alg) => {
+    const [small, large] = [edwardsKey('ed25519'), edwardsKey('ed448')]
+    const entries = [small, large].map((pair) => jwk(pair, { kid: 'same', ...(alg === undefined ? {} : { alg }) }))
+
+    expect(isOnly(chosen(entries, 'same', 'Ed25519'), small)).toBe(true)
+    expect(isOnly(chosen(entries, 'same', 'Ed448'), large)).toBe(true)
+    expect(chosen(entries, 'same', 'EdDSA').map((key) => key.asymmetricKeyType)).toEqual(['ed25519', 'ed448'])
+    expect(chosen(entries, 'same', 'ES256')).toEqual([])
+    expect(chosen([jwk(small, { alg: 'ES256' })], undefined, 'Ed25519')).toEqual([])
+  })
+
   it('may name two keys of one type, and then each counts', () => {
     const entries = [jwk(one, { kid: 'same' }), jwk(two, { kid: 'same' })]
 
