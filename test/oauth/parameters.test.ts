@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { app, authorizationRequest, authorize, newPkce, ordersRead, redeem, redirectUri } from '../setup/client.ts'
 import type { Reply } from '../setup/person.ts'
+import { unescapeHtml } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
@@ -184,12 +185,11 @@ describe('an authorization request', () => {
 
 /** The form of a page, as a browser reads it. */
 function formOf(text: string): { action: string | undefined; fields: Readonly<Record<string, string>> } {
-  const unescape = (value: string) => value.replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)))
   const fields = [...text.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)" \/>/g)]
   const action = /<form method="post" action="([^"]*)">/.exec(text)?.[1]
   return {
-    action: action && unescape(action),
-    fields: Object.fromEntries(fields.map(([, name = '', value = '']) => [name, unescape(value)])),
+    action: action && unescapeHtml(action),
+    fields: Object.fromEntries(fields.map(([, name = '', value = '']) => [name, unescapeHtml(value)])),
   }
 }
 

@@ -1,6 +1,7 @@
 import { decodeJwt } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { app, authorizationRequest, newPkce, ordersRead, redeem, refresh, signInByCode } from '../setup/client.ts'
+import type { Pkce } from '../setup/client.ts'
 import { ada, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
@@ -157,6 +158,14 @@ describe('a step-up', () => {
   })
 
   describe('of an OAuth client', () => {
+    /** The client adds its request to the URL that /token returned, which names the client and the scope. */
+    const withRequest = (signInUrl: string, pkce: Pkce) => {
+      const url = new URL(signInUrl)
+      const added = authorizationRequest(pkce, { client_id: undefined, scope: undefined })
+      for (const [name, value] of Object.entries(added)) url.searchParams.set(name, value)
+      return url.href
+    }
+
     it('begins at /token with the challenge, and the next tokens carry the context', async () => {
       const person = stack.person()
       const { refreshToken } = await signInByCode(person, stack.url)
@@ -167,13 +176,41 @@ describe('a step-up', () => {
       expect(url.searchParams.get('claims')).toContain('"c1"')
 
       const pkce = newPkce()
-      const added = authorizationRequest(pkce, { client_id: undefined, scope: undefined })
-      for (const [name, value] of Object.entries(added)) url.searchParams.set(name, value)
-      const { pages, done } = await follow(person, url.href)
+      const { pages, done } = await follow(person, withRequest(url.href, pkce))
       const tokens = await redeem(stack.url, new URL(done.location!).searchParams.get('code')!, pkce)
 
       expect(pages).toEqual(['second-factor'])
       expect(decodeJwt(tokens.json.access_token as string).acrs).toEqual(['c1'])
+      // The first session is as it was.
+      expect((await refresh(stack.url, refreshToken)).status).toBe(200)
+    })
+
+    it.each([
+      ['a second factor', { suberror: 'basic_action', error_codes: [50076], claims: context('c1') }],
+      ['a consent', { suberror: 'consent_required', error_codes: [65001] }],
+    ])('that the provider requires at a renewal, %s, is requested as it is, of one API', async (_, required) => {
+      const person = stack.person()
+      stack.identityProvider.settings.accessTokenSeconds = 4
+      const { refreshToken } = await signInByCode(person, stack.url)
+      stack.identityProvider.settings.accessTokenSeconds = 3600
+      stack.identityProvider.nextTokenError({ error: 'invalid_grant', grantType: 'refresh_token', ...required })
+      const reported = await refresh(stack.url, refreshToken)
+      expect([reported.status, reported.json.error]).toEqual([400, 'interaction_required'])
+
+      const pkce = newPkce()
+      const begun = await person.open(withRequest(reported.json.sign_in_url as string, pkce))
+      const done = await person.callback(await person.atProvider(begun.location!))
+
+      const sent = new URL(begun.location!).searchParams
+      expect(sent.get('scope')).toBe(`openid profile offline_access ${ordersRead}`)
+      expect(JSON.parse(sent.get('claims')!)).toEqual({
+        access_token: {
+          xms_cc: { values: ['cp1'] },
+          ...('claims' in required ? { acrs: { essential: true, value: 'c1' } } : {}),
+        },
+      })
+      const code = new URL(done.location!).searchParams.get('code')!
+      expect((await redeem(stack.url, code, pkce)).status).toBe(200)
       // The first session is as it was.
       expect((await refresh(stack.url, refreshToken)).status).toBe(200)
     })

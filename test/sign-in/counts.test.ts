@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { SignInAnswer } from '../../local/identity-provider/browser.ts'
 import { shopPage } from '../setup/person.ts'
-import type { Person } from '../setup/person.ts'
+import type { Person, Reply } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import { warmUp } from '../setup/warm-up.ts'
@@ -44,20 +44,50 @@ const warmSignIn = {
   vault: {},
 }
 
+/** Each part counts in the same stack: the first sign-ins of all, a warm instance, and then cold ones. */
+let stack: Stack
+/** The sign-ins of twenty people at the same time, and the requests for them, when the store was empty. */
+let first: { readonly done: readonly Reply[]; readonly requests: ReturnType<typeof counted>; readonly rows: object }
+beforeAll(async () => {
+  stack = await startStack()
+  const done = await Promise.all(Array.from({ length: 20 }, () => stack.person().signIn(query)))
+  // A missing table is created once. A request that came before its creation is repeated.
+  const inserted = stack.store.requests.filter(({ operation, status }) => operation === 'insert' && status < 300)
+  first = { done, requests: counted(stack), rows: tally(inserted.map(({ table }) => table)) }
+  await warmUp(stack)
+})
+beforeEach(() => reset(stack))
+afterAll(() => stack.close())
+
+describe('the first instance of all', () => {
+  it('creates the key ring and reads the signing version once, for twenty people at the same time', () => {
+    expect(first.done.map(({ location }) => location)).toEqual(Array(20).fill(returnUrl))
+    expect(first.requests.provider).toEqual({ token: 20, discovery: 1, keys: 1 })
+    // The wrapping key by its name, for its newest version, which wraps and signs the ring's row; the certificate's
+    // list and its public part, by the SDK, whose first request has no token:
+    // the 401 names the authority that issues one.
+    expect(first.requests.vault).toEqual({
+      getKey: 1,
+      wrapkey: 1,
+      'listVersions without a token': 1,
+      listVersions: 1,
+      getCertificate: 1,
+      sign: 2,
+    })
+    // The ring's row, the certificate's row, and for each a marker:
+    // from now on, rows without a signature are rejected.
+    expect(first.rows).toEqual({ service: 4, states: 20, sessions: 20 })
+  })
+})
+
 describe('a warm instance sends', () => {
-  let stack: Stack
   let person: Person
   beforeAll(async () => {
-    stack = await startStack()
-    await warmUp(stack)
     person = stack.person()
     await person.signIn(query)
   })
-  afterAll(() => stack.close())
-  afterEach(() => reset(stack))
 
   it('one request to the provider, two to the store and none to the vault for each sign-in', async () => {
-    reset(stack)
     await stack.person().signIn(query)
     expect(counted(stack)).toEqual(warmSignIn)
 
@@ -124,14 +154,27 @@ describe('a warm instance sends', () => {
   })
 })
 
-describe('a cold instance', () => {
-  let stack: Stack
-  beforeAll(async () => {
-    stack = await startStack()
-    await stack.person().signIn(query)
-  })
-  afterAll(() => stack.close())
+describe('an instance that signs each assertion', () => {
+  it('sends one more request to the vault for each sign-in, and the provider accepts each assertion once', async () => {
+    const instance = await stack.startInstance({ Broker__AssertionReuse: 'false' })
+    await warmUp(stack, [instance])
+    stack.identityProvider.settings.refuseRepeatedJti = true
+    reset(stack)
 
+    for (let i = 0; i < 3; i++) {
+      expect((await stack.person().signIn(query, undefined, { at: instance.url })).location).toBe(returnUrl)
+    }
+
+    expect(counted(stack)).toEqual({
+      provider: { token: 3 },
+      store: { 'insert states': 3, 'insert sessions': 3 },
+      vault: { sign: 3 },
+    })
+    stack.identityProvider.settings.refuseRepeatedJti = false
+  })
+})
+
+describe('a cold instance', () => {
   /** Twenty browsers just before the callback. The warm instance served their starts. */
   async function waiting(): Promise<readonly { person: Person; answer: SignInAnswer }[]> {
     return Promise.all(
@@ -161,7 +204,6 @@ describe('a cold instance', () => {
   })
 
   it('requests the token for the vault while it waits for the key ring', async () => {
-    reset(stack)
     stack.store.addFault({ table: 'service', hang: true })
     try {
       await stack.startInstance()
@@ -187,58 +229,5 @@ describe('a cold instance', () => {
     reset(stack)
     await stack.person().signIn(query, undefined, { at: cold.url })
     expect(counted(stack)).toEqual(warmSignIn)
-  })
-})
-
-describe('the first instance of all', () => {
-  it('creates the key ring and reads the signing version once, for twenty people at the same time', async () => {
-    const stack = await startStack()
-    try {
-      const done = await Promise.all(Array.from({ length: 20 }, () => stack.person().signIn(query)))
-
-      expect(done.map(({ location }) => location)).toEqual(Array(20).fill(returnUrl))
-      const { provider, vault } = counted(stack)
-      expect(provider).toEqual({ token: 20, discovery: 1, keys: 1 })
-      // The wrapping key by its name, for its newest version, which wraps and signs the ring's row; the certificate's
-      // list and its public part, by the SDK, whose first request has no token:
-      // the 401 names the authority that issues one.
-      expect(vault).toEqual({
-        getKey: 1,
-        wrapkey: 1,
-        'listVersions without a token': 1,
-        listVersions: 1,
-        getCertificate: 1,
-        sign: 2,
-      })
-      // A missing table is created once. A request that came before its creation is repeated.
-      const inserted = stack.store.requests.filter(({ operation, status }) => operation === 'insert' && status < 300)
-      const written = tally(inserted.map(({ table }) => table))
-      // The ring's row, the certificate's row, and for each a marker:
-      // from now on, rows without a signature are rejected.
-      expect(written).toEqual({ service: 4, states: 20, sessions: 20 })
-    } finally {
-      await stack.close()
-    }
-  })
-})
-
-describe('an assertion', () => {
-  it('is signed for each sign-in if the provider accepts each assertion once, and the vault receives no other request', async () => {
-    const stack = await startStack({ settings: { Broker__AssertionReuse: 'false' } })
-    try {
-      stack.identityProvider.settings.refuseRepeatedJti = true
-      await stack.person().signIn(query)
-      reset(stack)
-
-      for (let i = 0; i < 3; i++) expect((await stack.person().signIn(query)).location).toBe(returnUrl)
-
-      expect(counted(stack)).toEqual({
-        provider: { token: 3 },
-        store: { 'insert states': 3, 'insert sessions': 3 },
-        vault: { sign: 3 },
-      })
-    } finally {
-      await stack.close()
-    }
   })
 })

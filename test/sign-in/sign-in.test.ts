@@ -171,25 +171,19 @@ describe('a sign-in', () => {
     expect((await person.sessionToken(deskPage, { api: 'orders' })).json).toMatchObject({ code: 'api_unknown' })
   })
 
+  it('at a broker with only one front end does not require its name in a request', async () => {
+    const { url: at } = await stack.startInstance({ Broker__FrontEnds: JSON.stringify([shop]) })
+    const person = stack.person()
+    const done = await person.signIn({ return_url: 'http://localhost:3000/a' }, ada, { at })
+
+    expect(done.location).toBe('http://localhost:3000/a')
+    const session = await person.call('/session', { headers: { 'sec-fetch-site': 'same-origin' }, at })
+    expect(session.json).toMatchObject({ username: ada })
+  })
+
   it('that is not completed is deleted by the browser after the time in the settings', async () => {
     const begun = await stack.person().begin({ frontend: 'shop' })
 
     expect(begun.cookies[0]).toContain('max-age=60;')
-  })
-})
-
-describe('a broker with only one front end', () => {
-  it('does not require its name in a request', async () => {
-    const stack = await startStack({ frontEnds: [shop] })
-    try {
-      const person = stack.person()
-      const done = await person.signIn({ return_url: 'http://localhost:3000/a' })
-
-      expect(done.location).toBe('http://localhost:3000/a')
-      const session = await person.call('/session', { headers: { 'sec-fetch-site': 'same-origin' } })
-      expect(session.json).toMatchObject({ username: ada })
-    } finally {
-      await stack.close()
-    }
   })
 })

@@ -60,7 +60,7 @@ describe('a fresh instance', () => {
     note('renewal', await first.sessionToken(shopPage, { api: 'orders', scope: 'api://demo/orders.read' }))
     note('sign-out', await first.script(shopPage, '/logout', { method: 'POST', body: '{}' }))
     note('no session', await first.sessionToken(shopPage, { api: 'orders' }))
-    const refused = await second.callback({ fields: { state: 'of-nobody.shop', code: 'x' }, mode: 'form_post' })
+    const refused = await second.callback({ fields: { state: 'made-up.shop', code: 'x' }, mode: 'form_post' })
     note('refused', refused)
 
     await refresh(stack.url, client.refreshToken)
@@ -104,7 +104,7 @@ describe('a fresh instance', () => {
       },
     ],
     ['sign-out', { events: ['broker.sign_out'], calls: ['find sessions', 'list codes', 'remove sessions'] }],
-  ] as const)('tells of a %s each event and each call once, in the operation of the host', (what, expected) => {
+  ] as const)('reports each event and each call of a %s once, in the operation of the host', (what, expected) => {
     const [found] = of(what)
     expect(named(found!, 'event')).toEqual(expected.events)
     expect(named(found!, 'span')).toEqual(expected.calls)
@@ -130,10 +130,10 @@ describe('a fresh instance', () => {
     expect(new Set(events).size).toBe(events.length)
   })
 
-  it('keeps what happened before the exporter was loaded, with its times', () => {
+  it('keeps the calls and events from before the exporter was loaded, with their own times', () => {
     const [found] = of('first finish')
     const times = found!.map(({ time }) => Date.parse(time))
-    // All while the person was there, though the exporter came seconds later.
+    // Within the time of the sign-in, although the exporter was loaded seconds later.
     expect(Math.min(...times)).toBeGreaterThanOrEqual(began)
     expect(Math.max(...times)).toBeLessThanOrEqual(since)
     expect(found!.every(({ type, duration }) => type !== 'span' || duration! > 0)).toBe(true)

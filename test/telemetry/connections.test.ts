@@ -7,11 +7,11 @@ import { readProxyVariables } from '../../shared/outbound/proxy.ts'
 import { startReportWorker } from '../../shared/telemetry/report-worker.ts'
 
 /**
- * Runs in the worker's own thread before the exporter: notes every connection and every name that is resolved. Timers
- * run fifty times as fast, because some requests would come minutes later; the last note follows after two of these
- * minutes.
+ * A program for the worker's own thread, before the exporter: records every connection and every name that is resolved.
+ * Timers run fifty times as fast, because some requests would come minutes later; the last record follows after two of
+ * these minutes.
  */
-const witness = (file: string, worker: string) => `
+const recorder = (file: string, worker: string) => `
 import dns from 'node:dns'
 import { appendFileSync } from 'node:fs'
 import net from 'node:net'
@@ -38,13 +38,13 @@ await import(${JSON.stringify(worker)})
 describe('the telemetry’s thread', () => {
   let folder: string
   beforeAll(async () => {
-    folder = await mkdtemp(path.join(os.tmpdir(), 'telemetry-witness-'))
+    folder = await mkdtemp(path.join(os.tmpdir(), 'telemetry-connections-'))
   })
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
   it('connects to the ingestion and to no other host, and sees only the environment variables that it needs', async () => {
-    const [file, notes] = [path.join(folder, 'witness.mjs'), path.join(folder, 'notes')]
-    await writeFile(file, witness(notes, pathToFileURL(`${inject('dist')}/telemetry-worker.mjs`).href))
+    const [file, notes] = [path.join(folder, 'recorder.mjs'), path.join(folder, 'notes')]
+    await writeFile(file, recorder(notes, pathToFileURL(`${inject('dist')}/telemetry-worker.mjs`).href))
     const gone: unknown[] = []
     const worker = startReportWorker(
       {
