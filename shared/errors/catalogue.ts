@@ -244,7 +244,7 @@ export const errorCatalogue = {
     oauth: 'invalid_client',
   },
   client_assertion_refused: {
-    status: 401,
+    status: 400,
     responsible: 'front end',
     title: 'The OAuth client did not prove its identity.',
     remedy:

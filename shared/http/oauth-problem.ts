@@ -23,6 +23,5 @@ export function oauthProblem(error: BrokerError, reference: string, authorizatio
   if (oauthErrorOf(code) === 'invalid_client' && /^basic /i.test(authorization ?? '')) {
     return json(401, body, { 'www-authenticate': 'Basic realm="token"' })
   }
-  if (code === 'client_assertion_refused') return json(status, body)
   return json(oauthStatus, body, retryAfter(error))
 }

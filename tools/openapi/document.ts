@@ -114,6 +114,7 @@ const operatorErrors = {
 }
 const clientErrors = {
   '400': oauthError('RFC 6749 §5.2. `interaction_required` has sign_in_url; the session is kept.'),
+  '401': oauthError('The client is refused that the header Authorization: Basic names (RFC 6749 §5.2).'),
   '413': oauthError('More than 64 KB.'),
   '415': oauthError('Not a form.'),
   '503': passing(oauthError('A fault that may pass: repeat the request with the same values.')),
@@ -142,8 +143,8 @@ function userinfo(operationId: string): object {
     security: [{ accessToken: [] }],
     responses: {
       '200': json('The claims that the scopes of the grant name.', 'Userinfo'),
-      '401': oauthError('The access token is not valid here (RFC 6750 §3.1).'),
       ...clientErrors,
+      '401': oauthError('The access token is missing, or not valid here (RFC 6750 §3.1).'),
     },
   }
 }

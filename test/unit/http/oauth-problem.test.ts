@@ -28,6 +28,14 @@ describe('a failure for an OAuth client', () => {
     expect(described(new BrokerError('grant_invalid'))).toBe(errorCatalogue.grant_invalid.remedy)
   })
 
+  it.each(codes)('has a challenge where the status is 401 (RFC 9110 §15.5.2): %s', (code) => {
+    const error = new BrokerError(code)
+    for (const authorization of [undefined, 'Basic YXBwOg==', 'Bearer x']) {
+      const { status, headers } = oauthProblem(error, 'reference', authorization)
+      expect(status === 401).toBe(headers?.['www-authenticate'] !== undefined)
+    }
+  })
+
   it('is 400 for an invalid request, and 503 with Retry-After for a temporary fault', () => {
     expect(reported('grant_invalid')).toMatchObject({
       status: 400,
