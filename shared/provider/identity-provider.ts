@@ -64,7 +64,7 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
   /** The check of `iss`, after the signature, refuses a foreign issuer; it must not look like a missing key. */
   const ownIssuer = (issuer: string | undefined) =>
     issuer !== undefined && profile.keysNameIssuers && profile.isTokenIssuer(issuer) ? issuer : undefined
-  let userinfoRefusedAt = -Infinity
+  let userinfoFailedAt = -Infinity
 
   return {
     id,
@@ -85,7 +85,7 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     refetchKeys: (kid, algorithm, origin, issuer) => keys.refetchKeys(kid, algorithm, origin, ownIssuer(issuer)),
     userInfo: async (accessToken) => {
       const { userinfoEndpoint: url } = await metadata.get()
-      const isPaused = Math.abs(clock() - userinfoRefusedAt) < userinfoPause
+      const isPaused = Math.abs(clock() - userinfoFailedAt) < userinfoPause
       // RFC 6749, appendix A.12, without the space, which would end the token in a header. RFC 6750 §2.1 has fewer
       // characters; Salesforce uses `!` too.
       if (url === undefined || isPaused || !/^[\x21-\x7e]+$/.test(accessToken)) return undefined
@@ -93,7 +93,8 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
         const request = fetchJson(url, 'userinfo', { authorization: `Bearer ${accessToken}` })
         return await named(withDeadline(request, userinfoDeadline, lateUserinfo))
       } catch (error) {
-        userinfoRefusedAt = clock()
+        // An answer may refuse this access token alone; an endpoint that gives none would make each sign-in wait.
+        if (asBrokerError(error).code !== 'provider_answer_invalid') userinfoFailedAt = clock()
         throw error
       }
     },
@@ -106,5 +107,5 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
 }
 
 function lateUserinfo(): BrokerError {
-  return new BrokerError('provider_answer_invalid', { detail: 'userinfo: no answer in time' })
+  return new BrokerError('provider_unavailable', { detail: 'userinfo: no answer in time' })
 }

@@ -4,9 +4,9 @@
  * so that an application does not mistake it for an absent one.
  */
 import { isObject } from '../json/json.ts'
-import { claimsOfScope } from '../settings/openid-scopes.ts'
+import { specifiedClaims } from '../settings/openid-scopes.ts'
 
-/** Checked by the signature of the token; the values are of any type. */
+/** Checked by the signature of the token, or of userinfo; the values are of any type. */
 type Json = Readonly<Record<string, unknown>>
 
 type ClaimValue = string | number | boolean | readonly string[] | Address
@@ -25,11 +25,6 @@ export interface RegisteredClaims {
 
 /** The most bytes of the values of all claims of a session, as JSON in UTF-8. */
 export const mostClaimBytes = 2048
-
-/**
- * Claims that the provider returns for a scope that renewals do not request: the ID token of a renewal may lack them.
- */
-const onlyAtSignIn: ReadonlySet<string> = new Set(Object.values(claimsOfScope).flat())
 
 /**
  * @param claims of an ID token whose signature was verified
@@ -53,12 +48,28 @@ export function readRegisteredClaims(
   return { ...collected.claims(), ...(groupsOverage ? { groupsOverage } : {}) }
 }
 
-/** @returns the claims after a renewal: those of its ID token, and of the earlier ones those that it cannot have */
+/**
+ * @param userinfo of the same person; untrusted beyond the connection that it came by
+ * @param missing registered names that the ID token lacks
+ * @returns the claims of the ID token, and those of userinfo within the bound
+ */
+export function completeClaims(claims: RegisteredClaims, userinfo: Json, missing: readonly string[]): RegisteredClaims {
+  const collected = collectClaims(claims)
+  const { values, omitted = [] } = readRegisteredClaims(userinfo, missing)
+  for (const [name, value] of Object.entries(values)) collected.add(name, value)
+  for (const name of omitted) collected.add(name, undefined)
+  return { ...claims, ...collected.claims() }
+}
+
+/**
+ * @returns the claims after a renewal: those of its ID token, and of the earlier ones those that it may lack: a renewal
+ *   requests few scopes, and a provider may return their claims at userinfo alone
+ */
 export function renewClaims(before: RegisteredClaims | undefined, renewed: RegisteredClaims): RegisteredClaims {
   const collected = collectClaims(renewed)
   for (const [name, value] of Object.entries(before?.values ?? {})) {
     const isRenewed = Object.hasOwn(renewed.values, name) || renewed.omitted?.includes(name)
-    if (onlyAtSignIn.has(name) && !isRenewed) collected.add(name, value)
+    if (specifiedClaims.has(name) && !isRenewed) collected.add(name, value)
   }
   return { ...renewed, ...collected.claims() }
 }

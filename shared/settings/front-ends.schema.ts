@@ -231,7 +231,7 @@ const frontEnd = z
     claims: z.optional(
       uniqueList(z.string().check(withMessage(checkClaimName), z.meta({ pattern: claimNamePattern })), 20, {
         description:
-          'Claims of the ID token of the identity provider that the front end receives in /session, its ID tokens and userinfo. At most 2 KB for each session; the earlier ones have precedence.',
+          'Claims of the identity provider that the front end receives in /session, its ID tokens and userinfo. At most 2 KB for each session; the earlier ones have precedence.',
         examples: [['roles', 'groups']],
       }),
     ),

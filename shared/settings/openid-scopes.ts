@@ -17,6 +17,13 @@ export const claimsOfScope: Readonly<Record<string, readonly string[]>> = {
   phone: ['phone_number', 'phone_number_verified'],
 }
 
+/** The claims of the scopes about the person: a provider may return them at userinfo alone. */
+export const specifiedClaims: ReadonlySet<string> = new Set([
+  ...['name', 'family_name', 'given_name', 'middle_name', 'nickname', 'preferred_username', 'profile', 'picture'],
+  ...['website', 'gender', 'birthdate', 'zoneinfo', 'locale', 'updated_at'],
+  ...Object.values(claimsOfScope).flat(),
+])
+
 /**
  * @param scopes the scopes of a provider, as a setting or an entry names them
  * @returns why they are refused; OpenID Connect Core §3.1.2.1 requires `openid`

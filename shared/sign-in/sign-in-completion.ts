@@ -17,7 +17,6 @@ import type { Identity } from '../provider/identity.ts'
 import type { IdentityProvider, Providers } from '../provider/provider.ts'
 import { readClaims } from '../provider/signed-token.ts'
 import type { RedeemedCode, TakenCode } from '../provider/token-endpoint.ts'
-import { addDisplayNames } from '../provider/display-names.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Store } from '../store/store.ts'
 import type { FlowEvents } from '../telemetry/flow-events.ts'
@@ -141,6 +140,7 @@ async function redeem(
 ): Promise<{ identity: Identity; redeemed: RedeemedCode }> {
   const { frontEnds, providers, clock, onFault } = options
   const redeemed = await (await provider.tokenEndpoint()).redeemCode(taken, transaction)
+  const claimNames = claimNamesOf(provider, frontEnds.find(transaction.frontEndId)?.claims)
   const checked = await checkIdToken(
     redeemed.idToken,
     {
@@ -148,13 +148,19 @@ async function redeem(
       clientId: transaction.clientId,
       nonce: transaction.nonce,
       accessToken: redeemed.accessToken,
-      claimNames: claimNamesOf(provider, frontEnds.find(transaction.frontEndId)?.claims),
+      claimNames,
     },
     { provider, clock },
   )
   frontChannel?.checkSame(redeemed.idToken)
-  const named = await addDisplayNames(checked, redeemed.accessToken, { provider, onFault })
-  return { identity: withFrontEndIdentity(named, provider, provider === providers.primary), redeemed }
+  let completed = checked
+  // Entra ID and AD FS have no such endpoint here, and do not load the module.
+  if ((await provider.metadata()).userinfoEndpoint !== undefined) {
+    const { addUserinfoClaims } = await import('../provider/userinfo-claims.ts')
+    const hasEmailScope = transaction.scopes.includes('email')
+    completed = await addUserinfoClaims(checked, redeemed.accessToken, { provider, claimNames, hasEmailScope, onFault })
+  }
+  return { identity: withFrontEndIdentity(completed, provider, provider === providers.primary), redeemed }
 }
 
 async function signUpTenant(

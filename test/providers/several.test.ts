@@ -507,6 +507,19 @@ describe('an OAuth client', () => {
     expect(originOf(out.location)).toBe(browserOriginOf(partner))
   })
 
+  it('receives an address of userinfo too, and none outside the domains of the provider', async () => {
+    partner.behaviour.person = { sub: 'grace', name: 'Grace Hopper' }
+    const addressAfter = async (email: string) => {
+      partner.behaviour.userinfo = { sub: 'grace', email }
+      const scope = `openid email ${ordersRead}`
+      const { code, pkce } = await authorizeAt(stack.person(), 'client', { provider: 'partner', scope })
+      return claimsOf(String((await redeem(stack.url, code, pkce, { client_id: 'client' })).json.id_token)).email
+    }
+
+    expect(await addressAfter('grace@partner.example')).toBe('grace@partner.example')
+    expect(await addressAfter('ceo@contoso.example')).toBeUndefined()
+  })
+
   it('goes to the provider of its mark without a page, and to the page where the person selects an account', async () => {
     const person = stack.person()
     await authorizeAt(person, 'client', { provider: 'partner' })

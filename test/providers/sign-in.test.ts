@@ -5,7 +5,7 @@ import type { MockProvider } from '../setup/mock-provider.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
 import { expectBegun, expectPage } from '../setup/refusals.ts'
-import { startStack } from '../setup/stack.ts'
+import { shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import { warmUp } from '../setup/warm-up.ts'
 
@@ -73,9 +73,40 @@ describe('a sign-in at another provider', () => {
     // Core §5.3.2: of another person.
     expect(await signIn({ sub: 'person-2', name: 'Mallory' }, at)).toEqual({ subject: 'person-1' })
     expect(await signIn(undefined, at)).toEqual({ subject: 'person-1' })
-    // After a refusal the endpoint is left alone for a while.
+    // A refusal concerns one access token. An endpoint that does not answer is not requested for a minute.
+    expect((await signIn({ sub: 'person-1', name: 'Grace Hopper' }, at)).name).toBe('Grace Hopper')
+    provider.behaviour.down = ['userinfo']
+    expect(await signIn(undefined, at)).toEqual({ subject: 'person-1' })
+    provider.behaviour.down = []
     provider.resetRequests()
     expect(await signIn({ sub: 'person-1', name: 'Grace Hopper' }, at)).toEqual({ subject: 'person-1' })
+    expect(provider.asked('userinfo')).toBe(0)
+  })
+
+  it('reads claims of OpenID Connect’s scopes from userinfo where the ID token lacks them, and no roles', async () => {
+    const claims = ['given_name', 'email', 'email_verified', 'roles']
+    const at = await coldInstance({ Broker__FrontEnds: JSON.stringify([{ ...shop, claims }]) })
+    const claimsAfter = async (idToken: object, userinfo: object) => {
+      provider.behaviour.person = { sub: 'person-1', name: 'Grace Hopper', ...idToken }
+      provider.behaviour.userinfo = { sub: 'person-1', ...userinfo }
+      provider.resetRequests()
+      const person = stack.person()
+      await person.signIn(query, undefined, { at })
+      return (await person.script(shopPage, '/session', { at })).json.claims
+    }
+    const names = { given_name: 'Grace', email: 'grace@example.com' }
+
+    expect(await claimsAfter({}, { ...names, email_verified: 'true', roles: ['admin'] })).toEqual({
+      ...names,
+      email_verified: true,
+    })
+    expect(await claimsAfter({ given_name: 'G.', roles: ['user'] }, { ...names, roles: ['admin'] })).toEqual({
+      ...names,
+      given_name: 'G.',
+      roles: ['user'],
+    })
+    expect(await claimsAfter({}, { ...names, sub: 'person-2' })).toEqual({})
+    expect(await claimsAfter({ ...names, email_verified: true }, {})).toEqual({ ...names, email_verified: true })
     expect(provider.asked('userinfo')).toBe(0)
   })
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
+  completeClaims,
   mostClaimBytes,
   readRegisteredClaims,
   renewClaims,
@@ -173,6 +174,16 @@ describe('registered claims', () => {
     })
   })
 
+  it('are completed by userinfo within 2 KB, and those that do not fit are named', () => {
+    const claims = { values: { roles: ['r'.repeat(1900)] }, omitted: ['groups'] }
+    const userinfo = { email: 'ada@contoso.example', website: 'w'.repeat(200), picture: {}, roles: ['admin'] }
+
+    expect(completeClaims(claims, userinfo, ['website', 'email', 'picture', 'locale'])).toEqual({
+      values: { ...claims.values, email: 'ada@contoso.example' },
+      omitted: ['groups', 'website', 'picture'],
+    })
+  })
+
   it('change no prototype by their names', () => {
     const token = parsed('{"__proto__":{"admin":true},"constructor":"c","roles":["r"]}')
     const { values } = readRegisteredClaims(token, ['__proto__', 'constructor', 'toString', 'roles'])
@@ -197,6 +208,10 @@ describe('registered claims', () => {
         expect(renewClaims({ values: { ...values, roles: ['a'] } }, { values: {} })).toEqual({ values })
       },
     )
+
+    it('keep a name of the sign-in, which the provider may return at userinfo alone', () => {
+      expect(renewClaims({ values: { given_name: 'Ada' } }, { values: {} }).values).toEqual({ given_name: 'Ada' })
+    })
 
     it('keep the e-mail address, which the provider returns for a scope of the sign-in alone', () => {
       const before = { values: { email: 'ada@contoso.example', roles: ['a'] } }
