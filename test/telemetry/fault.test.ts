@@ -1,6 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import os from 'node:os'
-import path from 'node:path'
+import { readdir } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest'
 import type { IngestionFault } from '../../local/ingestion/ingestion.ts'
@@ -15,13 +13,21 @@ const query = { frontend: 'shop', return_url: 'http://localhost:3000/a' }
 /** The exporter's own timing, so that no test waits for its seconds. */
 const quick = { OTEL_METRIC_EXPORT_INTERVAL: '1000' }
 
+/**
+ * Folders in which the exporter would store reports: one for each key, in the temporary folder of a thread whose
+ * environment has no TMPDIR.
+ */
+async function foldersOfExporter(connectionString: string): Promise<readonly string[]> {
+  const [, key] = /InstrumentationKey=([^;]+)/.exec(connectionString)!
+  const parents = (await readdir('/tmp')).filter((name) => name.startsWith('Microsoft-AzureMonitor-'))
+  const folders = await Promise.all(parents.map((name) => readdir(`/tmp/${name}`)))
+  return folders.flat().filter((name) => name.endsWith(key!))
+}
+
 describe('telemetry that cannot be delivered', () => {
   let stack: Stack
-  /** The temporary folder of the instances. */
-  let temporary: string
   beforeAll(async () => {
-    temporary = await mkdtemp(path.join(os.tmpdir(), 'broker-telemetry-'))
-    stack = await startStack({ telemetry: true, settings: { ...quick, TMPDIR: temporary } })
+    stack = await startStack({ telemetry: true, settings: quick })
     // The exporter is loaded, and has a token.
     await expectSignIn()
     await vi.waitUntil(() => stack.ingestion.received().length > 0, { timeout: 60_000 })
@@ -30,10 +36,7 @@ describe('telemetry that cannot be delivered', () => {
     stack.ingestion.faults.clear()
     await stack.ingestion.startListening()
   })
-  afterAll(async () => {
-    await stack.close()
-    await rm(temporary, { recursive: true, force: true })
-  })
+  afterAll(() => stack.close())
 
   /** A sign-in and the requests after it, which must all succeed. @returns the reference of its callback */
   const expectSignIn = async (): Promise<string> => {
@@ -96,7 +99,7 @@ describe('telemetry that cannot be delivered', () => {
   })
 
   it('writes no file to the disk', async () => {
-    expect(await readdir(temporary)).toEqual([])
+    expect(await foldersOfExporter(stack.ingestion.connectionString)).toEqual([])
   })
 })
 
