@@ -9,7 +9,11 @@ import type { Registration, Stack } from '../setup/stack.ts'
 import { startStack } from '../setup/stack.ts'
 
 const origin = new URL(redirectUri).origin
-const client: Registration = { ...app, redirectUris: [redirectUri, `${origin}/`] }
+const client: Registration = {
+  ...app,
+  redirectUris: [redirectUri, `${origin}/`, 'http://localhost/'],
+  signedOutUrls: [`${origin}/`, 'http://localhost/signed-out'],
+}
 
 interface QuickStart {
   /** Beside `client_id`, `redirect_uri`, `response_type`, `scope`, `state` and the challenge. */
@@ -97,6 +101,24 @@ const quickStarts: Readonly<Record<string, QuickStart>> = {
       client_secret: '',
     },
     logout: { post_logout_redirect_uri: `${origin}/`, 'client-request-id': 'c-2', logout_hint: 'ada@contoso.example' },
+  },
+  'MSAL for .NET and Node, as a native application on a port of the system': {
+    authorization: {
+      redirect_uri: 'http://localhost:36075',
+      scope: `${ordersRead} openid profile offline_access`,
+      prompt: 'select_account',
+      ...{ 'client-request-id': 'c-1', 'x-client-sku': 'MSAL.NetCore', client_info: '1', clidata: '1' },
+    },
+    token: { redirect_uri: 'http://localhost:36075', client_info: '1', scope: `${ordersRead} openid profile` },
+    headers: { 'x-client-ver': '4.92.0.0', 'x-ms-lib-capability': 'retry-after, h429', accept: 'application/json' },
+    logout: { client_id: 'app', post_logout_redirect_uri: 'http://localhost:49152/signed-out', state: 's' },
+  },
+  'oidc-agent on the command line': {
+    authorization: {
+      redirect_uri: 'http://localhost:4242',
+      ...{ access_type: 'offline', prompt: 'consent', state: '0:bZs:32:L3RtcC9vaWRjLWFnZW50' },
+    },
+    token: { redirect_uri: 'http://localhost:4242', client_secret: '' },
   },
   'Auth0 and Okta samples': {
     authorization: {
