@@ -180,7 +180,9 @@ function hintedPerson(
 ): Pick<ClientRequest, 'claims'> {
   const { iss, aud, sub } = readClaims(hint) ?? {}
   if (iss !== issuer || aud !== clientId || typeof sub !== 'string') return {}
-  return { claims: { subject: sub, ...conditions } }
+  // The hint and `claims` name two people: no answer is for both.
+  if (conditions?.subject !== undefined && conditions.subject !== sub) throw new BrokerError('login_required')
+  return { claims: { ...conditions, subject: sub } }
 }
 
 /** @throws {BrokerError} `parameter_invalid` */

@@ -29,7 +29,7 @@ export function parseRequestedClaims(text: string): RequestedClaims {
   // §5.5: a member that is not understood is ignored.
   const { access_token, id_token, userinfo } = parseClaims(text)
   const challenge = access_token ?? undefined
-  // Serializers write `null` for a member without a value.
+  // Serializers write `null` for a member without a value, also in the request of a claim.
   const [idToken, aboutPerson] = [claimsOf(id_token ?? {}), claimsOf(userinfo ?? {})]
   const essential = [...idToken, ...aboutPerson].filter(([, request]) => request.essential === true)
   const names = essential.map(([name]) => name)
@@ -49,7 +49,7 @@ export function parseRequestedClaims(text: string): RequestedClaims {
     challenge: challenge === undefined ? undefined : JSON.stringify({ access_token: challenge }),
     conditions: {
       ...(acrValues.length > 0 ? { acr: acrValues } : {}),
-      ...(subject?.value === undefined ? {} : { subject: readSubject(subject.value) }),
+      ...subjectOf(subject ?? {}),
     },
     scopes,
     idToken: Object.keys(forProvider).length > 0 ? forProvider : undefined,
@@ -63,14 +63,19 @@ function claimsOf(member: unknown): readonly (readonly [string, ClaimRequest])[]
   return Object.entries(membersOf(member)).map(([name, request]) => [name, request === null ? {} : membersOf(request)])
 }
 
-function valuesOf({ value, values = [] }: ClaimRequest): readonly unknown[] {
-  if (!Array.isArray(values)) throw refused()
-  return value === undefined ? (values as readonly unknown[]) : [value, ...(values as readonly unknown[])]
+function valuesOf({ value, values }: ClaimRequest): readonly unknown[] {
+  const several: unknown = values ?? []
+  if (!Array.isArray(several)) throw refused()
+  const [first, others] = [value ?? undefined, several as readonly unknown[]]
+  return first === undefined ? others : [first, ...others]
 }
 
-function readSubject(value: unknown): string {
-  if (typeof value !== 'string' || value.length > 255) throw refused()
-  return value
+/** A condition for several people is not supported, and must not look as if it were. */
+function subjectOf(request: ClaimRequest): Pick<ClaimConditions, 'subject'> {
+  const [subject, ...others] = new Set(valuesOf(request))
+  if (subject === undefined) return {}
+  if (typeof subject !== 'string' || subject.length > 255 || others.length > 0) throw refused()
+  return { subject }
 }
 
 function refused(): BrokerError {

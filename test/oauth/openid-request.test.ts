@@ -129,6 +129,35 @@ describe('the broker as OpenID provider', () => {
 
       expect((await of(sub)).answer.has('code')).toBe(true)
       expect((await of(`${sub}x`)).answer.get('error')).toBe('login_required')
+      expect((await of('')).answer.get('error')).toBe('login_required')
+      const listed = async (...values: unknown[]) =>
+        (await op.signIn(claimsOf({ id_token: { sub: { values } } }))).answer
+      expect([(await listed(sub, sub)).has('code'), (await listed(`${sub}x`)).get('error')]).toEqual([
+        true,
+        'login_required',
+      ])
+    })
+
+    it('names no other person than id_token_hint', async () => {
+      const { tokens } = await op.signIn()
+      const { sub } = decodeJwt(tokens.id_token!)
+      const of = (value: unknown) =>
+        sentBy({ id_token_hint: tokens.id_token!, ...claimsOf({ id_token: { sub: { value } } }) })
+
+      expect((await of(`${sub}x`)).get('error')).toBe('login_required')
+      expect((await of(sub)).has('error')).toBe(false)
+    })
+
+    it.each([
+      [{ essential: true, value: null, values: ['urn:mfa'] }],
+      [{ essential: true, value: 'urn:mfa', values: null, purpose: null }],
+    ])('counts members that are null as absent: %j', async (acr) => {
+      const absent = { essential: null, value: null, values: null }
+      const sent = await sentBy(claimsOf({ id_token: { acr, sub: absent, name: absent }, userinfo: null }))
+
+      expect(JSON.parse(sent.get('claims')!)).toMatchObject({
+        id_token: { acr: { essential: true, values: ['urn:mfa'] } },
+      })
     })
 
     it.each([
@@ -139,6 +168,9 @@ describe('the broker as OpenID provider', () => {
       '{"id_token":{"acr":{"essential":true,"values":["a b"]}}}',
       '{"id_token":{"acr":{"essential":true,"value":"<script>"}}}',
       '{"id_token":{"sub":{"value":{}}}}',
+      '{"id_token":{"sub":{"values":["a","b"]}}}',
+      '{"id_token":{"sub":{"value":"a","values":["b"]}}}',
+      '{"id_token":{"acr":{"essential":true,"value":["urn:mfa"]}}}',
       '{"access_token":{"email":null},"id_token":{}}',
       '{',
     ])('is refused as %s', async (claims) => {
