@@ -92,11 +92,26 @@ function read(response: HttpResponse): NetworkAnswer {
   // caller that needs content finds an empty object.
   if (status === 429 || status >= 500 || status === 204) return { status, headers, json: {} }
   if (status >= 300 && status < 400) throw invalid('a redirect')
-  const json = readObject(response)
+  const json = readObject({ body: uncompressed(response) })
   if (typeof json !== 'string') return { status, headers, json }
   // The caller reports the status, which names the fault better than the page of a firewall or of a missing path.
   if (status >= 400) return { status, headers, json: {} }
   throw invalid(json)
+}
+
+/**
+ * A front door may compress the response although `identity` was requested. The result has the bound of a response.
+ *
+ * @returns the body as it is where it is not compressed by gzip, or cannot be read: it is then no JSON
+ */
+function uncompressed({ headers, body }: HttpResponse): Buffer {
+  if (headers['content-encoding'] !== 'gzip') return body
+  try {
+    // Not imported: no provider that honours the request needs it.
+    return process.getBuiltinModule('node:zlib').gunzipSync(body, { maxOutputLength: maxBytes })
+  } catch {
+    return body
+  }
 }
 
 function unavailable(detail: string, cause?: unknown): BrokerError {

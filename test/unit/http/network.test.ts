@@ -1,4 +1,6 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createCertificateAuthority } from '../../../local/certificate-authority.ts'
 import type { TlsIdentity } from '../../../local/http-server.ts'
@@ -9,6 +11,9 @@ import { letDeadlinePass } from '../../setup/deadline.ts'
 import { sendJson, startSecureServer, trustedAuthority } from '../../setup/secure-server.ts'
 import type { Answerer, SecureServer } from '../../setup/secure-server.ts'
 import { trust } from '../../setup/trust.ts'
+
+const compressed = (response: ServerResponse, json: object, coding = 'gzip') =>
+  response.setHeader('content-encoding', coding).end(gzipSync(JSON.stringify(json)))
 
 let server: SecureServer
 let network: Network
@@ -91,6 +96,12 @@ describe('a call to the provider', () => {
     expect(await post()).toMatchObject({ status, json: {} })
   })
 
+  it('reads a response that is compressed although none was requested', async () => {
+    server.answer((_, response) => void compressed(response, { keys: [] }))
+
+    expect(await get()).toMatchObject({ status: 200, json: { keys: [] } })
+  })
+
   it.each<[string, Answerer, string]>([
     ['HTML', (_, response) => void response.setHeader('content-type', 'text/html').end('<h1>Hello</h1>'), 'not JSON'],
     [
@@ -99,6 +110,12 @@ describe('a call to the provider', () => {
       'not JSON',
     ],
     ['nothing', (_, response) => void response.setHeader('content-type', 'application/json').end(), 'not JSON'],
+    [
+      'more than 256 KB, compressed',
+      (_, response) => void compressed(response, { keys: 'k'.repeat(256 * 1024) }),
+      'not JSON',
+    ],
+    ['another coding', (_, response) => void compressed(response, { keys: [] }, 'br'), 'not JSON'],
     ['a list', (_, response) => sendJson(response, []), 'JSON that is not an object'],
     ['null', (_, response) => sendJson(response, null), 'JSON that is not an object'],
     ['a word', (_, response) => sendJson(response, 'keys'), 'JSON that is not an object'],
