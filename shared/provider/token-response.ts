@@ -61,10 +61,19 @@ export function lifeSecondsOf({ expires_in: named }: Json): number | undefined {
   return isAbsent(named) ? unnamedLifeSeconds : secondsOf(named)
 }
 
-/** OpenID Connect Core §3.1.3.3. @throws {BrokerError} `provider_answer_invalid` */
+/**
+ * OpenID Connect Core §3.1.3.3.
+ *
+ * @throws {BrokerError} `provider_answer_invalid`; `app_registration_invalid` where the client is registered for
+ *   encrypted ID tokens (RFC 7516 §7.1: five parts)
+ */
 export function checkSignInAnswer(answer: Json): void {
   checkTokenAnswer(answer)
-  if (!isText(answer.id_token)) throw invalid('id_token')
+  const { id_token } = answer
+  if (!isText(id_token)) throw invalid('id_token')
+  if (id_token.split('.').length === 5) {
+    throw new BrokerError('app_registration_invalid', { detail: 'the ID token is encrypted' })
+  }
 }
 
 /** The person of a session, whom the tokens of a refresh have to be about. */

@@ -276,6 +276,15 @@ describe('a token answer', () => {
     await expect(redeem()).rejects.toMatchObject({ code: 'id_token_refused', detail })
   })
 
+  it('with an encrypted ID token is one for another registration of the client', async () => {
+    says(good({ id_token: 'header.key.iv.text.tag' }))
+
+    await expect(redeem()).rejects.toMatchObject({
+      code: 'app_registration_invalid',
+      detail: 'the ID token is encrypted',
+    })
+  })
+
   it('with tokens and a text as an error is one with tokens: MSAL, which would put the text into its own error, does not read it', async () => {
     says(good({ error: 'Ada Lovelace <ada@contoso.example>', error_description: idToken(), suberror: 'none' }))
 
