@@ -55,6 +55,7 @@ const parameterTexts: Readonly<Record<string, string>> = {
   code_challenge: 'OAuth client: RFC 7636 §4.2.',
   code_challenge_method: 'OAuth client: `S256`.',
   nonce: 'OAuth client: returned in the ID token.',
+  id_token_hint: 'OAuth client: an ID token of the person for whom alone the answer may be.',
   scope:
     'Registered scopes of one API, separated by spaces; for an OAuth client of one or several, the API of the sign-in first, and openid, profile, email and offline_access. Omitted: those of the first API.',
   prompt: 'Values in `prompts` of the front end, separated by spaces; `none` alone, and for an OAuth client only.',
@@ -263,7 +264,8 @@ function paths(): Members {
     [pathOf('revoke')]: {
       post: {
         operationId: 'revoke',
-        summary: 'OAuth client: ends the session of a refresh token (RFC 7009).',
+        summary:
+          'OAuth client: ends the session of a refresh token, or of the access token of a client without an API (RFC 7009).',
         requestBody: form('RevocationRequest'),
         responses: { '200': json('The session is ended, or there was none.', 'Revocation'), ...clientErrors },
       },
