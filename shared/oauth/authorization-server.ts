@@ -71,7 +71,7 @@ export interface AuthorizationServer {
   /** OpenID Connect Core §5.3; the parameters are those of `Userinfo.read`. */
   userinfo: Userinfo['read']
   /** RP-Initiated Logout 1.0; the parameter, the result and the errors are those of `endSession`. */
-  endSession(fields: URLSearchParams): Promise<EndedSession>
+  endSession(fields: URLSearchParams, signedInAt: readonly string[]): Promise<EndedSession>
 }
 
 interface AuthorizationServerOptions {
@@ -136,7 +136,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     openidConfiguration: () => Promise.resolve(openidProviderMetadata(issuer)),
     idTokenKeys: () => options.signingKeys.published(),
     userinfo: (accessToken, origin) => userinfo.read(accessToken, origin),
-    endSession: (fields) => endSession(fields, { ...options, keys: options.signingKeys }),
+    endSession: (fields, signedInAt) => endSession(fields, signedInAt, { ...options, keys: options.signingKeys }),
   }
 }
 

@@ -37,16 +37,21 @@ export interface EndedSession {
 
 /**
  * @param fields of the query or of the form; untrusted
+ * @param signedInAt ids of the clients at which this browser has signed in; untrusted
  * @returns where to send the browser
  * @throws {BrokerError} `parameter_repeated`, `parameter_invalid`, `client_unknown`, `id_token_hint_invalid`,
  *   `return_url_not_registered`; then no session has ended
  */
-export async function endSession(fields: URLSearchParams, options: EndSessionOptions): Promise<EndedSession> {
+export async function endSession(
+  fields: URLSearchParams,
+  signedInAt: readonly string[],
+  options: EndSessionOptions,
+): Promise<EndedSession> {
   try {
     const hintText = read(fields, 'id_token_hint')
     const hint = hintText === undefined ? undefined : await verifyHint(hintText, options)
     const to = read(fields, 'post_logout_redirect_uri')
-    const clientId = read(fields, 'client_id') ?? hint?.audience ?? clientOfPage(to, options.frontEnds)
+    const clientId = read(fields, 'client_id') ?? hint?.audience ?? clientOfPage(to, signedInAt, options.frontEnds)
     if (clientId === undefined) {
       // Each parameter is optional (§2). A page to return to needs its client.
       const redirectTo = to === undefined ? await options.signOut.beginAtProvider() : undefined
@@ -63,10 +68,13 @@ export async function endSession(fields: URLSearchParams, options: EndSessionOpt
   }
 }
 
-/** Products that keep no ID token send only the page to return to: it names the client where one client has it. */
-function clientOfPage(url: string | undefined, { all }: FrontEnds): string | undefined {
+/**
+ * Products that keep no ID token send only the page to return to. Where several clients have it, the client is one at
+ * which this browser has signed in, or the first: the choice decides which provider is visited, and ends no session.
+ */
+function clientOfPage(url: string | undefined, signedInAt: readonly string[], { all }: FrontEnds): string | undefined {
   const clients = all.filter(({ kind, signedOutUrls }) => kind === 'oauth' && signedOutUrls.some((one) => one === url))
-  return clients.length === 1 ? clients[0]?.id : undefined
+  return (clients.find(({ id }) => signedInAt.includes(id)) ?? clients[0])?.id
 }
 
 /** The client of a refused request; a hint that was not verified names it too, since it only chooses a link. */

@@ -170,7 +170,7 @@ describe('the broker as OpenID provider', () => {
       },
     )
 
-    it('finds the client by the page to return to, where one client alone has it, and ends no session', async () => {
+    it('finds the client by the page to return to, and ends no session', async () => {
       const { person, tokens } = await op.signIn({ client_id: 'solo' })
 
       const out = await endSession({ post_logout_redirect_uri: 'https://solo.example.net/bye', state: 's' }, person)
@@ -179,12 +179,38 @@ describe('the broker as OpenID provider', () => {
 
       expect(done.location).toBe('https://solo.example.net/bye?state=s')
       expect((await refresh(op.here, tokens.refresh_token!, { client_id: 'solo' })).status).toBe(200)
-      // Several clients have the first page, none the second.
-      for (const post_logout_redirect_uri of [page, 'https://evil.example/']) {
-        const refused = await endSession({ post_logout_redirect_uri }, person)
-        expect([refused.status, refused.location], post_logout_redirect_uri).toEqual([400, null])
-        expect(refused.text).toContain('<strong>client_id</strong>: missing')
-      }
+      const refused = await endSession({ post_logout_redirect_uri: 'https://evil.example/' }, person)
+      expect([refused.status, refused.location]).toEqual([400, null])
+      expect(refused.text).toContain('<strong>client_id</strong>: missing')
+    })
+
+    it.each(['modern', 'other'])(
+      'finds the client %s by the browser, where several have the page, and ends the mark of no other',
+      async (client_id) => {
+        const { person } = await op.signIn({ client_id })
+        // A client with pages of its own.
+        await op.signIn({ client_id: 'solo' }, person)
+
+        const out = await endSession({ post_logout_redirect_uri: page }, person)
+        const sealed = new URL(out.location!).searchParams.get('state')!
+        const done = await person.open(`/logout/done?${new URLSearchParams({ state: sealed }).toString()}`)
+
+        expect(done.location).toBe(page)
+        expect(Object.keys(await person.cookies()).filter((name) => name.startsWith('__Host-known-'))).toEqual([
+          '__Host-known-solo',
+        ])
+      },
+    )
+
+    it('returns to a page that several clients have also in a browser without a sign-in', async () => {
+      const person = op.stack.person()
+
+      const out = await endSession({ post_logout_redirect_uri: page }, person)
+      const sealed = new URL(out.location!).searchParams.get('state')!
+
+      expect((await person.open(`/logout/done?${new URLSearchParams({ state: sealed }).toString()}`)).location).toBe(
+        page,
+      )
     })
 
     it.each<[string, Record<string, string>]>([
