@@ -3,7 +3,7 @@ import type { PublicCertificate } from '../../local/vault/certificate-json.ts'
 import type { Stack } from '../setup/stack.ts'
 import * as rolling from './rolling.ts'
 
-const { certificateName, fire, rollUntil, runRoll, signIn, versionsAt } = rolling
+const { certificateName, deliver, rollUntil, runRoll, signIn, versionsAt } = rolling
 
 let stack: Stack
 beforeAll(async () => {
@@ -45,11 +45,9 @@ describe('an event', () => {
     const listed = () => stack.vault.requests.filter(({ operation }) => operation === 'listVersions').length
     stack.vault.resetRequests()
 
-    expect(
-      await fire(broker(), 'certificateEvent', { ...event, data: { ...event.data, Id: forge(event.data.Id) } }),
-    ).toBe(202)
+    expect(await deliver(broker(), { ...event, data: { ...event.data, Id: forge(event.data.Id) } })).toBe(202)
     expect(listed()).toBe(0)
-    expect(await fire(broker(), 'certificateEvent', event)).toBe(202)
+    expect(await deliver(broker(), event)).toBe(202)
     expect(listed()).toBeGreaterThan(0)
   })
 
@@ -110,7 +108,7 @@ describe('a failing part of the broker', () => {
     stack.vault.faults.add({ operation: 'listVersions', status: 503 })
 
     // Event Grid delivers the event again, since its function failed.
-    expect(await fire(broker(), 'certificateEvent', rolling.newVersionEvent(stack.vault.url, next))).toBe(500)
+    expect(await deliver(broker(), rolling.newVersionEvent(stack.vault.url, next))).toBe(500)
     expect((await signIn(stack)).location).toBe('http://localhost:3000/')
     stack.vault.faults.clear()
 

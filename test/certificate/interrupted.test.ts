@@ -4,7 +4,7 @@ import { clockAhead } from '../setup/clock.ts'
 import type { Stack } from '../setup/stack.ts'
 import * as rolling from './rolling.ts'
 
-const { certificateName, fire, rollUntil, runRoll, signIn, until, versionsAt } = rolling
+const { certificateName, deliver, rollUntil, runRoll, signIn, until, versionsAt } = rolling
 
 describe('a roll whose instance is killed', () => {
   let stack: Stack
@@ -66,7 +66,7 @@ describe('a roll whose instance is killed', () => {
     arrange(stack)
     const next = await stack.vault.renewCertificate(certificateName)
     const event = rolling.newVersionEvent(stack.vault.url, next)
-    const lost = fire(killed(), 'certificateEvent', event).catch(() => 0)
+    const lost = deliver(killed(), event).catch(() => 0)
 
     await until(
       () => isThere(next),
@@ -127,9 +127,7 @@ describe('two instances that receive the event of a version at the same time', (
     const next = await stack.vault.renewCertificate(certificateName)
     const event = rolling.newVersionEvent(stack.vault.url, next)
 
-    const outcomes = await Promise.all(
-      stack.brokers.flatMap((broker) => [fire(broker, 'certificateEvent', event), runRoll(broker)]),
-    )
+    const outcomes = await Promise.all(stack.brokers.flatMap((broker) => [deliver(broker, event), runRoll(broker)]))
 
     expect(outcomes).toEqual(Array(6).fill(202))
     expect(stack.graph.requests.filter(({ operation }) => operation === 'addKey')).toHaveLength(1)

@@ -4,7 +4,8 @@
  */
 import type { HostProcess } from '../../local/functions-host/process.ts'
 import type { PublicCertificate } from '../../local/vault/certificate-json.ts'
-import type { CertificateVersionState } from '../../shared/health/readiness.ts'
+import type { CertificateVersionState, Check } from '../../shared/health/readiness.ts'
+import { runFunction } from '../setup/admin-functions.ts'
 import { ada } from '../setup/person.ts'
 import type { Reply } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
@@ -19,17 +20,11 @@ export function startRollingStack(options: StackOptions = {}): Promise<Stack> {
   return startStack({ ...options, settings: { ...quickly, ...options.settings } })
 }
 
-/** Uses the host's admin route, which answers after the function has ended: 202, or 500 if it failed. */
-export async function fire({ url, masterKey }: HostProcess, name: string, input?: unknown): Promise<number> {
-  const { status } = await fetch(`${url}/admin/functions/${name}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-functions-key': masterKey },
-    body: JSON.stringify({ input }),
-  })
-  return status
-}
+export const runRoll = (broker: HostProcess) => runFunction(broker, 'rollCertificate')
 
-export const runRoll = (broker: HostProcess) => fire(broker, 'rollCertificate')
+/** Delivers an event to the broker's function. @returns 202, or 500 where it failed */
+export const deliver = (broker: HostProcess, event: unknown) =>
+  runFunction(broker, 'certificateEvent', { input: event })
 
 /**
  * Fires the timer repeatedly, one run at a time, until the condition holds. It does not wait for a run, since a run
@@ -71,13 +66,22 @@ export function newVersionEvent(vaultUrl: string, { name, version }: Pick<Public
   }
 }
 
-/** Every version that the operator sees, by its id. */
-export async function versionsAt({ url, functionKey }: HostProcess): Promise<Record<string, CertificateVersionState>> {
+/** The check of the certificate that an operator sees. @param provider one of several; undefined for the primary one */
+export async function certificateCheck(
+  { url, functionKey }: HostProcess,
+  provider?: string,
+): Promise<Check | undefined> {
   const response = await fetch(`${url}/health/detail`, { headers: { 'x-functions-key': functionKey } })
-  const { checks } = (await response.json()) as {
-    checks: { part: string; certificateVersions?: CertificateVersionState[] }[]
-  }
-  const found = checks.find(({ part }) => part === 'certificate')?.certificateVersions ?? []
+  const { checks } = (await response.json()) as { checks: readonly Check[] }
+  return checks.find((check) => check.part === 'certificate' && check.provider === provider)
+}
+
+/** The versions of that check, by their ids. */
+export async function versionsAt(
+  broker: HostProcess,
+  provider?: string,
+): Promise<Record<string, CertificateVersionState>> {
+  const found = (await certificateCheck(broker, provider))?.certificateVersions ?? []
   return Object.fromEntries(found.map((one) => [one.version, one]))
 }
 

@@ -4,9 +4,8 @@ import { tokenExchangeAudience } from '../../local/managed-identity/access-token
 import { localIdentity } from '../../local/managed-identity/managed-identity.ts'
 import { startStack } from '../setup/stack.ts'
 import { shopPage } from '../setup/person.ts'
-import type { HostProcess } from '../../local/functions-host/process.ts'
 import type { Stack } from '../setup/stack.ts'
-import { keysAtApplication, logged, signIn } from './rolling.ts'
+import { certificateCheck, keysAtApplication, logged, signIn } from './rolling.ts'
 
 const name = 'broker-managed-identity'
 const second = { AzureAd__ClientCredentials__1__SourceType: 'SignedAssertionFromManagedIdentity' }
@@ -52,11 +51,6 @@ describe('a managed identity as the second credential', () => {
   const clientId = () => application().appId
   const exchanges = () =>
     stack.managedIdentity.requests.filter(({ resource }) => resource === tokenExchangeAudience).length
-  const certificateCheck = async ({ url, functionKey }: HostProcess) => {
-    const response = await fetch(`${url}/health/detail`, { headers: { 'x-functions-key': functionKey } })
-    const { checks } = (await response.json()) as { checks: { part: string; ok: boolean; [member: string]: unknown }[] }
-    return checks.find(({ part }) => part === 'certificate')!
-  }
 
   it('costs nothing while the certificate works: one call to the provider, and no token of the identity', async () => {
     expect((await signIn(stack)).status).toBe(303)

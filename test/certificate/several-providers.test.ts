@@ -2,11 +2,12 @@
  * One certificate at three providers: each learns a new version at its own timing, and Graph registers it at Entra ID.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { CertificateVersionState, Check } from '../../shared/health/readiness.ts'
 import { besideProviders, localBeside } from '../setup/beside-providers.ts'
 import type { MockProvider } from '../setup/mock-provider.ts'
 import type { Stack } from '../setup/stack.ts'
-import { certificateName, isAtApplication, logged, rollUntil, startRollingStack, usedThumbprint } from './rolling.ts'
+import * as rolling from './rolling.ts'
+
+const { certificateName, isAtApplication, logged, rollUntil, startRollingStack, usedThumbprint } = rolling
 
 const beside = besideProviders({ partner: {} })
 const local = localBeside('staff', {}, beside)
@@ -21,18 +22,7 @@ beforeAll(async () => {
 afterAll(() => stack.close())
 
 const broker = () => stack.brokers[0]!
-const detail = async (): Promise<readonly Check[]> => {
-  const { url, functionKey } = broker()
-  const response = await fetch(`${url}/health/detail`, { headers: { 'x-functions-key': functionKey } })
-  return ((await response.json()) as { checks: readonly Check[] }).checks
-}
-/** The versions as a provider knows them, by their ids. */
-const versionsAt = async (provider: string | undefined) => {
-  const found = (await detail()).find((check) => check.part === 'certificate' && check.provider === provider)
-  return Object.fromEntries(
-    (found?.certificateVersions ?? []).map((one): [string, CertificateVersionState] => [one.version, one]),
-  )
-}
+const versionsAt = (provider: string | undefined) => rolling.versionsAt(broker(), provider)
 const isAccepted = (version: string) => (versions: Awaited<ReturnType<typeof versionsAt>>) =>
   versions[version]?.status === 'accepted'
 const signIn = (provider: string) => stack.person().signIn({ frontend: 'shop', provider })

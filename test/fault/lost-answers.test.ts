@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { TokenChange } from '../../local/identity-provider/identity-provider.ts'
 import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/hostile-request.ts'
 import { runRoll, versionsAt } from '../certificate/rolling.ts'
+import { runFunction } from '../setup/admin-functions.ts'
 import { app, redeem, refresh, send, signInByCode } from '../setup/client.ts'
 import { shopPage } from '../setup/person.ts'
 import { shop, startStack } from '../setup/stack.ts'
@@ -140,13 +141,8 @@ describe('an answer that was lost after the store had', () => {
       await tables.store.insert('states', { partition: 'old', row, sweepAfter: past, values: {} })
     }
     lose('remove', 'states', 2)
-    const [broker] = stack.brokers
 
-    await fetch(`${broker!.url}/admin/functions/sweep`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'x-functions-key': broker!.masterKey },
-      body: '{}',
-    })
+    expect(await runFunction(stack.brokers[0]!, 'sweep')).toBe(202)
 
     expect(await tables.store.list('states', 'old')).toEqual([])
   })

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { HostProcess } from '../../local/functions-host/process.ts'
+import { runFunction } from '../setup/admin-functions.ts'
 import { app, authorizationRequest, newPkce, post, redeem, refresh, signInByCode } from '../setup/client.ts'
 import { ada, deskPage, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
@@ -198,15 +199,7 @@ describe('a value that can sign a person in', () => {
   }
 
   const upkeep = async () => {
-    for (const broker of stack.brokers.slice(0, 1)) {
-      for (const name of ['sweep', 'warmup', 'rollCertificate']) {
-        await fetch(`${broker.url}/admin/functions/${name}`, {
-          method: 'POST',
-          headers: { 'x-functions-key': broker.masterKey, 'content-type': 'application/json' },
-          body: '{}',
-        })
-      }
-    }
+    for (const name of ['sweep', 'warmup', 'rollCertificate']) await runFunction(stack.brokers[0]!, name)
     for (const { masterKey, functionKey } of stack.brokers) {
       witness.keep('master key', masterKey)
       witness.keep('function key', functionKey)
@@ -266,13 +259,15 @@ describe('a value that can sign a person in', () => {
 
   it('is in no telemetry', () => {
     const reported = Buffer.concat(stack.ingestion.rawBodies).toString()
-    const told = stack.ingestion.received()
+    const received = stack.ingestion.received()
 
     // Successes and failures of every step, and calls to every part that the broker calls.
-    const steps = new Set(told.filter(({ type }) => type === 'event').map(({ name }) => name.replace('broker.', '')))
-    const calls = new Set(told.filter(({ kind }) => kind === 'dependency').map(({ target }) => target))
+    const steps = new Set(
+      received.filter(({ type }) => type === 'event').map(({ name }) => name.replace('broker.', '')),
+    )
+    const calls = new Set(received.filter(({ kind }) => kind === 'dependency').map(({ target }) => target))
     expect([...steps].sort()).toEqual(['redeemed', 'renewal', 'returned', 'session', 'sign_out', 'started', 'token'])
-    expect(told.filter(({ properties }) => properties.outcome === 'failed').length).toBeGreaterThan(40)
+    expect(received.filter(({ properties }) => properties.outcome === 'failed').length).toBeGreaterThan(40)
     expect(calls.size).toBeGreaterThanOrEqual(3)
 
     expect(find(reported)).toEqual([])
@@ -286,7 +281,7 @@ describe('a value that can sign a person in', () => {
     const log = stack.log()
 
     for (const person of stack.identityProvider.people) {
-      for (const told of [person.username, person.name, person.objectId]) expect(log).not.toContain(told)
+      for (const one of [person.username, person.name, person.objectId]) expect(log).not.toContain(one)
     }
     expect(log).not.toMatch(/[\w.]+@[\w.]+\.example/)
   })

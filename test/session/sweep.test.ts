@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { HostProcess } from '../../local/functions-host/process.ts'
 import type { TableName } from '../../shared/store/store.ts'
+import { runFunction } from '../setup/admin-functions.ts'
 import { shopPage } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
@@ -21,18 +21,7 @@ describe('the sweep on its timer', () => {
   afterEach(() => stack.store.clearFaults())
   afterAll(() => stack.close())
 
-  /** Starts the sweep of an instance by its timer's function, and returns the status once the sweep has ended. */
-  const fire = async (
-    { url, masterKey }: Pick<HostProcess, 'url' | 'masterKey'> = stack.brokers[0]!,
-    key: string | undefined = masterKey,
-  ) => {
-    const reply = await fetch(`${url}/admin/functions/sweep`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'x-functions-key': key },
-      body: '{}',
-    })
-    return reply.status
-  }
+  const sweep = (instance = stack.brokers[0]!) => runFunction(instance, 'sweep')
   const putExpired = async (count: number, table: TableName = 'sessions') => {
     for (let n = 0; n < count; n += 20) {
       await Promise.all(
@@ -51,7 +40,7 @@ describe('the sweep on its timer', () => {
     await putExpired(5, 'states')
     const serviceRows = (await tables.rows('service')).length
 
-    expect(await fire()).toBe(202)
+    expect(await sweep()).toBe(202)
 
     expect([await expired(), await expired('states')]).toEqual([0, 0])
     expect((await tables.rows('service')).length).toBe(serviceRows)
@@ -65,8 +54,8 @@ describe('the sweep on its timer', () => {
     await person.signIn(toShop)
     await putExpired(80)
 
-    expect(await Promise.all(stack.brokers.map((instance) => fire(instance)))).toEqual([202, 202])
-    await fire()
+    expect(await Promise.all(stack.brokers.map((instance) => sweep(instance)))).toEqual([202, 202])
+    await sweep()
 
     expect(await expired()).toBe(0)
     expect((await person.script(shopPage, '/session')).status).toBe(200)
@@ -75,11 +64,11 @@ describe('the sweep on its timer', () => {
   it('that meets a store which is down logs the failure, and the next one finishes the work', async () => {
     await putExpired(10)
     stack.store.addFault({ operation: 'remove', status: 503 })
-    await fire()
+    await sweep()
     stack.store.clearFaults()
 
     expect(stack.log()).toMatch(/"event":"sweep failed".*"code":"store_unavailable"/)
-    await fire()
+    await sweep()
     expect(await expired()).toBe(0)
   })
 
@@ -91,14 +80,14 @@ describe('the sweep on its timer', () => {
     // The first removals reach the store, and no later one.
     stack.store.addFault({ operation: 'remove', delayMs: 0, times: 20 })
     stack.store.addFault({ operation: 'remove', hang: true })
-    const killed = fire(victim)
+    const killed = sweep(victim)
     await expect.poll(() => expired()).toBe(80)
     process.kill(victim.pid!, 'SIGKILL')
     await expect(killed).rejects.toThrow()
     stack.store.clearFaults()
 
     expect(await expired()).toBe(80)
-    expect(await fire()).toBe(202)
+    expect(await sweep()).toBe(202)
     expect(await expired()).toBe(0)
     expect((await person.script(shopPage, '/session')).status).toBe(200)
   })
@@ -107,7 +96,8 @@ describe('the sweep on its timer', () => {
     const [broker] = stack.brokers
     await putExpired(1)
 
-    for (const key of ['', 'wrong', broker!.functionKey]) expect([401, 403]).toContain(await fire(broker, key))
+    for (const key of ['', 'wrong', broker!.functionKey])
+      expect([401, 403]).toContain(await runFunction(broker!, 'sweep', { key }))
     expect(await expired()).toBe(1)
   })
 })

@@ -1,5 +1,6 @@
 /** Ends the background work of new instances, so that a test can count the requests of its own steps alone. */
 import { vi } from 'vitest'
+import { runFunction } from './admin-functions.ts'
 import type { Stack } from './stack.ts'
 import { openTables } from './tables.ts'
 
@@ -9,9 +10,8 @@ import { openTables } from './tables.ts'
  * @param instances those that run; all of the stack by default
  */
 export async function warmUp(stack: Stack, instances = stack.brokers): Promise<void> {
-  for (const { url, masterKey } of instances) {
-    const headers = { 'x-functions-key': masterKey, 'content-type': 'application/json' }
-    const { status } = await fetch(`${url}/admin/functions/warmup`, { method: 'POST', headers, body: '{}' })
+  for (const instance of instances) {
+    const status = await runFunction(instance, 'warmup')
     if (status !== 202) throw new Error(`The warm-up of an instance answered ${status}.`)
   }
   // The marker that the certificate's row was taken over follows the row.

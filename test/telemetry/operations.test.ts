@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { TelemetryItem } from '../../local/ingestion/telemetry-item.ts'
+import { runFunction } from '../setup/admin-functions.ts'
 import { app, refresh, signInByCode } from '../setup/client.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
@@ -65,12 +66,7 @@ describe('a fresh instance', () => {
 
     await refresh(stack.url, client.refreshToken)
 
-    const { url, masterKey } = stack.brokers[0]!
-    await fetch(`${url}/admin/functions/rollCertificate`, {
-      method: 'POST',
-      headers: { 'x-functions-key': masterKey, 'content-type': 'application/json' },
-      body: '{}',
-    })
+    await runFunction(stack.brokers[0]!, 'rollCertificate')
     seen = {
       table: stack.store.requests.length,
       provider: stack.identityProvider.requests.filter(({ endpoint }) => serverCalls.has(endpoint)).length,
