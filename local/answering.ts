@@ -2,7 +2,7 @@
  * Requests each address that `npm start` prints, before it prints *ready*. A part that was started may still be hidden:
  * another program can hold the same port on another address of the loopback.
  */
-import { lookup } from 'node:dns/promises'
+import dns from 'node:dns/promises'
 import http from 'node:http'
 import https from 'node:https'
 import { createExchange } from '../shared/http/exchange.ts'
@@ -51,17 +51,23 @@ export async function findSilent(
 /** A browser may use any address of a name: each one that accepts connections has to answer. */
 async function requestAll({ name, url }: PrintedAddress, ca: string): Promise<void> {
   const { hostname } = new URL(url)
-  const found = await lookup(hostname.replace(/^\[|\]$/g, ''), { all: true }).catch(() => [])
+  const found = await dns.lookup(hostname.replace(/^\[|\]$/g, ''), { all: true }).catch(() => [])
+  // Of a broken hosts file. The other parts use 127.0.0.1 or the name too.
+  if (!found.some(({ address }) => /^(127\.|::1$)/.test(address))) {
+    throw new LocalError(
+      `The ${name} does not answer at ${url}: ${hostname} is no name of this machine. Add the line "127.0.0.1 ${hostname}" to /etc/hosts (on Windows: C:\\Windows\\System32\\drivers\\etc\\hosts).`,
+    )
+  }
   const results = await Promise.all(found.map(({ address }) => request(url, address, ca)))
-  const failed = results.find((result) => result !== 'answered' && result !== 'ECONNREFUSED' && result !== absent)
+  const failed = results.find((result) => !['answered', 'ECONNREFUSED', ...absent].includes(result))
   if (failed === undefined && results.includes('answered')) return
   throw new LocalError(
-    `The ${name} does not answer at ${url} (${failed ?? results[0] ?? 'no such name'}). Try: npm start -- --port 0`,
+    `The ${name} does not answer at ${url} (${failed ?? results[0] ?? ''}). Try: npm start -- --port 0`,
   )
 }
 
-/** IPv6 is switched off on this machine. */
-const absent = 'EADDRNOTAVAIL'
+/** IPv6 is switched off on this machine: for the loopback, in the kernel, or by its routes. */
+const absent = ['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'ENETUNREACH']
 
 /** @returns `answered`, or the code of the failure */
 function request(url: string, address: string, ca: string): Promise<string> {
@@ -72,8 +78,11 @@ function request(url: string, address: string, ca: string): Promise<string> {
       // No agent: loopback is never proxied, even where the environment makes Node use a proxy.
       agent: false,
       ca,
+      // Not at once: a connection that fails before the request listens to it would end this process.
       lookup: (_host, options, callback) =>
-        options.all ? callback(null, [{ address, family }]) : callback(null, address, family),
+        void setImmediate(() =>
+          options.all ? callback(null, [{ address, family }]) : callback(null, address, family),
+        ),
       timeout: deadlineMilliseconds,
     })
     outgoing.on('response', (response) => {

@@ -138,16 +138,22 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** On both addresses; a machine without IPv6 has only one. */
+/**
+ * On both addresses; a machine without IPv6 has only one.
+ *
+ * @throws the system error for which no port of 127.0.0.1 can be used
+ */
 async function isFree(port: number): Promise<boolean> {
   const [ipv4, ipv6] = [await problemOf(port, '127.0.0.1'), await problemOf(port, '::1')]
-  return ipv4 === undefined && ipv6 !== 'EADDRINUSE'
+  // Windows reserves some ports (EACCES).
+  if (ipv4 && ipv4.code !== 'EADDRINUSE' && ipv4.code !== 'EACCES') throw ipv4
+  return ipv4 === undefined && ipv6?.code !== 'EADDRINUSE'
 }
 
-function problemOf(port: number, host: string): Promise<string | undefined> {
+function problemOf(port: number, host: string): Promise<NodeJS.ErrnoException | undefined> {
   return new Promise((resolve) => {
     const server = net.createServer()
-    server.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code ?? 'unknown'))
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error))
     server.listen({ port, host }, () => server.close(() => resolve(undefined)))
   })
 }

@@ -9,6 +9,8 @@ const remedies: Readonly<Record<string, string>> = {
   EROFS: 'Run the command in a folder that can be written.',
   ENOSPC: 'Free space on the disks of this folder and of the folder for temporary files.',
   EDQUOT: 'Free space on the disks of this folder and of the folder for temporary files.',
+  EADDRNOTAVAIL: 'The parts listen on 127.0.0.1: enable the IPv4 loopback of this machine.',
+  EEXIST: 'A file has the name of this folder: move it away.',
   EMFILE: 'Allow this process more open files: ulimit -n 1024',
   ENFILE: 'End other programs: this machine has too many open files.',
 }

@@ -1,4 +1,5 @@
 /** Servers on loopback: a port in use, on either of its addresses. */
+import dns from 'node:dns/promises'
 import { once } from 'node:events'
 import net from 'node:net'
 import { afterEach, expect, it, vi } from 'vitest'
@@ -7,6 +8,7 @@ import { freePort, listen, LocalError } from '../../../local/http-server.ts'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {
+  vi.restoreAllMocks()
   for (const server of open.splice(0)) await server.close()
 })
 
@@ -27,6 +29,19 @@ it('names the program that needs a port in use and the remedy, and listens once 
   await first.close()
   await serve('demo API', first.port)
   expect(await (await fetch(`http://localhost:${first.port}`)).text()).toBe('demo API')
+})
+
+it.each([
+  ['EADDRNOTAVAIL', 'a machine without the IPv4 loopback'],
+  ['EMFILE', 'a process that may open no more files'],
+])('finds no free port and reports %s on %s', async (code) => {
+  vi.spyOn(net.Server.prototype, 'listen').mockImplementation(function (this: net.Server) {
+    const error = Object.assign(new Error(`listen ${code}`), { code, syscall: 'listen' })
+    process.nextTick(() => this.emit('error', error))
+    return this
+  })
+
+  await expect(freePort()).rejects.toThrow(code)
 })
 
 it('names a port that the system reserves, as Windows does for Hyper-V', async () => {
@@ -68,6 +83,17 @@ it('receives a request on each address of its name before it counts as ready', a
   const gone = await freePort()
   await expect(requestEach([{ name: 'demo API', url: `http://localhost:${gone}/` }], '')).rejects.toThrow(
     `The demo API does not answer at http://localhost:${gone}/ (ECONNREFUSED).`,
+  )
+})
+
+it.each([
+  ['has no address', []],
+  ['is another machine', [{ address: '192.0.2.1', family: 4 }]],
+])('names the hosts file where localhost %s', async (_, found) => {
+  vi.spyOn(dns, 'lookup').mockResolvedValue(found as never)
+
+  await expect(requestEach([{ name: 'broker', url: 'http://localhost:7071/health' }], '')).rejects.toThrow(
+    'localhost is no name of this machine. Add the line "127.0.0.1 localhost" to /etc/hosts',
   )
 })
 

@@ -31,3 +31,17 @@ it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     expect(stdout).toBe('ready\nended\n')
   },
 )
+
+it('a program of the laptop ends in its own time when the reader of its output has ended', async () => {
+  const program = `
+    import { onShutdown } from ${JSON.stringify(shutdown)}
+    onShutdown(() => setTimeout(() => process.exit(0), 1))
+    setInterval(() => process.stderr.write('a line of the log\\n'), 1)`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: ['ignore', 2, 'pipe'] })
+  const closed = once(child, 'close')
+
+  await once(child.stderr!, 'data')
+  child.stderr!.destroy()
+
+  expect(await closed).toEqual([0, null])
+})
