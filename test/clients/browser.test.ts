@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import path from 'node:path'
+import { ProtocolMode, PublicClientApplication } from '@azure/msal-node'
 import { build } from 'esbuild'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -62,7 +63,7 @@ describeInBrowser('client libraries in a browser', () => {
     const frontEnd = {
       ...client,
       origins: [here],
-      redirectUris: [`${here}/callback`, `${here}/`],
+      redirectUris: [`${here}/callback`, `${here}/`, 'http://localhost/'],
       signedOutUrls: [`${here}/`],
       prompts: ['none' as const],
       apis: [{ name: 'orders', scopes: [ordersRead] }],
@@ -145,6 +146,31 @@ describeInBrowser('client libraries in a browser', () => {
     } finally {
       await context.close()
     }
+  })
+
+  it('MSAL for Node signs in and renews as a native application, which receives a form at a port of the system', async () => {
+    const native = new PublicClientApplication({
+      auth: { clientId: 'app', authority: stack.url, knownAuthorities: [new URL(stack.url).host] },
+      system: { protocolMode: ProtocolMode.OIDC },
+    })
+    const { context, tab } = await newVisitor(browser)
+
+    const { account } = await native.acquireTokenInteractive({
+      scopes: [ordersRead],
+      successTemplate: 'Back in the application',
+      openBrowser: async (url) => {
+        const page = await tab(url)
+        await signInAtProvider(page, ada)
+        await page.getByText('Back in the application').waitFor()
+      },
+    })
+    expect(account).toMatchObject({ username: ada, name: 'Ada Lovelace' })
+    answers = []
+    const renewed = await native.acquireTokenSilent({ account: account!, scopes: [ordersRead], forceRefresh: true })
+
+    expect(renewed.fromCache).toBe(false)
+    expect(answers.map(({ status }) => status)).toEqual([200])
+    await context.close()
   })
 })
 
