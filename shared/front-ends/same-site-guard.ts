@@ -16,10 +16,12 @@ export interface CallerHeaders {
 
 /**
  * @returns true for a navigation of the whole page. A service worker of the broker's host that passes it on changes the
- *   destination to `empty`; no script can send the mode. Older browsers do not send the headers.
+ *   destination to `empty`. Chromium keeps the mode, which no script can send; Firefox writes `same-origin`, which a
+ *   script of that host alone can send. Older browsers do not send the headers.
  */
-export function isNavigation({ secFetchDest = 'document', secFetchMode }: CallerHeaders): boolean {
-  return secFetchDest === 'document' || (secFetchDest === 'empty' && secFetchMode === 'navigate')
+export function isNavigation({ secFetchDest = 'document', secFetchMode, secFetchSite }: CallerHeaders): boolean {
+  if (secFetchDest !== 'empty') return secFetchDest === 'document'
+  return secFetchMode === 'navigate' || (secFetchMode === 'same-origin' && secFetchSite === 'same-origin')
 }
 
 /**
