@@ -25,6 +25,8 @@ export function authorizationServerMetadata(issuer: string): Readonly<Record<str
     revocation_endpoint: urlOf(issuer, 'revoke'),
     // Not /.well-known/jwks.json: those keys prove the broker to the identity provider, and sign no token for a client.
     jwks_uri: urlOf(issuer, 'idTokenKeys'),
+    // Without the scopes of APIs: those belong to one client (RFC 8414 §2).
+    scopes_supported: openidScopes,
     response_types_supported: ['code'],
     response_modes_supported: ['query', 'fragment', 'form_post'],
     grant_types_supported: ['authorization_code', 'refresh_token'],
@@ -44,7 +46,6 @@ export function openidProviderMetadata(issuer: string): Readonly<Record<string, 
     ...authorizationServerMetadata(issuer),
     userinfo_endpoint: urlOf(issuer, 'userinfo'),
     end_session_endpoint: urlOf(issuer, 'endSession'),
-    scopes_supported: openidScopes,
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ['RS256', 'ES256'],
     claim_types_supported: ['normal'],

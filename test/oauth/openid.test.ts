@@ -53,7 +53,9 @@ describe('the broker as OpenID provider', () => {
         headers: { origin: 'https://any.example' },
       })
       expect(oauth.headers.get('access-control-allow-origin')).toBe('*')
-      expect(metadata).toMatchObject((await oauth.json()) as object)
+      const ofServer = (await oauth.json()) as Record<string, unknown>
+      expect(metadata).toMatchObject(ofServer)
+      expect(ofServer.scopes_supported).toEqual(metadata.scopes_supported) // RECOMMENDED (RFC 8414 §2)
       const keys = await fetch(metadata.jwks_uri as string, { headers: { origin: 'https://any.example' } })
       expect(keys.headers.get('access-control-allow-origin')).toBe('*')
       expect(keys.headers.get('content-type')).toBe('application/json')
