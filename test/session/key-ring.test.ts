@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { HostProcess } from '../../local/functions-host/process.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
 import { expectPassingFault } from '../fault/expectations.ts'
+import { almostSignedIn } from '../setup/answers.ts'
 import { app, refresh, signInByCode } from '../setup/client.ts'
 import { openInside } from '../setup/process-probe.ts'
 import type { Inside } from '../setup/process-probe.ts'
@@ -24,7 +25,7 @@ const [thisMonth, nextMonth, monthEnd] = (() => {
 })()
 /**
  * The seconds by which a clock has to be ahead, from this moment, to be so many seconds after the end of the month;
- * negative seconds are before it. Computed at each move: what ran before, on a slow machine, decides nothing.
+ * negative seconds are before it. Computed at each move, so that the time since the last one decides nothing.
  */
 const afterMonthEnd = (seconds: number) =>
   // The real time, since Date is moved here.
@@ -41,21 +42,25 @@ let tables: Tables
 let here: Instance
 let there: Instance
 
-const startInstance = async (seconds: number): Promise<Instance> => {
+/** The seconds by which the clock of this process is ahead, with vault and provider, and that of a new instance. */
+let ahead: number
+const startInstance = async (seconds = ahead): Promise<Instance> => {
   const inside = await openInside(seconds)
   return Object.assign(await stack.startInstance(inside.settings), { inside })
 }
 const moveAll = async (seconds: number, instances: readonly Instance[]) => {
+  ahead = seconds
   moveHere(seconds)
   for (const { inside } of instances) await inside.moveClock(seconds)
 }
 beforeAll(async () => {
   stack = await startStack({ instances: 0, frontEnds: [shop, desk, app] })
-  // Not earlier: a certificate of tomorrow would be rejected by a program whose clock is right.
-  moveHere(afterMonthEnd(-60))
+  // Five minutes for the start and the first sign-ins, on a slow machine too; a sign-in may take ten.
+  // Not before the start: a certificate of tomorrow would be rejected by a program whose clock is right.
+  await moveAll(afterMonthEnd(-300), [])
   tables = openTables(stack)
-  here = await startInstance(afterMonthEnd(-60))
-  there = await startInstance(afterMonthEnd(-60))
+  here = await startInstance()
+  there = await startInstance()
 })
 afterEach(() => stack.identityProvider.changeTokenResponse())
 afterAll(async () => {
@@ -63,10 +68,7 @@ afterAll(async () => {
   await stack.close()
 })
 
-const begin = async (at: string) => {
-  const person = stack.person()
-  return { person, answer: await person.atProvider((await person.begin(toShop, { at })).location!) }
-}
+const begin = (at: string) => almostSignedIn(stack, toShop, { at })
 const signIn = async (at: string): Promise<Person> => {
   const person = stack.person()
   expect((await person.signIn(toShop, undefined, { at })).location).toBe(toShop.return_url)
@@ -84,7 +86,6 @@ const sealedIn = async () => {
 
 describe('the turn of a month', () => {
   it('ends no sign-in under way, no session and no refresh token, on any instance', async () => {
-    await moveAll(afterMonthEnd(-60), [here, there])
     const underWay = [await begin(here.url), await begin(there.url)]
     const before = await signIn(here.url)
     const { refreshToken } = await signInByCode(stack.person(), stack.url)
@@ -92,14 +93,14 @@ describe('the turn of a month', () => {
 
     // Only one instance has the new key: a value that it seals opens on the other one, which has the old ring.
     await there.inside.moveClock(afterMonthEnd(10))
-    const ahead = await begin(there.url)
+    const begun = await begin(there.url)
     await expect.poll(ringRows).toEqual([thisMonth, nextMonth])
     const early = await signIn(there.url)
     expect(await statusAt(early, here.url)).toBe(200)
-    expect((await ahead.person.callback(ahead.answer, { at: here.url })).location).toBe(toShop.return_url)
+    expect((await begun.person.callback(begun.answer, { at: here.url })).location).toBe(toShop.return_url)
 
     await moveAll(afterMonthEnd(60), [here, there])
-    const cold = await startInstance(afterMonthEnd(60))
+    const cold = await startInstance()
     const [first, second] = underWay
     expect((await first!.person.callback(first!.answer, { at: there.url })).location).toBe(toShop.return_url)
     expect((await second!.person.callback(second!.answer, { at: cold.url })).location).toBe(toShop.return_url)
@@ -125,7 +126,7 @@ describe('the turn of a month', () => {
     await moveAll(afterMonthEnd(60), [here, there])
     await person.signIn({ frontend: 'desk' }, undefined, { at: there.url })
     expect(await sealedIn()).toEqual([thisMonth, nextMonth])
-    const { url } = await startInstance(afterMonthEnd(60))
+    const { url } = await startInstance()
 
     await fetch(`${url}/logout/frontchannel?sid=${sid}`)
 
@@ -140,14 +141,14 @@ describe('the wrapping key', () => {
     const person = await signIn(here.url)
     const { version } = await stack.vault.rotateKey(wrappingKeyName)
 
-    const cold = await startInstance(afterMonthEnd(60))
+    const cold = await startInstance()
 
     expect(await statusAt(person, cold.url)).toBe(200)
     expect(await wrappedBy()).not.toContain(version)
     // A separate instance: its state would not help an instance whose clock goes back.
-    moveHere(afterMonthEnd(40 * day))
-    await signIn((await startInstance(afterMonthEnd(40 * day))).url)
-    moveHere(afterMonthEnd(60))
+    moveHere(ahead + 40 * day)
+    await signIn((await startInstance(ahead + 40 * day)).url)
+    moveHere(ahead)
     expect(await wrappedBy()).toContain(version)
   })
 
@@ -157,14 +158,14 @@ describe('the wrapping key', () => {
     const before = await ringRows()
     stack.vault.setKeyEnabled(wrappingKeyName, old, false)
 
-    const cold = await startInstance(afterMonthEnd(60))
+    const cold = await startInstance()
 
     expectPassingFault(await person.script(shopPage, '/session', { at: cold.url }), 'vault_forbidden')
     expect(await statusAt(person, here.url)).toBe(200)
     expect(await ringRows()).toEqual(before)
     stack.vault.setKeyEnabled(wrappingKeyName, old, true)
     // A failed read is cached for some seconds, which a busy machine needs between two requests.
-    await cold.inside.moveClock(afterMonthEnd(90))
+    await cold.inside.moveClock(ahead + 6)
     await expect.poll(() => statusAt(person, cold.url)).toBe(200)
   })
 })
@@ -176,7 +177,7 @@ describe('a row of the key ring', () => {
     const bad = { ...good, values: { ...good.values, wrapped: Buffer.alloc(256, 1) } }
     const etag = await tables.store.replace('service', bad, good.etag)
 
-    const cold = await startInstance(afterMonthEnd(60))
+    const cold = await startInstance()
 
     expectPassingFault(await person.script(shopPage, '/session', { at: cold.url }), 'key_ring_unreadable')
     const ready = await person.open('/health/ready', { at: cold.url })
@@ -185,7 +186,7 @@ describe('a row of the key ring', () => {
     await signIn(there.url)
     await tables.store.replace('service', good, etag!)
     // A failed read is cached for some seconds, which a busy machine needs between two requests.
-    await cold.inside.moveClock(afterMonthEnd(90))
+    await cold.inside.moveClock(ahead + 6)
     await expect.poll(() => statusAt(person, cold.url)).toBe(200)
   })
 
@@ -194,7 +195,7 @@ describe('a row of the key ring', () => {
     const good = (await tables.store.list('service', 'key-ring')).find(({ row }) => row === nextMonth)!
     await tables.store.remove('service', good)
     stack.store.resetRequests()
-    const cold = await Promise.all([startInstance(afterMonthEnd(60)), startInstance(afterMonthEnd(60))])
+    const cold = await Promise.all([startInstance(), startInstance()])
 
     await Promise.all(cold.map(({ url }) => begin(url)))
     // A busy instance may seal with last month's key until it has this month's; a ready one has it.
@@ -208,7 +209,7 @@ describe('a row of the key ring', () => {
     expect(await statusAt(before, there.url)).toBe(200)
     expect((await before.script(shopPage, '/session', { at: cold[0].url })).json).toMatchObject({ code: 'signed_out' })
     // A sign-in that begins on a new instance ends on every other one, the warm ones among them.
-    await moveAll(afterMonthEnd(150), [here, there, ...cold])
+    await moveAll(ahead + 40, [here, there, ...cold])
     const [first, second] = begun
     expect((await first!.person.callback(first!.answer, { at: here.url })).location).toBe(toShop.return_url)
     expect((await second!.person.callback(second!.answer, { at: cold[0].url })).location).toBe(toShop.return_url)
