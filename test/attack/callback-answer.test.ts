@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { SignInAnswer } from '../../local/identity-provider/browser.ts'
-import { without } from '../setup/answers.ts'
+import * as answers from '../setup/answers.ts'
 import { ada, shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
 import { expectNothingBegun, expectPage, linksOf } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
+const { without } = answers
 const returnUrl = 'http://localhost:3000/a'
 
 let stack: Stack
@@ -25,17 +25,9 @@ beforeEach(() => {
   stack.identityProvider.resetRequests()
 })
 
-interface Begun {
-  readonly person: Person
-  readonly answer: SignInAnswer
-  readonly fields: Readonly<Record<string, string>>
-}
-
-async function almostSignedIn(at = stack.url): Promise<Begun> {
+async function almostSignedIn(at = stack.url) {
   stack.identityProvider.settings.announceIssuer = at === announced
-  const person = stack.person()
-  const begun = await person.begin({ frontend: 'shop', return_url: returnUrl }, { at })
-  const answer = await person.atProvider(begun.location ?? '')
+  const { person, answer } = await answers.almostSignedIn(stack, { frontend: 'shop', return_url: returnUrl }, { at })
   return { person, answer, fields: answer.fields }
 }
 

@@ -1,13 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { SignInAnswer } from '../../local/identity-provider/browser.ts'
-import { plant, transactionOf } from '../setup/answers.ts'
-import type { NamedCookie } from '../setup/answers.ts'
+import * as answers from '../setup/answers.ts'
 import { shopPage } from '../setup/person.ts'
-import type { Person } from '../setup/person.ts'
 import { expectPage, linksOf } from '../setup/refusals.ts'
 import { desk, shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
+const { plant } = answers
 const returnUrl = 'http://localhost:3000/a'
 
 let stack: Stack
@@ -26,18 +24,7 @@ beforeEach(() => {
   stack.identityProvider.resetRequests()
 })
 
-interface Begun {
-  readonly person: Person
-  readonly answer: SignInAnswer
-  readonly transaction: NamedCookie
-}
-
-async function almostSignedIn(): Promise<Begun> {
-  const person = stack.person()
-  const begun = await person.begin({ frontend: 'shop', return_url: returnUrl })
-  const answer = await person.atProvider(begun.location ?? '')
-  return { person, answer, transaction: await transactionOf(person) }
-}
+const almostSignedIn = () => answers.almostSignedIn(stack, { frontend: 'shop', return_url: returnUrl })
 
 function redeemed(): number {
   return stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token').length

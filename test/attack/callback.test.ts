@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { SignInAnswer } from '../../local/identity-provider/browser.ts'
-import { plant, transactionOf, without } from '../setup/answers.ts'
+import * as answers from '../setup/answers.ts'
+import type { Begun } from '../setup/answers.ts'
 import { ada, shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
 import { expectNothingBegun, expectPage, linksOf } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
+const { plant, transactionOf, without } = answers
 const returnUrl = 'http://localhost:3000/a'
 
 let stack: Stack
@@ -21,19 +22,9 @@ beforeEach(() => {
   stack.identityProvider.changeTokenResponse()
 })
 
-interface Begun {
-  readonly person: Person
-  readonly answer: SignInAnswer
-  readonly state: string
-}
-
-/** A person who has signed in at the provider, and the provider's response, which is not yet sent to the broker. */
-async function almostSignedIn(username = ada): Promise<Begun> {
-  const person = stack.person()
-  const begun = await person.begin({ frontend: 'shop', return_url: returnUrl })
-  const answer = await person.atProvider(begun.location ?? '', username)
-  return { person, answer, state: answer.fields.state ?? '' }
-}
+const almostSignedIn = (username = ada) =>
+  answers.almostSignedIn(stack, { frontend: 'shop', return_url: returnUrl }, { username })
+const stateOf = ({ answer }: Begun) => answer.fields.state ?? ''
 
 function post(person: Person, fields: Readonly<Record<string, string>>): Promise<Reply> {
   return person.callback({ mode: 'form_post', fields })
@@ -69,7 +60,7 @@ describe('a state', () => {
   ])('%s is rejected before the broker calls any other part', async (_, change) => {
     const begun = await almostSignedIn()
 
-    const refused = await post(begun.person, { ...begun.answer.fields, state: change(begun.state) })
+    const refused = await post(begun.person, { ...begun.answer.fields, state: change(stateOf(begun)) })
 
     expectNothingBegun(refused, 'sign_in_unknown')
     expectNothingTaken()
@@ -156,7 +147,7 @@ describe('a stolen transaction', () => {
 
     // The thief sends their own code under the victim's state, or under their own:
     // a login for another person, or their own.
-    const refused = await post(thief.person, { ...thief.answer.fields, state: victim.state })
+    const refused = await post(thief.person, { ...thief.answer.fields, state: stateOf(victim) })
 
     expectPage(refused, 'code_refused')
     expect((await thief.person.cookies())['__Host-session-shop']).toBeUndefined()

@@ -2,9 +2,9 @@ import { createPublicKey } from 'node:crypto'
 import type { JsonWebKey } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { SignInAnswer } from '../../local/identity-provider/browser.ts'
 import type { TokenChange } from '../../local/identity-provider/identity-provider.ts'
-import { without } from '../setup/answers.ts'
+import * as answers from '../setup/answers.ts'
+import type { Begun } from '../setup/answers.ts'
 import { app, authorizationRequest, newPkce, redirectUri, signInByCode } from '../setup/client.ts'
 import { ada, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
@@ -16,6 +16,7 @@ import { warmUp } from '../setup/warm-up.ts'
 
 type Fields = Readonly<Record<string, string>>
 
+const { without } = answers
 const returnUrl = 'http://localhost:3000/a'
 const query = { frontend: 'shop', return_url: returnUrl }
 const grace = 'grace@contoso.example'
@@ -41,14 +42,12 @@ beforeEach(() => {
   stack.store.resetRequests()
 })
 
-/** A person who has signed in at the provider, and whose browser has not carried the response to the broker yet. */
-async function almostSignedIn(username = ada): Promise<{ person: Person; answer: SignInAnswer }> {
-  const person = stack.person()
-  const begun = await person.begin(query)
-  const answer = await person.atProvider(begun.location ?? '', username)
+/** The requests until then are not counted. */
+async function almostSignedIn(username = ada): Promise<Begun> {
+  const begun = await answers.almostSignedIn(stack, query, { username })
   stack.identityProvider.resetRequests()
   stack.store.resetRequests()
-  return { person, answer }
+  return begun
 }
 const tokenRequests = () => stack.identityProvider.requests.filter(({ endpoint }) => endpoint === 'token')
 const isSignedIn = async (person: Person) => (await person.script(shopPage, '/session')).status === 200

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/hostile-request.ts'
+import { almostSignedIn } from '../setup/answers.ts'
 import { openInside } from '../setup/process-probe.ts'
 import type { Inside } from '../setup/process-probe.ts'
 import { shopPage } from '../setup/person.ts'
@@ -34,10 +35,7 @@ afterEach(async () => {
 })
 afterAll(() => stack.close())
 
-const begin = async () => {
-  const person = stack.person()
-  return { person, answer: await person.atProvider((await person.begin(toShop)).location!) }
-}
+const begin = () => almostSignedIn(stack, toShop)
 
 describe('a clock that is off by', () => {
   it.each([

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { attempt, attemptAnew, isSignedIn, toShop } from '../attack/hostile-request.ts'
+import { almostSignedIn } from '../setup/answers.ts'
 import { shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
@@ -69,11 +70,7 @@ describe('a call without an answer', () => {
   })
 
   it('to the store or with a code ends too: no code is redeemed twice, and the next sign-in works', async () => {
-    const begin = async () => {
-      const person = stack.person()
-      return { person, answer: await person.atProvider((await person.begin(toShop)).location!) }
-    }
-    const [atToken, atStates] = [await begin(), await begin()]
+    const [atToken, atStates] = [await almostSignedIn(stack, toShop), await almostSignedIn(stack, toShop)]
     stack.identityProvider.resetRequests()
     stack.identityProvider.faults.add({ endpoint: 'token', grantType: 'authorization_code', hang: true })
     const redeeming = atToken.person.callback(atToken.answer, asProgram)

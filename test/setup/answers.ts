@@ -1,9 +1,30 @@
-/** Changes of an attacker to a response of the provider, and to the cookie of its sign-in. */
+/** A sign-in just before its callback: what an attacker or a fault can change there. */
+import type { SignInAnswer } from '../../local/identity-provider/browser.ts'
 import type { Person } from './person.ts'
+import type { Stack } from './stack.ts'
 
 export interface NamedCookie {
   readonly name: string
   readonly value: string
+}
+
+export interface Begun {
+  readonly person: Person
+  /** The provider's response, which the browser has not carried to the broker yet. */
+  readonly answer: SignInAnswer
+  readonly transaction: NamedCookie
+}
+
+/** Signs a person in at the provider, from the start at the broker. @param at the instance that starts it */
+export async function almostSignedIn(
+  stack: Stack,
+  query: Readonly<Record<string, string>>,
+  { username, at = stack.url }: { readonly username?: string; readonly at?: string } = {},
+): Promise<Begun> {
+  const person = stack.person()
+  const begun = await person.begin(query, { at })
+  const answer = await person.atProvider(begun.location ?? '', username)
+  return { person, answer, transaction: await transactionOf(person) }
 }
 
 /** The cookie of the only sign-in that is under way in this browser. */
