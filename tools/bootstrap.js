@@ -27,13 +27,15 @@ const projectNode = 24
 export async function bootstrap(program) {
   try {
     if (findProblem()) await installOnce()
-    if (major() === projectNode) return await program()
-    await continueUnder(nodeOfProject())
+    if (major() !== projectNode) return await continueUnder(nodeOfProject())
   } catch (error) {
-    if (!(error instanceof Sentence)) throw error
+    // A system error names the file in its message, such as a folder that this user may not write.
+    if (!(error instanceof Sentence) && !('syscall' in error)) throw error
     console.error(error.message)
     process.exitCode = 2
+    return
   }
+  await program()
 }
 
 class Sentence extends Error {}
@@ -52,9 +54,10 @@ function nodeOfProject() {
   return path.join(root, 'node_modules', 'node', 'bin', name)
 }
 
-function readJson(file) {
+/** @returns {object | undefined} the packages of a lock file by folder; undefined where it is none */
+function readPackages(file) {
   try {
-    return JSON.parse(fs.readFileSync(path.join(root, file), 'utf8'))
+    return JSON.parse(fs.readFileSync(path.join(root, file), 'utf8')).packages
   } catch (error) {
     return undefined
   }
@@ -67,18 +70,18 @@ function readJson(file) {
  * @returns {string | undefined} why an installation is needed
  */
 function findProblem() {
-  const installed = readJson('node_modules/.package-lock.json')
-  if (installed === undefined) return 'The packages are not installed'
-  const lock = readJson('package-lock.json')
+  const lock = readPackages('package-lock.json')
   if (lock === undefined)
-    throw new Sentence('package-lock.json is missing or is not JSON. Restore it: git checkout package-lock.json')
+    throw new Sentence('package-lock.json is missing or damaged. Restore it: git checkout package-lock.json')
+  const installed = readPackages('node_modules/.package-lock.json')
+  if (installed === undefined) return 'The packages are not installed'
 
   const missing = []
   const missingForDevelopment = []
   let changed = 0
-  for (const [folder, locked] of Object.entries(lock.packages)) {
+  for (const [folder, locked] of Object.entries(lock)) {
     if (folder === '') continue
-    const found = installed.packages[folder]
+    const found = installed[folder]
     const isThere = found !== undefined && fs.existsSync(path.join(root, folder, 'package.json'))
     // An optional package is absent on another platform, or where its download failed, as Core Tools' does offline.
     if (!isThere && (locked.optional || locked.devOptional) && !isNative(locked)) continue
@@ -134,15 +137,17 @@ async function install(problem) {
     console.error(`The packages are installed, in ${seconds()} s.`)
     return
   }
-  const reason = code === 0 ? `npm ci ended, but: ${left}` : `npm ci failed with code ${code}; its message is above`
-  const scripts = /install script/.test(left || '')
-    ? ' npm is configured to ignore scripts; allow them for this project: npm ci --ignore-scripts=false'
-    : ''
-  const old =
-    major() < 22
-      ? ` This is Node ${process.versions.node}; with Node 22.12 or newer it may work: https://nodejs.org`
-      : ''
-  throw new Sentence(`${reason}.${scripts}${old}`)
+  if (code !== 0) throw new Sentence(`npm ci failed with code ${code}; its message is above.`)
+  throw new Sentence(`npm ci ended, but: ${left}.${remedyFor(left)}`)
+}
+
+function remedyFor(problem) {
+  if (/install script/.test(problem)) {
+    return ' npm is configured to ignore scripts; allow them for this project: npm ci --ignore-scripts=false'
+  }
+  // npm leaves out packages that do not allow an older Node, without an error.
+  if (major() >= 22) return ''
+  return ` This is Node ${process.versions.node}; with Node 22.12 or newer it may work: https://nodejs.org`
 }
 
 /** Output goes to standard error, since standard output may be read by a program. */
@@ -154,7 +159,7 @@ function runNpm(args) {
   const child = byCli
     ? spawn(process.env.npm_node_execpath || process.execPath, [cli, ...args], options)
     : spawn('npm', args, { ...options, shell: process.platform === 'win32' })
-  return ended(child)
+  return ended(child, 'npm does not start. It comes with Node, and has to be on the PATH: https://nodejs.org')
 }
 
 /** The variables that `npm start` sets for its script would override the npm configuration of this project. */
@@ -163,15 +168,9 @@ function withoutNpmConfiguration() {
   return Object.fromEntries(entries)
 }
 
-function ended(child) {
+function ended(child, sentence) {
   return new Promise((resolve, reject) => {
-    child.on('error', (error) =>
-      reject(
-        error.code === 'ENOENT'
-          ? new Sentence('npm is not on the PATH. It comes with Node: https://nodejs.org')
-          : error,
-      ),
-    )
+    child.on('error', (error) => reject(new Sentence(`${sentence} (${error.message})`)))
     child.on('close', (code, signal) => resolve(signal ? 128 + (os.constants.signals[signal] || 0) : code))
   })
 }
@@ -257,6 +256,7 @@ async function continueUnder(node) {
   process.on('SIGTERM', () => child.kill('SIGTERM'))
   const parent = process.ppid
   const watch = setInterval(() => process.ppid === parent || child.kill('SIGTERM'), 300)
-  process.exitCode = await ended(child)
-  clearInterval(watch)
+  const sentence =
+    'The Node that the packages bring does not start here. On Linux it needs glibc, which Alpine does not have. Elsewhere, delete node_modules and repeat the command.'
+  process.exitCode = await ended(child, sentence).finally(() => clearInterval(watch))
 }

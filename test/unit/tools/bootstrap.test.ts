@@ -162,6 +162,32 @@ describe('a command in a clone', () => {
     expect(await start()).toMatchObject(runs)
   })
 
+  it.each([
+    ['a lock file that is damaged', () => write('package-lock.json', '{}'), 'package-lock.json is missing or damaged.'],
+    [
+      'a folder of its state that is a file',
+      async () => {
+        await write('.local', '')
+      },
+      "EEXIST: file already exists, mkdir '",
+    ],
+  ])('ends with a sentence and code 2 at %s', async (_, arrange, sentence) => {
+    await arrange()
+    const { code, stdout, stderr } = await start()
+
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).toMatch(/^.*\n$/)
+    expect(stderr).toContain(sentence)
+  })
+
+  it('runs npm ci where the record of the installation is damaged', async () => {
+    await install(all)
+    await write('node_modules/.package-lock.json', '{}')
+
+    expect(await start()).toMatchObject(runs)
+    expect(await npmCalls()).toBe(1)
+  })
+
   it('waits where another command installs already', async () => {
     const answers = await Promise.all([start(), start(), start()])
 
