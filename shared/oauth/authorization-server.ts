@@ -92,14 +92,14 @@ interface AuthorizationServerOptions {
 
 export function createAuthorizationServer(options: AuthorizationServerOptions): AuthorizationServer {
   const { issuer, frontEnds, refreshTokens, sessions, userinfo, flowEvents, clientAuthentication } = options
-  const authenticate = async (form: ClientForm): Promise<FrontEnd> => {
+  const authenticate = async (form: ClientForm, endpoint: 'token' | 'revoke'): Promise<FrontEnd> => {
     const client = clientOf(form, frontEnds)
-    await clientAuthentication.check(form.fields, client)
+    await clientAuthentication.check(form.fields, client, endpoint)
     return client
   }
   return {
     token: async (form) => {
-      const client = await authenticate(form)
+      const client = await authenticate(form, 'token')
       const by = required(form.fields, 'grant_type')
       const grant = by === 'authorization_code' ? redeemCode : by === 'refresh_token' ? refreshSession : undefined
       if (!grant) throw new BrokerError('grant_type_unsupported')
@@ -114,7 +114,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     },
 
     revoke: async (form) => {
-      const client = await authenticate(form)
+      const client = await authenticate(form, 'revoke')
       await flowEvents.track('sign_out', { frontEnd: client.id, by: 'revocation' }, async (step) => {
         const token = required(form.fields, 'token', longestToken)
         const key = await refreshTokens.findKey(token, client.id)

@@ -7,6 +7,7 @@ import { BrokerError } from '../errors/errors.ts'
 import type { FrontEnd, FrontEnds } from '../front-ends/front-ends.ts'
 import type { Network } from '../http/network.ts'
 import { urlOf } from '../http/routes.ts'
+import type { RouteName } from '../http/routes.ts'
 import { isNumber, isText } from '../json/json.ts'
 import { keysThatFit, parseKeys } from '../provider/keys.ts'
 import { createKeptKeys } from '../provider/kept-keys.ts'
@@ -37,10 +38,11 @@ export interface ClientAuthentication {
    *
    * @param fields of the form; untrusted
    * @param client the one that the request names
+   * @param endpoint that receives the form: an assertion may name it as its audience, as some libraries do at /revoke
    * @throws {BrokerError} `client_assertion_refused`, `client_secret_refused`, `client_keys_unavailable`,
    *   `store_unavailable`
    */
-  check(fields: URLSearchParams, client: FrontEnd): Promise<void>
+  check(fields: URLSearchParams, client: FrontEnd, endpoint: 'token' | 'revoke'): Promise<void>
 }
 
 interface ClientAuthenticationOptions {
@@ -54,7 +56,6 @@ interface ClientAuthenticationOptions {
 
 export function createClientAuthentication(options: ClientAuthenticationOptions): ClientAuthentication {
   const { issuer, frontEnds, store, clock } = options
-  const audiences = new Set<unknown>([issuer, urlOf(issuer, 'token')])
   const keysOf = new Map(
     frontEnds.all.flatMap((client) => {
       const keys = createClientKeys(client, options)
@@ -62,13 +63,14 @@ export function createClientAuthentication(options: ClientAuthenticationOptions)
     }),
   )
 
-  const checkClaims = (claims: Json, clientId: string): { jti: string; expires: number } => {
+  const checkClaims = (claims: Json, clientId: string, endpoint: RouteName): { jti: string; expires: number } => {
     const { iss, sub, aud, exp, nbf, iat, jti } = claims
     const now = clock() / 1000
+    const audiences: readonly unknown[] = [issuer, urlOf(issuer, 'token'), urlOf(issuer, endpoint)]
     const listed: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
     if (iss !== clientId || sub !== clientId) throw refuse('iss or sub')
     // An assertion that another server accepts too could be replayed between the two.
-    if (listed.length === 0 || !listed.every((one) => audiences.has(one))) throw refuse('aud')
+    if (listed.length === 0 || !listed.every((one) => audiences.includes(one))) throw refuse('aud')
     if (!isNumber(exp) || exp <= now - toleranceSeconds) throw refuse('exp')
     if (exp > now + longestLifetimeSeconds + toleranceSeconds) throw refuse('exp is more than an hour away')
     for (const time of [nbf, iat]) {
@@ -87,7 +89,7 @@ export function createClientAuthentication(options: ClientAuthenticationOptions)
   }
 
   return {
-    check: async (fields, client) => {
+    check: async (fields, client, endpoint) => {
       const assertion = optional(fields, 'client_assertion')
       const keys = keysOf.get(client.id)
       if (!keys) {
@@ -98,7 +100,7 @@ export function createClientAuthentication(options: ClientAuthenticationOptions)
       if (assertion === undefined) throw refuse('no assertion')
       if (optional(fields, 'client_assertion_type') !== assertionType) throw refuse('client_assertion_type')
       const { claims } = await verifySignedToken(assertion, 'anybody', keys, refuse)
-      const { jti, expires } = checkClaims(claims, client.id)
+      const { jti, expires } = checkClaims(claims, client.id, endpoint)
       await useOnce(client.id, jti, expires)
     },
   }

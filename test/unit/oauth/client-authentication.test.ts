@@ -73,7 +73,12 @@ describe('the authentication of a confidential client', () => {
   })
   const sign = (payload: object, header: object = {}, key: Parameters<SignJWT['sign']>[0] = own.privateKey) =>
     new SignJWT({ ...payload }).setProtectedHeader({ alg: 'RS256', kid: 'k1', ...header }).sign(key)
-  const check = (assertion: string | undefined, client = server, type?: string) =>
+  const check = (
+    assertion: string | undefined,
+    client = server,
+    type?: string,
+    endpoint: 'token' | 'revoke' = 'token',
+  ) =>
     authentication
       .check(
         new URLSearchParams({
@@ -81,6 +86,7 @@ describe('the authentication of a confidential client', () => {
           ...(assertion === undefined ? {} : { client_assertion: assertion }),
         }),
         client,
+        endpoint,
       )
       .then(
         () => 'accepted',
@@ -101,6 +107,14 @@ describe('the authentication of a confidential client', () => {
       expect(await check(await sign(claims({ aud }), { alg, kid }, key))).toBe('accepted')
     }
     expect(await check(await sign(claims(), { alg, kid: undefined }, key))).toBe('accepted')
+  })
+
+  it('accepts the revocation endpoint as the audience there, as lua-resty-openidc signs it, and nowhere else', async () => {
+    const signed = () => sign(claims({ aud: `${issuer}/revoke` }))
+
+    expect(await check(await signed(), server, undefined, 'revoke')).toBe('accepted')
+    expect(await check(await sign(claims({ aud: `${issuer}/token` })), server, undefined, 'revoke')).toBe('accepted')
+    expect(await check(await signed())).toBe('client_assertion_refused: aud')
   })
 
   it.each([
