@@ -77,6 +77,22 @@ describe('the userinfo endpoint', () => {
     }
   })
 
+  it('finds the session of a token for its own client, in a token and in a row', async () => {
+    const grant = await begin()
+    await userinfo.register(ofProvider('at', 3600), grant)
+    const own = (await userinfo.issue(grant)).token
+    // Claims of this size do not fit a token.
+    const large = { ...adaIdentity, claims: { values: { groups: ['g'.repeat(8000)] }, omitted: [] } }
+    const long = (await userinfo.issue({ ...grant, identity: large, claimNames: ['groups'] })).token
+    expect(long.length).toBeLessThan(own.length)
+
+    for (const token of ['at', own, long]) {
+      expect(await userinfo.findSession(token, client.id)).toEqual(grant.rowKey)
+      expect(await userinfo.findSession(token, 'other')).toBeUndefined()
+      expect(await userinfo.findSession(`${token}x`, client.id)).toBeUndefined()
+    }
+  })
+
   it('refuses a token whose row was moved, and a value that was sealed for another purpose', async () => {
     const grant = await begin()
     await userinfo.register(ofProvider('first', 3600), grant)
