@@ -167,6 +167,7 @@ describe('the broker as OpenID provider', () => {
       '{"id_token":{"acr":{"essential":true,"values":"a"}}}',
       '{"id_token":{"acr":{"essential":true,"values":["a b"]}}}',
       '{"id_token":{"acr":{"essential":true,"value":"<script>"}}}',
+      `{"id_token":{"sub":{"value":"${'a'.repeat(256)}"}}}`,
       '{"id_token":{"sub":{"value":{}}}}',
       '{"id_token":{"sub":{"values":["a","b"]}}}',
       '{"id_token":{"sub":{"value":"a","values":["b"]}}}',

@@ -251,6 +251,19 @@ describe('a refresh token', () => {
     expect(await outcome(first)).toBe('grant_invalid')
   })
 
+  it('has one spelling: another one of the same bytes, or with more bytes, is refused, and the token stays valid', async () => {
+    const handle = await begin()
+    const bytes = Buffer.from(handle, 'base64url')
+    // The last character has spare bits, which a decoder ignores.
+    const spare = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+    const last = spare[spare.indexOf(handle.at(-1)!) + 1]!
+    const others = [`${handle.slice(0, -1)}${last}`, bytes.toString('base64'), `${handle}AAAA`]
+
+    expect(others.slice(0, 2).map((one) => Buffer.from(one, 'base64url'))).toEqual([bytes, bytes])
+    for (const other of others) expect(await outcome(other)).toBe('grant_invalid')
+    expect(await outcome(handle)).not.toBe('grant_invalid')
+  })
+
   it('is refused at another front end, and does not end there', async () => {
     const handle = await begin()
 

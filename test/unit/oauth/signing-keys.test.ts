@@ -237,4 +237,31 @@ describe('the keys of ID tokens', () => {
     parts.setWrappingKeyEnabled(true)
     expect(await signerOf(cold())).toBe(signer)
   })
+
+  it('are not replaced where their row was sealed in the month before, with a key that cannot be read', async () => {
+    await signerOf(newInstance())
+    const mayRow = (await store.find('service', { partition: 'key-ring', row: '2031-05' }))!
+    await parts.rotateWrappingKey()
+    clock.set('2031-06-01T00:00:01Z')
+    // The ring of this instance seals with the key of May still.
+    const june = (await published(newInstance())).keys.at(-1)!.kid
+    clock.set('2031-06-02T12:00:00Z')
+    await openRing({ store, vault: parts.newVault(), clock }).current()
+    const cold = () =>
+      createSigningKeys({
+        store,
+        ring: openRing({ store, vault: parts.newVault(), clock }),
+        clock,
+        algorithms: ['RS256'],
+        onFault: () => undefined,
+      })
+    const setReadable = (isReadable: boolean) =>
+      parts.vault.setKeyEnabled('broker-key-ring', String(mayRow.values.wrappingVersion), isReadable)
+
+    setReadable(false)
+    await expect(cold().sign({}, 'RS256')).rejects.toMatchObject({ code: 'vault_forbidden' })
+
+    setReadable(true)
+    expect(await signerOf(cold())).toBe(june)
+  })
 })
