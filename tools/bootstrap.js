@@ -17,6 +17,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
  */
 const oldestForInstallation = [20, 19]
 const projectNode = 24
+// Read at the start: once npm has ended, the parent is another process.
+const parent = process.ppid
 
 /**
  * Calls `program` once the packages are there and this process is the project's Node. Otherwise a child process runs
@@ -159,6 +161,7 @@ function runNpm(args) {
   const child = byCli
     ? spawn(process.env.npm_node_execpath || process.execPath, [cli, ...args], options)
     : spawn('npm', args, { ...options, shell: process.platform === 'win32' })
+  endWithParent(child)
   return ended(child, 'npm does not start. It comes with Node, and has to be on the PATH: https://nodejs.org')
 }
 
@@ -206,6 +209,7 @@ async function takeTurn() {
       }
       continue
     }
+    if (process.ppid !== parent) throw new Sentence('The command that started this one has ended.')
     if (!told) console.error('Another command installs the packages; waiting for it.')
     told = true
     await new Promise((resolve) => setTimeout(resolve, 300))
@@ -251,12 +255,21 @@ async function continueUnder(node) {
     stdio: 'inherit',
     env: { ...process.env, PATH: `${bin}${path.delimiter}${process.env.PATH || ''}` },
   })
-  // Ctrl-C reaches the child too, which ends in its own time; of a SIGTERM only this process learns.
+  // Ctrl-C reaches the child too, which ends in its own time.
   process.on('SIGINT', () => undefined)
-  process.on('SIGTERM', () => child.kill('SIGTERM'))
-  const parent = process.ppid
-  const watch = setInterval(() => process.ppid === parent || child.kill('SIGTERM'), 300)
+  endWithParent(child)
   const sentence =
     'The Node that the packages bring does not start here. On Linux it needs glibc, which Alpine does not have. Elsewhere, delete node_modules and repeat the command.'
-  process.exitCode = await ended(child, sentence).finally(() => clearInterval(watch))
+  process.exitCode = await ended(child, sentence)
+}
+
+/** Of a SIGTERM only this process learns; of the end of npm, which passes a SIGTERM to its shell alone, no process. */
+function endWithParent(child) {
+  const end = () => child.kill('SIGTERM')
+  process.on('SIGTERM', end)
+  const watch = setInterval(() => process.ppid === parent || end(), 300).unref()
+  child.on('close', () => {
+    clearInterval(watch)
+    process.off('SIGTERM', end)
+  })
 }

@@ -37,8 +37,9 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 const npm = `#!${process.execPath}
 import fs from 'node:fs'
 fs.appendFileSync('npm-calls', process.argv.slice(2).join(' ') + '\\n')
-if (fs.existsSync('npm-fails')) { console.error('npm error: no network'); process.exit(7) }
-setTimeout(() => {
+if (fs.existsSync('npm-hangs')) setInterval(() => console.error('npm hangs'), 100)
+else if (fs.existsSync('npm-fails')) { console.error('npm error: no network'); process.exit(7) }
+else setTimeout(() => {
   const { packages } = JSON.parse(fs.readFileSync('package-lock.json', 'utf8'))
   fs.rmSync('node_modules', { recursive: true, force: true })
   for (const [folder, one] of Object.entries(packages)) {
@@ -70,11 +71,14 @@ async function install(recorded: readonly Name[], there: readonly Name[] = recor
   await write('node_modules/.package-lock.json', JSON.stringify({ packages: found }))
 }
 
-async function start(...command: readonly string[]) {
-  const child = spawn(process.execPath, command.length > 0 ? command : ['local/start.js', '--port', '0'], {
+const launch = (...command: readonly string[]) =>
+  spawn(process.execPath, command.length > 0 ? command : ['local/start.js', '--port', '0'], {
     cwd: folder,
     env: { PATH: [path.join(folder, 'bin'), process.env.PATH].join(path.delimiter) },
   })
+
+async function start(...command: readonly string[]) {
+  const child = launch(...command)
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
@@ -193,6 +197,20 @@ describe('a command in a clone', () => {
 
     expect(answers).toMatchObject([runs, runs, runs])
     expect(await npmCalls()).toBe(1)
+  })
+
+  it('ends npm ci with itself on SIGTERM, so that no installation runs beside the next one', async () => {
+    await write('npm-hangs', '')
+    const child = launch()
+    let stderr = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+      if (text.includes('npm hangs')) child.kill('SIGTERM')
+    })
+
+    // Not before npm ci has ended, which holds standard error open.
+    expect(await once(child, 'close')).toEqual([2, null])
+    expect(stderr).toContain('npm ci failed with code 143')
   })
 
   it('does not wait for a command that was killed while it installed', async () => {
