@@ -64,7 +64,8 @@ export function createClientAuthentication(options: ClientAuthenticationOptions)
   )
 
   const checkClaims = (claims: Json, clientId: string, endpoint: RouteName): { jti: string; expires: number } => {
-    const { iss, sub, aud, exp, nbf, iat, jti } = claims
+    const { iss, sub, aud, jti } = claims
+    const [exp, nbf, iat] = [claims.exp, claims.nbf, claims.iat].map(timeOf)
     const now = clock() / 1000
     const audiences: readonly unknown[] = [issuer, urlOf(issuer, 'token'), urlOf(issuer, endpoint)]
     const listed: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
@@ -145,6 +146,11 @@ function createClientKeys(
     }
     return createKeptKeys({ fetch, clock, onFault })
   }
+}
+
+/** MSAL.NET writes the times of an assertion as text, which Entra ID accepts; RFC 7519 §2 requires numbers. */
+function timeOf(claim: unknown): unknown {
+  return isText(claim) && /^\d{1,12}$/.test(claim) ? Number(claim) : claim
 }
 
 function refuse(detail: string): BrokerError {

@@ -126,7 +126,12 @@ describe('the authentication of a confidential client', () => {
     ['of another subject', { sub: 'other' }, 'iss or sub'],
     ['that has expired', { exp: now / 1000 - 31 }, 'exp'],
     ['without an end', { exp: undefined }, 'exp'],
-    ['with an end in text', { exp: String(now / 1000 + 60) }, 'exp'],
+    ['with an end in text that is no number of seconds', { exp: `${now / 1000 + 60}.0` }, 'exp'],
+    ['with an end in hexadecimal text', { exp: '0xffffffff' }, 'exp'],
+    ['with an empty end', { exp: '' }, 'exp'],
+    ['that has expired, in text', { exp: String(now / 1000 - 31) }, 'exp'],
+    ['that lives 61 minutes, in text', { exp: String(now / 1000 + 3660) }, 'exp is more than an hour away'],
+    ['of the future, in text', { nbf: String(now / 1000 + 60) }, 'nbf or iat'],
     ['that lives 61 minutes', { exp: now / 1000 + 3660 }, 'exp is more than an hour away'],
     ['of the future', { nbf: now / 1000 + 60 }, 'nbf or iat'],
     ['issued in the future', { iat: now / 1000 + 60 }, 'nbf or iat'],
@@ -139,6 +144,13 @@ describe('the authentication of a confidential client', () => {
     expect(await check(await sign(payload))).toBe(`client_assertion_refused: ${detail}`)
     expect(rows.size).toBe(0)
     expect(await check(await sign(claims()))).toBe('accepted')
+  })
+
+  it('accepts times in text, as MSAL.NET writes them, and no second use', async () => {
+    const assertion = await sign(claims({ exp: String(now / 1000 + 600), nbf: String(now / 1000), iat: undefined }))
+
+    expect(await check(assertion)).toBe('accepted')
+    expect(await check(assertion)).toBe('client_assertion_refused: jti was used before')
   })
 
   it('accepts an assertion for an hour, as Authlib signs it, and no second use in that time', async () => {
