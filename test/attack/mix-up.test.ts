@@ -65,7 +65,7 @@ describe('a hostile provider', () => {
     await expectMixUp(person, await person.callback(answer))
   })
 
-  it('cannot have it answer at its own redirect URI, which a provider knows by its registration only', async () => {
+  it('cannot receive its answer at its own redirect URI, since each provider has a registration of its own', async () => {
     const requested = new URL((await begin(stack.person(), 'honest')).url).searchParams.get('redirect_uri')
 
     expect(requested).toBe(uriOf('honest'))
@@ -146,7 +146,7 @@ describe('a hostile provider', () => {
 
   it.each([
     ['the honest provider as the issuer', () => ({ iss: honest.issuer })],
-    ['another audience', () => ({ aud: 'somebody-else' })],
+    ['another audience', () => ({ aud: 'another-party' })],
   ])('is refused with an ID token that names %s', async (_, claims) => {
     hostile.behaviour.person = { sub: 'mallory', ...claims() }
 

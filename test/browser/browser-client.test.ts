@@ -192,7 +192,7 @@ describeInBrowser('the browser library', () => {
     })
     expect(state).toMatchObject({ status: 'degraded', reason: 'unreachable', code: 'unreachable', answered: 0 })
 
-    // A page that opens now knows nobody, and recovers as well; neither needs an event.
+    // A page that opens now has no person, and recovers as well; neither page needs an event.
     const other = await tab(page)
     await other.clock.install()
     const later = await start(other)

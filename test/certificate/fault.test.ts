@@ -124,13 +124,13 @@ describe('a failing part of the broker', () => {
   })
 
   it('a registration by hand is probed at once; an unknown version is rejected', async () => {
-    const tell = (version: string, key: string = broker().functionKey) =>
+    const confirm = (version: string, key: string = broker().functionKey) =>
       fetch(`${stack.url}/certificate/${version}/registered`, { method: 'POST', headers: { 'x-functions-key': key } })
     const [first] = stack.vault.publicCertificates(certificateName)
 
-    expect((await tell('0'.repeat(32))).status).toBe(404)
-    expect((await tell(first!.version, 'wrong')).status).toBe(401)
-    const reported = await tell(first!.version)
+    expect((await confirm('0'.repeat(32))).status).toBe(404)
+    expect((await confirm(first!.version, 'wrong')).status).toBe(401)
+    const reported = await confirm(first!.version)
     expect(reported.status).toBe(202)
     expect(await reported.json()).toMatchObject({ version: first!.version, status: 'accepted' })
   })

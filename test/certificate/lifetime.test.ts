@@ -72,13 +72,13 @@ describe('a certificate over its life', () => {
     expect((await person.script(shopPage, '/session', { at: cold.url })).status).toBe(200)
     expect(rolling.logged(stack, 'certificate unusable')).toHaveLength(1)
 
-    const mended = await stack.vault.renewCertificate(certificateName)
-    stack.graph.applications.register(stack.graph.applications.all[0]!, mended.der)
+    const repaired = await stack.vault.renewCertificate(certificateName)
+    stack.graph.applications.register(stack.graph.applications.all[0]!, repaired.der)
 
     await until(
       () => signIn(stack, cold.url),
       ({ status }) => status === 303,
     )
-    expect(usedThumbprint(stack)).toBe(mended.x5tS256)
+    expect(usedThumbprint(stack)).toBe(repaired.x5tS256)
   })
 })

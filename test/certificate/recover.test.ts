@@ -35,7 +35,7 @@ describe('a provider that rejects the certificate', () => {
   })
   afterAll(() => stack.close())
 
-  it('does not know the newest version, with or without a row: the next accepted version signs in the same request', async () => {
+  it('does not accept the newest version, with or without a row: the next accepted version signs in the same request', async () => {
     second = await stack.vault.renewCertificate(certificateName)
     const fresh = await stack.startInstance({ Broker__TablePrefix: `${stack.tablePrefix}new` })
     stack.identityProvider.resetRequests()

@@ -34,7 +34,7 @@ const published = async () =>
   )
 
 describe('a certificate that is registered at three providers', () => {
-  it('is followed at each: one that knows no new version yet holds up no other, and signs on with the old one', async () => {
+  it('is followed at each: a provider without the new version delays no other one, and accepts the old version', async () => {
     await rollUntil(
       broker(),
       () => versionsAt('partner'),

@@ -130,7 +130,7 @@ describeInBrowser('client libraries in a browser', () => {
       }
 
       await page.getByRole('button', { name: 'Sign out' }).click()
-      // The identity provider asks the person, where the library goes there.
+      // The identity provider shows the person a page, where the library goes there.
       const goesOn = page.getByRole('button', { name: /^Sign in$/ })
       const asks = page.locator('[form="op.logoutForm"][value="yes"]')
       await goesOn.or(asks).first().waitFor()

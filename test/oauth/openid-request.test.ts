@@ -264,7 +264,7 @@ describe('the broker as OpenID provider', () => {
 
     expect(await silent(tokens.id_token!)).toBeNull()
     expect(await silent(`e30.${payload({ sub: 'another' })}.x`)).toBe('login_required')
-    // A hint of another issuer or client says nothing here, and one that is no token neither.
+    // A hint of another issuer or client has no effect here, nor has one that is no token.
     expect(await silent(`e30.${payload({ sub: 'another', aud: 'app' })}.x`)).toBeNull()
     expect(await silent(`e30.${payload({ sub: 'another', iss: 'https://other.example' })}.x`)).toBeNull()
     expect(await silent('x'.repeat(5000))).toBeNull()

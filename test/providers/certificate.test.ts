@@ -56,13 +56,13 @@ describe('a certificate at another provider', () => {
   })
 
   it('is tried at once after an operator reports a registration by hand', async () => {
-    const tell = (version: string) =>
+    const confirm = (version: string) =>
       fetch(`${stack.url}/certificate/${version}/registered`, {
         method: 'POST',
         headers: { 'x-functions-key': broker().functionKey },
       })
 
-    const reported = await tell(newest().version)
+    const reported = await confirm(newest().version)
 
     expect(reported.status).toBe(202)
     expect(await reported.json()).toMatchObject({ version: newest().version, status: 'accepted' })

@@ -101,7 +101,7 @@ describe('oidc-provider, as it is', () => {
       return { sent: new URL(begun.location!).searchParams.get('scope'), tokens: json as Record<string, string> }
     }
 
-    it('gives a client the claims that its registration has, also at userinfo and after a refresh', async () => {
+    it('sends a client the claims that its registration has, also at userinfo and after a refresh', async () => {
       const { sent, tokens } = await signInAt('directory')
 
       expect(sent).toBe('openid profile email address phone offline_access orders.read')

@@ -126,7 +126,7 @@ describe('the page on which a person chooses', () => {
 })
 
 describe('a provider', () => {
-  it('is chosen by the parameter, where the front end takes it', async () => {
+  it('is chosen by the parameter, where the front end accepts that provider', async () => {
     const at = async (frontend: string, provider: string) => stack.person().begin({ frontend, provider })
 
     expect(originOf((await at('shop', 'guests')).location)).toBe(browserOriginOf(guests))
@@ -210,7 +210,7 @@ describe('a sign-in that a provider starts', () => {
     },
   )
 
-  it('by an issuer of no provider, or of one that the front end does not take, is refused with a way on', async () => {
+  it('by an issuer of no provider, or of one that the front end does not accept, is refused with a link', async () => {
     const person = stack.person()
     for (const iss of ['https://evil.example', `${partner.issuer}/`, partner.issuer.toUpperCase()]) {
       const refused = await person.begin(initiated({ iss }))
@@ -435,7 +435,7 @@ describe('people of different providers', () => {
   })
 })
 
-describe('a front end that no longer takes a provider', () => {
+describe('a front end that no longer accepts a provider', () => {
   const withoutPartner = JSON.stringify(
     frontEnds
       .map((one) => ({

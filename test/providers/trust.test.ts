@@ -46,8 +46,8 @@ describe('metadata of another provider', () => {
     expect([ready.status, ready.text]).toEqual([503, 'provider'])
 
     provider.reset()
-    const isMended = async () => (await stack.person().begin(query, { at })).status === 303
-    await expect.poll(isMended, { timeout: 60_000, interval: 500 }).toBe(true)
+    const isRepaired = async () => (await stack.person().begin(query, { at })).status === 303
+    await expect.poll(isRepaired, { timeout: 60_000, interval: 500 }).toBe(true)
     expect(await isSignedIn(at)).toBe(true)
   })
 

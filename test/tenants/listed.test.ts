@@ -91,7 +91,7 @@ describe('listed tenants', () => {
     expect(stack.vault.requests).toEqual([])
   })
 
-  it('exclude every other organization: a page says so, and links to another account', async () => {
+  it('exclude every other organization: a page names the reason, and links to another account', async () => {
     const person = stack.person()
     const refused = await person.signIn(query, rosalind)
 

@@ -283,7 +283,7 @@ describe('tenants that sign up', () => {
     stack.identityProvider.changePerson(francis, { claims: {} })
   })
 
-  it('are suspended and removed by an operator: sessions end at the next read, and a page says so', async () => {
+  it('are suspended and removed by an operator: sessions end at the next read, and a page names the reason', async () => {
     const { person } = await signUp(rosalind)
     const tokens = await signInByCode(stack.person(), stack.url, { scope: `openid ${ordersRead}` }, rosalind)
     const userinfo = () => person.call('/userinfo', { headers: { authorization: `Bearer ${tokens.accessToken}` } })

@@ -285,7 +285,7 @@ describe('the configuration of an environment', () => {
     expect(check({ ...configuration, settings })).toEqual([])
   })
 
-  it('takes an action group as the portal and az write its id', () => {
+  it('accepts an action group as the portal and az write its id', () => {
     const id =
       '/subscriptions/aaaaaaaa-0001-4000-8000-000000000001/resourcegroups/rg/providers/microsoft.insights/actiongroups/on-call'
     expect(check({ alertActionGroupIds: [id] })).toEqual([])

@@ -14,7 +14,7 @@ describe('a deadline', () => {
   })
 
   it('is not disturbed by work that fails after it', async () => {
-    const late = wait(20).then(() => Promise.reject(new Error('nobody listens any more')))
+    const late = wait(20).then(() => Promise.reject(new Error('no caller waits any more')))
 
     await expect(withDeadline(late, 5, tooLate)).rejects.toThrow('too late')
     // An unhandled rejection would fail this run.

@@ -40,7 +40,7 @@ describe('a fresh instance of the built bundle', () => {
     expect(cold.registered.requests).toEqual([])
   })
 
-  it('answers its first request from two more files, whatever the function', () => {
+  it('answers its first request from two more files, for any function', () => {
     expect(bytesRead(cold.health)).toBeLessThan(335 * kilobyte)
     expect(cold.health.modules.length).toBeLessThanOrEqual(5)
     expect(cold.health.calledBytes).toBeLessThan(145 * kilobyte)

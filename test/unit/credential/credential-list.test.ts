@@ -121,7 +121,7 @@ describe('the second credential', () => {
     expect(returns).toBe(0)
   })
 
-  it('gives way to the certificate once the vault signs and the provider accepts it: one request tries', async () => {
+  it('is replaced by the certificate once the vault signs and the provider accepts it: one request tries', async () => {
     const { credentials } = list()
     forbid()
     await credentials.get()
@@ -164,7 +164,7 @@ describe('the second credential', () => {
     expect(kindOf(await credentials.next(refused, 0))).toBe('managed identity')
     expect(kindOf(await credentials.get())).toBe('managed identity')
 
-    // After the pause the provider is asked again, by one request.
+    // After the pause one request goes to the provider again.
     parts.later(pause)
     await credentials.get()
     await untilSigned(credentials, parts.now())
@@ -206,7 +206,7 @@ describe('the second credential', () => {
     await expect(second.check()).resolves.toBeUndefined()
   })
 
-  it('that is refused after a fault of the vault gives the request to a certificate that signs again', async () => {
+  it('that is refused after a fault of the vault is replaced, in the same request, by a certificate that signs again', async () => {
     const { credentials } = list()
     forbid()
     const assertion = await credentials.get()

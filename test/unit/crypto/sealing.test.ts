@@ -46,7 +46,7 @@ describe('sealing', () => {
   })
 
   it('does not open after a single bit was changed', () => {
-    const sealed = seal(key, 'a text that somebody would like to change', 'place')
+    const sealed = seal(key, 'a text that an attacker would like to change', 'place')
 
     for (let at = 0; at < sealed.length; at++) {
       for (const bit of [1, 128]) {

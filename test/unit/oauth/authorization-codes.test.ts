@@ -136,7 +136,7 @@ describe('a one-time code', () => {
     expect(await outcome(code)).toBe('grant_invalid')
   })
 
-  it('that a fault gave back is valid again; not where it was used again, or removed, in the meantime', async () => {
+  it('that a fault returned is valid again; not where it was used again, or removed, in the meantime', async () => {
     const [back, again, removed] = [await codes.issue(grant), await codes.issue(grant), await codes.issue(grant)]
 
     await (await take(back)).giveBack()

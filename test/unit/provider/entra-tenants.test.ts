@@ -122,7 +122,7 @@ describe('an ID token of a provider for many tenants', () => {
     expect(await check(claimsOf(fabrikam), { kid: 'of-fabrikam' })).toMatchObject({ tenantId: fabrikam })
   })
 
-  it('takes the key of its own issuer where two issuers use one key id', async () => {
+  it('verifies by the key of its own issuer where two issuers use one key id', async () => {
     server.publishes(
       jwk(shared, { kid: 'of-fabrikam', issuer: issuerOf(contoso) }),
       jwk(ofFabrikam, { kid: 'of-fabrikam', issuer: issuerOf(fabrikam) }),

@@ -65,7 +65,7 @@ describe('an ID token', () => {
     ['whose issuer has another case', ({ iss, ...rest }) => ({ ...rest, iss: String(iss).toUpperCase() }), 'iss'],
     ['without an issuer', without('iss'), 'iss'],
     ['with two issuers', ({ iss, ...rest }) => ({ ...rest, iss: [iss] }), 'iss'],
-    ['for another client', (claims) => ({ ...claims, aud: 'somebody-else' }), 'aud'],
+    ['for another client', (claims) => ({ ...claims, aud: 'another-client' }), 'aud'],
     ['for us in other case', (claims) => ({ ...claims, aud: `${clientId} ` }), 'aud'],
     ['without an audience', without('aud'), 'aud'],
     ['for an empty list', (claims) => ({ ...claims, aud: [] }), 'aud'],

@@ -505,7 +505,7 @@ describe('a refresh', () => {
   it.each<[string, Json]>([
     ['iss', { iss: 'y' }],
     ['iss', { iss: undefined }],
-    ['sub', { sub: 'somebody-else' }],
+    ['sub', { sub: 'another-person' }],
     ['tid', { tid: '99999999-9999-4999-8999-999999999999' }],
     ['oid', { oid: 'another-object' }],
     ['aud', { aud: 'another-client' }],

@@ -152,7 +152,7 @@ describe('access tokens', () => {
       expect(await get()).toBe('first')
     })
 
-    it('need the person at the provider of the session, where the front end takes several', async () => {
+    it('need the person at the provider of the session, where the front end accepts several', async () => {
       refresh = () => Promise.reject(new BrokerError('interaction_required', { members: { claims: '{}' } }))
       const requested = () =>
         accessTokens.get(key, scopes, challenge).catch((error: unknown) => (error as BrokerError).members)

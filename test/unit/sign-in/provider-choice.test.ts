@@ -30,11 +30,11 @@ const choose = async (
   )?.id
 
 describe('the provider of a sign-in', () => {
-  it('is the only one of the front end, whatever a hint says', async () => {
+  it('is the only one of the front end, with any hint', async () => {
     expect(await choose({ providers: [partner], hints: { loginHint: 'ada@contoso.com' } })).toBe('partner')
   })
 
-  it('is the one that the request names, where the front end takes it', async () => {
+  it('is the one that the request names, where the front end accepts it', async () => {
     expect(await choose({ wanted: 'guests', hints: { domainHint: 'contoso.com' }, marked: 'staff' })).toBe('guests')
     for (const wanted of ['', 'other', 'Guests', 'staff ']) {
       await expect(choose({ wanted }), wanted).rejects.toMatchObject({ code: 'provider_not_accepted' })
@@ -70,7 +70,7 @@ describe('the provider of a sign-in', () => {
     }
   })
 
-  it('of a domain is none that the front end does not take', async () => {
+  it('of a domain is none that the front end does not accept', async () => {
     expect(await choose({ providers: [partner, guests], hints: { loginHint: 'ada@contoso.com' } })).toBeUndefined()
   })
 

@@ -148,7 +148,7 @@ describe('a flood of requests that any caller can send', () => {
 describe('a call', () => {
   it('that fails is reported by a code of the broker, and never by a message', async () => {
     const { operations, telemetry } = parts()
-    const secret = 'what-somebody-sent'
+    const secret = 'text-of-a-caller'
     await telemetry.invocation(traceParent, async () => {
       telemetry.event('broker.session', {}, {})
       const failing = (error: Error) => telemetry.span(call, () => Promise.reject(error)).catch(() => undefined)
@@ -173,7 +173,7 @@ describe('a call', () => {
 describe('a step', () => {
   it('names registered front ends, and no other', async () => {
     const { sums, telemetry, flowEvents } = parts()
-    for (const frontEnd of ['shop', 'what-somebody-sent']) {
+    for (const frontEnd of ['shop', 'text-of-a-caller']) {
       await telemetry.invocation(traceParent, () => flowEvents.track('token', { frontEnd }, () => Promise.resolve()))
     }
     expect(sums.map(({ fields }) => fields.front_end)).toEqual(['shop', undefined])
