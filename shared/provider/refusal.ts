@@ -79,6 +79,9 @@ export function describeRefusal({ error, suberror, error_codes }: Json): string 
 
 /** The request does not fit the registration. RFC 6749 §4.1.2.1, RFC 8707 §2. */
 const registrationErrors = new Set([
+  // For example where the registration requires pushed authorization requests, or signed ones.
+  'invalid_request',
+  'invalid_request_object',
   'unauthorized_client',
   'unsupported_response_type',
   'unsupported_response_mode',
@@ -89,8 +92,6 @@ const registrationErrors = new Set([
 
 /** OpenID Connect Core §3.1.2.6: answers to a request that forbids a page. */
 const pageErrors = new Set(['login_required', 'interaction_required', 'consent_required', 'account_selection_required'])
-
-const knownErrors = new Set(['access_denied', 'invalid_request'])
 
 /**
  * @returns `sign_in_cancelled`, `sign_in_expired`, `provider_unavailable`, `app_registration_invalid`,
@@ -114,5 +115,5 @@ export function readAuthorizationRefusal({ error, subError, description }: Autho
   if (pageErrors.has(error)) return new BrokerError('login_required', { detail: error })
   // Unmet Authentication Requirements 1.0: the provider cannot authenticate the person by the requested `acr`.
   if (error === 'unmet_authentication_requirements') return new BrokerError('authentication_requirement_unmet')
-  return new BrokerError('provider_refused', { detail: knownErrors.has(error) ? error : 'another error' })
+  return new BrokerError('provider_refused', { detail: error === 'access_denied' ? error : 'another error' })
 }

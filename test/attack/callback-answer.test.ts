@@ -235,7 +235,7 @@ describe('an error of the provider', () => {
     ['interaction_required', undefined, 'login_required'],
     ['account_selection_required', undefined, 'login_required'],
     ['login_required', undefined, 'login_required'],
-    ['invalid_request', undefined, 'provider_refused'],
+    ['invalid_request', undefined, 'app_registration_invalid'],
     ['invalid_scope', undefined, 'app_registration_invalid'],
     ['unmet_authentication_requirements', undefined, 'authentication_requirement_unmet'],
     ['temporarily_unavailable', undefined, 'provider_unavailable'],

@@ -313,7 +313,7 @@ const ways: readonly (readonly [string, ErrorCode, Way, () => Promise<Reply>])[]
     'a refusal of the provider',
     'provider_refused',
     'shop, to the page',
-    () => answered((state) => ({ state, error: 'invalid_request' })),
+    () => answered((state) => ({ state, error: 'something_new' })),
   ],
   [
     'a fault of the provider',
