@@ -20,7 +20,7 @@ const root = path.join(import.meta.dirname, '..')
 const isWindows = process.platform === 'win32'
 
 try {
-  const func = findFunc()
+  checkFunc()
   if (await copyExampleSettings(root)) {
     console.error('There was no local.settings.json: copied local.settings.example.json to it.')
   }
@@ -28,7 +28,7 @@ try {
   const parts = await ensureLocalParts()
   try {
     console.error(describeBuild(await build({ sourcemap: true })))
-    process.exitCode = await runFunc(func)
+    process.exitCode = await runFunc()
   } finally {
     await parts.close()
   }
@@ -36,20 +36,18 @@ try {
   process.exitCode = reportFailure(error)
 }
 
-/** The project's own (an optional dependency: its download may have failed), else the one on the PATH. */
-function findFunc(): string {
-  const candidates = [path.join(root, 'node_modules/.bin/func'), 'func']
-  const found = candidates.find((file) => spawnSync(file, ['--version'], { shell: isWindows }).status === 0)
-  if (found !== undefined) return found
+/** npm puts the project's own first on the PATH: an optional dependency, whose download may have failed. */
+function checkFunc(): void {
+  if (spawnSync('func', ['--version'], { shell: isWindows }).status === 0) return
   throw new LocalError(
     'Azure Functions Core Tools (func) is not installed. Install it: npm install -g azure-functions-core-tools@4 --unsafe-perm true. ' +
       'The broker runs without it as well: npm start',
   )
 }
 
-async function runFunc(func: string): Promise<number> {
+async function runFunc(): Promise<number> {
   const { Broker__BaseUrl: baseUrl } = await brokerEnvironment()
-  const child = spawn(func, ['start', '--port', String(brokerPortOf(baseUrl)), ...process.argv.slice(2)], {
+  const child = spawn('func', ['start', '--port', String(brokerPortOf(baseUrl)), ...process.argv.slice(2)], {
     cwd: root,
     stdio: 'inherit',
     shell: isWindows,

@@ -1,7 +1,7 @@
 /** A clone without packages, or with the wrong ones: the commands of package.json install them once and continue. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -20,7 +20,8 @@ const all = ['node', 'zod', 'express'] as const
 
 let folder: string
 beforeEach(async () => {
-  folder = await mkdtemp(path.join(os.tmpdir(), 'broker-bootstrap-'))
+  // macOS has a link in the path of its temporary folder.
+  folder = await mkdtemp(path.join(await realpath(os.tmpdir()), 'broker-bootstrap-'))
   for (const name of ['local', 'tools', 'bin']) await mkdir(path.join(folder, name))
   for (const file of ['local/start.js', 'tools/bootstrap.js', 'tools/run.js']) {
     await cp(path.join(root, file), path.join(folder, file))
@@ -34,7 +35,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
 /** Installs what the lock file names, of optional packages only native ones; a file `npm-fails` makes it fail. */
-const npm = `#!${process.execPath}
+const npm = `#!/usr/bin/env node
 import fs from 'node:fs'
 fs.appendFileSync('npm-calls', process.argv.slice(2).join(' ') + '\\n')
 if (fs.existsSync('npm-hangs')) setInterval(() => console.error('npm hangs'), 100)
@@ -74,7 +75,8 @@ async function install(recorded: readonly Name[], there: readonly Name[] = recor
 const launch = (...command: readonly string[]) =>
   spawn(process.execPath, command.length > 0 ? command : ['local/start.js', '--port', '0'], {
     cwd: folder,
-    env: { PATH: [path.join(folder, 'bin'), process.env.PATH].join(path.delimiter) },
+    // No npm of this machine: it would request the packages.
+    env: { PATH: [path.join(folder, 'bin'), path.dirname(process.execPath)].join(path.delimiter) },
   })
 
 async function start(...command: readonly string[]) {
