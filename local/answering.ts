@@ -13,6 +13,8 @@ export interface PrintedAddress {
   /** As the banner calls it. */
   readonly name: string
   readonly url: string
+  /** Another server has the certificate and forwards; whether the certificate is trusted is up to the browser. */
+  readonly isForwarded?: boolean
 }
 
 const deadlineMilliseconds = 10_000
@@ -49,7 +51,7 @@ export async function findSilent(
 }
 
 /** A browser may use any address of a name: each one that accepts connections has to answer. */
-async function requestAll({ name, url }: PrintedAddress, ca: string): Promise<void> {
+async function requestAll({ name, url, isForwarded = false }: PrintedAddress, ca: string): Promise<void> {
   const { hostname } = new URL(url)
   const found = await dns.lookup(hostname.replace(/^\[|\]$/g, ''), { all: true }).catch(() => [])
   // Of a broken hosts file. The other parts use 127.0.0.1 or the name too.
@@ -58,26 +60,27 @@ async function requestAll({ name, url }: PrintedAddress, ca: string): Promise<vo
       `The ${name} does not answer at ${url}: ${hostname} is no name of this machine. Add the line "127.0.0.1 ${hostname}" to /etc/hosts (on Windows: C:\\Windows\\System32\\drivers\\etc\\hosts).`,
     )
   }
-  const results = await Promise.all(found.map(({ address }) => request(url, address, ca)))
+  const results = await Promise.all(
+    found.map(({ address }) => request(url, address, { ca, rejectUnauthorized: !isForwarded })),
+  )
   const failed = results.find((result) => !['answered', 'ECONNREFUSED', ...absent].includes(result))
   if (failed === undefined && results.includes('answered')) return
-  throw new LocalError(
-    `The ${name} does not answer at ${url} (${failed ?? results[0] ?? ''}). Try: npm start -- --port 0`,
-  )
+  const fix = isForwarded ? 'Start the server that forwards from there first.' : 'Try: npm start -- --port 0'
+  throw new LocalError(`The ${name} does not answer at ${url} (${failed ?? results[0] ?? ''}). ${fix}`)
 }
 
 /** IPv6 is switched off on this machine: for the loopback, in the kernel, or by its routes. */
 const absent = ['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'ENETUNREACH']
 
 /** @returns `answered`, or the code of the failure */
-function request(url: string, address: string, ca: string): Promise<string> {
+function request(url: string, address: string, tls: https.RequestOptions): Promise<string> {
   const family = address.includes(':') ? 6 : 4
   const { protocol } = new URL(url)
   return new Promise((resolve) => {
     const outgoing = (protocol === 'https:' ? https : http).get(url, {
       // No agent: loopback is never proxied, even where the environment makes Node use a proxy.
       agent: false,
-      ca,
+      ...tls,
       // Not at once: a connection that fails before the request listens to it would end this process.
       lookup: (_host, options, callback) =>
         void setImmediate(() =>

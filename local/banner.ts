@@ -49,7 +49,11 @@ export function printedAddresses({ cloud, broker, settings }: Started): readonly
     ['Telemetry', cloud.ingestion?.url],
     ...cloud.storage.map(({ service, url }) => [`Azurite ${service}`, url] as const),
   ]
-  return addresses.flatMap(([name, url]) => (url === undefined ? [] : [{ name, url }]))
+  return addresses.flatMap(([name, url]) => {
+    // The broker has no certificate here.
+    const isForwarded = name === 'Broker' && url?.startsWith('https:') === true
+    return url === undefined ? [] : [{ name, url, isForwarded }]
+  })
 }
 
 /** @param silent names of addresses outside this machine that did not answer */

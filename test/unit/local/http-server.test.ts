@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { afterEach, expect, it, vi } from 'vitest'
 import { requestEach } from '../../../local/answering.ts'
+import { createCertificateAuthority } from '../../../local/certificate-authority.ts'
 import { freePort, listen, LocalError } from '../../../local/http-server.ts'
 
 const open: { close(): Promise<void> }[] = []
@@ -83,6 +84,25 @@ it('receives a request on each address of its name before it counts as ready', a
   const gone = await freePort()
   await expect(requestEach([{ name: 'demo API', url: `http://localhost:${gone}/` }], '')).rejects.toThrow(
     `The demo API does not answer at http://localhost:${gone}/ (ECONNREFUSED).`,
+  )
+})
+
+it('accepts any certificate of a server that forwards to the broker, and of no local part', async () => {
+  const { issue } = await createCertificateAuthority()
+  const server = await listen({
+    name: 'proxy',
+    port: 0,
+    tls: await issue(['localhost']),
+    handler: (_, response) => void response.end(),
+  })
+  open.push(server)
+  const url = `https://localhost:${server.port}/`
+
+  await expect(requestEach([{ name: 'Broker', url, isForwarded: true }], '')).resolves.toBeUndefined()
+  await expect(requestEach([{ name: 'Key Vault', url }], '')).rejects.toThrow('Try: npm start -- --port 0')
+  const gone = `https://localhost:${await freePort()}/`
+  await expect(requestEach([{ name: 'Broker', url: gone, isForwarded: true }], '')).rejects.toThrow(
+    `The Broker does not answer at ${gone} (ECONNREFUSED). Start the server that forwards from there first.`,
   )
 })
 
