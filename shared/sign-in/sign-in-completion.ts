@@ -68,7 +68,10 @@ export function createSignInCompletion(options: SignInCompletionOptions): SignIn
         const page = isSentByOtherSite
           ? undefined
           : await pageOfSession(error, frontEndIdOf(state), cookies, undefined, options)
-        if (page === undefined) throw step.fail(asBrokerError(error).with({ frontEndId: frontEndIdOf(state) }))
+        if (page === undefined) {
+          const explained = explainOnLaptop(asBrokerError(error), options.baseUrl)
+          throw step.fail(explained.with({ frontEndId: frontEndIdOf(state) }))
+        }
         step.end('repeated')
         return { redirectTo: page, cookies: [] }
       }
@@ -226,6 +229,12 @@ async function pageOfSession(
   if (!owner) return undefined
   // checkTransaction refuses an unregistered return URL before an old transaction.
   return transaction?.returnUrl ?? checkReturnUrl(undefined, frontEnd)
+}
+
+/** Only a broker on loopback has an http URL. Safari stores no `Secure` cookie there. */
+function explainOnLaptop(error: BrokerError, baseUrl: string): BrokerError {
+  if (error.code !== 'sign_in_unknown' || !baseUrl.startsWith('http:')) return error
+  return error.with({ remedy: `${error.remedy} Safari stores none of ${baseUrl}: use Chrome, Edge or Firefox.` })
 }
 
 /** The provider would sign the same account in again, without a question. */

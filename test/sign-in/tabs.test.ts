@@ -107,3 +107,20 @@ describe('several tabs of one browser', () => {
     expect(Object.keys(await person.cookies()).sort()).toEqual(['__Host-session-desk', '__Host-session-shop'])
   })
 })
+
+describe('a browser that keeps no cookie of the broker', () => {
+  it('shows a sentence about cookies, and on a laptop without TLS about Safari', async () => {
+    const begun = await stack.person().begin({ frontend: 'shop' })
+    const { fields } = await stack.person().atProvider(begun.location ?? '')
+    const state = fields.state ?? ''
+    const secure = await stack.startInstance({ Broker__BaseUrl: 'https://localhost:7443' })
+
+    const [onLaptop, elsewhere] = await Promise.all(
+      [stack.url, secure.url].map((at) => stack.person().open(`/callback?code=c&state=${state}`, { at })),
+    )
+
+    expect(onLaptop?.text).toContain(`Safari stores none of ${stack.url}: use Chrome, Edge or Firefox.`)
+    expect(elsewhere?.text).toContain('allow cookies in this browser')
+    expect(elsewhere?.text).not.toContain('Safari')
+  })
+})

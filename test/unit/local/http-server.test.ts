@@ -88,11 +88,11 @@ it('receives a request on each address of its name before it counts as ready', a
 })
 
 it('accepts any certificate of a server that forwards to the broker, and of no local part', async () => {
-  const { issue } = await createCertificateAuthority()
+  const authority = await createCertificateAuthority()
   const server = await listen({
     name: 'proxy',
     port: 0,
-    tls: await issue(['localhost']),
+    tls: await authority.issue(['localhost']),
     handler: (_, response) => void response.end(),
   })
   open.push(server)
