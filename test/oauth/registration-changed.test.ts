@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { almostSignedIn, plant } from '../setup/answers.ts'
 import {
   app,
   authorizationRequest,
@@ -9,6 +10,7 @@ import {
   refresh,
   signInByCode,
 } from '../setup/client.ts'
+import { expectPage } from '../setup/refusals.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 
@@ -58,4 +60,14 @@ describe('an OAuth client whose registration has changed', () => {
       expect((await redeem(stack.url, code, pkce, { client_id: id })).status).toBe(200)
     },
   )
+
+  it('whose redirect URI was removed receives no code of a sign-in that began before: it ends on a page', async () => {
+    const query = authorizationRequest(newPkce(), { client_id: 'moved' })
+    const { person, answer, transaction } = await almostSignedIn(stack, query)
+
+    expectPage(await person.callback(answer, { at: changedUrl }), 'redirect_uri_not_registered')
+
+    await plant(person, stack.url, transaction)
+    expect((await person.callback(answer)).location).toContain(`${redirectUri}?code=`)
+  })
 })

@@ -4,7 +4,7 @@ import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import { toRingKey } from '../../../shared/crypto/ring-key.ts'
 import type { FrontEnd } from '../../../shared/front-ends/front-ends.ts'
 import type { Hints } from '../../../shared/front-ends/login-parameters.ts'
-import { applySsoPolicy, ssoCookie } from '../../../shared/sign-in/sso-cookie.ts'
+import { applySsoPolicy, findMark, ssoCookie } from '../../../shared/sign-in/sso-cookie.ts'
 
 const key = toRingKey('2026-11', randomBytes(32))
 const ring: KeyRing = {
@@ -29,5 +29,21 @@ describe('a single sign-on mark', () => {
     const hints = { prompts: ['none'], loginHint: undefined } as Partial<Hints> as Hints
     const applied = await applySsoPolicy(hints, shop, 'p'.repeat(32), { cookies, ring, now })
     expect(applied).toEqual({ ...hints, loginHint: isKept ? loginHint : undefined })
+  })
+
+  it.each([
+    ['the mark of the client itself', 'shop', true],
+    ['the newest mark of another client, with single sign-on', 'desk', true],
+    ['no mark of another client, without single sign-on', 'desk', false],
+  ])('chooses a provider that the client accepts still: by %s', async (_, markedBy, singleSignOn) => {
+    const marked = await ssoCookie(markedBy, { loginHint: 'ada', until: now + 1000, provider: 'partner' }, ring)
+    const cookies = new Map([[marked.name, marked.value]])
+    const shop = { id: 'shop', singleSignOn } as FrontEnd
+    const find = (accepted: readonly (string | undefined)[]) =>
+      findMark(shop, (provider) => accepted.includes(provider), { cookies, ring, now })
+
+    const isFound = markedBy === 'shop' || singleSignOn
+    expect((await find([undefined, 'partner']))?.provider).toBe(isFound ? 'partner' : undefined)
+    expect(await find([undefined])).toBeUndefined()
   })
 })
