@@ -27,6 +27,8 @@ export const clientAssertionAlgorithms: readonly string[] = ['RS256', 'PS256', '
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 /** Authlib signs for an hour by default. A longer life does not permit a second use. */
 const longestLifetimeSeconds = 60 * 60
+/** MSAL for Node signs one for ten minutes, and sends it with each request in that time. */
+const longestReuseSeconds = 10 * 60
 /** The row of a used assertion stays for this much longer than the assertion is valid. */
 const rowMarginSeconds = 10 * 60
 /** Clocks of clients and instances differ. */
@@ -63,7 +65,11 @@ export function createClientAuthentication(options: ClientAuthenticationOptions)
     }),
   )
 
-  const checkClaims = (claims: Json, clientId: string, endpoint: RouteName): { jti: string; expires: number } => {
+  const checkClaims = (
+    claims: Json,
+    { id: clientId, allowAssertionReuse }: FrontEnd,
+    endpoint: RouteName,
+  ): { jti: string; expires: number } => {
     const { iss, sub, aud, jti } = claims
     const [exp, nbf, iat] = [claims.exp, claims.nbf, claims.iat].map(timeOf)
     const now = clock() / 1000
@@ -74,6 +80,9 @@ export function createClientAuthentication(options: ClientAuthenticationOptions)
     if (listed.length === 0 || !listed.every((one) => audiences.includes(one))) throw refuse('aud')
     if (!isNumber(exp) || exp <= now - toleranceSeconds) throw refuse('exp')
     if (exp > now + longestLifetimeSeconds + toleranceSeconds) throw refuse('exp is more than an hour away')
+    if (allowAssertionReuse && exp > now + longestReuseSeconds + toleranceSeconds) {
+      throw refuse('exp is more than ten minutes away, with allowAssertionReuse')
+    }
     for (const time of [nbf, iat]) {
       if (time !== undefined && (!isNumber(time) || time > now + toleranceSeconds)) throw refuse('nbf or iat')
     }
@@ -101,8 +110,9 @@ export function createClientAuthentication(options: ClientAuthenticationOptions)
       if (assertion === undefined) throw refuse('no assertion')
       if (optional(fields, 'client_assertion_type') !== assertionType) throw refuse('client_assertion_type')
       const { claims } = await verifySignedToken(assertion, 'anybody', keys, refuse)
-      const { jti, expires } = checkClaims(claims, client.id, endpoint)
-      await useOnce(client.id, jti, expires)
+      const { jti, expires } = checkClaims(claims, client, endpoint)
+      // OpenID Connect Core §9: once, unless the parties agreed on conditions for reuse. The registration is that.
+      if (!client.allowAssertionReuse) await useOnce(client.id, jti, expires)
     },
   }
 }

@@ -36,6 +36,8 @@ export interface FrontEndSettings {
    */
   readonly jwks?: Readonly<Record<string, unknown>> | undefined
   readonly jwksUri?: string | undefined
+  /** Confidential OAuth clients: true accepts a client assertion several times. */
+  readonly allowAssertionReuse?: boolean | undefined
   /** URLs to which a sign-out may return. */
   readonly signedOutUrls: readonly string[]
   readonly prompts: readonly Prompt[]
@@ -214,6 +216,12 @@ const frontEnd = z
           examples: ['https://app.example.com/jwks.json'],
         }),
       ),
+    ),
+    allowAssertionReuse: z.optional(z.boolean()).check(
+      z.meta({
+        description:
+          'OAuth clients with a server whose library sends a client assertion several times (MSAL for Node): true accepts it until it expires, at most ten minutes later, also from a thief of the assertion. Without it, each one is accepted once.',
+      }),
     ),
     signedOutUrls: z.optional(
       uniqueList(clientUrl([`${exampleOrigin}/goodbye`]), 50, {
@@ -533,6 +541,9 @@ function checkKind(frontEnd: unknown) {
         ? refuse('returnUrls', 'belongs to a session front end', 'Write redirectUris instead.')
         : []),
       ...(has('jwks') && has('jwksUri') ? refuse('jwksUri', 'is beside jwks', 'Write one of both.') : []),
+      ...(has('allowAssertionReuse') && !has('jwks') && !has('jwksUri')
+        ? refuse('allowAssertionReuse', 'has no effect without jwks or jwksUri', 'Remove it, or write one of both.')
+        : []),
       ...(isPackagedOrigin(listOf(memberOf(frontEnd, 'origins'))[0])
         ? refuse(
             'origins',
@@ -546,7 +557,7 @@ function checkKind(frontEnd: unknown) {
     ...(has('redirectUris') ? refuse('redirectUris', 'belongs to an OAuth client', remove) : []),
     ...refuseEach('origins', isPackagedOrigin, 'is the origin of a packaged application'),
     ...refuseEach('signedOutUrls', hasPrivateScheme, 'has a private scheme'),
-    ...['idTokenAlgorithm', 'jwks', 'jwksUri'].flatMap((member) =>
+    ...['idTokenAlgorithm', 'jwks', 'jwksUri', 'allowAssertionReuse'].flatMap((member) =>
       has(member) ? refuse(member, 'belongs to an OAuth client', remove) : [],
     ),
     ...(memberOf(frontEnd, 'singleSignOn') === true

@@ -27,15 +27,16 @@ const register = (id: string, changes: object) => ({
   redirectUris: [`https://${id}.example.com/callback`],
   ...changes,
 })
-const [server, remote, other, open] = parseFrontEnds(
+const [server, remote, other, open, reusing] = parseFrontEnds(
   JSON.stringify([
     register('server', { jwks: { keys: [jwkOf(own, 'k1'), jwkOf(elliptic, 'k2'), jwkOf(edwards, 'k3')] } }),
     register('remote', { jwksUri: address }),
     register('other', { jwks: { keys: [jwkOf(foreign, 'k1')] } }),
     register('open', {}),
+    register('reusing', { jwks: { keys: [jwkOf(own, 'k1')] }, allowAssertionReuse: true }),
   ]),
   'Broker__FrontEnds',
-) as [FrontEndSettings, FrontEndSettings, FrontEndSettings, FrontEndSettings]
+) as [FrontEndSettings, FrontEndSettings, FrontEndSettings, FrontEndSettings, FrontEndSettings]
 
 describe('the authentication of a confidential client', () => {
   let authentication: ClientAuthentication
@@ -53,7 +54,7 @@ describe('the authentication of a confidential client', () => {
     }
     authentication = createClientAuthentication({
       issuer,
-      frontEnds: createFrontEnds([server, remote, other, open]),
+      frontEnds: createFrontEnds([server, remote, other, open, reusing]),
       store: { insert } as Store,
       network: ({ url }) => {
         fetches.push(url)
@@ -151,6 +152,24 @@ describe('the authentication of a confidential client', () => {
 
     expect(await check(assertion)).toBe('accepted')
     expect(await check(assertion)).toBe('client_assertion_refused: jti was used before')
+  })
+
+  it('accepts an assertion again where the registration allows it, as MSAL for Node sends it, until it expires', async () => {
+    const ofReusing = { iss: 'reusing', sub: 'reusing', jti: 'one', exp: now / 1000 + 600 }
+    const assertion = await sign(claims(ofReusing))
+
+    expect([await check(assertion, reusing), await check(assertion, reusing)]).toEqual(['accepted', 'accepted'])
+    expect(rows.size).toBe(0)
+    expect(await check(await sign(claims({ ...ofReusing, exp: now / 1000 + 660 })), reusing)).toBe(
+      'client_assertion_refused: exp is more than ten minutes away, with allowAssertionReuse',
+    )
+    expect(await check(await sign(claims({ ...ofReusing, jti: undefined })), reusing)).toMatch(/jti$/)
+    // Another client with the same key, without that member.
+    const ofServer = await sign(claims({ jti: 'one' }))
+    expect(await check(ofServer)).toBe('accepted')
+    expect(await check(ofServer)).toBe('client_assertion_refused: jti was used before')
+    late = 11 * 60 * 1000
+    expect(await check(assertion, reusing)).toBe('client_assertion_refused: exp')
   })
 
   it('accepts an assertion for an hour, as Authlib signs it, and no second use in that time', async () => {

@@ -168,6 +168,10 @@ describe('a front end', () => {
     const jwksUri = 'https://app.example.net/jwks.json'
     expect(settingsWith(json({ ...client, jwksUri })).frontEnds).toMatchObject([{ jwksUri }])
     refused({ jwks, jwksUri }, `${place}.jwksUri is beside jwks`)
+    expect(settingsWith(json({ ...client, jwksUri, allowAssertionReuse: true })).frontEnds).toMatchObject([
+      { allowAssertionReuse: true },
+    ])
+    refused({ allowAssertionReuse: true }, `${place}.allowAssertionReuse has no effect without jwks or jwksUri`)
     refused({ jwksUri: 'http://127.0.0.1/jwks.json' }, `${place}.jwksUri is not https`)
     refused(
       { jwks: { keys: [privateKey.export({ format: 'jwk' })] } },
