@@ -324,6 +324,8 @@ describe('tenants that sign up', () => {
     ] as const) {
       expect((await operate(action, body)).status, `${action} ${JSON.stringify(body)}`).toBe(status)
     }
+    expect((await operate('remove', { tenant: litware.toUpperCase() })).status).toBe(200)
+    expect(await tenants()).toEqual([])
     for (const key of ['', 'wrong']) {
       const response = await fetch(`${stack.url}/operator/tenants/list`, {
         method: 'POST',

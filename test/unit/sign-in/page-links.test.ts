@@ -96,6 +96,14 @@ describe('the links of a failed sign-in', () => {
     },
   )
 
+  it('request no prompt that the front end has not registered, since /login would refuse it', () => {
+    const [frontEnd] = registered({ ...broad, prompts: [] }).all
+
+    const [again] = signInLinks({ frontEnd, parameters: {}, again: 'Sign in with another account' }, broker)
+
+    expect(new URL(again!.url).searchParams.get('prompt')).toBeNull()
+  })
+
   it.each([
     { provider: 'guests' },
     { provider: '<script>' },

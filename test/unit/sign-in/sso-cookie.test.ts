@@ -4,7 +4,7 @@ import type { KeyRing } from '../../../shared/crypto/key-ring.ts'
 import { toRingKey } from '../../../shared/crypto/ring-key.ts'
 import type { FrontEnd } from '../../../shared/front-ends/front-ends.ts'
 import type { Hints } from '../../../shared/front-ends/login-parameters.ts'
-import { applySsoPolicy, findMark, ssoCookie } from '../../../shared/sign-in/sso-cookie.ts'
+import { applySsoPolicy, endOldestMarks, findMark, ssoCookie } from '../../../shared/sign-in/sso-cookie.ts'
 
 const key = toRingKey('2026-11', randomBytes(32))
 const ring: KeyRing = {
@@ -45,5 +45,28 @@ describe('a single sign-on mark', () => {
     const isFound = markedBy === 'shop' || singleSignOn
     expect((await find([undefined, 'partner']))?.provider).toBe(isFound ? 'partner' : undefined)
     expect(await find([undefined])).toBeUndefined()
+  })
+
+  it.each([
+    [5, []],
+    [8, []],
+    [10, ['__Host-known-app1', '__Host-known-app0']],
+  ])('of %i clients in one browser ends the marks over the limit of eight, the oldest first', async (count, ended) => {
+    const marked = await Promise.all(
+      // The marks of app1 and app0 end first.
+      Array.from({ length: count }, (_, n) =>
+        ssoCookie(
+          `app${n}`,
+          { loginHint: 'ada', until: now + (n < 2 ? 1000 - n : 5000 - n), provider: undefined },
+          ring,
+        ),
+      ),
+    )
+    const cookies = new Map(marked.map(({ name, value }) => [name, value]))
+
+    const over = await endOldestMarks({ cookies, ring, now })
+
+    expect(over.map(({ name }) => name)).toEqual(ended)
+    for (const { value, maxAge } of over) expect([value, maxAge]).toEqual(['', 0])
   })
 })
