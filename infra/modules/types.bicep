@@ -207,6 +207,9 @@ type frontEnd = {
   @description('OAuth clients with a server: the https URL of their public keys.')
   jwksUri: string?
 
+  @description('OAuth clients with a server whose library sends a client assertion several times: true accepts it until it expires, at most ten minutes later.')
+  allowAssertionReuse: bool?
+
   @description('Allowed URLs after a sign-out, compared exactly.')
   signedOutUrls: string[]?
 
