@@ -1,9 +1,11 @@
 /** The local parts and the settings for a broker that `npm start` does not start. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import net from 'node:net'
 import path from 'node:path'
 
+import { requestEach } from './answering.ts'
 import { LocalError } from './http-server.ts'
 import { withLocalDefaults } from './local-defaults.ts'
 import { fixedPorts } from './ports.ts'
@@ -18,11 +20,14 @@ export const caFile = path.join(root, '.local/ca.pem')
  * Starts `npm run local` when no program listens on the vault's port.
  *
  * @returns a function that ends those parts; parts that ran before stay
- * @throws {LocalError} when they do not start; their own error is on standard error
+ * @throws {LocalError} when they do not start, with their own error on standard error; when another clone has the port
  */
 export async function ensureLocalParts(): Promise<{ close(): Promise<void> }> {
   // `npm run local` or `npm start` is running.
-  if (await isListening(fixedPorts.vault)) return { close: () => Promise.resolve() }
+  if (await isListening(fixedPorts.vault)) {
+    await checkVault(`https://localhost:${fixedPorts.vault}/`, await readFile(caFile, 'utf8').catch(() => ''))
+    return { close: () => Promise.resolve() }
+  }
 
   const child = spawn(process.execPath, [path.join(root, 'local/start.js'), '--without-broker', '--json'], {
     cwd: root,
@@ -44,6 +49,18 @@ export async function ensureLocalParts(): Promise<{ close(): Promise<void> }> {
       await ended
     },
   }
+}
+
+/**
+ * @param ca certificate of this clone's authority, PEM; empty where it has none
+ * @throws {LocalError} where the vault belongs to another clone: a broker of this one would trust no part
+ */
+export async function checkVault(url: string, ca: string): Promise<void> {
+  await requestEach([{ name: 'Key Vault', url }], ca).catch(() => {
+    throw new LocalError(
+      `Port ${new URL(url).port} for the Key Vault is in use by another program, perhaps npm start in another clone. End it, and repeat the command.`,
+    )
+  })
 }
 
 /**

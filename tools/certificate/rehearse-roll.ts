@@ -21,6 +21,7 @@ import { loopbackFetch } from '../../local/loopback-fetch.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
 import { freePorts } from '../../local/ports.ts'
 import { reportFailure } from '../../local/program-failure.ts'
+import { onShutdown } from '../../local/shutdown.ts'
 
 /** Seconds in place of minutes and of a day. */
 const quickly = { Broker__CertificateReadSeconds: '1', Broker__CertificateOverlapSeconds: '3' }
@@ -45,7 +46,12 @@ const closing: (() => Promise<unknown>)[] = []
 const close = async () => {
   for (const end of closing.splice(0).reverse()) await end().catch(() => undefined)
 }
-process.once('SIGINT', () => void close().then(() => process.exit(130)))
+const ending = new AbortController()
+onShutdown(() => {
+  if (ending.signal.aborted) return
+  ending.abort()
+  void close().then(() => process.exit(130))
+})
 
 try {
   if (process.argv.length > 2) {
@@ -56,7 +62,9 @@ try {
   }
   process.exitCode = await rehearse()
 } catch (error) {
-  process.exitCode = reportFailure(error)
+  // Ctrl-C ends esbuild too, and its failure may arrive before the signal.
+  await wait(100)
+  if (!ending.signal.aborted) process.exitCode = reportFailure(error)
 } finally {
   await close()
 }
