@@ -48,6 +48,9 @@ export function readRefusal(answer: Json, request: TokenRequestKind): BrokerErro
       if (request === 'code') return new BrokerError('code_refused', { detail })
       if (request === 'refresh') return new BrokerError('signed_out', { detail })
       return new BrokerError('provider_answer_invalid', { detail })
+    case 'invalid_code':
+      // Glewlwyd, in place of invalid_grant. The probe of a certificate's version sends such a code.
+      return new BrokerError(request === 'code' ? 'code_refused' : 'provider_answer_invalid', { detail })
     case 'invalid_client':
     case 'unauthorized_client':
       return new BrokerError('client_refused', { detail })

@@ -302,6 +302,7 @@ describe('a refusal', () => {
     ['temporarily_unavailable', {}, 'provider_unavailable'],
     ['server_error', {}, 'provider_unavailable'],
     ['something_new', {}, 'provider_answer_invalid'],
+    ['invalid_code', {}, 'code_refused'],
     ['invalid_grant', { error_codes: [50196] }, 'provider_throttled'],
     ['invalid_grant', { error_codes: [50105] }, 'provider_refused'],
     ['invalid_request', { error_codes: [9002327] }, 'app_registration_invalid'],
