@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { listen } from '../../local/http-server.ts'
-import type { LocalServer } from '../../local/http-server.ts'
 import { ada } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import { closeVisitors, describeInBrowser, openBrowser } from './chromium.ts'
+import { servePages } from './library-pages.ts'
+import type { LibraryPages } from './library-pages.ts'
 import { newVisitor, signInAtProvider } from './visitor.ts'
 
 /** The names that the script of docs/front-ends.md defines. */
@@ -27,14 +27,14 @@ describeInBrowser('a front end', () => {
   let stack: Stack
   let browser: Browser
   /** Pages without a script: one server with several origins. */
-  let pages: LocalServer
-  let stranger: LocalServer
+  let pages: LibraryPages
+  let stranger: LibraryPages
   let registered: string
   let elsewhere: string
   beforeAll(async () => {
     ;[pages, stranger, browser] = await Promise.all([servePages(), servePages(), openBrowser()])
-    registered = `http://localhost:${pages.port}`
-    elsewhere = `http://127.0.0.1:${pages.port}`
+    registered = new URL(pages.sameSite).origin
+    elsewhere = new URL(pages.otherSite).origin
     const apis = [{ name: 'orders', scopes: ['api://demo/orders.read'] }]
     stack = await startStack({
       demo: true,
@@ -128,7 +128,7 @@ describeInBrowser('a front end', () => {
     await signInAtProvider(page, ada)
     await page.waitForURL(`${registered}/`)
 
-    const other = await tab(`http://localhost:${stranger.port}`)
+    const other = await tab(stranger.sameSite)
     expect(await ask(other, '/session?frontend=shop')).toBe('refused by the browser')
     expect(await ask(other, '/session/token?frontend=shop', { api: 'orders' })).toBe('refused by the browser')
     expect(await ask(other, '/logout?frontend=shop', {})).toBe('refused by the browser')
@@ -171,11 +171,3 @@ describeInBrowser('a front end', () => {
     )
   }
 })
-
-function servePages(): Promise<LocalServer> {
-  const handler = (_: unknown, response: { setHeader(name: string, value: string): void; end(text: string): void }) => {
-    response.setHeader('content-type', 'text/html')
-    response.end('<!doctype html><title>A front end</title><link rel="icon" href="data:," />')
-  }
-  return listen({ name: 'front end', port: 0, handler })
-}

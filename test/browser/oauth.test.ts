@@ -11,7 +11,9 @@ import { ada } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Registration, Stack } from '../setup/stack.ts'
 import { closeVisitors, describeInBrowser, openBrowser } from './chromium.ts'
-import { accessibilityProblems, expectToFitAPhone, newVisitor, signInAtProvider, signInByDemo } from './visitor.ts'
+import * as visitor from './visitor.ts'
+
+const { accessibilityProblems, expectText, expectToFitAPhone, newVisitor, signInAtProvider, signInByDemo } = visitor
 
 const everywhere: Registration = { ...app, id: 'everywhere', singleSignOn: true, prompts: ['none'] }
 
@@ -306,8 +308,4 @@ function refreshTokenOf(page: Page): Promise<string | undefined> {
     const kept = Object.entries(sessionStorage).find(([name]) => name.startsWith('oidc.user:'))
     return kept && (JSON.parse(String(kept[1])) as { refresh_token?: string }).refresh_token
   })
-}
-
-async function expectText(page: Page, selector: string, text: string | RegExp): Promise<void> {
-  await page.locator(selector).filter({ hasText: text }).waitFor()
 }

@@ -4,7 +4,7 @@ import { ada } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
 import { closeVisitors, describeInBrowser, openBrowser } from './chromium.ts'
-import { newVisitor, signInAtProvider, signInByDemo } from './visitor.ts'
+import { expectText, newVisitor, signInAtProvider, signInByDemo } from './visitor.ts'
 
 describeInBrowser('a person with a browser', () => {
   let stack: Stack
@@ -180,7 +180,3 @@ describeInBrowser('a person with a browser', () => {
     return (await page.context().cookies(stack.url)).map(({ name }) => name)
   }
 })
-
-async function expectText(page: Page, selector: string, text: string | RegExp): Promise<void> {
-  await page.locator(selector).filter({ hasText: text }).waitFor()
-}

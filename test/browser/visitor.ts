@@ -45,6 +45,11 @@ export async function signInByDemo(page: Page, username: string): Promise<void> 
   await page.getByRole('button', { name: 'Sign out' }).waitFor()
 }
 
+/** Waits until an element of the page has the text. */
+export async function expectText(page: Page, selector: string, text: string | RegExp): Promise<void> {
+  await page.locator(selector).filter({ hasText: text }).waitFor()
+}
+
 /** The problems that axe-core reports, each with its elements. */
 export async function accessibilityProblems(page: Page): Promise<readonly string[]> {
   // The debugging protocol is not subject to the page's policy.

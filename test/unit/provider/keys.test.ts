@@ -98,7 +98,7 @@ async function certificateOf(pair: KeyPair): Promise<string> {
   return (await makeSelfSigned({ ...pair, ...usage, subject: 'CN=signing', notBefore, notAfter })).toString('base64')
 }
 
-/** Self-signed, for a key of P-256. */
+/** Self-signed, for a key of P-256. It ends on 1 December 2026: its dates decide nothing either. */
 const ecCertificate =
   'MIIBejCCAR+gAwIBAgIUQ2JLPyEct/CosZUQQpXtn6PoFkcwCgYIKoZIzj0EAwIwEjEQMA4GA1UEAwwHc2lnbmluZzAeFw0yNjExMzAwMzU2MzZaFw0yNjEyMDEwMzU2MzZaMBIxEDAOBgNVBAMMB3NpZ25pbmcwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAT9DT/Un2JTKpQmDwMlpnHfARFbp7mi01NOtuRW0B0x5FC0o3wnCSgpa376e/ZOrUCV9xFGMC4ds8iU0uThWGPmo1MwUTAdBgNVHQ4EFgQUrUvXuh5nGxe6jC1PHIUBigQcIYIwHwYDVR0jBBgwFoAUrUvXuh5nGxe6jC1PHIUBigQcIYIwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEA2sXsFIcJqMTZmp4kpUWa5VDW0D55uqPJN95/SvlmBZACIQDBeAtykZgmNJwEj+2P2DNoDpLLQMjVs7+Cz0cMO0e1eQ=='
 
