@@ -1,4 +1,5 @@
 /** Tenants that the settings list. */
+import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { fabrikam, litware } from '../../local/identity-provider/people.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
@@ -235,7 +236,7 @@ describe('listed tenants', () => {
           aud: localDefaults.AzureAd__ClientId,
           iat: now,
           exp: now + 60,
-          jti: `${tenant} ${Math.random()}`,
+          jti: randomUUID(),
           sub,
           events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
           ...more,
