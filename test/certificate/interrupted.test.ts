@@ -114,25 +114,3 @@ describe('a roll whose instance is killed', () => {
     expect((await signIn(stack)).location).toBe('http://localhost:3000/')
   })
 })
-
-describe('two instances that receive the event of a version at the same time', () => {
-  let stack: Stack
-  beforeAll(async () => {
-    stack = await rolling.startRollingStack({ instances: 3 })
-    await runRoll(stack.brokers[0]!)
-  })
-  afterAll(() => stack.close())
-
-  it('register it once, although events are repeated and the timer runs too', async () => {
-    const next = await stack.vault.renewCertificate(certificateName)
-    const event = rolling.newVersionEvent(stack.vault.url, next)
-
-    const outcomes = await Promise.all(stack.brokers.flatMap((broker) => [deliver(broker, event), runRoll(broker)]))
-
-    expect(outcomes).toEqual(Array(6).fill(202))
-    expect(stack.graph.requests.filter(({ operation }) => operation === 'addKey')).toHaveLength(1)
-    const [versions] = await Promise.all([versionsAt(stack.brokers[2]!), signIn(stack)])
-    expect(versions[next.version]).toMatchObject({ status: 'accepted' })
-    expect(rolling.logged(stack, 'certificate rolled')).toHaveLength(1)
-  })
-})

@@ -76,4 +76,19 @@ describe('a roll while people sign in', () => {
     // Graph receives no other request, and the application has no permission at Graph.
     expect(new Set(stack.graph.requests.map(({ caller }) => caller)).size).toBe(1)
   })
+
+  it('registers a version once, although both instances receive its event, and the timer of each runs too', async () => {
+    stack.graph.resetRequests()
+    const next = await stack.vault.renewCertificate(certificateName)
+    const event = rolling.newVersionEvent(stack.vault.url, next)
+
+    const outcomes = await Promise.all(stack.brokers.flatMap((broker) => [deliver(broker, event), runRoll(broker)]))
+
+    expect(outcomes).toEqual(Array(4).fill(202))
+    expect(stack.graph.requests.filter(({ operation }) => operation === 'addKey')).toHaveLength(1)
+    expect((await versionsAt(stack.brokers[1]!))[next.version]).toMatchObject({ status: 'accepted' })
+    const rolled = rolling.logged(stack, 'certificate rolled')
+    expect(rolled.filter(({ certificateVersion }) => certificateVersion === next.version)).toHaveLength(1)
+    expect((await signIn(stack)).location).toBe('http://localhost:3000/')
+  })
 })
