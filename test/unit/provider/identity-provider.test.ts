@@ -59,6 +59,26 @@ describe('the provider’s metadata', () => {
     await expect(provider.metadata()).resolves.toMatchObject({ issuer: server.authority })
   })
 
+  it.each([
+    [200, true],
+    [203, false],
+    [404, false],
+  ])('with the status %i is read: %s', async (status, isRead) => {
+    const provider = openProvider({
+      profile: entraProfile({ instance: server.instance, tenantId }),
+      network: () => Promise.resolve({ status, json: server.honest, headers: {} }),
+    })
+
+    const issuer = provider.metadata().then(({ issuer }) => issuer)
+
+    if (isRead) expect(await issuer).toBe(server.authority)
+    else
+      await expect(issuer).rejects.toMatchObject({
+        code: 'provider_answer_invalid',
+        detail: `metadata: status ${status}`,
+      })
+  })
+
   it('may point away from the instance on the laptop alone', async () => {
     const elsewhere = { authorization_endpoint: 'http://127.0.0.1:7171/authorize' }
     const local = server.cold()
