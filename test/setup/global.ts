@@ -23,7 +23,15 @@ declare module 'vitest' {
   }
 }
 
+/**
+ * Variables of a developer's shell that change the requests of a process. The tests use loopback alone, and those about
+ * proxies and trust set their own. The workers inherit the environment of this process.
+ */
+const ofTheShell =
+  /^((https?|all|no)_proxy|NODE_(USE_ENV_PROXY|EXTRA_CA_CERTS|USE_SYSTEM_CA|TLS_REJECT_UNAUTHORIZED))$/i
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  for (const name of Object.keys(process.env)) if (ofTheShell.test(name)) Reflect.deleteProperty(process.env, name)
   const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-test-'))
   const dist = path.join(folder, 'dist')
   const hostProgram = path.join(folder, 'host.mjs')
