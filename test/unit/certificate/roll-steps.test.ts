@@ -254,6 +254,33 @@ describe('a warning', () => {
     expect(warningsOf(roll.record, start + (365 - left) * day, timing).map(({ event }) => event)).toEqual(events)
   })
 
+  const eventsAt = (roll: ReturnType<typeof machine>, now: number) =>
+    warningsOf(roll.record, now, timing).map(({ event }) => event)
+
+  it('is logged for a new version that is not accepted after an hour', () => {
+    const roll = rolling()
+
+    expect(eventsAt(roll, start + timing.stuckAfter)).toEqual([])
+    const [warning] = warningsOf(roll.record, start + timing.stuckAfter + 1, timing)
+    expect(warning).toMatchObject({ event: 'certificate roll stuck', level: 'error', version: newId, detail: 'new' })
+  })
+
+  it('is logged for no version that waits for its first day of validity', () => {
+    const roll = rolling()
+    roll.see(listed(oldId, start - 300 * day), listed(newId, start, { notBefore: start + 2 * day }))
+
+    expect(eventsAt(roll, start + day)).toEqual([])
+    expect(eventsAt(roll, start + 2 * day)).toEqual(['certificate roll stuck'])
+  })
+
+  it('is logged for a version that was disabled while the provider accepts it, until its end', () => {
+    const roll = rolling()
+    roll.see(listed(oldId, start - 300 * day, { enabled: false }), listed(newId, start))
+
+    expect(eventsAt(roll, start)).toContain('certificate version disabled')
+    expect(eventsAt(roll, start + 66 * day)).not.toContain('certificate version disabled')
+  })
+
   it('is logged once a day, not once a run', () => {
     const now = start + 345 * day
     const roll = machine(emptyRecord, now)
