@@ -24,14 +24,18 @@ declare module 'vitest' {
 }
 
 /**
- * Variables of a developer's shell that change the requests of a process. The tests use loopback alone, and those about
- * proxies and trust set their own. The workers inherit the environment of this process.
+ * Variables of a developer's shell: settings of a broker and of Azure, and those that change the requests of a process.
+ * The tests set their own, and use loopback alone. The workers inherit the environment of this process.
  */
-const ofTheShell =
-  /^((https?|all|no)_proxy|NODE_(USE_ENV_PROXY|EXTRA_CA_CERTS|USE_SYSTEM_CA|TLS_REJECT_UNAUTHORIZED))$/i
+const ofTheShell = [
+  /^(Broker_|AzureAd_|AZURE_|IDENTITY_|MSI_|APPLICATIONINSIGHTS_)/i,
+  /^((https?|all|no)_proxy|NODE_(USE_ENV_PROXY|EXTRA_CA_CERTS|USE_SYSTEM_CA|TLS_REJECT_UNAUTHORIZED))$/i,
+]
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  for (const name of Object.keys(process.env)) if (ofTheShell.test(name)) Reflect.deleteProperty(process.env, name)
+  for (const name of Object.keys(process.env)) {
+    if (ofTheShell.some((pattern) => pattern.test(name))) Reflect.deleteProperty(process.env, name)
+  }
   const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-test-'))
   const dist = path.join(folder, 'dist')
   const hostProgram = path.join(folder, 'host.mjs')
