@@ -182,7 +182,10 @@ describe('everything on free ports, on a machine with a proxy and an authority o
 
 describe('a provider dressed as AD FS', () => {
   it('replaces the other dress by two settings: a person signs in, and the API accepts the token', async () => {
+    // Without the settings of Entra ID in a local.settings.json that npm run start:func copied from the example.
+    const ofEntra = ['AzureAd__Instance', 'AzureAd__TenantId', 'Broker__ApplicationObjectId', 'Broker__GraphUrl']
     const program = start(['--port', '0', '--json'], {
+      ...Object.fromEntries(ofEntra.map((name) => [name, ''])),
       Broker__Authority: 'https://localhost:7171/adfs',
       Broker__ProviderKind: 'adfs',
     })
