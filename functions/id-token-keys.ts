@@ -1,4 +1,5 @@
 /** GET /.well-known/id-token-keys.json: the public keys that verify ID tokens of the broker. RFC 7517. */
+import { keySet } from '../shared/http/answer.ts'
 import type { Broker } from './compose/index.ts'
 import type { Handle } from './respond.ts'
 
@@ -7,9 +8,5 @@ const cacheSeconds = 3600
 
 export const idTokenKeys =
   ({ authorizationServer }: Pick<Broker, 'authorizationServer'>): Handle =>
-  async () => ({
-    status: 200,
-    // As jwks.ts.
-    headers: { 'content-type': 'application/json', 'cache-control': `public, max-age=${cacheSeconds}` },
-    body: JSON.stringify({ keys: await authorizationServer.idTokenKeys() }),
-  })
+  async () =>
+    keySet(await authorizationServer.idTokenKeys(), cacheSeconds)

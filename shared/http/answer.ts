@@ -49,6 +49,19 @@ export function json(status: number, body: object, headers: Readonly<Record<stri
 }
 
 /** A plain text, such as the word of a probe. */
+/**
+ * A key set (RFC 7517 §5). §8.5.2 registers application/jwk-set+json, which some providers refuse (Glewlwyd).
+ *
+ * @param cacheSeconds how long any cache may keep it
+ */
+export function keySet(keys: readonly object[], cacheSeconds: number): Answer {
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/json', 'cache-control': `public, max-age=${cacheSeconds}` },
+    body: JSON.stringify({ keys }),
+  }
+}
+
 export function text(status: number, body: string): Answer {
   return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body }
 }
