@@ -36,7 +36,6 @@ export function readyLine({ cloud, broker, settings }: Started): object {
 /** The addresses that `banner` prints, by the names that it prints. */
 export function printedAddresses({ cloud, broker, settings }: Started): readonly PrintedAddress[] {
   const addresses: readonly (readonly [string, string | undefined])[] = [
-    ['Broker', broker && `${settings.baseUrl}/health`],
     ['Demo front end', cloud.demoFrontEnd?.url],
     ['Demo, other site', cloud.demoOtherSite?.url],
     ['Demo API', cloud.demoApi?.url],
@@ -49,11 +48,12 @@ export function printedAddresses({ cloud, broker, settings }: Started): readonly
     ['Telemetry', cloud.ingestion?.url],
     ...cloud.storage.map(({ service, url }) => [`Azurite ${service}`, url] as const),
   ]
-  return addresses.flatMap(([name, url]) => {
-    // The broker has no certificate here.
-    const isForwarded = name === 'Broker' && url?.startsWith('https:') === true
-    return url === undefined ? [] : [{ name, url, isForwarded }]
-  })
+  // The broker has no certificate here: another server has, where its address is https.
+  const isForwarded = settings.baseUrl.startsWith('https:')
+  return [
+    ...(broker ? [{ name: 'Broker', url: `${settings.baseUrl}/health`, isForwarded }] : []),
+    ...addresses.flatMap(([name, url]) => (url === undefined ? [] : [{ name, url }])),
+  ]
 }
 
 /** @param silent names of addresses outside this machine that did not answer */
