@@ -24,6 +24,15 @@ describe('the keys of ID tokens', () => {
       createSigningKeys({ store: its, ring, clock, algorithms, onFault: (error) => faults.push(error) })
   })
 
+  /** An instance that has opened no key of the ring before. */
+  const coldInstance = () =>
+    createSigningKeys({
+      store,
+      ring: openRing({ store, vault: parts.newVault(), clock }),
+      clock,
+      algorithms: ['RS256'],
+      onFault: () => undefined,
+    })
   /** The key set as a client fetches it, and the id of the key that signs. */
   const published = async (keys: SigningKeys) => ({ keys: (await keys.published()) as unknown as JWK[] })
   const signerOf = async (keys: SigningKeys, algorithm: SigningAlgorithm = 'RS256') => {
@@ -224,18 +233,10 @@ describe('the keys of ID tokens', () => {
   it('are not replaced where the key of this month cannot be read', async () => {
     const signer = await signerOf(newInstance())
     parts.setWrappingKeyEnabled(false)
-    const cold = () =>
-      createSigningKeys({
-        store,
-        ring: openRing({ store, vault: parts.newVault(), clock }),
-        clock,
-        algorithms: ['RS256'],
-        onFault: () => undefined,
-      })
-    await expect(cold().sign({}, 'RS256')).rejects.toMatchObject({ code: 'vault_forbidden' })
+    await expect(coldInstance().sign({}, 'RS256')).rejects.toMatchObject({ code: 'vault_forbidden' })
 
     parts.setWrappingKeyEnabled(true)
-    expect(await signerOf(cold())).toBe(signer)
+    expect(await signerOf(coldInstance())).toBe(signer)
   })
 
   it('are not replaced where their row was sealed in the month before, with a key that cannot be read', async () => {
@@ -247,21 +248,13 @@ describe('the keys of ID tokens', () => {
     const june = (await published(newInstance())).keys.at(-1)!.kid
     clock.set('2031-06-02T12:00:00Z')
     await openRing({ store, vault: parts.newVault(), clock }).current()
-    const cold = () =>
-      createSigningKeys({
-        store,
-        ring: openRing({ store, vault: parts.newVault(), clock }),
-        clock,
-        algorithms: ['RS256'],
-        onFault: () => undefined,
-      })
     const setReadable = (isReadable: boolean) =>
       parts.vault.setKeyEnabled('broker-key-ring', String(mayRow.values.wrappingVersion), isReadable)
 
     setReadable(false)
-    await expect(cold().sign({}, 'RS256')).rejects.toMatchObject({ code: 'vault_forbidden' })
+    await expect(coldInstance().sign({}, 'RS256')).rejects.toMatchObject({ code: 'vault_forbidden' })
 
     setReadable(true)
-    expect(await signerOf(cold())).toBe(june)
+    expect(await signerOf(coldInstance())).toBe(june)
   })
 })
