@@ -7,6 +7,7 @@ import { sha1NamesOf } from '../certificate/certificate-facts.ts'
 import { defined } from '../json/json.ts'
 import { readOwnCertificate, signJwt } from '../certificate/signed-jwt.ts'
 import type { SignerVersion } from '../certificate/signed-jwt.ts'
+import type { AssertionType } from '../settings/assertion-types.ts'
 import type { CertificateVault, SigningAlgorithm } from '../vault/vault.ts'
 
 export interface ClientAssertion {
@@ -19,9 +20,6 @@ export interface ClientAssertion {
 }
 
 export type AssertionAlgorithm = SigningAlgorithm
-
-/** `typ` of the header, RFC 7515 §4.1.9. draft-ietf-oauth-rfc7523bis §4 has the second one. */
-export type AssertionType = 'JWT' | 'client-authentication+jwt'
 
 /** RFC 7515 §4.1.7 and §4.1.8. */
 export type CertificateHeader = 'x5t' | 'x5t#S256'

@@ -2,7 +2,8 @@
  * Any OpenID provider: the settings name its issuer, and discovery names the rest.
  * OpenID Connect Discovery 1.0, RFC 8414.
  */
-import type { AssertionAlgorithm, AssertionType } from '../credential/sign-assertion.ts'
+import type { AssertionAlgorithm } from '../credential/sign-assertion.ts'
+import type { AssertionType } from '../settings/assertion-types.ts'
 import { isAbsent } from '../json/json.ts'
 import { isAddress, isLoopbackHost, isMetadataHost } from '../settings/addresses.ts'
 import { acceptsScope } from './accepted-scopes.ts'

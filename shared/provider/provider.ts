@@ -7,12 +7,8 @@
  * the reading of refusals (aadsts.ts has the table of numbers). It does not own the authorization request and its
  * response (sign-in/), the tokens that are kept (session/), or the client assertion (credential/).
  */
-import type {
-  AssertionAlgorithm,
-  AssertionForm,
-  AssertionType,
-  CertificateHeader,
-} from '../credential/sign-assertion.ts'
+import type { AssertionAlgorithm, AssertionForm, CertificateHeader } from '../credential/sign-assertion.ts'
+import type { AssertionType } from '../settings/assertion-types.ts'
 import type { BrokerError } from '../errors/errors.ts'
 import type { KeyObject } from 'node:crypto'
 import type { FrontEndSettings, ProviderNames } from '../settings/settings.ts'

@@ -3,6 +3,7 @@
  * the key ring and the identity that opens the vault.
  */
 import { checkAssertionAudience, checkIdentityEndpoint, checkVaultUrl } from './addresses.ts'
+import { assertionTypes } from './assertion-types.ts'
 import { clouds } from './clouds.ts'
 import { azureAddress, declare, declareSeconds } from './declare.ts'
 import { managedIdentityAssertion, otherSourceTypes, secondCredential } from './names.ts'
@@ -136,7 +137,7 @@ export const credentialDeclarations = {
     bounds: '`JWT` or `client-authentication+jwt`',
     default: 'JWT',
     example: 'JWT',
-    schema: oneOf(['JWT', 'client-authentication+jwt']),
+    schema: oneOf(assertionTypes),
   }),
   assertionReuse: declare({
     name: 'Broker__AssertionReuse',

@@ -17,6 +17,8 @@ import {
   tokenExchangeUrlOf,
 } from './addresses.ts'
 import type { AddedHosts } from './addresses.ts'
+import { assertionTypes } from './assertion-types.ts'
+import type { AssertionType } from './assertion-types.ts'
 import { checkClaimName } from './claim-names.ts'
 import {
   checkAnyClientId,
@@ -98,7 +100,7 @@ export interface OtherProvider extends ProviderNames {
     readonly assertionAudience: string | undefined
     readonly assertionAlgorithm: 'PS256' | 'RS256' | undefined
     readonly assertionKeyId: boolean
-    readonly assertionType: 'JWT' | 'client-authentication+jwt' | undefined
+    readonly assertionType: AssertionType | undefined
   }
 }
 
@@ -237,9 +239,7 @@ function entrySchema() {
         z.enum(['PS256', 'RS256']).check(described('openid: as Broker__AssertionAlgorithm.')),
       ),
       assertionKeyId: z.optional(z.boolean().check(described('openid, adfs: as Broker__AssertionKeyId.'))),
-      assertionType: z.optional(
-        z.enum(['JWT', 'client-authentication+jwt']).check(described('openid: as Broker__AssertionType.')),
-      ),
+      assertionType: z.optional(z.enum(assertionTypes).check(described('openid: as Broker__AssertionType.'))),
       assertionReuse: z.optional(z.boolean().check(described('As Broker__AssertionReuse.'))),
       responseType: z.optional(
         z.enum(['code', 'code id_token']).check(described('As Broker__ResponseType. Without it: code.')),
