@@ -41,9 +41,9 @@ describe('a fresh instance of the built bundle', () => {
   })
 
   it('answers its first request from two more files, for any function', () => {
-    expect(bytesRead(cold.health)).toBeLessThan(335 * kilobyte)
+    expect(bytesRead(cold.health)).toBeLessThan(333 * kilobyte)
     expect(cold.health.modules.length).toBeLessThanOrEqual(5)
-    expect(cold.health.calledBytes).toBeLessThan(145 * kilobyte)
+    expect(cold.health.calledBytes).toBeLessThan(143 * kilobyte)
   })
 
   it.each(['health', 'login', 'session', 'signedIn', 'settled'] as const)(
