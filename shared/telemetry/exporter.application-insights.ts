@@ -2,6 +2,8 @@
  * Sends reports to Application Insights. Everything that the package collects by itself is off: its HTTP
  * instrumentation writes codes and states into telemetry, and the rest measures a thread that only exports.
  */
+import { setImmediate } from 'node:timers/promises'
+import type { PipelinePolicy } from '@azure/core-rest-pipeline'
 import { metrics, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api'
 import type { Attributes, Context, Counter, Gauge } from '@opentelemetry/api'
 import { logs } from '@opentelemetry/api-logs'
@@ -30,6 +32,7 @@ const deadlineMilliseconds = 5_000
  */
 export function createExporter(settings: TelemetrySettings, proxies: ProxyVariables): Exporter {
   const { connectionString, managedIdentity } = settings
+  const posts = createPostCounter()
   useAzureMonitor({
     azureMonitorExporterOptions: {
       connectionString,
@@ -38,6 +41,7 @@ export function createExporter(settings: TelemetrySettings, proxies: ProxyVariab
       disableOfflineStorage: true,
       // The package sets no timeout, and an ingestion endpoint that never responds would collect requests.
       ...sdkNetworkOptions(createProxyPolicy(proxies), deadlineMilliseconds),
+      additionalPolicies: [{ policy: posts.policy, position: 'perCall' }],
     },
     // The main thread has sampled already; the package's own limit would drop the first sign-in of an instance.
     tracesPerSecond: 0,
@@ -114,8 +118,35 @@ export function createExporter(settings: TelemetrySettings, proxies: ProxyVariab
       }
       for (const metric of reported) exportMetric(metric)
     },
-    flush: () => flushAzureMonitor(),
+    flush: async () => {
+      await flushAzureMonitor()
+      await posts.ended()
+    },
   }
+}
+
+/**
+ * Knows the posts that are under way, with their tokens and repetitions. The package's flush sends what waits, but does
+ * not wait for spans that are being sent already; an instance that ended then would lose them.
+ */
+function createPostCounter() {
+  const underWay = new Set<Promise<unknown>>()
+  const policy: PipelinePolicy = {
+    name: 'postCounter',
+    sendRequest: async (request, next) => {
+      const post = next(request)
+      underWay.add(post)
+      return post.finally(() => underWay.delete(post))
+    },
+  }
+  const ended = async () => {
+    while (underWay.size > 0) {
+      await Promise.allSettled(underWay)
+      // A redirect begins the next post.
+      await setImmediate()
+    }
+  }
+  return { policy, ended }
 }
 
 /** As seconds and nanoseconds: OpenTelemetry reads a small number as relative to the start of this thread. */

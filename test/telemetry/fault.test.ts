@@ -1,8 +1,8 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import type { IngestionFault } from '../../local/ingestion/ingestion.ts'
-import type { OperationReport } from '../../shared/telemetry/report.ts'
+import type { OperationReport, Report } from '../../shared/telemetry/report.ts'
 import { readProxyVariables } from '../../shared/outbound/proxy.ts'
 import { startReportWorker } from '../../shared/telemetry/report-worker.ts'
 import { shopPage } from '../setup/person.ts'
@@ -103,38 +103,75 @@ describe('telemetry that cannot be delivered', () => {
   })
 })
 
-describe('a worker whose ingestion never answers', () => {
-  it('accepts every report and drops what it cannot keep', async () => {
-    const stack = await startStack({ telemetry: true, instances: 0 })
-    stack.ingestion.faults.add({ hang: true })
+describe('a worker', () => {
+  let stack: Stack
+  beforeEach(async () => {
+    stack = await startStack({ telemetry: true, instances: 0 })
+  })
+  afterEach(() => stack.close())
+
+  const startWorker = async (mostMegabytes?: number) => {
+    const { settings } = stack.cloud
     const gone: unknown[] = []
     const worker = startReportWorker(
       {
-        settings: { connectionString: stack.ingestion.connectionString, managedIdentity: undefined },
+        settings: {
+          connectionString: stack.ingestion.connectionString,
+          managedIdentity: { clientId: settings.AZURE_CLIENT_ID! },
+        },
         proxies: readProxyVariables({}),
-        certificateAuthorities: [],
-        environment: {},
+        certificateAuthorities: [await readFile(settings.NODE_EXTRA_CA_CERTS!, 'utf8')],
+        environment: { IDENTITY_ENDPOINT: settings.IDENTITY_ENDPOINT!, IDENTITY_HEADER: settings.IDENTITY_HEADER! },
         file: pathToFileURL(`${inject('dist')}/telemetry-worker.mjs`),
-        mostMegabytes: 56,
+        ...(mostMegabytes === undefined ? {} : { mostMegabytes }),
       },
       (reason) => gone.push(reason),
     )
-    const span = { name: 'find sessions', type: 'Azure table', target: 't', succeeded: true, fields: {} } as const
-    const operation = (i: number): OperationReport => ({
-      parent: { kind: 'host', traceParent: `00-${String(i).padStart(32, '1')}-${'2'.repeat(16)}-01` },
-      spans: Array.from({ length: 4 }, () => ({ ...span, startedAt: Date.now(), milliseconds: 1 })),
-      events: [{ name: 'broker.session', at: Date.now(), fields: { step: 'session' }, measurements: {} }],
-    })
-    const report = () => ({ operations: Array.from({ length: 500 }, (_, i) => operation(i)), metrics: [] })
+    return { worker, gone }
+  }
+  const span = { name: 'find sessions', type: 'Azure table', target: 't', succeeded: true, fields: {} } as const
+  const event = { name: 'broker.session', fields: { step: 'session' }, measurements: {} } as const
+  const operation = (i: number): OperationReport => ({
+    parent: { kind: 'host', traceParent: `00-${String(i).padStart(32, '1')}-${'2'.repeat(16)}-01` },
+    spans: Array.from({ length: 4 }, () => ({ ...span, startedAt: Date.now(), milliseconds: 1 })),
+    events: [{ ...event, at: Date.now() }],
+  })
+  const report = (size: number): Report => ({
+    operations: Array.from({ length: size }, (_, i) => operation(i)),
+    metrics: [],
+  })
+
+  it('accepts every report and drops what it cannot keep, where the ingestion never answers', async () => {
+    stack.ingestion.faults.add({ hang: true })
+    const { worker, gone } = await startWorker(56)
 
     // 60,000 spans and events, more than this smaller heap would hold without the bound of the queues.
-    for (let i = 0; i < 24; i++) await worker.enqueue(report())
+    for (let i = 0; i < 24; i++) await worker.enqueue(report(500))
 
     // A report that the thread has not taken is rejected when the thread is stopped, and no caller waits for it.
-    const last = worker.enqueue(report())
+    const last = worker.enqueue(report(500))
     worker.stop()
     await expect(last).rejects.toThrow('The telemetry worker was stopped.')
     expect(gone).toEqual([])
-    await stack.close()
+  })
+
+  it('waits at its end for the calls that are on their way, also those of a large report', async () => {
+    const { worker, gone } = await startWorker()
+    const calls = ({ operations }: Report): Report => ({
+      operations: operations.map((one) => ({ ...one, events: [] })),
+      metrics: [],
+    })
+    // The first post is the slowest, so that waiting for a later one does not cover it.
+    stack.ingestion.faults.add({ delayMs: 1_000, times: 1 })
+    await worker.enqueue(calls(report(1)))
+    await vi.waitUntil(() => stack.ingestion.requests.length === 1, { timeout: 60_000 })
+    // The package sends 512 at once.
+    await worker.enqueue(calls(report(200)))
+
+    await worker.flush()
+
+    expect(stack.ingestion.received()).toHaveLength(804)
+    worker.stop()
+    expect(gone).toEqual([])
   })
 })
