@@ -15,10 +15,11 @@ export const logout =
       'return_url',
       'refresh_token',
     ])
+    const { origin } = callerOf(request)
     if (refreshToken !== undefined) {
-      return json(200, { url: await authorizationServer.signOut(id ?? '', refreshToken, signedOutUrl) })
+      return json(200, { url: await authorizationServer.signOut(id ?? '', refreshToken, signedOutUrl, origin) })
     }
-    const frontEnd = frontEnds.get(id, callerOf(request).origin)
-    const url = await signOut.begin(frontEnd, sessions.keyOf(frontEnd.id, cookiesOf(request)), signedOutUrl)
+    const frontEnd = frontEnds.get(id, origin)
+    const url = await signOut.begin(frontEnd, sessions.keyOf(frontEnd.id, cookiesOf(request)), signedOutUrl, origin)
     return { ...json(200, { url }), cookies: [endSessionCookie(frontEnd.id), signedOutCookie(frontEnd.id)] }
   }

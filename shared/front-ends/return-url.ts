@@ -35,14 +35,17 @@ export function checkReturnUrl(text: string | undefined, frontEnd: FrontEnd): st
 }
 
 /**
- * @param text untrusted. Left out, it is the first registered page
+ * @param text untrusted. Left out, it is the first registered page on the origin of the request, or the first of all
+ * @param origin the header Origin; untrusted
  * @returns the page after a sign-out: one of the registered ones, exactly; for an OAuth client by the rules of its
  *   redirect URIs, since a native application has a private scheme or any port of loopback (RFC 8252 §7)
  * @throws {BrokerError} `return_url_invalid`, `return_url_not_registered`
  */
-export function checkSignedOutUrl(text: string | undefined, frontEnd: FrontEnd): string {
-  if (text === undefined) return frontEnd.signedOutUrls[0] ?? `${frontEnd.origins[0] ?? ''}/`
-  const { kind, signedOutUrls } = frontEnd
+export function checkSignedOutUrl(text: string | undefined, frontEnd: FrontEnd, origin?: string): string {
+  const { kind, signedOutUrls, origins } = frontEnd
+  if (text === undefined) {
+    return signedOutUrls.find((url) => url.startsWith(`${origin}/`)) ?? signedOutUrls[0] ?? `${origins[0] ?? ''}/`
+  }
   if (kind === 'oauth' && isRegisteredRedirectUri(text, { redirectUris: signedOutUrls })) return new URL(text).href
   const url = parseUrl(text)
   if (!signedOutUrls.includes(url.href)) throw new BrokerError('return_url_not_registered', { remedy: signedOutRemedy })
@@ -50,7 +53,7 @@ export function checkSignedOutUrl(text: string | undefined, frontEnd: FrontEnd):
 }
 
 const signedOutRemedy =
-  'Send a URL exactly as signedOutUrls of the front end in Broker__FrontEnds has it, or add it there; left out, it is the first of them.'
+  'Send a URL exactly as signedOutUrls of the front end in Broker__FrontEnds has it, add it there, or leave the parameter out.'
 
 function parseUrl(text: string): URL {
   // The URL parser drops tabs and newlines and accepts any number of slashes; no page needs that.

@@ -54,9 +54,15 @@ export interface AuthorizationServer {
    *
    * @param refreshToken untrusted
    * @param signedOutUrl untrusted; must be registered
+   * @param origin of the page that signs out; untrusted
    * @returns the URL that ends the session at the provider
    */
-  signOut(clientId: string, refreshToken: string, signedOutUrl: string | undefined): Promise<string>
+  signOut(
+    clientId: string,
+    refreshToken: string,
+    signedOutUrl: string | undefined,
+    origin: string | undefined,
+  ): Promise<string>
   /**
    * RFC 8414 §2.
    *
@@ -125,10 +131,10 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       })
     },
 
-    signOut: async (clientId, refreshToken, signedOutUrl) => {
+    signOut: async (clientId, refreshToken, signedOutUrl, origin) => {
       const client = frontEnds.find(clientId)
       if (client?.kind !== 'oauth') throw new BrokerError('client_unknown')
-      return options.signOut.begin(client, await refreshTokens.findKey(refreshToken, client.id), signedOutUrl)
+      return options.signOut.begin(client, await refreshTokens.findKey(refreshToken, client.id), signedOutUrl, origin)
     },
 
     findMetadata: (issuerPath) =>

@@ -29,9 +29,15 @@ export interface SignOut {
    * Ends the session and deletes its tokens.
    *
    * @param signedOutUrl where to go afterwards; untrusted, must be registered
+   * @param origin of the page that signs out; untrusted. Without a `signedOutUrl`, the browser returns there
    * @returns the URL to send the browser to: the provider's sign-out, or straight to the front end's page
    */
-  begin(frontEnd: FrontEnd, key: SessionKey | undefined, signedOutUrl: string | undefined): Promise<string>
+  begin(
+    frontEnd: FrontEnd,
+    key: SessionKey | undefined,
+    signedOutUrl: string | undefined,
+    origin?: string,
+  ): Promise<string>
   /**
    * Ends the session of a row that a verified ID token names, then the provider's session, with the hint that the row
    * keeps for it.
@@ -94,8 +100,8 @@ export function createSignOut(options: SignOutOptions): SignOut {
   const { sessions, ring, providers, flowEvents, clock } = options
 
   return {
-    begin: async (frontEnd, key, signedOutUrl) => {
-      const target = checkSignedOutUrl(signedOutUrl, frontEnd)
+    begin: async (frontEnd, key, signedOutUrl, origin) => {
+      const target = checkSignedOutUrl(signedOutUrl, frontEnd, origin)
       if (!key) return target
       const session = await flowEvents.track('sign_out', { frontEnd: frontEnd.id, by: 'person' }, async (step) => {
         // The key names the row without the content: where that cannot be read, the session ends nevertheless.

@@ -6,6 +6,7 @@ import type { Stack } from '../setup/stack.ts'
 import { openTables } from '../setup/tables.ts'
 
 const goodbye = 'http://localhost:3000/goodbye?from=shop'
+const otherPage = { id: 'shop', origin: 'http://localhost:5173' }
 const toShop = { frontend: 'shop', return_url: 'http://localhost:3000/' }
 
 describe('a sign-out', () => {
@@ -13,7 +14,14 @@ describe('a sign-out', () => {
   beforeAll(async () => {
     stack = await startStack({
       instances: 2,
-      frontEnds: [{ ...shop, signedOutUrls: ['http://localhost:3000/bye', goodbye] }, desk],
+      frontEnds: [
+        {
+          ...shop,
+          origins: [shopPage.origin, otherPage.origin],
+          signedOutUrls: ['http://localhost:3000/bye', goodbye, 'http://localhost:5173/'],
+        },
+        desk,
+      ],
     })
   })
   afterAll(() => stack.close())
@@ -23,8 +31,8 @@ describe('a sign-out', () => {
     await person.signIn(toShop)
     return person
   }
-  const signOut = (person: Person, body: object = {}, call = {}) =>
-    person.script(shopPage, '/logout', { method: 'POST', body: JSON.stringify(body), ...call })
+  const signOut = (person: Person, body: object = {}, call = {}, page = shopPage) =>
+    person.script(page, '/logout', { method: 'POST', body: JSON.stringify(body), ...call })
   const elsewhere = () => ({ at: stack.brokers[1]!.url })
   const rows = async () => (await openTables(stack).rows('sessions')).length
 
@@ -63,13 +71,14 @@ describe('a sign-out', () => {
     }
   })
 
-  it('goes to the first registered page where the request names none', async () => {
+  it.each([
+    [shopPage, 'http://localhost:3000/bye'],
+    [otherPage, 'http://localhost:5173/'],
+  ])('goes to the first registered page on the origin where the request names none: %j', async (page, expected) => {
     const person = await signedIn()
-    const { json } = await signOut(person)
+    const { json } = await signOut(person, {}, {}, page)
 
-    expect((await person.open((await person.visitor.signOut(json.url as string))!)).location).toBe(
-      'http://localhost:3000/bye',
-    )
+    expect((await person.open((await person.visitor.signOut(json.url as string))!)).location).toBe(expected)
   })
 
   it('needs no body', async () => {

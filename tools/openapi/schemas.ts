@@ -213,7 +213,9 @@ export const requests = {
     ),
   }),
   LogoutRequest: z.strictObject({
-    return_url: maybe('One of the registered signedOutUrls; the first where it is left out.'),
+    return_url: maybe(
+      'One of the registered signedOutUrls. Left out, it is the first one on the origin of the page, or the first of all.',
+    ),
     refresh_token: maybe(
       'OAuth clients: the refresh token of the session to end. `frontend` in the query is then the client id.',
     ),

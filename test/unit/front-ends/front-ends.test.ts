@@ -260,6 +260,15 @@ describe('a page after sign-out', () => {
     expect(checkSignedOutUrl(undefined, desk)).toBe('https://desk.example.com/')
   })
 
+  it('after a sign-out without one is on the origin of the page, where a registered one is there', () => {
+    for (const origin of origins) expect(checkSignedOutUrl(undefined, app, origin)).toBe(`${origin}/`)
+
+    for (const other of ['https://evil.example', 'https://app.example.co', 'http://localhost:300', 'null', ''])
+      expect(checkSignedOutUrl(undefined, app, other), other).toBe('https://app.example.com/')
+    expect(checkSignedOutUrl(undefined, narrow, 'https://narrow.example.com')).toBe('https://narrow.example.com/bye')
+    expect(checkSignedOutUrl('http://localhost:3000/', app, 'https://app.example.com')).toBe('http://localhost:3000/')
+  })
+
   it('of an OAuth client may be one of a native application, compared as its redirect URI', () => {
     const [native, session] = frontEnds(
       {
