@@ -326,14 +326,12 @@ function parseArguments() {
     return parseArgs({
       options: {
         clean: { type: 'boolean', default: false },
-        watch: { type: 'boolean', default: false },
-        'build-only': { type: 'boolean', default: false },
         sourcemap: { type: 'boolean', default: false },
         sizes: { type: 'boolean', default: false },
       },
     }).values
   } catch (error) {
-    const usage = 'Known are --sizes, --sourcemap, --clean, --watch and --watch --build-only.'
+    const usage = 'Known are --sizes, --sourcemap and --clean.'
     throw new LocalError(`${(error as Error).message.replace(/\.$/, '')}. ${usage}`, 2)
   }
 }
@@ -344,19 +342,15 @@ async function main(): Promise<void> {
     await clean()
     return
   }
-  if (values.watch) {
-    const { watchAndServe } = await import('../local/functions-host/watch.ts')
-    await watchAndServe({ buildOnly: values['build-only'] })
-    return
-  }
   const result = await build({ sourcemap: values.sourcemap })
   console.log(describeBuild(result))
   if (values.sizes) console.log(await esbuild.analyzeMetafile(result.metafile, { color: false }))
 }
 
 if (isStartedProgram(import.meta.filename)) {
-  // Not awaited: `--watch` imports a module that imports this one, and would wait for it for ever.
-  main().catch((error: unknown) => {
+  try {
+    await main()
+  } catch (error) {
     process.exitCode = reportFailure(error)
-  })
+  }
 }

@@ -7,6 +7,7 @@ import { checkAutomatic } from './automatic-sign-in.ts'
 import type { Client, SignInOptions } from './client.ts'
 import { abortable, addParameters, ignore, leave, request } from './page.ts'
 import { createSessionCheck } from './session-check.ts'
+import type { Call } from './session-check.ts'
 import { createSessionTokens } from './session-tokens.ts'
 
 export { BrokerError } from './broker-error.ts'
@@ -19,12 +20,6 @@ export interface ClientOptions {
   /** The front end's id; only needed where several front ends share an origin. */
   readonly frontEnd?: string
 }
-
-/**
- * Calls a route of the broker with the session's cookie.
- * With a body by POST, as the broker's guard for scripts requires.
- */
-export type Call = <T>(path: string, body?: object) => Promise<T>
 
 export function createClient({ broker, frontEnd }: ClientOptions): Client {
   const base = broker.replace(/\/+$/, '')

@@ -4,7 +4,7 @@
 import { BrokerError, failure } from './broker-error.ts'
 import type { Reason } from './client.ts'
 import { checkIdToken, claimsOf, sessionOf } from './oauth-id-token.ts'
-import type { OAuthSession } from './oauth.ts'
+import type { OAuthSession } from './oauth-id-token.ts'
 import { ignore } from './page.ts'
 import type { Tab } from './tab.ts'
 

@@ -1,7 +1,16 @@
 /** The claims of the broker's ID tokens. OpenID Connect Core §2. */
 import { failure } from './broker-error.ts'
-import type { OAuthSession } from './oauth.ts'
+import type { Person } from './client.ts'
 import { decode } from './page.ts'
+
+/** The person, read from the ID token. */
+export interface OAuthSession extends Person {
+  readonly email?: string
+  /** All claims of the ID token. The double of `testing` has none. */
+  readonly claims?: Claims
+  /** The ID token, with which `signOut` names the session. */
+  readonly idToken?: string
+}
 
 type Claims = Readonly<Record<string, unknown>>
 

@@ -8,7 +8,7 @@ import type { State } from './client.ts'
 import { random } from './oauth-code.ts'
 import { createOwnGrant, revoke } from './oauth-grant.ts'
 import type { Call, Grant } from './oauth-grant.ts'
-import type { OAuthSession } from './oauth.ts'
+import type { OAuthSession } from './oauth-id-token.ts'
 import { createTab } from './tab.ts'
 
 /** An access token, or the failure to get one. */

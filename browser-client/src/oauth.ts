@@ -11,25 +11,18 @@ import { createFetch } from './api-call.ts'
 import { checkAutomatic, count } from './automatic-sign-in.ts'
 import { failure } from './broker-error.ts'
 import type { BrokerError } from './broker-error.ts'
-import type { Client, Person, SignInOptions } from './client.ts'
+import type { Client, SignInOptions } from './client.ts'
 import { beginSignIn, takeAnswer } from './oauth-code.ts'
 import { grantOf } from './oauth-grant.ts'
 import { checkIdToken } from './oauth-id-token.ts'
+import type { OAuthSession } from './oauth-id-token.ts'
 import { createTabs } from './oauth-tabs.ts'
 import { abortable, addParameters, ignore, leave, request } from './page.ts'
 
 export { BrokerError } from './broker-error.ts'
 export type { ErrorCode } from './broker-error.ts'
 export type { Person, Reason, SignInOptions, State, Status } from './client.ts'
-
-/** The person, read from the ID token. */
-export interface OAuthSession extends Person {
-  readonly email?: string
-  /** All claims of the ID token. The double of `testing` has none. */
-  readonly claims?: Readonly<Record<string, unknown>>
-  /** The ID token, with which `signOut` names the session. */
-  readonly idToken?: string
-}
+export type { OAuthSession } from './oauth-id-token.ts'
 
 export interface OAuthClientOptions {
   /** The broker's address, which is its issuer: `https://contoso-login.azurewebsites.net`. */

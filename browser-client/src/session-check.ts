@@ -2,10 +2,15 @@
 import { count } from './automatic-sign-in.ts'
 import { BrokerError } from './broker-error.ts'
 import type { Session } from './client.ts'
-import type { Call } from './index.ts'
 import { ignore } from './page.ts'
 import { createTab } from './tab.ts'
 import type { Tab } from './tab.ts'
+
+/**
+ * Calls a route of the broker with the session's cookie.
+ * With a body by POST, as the broker's guard for scripts requires.
+ */
+export type Call = <T>(path: string, body?: object) => Promise<T>
 
 export type SessionTab = Tab<Session>
 

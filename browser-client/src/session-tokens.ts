@@ -1,8 +1,7 @@
 /** Access tokens of a session, in memory. Parallel calls for one token share its request. */
 import type { BrokerError } from './broker-error.ts'
-import type { Call } from './index.ts'
 import { abortable } from './page.ts'
-import type { SessionTab } from './session-check.ts'
+import type { Call, SessionTab } from './session-check.ts'
 
 interface Kept {
   readonly token: Promise<string>

@@ -7,7 +7,7 @@ import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import { describeSignInFaults } from '../../tools/certificate/deployer-credential.azure-identity.ts'
 import type { Variables } from './azd.ts'
 import { findAzureCloud, graphOriginOf } from './azure-clouds.ts'
-import type { Clock } from './context.ts'
+import type { Clock } from './clock.ts'
 import { HookStop } from './stop.ts'
 
 export interface CloudAnswer {

@@ -1,13 +1,9 @@
 /** The context of a hook: every dependency on the outside, so that a test can run a hook in its own process. */
 import type { TokenCredential } from '@azure/identity'
 import type { AzdEnvironment } from './azd.ts'
+import type { Clock } from './clock.ts'
 import type { Cloud } from './cloud.ts'
 import type { Report } from './report.ts'
-
-export interface Clock {
-  now(): number
-  wait(milliseconds: number): Promise<void>
-}
 
 export interface HookContext {
   readonly environment: AzdEnvironment

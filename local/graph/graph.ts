@@ -14,31 +14,7 @@ import type { Application } from './applications.ts'
 import { GraphError } from './graph-error.ts'
 import { keyRoutes } from './keys.ts'
 import type { KeySettings } from './keys.ts'
-
-/** One call with a valid token. */
-export interface GraphCall {
-  readonly caller: Identity
-  /** The groups of the path's pattern, decoded. */
-  readonly parameters: readonly string[]
-  readonly query: URLSearchParams
-  readonly headers: IncomingMessage['headers']
-  /** Parsed JSON, unchecked. */
-  readonly body: unknown
-}
-
-export interface GraphAnswer {
-  readonly status: number
-  readonly body?: object
-}
-
-export interface GraphRoute {
-  /** The operation's name, for faults. */
-  readonly operation: string
-  readonly method: string
-  /** Pattern of the path after `/v1.0`. */
-  readonly path: RegExp
-  readonly handle: (call: GraphCall) => GraphAnswer | Promise<GraphAnswer>
-}
+import type { GraphRoute } from './route.ts'
 
 interface GraphFault extends FaultEffects {
   /** One operation; the default is all. */

@@ -7,8 +7,8 @@ import { compactVerify, decodeJwt, decodeProtectedHeader } from 'jose'
 import * as z from 'zod/mini'
 import { keyCredentialJson } from './applications.ts'
 import type { Application, Applications } from './applications.ts'
-import type { GraphCall, GraphRoute } from './graph.ts'
 import { GraphError } from './graph-error.ts'
+import type { GraphCall, GraphRoute } from './route.ts'
 
 export interface KeySettings {
   /** Delay from Graph's answer until the token endpoint accepts the change. Infinity: until `spread` is called. */

@@ -8,7 +8,9 @@ import type { ProviderFailure } from './entra-error.ts'
 import { commitFault, faultsPath } from './faults.ts'
 import type { Endpoint, Faults } from './faults.ts'
 import { readBody } from './request-body.ts'
-import type { TokenForm } from './token-answer.ts'
+
+/** The parsed form of a token request. */
+export type TokenForm = Readonly<Record<string, string>>
 
 /** A request as it came in. Holds what signs people in: for tests in this process, never for a log. */
 export interface ProviderRequest {

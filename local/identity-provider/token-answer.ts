@@ -8,13 +8,11 @@ import type { Surroundings } from './configuration.ts'
 import { EntraError } from './entra-error.ts'
 import { pairwiseSubject } from './people.ts'
 import type { Person } from './people.ts'
+import type { TokenForm } from './provider-request.ts'
 import { resolveScopes, splitScope } from './scopes.ts'
 import type { ResolvedScopes } from './scopes.ts'
 
 export type TokenAnswer = Record<string, unknown>
-
-/** The parsed form of a token request. */
-export type TokenForm = Readonly<Record<string, string>>
 
 /**
  * The scopes of a token request: its own, or else those of the sign-in.

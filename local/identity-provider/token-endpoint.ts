@@ -7,10 +7,11 @@ import type { RegisteredClient, Surroundings } from './configuration.ts'
 import { EntraError, describeError, errorAnswer, nameProviderFailure } from './entra-error.ts'
 import type { ErrorAnswer, ProviderFailure } from './entra-error.ts'
 import type { Faults } from './faults.ts'
+import type { TokenForm } from './provider-request.ts'
 import { replaceBody } from './request-body.ts'
 import type { SignIdToken } from './signing-keys.ts'
 import { entraTokenAnswer, issuerOf, requestedScopes } from './token-answer.ts'
-import type { TokenAnswer, TokenForm } from './token-answer.ts'
+import type { TokenAnswer } from './token-answer.ts'
 
 /** The means with which a test changes an answer: the answer, its request, and a signing function. */
 export interface TokenChange {

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { keyCredentialJson } from '../../local/graph/applications.ts'
 import type { Application, Applications } from '../../local/graph/applications.ts'
-import type { GraphAnswer, GraphCall, GraphRoute } from '../../local/graph/graph.ts'
+import type { GraphAnswer, GraphCall, GraphRoute } from '../../local/graph/route.ts'
 import { GraphError } from '../../local/graph/graph-error.ts'
 
 type Properties = Record<string, unknown>
