@@ -69,12 +69,14 @@ export function claimsOf(
 ): Readonly<Record<string, unknown>> {
   const { name, username, email, objectId, tenantId } = identity
   const registered = shownClaims(identity.claims, claimNames)
+  // Of the last renewal; `email_verified` is about this one.
+  const renewedEmail = identity.claims?.values.email
   return {
     ...registered?.values,
     ...registered?.about,
     sub: subjectOf(identity),
     ...(scopes.includes('profile') ? { name, preferred_username: username } : {}),
-    ...(scopes.includes('email') ? { email } : {}),
+    ...(scopes.includes('email') ? { email: typeof renewedEmail === 'string' ? renewedEmail : email } : {}),
     oid: objectId,
     tid: tenantId,
     // The provider, where it is not the primary one; Entra ID has a claim of this name and meaning.

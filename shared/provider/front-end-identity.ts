@@ -8,18 +8,20 @@ import { domainOf } from './email-domain.ts'
 import { tokenIssuerOf } from './identity.ts'
 import type { Identity } from './identity.ts'
 import type { IdentityProvider } from './provider.ts'
+import { withAddresses } from './registered-claims.ts'
 import type { RegisteredClaims } from './registered-claims.ts'
 
 /**
  * @param names of claims that a front end has registered
- * @returns those that the provider may set for a front end:
- *   roles and groups of one provider mean nothing at another one
+ * @returns those that the provider may set for a front end: roles and groups of one provider mean nothing at another
+ *   one. A confirmation is read with its address
  */
 export function claimNamesOf(
   { claims }: Pick<IdentityProvider, 'claims'>,
   names: readonly string[] = [],
 ): readonly string[] {
-  return claims ? names.filter((name) => claims.includes(name)) : names
+  const wanted = withAddresses(names)
+  return claims ? wanted.filter((name) => claims.includes(name)) : wanted
 }
 
 /** The subjects that `withFrontEndIdentity` makes. The primary provider may not use one for a person of its own. */

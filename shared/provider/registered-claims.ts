@@ -1,7 +1,9 @@
 /**
  * Claims about a person that a front end has registered, read from the ID token. They are bounded, since each session
- * row carries them, and a claim that is left out is named,
- * so that an application does not mistake it for an absent one.
+ * row carries them. A claim that is left out is named, so that an application does not mistake it for an absent one.
+ *
+ * A confirmation (`email_verified`) is about the address of the same document. Beside the address of another ID token,
+ * or of userinfo, it would confirm an address that the person has only typed.
  */
 import { isObject } from '../json/json.ts'
 import { specifiedClaims } from '../settings/openid-scopes.ts'
@@ -26,9 +28,20 @@ export interface RegisteredClaims {
 /** The most bytes of the values of all claims of a session, as JSON in UTF-8. */
 export const mostClaimBytes = 2048
 
+/** The address that each confirmation is about. OpenID Connect Core §5.1. */
+const addressOf: ReadonlyMap<string, string> = new Map([
+  ['email_verified', 'email'],
+  ['phone_number_verified', 'phone_number'],
+])
+
+/** @returns the names, and before each confirmation its address, which has to be kept with it */
+export function withAddresses(names: readonly string[]): readonly string[] {
+  return [...new Set(names.flatMap((name) => [addressOf.get(name) ?? name, name]))]
+}
+
 /**
  * @param claims of an ID token whose signature was verified
- * @param names registered ones; where the bound is reached, the earlier ones have precedence
+ * @param names as `withAddresses` returns them; where the bound is reached, the earlier ones have precedence
  * @param unproven names of claims that are left out, since the token does not prove them
  */
 export function readRegisteredClaims(
@@ -50,15 +63,19 @@ export function readRegisteredClaims(
 
 /**
  * @param userinfo of the same person; untrusted beyond the connection that it came by
- * @param missing registered names that the ID token lacks
- * @returns the claims of the ID token, and those of userinfo within the bound
+ * @param names as `withAddresses` returns them
+ * @returns the claims of the ID token, and those of userinfo that it lacks, within the bound
  */
-export function completeClaims(claims: RegisteredClaims, userinfo: Json, missing: readonly string[]): RegisteredClaims {
-  const collected = collectClaims(claims)
-  const { values, omitted = [] } = readRegisteredClaims(userinfo, missing)
-  for (const [name, value] of Object.entries(values)) collected.add(name, value)
-  for (const name of omitted) collected.add(name, undefined)
+export function completeClaims(claims: RegisteredClaims, userinfo: Json, names: readonly string[]): RegisteredClaims {
+  const { values, omitted = [] } = readRegisteredClaims(userinfo, names)
+  const collected = collectWithOthers(claims, values)
+  for (const name of omitted) if (!isKnown(name, claims)) collected.add(name, undefined)
   return { ...claims, ...collected.claims() }
+}
+
+/** @returns true for a claim that the document had, also where it was left out */
+export function isKnown(name: string, { values, omitted = [] }: RegisteredClaims): boolean {
+  return Object.hasOwn(values, name) || omitted.includes(name)
 }
 
 /**
@@ -66,12 +83,20 @@ export function completeClaims(claims: RegisteredClaims, userinfo: Json, missing
  *   requests few scopes, and a provider may return their claims at userinfo alone
  */
 export function renewClaims(before: RegisteredClaims | undefined, renewed: RegisteredClaims): RegisteredClaims {
-  const collected = collectClaims(renewed)
-  for (const [name, value] of Object.entries(before?.values ?? {})) {
-    const isRenewed = Object.hasOwn(renewed.values, name) || renewed.omitted?.includes(name)
-    if (specifiedClaims.has(name) && !isRenewed) collected.add(name, value)
+  const kept = Object.entries(before?.values ?? {}).filter(([name]) => specifiedClaims.has(name))
+  return { ...renewed, ...collectWithOthers(renewed, Object.fromEntries(kept)).claims() }
+}
+
+/** @param others claims of another document about the same person, which do not replace those of the first */
+function collectWithOthers(first: RegisteredClaims, others: RegisteredClaims['values']) {
+  const collected = collectClaims(first)
+  for (const name of withAddresses(Object.keys(others))) {
+    if (isKnown(name, first) || !Object.hasOwn(others, name)) continue
+    const address = addressOf.get(name)
+    const isForThisAddress = address === undefined || others[address] === collected.get(address)
+    collected.add(name, isForThisAddress ? others[name] : undefined)
   }
-  return { ...renewed, ...collected.claims() }
+  return collected
 }
 
 /** Collects claims as long as they are within the bound, and the names of the others. */
@@ -81,10 +106,13 @@ function collectClaims(start?: RegisteredClaims) {
   const sizeOf = (name: string, value: ClaimValue) => Buffer.byteLength(JSON.stringify({ [name]: value }))
   let bytes = [...values].reduce((sum, [name, value]) => sum + sizeOf(name, value), 0)
   return {
+    get: (name: string) => values.get(name),
     /** @param value undefined for one that cannot be accepted */
     add: (name: string, value: ClaimValue | undefined): void => {
       const size = value === undefined ? Infinity : sizeOf(name, value)
-      if (value === undefined || bytes + size > mostClaimBytes) omitted.push(name)
+      const address = addressOf.get(name)
+      const isUnproven = value === true && address !== undefined && typeof values.get(address) !== 'string'
+      if (value === undefined || isUnproven || bytes + size > mostClaimBytes) omitted.push(name)
       else {
         bytes += size
         values.set(name, value)
@@ -138,19 +166,19 @@ function distributedClaims({ _claim_names: names, hasgroups }: Json): ReadonlySe
  *   `false` would pass for true
  */
 function valueOf(name: string, value: unknown): ClaimValue | undefined {
-  if (/^(email|phone_number)_verified$/.test(name)) {
+  if (addressOf.has(name)) {
     return value === true || (typeof value === 'string' && /^true$/i.test(value))
   }
   if (typeof value === 'string' || typeof value === 'boolean') return value
   if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
-  if (name === 'address' && isObject(value)) return addressOf(value)
+  if (name === 'address' && isObject(value)) return postalAddressOf(value)
   if (!Array.isArray(value) || !value.every((one): one is string => typeof one === 'string')) return undefined
   return [...new Set(value)]
 }
 
 const addressMembers = ['formatted', 'street_address', 'locality', 'region', 'postal_code', 'country']
 
-function addressOf(value: Json): Address | undefined {
+function postalAddressOf(value: Json): Address | undefined {
   const members = addressMembers.flatMap((name) => {
     const text = Object.hasOwn(value, name) ? value[name] : undefined
     return typeof text === 'string' ? [[name, text] as const] : []

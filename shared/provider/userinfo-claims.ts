@@ -8,11 +8,11 @@ import { specifiedClaims } from '../settings/openid-scopes.ts'
 import { textOf } from './id-token.ts'
 import type { Identity } from './identity.ts'
 import type { IdentityProvider } from './provider.ts'
-import { completeClaims } from './registered-claims.ts'
+import { completeClaims, isKnown } from './registered-claims.ts'
 
 interface UserinfoRequest {
   readonly provider: Pick<IdentityProvider, 'userInfo'>
-  /** Names of the claims that the front end has registered. */
+  /** Names of the claims that the front end has registered, as `claimNamesOf` returns them. */
   readonly claimNames: readonly string[]
   /** True where an OAuth client receives the email address, also without a registered claim. */
   readonly hasEmailScope: boolean
@@ -30,11 +30,10 @@ export async function addUserinfoClaims(
   accessToken: string,
   { provider, claimNames, hasEmailScope, onFault }: UserinfoRequest,
 ): Promise<Identity> {
-  const { values = {}, omitted = [] } = identity.claims ?? {}
-  const isKnown = (name: string) => Object.hasOwn(values, name) || omitted.includes(name)
-  const missing = claimNames.filter((name) => specifiedClaims.has(name) && !isKnown(name))
+  const names = claimNames.filter((name) => specifiedClaims.has(name))
+  const lacksClaims = names.some((name) => !isKnown(name, identity.claims ?? { values: {} }))
   const lacksNames = identity.name === undefined && identity.username === undefined
-  if (!lacksNames && missing.length === 0 && !(hasEmailScope && identity.email === undefined)) return identity
+  if (!lacksNames && !lacksClaims && !(hasEmailScope && identity.email === undefined)) return identity
   try {
     const userinfo = await provider.userInfo(accessToken)
     if (!userinfo) return identity
@@ -45,7 +44,7 @@ export async function addUserinfoClaims(
       ...identity,
       ...(lacksNames ? { name: textOf(userinfo.name), username } : {}),
       email: identity.email ?? textOf(userinfo.email),
-      claims: identity.claims && completeClaims(identity.claims, userinfo, missing),
+      claims: identity.claims && completeClaims(identity.claims, userinfo, names),
     }
   } catch (error) {
     onFault(error)

@@ -85,5 +85,12 @@ describe('the identity that front ends receive', () => {
     expect(claimNamesOf({ claims: ['groups', 'wids'] }, ['roles', 'groups'])).toEqual(['groups'])
     expect(claimNamesOf({ claims: [] }, ['roles'])).toEqual([])
     expect(claimNamesOf({ claims: ['roles'] })).toEqual([])
+    // The address is read where its confirmation is: it may be another one than at the sign-in.
+    expect(claimNamesOf({ claims: undefined }, ['email_verified', 'roles'])).toEqual([
+      'email',
+      'email_verified',
+      'roles',
+    ])
+    expect(claimNamesOf({ claims: ['email_verified'] }, ['email_verified', 'email'])).toEqual(['email_verified'])
   })
 })

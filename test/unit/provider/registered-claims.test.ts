@@ -6,6 +6,7 @@ import {
   readRegisteredClaims,
   renewClaims,
   shownClaims,
+  withAddresses,
 } from '../../../shared/provider/registered-claims.ts'
 
 /** An ID token's claims as they come: parsed JSON, so that `__proto__` is a member of its own. */
@@ -75,9 +76,11 @@ describe('registered claims', () => {
     ['', false],
     [0, false],
   ])('confirm an address by a boolean, also where the token has %j', (value, confirmed) => {
-    const token = { email_verified: value, phone_number_verified: value, department: value }
+    const addresses = { email: 'ada@contoso.example', phone_number: '+41 31 000 00 00' }
+    const token = { ...addresses, email_verified: value, phone_number_verified: value, department: value }
 
     expect(readRegisteredClaims(token, Object.keys(token)).values).toEqual({
+      ...addresses,
       email_verified: confirmed,
       phone_number_verified: confirmed,
       department: value,
@@ -92,6 +95,21 @@ describe('registered claims', () => {
       })
     },
   )
+
+  it.each([
+    ['lacks it', {}],
+    ['has it as another type', { email: ['ada@contoso.example'] }],
+    ['has a too large one', { email: `${'a'.repeat(2048)}@contoso.example` }],
+  ])('confirm no address where the token %s', (_, token) => {
+    const read = (claims: object) =>
+      readRegisteredClaims({ ...claims, email_verified: true }, ['email', 'email_verified'])
+
+    expect(read(token)).toMatchObject({ values: {}, omitted: expect.arrayContaining(['email_verified']) as unknown })
+    const sound = { email: 'ada@contoso.example', email_verified: true }
+    expect(read(sound)).toEqual({ values: sound })
+    // Registered in the other order, and where the address is not registered.
+    expect(readRegisteredClaims(sound, withAddresses(['email_verified']))).toEqual({ values: sound })
+  })
 
   it('have each text of an array once', () => {
     expect(readRegisteredClaims({ roles: ['a', 'b', 'a'] }, ['roles']).values).toEqual({ roles: ['a', 'b'] })
@@ -182,6 +200,30 @@ describe('registered claims', () => {
       values: { ...claims.values, email: 'ada@contoso.example' },
       omitted: ['groups', 'website', 'picture'],
     })
+  })
+
+  it.each([
+    ['email', 'grace@example.com', 'ceo@contoso.com'],
+    ['phone_number', '+41 31 000 00 00', '+41 31 000 00 01'],
+  ])('have a confirmation of the %s that it is about, and of no other one', (address, mine, other) => {
+    const confirmation = `${address}_verified`
+    const names = [confirmation, address]
+    const completed = (idToken: object, userinfo: object) =>
+      completeClaims(readRegisteredClaims({ ...idToken }, withAddresses(names)), { ...userinfo }, withAddresses(names))
+    const renewed = (before: Readonly<Record<string, string | boolean>>, idToken: object) =>
+      renewClaims({ values: before }, readRegisteredClaims({ ...idToken }, withAddresses(names)))
+    const confirmed = { [address]: mine, [confirmation]: true }
+    const unconfirmed = { values: { [address]: other }, omitted: [confirmation] }
+
+    // The provider confirms the person's own address at userinfo, and the ID token has one that the person has typed.
+    expect(completed({ [address]: other }, confirmed)).toEqual(unconfirmed)
+    expect(completed({ [address]: other }, { [confirmation]: true })).toEqual(unconfirmed)
+    expect(completed({ [address]: mine }, confirmed)).toEqual({ values: confirmed })
+    // The person has changed the address since the sign-in.
+    expect(renewed(confirmed, { [address]: other })).toEqual(unconfirmed)
+    expect(renewed({ [address]: other }, { [confirmation]: true }).values).not.toHaveProperty(confirmation)
+    expect(renewed(confirmed, { [address]: mine })).toEqual({ values: confirmed })
+    expect(renewed({ [confirmation]: true, [address]: mine }, {})).toEqual({ values: confirmed })
   })
 
   it('change no prototype by their names', () => {
