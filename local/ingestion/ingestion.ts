@@ -30,6 +30,8 @@ interface IngestionOptions {
 
 /** Faults of a post, in addition to those of all local parts. They apply to every caller. */
 export interface IngestionFault extends FaultEffects {
+  /** Applies to posts whose first item is of this type; to every post where it is left out. */
+  readonly type?: TelemetryItem['type']
   /** Refuses each item of a post but the first with this status, and answers 206. */
   readonly refuseItems?: number
 }
@@ -117,7 +119,7 @@ export async function startIngestion(options: IngestionOptions): Promise<Ingesti
     const body = await inflate(sent, request.headers['content-encoding'])
     bodies.add(body, body.length)
 
-    const fault = faults.take(() => true)
+    const fault = faults.take(({ type }) => type === undefined || type === typeOf(body))
     const left = await suffer(fault, response, stopping.signal, (status) => refusal(status, 'A fault on request.'))
     if (left === 'nothing') return
     entry.caller = await authorize(request)
@@ -210,6 +212,12 @@ interface TrackAnswer {
   readonly itemsReceived: number
   readonly itemsAccepted: number
   readonly errors: readonly ItemError[]
+}
+
+/** The exporter sends items of one type in a post. */
+function typeOf(body: Buffer): TelemetryItem['type'] | undefined {
+  const envelope = parseEnvelope(parseBody(body.toString('utf8'))[0])
+  return envelope && toTelemetryItem(envelope).type
 }
 
 function statusOf({ itemsReceived, itemsAccepted, errors }: TrackAnswer): number {

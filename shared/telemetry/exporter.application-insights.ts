@@ -7,7 +7,7 @@ import type { PipelinePolicy } from '@azure/core-rest-pipeline'
 import { metrics, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api'
 import type { Attributes, Context, Counter, Gauge } from '@opentelemetry/api'
 import { logs } from '@opentelemetry/api-logs'
-import { flushAzureMonitor, useAzureMonitor } from 'applicationinsights'
+import { useAzureMonitor } from 'applicationinsights'
 import type { TelemetrySettings } from '../settings/settings.ts'
 import { BoundedMap } from '../async/bounded-map.ts'
 import { createProxyPolicy } from '../outbound/proxy.ts'
@@ -119,10 +119,23 @@ export function createExporter(settings: TelemetrySettings, proxies: ProxyVariab
       for (const metric of reported) exportMetric(metric)
     },
     flush: async () => {
-      await flushAzureMonitor()
+      await Promise.allSettled(providers().map((provider) => provider.forceFlush()))
       await posts.ended()
     },
   }
+}
+
+/**
+ * Those of metrics, spans and events, which are flushed side by side: `flushAzureMonitor` flushes one after the other,
+ * and ends at the first that fails. Their types in the API have no flush.
+ */
+function providers(): readonly { forceFlush(): Promise<void> }[] {
+  const all: readonly unknown[] = [
+    metrics.getMeterProvider(),
+    (trace.getTracerProvider() as unknown as { getDelegate(): unknown }).getDelegate(),
+    logs.getLoggerProvider(),
+  ]
+  return all as readonly { forceFlush(): Promise<void> }[]
 }
 
 /**

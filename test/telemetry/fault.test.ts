@@ -164,13 +164,27 @@ describe('a worker', () => {
     // The first post is the slowest, so that waiting for a later one does not cover it.
     stack.ingestion.faults.add({ delayMs: 1_000, times: 1 })
     await worker.enqueue(calls(report(1)))
-    await vi.waitUntil(() => stack.ingestion.requests.length === 1, { timeout: 60_000 })
+    await vi.waitUntil(() => stack.ingestion.requests.length > 0, { timeout: 60_000 })
     // The package sends 512 at once.
     await worker.enqueue(calls(report(200)))
 
     await worker.flush()
 
     expect(stack.ingestion.received()).toHaveLength(804)
+    worker.stop()
+    expect(gone).toEqual([])
+  })
+
+  it('sends all events at its end although the calls are refused', async () => {
+    const { worker, gone } = await startWorker()
+    // The package sends 512 at once: the others of both kinds wait until these posts have ended.
+    stack.ingestion.faults.add({ type: 'span', delayMs: 500, status: 400 })
+    stack.ingestion.faults.add({ type: 'event', delayMs: 500, times: 1 })
+    await worker.enqueue(report(600))
+
+    await worker.flush()
+
+    expect(stack.ingestion.received().filter(({ type }) => type === 'event')).toHaveLength(600)
     worker.stop()
     expect(gone).toEqual([])
   })
