@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { appendFileSync, closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import * as z from 'zod/mini'
@@ -24,6 +25,11 @@ interface HostProcessOptions {
   readonly nodeArguments?: readonly string[]
   /** Receives the host's log lines; the default is standard error of this process. */
   readonly write?: (text: string) => void
+  /**
+   * A file that receives them in place of `write`. A line that the host wrote before a response is in the file when the
+   * response arrives; a pipe and a connection have no order.
+   */
+  readonly logFile?: string
 }
 
 const readyLine = z.object({
@@ -63,7 +69,9 @@ const restartsInARow = 5
  * @throws {LocalError} when it ends before that; the message is its standard error
  */
 export async function startHostProcess(options: HostProcessOptions): Promise<HostProcess> {
-  const write = options.write ?? ((text) => void process.stderr.write(text))
+  const { logFile } = options
+  const print = options.write ?? ((text: string) => void process.stderr.write(text))
+  const write = logFile === undefined ? print : (text: string) => appendFileSync(logFile, text)
   const keys = {
     FUNCTIONS_HOST_MASTER_KEY: options.masterKey ?? randomBytes(32).toString('base64url'),
     FUNCTIONS_HOST_FUNCTION_KEY: options.functionKey ?? randomBytes(32).toString('base64url'),
@@ -130,6 +138,9 @@ interface Running {
 }
 
 async function startChild(options: HostProcessOptions, write: (text: string) => void): Promise<Running> {
+  const { logFile } = options
+  const log = logFile === undefined ? undefined : openSync(logFile, 'a')
+  const before = log === undefined ? 0 : fstatSync(log).size
   const child = spawn(
     process.execPath,
     [
@@ -141,8 +152,9 @@ async function startChild(options: HostProcessOptions, write: (text: string) => 
       ...['--dist', options.dist, '--port', String(options.port)],
     ],
     // The channel is never used: when it closes, the child learns that this process has ended for any reason.
-    { env: options.env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] },
+    { env: options.env, stdio: ['ignore', 'pipe', log ?? 'pipe', 'ipc'] },
   )
+  if (log !== undefined) closeSync(log)
   const ended = once(child, 'close')
   let complaint = ''
   let started = false
@@ -153,7 +165,10 @@ async function startChild(options: HostProcessOptions, write: (text: string) => 
 
   const line = await Promise.race([firstLine(child), ended.then(() => undefined)])
   started = true
-  if (line === undefined) throw new LocalError(complaint.trim() || 'The functions host ended before it was ready.')
+  if (line === undefined) {
+    if (logFile !== undefined) complaint = readFileSync(logFile).toString('utf8', before)
+    throw new LocalError(complaint.trim() || 'The functions host ended before it was ready.')
+  }
   if (complaint !== '') write(complaint)
   return { child, ready: z.parse(readyLine, JSON.parse(line)), ended }
 }

@@ -3,7 +3,8 @@
  * See test/README.md.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { inject } from 'vitest'
@@ -65,7 +66,7 @@ export interface Stack {
   readonly store: TableProxy
   /** Prefix of the names of this stack's tables. */
   readonly tablePrefix: string
-  /** Everything that the brokers wrote to their logs. */
+  /** Everything that the brokers have written to their logs, also before the newest response. */
   readonly log: () => string
   /** A person with a browser without cookies. */
   person(): Person
@@ -95,11 +96,15 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const url = (await options.baseUrl?.(ownUrl)) ?? ownUrl
   const registered = options.frontEnds ?? [shop, desk]
   const keyPairs = lendKeyPairs()
-  const closing: (() => unknown)[] = [
-    () => rm(folder, { recursive: true, force: true }),
-    () => store.close(),
-    () => keyPairs.release(),
-  ]
+  const logFile = path.join(folder, 'log')
+  await writeFile(logFile, '')
+  let log = () => readFileSync(logFile, 'utf8')
+  const removeFolder = () => {
+    const whole = log()
+    log = () => whole
+    return rm(folder, { recursive: true, force: true })
+  }
+  const closing: (() => unknown)[] = [removeFolder, () => store.close(), () => keyPairs.release()]
   const close = async () => {
     for (const end of closing.reverse()) await end()
   }
@@ -141,14 +146,13 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const beside = await options.provider?.(cloud, url)
     if (beside) closing.push(() => beside.close())
 
-    let log = ''
     const brokers: HostProcess[] = []
     const startInstance = async (settings: Readonly<Record<string, string | undefined>> = {}): Promise<HostProcess> => {
       const broker = await startHostProcess({
         dist: inject('dist'),
         hostProgram: inject('hostProgram'),
         port: brokers.length === 0 ? port : 0,
-        write: (text) => void (log += text),
+        logFile,
         env: {
           PATH: process.env.PATH,
           NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
@@ -188,7 +192,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       },
       store,
       tablePrefix,
-      log: () => log,
+      log: () => log(),
       person: () => createPerson(url),
       startInstance,
       close,

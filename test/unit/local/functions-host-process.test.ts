@@ -231,8 +231,11 @@ describe('a refused start', () => {
 
     expect(code).toBe(1)
     expect(said).toMatch(new RegExp(`^Port ${other.port} for the broker is in use\\. .*\n$`))
-    const starting = startHostProcess({ dist, port: other.port, env: {}, write: () => undefined })
-    await expect(starting).rejects.toThrow(LocalError)
+    const logFile = path.join(await folder(), 'log')
+    for (const to of [{ write: () => undefined }, { logFile }]) {
+      const starting = startHostProcess({ dist, port: other.port, env: {}, ...to })
+      await expect(starting).rejects.toThrow(new LocalError(said.trim()))
+    }
   })
 
   it('reports the permitted values of a port', async () => {
