@@ -48,7 +48,6 @@ export function json(status: number, body: object, headers: Readonly<Record<stri
   }
 }
 
-/** A plain text, such as the word of a probe. */
 /**
  * A key set (RFC 7517 §5). §8.5.2 registers application/jwk-set+json, which some providers refuse (Glewlwyd).
  *
@@ -62,6 +61,7 @@ export function keySet(keys: readonly object[], cacheSeconds: number): Answer {
   }
 }
 
+/** A plain text, such as the word of a probe. */
 export function text(status: number, body: string): Answer {
   return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body }
 }
