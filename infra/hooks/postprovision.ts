@@ -15,14 +15,13 @@ import { patienceOf } from './cloud.ts'
 import { readConfigurationOf } from './configuration.ts'
 import { settingsOf } from './configuration-settings.ts'
 import type { Configuration } from './configuration.schema.ts'
-import { subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import { isDevelopment, namesOf } from './names.ts'
-import type { Names } from './names.ts'
 import { trustedIdentityOf } from './federated-credential.ts'
 import { readParameters } from './parameters.ts'
 import { checkSecondPass } from './passes.ts'
 import { completeRegistration } from './registration-completion.ts'
+import { printRoles } from './role-commands.ts'
 import { HookStop, stopFor } from './stop.ts'
 
 /** @throws {HookStop} with the remedy; finished steps stay, and a repetition continues from there */
@@ -41,6 +40,8 @@ export async function postprovision(context: HookContext): Promise<void> {
   if (refusal) throw new HookStop(`BROKER_VAULT_URL ${refusal.problem}. ${refusal.fix}`)
   if (clientId === undefined) throw new HookStop('BROKER_PARAMETERS is missing. Run: azd provision')
 
+  // First: with roles in the vault, an administrator must run them before the certificate can be made.
+  if (configuration.assignRoles === false) await printRoles(context, configuration, names)
   const name = configuration.certificateName ?? 'broker'
   const { outcome, differences, newest } = await makeCertificate(context, new URL(vaultUrl).origin, name, configuration)
   const until = newest.expires?.toISOString().slice(0, 10) ?? 'no date'
@@ -68,7 +69,6 @@ export async function postprovision(context: HookContext): Promise<void> {
   }
   // A confirmation is for one deployment.
   await environment.set('BROKER_CONFIRM_REMOVAL', '')
-  if (configuration.assignRoles === false) printRoles(context, names)
   report.row('Broker', baseUrl)
   if (deploymentPass === 'second') await checkSecondPass(context, names)
   else {
@@ -87,7 +87,8 @@ async function makeCertificate(
     ...defaultPolicy,
     keyType: configuration.vaultSku === 'premium' ? ('RSA-HSM' as const) : ('RSA' as const),
   }
-  const until = clock.now() + patienceOf(environment)
+  const isGrantedByHand = configuration.vaultAuthorization === 'rbac' && configuration.assignRoles === false
+  const until = clock.now() + (isGrantedByHand ? 0 : patienceOf(environment))
   for (let attempt = 0; ; attempt++) {
     try {
       return await createCertificate({ creator, name, policy, change: false })
@@ -99,6 +100,12 @@ async function makeCertificate(
         await clock.wait(pause)
         continue
       }
+      if (error instanceof CertificateRefused && isGrantedByHand) {
+        throw new HookStop(
+          `The vault denied this person the certificate ${name}. The roles in the vault are not assigned, or not in effect yet, which takes up to ten minutes. An administrator runs the commands above. Then run azd provision again: it continues here.`,
+          { cause: error },
+        )
+      }
       if (error instanceof CertificateRefused || error instanceof CertificateNetworkRefused)
         throw new HookStop(error.message, { cause: error })
       throw new HookStop(
@@ -107,31 +114,6 @@ async function makeCertificate(
       )
     }
   }
-}
-
-/** The role assignments that the template leaves out with "assignRoles": false. */
-function printRoles(context: HookContext, names: Names): void {
-  const { environment, report } = context
-  const group = `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}/providers`
-  const identity = environment.get('BROKER_IDENTITY_PRINCIPAL_ID') ?? '<principal id of the identity of the broker>'
-  const storage = `${group}/Microsoft.Storage/storageAccounts/${names.storage}`
-  const assign = (role: string, assignee: string, scope: string) =>
-    report.todo(
-      `az role assignment create --role "${role}" --assignee-object-id ${assignee} --assignee-principal-type ServicePrincipal --scope ${scope}`,
-    )
-  const host = environment.get('BROKER_HOST_IDENTITY_PRINCIPAL_ID') ?? '<principal id of the identity of the host>'
-  assign('Storage Blob Data Owner', host, storage)
-  assign('Storage Blob Data Contributor', host, `${group}/Microsoft.Storage/storageAccounts/${names.packageStorage}`)
-  assign('Storage Table Data Contributor', identity, storage)
-  assign('Monitoring Metrics Publisher', identity, `${group}/Microsoft.Insights/components/appi-broker-${names.token}`)
-  report.todo(
-    `az eventgrid system-topic show --name ${names.topic} --resource-group ${names.resourceGroup} --query identity.principalId --output tsv`,
-  )
-  assign(
-    'Storage Blob Data Contributor',
-    '<principal id that the last command printed>',
-    `${storage}/blobServices/default/containers/dead-letters`,
-  )
 }
 
 function output({ environment }: HookContext, name: string): string {

@@ -177,7 +177,8 @@ resource officerAccess 'Microsoft.KeyVault/vaults/accessPolicies@2026-05-15' = i
   }
 }
 
-resource brokerRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (isRbac) {
+// With assignRoles false the person may lack the right for roles too: infra/hooks/role-commands.ts prints them.
+resource brokerRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (isRbac && assignRoles) {
   name: guid(resourceGroup().id, names.vault, 'broker')
   properties: {
     roleName: 'Certificate token broker of ${names.vault}'
@@ -195,7 +196,7 @@ resource brokerRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (i
   }
 }
 
-resource officerRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (isRbac && !empty(officerId)) {
+resource officerRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (isRbac && assignRoles && !empty(officerId)) {
   name: guid(resourceGroup().id, names.vault, 'officer')
   properties: {
     roleName: 'Certificate officer of ${names.vault}'
@@ -214,7 +215,7 @@ resource officerRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (
 }
 
 // One role, which loses permissions in the second pass: ARM does not remove an assignment that a template leaves out.
-resource deployerRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (isRbac && !empty(deployerId)) {
+resource deployerRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (isRbac && assignRoles && !empty(deployerId)) {
   name: guid(resourceGroup().id, names.vault, 'deployer')
   properties: {
     roleName: 'Certificate token broker deployment of ${names.vault}'

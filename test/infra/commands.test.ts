@@ -38,6 +38,7 @@ const commands: Readonly<Record<string, string>> = {
   'az provider register': '--namespace* --wait',
   'az rest': '--method --uri* --headers --body',
   'az role assignment create': '--role* --scope* --assignee --assignee-object-id --assignee-principal-type',
+  'az role definition create': '--role-definition*',
   'azd auth login': '--tenant-id --client-id --federated-credential-provider',
   'azd deploy': '--all --from-package --no-prompt',
   'azd down': '',

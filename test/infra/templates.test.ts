@@ -296,6 +296,14 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
         (error: unknown) => (error as Error).message,
       )
 
+    it('assignRoles false creates no role and no assignment, also in a vault with roles', async () => {
+      const byHand = await withDefaults({ assignRoles: 'false', vaultAuthorization: "'rbac'" })
+      const types = new Set(byHand.predictedResources.map(({ type }) => type))
+
+      expect([...types].filter((type) => type.startsWith('Microsoft.Authorization/'))).toEqual([])
+      expect(types).toContain('Microsoft.KeyVault/vaults/keys')
+    })
+
     it('writes no more tags than Azure accepts for each type', async () => {
       const names = Array.from({ length: 47 }, (_, index) => `t${index + 10}: ''`)
       const { predictedResources } = await withDefaults({

@@ -136,7 +136,9 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
   assignRoles(state, provider('Microsoft.Storage/storageAccounts', `stpkg${token}`), parameters, now)
 
   const deployer = [anna, bruno, pipeline].find(({ principalId }) => principalId === parameters.principalId)
-  if (deployer) azure.vault.setPermissions(deployer.clientId, isSecond ? readerPolicy : officerPolicy)
+  // Access policies belong to the vault; roles are assigned by a person where the template does not.
+  const isGranted = parameters.vaultAuthorization !== 'rbac' || parameters.assignRoles !== false
+  if (deployer && isGranted) azure.vault.setPermissions(deployer.clientId, isSecond ? readerPolicy : officerPolicy)
 
   const outputs: Readonly<Record<string, string>> = {
     AZURE_RESOURCE_GROUP: group.split('/').at(-1) ?? '',

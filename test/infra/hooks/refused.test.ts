@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createCloud } from '../../../infra/hooks/cloud.ts'
-import { subscriptionId } from '../../setup/azure.ts'
+import { anna, officerPolicy, subscriptionId } from '../../setup/azure.ts'
+import { root } from '../../setup/bicep.ts'
 import { startDns } from '../../setup/dns.ts'
 import { accepted, given, openShop, parametersOf, refused } from './shop.ts'
 import type { Shop } from './shop.ts'
@@ -178,6 +181,38 @@ describe('before anything is created, a deployment stops', () => {
     expect(provisioned.match(/az role assignment create/g)).toHaveLength(5)
     // No role was assigned, so the upload cannot succeed.
     expect((await shop.here.azd('deploy')).output).toContain('no role on the storage account')
+  })
+
+  it('with roles in the vault and without the right to assign them, until an administrator has run the commands', async () => {
+    const { azure, here } = shop
+    azure.arm.state.permissions = [{ actions: ['*'], notActions: ['Microsoft.Authorization/*/Write'] }]
+    await here.configure({ assignRoles: false, vaultAuthorization: 'rbac' })
+
+    const { code, output } = await here.azd('up')
+
+    expect(code).toBe(1)
+    expect(here.clock.waited).toBeLessThan(1_000)
+    expect(output).toContain('An administrator runs the commands above')
+    expect(output.match(/az role assignment create/g)).toHaveLength(7)
+    const role = async (kind: string) => {
+      const name = `.azure/shop-test/vault-role-${kind}.json`
+      expect(output).toContain(`az role definition create --role-definition "@${name}"`)
+      return JSON.parse(await readFile(path.join(here.folder, name), 'utf8')) as Record<string, unknown>
+    }
+    const { Name, DataActions } = await role('broker')
+    expect(output).toMatch(
+      new RegExp(`--role "${String(Name)}" --assignee-object-id \\S+ --.*/vaults/kv-\\w{13}$`, 'm'),
+    )
+    expect(await role('officer')).toMatchObject({ AssignableScopes: [expect.stringMatching(/\/rg-shop-test$/)] })
+    expect(output).toContain(
+      `of kv-${here.variables.get('BROKER_VAULT_NAME')!.slice(3)}, assigned by hand" --assignee-object-id ${anna.principalId}`,
+    )
+    // The same operations as by the template's role.
+    const template = await readFile(path.join(root, 'infra', 'modules', 'vault.bicep'), 'utf8')
+    for (const action of DataActions as string[]) expect(template).toContain(`'${action}'`)
+
+    azure.vault.setPermissions(anna.clientId, officerPolicy)
+    expect((await here.azd('provision')).code).toBe(0)
   })
 
   it('without the right to write roles, and offers access policies', async () => {
