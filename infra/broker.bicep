@@ -325,11 +325,17 @@ var endpointSubnet = createsNetwork
   ? resourceId('Microsoft.Network/virtualNetworks/subnets', names.network, 'endpoints')
   : endpointSubnetId
 
+// In Azure China, Resource Manager names an older host, which no token names as its issuer and the broker refuses.
+var loginEndpoint = replace(
+  environment().authentication.loginEndpoint,
+  'login.chinacloudapi.cn',
+  'login.partner.microsoftonline.cn'
+)
 var identityProviderSettings = usesOtherProvider
   ? {}
   : union(
       {
-        AzureAd__Instance: environment().authentication.loginEndpoint
+        AzureAd__Instance: loginEndpoint
         AzureAd__TenantId: checkedTenantId
       },
       empty(checkedObjectId) ? {} : { Broker__ApplicationObjectId: checkedObjectId }

@@ -6,6 +6,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isProduction } from '../../infra/hooks/names.ts'
+import { checkInstance } from '../../shared/settings/addresses.ts'
 import { parseSettings } from '../../shared/settings/settings.ts'
 import { copyInfra, root, runBicep, skipsWithoutBicep, startBicep } from '../setup/bicep.ts'
 import type { Bicep, Compiled, PredictedResource, Snapshot } from '../setup/bicep.ts'
@@ -240,6 +241,19 @@ describe.skipIf(skipsWithoutBicep)('the templates', () => {
 
     expect(states('rbac')).toEqual(['Disabled', 'SniEnabled'])
     expect(states('rbac-second')).toEqual(['SniEnabled'])
+  })
+
+  // By the list of environments of Azure PowerShell, which reads it from Resource Manager.
+  it.each([
+    ['https://login.microsoftonline.com/', 'https://login.microsoftonline.com/'],
+    ['https://login.microsoftonline.us/', 'https://login.microsoftonline.us/'],
+    ['https://login.chinacloudapi.cn/', 'https://login.partner.microsoftonline.cn/'],
+    ['https://login.chinacloudapi.cn', 'https://login.partner.microsoftonline.cn'],
+  ])('sign in at a host that the broker accepts where Resource Manager names %s', (named, instance) => {
+    const settings = settingsAsDeployed(snapshot('default'), named)
+
+    expect(settings['AzureAd__Instance']).toBe(instance)
+    expect(checkInstance(instance)).toBeUndefined()
   })
 
   it('put the host on service URLs outside the public cloud, and on an account name inside it', () => {

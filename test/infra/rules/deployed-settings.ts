@@ -2,11 +2,19 @@
 import type { Snapshot } from '../../setup/bicep.ts'
 import { settingsOf, token } from './predicted-resources.ts'
 
-/** The app settings of the template, with the values that ARM would compute. */
-export function settingsAsDeployed(snapshot: Snapshot): Record<string, string> {
+const loginExpression = /^\[replace\(environment\(\)\.authentication\.loginEndpoint, '([^']+)', '([^']+)'\)\]$/
+
+/**
+ * The app settings of the template, with the values that ARM would compute.
+ *
+ * @param loginEndpoint of the cloud, as its Resource Manager names it
+ */
+export function settingsAsDeployed(
+  snapshot: Snapshot,
+  loginEndpoint = 'https://login.microsoftonline.com/',
+): Record<string, string> {
   const identity = '7b1f3c7e-9d39-4a3c-b0f4-2f6f2ad0c1aa'
   const known: readonly (readonly [RegExp, string])[] = [
-    [/^\[environment\(\)\.authentication\.loginEndpoint\]$/, 'https://login.microsoftonline.com/'],
     [/\.vaultUri\]$/, `https://kv-${token}.vault.azure.net/`],
     [/\.primaryEndpoints\.(table|queue|blob)\]$/, `https://st${token}.table.core.windows.net/`],
     [
@@ -23,6 +31,8 @@ export function settingsAsDeployed(snapshot: Snapshot): Record<string, string> {
   return Object.fromEntries(
     Object.entries(settingsOf(snapshot)).map(([name, value]) => {
       if (!value.startsWith('[') || name === 'Broker__FrontEnds') return [name, value]
+      const [, old, host] = loginExpression.exec(value) ?? []
+      if (old !== undefined && host !== undefined) return [name, loginEndpoint.replace(old, host)]
       const filled = known.find(([pattern]) => pattern.test(value))?.[1]
       if (filled === undefined) throw new Error(`No known value for the expression of ${name}: ${value}`)
       return [name, filled]
