@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { causeOf } from './cloud.ts'
 import type { Cloud } from './cloud.ts'
 import type { Configuration } from './configuration.schema.ts'
+import { readPages } from './graph-pages.ts'
 import type { Report } from './report.ts'
 
 export type WantedRole = NonNullable<Configuration['appRoles']>[number]
@@ -111,17 +112,7 @@ export async function deleteRemovedRoles(
 
 /** @returns the role of each assignment; undefined where they cannot be read, or not all of them */
 async function assignmentsOf(cloud: Cloud, clientId: string): Promise<readonly string[] | undefined> {
-  const roles: string[] = []
-  let query = '?$select=appRoleId&$top=999'
-  for (let page = 0; page < 100; page++) {
-    const { status, body } = await cloud.graph(`/servicePrincipals(appId='${clientId}')/appRoleAssignedTo${query}`)
-    // Without a service principal there is no assignment.
-    if (status === 404) return roles
-    if (status !== 200) return undefined
-    for (const { appRoleId } of (body['value'] ?? []) as readonly { appRoleId: string }[]) roles.push(appRoleId)
-    const next = body['@odata.nextLink']
-    if (typeof next !== 'string') return roles
-    query = new URL(next).search
-  }
-  return undefined
+  // Without a service principal there is no assignment.
+  const path = `/servicePrincipals(appId='${clientId}')/appRoleAssignedTo?$select=appRoleId&$top=999`
+  return (await readPages<{ readonly appRoleId: string }>(cloud, path))?.map(({ appRoleId }) => appRoleId)
 }

@@ -8,6 +8,7 @@ import type { Cloud } from './cloud.ts'
 import { isPipeline } from './context.ts'
 import type { HookContext } from './context.ts'
 import { completeFederation, printFederation } from './federated-credential.ts'
+import { readPages } from './graph-pages.ts'
 import { writeCommandFile } from './project-file.ts'
 import { changesOf, claimsFor } from './registration-changes.ts'
 import type { Access, ApplicationProperties, WantedRegistration } from './registration-changes.ts'
@@ -42,7 +43,8 @@ export async function completeRegistration(context: HookContext, wanted: WantedR
     return
   }
   const application = read.body as unknown as ApplicationProperties & { id: string }
-  const access = await resolveAccess(cloud, wanted.scopes, report)
+  const delegated = await resolveScopes(cloud, wanted.scopes, report)
+  const access = accessOf(delegated)
   const changes = changesOf(application, { ...wanted, redirectUris, access })
   const declaredRoles = (changes['appRoles'] ?? application.appRoles ?? []) as readonly AppRole[]
 
@@ -66,7 +68,7 @@ export async function completeRegistration(context: HookContext, wanted: WantedR
   reportGroups(application, wanted.claims, report)
   await completeFederation(context, ids, wanted.trustedIdentity)
   await ensureServicePrincipal(cloud, clientId, report)
-  if (access.length > 0) await reportConsent(cloud, clientId, wanted.scopes, report)
+  if (delegated.length > 0) await reportConsent(cloud, clientId, delegated, report)
 }
 
 /** The hooks do not choose the groups: all of them would reach every token of the application. */
@@ -82,30 +84,50 @@ function reportGroups(
   )
 }
 
-/** Translates the scopes of the front ends into the ids of `requiredResourceAccess`. */
-async function resolveAccess(cloud: Cloud, scopes: readonly string[], report: Report): Promise<readonly Access[]> {
-  const found = new Map<string, Access>()
+/** A scope of the front ends, as Graph knows it: a delegated permission of an API. */
+interface DelegatedScope {
+  /** Client id of the API. */
+  readonly appId: string
+  /** Object id of its service principal, by which grants name it. */
+  readonly resourceId: string
+  readonly id: string
+  readonly value: string
+}
+
+/** Finds the scopes of the front ends in the tenant. Those that it lacks are reported. */
+async function resolveScopes(
+  cloud: Cloud,
+  scopes: readonly string[],
+  report: Report,
+): Promise<readonly DelegatedScope[]> {
+  const found: DelegatedScope[] = []
   for (const scope of new Set(scopes)) {
     const resource = scope.slice(0, scope.lastIndexOf('/'))
-    const permission = scope.slice(resource.length + 1)
-    if (permission === '.default') continue // It means the permissions that are configured already.
+    const value = scope.slice(resource.length + 1)
+    if (value === '.default') continue // It means the permissions that are configured already.
     const filter = encodeURIComponent(`servicePrincipalNames/any(n:n eq '${resource.replaceAll("'", "''")}')`)
     const { status, body } = await cloud.graph(
-      `/servicePrincipals?$filter=${filter}&$select=appId,oauth2PermissionScopes`,
+      `/servicePrincipals?$filter=${filter}&$select=id,appId,oauth2PermissionScopes`,
     )
     const [api] = (status === 200 ? (body['value'] ?? []) : []) as readonly {
+      id: string
       appId: string
       oauth2PermissionScopes?: readonly { id: string; value: string }[]
     }[]
-    const id = api?.oauth2PermissionScopes?.find(({ value }) => value === permission)?.id
-    if (!api || id === undefined) {
+    const id = api?.oauth2PermissionScopes?.find((one) => one.value === value)?.id
+    if (!api || id === undefined)
       report.todo(`The tenant has no API with the scope ${scope}. Register it, then deploy again.`)
-      continue
-    }
-    const before = found.get(api.appId)?.resourceAccess ?? []
-    found.set(api.appId, { resourceAppId: api.appId, resourceAccess: [...before, { id, type: 'Scope' }] })
+    else found.push({ appId: api.appId, resourceId: api.id, id, value })
   }
-  return [...found.values()]
+  return found
+}
+
+/** Scopes as `requiredResourceAccess`, by API. */
+function accessOf(scopes: readonly DelegatedScope[]): readonly Access[] {
+  return [...Map.groupBy(scopes, ({ appId }) => appId)].map(([resourceAppId, ofApi]) => ({
+    resourceAppId,
+    resourceAccess: ofApi.map(({ id }) => ({ id, type: 'Scope' })),
+  }))
 }
 
 async function ensureServicePrincipal(cloud: Cloud, clientId: string, report: Report): Promise<void> {
@@ -123,18 +145,33 @@ async function ensureServicePrincipal(cloud: Cloud, clientId: string, report: Re
   }
 }
 
-async function reportConsent(cloud: Cloud, clientId: string, scopes: readonly string[], report: Report): Promise<void> {
-  const { status, body } = await cloud.graph(`/servicePrincipals(appId='${clientId}')/oauth2PermissionGrants`)
-  const grants = (status === 200 ? (body['value'] ?? []) : []) as readonly { consentType?: string; scope?: string }[]
-  const granted = grants
-    .filter(({ consentType }) => consentType === 'AllPrincipals')
-    .flatMap(({ scope }) => scope?.split(' ') ?? [])
-  const due = scopes.map((scope) => scope.slice(scope.lastIndexOf('/') + 1)).filter((one) => !granted.includes(one))
-  if (due.length === 0) report.row('Consent', 'granted for all users')
+interface Grant {
+  readonly consentType?: string
+  readonly resourceId?: string
+  readonly scope?: string
+}
+
+async function reportConsent(
+  cloud: Cloud,
+  clientId: string,
+  scopes: readonly DelegatedScope[],
+  report: Report,
+): Promise<void> {
+  // Each user who consents has a grant of their own, so that of all users may be on a later page.
+  const grants = await readPages<Grant>(cloud, `/servicePrincipals(appId='${clientId}')/oauth2PermissionGrants`)
+  if (!grants) {
+    report.row('Consent', 'not readable: Entra ID, Enterprise applications, Permissions shows it')
+    return
+  }
+  const ofAllUsers = grants.filter(({ consentType }) => consentType === 'AllPrincipals')
+  const isGranted = ({ resourceId, value }: DelegatedScope) =>
+    ofAllUsers.some((grant) => grant.resourceId === resourceId && grant.scope?.split(' ').includes(value))
+  const due = new Set(scopes.filter((scope) => !isGranted(scope)).map(({ value }) => value))
+  if (due.size === 0) report.row('Consent', 'granted for all users')
   else {
     report.row(
       'Consent',
-      `missing for ${[...new Set(due)].join(', ')}: each user consents at sign-in, or an administrator for all`,
+      `missing for ${[...due].join(', ')}: each user consents at sign-in, or an administrator for all`,
     )
     report.todo(`az ad app permission admin-consent --id ${clientId}`)
   }

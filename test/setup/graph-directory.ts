@@ -26,7 +26,7 @@ export interface Directory {
   readonly roleAssignments: { readonly appId: string; readonly appRoleId: string }[]
   /** Deleted applications: Entra ID keeps them for 30 days, with their unique names. */
   readonly deleted: Properties[]
-  /** Delegated permissions that were consented to, as Graph lists them. */
+  /** Delegated permissions that were consented to, as Graph lists them, of every service principal. */
   readonly grants: Properties[]
   /** May be changed at any time. */
   readonly settings: {
@@ -67,8 +67,17 @@ function checkAppRoles(before: readonly AppRole[], after: readonly AppRole[]): v
   }
 }
 
-/** Graph's own limit is 999 to a page. */
-const assignmentsOfPage = 2
+/** Graph's own pages have 100 entries, and 999 at most. */
+const pageSize = 2
+
+/** Graph names the next page by a whole address. */
+function pageOf(all: readonly Properties[], path: string, query: URLSearchParams): GraphAnswer {
+  const start = Number(query.get('$skiptoken') ?? 0)
+  const end = start + pageSize
+  const next = `https://graph.microsoft.com/v1.0${path}?$skiptoken=${end}`
+  const link = end < all.length ? { '@odata.nextLink': next } : {}
+  return { status: 200, body: { value: all.slice(start, end), ...link } }
+}
 
 const denied = () =>
   new GraphError(403, 'Authorization_RequestDenied', 'Insufficient privileges to complete the operation.')
@@ -246,25 +255,23 @@ export function createDirectory(): Directory {
           const appId = parameters[0] ?? ''
           if (!settings.mayRead) throw denied()
           if (!principal(appId)) throw new GraphError(404, 'Request_ResourceNotFound', 'Resource does not exist.')
-          const start = Number(query.get('$skiptoken') ?? 0)
-          const all = roleAssignments.filter((one) => one.appId === appId)
-          const end = start + assignmentsOfPage
-          // Graph names the next page by a whole address.
-          const next = `https://graph.microsoft.com/v1.0/servicePrincipals(appId='${appId}')/appRoleAssignedTo?$skiptoken=${end}`
-          return {
-            status: 200,
-            body: {
-              value: all.slice(start, end).map(({ appRoleId }) => ({ appRoleId })),
-              ...(end < all.length ? { '@odata.nextLink': next } : {}),
-            },
-          }
+          const ofPrincipal = roleAssignments.filter((one) => one.appId === appId)
+          const path = `/servicePrincipals(appId='${appId}')/appRoleAssignedTo`
+          return pageOf(
+            ofPrincipal.map(({ appRoleId }) => ({ appRoleId })),
+            path,
+            query,
+          )
         },
       },
       {
         operation: 'listGrants',
         method: 'GET',
         path: /^\/servicePrincipals\(appId='([^']*)'\)\/oauth2PermissionGrants$/i,
-        handle: () => ({ status: 200, body: { value: grants } }),
+        handle: ({ parameters, query }) => {
+          if (!settings.mayRead) throw denied()
+          return pageOf(grants, `/servicePrincipals(appId='${parameters[0] ?? ''}')/oauth2PermissionGrants`, query)
+        },
       },
       {
         operation: 'findServicePrincipals',

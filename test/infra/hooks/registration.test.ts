@@ -24,6 +24,37 @@ describe('a deployment', () => {
     expect(properties().web).toMatchObject({ implicitGrantSettings: { enableIdTokenIssuance: true } })
   })
 
+  it('reports a consent for all users by API, behind the consents of single users', async () => {
+    const { azure, here } = shop
+    const scope = (id: string) => ({ id: `c3b1e0a2-5d4f-4c8e-9a7b-${id}`, value: 'access_as_user' })
+    const api = (name: string, id: string) => ({
+      id: `d4c2f1b3-6e5a-4d9f-8b8c-${id}`,
+      appId: `e5d3a2c4-7f6b-4eaf-9c9d-${id}`,
+      servicePrincipalNames: [`api://${name}`],
+      oauth2PermissionScopes: [scope(id)],
+    })
+    const [stock, bills] = [api('stock', '000000000001'), api('bills', '000000000002')]
+    azure.directory.servicePrincipals.push(stock, bills)
+    const apis = [
+      { name: 'stock', scopes: ['api://stock/access_as_user'] },
+      { name: 'bills', scopes: ['api://bills/access_as_user'] },
+      { name: 'graph', scopes: ['api://stock/.default'] },
+    ]
+    await here.configure({ frontEnds: [{ id: 'spa', origins: ['https://app.example.com'], apis }] })
+    const { grants } = azure.directory
+    for (let user = 1; user <= 5; user++) {
+      grants.push({ consentType: 'Principal', resourceId: bills.id, scope: 'access_as_user' })
+    }
+    grants.push({ consentType: 'AllPrincipals', resourceId: stock.id, scope: ' access_as_user' })
+
+    // A scope of the same name at the other API is another permission.
+    expect(await accepted(shop)).toMatch(/Consent +missing for access_as_user:/)
+    grants.push({ consentType: 'AllPrincipals', resourceId: bills.id, scope: 'openid access_as_user' })
+    const { output } = await here.azd('provision')
+    expect(output).toMatch(/Consent +granted for all users/)
+    expect(output).not.toContain('admin-consent')
+  })
+
   it('lets the registration trust the identity of the broker where the file names it as the second credential', async () => {
     const { azure, here } = shop
     await here.azd('up')
