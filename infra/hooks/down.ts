@@ -4,9 +4,11 @@
  */
 import { isByHand, isCreatedHere, removeRegistration } from './app-registration.ts'
 import { readConfigurationOf } from './configuration.ts'
+import { subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import { namesOf } from './names.ts'
 import { readParameters } from './parameters.ts'
+import { HookStop } from './stop.ts'
 import { vaultNameTaken } from './vault-name.ts'
 
 async function find(context: HookContext) {
@@ -14,12 +16,47 @@ async function find(context: HookContext) {
   return { file, names: namesOf(context.environment, file.configuration) }
 }
 
+/** @throws {HookStop} where the resource group has resources of others */
 export async function predown(context: HookContext): Promise<void> {
-  const { report } = context
+  const { environment, report } = context
   const { names } = await find(context)
+  await checkOtherResources(context, environment.get('AZURE_RESOURCE_GROUP') ?? names.resourceGroup)
   report.row('Vault', `${names.vault} can be recovered until its retention ends; until then its name stays reserved`)
   report.row('Certificate', 'is recovered with the vault')
   report.row('Sessions', 'end for all users: their rows and the key that wraps them are deleted')
+}
+
+interface ListedResource {
+  readonly name: string
+  readonly type: string
+  readonly tags?: Readonly<Record<string, string>> | null
+}
+
+/** Azure creates these beside a component of Application Insights and a private endpoint, without the tags. */
+function isOfAzure({ name, type }: ListedResource): boolean {
+  return (
+    /^microsoft\.(alertsmanagement\/smartDetectorAlertRules|network\/networkInterfaces)$/i.test(type) ||
+    name === 'Application Insights Smart Detection'
+  )
+}
+
+/** azd deletes each resource group in which it has deployed a resource, whole, also one that was there before. */
+async function checkOtherResources({ cloud, environment }: HookContext, group: string): Promise<void> {
+  const environmentName = environment.get('AZURE_ENV_NAME') ?? ''
+  const path = `${subscriptionPath({ environment })}/resourceGroups/${group}/resources?api-version=2021-04-01`
+  const { status, body } = await cloud.arm(path)
+  const listed = status === 200 ? ((body['value'] ?? []) as readonly ListedResource[]) : []
+  const others = listed.filter((one) => one.tags?.['azd-env-name'] !== environmentName && !isOfAzure(one))
+  if (others.length === 0) return
+  throw new HookStop(
+    [
+      `azd down deletes the whole resource group ${group}, and it has resources that do not belong to the environment ${environmentName}. Nothing was deleted. They are:`,
+      ...others.slice(0, 10).map(({ name, type }) => `- ${name} (${type})`),
+      ...(others.length > 10 ? [`- and ${others.length - 10} more`] : []),
+      `To delete those of this environment, delete what this lists: az resource list --tag azd-env-name=${environmentName} --output table`,
+      `To delete everything: az group delete --name ${group}`,
+    ].join('\n'),
+  )
 }
 
 export async function postdown(context: HookContext): Promise<void> {

@@ -23,6 +23,7 @@ const commands: Readonly<Record<string, string>> = {
   'az functionapp keys list': '--name* --resource-group* --query --output',
   'az functionapp list-flexconsumption-locations': '--zone-redundant',
   'az functionapp list-flexconsumption-runtimes': '--location* --runtime*',
+  'az group delete': '--name*',
   'az identity federated-credential create':
     '--name* --identity-name* --resource-group* --issuer --subject --audiences',
   'az keyvault certificate download': '--vault-name* --name* --file* --encoding',
@@ -36,6 +37,7 @@ const commands: Readonly<Record<string, string>> = {
   'az login': '',
   'az bicep install': '',
   'az provider register': '--namespace* --wait',
+  'az resource list': '--tag --output',
   'az rest': '--method --uri* --headers --body',
   'az role assignment create': '--role* --scope* --assignee --assignee-object-id --assignee-principal-type',
   'az role definition create': '--role-definition*',

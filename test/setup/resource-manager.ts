@@ -287,6 +287,17 @@ const routes: readonly (readonly [RegExp, Route])[] = [
     },
   ],
   [
+    new RegExp(`^GET (${subscription}/resourceGroups/[^/]+)/resources$`),
+    (state, [group = '']) => {
+      const listed = [...state.resources].flatMap(([id, resource]) => {
+        const [, type, name] = /^\/providers\/([^/]+\/[^/]+)\/([^/]+)$/.exec(id.slice(group.length)) ?? []
+        if (!id.startsWith(`${group}/`) || type === undefined || !isListed(type)) return []
+        return [{ id, name, type, tags: (resource as { readonly tags?: object }).tags }]
+      })
+      return state.resources.has(group) ? ok({ value: listed }) : refuse(404, 'ResourceGroupNotFound')
+    },
+  ],
+  [
     new RegExp(`^PUT (${subscription}/resourceGroups/[^/]+)$`),
     (state, [id = ''], body) => {
       state.resources.set(id, body as object)
@@ -337,6 +348,11 @@ const routes: readonly (readonly [RegExp, Route])[] = [
       ok({ value: (state.roleAssignments.get(scope) ?? []).map((properties) => ({ properties })) }),
   ],
 ]
+
+/** Deployments and budgets are no tracked resources. */
+function isListed(type: string): boolean {
+  return !/^Microsoft\.(Resources|Consumption)\//i.test(type)
+}
 
 function errorBody(code: string): object {
   return { error: { code, message: `${code}.` } }

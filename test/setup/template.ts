@@ -76,7 +76,8 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
 
   checkUnchanged(state, provider, parameters, token, vaultName)
   const defaultHostName = `func-broker-${token}.azurewebsites.net`
-  const put = (id: string, resource: object) => void state.resources.set(id, resource)
+  const tags = { 'azd-env-name': environmentName, application: 'certificate-token-broker' }
+  const put = (id: string, resource: object) => void state.resources.set(id, { tags, ...resource })
   put(group, { location })
   put(site, {
     location,
@@ -130,6 +131,12 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
   put(actionGroup, {
     properties: { emailReceivers: (parameters.alertEmails ?? []).map((emailAddress) => ({ emailAddress })) },
   })
+  // Azure creates these two beside the component, without tags.
+  const ofAzure = {
+    'microsoft.alertsmanagement/smartDetectorAlertRules': `Failure Anomalies - appi-broker-${token}`,
+    'microsoft.insights/actiongroups': 'Application Insights Smart Detection',
+  }
+  for (const [type, name] of Object.entries(ofAzure)) state.resources.set(provider(type, name), {})
   const topic = provider('Microsoft.EventGrid/systemTopics', `evgt-broker-${token}`)
   put(topic, {})
   if (isSecond) put(`${topic}/eventSubscriptions/certificate-event`, {})

@@ -97,6 +97,34 @@ describe('a deployment', () => {
     expect(outcome(azure)).toEqual(complete)
   })
 
+  it('is not deleted by azd down together with resources of others in its group', async () => {
+    const { azure, here } = shop
+    await here.configure({ resourceGroupName: 'signin' })
+    await here.azd('up')
+    const other = await here.clone({ environmentName: 'shop-dev' })
+    await other.configure({ resourceGroupName: 'signin' })
+    await other.azd('up')
+    const database = `/subscriptions/${subscriptionId}/resourceGroups/signin/providers/Microsoft.Sql/servers/orders`
+    azure.arm.state.resources.set(database, {})
+    const before = azure.arm.state.resources.size
+
+    const refused = await other.azd('down', '--force', '--purge')
+
+    expect(refused.code).toBe(1)
+    expect(refused.output).toContain('- orders (Microsoft.Sql/servers)')
+    expect(refused.output).toMatch(/- func-broker-\w{13} \(Microsoft\.Web\/sites\)/)
+    expect(refused.output).not.toContain('Failure Anomalies')
+    expect(azure.arm.state.resources.size).toBe(before)
+
+    for (const [id, { tags = {} }] of azure.arm.state.resources as Map<string, { tags?: Record<string, string> }>) {
+      if (tags['azd-env-name'] === 'shop-test') azure.arm.state.resources.delete(id)
+    }
+    azure.arm.state.resources.delete(database)
+    const { code, output } = await other.azd('down')
+    expect(code, output).toBe(0)
+    await other.remove()
+  })
+
   it('after azd down creates a new vault by another name', async () => {
     const { azure, here } = shop
     await here.azd('up')
