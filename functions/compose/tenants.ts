@@ -60,7 +60,7 @@ export function composeTenants(
         return createTenantAdministration(async (provider) => {
           const found = provider === undefined ? signUps[0] : signUps.find(({ name }) => name === provider)
           if (found) return found.signedUp()
-          if (provider === undefined) throw new BrokerError('sign_up_closed')
+          if (provider === undefined) throw new BrokerError('sign_up_closed', { remedy: forOperator })
           throw parameterInvalid('provider', 'no provider at which tenants sign up')
         })
       }),
@@ -75,6 +75,10 @@ export function composeTenants(
       isTenantAllowed(person, frontEnds.find(frontEndId), tenantsOf(person.provider)),
   }
 }
+
+/** The catalogue's remedy is for the administrator of an organization. */
+const forOperator =
+  'Change the list of tenants in the setting Broker__Tenants. These calls change tenants with Broker__Tenants=signed-up only.'
 
 function composeOne(
   { log, clock, onFault }: Base,

@@ -3,8 +3,10 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { fabrikam, litware } from '../../local/identity-provider/people.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
+import { runTenantsCommand } from '../../tools/tenants/tenants-command.ts'
 import { runRoll, until, versionsAt } from '../certificate/rolling.ts'
 import { app, authorizationRequest, authorize, newPkce, redeem, refresh, signInByCode } from '../setup/client.ts'
+import { runAsOperator } from '../setup/operator-command.ts'
 import { ada, deskPage, shopPage } from '../setup/person.ts'
 import type { Person } from '../setup/person.ts'
 import { shop, startStack } from '../setup/stack.ts'
@@ -124,6 +126,14 @@ describe('listed tenants', () => {
     const person = stack.person()
     expect((await person.signIn(forDesk, otto)).status).toBe(303)
     expect(await sessionOf(person, deskPage)).toMatchObject({ tenant_id: litware })
+  })
+
+  it('are changed in the settings: the command of operators names the setting', async () => {
+    const refused = runAsOperator(runTenantsCommand, stack.brokers[0]!, 'suspend', litware)
+
+    await expect(refused).rejects.toThrow(
+      /^The broker answered 404: Change the list of tenants in the setting Broker__Tenants\..* Reference: [\da-f]{32}\.$/,
+    )
   })
 
   it('are not chosen by a hint: it leads to a tenant, and the token alone decides', async () => {

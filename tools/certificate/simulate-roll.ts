@@ -54,10 +54,13 @@ function expect(
   const { version, status } = step.version
   const hasOther = versions.some((one) => one.version !== version && one.status === 'accepted')
   if (status === 'new' && hasOther && canRegister) {
-    return { outcome: { kind: 'refused', code: 'certificate_refused' }, expected: 'the provider does not know it yet' }
+    return {
+      outcome: { kind: 'refused', code: 'certificate_refused' },
+      expected: 'refused, since the provider does not know it yet',
+    }
   }
   const isByHand = status === 'unregistered' || (hasOther && !canRegister && status === 'new')
-  const expected = isByHand ? 'it does, once an operator has registered it there' : 'it does'
+  const expected = isByHand ? 'accepted, once an operator has registered it there' : 'accepted'
   return { outcome: { kind: 'accepted' }, expected }
 }
 

@@ -102,7 +102,8 @@ export async function postAsOperator(
   const { detail, parameter, problem } = (typeof json === 'string' ? {} : json) as Record<string, unknown>
   const texts = [parameter, problem, detail].filter((text) => typeof text === 'string')
   const reference = response.headers['broker-reference']
-  const sentence = `The broker answered ${status}${texts.length > 0 ? `: ${texts.join(' ')}` : ''}${typeof reference === 'string' ? ` (reference ${reference})` : ''}.`
+  const found = typeof reference === 'string' ? [`Reference: ${reference}.`] : []
+  const sentence = [`The broker answered ${status}${texts.length > 0 ? ':' : '.'}`, ...texts, ...found].join(' ')
   // A refusal changes nothing.
   throw new LocalError([sentence, status < 500 ? undefined : doubt].join(' ').trimEnd())
 }
