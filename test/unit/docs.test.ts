@@ -81,6 +81,28 @@ describe('the documentation', () => {
     expect(named.filter((name) => ![...steps, ...metrics].includes(name))).toEqual([])
   })
 
+  it('queries tables and columns of the workspace, and properties and fields that the broker reports', () => {
+    const page = read('docs/operations.md')
+    const queries = [...page.matchAll(/^```kusto\n([^]*?)^```/gm)].map(([, query]) => query!)
+    const events = ['flow-events', 'log'].map((file) => read(`shared/telemetry/${file}.ts`)).join('\n')
+
+    const unknown = queries.flatMap((query) => {
+      const code = query.replace(/\/\/.*|'[^'\n]*'|"[^"\n]*"/g, '')
+      const tables = code.match(/\b(?:App|Storage)[A-Z]\w+/g) ?? []
+      const columns = tables.flatMap((table) => columnsOf[table] ?? [])
+      const names = [...code.matchAll(/(?<![.\w])[A-Z]\w+/g)].map(([name]) => name)
+      const fields = [...code.matchAll(/\b(?:Properties|Measurements|line)\.(\w+)/g)].map(([, field]) => field!)
+      return [
+        ...(tables.length === 0 ? [query] : []),
+        ...names.filter((name) => !(name in columnsOf) && !columns.includes(name)),
+        ...fields.filter((field) => !new RegExp(`\\b${field}\\b`).test(events)),
+      ]
+    })
+
+    expect(queries.length).toBeGreaterThan(5)
+    expect(unknown).toEqual([])
+  })
+
   it('names a test that exists for each clause of a specification', () => {
     const tables = read('docs/specifications.md')
       .split('\n\n')
@@ -109,6 +131,22 @@ describe('the documentation', () => {
     expect(named.filter((name) => !settings.includes(name))).toEqual([])
   })
 })
+
+/** Columns of Azure Monitor's tables, as its reference lists them, as far as the queries use them. */
+const common = ['TimeGenerated', 'Type', 'OperationId', 'Properties']
+const call = [...common, 'Name', 'Success', 'ResultCode', 'DurationMs', 'Measurements']
+const storage =
+  'AccountName OperationName StatusText ObjectKey RequesterObjectId RequesterUpn CallerIpAddress UserAgentHeader'
+const columnsOf: Readonly<Record<string, readonly string[]>> = {
+  AppRequests: call,
+  AppDependencies: [...call, 'Target'],
+  AppEvents: [...common, 'Name', 'Measurements'],
+  AppTraces: [...common, 'Message'],
+  AppExceptions: [...common, 'OuterMessage'],
+  AppMetrics: [...common, 'Name', 'Sum'],
+  StorageTableLogs: ['TimeGenerated', ...storage.split(' ')],
+  StorageBlobLogs: ['TimeGenerated', ...storage.split(' ')],
+}
 
 function leadsSomewhere(page: string, target: string): boolean {
   const [file = '', heading] = target.split('#')
