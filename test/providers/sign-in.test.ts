@@ -105,6 +105,9 @@ describe('a sign-in at another provider', () => {
       given_name: 'G.',
       roles: ['user'],
     })
+    // The person has confirmed an address of their own, and not the one that the ID token has.
+    const ceo = { given_name: 'Grace', email: 'ceo@contoso.com' }
+    expect(await claimsAfter(ceo, { ...names, email_verified: true })).toEqual(ceo)
     expect(await claimsAfter({}, { ...names, sub: 'person-2' })).toEqual({})
     expect(await claimsAfter({ ...names, email_verified: true }, {})).toEqual({ ...names, email_verified: true })
     expect(provider.asked('userinfo')).toBe(0)

@@ -226,6 +226,30 @@ describe('registered claims', () => {
     expect(renewed({ [confirmation]: true, [address]: mine }, {})).toEqual({ values: confirmed })
   })
 
+  it('have no confirmation that no document has beside that address, for any three documents', () => {
+    const document = fc.record(
+      {
+        email: fc.constantFrom('grace@example.com', 'ceo@contoso.com', 1, null, ['ceo@contoso.com']),
+        email_verified: fc.constantFrom(true, 'true', false, null),
+      },
+      { requiredKeys: [] },
+    )
+    const registered = fc.constantFrom(['email', 'email_verified'], ['email_verified', 'email'], ['email_verified'])
+    fc.assert(
+      fc.property(document, document, document, registered, (idToken, userinfo, renewal, names) => {
+        const wanted = withAddresses(names)
+        const completed = completeClaims(readRegisteredClaims(idToken, wanted), userinfo, wanted)
+        const isConfirmedBy = (email: unknown, documents: readonly (typeof idToken)[]) =>
+          documents.some((one) => one.email === email && /true/.test(String(one.email_verified)))
+
+        const { email, email_verified } = completed.values
+        if (email_verified === true) expect(isConfirmedBy(email, [idToken, userinfo])).toBe(true)
+        const { values } = renewClaims(completed, readRegisteredClaims(renewal, wanted))
+        if (values.email_verified === true) expect(isConfirmedBy(values.email, [idToken, userinfo, renewal])).toBe(true)
+      }),
+    )
+  })
+
   it('change no prototype by their names', () => {
     const token = parsed('{"__proto__":{"admin":true},"constructor":"c","roles":["r"]}')
     const { values } = readRegisteredClaims(token, ['__proto__', 'constructor', 'toString', 'roles'])
