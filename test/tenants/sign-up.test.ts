@@ -370,7 +370,9 @@ describe('tenants that sign up', () => {
       await expect(run(...wrong)).rejects.toMatchObject({ exitCode: 2 })
     }
     await expect(run('suspend', litware)).rejects.toThrow(/answered 404/)
-    await expect(run('add', 'contoso.com')).rejects.toThrow(/not the id of a tenant/)
+    await expect(run('add', 'contoso.com')).rejects.toThrow(
+      /answered 400: tenant: not the id of a tenant\. Reference: [\da-f]{32}\.$/,
+    )
   })
 
   it('are listed in the name of the key that the host checked, however it was sent', async () => {

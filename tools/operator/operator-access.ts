@@ -100,7 +100,9 @@ export async function postAsOperator(
   // A page of a front end, or a redirect.
   if (status < 400) throw new LocalError(`${url.href} does not answer as a broker (${status}): correct the URL.`)
   const { detail, parameter, problem } = (typeof json === 'string' ? {} : json) as Record<string, unknown>
-  const texts = [parameter, problem, detail].filter((text) => typeof text === 'string')
+  // The remedy of a faulty parameter is for front ends: its problem is enough here.
+  const isParameter = typeof parameter === 'string' && typeof problem === 'string'
+  const texts = isParameter ? [`${parameter}: ${problem}.`] : typeof detail === 'string' ? [detail] : []
   const reference = response.headers['broker-reference']
   const found = typeof reference === 'string' ? [`Reference: ${reference}.`] : []
   const sentence = [`The broker answered ${status}${texts.length > 0 ? ':' : '.'}`, ...texts, ...found].join(' ')
