@@ -80,17 +80,12 @@ export function banner(started: Started, silent: ReadonlySet<string> = new Set()
     ...cloud.storage
       .filter(({ service }) => service !== 'table')
       .map(({ service, url }) => [`Azurite ${service}`, url] as const),
-    [
-      'Operator key',
-      broker &&
-        `${broker.functionKey} (header x-functions-key, for /health/detail; BROKER_FUNCTION_KEY for npm run sessions and tenants)`,
-    ],
-    ['Master key', broker && `${broker.masterKey} (same header, for /admin/functions/NAME: fires a timer)`],
   ]
   const shown = rows.filter((row): row is readonly [string, string] => row[1] !== undefined)
-  const lines = shown.map(
-    ([name, value]) => `  ${name.padEnd(18)} ${value}${silent.has(name) ? ' (does not answer)' : ''}`,
-  )
+  const lines = [
+    ...shown.map(([name, value]) => lineOf(name, `${value}${silent.has(name) ? ' (does not answer)' : ''}`)),
+    ...(broker ? keyLines(broker) : []),
+  ]
   const open = cloud.demoFrontEnd?.url ?? settings.baseUrl
   return [
     '',
@@ -109,6 +104,19 @@ export function banner(started: Started, silent: ReadonlySet<string> = new Set()
     '  End                Ctrl-C',
     '',
   ].join('\n')
+}
+
+/** The keys of the broker's host, for `npm start` and `npm run watch`. */
+export function keyLines({ functionKey, masterKey }: Pick<HostProcess, 'functionKey' | 'masterKey'>): string[] {
+  const uses = 'header x-functions-key, for /health/detail; BROKER_FUNCTION_KEY for npm run sessions and tenants'
+  return [
+    lineOf('Operator key', `${functionKey} (${uses})`),
+    lineOf('Master key', `${masterKey} (same header, for /admin/functions/NAME: fires a timer)`),
+  ]
+}
+
+function lineOf(name: string, value: string): string {
+  return `  ${name.padEnd(18)} ${value}`
 }
 
 /** With https, another server forwards to the port at which the broker listens. */

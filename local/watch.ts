@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util'
 
 import { describeBuild, watch } from '../tools/build.ts'
+import { keyLines } from './banner.ts'
 import { startHostProcess } from './functions-host/process.ts'
 import type { HostProcess } from './functions-host/process.ts'
 import { LocalError } from './http-server.ts'
@@ -43,9 +44,10 @@ async function watchAndServe({ buildOnly }: { readonly buildOnly: boolean }): Pr
     console.error(describeBuild(result))
     if (!env) return
     try {
+      const isFirst = host === undefined
       if (host) await host.restart()
       else host = await startHostProcess({ dist: result.outdir, port: brokerPortOf(env.Broker__BaseUrl), env })
-      console.error(`The broker runs at ${host.url}`)
+      console.error([`The broker runs at ${host.url}`, ...(isFirst ? keyLines(host) : [])].join('\n'))
     } catch (error) {
       reportFailure(error)
     }
