@@ -24,7 +24,7 @@ import { guidPattern } from '../../shared/settings/identifiers.ts'
 import { findSecret } from '../../shared/settings/secrets.ts'
 import type { SettingProblem } from '../../shared/settings/settings-error.ts'
 import { stopFor } from './stop.ts'
-import { findBudgetProblem, findUnchangeable } from './unchangeable.ts'
+import { findBudgetProblem, findTopicProblem, findUnchangeable } from './unchangeable.ts'
 import { checkVaultName, recoverVault } from './vault-name.ts'
 
 /** @throws {HookStop} before or between its steps; finished steps stay, and a repetition continues from there */
@@ -42,6 +42,7 @@ export async function preprovision(context: HookContext): Promise<void> {
   const deployed = await readDeployed(context, names)
   const differences = [
     ...(deployed ? findUnchangeable(context, deployed, configuration, names) : []),
+    ...(await findTopicProblem(context, names)),
     ...(await findBudgetProblem(context, configuration, names)),
   ]
   if (differences.length > 0) throw stopFor(differences, file.name)

@@ -34,6 +34,34 @@ export function* findUnchangeable(
   }
 }
 
+interface Topic {
+  readonly identity?: { readonly principalId?: string }
+  readonly properties?: { readonly source?: string }
+}
+
+/**
+ * Event Grid does not move a topic to another vault ("System topic source cannot be modified"). The role of its
+ * identity must go with it: a deployment may not give an assignment to another identity.
+ */
+export async function findTopicProblem(context: HookContext, names: Names): Promise<readonly SettingProblem[]> {
+  const group = `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}`
+  const { status, body } = await context.cloud.arm(
+    `${group}/providers/Microsoft.EventGrid/systemTopics/${names.topic}?api-version=2025-02-15`,
+  )
+  const { identity, properties } = body as Topic
+  const { principalId = '<principal id of the topic>' } = identity ?? {}
+  const present = properties?.source?.split('/').at(-1)
+  if (status !== 200 || present === undefined || present.toLowerCase() === names.vault.toLowerCase()) return []
+  const container = `${group}/providers/Microsoft.Storage/storageAccounts/${names.storage}/blobServices/default/containers/dead-letters`
+  const fix = [
+    `Write ${present}. To use another vault, delete the topic and the role of its identity first:`,
+    `  az role assignment delete --assignee ${principalId} --scope ${container}`,
+    `  az eventgrid system-topic delete --name ${names.topic} --resource-group ${names.resourceGroup} --yes`,
+  ].join('\n')
+  const problem = `is not ${present}, whose events the topic ${names.topic} sends, and Azure does not move a topic`
+  return [{ setting: 'vaultName', problem, fix }]
+}
+
 /** Azure accepts a new budget from the current month to a year later, and no other start afterwards. */
 export async function findBudgetProblem(
   context: HookContext,

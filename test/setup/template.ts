@@ -1,4 +1,5 @@
 /** The effects of infra/main.bicep on the emulated Resource Manager, as far as the hooks see them. */
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { declarations } from '../../shared/settings/declarations.ts'
@@ -138,7 +139,10 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
   }
   for (const [type, name] of Object.entries(ofAzure)) state.resources.set(provider(type, name), {})
   const topic = provider('Microsoft.EventGrid/systemTopics', `evgt-broker-${token}`)
-  put(topic, {})
+  put(topic, {
+    properties: { source: provider('Microsoft.KeyVault/vaults', vaultName) },
+    ...assignTopicRole(state, topic),
+  })
   if (isSecond) put(`${topic}/eventSubscriptions/certificate-event`, {})
   assignRoles(state, provider('Microsoft.Storage/storageAccounts', `stpkg${token}`), parameters, now)
 
@@ -197,6 +201,9 @@ function checkUnchanged(
   if (vault && vault['softDeleteRetentionInDays'] !== (parameters.vaultSoftDeleteDays ?? 90)) {
     throw new Error('The property "softDeleteRetentionInDays" has been set already and it can\'t be modified.')
   }
+  const topic = present('Microsoft.EventGrid/systemTopics', `evgt-broker-${token}`)?.['properties'] as
+    { source: string } | undefined
+  if (topic && !topic.source.endsWith(`/${vaultName}`)) throw new Error('System topic source cannot be modified.')
   const sku = present('Microsoft.Storage/storageAccounts', `st${token}`)?.['sku'] as { name: string } | undefined
   if (sku && sku.name !== storageSku(parameters)) throw new Error('InvalidAccountReplicationTypeChange')
 }
@@ -205,6 +212,22 @@ function assignRoles(state: ArmState, account: string, parameters: TemplateParam
   if (parameters.assignRoles === false || state.roleAssignments.has(account)) return
   const createdOn = new Date(now).toISOString()
   state.roleAssignments.set(account, [{ principalId: hostIdentityPrincipalId, createdOn }])
+}
+
+/**
+ * Each new topic has a new identity. The name of its role assignment is fixed, so Azure refuses another identity.
+ *
+ * @returns the identity of the topic
+ */
+function assignTopicRole(state: ArmState, topic: string) {
+  const present = state.resources.get(topic) as { readonly identity?: { readonly principalId: string } } | undefined
+  const identity = present?.identity ?? { principalId: randomUUID() }
+  const [assigned = { ...identity, createdOn: '' }] = state.roleAssignments.get(`${topic} on dead-letters`) ?? []
+  if (assigned.principalId !== identity.principalId) {
+    throw new Error('Tenant ID, application ID, principal ID, and scope are not allowed to be updated.')
+  }
+  state.roleAssignments.set(`${topic} on dead-letters`, [assigned])
+  return { identity }
 }
 
 /** Deletes the resource group, as azd down or a person does: the vault stays as a deleted one. */

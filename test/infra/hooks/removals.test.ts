@@ -61,7 +61,6 @@ describe('a deployment that would remove what is deployed', () => {
     ['an action group', { alertActionGroupIds: undefined }, 'the action group /subscriptions/'],
     ['the client id', { clientId: given.id, applicationObjectId: given.id, registration: 'manual' }, 'the client id '],
     ['the SKU of the vault', { vaultSku: undefined }, 'the SKU premium of the vault'],
-    ['the vault', { vaultName: 'other-vault' }, '(in its place: other-vault)'],
     [
       'the authorization of the vault',
       { vaultAuthorization: 'rbac' },
@@ -91,6 +90,31 @@ describe('a deployment that would remove what is deployed', () => {
     const confirmed = await here.azd('provision')
     expect(confirmed.code, confirmed.output).toBe(0)
     expect(here.variables.get('BROKER_CONFIRM_REMOVAL')).toBe('')
+  })
+
+  it('stops for another vault, whose events the topic does not send, until the topic is deleted', async () => {
+    const { azure, here } = shop
+    await accepted(shop)
+    await here.configure({ vaultName: 'other-vault' })
+
+    const { code, output } = await here.azd('provision')
+
+    expect(code).toBe(1)
+    const topic = idOf(azure, '/systemTopics/')
+    const { principalId } = (azure.arm.state.resources.get(topic) as { identity: { principalId: string } }).identity
+    expect(output).toMatch(/- vaultName is not kv-\w{13}, whose events the topic evgt-broker-\w{13} sends/)
+    expect(output).toContain(`az role assignment delete --assignee ${principalId} --scope /subscriptions/`)
+    expect(output).toMatch(
+      /az eventgrid system-topic delete --name evgt-broker-\w{13} --resource-group rg-shop-test --yes/,
+    )
+
+    azure.arm.state.roleAssignments.delete(`${topic} on dead-letters`)
+    azure.arm.state.resources.delete(topic)
+    const refused = (await here.azd('provision')).output
+    expect(refused).toContain('(in its place: other-vault)')
+    const [, confirmation = ''] = /azd env set BROKER_CONFIRM_REMOVAL (\w{8})/.exec(refused) ?? []
+    await here.azd('env', 'set', 'BROKER_CONFIRM_REMOVAL', confirmation)
+    await accepted(shop)
   })
 
   it('stops in a clone without the file, and names everything', async () => {
