@@ -40,8 +40,12 @@ function checkReserved(name: string): Refusal | undefined {
   }
 }
 
-/** Azure issues the certificate of the domain by its CNAME record, which a domain without a subdomain cannot have. */
+/**
+ * Azure issues the certificate of the domain by its CNAME record, which a domain without a subdomain cannot have, and
+ * for 64 characters at most ("Add and manage TLS/SSL certificates" of App Service).
+ */
 function checkDomainName(name: string): Refusal | undefined {
+  if (name.length > 64) return { problem: 'is too long for the certificate of Azure', fix: 'At most 64 characters.' }
   if (name.split('.').length > 2) return undefined
   return { problem: 'is a domain without a subdomain', fix: 'Write a subdomain, such as signin.example.com.' }
 }

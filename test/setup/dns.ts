@@ -1,6 +1,14 @@
-/** A name server on loopback: answers CNAME and TXT questions with one record each. RFC 1035 §4. */
+/** A name server on loopback: answers each question with at most one record. RFC 1035 §4, RFC 8659 §4.1. */
 import { createSocket } from 'node:dgram'
 
+/** Types of records, and the data of one by its text. CAA: the property `issue` with this value. */
+const types: Readonly<Record<number, { readonly name: string; readonly data: (text: string) => Buffer }>> = {
+  5: { name: 'CNAME', data: (text) => Buffer.concat([...text.split('.').map(labelled), Buffer.from([0])]) },
+  16: { name: 'TXT', data: labelled },
+  257: { name: 'CAA', data: (text) => Buffer.concat([Buffer.from([0]), labelled('issue'), Buffer.from(text)]) },
+}
+
+/** @param records texts by type and name: `CNAME signin.example.com`; may be changed at any time */
 export async function startDns(records: ReadonlyMap<string, string>) {
   const socket = createSocket('udp4')
   socket.on('message', (question, { port, address }) => {
@@ -11,15 +19,10 @@ export async function startDns(records: ReadonlyMap<string, string>) {
       at += 1 + length
     }
     const end = at + 5
-    const type = question.readUInt16BE(at + 1)
-    const value = records.get(labels.join('.'))
-    const isCname = type === 5
-    const data =
-      value === undefined || (isCname ? labels[0] === 'asuid' : labels[0] !== 'asuid')
-        ? undefined
-        : isCname
-          ? Buffer.concat([...value.split('.').map(labelled), Buffer.from([0])])
-          : labelled(value)
+    const code = question.readUInt16BE(at + 1)
+    const type = types[code]
+    const value = records.get(`${type?.name ?? ''} ${labels.join('.')}`)
+    const data = value === undefined ? undefined : type?.data(value)
     const header = Buffer.from(question.subarray(0, 12))
     header.writeUInt16BE(data ? 0x8180 : 0x8183, 2)
     header.writeUInt16BE(data ? 1 : 0, 6)
@@ -27,7 +30,7 @@ export async function startDns(records: ReadonlyMap<string, string>) {
     const answer = Buffer.alloc(data ? 12 : 0)
     if (data) {
       answer.writeUInt16BE(0xc00c, 0)
-      answer.writeUInt16BE(type, 2)
+      answer.writeUInt16BE(code, 2)
       answer.writeUInt16BE(1, 4)
       answer.writeUInt32BE(60, 6)
       answer.writeUInt16BE(data.length, 10)

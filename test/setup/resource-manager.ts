@@ -59,6 +59,7 @@ export interface ArmState {
   idleSyncs: number
   /** Role assignments by the resource id of their scope. */
   readonly roleAssignments: Map<string, readonly { readonly principalId: string; readonly createdOn: string }[]>
+  /** Of every app in the subscription. */
   readonly domainVerificationId: string
 }
 
@@ -263,10 +264,6 @@ const routes: readonly (readonly [RegExp, Route])[] = [
       scope.includes('/resourceGroups/') && !state.resources.has(scope)
         ? refuse(404, 'ResourceGroupNotFound')
         : ok({ value: state.permissions }),
-  ],
-  [
-    new RegExp(`^POST ${subscription}/providers/Microsoft.Web/getCustomDomainVerificationId$`),
-    (state) => ok({ value: state.domainVerificationId }),
   ],
   [
     new RegExp(

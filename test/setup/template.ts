@@ -84,6 +84,7 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
     location,
     properties: {
       defaultHostName,
+      customDomainVerificationId: state.domainVerificationId,
       siteConfig: parameters.frontDoor ? { ipSecurityRestrictionsDefaultAction: 'Deny' } : {},
       functionAppConfig: {
         scaleAndConcurrency: {

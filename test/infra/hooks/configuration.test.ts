@@ -198,6 +198,7 @@ describe('the configuration of an environment', () => {
     ['vaultName', { vaultName: 'login-contoso' }, /begins with login/],
     ['vaultName', { vaultName: 'contoso-windows' }, /contains windows/],
     ['domain', { domain: 'example.com' }, /without a subdomain/],
+    ['domain', { domain: `${'a'.repeat(53)}.example.com` }, /too long/],
     ['domain', { domain: 'Signin.example.com' }, /not written as expected/],
     ['domain', { domain: null }, /not a text/],
     ['webTestLocations[0]', { webTestLocations: ['westeurope', 'us-va-ash-azr', 'apac-sg-sin-azr'] }, /expected/],

@@ -8,6 +8,8 @@ import { startDns } from '../../setup/dns.ts'
 import { accepted, given, openShop, parametersOf, refused } from './shop.ts'
 import type { Shop } from './shop.ts'
 
+const domain = 'signin.example.com'
+
 let shop: Shop
 beforeEach(async () => {
   shop = await openShop()
@@ -275,21 +277,52 @@ describe('before anything is created, a deployment stops', () => {
     await accepted(shop)
   })
 
-  it('without the DNS records of its domain, and prints them', async () => {
-    const domain = 'signin.example.com'
+  it('without the DNS records of its domain, and prints them as soon as the app exists', async () => {
     const records = new Map<string, string>()
     const dns = await startDns(records)
     try {
-      await shop.here.configure({ domain })
       await shop.here.azd('env', 'set', 'BROKER_DNS_SERVER', dns.address)
+      await shop.here.configure({ domain })
+      // Azure shows the verification id at an app only.
+      expect(await refused(shop)).toMatch(/The app does not exist yet.*Remove "domain"/)
+      await shop.here.configure({ domain: undefined })
+      await accepted(shop)
+      await shop.here.configure({ domain })
 
-      const output = await refused(shop)
+      const { output } = await shop.here.azd('provision')
 
       const site = /CNAME +signin\.example\.com +(func-broker-\w+\.azurewebsites\.net)/.exec(output)?.[1] ?? ''
-      expect(output).toMatch(new RegExp(`TXT +asuid\\.${domain} +${shop.azure.arm.state.domainVerificationId}`))
-      records.set(domain, site).set(`asuid.${domain}`, shop.azure.arm.state.domainVerificationId)
+      const { domainVerificationId: id } = shop.azure.arm.state
+      expect(output).toMatch(new RegExp(`TXT +asuid\\.${domain} +${id}`))
+      expect(output).not.toContain('CAA')
+      records.set(`CNAME ${domain}`, site).set(`TXT asuid.${domain}`, id.replace('A', 'B'))
+      expect((await shop.here.azd('provision')).output).toContain(`TXT    asuid.${domain}`)
+      records.set(`TXT asuid.${domain}`, id)
       await accepted(shop)
       expect(parametersOf(shop.here)['domainIsBound']).toBe(true)
+    } finally {
+      dns.close()
+    }
+  })
+
+  it('for CAA records that allow other authorities than that of Azure, of the domain or of its nearest parent', async () => {
+    const site = 'func-broker-contoso.azurewebsites.net'
+    const records = new Map([
+      [`CNAME ${domain}`, site],
+      [`TXT asuid.${domain}`, shop.azure.arm.state.domainVerificationId],
+      ['CAA example.com', 'letsencrypt.org'],
+    ])
+    const dns = await startDns(records)
+    try {
+      await shop.here.azd('env', 'set', 'BROKER_DNS_SERVER', dns.address)
+      await shop.here.configure({ domain, resourceToken: 'contoso' })
+      expect(await refused(shop)).toMatch(/CAA +example\.com +0 issue "digicert\.com"/)
+      records.set(`CAA ${domain}`, ';')
+      expect(await refused(shop)).toMatch(/CAA +signin\.example\.com +0 issue/)
+
+      // Its own records count in place of those of its parent. The app is not there yet, as after azd down.
+      records.set(`CAA ${domain}`, 'DigiCert.com; account=contoso')
+      await accepted(shop)
     } finally {
       dns.close()
     }
