@@ -98,6 +98,8 @@ export function createTelemetry({ exportQueue, clock }: TelemetryOptions): Telem
       const late: Records = { ...records, spans: [], events: [] }
       add(late)
       enqueue(late, records.exportedUnder)
+      // The report of the operation may have been sent, and no other request may follow.
+      exportQueue.wake()
     } else if (records.spans.length + records.events.length < mostRecords) add(records)
   }
 

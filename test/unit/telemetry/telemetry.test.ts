@@ -11,17 +11,19 @@ const call = { name: 'find sessions', type: 'Azure table', target: 'store' } as 
 function parts() {
   const operations: OperationReport[] = []
   const sums: { name: string; fields: Fields }[] = []
+  /** The number of operations in the queue when each send was scheduled. */
+  const wakes: number[] = []
   const exportQueue: ExportQueue = {
     operation: (report) => operations.push(report),
     counter: (name, _, fields) => sums.push({ name, fields }),
     gauge: () => undefined,
-    wake: () => undefined,
+    wake: () => wakes.push(operations.length),
     flush: () => Promise.resolve(),
   }
   let now = 1_000_000
   const telemetry = createTelemetry({ exportQueue, clock: () => now++ })
   const flowEvents = createFlowEvents({ telemetry, clock: () => now, isFrontEnd: (id) => id === 'shop' })
-  return { operations, sums, telemetry, flowEvents }
+  return { operations, sums, wakes, telemetry, flowEvents }
 }
 
 describe('an invocation', () => {
@@ -57,8 +59,8 @@ describe('an invocation', () => {
     ])
   })
 
-  it('has the work after its answer reported under the same request', async () => {
-    const { operations, telemetry } = parts()
+  it('has the work after its answer reported under the same request, also where no other request follows', async () => {
+    const { operations, wakes, telemetry } = parts()
     let late: Promise<void> | undefined
     await telemetry.invocation(traceParent, () => {
       telemetry.event('broker.session', {}, {})
@@ -70,6 +72,7 @@ describe('an invocation', () => {
       [{ kind: 'host', traceParent }, 1, 0],
       [{ kind: 'host', traceParent }, 0, 1],
     ])
+    expect(wakes).toEqual([1, 2])
   })
 
   it('is not reported where the host does not sample it, unless it failed', async () => {
