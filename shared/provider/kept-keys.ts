@@ -75,7 +75,9 @@ export function keep<T>({ fetch, clock, onFault }: KeepOptions<T>): {
     refetch,
     get: async () => {
       if (!kept) return refetch()
-      if (clock() - kept.at > freshMilliseconds && clock() - kept.triedAt > retryPause) {
+      // In both directions: a clock that was set back must not keep withdrawn keys.
+      const isOver = (since: number, milliseconds: number) => Math.abs(clock() - since) > milliseconds
+      if (isOver(kept.at, freshMilliseconds) && isOver(kept.triedAt, retryPause)) {
         kept.triedAt = clock()
         refetch().catch(onFault)
       }
