@@ -173,7 +173,8 @@ async function storeRenewed(
   { sessions, clock, onFault }: TokenRenewalOptions,
 ): Promise<void> {
   let read: ReadSession | undefined = leased
-  for (let attempt = 0; read && attempt < mostWrites && clock() < leaseEnd; attempt++) {
+  // The first write succeeds only while the row has this lease, so it is made also after the end of the lease.
+  for (let attempt = 0; read && attempt < mostWrites && (attempt === 0 || clock() < leaseEnd); attempt++) {
     const next = sessions.touched(withRenewedTokens(read.session, renewed))
     const written = await sessions.replace(read, next).catch(async (error: unknown) => {
       onFault(error)

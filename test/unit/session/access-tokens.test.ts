@@ -97,6 +97,18 @@ describe('access tokens', () => {
     expect(refreshed).toEqual(['refresh-0'])
   })
 
+  it('of which the provider rotated the refresh token are stored although the clock passes the end of the lease', async () => {
+    clock.advance(3301)
+    refresh = () => {
+      // A machine that was paused, or whose clock was set.
+      clock.advance(60)
+      return Promise.resolve({})
+    }
+    expect(await get()).toBe('renewed-1')
+    expect((await kept()).tokens.refreshToken).toBe('refresh-1')
+    expect(faults).toEqual([])
+  })
+
   it('of a short life are renewed in the last fifth of it', async () => {
     key = await begin({ [name]: aToken('short', 100) })
 
