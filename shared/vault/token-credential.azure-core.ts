@@ -19,6 +19,8 @@ interface TokenCredentialOptions {
 const deadlineMilliseconds = 5_000
 const developerDeadlineMilliseconds = 20_000
 const renewBefore = 5 * 60 * 1000
+/** With less life left, a request waits for the next token. */
+const leastLife = 30 * 1000
 
 /** One token for all clients and all waiting requests; each SDK client alone would fetch one of its own. */
 export function createTokenCredential(options: TokenCredentialOptions): TokenCredential {
@@ -47,11 +49,11 @@ export function createTokenCredential(options: TokenCredentialOptions): TokenCre
       const left = token ? token.expiresOnTimestamp - options.clock() : 0
       if (token && left > renewBefore) return token
       const fetched = fetchToken(scope)
-      if (token && left > 0) {
-        // Still valid: a short failure of the identity endpoint must not make the request fail.
-        return fetched.catch(() => token)
-      }
-      return fetched
+      if (!token || left <= 0) return fetched
+      // Still valid: an identity endpoint that fails must not make the request fail, and one that hangs must not use up
+      // its deadline.
+      const orKept = fetched.catch(() => token)
+      return left > leastLife ? token : orKept
     },
   }
 }

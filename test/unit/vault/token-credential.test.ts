@@ -72,7 +72,21 @@ describe('the broker’s own identity', () => {
     expect((await credential.getToken(scope))?.token).toBe(first?.token)
 
     identity.failWith(undefined)
-    expect((await credential.getToken(scope))?.token).not.toBe(first?.token)
+    await expect.poll(async () => (await credential.getToken(scope))?.token).not.toBe(first?.token)
+  })
+
+  it('is renewed behind the requests: none waits for an endpoint that hangs until the last seconds of the cached one', async () => {
+    const credential = cold()
+    const first = await credential.getToken(scope)
+    behind = 0
+    identity.failWith({ hang: true })
+
+    // With timers that are stopped, so that no deadline passes.
+    const get = (hasArrived: () => boolean) => letDeadlinePass(() => credential.getToken(scope), hasArrived)
+    expect((await get(() => false))?.token).toBe(first?.token)
+
+    behind = -190
+    expect((await get(() => true))?.token).toBe(first?.token)
   })
 
   it('is no longer good after its end', async () => {
