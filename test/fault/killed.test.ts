@@ -8,6 +8,7 @@ import { shopPage } from '../setup/person.ts'
 import type { Person, Reply } from '../setup/person.ts'
 import { shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { warmUp } from '../setup/warm-up.ts'
 import { expectPassingFault, expectSignedIn } from './expectations.ts'
 
 /** A busy machine needs a long time to start a new instance. */
@@ -19,6 +20,7 @@ let stack: Stack
 let later: string
 beforeAll(async () => {
   stack = await startStack({ frontEnds: [shop, app] })
+  await warmUp(stack)
   later = (await stack.startInstance(clockAhead(20))).url
 })
 beforeEach(() => {

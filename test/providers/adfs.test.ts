@@ -16,6 +16,7 @@ import type { Person } from '../setup/person.ts'
 import { expectBegun, expectPage } from '../setup/refusals.ts'
 import { desk, shop, startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { warmUp } from '../setup/warm-up.ts'
 import { trust } from '../setup/trust.ts'
 
 const returnUrl = 'http://localhost:3000/orders'
@@ -44,6 +45,7 @@ beforeAll(async () => {
   provider = adfs.get()
   provider.behaviour.clockToleranceSeconds = 3600
   trust(stack.cloud.ca)
+  await warmUp(stack)
   later = (await stack.startInstance(clockAhead(700))).url
   // It reads metadata and keys before a test changes them.
   await stack.person().signIn(query, undefined, { at: later })

@@ -22,8 +22,9 @@ describe('an access token', () => {
       frontEnds: [{ ...shop, apis: [...shop.apis, { name: 'bills', scopes: ['api://bills/read'] }] }],
       settings: { Broker__SessionIdleSeconds: '600' },
     })
-    ahead = [await stack.startInstance(clockAhead(250)), await stack.startInstance(clockAhead(250))]
     await warmUp(stack)
+    ahead = [await stack.startInstance(clockAhead(250)), await stack.startInstance(clockAhead(250))]
+    await warmUp(stack, ahead)
     stack.identityProvider.settings.accessTokenSeconds = life
     // Warm the instance first: its first renewal sends more requests than a later one.
     for (const { url } of ahead) await (await signedIn()).sessionToken(shopPage, { api: 'orders' }, { at: url })

@@ -7,6 +7,7 @@ import { shopPage } from '../setup/person.ts'
 import type { Call, Person, Reply } from '../setup/person.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { warmUp } from '../setup/warm-up.ts'
 import type { StoreFault } from '../setup/table-proxy.ts'
 
 const read = 'api://demo/orders.read'
@@ -19,6 +20,7 @@ describe('a renewal that a fault interrupts', () => {
   let ahead: HostProcess
   beforeAll(async () => {
     stack = await startStack({ instances: 2 })
+    await warmUp(stack)
     ahead = await stack.startInstance(clockAhead(250))
     stack.identityProvider.settings.accessTokenSeconds = 300
   })
