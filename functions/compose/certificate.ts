@@ -137,10 +137,7 @@ export function composePublishedKeys(
   { vault }: Azure,
   all: readonly [AtProvider, ...AtProvider[]],
 ): () => Promise<PublishedKeys> {
-  const recordOf = async ({ certificate: { versions } }: AtProvider) => {
-    if (!versions.record()) await versions.get()
-    return versions.record() ?? emptyRecord
-  }
+  const recordOf = async ({ certificate: { versions } }: AtProvider) => (await versions.dueRecord()) ?? emptyRecord
   const [{ certificate, provider }] = all
   const { algorithm } = provider.profile.assertion
   return createPublishedKeys({

@@ -47,7 +47,10 @@ export function createRecordInMemory(options: RecordInMemoryOptions): RecordInMe
 
     read: singleFlight(async () => {
       const { record, etag } = await records.load()
-      if (etag !== undefined && unwritten === 0) keepUnlessOlder(record)
+      if (unwritten > 0) return
+      if (etag !== undefined) keepUnlessOlder(record)
+      // Without a row too, the next reading is a while away.
+      else if (kept) keep(kept.record)
     }),
 
     change: (change) => {

@@ -34,8 +34,15 @@ export interface SigningVersions {
   accepted(thumbprint: string): void
   /** The version that signs, from memory. Starts a new reading of the row when it is time, and does not wait for it. */
   known(): SigningVersion | undefined
-  /** The whole record, for the health page and the published keys. */
+  /** The whole record, for the health page. */
   record(): CertificateRecord | undefined
+  /**
+   * The whole record, for the published keys. Waits for a new reading of the row when it is time: an instance that
+   * serves nothing else would publish an old record.
+   *
+   * @throws {BrokerError} as `get`, where there is no record yet
+   */
+  dueRecord(): Promise<CertificateRecord | undefined>
   /** Stores in memory the record that the roll, in this process, has just written. */
   learn(record: CertificateRecord): void
   /** True where the provider has refused every version, and has accepted none since. */
@@ -89,18 +96,17 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
     throw new BrokerError('certificate_missing', { detail: 'the versions in the vault were taken out of use' })
   })
 
-  const readInBackground = (): void => {
-    memory
-      .read()
-      .then(async () => {
-        if (isStale()) await readVault(false)
-      })
-      .catch((error: unknown) => {
-        // Not again at the next request: the record in memory is still good.
-        const record = memory.known()
-        if (record) memory.keep(record)
-        onFault(error)
-      })
+  /** Never throws: a fault is logged. */
+  const readAgain = async (): Promise<void> => {
+    try {
+      await memory.read()
+      if (isStale()) await readVault(false)
+    } catch (error) {
+      // Not again at the next request: the record in memory is still good.
+      const record = memory.known()
+      if (record) memory.keep(record)
+      onFault(error)
+    }
   }
 
   const readRowOrVault = singleFlight(async (): Promise<SigningVersion> => {
@@ -142,7 +148,7 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
     get: async () => {
       const chosen = choose()
       if (!chosen) return readRowOrVault()
-      if (memory.isDue()) readInBackground()
+      if (memory.isDue()) void readAgain()
       return toSigning(chosen)
     },
     reread: async () => {
@@ -160,10 +166,15 @@ export function createSigningVersions(options: SigningVersionOptions): SigningVe
     },
     known: () => {
       const chosen = choose()
-      if (chosen && memory.isDue()) readInBackground()
+      if (chosen && memory.isDue()) void readAgain()
       return chosen && toSigning(chosen)
     },
     record: () => memory.known(),
+    dueRecord: async () => {
+      if (!memory.known()) await readRowOrVault()
+      else if (memory.isDue()) await readAgain()
+      return memory.known()
+    },
     // It is the row's content now. Compared by time it could look older, where this instance's clock is behind.
     learn: (record) => memory.keep(record),
     isRefused: () => refused,

@@ -286,6 +286,50 @@ describe('a roll whose store fails after Graph has added a key', () => {
   })
 })
 
+describe('the record in the memory of an instance', () => {
+  let faults: unknown[]
+  const open = (of: Store = store) => {
+    faults = []
+    const onFault = (error: unknown) => faults.push(error)
+    return createSigningVersions({ vault, records: openRecords({ store: of }), clock: () => now, onFault, timing })
+  }
+
+  it('is read again for the published keys when it is due, although no person signs in there', async () => {
+    await openRecords().update(() => ({ ...aRecord(), versions: [recorded(first)] }))
+    const versions = open()
+    expect((await versions.dueRecord())?.versions).toHaveLength(1)
+    await openRecords().update(() => aRecord())
+
+    now += timing.read - 1
+    expect((await versions.dueRecord())?.versions).toHaveLength(1)
+    now += 1
+    expect((await versions.dueRecord())?.versions).toHaveLength(2)
+  })
+
+  it('is looked for once in the time of a record where its row could not be written', async () => {
+    let reads = 0
+    const versions = open({
+      ...store,
+      find: (...of) => {
+        reads += 1
+        return store.find(...of)
+      },
+      insert: () => Promise.reject(new BrokerError('store_unavailable')),
+    })
+    await versions.get()
+    await expect.poll(() => faults).toMatchObject([{ code: 'store_unavailable' }])
+    const atStart = reads
+
+    now += timing.read
+    await versions.dueRecord()
+    const once = reads
+    for (let n = 0; n < 3; n++) await versions.dueRecord()
+
+    expect(once).toBeGreaterThan(atStart)
+    expect(reads).toBe(once)
+  })
+})
+
 describe('an attacker who can write to the store', () => {
   let graph: string[]
   let refused: Set<string>
