@@ -55,7 +55,7 @@ describe('npm run certificate -- create', () => {
     const variables = { BROKER_VAULT_URL: vault.url, BROKER_CERTIFICATE_NAME: 'broker' }
 
     const { code, output } = await deployment.node(
-      ['tools/certificate/certificate.ts', 'create', '--json', '--validity-months', '6', '--renew-days', '45'],
+      [await bundledProgram('certificate'), 'create', '--json', '--validity-months', '6', '--renew-days', '45'],
       variables,
     )
 

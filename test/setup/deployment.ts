@@ -6,6 +6,7 @@ import path from 'node:path'
 import { anna, startAzure } from './azure.ts'
 import type { Azure } from './azure.ts'
 import { root } from './bicep.ts'
+import { fixedPorts } from '../../local/ports.ts'
 
 interface Run {
   readonly code: number | null
@@ -43,6 +44,7 @@ export async function startDeployment(permissions: object): Promise<Deployment> 
             PATH: `${folder}${path.delimiter}/usr/bin${path.delimiter}/bin`,
             HOME: folder,
             NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+            NODE_OPTIONS: withoutLocalParts,
             NODE_EXTRA_CA_CERTS: path.join(folder, 'ca.pem'),
             AZD_STATE: folder,
             // Nothing listens there: hooks and tools must not use a proxy for loopback.
@@ -64,6 +66,13 @@ export async function startDeployment(permissions: object): Promise<Deployment> 
     },
   }
 }
+
+/** For a command that looks for `npm start` on this machine: a developer may have it running beside the tests. */
+const withoutLocalParts = `--import=data:text/javascript,${encodeURIComponent(`
+import net from 'node:net'
+const { connect } = net
+net.connect = (to, ...rest) => connect(to.port === ${fixedPorts.vault} ? { ...to, port: 9 } : to, ...rest)
+`)}`
 
 /** The commands of azd that hooks, tools and the Azure SDK call. */
 const azd = `#!/bin/sh
