@@ -4,7 +4,7 @@
  * (`sign-in/`, `oauth/`) or the parsing of the setting (`settings/front-ends.schema.ts`).
  */
 import { BrokerError } from '../errors/errors.ts'
-import { isLoopbackHost, isSecureOrLoopback } from '../settings/addresses.ts'
+import { isLoopbackHost, originProblem } from '../settings/addresses.ts'
 import { plainIdPattern } from '../settings/identifiers.ts'
 import type { FrontEndSettings, FrontEndKind } from '../settings/settings.ts'
 
@@ -69,7 +69,7 @@ function unknown(id: string, origin: string | undefined): BrokerError {
   const registration = {
     id: isPlainId ? id : 'my-app',
     kind: 'session',
-    origins: [origin !== undefined && isPlainOrigin(origin) ? origin : 'https://app.example.com'],
+    origins: [origin !== undefined && isSuggested(origin) ? origin : 'https://app.example.com'],
     apis: [],
   }
   return new BrokerError('front_end_unknown', { members: { registration: JSON.stringify(registration) } })
@@ -86,6 +86,6 @@ function loopbackOrigin(returnUrl: string | undefined): string | undefined {
 }
 
 /** True for an origin that the settings accept: the suggested line must work. */
-function isPlainOrigin(origin: string): boolean {
-  return origin.length <= 255 && URL.canParse(origin) && new URL(origin).origin === origin && isSecureOrLoopback(origin)
+function isSuggested(origin: string): boolean {
+  return origin.length <= 255 && originProblem(origin) === undefined
 }

@@ -257,6 +257,18 @@ export function urlProblem(value: string): string | undefined {
   return undefined
 }
 
+/** Returns the problem of a web page's origin: https, or http on loopback, as a browser writes it (RFC 6454 §6.2). */
+export function originProblem(value: string): string | undefined {
+  const flaw = urlProblem(value)
+  if (flaw !== undefined) return flaw
+  if (!isSecureOrLoopback(value)) return 'is http outside loopback'
+  const { origin } = new URL(value)
+  if (value === origin) return undefined
+  if (value === `${origin}/`) return 'has a slash at the end'
+  if (new URL(value).href !== `${origin}/`) return 'has a path, a query or a fragment'
+  return 'is not written as a browser writes an origin'
+}
+
 interface AddressRules {
   readonly loopback: readonly string[]
   readonly loopbackPath?: boolean

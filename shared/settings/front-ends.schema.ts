@@ -4,7 +4,7 @@
  */
 import { createPublicKey } from 'node:crypto'
 import * as z from 'zod/mini'
-import { urlProblem, isSecureOrLoopback } from './addresses.ts'
+import { isSecureOrLoopback, originProblem, urlProblem } from './addresses.ts'
 import { checkClaimName, claimNamePattern } from './claim-names.ts'
 import { checkTenantId, fixOfPlainId, personalTenantId, plainIdPattern } from './identifiers.ts'
 import { findRepeated, listOf, memberOf, membersOf, readJsonSetting, unknownOf, valueAt } from './json-setting.ts'
@@ -347,17 +347,6 @@ function checkOrigin(value: string): Refusal | undefined {
     problem,
     fix: `Write it as a browser sends it in the header Origin: scheme and host in lower case (other alphabets as xn--…), the port only where it is not the default, no slash at the end: ${exampleOrigin}, or http://localhost:5173 on a laptop.`,
   }
-}
-
-function originProblem(value: string): string | undefined {
-  const flaw = urlProblem(value)
-  if (flaw !== undefined) return flaw
-  if (!isSecureOrLoopback(value)) return 'is http outside loopback'
-  const { origin } = new URL(value)
-  if (value === origin) return undefined
-  if (value === `${origin}/`) return 'has a slash at the end'
-  if (new URL(value).href !== `${origin}/`) return 'has a path, a query or a fragment'
-  return 'is not written as a browser writes an origin'
 }
 
 function checkUrl(value: string): Refusal | undefined {

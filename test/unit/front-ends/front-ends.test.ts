@@ -347,6 +347,23 @@ describe('the front end of a request', () => {
     expect(shared.get('b', 'https://a.example.com').id).toBe('b')
   })
 
+  it.each([
+    ['https://new.example.com', 'https://new.example.com'],
+    ['http://localhost:5173', 'http://localhost:5173'],
+    ['https://new.example.com.', 'https://app.example.com'],
+    ['https://*.example.com', 'https://app.example.com'],
+    ['http://new.example.com', 'https://app.example.com'],
+    ['null', 'https://app.example.com'],
+  ])('that is unknown and comes from %s is answered with a line for %s', (origin, suggested) => {
+    try {
+      all.get('new', origin)
+      expect.unreachable()
+    } catch (error) {
+      const line = String((error as BrokerError).members.registration)
+      expect(frontEnds(JSON.parse(line) as object)).toMatchObject([{ id: 'new', origins: [suggested] }])
+    }
+  })
+
   it('that is unknown is answered with a registration line that the settings accept, for any name', () => {
     fc.assert(
       fc.property(
