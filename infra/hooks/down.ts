@@ -63,7 +63,7 @@ export async function postdown(context: HookContext): Promise<void> {
   const { environment, report, cloud } = context
   const { file, names } = await find(context)
   await environment.set('BROKER_CODE_DEPLOYED', '')
-  for (const line of vaultNameTaken(names.vault, file.name).split('\n')) report.todo(line)
+  for (const line of vaultNameTaken(names.vault, file.name, false).split('\n')) report.todo(line)
 
   const clientId = readParameters(environment).clientId ?? file.configuration.clientId
   if (clientId === undefined || isByHand(file.configuration, environment.get('AZURE_TENANT_ID') ?? '')) return

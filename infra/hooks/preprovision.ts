@@ -50,7 +50,7 @@ export async function preprovision(context: HookContext): Promise<void> {
   await checkRegion(context, configuration, deployed ? [] : regionsOfTypes(listed))
   await checkRights(context, configuration, names, file.name)
   const unregistered = findUnregistered(listed, providersOf(configuration))
-  const isRecovered = await checkVaultName(context, names, file.name)
+  const isRecovered = await checkVaultName(context, names, file.name, deployed !== undefined)
   if (!deployed) await checkGlobalNames(context, names, file.name)
   const { domain } = configuration
   const domainIsBound = domain !== undefined && (await checkDomain(context, names, domain, file.name))

@@ -9,15 +9,21 @@ import type { Names } from './names.ts'
 import { HookStop } from './stop.ts'
 
 /**
+ * @param isDeployed whether the app of this environment is there
  * @returns whether a deleted vault holds the name and is to be recovered.
  * @throws {HookStop} when the name is in use
  */
-export async function checkVaultName(context: HookContext, names: Names, fileName: string): Promise<boolean> {
+export async function checkVaultName(
+  context: HookContext,
+  names: Names,
+  fileName: string,
+  isDeployed: boolean,
+): Promise<boolean> {
   const { cloud, environment } = context
   const deleted = await cloud.arm(`${deletedVaultPath(context, names)}?api-version=2026-02-01`)
   if (deleted.status === 200) {
     if (environment.get('BROKER_RECOVER_VAULT') === 'true') return true
-    throw new HookStop(['Nothing was deployed.', vaultNameTaken(names.vault, fileName)].join(' '))
+    throw new HookStop(['Nothing was deployed.', vaultNameTaken(names.vault, fileName, isDeployed)].join(' '))
   }
 
   await checkAvailable(
@@ -41,11 +47,15 @@ function deletedVaultPath(context: HookContext, { vault }: Names): string {
   return `${subscriptionPath(context)}/providers/Microsoft.KeyVault/locations/${location}/deletedVaults/${vault}`
 }
 
-/** The remedies when a deleted vault holds the name; also printed after `azd down`. */
-export function vaultNameTaken(vault: string, fileName: string): string {
+/**
+ * The remedies when a deleted vault holds the name; also printed after `azd down`. A recovered vault is without its
+ * role assignments and event subscriptions. Beside an app that is deployed, azd would skip the unchanged template.
+ */
+export function vaultNameTaken(vault: string, fileName: string, isDeployed: boolean): string {
+  const next = isDeployed ? 'azd provision --no-state' : 'azd up'
   return [
     `A deleted vault holds the name ${vault} until its retention ends.`,
-    '- To recover it with its certificate and keys: azd env set BROKER_RECOVER_VAULT true, then azd up',
+    `- To recover it with its certificate and keys: azd env set BROKER_RECOVER_VAULT true, then ${next}`,
     `- To create a new one: write another "vaultName" into ${fileName}`,
   ].join('\n')
 }

@@ -237,8 +237,21 @@ export function deleteGroup({ arm: { state } }: Azure, groupName: string): void 
   for (const [id, resource] of [...state.resources]) {
     if (id !== group && !id.startsWith(`${group}/`)) continue
     state.resources.delete(id)
-    const vault = /\/Microsoft\.KeyVault\/vaults\/([^/]+)$/.exec(id)?.[1]
-    if (vault !== undefined) state.deletedVaults.set(vault, { location: 'westeurope', resource })
+    keepDeletedVault(state, id, resource)
   }
   for (const map of [state.appSettings, state.unlisted, state.roleAssignments]) map.clear()
+}
+
+/** Deletes the vault alone, as a person does in the portal. */
+export function deleteVault({ arm: { state } }: Azure): void {
+  for (const [id, resource] of [...state.resources]) {
+    if (keepDeletedVault(state, id, resource)) state.resources.delete(id)
+  }
+}
+
+/** @returns whether the id is that of a vault, which is recoverable now */
+function keepDeletedVault({ deletedVaults }: ArmState, id: string, resource: object): boolean {
+  const vault = /\/Microsoft\.KeyVault\/vaults\/([^/]+)$/.exec(id)?.[1]
+  if (vault !== undefined) deletedVaults.set(vault, { location: 'westeurope', resource })
+  return vault !== undefined
 }

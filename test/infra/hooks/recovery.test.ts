@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { subscriptionId } from '../../setup/azure.ts'
-import { deleteGroup } from '../../setup/template.ts'
+import { deleteGroup, deleteVault } from '../../setup/template.ts'
 import { complete, idOf, openShop, outcome } from './shop.ts'
 import type { Shop } from './shop.ts'
 
@@ -42,6 +42,24 @@ describe('a deployment', () => {
     const { code, output } = await here.azd('up')
 
     expect(code, output).toBe(0)
+    expect(outcome(azure)).toEqual(complete)
+  })
+
+  it('after the vault alone was deleted recovers it, and deploys the unchanged template, which azd would skip', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    deleteVault(azure)
+
+    const refused = await here.azd('up')
+    expect(refused.code).toBe(1)
+    expect(refused.output).toContain('azd env set BROKER_RECOVER_VAULT true, then azd provision --no-state\n')
+
+    await here.azd('env', 'set', 'BROKER_RECOVER_VAULT', 'true')
+    const { code, output } = await here.azd('provision', '--no-state')
+
+    expect(code, output).toBe(0)
+    expect(output).toMatch(/Vault +kv-\w{13} recovered/)
+    expect(output).toContain('Your application was provisioned in Azure')
     expect(outcome(azure)).toEqual(complete)
   })
 
