@@ -111,10 +111,13 @@ export async function waitForRoles(context: HookContext, names: Names): Promise<
   const identity = environment.get('BROKER_HOST_IDENTITY_PRINCIPAL_ID')
   const storage = names.packageStorage
   const account = `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}/providers/Microsoft.Storage/storageAccounts/${storage}`
+  if (identity === undefined) return
+  // By the principal: the list of all assignments above the account has hundreds of entries in a large company.
+  const filter = encodeURIComponent(`principalId eq '${identity}'`)
   const { status, body } = await cloud.arm(
-    `${account}/providers/Microsoft.Authorization/roleAssignments?api-version=2022-04-01&$filter=atScope()`,
+    `${account}/providers/Microsoft.Authorization/roleAssignments?api-version=2022-04-01&$filter=${filter}`,
   )
-  if (status !== 200 || identity === undefined) return
+  if (status !== 200) return
   const assignments = (body['value'] ?? []) as readonly {
     readonly properties?: { readonly principalId?: string; readonly createdOn?: string }
   }[]

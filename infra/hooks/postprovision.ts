@@ -13,12 +13,13 @@ import { declarations } from '../../shared/settings/declarations.ts'
 import { audienceOf, isByHand, isOtherProvider } from './app-registration.ts'
 import { patienceOf } from './cloud.ts'
 import { readConfigurationOf } from './configuration.ts'
+import type { ConfigurationFile } from './configuration.ts'
 import { settingsOf } from './configuration-settings.ts'
-import type { Configuration } from './configuration.schema.ts'
 import type { HookContext } from './context.ts'
 import { isDevelopment, namesOf } from './names.ts'
 import { trustedIdentityOf } from './federated-credential.ts'
 import { readParameters } from './parameters.ts'
+import type { Parameters } from './parameters.ts'
 import { checkSecondPass } from './passes.ts'
 import { completeRegistration } from './registration-completion.ts'
 import { printRoles } from './role-commands.ts'
@@ -43,7 +44,7 @@ export async function postprovision(context: HookContext): Promise<void> {
   // First: with roles in the vault, an administrator must run them before the certificate can be made.
   if (configuration.assignRoles === false) await printRoles(context, configuration, names)
   const name = configuration.certificateName ?? 'broker'
-  const { outcome, differences, newest } = await makeCertificate(context, new URL(vaultUrl).origin, name, configuration)
+  const { outcome, differences, newest } = await makeCertificate(context, new URL(vaultUrl).origin, name, file)
   const until = newest.expires?.toISOString().slice(0, 10) ?? 'no date'
   report.row('Certificate', `${outcome === 'created' ? 'created' : 'present'}: ${name}, valid until ${until}`)
   for (const difference of differences) report.todo(`The policy of the certificate ${name}: ${difference}.`)
@@ -80,40 +81,51 @@ async function makeCertificate(
   { credential, clock, environment, report }: HookContext,
   vaultUrl: string,
   name: string,
-  configuration: Configuration,
+  file: ConfigurationFile,
 ): Promise<CreateResult> {
   const creator = createKeyVaultCertificateCreator({ vaultUrl, credential })
   const policy = {
     ...defaultPolicy,
-    keyType: configuration.vaultSku === 'premium' ? ('RSA-HSM' as const) : ('RSA' as const),
+    keyType: file.configuration.vaultSku === 'premium' ? ('RSA-HSM' as const) : ('RSA' as const),
   }
-  const isGrantedByHand = configuration.vaultAuthorization === 'rbac' && configuration.assignRoles === false
-  const until = clock.now() + (isGrantedByHand ? 0 : patienceOf(environment))
+  const until = clock.now() + patienceOf(environment)
   for (let attempt = 0; ; attempt++) {
     try {
       return await createCertificate({ creator, name, policy, change: false })
     } catch (error) {
-      // The permission that the template has granted takes effect with a delay.
-      const pause = Math.min(500 * 2 ** attempt, 30_000)
-      if (error instanceof CertificateRefused && clock.now() + pause <= until) {
-        report.progress('Waiting for the permission on certificates in the vault')
-        await clock.wait(pause)
-        continue
-      }
-      if (error instanceof CertificateRefused && isGrantedByHand) {
+      if (!(error instanceof CertificateRefused)) {
+        if (error instanceof CertificateNetworkRefused) throw new HookStop(error.message, { cause: error })
         throw new HookStop(
-          `The vault denied this person the certificate ${name}. The roles in the vault are not assigned, or not in effect yet, which takes up to ten minutes. An administrator runs the commands above. Then run azd provision again: it continues here.`,
+          `The vault did not create the certificate ${name}: ${describeFailure(error, { vaultUrl, name })}\nRun azd provision again: it continues here.`,
           { cause: error },
         )
       }
-      if (error instanceof CertificateRefused || error instanceof CertificateNetworkRefused)
-        throw new HookStop(error.message, { cause: error })
-      throw new HookStop(
-        `The vault did not create the certificate ${name}: ${describeFailure(error, { vaultUrl, name })}\nRun azd provision again: it continues here.`,
-        { cause: error },
-      )
+      const remedy = remedyOf(error, name, file, readParameters(environment))
+      if (remedy !== undefined) throw new HookStop(remedy, { cause: error })
+      // The permission that the template has granted takes effect with a delay.
+      const pause = Math.min(500 * 2 ** attempt, 30_000)
+      if (clock.now() + pause > until) throw new HookStop(error.message, { cause: error })
+      report.progress('Waiting for the permission on certificates in the vault')
+      await clock.wait(pause)
     }
   }
+}
+
+/** @returns the sentence for a permission that the template has not granted, so that no waiting helps */
+function remedyOf(
+  { permission }: CertificateRefused,
+  name: string,
+  { name: fileName, configuration }: ConfigurationFile,
+  { deploymentPass, principalId }: Parameters,
+): string | undefined {
+  const { assignRoles, certificateOfficerId, vaultAuthorization } = configuration
+  if (vaultAuthorization === 'rbac' && assignRoles === false) {
+    return `The vault denied this person the certificate ${name}. The roles in the vault are not assigned, or not in effect yet, which takes up to ten minutes. An administrator runs the commands above. Then run azd provision again: it continues here.`
+  }
+  if (permission === 'create' && deploymentPass === 'second' && certificateOfficerId === undefined) {
+    return `The vault has no certificate ${name}, and a deployment may create one in its first pass only. Write "certificateOfficerId": "${principalId ?? '<your object id>'}" into ${fileName}, run azd provision, and remove it again.`
+  }
+  return undefined
 }
 
 function output({ environment }: HookContext, name: string): string {

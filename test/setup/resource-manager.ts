@@ -127,10 +127,11 @@ export async function startArm(options: ArmOptions): Promise<Arm> {
   const stopping = new AbortController()
   const requests: ArmRequest[] = []
 
-  const answer = (method: string, path: string, body: unknown): ArmAnswer => {
+  const answer = (method: string, { pathname, searchParams }: URL, body: unknown): ArmAnswer => {
+    const path = decodeURIComponent(pathname)
     for (const [pattern, route] of routes) {
       const match = pattern.exec(`${method} ${path}`)
-      const answered = match && route(state, match.slice(1), body)
+      const answered = match && route(state, match.slice(1), body, searchParams)
       if (answered) return answered
     }
     const resource = state.resources.get(path)
@@ -162,7 +163,7 @@ export async function startArm(options: ArmOptions): Promise<Arm> {
       send(response, 400, errorBody('MissingApiVersionParameter'))
       return
     }
-    const { status, body } = answer(method, path, await readJson(request))
+    const { status, body } = answer(method, target, await readJson(request))
     send(response, status, body)
   }
 
@@ -198,7 +199,7 @@ function refuse(status: number, code: string): ArmAnswer {
   return { status, body: errorBody(code) }
 }
 
-type Route = (state: ArmState, parts: readonly string[], body: unknown) => ArmAnswer | undefined
+type Route = (state: ArmState, parts: readonly string[], body: unknown, query: URLSearchParams) => ArmAnswer | undefined
 
 const subscription = String.raw`/subscriptions/[\da-f-]{36}`
 const provider = String.raw`${subscription}/providers/([A-Za-z.]+)`
@@ -341,8 +342,14 @@ const routes: readonly (readonly [RegExp, Route])[] = [
   ],
   [
     new RegExp(`^GET (${subscription}/.+)/providers/Microsoft.Authorization/roleAssignments$`),
-    (state, [scope = '']) =>
-      ok({ value: (state.roleAssignments.get(scope) ?? []).map((properties) => ({ properties })) }),
+    (state, [scope = ''], _body, query) => {
+      const principal = /^principalId eq '(.+)'$/.exec(query.get('$filter') ?? '')?.[1]
+      // Those of management group and subscription come first, and fill a page.
+      if (principal === undefined) return ok({ value: [], nextLink: 'https://management.azure.com/next' })
+      const assignments = state.roleAssignments.get(scope) ?? []
+      const own = assignments.filter(({ principalId }) => principalId === principal)
+      return ok({ value: own.map((properties) => ({ properties })) })
+    },
   ],
 ]
 

@@ -40,6 +40,7 @@ export interface TemplateParameters {
   readonly budget?: { readonly startDate: string }
   readonly alertActionGroupIds?: readonly string[]
   readonly certificateName?: string
+  readonly certificateOfficerId?: string
   readonly assignRoles?: boolean
   readonly alertEmails?: readonly string[]
   readonly deploymentPass?: string
@@ -111,7 +112,7 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
   })
   put(provider('Microsoft.KeyVault/vaults', vaultName), {
     properties: {
-      accessPolicies: accessPoliciesOf(parameters, isSecond),
+      accessPolicies: accessPoliciesOf(parameters),
       sku: { name: parameters.vaultSku ?? 'standard' },
       enableRbacAuthorization: parameters.vaultAuthorization === 'rbac',
       softDeleteRetentionInDays: parameters.vaultSoftDeleteDays ?? 90,
@@ -150,7 +151,7 @@ export function deployTemplate(azure: Azure, parameters: TemplateParameters, now
   const deployer = [anna, bruno, pipeline].find(({ principalId }) => principalId === parameters.principalId)
   // Access policies belong to the vault; roles are assigned by a person where the template does not.
   const isGranted = parameters.vaultAuthorization !== 'rbac' || parameters.assignRoles !== false
-  if (deployer && isGranted) azure.vault.setPermissions(deployer.clientId, isSecond ? readerPolicy : officerPolicy)
+  if (deployer && isGranted) azure.vault.setPermissions(deployer.clientId, deployerPolicyOf(parameters))
 
   const outputs: Readonly<Record<string, string>> = {
     AZURE_RESOURCE_GROUP: group.split('/').at(-1) ?? '',
@@ -168,13 +169,15 @@ function baseUrlOf({ baseUrl, frontDoor, domain = '' }: TemplateParameters, defa
   return baseUrl ?? `https://${frontDoor?.domain ?? (domain === '' ? defaultHostName : domain)}`
 }
 
+function deployerPolicyOf({ principalId, certificateOfficerId, deploymentPass }: TemplateParameters) {
+  return deploymentPass !== 'second' || certificateOfficerId === principalId ? officerPolicy : readerPolicy
+}
+
 /** Each deployment replaces the whole list. Azure returns the names of permissions with a capital letter. */
-function accessPoliciesOf(
-  { developerIds = [], otherVaultAccess = [], principalId }: TemplateParameters,
-  isSecond: boolean,
-): readonly object[] {
+function accessPoliciesOf(parameters: TemplateParameters): readonly object[] {
+  const { developerIds = [], otherVaultAccess = [], principalId } = parameters
   const broker = { certificates: ['Get', 'List'], keys: ['Get', 'Sign', 'WrapKey', 'UnwrapKey'], secrets: [] }
-  const { certificates } = isSecond ? readerPolicy : officerPolicy
+  const { certificates } = deployerPolicyOf(parameters)
   return [
     ...[identityPrincipalId, ...developerIds].map((objectId) => ({ objectId, permissions: broker })),
     ...otherVaultAccess.map(({ objectId, ...permissions }) => ({ objectId, permissions })),

@@ -49,7 +49,9 @@ export interface CertificateCreator {
 
 /** The vault denies this person; the message names the missing permission and the command that grants it. */
 export class CertificateRefused extends Error {
-  /** @param permission As access policies spell it. */
+  /** As access policies spell it. */
+  readonly permission: string
+
   constructor(permission: string, vaultUrl: string, options?: ErrorOptions) {
     const vaultName = new URL(vaultUrl).hostname.split('.')[0] ?? ''
     super(
@@ -57,6 +59,7 @@ export class CertificateRefused extends Error {
       options,
     )
     this.name = 'CertificateRefused'
+    this.permission = permission
   }
 }
 

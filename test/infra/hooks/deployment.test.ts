@@ -4,7 +4,7 @@ import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { build, clean } from '../../../tools/build.ts'
 import { createKeyVaultCertificateCreator } from '../../../tools/certificate/certificate-creator.key-vault.ts'
-import { bruno, pipeline, subscriptionId, tenantId } from '../../setup/azure.ts'
+import { anna, bruno, pipeline, subscriptionId, tenantId } from '../../setup/azure.ts'
 import { startConnectProxy } from '../../setup/connect-proxy.ts'
 import { asPipeline, complete, idOf, openShop, outcome, parametersOf } from './shop.ts'
 import type { Shop } from './shop.ts'
@@ -250,6 +250,25 @@ describe('a deployment', () => {
     expect(output).toContain('You lack the permission "create" for certificates')
     expect(output).toContain('az keyvault set-policy')
     expect(output).toMatch(/The vault answered: \w/)
+  })
+
+  it('whose code was deployed before there was a certificate names the way to create it, without a wait', async () => {
+    const { azure, here } = shop
+    const clear = azure.vault.faults.add({ operation: 'createCertificate', status: 403 })
+    expect((await here.azd('up')).code).toBe(1)
+    clear()
+    expect((await here.azd('deploy')).code).toBe(0)
+    const { waited } = here.clock
+
+    const { code, output } = await here.azd('provision')
+
+    expect(code).toBe(1)
+    expect(here.clock.waited).toBe(waited)
+    expect(output).toContain(`"certificateOfficerId": "${anna.principalId}" into infra/environments/shop-test.json`)
+    await here.configure({ certificateOfficerId: anna.principalId })
+    const last = await here.azd('provision')
+    expect(last.code, last.output).toBe(0)
+    expect(outcome(azure)).toEqual(complete)
   })
 
   it('names a file that cannot be written, and prints no stack', async () => {
