@@ -57,7 +57,7 @@ param nodeVersion '22' | '24' = '22'
 @description('Memory of an instance in MB.')
 param instanceMemoryMB 512 | 2048 | 4096 = 2048
 
-@description('Upper limit of instances of the app. It also limits the costs of an hour: see docs/deploy.md.')
+@description('Upper limit of on-demand instances of each group of functions. It also limits the costs of an hour: see docs/deploy.md.')
 @minValue(40)
 @maxValue(1000)
 param maximumInstances int = 40

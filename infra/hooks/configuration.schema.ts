@@ -292,7 +292,11 @@ export const configurationSchema = z.strictObject({
   instanceMemoryMB: z.optional(
     z.literal([512, 2048, 4096]).check(described('Memory of an instance in MB. Default: 2048.')),
   ),
-  maximumInstances: wholeNumber(40, 1000, 'Maximum number of instances. Default: 40.'),
+  maximumInstances: wholeNumber(
+    40,
+    1000,
+    'Maximum number of on-demand instances of each group of functions. Default: 40.',
+  ),
   alwaysReadyInstances: wholeNumber(
     0,
     100,

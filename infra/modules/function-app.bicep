@@ -31,7 +31,7 @@ param nodeVersion '22' | '24'
 @description('Memory of an instance in MB.')
 param instanceMemoryMB 512 | 2048 | 4096
 
-@description('Upper limit of instances of the app.')
+@description('Upper limit of on-demand instances of each group of functions.')
 @minValue(40)
 @maxValue(1000)
 param maximumInstances int
