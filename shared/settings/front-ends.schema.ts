@@ -360,7 +360,11 @@ function checkUrl(value: string): Refusal | undefined {
 
 function checkClientUrl(value: string): Refusal | undefined {
   const isPrivate = hasPrivateScheme(value) && URL.canParse(value)
-  return isPrivate && value === new URL(value).href ? undefined : checkUrl(value)
+  if (isPrivate && value === new URL(value).href) return undefined
+  const refusal = checkUrl(value)
+  if (!refusal || /^https?:/i.test(value)) return refusal
+  const ofNative = 'A private scheme of a native application is in lower case and has a dot: com.example.app:/callback.'
+  return { ...refusal, fix: `${refusal.fix} ${ofNative}` }
 }
 
 function hasPrivateScheme(value: unknown): boolean {

@@ -195,6 +195,9 @@ describe('a front end', () => {
       { redirectUris: ['com.example.app:/a/../b'] },
       `${place}.redirectUris[0] is not a URL that begins with https://`,
     )
+    const fixOf = (redirectUri: string) => problemsOf(json({ ...client, redirectUris: [redirectUri] }))[0]?.fix
+    expect(fixOf('myapp://callback')).toContain('has a dot: com.example.app:/callback')
+    expect(fixOf('https://App.example.net/')).not.toContain('com.example.app')
     const origins = [...client.origins, 'capacitor://localhost', `chrome-extension://${'abcdefgh'.repeat(4)}`]
     expect(settingsWith(json({ ...client, origins })).frontEnds).toMatchObject([
       { origins, signedOutUrls: ['https://app.example.net/'] },
