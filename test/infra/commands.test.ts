@@ -44,6 +44,7 @@ const commands: Readonly<Record<string, string>> = {
   'az role assignment delete': '--assignee* --scope*',
   'az role definition create': '--role-definition*',
   'azd auth login': '--tenant-id --client-id --federated-credential-provider',
+  'azd config set': '',
   'azd deploy': '--all --from-package --no-prompt',
   'azd down': '',
   'azd env get-value': '',
