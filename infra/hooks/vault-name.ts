@@ -22,6 +22,13 @@ export async function checkVaultName(
   const { cloud, environment } = context
   const deleted = await cloud.arm(`${deletedVaultPath(context, names)}?api-version=2026-02-01`)
   if (deleted.status === 200) {
+    const { vaultId } = (deleted.body['properties'] ?? {}) as { readonly vaultId?: string }
+    const group = /\/resourceGroups\/([^/]+)\//i.exec(vaultId ?? '')?.[1] ?? names.resourceGroup
+    if (group.toLowerCase() !== names.resourceGroup.toLowerCase()) {
+      throw new HookStop(
+        `Nothing was deployed. A deleted vault holds the name ${names.vault} until its retention ends. It was in the resource group ${group}, and Azure recovers it there only: write "resourceGroupName": "${group}" into ${fileName}, or another "vaultName".`,
+      )
+    }
     if (environment.get('BROKER_RECOVER_VAULT') === 'true') return true
     throw new HookStop(['Nothing was deployed.', vaultNameTaken(names.vault, fileName, isDeployed)].join(' '))
   }

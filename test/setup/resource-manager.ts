@@ -43,7 +43,7 @@ export interface ArmState {
   /** Permissions of the caller in the subscription. */
   permissions: readonly { readonly actions: readonly string[]; readonly notActions: readonly string[] }[]
   /** Deleted vaults by name. */
-  readonly deletedVaults: Map<string, { readonly location: string; readonly resource: object }>
+  readonly deletedVaults: Map<string, { readonly id: string; readonly location: string; readonly resource: object }>
   /** Names of vaults, storage accounts and sites in other subscriptions. */
   readonly takenNames: Set<string>
   /** Present resources, by resource id. */
@@ -280,8 +280,8 @@ const routes: readonly (readonly [RegExp, Route])[] = [
     new RegExp(`^GET ${subscription}/providers/Microsoft.KeyVault/locations/([^/]+)/deletedVaults/([^/]+)$`),
     (state, [location, name = '']) => {
       const deleted = state.deletedVaults.get(name)
-      if (deleted?.location !== location) return refuse(404, 'DeletedVaultNotFound')
-      return ok({ name, properties: { location, purgeProtectionEnabled: true } })
+      if (!deleted || deleted.location !== location) return refuse(404, 'DeletedVaultNotFound')
+      return ok({ name, properties: { location, vaultId: deleted.id, purgeProtectionEnabled: true } })
     },
   ],
   [
@@ -308,7 +308,7 @@ const routes: readonly (readonly [RegExp, Route])[] = [
       const { properties } = body as { properties?: { createMode?: string } }
       const deleted = state.deletedVaults.get(name)
       if (!state.resources.has(group)) return refuse(404, 'ResourceGroupNotFound')
-      if (properties?.createMode !== 'recover' || !deleted) return refuse(409, 'VaultAlreadyExists')
+      if (properties?.createMode !== 'recover' || deleted?.id !== id) return refuse(409, 'VaultAlreadyExists')
       state.deletedVaults.delete(name)
       state.resources.set(id, deleted.resource)
       return ok(deleted.resource)

@@ -255,6 +255,6 @@ export function deleteVault({ arm: { state } }: Azure): void {
 /** @returns whether the id is that of a vault, which is recoverable now */
 function keepDeletedVault({ deletedVaults }: ArmState, id: string, resource: object): boolean {
   const vault = /\/Microsoft\.KeyVault\/vaults\/([^/]+)$/.exec(id)?.[1]
-  if (vault !== undefined) deletedVaults.set(vault, { location: 'westeurope', resource })
+  if (vault !== undefined) deletedVaults.set(vault, { id, location: 'westeurope', resource })
   return vault !== undefined
 }

@@ -115,6 +115,23 @@ describe('a deployment', () => {
     expect(outcome(azure)).toEqual(complete)
   })
 
+  it('recovers a vault in its own resource group only', async () => {
+    const { azure, here } = shop
+    await here.azd('up')
+    await here.azd('down')
+    await here.configure({ resourceGroupName: 'signin' })
+    await here.azd('env', 'set', 'BROKER_RECOVER_VAULT', 'true')
+
+    const refused = await here.azd('up')
+
+    expect(refused.code).toBe(1)
+    expect(refused.output).toContain('write "resourceGroupName": "rg-shop-test" into infra/environments/shop-test.json')
+    await here.configure({ resourceGroupName: undefined })
+    const last = await here.azd('up')
+    expect(last.code, last.output).toBe(0)
+    expect(outcome(azure)).toEqual(complete)
+  })
+
   it('is not deleted by azd down together with resources of others in its group', async () => {
     const { azure, here } = shop
     await here.configure({ resourceGroupName: 'signin' })
