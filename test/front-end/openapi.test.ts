@@ -112,6 +112,21 @@ describe('docs/openapi.json', () => {
     expect(check({ ...token, expires_in: '1' })).toBe(false)
   })
 
+  it.each([
+    ['docs/front-ends.md', '/session/token'],
+    ['docs/oauth.md', '/token'],
+  ])('describes each status of a failure that %s lists', (page, path) => {
+    const [, table = ''] = read(page).split('## When something fails')
+    const listed = [...table.split('\n## ')[0]!.matchAll(/^\| (\d{3}(?:, \d{3})*) +\|/gm)].flatMap(([, cell]) =>
+      cell!.split(', '),
+    )
+
+    expect(listed.length).toBeGreaterThan(5)
+    // A method that is not described has no description of its failure.
+    const others = listed.filter((status) => status !== '405' && !document.paths[path]!['post']!.responses[status])
+    expect(others).toEqual([])
+  })
+
   it('describes the answers of /login, for both kinds of front end', async () => {
     const person = stack.person()
 

@@ -104,8 +104,11 @@ const scriptErrors = {
   '403': problem(
     'The request does not come from a script of the front end, or comes from another site: `front_end_cross_site`.',
   ),
+  '414': problem('More than 8,000 characters in the query.'),
+  '500': problem('`internal`: a fault of the broker.'),
   '503': passing(problem('A fault that may pass; the session is kept.')),
 }
+const renewalRefused = '`id_token_refused`: the answer of the provider to a renewal is refused; the session is kept.'
 const operatorErrors = {
   '400': problem('A member is missing or invalid; `parameter` names it.'),
   '401': { description: 'No function key, or a wrong one; the host answers.' },
@@ -114,10 +117,11 @@ const operatorErrors = {
   '503': passing(problem('A fault that may pass. The change may have happened before it.')),
 }
 const clientErrors = {
-  '400': oauthError('RFC 6749 §5.2. `interaction_required` has sign_in_url; the session is kept.'),
+  '400': oauthError('RFC 6749 §5.2. At /token, `interaction_required` has sign_in_url; the session is kept.'),
   '401': oauthError('The client is refused that the header Authorization: Basic names (RFC 6749 §5.2).'),
   '413': oauthError('More than 64 KB.'),
   '415': oauthError('Not a form.'),
+  '500': oauthError('`internal`: a fault of the broker.'),
   '503': passing(oauthError('A fault that may pass: repeat the request with the same values.')),
 }
 
@@ -235,6 +239,7 @@ function paths(): Members {
           ),
           '413': problem('More than 8 KB.'),
           '415': problem('Not JSON.'),
+          '502': problem(renewalRefused),
         },
       },
     },
@@ -258,7 +263,7 @@ function paths(): Members {
         operationId: 'token',
         summary: 'OAuth client: exchanges a code or a refresh token for an access token.',
         requestBody: form('TokenRequest'),
-        responses: { '200': json('RFC 6749 §5.1.', 'Token'), ...clientErrors },
+        responses: { '200': json('RFC 6749 §5.1.', 'Token'), ...clientErrors, '502': oauthError(renewalRefused) },
       },
     },
     [pathOf('revoke')]: {
