@@ -128,6 +128,7 @@ export function createCertificates(
     const policy = changePolicy(policies.get(name) ?? defaultPolicy, changes)
     if (policy.issuer.name !== 'Self') throw badParameter('The local vault knows no issuer but Self.')
     if (!policy.x509_props.subject) throw badParameter('The policy names no subject.')
+    store.checkName(name)
     if (pending.get(name)?.status === 'inProgress') {
       throw new VaultError(409, 'Conflict', 'There is a pending operation on this certificate already.')
     }

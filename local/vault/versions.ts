@@ -20,6 +20,8 @@ export interface Versioned {
 
 export interface Store<Item extends Versioned> {
   add(item: Item): void
+  /** @throws {VaultError} 409 for the name of a deleted object */
+  checkName(name: string): void
   has(name: string): boolean
   /**
    * @param version undefined for the newest, enabled or not
@@ -61,16 +63,20 @@ export function createStore<Item extends Versioned>(kind: 'Certificate' | 'Key')
     return last
   }
 
+  const checkName = (name: string) => {
+    if (!gone.has(name)) return
+    throw new VaultError(
+      409,
+      'Conflict',
+      `${kind} ${name} is currently in a deleted but recoverable state, and its name cannot be reused.`,
+      'ObjectIsDeletedButRecoverable',
+    )
+  }
+
   return {
+    checkName,
     add: (item) => {
-      if (gone.has(item.name)) {
-        throw new VaultError(
-          409,
-          'Conflict',
-          `${kind} ${item.name} is currently in a deleted but recoverable state, and its name cannot be reused.`,
-          'ObjectIsDeletedButRecoverable',
-        )
-      }
+      checkName(item.name)
       live.set(item.name, [...(live.get(item.name) ?? []), item])
     },
     has: (name) => live.has(name),

@@ -29,6 +29,7 @@ const commands: Readonly<Record<string, string>> = {
     '--name* --identity-name* --resource-group* --issuer --subject --audiences',
   'az keyvault certificate download': '--vault-name* --name* --file* --encoding',
   'az keyvault certificate pending merge': '--vault-name* --name* --file*',
+  'az keyvault certificate recover': '--vault-name* --name*',
   'az keyvault certificate set-attributes': '--vault-name* --name* --version --enabled',
   'az keyvault key rotate': '--vault-name* --name*',
   'az keyvault key set-attributes': '--vault-name* --name* --ops',

@@ -5,7 +5,13 @@ import type { CertificatePolicy as SdkPolicy } from '@azure/keyvault-certificate
 import { proxyPolicyOf } from '../../shared/outbound/proxy.ts'
 import { sdkNetworkOptions } from '../../shared/outbound/sdk-network.azure-core.ts'
 import { LocalError } from '../../local/http-server.ts'
-import { CertificateNetworkRefused, CertificateRefused, isOutsideVault, outsideVault } from './create.ts'
+import {
+  CertificateDeleted,
+  CertificateNetworkRefused,
+  CertificateRefused,
+  isOutsideVault,
+  outsideVault,
+} from './create.ts'
 import type { CertificateCreator, CertificatePolicy } from './create.ts'
 
 interface CertificateCreatorOptions {
@@ -45,8 +51,9 @@ export function createKeyVaultCertificateCreator(options: CertificateCreatorOpti
       const poller = await may('create', client.beginCreateCertificate(name, policy, options))
       await may('get', poller.pollUntilDone())
     } catch (error) {
-      // An earlier run requested it and was interrupted.
       if (statusOf(error) !== 409) throw error
+      if (isDeleted(error)) throw new CertificateDeleted(name, vaultUrl, { cause: error })
+      // An earlier run requested it and was interrupted.
       await may('get', waitForPending(name))
     }
   }
@@ -130,9 +137,20 @@ function statusOf(error: unknown): number | undefined {
 
 /** Key Vault names the cause of a 403 in an inner code, and in its message. */
 function isFirewall(error: unknown): boolean {
-  if (statusOf(error) !== 403) return false
-  const { message = '' } = error as { message?: string }
-  return /ForbiddenByFirewall|ForbiddenByConnection|Client address is not authorized|Public network access is disabled/i.test(
-    message + JSON.stringify((error as { details?: unknown }).details ?? ''),
+  return (
+    statusOf(error) === 403 &&
+    /ForbiddenByFirewall|ForbiddenByConnection|Client address is not authorized|Public network access is disabled/i.test(
+      textOf(error),
+    )
   )
+}
+
+function isDeleted(error: unknown): boolean {
+  return /ObjectIsDeletedButRecoverable|deleted but recoverable/i.test(textOf(error))
+}
+
+/** Message and inner codes of an error of the SDK. */
+function textOf(error: unknown): string {
+  const { message = '', details = '' } = error as { readonly message?: string; readonly details?: unknown }
+  return message + JSON.stringify(details)
 }

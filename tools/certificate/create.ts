@@ -30,7 +30,7 @@ interface CreatedVersion {
 /**
  * The operations of Key Vault that creating needs; the adapter is certificate-creator.key-vault.ts.
  *
- * @throws {CertificateRefused}
+ * @throws {CertificateRefused | CertificateNetworkRefused | CertificateDeleted}
  */
 export interface CertificateCreator {
   /** Undefined where the vault has no certificate of this name, or only a pending request. */
@@ -53,7 +53,7 @@ export class CertificateRefused extends Error {
   readonly permission: string
 
   constructor(permission: string, vaultUrl: string, options?: ErrorOptions) {
-    const vaultName = new URL(vaultUrl).hostname.split('.')[0] ?? ''
+    const vaultName = vaultNameOf(vaultUrl)
     super(
       `You lack the permission "${permission}" for certificates in ${vaultUrl}. An administrator of the vault grants it by: az keyvault set-policy --name ${vaultName} --object-id <your object id> --certificate-permissions get list create update (a vault with roles: az role assignment create --role "Key Vault Certificates Officer" --assignee <your object id> --scope <the vault's id>). A new permission takes effect after up to ten minutes.${sentenceOf(options?.cause)}`,
       options,
@@ -78,6 +78,21 @@ export class CertificateNetworkRefused extends Error {
     )
     this.name = 'CertificateNetworkRefused'
   }
+}
+
+/** A deleted certificate holds the name until its retention ends. */
+export class CertificateDeleted extends Error {
+  constructor(name: string, vaultUrl: string, options?: ErrorOptions) {
+    super(
+      `A deleted certificate holds the name ${name} in ${vaultUrl}. A person with the permission "recover" for certificates runs: az keyvault certificate recover --vault-name ${vaultNameOf(vaultUrl)} --name ${name}. Or use another name: "certificateName" in infra/environments/<name>.json.`,
+      options,
+    )
+    this.name = 'CertificateDeleted'
+  }
+}
+
+function vaultNameOf(vaultUrl: string): string {
+  return new URL(vaultUrl).hostname.split('.')[0] ?? ''
 }
 
 interface CreateOptions {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { subscriptionId } from '../../setup/azure.ts'
+import { anna, subscriptionId } from '../../setup/azure.ts'
 import { deleteGroup, deleteVault } from '../../setup/template.ts'
 import { complete, idOf, openShop, outcome } from './shop.ts'
 import type { Shop } from './shop.ts'
@@ -113,6 +113,20 @@ describe('a deployment', () => {
     const restored = await here.azd('provision', '--no-state')
     expect(restored.code, restored.output).toBe(0)
     expect(outcome(azure)).toEqual(complete)
+  })
+
+  it('names the way to recover a certificate that was deleted by hand', async () => {
+    const { azure, here } = shop
+    await here.configure({ certificateOfficerId: anna.principalId })
+    await here.azd('up')
+    azure.vault.deleteCertificate('broker')
+
+    const { code, output } = await here.azd('provision')
+
+    expect(code).toBe(1)
+    expect(output).toContain('az keyvault certificate recover --vault-name localhost --name broker.')
+    await here.configure({ certificateName: 'broker-2' })
+    expect((await here.azd('provision')).output).toMatch(/Certificate +created: broker-2/)
   })
 
   it('recovers a vault in its own resource group only', async () => {
