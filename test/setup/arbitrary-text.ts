@@ -26,3 +26,10 @@ export const webQuery = urlPart(`${pathCharacters}?`)
 export const webUrl = fc
   .tuple(fc.constantFrom('https://', 'http://'), fc.domain(), fc.oneof(fc.constant(''), webPath))
   .map((parts) => parts.join(''))
+
+/**
+ * The name of a member of JSON, without characters that JSON escapes: `JSON.parse` of Node 24.21 returns such a name
+ * wrong where objects with similar names were parsed before.
+ */
+export const memberName = (constraints: fc.StringConstraints = {}) =>
+  fc.string(constraints).filter((name) => JSON.stringify(name) === `"${name}"`)

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { withCapabilities } from '../../../shared/provider/client-capabilities.ts'
+import { memberName } from '../../setup/arbitrary-text.ts'
 
 const cp1 = ['cp1']
 const merged = (claims: object | undefined, capabilities: readonly string[]) => {
@@ -33,7 +34,7 @@ describe('client capabilities', () => {
 
   it('leave every other member as it is', () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (requested) => {
+      fc.property(fc.dictionary(memberName(), fc.jsonValue()), (requested) => {
         const challenge = JSON.parse(JSON.stringify(requested)) as Record<string, unknown>
         delete challenge.xms_cc
         const { access_token } = merged({ access_token: challenge }, cp1) as { access_token: Record<string, unknown> }
