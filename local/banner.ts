@@ -65,8 +65,8 @@ export function banner(started: Started, silent: ReadonlySet<string> = new Set()
       'Broker',
       broker ? brokerAddress(settings.baseUrl, broker.url) : `not started; its address is ${settings.baseUrl}`,
     ],
-    ['Demo front end', cloud.demoFrontEnd?.url],
-    ['Demo, other site', cloud.demoOtherSite?.url],
+    ['Demo front end', demoAddress(cloud.demoFrontEnd, settings)],
+    ['Demo, other site', demoAddress(cloud.demoOtherSite, settings)],
     ['Demo API', cloud.demoApi?.url],
     [
       'Identity provider',
@@ -86,14 +86,14 @@ export function banner(started: Started, silent: ReadonlySet<string> = new Set()
     ...shown.map(([name, value]) => lineOf(name, `${value}${silent.has(name) ? ' (does not answer)' : ''}`)),
     ...(broker ? keyLines(broker) : []),
   ]
-  const open = cloud.demoFrontEnd?.url ?? settings.baseUrl
+  const open = [cloud.demoFrontEnd, cloud.demoOtherSite].find((demo) => demo && isRegistered(demo, settings))
   return [
     '',
     `Certificate token broker, ready in ${seconds.toFixed(1)} s`,
     '',
     ...lines,
     '',
-    ...(broker ? [`  Open               ${open}`] : []),
+    ...(broker && open ? [`  Open               ${open.url}`] : []),
     ...(provider
       ? [
           `  Sign in as         ${people(cloud)
@@ -104,6 +104,20 @@ export function banner(started: Started, silent: ReadonlySet<string> = new Set()
     '  End                Ctrl-C',
     '',
   ].join('\n')
+}
+
+interface Demo {
+  readonly url: string
+}
+
+/** Settings of a developer may register other front ends in place of the demo. */
+function isRegistered({ url }: Demo, { frontEnds }: Settings): boolean {
+  return frontEnds.some(({ origins }) => origins.includes(new URL(url).origin))
+}
+
+function demoAddress(demo: Demo | undefined, settings: Settings): string | undefined {
+  if (!demo || isRegistered(demo, settings)) return demo?.url
+  return `${demo.url} (not in Broker__FrontEnds, so it cannot sign in)`
 }
 
 /** The keys of the broker's host, for `npm start` and `npm run watch`. */

@@ -138,6 +138,7 @@ describe('everything on free ports, on a machine with a proxy and an authority o
     for (const { username } of line.people) expect(program.stderr()).toContain(username)
     expect(program.stderr()).toMatch(/ready in [\d.]+ s/)
     expect(program.stderr()).toContain(`Open               ${line.frontEnds.demo ?? ''}`)
+    expect(program.stderr()).not.toContain('not in Broker__FrontEnds')
   })
 
   it('prints the keys that an operator and a timer need', async () => {
@@ -206,16 +207,19 @@ describe('a provider dressed as AD FS', () => {
 })
 
 describe('the parts without the broker', () => {
-  it('start no ingestion endpoint if the setting names another one, and end on SIGTERM with code 0', async () => {
+  it('start no ingestion endpoint if the setting names another one, name a demo that is not registered, and end on SIGTERM with code 0', async () => {
+    const spa = { id: 'spa', origins: ['http://localhost:5173'], apis: [] }
     const elsewhere = 'https://westeurope-5.in.applicationinsights.azure.com/'
     // Without a broker, no part reports to it.
     const program = start(['--port', '0', '--json', '--without-broker'], {
+      Broker__FrontEnds: JSON.stringify([spa]),
       APPLICATIONINSIGHTS_CONNECTION_STRING: `InstrumentationKey=3f1b6c2e-8a4d-4c57-9b0e-d2a7f5e81c90;IngestionEndpoint=${elsewhere}`,
     })
     await vi.waitFor(() => expect(program.stdout()).toContain('}\n'), 60_000)
 
     expect(JSON.parse(program.stdout())).toMatchObject({ broker: null, telemetry: null })
     expect(program.stderr()).not.toContain('Telemetry')
+    expect(program.stderr().match(/^ {2}Demo.* \(not in Broker__FrontEnds/gm)).toHaveLength(2)
     process.kill(program.pid, 'SIGTERM')
     expect(await program.ended).toBe(0)
     await vi.waitFor(() => expect(processesOf(program)).toEqual([]), 60_000)
