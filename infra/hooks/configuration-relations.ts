@@ -99,11 +99,18 @@ function* checkAddresses({ baseUrl, domain, frontDoor, webTestLocations }: Confi
 }
 
 function* checkNetwork(configuration: Configuration) {
-  const { appSubnetId, endpointSubnetId, vaultAllowedAddresses = [], network } = configuration
+  const { appSubnetId, endpointSubnetId, vaultAllowedAddresses = [], network, createDnsZones = true } = configuration
   if ((appSubnetId === undefined) !== (endpointSubnetId === undefined)) {
     yield refuse(appSubnetId === undefined ? 'appSubnetId' : 'endpointSubnetId', {
       problem: 'is missing beside the other subnet',
       fix: 'Name both subnets, or none: the template then creates a virtual network.',
+    })
+  }
+  const networks = [appSubnetId, endpointSubnetId].map((id = '') => id.toLowerCase().split('/subnets/')[0])
+  if (appSubnetId !== undefined && endpointSubnetId !== undefined && networks[0] !== networks[1] && createDnsZones) {
+    yield refuse('endpointSubnetId', {
+      problem: 'is in another virtual network than appSubnetId, so that the app would not find the private endpoints',
+      fix: 'Use two subnets of one network. Or write "createDnsZones": false, and register the endpoints in the DNS of the app’s network.',
     })
   }
   if (network === 'private') return

@@ -233,6 +233,15 @@ describe('the configuration of an environment', () => {
     ['networkAddressPrefix', { network: 'private', networkAddressPrefix: '10.140.0.4/24' }, /first address/],
     ['vaultAllowedAddresses[0]', { network: 'private', vaultAllowedAddresses: ['10.0.0.4'] }, /private address/],
     ['endpointSubnetId', { appSubnetId: full.appSubnetId }, /missing/],
+    [
+      'endpointSubnetId',
+      {
+        network: 'private',
+        appSubnetId: full.appSubnetId,
+        endpointSubnetId: full.appSubnetId.replace('/v/subnets/app', '/hub/subnets/pe'),
+      },
+      /another virtual network/,
+    ],
     ['networkAddressPrefix', { networkAddressPrefix: '10.141.0.0/24' }, /not private/],
     ['createDnsZones', { createDnsZones: false }, /not private/],
     ['wrappingKeyName', { wrappingKeyName: 'Broker' }, /name of the certificate/],
