@@ -168,8 +168,13 @@ export async function createRegistration(context: HookContext, names: Names, fil
   })
   if (made.status === 403) throw new HookStop(noRight(fileName, made))
   if (isNameTaken(made)) throw new HookStop(nameTaken(names, undefined))
-  if (made.status >= 300)
+  if (made.status >= 500)
     throw new HookStop(`The app registration was not created (Graph answered ${causeOf(made)}). Run the command again.`)
+  if (made.status >= 300) {
+    throw new HookStop(
+      `The app registration was not created (Graph answered ${causeOf(made)}). Nothing was deployed. If a policy of the tenant refuses it, create one as the policy demands, and write "clientId" and "applicationObjectId" into ${fileName}.`,
+    )
+  }
   // A replica of the directory that has not received it yet answers 404.
   const read = await cloud.graph(`${path}?$select=id,appId`, { passing: [404] })
   const { id, appId } = read.body as { id?: string; appId?: string }

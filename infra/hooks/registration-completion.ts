@@ -106,10 +106,14 @@ async function resolveScopes(
     const value = scope.slice(resource.length + 1)
     if (value === '.default') continue // It means the permissions that are configured already.
     const filter = encodeURIComponent(`servicePrincipalNames/any(n:n eq '${resource.replaceAll("'", "''")}')`)
-    const { status, body } = await cloud.graph(
-      `/servicePrincipals?$filter=${filter}&$select=id,appId,oauth2PermissionScopes`,
-    )
-    const [api] = (status === 200 ? (body['value'] ?? []) : []) as readonly {
+    const answer = await cloud.graph(`/servicePrincipals?$filter=${filter}&$select=id,appId,oauth2PermissionScopes`)
+    if (answer.status !== 200) {
+      report.todo(
+        `The scope ${scope} could not be looked up (Graph answered ${causeOf(answer)}): check that the app registration has it under API permissions.`,
+      )
+      continue
+    }
+    const [api] = (answer.body['value'] ?? []) as readonly {
       id: string
       appId: string
       oauth2PermissionScopes?: readonly { id: string; value: string }[]

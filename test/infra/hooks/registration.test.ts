@@ -55,6 +55,31 @@ describe('a deployment', () => {
     expect(output).not.toContain('admin-consent')
   })
 
+  it('with scopes that Graph does not look up reports the refusal, and keeps the permissions', async () => {
+    const { azure, here } = shop
+    await accepted(shop)
+    const clear = azure.graph.faults.add({ operation: 'findServicePrincipals', status: 403 })
+
+    const { code, output } = await here.azd('provision')
+
+    expect(code, output).toBe(0)
+    expect(output).toContain('The scope api://orders/orders.read could not be looked up (Graph answered 403')
+    expect(output).not.toContain('has no API')
+    expect(outcome(azure)).toEqual(complete)
+    clear()
+    expect((await here.azd('provision')).output).not.toContain('looked up')
+  })
+
+  it('that a policy of the tenant refuses to register names the cause and the way by hand', async () => {
+    const clear = shop.azure.graph.faults.add({ operation: 'changeApplication', status: 400 })
+
+    const output = await refused(shop)
+
+    expect(output).toMatch(/was not created \(Graph answered 400 .*as the policy demands, and write "clientId"/)
+    clear()
+    await accepted(shop)
+  })
+
   it('lets the registration trust the identity of the broker where the file names it as the second credential', async () => {
     const { azure, here } = shop
     await here.azd('up')
