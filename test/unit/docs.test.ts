@@ -55,6 +55,22 @@ describe('the documentation', () => {
     expect(named.filter((name) => !scripts.includes(name))).toEqual([])
   })
 
+  it('runs tests that exist', () => {
+    const commands = [
+      ...`${read('test/README.md')}\n${read('CONTRIBUTING.md')}`.matchAll(/(test\/\S+)( -t '([^']+)')?/g),
+    ]
+    const runs = commands.flatMap(([, place = '', , name]) => (name === undefined ? [] : [{ place, name }]))
+
+    expect(runs.length).toBeGreaterThan(0)
+    for (const { place, name } of runs) {
+      const files = readdirSync(path.join(root, place)).filter((file) => file.endsWith('.test.ts'))
+      expect(
+        files.some((file) => read(`${place}/${file}`).includes(name)),
+        name,
+      ).toBe(true)
+    }
+  })
+
   it('explains to operators every step, sum and property that is reported, and no other', () => {
     const page = read('docs/operations.md')
     const observers = [
