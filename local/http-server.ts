@@ -127,13 +127,17 @@ function reservedPort(name: string, port: number): string {
   return `Port ${port} for the ${name} is reserved by the system (on Windows: netsh interface ipv4 show excludedportrange tcp). Run: npm start -- --port 0`
 }
 
+/** Outside the range from which systems assign ports by themselves. */
+export const freePortRange = { from: 20_000, to: 32_000 }
+
 /**
- * A port without a listener, for a program that is started with it next. It is outside the range from which systems
- * assign ports by themselves: otherwise another connection could have it by then.
+ * A port without a listener, for a program that is started with it next.
+ *
+ * @param range of the ports; one from which the system assigns none, since another connection could have it by then
  */
-export async function freePort(): Promise<number> {
+export async function freePort({ from, to } = freePortRange): Promise<number> {
   for (;;) {
-    const port = randomInt(20_000, 32_000)
+    const port = randomInt(from, to)
     if (await isFree(port)) return port
   }
 }

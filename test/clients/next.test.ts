@@ -4,7 +4,6 @@ import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { freePort } from '../../local/http-server.ts'
 import { buildPackage } from '../../tools/browser-client.ts'
 import { closeVisitors, describeInBrowser, openBrowser } from '../browser/chromium.ts'
 import { newVisitor, signInAtProvider } from '../browser/visitor.ts'
@@ -13,6 +12,7 @@ import { startApplication } from './application-process.ts'
 import type { ApplicationProcess } from './application-process.ts'
 import { startStack } from '../setup/stack.ts'
 import type { Stack } from '../setup/stack.ts'
+import { ownPort } from '../setup/own-port.ts'
 
 const root = path.join(import.meta.dirname, '../..')
 /** Beside the packages, which Next.js resolves from here. */
@@ -29,7 +29,7 @@ describeInBrowser('Next.js by docs/one-host.md', () => {
   let url: string
   let application: ApplicationProcess | undefined
   beforeAll(async () => {
-    url = `http://localhost:${await freePort()}`
+    url = `http://localhost:${await ownPort()}`
     let broker = ''
     stack = await startStack({
       baseUrl: (brokerUrl) => {

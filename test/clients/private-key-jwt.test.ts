@@ -9,7 +9,6 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import * as client from 'openid-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { freePort } from '../../local/http-server.ts'
 import { closeVisitors, describeInBrowser, openBrowser } from '../browser/chromium.ts'
 import { newVisitor, signInAtProvider } from '../browser/visitor.ts'
 import { ada } from '../setup/person.ts'
@@ -22,6 +21,7 @@ import { startApplication } from './application-process.ts'
 import type { ApplicationProcess } from './application-process.ts'
 import { visitAuthJs } from './auth-js-application.ts'
 import { application, client as registration, followSignIn, followSignOut, scope } from './person.ts'
+import { ownPort } from '../setup/own-port.ts'
 
 const makeKey = () => crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify'])
 
@@ -37,7 +37,7 @@ beforeAll(async () => {
   ;[keys, own, aspNet] = await Promise.all([
     startSecureServer(),
     makeKey(),
-    freePort().then((port) => `http://127.0.0.1:${port}`),
+    ownPort().then((port) => `http://127.0.0.1:${port}`),
   ])
   const jwk = await crypto.subtle.exportKey('jwk', own.publicKey)
   keys.answer((request, response) => {

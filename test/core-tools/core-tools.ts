@@ -6,8 +6,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe } from 'vitest'
-import { freePort } from '../../local/http-server.ts'
 import { hasCoreTools } from '../setup/programs.ts'
+import { ownPort } from '../setup/own-port.ts'
 
 const isWindows = process.platform === 'win32'
 
@@ -33,7 +33,7 @@ export async function startCoreTools(
   settings: Readonly<Record<string, string | undefined>>,
 ): Promise<CoreTools> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-func-'))
-  const port = await freePort()
+  const port = await ownPort()
   await cp(dist, folder, { recursive: true })
   await writeSettings(folder)
   await leaveOutExtensions(path.join(folder, 'host.json'))

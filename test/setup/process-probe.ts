@@ -1,5 +1,5 @@
 /** Access to the inside of a broker's process: a test moves its clock, and reads its memory and open handles. */
-import { freePort } from '../../local/http-server.ts'
+import { ownPort } from './own-port.ts'
 
 export interface Usage {
   /** Bytes, after a full collection. */
@@ -28,7 +28,7 @@ export interface Inside {
  * @param seconds by which its clock is ahead from the start
  */
 export async function openInside(seconds = 0): Promise<Inside> {
-  const port = await freePort()
+  const port = await ownPort()
   const preload = new URL(`./process-probe.preload.ts?port=${port}&ahead=${seconds}`, import.meta.url)
   const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
   return {

@@ -13,7 +13,6 @@ import type { Cloud } from '../../local/cloud.ts'
 import { startHostProcess } from '../../local/functions-host/process.ts'
 import type { HostProcess } from '../../local/functions-host/process.ts'
 import type { Graph } from '../../local/graph/graph.ts'
-import { freePort } from '../../local/http-server.ts'
 import type { Ingestion } from '../../local/ingestion/ingestion.ts'
 import type { IdentityProvider } from '../../local/identity-provider/identity-provider.ts'
 import { localDefaults } from '../../local/local-defaults.ts'
@@ -26,6 +25,7 @@ import { createPerson } from './person.ts'
 import type { Person } from './person.ts'
 import { startTableProxy } from './table-proxy.ts'
 import type { TableProxy } from './table-proxy.ts'
+import { ownPort } from './own-port.ts'
 
 export interface StackOptions {
   /** The number of brokers that share the store. The default is 1. */
@@ -91,7 +91,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'broker-stack-'))
   const tablePrefix = `t${randomBytes(5).toString('hex')}`
   const store = await startTableProxy(inject('tableServiceUri'), tablePrefix)
-  const port = await freePort()
+  const port = await ownPort()
   const ownUrl = `http://localhost:${port}`
   const url = (await options.baseUrl?.(ownUrl)) ?? ownUrl
   const registered = options.frontEnds ?? [shop, desk]
