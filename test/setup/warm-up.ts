@@ -14,6 +14,11 @@ export async function warmUp(stack: Stack, instances = stack.brokers): Promise<v
     const status = await runFunction(instance, 'warmup')
     if (status !== 202) throw new Error(`The warm-up of an instance answered ${status}.`)
   }
+  await firstRowsWritten(stack)
+}
+
+/** Waits for the last row that the first instance of all writes, which follows its warm-up in the background. */
+export async function firstRowsWritten(stack: Stack): Promise<void> {
   // The marker that the certificate's row was taken over follows the row.
   const { store } = openTables(stack)
   const isDone = async () =>
