@@ -73,7 +73,7 @@ function sentenceOf(cause: unknown): string {
 export class CertificateNetworkRefused extends Error {
   constructor(vaultUrl: string, options?: ErrorOptions) {
     super(
-      `The firewall of ${vaultUrl} refuses this machine: the vault is reachable from its private network only. Run the command inside the network, or write the public address of this machine into "vaultAllowedAddresses" of infra/environments/<name>.json, and run azd provision.`,
+      `The firewall of ${vaultUrl} refuses this machine: the vault is reachable from its private network only. Run the command inside the network, or write the public address of this machine into "vaultAllowedAddresses" of infra/environments/<name>.json, and run azd provision. Where the file does not have "network": "private", a policy of the company has closed the vault: write it, because the broker could not reach the vault either.`,
       options,
     )
     this.name = 'CertificateNetworkRefused'
