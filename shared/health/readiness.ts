@@ -143,23 +143,22 @@ function createProviderChecks({
   timing,
   clock,
 }: ProviderReadiness): () => Promise<Check[]> {
-  /** The fault of the certificate, while the second credential replaces it. */
-  let replaced: BrokerError | undefined
-  const checkCertificate = async () => {
-    replaced = undefined
+  /** @returns the fault of the certificate, while the second credential replaces it */
+  const checkCertificate = async (): Promise<BrokerError | undefined> => {
     try {
       await assertions.get()
       if (versions.isRefused()) throw new BrokerError('client_refused')
+      return undefined
     } catch (error) {
       if (!checkSecond) throw error
       await checkSecond().catch(() => {
         throw error
       })
-      replaced = asBrokerError(error)
+      return asBrokerError(error)
     }
   }
 
-  const aboutCertificate = (): Partial<Check> => {
+  const aboutCertificate = (replaced: BrokerError | undefined): Partial<Check> => {
     versions.known() // looks into the row again when it is time
     const record = versions.record()
     const replacement = replaced && {
@@ -194,16 +193,15 @@ function createProviderChecks({
     ])
 }
 
-async function check(
+async function check<Found>(
   part: ReadinessPart,
-  work: () => Promise<unknown>,
-  details: () => Partial<Check> = () => ({}),
+  work: () => Promise<Found | undefined>,
+  details: (found: Found | undefined) => Partial<Check> = () => ({}),
 ): Promise<Check> {
   try {
-    await work()
-    return { ...details(), part, ok: true }
+    return { ...details(await work()), part, ok: true }
   } catch (thrown) {
     const { code, remedy } = asBrokerError(thrown)
-    return { ...details(), part, ok: false, code, remedy }
+    return { ...details(undefined), part, ok: false, code, remedy }
   }
 }

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { rollTimingOf } from '../../../shared/certificate/roll-timing.ts'
 import { BrokerError } from '../../../shared/errors/errors.ts'
 import type { ErrorCode } from '../../../shared/errors/catalogue.ts'
@@ -20,7 +20,7 @@ describe('readiness', () => {
   })
 
   /** Each part reports its state; the tests of each part cover the causes of its failures. */
-  const open = () => {
+  const open = (more: Partial<ReadinessOptions> = {}) => {
     const ask = async (part: Part): Promise<unknown> => {
       requested.push(part)
       await Promise.resolve()
@@ -35,6 +35,7 @@ describe('readiness', () => {
       versions: { known: () => undefined, record: () => undefined, isRefused: () => false },
       timing: rollTimingOf({ readSeconds: 3600, overlapSeconds: 86_400 }),
       clock,
+      ...more,
     } as unknown as ReadinessOptions)
   }
 
@@ -67,6 +68,24 @@ describe('readiness', () => {
 
     expect(checks.filter(({ ok }) => !ok).map(({ code }) => code)).toEqual(['internal', 'internal', 'internal'])
     expect(JSON.stringify(checks)).not.toContain('the-secret')
+  })
+
+  it('names the credential that replaces the certificate in the answer of its own check alone', async () => {
+    const [first, second] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()]
+    const readiness = open({
+      assertions: {
+        get: vi.fn().mockRejectedValueOnce(new BrokerError('certificate_expired')).mockReturnValue(second.promise),
+      },
+      checkSecond: () => first.promise,
+    } as unknown as Partial<ReadinessOptions>)
+    const [failed, later] = [readiness.checks(), readiness.checksNow()]
+
+    first.resolve(undefined)
+    const certificateOf = (checks: readonly { readonly part: string }[]) =>
+      checks.find(({ part }) => part === 'certificate')
+    expect(certificateOf(await failed)).toMatchObject({ ok: true, credential: 'managed identity' })
+    second.resolve(undefined)
+    expect(certificateOf(await later)).toEqual({ part: 'certificate', ok: true })
   })
 
   it('checks once for all callers at the same time, and again only after five seconds', async () => {
