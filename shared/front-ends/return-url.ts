@@ -44,7 +44,8 @@ export function checkReturnUrl(text: string | undefined, frontEnd: FrontEnd): st
 export function checkSignedOutUrl(text: string | undefined, frontEnd: FrontEnd, origin?: string): string {
   const { kind, signedOutUrls, origins } = frontEnd
   if (text === undefined) {
-    return signedOutUrls.find((url) => url.startsWith(`${origin}/`)) ?? signedOutUrls[0] ?? `${origins[0] ?? ''}/`
+    const onOrigin = origin === undefined ? undefined : signedOutUrls.find((url) => url.startsWith(`${origin}/`))
+    return onOrigin ?? signedOutUrls[0] ?? `${origins[0] ?? ''}/`
   }
   if (kind === 'oauth' && isRegisteredRedirectUri(text, { redirectUris: signedOutUrls })) return new URL(text).href
   const url = parseUrl(text)

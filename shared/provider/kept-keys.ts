@@ -76,8 +76,8 @@ export function keep<T>({ fetch, clock, onFault }: KeepOptions<T>): {
     get: async () => {
       if (!kept) return refetch()
       // In both directions: a clock that was set back must not keep withdrawn keys.
-      const isOver = (since: number, milliseconds: number) => Math.abs(clock() - since) > milliseconds
-      if (isOver(kept.at, freshMilliseconds) && isOver(kept.triedAt, retryPause)) {
+      const isOld = Math.abs(clock() - kept.at) > freshMilliseconds
+      if (isOld && Math.abs(clock() - kept.triedAt) > retryPause) {
         kept.triedAt = clock()
         refetch().catch(onFault)
       }

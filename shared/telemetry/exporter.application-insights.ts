@@ -32,7 +32,7 @@ const deadlineMilliseconds = 5_000
  */
 export function createExporter(settings: TelemetrySettings, proxies: ProxyVariables): Exporter {
   const { connectionString, managedIdentity } = settings
-  const posts = createPostCounter()
+  const posts = trackPosts()
   useAzureMonitor({
     azureMonitorExporterOptions: {
       connectionString,
@@ -120,7 +120,7 @@ export function createExporter(settings: TelemetrySettings, proxies: ProxyVariab
     },
     flush: async () => {
       await Promise.allSettled(providers().map((provider) => provider.forceFlush()))
-      await posts.ended()
+      await posts.allEnded()
     },
   }
 }
@@ -139,27 +139,27 @@ function providers(): readonly { forceFlush(): Promise<void> }[] {
 }
 
 /**
- * Knows the posts that are under way, with their tokens and repetitions. The package's flush sends what waits, but does
- * not wait for spans that are being sent already; an instance that ended then would lose them.
+ * The posts that are under way, with the requests for their tokens and their repetitions. A flush of the package sends
+ * the spans in its queue and does not wait for those that it sends already; an instance that ends then loses them.
  */
-function createPostCounter() {
+function trackPosts() {
   const underWay = new Set<Promise<unknown>>()
   const policy: PipelinePolicy = {
-    name: 'postCounter',
+    name: 'trackPosts',
     sendRequest: async (request, next) => {
       const post = next(request)
       underWay.add(post)
       return post.finally(() => underWay.delete(post))
     },
   }
-  const ended = async () => {
+  const allEnded = async () => {
     while (underWay.size > 0) {
       await Promise.allSettled(underWay)
       // A redirect begins the next post.
       await setImmediate()
     }
   }
-  return { policy, ended }
+  return { policy, allEnded }
 }
 
 /** As seconds and nanoseconds: OpenTelemetry reads a small number as relative to the start of this thread. */
