@@ -263,7 +263,7 @@ async function continueUnder(node) {
   process.exitCode = await ended(child, sentence)
 }
 
-/** Of a SIGTERM only this process learns; of the end of npm, which passes a SIGTERM to its shell alone, no process. */
+/** A SIGTERM reaches this process alone. The end of npm, which passes its SIGTERM to its shell alone, reaches none. */
 function endWithParent(child) {
   const end = () => child.kill('SIGTERM')
   process.on('SIGTERM', end)

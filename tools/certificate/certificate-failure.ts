@@ -2,7 +2,7 @@
 import { errorCatalogue } from '../../shared/errors/catalogue.ts'
 import { BrokerError } from '../../shared/errors/errors.ts'
 import { isLoopbackUrl } from '../../shared/settings/addresses.ts'
-import { CertificateDeleted, CertificateNetworkRefused, CertificateRefused } from './create.ts'
+import { CertificateNetworkRefused, CertificateProblem, CertificateRefused } from './create.ts'
 import { describeSignInFaults, isSignInFault } from './deployer-credential.azure-identity.ts'
 
 /** @param reason the code of the failure */
@@ -14,10 +14,7 @@ function silent(vaultUrl: string, reason: string): string {
 
 /** @returns what is wrong, and what to do */
 export function describeFailure(error: unknown, { vaultUrl, name }: { vaultUrl: string; name: string }): string {
-  const isDescribed = [CertificateRefused, CertificateNetworkRefused, CertificateDeleted].some(
-    (one) => error instanceof one,
-  )
-  if (isDescribed) return (error as Error).message
+  if (error instanceof CertificateProblem) return error.message
   const cause = causeOf(error)
   if (isSignInFault(cause)) {
     const sentence = `There is no sign-in for ${vaultUrl}. Run: azd auth login, or: az login`

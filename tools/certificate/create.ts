@@ -30,7 +30,7 @@ interface CreatedVersion {
 /**
  * The operations of Key Vault that creating needs; the adapter is certificate-creator.key-vault.ts.
  *
- * @throws {CertificateRefused | CertificateNetworkRefused | CertificateDeleted}
+ * @throws {CertificateProblem}
  */
 export interface CertificateCreator {
   /** Undefined where the vault has no certificate of this name, or only a pending request. */
@@ -47,8 +47,11 @@ export interface CertificateCreator {
   newestVersion(name: string): Promise<CreatedVersion>
 }
 
+/** A refusal of the vault. The message is whole: what is wrong, and what to do. */
+export class CertificateProblem extends Error {}
+
 /** The vault denies this person; the message names the missing permission and the command that grants it. */
-export class CertificateRefused extends Error {
+export class CertificateRefused extends CertificateProblem {
   /** As access policies spell it. */
   readonly permission: string
 
@@ -70,7 +73,7 @@ function sentenceOf(cause: unknown): string {
 }
 
 /** The vault accepts no request from this network. */
-export class CertificateNetworkRefused extends Error {
+export class CertificateNetworkRefused extends CertificateProblem {
   constructor(vaultUrl: string, options?: ErrorOptions) {
     super(
       `The firewall of ${vaultUrl} refuses this machine: the vault is reachable from its private network only. Run the command inside the network, or write the public address of this machine into "vaultAllowedAddresses" of infra/environments/<name>.json, and run azd provision. Where the file does not have "network": "private", a policy of the company has closed the vault: write it, because the broker could not reach the vault either.`,
@@ -81,7 +84,7 @@ export class CertificateNetworkRefused extends Error {
 }
 
 /** A deleted certificate holds the name until its retention ends. */
-export class CertificateDeleted extends Error {
+export class CertificateDeleted extends CertificateProblem {
   constructor(name: string, vaultUrl: string, options?: ErrorOptions) {
     super(
       `A deleted certificate holds the name ${name} in ${vaultUrl}. A person with the permission "recover" for certificates runs: az keyvault certificate recover --vault-name ${vaultNameOf(vaultUrl)} --name ${name}. Or use another name: "certificateName" in infra/environments/<name>.json.`,

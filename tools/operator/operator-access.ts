@@ -102,10 +102,13 @@ export async function postAsOperator(
   const { detail, parameter, problem } = (typeof json === 'string' ? {} : json) as Record<string, unknown>
   // The remedy of a faulty parameter is for front ends: its problem is enough here.
   const isParameter = typeof parameter === 'string' && typeof problem === 'string'
-  const texts = isParameter ? [`${parameter}: ${problem}.`] : typeof detail === 'string' ? [detail] : []
+  const cause = isParameter ? `${parameter}: ${problem}.` : detail
   const reference = response.headers['broker-reference']
-  const found = typeof reference === 'string' ? [`Reference: ${reference}.`] : []
-  const sentence = [`The broker answered ${status}${texts.length > 0 ? ':' : '.'}`, ...texts, ...found].join(' ')
-  // A refusal changes nothing.
-  throw new LocalError([sentence, status < 500 ? undefined : doubt].join(' ').trimEnd())
+  const sentences = [
+    typeof cause === 'string' ? `The broker answered ${status}: ${cause}` : `The broker answered ${status}.`,
+    ...(typeof reference === 'string' ? [`Reference: ${reference}.`] : []),
+    // A refusal changes nothing.
+    ...(status < 500 ? [] : [doubt]),
+  ]
+  throw new LocalError(sentences.join(' ').trimEnd())
 }
