@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { causeOf } from './cloud.ts'
 import type { Cloud } from './cloud.ts'
 import type { Configuration } from './configuration.schema.ts'
-import { readPages } from './graph-pages.ts'
+import { readPages } from './pages.ts'
 import type { Report } from './report.ts'
 
 export type WantedRole = NonNullable<Configuration['appRoles']>[number]
@@ -114,5 +114,5 @@ export async function deleteRemovedRoles(
 async function assignmentsOf(cloud: Cloud, clientId: string): Promise<readonly string[] | undefined> {
   // Without a service principal there is no assignment.
   const path = `/servicePrincipals(appId='${clientId}')/appRoleAssignedTo?$select=appRoleId&$top=999`
-  return (await readPages<{ readonly appRoleId: string }>(cloud, path))?.map(({ appRoleId }) => appRoleId)
+  return (await readPages<{ readonly appRoleId: string }>(cloud.graph, path))?.map(({ appRoleId }) => appRoleId)
 }

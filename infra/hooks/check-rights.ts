@@ -3,7 +3,7 @@
  */
 import type { Cloud } from './cloud.ts'
 import type { Configuration } from './configuration.schema.ts'
-import { subscriptionPath } from './context.ts'
+import { groupPath, subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import type { Names } from './names.ts'
 import { HookStop } from './stop.ts'
@@ -74,7 +74,7 @@ export async function checkRights(
 ): Promise<void> {
   const may = await readPermissions(context.cloud, [
     // Rights on the group suffice where the group is there already.
-    `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}`,
+    groupPath(context, names),
     subscriptionPath(context),
   ])
   const lacking = rightsFor(configuration, fileName).find(({ action, isNeeded }) => isNeeded && may?.(action) === false)

@@ -34,8 +34,8 @@ interface CloudCall {
 export interface Cloud {
   /** The deploying identity, by the claims of its access token for Resource Manager. */
   principal(): Promise<Principal>
-  arm(path: string, call?: CloudCall): Promise<CloudAnswer>
-  graph(path: string, call?: CloudCall): Promise<CloudAnswer>
+  readonly arm: (path: string, call?: CloudCall) => Promise<CloudAnswer>
+  readonly graph: (path: string, call?: CloudCall) => Promise<CloudAnswer>
 }
 
 interface Principal {

@@ -98,6 +98,11 @@ function* checkAddresses({ baseUrl, domain, frontDoor, webTestLocations }: Confi
   }
 }
 
+/** The id of a subnet's virtual network, for a comparison. */
+function networkOf(subnetId: string): string | undefined {
+  return subnetId.toLowerCase().split('/subnets/')[0]
+}
+
 function* checkNetwork(configuration: Configuration) {
   const { appSubnetId, endpointSubnetId, vaultAllowedAddresses = [], network, createDnsZones = true } = configuration
   if ((appSubnetId === undefined) !== (endpointSubnetId === undefined)) {
@@ -106,8 +111,8 @@ function* checkNetwork(configuration: Configuration) {
       fix: 'Name both subnets, or none: the template then creates a virtual network.',
     })
   }
-  const networks = [appSubnetId, endpointSubnetId].map((id = '') => id.toLowerCase().split('/subnets/')[0])
-  if (appSubnetId !== undefined && endpointSubnetId !== undefined && networks[0] !== networks[1] && createDnsZones) {
+  const hasBoth = appSubnetId !== undefined && endpointSubnetId !== undefined
+  if (createDnsZones && hasBoth && networkOf(appSubnetId) !== networkOf(endpointSubnetId)) {
     yield refuse('endpointSubnetId', {
       problem: 'is in another virtual network than appSubnetId, so that the app would not find the private endpoints',
       fix: 'Use two subnets of one network. Or write "createDnsZones": false, and register the endpoints in the DNS of the app’s network.',

@@ -3,6 +3,7 @@ import type { TokenCredential } from '@azure/identity'
 import type { AzdEnvironment } from './azd.ts'
 import type { Clock } from './clock.ts'
 import type { Cloud } from './cloud.ts'
+import type { Names } from './names.ts'
 import type { Report } from './report.ts'
 
 export interface HookContext {
@@ -21,6 +22,14 @@ export interface HookContext {
 /** The subscription as the first part of an ARM path. */
 export function subscriptionPath({ environment }: Pick<HookContext, 'environment'>): string {
   return `/subscriptions/${environment.get('AZURE_SUBSCRIPTION_ID') ?? ''}`
+}
+
+/** The resource group of the environment as the first part of an ARM path. */
+export function groupPath(
+  context: Pick<HookContext, 'environment'>,
+  { resourceGroup }: Pick<Names, 'resourceGroup'>,
+): string {
+  return `${subscriptionPath(context)}/resourceGroups/${resourceGroup}`
 }
 
 /**

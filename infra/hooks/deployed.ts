@@ -1,7 +1,7 @@
 /** Reads the deployed state from Azure, which the coming deployment is compared with. */
 import { declarations } from '../../shared/settings/declarations.ts'
 import { causeOf } from './cloud.ts'
-import { subscriptionPath } from './context.ts'
+import { groupPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import type { Names } from './names.ts'
 import { HookStop } from './stop.ts'
@@ -64,7 +64,7 @@ interface AccessPolicy {
 /** @returns undefined where there is no function app yet. @throws {HookStop} where Azure does not answer */
 export async function readDeployed(context: HookContext, names: Names): Promise<Deployed | undefined> {
   const { cloud } = context
-  const group = `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}/providers`
+  const group = `${groupPath(context, names)}/providers`
   const site = `${group}/Microsoft.Web/sites/${names.functionApp}`
   /** The body of a resource; undefined where it is missing or hidden. */
   const read = async (path: string, call?: { readonly method: 'POST' }) => {

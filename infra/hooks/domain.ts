@@ -1,7 +1,7 @@
 /** The custom domain: whether its DNS records are there, and whether the app has it already. */
 import { Resolver } from 'node:dns/promises'
 import { findAzureCloud } from './azure-clouds.ts'
-import { subscriptionPath } from './context.ts'
+import { groupPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import type { Names } from './names.ts'
 import { HookStop } from './stop.ts'
@@ -15,7 +15,7 @@ interface SiteProperties {
   readonly customDomainVerificationId?: string
 }
 
-interface Record {
+interface DnsRecord {
   readonly type: 'CNAME' | 'TXT'
   readonly name: string
   /** For a person. */
@@ -31,8 +31,7 @@ export async function checkDomain(
   fileName: string,
 ): Promise<boolean> {
   const { cloud, environment } = context
-  const subscription = subscriptionPath(context)
-  const site = `${subscription}/resourceGroups/${names.resourceGroup}/providers/Microsoft.Web/sites/${names.functionApp}`
+  const site = `${groupPath(context, names)}/providers/Microsoft.Web/sites/${names.functionApp}`
   const binding = await cloud.arm(`${site}/hostNameBindings/${domain}?api-version=2025-03-01`)
   const { thumbprint } = (binding.body['properties'] ?? {}) as { thumbprint?: unknown }
   if (binding.status === 200 && typeof thumbprint === 'string' && thumbprint !== '') return true
@@ -68,7 +67,7 @@ function recordsOf(
   names: Names,
   domain: string,
   cloudName: string,
-): readonly Record[] {
+): readonly DnsRecord[] {
   const host = defaultHostName ?? (cloudName === 'AzureCloud' ? `${names.functionApp}.azurewebsites.net` : undefined)
   return [
     {

@@ -4,9 +4,10 @@
  */
 import { isByHand, isCreatedHere, removeRegistration } from './app-registration.ts'
 import { readConfigurationOf } from './configuration.ts'
-import { subscriptionPath } from './context.ts'
+import { groupPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import { namesOf } from './names.ts'
+import { readPages } from './pages.ts'
 import { readParameters } from './parameters.ts'
 import { HookStop } from './stop.ts'
 import { vaultNameTaken } from './vault-name.ts'
@@ -43,9 +44,13 @@ function isOfAzure({ name, type }: ListedResource): boolean {
 /** azd deletes each resource group in which it has deployed a resource, whole, also one that was there before. */
 async function checkOtherResources({ cloud, environment }: HookContext, group: string): Promise<void> {
   const environmentName = environment.get('AZURE_ENV_NAME') ?? ''
-  const path = `${subscriptionPath({ environment })}/resourceGroups/${group}/resources?api-version=2021-04-01`
-  const { status, body } = await cloud.arm(path)
-  const listed = status === 200 ? ((body['value'] ?? []) as readonly ListedResource[]) : []
+  const path = `${groupPath({ environment }, { resourceGroup: group })}/resources?api-version=2021-04-01`
+  const listed = await readPages<ListedResource>(cloud.arm, path)
+  if (!listed) {
+    throw new HookStop(
+      `azd down deletes the whole resource group ${group}, and its resources cannot be listed. Nothing was deleted. Run it as a person who may read them, or: az group delete --name ${group}`,
+    )
+  }
   const others = listed.filter((one) => one.tags?.['azd-env-name'] !== environmentName && !isOfAzure(one))
   if (others.length === 0) return
   throw new HookStop(

@@ -1,5 +1,5 @@
 /** Names of resources that are unique in the whole cloud: Azure refuses a taken one in the middle of a deployment. */
-import { subscriptionPath } from './context.ts'
+import { groupPath, subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import type { Names } from './names.ts'
 import { HookStop } from './stop.ts'
@@ -44,11 +44,10 @@ export async function checkAvailable(
   { kind, name, provider, type, apiVersion, member }: GlobalName,
   fileName: string,
 ): Promise<void> {
-  const subscription = subscriptionPath(context)
-  const own = `${subscription}/resourceGroups/${names.resourceGroup}/providers/${provider}/${type}/${name}`
+  const own = `${groupPath(context, names)}/providers/${provider}/${type}/${name}`
   if ((await context.cloud.arm(`${own}?api-version=${apiVersion}`)).status === 200) return
   const { body } = await context.cloud.arm(
-    `${subscription}/providers/${provider}/checkNameAvailability?api-version=${apiVersion}`,
+    `${subscriptionPath(context)}/providers/${provider}/checkNameAvailability?api-version=${apiVersion}`,
     { method: 'POST', body: { name, type: `${provider}/${type}` } },
   )
   // A person without a right in the subscription gets no answer; the deployment then reports the name.

@@ -4,7 +4,7 @@
  */
 import { causeOf } from './cloud.ts'
 import { readConfigurationOf } from './configuration.ts'
-import { subscriptionPath } from './context.ts'
+import { groupPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import { namesOf } from './names.ts'
 import type { Parameters } from './parameters.ts'
@@ -53,8 +53,9 @@ export async function outputs(context: HookContext): Promise<void> {
   const { cloud, environment, report } = context
   const file = await readConfigurationOf(context)
   if (file.problems.length > 0) throw stopFor(file.problems, file.name)
-  const { resourceGroup } = namesOf(environment, file.configuration)
-  const path = `${subscriptionPath(context)}/resourceGroups/${resourceGroup}/providers/Microsoft.Resources/deployments/${deploymentName}`
+  const names = namesOf(environment, file.configuration)
+  const { resourceGroup } = names
+  const path = `${groupPath(context, names)}/providers/Microsoft.Resources/deployments/${deploymentName}`
   const answer = await cloud.arm(`${path}?api-version=2021-04-01`)
   const { provisioningState, outputs: found = {} } = (answer.body['properties'] ?? {}) as {
     readonly provisioningState?: string

@@ -3,7 +3,7 @@
  * the template creates them in the second pass only. A deployment never goes back to the first pass.
  */
 import { patienceOf } from './cloud.ts'
-import { subscriptionPath } from './context.ts'
+import { groupPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import type { Names } from './names.ts'
 import { HookStop } from './stop.ts'
@@ -13,7 +13,7 @@ const eventFunction = 'certificateEvent'
 const apiVersion = 'api-version=2025-03-01'
 
 function sitePath(context: HookContext, names: Names): string {
-  return `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}/providers/Microsoft.Web/sites/${names.functionApp}`
+  return `${groupPath(context, names)}/providers/Microsoft.Web/sites/${names.functionApp}`
 }
 
 async function isListed(context: HookContext, names: Names): Promise<boolean> {
@@ -55,7 +55,7 @@ export async function choosePass(context: HookContext, names: Names): Promise<'f
 
 /** @returns the status of the subscription that the second pass creates */
 async function readEventSubscription(context: HookContext, names: Names): Promise<number> {
-  const group = `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}/providers`
+  const group = `${groupPath(context, names)}/providers`
   const { status } = await context.cloud.arm(
     `${group}/Microsoft.EventGrid/systemTopics/${names.topic}/eventSubscriptions/certificate-event?api-version=2025-02-15`,
   )
@@ -110,7 +110,7 @@ export async function waitForRoles(context: HookContext, names: Names): Promise<
   }
   const identity = environment.get('BROKER_HOST_IDENTITY_PRINCIPAL_ID')
   const storage = names.packageStorage
-  const account = `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}/providers/Microsoft.Storage/storageAccounts/${storage}`
+  const account = `${groupPath(context, names)}/providers/Microsoft.Storage/storageAccounts/${storage}`
   if (identity === undefined) return
   // By the principal: the list of all assignments above the account has hundreds of entries in a large company.
   const filter = encodeURIComponent(`principalId eq '${identity}'`)

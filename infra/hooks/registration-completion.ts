@@ -8,7 +8,7 @@ import type { Cloud } from './cloud.ts'
 import { isPipeline } from './context.ts'
 import type { HookContext } from './context.ts'
 import { completeFederation, printFederation } from './federated-credential.ts'
-import { readPages } from './graph-pages.ts'
+import { readPages } from './pages.ts'
 import { writeCommandFile } from './project-file.ts'
 import { changesOf, claimsFor } from './registration-changes.ts'
 import type { Access, ApplicationProperties, WantedRegistration } from './registration-changes.ts'
@@ -162,7 +162,7 @@ async function reportConsent(
   report: Report,
 ): Promise<void> {
   // Each user who consents has a grant of their own, so that of all users may be on a later page.
-  const grants = await readPages<Grant>(cloud, `/servicePrincipals(appId='${clientId}')/oauth2PermissionGrants`)
+  const grants = await readPages<Grant>(cloud.graph, `/servicePrincipals(appId='${clientId}')/oauth2PermissionGrants`)
   if (!grants) {
     report.row('Consent', 'not readable: Entra ID, Enterprise applications, Permissions shows it')
     return

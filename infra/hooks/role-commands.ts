@@ -1,6 +1,6 @@
 /** The roles that the template leaves out with "assignRoles": false, as commands for an administrator. */
 import type { Configuration } from './configuration.schema.ts'
-import { subscriptionPath } from './context.ts'
+import { groupPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import type { Names } from './names.ts'
 import { readParameters } from './parameters.ts'
@@ -87,8 +87,4 @@ async function prepareVaultRoles(
       assignee === undefined ? [] : [{ role: officer, assignee, ...(assignee === principalId ? person : {}), scope }],
     ),
   ]
-}
-
-function groupPath(context: HookContext, names: Names): string {
-  return `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}`
 }

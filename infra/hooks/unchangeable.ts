@@ -4,7 +4,7 @@
 import type { SettingProblem } from '../../shared/settings/settings-error.ts'
 import { regionName } from './check-region.ts'
 import type { Configuration } from './configuration.schema.ts'
-import { subscriptionPath } from './context.ts'
+import { groupPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import type { Deployed } from './deployed.ts'
 import type { Names } from './names.ts'
@@ -44,7 +44,7 @@ interface Topic {
  * identity must go with it: a deployment may not give an assignment to another identity.
  */
 export async function findTopicProblem(context: HookContext, names: Names): Promise<readonly SettingProblem[]> {
-  const group = `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}`
+  const group = groupPath(context, names)
   const { status, body } = await context.cloud.arm(
     `${group}/providers/Microsoft.EventGrid/systemTopics/${names.topic}?api-version=2025-02-15`,
   )
@@ -69,7 +69,7 @@ export async function findBudgetProblem(
   names: Names,
 ): Promise<readonly SettingProblem[]> {
   if (budget === undefined) return []
-  const group = `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}`
+  const group = groupPath(context, names)
   const { status, body } = await context.cloud.arm(
     `${group}/providers/Microsoft.Consumption/budgets/budget-broker-${names.token}?api-version=2023-11-01`,
   )

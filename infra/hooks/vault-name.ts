@@ -2,7 +2,7 @@
 import { regionName } from './check-region.ts'
 import { causeOf, patienceOf } from './cloud.ts'
 import type { Configuration } from './configuration.schema.ts'
-import { subscriptionPath } from './context.ts'
+import { groupPath, subscriptionPath } from './context.ts'
 import type { HookContext } from './context.ts'
 import { checkAvailable } from './global-names.ts'
 import type { Names } from './names.ts'
@@ -80,7 +80,7 @@ export async function recoverVault(
   tenantId: string,
 ): Promise<void> {
   const { cloud, clock, report, environment } = context
-  const group = `${subscriptionPath(context)}/resourceGroups/${names.resourceGroup}`
+  const group = groupPath(context, names)
   const location = regionName(environment.get('AZURE_LOCATION') ?? '')
   const tags = { ...configuration.tags, 'azd-env-name': environment.get('AZURE_ENV_NAME') ?? '' }
   // A team's own group has its own location and tags, which a PUT would replace.

@@ -286,13 +286,18 @@ const routes: readonly (readonly [RegExp, Route])[] = [
   ],
   [
     new RegExp(`^GET (${subscription}/resourceGroups/[^/]+)/resources$`),
-    (state, [group = '']) => {
+    (state, [group = ''], _body, query) => {
       const listed = [...state.resources].flatMap(([id, resource]) => {
         const [, type, name] = /^\/providers\/([^/]+\/[^/]+)\/([^/]+)$/.exec(id.slice(group.length)) ?? []
         if (!id.startsWith(`${group}/`) || type === undefined || !isListed(type)) return []
         return [{ id, name, type, tags: (resource as { readonly tags?: object }).tags }]
       })
-      return state.resources.has(group) ? ok({ value: listed }) : refuse(404, 'ResourceGroupNotFound')
+      if (!state.resources.has(group)) return refuse(404, 'ResourceGroupNotFound')
+      // Azure's own pages have 1,000 entries.
+      const start = Number(query.get('$skiptoken') ?? 0)
+      const end = start + 5
+      const nextLink = `https://management.azure.com${group}/resources?api-version=2021-04-01&$skiptoken=${end}`
+      return ok({ value: listed.slice(start, end), ...(end < listed.length ? { nextLink } : {}) })
     },
   ],
   [

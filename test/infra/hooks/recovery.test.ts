@@ -169,6 +169,11 @@ describe('a deployment', () => {
       if (tags['azd-env-name'] === 'shop-test') azure.arm.state.resources.delete(id)
     }
     azure.arm.state.resources.delete(database)
+    const clear = azure.arm.faults.add({ path: '/resources', method: 'GET', status: 403 })
+    const unreadable = await other.azd('down', '--force', '--purge')
+    expect(unreadable.code).toBe(1)
+    expect(unreadable.output).toContain('its resources cannot be listed. Nothing was deleted.')
+    clear()
     const { code, output } = await other.azd('down')
     expect(code, output).toBe(0)
     await other.remove()

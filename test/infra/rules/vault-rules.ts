@@ -21,7 +21,7 @@ const allowedPermissions = {
   reader: { certificates: ['get', 'list'], keys: [], secrets: [], storage: [] },
 }
 
-const brokerDataActions = [
+export const brokerDataActions = [
   'Microsoft.KeyVault/vaults/certificates/read',
   'Microsoft.KeyVault/vaults/keys/read',
   'Microsoft.KeyVault/vaults/keys/sign/action',
@@ -31,7 +31,7 @@ const brokerDataActions = [
 
 const readerDataActions = ['Microsoft.KeyVault/vaults/certificates/read']
 
-const officerDataActions = [
+export const officerDataActions = [
   'Microsoft.KeyVault/vaults/certificates/read',
   'Microsoft.KeyVault/vaults/certificates/create/action',
   'Microsoft.KeyVault/vaults/certificates/update/action',
